@@ -7,7 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.core.operations.requests import OperationsStore, Row
+from ecom_assets.core.operations.requests import OperationsStore
+from ecom_assets.core.sqlite_file import Row
 
 
 def failing_checks(home: Path, hidden_tables: Collection[str] = ()) -> dict[str, Any]:

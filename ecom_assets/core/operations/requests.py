@@ -11,23 +11,18 @@ the snapshot that the API reads, so that the API never opens the warehouse and n
 Dagster's storage.
 """
 
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import TypeAdapter
 
 from ecom_assets.core.clock import now_utc_without_zone
-from ecom_assets.core.errors import WorkError
+from ecom_assets.core.sqlite_file import Row, SqliteFile
 from ecom_assets.core.tables.days import Days
 
 FILE: Final = "operations.sqlite"
-PATIENCE_S: Final = 30
-"""Seconds that a writer waits for the transaction of another one."""
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS requests (
     number INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, first_day TEXT NOT NULL,
@@ -52,58 +47,15 @@ CREATE TABLE IF NOT EXISTS steps (
     ended_at TEXT, row_count INTEGER);
 CREATE TABLE IF NOT EXISTS looks (looked_at TEXT NOT NULL, waits_for TEXT NOT NULL);
 """
-Row = dict[str, Any]
 
 
-class OperationsStore:
-    """The file of one `ECOM_HOME`; each call opens it, and each write is one transaction."""
+class OperationsStore(SqliteFile):
+    """The file of one `ECOM_HOME`."""
 
     def __init__(self, home: Path) -> None:
         """Set the folder; the first write creates the file."""
-        self.path = home / FILE
-
-    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Return the rows of a query; none if there is no file yet.
-
-        Raises:
-            WorkError: The file cannot be read.
-        """
-        if not self.path.exists():
-            return []
-        with self._opened() as con:
-            return [dict(row) for row in con.execute(sql, parameters or {})]
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for one transaction: all of its changes are kept, or none.
-
-        Raises:
-            WorkError: The file cannot be written.
-        """
-        with self._opened() as con:
-            con.execute("BEGIN IMMEDIATE")
-            try:
-                yield con
-            except BaseException:
-                con.execute("ROLLBACK")
-                raise
-            con.execute("COMMIT")
-
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(
-                sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)
-            ) as con:
-                con.row_factory = sqlite3.Row
-                con.executescript(TABLES)
-                yield con
-        except (OSError, sqlite3.Error) as error:
-            raise WorkError(
-                f"{self.path} cannot be used ({error}); make it writable, or move it away with "
-                "its requests."
-            ) from error
+        remedy = "make it writable, or move it away with its requests"
+        super().__init__(home / FILE, TABLES, remedy)
 
 
 Kind = Literal["release", "retry", "load", "undo", "sample"]

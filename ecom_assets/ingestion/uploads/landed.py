@@ -214,11 +214,11 @@ def _write(
         )
     rows = _rows_sql(files, upload, settings)
     names = sorted(file.stored_name for file in files.files())
-    place = {name: number for number, name in enumerate(names, 1)}
+    file_numbers = {name: number for number, name in enumerate(names, 1)}
     schema = _schema(mapping.kind)
     ordered = f"{rows} ORDER BY received_date, source_file"
     reader = con.sql(ordered).to_arrow_reader(BATCH_ROWS)
-    with closing(_DayWriter(staged, upload, place, schema)) as writer:
+    with closing(_DayWriter(staged, upload, file_numbers, schema)) as writer:
         for batch in reader:
             writer.write(pa.Table.from_batches([batch]))
 
@@ -248,9 +248,10 @@ class _DayWriter:
     """Writes sorted rows into a file per day and file of the original."""
 
     def __init__(
-        self, folder: Path, upload: Upload, place: Mapping[str, int], schema: pa.Schema
+        self, folder: Path, upload: Upload, file_numbers: Mapping[str, int], schema: pa.Schema
     ) -> None:
-        self._folder, self._upload, self._place, self._schema = folder, upload, place, schema
+        self._folder, self._upload, self._schema = folder, upload, schema
+        self._file_numbers = file_numbers
         self._key: tuple[date, str] | None = None
         self._file: pq.ParquetWriter | None = None
 
@@ -261,7 +262,7 @@ class _DayWriter:
                 self._key = (day, name)
                 folder = self._folder / f"received_date={day.isoformat()}"
                 folder.mkdir(exist_ok=True)
-                path = folder / uploaded_name(self._upload.number, self._place[name])
+                path = folder / uploaded_name(self._upload.number, self._file_numbers[name])
                 self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
             assert self._file is not None  # noqa: S101 (opened above)
             self._file.write_table(part.select(self._schema.names).cast(self._schema))

@@ -17,6 +17,7 @@ from ecom_assets.core.errors import EcomError, SettingError, UsageError, first_l
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import OF_SHOP, choose_shop
+from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.ingestion.sources.files.damage import copies_in
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import (
@@ -36,6 +37,11 @@ KEPT_MARK: Final = "kept:"
 """What the name of a kept mapping begins with where shipped ones can be chosen, too."""
 BY_COLUMNS: Final = "By the names and values of the columns"
 UNKNOWN_STATE: Final = "unknown_status"
+ZONES: Final = (
+    "UTC",
+    *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),
+)
+"""The time zones to choose from."""
 DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 
@@ -191,8 +197,7 @@ class _Looker:
         kind = MappingKind(self.chosen.kind) if self.chosen.kind in set(MappingKind) else None
         search = MappingSearch([self.path], self.settings, kind)
         mapping = "" if self.chosen.mapping.startswith(KEPT_MARK) else self.chosen.mapping
-        given = self._with_kept_answers(search, mapping)
-        answers, problems = search.accepted(given, mapping)
+        answers, problems = search.accepted(self._with_kept_answers(search, mapping), mapping)
         proposal = search.proposal(answers, mapping)
         guesses = search.guesses(answers, mapping)
         still_open = tuple(
@@ -274,26 +279,26 @@ class _Looker:
         )
 
     def _with_kept_answers(self, search: MappingSearch, mapping: str) -> dict[str, str]:
-        """Return the given answers, and those that were given of files before about the same; times
-        without a zone are of the shop's, where that is known.
+        """Return the answers of this file, and those of files before about the same; times without
+        a zone are of the shop's, where that is known.
         """
-        given = dict(self.chosen.answers)
+        answers = dict(self.chosen.answers)
         while True:
-            accepted, _ = search.accepted(given, mapping)
+            accepted, _ = search.accepted(answers, mapping)
             proposal = search.proposal(accepted, mapping)
-            known = _known_answers(self.uploads, str(proposal.kind))
+            earlier = _earlier_answers(self.uploads, str(proposal.kind))
             if "timezone" in self.settings.model_fields_set:
-                known = {(ZONE, ""): self.settings.timezone, **known}
+                earlier = {(ZONE, ""): self.settings.timezone, **earlier}
             fresh = {
                 question.key: answer
                 for question in proposal.questions
-                if question.key not in given
-                and (answer := known.get((_stem(question.key), question.subject))) is not None
+                if question.key not in answers
+                and (answer := earlier.get((_stem(question.key), question.subject))) is not None
                 and (not question.choices or answer in question.choices)
             }
             if not fresh:
-                return given
-            given |= fresh
+                return answers
+            answers |= fresh
 
 
 def _with_reading(look: UploadLook, reading: Reading) -> UploadLook:
@@ -356,12 +361,12 @@ class KeptMapping:
 
 def kept_mappings(uploads: Uploads) -> list[KeptMapping]:
     """Return the kept mappings, the newest first."""
-    found = sorted(
+    paths = sorted(
         (uploads.folder / MAPPINGS).glob("*.json"),
         key=lambda path: (path.stat().st_mtime_ns, path.name),
         reverse=True,
     )
-    return [_kept_mapping(path) for path in found if path.with_suffix(".yaml").exists()]
+    return [_kept_mapping(path) for path in paths if path.with_suffix(".yaml").exists()]
 
 
 def _kept_mapping(path: Path) -> KeptMapping:
@@ -370,7 +375,7 @@ def _kept_mapping(path: Path) -> KeptMapping:
     return KeptMapping(path.stem, content["kind"], frozenset(content["event_types"]), answers)
 
 
-def _known_answers(uploads: Uploads, kind: str) -> dict[tuple[str, str], str]:
+def _earlier_answers(uploads: Uploads, kind: str) -> dict[tuple[str, str], str]:
     """Return what was answered of files of a kind; the newest answer to a question is the last."""
     return {
         (_stem(answer.key), answer.subject): answer.answer
@@ -445,7 +450,6 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
     )
     is_set = {name: name in settings.model_fields_set for name in OF_SHOP}
     currency = settings.currency or (next(iter(stated)) if len(stated) == 1 else "")
-    days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
     return (
         ShopQuestion(
             "currency",
@@ -469,7 +473,7 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
             "Weeks begin on",
             "Of weekly numbers.",
             settings.week_start,
-            days,
+            WEEKDAYS,
             is_set=is_set["week_start"],
         ),
         ShopQuestion(
@@ -482,20 +486,17 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
     )
 
 
-ZONES: Final = tuple(sorted(name for name in available_timezones() if name == "UTC" or "/" in name))
-
-
 def answer_shop(settings: Settings, answers: Mapping[str, str]) -> Mapping[str, str]:
     """Keep the answers to `shop_questions`; return, by their keys, what is wrong with those that
     are not possible, of which none is kept then.
     """
-    given = {name: answers[name].strip() for name in OF_SHOP if answers.get(name, "").strip()}
+    choices = {name: answers[name].strip() for name in OF_SHOP if answers.get(name, "").strip()}
     problems = {}
-    for name, value in given.items():
+    for name, value in choices.items():
         try:
             load_settings(**{"home": settings.home, name: value})
         except SettingError as error:
             problems[name] = str(error)
     if not problems:
-        choose_shop(settings.home, given)
+        choose_shop(settings.home, choices)
     return problems

@@ -140,8 +140,8 @@ def _months(reading: FileReading) -> Iterator[MonthOfFile]:
     by_utc = rows.group_by("utc_month").agg(utc_amount=amount(rows.payment_amount, counts, sign))
     con = reading.files.con
     utc = {row["utc_month"]: row["utc_amount"] for row in con.to_pyarrow(by_utc).to_pylist()}
-    found = con.to_pyarrow(by_month).to_pylist()
-    for row in sorted(found, key=lambda row: str(row["month"]), reverse=True):
+    months = con.to_pyarrow(by_month).to_pylist()
+    for row in sorted(months, key=lambda row: str(row["month"]), reverse=True):
         first, last = row.pop("first_currency") or "", row.pop("last_currency") or ""
         currency = first if first == last else ""
         yield MonthOfFile(**row, currency=currency, utc_amount=utc.get(row["month"], _NOTHING))

@@ -15,9 +15,8 @@ import os
 import re
 import secrets
 import shutil
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -30,15 +29,13 @@ from pydantic import TypeAdapter
 from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, WorkError, system_reason
-from ecom_assets.core.settings.uploaded import FOLDER
+from ecom_assets.core.settings.uploaded import FOLDER, LIST
+from ecom_assets.core.sqlite_file import Row, SqliteFile
 from ecom_assets.ingestion.sources.files.formats import format_of
 from ecom_assets.ingestion.sources.files.manifest import uploaded_prefix
 
-FILE: Final = "uploads.sqlite"
 ORIGINALS: Final = "originals"
 MAPPINGS: Final = "mappings"
-PATIENCE_S: Final = 30
-"""Seconds that a writer waits for the transaction of another one."""
 LEAST_FREE_BYTES: Final = 300_000_000
 """What stays free on the disk for the warehouse and the API while a file comes in."""
 UNLOADED_HOURS: Final = 24
@@ -65,7 +62,6 @@ CREATE TABLE IF NOT EXISTS uploads (
     has_original INTEGER NOT NULL DEFAULT 1, run_id TEXT, sentence TEXT NOT NULL DEFAULT '',
     changed_at TEXT NOT NULL);
 """
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -211,6 +207,9 @@ class Uploads:
     def __init__(self, home: Path) -> None:
         """Set `ECOM_HOME`; the first upload makes the folder in it."""
         self.folder = home / FOLDER
+        self._list = SqliteFile(
+            self.folder / LIST, TABLES, "see that this list of uploads is whole and writable"
+        )
 
     def begin(
         self,
@@ -261,7 +260,7 @@ class Uploads:
         """Note a file that came whole; `UploadWriter` calls it."""
         names = ", ".join(row)
         values = ", ".join(f":{name}" for name in row)
-        with self._writing() as con:
+        with self._list.writing() as con:
             con.execute(f"INSERT INTO uploads ({names}) VALUES ({values})", row)  # noqa: S608 (names of ours)
         return self.of(row["id"])
 
@@ -276,7 +275,7 @@ class Uploads:
         Raises:
             UsageError: There is none, or it is of another login.
         """
-        rows = self._rows("SELECT * FROM uploads WHERE id = :id", {"id": upload_id})
+        rows = self._list.rows("SELECT * FROM uploads WHERE id = :id", {"id": upload_id})
         if rows and (owner is None or _is_seen_by(rows[0], owner)):
             return _upload(rows[0])
         raise UsageError("This upload is not there any more; send the file again.")
@@ -287,24 +286,30 @@ class Uploads:
         Raises:
             UsageError: There is none.
         """
-        rows = self._rows("SELECT * FROM uploads WHERE number = :number", {"number": number})
+        rows = self._list.rows("SELECT * FROM uploads WHERE number = :number", {"number": number})
         if not rows:
             raise UsageError(f"There is no upload {number}.")
         return _upload(rows[0])
 
-    def newest(self, owner: str | None = None, limit: int = 100) -> list[Upload]:
-        """Return the newest uploads, the newest first: those that were ever loaded, and those that
-        `owner` has sent; all of them for None.
+    def newest(self, owner: str, limit: int = 100) -> list[Upload]:
+        """Return the newest uploads that a login sees, the newest first: those that were ever
+        loaded, and those that it has sent.
         """
-        rows = self._rows("SELECT * FROM uploads ORDER BY number DESC", {})
-        seen = [row for row in rows if owner is None or _is_seen_by(row, owner)]
+        seen = [row for row in self._newest_rows() if _is_seen_by(row, owner)]
         return [_upload(row) for row in seen[:limit]]
+
+    def every(self) -> list[Upload]:
+        """Return the uploads of all logins, the newest first."""
+        return [_upload(row) for row in self._newest_rows()]
+
+    def _newest_rows(self) -> list[Row]:
+        return self._list.rows("SELECT * FROM uploads ORDER BY number DESC")
 
     def with_rows(self, kind: str = "") -> list[Upload]:
         """Return the uploads whose rows count, of one kind or all, the oldest first."""
         return [
             upload
-            for upload in reversed(self.newest(limit=1_000_000))
+            for upload in reversed(self.every())
             if upload.state in WITH_ROWS and (not kind or upload.kind == kind)
         ]
 
@@ -322,7 +327,7 @@ class Uploads:
         """
         written = {name: _stored(value) for name, value in values.items()}
         changes = ", ".join(f"{name} = :{name}" for name in (*written, "changed_at"))
-        with self._writing() as con:
+        with self._list.writing() as con:
             con.execute(
                 f"UPDATE uploads SET {changes} WHERE number = :number",  # noqa: S608 (names of ours)
                 {**written, "changed_at": _now(), "number": upload.number},
@@ -349,7 +354,7 @@ class Uploads:
 
     def forget_original(self, upload_id: str) -> None:
         """Note that the file of an upload as it was sent is not there any more."""
-        with self._writing() as con:
+        with self._list.writing() as con:
             con.execute("UPDATE uploads SET has_original = 0 WHERE id = ?", (upload_id,))
 
     def remove(self, upload: Upload) -> None:
@@ -361,7 +366,7 @@ class Uploads:
         if upload.state in {LOADING, *WITH_ROWS}:
             raise UsageError(f"{upload.name} is loaded; undo it instead.")
         shutil.rmtree(self.folder / ORIGINALS / upload.id, ignore_errors=True)
-        with self._writing() as con:
+        with self._list.writing() as con:
             con.execute("DELETE FROM uploads WHERE number = ?", (upload.number,))
 
     def remove_old(self, keep_days: int) -> None:
@@ -369,7 +374,7 @@ class Uploads:
         loaded within a day.
         """
         now = now_utc_without_zone()
-        for upload in self.newest(limit=1_000_000):
+        for upload in self.every():
             if upload.state == KEPT and upload.sent_at < now - timedelta(hours=UNLOADED_HOURS):
                 self.remove(upload)
             elif (
@@ -382,52 +387,19 @@ class Uploads:
 
     def _remove_unfinished(self) -> None:
         """Remove what a process that was killed left of a file that came in."""
-        known = {upload.id for upload in self.newest(limit=1_000_000)}
+        kept_ids = {upload.id for upload in self.every()}
         oldest = (now_utc_without_zone() - timedelta(hours=UNLOADED_HOURS)).timestamp()
         with suppress(OSError):
             for folder in (self.folder / ORIGINALS).iterdir():
-                if folder.name not in known and folder.stat().st_mtime < oldest:
+                if folder.name not in kept_ids and folder.stat().st_mtime < oldest:
                     shutil.rmtree(folder, ignore_errors=True)
-
-    def _rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
-        if not (self.folder / FILE).exists():
-            return []
-        with self._opened() as con:
-            return [dict(row) for row in con.execute(sql, parameters)]
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._opened() as con:
-            con.execute("BEGIN IMMEDIATE")
-            try:
-                yield con
-            except BaseException:
-                con.execute("ROLLBACK")
-                raise
-            con.execute("COMMIT")
-
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        path = self.folder / FILE
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
-            with closing(connection) as con:
-                con.row_factory = sqlite3.Row
-                con.executescript(TABLES)
-                yield con
-        except (OSError, sqlite3.Error) as error:
-            raise WorkError(
-                f"The list of uploads {path} cannot be used ({error}); see that it is whole and "
-                "writable, and try again."
-            ) from error
 
 
 def taken_back_names(home: Path) -> list[str]:
     """Return what the names of landed files begin with whose rows do not count, or not yet: rows of
     them in the tables may go.
     """
-    uploads = Uploads(home).newest(limit=1_000_000)
+    uploads = Uploads(home).every()
     return [uploaded_prefix(upload.number) for upload in uploads if upload.state != LOADED]
 
 
@@ -465,8 +437,8 @@ def _require_free(folder: Path, byte_count: int) -> None:
     Raises:
         WorkError: They would.
     """
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if shutil.disk_usage(place).free < byte_count + LEAST_FREE_BYTES:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if shutil.disk_usage(there).free < byte_count + LEAST_FREE_BYTES:
         raise WorkError(
             "The disk of the platform is nearly full, so the file is not kept; make room, and send "
             "it again."

@@ -57,7 +57,7 @@ async def _awaited(called: Any) -> None:  # noqa: ANN401 (what an ASGI applicati
 class RenewedApp:
     """An ASGI application that is built anew when uploads change the settings of its home.
 
-    Requests that are under way are answered by the app that they came to.
+    Requests in progress are answered by the app that they came to.
     """
 
     def __init__(self, settings: Settings, build: Build, first: ASGIApp | None = None) -> None:

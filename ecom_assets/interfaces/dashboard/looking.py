@@ -45,7 +45,7 @@ _MONTHS: Final = TypeAdapter(list[MonthOfFile])
 
 @dataclass
 class Looks:
-    """The looks that are under way in this server."""
+    """The looks that are in progress in this server."""
 
     _begun: dict[str, Thread] = field(default_factory=dict)
     _places: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(AT_ONCE))
@@ -75,7 +75,7 @@ class Looks:
         return _kept(path, mark, upload) or refused
 
     def _look(self, settings: Settings, upload_id: str, mark: str) -> None:
-        """Wait for a place, and then for a process that looks at an upload."""
+        """Wait until few enough are in progress, and then for a process that looks at an upload."""
         with self._places:
             process = _CONTEXT.Process(
                 target=look_and_keep, args=(settings, upload_id, mark), daemon=True
@@ -152,7 +152,7 @@ def mark_of(settings: Settings, upload: Upload) -> str:
     """Return what a look follows from: what was said of the file and of the shop, and the mappings
     that are kept.
     """
-    folder = settings.home / "uploads" / MAPPINGS
+    folder = Uploads(settings.home).folder / MAPPINGS
     mappings = sorted((path.name, path.stat().st_mtime_ns) for path in folder.glob("*.yaml"))
     said = [upload.id, upload.kind, upload.mapping, sorted(upload.answers.items()), upload.state]
     shop = [settings.timezone, settings.currency, list(settings.event_types)]

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from zoneinfo import available_timezones
 
 from ecom_assets.core.tables.currencies import SMALL_CURRENCIES
 from ecom_assets.core.tables.formats import counted
+from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.ingestion.sources.proposal import questions as asked
 from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, shown
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
 from ecom_assets.ingestion.sources.reading import COUNTED, REFUSED, MoneyRead
-from ecom_assets.ingestion.uploads.look import ShopQuestion, UploadLook
+from ecom_assets.ingestion.uploads.look import ZONES, ShopQuestion, UploadLook
 from ecom_assets.interfaces.dashboard.formats import in_words, money
 
 KINDS: Final = {
@@ -30,10 +30,6 @@ ROWS: Final = {
     "stock": ("product", "products"),
     "costs": ("cost", "costs"),
 }
-ZONES: Final = (
-    "UTC",
-    *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),
-)
 USUAL_CURRENCIES: Final = (
     *("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "CAD", "AUD"),
     *("NZD", "JPY", "INR", "BRL", "MXN", "SGD", "HKD", "AED", "ILS", "TRY", "ZAR"),
@@ -43,7 +39,6 @@ CURRENCIES: Final = (
     *sorted(set(SMALL_CURRENCIES) - set(USUAL_CURRENCIES)),
 )
 """The currencies to choose from, those of most shops first."""
-WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MOST_BUTTONS: Final = 5
 """With more choices, a question is a list to choose from."""
 ANSWERS: Final[Mapping[str, str]] = {

@@ -7,11 +7,12 @@ a number has all of its days, and none of them is still going on.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from ecom_assets.core.tables.days import ONE_DAY, first_day_of
 from ecom_assets.core.tables.queries import Period
 
+PeriodName = Literal["day", "week", "month"]
 WEEK: Final = timedelta(days=7)
 YEAR_OF_WEEKS: Final = 52 * WEEK
 """A year before a day or a week: the same weekday."""
@@ -23,7 +24,6 @@ MOST_WEEKS_BACK: Final = 8
 class CalendarPeriod:
     """Days of the calendar, and those that they stand beside, each from its first to its last."""
 
-    name: str
     days: tuple[date, date]
     before: tuple[date, date]
     year_before: tuple[date, date]
@@ -31,8 +31,8 @@ class CalendarPeriod:
 
 def calendar_periods(
     period: Period, week_start: str, open_from: date | None
-) -> list[CalendarPeriod]:
-    """Return the last whole day, the last whole week, and the month so far, each if there is one.
+) -> dict[PeriodName, CalendarPeriod]:
+    """Return the last whole day, the last whole week, and the month so far, those that there are.
 
     Args:
         period: Its last day is the newest that may be shown; it knows the days of its sources.
@@ -44,13 +44,11 @@ def calendar_periods(
     first = first_day_of(newest + ONE_DAY, "week", week_start) - WEEK
     weeks = (start for start in _back(first, WEEK) if _is_whole(period, start, _end_of_week(start)))
     week = next(weeks, None)
-    result = []
+    result: dict[PeriodName, CalendarPeriod] = {}
     if day is not None:
-        result.append(_weekly("Last day", day, day))
+        result |= {"day": _weekly(day, day), "month": _month_so_far(day)}
     if week is not None:
-        result.append(_weekly("Last week", week, _end_of_week(week)))
-    if day is not None:
-        result.append(_month_so_far(day))
+        result["week"] = _weekly(week, _end_of_week(week))
     return result
 
 
@@ -67,10 +65,10 @@ def _is_whole(period: Period, first: date, last: date) -> bool:
     return Period("custom", first, last, period.known).data == "whole"
 
 
-def _weekly(name: str, first: date, last: date) -> CalendarPeriod:
+def _weekly(first: date, last: date) -> CalendarPeriod:
     """Return a day or a week beside the same weekdays a week and 52 weeks before."""
     before, year_before = ((first - back, last - back) for back in (WEEK, YEAR_OF_WEEKS))
-    return CalendarPeriod(name, (first, last), before, year_before)
+    return CalendarPeriod((first, last), before, year_before)
 
 
 def _month_so_far(last: date) -> CalendarPeriod:
@@ -84,7 +82,7 @@ def _month_so_far(last: date) -> CalendarPeriod:
     before = end_of_last_month.replace(day=1), _same_day(end_of_last_month, last.day, is_over)
     end_last_year = _end_of_month(first.replace(year=first.year - 1))
     year_before = end_last_year.replace(day=1), _same_day(end_last_year, last.day, is_over)
-    return CalendarPeriod("This month so far", (first, last), before, year_before)
+    return CalendarPeriod((first, last), before, year_before)
 
 
 def _end_of_month(day: date) -> date:

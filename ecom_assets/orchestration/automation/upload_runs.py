@@ -97,8 +97,8 @@ def upload_sensor(settings: Settings) -> dg.SensorDefinition:
             note_look(settings.home)
             return dg.SkipReason("Nobody asks for an upload.")
         filters = dg.RunsFilter(job_name=UPLOADS, statuses=UNFINISHED)
-        if under_way := context.instance.get_run_records(filters, limit=1):
-            run_id = under_way[0].dagster_run.run_id
+        if unfinished := context.instance.get_run_records(filters, limit=1):
+            run_id = unfinished[0].dagster_run.run_id
             note_look(settings.home, run_id)
             return dg.SkipReason(f"Run {run_id} is at uploads.")
         note_look(settings.home)
@@ -277,7 +277,7 @@ class UploadRun:
             self._not_undone(undos, str(error))
             return str(error)
         self._settled(undos, keeps_days=False)
-        for upload in self.uploads.newest(limit=1_000_000):
+        for upload in self.uploads.every():
             remove_landed(self.uploads, upload)
         return ""
 

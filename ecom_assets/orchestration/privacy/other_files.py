@@ -23,6 +23,7 @@ from ecom_assets.core.atomic_files import replacing
 from ecom_assets.core.http.response_cache import FOLDER as HTTP_CACHE
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import FOLDER as UPLOADS
+from ecom_assets.core.settings.uploaded import LIST as UPLOAD_LIST
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.warehouse.sql_text import ident
 from ecom_assets.ingestion.sources.events import event_paths, is_table
@@ -192,7 +193,7 @@ def _logs(settings: Settings) -> list[Path]:
 
 
 def _databases(settings: Settings) -> list[Path]:
-    of_home = ("operations.sqlite", f"{UPLOADS}/uploads.sqlite")
+    of_home = ("operations.sqlite", f"{UPLOADS}/{UPLOAD_LIST}")
     return [
         *settings.dagster_home.rglob("*.db"),
         *(path for name in of_home for path in settings.home.glob(name)),

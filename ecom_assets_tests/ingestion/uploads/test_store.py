@@ -9,9 +9,21 @@ import pytest
 
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, WorkError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import UploadSettings
 from ecom_assets.ingestion.uploads import store
-from ecom_assets.ingestion.uploads.store import LOADED, LOADING, ORIGINALS, Uploads
+from ecom_assets.ingestion.uploads.packed import MOST_TIMES
+from ecom_assets.ingestion.uploads.store import (
+    LEAST_FREE_BYTES,
+    LOADED,
+    LOADING,
+    ORIGINALS,
+    UNLOADED_HOURS,
+    Uploads,
+)
+from ecom_assets.orchestration.automation.upload_runs import MOST_TRIES
 from ecom_assets_tests.ingestion.uploads.shop_exports import MOST_BYTES, WEEK_1, export, sent
+from ecom_assets_tests.markdown import ROOT
 
 CLOCK = "ecom_assets.ingestion.uploads.store.now_utc_without_zone"
 DiskUsage = namedtuple("DiskUsage", "total used free")
@@ -63,7 +75,7 @@ def test_what_is_cancelled_too_large_empty_or_of_no_format_leaves_nothing(tmp_pa
         uploads.begin(
             "orders.csv", "ann", "ann", most_bytes=MOST_BYTES, expected_bytes=2_000_000_000
         )
-    assert uploads.newest() == []
+    assert uploads.every() == []
     assert kept_folders(home) == []
 
 
@@ -75,7 +87,7 @@ def test_a_disk_that_fills_up_meanwhile_is_a_sentence_and_leaves_nothing(
     with pytest.raises(WorkError, match="nearly full"):
         give(tmp_path / "home", b"a,b\n", b"1,2\n")
     uploads = Uploads(tmp_path / "home")
-    assert (kept_folders(tmp_path / "home"), uploads.newest()) == ([], [])
+    assert (kept_folders(tmp_path / "home"), uploads.every()) == ([], [])
 
 
 def test_two_people_send_files_of_one_name_at_once(tmp_path: Path) -> None:
@@ -103,10 +115,23 @@ def test_files_go_after_a_day_or_a_month_and_never_while_a_run_is_at_them(
     now = now_utc_without_zone()
     monkeypatch.setattr(CLOCK, lambda: now + timedelta(hours=25))
     uploads.remove_old(keep_days=30)
-    assert [upload.number for upload in uploads.newest()] == [3, 2]
+    assert [upload.number for upload in uploads.every()] == [3, 2]
     assert kept_folders(home) == sorted([loaded.id, loading.id]), f"not {unloaded.id}"
     monkeypatch.setattr(CLOCK, lambda: now + timedelta(days=31))
     uploads.remove_old(keep_days=30)
     assert kept_folders(home) == [loading.id]
     with pytest.raises(UsageError, match="is not kept any more, only its rows are"):
         uploads.original(uploads.numbered(loaded.number))
+
+
+def test_the_page_about_uploads_has_the_bounds_of_the_code() -> None:
+    page = " ".join((ROOT / "docs" / "uploads.md").read_text(encoding="utf-8").split())
+    defaults = {name: Settings.model_fields[name].default for name in UploadSettings.model_fields}
+    assert (
+        f"`ECOM_UPLOAD_KEEP_DAYS` ({defaults['upload_keep_days']}); {UNLOADED_HOURS} hours" in page
+    )
+    assert f"`ECOM_UPLOAD_MAX_MB` ({defaults['upload_max_mb']})" in page
+    assert f"{MOST_TIMES} times its size" in page
+    assert f"while {LEAST_FREE_BYTES // 1_000_000} MB of the disk stay free" in page
+    assert MOST_TRIES == 3
+    assert "begun anew, three times at most" in page

@@ -2,9 +2,11 @@
 
 from calendar import monthrange
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -12,11 +14,14 @@ from pydantic import SecretStr
 
 from ecom_assets.commerce.sales.queries import customer_weeks, customers_of_period
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.formats import MINUS
 from ecom_assets.core.tables.queries import Page, Period
 from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.boards.model import MonthGoal
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.dashboard.blocks import Tile, Tiles
+from ecom_assets.interfaces.dashboard.rendering import TEMPLATES
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop, Span
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
@@ -183,3 +188,17 @@ def _send_goal(client: Client, page: Node, **fields: str) -> requests.Response:
         timeout=60,
         allow_redirects=False,
     )
+
+
+def test_a_tile_says_what_its_number_was_a_year_before_where_that_is_known() -> None:
+    """The shop of this file has forty days, none of them a year before others."""
+    unknown = Tile("Revenue", Decimal(120), "money", "", previous=Decimal(100), change=0.2)
+    known = replace(unknown, year_before=Decimal(160), year_change=-0.25)
+    template = TEMPLATES.get_template("blocks/tiles.html")
+    view = SimpleNamespace(currency="EUR", why=lambda _: "")
+    first, second = (
+        read(template.render(block=Tiles([tile]), view=view)).text for tile in (known, unknown)
+    )
+    assert "+20.0% ▲ from €100.00" in first
+    assert f"{MINUS}25.0% ▼ from €160.00 a year before" in first
+    assert "a year before" not in second

@@ -102,7 +102,7 @@ def logged_in(address: str, key: str) -> Sender:
 
 def left_behind(home: Path) -> list[str]:
     """Return the files that are there of uploads that are not in the list."""
-    known = {upload.id for upload in Uploads(home).newest()}
+    known = {upload.id for upload in Uploads(home).every()}
     folder = home / "uploads" / "originals"
     return [path.name for path in folder.glob("*") if path.name not in known]
 
@@ -136,7 +136,7 @@ def test_without_scripts_a_form_brings_one_file(writer: Sender, home: Path) -> N
 def test_no_byte_is_taken_before_key_scope_origin_and_token_are_right(
     writer: Sender, home: Path
 ) -> None:
-    before = len(Uploads(home).newest())
+    before = len(Uploads(home).every())
     reader = logged_in(writer.address, READER)
     seen = reader.session.get(f"{reader.address}{PAGE}", timeout=30).text
     assert "needs a key of scope" in seen, "who may not write gets no form"
@@ -158,7 +158,7 @@ def test_no_byte_is_taken_before_key_scope_origin_and_token_are_right(
         timeout=30,
     )
     assert form.status_code == 403, "the token has to come before the file"
-    assert len(Uploads(home).newest()) == before
+    assert len(Uploads(home).every()) == before
     assert left_behind(home) == []
 
 

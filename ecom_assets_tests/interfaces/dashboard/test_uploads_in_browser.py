@@ -110,7 +110,7 @@ def test_a_dropped_file_is_asked_about_by_choices_and_waits_to_be_loaded(
     page.wait_for_url("**/mapping-progress?**")
     expect(main).to_contain_text("Waits to be loaded")
     is_sound(page, WIDTHS[1])
-    [upload] = Uploads(shop.home).newest()
+    [upload] = Uploads(shop.home).every()
     assert (upload.state, upload.kind) == ("loading", "orders")
     [request] = waiting_requests(shop.home)
     assert (request.kind, request.subject) == ("load", str(upload.number))
@@ -164,7 +164,7 @@ def test_what_cannot_be_taken_is_said_where_it_was_dropped(browser: Browser, sho
     main = page.locator("main")
     expect(main).to_contain_text("This file is empty")
     expect(main).to_contain_text("holiday.jpg has a format that is not read")
-    assert Uploads(shop.home).newest() == []
+    assert Uploads(shop.home).every() == []
 
 
 def test_a_cancelled_file_leaves_nothing(browser: Browser, shop: Shop) -> None:
@@ -174,7 +174,7 @@ def test_a_cancelled_file_leaves_nothing(browser: Browser, shop: Shop) -> None:
     page.locator("input[type=file]").set_input_files([payload])
     page.get_by_role("button", name="Cancel a.csv").click()
     expect(page.locator("main")).to_contain_text("Cancelled: nothing of it is kept")
-    assert Uploads(shop.home).newest() == []
+    assert Uploads(shop.home).every() == []
 
 
 def test_without_scripts_one_file_is_sent_by_a_form(browser: Browser, shop: Shop) -> None:

@@ -9,18 +9,22 @@ from hypothesis import strategies as st
 
 from ecom_assets.core.tables.queries import KnownDays, Period
 from ecom_assets.core.tables.values import WEEKDAYS
-from ecom_assets.interfaces.weeks.calendar_periods import CalendarPeriod, calendar_periods
+from ecom_assets.interfaces.weeks.calendar_periods import (
+    CalendarPeriod,
+    PeriodName,
+    calendar_periods,
+)
 
 THURSDAY = date(2026, 11, 26)
 
 
 def periods(
     known: KnownDays, week_start: str = "monday", open_from: date | None = None
-) -> dict[str, CalendarPeriod]:
+) -> dict[PeriodName, CalendarPeriod]:
     """Return the calendar periods of a shop with one source."""
     assert known.last is not None
     period = Period("custom", known.last, known.last, {"orders": known})
-    return {one.name: one for one in calendar_periods(period, week_start, open_from)}
+    return calendar_periods(period, week_start, open_from)
 
 
 def days(first: str, last: str) -> tuple[date, date]:
@@ -30,15 +34,15 @@ def days(first: str, last: str) -> tuple[date, date]:
 
 def test_a_thursday_has_the_week_that_ended_on_sunday_and_the_month_up_to_itself() -> None:
     found = periods(KnownDays(date(2024, 1, 1), THURSDAY))
-    assert found["Last day"].days == days("2026-11-26", "2026-11-26")
-    assert found["Last day"].before == days("2026-11-19", "2026-11-19")  # a Thursday, too
-    assert found["Last day"].year_before == days("2025-11-27", "2025-11-27")  # a Thursday, too
-    assert found["Last week"].days == days("2026-11-16", "2026-11-22")
-    assert found["Last week"].before == days("2026-11-09", "2026-11-15")
-    assert found["Last week"].year_before == days("2025-11-17", "2025-11-23")
-    assert found["This month so far"].days == days("2026-11-01", "2026-11-26")
-    assert found["This month so far"].before == days("2026-10-01", "2026-10-26")
-    assert found["This month so far"].year_before == days("2025-11-01", "2025-11-26")
+    assert found["day"].days == days("2026-11-26", "2026-11-26")
+    assert found["day"].before == days("2026-11-19", "2026-11-19")  # a Thursday, too
+    assert found["day"].year_before == days("2025-11-27", "2025-11-27")  # a Thursday, too
+    assert found["week"].days == days("2026-11-16", "2026-11-22")
+    assert found["week"].before == days("2026-11-09", "2026-11-15")
+    assert found["week"].year_before == days("2025-11-17", "2025-11-23")
+    assert found["month"].days == days("2026-11-01", "2026-11-26")
+    assert found["month"].before == days("2026-10-01", "2026-10-26")
+    assert found["month"].year_before == days("2025-11-01", "2025-11-26")
 
 
 @pytest.mark.parametrize(
@@ -51,15 +55,15 @@ def test_a_thursday_has_the_week_that_ended_on_sunday_and_the_month_up_to_itself
 )
 def test_weeks_begin_on_the_weekday_of_the_shop(week_start: str, expected: tuple[str, str]) -> None:
     found = periods(KnownDays(date(2024, 1, 1), THURSDAY), week_start)
-    assert found["Last week"].days == days(*expected)
+    assert found["week"].days == days(*expected)
 
 
 def test_a_day_that_is_not_over_or_has_no_data_is_in_no_period() -> None:
     known = KnownDays(date(2024, 1, 1), THURSDAY, missing=(date(2026, 11, 18),))
     found = periods(known, open_from=THURSDAY)
-    assert found["Last day"].days == days("2026-11-25", "2026-11-25")
-    assert found["Last week"].days == days("2026-11-09", "2026-11-15")  # the next one misses a day
-    assert found["This month so far"].days == days("2026-11-01", "2026-11-25")
+    assert found["day"].days == days("2026-11-25", "2026-11-25")
+    assert found["week"].days == days("2026-11-09", "2026-11-15")  # the next one misses a day
+    assert found["month"].days == days("2026-11-01", "2026-11-25")
 
 
 @pytest.mark.parametrize(
@@ -74,13 +78,13 @@ def test_a_day_that_is_not_over_or_has_no_data_is_in_no_period() -> None:
 def test_a_month_stands_beside_the_same_dates_and_a_whole_one_beside_whole_ones(
     last: str, before: tuple[str, str], year_before: tuple[str, str]
 ) -> None:
-    month = periods(KnownDays(date(2024, 1, 1), date.fromisoformat(last)))["This month so far"]
+    month = periods(KnownDays(date(2024, 1, 1), date.fromisoformat(last)))["month"]
     assert (month.before, month.year_before) == (days(*before), days(*year_before))
 
 
 def test_a_shop_of_three_days_has_no_week_yet() -> None:
     found = periods(KnownDays(date(2026, 11, 24), THURSDAY))
-    assert list(found) == ["Last day", "This month so far"]
+    assert found.keys() == {"day", "month"}
 
 
 @given(
@@ -96,8 +100,8 @@ def test_every_period_is_whole_and_as_long_as_its_name_says(
     gaps = {last - number * day for number in missing if 0 < number < history}
     known = KnownDays(last - history * day, last, missing=tuple(sorted(gaps)))
     found = periods(known, week_start)
-    assert found["Last day"].days == (last, last)
-    month = found["This month so far"]
+    assert found["day"].days == (last, last)
+    month = found["month"]
     assert month.days == (last.replace(day=1), last)
     assert month.before[1] < month.days[0]
     assert month.before[0].day == month.year_before[0].day == 1
@@ -108,12 +112,12 @@ def test_every_period_is_whole_and_as_long_as_its_name_says(
         )
         or (last + day).day == 1
     )
-    if "Last week" in found:
-        first, end = found["Last week"].days
+    if "week" in found:
+        first, end = found["week"].days
         own = {first + number * day for number in range(7)}
         assert end - first == 6 * day
         assert not own & gaps
         assert known.first is not None
         assert known.first <= first <= end <= last
         assert first.strftime("%A").lower() == week_start
-        assert (first - found["Last week"].year_before[0]).days == 364
+        assert (first - found["week"].year_before[0]).days == 364

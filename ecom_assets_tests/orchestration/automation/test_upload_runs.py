@@ -59,7 +59,7 @@ def revenue(home: Path) -> Mapping[str, int]:
 
 
 def states(home: Path) -> list[str]:
-    return [upload.state for upload in reversed(Uploads(home).newest())]
+    return [upload.state for upload in reversed(Uploads(home).every())]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def three_weeks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Up
     for number, orders in enumerate((WEEK_2, WEEK_3), 2):
         ask_load(home, chosen(home, export(folder / f"week{number}.csv", orders)), "ann")
     assert work_off(home) == []
-    return home, list(reversed(Uploads(home).newest()))
+    return home, list(reversed(Uploads(home).every()))
 
 
 def test_a_later_upload_replaces_versions_and_never_days(

@@ -100,11 +100,11 @@ def test_files_as_they_were_sent_are_looked_into_unpacked(tmp_path: Path) -> Non
     uploads, settings = Uploads(home), Settings(home=home)
     person, kept = Person(users=(ANN,)), BoardStore(settings)
     found = naming(settings, person, kept)
-    by_folder = {uploads.original(upload).parent.name: upload for upload in uploads.newest()}
+    by_folder = {uploads.original(upload).parent.name: upload for upload in uploads.every()}
     named = {by_folder[Path(path).name].name for path in found.cleaned if "originals" in path}
     assert named == contents.keys() - {"others.csv"}
     changed = clean(settings, person, kept)
     assert sum("originals" in path for path in changed) == 6, "the receipt lists them"
-    left = {upload.name: upload.has_original for upload in uploads.newest()}
+    left = {upload.name: upload.has_original for upload in uploads.every()}
     assert left == {name: name == "others.csv" for name in contents}
     assert naming(settings, person, kept).cleaned == []

@@ -54,12 +54,15 @@ from ecom_assets.interfaces.dashboard.page import (
     View,
 )
 from ecom_assets.interfaces.dashboard.pages.mapping import reminder
-from ecom_assets.interfaces.weeks.calendar_periods import CalendarPeriod, calendar_periods
+from ecom_assets.interfaces.weeks.calendar_periods import (
+    CalendarPeriod,
+    PeriodName,
+    calendar_periods,
+)
 from ecom_assets.interfaces.weeks.causes import of_sources
 from ecom_assets.interfaces.weeks.weekly import changes_of
 from ecom_assets.interfaces.weeks.wording import FACTORS, cause_name, signed_money
 
-DAY, WEEK, MONTH = "Last day", "Last week", "This month so far"
 SOURCES: Final[tuple[Source, Source]] = ("sales", "events")
 NO_PERIOD: Final = "The data have no whole {} yet."
 
@@ -121,7 +124,7 @@ EXPLORED_BY: Final = {
 """The dimension of the Sales explorer that shows each dimension of a change."""
 
 
-def period_named(view: View, name: str, source: Source) -> CalendarPeriod | None:
+def period_named(view: View, name: PeriodName, source: Source) -> CalendarPeriod | None:
     """Return a calendar period of a source; None if there is none that is whole."""
     reading, settings = view.context.reading, view.context.settings
     known = of_sources(reading, Period("custom", reading.newest_date, reading.newest_date), source)
@@ -132,11 +135,10 @@ def period_named(view: View, name: str, source: Source) -> CalendarPeriod | None
     open_from = unfinished_day_of_sources(
         until_newest, reading.timezone, reading.published.published_at
     )
-    periods = calendar_periods(until_newest, settings.week_start, open_from)
-    return next((period for period in periods if period.name == name), None)
+    return calendar_periods(until_newest, settings.week_start, open_from).get(name)
 
 
-def numbers_of(name: str) -> Callable[[View], Block]:
+def numbers_of(name: PeriodName) -> Callable[[View], Block]:
     """Return the section with the numbers of a calendar period."""
 
     def build(view: View) -> Block:
@@ -161,8 +163,8 @@ def numbers_of(name: str) -> Callable[[View], Block]:
     return build
 
 
-def _no_period(name: str) -> Notice:
-    return Notice(NO_PERIOD.format(name.split()[1]), "info", is_shown_once=True)
+def _no_period(name: PeriodName) -> Notice:
+    return Notice(NO_PERIOD.format(name), "info", is_shown_once=True)
 
 
 def _days_sentence(period: CalendarPeriod) -> str:
@@ -243,7 +245,7 @@ def _as_parameters(days: tuple[date, date]) -> dict[str, str]:
 
 def goals(view: View) -> Block:
     """Return how far the month is towards its goals, and the form of another one."""
-    sales_month, events_month = (period_named(view, MONTH, source) for source in SOURCES)
+    sales_month, events_month = (period_named(view, "month", source) for source in SOURCES)
     newest = max(
         (period.days[1] for period in (sales_month, events_month) if period),
         default=view.context.reading.newest_date,
@@ -252,19 +254,24 @@ def goals(view: View) -> Block:
     kept = BoardStore(view.context.settings).newest(MonthGoal)
     of_month = [version.item for version in kept if version.item.month == month]
     rows = [row for goal in of_month if (row := _towards(view, goal)) is not None]
-    offered = [
+    measures = [
         (name, shop_numbers()[name].measure.label)
         for name in GOAL_MEASURES
         if view.may(Scope.COSTS) or not shop_numbers()[name].is_cost
     ]
-    values = {"month": month, "offered": offered, "rows": rows, "can_write": view.may(Scope.WRITE)}
+    values = {
+        "month": month,
+        "measures": measures,
+        "rows": rows,
+        "can_write": view.may(Scope.WRITE),
+    }
     return Custom("goals.html", values)
 
 
 def _towards(view: View, goal: MonthGoal) -> dict[str, Any] | None:
     """Return what a number came to so far beside its goal; None where it is unknown or withheld."""
     numbers = next(one for one in KEY_NUMBERS if goal.measure in one.names)
-    period = period_named(view, MONTH, numbers.source)
+    period = period_named(view, "month", numbers.source)
     if period is None or not view.may(numbers.scope) or f"{period.days[1]:%Y-%m}" != goal.month:
         return None
     try:
@@ -296,7 +303,7 @@ def save_goal(request: ActionRequest) -> str:
     return f"The goal is kept: {goal.title}."
 
 
-def revenue_by_day(name: str) -> Callable[[View], Block]:
+def revenue_by_day(name: PeriodName) -> Callable[[View], Block]:
     """Return the section that draws the revenue of a calendar period beside that of the others."""
 
     def build(view: View) -> Block:
@@ -341,9 +348,9 @@ def _points(
 
 def causes(view: View) -> Block:
     """Return what changed the revenue of the last week, each with the page that shows it."""
-    week = period_named(view, WEEK, "sales")
+    week = period_named(view, "week", "sales")
     if week is None:
-        return _no_period(WEEK)
+        return _no_period("week")
     period = Period("custom", *week.days)
     result = _once(view, ("causes", week.days), lambda: changes_of(view.context.reading, period))
     change = result["causes"]["revenue_change_amount"]
@@ -395,12 +402,12 @@ PAGE: Final = DashboardPage(
     actions=(Action("goal", save_goal, Scope.WRITE),),
     sections=(
         Section("Files that are due", reminder, is_titled=False),
-        Section("The week", numbers_of(WEEK)),
+        Section("The week", numbers_of("week")),
         Section("Why revenue changed", causes, "half"),
-        Section("Revenue of the week by day", revenue_by_day(WEEK), "half"),
-        Section("The last day", numbers_of(DAY)),
-        Section(MONTH, numbers_of(MONTH)),
+        Section("Revenue of the week by day", revenue_by_day("week"), "half"),
+        Section("The last day", numbers_of("day")),
+        Section("This month so far", numbers_of("month")),
         Section("Goals of the month", goals),
-        Section("Revenue of the month by day", revenue_by_day(MONTH)),
+        Section("Revenue of the month by day", revenue_by_day("month")),
     ),
 )

@@ -2,7 +2,7 @@
 in which nothing was loaded, it is the first page.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 from statistics import median
@@ -17,7 +17,18 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.uploads.asking import ask_sample, ask_undo
 from ecom_assets.ingestion.uploads.look import kept_mapping_path
-from ecom_assets.ingestion.uploads.store import KEPT, LOADED, WITH_ROWS, Upload, Uploads
+from ecom_assets.ingestion.uploads.store import (
+    FAILED,
+    KEPT,
+    LOADED,
+    LOADING,
+    UNDOING,
+    UNDONE,
+    WITH_ROWS,
+    Upload,
+    Uploads,
+    UploadState,
+)
 from ecom_assets.interfaces.dashboard import receiving
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Nothing, Notice
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
@@ -45,13 +56,13 @@ shop's admin, and of the one that follows their loading.
 ACCEPTED: Final = ".csv,.tsv,.txt,.xlsx,.xls,.json,.ndjson,.jsonl,.parquet,.pq,.gz,.zip"
 USUAL_GAP_DAYS: Final = 7
 """Days after which the next file is due where there was only one."""
-STATES: Final = {
-    "kept": "not loaded yet",
-    "loading": "is being loaded",
-    "loaded": "loaded",
-    "undoing": "is being taken back",
-    "undone": "taken back",
-    "failed": "not loaded",
+STATES: Final[Mapping[UploadState, str]] = {
+    KEPT: "not loaded yet",
+    LOADING: "is being loaded",
+    LOADED: "loaded",
+    UNDOING: "is being taken back",
+    UNDONE: "taken back",
+    FAILED: "not loaded",
 }
 
 
@@ -133,7 +144,7 @@ def _row(upload: Upload, others: dict[int, Upload]) -> dict[str, Any]:
         "progress": address_of(PROGRESS, {"files": upload.id}) if upload.is_waiting else "",
         "change": (
             address_of(FILES, {"files": upload.id})
-            if upload.has_original and upload.state in {LOADED, "failed", "undone"}
+            if upload.has_original and upload.state in {LOADED, FAILED, UNDONE}
             else ""
         ),
         "can_undo": upload.state == LOADED,
@@ -155,9 +166,9 @@ def reaches(uploads: Sequence[Upload]) -> Iterator[dict[str, Any]]:
     """Yield, for each kind, the days that its loaded files reach over, and when the next is due."""
     kinds = dict.fromkeys(upload.kind for upload in uploads if upload.state in WITH_ROWS)
     for kind in kinds:
-        loaded = [one for one in uploads if one.kind == kind and one.state in WITH_ROWS]
-        first = min((one.first_day for one in loaded if one.first_day), default=None)
-        last = max((one.last_day for one in loaded if one.last_day), default=None)
+        loaded = [upload for upload in uploads if upload.kind == kind and upload.state in WITH_ROWS]
+        first = min((upload.first_day for upload in loaded if upload.first_day), default=None)
+        last = max((upload.last_day for upload in loaded if upload.last_day), default=None)
         yield {
             "kind": kind_words(kind),
             "days": day_range(first, last) if first and last else "",

@@ -9,6 +9,7 @@ from ecom_assets.core.operations.steps import last_look
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.uploads.asking import LoadProgress, progress_of, sample_progress
+from ecom_assets.ingestion.uploads.store import LOADED
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, address_of
@@ -30,17 +31,17 @@ def progress(view: View) -> Block:
     if not view.filters.files:
         return _of_sample(view, settings)
     uploads = chosen_uploads(view.request, view.filters.files)
-    found = [progress_of(settings.home, upload) for upload in uploads]
-    is_over = not any(one.upload.is_waiting for one in found)
+    loads = [progress_of(settings.home, upload) for upload in uploads]
+    is_over = not any(load.upload.is_waiting for load in loads)
     return Custom(
         "upload_progress.html",
         {
-            "files": [_file(one) for one in found],
+            "files": [_file(load) for load in loads],
             "is_over": is_over,
-            "is_loaded": any(one.upload.state == "loaded" for one in found),
+            "is_loaded": any(load.upload.state == LOADED for load in loads),
             "again_s": AGAIN_S,
-            "waits_for": next((one.waits_for for one in found if one.waits_for), ""),
-            "nobody": not is_over and nobody_looks(found[0], now_utc_without_zone()),
+            "waits_for": next((load.waits_for for load in loads if load.waits_for), ""),
+            "nobody": not is_over and nobody_looks(loads[0], now_utc_without_zone()),
             "first_page": f"{PREFIX}/",
             "list": address_of(PATH, {}),
         },
@@ -70,10 +71,10 @@ def _of_sample(view: View, settings: Settings) -> Block:
     )
 
 
-def nobody_looks(found: LoadProgress, now: datetime) -> bool:
+def nobody_looks(load: LoadProgress, now: datetime) -> bool:
     """Return whether an upload waits and nothing has looked for requests for a minute."""
-    asked_at = found.upload.changed_at
-    return not found.is_begun and is_quiet_since(asked_at, found.sensor_looked_at, now)
+    asked_at = load.upload.changed_at
+    return not load.is_begun and is_quiet_since(asked_at, load.sensor_looked_at, now)
 
 
 def is_quiet_since(asked_at: datetime | None, looked_at: datetime | None, now: datetime) -> bool:
@@ -82,12 +83,12 @@ def is_quiet_since(asked_at: datetime | None, looked_at: datetime | None, now: d
     return (asked_at is None or asked_at < before) and (looked_at is None or looked_at < before)
 
 
-def _file(found: LoadProgress) -> dict[str, Any]:
-    done = [step for step in found.steps if step.ended_at]
-    working = [step for step in found.steps if not step.ended_at]
+def _file(load: LoadProgress) -> dict[str, Any]:
+    done = [step for step in load.steps if step.ended_at]
+    working = [step for step in load.steps if not step.ended_at]
     return {
-        "upload": found.upload,
-        "is_begun": found.is_begun,
+        "upload": load.upload,
+        "is_begun": load.is_begun,
         "done": counted(len(done), "table is", "tables are"),
         "working": _words(working[-1].table_name) if working else "",
         "steps": [
@@ -96,9 +97,9 @@ def _file(found: LoadProgress) -> dict[str, Any]:
                 "rows": "" if step.row_count is None else counted(step.row_count, "row"),
                 "is_done": step.ended_at is not None,
             }
-            for step in found.steps
+            for step in load.steps
         ],
-        "change": address_of(FILES, {"files": found.upload.id}),
+        "change": address_of(FILES, {"files": load.upload.id}),
     }
 
 
