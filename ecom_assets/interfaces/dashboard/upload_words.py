@@ -8,6 +8,7 @@ from typing import Final
 from ecom_assets.core.tables.currencies import SMALL_CURRENCIES
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.values import WEEKDAYS
+from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.proposal import questions as asked
 from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, shown
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
@@ -281,10 +282,13 @@ def fate_lines(look: UploadLook) -> list[tuple[str, str, str]]:
         lines.append(
             ("bad", f"{counted(refused.row_count, 'row')} would be refused", money_words(refused))
         )
-    if not look.money and read_rows > counted_rows:
-        lines.append(
-            ("info", f"{counted(read_rows - counted_rows, 'row')} would not be counted", "")
-        )
+    copies = int(look.rows["rejected"].get(DUPLICATE, 0))
+    if copies:
+        what = counted(copies, "row is a copy", "rows are copies")
+        lines.append(("info", f"{what} of others, each of which is counted once", ""))
+    others = read_rows - counted_rows - copies
+    if not look.money and others:
+        lines.append(("info", f"{counted(others, 'row')} would not be counted", ""))
     return lines
 
 

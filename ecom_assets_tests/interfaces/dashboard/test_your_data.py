@@ -4,16 +4,19 @@ which words.
 
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.questions import ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.reading import MoneyRead
-from ecom_assets.ingestion.uploads.look import UploadLook
-from ecom_assets.ingestion.uploads.store import Upload
+from ecom_assets.ingestion.uploads.look import UploadLook, look_at
+from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
 from ecom_assets.interfaces.dashboard.pages.mapping import due_day, reaches
 from ecom_assets.interfaces.dashboard.upload_words import fate_lines, field_of
+from ecom_assets_tests.ingestion.uploads.shop_exports import sent
 
 
 def upload(number: int, sent: str, first: str, last: str, kind: str = "orders") -> Upload:
@@ -95,6 +98,27 @@ def test_rows_and_money_are_said_by_what_becomes_of_them() -> None:
         ("info", "1 row would be left out", "€30.00 in 1 order"),
         ("bad", "1 row would be refused", "1 order"),
     ]
+
+
+def test_copies_are_said_so_that_the_lines_add_up_to_the_rows_of_a_file(tmp_path: Path) -> None:
+    """Of seven rows three are lines of their own, one names no customer, and three are copies."""
+    columns = "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,"
+    lines = [
+        f"a{number},2022-11-09T00:00:00,1,Rome,{customer},Ada,Lo,3,Hat,1,{amount}"
+        for number, (customer, amount) in enumerate([(7, 10), (8, 20), (9, 30), ("", 40)])
+    ]
+    rows = [f"{number},{line}" for number, line in enumerate([*lines, *lines[:2], lines[0]])]
+    path = tmp_path / "orders.csv"
+    path.write_text("\n".join([f"{columns}item_name,quantity,payment_amount", *rows, ""]))
+    home = tmp_path / "home"
+    look = look_at(Uploads(home), sent(home, path), Settings(home=home))
+    said = [what for _, what, _ in fate_lines(look)]
+    assert said == [
+        "3 of 7 rows would be counted",
+        "1 row would be refused",
+        "3 rows are copies of others, each of which is counted once",
+    ]
+    assert sum(int(what.split()[0]) for what in said) == 7
 
 
 def test_each_shop_system_says_where_its_export_is() -> None:

@@ -113,11 +113,13 @@ def brought_in(view: View) -> Block:
         return Nothing()
     by_number = {upload.number: upload for upload in listed}
     uploads = uploads_of(view.request)
-    rows = [_row(upload, by_number) | _mapping(uploads, upload) for upload in listed]
+    currency = view.currency
+    rows = [_row(upload, by_number, currency) | _mapping(uploads, upload) for upload in listed]
     return Custom("upload_list.html", {"rows": rows, "reaches": list(reaches(listed))})
 
 
-def _row(upload: Upload, others: dict[int, Upload]) -> dict[str, Any]:
+def _row(upload: Upload, others: dict[int, Upload], currency: str) -> dict[str, Any]:
+    """Return what the list shows of an upload; amounts that say no currency are in the shop's."""
     days = (
         day_range(upload.first_day, upload.last_day) if upload.first_day and upload.last_day else ""
     )
@@ -135,7 +137,7 @@ def _row(upload: Upload, others: dict[int, Upload]) -> dict[str, Any]:
         "days": days,
         "rows": rows,
         "of_rows": f"of {counted(read, 'row')}" if read and read != upload.counted_count else "",
-        "money": "" if upload.amount is None else money(upload.amount, upload.currency),
+        "money": "" if upload.amount is None else money(upload.amount, upload.currency or currency),
         "replaced": (
             f"{counted(upload.replaced_count, 'row')} of {', '.join(replaced)}"
             if upload.replaced_count and replaced
