@@ -53,6 +53,7 @@ FULL = {
     "questions": [["behaviour.questions"], ["behaviour.sessions_from_files"]],
     "scale": [["orchestration.scale"]],
     "snowflake_statements": [["core.snowflake_statements"]],
+    "upload": [["interfaces.upload"]],
     "whole_run": [["orchestration.whole_run"]],
 }
 QUICK = {
@@ -125,6 +126,7 @@ QUICK = {
     ],
     "scale": [["orchestration.scale", "--size", "quick"]],
     "snowflake_statements": [["core.snowflake_statements"]],
+    "upload": [["interfaces.upload", "--rows", "100000"]],
     "whole_run": [["orchestration.whole_run", "--size", "quick", "--repetitions", "1"]],
 }
 HUGE = {"pipeline_100m": [["orchestration.pipeline", "--size", "huge"]]}

@@ -51,7 +51,7 @@ from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReadi
 @dataclass(frozen=True)
 class ShippedFit:
     """A shipped mapping that reads the files,
-    with the lines in which they differ from its layout.
+    with the lines in which they differ from its layout, and the files as it reads them.
     """
 
     name: str
@@ -62,6 +62,12 @@ class ShippedFit:
     clean_count: int
     row_count: int
     lines: tuple[str, ...] = ()
+    reading: "Reading | None" = field(default=None, repr=False, compare=False)
+
+    @property
+    def text_lines(self) -> tuple[str, ...]:
+        """Return the lines of a mapping that is this one."""
+        return (f"extends: {self.name}", *self.lines)
 
     @property
     def why(self) -> str:
@@ -150,6 +156,7 @@ def _tried(
         clean_count,
         rows.read,
         lines,
+        reading,
     )
 
 
@@ -180,6 +187,7 @@ def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> Shi
         reading.filled_count,
         reading.clean_count,
         reading.row_count,
+        reading=reading,
     )
 
 
@@ -279,7 +287,7 @@ class MappingSearch:
 
     def _of_shipped(self, fit: ShippedFit, answers: Mapping[str, str]) -> MappingProposal:
         """Return a mapping that extends a shipped one."""
-        lines = [f"extends: {fit.name}", *fit.lines]
+        lines = [*fit.text_lines]
         questions: tuple[OpenQuestion, ...] = ()
         if fit.name in LOCAL_EPOCHS:
             questions = (OpenQuestion(ZONE, LOCAL_EPOCHS[fit.name]),)
@@ -466,6 +474,11 @@ def read_by(
     Raises:
         EcomError: They cannot be read by it.
     """
+    is_shipped = proposal.lines[0].startswith("extends: ")
+    same = [fit for fit in search.fits if fit.text_lines == proposal.lines] if is_shipped else []
+    if same and same[0].reading is not None:  # it was read when it was tried
+        yield same[0].reading
+        return
     with tempfile.TemporaryDirectory(dir=folder) as temporary_folder:
         mapping = Path(temporary_folder) / "preview.yaml"
         mapping.write_text(proposal.text, encoding="utf-8")
