@@ -10,6 +10,8 @@ from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.proposal import questions as asked
+from ecom_assets.ingestion.sources.proposal.draft import NO_AMOUNT
+from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, shown
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
 from ecom_assets.ingestion.sources.reading import COUNTED, REFUSED, MoneyRead
@@ -203,6 +205,10 @@ def answer_words(question: OpenQuestion, choice: str) -> str:
         asked.LIST,
     }:
         return ANSWERS.get(choice, shown(choice))
+    if question.key == "event_type" and choice in STANDARD_TYPES:
+        return ANSWERS[choice]
+    if choice == NO_AMOUNT:
+        return "None of them"
     if question.key == asked.FORMAT and "%" in choice:
         return f"{EXAMPLE:{choice}} for {EXAMPLE:%B} {EXAMPLE.day}"
     if question.key == asked.DECIMAL:
@@ -216,6 +222,8 @@ def sentence_of_question(question: OpenQuestion) -> str:
         return f"What are orders that are “{shown(question.subject)}”?"
     if question.key.startswith("event_type_"):
         return f"What happened where the file says “{shown(question.subject)}”?"
+    if question.key == "event_type" and set(question.choices) <= set(STANDARD_TYPES):
+        return "What happened on each row? No column of this file says it."
     sentence = SENTENCES.get(question.key)
     return sentence or f"{question.sentence[:1].upper()}{question.sentence[1:]}?"
 

@@ -736,12 +736,24 @@ class Draft:
         """
         choices = candidates(self.values, name, self.found)
         unreadable = self._unreadable(name)
+        if name == "payment_amount" and not unreadable:
+            sentence = f"the column that says the amount, or {NO_AMOUNT}: then lines are of 0.00"
+            self.ask(name, sentence, (*choices, NO_AMOUNT), NO_AMOUNT)
+            return
+        if name == "event_type" and not choices:
+            guess = "purchase" if self._has_order_numbers() else STANDARD_TYPES[0]
+            self.ask(name, "what each row is, as no column says it", STANDARD_TYPES, guess)
+            return
         if not choices:
             raise DefinitionError(
                 f"No column of the file can be {NEEDED.get(name, name)}{unreadable}; give a "
                 "file that has one."
             )
         self.ask(name, f"the column that says {NEEDED.get(name, name)}{unreadable}", choices)
+
+    def _has_order_numbers(self) -> bool:
+        """Return whether rows of events have the numbers of orders."""
+        return "order_id" in found_fields(self.values, MappingKind.ORDERS)
 
     def _ask_for_item(self, name: str) -> None:
         """Ask what was bought where orders have several rows; without an answer it is the order."""
@@ -972,8 +984,12 @@ class Draft:
             return self._price_times_quantity()
         if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
+        if name == "payment_amount" and self.answers.get(name) == NO_AMOUNT:
+            return f"  {name}: {{constant: 0}}  # the file has none"
         if self.answers.get(name) == NO_AMOUNT:
             return f"  # {name}: there is none"
+        if name == "event_type" and self.answers.get(name) in STANDARD_TYPES:
+            return f"  {name}: {{constant: {self.answers[name]}}}  # no column says it"
         return self.marked(
             f'  {name}: "{OPEN}"', name, *([UNITS] if name == "payment_amount" else [])
         )

@@ -164,11 +164,18 @@ class FoundField:
 Found = Mapping[str, FoundField]
 
 
+OF_ORDERS: Final = frozenset({"purchase", "refund"})
+"""The event types that a list of payments has, too."""
+OF_VISITS: Final = frozenset({"session_id", "anonymous_id", "page_url"})
+"""The fields that only events have."""
+
+
 def kind_of(values: FileValues) -> MappingKind | None:
     """Return what rows look like; None if the names and values do not say it.
 
     Order lines have an amount with a quantity or the number of an order, or a list of items with
-    such a number, and no event types; customers have an address or a name, and mostly one row each.
+    such a number, and no event types but payments and refunds; customers have an address or a name,
+    and mostly one row each.
     """
     orders, events = (
         found_fields(values, MappingKind.ORDERS),
@@ -177,11 +184,14 @@ def kind_of(values: FileValues) -> MappingKind | None:
     amounts = {"payment_amount", UNIT_PRICE, ORDER_TOTAL}
     are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
     are_orders |= _has_items(values) and "order_id" in orders
-    if "event_type" in events:
-        has_known = any(
-            known_event_type(name) for name, _ in values.counts(events["event_type"].value)
-        )
-        return MappingKind.EVENTS if has_known or not are_orders else None
+    are_orders |= {"quantity", "order_id"} <= orders.keys()
+    if "event_type" in events and not (are_orders and _is_in_list(events["event_type"].value)):
+        names = (name for name, _ in values.counts(events["event_type"].value))
+        known = {known_event_type(name) for name in names} - {None}
+        is_of_orders = known <= OF_ORDERS and not OF_VISITS & events.keys()
+        if is_of_orders and are_orders and "quantity" in orders:
+            return MappingKind.ORDERS
+        return MappingKind.EVENTS if known or not are_orders else None
     if are_orders:
         return MappingKind.ORDERS
     customers = found_fields(values, MappingKind.CUSTOMERS)
@@ -195,6 +205,11 @@ def kind_of(values: FileValues) -> MappingKind | None:
     ):
         return MappingKind.CUSTOMERS
     return None
+
+
+def _is_in_list(value: Value) -> bool:
+    """Return whether a value is one of an element of a list, such as the type of an item."""
+    return any(part.isdecimal() for part in value.path)
 
 
 def found_fields(
