@@ -25,6 +25,7 @@ from ecom_assets.core.errors import (
     WarehouseError,
     first_line,
 )
+from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.core.tables.asset import PUBLICATION, RANGE_END, RANGE_START, asset_key
 from ecom_assets.core.tables.check import HELD_DAYS, PARTS
@@ -50,6 +51,7 @@ from ecom_assets.ingestion.sources.presence import (
     require_same_origin,
     stored_sources,
 )
+from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.orchestration.automation.alerts import (
     LEFT_TO_COMMAND,
     Alerts,
@@ -534,7 +536,8 @@ def _open_for(settings: Settings, progress: RunProgress) -> frozenset[str]:
     try:
         if engine.notice:
             progress.warn(engine.notice)
-        require_same_origin(engine, settings, (*ALL, *NOTES), progress.say)
+        if require_same_origin(engine, settings, (*ALL, *NOTES), progress.say):
+            _forget_sample(settings, progress)
         stored = stored_sources(engine)
     except WarehouseError:
         if engine.notice or not engine.mark_damaged([]):
@@ -542,6 +545,17 @@ def _open_for(settings: Settings, progress: RunProgress) -> frozenset[str]:
     finally:
         engine.close()
     return _open_for(settings, progress) if engine.mark_damaged([]) else stored
+
+
+def _forget_sample(settings: Settings, progress: RunProgress) -> None:
+    """Remove what was found in, and asked for, the simulated shop, whose place the shop's own data
+    take: incidents, waiting requests, results of checks. Boards and saved questions stay.
+    """
+    try:
+        IncidentLog(settings).forget()
+        Requests(settings.home).forget_data()
+    except EcomError as error:
+        progress.warn(f"Incidents of the sandbox shop are still listed: {error}")
 
 
 def _selected(

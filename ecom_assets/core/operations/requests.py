@@ -58,14 +58,17 @@ class OperationsStore(SqliteFile):
         super().__init__(home / FILE, TABLES, remedy)
 
 
-Kind = Literal["release", "retry", "load", "undo", "sample"]
+Kind = Literal["release", "retry", "load", "undo", "sample", "shop"]
 RELEASE: Final[Kind] = "release"
 RETRY: Final[Kind] = "retry"
 LOAD: Final[Kind] = "load"
 UNDO: Final[Kind] = "undo"
 SAMPLE: Final[Kind] = "sample"
-OF_UPLOADS: Final = (LOAD, UNDO, SAMPLE)
+SHOP: Final[Kind] = "shop"
+OF_UPLOADS: Final = (LOAD, UNDO, SAMPLE, SHOP)
 """The kinds that the job of uploads does; the subject of the first two is an upload."""
+OF_DATA: Final = (RELEASE, RETRY)
+"""The kinds that are about days of the data, or what was sent of them."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,10 @@ class OperationRequest:
 
     Attributes:
         kind: `release` lets a held day in; `retry` sends again what a destination has refused;
-            `load` loads an upload, `undo` takes it back; `sample` makes the simulated shop.
+            `load` loads an upload, `undo` takes it back; `sample` makes the simulated shop, `shop`
+            changes its zone, currency or week, which computes all days again.
         subject: The source of the held day, such as `orders`, the destination, such as
-            `amplitude_events`, or the number of the upload.
+            `amplitude_events`, the number of the upload, or the choices for the shop as JSON.
         asked_at: When it was made first, in UTC.
         attempt: How often it was made.
         taken_at: When a run took it, in UTC; None while it waits.
@@ -170,6 +174,16 @@ class Requests:
         """Return the newest requests, taken or not, the newest first."""
         query = "SELECT * FROM requests ORDER BY number DESC LIMIT :limit"
         return [_REQUEST.validate_python(row) for row in self._store.rows(query, {"limit": limit})]
+
+    def forget_data(self) -> None:
+        """Remove the requests about data that are gone, and what runs noted of their tables and
+        checks; requests about uploads stay.
+        """
+        names = ", ".join("?" for _ in OF_DATA)
+        with self._store.writing() as con:
+            con.execute(f"DELETE FROM requests WHERE kind IN ({names})", OF_DATA)  # noqa: S608 (of ours)
+            for table in ("checks", "tables"):
+                con.execute(f"DELETE FROM {table}")  # noqa: S608 (of ours)
 
     def take(self, requests: list[OperationRequest], run_id: str | None = None) -> None:
         """Record that a run has executed some requests."""

@@ -25,6 +25,12 @@ NATIVE_OF: Final[Mapping[str, str]] = {
     "orders": "user_order_log",
 }
 """The kinds whose rows are kept in a layout of the platform, each with its mapping."""
+BEFORE, PROBLEM = "before", "problem"
+"""In the same file: what was chosen before a change that a run is at, and why the last change could
+not be made.
+"""
+FILES_BEFORE: Final = "files_before"
+"""How files were read before such a change that are read otherwise by it, by their numbers."""
 STEPS: Final = "funnel_steps"
 """The setting that the mapping of an upload of events says."""
 OF_UPLOADS: Final = (*OF_SHOP, STEPS, *NATIVE_OF, *(f"{kind}_mapping" for kind in NATIVE_OF))
@@ -110,7 +116,10 @@ def shop_choices(home: Path) -> dict[str, str]:
     """Return what was chosen on the page for the shop, by the names of the settings; empty where
     nothing was, or the file cannot be read.
     """
-    content = _content(home)
+    return _of_shop(_content(home))
+
+
+def _of_shop(content: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(content[name]) for name in OF_SHOP if content.get(name)}
 
 
@@ -130,13 +139,64 @@ def choose_shop(home: Path, choices: Mapping[str, str]) -> None:
     _keep(home, {name: choices[name] for name in OF_SHOP if name in choices})
 
 
+def begin_shop_change(
+    home: Path, choices: Mapping[str, str], files: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Keep other choices for the shop, and those before until the change has ended, also where a
+    run that was at it has been killed.
+
+    Args:
+        home: `ECOM_HOME`.
+        choices: What is changed, by the names of the settings.
+        files: How the files are read now that will be read otherwise, by their numbers.
+    """
+    content = _content(home)
+    if BEFORE not in content:
+        content |= {BEFORE: _of_shop(content), FILES_BEFORE: dict(files)}
+    _write(home, {**content, **choices, PROBLEM: ""})
+
+
+def is_shop_changing(home: Path) -> bool:
+    """Return whether a run is at a change by which rows of uploads go to other days."""
+    return BEFORE in _content(home)
+
+
+def files_before(home: Path) -> dict[str, dict[str, Any]]:
+    """Return how files were read before the change that a run is at, by their numbers."""
+    files = _content(home).get(FILES_BEFORE, {})
+    return {number: dict(file) for number, file in files.items()}
+
+
+def end_shop_change(home: Path) -> None:
+    """Note that a change is made."""
+    ended = {BEFORE, FILES_BEFORE}
+    _write(home, {name: value for name, value in _content(home).items() if name not in ended})
+
+
+def take_back_shop_choices(home: Path, problem: str) -> None:
+    """Let what was chosen before a change hold again, and keep why; the change goes on until the
+    rows are as before, too.
+    """
+    content = _content(home)
+    others = {name: value for name, value in content.items() if name not in OF_SHOP}
+    _write(home, {**others, **content.get(BEFORE, {}), PROBLEM: problem})
+
+
+def shop_problem(home: Path) -> str:
+    """Return why the last change for the shop could not be made; empty if it could."""
+    return str(_content(home).get(PROBLEM, ""))
+
+
 def choose_steps(home: Path, steps: Sequence[str]) -> None:
     """Keep the steps of the default funnel, which the mapping of an upload of events says."""
     _keep(home, {STEPS: list(steps)})
 
 
 def _keep(home: Path, choices: Mapping[str, Any]) -> None:
+    _write(home, {**_content(home), **choices})
+
+
+def _write(home: Path, content: Mapping[str, Any]) -> None:
     folder = home / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = {**_content(home), **choices}
-    replace_bytes(folder / SHOP_CHOICES, f"{json_text(kept, indent=1)}\n".encode(), 0o600)
+    replace_bytes(folder / SHOP_CHOICES, f"{json_text(content, indent=1)}\n".encode(), 0o600)

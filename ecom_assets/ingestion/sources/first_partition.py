@@ -68,7 +68,7 @@ def is_derived(settings: Settings) -> bool:
 
 def remember_first_day(settings: Settings, first: date) -> None:
     """Note the first day of the shop's own data; only an earlier one than before is noted."""
-    remembered = _remembered(settings)
+    remembered = remembered_first_day(settings)
     if remembered is None or first < remembered:
         _note(settings, first_day=str(first))
 
@@ -131,7 +131,7 @@ def loaded_before(settings: Settings) -> frozenset[str]:
 
 def remembers_own_data(settings: Settings) -> bool:
     """Return whether runs over the shop's own data have left a note of them in the home."""
-    return _remembered(settings) is not None or bool(noted_paths(settings))
+    return remembered_first_day(settings) is not None or bool(noted_paths(settings))
 
 
 def remember_left_days(settings: Settings, days: Iterable[date]) -> None:
@@ -193,7 +193,8 @@ def _note(settings: Settings, **values: object) -> None:
     replace_bytes(settings.home / REMEMBERED, f"{body}\n".encode(), 0o600)
 
 
-def _remembered(settings: Settings) -> date | None:
+def remembered_first_day(settings: Settings) -> date | None:
+    """Return the first day of the shop's own data that runs have noted; None without a note."""
     try:
         return date.fromisoformat(notes_of(settings)["first_day"])
     except (KeyError, TypeError, ValueError):
@@ -208,7 +209,7 @@ def _own_days(settings: Settings) -> list[date]:
         landed = list(_landing_days(settings))
     except EcomError:  # the run that reads the files reports the error
         landed = [None]
-    candidates = [_remembered(settings), *(landed if None not in landed else [])]
+    candidates = [remembered_first_day(settings), *(landed if None not in landed else [])]
     # Runs over a day also compute days before it: their visitors may be known now, and events
     # arrive late.
     margin = max(settings.late_days, 1) * ONE_DAY

@@ -149,7 +149,7 @@ OF_SHOPS: Final = {name: RAW_OF[name] for name in (EVENTS, ORDERS, CUSTOMERS)}
 
 def require_same_origin(
     engine: Engine, settings: Settings, tables: Sequence[type[Table]], say: Callable[[str], None]
-) -> None:
+) -> bool:
     """Clear the sandbox's tables before own data are loaded,
     and refuse to load the sandbox over own data.
 
@@ -159,11 +159,15 @@ def require_same_origin(
         tables: Every table of the platform.
         say: Prints a message for the user.
 
+    Returns:
+        Whether the sandbox's tables were cleared.
+
     Raises:
         UsageError: The warehouse or the home has own data, and the settings name none.
     """
     owner = owner_of(engine, settings)
-    if settings.has_own_data and owner == SIMULATED:
+    is_replaced = settings.has_own_data and owner == SIMULATED
+    if is_replaced:
         engine.clear(tables)
         say(
             "The sandbox shop's tables were cleared: this warehouse now holds your own "
@@ -171,6 +175,7 @@ def require_same_origin(
         )
     if not settings.has_own_data and owner == OWN:
         raise UsageError(_names_own_data(engine, settings))
+    return is_replaced
 
 
 def owner_of(engine: Engine, settings: Settings) -> str:

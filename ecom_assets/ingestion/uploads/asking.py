@@ -1,15 +1,19 @@
 """Asking for an upload to be loaded or taken back, and how far the run is that does it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Final
 
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.requests import (
     LOAD,
     OF_UPLOADS,
     SAMPLE,
+    SHOP,
     UNDO,
     Kind,
     OperationRequest,
@@ -26,6 +30,9 @@ from ecom_assets.ingestion.uploads.store import (
     Upload,
     Uploads,
 )
+
+READS_FILES: Final = "reads_files"
+"""Among choices for the shop: that its files without a zone are in the new zone, too."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +94,39 @@ def ask_sample(home: Path, asked_by: str) -> OperationRequest:
     return Requests(home).make(SAMPLE, SAMPLE, (today, today), asked_by)
 
 
+def ask_shop(home: Path, choices: Mapping[str, str], asked_by: str) -> OperationRequest:
+    """Ask for another zone, currency or week of the shop, by which all days are computed again.
+
+    Args:
+        home: `ECOM_HOME`.
+        choices: What is changed, by the names of the settings; with `READS_FILES`, files whose
+            times say no zone are in the new one, too.
+        asked_by: The name of the key.
+
+    Raises:
+        UsageError: A run is at uploads; it reads them by the zone of before.
+        WorkError: The request cannot be written.
+    """
+    if any(upload.is_waiting for upload in Uploads(home).every()):
+        raise UsageError("A run is at your files; wait until it is over, then change it.")
+    today = now_utc_without_zone().date()
+    return Requests(home).make(SHOP, json_text(dict(choices)), (today, today), asked_by)
+
+
+def shop_progress(home: Path) -> tuple[OperationRequest | None, tuple[TableStep, ...]]:
+    """Return the newest request about the shop's own, and the tables that were begun since."""
+    return _progress_of_kind(home, SHOP)
+
+
 def sample_progress(home: Path) -> tuple[OperationRequest | None, tuple[TableStep, ...]]:
     """Return the newest request for the simulated shop, and the tables that were begun since."""
-    asked = [request for request in Requests(home).newest() if request.kind == SAMPLE]
+    return _progress_of_kind(home, SAMPLE)
+
+
+def _progress_of_kind(
+    home: Path, kind: Kind
+) -> tuple[OperationRequest | None, tuple[TableStep, ...]]:
+    asked = [request for request in Requests(home).newest() if request.kind == kind]
     if not asked:
         return None, ()
     return asked[0], tuple(steps_since(home, asked[0].asked_at))

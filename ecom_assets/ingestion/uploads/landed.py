@@ -8,7 +8,7 @@ would be too late to count; the time of the upload says which version is the new
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -130,10 +130,27 @@ def empty_landed(uploads: Uploads, upload: Upload) -> list[date]:
     days = []
     for path in sorted(folder_of(uploads, upload).glob("received_date=*/*.parquet")):
         staged = path.with_name(f".{path.name}.part")
-        pq.write_table(_schema(kind).empty_table(), staged)
+        pq.write_table(landed_rows_schema(kind).empty_table(), staged)
         staged.replace(path)
         days.append(date.fromisoformat(path.parent.name.partition("=")[2]))
     return days
+
+
+def days_of_landed(uploads: Uploads, upload: Upload) -> set[date]:
+    """Return the days on which an upload has files, with rows or without."""
+    folders = folder_of(uploads, upload).glob("received_date=*")
+    return {date.fromisoformat(folder.name.partition("=")[2]) for folder in folders}
+
+
+def leave_days(uploads: Uploads, upload: Upload, days: Iterable[date]) -> None:
+    """Let days stay days of an upload, without rows where it has none: a run over them takes the
+    rows out of the tables that it had there before.
+    """
+    folder, schema = folder_of(uploads, upload), landed_rows_schema(_kind_of(upload))
+    for day in set(days) - days_of_landed(uploads, upload):
+        of_day = folder / f"received_date={day.isoformat()}"
+        make_folder(of_day)
+        pq.write_table(schema.empty_table(), of_day / uploaded_name(upload.number, 1))
 
 
 def remove_landed(uploads: Uploads, upload: Upload) -> None:
@@ -190,7 +207,7 @@ def _kind_of(upload: Upload) -> RecordKind:
     return KINDS[upload.kind]
 
 
-def _schema(kind: RecordKind) -> pa.Schema:
+def landed_rows_schema(kind: RecordKind) -> pa.Schema:
     """Return the columns of landed rows: the native layout, and lines that could not be read."""
     return landed_schema(kind).append(pa.field(MALFORMED, pa.string()))
 
@@ -215,10 +232,10 @@ def _write(
     rows = _rows_sql(files, upload, settings)
     names = sorted(file.stored_name for file in files.files())
     file_numbers = {name: number for number, name in enumerate(names, 1)}
-    schema = _schema(mapping.kind)
+    schema = landed_rows_schema(mapping.kind)
     ordered = f"{rows} ORDER BY received_date, source_file"
     reader = con.sql(ordered).to_arrow_reader(BATCH_ROWS)
-    with closing(_DayWriter(staged, upload, file_numbers, schema)) as writer:
+    with closing(DayWriter(staged, upload, file_numbers, schema)) as writer:
         for batch in reader:
             writer.write(pa.Table.from_batches([batch]))
 
@@ -229,6 +246,7 @@ def _rows_sql(files: RecordFiles, upload: Upload, settings: Settings) -> str:
     """
     currencies = Currencies.from_settings(settings)
     kind = files.mapping.kind
+    of_upload: dict[str, str] = {}
     if upload.kind == "events":
         files = currencies.coded_events(files)
         rows = files.received_sql()
@@ -236,26 +254,35 @@ def _rows_sql(files: RecordFiles, upload: Upload, settings: Settings) -> str:
         own_day = day_in_zone(kind.at, files.timezone)
         dated = select(f"*, {own_day} AS order_date", f"({files.received_sql()})")
         rows = currencies.coded_orders(files, dated)
+        # A file that states no currency is of the shop's, or it could not stand beside one that
+        # does.
+        if settings.currency and not currencies.in_one(files, dated).names:
+            stated = f"coalesce(currency, {text(settings.currency)})"
+            of_upload[ident("currency")] = f"{stated} AS {ident('currency')}"
     columns = landed_columns(files.mapping, landed_schema(kind))
     sent_at = f"TIMESTAMP {text(upload.sent_at.isoformat(sep=' '))}"
-    arrived = f"coalesce(received_at, {sent_at}) AS received_at"
-    columns = [arrived if name.endswith('AS "received_at"') else name for name in columns]
+    of_upload[ident("received_at")] = f"coalesce(received_at, {sent_at}) AS received_at"
+    columns = [of_upload.get(name.rpartition(" AS ")[2], name) for name in columns]
     columns += [f"malformed_row AS {ident(MALFORMED)}", "received_date", "source_file"]
     return select(columns, f"({rows})")
 
 
-class _DayWriter:
-    """Writes sorted rows into a file per day and file of the original."""
+class DayWriter:
+    """Writes sorted rows, with `received_date` and `source_file`, into a file per day and file of
+    the original.
+    """
 
     def __init__(
         self, folder: Path, upload: Upload, file_numbers: Mapping[str, int], schema: pa.Schema
     ) -> None:
+        """Set the folder, the upload, and the place of each of its files by `source_file`."""
         self._folder, self._upload, self._schema = folder, upload, schema
         self._file_numbers = file_numbers
         self._key: tuple[date, str] | None = None
         self._file: pq.ParquetWriter | None = None
 
     def write(self, rows: pa.Table) -> None:
+        """Write the next rows."""
         for day, name, part in _parts(rows):
             if self._key != (day, name):
                 self.close()
@@ -268,6 +295,7 @@ class _DayWriter:
             self._file.write_table(part.select(self._schema.names).cast(self._schema))
 
     def close(self) -> None:
+        """End the file that was written last."""
         if self._file is not None:
             self._file.close()
         self._file = None

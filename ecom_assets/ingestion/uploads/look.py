@@ -442,6 +442,18 @@ def kept_mapping_path(uploads: Uploads, name: str) -> Path:
     return path
 
 
+def mapping_of_kept(uploads: Uploads, upload: Upload) -> tuple[str, Path]:
+    """Return which mapping the kept one of an upload was made of, the name of a shipped one or
+    `own`, and its file.
+
+    Raises:
+        UsageError: It has none.
+    """
+    path = kept_mapping_path(uploads, upload.mapping)
+    extended = re.match(r"extends: (\S+)", path.read_text(encoding="utf-8"))
+    return (extended[1] if extended else OWN), path
+
+
 def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[ShopQuestion, ...]:
     """Return what is to be known of the shop for files that were looked at, and what is known."""
     stated = {read.currency for look in looks for read in look.money.values() if read.currency}

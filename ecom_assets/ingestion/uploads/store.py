@@ -29,7 +29,7 @@ from pydantic import TypeAdapter
 from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, WorkError, system_reason
-from ecom_assets.core.settings.uploaded import FOLDER, LIST
+from ecom_assets.core.settings.uploaded import FOLDER, LIST, is_shop_changing
 from ecom_assets.core.sqlite_file import Row, SqliteFile
 from ecom_assets.ingestion.sources.files.formats import format_of
 from ecom_assets.ingestion.sources.files.manifest import uploaded_prefix
@@ -396,11 +396,12 @@ class Uploads:
 
 
 def taken_back_names(home: Path) -> list[str]:
-    """Return what the names of landed files begin with whose rows do not count, or not yet: rows of
-    them in the tables may go.
+    """Return what the names of landed files begin with whose rows do not count, or not yet, or go
+    to the days of another zone: rows of them in the tables may go.
     """
-    uploads = Uploads(home).every()
-    return [uploaded_prefix(upload.number) for upload in uploads if upload.state != LOADED]
+    moves = is_shop_changing(home)
+    uploads = [upload for upload in Uploads(home).every() if moves or upload.state != LOADED]
+    return [uploaded_prefix(upload.number) for upload in uploads]
 
 
 def safe_name(name: str) -> str:

@@ -102,6 +102,15 @@ class IncidentLog(BoardsDatabase):
                     values,
                 )
 
+    def forget(self) -> None:
+        """Remove all incidents, and how far alerts were evaluated: they are of data that are gone.
+
+        The alerts stay, and begin with the data that come.
+        """
+        with self._opened() as database, database.transaction():
+            for table in ("incident_messages", "incidents", "watched"):
+                database.count(f"DELETE FROM {table}")  # noqa: S608 (of ours)
+
     def unsent(self, incident: Incident, channels: Sequence[str]) -> list[str]:
         """Return the channels that an incident's message was not sent to."""
         with self._opened() as database:

@@ -37,6 +37,7 @@ from ecom_assets.interfaces.dashboard.page import (
 from ecom_assets.interfaces.dashboard.sessions import MESSAGE, PREFIX, message_for, token_of
 from ecom_assets.interfaces.dashboard.static_files import address_of_file
 from ecom_assets.outputs.delivery.queries import NoLedgerError
+from ecom_assets.outputs.serving.places import shows_sample
 
 HEADERS: Final = {
     "content-security-policy": (
@@ -211,6 +212,7 @@ def _response(
         token=token,
         prefix=PREFIX,
         shop=request.app.state.settings.shop_name or "ecom_assets",
+        is_sample="view" in values and shows_sample(request.app.state.settings),
         **values,
     )
     response = HTMLResponse(text, status, HEADERS)

@@ -8,31 +8,53 @@ reads settings and files as they are now, not as definitions had them that were 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import dagster as dg
 import requests
 
 from ecom_assets.core.clock import now_utc_without_zone, today_in
 from ecom_assets.core.errors import EcomError, UsageError, first_line
-from ecom_assets.core.operations.requests import LOAD, SAMPLE, OperationRequest, Requests
+from ecom_assets.core.operations.requests import (
+    LOAD,
+    SAMPLE,
+    SHOP,
+    UNDO,
+    OperationRequest,
+    Requests,
+)
 from ecom_assets.core.operations.steps import last_look, note_look
 from ecom_assets.core.settings.settings import Settings, environment_with, load_settings
-from ecom_assets.core.settings.uploaded import NATIVE_OF, rows_folder
+from ecom_assets.core.settings.uploaded import (
+    NATIVE_OF,
+    begin_shop_change,
+    end_shop_change,
+    files_before,
+    rows_folder,
+    take_back_shop_choices,
+)
+from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.ingestion.sources.events import is_table
-from ecom_assets.ingestion.sources.first_partition import names_own_data, paths_of_last_run
+from ecom_assets.ingestion.sources.first_partition import (
+    names_own_data,
+    paths_of_last_run,
+    remembered_first_day,
+)
+from ecom_assets.ingestion.sources.sandbox_shop import is_made
 from ecom_assets.ingestion.sources.uploaded_rows import stand_beside
-from ecom_assets.ingestion.uploads.asking import waiting_requests
+from ecom_assets.ingestion.uploads.asking import READS_FILES, waiting_requests
 from ecom_assets.ingestion.uploads.landed import (
+    days_of_landed,
     empty_landed,
     forget_beside,
     keep_beside,
     land,
+    leave_days,
     put_back,
     remove_landed,
 )
@@ -45,6 +67,7 @@ from ecom_assets.ingestion.uploads.store import (
     Upload,
     Uploads,
 )
+from ecom_assets.ingestion.uploads.zones import files_of_zone, put_on_days, read_in_zone
 from ecom_assets.orchestration.automation.instance.location import LOCATION
 from ecom_assets.orchestration.automation.ui_address import dagster_address
 
@@ -76,8 +99,13 @@ class RunEnd:
 
 Run = Callable[[Settings, date, date], RunEnd]
 """Computes the days from the first to the last."""
-Reset = Callable[[Settings], None]
-"""Leaves an empty home: no table, and nothing published."""
+
+
+class Reset(Protocol):
+    """Leaves an empty home: no table, and nothing published; `empty_home.emptied` is one."""
+
+    def __call__(self, settings: Settings, *, keeps_sample: bool = False) -> bool:
+        """Empty a home, or remove own data only; return whether tables were cleared."""
 
 
 def upload_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -146,11 +174,15 @@ def upload_job(settings: Settings, reset: Reset, pool: str | None = None) -> dg.
 
 def give_up(settings: Settings, waiting: Sequence[OperationRequest]) -> None:
     """Say of uploads whose runs are killed again and again that they are not loaded."""
-    run = UploadRun(settings.home, None, run_days, lambda _settings: None)
+    run = UploadRun(settings.home, None, run_days, _left_as_it_is)
     for request in waiting:
         if (upload := run.upload_of(request)) is not None:
             run.fail(upload, "its runs were ended from outside, such as for want of memory")
     Requests(settings.home).take(list(waiting))
+
+
+def _left_as_it_is(settings: Settings, *, keeps_sample: bool = False) -> bool:  # noqa: ARG001 (a `Reset`)
+    return False
 
 
 @dataclass(frozen=True)
@@ -181,6 +213,7 @@ class UploadRun:
         """
         loads, undos, failed = list[Upload](), list[Upload](), list[str]()
         failed += self._sampled(waiting)
+        failed += self._of_another_shop(waiting)
         for request in waiting:
             if (upload := self.upload_of(request)) is None:
                 continue
@@ -203,7 +236,7 @@ class UploadRun:
         """Return the upload that a request is about; None if it is about none, or one that is not
         in the list any more.
         """
-        if request.kind == SAMPLE:
+        if request.kind not in {LOAD, UNDO}:
             return None
         try:
             return self.uploads.numbered(int(request.subject))
@@ -220,6 +253,92 @@ class UploadRun:
             return []
         ended = command_ended(settings, [])
         return [] if ended.is_published else [f"The sample shop is not there: {ended.sentence}"]
+
+    def _of_another_shop(self, waiting: Sequence[OperationRequest]) -> list[str]:
+        """Change the shop's zone, currency or week as asked for, and compute all days again; return
+        why that could not be done, with all as it was.
+        """
+        asked = [request for request in waiting if request.kind == SHOP]
+        if not asked:
+            return []
+        choices: dict[str, str] = {}
+        for request in asked:
+            choices |= json.loads(request.subject)
+        reads_files = bool(choices.pop(READS_FILES, ""))
+        earlier = load_settings(home=self.home).timezone
+        of_zone = files_of_zone(self.uploads, earlier).kept if reads_files else ()
+        files = {
+            str(upload.number): {"mapping": upload.mapping, "answers": dict(upload.answers)}
+            for upload in of_zone
+        }
+        begin_shop_change(self.home, choices, files)
+        sentence = self._computed_anew(choices)
+        if sentence:
+            self._shop_as_before(sentence)
+        for upload in self._files_before():
+            forget_beside(self.uploads, upload)
+        end_shop_change(self.home)
+        return [sentence] if sentence else []
+
+    def _files_before(self) -> list[Upload]:
+        return [self.uploads.numbered(int(number)) for number in files_before(self.home)]
+
+    def _computed_anew(self, choices: Mapping[str, str]) -> str:
+        """Compute all days by the settings as they are now, with files that are read otherwise;
+        return why that could not be done.
+        """
+        now = load_settings(home=self.home)
+        elsewhere = [name for name, value in choices.items() if str(getattr(now, name)) != value]
+        if elsewhere:
+            names = ", ".join(elsewhere)
+            return f"The environment, .env or ecom.toml says {names}; change it there."
+        try:
+            for upload in self._files_before():
+                keep_beside(self.uploads, upload)
+                lay_on = days_of_landed(self.uploads, upload)
+                read = read_in_zone(self.uploads, upload, now)
+                land(self.uploads, read, now)
+                leave_days(self.uploads, read, lay_on)
+        except EcomError as error:
+            return str(error)
+        return self._on_every_day(now)
+
+    def _on_every_day(self, settings: Settings) -> str:
+        """Let rows of uploads lie on their own days in the shop's zone, and compute all days;
+        return why that could not be done.
+        """
+        for upload in self.uploads.with_rows():
+            put_on_days(self.uploads, upload, settings)
+        first, last = self._every_day(settings)
+        ended = self.run(settings, first, last)
+        return "" if ended.is_published else ended.sentence
+
+    def _shop_as_before(self, problem: str) -> None:
+        """Let the shop, and how its files are read, be as before a change."""
+        take_back_shop_choices(self.home, problem)
+        before = files_before(self.home)
+        for upload in self._files_before():
+            lay_on = days_of_landed(self.uploads, upload)
+            put_back(self.uploads, upload)
+            leave_days(self.uploads, upload, lay_on)
+            self.uploads.note(upload, **before[str(upload.number)])
+        self._on_every_day(load_settings(home=self.home))
+
+    def _every_day(self, settings: Settings) -> tuple[date, date]:
+        """Return the first and the last day that any data can be of."""
+        days = [
+            day
+            for upload in self.uploads.with_rows()
+            for day in (upload.first_day, upload.last_day)
+            if day
+        ]
+        today = today_in(settings.timezone)
+        if has_other_data(settings) or not days:
+            noted = remembered_first_day(settings)
+            days += [today, *([noted] if noted else [])]
+        # By another zone, rows lay on the day before or after.
+        first = max(min(days) - ONE_DAY, settings.first_day)
+        return min(first, today), min(max(days) + ONE_DAY, today)
 
     def _landed(self, upload: Upload) -> Upload | str:
         """Land an upload, and return it with what it brought; else why it cannot be read."""
@@ -297,9 +416,11 @@ class UploadRun:
         settings = load_settings(home=self.home)
         if settings.has_own_data and self._is_left([]):
             self.run(settings, first, last)
-        else:
-            with suppress(EcomError):  # the next run that loads something begins anew
-                self.reset(settings)
+            return
+        has_sample = is_made(settings)
+        with suppress(EcomError):  # the next run that loads something begins anew
+            if self.reset(settings, keeps_sample=has_sample) and has_sample:
+                command_ended(settings, [])  # what is published of it is shown meanwhile
 
     def fail(self, upload: Upload, sentence: str) -> str:
         """Note that an upload is not loaded, with the reason, and leave nothing of its rows."""

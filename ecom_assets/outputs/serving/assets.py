@@ -93,7 +93,7 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.io_manager import Progress
 from ecom_assets.outputs.serving.history import History, published_history, require_history
-from ecom_assets.outputs.serving.places import publication_target, serving_folder
+from ecom_assets.outputs.serving.places import mark_sample, publication_target, serving_folder
 from ecom_assets.outputs.serving.run_history import DATA_VERSION, RunHistory
 from ecom_assets.outputs.serving.snapshot import Origin, Snapshot, publish_snapshot
 
@@ -218,7 +218,7 @@ def _publish(
     warehouse: Engine, settings: Settings, order_rule: OrderRule, context: dg.AssetExecutionContext
 ) -> Snapshot:
     require_history(context.run.tags, warehouse, settings, consequence="nothing was published")
-    return publish_snapshot(
+    snapshot = publish_snapshot(
         warehouse,
         serving_folder(settings),
         IN_SNAPSHOT,
@@ -234,6 +234,8 @@ def _publish(
         is_rewritten=context.run.tags.get(REWRITE) == "true",
         memory_limit=limit_beside(settings),
     )
+    mark_sample(settings)
+    return snapshot
 
 
 def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.core.errors import EcomError, SettingError
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.ingestion.sources.sandbox_shop import is_made
 from ecom_assets.outputs.serving.contracts import Publication
 
 if TYPE_CHECKING:
@@ -59,6 +60,26 @@ def serves_postgres(settings: Settings) -> bool:
 def serving_folder(settings: Settings) -> Path:
     """Return the folder of the snapshot that the HTTP API reads without Postgres."""
     return settings.home / "serving"
+
+
+SAMPLE_MARK: Final = "sample_shop"
+"""The file beside a snapshot that is there while it shows the simulated shop."""
+
+
+def mark_sample(settings: Settings) -> None:
+    """Note, after a publication, whether it shows the simulated shop."""
+    mark = serving_folder(settings) / SAMPLE_MARK
+    if settings.has_own_data:
+        mark.unlink(missing_ok=True)
+    else:
+        mark.touch()
+
+
+def shows_sample(settings: Settings) -> bool:
+    """Return whether what is published is the simulated shop, also while own data are loaded whose
+    numbers are not published yet.
+    """
+    return (serving_folder(settings) / SAMPLE_MARK).exists() or is_made(settings)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ def no_run(_settings: Settings, _first: date, _last: date) -> RunEnd:
     raise AssertionError("no upload is loaded")
 
 
-def no_reset(_settings: Settings) -> None:
-    raise AssertionError("nothing is undone")
+def no_reset(settings: Settings, *, keeps_sample: bool = False) -> bool:
+    raise AssertionError(f"nothing is undone in {settings.home}: {keeps_sample}")
 
 
 @pytest.fixture

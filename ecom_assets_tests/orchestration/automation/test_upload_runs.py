@@ -13,14 +13,18 @@ import pytest
 
 from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import choose_shop, shop_problem
 from ecom_assets.definitions import build_definitions
 from ecom_assets.ingestion.uploads.asking import (
+    READS_FILES,
     ask_load,
+    ask_shop,
     ask_undo,
     progress_of,
     waiting_requests,
 )
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
+from ecom_assets.ingestion.uploads.zones import files_of_zone
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 from ecom_assets.orchestration.empty_home import emptied
 from ecom_assets_tests.command import FEW_SALES, ecom
@@ -28,6 +32,7 @@ from ecom_assets_tests.ingestion.uploads.shop_exports import (
     WEEK_1,
     WEEK_2,
     WEEK_3,
+    Order,
     chosen,
     export,
     revenue_of,
@@ -164,6 +169,73 @@ def test_a_run_that_is_killed_in_the_middle_is_begun_anew(tmp_path: Path) -> Non
         UploadRun(home, "killed", killed, emptied).do(waiting_requests(home))
     assert work_off(home) == []
     assert (states(home), revenue(home)) == (["undone", "loaded"], revenue_of(WEEK_2))
+
+
+def night_orders(path: Path) -> Path:
+    """Orders at 23:30 UTC of 2 March and at noon of 3 March, in Shopify's layout, which says UTC;
+    the days of another file say no zone.
+    """
+    export(path, [Order(1001, "2026-03-02", 100), Order(1002, "2026-03-03", 80)])
+    path.write_text(path.read_text().replace("2026-03-02 10:00:00", "2026-03-02 23:30:00"))
+    return path
+
+
+@pytest.mark.slow
+def test_another_zone_moves_an_order_at_half_past_eleven_to_the_next_day(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    choose_shop(home, {"timezone": "UTC", "currency": "EUR"})
+    own = tmp_path / "own.csv"
+    own.write_text(
+        "order_id,order_date,customer_email,item,quantity,amount\n"
+        "A1,2026-03-05 23:30,ann@shop.example,lamp,1,10.00\n"
+        "A2,2026-03-06 09:00,bob@shop.example,lamp,1,20.00\n"
+    )
+    for path in (night_orders(tmp_path / "night.csv"), own):
+        ask_load(home, chosen(home, path), "ann")
+    assert work_off(home) == []
+    in_utc = {"2026-03-02": 100, "2026-03-03": 80, "2026-03-05": 10, "2026-03-06": 20}
+    assert revenue(home) == in_utc
+    [night, without_zone] = reversed(Uploads(home).every())
+    of_zone = files_of_zone(Uploads(home), "UTC")
+    assert [upload.name for upload in of_zone.kept] == ["own.csv"]
+    # Berlin is an hour ahead. The file without a zone stays as it was read, or is read anew.
+    ask_shop(home, {"timezone": "Europe/Berlin"}, "ann")
+    assert work_off(home) == []
+    assert revenue(home) == {"2026-03-03": 180, "2026-03-06": 30}
+    moved = Uploads(home).numbered(night.number)
+    assert (str(moved.first_day), str(moved.last_day)) == ("2026-03-03", "2026-03-03")
+    ask_shop(home, {"timezone": "UTC"}, "ann")
+    assert work_off(home) == []
+    assert revenue(home) == in_utc, "there and back is where it began"
+    ask_shop(home, {"timezone": "Europe/Berlin", READS_FILES: "yes"}, "ann")
+    assert work_off(home) == []
+    assert revenue(home) == {"2026-03-03": 180, "2026-03-05": 10, "2026-03-06": 20}
+    assert Uploads(home).numbered(without_zone.number).answers["timezone"] == "Europe/Berlin"
+    # A run that fails leaves all as it was, and says why; one that is killed is begun anew.
+    ask_shop(home, {"timezone": "America/New_York", READS_FILES: "yes"}, "ann")
+    ends = iter([RunEnd(is_published=False, sentence="The disk is full.")])
+
+    def fails_once(settings: Settings, first: date, last: date) -> RunEnd:
+        done = run_few_tables(settings, first, last)
+        return next(ends, done)
+
+    run = UploadRun(home, "a-run", fails_once, emptied)
+    assert run.do(waiting_requests(home)) == ["The disk is full."]
+    assert shop_problem(home) == "The disk is full."
+    assert settings_of(home).timezone == "Europe/Berlin"
+    assert revenue(home) == {"2026-03-03": 180, "2026-03-05": 10, "2026-03-06": 20}
+
+    def killed(settings: Settings, first: date, last: date) -> RunEnd:
+        run_few_tables(settings, first, last)
+        raise KeyboardInterrupt
+
+    ask_shop(home, {"timezone": "America/New_York"}, "ann")
+    with pytest.raises(KeyboardInterrupt):
+        UploadRun(home, "killed", killed, emptied).do(waiting_requests(home))
+    assert work_off(home) == []
+    # 23:30 UTC is 18:30 in New York; 23:30 in Berlin is 17:30; 09:00 in Berlin is 03:00.
+    assert revenue(home) == in_utc
+    assert settings_of(home).timezone == "America/New_York"
 
 
 VIEWS = (

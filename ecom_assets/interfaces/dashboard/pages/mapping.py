@@ -13,7 +13,7 @@ from starlette.requests import Request
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.uploads.asking import ask_sample, ask_undo
 from ecom_assets.ingestion.uploads.look import kept_mapping_path
@@ -49,9 +49,9 @@ from ecom_assets.interfaces.dashboard.upload_words import kind_words, rows_words
 
 PATH: Final = receiving.PAGE
 FILES: Final = receiving.FILES
-COMPARED, PROGRESS = "mapping-compare", "mapping-progress"
-"""The paths of the page that looks at files, of the one that holds a month of them beside the
-shop's admin, and of the one that follows their loading.
+COMPARED, PROGRESS, SHOP = "mapping-compare", "mapping-progress", "mapping-shop"
+"""The paths of the pages that hold a month of files beside the shop's admin, that follow their
+loading, and that show the shop's own.
 """
 ACCEPTED: Final = ".csv,.tsv,.txt,.xlsx,.xls,.json,.ndjson,.jsonl,.parquet,.pq,.gz,.zip"
 USUAL_GAP_DAYS: Final = 7
@@ -206,6 +206,26 @@ def reminder(view: View) -> Block:
     return Custom("upload_due.html", {"overdue": overdue, "address": address_of(PATH, {})})
 
 
+def of_shop(view: View) -> Block:
+    """Return what is known of the shop, in a line; nothing before something is loaded."""
+    settings = with_uploads(view.request.app.state.settings)
+    if not settings.has_own_data or not view.may(Scope.WRITE):
+        return Nothing()
+    currency = settings.known_currency
+    words = (
+        settings.shop_name,
+        f"amounts in {currency}" if currency else "amounts without a currency",
+        f"days in {settings.timezone}",
+        f"weeks from {settings.week_start.capitalize()}",
+    )
+    values = {
+        "words": " · ".join(filter(None, words)),
+        "address": address_of(SHOP, {}),
+        "scope": Scope.ADMIN,
+    }
+    return Custom("upload_shop_line.html", values)
+
+
 def first_steps(view: View) -> Block:
     """Return the other ways to begin, in a home where nothing was published."""
     if view.context.has_reading:
@@ -260,5 +280,6 @@ PAGE = DashboardPage(
         Section("Other ways to begin", first_steps),
         Section("Files that wait for you", waiting),
         Section("What was brought in", brought_in),
+        Section("Your shop", of_shop),
     ),
 )

@@ -1,19 +1,27 @@
 """How far the loading of files is, or the taking back of one: by table, while it goes on."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.operations.steps import last_look
+from ecom_assets.core.operations.requests import OperationRequest
+from ecom_assets.core.operations.steps import TableStep, last_look
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import shop_problem
 from ecom_assets.core.tables.formats import counted
-from ecom_assets.ingestion.uploads.asking import LoadProgress, progress_of, sample_progress
+from ecom_assets.ingestion.uploads.asking import (
+    LoadProgress,
+    progress_of,
+    sample_progress,
+    shop_progress,
+)
 from ecom_assets.ingestion.uploads.store import LOADED
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, address_of
-from ecom_assets.interfaces.dashboard.pages.mapping import FILES, PATH, PROGRESS
+from ecom_assets.interfaces.dashboard.pages.mapping import FILES, PATH, PROGRESS, SHOP
 from ecom_assets.interfaces.dashboard.pages.mapping_files import FilesParameters, chosen_uploads
 from ecom_assets.interfaces.dashboard.sessions import PREFIX
 
@@ -23,12 +31,20 @@ QUIET: Final = timedelta(seconds=60)
 """If nothing has looked for requests for so long, nothing does."""
 
 
+class ProgressParameters(FilesParameters):
+    """The files; without any, what else is followed: the simulated shop, or all days again."""
+
+    of: Literal["sample", "shop"] = "sample"
+
+
 def progress(view: View) -> Block:
     """Return how far each file is, and the link to the numbers once all are done."""
     if not view.may(Scope.WRITE):
         return Notice("Following a file needs a key of scope `write`; log in with one.")
     settings: Settings = view.request.app.state.settings
     if not view.filters.files:
+        if view.filters.of == "shop":
+            return _of_shop(settings)
         return _of_sample(view, settings)
     uploads = chosen_uploads(view.request, view.filters.files)
     loads = [progress_of(settings.home, upload) for upload in uploads]
@@ -50,25 +66,35 @@ def progress(view: View) -> Block:
 
 def _of_sample(view: View, settings: Settings) -> Block:
     """Return how far the simulated shop is."""
-    request, steps = sample_progress(settings.home)
+    values = _of_request(settings, *sample_progress(settings.home))
+    return Custom("sample_progress.html", values | {"is_there": view.context.has_reading})
+
+
+def _of_shop(settings: Settings) -> Block:
+    """Return how far the run is that computes all days again."""
+    values = _of_request(settings, *shop_progress(settings.home))
+    problem = shop_problem(settings.home)
+    more = {"problem": problem, "shop": address_of(SHOP, {})}
+    return Custom("shop_progress.html", values | more)
+
+
+def _of_request(
+    settings: Settings, request: OperationRequest | None, steps: Sequence[TableStep]
+) -> dict[str, Any]:
     done = [step for step in steps if step.ended_at]
     looked = last_look(settings.home)
     is_over = request is None or request.taken_at is not None
     is_quiet = request is not None and is_quiet_since(
         request.asked_at, looked.looked_at if looked else None, now_utc_without_zone()
     )
-    return Custom(
-        "sample_progress.html",
-        {
-            "is_over": is_over,
-            "is_there": view.context.has_reading,
-            "done": counted(len(done), "table is", "tables are"),
-            "nobody": not is_over and not steps and is_quiet,
-            "again_s": AGAIN_S,
-            "first_page": f"{PREFIX}/",
-            "list": address_of(PATH, {}),
-        },
-    )
+    return {
+        "is_over": is_over,
+        "done": counted(len(done), "table is", "tables are"),
+        "nobody": not is_over and not steps and is_quiet,
+        "again_s": AGAIN_S,
+        "first_page": f"{PREFIX}/",
+        "list": address_of(PATH, {}),
+    }
 
 
 def nobody_looks(load: LoadProgress, now: datetime) -> bool:
@@ -113,7 +139,7 @@ PAGE = DashboardPage(
     group="Operation",
     is_listed=False,
     summary="You may close this page: loading goes on, and this address shows how far it is.",
-    asks=FilesParameters,
+    asks=ProgressParameters,
     needs_published=False,
     scripts=("uploads.js",),
     sections=(Section("Progress", progress, is_titled=False),),

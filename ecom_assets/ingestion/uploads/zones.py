@@ -1,0 +1,142 @@
+"""Another time zone of the shop: which day the rows of uploads lie on, and which files are read in
+the shop's own zone.
+
+Rows are kept as instants (ADR 50), so that their days in another zone follow exactly, without the
+files. What a file means by a time without a zone is read from it again, while it is kept.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import pyarrow as pa
+
+from ecom_assets.core.atomic_files import sync_folder
+from ecom_assets.core.settings.memory import limit_of_run
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.warehouse.local import plain_connection
+from ecom_assets.core.warehouse.sql_text import day_in_zone, ident, instant, select, texts
+from ecom_assets.ingestion.sources.files.mapping import load
+from ecom_assets.ingestion.sources.landing import make_folder
+from ecom_assets.ingestion.sources.proposal.questions import ZONE
+from ecom_assets.ingestion.uploads.landed import (
+    BATCH_ROWS,
+    KINDS,
+    MAPPINGS_OF,
+    STAGING,
+    DayWriter,
+    days_of_landed,
+    folder_of,
+    landed_rows_schema,
+    leave_days,
+    remove_landed,
+)
+from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at, mapping_of_kept
+from ecom_assets.ingestion.uploads.store import Upload, Uploads
+
+OF_DAYS: Final = ("events", "orders")
+"""The kinds whose rows lie on their own days."""
+
+
+@dataclass(frozen=True)
+class FilesOfZone:
+    """Loaded files whose times say no zone, and were read in the shop's.
+
+    Attributes:
+        kept: Those whose file is kept, so that they can be read in another zone.
+        gone: Those of which only the rows are kept: their times stay as they were read.
+    """
+
+    kept: tuple[Upload, ...] = ()
+    gone: tuple[Upload, ...] = ()
+
+
+def files_of_zone(uploads: Uploads, zone: str) -> FilesOfZone:
+    """Return the loaded files that were read in a zone because it is the shop's."""
+    found = [upload for upload in uploads.with_rows() if _is_read_in(uploads, upload, zone)]
+    return FilesOfZone(
+        tuple(upload for upload in found if upload.has_original),
+        tuple(upload for upload in found if not upload.has_original),
+    )
+
+
+def _is_read_in(uploads: Uploads, upload: Upload, zone: str) -> bool:
+    """Return whether times of an upload follow from the shop's zone: its mapping says so, or the
+    answer about them is that zone.
+    """
+    if upload.kind not in MAPPINGS_OF or upload.kind not in OF_DAYS:
+        return False
+    if ZONE in upload.answers:
+        return upload.answers[ZONE] == zone
+    mapping = load(MAPPINGS_OF[upload.kind], str(mapping_of_kept(uploads, upload)[1]))
+    return mapping.in_zone("UTC") != mapping
+
+
+def read_in_zone(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
+    """Let the times of a file that say no zone be of the shop's zone as it is set now, and keep
+    that; its rows are landed anew afterwards.
+
+    Raises:
+        UsageError: Its file is not kept any more, or cannot be read so.
+    """
+    named, _ = mapping_of_kept(uploads, upload)
+    answers: Mapping[str, str] = upload.answers
+    if ZONE in answers:
+        answers = {**answers, ZONE: settings.timezone}
+    look = look_at(uploads, upload, settings, Chosen(answers, upload.kind, named))
+    return keep_choices(uploads, look)
+
+
+def put_on_days(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
+    """Let the rows of an upload lie on their own days in the shop's zone, and note these days; the
+    rows are the same instants. Rows without a time that can be read stay where they are.
+    """
+    if upload.kind not in OF_DAYS:
+        return upload
+    folder = folder_of(uploads, upload)
+    ready = uploads.folder / STAGING / f"{folder.name}.days"
+    if ready.exists() and not folder.exists():  # a run was killed between the two
+        ready.rename(folder)
+    paths = sorted(map(str, folder.glob("received_date=*/*.parquet")))
+    staged = ready.with_suffix(".part")
+    for unfinished in (ready, staged):
+        shutil.rmtree(unfinished, ignore_errors=True)
+    make_folder(staged)
+    schema = landed_rows_schema(KINDS[upload.kind])
+    rows = _rows_sql(paths, upload.kind, settings.timezone, schema.names)
+    days = set[date]()
+    with closing(plain_connection(limit_of_run(settings))) as con:
+        names = con.sql(f"SELECT DISTINCT source_file FROM ({rows})").fetchall()  # noqa: S608 (of ours)
+        numbers = {name: int(name.rpartition("-")[2].partition(".")[0]) for (name,) in names}
+        reader = con.sql(rows).to_arrow_reader(BATCH_ROWS)
+        with closing(DayWriter(staged, upload, numbers, schema)) as writer:
+            for batch in reader:
+                table = pa.Table.from_batches([batch])
+                days |= set(table["received_date"].unique().to_pylist())
+                writer.write(table)
+    lay_on = days_of_landed(uploads, upload)
+    staged.rename(ready)
+    remove_landed(uploads, upload)
+    ready.rename(folder)
+    leave_days(uploads, upload, lay_on)
+    sync_folder(folder.parent)
+    return uploads.note(upload, first_day=min(days), last_day=max(days)) if days else upload
+
+
+def _rows_sql(paths: Sequence[str], kind: str, zone: str, columns: Sequence[str]) -> str:
+    """Return the SELECT of landed rows with their own day in a zone, sorted by day and file."""
+    at = instant(ident(KINDS[kind].time), ("iso",), "UTC")
+    lay_on = "regexp_extract(filename, 'received_date=([0-9-]+)', 1)::DATE"
+    options = "hive_partitioning = false, filename = true, file_row_number = true"
+    source = f"read_parquet({texts(paths)}, {options})"
+    listed = [
+        *map(ident, columns),
+        f"coalesce({day_in_zone(at, zone)}, {lay_on}) AS received_date",
+        "regexp_extract(filename, '[^/]+$') AS source_file",
+        f"{lay_on} AS lay_on",
+        "file_row_number",
+    ]
+    return f"{select(listed, source)} ORDER BY received_date, source_file, lay_on, file_row_number"

@@ -1,0 +1,151 @@
+"""The shop's own: its name, currency, time zone and week. Another zone, currency or week is asked
+twice, since all days are computed again by it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import Field
+
+from ecom_assets.core.errors import SettingError, UsageError
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.settings.uploaded import OF_SHOP, choose_shop, shop_choices, shop_problem
+from ecom_assets.ingestion.uploads.asking import READS_FILES, ask_shop
+from ecom_assets.ingestion.uploads.look import ShopQuestion, shop_questions
+from ecom_assets.ingestion.uploads.store import Uploads
+from ecom_assets.ingestion.uploads.zones import files_of_zone
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
+from ecom_assets.interfaces.dashboard.page import (
+    Action,
+    ActionRequest,
+    ActionResult,
+    DashboardPage,
+    PageParameters,
+    Section,
+    View,
+    address_of,
+)
+from ecom_assets.interfaces.dashboard.pages.mapping import PATH, PROGRESS, SHOP
+from ecom_assets.interfaces.dashboard.pages.mapping_files import settings_of
+from ecom_assets.interfaces.dashboard.upload_words import shop_field
+
+OF_DAYS: Final = ("timezone", "currency", "week_start")
+"""What numbers of days follow from; the name is only shown."""
+WHAT_FOLLOWS: Final = {
+    "timezone": "Days will begin at midnight in {}: orders and visits around midnight move to the "
+    "day before or after.",
+    "currency": "Amounts will be in {}; they are not converted, and files that say another one are "
+    "refused.",
+    "week_start": "Weeks will begin on {}.",
+}
+
+
+class ShopParameters(PageParameters):
+    """What is to be changed, once it was chosen, to be asked for a second time."""
+
+    timezone: str | None = Field(None, max_length=60)
+    currency: str | None = Field(None, max_length=3)
+    week_start: str | None = Field(None, max_length=9)
+    shop_name: str | None = Field(None, max_length=100)
+
+
+def shop(view: View) -> Block:
+    """Return the form with what is known of the shop, or the second question about a change."""
+    if not view.may(Scope.WRITE):
+        return Notice("Seeing what is set for the shop needs a key of scope `write`.")
+    settings = settings_of(view.request)
+    wanted = view.filters.model_dump(exclude_none=True)
+    changes = changed(settings, {name: str(wanted[name]) for name in OF_SHOP if name in wanted})
+    if not set(OF_DAYS) & changes.keys():
+        return Custom("upload_shop.html", _form(settings))
+    days = {"week_start": changes.get("week_start", "").capitalize()}
+    files = files_of_zone(Uploads(settings.home), settings.timezone)
+    return Custom(
+        "upload_shop_again.html",
+        {
+            "changes": changes,
+            "sentences": [
+                WHAT_FOLLOWS[name].format(days.get(name) or changes[name])
+                for name in OF_DAYS
+                if name in changes
+            ],
+            "files": files if "timezone" in changes else None,
+            "before": settings.timezone,
+            "zone": changes.get("timezone", ""),
+            "reads_files": READS_FILES,
+            "back": address_of(SHOP, {}),
+        },
+    )
+
+
+def _form(settings: Settings) -> dict[str, Any]:
+    questions = shop_questions(settings, ())
+    chosen = shop_choices(settings.home)
+    return {
+        "fields": [shop_field(one) for one in questions if not is_fixed(one, chosen)],
+        "fixed": [(one.label, one.value) for one in questions if is_fixed(one, chosen)],
+        "problem": shop_problem(settings.home),
+        "list": address_of(PATH, {}),
+    }
+
+
+def is_fixed(question: ShopQuestion, chosen: Mapping[str, str]) -> bool:
+    """Return whether the environment, .env or ecom.toml says it, which goes before this page."""
+    return question.is_set and chosen.get(question.key) != question.value
+
+
+def changed(settings: Settings, said: Mapping[str, str]) -> dict[str, str]:
+    """Return what of some choices is another one than now.
+
+    Raises:
+        UsageError: A choice is not possible, or is said elsewhere.
+    """
+    chosen = shop_choices(settings.home)
+    known = {one.key: one for one in shop_questions(settings, ())}
+    changes = {
+        name: value.strip()
+        for name, value in said.items()
+        if value.strip() and value.strip() != known[name].value
+    }
+    if fixed := [known[name].label for name in changes if is_fixed(known[name], chosen)]:
+        raise UsageError(
+            f"{', '.join(fixed)}: the environment, .env or ecom.toml says it; change it there."
+        )
+    try:
+        load_settings(**{"home": settings.home, **changes})
+    except SettingError as error:
+        raise UsageError(str(error)) from error
+    return changes
+
+
+def change(sent: ActionRequest) -> ActionResult:
+    """Keep another name at once; ask about all else a second time, or ask a run for it."""
+    settings = settings_of(sent.request)
+    said = {name: sent.form.get(f"shop.{name}", "") for name in OF_SHOP}
+    changes = changed(settings, said)
+    if not changes:
+        return ActionResult("Nothing is changed.", address_of(SHOP, {}))
+    if not (set(OF_DAYS) & changes.keys() and settings.has_own_data):
+        choose_shop(settings.home, changes)
+        return ActionResult("Saved.", address_of(SHOP, {}))
+    if sent.form.get("is_sure") != "yes":
+        return ActionResult("", address_of(SHOP, changes))
+    if sent.form.get(READS_FILES) == "yes":
+        changes[READS_FILES] = "yes"
+    ask_shop(settings.home, changes, sent.caller)
+    return ActionResult("", address_of(PROGRESS, {"of": "shop"}))
+
+
+PAGE = DashboardPage(
+    SHOP,
+    "Your shop",
+    group="Operation",
+    is_listed=False,
+    summary="What is known of the shop, for all files.",
+    asks=ShopParameters,
+    actions=(Action("change", change, Scope.ADMIN),),
+    needs_published=False,
+    scripts=("uploads.js",),
+    sections=(Section("Your shop", shop, is_titled=False),),
+)
