@@ -1,8 +1,9 @@
-"""`ecom init`: what a shop's files cannot say, asked once and kept in the folder."""
+"""`ecom init`: a shop's own files of a folder, and what they cannot say, asked once."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +13,9 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import SHOP_FILE, Settings, in_shop_file, load_settings
+
+if TYPE_CHECKING:
+    from ecom_assets.ingestion.uploads.look import UploadLook
 
 ASKED: Final = {
     "currency": "Currency of all amounts, such as EUR (empty: amounts are shown without one)",
@@ -37,11 +41,12 @@ def init(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Keep the currency, time zone, week start and name of the shop in ecom.toml;
-    asked in a terminal, or by options.
+    """Bring in the files of this folder: look at each, ask what they do not say, and load them.
 
-    Variables of the environment and the .env file go before this file. A setting that it has stays
-    unless it is given.
+    The currency, time zone, week start and name of the shop are kept in ecom.toml; variables of the
+    environment and the .env file go before it, and a setting that it has stays unless it is given.
+    With options and without a terminal, only these are kept. Without both nothing is asked: what is
+    open is named, with exit code 2.
     """
     currency, timezone, week_start = (
         currency_code(currency),
@@ -56,9 +61,13 @@ def init(
     }
     stored = in_shop_file()
     values = {**stored, **{name: value for name, value in answers.items() if value is not None}}
-    if sys.stdin.isatty() and not as_json:
+    is_terminal = sys.stdin.isatty() and not as_json
+    is_bare = not as_json and not any(answers.values())
+    looks = _looked() if is_terminal or is_bare else []
+    if is_terminal:
+        stated = currency_of(looks)
         for name in (name for name in ASKED if name not in values):
-            values[name] = _asked(name)
+            values[name] = _asked(name, stated if name == "currency" else "")
     load_settings(**values)  # refuses wrong ones before anything is written
     path = Path(SHOP_FILE)
     # TOML writes texts, numbers, truths and lists as JSON does.
@@ -72,10 +81,55 @@ def init(
     typer.echo(f"{path} has {listed}.")
     for name in still_open:
         typer.echo(f"Not set: {name}. {ASKED[name]}: `ecom init --{name.replace('_', '-')} …`.")
+    if looks or (is_bare and not is_terminal):
+        _load(looks, asks=is_terminal)
 
 
-def _asked(name: str) -> str:
-    default = str(Settings.model_fields[name].default) if name == "week_start" else ""
+def _looked() -> list["UploadLook"]:
+    """Return what is known of the files of the folder, and say it."""
+    from ecom_assets.cli.init_files import files_here, looked_at  # noqa: PLC0415 (loads Dagster)
+
+    paths = files_here()
+    return looked_at(load_settings(), paths) if paths else []
+
+
+def currency_of(looks: Sequence["UploadLook"]) -> str:
+    """Return the currency that files state; empty if none does, or several."""
+    stated = {read.currency for look in looks for read in look.money.values() if read.currency}
+    return next(iter(stated)) if len(stated) == 1 else ""
+
+
+def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
+    """Load files, once nothing is open of them."""
+    from ecom_assets.cli import init_files  # noqa: PLC0415 (as above)
+
+    settings = load_settings()
+    if asks:
+        looks = [init_files.answered(settings, look) for look in looks]
+    looks = [look for look in looks if not look.refusal]
+    if open_now := init_files.still_open(settings, looks):
+        init_files.forget(settings, looks)
+        raise UsageError(
+            f"Open: {'; '.join(open_now)}. Answer it with `ecom init` in a terminal, on the page "
+            "of `ecom ui`, or, of the shop, with options."
+        )
+    if not looks:
+        return
+    if asks and not typer.confirm(
+        init_files.load_question(settings, looks), default=True, err=True
+    ):
+        init_files.forget(settings, looks)
+        return
+    loaded = init_files.load(settings, looks)
+    for upload in loaded:
+        typer.echo(init_files.loaded_line(upload))
+    if any(upload.state != "loaded" for upload in loaded):
+        raise typer.Exit(1)
+    typer.echo("Next: `ecom ui` shows your shop.")
+
+
+def _asked(name: str, known: str = "") -> str:
+    default = str(Settings.model_fields[name].default) if name == "week_start" else known
     while True:
         answer = _as_setting(
             name, typer.prompt(ASKED[name], default=default, show_default=bool(default), err=True)

@@ -1,0 +1,195 @@
+"""`ecom init` over the files of a folder: what each is, what is open as plain questions, and the
+load, as on the page of uploads.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from ecom_assets.cli.shop_words import zone_name
+from ecom_assets.core.clock import now_utc_without_zone
+from ecom_assets.core.errors import EcomError, UsageError
+from ecom_assets.core.operations.steps import last_look
+from ecom_assets.core.settings.settings import SHOP_FILE, Settings
+from ecom_assets.core.tables.formats import counted
+from ecom_assets.ingestion.sources.files.formats import format_of
+from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion
+from ecom_assets.ingestion.sources.sandbox_shop import is_made
+from ecom_assets.ingestion.uploads.asking import ask_load, waiting_requests
+from ecom_assets.ingestion.uploads.look import (
+    Chosen,
+    UploadLook,
+    keep_choices,
+    look_at,
+    shop_questions,
+)
+from ecom_assets.ingestion.uploads.store import LOADED, Upload, Uploads, safe_name
+from ecom_assets.interfaces.dashboard.formats import money
+from ecom_assets.interfaces.dashboard.upload_words import (
+    answer_words,
+    fate_lines,
+    kind_words,
+    note_of,
+    rows_words,
+    sentence_of_question,
+)
+from ecom_assets.orchestration.automation.upload_runs import UploadRun, run_days
+from ecom_assets.orchestration.empty_home import emptied
+
+BLOCK: Final = 1 << 20
+SENT_BY: Final = "ecom init"
+MOST_FILES: Final = 20
+"""Files of a folder that are looked at."""
+ALIVE: Final = timedelta(seconds=60)
+"""A daemon that looked for requests so recently loads files by itself."""
+AGAIN_S: Final = 2.0
+
+
+def files_here() -> list[Path]:
+    """Return the files of the working folder, not of those in it, that may hold rows."""
+    return sorted(
+        path
+        for path in Path().iterdir()
+        if path.is_file()
+        and not path.name.startswith(".")
+        and path.name != SHOP_FILE
+        and format_of(path)[0] is not None
+    )[:MOST_FILES]
+
+
+def looked_at(settings: Settings, paths: Sequence[Path]) -> list[UploadLook]:
+    """Return what is known of files that are not loaded yet, and say it; those that cannot be read
+    are a sentence each.
+    """
+    uploads = Uploads(settings.home)
+    loaded = {(one.name, one.byte_count) for one in uploads.every() if one.state == LOADED}
+    looks = []
+    for path in paths:
+        if (safe_name(path.name), path.stat().st_size) in loaded:
+            typer.echo(f"{path} is loaded already.")
+            continue
+        try:
+            look = look_at(uploads, _kept(uploads, path, settings), settings, Chosen())
+        except EcomError as error:
+            typer.echo(f"{path} is left out: {error}")
+            continue
+        if look.refusal:
+            typer.echo(f"{path} is left out: {look.refusal}")
+            uploads.remove(look.upload)
+            continue
+        looks.append(look)
+        typer.echo("\n".join(_lines(look)))
+    return looks
+
+
+def still_open(settings: Settings, looks: Sequence[UploadLook]) -> list[str]:
+    """Return what must be answered before files are loaded."""
+    of_files = [
+        f"{look.upload.name}: {question.label}"
+        for look in looks
+        for question in look.open_questions
+    ]
+    of_shop = [f"the shop's {one.key}" for one in shop_questions(settings, looks) if one.is_open]
+    return of_files + of_shop
+
+
+def answered(settings: Settings, look: UploadLook) -> UploadLook:
+    """Ask the person at the terminal what is open of a file until nothing is."""
+    uploads = Uploads(settings.home)
+    answers = dict(look.answers)
+    while look.open_questions and not look.refusal:
+        typer.echo(f"\n{look.upload.name}", err=True)
+        answers |= {question.key: _asked(question) for question in look.open_questions}
+        look = look_at(uploads, look.upload, settings, Chosen(answers))
+        typer.echo("\n".join(_lines(look)))
+    return look
+
+
+def load(settings: Settings, looks: Sequence[UploadLook]) -> list[Upload]:
+    """Load files, and return them as they are then; each that fails has its sentence.
+
+    Where `ecom ui` runs over the same home, its daemon does it, else this process.
+    """
+    uploads = Uploads(settings.home)
+    for look in looks:
+        ask_load(settings.home, keep_choices(uploads, look), SENT_BY)
+    numbers = [look.upload.number for look in looks]
+    seen = last_look(settings.home)
+    typer.echo(f"Loading {counted(len(looks), 'file')}; this takes a minute or two.", err=True)
+    if seen is None or seen.looked_at < now_utc_without_zone() - ALIVE:
+        UploadRun(settings.home, None, run_days, emptied).do(waiting_requests(settings.home))
+    while any(uploads.numbered(number).is_waiting for number in numbers):
+        time.sleep(AGAIN_S)
+    return [uploads.numbered(number) for number in numbers]
+
+
+def forget(settings: Settings, looks: Sequence[UploadLook]) -> None:
+    """Remove files that nobody wants to load; those of the folder stay."""
+    uploads = Uploads(settings.home)
+    for look in looks:
+        uploads.remove(look.upload)
+
+
+def loaded_line(upload: Upload) -> str:
+    """Return what became of a file."""
+    if upload.state != LOADED:
+        return f"{upload.name} is not loaded: {upload.sentence}"
+    amount = "" if upload.amount is None else f", {money(upload.amount, upload.currency)}"
+    return (
+        f"{upload.name}: {rows_words(upload.kind, upload.counted_count or 0)}{amount}, "
+        f"{upload.first_day} to {upload.last_day}"
+    )
+
+
+def load_question(settings: Settings, looks: Sequence[UploadLook]) -> str:
+    """Return what is asked before files are loaded."""
+    place = " in place of the sample shop" if is_made(settings) else ""
+    return f"Load {counted(len(looks), 'file')}{place}?"
+
+
+def _kept(uploads: Uploads, path: Path, settings: Settings) -> Upload:
+    most = settings.upload_max_mb * 1_000_000
+    size = path.stat().st_size
+    owner = secrets.token_hex(16)
+    with (
+        path.open("rb") as file,
+        uploads.begin(path.name, owner, SENT_BY, most_bytes=most, expected_bytes=size) as writer,
+    ):
+        while block := file.read(BLOCK):
+            writer.write(block)
+        return writer.finish()
+
+
+def _lines(look: UploadLook) -> list[str]:
+    """Return what a file is, and what would become of its rows."""
+    if look.refusal:
+        return [f"{look.upload.name}: {look.refusal}"]
+    fates = [f"  {words}{f': {amount}' if amount else ''}" for _, words, amount in fate_lines(look)]
+    return [f"{look.upload.name}: {kind_words(look.kind).lower()}", *fates]
+
+
+def _asked(question: OpenQuestion) -> str:
+    typer.echo(sentence_of_question(question), err=True)
+    if note := note_of(question):
+        typer.echo(f"  {note}", err=True)
+    for number, choice in enumerate(question.choices, start=1):
+        typer.echo(f"  {number} {answer_words(question, str(choice))}", err=True)
+    while True:
+        said: str = typer.prompt(question.label, err=True)
+        try:
+            return question.checked(_as_choice(question, said))
+        except UsageError as error:
+            typer.echo(str(error), err=True)
+
+
+def _as_choice(question: OpenQuestion, said: str) -> str:
+    """Return the choice that a number stands for, or the zone that a city does."""
+    if not question.choices:
+        return zone_name(said) or said
+    position = int(said) if said.isdecimal() and said not in question.choices else 0
+    return str(question.choices[position - 1]) if 0 < position <= len(question.choices) else said

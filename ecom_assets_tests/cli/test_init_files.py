@@ -1,0 +1,81 @@
+"""`ecom init` in a folder with a shop's files: the same questions as on the page, in a terminal."""
+
+import io
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.uploads.store import Uploads
+from ecom_assets.orchestration.automation.upload_runs import RunEnd
+from ecom_assets_tests.command import FEW_SALES, ecom
+
+# 100 on Monday, 60 on Tuesday; what "Reserved" is nobody knows: 70.
+ORDERS = """Order ID,Order Date,Customer Email,Product,Quantity,Total,Currency,Order Status
+1,2026-03-02 10:00:00,ann@shop.example,Lamp,1,100.00,EUR,Completed
+2,2026-03-03 10:00:00,bob@shop.example,Lamp,1,40.00,EUR,Completed
+3,2026-03-03 11:00:00,cid@shop.example,Chair,1,20.00,EUR,Completed
+4,2026-03-03 12:00:00,cid@shop.example,Chair,1,70.00,EUR,Reserved
+"""
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
+    """Let somebody type answers at a terminal."""
+    typing = io.StringIO("".join(f"{answer}\n" for answer in answers))
+    typing.isatty = lambda: True  # type: ignore[method-assign]  # a terminal
+    monkeypatch.setattr("sys.stdin", typing)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with an export, a picture, and a folder that is not looked into."""
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "orders.csv").write_text(ORDERS)
+    return tmp_path
+
+
+@pytest.mark.when_changed
+def test_without_a_terminal_what_is_open_is_named(folder: Path, home: Path) -> None:
+    result = ecom("init", home=home, cwd=folder)
+    assert result.exit_code == 2
+    assert "3 of 4 rows would be counted: €160.00 in 3 orders" in result.out
+    assert result.sentence.startswith(
+        "Open: orders.csv: State Reserved; orders.csv: Time zone; the shop's timezone."
+    )
+    assert Uploads(home).every() == [], "nothing is kept of what was not loaded"
+    kept = ecom("init", "--timezone", "Europe/Berlin", home=home, cwd=folder)
+    assert (kept.exit_code, "orders.csv" in kept.out) == (0, False), "options are kept, no more"
+    result = ecom("init", home=home, cwd=folder)
+    assert result.sentence.startswith("Open: orders.csv: State Reserved. ")
+
+
+@pytest.mark.slow
+def test_a_terminal_is_asked_what_the_page_asks_and_loads(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ecom_assets.cli import init_files  # noqa: PLC0415 (loads Dagster)
+
+    def few_tables(settings: Settings, first: date, last: date) -> RunEnd:
+        days = ("--from", str(first), "--to", str(last))
+        done = ecom("run", *days, "--json", *FEW_SALES, home=settings.home, cwd=folder)
+        return RunEnd(done.exit_code == 0, done.err)
+
+    monkeypatch.setattr(init_files, "run_days", few_tables)
+    # The currency is known by the file; a city is a zone; the second choice is "not a sale".
+    typed(monkeypatch, "", "Berlin", "", "Lampen", "2", "y")
+    result = ecom("init", home=home, cwd=folder)
+    assert result.exit_code == 0, result.err
+    assert "What are orders that are “Reserved”?" in result.err
+    assert "1 row would be left out: €70.00 in 1 order" in result.out
+    assert "Load 1 file?" in result.err
+    assert "orders.csv: 3 order lines, €160.00, 2026-03-02 to 2026-03-03" in result.out
+    toml = (folder / "ecom.toml").read_text()
+    assert 'currency = "EUR"' in toml
+    assert 'timezone = "Europe/Berlin"' in toml
+    [upload] = Uploads(home).every()
+    assert (upload.state, upload.counted_count) == ("loaded", 3)
+    typed(monkeypatch)
+    assert "orders.csv is loaded already." in ecom("init", home=home, cwd=folder).out
