@@ -9,7 +9,7 @@ would be too late to count; the time of the upload says which version is the new
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -22,7 +22,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecom_assets.core.atomic_files import sync_folder
-from ecom_assets.core.errors import SourceError, UsageError, first_line
+from ecom_assets.core.errors import (
+    SourceError,
+    UsageError,
+    WorkError,
+    first_line,
+    system_reason,
+)
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import NATIVE_OF, choose_steps, rows_folder
@@ -93,6 +99,7 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
         UsageError: It has no mapping, is too large, or its file is not kept any more.
         SourceError: The file cannot be read.
         MappingError: It does not match the mapping.
+        WorkError: The disk is full, or cannot be written.
     """
     _kind_of(upload)
     original = uploads.original(upload)
@@ -103,11 +110,19 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
     make_folder(staged)
     copies.mkdir(mode=0o700, exist_ok=True)
     try:
-        with copies_in(copies), closing(plain_connection(limit_of_run(settings))) as con:
-            _write(con, uploads, upload, settings, staged)
-        result = _brought(uploads, upload, settings, staged)
+        with ExitStack() as unless_written:
+            unless_written.callback(shutil.rmtree, staged, ignore_errors=True)
+            with copies_in(copies), closing(plain_connection(limit_of_run(settings))) as con:
+                _write(con, uploads, upload, settings, staged)
+            result = _brought(uploads, upload, settings, staged)
+            unless_written.pop_all()
     except duckdb.Error as error:
         raise SourceError(f"{upload.name} cannot be read: {first_line(error)}.") from error
+    except OSError as error:
+        raise WorkError(
+            f"The rows of {upload.name} cannot be written ({system_reason(error)}); make room on "
+            "the disk of the platform, and load it again."
+        ) from error
     finally:
         shutil.rmtree(copies, ignore_errors=True)
     remove_landed(uploads, upload)

@@ -2,6 +2,8 @@
 versions, and runs that fail or are killed.
 """
 
+import errno
+import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -23,6 +25,7 @@ from ecom_assets.ingestion.uploads.asking import (
     progress_of,
     waiting_requests,
 )
+from ecom_assets.ingestion.uploads.landed import DayWriter
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.ingestion.uploads.zones import files_of_zone
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
@@ -147,6 +150,22 @@ def test_a_run_that_fails_leaves_nothing_loaded_and_says_why(tmp_path: Path) -> 
     assert (failed.state, failed.sentence) == ("failed", "The disk is full.")
     assert not list((home / "uploads" / "orders").rglob("*.parquet"))
     assert waiting_requests(home) == [], "who wants it again asks again"
+
+
+def test_a_disk_that_fills_up_while_rows_are_written_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    ask_load(home, chosen(home, export(tmp_path / "week1.csv", WEEK_1)), "ann")
+
+    def full(*_rows: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(DayWriter, "write", full)
+    [sentence] = work_off(home)
+    assert "The rows of week1.csv cannot be written (No space left on device)" in sentence
+    assert states(home) == ["failed"]
+    assert not list((home / "uploads").rglob("*.parquet"))
 
 
 @pytest.mark.slow
