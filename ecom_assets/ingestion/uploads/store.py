@@ -38,6 +38,8 @@ ORIGINALS: Final = "originals"
 MAPPINGS: Final = "mappings"
 LEAST_FREE_BYTES: Final = 300_000_000
 """What stays free on the disk for the warehouse and the API while a file comes in."""
+PACKED: Final = ".gz"
+"""The ending of files whose names may say no more, as Segment's do."""
 UNLOADED_HOURS: Final = 24
 """Hours after which a file is removed that nobody loaded."""
 
@@ -172,7 +174,7 @@ class UploadWriter:
         """Keep the file, and return it as an upload in the state `kept`.
 
         Raises:
-            UsageError: Nothing came.
+            UsageError: Nothing came, or what a packed file holds is not read.
             WorkError: The disk is full, or cannot be written.
         """
         assert self._file is not None  # noqa: S101 (as above)
@@ -183,6 +185,7 @@ class UploadWriter:
             sync_file(self._part)
             os.replace(self._part, self._folder / self._row["name"])  # noqa: PTH105 (as in atomic_files)
             sync_folder(self._folder)
+        require_known_format(self._folder / self._row["name"])
         kept = self._uploads.add(self._row | {"byte_count": self._size})
         self._file = None
         return kept
@@ -240,7 +243,8 @@ class Uploads:
             WorkError: The disk has not enough room for it.
         """
         safe = safe_name(name)
-        require_known_format(safe)
+        if not safe.lower().endswith(PACKED):  # what it holds is seen once it is there
+            require_known_format(Path(safe))
         if expected_bytes is not None and expected_bytes > most_bytes:
             raise _too_large(safe, most_bytes)
         _require_free(self.folder, expected_bytes or 0)
@@ -412,15 +416,15 @@ def safe_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", last).lstrip("._-")[-80:] or "file"
 
 
-def require_known_format(name: str) -> None:
-    """Refuse a file of which the ending says that it is not read.
+def require_known_format(path: Path) -> None:
+    """Refuse a file of which the ending, or what is packed in it, says that it is not read.
 
     Raises:
         UsageError: It is a picture, a document or the like.
     """
-    if format_of(Path(name))[0] is None:
+    if format_of(path)[0] is None:
         raise UsageError(
-            f"{name} has a format that is not read; send an Excel, CSV, TSV, NDJSON, JSON or "
+            f"{path.name} has a format that is not read; send an Excel, CSV, TSV, NDJSON, JSON or "
             "Parquet file, or one of these in a .gz or .zip file."
         )
 

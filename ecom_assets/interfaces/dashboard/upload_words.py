@@ -74,6 +74,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     asked.BELOW_ZERO: "What are amounts below zero in this file?",
     asked.AMOUNT_OF: "What is the amount on each row?",
     asked.UNITS: "In which unit are the amounts of this file?",
+    asked.NO_CUSTOMER: "Some rows name no customer. What are they?",
     "date_time": "Which column says when it was ordered?",
     "event_timestamp": "Which column says when it happened?",
     "event_type": "Which column says what happened?",
@@ -93,6 +94,15 @@ own.
 """
 
 
+OWN_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    asked.NO_CUSTOMER: {
+        asked.LEFT_OUT: "Leave them out",
+        asked.BY_ORDER: "Sales, each of a customer of its own",
+    },
+    asked.DECIMAL: {".": "A point: 1,234.50", ",": "A comma: 1.234,50"},
+    "event_type": {choice: ANSWERS[choice] for choice in STANDARD_TYPES},
+}
+"""The choices of single questions as people read them."""
 EXAMPLE: Final = datetime(2026, 3, 4, 17, 5, 6)  # noqa: DTZ001 (shown, and of no zone)
 """The time by which ways of writing times are shown."""
 
@@ -205,15 +215,11 @@ def answer_words(question: OpenQuestion, choice: str) -> str:
         asked.LIST,
     }:
         return ANSWERS.get(choice, shown(choice))
-    if question.key == "event_type" and choice in STANDARD_TYPES:
-        return ANSWERS[choice]
-    if choice == NO_AMOUNT:
-        return "None of them"
+    if (words := OWN_WORDS.get(question.key, {}).get(choice)) is not None:
+        return words
     if question.key == asked.FORMAT and "%" in choice:
         return f"{EXAMPLE:{choice}} for {EXAMPLE:%B} {EXAMPLE.day}"
-    if question.key == asked.DECIMAL:
-        return {".": "A point: 1,234.50", ",": "A comma: 1.234,50"}.get(choice, choice)
-    return shown(choice)
+    return "None of them" if choice == NO_AMOUNT else shown(choice)
 
 
 def sentence_of_question(question: OpenQuestion) -> str:

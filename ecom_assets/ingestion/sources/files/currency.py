@@ -49,6 +49,12 @@ else nobody knows which.
 """
 
 
+class CurrencyError(SourceError):
+    """Amounts are of several currencies, or of another one than the shop's, and there is no rate:
+    what is set decides, not how the files are read.
+    """
+
+
 @dataclass(frozen=True)
 class InOneCurrency:
     """The SELECT of order lines with all amounts in one currency, and that currency,
@@ -112,7 +118,7 @@ class Currencies:
             or not self.target
             or None in {currency for currency, _, _ in amounts}
         ):
-            raise SourceError(self._refusal(amounts, "orders", "line"))
+            raise CurrencyError(self._refusal(amounts, "orders", "line"))
         converted = self._converted(con, self.rates, rows, files.timezone)
         return InOneCurrency(converted, frozenset({self.target}))
 
@@ -171,7 +177,7 @@ class Currencies:
         names = {name for name, _, _ in amounts}
         home = self.target or self.home or next(iter(names), "")
         if not (self.target or self.home) and len(names) > 1:
-            raise SourceError(self._refusal(amounts, "costs", "row"))
+            raise CurrencyError(self._refusal(amounts, "costs", "row"))
         if names <= {home}:
             return select("*, NULL::VARCHAR AS unrated_currency", rows)
         cost = Priced("cost_amount", "currency", "l.order_date", digits=6)

@@ -50,11 +50,14 @@ from ecom_assets.ingestion.sources.proposal.fields import (
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     AMOUNT_OF,
+    BY_ORDER,
     COLUMNS,
     DECIMAL,
     EVENT_TYPES,
     FORMAT,
+    LEFT_OUT,
     MOST_STATES,
+    NO_CUSTOMER,
     UNITS,
     ZONE,
     ZONES,
@@ -217,6 +220,7 @@ class Draft:
         self._find_cents()
         if not is_events:
             self._leave_amounts_of_orders()
+            self._ask_for_nobody()
         states = None if is_events else self._states()
         self.refund = "" if is_events else self._refund_rows(states)
         states = replace(states, is_final=bool(self.refund)) if states else None
@@ -755,6 +759,21 @@ class Draft:
         """Return whether rows of events have the numbers of orders."""
         return "order_id" in found_fields(self.values, MappingKind.ORDERS)
 
+    def _ask_for_nobody(self) -> None:
+        """Ask what becomes of rows without a customer, such as sales at a till, where orders have
+        numbers; without an answer they are refused.
+        """
+        customer, order = self.found.get("customer_id"), self.found.get("order_id")
+        if customer is None or order is None or self.continued or self.carried:
+            return
+        is_asked = customer.value.is_column and order.value.is_column
+        missing = self.values.row_count - self.values.filled(customer.value)
+        if is_asked and 0 < missing < self.values.row_count:
+            rows = f"{formats.counted(missing, 'row')} without {shown(customer.value.name)}"
+            sentence = f"what becomes of {rows}: {LEFT_OUT}, or each {BY_ORDER}, as a customer"
+            choices = (LEFT_OUT, BY_ORDER)
+            self.ask(NO_CUSTOMER, sentence, choices, is_optional=True, note=rows)
+
     def _ask_for_item(self, name: str) -> None:
         """Ask what was bought where orders have several rows; without an answer it is the order."""
         if name == "item_id" and "order_id" in self.found and not self._has_row_per_order():
@@ -895,6 +914,10 @@ class Draft:
             return self._changed_at(value) if name == CHANGED_AT else self._time(name)
         if name in AMOUNTS and (line := self._amount(name, value)):
             return line
+        if name == "customer_id" and self.answers.get(NO_CUSTOMER) == BY_ORDER:
+            columns = quoted_list([value.path[0], self._column("order_id")])
+            options = ", ".join(filter(None, [f"first_of: {columns}", self._key(name, value)]))
+            return f"  {name}: {{{options}}}  # without one, each order is of its own"
         is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
         if value.is_column:
             options = self._key(name, value) or ", ".join(self._in_cents(value))

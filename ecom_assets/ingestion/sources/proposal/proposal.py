@@ -18,9 +18,10 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.sources.cost_reading import CostFileReading
 from ecom_assets.ingestion.sources.files.columns import columns_of
+from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.fit import columns_used, has_needed_columns
 from ecom_assets.ingestion.sources.files.formats import find_files
-from ecom_assets.ingestion.sources.files.mapping import load, shipped
+from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT, load, shipped
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.files.shape import ADDED
@@ -73,6 +74,8 @@ class ShippedFit:
     def why(self) -> str:
         """Return why it fits, in a sentence."""
         columns = ", ".join(self.columns[:6])
+        if not self.row_count:
+            return f"{self.name} fits best: it knows {columns}."
         clean = "is" if self.row_count == 1 else "are"
         of_rows = f"{self.clean_count:,} of {counted(self.row_count, 'row')} {clean} clean"
         return f"{self.name} fits best: it knows {columns}; {of_rows}."
@@ -108,6 +111,9 @@ def shipped_fits(
     )
 
 
+NOT_AGAINST: Final = ("missing_cost", LEFT_OUT)
+
+
 def _tried(
     con: duckdb.DuckDBPyConnection,
     paths: Sequence[str],
@@ -139,13 +145,18 @@ def _tried(
             extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
             reading = _reading_of(kind, paths, str(extended) if lines else name, settings)
             rows, filled_count = reading.rows, reading.filled_count
+    except CurrencyError:  # it is read so, once the settings let it
+        known = tuple(sorted(mapped_columns & columns))
+        return ShippedFit(name, kind, known, len(mapped_columns), 0, 0, 0, lines)
     except EcomError:
         return None
     clean_count = rows.counted + rows.rejected.get(
         DUPLICATE, 0
     )  # a copy of a row that is counted is clean, too
-    # Products whose cost nobody has set say nothing against the mapping.
-    if (clean_count + rows.rejected.get("missing_cost", 0)) * 2 < rows.read:
+    # Products whose cost nobody has set, and rows that the mapping leaves out, such as cancelled
+    # orders, say nothing against it.
+    known_count = clean_count + sum(rows.rejected.get(reason, 0) for reason in NOT_AGAINST)
+    if known_count * 2 < rows.read or not clean_count:
         return None
     return ShippedFit(
         name,

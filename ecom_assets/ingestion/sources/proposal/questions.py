@@ -26,6 +26,10 @@ ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = (
     "decimal",
 )
 BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
+NO_CUSTOMER: Final = "no_customer"
+LEFT_OUT, BY_ORDER = "left out", "of the order"
+"""What becomes of rows that name no customer: they are refused, or each order is of one of its own.
+"""
 COLUMNS: Final = (
     "date_time",
     "event_timestamp",
@@ -59,6 +63,7 @@ KEYS: Final = (
     BELOW_ZERO,
     AMOUNT_OF,
     UNITS,
+    NO_CUSTOMER,
     *COLUMNS,
     *STATES,
     *EVENT_TYPES,
@@ -82,6 +87,7 @@ LABELS: Final = {
     BELOW_ZERO: "Lines below zero",
     AMOUNT_OF: "Amount on each row",
     UNITS: "Units of amounts",
+    NO_CUSTOMER: "Rows without a customer",
     "status": "Column of the state",
     "refunded_amount": "Column of what was paid back",
     **dict.fromkeys(STATES, "State"),

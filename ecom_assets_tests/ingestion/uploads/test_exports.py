@@ -1,0 +1,96 @@
+"""Every export, from the dropped file to the numbers that the page shows, by choices alone: what is
+open is asked and nothing else, and what counts is what the case says.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from ecom_assets.core.settings.uploaded import choose_shop
+from ecom_assets.ingestion.uploads.look import (
+    Chosen,
+    UploadLook,
+    keep_choices,
+    look_at,
+    shop_questions,
+)
+from ecom_assets.ingestion.uploads.store import Uploads
+from ecom_assets.interfaces.dashboard.upload_words import field_of
+from ecom_assets_tests.ingestion.uploads.exports import CASES, SAMPLES, Export
+from ecom_assets_tests.ingestion.uploads.shop_exports import sent, settings_of
+
+SHORT = {"06", "54", "65"}
+"""Representatives that run with every change: a shipped layout, events by choices, states."""
+EVERY = {**{f"case {name}": case for name, case in CASES.items()}, **SAMPLES}
+
+
+def answers_of(look: UploadLook, said: Mapping[str, str]) -> dict[str, str]:
+    """Return answers by the keys of the questions, of which some are about a word of the file."""
+    return {
+        question.key: said[question.subject or question.key]
+        for question in look.questions
+        if said.get(question.subject or question.key)
+    }
+
+
+def settled(home: Path, path: Path, export: Export) -> UploadLook:
+    """Look at a file as the page does: what is open at first, then what follows from the choices.
+
+    The second look is the last: more than two would be more than three screens.
+    """
+    uploads, upload = Uploads(home), sent(home, path)
+    first = Chosen(kind=export.kind) if export.kind_is_set else Chosen()
+    look = look_at(uploads, upload, settings_of(home), first)
+    assert look.kind == export.kind
+    # Whoever says what a file is sees what is open of it then; else it is the first look.
+    is_first = not settings_of(home).model_fields_set & {"timezone"}
+    if is_first:
+        asked = {question.subject or question.key for question in look.open_questions}
+        assert asked == export.asks.keys()
+    for question in look.questions:
+        options = field_of(look, question).options
+        assert options, f"{question.key} would have to be typed"
+    choose_shop(home, {"timezone": export.zone, "currency": export.currency})
+    answers = answers_of(look, {**export.asks, **export.says})
+    chosen = Chosen({**answers}, export.kind if export.kind_is_set else "")
+    return look_at(uploads, upload, settings_of(home), chosen)
+
+
+def marked(name: str) -> ParameterSet:
+    """Return an export by its name, slow unless it is a representative."""
+    return pytest.param(name, marks=[] if name[5:] in SHORT else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [*map(marked, EVERY)])
+def test_what_a_dropped_file_comes_to_is_right_by_choices_alone(tmp_path: Path, name: str) -> None:
+    export, home = EVERY[name], tmp_path / "home"
+    folder = tmp_path / "files"
+    folder.mkdir()
+    looks = [settled(home, path, export) for path in export.files(folder)]
+    if export.refusal:
+        assert [export.refusal in look.refusal for look in looks] == [True] * len(looks)
+        return
+    assert [(look.refusal, look.open_questions, look.problems) for look in looks] == [
+        ("", (), {})
+    ] * len(looks)
+    settings = settings_of(home)
+    assert [one.key for one in shop_questions(settings, looks) if one.is_open] == []
+    if export.counted:
+        assert tuple(look.rows["counted"] for look in looks) == export.counted
+    if export.kind == "orders":
+        money = [look.money["counted"] for look in looks]
+        assert [read.amount for read in money] == list(map(Decimal, export.money))
+        if export.orders is not None:
+            assert sum(read.order_count or 0 for read in money) == export.orders
+        assert {read.currency for read in money} <= {export.currency, ""}
+    else:
+        types = Counter[str]()
+        for look in looks:
+            for _, ours, count in look.event_types:
+                types[ours] += count
+        assert types.items() >= export.events.items()
+    assert [keep_choices(Uploads(home), look).kind for look in looks] == [export.kind] * len(looks)
