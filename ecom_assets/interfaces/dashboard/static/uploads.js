@@ -96,6 +96,11 @@
   };
   choose();
 
+  // Who says that a file is something else sees at once what is open of it then.
+  document.addEventListener("change", (event) => {
+    if (/^\d+\.kind$/.test(event.target.name)) event.target.form.submit();
+  });
+
   // Pages that follow something look again until it is over.
   const follow = () => {
     const mark = document.querySelector("[data-again-s]");
