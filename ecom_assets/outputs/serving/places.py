@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.core.errors import EcomError, SettingError
 from ecom_assets.core.optional_imports import packages_of
-from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.settings import OWN_DATA, Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.ingestion.sources.sandbox_shop import is_made
@@ -79,7 +79,10 @@ def shows_sample(settings: Settings) -> bool:
     """Return whether what is published is the simulated shop, also while own data are loaded whose
     numbers are not published yet.
     """
-    return (serving_folder(settings) / SAMPLE_MARK).exists() or is_made(settings)
+    if (serving_folder(settings) / SAMPLE_MARK).exists():
+        return True
+    # Published by a release that left no mark; of own data every run leaves a note.
+    return is_made(settings) and not (settings.home / OWN_DATA).exists()
 
 
 @dataclass(frozen=True)
