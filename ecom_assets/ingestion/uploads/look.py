@@ -315,7 +315,10 @@ def _with_reading(look: UploadLook, reading: Reading) -> UploadLook:
 
 
 def _lines(search: MappingSearch) -> Iterator[tuple[str, str]]:
-    seen = search.look
+    try:
+        seen = search.look
+    except EcomError:  # no header, as in a layout whose mapping knows the columns by their places
+        return
     yield "Rows", f"{seen.row_count:,}"
     yield "Format", seen.format.upper()
     if seen.format == "csv" and seen.sheet is None:

@@ -379,7 +379,8 @@ def of_layout(name: str) -> Callable[[Path], Sequence[Path]]:
 
     def write(folder: Path) -> Sequence[Path]:
         out = LAYOUTS[name].write(folder)
-        return sorted(path for path in out.rglob("*") if path.is_file()) if out.is_dir() else [out]
+        paths = sorted(out.rglob("*")) if out.is_dir() else [out]
+        return [path for path in paths if path.is_file() and "manifest" not in path.name]
 
     return write
 
@@ -454,7 +455,13 @@ SAMPLES: Mapping[str, Export] = {
         written("payments.csv", STRIPE_PAYMENTS), counted=(2,), money=("720.00",), orders=1
     ),
     **{
-        name: Export(of_layout(name), "events", events=story_of(layout), funnel=funnel_of(layout))
+        name: Export(
+            of_layout(name),
+            "events",
+            events=story_of(layout),
+            funnel=funnel_of(layout),
+            asks=ASKS_ZONE if name == "mixpanel" else {},  # that of the project
+        )
         for name, layout in LAYOUTS.items()
     },
 }

@@ -105,8 +105,7 @@ class Visit:
 
     def choose(self, name: str, value: str) -> None:
         """Choose a value of a field; those that may stay lie in a part that is closed."""
-        for closed in self.page.locator("details.more:not([open]) > summary").all():
-            closed.click()
+        self.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         field = self.page.locator(f'[name="{name}"]').first
         if field.evaluate("field => field.tagName") == "SELECT":
             field.select_option(value)
