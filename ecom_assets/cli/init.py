@@ -62,8 +62,10 @@ def init(
     stored = in_shop_file()
     values = {**stored, **{name: value for name, value in answers.items() if value is not None}}
     is_terminal = sys.stdin.isatty() and not as_json
-    is_bare = not as_json and not any(answers.values())
-    looks = _looked() if is_terminal or is_bare else []
+    if not (is_terminal or as_json or any(value is not None for value in answers.values())):
+        _load(_looked(), asks=False)
+        return
+    looks = _looked() if is_terminal else []
     if is_terminal:
         stated = currency_of(looks)
         for name in (name for name in ASKED if name not in values):
@@ -81,8 +83,8 @@ def init(
     typer.echo(f"{path} has {listed}.")
     for name in still_open:
         typer.echo(f"Not set: {name}. {ASKED[name]}: `ecom init --{name.replace('_', '-')} …`.")
-    if looks or (is_bare and not is_terminal):
-        _load(looks, asks=is_terminal)
+    if looks:
+        _load(looks, asks=True)
 
 
 def _looked() -> list["UploadLook"]:
@@ -105,7 +107,11 @@ def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
 
     settings = load_settings()
     if asks:
-        looks = [init_files.answered(settings, look) for look in looks]
+        try:
+            looks = [init_files.answered(settings, look) for look in looks]
+        except typer.Abort:
+            init_files.forget(settings, looks)
+            raise
     looks = [look for look in looks if not look.refusal]
     if open_now := init_files.still_open(settings, looks):
         init_files.forget(settings, looks)

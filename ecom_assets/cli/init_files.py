@@ -18,7 +18,7 @@ from ecom_assets.core.operations.steps import last_look
 from ecom_assets.core.settings.settings import SHOP_FILE, Settings
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.sources.files.formats import format_of
-from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion
+from ecom_assets.ingestion.sources.proposal.questions import ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.sandbox_shop import is_made
 from ecom_assets.ingestion.uploads.asking import ask_load, waiting_requests
 from ecom_assets.ingestion.uploads.look import (
@@ -102,9 +102,16 @@ def answered(settings: Settings, look: UploadLook) -> UploadLook:
     """Ask the person at the terminal what is open of a file until nothing is."""
     uploads = Uploads(settings.home)
     answers = dict(look.answers)
+    known: dict[str, str] = {}
+    if "timezone" in settings.model_fields_set:  # times without a zone are of the shop's
+        known[ZONE] = settings.timezone
     while look.open_questions and not look.refusal:
-        typer.echo(f"\n{look.upload.name}", err=True)
-        answers |= {question.key: _asked(question) for question in look.open_questions}
+        asked = [question for question in look.open_questions if question.key not in known]
+        answers |= {one.key: known[one.key] for one in look.open_questions if one.key in known}
+        known = {}
+        if asked:
+            typer.echo(f"\n{look.upload.name}", err=True)
+        answers |= {question.key: _asked(question) for question in asked}
         look = look_at(uploads, look.upload, settings, Chosen(answers))
         typer.echo("\n".join(_lines(look)))
     return look

@@ -45,10 +45,6 @@ CURRENCIES: Final = (
 MOST_BUTTONS: Final = 5
 """With more choices, a question is a list to choose from."""
 ANSWERS: Final[Mapping[str, str]] = {
-    Meaning.SALE: "A sale",
-    Meaning.NO_SALE: "Not a sale: leave it out",
-    Meaning.REFUND: "Paid back in full",
-    Meaning.PART_REFUND: "A sale of which a part was paid back",
     "as it is": "Something else: keep its name",
     "page_view": "Somebody looked at a page",
     "product_view": "Somebody looked at a product",
@@ -94,6 +90,13 @@ own.
 """
 
 
+STATES: Final[Mapping[str, str]] = {
+    Meaning.SALE: "A sale",
+    Meaning.NO_SALE: "Not a sale: leave it out",
+    Meaning.REFUND: "Paid back in full",
+    Meaning.PART_REFUND: "A sale of which a part was paid back",
+}
+"""The choices of what orders in a state are."""
 OWN_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     asked.NO_CUSTOMER: {
         asked.LEFT_OUT: "Leave them out",
@@ -210,10 +213,9 @@ def name_of(look: UploadLook, key: str) -> str:
 
 def answer_words(question: OpenQuestion, choice: str) -> str:
     """Return a choice as people read it: names of columns and formats as they are."""
-    if question.key.startswith(("state_", "event_type_")) or question.key in {
-        asked.ROWS,
-        asked.LIST,
-    }:
+    if question.key.startswith("state_"):
+        return STATES.get(choice, shown(choice))
+    if question.key.startswith("event_type_") or question.key in {asked.ROWS, asked.LIST}:
         return ANSWERS.get(choice, shown(choice))
     if (words := OWN_WORDS.get(question.key, {}).get(choice)) is not None:
         return words
