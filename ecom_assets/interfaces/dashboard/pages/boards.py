@@ -52,6 +52,7 @@ NOUNS: Final = {
     "alerts": "Alert",
     "mails": "E-mail",
     "goals": "Goal",
+    "decisions": "Decision",
     "settings": "First screen",
 }
 CHANGES: Final = (
