@@ -1605,6 +1605,21 @@ CREATE TABLE "mart"."restatements" (
   PRIMARY KEY ("restated_date", "table_name", "restatement_number", "row_key", "column_name")
 );
 
+CREATE TABLE "mart"."findings" (
+  "kind" text COLLATE "C" NOT NULL,
+  "funnel_name" text COLLATE "C" NOT NULL,
+  "step" BIGINT NOT NULL,
+  "dimension" text COLLATE "C" NOT NULL,
+  "subject" text COLLATE "C" NOT NULL,
+  "first_date" DATE NOT NULL,
+  "last_date" DATE NOT NULL,
+  "observed_number" DOUBLE PRECISION NOT NULL,
+  "expected_number" DOUBLE PRECISION,
+  "bound_number" DOUBLE PRECISION,
+  "weekly_amount" DECIMAL(38, 4),
+  PRIMARY KEY ("kind", "funnel_name", "step", "dimension", "subject")
+);
+
 CREATE TABLE "export"."deliveries" (
   "record_date" DATE NOT NULL,
   "destination" text COLLATE "C" NOT NULL,

@@ -10,7 +10,7 @@ from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.attribution.contracts import Touches
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.findings import findings as compute
-from ecom_assets.commerce.findings.contracts import Findings
+from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.orders.held_days import ORDERS
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
@@ -32,7 +32,7 @@ READ_TOO: Final = (EngagementDaily, RevenueDaily, PurchaseRevenueDaily)
 
 
 @table_asset(
-    Findings,
+    ShopFindings,
     deps=tuple(asset_key(one) for one in KNOWN_FROM if one not in READ_TOO),
     touches=Reads(Touches, whole=True),
     conversion=Reads(ConversionByDimension, whole=True),
@@ -64,7 +64,7 @@ def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         )
         for source in (EVENTS, ORDERS)
     }
-    numbers: list[tuple[compute.Watched, date, frozenset[date]]] = []
+    numbers: list[tuple[compute.ComparedNumber, date, frozenset[date]]] = []
     if known := whole[EVENTS]:
         last = max(known)
         days = compute.looked_at_days(last)
@@ -92,7 +92,7 @@ def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     ]
     con = connect()
     con.con.register("findings", compute.as_table(rows))
-    return con.table("findings").select(*Findings.columns)
+    return con.table("findings").select(*ShopFindings.columns)
 
 
 def _each(amount: Decimal | None, count: int | None) -> Decimal | None:

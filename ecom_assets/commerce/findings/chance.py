@@ -66,7 +66,7 @@ class DailyNumber:
 
 
 @dataclass(frozen=True)
-class Look:
+class NumberLook:
     """A number of some days beside what is usual, before it is known how many are looked at."""
 
     days: tuple[date, ...]
@@ -100,7 +100,7 @@ class Look:
 
 def looks_at(
     number: DailyNumber, last: date, known: frozenset[date], *, each_day: bool = True
-) -> Iterator[Look]:
+) -> Iterator[NumberLook]:
     """Yield the looks at the last seven days together, and at each of them, as far as enough is
     known and there are enough of what is counted.
 
@@ -118,7 +118,7 @@ def looks_at(
             yield look
 
 
-def _look(number: DailyNumber, days: tuple[date, ...], known: frozenset[date]) -> Look | None:
+def _look(number: DailyNumber, days: tuple[date, ...], known: frozenset[date]) -> NumberLook | None:
     value = number.of(days) if known.issuperset(days) else None
     before = _before(number, days, known)
     if value is None or len(before) < FEWEST_WEEKS:
@@ -131,7 +131,7 @@ def _look(number: DailyNumber, days: tuple[date, ...], known: frozenset[date]) -
         return None
     scale = 1 / sqrt(len(days)) if number.wholes is not None else sqrt(len(days))
     spread = max(_spread(deviations) * scale, _spread([one - usual for one in before]))
-    return Look(days, number, value, usual, spread, MEDIAN_IS_WORTH * freedom)
+    return NumberLook(days, number, value, usual, spread, MEDIAN_IS_WORTH * freedom)
 
 
 def _before(number: DailyNumber, days: Sequence[date], known: frozenset[date]) -> list[float]:

@@ -9,12 +9,13 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 NO_FUNNEL: Final = "(none)"
 
 
-class Findings(Table):
+class ShopFindings(Table):
     """One row per number of the newest seven days that is not what the weeks before let expect, and
     one for the stock that runs out before more can arrive.
     """
 
     layer = "mart"
+    name = "findings"
     key = ("kind", "funnel_name", "step", "dimension", "subject")
 
     kind = text(

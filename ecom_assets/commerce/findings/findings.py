@@ -15,8 +15,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.commerce.conversion.conversion import PURCHASE
-from ecom_assets.commerce.findings.chance import WEEK, WEEKS, DailyNumber, Look, looks_at
-from ecom_assets.commerce.findings.contracts import NO_FUNNEL, Findings, Kind
+from ecom_assets.commerce.findings.chance import WEEK, WEEKS, DailyNumber, NumberLook, looks_at
+from ecom_assets.commerce.findings.contracts import NO_FUNNEL, Kind, ShopFindings
 from ecom_assets.core.tables.contract import MONEY, Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import schema_of
@@ -41,7 +41,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Watched:
+class ComparedNumber:
     """A number that is looked at.
 
     Attributes:
@@ -60,8 +60,8 @@ class Watched:
 class Deviation:
     """A number that is further from what is usual than chance lets it be."""
 
-    watched: Watched
-    look: Look
+    watched: ComparedNumber
+    look: NumberLook
     bound: float
 
     @property
@@ -142,18 +142,20 @@ def worth_of_sessions(
     ).cross_join(total.agg(revenue_amount=total.revenue_amount.sum().cast(MONEY)))
 
 
-def watched_visits(rows: Iterable[Mapping[str, Any]], worth: Decimal | None) -> Iterator[Watched]:
+def watched_visits(
+    rows: Iterable[Mapping[str, Any]], worth: Decimal | None
+) -> Iterator[ComparedNumber]:
     """Yield the visits of each channel, each of which is worth as much."""
     by_channel: dict[str, Counts] = defaultdict(dict)
     for row in rows:
         by_channel[row["channel"]][row["day"]] = row["session_count"]
     for channel, counts in sorted(by_channel.items()):
-        yield Watched(Subject("visits", "channel", channel), DailyNumber(counts), worth)
+        yield ComparedNumber(Subject("visits", "channel", channel), DailyNumber(counts), worth)
 
 
 def watched_steps(
     rows: Iterable[Mapping[str, Any]], purchase_worth: Decimal | None
-) -> Iterator[Watched]:
+) -> Iterator[ComparedNumber]:
     """Yield the share of sessions that went on to each step of each funnel, of all and by value of
     each dimension. One that goes on is worth what a session with a purchase is, as often as those
     that go on buy.
@@ -177,10 +179,10 @@ def watched_steps(
                 buying = Decimal(int(sum(steps[last].values())))
                 worth = purchase_worth * buying / Decimal(int(sum(steps[step].values())))
             subject = Subject("conversion", dimension, value, funnel, step)
-            yield Watched(subject, DailyNumber(steps[step], steps[step - 1]), worth)
+            yield ComparedNumber(subject, DailyNumber(steps[step], steps[step - 1]), worth)
 
 
-def watched_refunds(rows: Iterable[Mapping[str, Any]]) -> Iterator[Watched]:
+def watched_refunds(rows: Iterable[Mapping[str, Any]]) -> Iterator[ComparedNumber]:
     """Yield the items of each product that were paid back, each worth what they are on average."""
     by_product: dict[str, Counts] = defaultdict(dict)
     paid: dict[str, Decimal | None] = defaultdict(Decimal)
@@ -192,10 +194,10 @@ def watched_refunds(rows: Iterable[Mapping[str, Any]]) -> Iterator[Watched]:
         amount = paid[product]
         worth = None if amount is None else amount / Decimal(str(sum(counts.values())))
         subject = Subject("refunds", "product", product)
-        yield Watched(subject, DailyNumber(counts, is_rise=True), worth)
+        yield ComparedNumber(subject, DailyNumber(counts, is_rise=True), worth)
 
 
-def deviations(numbers: Iterable[tuple[Watched, date, frozenset[date]]]) -> list[Deviation]:
+def deviations(numbers: Iterable[tuple[ComparedNumber, date, frozenset[date]]]) -> list[Deviation]:
     """Return which numbers are beyond chance, one look of each, the one furthest off; of
     conversion, whose numbers are of the same sessions, a single one.
 
@@ -223,7 +225,7 @@ def deviations(numbers: Iterable[tuple[Watched, date, frozenset[date]]]) -> list
 
 
 def finding_rows(found: Iterable[Deviation]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of `Findings` for numbers beyond chance."""
+    """Yield the rows of `ShopFindings` for numbers beyond chance."""
     for one in found:
         subject, look = one.watched.subject, one.look
         yield {
@@ -242,7 +244,7 @@ def finding_rows(found: Iterable[Deviation]) -> Iterator[dict[str, Any]]:
 
 
 def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the row of `Findings` for the products that run out; none if there is no such product.
+    """Yield the row of the products that run out; none if there is no such product.
 
     `short` has the rows of `stock_that_runs_out`.
     """
@@ -271,6 +273,6 @@ def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def as_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Return the rows of `Findings` as a table."""
-    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in Findings.key))
-    return pa.Table.from_pylist(ordered, schema=schema_of(Findings).to_pyarrow())
+    """Return the rows of `ShopFindings` as a table."""
+    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in ShopFindings.key))
+    return pa.Table.from_pylist(ordered, schema=schema_of(ShopFindings).to_pyarrow())

@@ -1,17 +1,18 @@
 """What to look at, in the order of the money at stake, each with its reason as a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import ceil, floor
 from typing import Any, Final
 
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
-from ecom_assets.commerce.findings.contracts import Findings
+from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.queries import Reading, Row
 from ecom_assets.core.tables.trace import ALL
 
-MOST: Final = 5
-"""More than these nobody looks at."""
+NEAR: Final = {"device": "on", "channel": "from", "category": "in"}
+"""What stands before a value of each dimension."""
 
 
 def findings(reading: Reading) -> list[Row]:
@@ -20,7 +21,7 @@ def findings(reading: Reading) -> list[Row]:
     Raises:
         NotPublishedError: What is published is of a release without them.
     """
-    rows = reading.state(reading.table(Findings).select(*Findings.columns))
+    rows = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
     types, names = _event_types(reading, rows), _product_names(reading, rows)
     told = [{**row, **_told(row, types, names)} for row in rows]
     return sorted(
@@ -28,7 +29,7 @@ def findings(reading: Reading) -> list[Row]:
         key=lambda row: (
             row["weekly_amount"] is None,
             -(row["weekly_amount"] or 0),
-            *(row[name] for name in Findings.key),
+            *(row[name] for name in ShopFindings.key),
         ),
     )
 
@@ -68,24 +69,26 @@ def _told(
             _words(types.get((row["funnel_name"], step), "an earlier step"))
             for step in (row["step"] - 1, row["step"])
         )
-        of = "" if row["dimension"] == ALL else f" ({_words(row['dimension'])} {subject})"
+        of = "" if row["dimension"] == ALL else f" {NEAR[row['dimension']]} {subject}"
         title = f"Fewer went from {before} to {after}{of}"
-        return {"title": title, "reason": _reason(row, formats.rate, "at least")}
+        return {"title": title, "reason": _reason(row, formats.rate, "lower")}
     if kind == "refunds":
         title = f"More of {names.get(subject) or subject} was paid back"
-        return {"title": title, "reason": _reason(row, formats.quantity, "at most")}
+        return {"title": title, "reason": _reason(row, formats.number, "higher")}
     title = f"Fewer visits from {subject}"
-    return {"title": title, "reason": _reason(row, formats.quantity, "at least")}
+    return {"title": title, "reason": _reason(row, formats.number, "lower")}
 
 
-def _reason(row: Row, shown: Any, most: str) -> str:  # noqa: ANN401 (a function of numbers)
-    """Return a sentence such as "0.00% on 2026-03-14, usually 63.0%, by chance 23.6% at least."."""
+def _reason(row: Row, shown: Callable[[float], str], further: str) -> str:
+    """Return the number, what is usual, and how far chance goes, as a sentence."""
     first, last = row["first_date"], row["last_date"]
     days = f"on {first:%A}, {first}" if first == last else f"from {first} to {last}"
-    number, usual, bound = (
-        shown(row[name]) for name in ("observed_number", "expected_number", "bound_number")
-    )
-    return f"{number} {days}, usually {usual}, by chance {bound} {most}."
+    bound_number: float = row["bound_number"]
+    if row["kind"] != "conversion":  # of counts, the last that chance lets be
+        bound_number = floor(bound_number) if further == "higher" else ceil(bound_number)
+    number, usual = (shown(row[name]) for name in ("observed_number", "expected_number"))
+    bound = shown(bound_number)
+    return f"{number} {days}; usually {usual}, and chance alone goes no {further} than {bound}."
 
 
 def _words(name: str) -> str:

@@ -8,7 +8,7 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.commerce.attribution.contracts import Touches
 from ecom_assets.commerce.conversion.conversion import described_sessions
-from ecom_assets.commerce.findings.contracts import Findings
+from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.products.performance import ORDERS, source_of_sales
 from ecom_assets.commerce.products.stock import newest_stock
@@ -85,7 +85,6 @@ def _observed(context: TraceContext) -> Derivation:
 
 
 NUMBERS: Final[dict[str, Derivation]] = {
-    "step": Computed("a place in the funnel, which is a setting"),
     "observed_number": ByRow(_observed),
     "expected_number": Computed(
         "the median of the same weekdays of up to eight weeks before; the mean below 5",
@@ -100,4 +99,4 @@ NUMBERS: Final[dict[str, Derivation]] = {
         ("observed_number", "expected_number"),
     ),
 }
-TRACES: Final = (TableTrace(Findings, "what-to-look-at", NUMBERS),)
+TRACES: Final = (TableTrace(ShopFindings, "what-to-look-at", NUMBERS),)

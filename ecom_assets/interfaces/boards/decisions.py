@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from ecom_assets.core.clock import today_in
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.boards.model import FindingDecision
+from ecom_assets.interfaces.boards.store import BoardStore
 
 
 def finding_id(row: Mapping[str, Any]) -> str:
@@ -41,3 +44,10 @@ def decision_on(
     is_worse = distance_of(row) > decision.distance
     is_later = row["kind"] != "stock" and row["first_date"] > decision.last_date
     return None if is_due or is_worse or is_later else decision
+
+
+def undecided(rows: Sequence[Mapping[str, Any]], settings: Settings) -> list[dict[str, Any]]:
+    """Return the rows that are to be looked at, in their order, as of today."""
+    kept = [version.item for version in BoardStore(settings).newest(FindingDecision)]
+    today = today_in(settings.timezone)
+    return [dict(row) for row in rows if decision_on(row, kept, today) is None]

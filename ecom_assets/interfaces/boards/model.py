@@ -420,7 +420,7 @@ class FindingDecision(Kept):
         min_length=1,
         max_length=600,
         description="What it said",
-        examples=["Fewer went from checkout start to purchase (device mobile)"],
+        examples=["Fewer went from checkout start to purchase on mobile"],
     )
     decision: Decision = Field(
         description="Whether it is done, put off until a day, or dismissed", examples=["put_off"]

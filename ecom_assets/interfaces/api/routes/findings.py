@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.questions.answer import Answer, definition_of
 from ecom_assets.commerce.findings import queries
-from ecom_assets.commerce.findings.contracts import Findings
+from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.core.clock import today_in
 from ecom_assets.interfaces.api import visible_checks
 from ecom_assets.interfaces.api.auth.callers import may_see_costs
@@ -30,7 +30,7 @@ PAGES: Final = {
 """The page of the dashboard that shows more of each kind, below `/dashboard/`."""
 
 
-class Finding(row_of(Findings.columns)):  # type: ignore[misc]  # a model of a function
+class FoundNumber(row_of(ShopFindings.columns)):  # type: ignore[misc]  # a model of a function
     """A number that is not what the weeks before let expect, or stock that runs out."""
 
     id: str = Field(
@@ -39,11 +39,13 @@ class Finding(row_of(Findings.columns)):  # type: ignore[misc]  # a model of a f
     )
     title: str = Field(
         description="What it says",
-        examples=["Fewer went from checkout start to purchase (device mobile)"],
+        examples=["Fewer went from checkout start to purchase on mobile"],
     )
     reason: str = Field(
         description="The number beside what is usual, and how far chance lets it go",
-        examples=["0.00% on Saturday, 2026-03-14, usually 63.0%, by chance 23.6% at least."],
+        examples=[
+            "41.0% on Saturday, 2026-03-14; usually 63.0%, and chance alone goes no lower than 47%."
+        ],
     )
     address: str = Field(
         description="The page of the dashboard that shows more, below /dashboard/",
@@ -77,7 +79,7 @@ class FindingsAnswer(Answer):
         description="Checks that failed when they were evaluated last", examples=[0]
     )
     total_count: int | None = total_of("rows", 2)
-    findings: list[Finding] = Field(description="The most money at stake first")
+    findings: list[FoundNumber] = Field(description="The most money at stake first")
 
 
 @router.get("/analytics/findings", response_model=FindingsAnswer, summary="What to look at")

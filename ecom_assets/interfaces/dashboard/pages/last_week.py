@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.costs.contracts import ProfitDaily
-from ecom_assets.commerce.findings.contracts import Findings
+from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.coverage import Source
 from ecom_assets.commerce.sales.measures import HEADLINES
@@ -70,10 +70,9 @@ from ecom_assets.interfaces.weeks.calendar_periods import (
 )
 from ecom_assets.interfaces.weeks.causes import of_sources
 from ecom_assets.interfaces.weeks.weekly import changes_of
-from ecom_assets.interfaces.weeks.wording import FACTORS, cause_name, signed_money
+from ecom_assets.interfaces.weeks.wording import FACTORS, MOST_FINDINGS, cause_name, signed_money
 
 SOURCES: Final[tuple[Source, Source]] = ("sales", "events")
-MOST_FINDINGS: Final = 5
 NOTHING_FOUND: Final = (
     "Nothing: no number of the newest week is further from the weeks before than chance lets it be."
 )
@@ -408,7 +407,7 @@ def _cause(view: View, cause: Mapping[str, Any], days: Mapping[str, str]) -> dic
 
 def what_to_look_at(view: View) -> Block:
     """Return at most five rows that are worth a look, after what makes other numbers wrong."""
-    answer = view.answer(findings.findings)
+    answer = findings.findings(view.context, SlicedOfAnyDays())  # its day is not that of the page
     undecided = [row for row in answer["findings"] if row["decision"] is None]
     decided = len(answer["findings"]) - len(undecided)
     rows = [
@@ -429,8 +428,8 @@ def what_to_look_at(view: View) -> Block:
 
 
 def _why_of_finding(view: View, row: Mapping[str, Any]) -> str:
-    key = {name: str(row[name]) for name in Findings.key}
-    return view.why(Why(Findings, "observed_number", key))
+    key = {name: str(row[name]) for name in ShopFindings.key}
+    return view.why(Why(ShopFindings, "observed_number", key))
 
 
 def decide(request: ActionRequest) -> str:
