@@ -1164,6 +1164,7 @@ CREATE TABLE "raw"."stock" (
   "unit_cost_amount" DECIMAL(18, 6),
   "reject_reason" text COLLATE "C",
   "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C",
   PRIMARY KEY ("received_date", "record_number")
 );
 
@@ -1476,6 +1477,7 @@ CREATE TABLE "raw"."customers" (
   "has_engagement_score" BOOLEAN,
   "payload" text COLLATE "C" NOT NULL,
   "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C",
   PRIMARY KEY ("received_date", "record_number")
 );
 

@@ -215,13 +215,9 @@ class UploadRun:
         if not loads or load_settings(home=self.home).has_own_data:
             return loads, []
         others = ", ".join(kind.label.lower() for kind in KINDS.values() if kind.is_data)
+        sentence = f"says nothing alone; load one of {others} first, or with it."
         return [], [
-            self.fail(
-                upload,
-                f"{KINDS[upload.kind].label} say nothing alone; load a file of {others} first, or "
-                "with it.",
-            )
-            for upload in loads
+            self.fail(one, f"A file of {KINDS[one.kind].label.lower()} {sentence}") for one in loads
         ]
 
     def upload_of(self, request: OperationRequest) -> Upload | None:
