@@ -206,7 +206,8 @@ def rows_of_no_upload(engine: Engine, contract: type[Table], days: Days) -> pa.T
     if not days.dates:
         return None
     rows = engine.slice_rows(contract, days)
-    is_uploaded = pc.starts_with(pc.fill_null(rows[SOURCE_FILE], ""), OF_UPLOADS)
+    files = pc.fill_null(rows[SOURCE_FILE].cast(pa.string()), "")
+    is_uploaded = pc.starts_with(files, OF_UPLOADS)
     rows = rows.filter(pc.invert(is_uploaded))
     return rows if len(rows) else None
 
