@@ -31,6 +31,7 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
 from ecom_assets.ingestion.sources.proposal.questions import ROWS, ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.reading import COUNTED, FileReading, MoneyRead, NotClean
 from ecom_assets.ingestion.uploads.landed import COPIES
+from ecom_assets.ingestion.uploads.late_values import add_late_values
 from ecom_assets.ingestion.uploads.packed import beginning_of, require_unpacked_size
 from ecom_assets.ingestion.uploads.store import MAPPINGS, Upload, Uploads
 
@@ -167,6 +168,8 @@ def look_at(
         with copies_in(copies):
             require_unpacked_size(original)
             path, is_part = beginning_of(original, copies)
+            if is_part:
+                add_late_values(original, path)
             look = replace(look, is_part=is_part)
             return _Looker(uploads, look, str(path), settings, chosen, copies).looked()
     except EcomError as error:
