@@ -12,8 +12,9 @@ import duckdb
 import pytest
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.proposal.questions import FORMAT, ZONE
 from ecom_assets.ingestion.uploads.asking import ask_load, ask_undo, waiting_requests
-from ecom_assets.ingestion.uploads.look import keep_choices, look_at
+from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 from ecom_assets.orchestration.empty_home import emptied
@@ -194,14 +195,9 @@ def test_a_changed_answer_moves_rows_to_other_days_and_leaves_none_behind(tmp_pa
     upload = sent(home, path)
 
     def answered(form: str) -> Upload:
-        look = look_at(store, store.numbered(upload.number), settings_of(home))
-        answers = {**look.answers, "format": form, "timezone": "UTC"}
-        known = {question.key for question in look.questions} | {"format", "timezone"}
-        answers = {key: answer for key, answer in answers.items() if key in known}
-        store.choose(store.numbered(upload.number), kind="orders", mapping="", answers=answers)
-        look = look_at(store, store.numbered(upload.number), settings_of(home))
-        assert look.is_ready, (look.refusal, look.open_questions, look.problems)
-        return keep_choices(store, look)
+        chosen_now = Chosen({FORMAT: form, ZONE: "UTC"}, "orders")
+        now = store.numbered(upload.number)
+        return keep_choices(store, look_at(store, now, settings_of(home), chosen_now))
 
     days = "SELECT order_date::VARCHAR FROM staging.user_order_log ORDER BY 1"
     ask_load(home, answered("%m/%d/%Y"), "ann")
