@@ -10,7 +10,7 @@ from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.received import NoSource, SliceOutput
+from ecom_assets.core.tables.received import NO_DAYS, NoSource, SliceOutput
 from ecom_assets.core.warehouse.local import in_memory, temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select, text
 from ecom_assets.ingestion.sources.cost_table import cost_paths, shown_costs
@@ -84,7 +84,9 @@ class FileCosts:
             return no_costs(f"{shown_costs(self.settings)} has no rows")
         rows = temporary(self.reader, VIEW, self.received_sql, "VIEW")
         self.files.log_malformed()
-        return SliceOutput(rows, days, supersedes=days)
+        # What files or a table brought before stays on the days of uploads.
+        is_alone = is_of_uploads(self.settings.home, self.settings.costs)
+        return SliceOutput(rows, days, supersedes=days, only_uploads=days if is_alone else NO_DAYS)
 
     @property
     def received_sql(self) -> str:

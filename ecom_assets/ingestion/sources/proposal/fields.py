@@ -208,11 +208,12 @@ def listed_kind(values: FileValues) -> MappingKind | None:
 
     A list with both is one of stock, which takes costs, too.
     """
-    for kind in (MappingKind.STOCK, MappingKind.COSTS):
-        wanted = LISTED[kind]
-        if kind_of(values) is None and wanted <= found_fields(values, kind).keys():
-            return kind
-    return None
+    if kind_of(values) is not None:
+        return None
+    fitting = (
+        kind for kind, fields in LISTED.items() if fields <= found_fields(values, kind).keys()
+    )
+    return next(fitting, None)
 
 
 LISTED: Final = {
