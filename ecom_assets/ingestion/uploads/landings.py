@@ -201,7 +201,7 @@ class MappedRows:
             file_numbers = {name: number for number, name in enumerate(names, 1)}
             ordered = f"{self._rows_sql(files, upload)} ORDER BY received_date, source_file"
             reader = con.sql(ordered).to_arrow_reader(BATCH_ROWS)
-            with closing(_DayWriter(staged, upload.number, file_numbers, self.schema)) as writer:
+            with closing(DayWriter(staged, upload.number, file_numbers, self.schema)) as writer:
                 for batch in reader:
                     writer.write(pa.Table.from_batches([batch]))
 
@@ -300,18 +300,24 @@ class RawRows:
         return LandedUpload(upload.day, upload.day, read, counted)
 
 
-class _DayWriter:
-    """Writes sorted rows into a file per day and file of the original."""
+class DayWriter:
+    """Writes sorted rows, with `received_date` and `source_file`, into a file per day and file of
+    the original.
+    """
 
     def __init__(
         self, folder: Path, number: int, file_numbers: Mapping[str, int], schema: pa.Schema
     ) -> None:
+        """Set the folder, the number of the upload, and the place of each of its files by
+        `source_file`.
+        """
         self._folder, self._number, self._schema = folder, number, schema
         self._file_numbers = file_numbers
         self._key: tuple[date, str] | None = None
         self._file: pq.ParquetWriter | None = None
 
     def write(self, rows: pa.Table) -> None:
+        """Write the next rows."""
         for day, name, part in _parts(rows):
             if self._key != (day, name):
                 self.close()
@@ -324,6 +330,7 @@ class _DayWriter:
             self._file.write_table(part.select(self._schema.names).cast(self._schema))
 
     def close(self) -> None:
+        """End the file that was written last."""
         if self._file is not None:
             self._file.close()
         self._file = None
