@@ -3,7 +3,7 @@ others do not, and what a few of them look like.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +20,7 @@ from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts
 from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean
 from ecom_assets.ingestion.sources.stock import OPTIONAL, REQUIRED, stock_values
 
+LOCATION: Final = "location"
 SHOWN: Final = (
     "product_id",
     "product_name",
@@ -70,7 +71,7 @@ class StockFileReading:
                 settings.timezone,
                 settings.first_plausible_day,
             )
-            names = (*REQUIRED, *OPTIONAL)
+            names = (*REQUIRED, *OPTIONAL, LOCATION)
             listed = [ident(name) for name in names]
             rows = con.execute(select(listed, f"({files.received_sql()})")).fetchall()
         return cls(tuple(dict(zip(names, row, strict=True)) for row in rows))
@@ -81,14 +82,44 @@ class StockFileReading:
         return list(stock_values(self.records, date.min, ""))
 
     @cached_property
+    def _places(self) -> list[tuple[str | None, str]]:
+        """Return of which product, and at which location, each line says how many there are."""
+        at = (str(record[LOCATION] or "").strip() for record in self.records)
+        return [(line["product_id"], place) for line, place in zip(self.lines, at, strict=True)]
+
+    @cached_property
     def _fates(self) -> list[str | None]:
         """Return why each line does not count; None if it does."""
-        last = {line["product_id"]: line["record_number"] for line in self.lines}
+        last = {place: number for number, place in enumerate(self._places)}
         return [
-            line["reject_reason"]
-            or (DUPLICATE if last[line["product_id"]] != line["record_number"] else None)
-            for line in self.lines
+            line["reject_reason"] or (DUPLICATE if last[place] != number else None)
+            for number, (line, place) in enumerate(zip(self.lines, self._places, strict=True))
         ]
+
+    @property
+    def totals(self) -> Iterator[dict[str, Any]]:
+        """Yield the fields of each line, with the stock of all locations of its product; of these
+        lines the last one stands for all. What is not known at one location is not known at all.
+        """
+        last_of = {place: number for number, place in enumerate(self._places)}
+        at_locations = dict[str | None, list[int]]()
+        for (product, _), number in last_of.items():
+            at_locations.setdefault(product, []).append(number)
+        for number, record in enumerate(self.records):
+            product, location = self._places[number]
+            numbers = at_locations[product]
+            if product is None or not location or len(numbers) == 1:
+                yield record
+            elif number == max(numbers):
+                yield record | {"stock": self._total(numbers)}
+
+    def _total(self, numbers: Sequence[int]) -> str | None:
+        """Return the stock of some lines; the first one that is no number where there is any."""
+        counts = [self.lines[number]["stock_count"] for number in numbers]
+        if None in counts:
+            unknown: str | None = self.records[numbers[counts.index(None)]]["stock"]
+            return unknown
+        return str(sum(counts))
 
     @cached_property
     def rows(self) -> FileRowCounts:

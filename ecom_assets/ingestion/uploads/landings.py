@@ -357,7 +357,7 @@ def _customers(upload: ToLand) -> Iterator[dict[str, Any]]:
 def _stock(upload: ToLand) -> Iterator[dict[str, Any]]:
     paths, source = [str(upload.original)], setting_of(upload.settings.home, upload.kind)
     reading = StockFileReading.open(paths, str(upload.mapping), upload.settings)
-    return stock_values(reading.records, upload.day, source, before=upload.places_before)
+    return stock_values(reading.totals, upload.day, source, before=upload.places_before)
 
 
 LANDINGS: Final[Mapping[str, Landing]] = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -36,6 +36,7 @@ from ecom_assets_tests.ingestion.uploads.lists import (
 )
 from ecom_assets_tests.ingestion.uploads.shop_exports import (
     WEEK_1,
+    chosen,
     export,
     sent,
     settings_of,
@@ -192,6 +193,23 @@ def test_costs_that_a_mapping_leaves_out_stay_left_out(tmp_path: Path) -> None:
     loaded(home, written(tmp_path / "costs.csv", COSTS_1), "costs", out)
     left_out = {row["item_id"]: row["left_out"] for row in costs_in(home)}
     assert left_out == {"D1": "desks", "L1": None}
+
+
+SHOPIFY: Final = (
+    "Handle,Title,SKU,Location,Available (not editable),On hand (current)\n"
+    "lamp,Lamp,L1,Berlin,3,4\nlamp,Lamp,L1,Graz,2,2\ndesk,Desk,D1,Berlin,7,7\nlamp,Lamp,L1,Graz,5,6\n"
+)
+"""Stock at two locations, of which Graz is there twice: the later line counts."""
+
+
+def test_stock_of_several_locations_is_added_up(tmp_path: Path) -> None:
+    home, uploads = tmp_path / "home", Uploads(tmp_path / "home")
+    upload = chosen(home, written(tmp_path / "inventory.csv", SHOPIFY))
+    assert upload.kind == "stock"
+    brought = land(uploads, upload, settings_of(home))
+    assert (brought.row_count, brought.counted_count) == (2, 2)
+    stock = {row["product_id"]: row["stock_count"] for row in stock_in(home)}
+    assert stock == {"L1": 4 + 6, "D1": 7}, "what is on hand, at both locations"
 
 
 def test_stock_is_a_list_of_one_day_and_a_later_line_or_list_counts(tmp_path: Path) -> None:

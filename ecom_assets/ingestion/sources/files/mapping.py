@@ -951,6 +951,7 @@ STOCK = RecordKind(
         "reorder_point",
         "lead_time_days",
         "unit_cost_amount",
+        "location",
         "counted_date",
     ),
     id="line_id",
@@ -964,6 +965,7 @@ STOCK = RecordKind(
             "reorder_point",
             "lead_time_days",
             "unit_cost_amount",
+            "location",
             "counted_date",
         }
     ),
