@@ -96,49 +96,48 @@ def differences(warehouse: Path, rival: Path) -> dict[str, dict[str, int]]:
         return dict(_of_files(con, rival))
 
 
-def _of_files(
-    con: duckdb.DuckDBPyConnection, rival: Path
-) -> Iterator[tuple[str, dict[str, int]]]:
+def _of_files(con: duckdb.DuckDBPyConnection, rival: Path) -> Iterator[tuple[str, dict[str, int]]]:
     for name, (table, columns) in COMPARED.items():
         own_columns = columns.format(purchase="(purchase_amount * 10_000)::BIGINT")
         rival_columns = columns.format(purchase="purchase_parts")
         files = f"read_parquet('{rival}/{name}.parquet')"
-        yield name, _compared(
-            con, table, _hashes(f"ours.{table}", own_columns), _hashes(files, rival_columns)
+        yield (
+            name,
+            _compared(
+                con, table, _hashes(f"ours.{table}", own_columns), _hashes(files, rival_columns)
+            ),
         )
 
 
 def _of_database(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, dict[str, int]]]:
     """Compare the tables that either side has rows of, by all columns of ours but `LEFT_OUT`."""
-    for table, columns in _columns(con).items():
-        own, other = (
-            _hashes(f"{side}.{table}", ", ".join(columns)) for side in ("ours", "theirs")
-        )
+    theirs = {table for table, *_ in _columns(con, "theirs")}
+    columns: dict[str, list[str]] = {}
+    for table, column, kind in _columns(con, "ours"):
+        if table not in OF_THE_PLATFORM and column not in LEFT_OUT.get(table, ()):
+            value = f"round({column}, 9)" if kind == "DOUBLE" else f"CAST({column} AS {kind})"
+            columns.setdefault(table, []).append(value)
+    for table, values in columns.items():
+        ((row_count,),) = con.execute(f"SELECT count(*) FROM ours.{table}").fetchall()
+        if table not in theirs:
+            if row_count:
+                yield table, {"rows": row_count, "differing": row_count}
+            continue
+        own, other = (_hashes(f"{side}.{table}", ", ".join(values)) for side in ("ours", "theirs"))
         yield table, _compared(con, table, own, other)
 
 
-def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """Return the compared columns of each table, doubles rounded, in the types of ours."""
-    found: dict[str, list[str]] = {}
-    for schema, table, column, kind in con.execute(
-        """SELECT schema_name, table_name, column_name, data_type
-        FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
-        WHERE database_name = 'ours' AND (schema_name || '.' || table_name IN (
-            SELECT schema_name || '.' || table_name FROM duckdb_tables()
-            WHERE database_name = 'theirs') OR estimated_size > 0)
-        ORDER BY ALL"""
-    ).fetchall():
-        name = f"{schema}.{table}"
-        if name not in OF_THE_PLATFORM and column not in LEFT_OUT.get(name, ()):
-            is_double = kind == "DOUBLE"
-            text = f"round({column}, 9)" if is_double else f"CAST({column} AS {kind})"
-            found.setdefault(name, []).append(text)
+def _columns(con: duckdb.DuckDBPyConnection, side: str) -> list[tuple[str, str, str]]:
+    """Return the name of each table of a side with each of its columns and their types."""
+    found: list[tuple[str, str, str]] = con.execute(
+        """SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns()
+        WHERE database_name = ? AND schema_name IN ('raw', 'staging', 'mart') ORDER BY ALL""",
+        [side],
+    ).fetchall()
     return found
 
 
-def _compared(
-    con: duckdb.DuckDBPyConnection, table: str, own: str, other: str
-) -> dict[str, int]:
+def _compared(con: duckdb.DuckDBPyConnection, table: str, own: str, other: str) -> dict[str, int]:
     """Return the number of our rows, and of the rows that only one side has."""
     ((row_count,),) = con.execute(f"SELECT count(*) FROM ours.{table}").fetchall()
     # All rows are equal where the sums of their hashes are, which costs less than to sort them.

@@ -85,11 +85,12 @@ def _state(
     written_at = run.get("written_at")
     row_count, newest, is_orders = None, None, contract is UserOrderLog
     if engine.has(contract):
-        row_count = engine.row_count(contract)
-    if row_count is not None and contract.day_column:
-        day_column = engine.quoted(contract.day_column)
-        (row,) = engine.query(f"SELECT max({day_column}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
-        newest = row["newest"]
+        day_column = contract.day_column
+        newest_day = f"max({engine.quoted(day_column)})" if day_column else "NULL"
+        (row,) = engine.query(
+            f"SELECT count(*) AS n, {newest_day} AS newest FROM {engine.name_of(contract)}"  # noqa: S608 (names come from contracts)
+        )
+        row_count, newest = int(row["n"]), row["newest"]
     return {
         "table": name,
         "rows": row_count,
