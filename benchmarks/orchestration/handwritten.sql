@@ -1,7 +1,7 @@
 -- The tables of `ecom run --events`, as somebody would write them by hand for one DuckDB process, one shop and all of
 -- its history at once: days in UTC, the sites and countries that this shop has, no days to replace, no other engine, no
--- checks, no lineage. `handwritten.py` runs it part by part, and compares the tables. A part begins with `-- ==` and the
--- table that it writes; one in brackets is what several tables read.
+-- checks, no lineage. `handwritten.py` runs it part by part, and compares the tables. A part begins with `-- ==` and
+-- the table that it writes; one in brackets is what several tables read.
 
 -- == (settings)
 
@@ -248,7 +248,8 @@ CREATE TABLE staging.changed_visitor_days (
 CREATE TEMP TABLE asking_runs AS
 WITH joining AS (
   SELECT event_date, device_id, run_number, user_id IS NULL AS is_asking, first_seen_at, first_event_id, last_seen_at,
-    last_event_id, if(user_id IN (SELECT id_value FROM mart.shared_ids WHERE id_kind = 'user'), NULL, user_id) AS user_id
+    last_event_id,
+    if(user_id IN (SELECT id_value FROM mart.shared_ids WHERE id_kind = 'user'), NULL, user_id) AS user_id
   FROM staging.identity_links
   WHERE device_id IN (SELECT device_id FROM staging.identity_links WHERE user_id IS NOT NULL)
     AND device_id NOT IN (SELECT id_value FROM mart.shared_ids WHERE id_kind <> 'user')
@@ -268,7 +269,8 @@ WITH joining AS (
   SELECT *,
     last_value(left_by IGNORE NULLS) OVER (in_order ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS last,
     first_value(come_by IGNORE NULLS) OVER (in_order ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS next,
-    min(user_id) OVER (PARTITION BY device_id) AS least_user, max(user_id) OVER (PARTITION BY device_id) AS greatest_user
+    min(user_id) OVER (PARTITION BY device_id) AS least_user,
+    max(user_id) OVER (PARTITION BY device_id) AS greatest_user
   FROM seen
   WINDOW in_order AS (PARTITION BY device_id ORDER BY event_date, run_number)
 )
@@ -532,7 +534,8 @@ CREATE TABLE mart.sessions AS
 WITH merged AS (
   SELECT visitor_id, session_device_id, session_started_at AS started_at, max(ended_at) AS ended_at,
     sum(COLUMNS('.*_count$'))::BIGINT, sum(purchase_amount)::DECIMAL(38, 4) AS purchase_amount,
-    arg_min_null(entry_page_url, started_at) AS entry_page_url, arg_max_null(exit_page_url, started_at) AS exit_page_url,
+    arg_min_null(entry_page_url, started_at) AS entry_page_url,
+    arg_max_null(exit_page_url, started_at) AS exit_page_url,
     arg_min(first_product_category, started_at) AS first_product_category, bool_or(is_bot) AS is_bot,
     min(event_date) AS started_date, max(event_date) AS ended_date
   FROM parts
@@ -1067,6 +1070,16 @@ SELECT age_s, greatest(floor(list_reduce(list_transform(range(22), lambda bit: i
   lambda weight, factor: weight * factor / 1_099_511_627_776.0, 1_099_511_627_776.0))::BIGINT, 1) AS weight
 FROM range(2_592_001) AS ages (age_s);
 
+-- Money is shared in whole cents if it is whole cents, and in large steps beyond what doubles hold.
+CREATE MACRO money_step(money) AS
+  CASE WHEN abs(money) > 100_000_000_000_000_000 THEN 1_000_000_000_000 WHEN money % 100 = 0 THEN 100 ELSE 1 END;
+CREATE MACRO rounded(amount, part, whole) AS floor(amount::DOUBLE * part::DOUBLE / whole::DOUBLE + 0.5)::BIGINT;
+CREATE MACRO part_of_money(money, step, part, whole) AS if(part = whole, abs(money),
+  rounded(floor(abs(money)::DOUBLE / step), part, whole) * step);
+-- What the touches up to place `p` of `n` have together where the first and the last have percentages of their own.
+CREATE MACRO shaped(first, middle, two, n, p) AS CASE WHEN p < 1 THEN 0 WHEN p >= n THEN 100 * greatest(n - 2, 1)
+  WHEN n > 2 THEN first * greatest(n - 2, 1) + middle * (p - 1) ELSE two END;
+
 CREATE TEMP TABLE bought AS
 WITH placed AS (
   SELECT *, max(if(is_refund, NULL, converted_at)) OVER so_far AS last_at,
@@ -1077,8 +1090,7 @@ WITH placed AS (
 SELECT row_number() OVER () AS number, converted_date, conversion_id, visitor_id, is_refund,
   if(NOT is_refund OR last_at >= converted_at - INTERVAL 90 DAY, last_at, NULL) AS bought_at,
   if(NOT is_refund OR last_at >= converted_at - INTERVAL 90 DAY, last_date, NULL) AS bought_date,
-  (coalesce(revenue_amount, 0) * 10_000)::BIGINT AS money,
-  if(abs(money) > 100_000_000_000_000_000, 1_000_000_000_000, if(money % 100 = 0, 100, 1)) AS money_step
+  (coalesce(revenue_amount, 0) * 10_000)::BIGINT AS money, money_step(money) AS step
 FROM placed;
 
 CREATE TEMP TABLE pairs AS
@@ -1091,12 +1103,6 @@ SELECT number, touch_number, channel, is_sourced,
   (epoch_us(bought_at) - epoch_us(started_at)) // 1_000_000 AS age_s
 FROM bought JOIN ordered ON bought.visitor_id = ordered.visitor_id AND started_at <= bought_at
   AND started_at >= bought_at - INTERVAL 30 DAY;
-
-CREATE MACRO rounded(amount, part, whole) AS floor(amount::DOUBLE * part::DOUBLE / whole::DOUBLE + 0.5)::BIGINT;
-CREATE MACRO part_of_money(money, step, part, whole) AS if(part = whole, abs(money),
-  rounded(floor(abs(money)::DOUBLE / step), part, whole) * step);
-CREATE MACRO shaped(first, middle, two, n, p) AS CASE WHEN p < 1 THEN 0 WHEN p >= n THEN 100 * greatest(n - 2, 1)
-  WHEN n > 2 THEN first * greatest(n - 2, 1) + middle * (p - 1) ELSE two END;
 
 CREATE TABLE mart.conversion_credit AS
 WITH ends AS (
@@ -1114,21 +1120,21 @@ WITH ends AS (
     100 * greatest(n - 2, 1) AS whole, shaped(40, 20, 50, n, p) AS position_here,
     shaped(40, 20, 50, n, p - 1) AS position_before, shaped(20, 20, 25, n, p) AS j_here,
     shaped(20, 20, 25, n, p - 1) AS j_before, weight_so_far::BIGINT AS decay_here,
-    (weight_so_far - weight)::BIGINT AS decay_before, weight_in_all::BIGINT AS decay_whole, money, money_step
+    (weight_so_far - weight)::BIGINT AS decay_before, weight_in_all::BIGINT AS decay_whole, money, step
   FROM summed JOIN ends USING (number) JOIN bought USING (number)
 ), sums AS (
   SELECT number, channel, count(*) FILTER (p = 1) AS first, count(*) FILTER (p = n) AS last,
     count(*) FILTER (is_last_non_direct) AS last_non_direct,
     sum(rounded(1_000_000_000, p, n) - rounded(1_000_000_000, p - 1, n)) AS linear,
-    sum(part_of_money(money, money_step, p, n) - part_of_money(money, money_step, p - 1, n)) AS linear_money,
+    sum(part_of_money(money, step, p, n) - part_of_money(money, step, p - 1, n)) AS linear_money,
     sum(rounded(1_000_000_000, position_here, whole) - rounded(1_000_000_000, position_before, whole)) AS position,
-    sum(part_of_money(money, money_step, position_here, whole)
-      - part_of_money(money, money_step, position_before, whole)) AS position_money,
+    sum(part_of_money(money, step, position_here, whole)
+      - part_of_money(money, step, position_before, whole)) AS position_money,
     sum(rounded(1_000_000_000, j_here, whole) - rounded(1_000_000_000, j_before, whole)) AS j,
-    sum(part_of_money(money, money_step, j_here, whole) - part_of_money(money, money_step, j_before, whole)) AS j_money,
+    sum(part_of_money(money, step, j_here, whole) - part_of_money(money, step, j_before, whole)) AS j_money,
     sum(rounded(1_000_000_000, decay_here, decay_whole) - rounded(1_000_000_000, decay_before, decay_whole)) AS decay,
-    sum(part_of_money(money, money_step, decay_here, decay_whole)
-      - part_of_money(money, money_step, decay_before, decay_whole)) AS decay_money
+    sum(part_of_money(money, step, decay_here, decay_whole)
+      - part_of_money(money, step, decay_before, decay_whole)) AS decay_money
   FROM shared
   GROUP BY ALL
 ), parts AS (
@@ -1230,8 +1236,7 @@ WITH by_channel AS (
   GROUP BY ALL
 ), parts AS (
   SELECT totals.*, channel, rank_number, floor(credit_share::DOUBLE * 1e9 + 0.5)::BIGINT AS units,
-    part_of_money(money, if(abs(money) > 100_000_000_000_000_000, 1_000_000_000_000, if(money % 100 = 0, 100, 1)), units,
-      1_000_000_000) * if(money < 0, -1, 1) AS part
+    part_of_money(money, money_step(money), units, 1_000_000_000) * if(money < 0, -1, 1) AS part
   FROM totals JOIN mart.channel_removal_effects AS effects
     ON totals.unit = effects.unit AND bought_date = effects.converted_date
   WHERE is_touched
