@@ -134,7 +134,7 @@ def ask(
 
 def ask_of(kind: Kind[Any, Any], path: Path, read_by: Settings, **question: Any) -> Row:
     """Return the answer of a kind to a question about the order lines of a file, as JSON."""
-    source = OrderFileSource(FileOrders.open([str(path)], read_by))
+    source = OrderFileSource(FileOrders.open([str(path)], read_by), is_of_sales=kind is SALES)
     result = answer(kind, kind.question.from_mapping(question), source)
     document: Row = result.model_dump(mode="json", by_alias=True)
     return document
