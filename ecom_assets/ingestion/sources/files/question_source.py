@@ -207,7 +207,7 @@ class FileOrders:
                 if name not in kept | empty
             }
         lines = stored(self.con, CLASSIFIED, rows.drop(*nulls, *unread)).mutate(**nulls)
-        (row,) = rows_of(has_copies(lines))
+        (row,) = rows_of(has_copies(lines, names_records="record_id" not in empty))
         if row["has_copies"] and self.named is not None:
             every = self.naming(None)
             return every._stored  # noqa: SLF001 (of this class)
