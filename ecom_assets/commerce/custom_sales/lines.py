@@ -70,7 +70,8 @@ def columns_read(names: Collection[str]) -> frozenset[str] | None:
     of_dimensions = {
         column for name in DIMENSIONS.keys() & used for column in DIMENSIONS[name].reads
     }
-    of_steps = () if STEPS.isdisjoint(used) else PRICE_PARTS
+    # A price before discounts and a discount say each other with what was paid.
+    of_steps = () if used.isdisjoint({*STEPS, *PRICE_PARTS}) else PRICE_PARTS
     return READ_BY_EVERY.union(of_dimensions, of_steps, used & UserOrderLog.columns.keys())
 
 
