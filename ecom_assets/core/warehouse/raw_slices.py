@@ -20,6 +20,7 @@ from typing import Protocol
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ecom_assets.core.errors import SourceError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
