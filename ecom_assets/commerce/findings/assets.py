@@ -1,6 +1,5 @@
 """Asset of what to look at."""
 
-from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -64,27 +63,24 @@ def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         )
         for source in (EVENTS, ORDERS)
     }
-    numbers: list[tuple[compute.ComparedNumber, date, frozenset[date]]] = []
-    if known := whole[EVENTS]:
-        last = max(known)
-        days = compute.looked_at_days(last)
-        sold, sold_in = (
-            (revenue, RevenueDaily) if whole[ORDERS] else (purchases, PurchaseRevenueDaily)
-        )
-        (totals,) = rows_of(compute.worth_of_sessions(engagement, sold, sold_in, days))
-        visit, purchase = (
-            _each(totals["revenue_amount"], totals[name])
-            for name in ("session_count", "purchase_session_count")
-        )
-        watched = [
-            *compute.watched_visits(rows_of(compute.visits_by_day(touches, days)), visit),
-            *compute.watched_steps(rows_of(compute.steps_by_day(conversion, days)), purchase),
-        ]
-        numbers += [(one, last, known) for one in watched]
-    if known := whole[ORDERS] or whole[EVENTS]:
-        last = max(known)
-        rows = rows_of(compute.refunds_by_day(products, compute.looked_at_days(last)))
-        numbers += [(one, last, known) for one in compute.watched_refunds(rows)]
+    last = {source: max(days, default=today) for source, days in whole.items()}
+    sold_by = ORDERS if whole[ORDERS] else EVENTS
+    days = compute.looked_at_days(last[EVENTS])
+    (worth,) = rows_of(compute.worth_of_sessions(engagement, revenue, purchases, days))
+    money = worth["order_amount" if sold_by == ORDERS else "purchase_amount"]
+    visit, purchase = (
+        _each(money, worth[name]) for name in ("session_count", "purchase_session_count")
+    )
+    refunds = compute.refunds_by_day(products, compute.looked_at_days(last[sold_by]))
+    of_events = [
+        *compute.watched_visits(rows_of(compute.visits_by_day(touches, days)), visit),
+        *compute.watched_steps(rows_of(compute.steps_by_day(conversion, days)), purchase),
+    ]
+    of_sales = compute.watched_refunds(rows_of(refunds))
+    numbers = [
+        *((number, last[EVENTS], whole[EVENTS]) for number in of_events),
+        *((number, last[sold_by], whole[sold_by]) for number in of_sales),
+    ]
     short = rows_of(compute.stock_that_runs_out(alerts, products))
     rows = [
         *compute.finding_rows(compute.deviations(numbers)),

@@ -17,7 +17,8 @@ import pyarrow as pa
 from ecom_assets.commerce.conversion.conversion import PURCHASE
 from ecom_assets.commerce.findings.chance import WEEK, WEEKS, DailyNumber, NumberLook, looks_at
 from ecom_assets.commerce.findings.contracts import NO_FUNNEL, Kind, ShopFindings
-from ecom_assets.core.tables.contract import MONEY, Table
+from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
+from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.tables.trace import ALL
@@ -127,19 +128,25 @@ def stock_that_runs_out(alerts: ir.Table, products: ir.Table) -> ir.Table:
 
 
 def worth_of_sessions(
-    engagement: ir.Table, sold: ir.Table, sold_in: type[Table], days: Days
+    engagement: ir.Table, revenue: ir.Table, purchases: ir.Table, days: Days
 ) -> ir.Table:
-    """Return the revenue of some days, their sessions, and their sessions with a purchase, as one
-    row, from rows of `EngagementDaily` and of the daily revenue in `sold_in`.
+    """Return the sessions of some days, those with a purchase, and the revenue of orders and of
+    purchase events, as one row, from `EngagementDaily`, `RevenueDaily` and `PurchaseRevenueDaily`.
     """
     visits = engagement.filter(days.contain(engagement.event_date))
-    day = str(sold_in.day_column)
-    totals = [sold[name] == ALL for name in sold_in.key if name != day]
-    total = sold.filter(days.contain(sold[day]), *totals)
-    return visits.agg(
+    counts = visits.agg(
         session_count=visits.session_count.sum(),
         purchase_session_count=visits.purchase_session_count.sum(),
-    ).cross_join(total.agg(revenue_amount=total.revenue_amount.sum().cast(MONEY)))
+    )
+    for name, table, contract in (
+        ("order_amount", revenue, RevenueDaily),
+        ("purchase_amount", purchases, PurchaseRevenueDaily),
+    ):
+        day = str(contract.day_column)
+        totals = [table[column] == ALL for column in contract.key if column != day]
+        total = table.filter(days.contain(table[day]), *totals)
+        counts = counts.cross_join(total.agg(total.revenue_amount.sum().cast(MONEY).name(name)))
+    return counts
 
 
 def watched_visits(

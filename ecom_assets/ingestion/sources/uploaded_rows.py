@@ -49,7 +49,7 @@ def with_uploads(
     return files.beside(open_uploads(files.con, settings, kind, mapping))
 
 
-class Source(Protocol):
+class ListSource(Protocol):
     """A source of rows that list what there is on a day."""
 
     def received(self, days: Days) -> SliceOutput:
@@ -64,7 +64,7 @@ class BesideUploads:
     says nothing, the rows that it said before stay.
     """
 
-    source: Source
+    source: ListSource
     settings: Settings
     kind: str
     contract: type[Table]
@@ -96,8 +96,8 @@ class BesideUploads:
 
 
 def beside_uploads(
-    source: Source, settings: Settings, kind: str, contract: type[Table]
-) -> "Source | BesideUploads":
+    source: ListSource, settings: Settings, kind: str, contract: type[Table]
+) -> "ListSource | BesideUploads":
     """Return a source with the uploads of its kind beside it, if there are any."""
     if not has_rows(settings.home, kind):
         return source

@@ -254,7 +254,7 @@ class MappedRows:
 
 
 @dataclass(frozen=True)
-class RawRows:
+class LandedList:
     """Rows of a raw table, which lie on the day that their file is of.
 
     Attributes:
@@ -363,8 +363,8 @@ def _stock(upload: ToLand) -> Iterator[dict[str, Any]]:
 LANDINGS: Final[Mapping[str, Landing]] = {
     "events": MappedRows(EventMapping, "event_id"),
     "orders": MappedRows(OrderMapping, "coalesce(record_id, uniq_id)"),
-    "customers": RawRows(RawCustomers, "customer_id", _customers, keeps_mapping=True),
+    "customers": LandedList(RawCustomers, "customer_id", _customers, keeps_mapping=True),
     "costs": MappedRows(CostMapping, "concat_ws('|', item_id, valid_from_date)"),
-    "stock": RawRows(RawStock, "product_id", _stock),
+    "stock": LandedList(RawStock, "product_id", _stock),
 }
 """How the rows of each kind land; `core/settings/uploaded.py` declares the kinds."""
