@@ -30,6 +30,7 @@ FULL = {
     "collect": [["ingestion.collect"]],
     "stream": [["ingestion.stream"], ["interfaces.live_page"]],
     "attribution": [["commerce.attribution"]],
+    "custom_sales": [["commerce.custom_sales"]],
     "dashboard": [["interfaces.dashboard"]],
     "delivery": [["outputs.delivery"]],
     "explain": [["interfaces.explain"]],
@@ -63,6 +64,9 @@ QUICK = {
     "stream": [["ingestion.stream", "500000"], ["interfaces.live_page", "3"]],
     "cohorts": [["behaviour.cohorts", "--events", "1000000", "--repetitions", "3"]],
     "attribution": [["commerce.attribution", "--purchases", "50000"]],
+    "custom_sales": [
+        ["commerce.custom_sales", "--lines", "60000", "--items", "500", "--repetitions", "1"]
+    ],
     "dashboard": [["interfaces.dashboard", "--days", "60"]],
     "delivery": [
         [

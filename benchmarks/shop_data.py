@@ -25,13 +25,21 @@ VISITORS = {"quick": 3_000, "million": 11_000, "full": 110_000, "huge": 1_070_00
 
 def shop(size: str) -> Path:
     """The landing folders of the shop of this size, made if they are not there."""
-    folder = DATA / f"shop_{size}"
+    return _made(DATA / f"shop_{size}", DAYS, VISITORS[size])
+
+
+def made_shop(days: int, visitors: int) -> Path:
+    """The landing folders of a shop of these days and visitors, made if they are not there."""
+    return _made(DATA / f"shop_{days}_days_{visitors}", days, visitors)
+
+
+def _made(folder: Path, days: int, visitors: int) -> Path:
     if not (folder / "truth.json").exists():
         from ecom_sandbox.shop.shop import generate
 
         print(f"Making {folder.name}, once.", file=sys.stderr)
         DATA.mkdir(parents=True, exist_ok=True)
-        generate(folder, days=DAYS, visitors=VISITORS[size], first_day=FIRST_DAY)
+        generate(folder, days=days, visitors=visitors, first_day=FIRST_DAY)
     return folder / "events"
 
 

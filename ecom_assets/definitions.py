@@ -54,6 +54,7 @@ from ecom_assets.commerce.costs.assets import (
 from ecom_assets.commerce.costs.checks import COST_CHECKS, rule_checks
 from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.commerce.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
+from ecom_assets.commerce.findings.assets import FINDING_ASSETS
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
 from ecom_assets.commerce.orders.checks import order_checks, report_checks
 from ecom_assets.commerce.products.assets import (
@@ -271,6 +272,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
         *of_sales,
         *of_customers,
         *of_reconciliation,
+        *FINDING_ASSETS,
         *DELIVERY_TABLES,
     ]
     return widened_by_identity(computed)

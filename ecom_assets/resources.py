@@ -15,12 +15,15 @@ from ecom_assets.behaviour.events.assets import RawEventSource
 from ecom_assets.behaviour.events.late_rows import late_row_hooks
 from ecom_assets.commerce.costs.assets import CostSource
 from ecom_assets.commerce.customers.assets import CustomerSource
+from ecom_assets.commerce.customers.contracts import RawCustomers
 from ecom_assets.commerce.orders.assets import OrderSource
 from ecom_assets.commerce.products.assets import StockSource
+from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.reconciliation.restatements import RestatementLog
 from ecom_assets.core.settings.resource import SettingsResource
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import engine_kinds
+from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.received import NoSource
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.io_manager import Progress, WarehouseIOManager
@@ -40,9 +43,10 @@ from ecom_assets.ingestion.sources.order_reports.source import (
     ReceivedOrderFiles,
     has_orders,
 )
-from ecom_assets.ingestion.sources.presence import claim_warehouse
+from ecom_assets.ingestion.sources.presence import CUSTOMERS, STOCK, claim_warehouse
 from ecom_assets.ingestion.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
-from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
+from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock
+from ecom_assets.ingestion.sources.uploaded_rows import beside_uploads
 from ecom_assets.ingestion.uploads.store import taken_back_names
 from ecom_assets.orchestration.registry import BY_KEY
 from ecom_assets.orchestration.rules import source_gate
@@ -268,7 +272,16 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
 
 
 def customer_source_of(settings: Settings) -> CustomerSource:
-    """Return the source of customers: the configured files or API, else the sandbox's, or none."""
+    """Return the source of customers: the configured files or API, else the sandbox's, or none; and
+    uploads beside it.
+    """
+    source = _customer_source_of(settings)
+    return beside_uploads(source, settings, CUSTOMERS, RawCustomers)
+
+
+def _customer_source_of(settings: Settings) -> CustomerSource:
+    if is_of_uploads(settings.home, settings.customers):
+        return NO_CUSTOMERS
     if settings.customers:
         return FileCustomers(settings)
     if settings.customer_api_url:
@@ -277,9 +290,15 @@ def customer_source_of(settings: Settings) -> CustomerSource:
 
 
 def stock_source_of(settings: Settings) -> StockSource:
-    """Return the source of stock: the API, the catalogue file, the sandbox's API, or none."""
+    """Return the source of stock: the API, the catalogue file, the sandbox's API, or none; and
+    uploads beside it.
+    """
+    return beside_uploads(_stock_source_of(settings), settings, STOCK, RawStock)
+
+
+def _stock_source_of(settings: Settings) -> StockSource:
     if settings.catalogue_api_url:
         return ApiStock(settings)
     if settings.catalogue:
         return FileStock(settings)
-    return SandboxStock(settings, ensure_sandbox) if has_stock(settings) else NO_STOCK
+    return SandboxStock(settings, ensure_sandbox) if not settings.has_own_data else NO_STOCK

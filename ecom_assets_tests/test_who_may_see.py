@@ -35,6 +35,7 @@ from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets.interfaces.dashboard.page import all_pages
 from ecom_assets.interfaces.report.board_mail import board_page
 from ecom_assets.interfaces.watching.causes import causes
+from ecom_assets.interfaces.watching.numbers import title_of
 from ecom_assets.interfaces.watching.rule import findings
 from ecom_assets.interfaces.watching.watch import watched
 from ecom_assets_tests.interfaces.api import plain_correlation, plain_experiments, plain_paths
@@ -225,11 +226,17 @@ def save(store: BoardStore) -> None:
 
 
 def record_incidents(log: IncidentLog) -> None:
-    """Note that both alerts had an incident."""
-    for slug, title, value in ((NAMED, "Types: u08", "3"), ("loss", "Gross profit", COST)):
-        sentence = f"{title} was {value} on Mon 12 Jan: below {COST if slug == 'loss' else 9}."
-        finding = {"title": title, "value": value, "sentence": sentence}
-        log.record(slug, [(datetime(2026, 1, 12), finding)], sentence)  # noqa: DTZ001 (of the shop's clock)
+    """Note that both alerts had an incident, and one that an earlier release kept as a sentence."""
+    for slug, name, of_value, value in (
+        (NAMED, "Types", "u08", "3"),
+        ("loss", "Gross profit", None, COST),
+    ):
+        title = title_of(name, of_value)
+        said = f"was {value} on Mon 12 Jan: below {COST if slug == 'loss' else 9}."
+        finding = {"title": title, "value": value, "sentence": f"{title} {said}"}
+        of_parts = {**finding, "name": name, "of_value": of_value, "said": said}
+        first, well, second = (datetime(2026, 1, day) for day in (5, 6, 12))  # noqa: DTZ001 (of the shop's clock)
+        log.record(slug, [(first, finding), (well, None), (second, of_parts)], said)
 
 
 @dataclass(frozen=True)
@@ -352,6 +359,7 @@ def test_what_is_saved_names_people_and_costs_to_those_who_may_see_them(pages: S
     for said in ("Types: u08 was 3", "u06@shop.example", f"below {COST}"):
         assert said in alerts["everything"], said
     assert f"Types: {HIDDEN} was 3" in alerts["read"], "the alert is there without the value"
+    assert alerts["read"].count("u08") == 0 < alerts["everything"].count("Types: u08 was 3")
     form = Asked("GET", SHOWN[2]).ask(pages.cold, "read+write").text
     assert "need a key of scope personal to be seen or changed" in form, "and loses it to nobody"
 

@@ -1,8 +1,9 @@
 """One more day of orders after a short and after a long history:
-what an increment costs must not depend on it.
+what an increment costs must not depend on it; and in a shop that knows what its items cost, beside
+the same shop without costs.
 
 Each repetition takes fresh copies of two warehouses, in turn. Both are first compared with their
-lines: as many sales, of the same amount, as were made.
+lines: as many sales, of the same amount, as were made; and as much profit.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import logging
 import random
 import shutil
 import sys
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from statistics import median
@@ -38,6 +40,10 @@ COLUMNS = (
     "status",
 )
 RATIO = 1.1
+COSTS_RATIO = 1.2
+"""How much longer a day may take with costs."""
+COST_STARTS = ("2025-01-01", "2025-12-01", "2026-01-15", "2026-02-20")
+"""From when on each item has another cost."""
 
 
 def write_day(day: date, line_count: int, folder: Path) -> None:
@@ -73,45 +79,111 @@ def write_day(day: date, line_count: int, folder: Path) -> None:
             writer.writerow((number, f"{day}-{number}", at.isoformat(), *of_whom))
 
 
-def with_history(days: int, line_count: int, folder: Path) -> tuple[Path, Path]:
-    """Return a home that holds so many days, and the increments with the next day in place."""
-    home, orders = folder / f"home_{days}", folder / f"orders_{days}"
-    first = NEXT_DAY - days * ONE_DAY
-    for number in range(days):
-        write_day(first + number * ONE_DAY, line_count, orders)
-    spent = run_days(home, first, NEXT_DAY - ONE_DAY, orders=str(orders))
-    write_day(NEXT_DAY, line_count, orders)
-    say(f"{days} days of history: {spent['wall_s']:.1f} s")
-    return home, orders
+def write_costs(path: Path) -> Path:
+    """Write what items cost since when: half of their price, and 1 more from each start on."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("item_id", "unit_cost_amount", "valid_from_date"))
+        for item in range(ITEMS):
+            for number, start in enumerate(COST_STARTS):
+                writer.writerow((item, (10 + item % 90) / 2 + number, start))
+    return path
 
 
-def one_more(home: Path, orders: Path, expected_count: int) -> Figures:
-    """Run the next day on a copy of the home, and see that every line is there."""
-    copied = home.with_name("copy")
-    shutil.copytree(home, copied)
-    try:
-        spent = run_days(copied, NEXT_DAY, NEXT_DAY, orders=str(orders))
-        with duckdb.connect(str(copied / "warehouse.duckdb"), read_only=True) as con:
-            actual = con.execute(
-                "SELECT count(*), sum(revenue_amount), (SELECT sum(revenue_amount) FROM "
-                "mart.product_sales_daily) FROM mart.sales"
-            ).fetchone()
-        if not actual or actual[0] != expected_count or actual[1] != actual[2]:
-            sys.exit(f"{actual} is not {expected_count} sales that add up")
-        return spent
-    finally:
-        shutil.rmtree(copied)
+@dataclass(frozen=True)
+class Shop:
+    """A home with a history, the increments with the next day in place, and its other sources."""
+
+    home: Path
+    orders: Path
+    line_count: int
+    source: dict[str, str]
+
+    @classmethod
+    def with_history(
+        cls, days: int, line_count: int, folder: Path, costs: Path | None = None
+    ) -> "Shop":
+        """Return a shop that holds so many days."""
+        name = f"{days}_with_costs" if costs else str(days)
+        source = {"costs": str(costs)} if costs else {}
+        home, orders = folder / f"home_{name}", folder / f"orders_{name}"
+        first = NEXT_DAY - days * ONE_DAY
+        for number in range(days):
+            write_day(first + number * ONE_DAY, line_count, orders)
+        spent = run_days(home, first, NEXT_DAY - ONE_DAY, orders=str(orders), **source)
+        write_day(NEXT_DAY, line_count, orders)
+        say(f"{name} days of history: {spent['wall_s']:.1f} s")
+        return cls(home, orders, (days + 1) * line_count, source)
+
+    def one_more(self) -> Figures:
+        """Run the next day on a copy of the home, and see that every line is there."""
+        copied = self.home.with_name("copy")
+        shutil.copytree(self.home, copied)
+        try:
+            spent = run_days(copied, NEXT_DAY, NEXT_DAY, orders=str(self.orders), **self.source)
+            with duckdb.connect(str(copied / "warehouse.duckdb"), read_only=True) as con:
+                self._check(con)
+            return spent
+        finally:
+            shutil.rmtree(copied)
+
+    def _check(self, con: duckdb.DuckDBPyConnection) -> None:
+        actual = con.execute(
+            "SELECT count(*), sum(revenue_amount), (SELECT sum(revenue_amount) FROM "
+            "mart.product_sales_daily) FROM mart.sales"
+        ).fetchone()
+        if not actual or actual[0] != self.line_count or actual[1] != actual[2]:
+            sys.exit(f"{actual} is not {self.line_count} sales that add up")
+        of_sold = con.execute(
+            "SELECT count(gross_profit_amount), sum(cost_amount) FROM mart.profit_lines "
+            "WHERE status = 'shipped'"
+        ).fetchone()
+        expected = con.execute(f"""
+            SELECT count(*), sum(quantity * (SELECT (10 + item_id::INTEGER % 90) / 2 + count(*) - 1
+                FROM unnest({list(COST_STARTS)}) AS s(start) WHERE start::DATE <= order_date))
+            FROM mart.sales WHERE status = 'shipped'
+        """).fetchone()
+        wanted = expected if self.source else (0, None)
+        if not of_sold or not wanted or of_sold != wanted:
+            sys.exit(f"{of_sold} is not the profit of {wanted}")
+
+
+def measure_costs(days: int, line_count: int, repetitions: int) -> None:
+    """A day with costs and one without in turn; the ratio is the median of pairs."""
+    with scratch() as folder:
+        shops = {
+            "without": Shop.with_history(days, line_count, folder),
+            "with": Shop.with_history(days, line_count, folder, write_costs(folder / "costs.csv")),
+        }
+        runs: dict[str, list[Figures]] = {name: [] for name in shops}
+        for repetition in range(repetitions + 1):
+            for name, shop in shops.items():
+                spent = shop.one_more()
+                if repetition:  # the first round warms caches
+                    runs[name].append(spent)
+                    say(f"{name} costs: {spent['wall_s']:.2f} s, CPU {spent['cpu_s']:.2f} s")
+    for kind, target in (("wall", COSTS_RATIO), ("cpu", None)):
+        pairs = zip(runs["without"], runs["with"], strict=True)
+        value = median(
+            with_costs[f"{kind}_s"] / without[f"{kind}_s"] for without, with_costs in pairs
+        )
+        about: dict[str, object] = {
+            name: round(median(run[name] for run in runs["with"]), 3)
+            for name in ("wall_s", "cpu_s")
+        }
+        name = f"one_more_order_day: with costs / without, after {days} days, {kind}"
+        report(Result(name, value, "x", target, about=about))
 
 
 def measure(histories: tuple[int, int], line_count: int, repetitions: int) -> None:
     """Both histories in turn; the ratio is the median of pairs."""
     short, long = histories
     with scratch() as folder:
-        made = {days: with_history(days, line_count, folder) for days in histories}
+        made = {days: Shop.with_history(days, line_count, folder) for days in histories}
         runs: dict[int, list[Figures]] = {days: [] for days in histories}
         for repetition in range(repetitions + 1):
-            for days, (home, orders) in made.items():
-                spent = one_more(home, orders, (days + 1) * line_count)
+            for days, shop in made.items():
+                spent = shop.one_more()
                 if repetition:  # the first round warms caches
                     runs[days].append(spent)
                     say(f"after {days} days: {spent['wall_s']:.2f} s, CPU {spent['cpu_s']:.2f} s")
@@ -135,9 +207,12 @@ def main() -> None:
     parser.add_argument("--days", type=int, nargs=2, default=(30, 360), help="days of history")
     parser.add_argument("--lines", type=int, default=5_000, help="order lines a day")
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--only-costs", action="store_true", help="only with costs and without")
     arguments = parser.parse_args()
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    measure(tuple(arguments.days), arguments.lines, arguments.repetitions)
+    if not arguments.only_costs:
+        measure(tuple(arguments.days), arguments.lines, arguments.repetitions)
+    measure_costs(arguments.days[0], arguments.lines, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -1164,6 +1164,7 @@ CREATE TABLE "raw"."stock" (
   "unit_cost_amount" DECIMAL(18, 6),
   "reject_reason" text COLLATE "C",
   "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C",
   PRIMARY KEY ("received_date", "record_number")
 );
 
@@ -1476,6 +1477,7 @@ CREATE TABLE "raw"."customers" (
   "has_engagement_score" BOOLEAN,
   "payload" text COLLATE "C" NOT NULL,
   "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C",
   PRIMARY KEY ("received_date", "record_number")
 );
 
@@ -1603,6 +1605,21 @@ CREATE TABLE "mart"."restatements" (
   "run_id" text COLLATE "C" NOT NULL,
   "restated_at" TIMESTAMP(6) NOT NULL,
   PRIMARY KEY ("restated_date", "table_name", "restatement_number", "row_key", "column_name")
+);
+
+CREATE TABLE "mart"."findings" (
+  "kind" text COLLATE "C" NOT NULL,
+  "funnel_name" text COLLATE "C" NOT NULL,
+  "step" BIGINT NOT NULL,
+  "dimension" text COLLATE "C" NOT NULL,
+  "subject" text COLLATE "C" NOT NULL,
+  "first_date" DATE NOT NULL,
+  "last_date" DATE NOT NULL,
+  "observed_number" DOUBLE PRECISION NOT NULL,
+  "expected_number" DOUBLE PRECISION,
+  "bound_number" DOUBLE PRECISION,
+  "weekly_amount" DECIMAL(38, 4),
+  PRIMARY KEY ("kind", "funnel_name", "step", "dimension", "subject")
 );
 
 CREATE TABLE "export"."deliveries" (

@@ -209,7 +209,9 @@ class FileCommand:
         settings = load_settings(
             orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone
         )
-        return OrderFileSource(FileOrders.open(own.orders, settings), self.kind.takes_empty)
+        return OrderFileSource(
+            FileOrders.open(own.orders, settings), self.kind.takes_empty, self.kind.only_orders
+        )
 
     def question(self, values: dict[str, Any], definition: Path | None) -> Question:
         """Return the question of options,

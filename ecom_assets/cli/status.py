@@ -5,26 +5,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from ecom_assets.cli.options import Json
 from ecom_assets.commerce.orders.contracts import UserOrderLog, WaitingOrderDays
-from ecom_assets.commerce.orders.held_days import held_day_entry, held_days
+from ecom_assets.commerce.orders.held_days import held_day_entry, held_days, held_line
 from ecom_assets.commerce.orders.waiting_days import waiting_sentence, with_waiting_lines
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.operations.queries import failing_checks, noted_tables
 from ecom_assets.core.settings.intake import STREAM_KINDS, StreamKind
-from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.core.tables.asset import asset_key
+from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.day_notes import AbsentDays, absent_lines, notes_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.raw_slices import held_withdrawals
-from ecom_assets.definitions import build_definitions
 from ecom_assets.ingestion.collector.segments import segments_folder, unsealed_bytes
 from ecom_assets.ingestion.sources.landing import (
     dead_letter_counts,
@@ -35,7 +33,6 @@ from ecom_assets.ingestion.sources.landing import (
     stream_folders,
 )
 from ecom_assets.ingestion.sources.stream_ledger import ledgers, noted_processes
-from ecom_assets.orchestration.automation.alerts import held_line, newest_results
 from ecom_assets.orchestration.registry import ALL, MARTS
 from ecom_assets.outputs.serving.places import PublicationStatus, published_state
 
@@ -56,12 +53,12 @@ def status(as_json: Json = False) -> None:
         ]
         typer.echo("[]" if as_json else "\n".join(lines))
         return
-    prepare_dagster_home(settings)
-    with closing(engine.open()), dg.DagsterInstance.get() as instance:
-        failing = _failing_checks(instance, build_definitions(settings))
+    # As runs noted them when they ended: to ask Dagster's storage takes two seconds of imports.
+    runs, failing = noted_tables(settings.home), _failing_checks(settings)
+    with closing(engine.open()):
         published = published_state(settings, MARTS)
         lost, absent = held_withdrawals(engine), notes_of(engine, AbsentDays)
-        rows = [_state(engine, instance, contract, failing, published) for contract in ALL]
+        rows = [_state(engine, contract, runs, failing, published) for contract in ALL]
         for row in rows:
             row["lost_days"] = _days_of(row["table"], lost)
             row["absent_days"] = _days_of(row["table"], absent)
@@ -78,32 +75,34 @@ def status(as_json: Json = False) -> None:
 
 def _state(
     engine: Engine,
-    instance: dg.DagsterInstance,
     contract: type[Table],
+    runs: dict[str, dict[str, Any]],
     failing: dict[str, list[str]],
     published: PublicationStatus,
 ) -> dict[str, Any]:
-    key = asset_key(contract)
-    event = instance.get_latest_materialization_event(key)
+    name = contract.qualified_name()
+    run = runs.get(name, {})
+    written_at = run.get("written_at")
     row_count, newest, is_orders = None, None, contract is UserOrderLog
     if engine.has(contract):
-        row_count = engine.row_count(contract)
-    if row_count is not None and contract.day_column:
-        day_column = engine.quoted(contract.day_column)
-        (row,) = engine.query(f"SELECT max({day_column}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
-        newest = row["newest"]
+        day_column = contract.day_column
+        newest_day = f"max({engine.quoted(day_column)})" if day_column else "NULL"
+        (row,) = engine.query(
+            f"SELECT count(*) AS n, {newest_day} AS newest FROM {engine.name_of(contract)}"  # noqa: S608 (names come from contracts)
+        )
+        row_count, newest = int(row["n"]), row["newest"]
     return {
-        "table": contract.qualified_name(),
+        "table": name,
         "rows": row_count,
         "newest_day": str(newest) if newest else None,
-        "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds")
-        if event
+        "last_run_at": datetime.fromisoformat(written_at).isoformat(timespec="seconds")
+        if written_at
         else None,
-        "last_run_id": event.run_id if event else None,
-        "failing_checks": failing.get(contract.qualified_name(), []),
+        "last_run_id": run.get("run_id"),
+        "failing_checks": failing.get(name, []),
         "held_days": [held_day_entry(row) for row in held_days(engine)] if is_orders else [],
         "waiting_lines": _waiting_lines(engine) if is_orders else [],
-        "published_rows": published.row_counts.get(contract.qualified_name()),
+        "published_rows": published.row_counts.get(name),
     }
 
 
@@ -182,15 +181,12 @@ def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
     return lines or [f"No message of the stream of {kind} has landed yet; run `{command}`."]
 
 
-def _failing_checks(
-    instance: dg.DagsterInstance, definitions: dg.Definitions
-) -> dict[str, list[str]]:
+def _failing_checks(settings: Settings) -> dict[str, list[str]]:
     failing: dict[str, list[str]] = {}
-    for check in newest_results(
-        instance, definitions.resolve_asset_graph().asset_check_keys
-    ).failing:
-        label = f"{check.name} (warning)" if check.is_warning else check.name
-        failing.setdefault(check.table.replace("/", "."), []).append(label)
+    for check in failing_checks(settings.home)["checks"]:
+        name = check["check_name"]
+        label = f"{name} (warning)" if check["is_warning"] else name
+        failing.setdefault(check["table_name"], []).append(label)
     return failing
 
 

@@ -32,6 +32,7 @@ SUBJECTS: Final = (
     "ecom_assets.commerce.costs",
     "ecom_assets.commerce.customers",
     "ecom_assets.commerce.reconciliation",
+    "ecom_assets.commerce.findings",
     "ecom_assets.outputs.delivery",
 )
 """The packages whose `contracts.py` has tables, in dependency order."""

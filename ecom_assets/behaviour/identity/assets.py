@@ -116,7 +116,9 @@ def link_assets(late_days: int) -> list[TableAsset]:
         days: Days,
     ) -> ir.Table:
         """Find the events that say that two user ids are of one person, if neither is erased."""
-        events = clean.clean_events(raw_events, duplicate_events, cleaning_rule, days)
+        # Before they are cleaned: copies of one event have one type.
+        received = raw_events.filter(raw_events.event_type == linking.ALIAS)
+        events = clean.clean_events(received, duplicate_events, cleaning_rule, days)
         rows = warehouse.rows_of(linking.alias_events(events, identity_rule))
         aliases = linking.identity_aliases((row.values() for row in rows), user_key)
         return table_of(IdentityAliases, linking.without_erased(aliases, erased_users))

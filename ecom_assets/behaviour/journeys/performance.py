@@ -1,10 +1,12 @@
 """Search and category performance: what searches and categories lead to within a session."""
 
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance, SearchPerformance
-from ecom_assets.behaviour.journeys.journeys import EVENT_ORDER
+from ecom_assets.behaviour.journeys.journeys import EVENT_ORDER, NUMBERED_ORDER
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures, SearchMeasures
 from ecom_assets.behaviour.sessions.sessions import SESSION, plain_term
 from ecom_assets.core.tables.measures import with_ratios
@@ -22,10 +24,10 @@ EVENTS_A_DAY = 2**32
 def search_performance(events: ir.Table) -> ir.Table:
     """Return one row per day and term.
 
-    The events are at least those of `SEARCH_TYPES`, with their `search_term`, and the
+    The events are at least those of `SEARCH_TYPES` of rows of `SessionEvents`, with the
     `session_started_at` and `started_date` of their session.
     """
-    searches = searches_of(events)
+    searches = searches_of(events, NUMBERED_ORDER)
     per_session = searches.group_by("started_date", "search_term", *SESSION).agg(
         search_count=searches.count(),
         clicked_search_count=searches.is_clicked.sum(),
@@ -42,14 +44,16 @@ def search_performance(events: ir.Table) -> ir.Table:
     return with_ratios(rows, SearchMeasures).select(*SearchPerformance.columns)
 
 
-def searches_of(events: ir.Table) -> ir.Table:
+def searches_of(events: ir.Table, order: Sequence[str] = EVENT_ORDER) -> ir.Table:
     """Return one row per search, with its number in its session,
     and whether a product was viewed or put into the cart.
 
-    The events are those of `search_performance`.
+    The events are at least those of `SEARCH_TYPES`, with their `search_term`, the
+    `session_started_at` and `started_date` of their session, and the columns that put the events of
+    a session in order.
     """
     events = events.filter(events.event_type.isin(SEARCH_TYPES))
-    so_far = ibis.cumulative_window(group_by=list(SESSION), order_by=["event_at", "event_id"])
+    so_far = ibis.cumulative_window(group_by=list(SESSION), order_by=list(order))
     numbered = events.mutate(
         search_number=(events.event_type == "search").ifelse(1, 0).sum().over(so_far)
     )

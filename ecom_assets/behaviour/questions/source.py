@@ -64,6 +64,8 @@ and returns the same from where they are kept.
 
 Describe = Callable[[ir.Table], ir.Table]
 """A function that adds columns of their sessions to some of the events."""
+Narrowed = Callable[[ir.Table], ir.Table]
+"""A function that keeps some of the rows."""
 Described = tuple[ir.Table, Describe]
 """Events without these columns, and that function."""
 
@@ -235,9 +237,11 @@ class EventSource(Protocol):
     def nothing(self) -> str:
         """Return what to say more where no row counts as an event, after the sentence."""
 
-    def has_more_groups(self, columns: Sequence[str], most: int) -> bool:
+    def has_more_groups(self, columns: Sequence[str], most: int, narrowed: Narrowed) -> bool:
         """Return whether some columns of order lines surely have more than so many combinations of
         values, if that takes far less than to read the lines.
+
+        `narrowed` keeps, of order lines as they were received, those that are asked about.
         """
 
     def facts(self) -> dict[str, Any]:
@@ -270,7 +274,7 @@ class QuestionData:
     opened: OpenEvents
     segment: VisitorSegment | None
     keep: Keep | None
-    narrowed: Callable[[ir.Table], ir.Table]
+    narrowed: Narrowed
     """Keeps, of the events of all days, those that are asked about."""
 
     def without_sessions(self, used: Iterable[str]) -> Described | None:

@@ -10,6 +10,7 @@ Terms: docs/glossary.md#fragment.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
@@ -410,10 +411,13 @@ def plain_term(received: ir.StringValue) -> ir.StringValue:
     It is decoded, in lower case, with single spaces, and cut to 200 characters.
     """
     term = received.lower()
-    for encoded, letter in _encodings():
-        term = term.replace(encoded, letter)
+    decoded = reduce(lambda seen, pair: seen.replace(*pair), _encodings(), term)
+    # Most terms need none of this, and engines compute a branch for its own rows only.
+    term = (term.contains("%") | term.contains("\\")).ifelse(decoded, term)
     # A pattern instead of trim(): on Spark, trim() removes the letters `f` and `v` as whitespace.
-    return term.re_replace(" +", " ").substr(0, LONGEST_TERM).re_replace("^ | $", "").nullif("")
+    term = term.contains("  ").ifelse(term.re_replace(" +", " "), term).substr(0, LONGEST_TERM)
+    has_space_at_an_end = term.startswith(" ") | term.endswith(" ")
+    return has_space_at_an_end.ifelse(term.re_replace("^ | $", ""), term).nullif("")
 
 
 def _encodings() -> Iterator[tuple[str, str]]:

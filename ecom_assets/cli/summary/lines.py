@@ -14,6 +14,7 @@ from ecom_assets.commerce.costs.measures import ProfitMeasures
 from ecom_assets.commerce.costs.queries import ESTIMATED
 from ecom_assets.commerce.customers.measures import ValueMeasures
 from ecom_assets.commerce.customers.text import expected_orders, orders_column
+from ecom_assets.commerce.orders.held_days import held_line
 from ecom_assets.commerce.orders.waiting_days import waiting_sentence
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.core.tables import formats
@@ -21,7 +22,6 @@ from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.formats import aligned_percent, counted, quantity
 from ecom_assets.core.tables.queries import provisional_lines
 from ecom_assets.core.tables.values import batches_of
-from ecom_assets.orchestration.automation.alerts import held_line
 
 LOSSES: Final = ("very_few_were_refused", "reasons_are_usual")
 """The checks whose warnings come before all numbers, since rows are missing from those."""

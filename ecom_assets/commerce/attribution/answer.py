@@ -245,6 +245,18 @@ def _sessions(events_in_sessions: ir.Table) -> ir.Table:
     return sessions.mutate(session_id=session_id_of(sessions), ended_date=sessions.started_date)
 
 
+WHOSE: Final = (
+    "conversion_id",
+    "visitor_id",
+    "converted_at",
+    "bought_at",
+    "session_id",
+    "touched_at",
+    "revenue_amount",
+)
+"""Columns of `conversion_touches` that sums by channel do not need; storing them takes time."""
+
+
 def _credit(
     con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule
 ) -> list[dict[str, Any]]:
@@ -254,9 +266,9 @@ def _credit(
         result.conversions, result.touches, rule, everything, models
     )
     # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
-    conversion_touches = portable.stored(
-        con, "prepared_conversion_touches", rows_between(every_touch, "converted_date", result.ends)
-    )
+    chosen = rows_between(every_touch, "converted_date", result.ends)
+    counted = chosen.drop(*(name for name in WHOSE if name in chosen.columns))
+    conversion_touches = portable.stored(con, "prepared_conversion_touches", counted)
     if model == "markov":
         return _by_markov(con, conversion_touches, result, rule)
     rows = rows_of(credit.sum_credit(conversion_touches, rule, models, ("channel",)))

@@ -25,7 +25,14 @@ from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.assets import EVERY_SALE
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Sales
-from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
+from ecom_assets.core.tables.asset import (
+    Reads,
+    asset_key,
+    has_rows,
+    invalidation,
+    presence,
+    table_asset,
+)
 from ecom_assets.core.tables.cost_rules import OtherCostRule
 from ecom_assets.core.tables.days import Days, OtherDays
 from ecom_assets.core.tables.received import SliceOutput
@@ -54,9 +61,32 @@ quarantined_costs = table_asset(QuarantinedCosts, raw=EVERY_COST)(versions.quara
 cost_versions = table_asset(CostVersions, deps=(quarantined_costs.key,), raw=EVERY_COST)(
     versions.cost_versions
 )
+
+
+@presence(versions=CostVersions, stock=RawStock)
+def states_costs(versions: ir.Table, stock: ir.Table) -> bool:
+    """Return whether a file of costs or the catalogue says what an item costs."""
+    return has_rows(versions) or has_rows(stock.filter(stock.unit_cost_amount.notnull()))
+
+
 item_costs = table_asset(
-    ItemCosts, versions=Reads(CostVersions, whole=True), stock=Reads(RawStock, whole=True)
+    ItemCosts,
+    versions=Reads(CostVersions, whole=True),
+    stock=Reads(RawStock, whole=True),
+    empty_unless=states_costs,
 )(versions.item_costs)
+
+
+@presence(item_costs=ItemCosts, sold=Sales)
+def knows_costs(item_costs: ir.Table, sold: ir.Table) -> bool:
+    """Return whether anything says what an item costs: there is no profit of any sale, else."""
+    return has_rows(item_costs) or has_rows(sold.filter(sold.unit_cost_amount.notnull()))
+
+
+@presence(lines=ProfitLines)
+def has_profit(lines: ir.Table) -> bool:
+    """Return whether there is profit of any sale."""
+    return has_rows(lines)
 
 
 @invalidation(sold=Sales, item_costs=ItemCosts, customers=Customer, cities=City, stored=ProfitLines)
@@ -85,6 +115,7 @@ profit_lines = table_asset(
     customers=Reads(Customer, whole=True),
     cities=Reads(City, whole=True),
     invalidated_by=days_of_other_lines,
+    empty_unless=knows_costs,
 )(profit.profit_lines)
 
 
@@ -96,7 +127,10 @@ def days_of_other_profit(lines: ir.Table, stored: ir.Table, days: Days) -> ir.Ta
 
 
 profit_daily = table_asset(
-    ProfitDaily, lines=EVERY_PROFIT_LINE, invalidated_by=days_of_other_profit
+    ProfitDaily,
+    lines=EVERY_PROFIT_LINE,
+    invalidated_by=days_of_other_profit,
+    empty_unless=has_profit,
 )(profit.profit_daily)
 
 
@@ -109,7 +143,10 @@ def weeks_of_other_profit(lines: ir.Table, stored: ir.Table, days: Days) -> ir.T
 
 
 category_profitability = table_asset(
-    CategoryProfitability, lines=EVERY_PROFIT_LINE, invalidated_by=weeks_of_other_profit
+    CategoryProfitability,
+    lines=EVERY_PROFIT_LINE,
+    invalidated_by=weeks_of_other_profit,
+    empty_unless=has_profit,
 )(profit.category_profitability)
 
 
@@ -123,10 +160,17 @@ def days_of_other_rules(
     return profit.days_that_differ(stored, now, OtherCostsDaily, others)
 
 
+@presence()
+def has_rules(other_cost_rules: tuple[OtherCostRule, ...]) -> bool:
+    """Return whether there is a rule."""
+    return bool(other_cost_rules)
+
+
 other_costs_daily = table_asset(
     OtherCostsDaily,
     calendar=Reads(Calendar, whole=True),
     invalidated_by=days_of_other_rules,
+    empty_unless=has_rules,
 )(other_costs.other_costs_daily)
 RECEIVED_COST_ASSETS = (raw_costs, quarantined_costs, cost_versions)
 """The assets that need `ECOM_COSTS`."""

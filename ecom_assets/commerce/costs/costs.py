@@ -16,6 +16,7 @@ from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 
 BEFORE_ALL: Final = FIRST_PLAUSIBLE
 """The first day of a cost that stands in for the days before any is known."""
+LONG_AGO: Final = ibis.timestamp("0001-01-01 00:00:00")
 NO_COST: Final = ibis.null(UNIT_COST)
 SAYS_NOTHING: Final = (
     "malformed_row",
@@ -67,6 +68,7 @@ def _newest_first(rows: ir.Table) -> list[ir.Value]:
     """Return the order of versions: the last that arrived, and of these the highest cost."""
     return [
         rows.received_date.desc(),
+        rows.received_at.fill_null(LONG_AGO).desc(),
         rows.unit_cost_amount.fill_null(-1).desc(),
         rows.valid_until_date.fill_null(ibis.literal(BEFORE_ALL)).desc(),
         rows.source_file,
@@ -99,9 +101,14 @@ def cost_versions(raw: ir.Table) -> ir.Table:
         .ifelse(numbered.unit_cost_amount, ibis.null(UNIT_COST))
         .max()
         .over(of_version),
+        newest_at=(numbered.copy_number == 0)
+        .ifelse(numbered.received_at.fill_null(LONG_AGO), ibis.null("timestamp"))
+        .max()
+        .over(of_version),
     )
     is_other = (
         (numbered.received_date == numbered.newest_date)
+        & (numbered.received_at.fill_null(LONG_AGO) == numbered.newest_at)
         & (numbered.unit_cost_amount != numbered.highest)
     ).fill_null(NO)
     numbered = numbered.mutate(

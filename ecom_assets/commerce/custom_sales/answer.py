@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Final
 
+import ibis.expr.types as ir
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from ecom_assets.behaviour.questions.answer import Kind, PeriodStart, QuestionAnswer, money_text
@@ -34,12 +35,17 @@ from ecom_assets.commerce.custom_sales.measures import MEASURES, is_sum
 from ecom_assets.commerce.custom_sales.query import SalesQuery
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.custom_sales.text import lines as text_lines
-from ecom_assets.core.tables.conditions import EVERYTHING
+from ecom_assets.commerce.orders.orders import NONE
+from ecom_assets.core.tables.columns import holds
+from ecom_assets.core.tables.conditions import EVERYTHING, columns_of
 from ecom_assets.core.tables.days import (
+    FIRST_DATE,
     ONE_DAY,
     Days,
     period_text,
+    rows_between,
 )
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import Row, changes
 
 MOST_ROWS: Final = 50_000
@@ -163,11 +169,25 @@ def check(question: SalesQuestion, source: EventSource) -> None:
         QuestionTooLargeError: It says which dimensions these are.
     """
     columns = [COLUMNS[name] for name in question.by if name in COLUMNS]
-    days = (question.time_range, question.last, question.start_date, question.end_date)
-    if len(question.by) <= 1 or not columns or question.where != EVERYTHING or any(days):
-        return  # of some days or lines there may be fewer
-    if source.has_more_groups(columns, counting.MOST_GROUPS):
+    if len(question.by) <= 1 or not columns or not COLUMNS.keys() >= {*columns_of(question.where)}:
+        return  # other conditions are not on what is received
+    if source.has_more_groups(columns, counting.MOST_GROUPS, partial(_asked_about, question)):
         raise too_many_groups(question.by)
+
+
+def _asked_about(question: SalesQuestion, lines: ir.Table) -> ir.Table:
+    """Return, of order lines as they were received, those of the days and conditions."""
+    newest = FIRST_DATE
+    if question.time_range or question.last:
+        (row,) = rows_of(lines.agg(newest=lines.order_date.max()))
+        newest = row["newest"] or newest
+    lines = rows_between(lines, "order_date", question.ends(newest))
+    if question.where == EVERYTHING:
+        return lines
+    named = lines.mutate(
+        **{name: lines[column].fill_null(NONE) for name, column in COLUMNS.items()}
+    )
+    return named.filter(holds(named, question.where))
 
 
 def _named(question: SalesQuestion, values: Values, labels: Mapping[Values, str]) -> Row:

@@ -54,6 +54,8 @@ class Dimension:
         names: The table whose column has the names of its values, and that column.
         is_of_lines: Whether only order lines say it, and no purchase event.
         is_stated: Whether order lines may say it where there is nothing that it needs.
+        reads: The columns of `UserOrderLog` that it is computed from, or named by, beside those
+            that every question about sales reads.
     """
 
     label: str
@@ -64,28 +66,45 @@ class Dimension:
     names: tuple[type[Table], str, str] | None = None
     is_of_lines: bool = False
     is_stated: bool = False
+    reads: tuple[str, ...] = ()
 
 
+PLACE: Final = ("city_id", "city_name", "region", "country")
+"""What order lines say of their place."""
 DIMENSIONS: Final[Mapping[str, Dimension]] = {
-    "product": Dimension("Product", "The item", names=(Item, "item_id", "item_name")),
-    "category": Dimension("Category", "The item's category when it was ordered"),
-    "vendor": Dimension("Vendor", "Whose product it is", is_of_lines=True),
+    "product": Dimension(
+        "Product",
+        "The item",
+        names=(Item, "item_id", "item_name"),
+        reads=("item_name", "item_category"),
+    ),
+    "category": Dimension(
+        "Category", "The item's category when it was ordered", reads=("item_category",)
+    ),
+    "vendor": Dimension("Vendor", "Whose product it is", is_of_lines=True, reads=("vendor",)),
     "city": Dimension(
         "City",
         "The city of the order",
         names=(City, "city_id", "city_name"),
         is_of_lines=True,
+        reads=PLACE,
     ),
-    "region": Dimension("Region", "The region of the city", is_of_lines=True),
-    "country": Dimension("Country", "The country of the city", is_of_lines=True),
-    "sales_channel": Dimension("Sales channel", "Where it was sold", is_of_lines=True),
+    "region": Dimension("Region", "The region of the city", is_of_lines=True, reads=PLACE),
+    "country": Dimension("Country", "The country of the city", is_of_lines=True, reads=PLACE),
+    "sales_channel": Dimension(
+        "Sales channel", "Where it was sold", is_of_lines=True, reads=("sales_channel",)
+    ),
     "payment_method": Dimension(
         "Payment method",
         "How it was paid; a refund that does not say it has that of its order",
         is_of_lines=True,
+        reads=("payment_method",),
     ),
     DISCOUNT_CODE: Dimension(
-        "Discount code", "Code of a discount; lines with two are in both", is_of_lines=True
+        "Discount code",
+        "Code of a discount; lines with two are in both",
+        is_of_lines=True,
+        reads=("discount_codes",),
     ),
     "channel": Dimension(
         "Channel", "Channel of the last visit before the order that is not direct", Touches
@@ -96,6 +115,7 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
         "First page of that visit, without query; without a visit, what the order says",
         Touches,
         is_stated=True,
+        reads=("landing_page",),
     ),
     "first_channel": Dimension("First channel", "Channel of the customer's first visit", Touches),
     "customer_type": Dimension(
@@ -109,7 +129,9 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
     "cohort_month": Dimension(
         "Month of the first order", "Month of the customer's first order", has_order=True
     ),
-    "first_category": Dimension("First category", "Category of the customer's first line"),
+    "first_category": Dimension(
+        "First category", "Category of the customer's first line", reads=("item_category",)
+    ),
     "rfm_segment": Dimension(
         "Customer segment", "The customer's segment as of the newest day", CustomerSegments
     ),

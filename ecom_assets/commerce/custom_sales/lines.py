@@ -11,12 +11,14 @@ from ecom_assets.commerce.costs.contribution import goodwill
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.costs.profit import sales_steps
 from ecom_assets.commerce.custom_sales.dimensions import (
+    DIMENSIONS,
     DISCOUNT_CODE,
     SalesContext,
     with_dimensions,
 )
-from ecom_assets.commerce.custom_sales.measures import COST_MEASURES, MEASURES
-from ecom_assets.commerce.orders.orders import NONE, order_key
+from ecom_assets.commerce.custom_sales.measures import COST_MEASURES, MEASURES, parts_of
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.orders.orders import NONE, PRICE_PARTS, order_key
 from ecom_assets.commerce.sales.discounts import by_code, hidden
 from ecom_assets.core.tables.contract import Aggregate
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
@@ -35,6 +37,42 @@ come before what lines state.
 """
 COST_NAMES: Final = COST_MEASURES | OF_PROFIT
 """What of a question about sales only those may name who may see costs."""
+
+
+READ_BY_EVERY: Final = frozenset(
+    {
+        "uniq_id",
+        "order_id",
+        "ordered_at",
+        "order_date",
+        "customer_id",
+        "item_id",
+        "status",
+        "payment_amount",
+        "currency",
+    }
+)
+"""The columns of `UserOrderLog` that every question about sales reads: what tells orders and their
+refunds, and refunds without an item are spread by.
+"""
+
+
+def columns_read(names: Collection[str]) -> frozenset[str] | None:
+    """Return the columns of `UserOrderLog` that a question about sales reads; None for all.
+
+    Args:
+        names: The measures, dimensions and columns that it names.
+    """
+    counted = columns_counted(parts_of(name for name in names if name in MEASURES))
+    used = {*names, *counted}
+    if not OF_PROFIT.isdisjoint(used):
+        return None  # what an order costs is made of nearly all columns
+    of_dimensions = {
+        column for name in DIMENSIONS.keys() & used for column in DIMENSIONS[name].reads
+    }
+    # A price before discounts and a discount say each other with what was paid.
+    of_steps = () if used.isdisjoint({*STEPS, *PRICE_PARTS}) else PRICE_PARTS
+    return READ_BY_EVERY.union(of_dimensions, of_steps, used & UserOrderLog.columns.keys())
 
 
 def columns_counted(parts: Iterable[str]) -> set[str]:

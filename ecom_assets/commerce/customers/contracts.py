@@ -194,7 +194,11 @@ class RawCustomers(_FetchedRecord):
         "Whether the record has that field, valid or not; null in older rows", nullable=True
     )
     payload = text("The whole record exactly as it came, as JSON", pii=True)
-    source = text("Where it came from: `sandbox`, or the API's address")
+    source = text("Where it came from: `sandbox`, the API's address, or the paths of files")
+    source_file = text(
+        "The file in which it came; null from an API, and in rows from before it was kept",
+        nullable=True,
+    )
 
 
 class QuarantinedCustomers(_FetchedRecord):

@@ -216,6 +216,16 @@ def hold_reason(day: Mapping[str, Any]) -> str:
     return f"its order report has {customers}, and {day['limit_count']:,} or fewer are too few"
 
 
+def held_line(day: dict[str, Any]) -> str:
+    """Describe a held day: its reason, since when it is held, and how to release it."""
+    rows = f"{day['held_row_count']:,} rows wait since {day['held_since']} UTC"
+    command = f"`ecom release {day['source']} {day['day']}`"
+    return (
+        f"Held back: {day['source']} of {day['day']} ({hold_reason(day)}); {rows}; better data "
+        f"let it in, or {command}"
+    )
+
+
 def release(engine: Engine, day: date, released_by: str, now: datetime) -> Row:
     """Record the release of a held day, and return the row of the held day.
 

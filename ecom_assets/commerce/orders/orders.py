@@ -196,11 +196,16 @@ def lone_lines(classified: ir.Table, order_rule: OrderRule, days: Days) -> ir.Ta
     return as_clean_lines(rows, order_rule)
 
 
-def has_copies(classified: ir.Table) -> ir.Table:
+def has_copies(classified: ir.Table, *, names_records: bool = True) -> ir.Table:
     """Return one row that says whether two received rows are of one record or line: `has_copies`.
 
-    Rows that are neither clean nor of a record that the source names take no part.
+    Rows that are neither clean nor of a record that the source names take no part. Without
+    `names_records`, no row has a record, so that each is a line of its own.
     """
+    if not names_records:
+        lines = classified.filter(classified.reject_reason.isnull())
+        counts = lines.agg(row_count=lines.count(), line_count=lines.uniq_id.nunique())
+        return counts.select(has_copies=counts.line_count < counts.row_count)
     rows = with_record(classified)
     rows = rows.filter(rows.record_id.notnull() | rows.reject_reason.isnull())
     counts = rows.agg(

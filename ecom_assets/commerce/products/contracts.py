@@ -71,6 +71,10 @@ class RawStock(Table):
         one_of=STOCK_REJECT_REASONS,
     )
     source = text("Where it came from: `sandbox`, or the path or URL that was read")
+    source_file = text(
+        "The file in which it came; null from an API, and in rows from before it was kept",
+        nullable=True,
+    )
 
 
 class InventoryAlerts(Table):

@@ -91,14 +91,20 @@ def days_of_sales(
         order_rule: Which order lines are clean.
         empty_days: What days without a row mean, see `missing_days`.
     """
-    held = held_dates(engine, order_rule).get(ORDERS, {})
-    for source in (ORDERS, EVENTS):
-        if seen := days_with_rows(engine, *DAYS_OF[source]):
-            days = KnownDays(
-                min(seen), max(seen), missing=tuple(missing_days(engine, source, seen, empty_days))
-            )
-            return days.with_held(held if source == ORDERS else {}).dates
-    return set()
+    of_orders = days_of_source(engine, ORDERS, order_rule, empty_days)
+    return of_orders or days_of_source(engine, EVENTS, order_rule, empty_days)
+
+
+def days_of_source(
+    engine: Engine, source: str, order_rule: OrderRule, empty_days: EmptyDayMeaning = "auto"
+) -> set[date]:
+    """Return the days of which `events` or `orders` are known; the others as `days_of_sales`."""
+    seen = days_with_rows(engine, *DAYS_OF[source])
+    if not seen:
+        return set()
+    held = held_dates(engine, order_rule).get(ORDERS, {}) if source == ORDERS else {}
+    missing = tuple(missing_days(engine, source, seen, empty_days))
+    return KnownDays(min(seen), max(seen), missing=missing).with_held(held).dates
 
 
 def _by_day_since(engine: Engine, contract: type[Table]) -> date | None:

@@ -1,9 +1,11 @@
-"""What the uploads of an `ECOM_HOME` say as settings: the shop's own, which were chosen on a page,
-and the folders of their rows. Everything else goes before it.
+"""The kinds of files that people send by the browser, and what the uploads of an `ECOM_HOME` say as
+settings: the shop's own, which were chosen on a page, and the folders of their rows. Everything
+else goes before it.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +20,82 @@ FOLDER: Final = "uploads"
 """The folder in `ECOM_HOME` with all that belongs to uploads."""
 SHOP_CHOICES: Final = "shop.json"
 LIST: Final = "uploads.sqlite"
+MAPPING_COPY: Final = "mapping.yaml"
+"""The file beside the rows of an upload with the mapping that it was read by, where tables need to
+know it.
+"""
 OF_SHOP: Final = ("currency", "timezone", "week_start", "shop_name")
 """The settings that are chosen on the page of uploads."""
-NATIVE_OF: Final[Mapping[str, str]] = {
-    "events": "ecommerce",
-    "orders": "user_order_log",
+
+
+@dataclass(frozen=True)
+class UploadKind:
+    """A kind of rows that people may send.
+
+    Looks, settings, pages, and how far each kind reaches follow from `KINDS`; what reads and lands
+    its rows is in `ingestion/uploads/landings.py`.
+
+    Attributes:
+        name: Its name, and the setting of paths that it stands beside or in place of.
+        label: What pages call it.
+        row_words: What they call one of its rows, and several.
+        mapping: The mapping of the platform's own layout, as its setting is called; empty where
+            no setting names its rows.
+        has_days: Whether its rows lie on days of their own; else a file says what holds when it is
+            sent.
+        is_data: Whether it is worth a run without any other kind.
+        asks_currency: Whether its amounts are in the shop's currency, where files do not say one.
+        apis: The settings that name the kind, beside that of its own name.
+    """
+
+    name: str
+    label: str
+    row_words: tuple[str, str]
+    mapping: str = ""
+    has_days: bool = False
+    is_data: bool = False
+    asks_currency: bool = False
+    apis: tuple[str, ...] = ()
+
+
+KINDS: Final[Mapping[str, UploadKind]] = {
+    kind.name: kind
+    for kind in (
+        UploadKind(
+            "events",
+            "Visits and events",
+            ("event", "events"),
+            "ecommerce",
+            has_days=True,
+            is_data=True,
+            asks_currency=True,
+        ),
+        UploadKind(
+            "orders",
+            "Orders",
+            ("order line", "order lines"),
+            "user_order_log",
+            has_days=True,
+            is_data=True,
+            apis=("order_api_url",),
+        ),
+        UploadKind(
+            "customers",
+            "Customers",
+            ("customer", "customers"),
+            "customers",
+            is_data=True,
+            apis=("customer_api_url",),
+        ),
+        UploadKind("costs", "Costs", ("cost", "costs"), "costs", asks_currency=True),
+        UploadKind("stock", "Stock", ("product", "products")),
+    )
 }
-"""The kinds whose rows are kept in a layout of the platform, each with its mapping."""
+"""The kinds of rows that people may send, by their names."""
+NATIVE_OF: Final[Mapping[str, str]] = {
+    kind.name: kind.mapping for kind in KINDS.values() if kind.mapping
+}
+"""The kinds whose rows a setting can name, each with the mapping of the platform's own layout."""
 BEFORE, PROBLEM = "before", "problem"
 """In the same file: what was chosen before a change that a run is at, and why the last change could
 not be made.
@@ -78,7 +149,7 @@ class UploadedSource(PydanticBaseSettingsSource):
 
 def _is_named(known: Mapping[str, Any], kind: str) -> bool:
     """Return whether something else says where the rows of a kind come from."""
-    return bool(known.get(kind) or (kind == "orders" and known.get("order_api_url")))
+    return any(known.get(name) for name in (kind, *KINDS[kind].apis))
 
 
 def rows_folder(home: Path, kind: str) -> Path:
@@ -108,7 +179,7 @@ def has_rows(home: Path, kind: str) -> bool:
 def uploads_stamp(home: Path) -> tuple[int, ...]:
     """Return what changes whenever uploads say something else."""
     folder = home / FOLDER
-    places = (folder / SHOP_CHOICES, *(folder / kind for kind in NATIVE_OF))
+    places = (folder / SHOP_CHOICES, *(folder / kind for kind in KINDS))
     return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in places)
 
 

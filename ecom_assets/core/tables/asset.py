@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Literal, Protocol, TypedDict
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.core.clock import now_utc
@@ -198,6 +199,33 @@ def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], In
     return lambda function: Invalidation(function, reads)
 
 
+@dataclass(frozen=True)
+class Presence:
+    """A function that returns whether a table can have any row, with the tables that it reads."""
+
+    function: Callable[..., bool]
+    reads: Mapping[str, type[Table]] = field(default_factory=dict)
+
+    def holds(self, parameters: Mapping[str, Any], warehouse: Tables) -> bool:
+        """Return what the function does."""
+        tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
+        return self.function(**_arguments(self.function, {**parameters, **tables}))
+
+
+def presence(**reads: type[Table]) -> Callable[[Callable[..., bool]], Presence]:
+    """Declare a function that returns whether a table can have any row.
+
+    The function takes the names of `reads`, rules and resources as parameters. Pass the result to
+    `@table_asset(empty_unless=…)`.
+    """
+    return lambda function: Presence(function, reads)
+
+
+def has_rows(table: ir.Table) -> bool:
+    """Return whether a table has any row."""
+    return bool(rows_of(table.limit(1).select(is_there=ibis.literal(value=True))))
+
+
 Following = Literal["days", "visitors", "groups"]
 """What a table computes again where events of other days have another visitor since.
 
@@ -257,6 +285,9 @@ class TableAsset:
 
     They are computed as a whole: with the rows of some visitors, their counts would be too small.
     """
+
+    empty_unless: Presence | None = None
+    """Whether the table can have a row. If not, it is emptied, and nothing is computed."""
 
     does_without_answer: bool = False
     """Whether what follows goes on with the rows that are there where the source does not answer.
@@ -327,12 +358,22 @@ class TableAsset:
             name: resolved_rule(rule, warehouse.readable, rows_of)
             for name, rule in parameters.items()
         }
+        if self.empty_unless and not self.empty_unless.holds(parameters, warehouse):
+            return self._emptied(run, warehouse)
         run = self._with_late_days(run, warehouse)
         parameters = {**parameters, "run_days": run, "only_visitors": None}
         wider = self._with_days_changed_upstream(run, parameters, warehouse)
         if wider != run and self.only_visitors is not None and warehouse.replaces_visitors:
             return self._with_visitors(run, wider, parameters, warehouse)
         return self._of_days(wider, parameters, warehouse)
+
+    def _emptied(self, run: Days, warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
+        """Return no rows for the days of a run, and for all others that have some."""
+        table, day = warehouse.table(self.contract), self.contract.day_column
+        if day is None:
+            return table.limit(0)
+        stored = table.select(day=day).distinct().day.to_pyarrow().to_pylist()
+        return SliceOutput(table.limit(0), Days.from_dates([*run.dates, *stored]))
 
     def _with_late_days(self, run: Days, warehouse: Tables) -> Days:
         """Return the days of a run, and those that its late rows count for."""
@@ -458,7 +499,10 @@ class TableAsset:
 
     def _code_version(self, dependencies: Mapping[str, Any]) -> str:
         """Return the version of the definition, with the rules that the functions take."""
-        taken = (self.invalidated_by, self.widened_by, self.only_visitors, self.outdated_by)
+        taken = (
+            *(self.invalidated_by, self.widened_by, self.only_visitors, self.outdated_by),
+            self.empty_unless,
+        )
         functions = [self.function, *(part.function for part in taken if part)]
         names = {name for function in functions for name in inspect.signature(function).parameters}
         rules = {name: value for name, value in dependencies.items() if name in names}
@@ -469,6 +513,10 @@ class TableAsset:
         if self.invalidated_by:
             names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(
                 self.invalidated_by.reads
+            )
+        if self.empty_unless:
+            names |= set(inspect.signature(self.empty_unless.function).parameters) - set(
+                self.empty_unless.reads
             )
         return (
             names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}
@@ -555,6 +603,7 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
     deps: tuple[dg.AssetKey, ...] = (),
     follows: Following = "days",
     outdated_by: Invalidation | None = None,
+    empty_unless: Presence | None = None,
     does_without_answer: bool = False,
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
@@ -575,6 +624,7 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
         automation,
         follows=follows,
         outdated_by=outdated_by,
+        empty_unless=empty_unless,
         does_without_answer=does_without_answer,
     )
 

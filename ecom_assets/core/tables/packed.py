@@ -18,6 +18,7 @@ from ecom_assets.core.errors import WorkError
 Ints = npt.NDArray[np.int64]
 _KEY_BITS = 63
 _RESOLUTIONS = (1_000_000, 1_000)
+_FIRST_FEW = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ def _in_coarser_time_or_halves(packed: Ints, units: Ints, part: Sorted[P]) -> It
     plan, unit_count = part.plan, part.unit_count
     times = packed >> plan.scale_bits
     for coarser in _RESOLUTIONS:
-        if plan.window % coarser == 0 and not (times % coarser).any():
+        if plan.window % coarser == 0 and _are_multiples(times, coarser):
             codes = packed & ((1 << plan.scale_bits) - 1)
             packed = ((times // coarser) << plan.scale_bits) + codes
             plan = replace(plan, window=plan.window // coarser)
@@ -154,6 +155,13 @@ def _in_coarser_time_or_halves(packed: Ints, units: Ints, part: Sorted[P]) -> It
         raise WorkError("The events of one unit span over a century; check the values of event_at.")
     half = unit_count // 2
     is_low = units < half
-    yield from unit_parts(packed[is_low], units[is_low], replace(part, unit_count=half))
-    high = replace(part, unit_count=unit_count - half, first_unit=part.first_unit + half)
-    yield from unit_parts(packed[~is_low], units[~is_low] - half, high)
+    # By places, which NumPy takes in half the time of a mask without a pattern.
+    low, high = np.flatnonzero(is_low), np.flatnonzero(~is_low)
+    yield from unit_parts(packed[low], units[low], replace(part, unit_count=half))
+    rest = replace(part, unit_count=unit_count - half, first_unit=part.first_unit + half)
+    yield from unit_parts(packed[high], units[high] - half, rest)
+
+
+def _are_multiples(times: Ints, of: int) -> bool:
+    """Return whether all times are multiples of a number; the first few mostly say no."""
+    return not (times[:_FIRST_FEW] % of).any() and not (times % of).any()

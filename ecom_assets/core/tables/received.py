@@ -23,6 +23,8 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import count_of, union_all
 
 NO_DAYS = Days(())
+OF_UPLOADS: Final = "upload-"
+"""What the names of files with rows of uploads begin with, and of no others."""
 
 
 class RowCounts:
@@ -84,6 +86,8 @@ class SliceOutput:
 
     Fewer rows than before are no loss.
     """
+    only_uploads: Days = NO_DAYS
+    """Days of which rows of uploads are replaced, and no others."""
 
     @property
     def written_days(self) -> Days:
@@ -100,7 +104,8 @@ class SliceOutput:
         Raises:
             SourceError: There is no row.
         """
-        if self.days.dates and not count_of(self.rows):
+        is_emptied = set(self.days.dates) <= set(self.only_uploads.dates)
+        if not is_emptied and not count_of(self.rows):
             raise SourceError(
                 f"No {noun} arrived for {self.days.dates[-1]}, so the table keeps its rows; check "
                 "the source, and run again."

@@ -352,6 +352,7 @@ class WarehouseIOManager(dg.IOManager):
             slices.supersedes,
             taken_back=self.taken_back,
             also=late_rows,
+            only_uploads=slices.only_uploads,
         )
         replace: Replace = guard.replace
         if self.erased_people is not None:

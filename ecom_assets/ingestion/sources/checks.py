@@ -473,11 +473,11 @@ class _SourceChecks:
         self, days: Days | None, raw: ir.Table, unanswered: ir.Table
     ) -> CheckResult:
         """Name the day for which the source did not answer, and of which day its rows are."""
+        newest = raw.received_date.max().to_pyarrow().as_py()
         noted = self._absent_of(unanswered, days)
         asked = _received_dates(noted)
         if not asked:
             return CheckResult(0, 1)
-        newest = raw.received_date.max().to_pyarrow().as_py()
         kept = f"that of {newest} is used instead" if newest else "there is none of other days"
         sentence = (
             f"The source of {self.source.noun} did not answer for {max(asked)}; {kept}, also for "

@@ -8,15 +8,17 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.received import NoSource, SliceOutput
+from ecom_assets.core.tables.received import NO_DAYS, NoSource, SliceOutput
 from ecom_assets.core.warehouse.local import in_memory, temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select, text
 from ecom_assets.ingestion.sources.cost_table import cost_paths, shown_costs
 from ecom_assets.ingestion.sources.files.currency import Currencies
-from ecom_assets.ingestion.sources.files.mapping import UNIT_COST, load_cost_mapping
+from ecom_assets.ingestion.sources.files.mapping import UNIT_COST, CostMapping, load_cost_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.sandbox_shop import has_costs_file
+from ecom_assets.ingestion.sources.uploaded_rows import open_uploads, with_uploads
 
 VIEW = "received_costs"
 
@@ -40,15 +42,18 @@ NO_COSTS = NoSource(partial(no_costs, "ECOM_COSTS is not set"))
 
 def open_costs(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
     """Find the configured files of costs, read a table into one, and check them against their
-    mapping.
+    mapping; with the uploads of costs beside them.
     """
-    return RecordFiles.open(
+    if is_of_uploads(settings.home, settings.costs):
+        return open_uploads(con, settings, "costs", CostMapping)
+    files = RecordFiles.open(
         con,
         cost_paths(con, settings),
         load_cost_mapping(settings.costs_mapping),
         settings.timezone,
         settings.first_plausible_day,
     )
+    return with_uploads(files, settings, "costs", CostMapping)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,9 @@ class FileCosts:
             return no_costs(f"{shown_costs(self.settings)} has no rows")
         rows = temporary(self.reader, VIEW, self.received_sql, "VIEW")
         self.files.log_malformed()
-        return SliceOutput(rows, days, supersedes=days)
+        # What files or a table brought before stays on the days of uploads.
+        is_alone = is_of_uploads(self.settings.home, self.settings.costs)
+        return SliceOutput(rows, days, supersedes=days, only_uploads=days if is_alone else NO_DAYS)
 
     @property
     def received_sql(self) -> str:

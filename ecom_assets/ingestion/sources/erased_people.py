@@ -381,7 +381,8 @@ def _distinct(rows: ir.Table, columns: PersonColumns) -> Iterator[pa.RecordBatch
 
 
 def _counts(rows: ir.Table) -> dict[FileDay, int]:
-    file = rows.source_file if "source_file" in rows.columns else ibis.literal("")
+    has_file = "source_file" in rows.columns
+    file = rows.source_file.fill_null("") if has_file else ibis.literal("")
     counts = (
         rows.group_by(file=file, arrived=rows.received_date)
         .agg(number=rows.count())

@@ -14,7 +14,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import PREFIX, Settings
-from ecom_assets.core.settings.uploaded import is_of_uploads, rows_folder
+from ecom_assets.core.settings.uploaded import NATIVE_OF, is_of_uploads, rows_folder
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.ingestion.sources.events import event_paths, is_table
 from ecom_assets.ingestion.sources.files.formats import find_files, join_paths, split_paths
@@ -78,18 +78,14 @@ def remember_paths(settings: Settings) -> None:
     so that they are found from any folder.
     """
     # Rows of uploads are found without a note.
-    events, orders = (
-        bool(paths) and not is_of_uploads(settings.home, paths)
-        for paths in (settings.events, settings.orders)
-    )
-    orders = orders or bool(settings.order_api_url)
-    customers, catalogue = (
-        bool(settings.customers or settings.customer_api_url),
-        bool(settings.catalogue),
-    )
-    renewed = {"events": events, "orders": orders, "catalogue": catalogue}
-    renewed |= {"costs": bool(settings.costs)}
-    renewed |= dict.fromkeys(("customer", "customers"), customers)
+    paths_of = {name: getattr(settings, name) for name in NATIVE_OF}
+    renewed = {
+        name: bool(paths) and not is_of_uploads(settings.home, paths)
+        for name, paths in paths_of.items()
+    }
+    renewed["orders"] |= bool(settings.order_api_url)
+    renewed["customers"] |= bool(settings.customer_api_url)
+    renewed |= {"catalogue": bool(settings.catalogue), "customer": renewed["customers"]}
     set_here = {
         name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set
     }

@@ -46,7 +46,8 @@ def landed_schema(kind: RecordKind) -> pa.Schema:
     texts = dict.fromkeys((*kind.fields, "currency"), pa.string())
     kinds = {"VARCHAR": pa.string(), "TIMESTAMP": pa.timestamp("us", "UTC"), "BIGINT": pa.int64()}
     of_versions = {name: kinds[sql] for name, sql in OF_VERSIONS.items()} | {LEFT_OUT: pa.string()}
-    more = of_versions if kind.whole else {}
+    of_filtered = {LEFT_OUT: pa.string()} if kind.is_filtered else {}
+    more = of_versions if kind.whole else of_filtered
     return pa.schema([*texts.items(), *more.items(), ("received_at", pa.timestamp("us", "UTC"))])
 
 

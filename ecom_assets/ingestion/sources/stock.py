@@ -24,6 +24,7 @@ from ecom_assets.core.http.retry import HttpCosts
 from ecom_assets.core.http.session import Api, ApiSession, header_value
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import has_rows
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.received import NoSource, SliceOutput
 from ecom_assets.core.tables.values import MAX_STOCK
@@ -84,7 +85,7 @@ class FileStock:
         records = (dict(zip(present, row, strict=True)) for row in result)
         day = days.dates[-1]
         return SliceOutput(
-            stock_rows(records, day, self._path),
+            stock_rows(records, day, self._path, Path(self._path).name),
             Days((day,)),
             {"stock_day": str(day)},
             supersedes=Days((day,)),
@@ -166,10 +167,11 @@ class ApiStock:
 
 
 def has_stock(settings: Settings) -> bool:
-    """Return whether there is stock to load: a configured API or file,
+    """Return whether there is stock to load: a configured API or file, or uploads,
     or the sandbox's if there are no own data.
     """
-    return bool(settings.catalogue_api_url or settings.catalogue) or not settings.has_own_data
+    is_set = bool(settings.catalogue_api_url or settings.catalogue)
+    return is_set or has_rows(settings.home, "stock") or not settings.has_own_data
 
 
 REQUIRED = ("product_id", "stock")
@@ -183,15 +185,24 @@ _NUMBERS = (
 """Received name, column, reject reason if it is not a whole number, and smallest allowed value."""
 
 
-def stock_rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> ir.Table:
+def stock_rows(
+    records: Iterable[Mapping[str, Any]], received_date: date, source: str, file: str | None = None
+) -> ir.Table:
     """Return records as an in-memory table with the columns of `RawStock`."""
-    return in_memory(_rows(records, received_date, source), RawStock)
+    return in_memory(stock_values(records, received_date, source, file), RawStock)
 
 
-def _rows(
-    records: Iterable[Mapping[str, Any]], received_date: date, source: str
+def stock_values(
+    records: Iterable[Mapping[str, Any]],
+    received_date: date,
+    source: str,
+    file: str | None = None,
+    before: int = 0,
 ) -> Iterator[dict[str, Any]]:
-    for number, record in enumerate(records, start=1):
+    """Yield records as rows of `RawStock`; `before` is how many places are taken before them on
+    their day.
+    """
+    for number, record in enumerate(records, start=before + 1):
         texts = {name: _text(record.get(name)) for name in (*REQUIRED, *OPTIONAL)}
         numbers, reason = _numbers(texts)
         yield {
@@ -208,6 +219,7 @@ def _rows(
             **numbers,
             "reject_reason": "missing_product_id" if texts["product_id"] is None else reason,
             "source": source,
+            "source_file": file,
         }
 
 

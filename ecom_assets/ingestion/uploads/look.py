@@ -16,7 +16,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError, SettingError, UsageError, first_line
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.settings.uploaded import OF_SHOP, choose_shop
+from ecom_assets.core.settings.uploaded import KINDS, OF_SHOP, choose_shop
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.ingestion.sources.files.damage import copies_in
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
@@ -26,10 +26,12 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     Reading,
     open_questions,
     read_by,
+    reading_of,
 )
 from ecom_assets.ingestion.sources.proposal.questions import ROWS, ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.reading import COUNTED, FileReading, MoneyRead, NotClean
-from ecom_assets.ingestion.uploads.landed import COPIES, MAPPINGS_OF
+from ecom_assets.ingestion.uploads.landed import COPIES
+from ecom_assets.ingestion.uploads.late_values import add_late_values
 from ecom_assets.ingestion.uploads.packed import beginning_of, require_unpacked_size
 from ecom_assets.ingestion.uploads.store import MAPPINGS, Upload, Uploads
 
@@ -161,11 +163,13 @@ def look_at(
     original = uploads.original(upload)
     copies = original.parent / COPIES
     copies.mkdir(mode=0o700, exist_ok=True)
-    look = UploadLook(upload, kinds=tuple(MAPPINGS_OF), lines=(("File", upload.name),))
+    look = UploadLook(upload, kinds=tuple(KINDS), lines=(("File", upload.name),))
     try:
         with copies_in(copies):
             require_unpacked_size(original)
             path, is_part = beginning_of(original, copies)
+            if is_part:
+                add_late_values(original, path)
             look = replace(look, is_part=is_part)
             return _Looker(uploads, look, str(path), settings, chosen, copies).looked()
     except EcomError as error:
@@ -196,6 +200,8 @@ class _Looker:
             return by_kept
         kind = MappingKind(self.chosen.kind) if self.chosen.kind in set(MappingKind) else None
         search = MappingSearch([self.path], self.settings, kind)
+        if (listed := search.listed_kind) is not None:
+            kind, search = listed, MappingSearch([self.path], self.settings, listed)
         mapping = "" if self.chosen.mapping.startswith(KEPT_MARK) else self.chosen.mapping
         answers, problems = search.accepted(self._with_kept_answers(search, mapping), mapping)
         proposal = search.proposal(answers, mapping)
@@ -221,12 +227,6 @@ class _Looker:
             guessed=frozenset(guesses.keys() - answers.keys()),
             text=proposal.text,
         )
-        if look.kind not in MAPPINGS_OF:
-            return replace(
-                look,
-                refusal=f"{look.upload.name} has {look.kind}, which cannot be loaded here yet; "
-                f"load it with `ecom run --{look.kind}`.",
-            )
         try:
             with read_by(search, search.proposal(guesses, mapping), self.copies) as reading:
                 return _with_reading(look, reading)
@@ -251,11 +251,9 @@ class _Looker:
     def _read_by(self, kept: "KeptMapping") -> UploadLook | None:
         """Return the look by a kept mapping; None if the file has what that does not know."""
         path = kept_mapping_path(self.uploads, kept.name)
-        is_events = kept.kind == "events"
         try:
-            reading = FileReading.open(
-                [self.path], str(path), is_events=is_events, settings=self.settings
-            )
+            kind = MappingKind(kept.kind)
+            reading = reading_of(kind, [self.path], str(path), self.settings)
             look = _with_reading(self.look, reading)
         except (EcomError, duckdb.Error):
             return None
@@ -461,7 +459,7 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
     """Return what is to be known of the shop for files that were looked at, and what is known."""
     stated = {read.currency for look in looks for read in look.money.values() if read.currency}
     has_money = any(look.money.get(COUNTED) for look in looks) or any(
-        look.kind == "events" for look in looks
+        KINDS[look.kind].asks_currency for look in looks if look.kind
     )
     is_set = {name: name in settings.model_fields_set for name in OF_SHOP}
     currency = settings.currency or (next(iter(stated)) if len(stated) == 1 else "")

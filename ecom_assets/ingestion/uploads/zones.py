@@ -23,17 +23,13 @@ from ecom_assets.ingestion.sources.files.mapping import load
 from ecom_assets.ingestion.sources.landing import make_folder
 from ecom_assets.ingestion.sources.proposal.questions import ZONE
 from ecom_assets.ingestion.uploads.landed import (
-    BATCH_ROWS,
-    KINDS,
-    MAPPINGS_OF,
     STAGING,
-    DayWriter,
     days_of_landed,
     folder_of,
-    landed_rows_schema,
     leave_days,
     remove_landed,
 )
+from ecom_assets.ingestion.uploads.landings import BATCH_ROWS, LANDINGS, DayWriter, MappedRows
 from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at, mapping_of_kept
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 
@@ -67,11 +63,12 @@ def _is_read_in(uploads: Uploads, upload: Upload, zone: str) -> bool:
     """Return whether times of an upload follow from the shop's zone: its mapping says so, or the
     answer about them is that zone.
     """
-    if upload.kind not in MAPPINGS_OF or upload.kind not in OF_DAYS:
+    landing = LANDINGS.get(upload.kind)
+    if upload.kind not in OF_DAYS or not isinstance(landing, MappedRows):
         return False
     if ZONE in upload.answers:
         return upload.answers[ZONE] == zone
-    mapping = load(MAPPINGS_OF[upload.kind], str(mapping_of_kept(uploads, upload)[1]))
+    mapping = load(landing.mapping, mapping_of_kept(uploads, upload)[1])
     return mapping.in_zone("UTC") != mapping
 
 
@@ -94,7 +91,8 @@ def put_on_days(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
     """Let the rows of an upload lie on their own days in the shop's zone, and note these days; the
     rows are the same instants. Rows without a time that can be read stay where they are.
     """
-    if upload.kind not in OF_DAYS:
+    landing = LANDINGS.get(upload.kind)
+    if upload.kind not in OF_DAYS or not isinstance(landing, MappedRows):
         return upload
     folder = folder_of(uploads, upload)
     ready = uploads.folder / STAGING / f"{folder.name}.days"
@@ -105,14 +103,14 @@ def put_on_days(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
     for unfinished in (ready, staged):
         shutil.rmtree(unfinished, ignore_errors=True)
     make_folder(staged)
-    schema = landed_rows_schema(KINDS[upload.kind])
-    rows = _rows_sql(paths, upload.kind, settings.timezone, schema.names)
+    schema = landing.schema
+    rows = _rows_sql(paths, landing.mapping.kind.time, settings.timezone, schema.names)
     days = set[date]()
     with closing(plain_connection(limit_of_run(settings))) as con:
         names = con.sql(f"SELECT DISTINCT source_file FROM ({rows})").fetchall()  # noqa: S608 (of ours)
         numbers = {name: int(name.rpartition("-")[2].partition(".")[0]) for (name,) in names}
         reader = con.sql(rows).to_arrow_reader(BATCH_ROWS)
-        with closing(DayWriter(staged, upload, numbers, schema)) as writer:
+        with closing(DayWriter(staged, upload.number, numbers, schema)) as writer:
             for batch in reader:
                 table = pa.Table.from_batches([batch])
                 days |= set(table["received_date"].unique().to_pylist())
@@ -126,9 +124,9 @@ def put_on_days(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
     return uploads.note(upload, first_day=min(days), last_day=max(days)) if days else upload
 
 
-def _rows_sql(paths: Sequence[str], kind: str, zone: str, columns: Sequence[str]) -> str:
+def _rows_sql(paths: Sequence[str], time: str, zone: str, columns: Sequence[str]) -> str:
     """Return the SELECT of landed rows with their own day in a zone, sorted by day and file."""
-    at = instant(ident(KINDS[kind].time), ("iso",), "UTC")
+    at = instant(ident(time), ("iso",), "UTC")
     lay_on = "regexp_extract(filename, 'received_date=([0-9-]+)', 1)::DATE"
     options = "hive_partitioning = false, filename = true, file_row_number = true"
     source = f"read_parquet({texts(paths)}, {options})"

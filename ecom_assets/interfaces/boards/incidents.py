@@ -44,7 +44,8 @@ class Incident:
         over_in: The first period that was well again; None while it goes on.
         found_at: When it was found, in UTC.
         finding: What was found in the first period: `title`, `sentence`, `value`, `usual`,
-            `causes`, `points`.
+            `causes`, `points`; and `name`, `of_value` and `said`, of which the first two are made,
+            which incidents of earlier releases lack.
     """
 
     alert: str
@@ -57,7 +58,9 @@ class Incident:
 
 @dataclass(frozen=True)
 class WatchedState:
-    """Up to which period an alert was evaluated, and what it said of that."""
+    """Up to which period an alert was evaluated, and what it said of that: after the title of its
+    number, which earlier releases wrote there, too.
+    """
 
     last_period: datetime
     sentence: str

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cache, cached_property
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
@@ -398,6 +399,66 @@ class MonthGoal(Kept):
         return slug_of(f"{self.measure} {self.month}")
 
 
+DIGEST_LENGTH: Final = 12
+"""How much of a hash tells ids of rows apart whose names differ in what a slug cannot have."""
+Decision = Literal["done", "put_off", "dismissed"]
+
+
+class FindingDecision(Kept):
+    """What was decided on a row of what to look at, and how bad it was then."""
+
+    KIND: ClassVar[str] = "decisions"
+    CALLED: ClassVar[str] = "a decision"
+
+    finding: str = Field(
+        min_length=1,
+        max_length=600,
+        description="The id of the row, as `/analytics/findings` has it",
+        examples=["conversion (checkout) 2 device mobile"],
+    )
+    finding_title: str = Field(
+        min_length=1,
+        max_length=600,
+        description="What it said",
+        examples=["Fewer went from checkout start to purchase on mobile"],
+    )
+    decision: Decision = Field(
+        description="Whether it is done, put off until a day, or dismissed", examples=["put_off"]
+    )
+    reason: str = Field(
+        "", max_length=280, description="Why; needed to dismiss it", examples=["The shop was shut"]
+    )
+    until: Day | None = Field(
+        None, description="Until which day it is put off", examples=["2026-12-01"]
+    )
+    last_date: Day = Field(description="The last day that it was about", examples=["2026-11-26"])
+    distance: float = Field(
+        ge=0,
+        description="How far the number was from what is usual, as a share of that; of stock, how "
+        "many products",
+        examples=[0.34],
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.decision == "dismissed" and not self.reason.strip():
+            raise ValueError("say in `reason` why it is dismissed")
+        if (self.decision == "put_off") != (self.until is not None):
+            raise ValueError("`until` is the day to which it is put off; give it for put_off only")
+        return self
+
+    @property
+    def title(self) -> str:
+        """Return what was decided, and on what."""
+        return f"{self.decision.replace('_', ' ').capitalize()}: {self.finding_title}"
+
+    @property
+    def own_slug(self) -> str:
+        """Return the id of the decision on this row: there is one."""
+        digest = sha256(self.finding.encode()).hexdigest()[:DIGEST_LENGTH]
+        return f"{slug_of(self.finding)[: LONGEST_SLUG - DIGEST_LENGTH - 1].strip('-')}-{digest}"
+
+
 class FirstScreen(Kept):
     """Which board the dashboard begins with."""
 
@@ -544,5 +605,6 @@ KINDS: Final[tuple[type[Kept], ...]] = (
     NumberAlert,
     BoardMail,
     MonthGoal,
+    FindingDecision,
     FirstScreen,
 )

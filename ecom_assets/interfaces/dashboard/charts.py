@@ -307,8 +307,12 @@ def dots(name: str, value: str, series: str) -> Spec:
 def number(field: str, kind: str, **more: Any) -> Spec:  # noqa: ANN401 (any Vega-Lite property)
     """Return the encoding of a number without a title: the section's heading says what it is."""
     # Each label by itself: an axis would write 0 and 200 as "0k" and "0.2k" beside 1k.
-    label = f"format(datum.value, '{AXIS_FORMATS.get(kind, '~s')}')"
-    axis = {"tickCount": 4, "labelExpr": f"currencySign + {label}" if kind == "money" else label}
+    written = AXIS_FORMATS.get(kind, "~s")
+    label = f"format(datum.value, '{written}')"
+    if kind == "money":  # the sign of what is below zero stands before the currency's
+        minus = "datum.value < 0 ? '\u2212' : ''"
+        label = f"({minus}) + currencySign + format(abs(datum.value), '{written}')"
+    axis = {"tickCount": 4, "labelExpr": label}
     return {"field": field, "type": "quantitative", "title": None, "axis": axis, **more}
 
 

@@ -20,7 +20,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.uploads.landed import MAPPINGS_OF
+from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.ingestion.uploads.look import Chosen, UploadLook, look_at
 from ecom_assets.ingestion.uploads.months import MonthOfFile, months_of
 from ecom_assets.ingestion.uploads.store import KEPT, MAPPINGS, Upload, Uploads
@@ -71,7 +71,7 @@ class Looks:
                 return None
             del self._begun[mark]
         # The process has ended without a look: by the system, or since its time was over.
-        refused = UploadLook(upload, kinds=tuple(MAPPINGS_OF), refusal=TOO_LONG)
+        refused = UploadLook(upload, kinds=tuple(KINDS), refusal=TOO_LONG)
         return _kept(path, mark, upload) or refused
 
     def _look(self, settings: Settings, upload_id: str, mark: str) -> None:
@@ -98,7 +98,7 @@ def look_and_keep(settings: Settings, upload_id: str, mark: str) -> None:
     try:
         look = look_at(uploads, upload, settings, chosen_of(upload))
     except EcomError as error:
-        look = UploadLook(upload, kinds=tuple(MAPPINGS_OF), refusal=str(error))
+        look = UploadLook(upload, kinds=tuple(KINDS), refusal=str(error))
     try:
         path = look_path(settings, upload)
     except UsageError:  # it was deleted meanwhile

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.currencies import SMALL_CURRENCIES
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.values import WEEKDAYS
@@ -18,21 +19,6 @@ from ecom_assets.ingestion.sources.reading import COUNTED, REFUSED, MoneyRead
 from ecom_assets.ingestion.uploads.look import ZONES, ShopQuestion, UploadLook
 from ecom_assets.interfaces.dashboard.formats import in_words, money
 
-KINDS: Final = {
-    "events": "Visits and events",
-    "orders": "Orders",
-    "customers": "Customers",
-    "stock": "Stock",
-    "costs": "Costs",
-}
-"""What is in a file; another kind is called by its own name."""
-ROWS: Final = {
-    "events": ("event", "events"),
-    "orders": ("order line", "order lines"),
-    "customers": ("customer", "customers"),
-    "stock": ("product", "products"),
-    "costs": ("cost", "costs"),
-}
 USUAL_CURRENCIES: Final = (
     *("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "CAD", "AUD"),
     *("NZD", "JPY", "INR", "BRL", "MXN", "SGD", "HKD", "AED", "ILS", "TRY", "ZAR"),
@@ -57,7 +43,7 @@ ANSWERS: Final[Mapping[str, str]] = {
     "refund": "Money was paid back",
     "first": "The first product of the list",
     "none": "None",
-    **KINDS,
+    **{name: kind.label for name, kind in KINDS.items()},
 }
 """The choices of questions as people read them."""
 SENTENCES: Final[Mapping[str, str]] = {
@@ -264,12 +250,12 @@ def shop_field(question: ShopQuestion) -> AskedField:
 
 def kind_words(kind: str) -> str:
     """Return what pages call a kind of rows."""
-    return KINDS.get(kind, in_words(kind))
+    return KINDS[kind].label if kind in KINDS else in_words(kind)
 
 
 def rows_words(kind: str, count: int) -> str:
     """Return a number of rows of a kind: 1 order line, 20 events."""
-    return counted(count, *ROWS.get(kind, ("row", "rows")))
+    return counted(count, *(KINDS[kind].row_words if kind in KINDS else ("row", "rows")))
 
 
 def fate_lines(look: UploadLook) -> list[tuple[str, str, str]]:

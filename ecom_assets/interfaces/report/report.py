@@ -14,11 +14,13 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from ecom_assets.commerce.findings.queries import findings
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.api.visible_checks import failing_checks
+from ecom_assets.interfaces.boards.decisions import undecided
 from ecom_assets.interfaces.boards.model import BoardMail
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.report.page import render_page
@@ -52,6 +54,8 @@ def build_report(
             weekly_report(reading, chosen, published.published_at, with_costs=with_costs),
             published.data_version,
         )
+        is_newest = chosen == Week.newest_whole(reading.newest_date)
+        found = undecided(findings(reading), settings) if is_newest else []
     results = failing_checks(settings.home, with_costs=with_costs)
     failing = [
         {
@@ -65,7 +69,7 @@ def build_report(
         for result in results["checks"]
     ]
     checks = {"evaluated": results["evaluated_count"], "failing": failing}
-    return {**result, "data_version": version, "checks": checks}
+    return {**result, "findings": found, "data_version": version, "checks": checks}
 
 
 def report_message(

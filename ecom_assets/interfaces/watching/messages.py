@@ -28,21 +28,27 @@ TIMEOUT_S: Final = 10.0
 PAUSES_S: Final = (1.0, 3.0)
 LATER: Final = frozenset({429, *range(500, 600)})
 CHART: Final = "chart"
+WAS: Final = "was "
+"""What begins `said_of`."""
 
 
 def finding_of(
     watched: Watched, finding: AlertFinding, points: Sequence[WatchedPoint], causes: Sequence[Cause]
 ) -> dict[str, Any]:
-    """Return what an incident keeps of what was found in its first period, as JSON can hold it."""
+    """Return what an incident keeps of what was found in its first period, as JSON can hold it.
+
+    Beside the `sentence` it keeps of what it is made: `name`, `of_value` and `said`, as not all who
+    read it may see the value.
+    """
     value_text, every = watched.shown, watched.alert.every
-    value = value_text(finding.point.value or 0.0)
+    said = said_of(watched, finding)
     return {
         "title": watched.title,
-        "value": value,
-        "sentence": (
-            f"{watched.title} was {value} {when_of(finding.point.starts_at, every)}: "
-            f"{finding.reason}."
-        ),
+        "name": watched.name,
+        "of_value": watched.alert.value,
+        "value": value_text(finding.point.value or 0.0),
+        "said": said,
+        "sentence": f"{watched.title} {said}",
         "low": finding.low,
         "high": finding.high,
         "usual": finding.usual,
@@ -63,6 +69,15 @@ def finding_of(
             for cause in causes
         ],
     }
+
+
+def said_of(watched: Watched, finding: AlertFinding) -> str:
+    """Return what is said of a number in a period, after its title, such as `was 3 on Tue
+    2026-11-17: as expected.`.
+    """
+    value = watched.shown(finding.point.value or 0.0)
+    tail = finding.reason if finding.is_breach else "as expected"
+    return f"{WAS}{value} {when_of(finding.point.starts_at, watched.alert.every)}: {tail}."
 
 
 @dataclass(frozen=True)

@@ -100,12 +100,16 @@ class Watched:
         return ValueFormat(is_rate=is_rate, is_count=counts or path.endswith("count"))
 
     @property
-    def title(self) -> str:
-        """What people call the number."""
+    def name(self) -> str:
+        """What people call the number, whichever value of a breakdown it is of."""
         if self.alert.measure is not None:
             return shop_numbers()[self.alert.measure].measure.label
-        name = self.saved.name if self.saved else ""
-        return f"{name}: {self.alert.value}" if self.alert.value else name
+        return self.saved.name if self.saved else ""
+
+    @property
+    def title(self) -> str:
+        """What people call the number, with the value of a breakdown that it is of."""
+        return title_of(self.name, self.alert.value)
 
     @property
     def path(self) -> str:
@@ -298,6 +302,11 @@ class Watched:
         return self.reading.published.published_at.astimezone(
             ZoneInfo(self.reading.timezone)
         ).date()
+
+
+def title_of(name: str, value: str | None) -> str:
+    """Return what people call a number, of a value of a breakdown if there is one."""
+    return f"{name}: {value}" if value else name
 
 
 def source_of(subject: Subject) -> Source:

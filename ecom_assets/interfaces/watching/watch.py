@@ -22,7 +22,7 @@ from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import NumberAlert, SavedQuestion
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
 from ecom_assets.interfaces.watching.causes import causes
-from ecom_assets.interfaces.watching.messages import IncidentMessage, finding_of, post
+from ecom_assets.interfaces.watching.messages import IncidentMessage, finding_of, post, said_of
 from ecom_assets.interfaces.watching.numbers import OF_THE_SHOP, Watched
 from ecom_assets.interfaces.watching.rule import (
     AlertFinding,
@@ -152,15 +152,6 @@ def is_quiet(hours: str | None, at: time) -> bool:
     return first <= at < end if first <= end else at >= first or at < end
 
 
-def _sentence(metric: Watched, finding: AlertFinding) -> str:
-    value, when = (
-        metric.shown(finding.point.value or 0.0),
-        when_of(finding.point.starts_at, metric.alert.every),
-    )
-    tail = finding.reason if finding.is_breach else "as expected"
-    return f"{metric.title} was {value} {when}: {tail}."
-
-
 def _unchanged(metric: Watched, earlier: Sequence[AlertFinding]) -> str:
     if earlier:
         return (
@@ -215,9 +206,9 @@ class _Look:
             )
             for finding in new
         ]
-        sentence = _sentence(metric, new[-1])
-        self.log.record(kept.slug, evaluated, sentence)
-        return sentence
+        said = said_of(metric, new[-1])
+        self.log.record(kept.slug, evaluated, said)
+        return f"{metric.title} {said}"
 
     def send(self, kept: KeptVersion[NumberAlert]) -> None:
         """Send the messages of an alert that are owed, except in its quiet hours."""

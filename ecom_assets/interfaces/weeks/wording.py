@@ -251,6 +251,8 @@ def _of_week(data: str, week: str, source: str, bounds: tuple[date, date] | None
 
 
 MOST_PARTS: Final = 5
+MOST_FINDINGS: Final = 5
+"""More than these nobody looks at."""
 
 
 def text_lines(report: Mapping[str, Any]) -> list[str]:
@@ -260,6 +262,7 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
         f"{report['week']}, {days}, against {report['previous_week']}",
         headline(report),
         *caveats(report),
+        *_findings(report),
         "",
         *_numbers(report),
         *_causes(report),
@@ -269,6 +272,20 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
         *(held_sentence(day) for day in report["held_days"]),
         *_checks(report["checks"]),
     ]
+
+
+def finding_sentence(finding: Mapping[str, Any], currency: str | None) -> str:
+    """Return what to look at, why, and the money at stake."""
+    weekly = finding["weekly_amount"]
+    stake = "" if weekly is None else f" If it goes on: {money(weekly, currency)} a week."
+    return f"{finding['title']}: {finding['reason']}{stake}"
+
+
+def _findings(report: Mapping[str, Any]) -> Iterator[str]:
+    if report["findings"]:
+        yield from ("", "What to look at")
+        found = report["findings"][:MOST_FINDINGS]
+        yield from (f"  {finding_sentence(finding, report['currency'])}" for finding in found)
 
 
 def _numbers(report: Mapping[str, Any]) -> Iterator[str]:

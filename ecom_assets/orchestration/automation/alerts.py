@@ -15,7 +15,7 @@ from uuid import uuid4
 import dagster as dg
 
 from ecom_assets.commerce.costs.contracts import COST_TABLES
-from ecom_assets.commerce.orders.held_days import hold_reason
+from ecom_assets.commerce.orders.held_days import held_line
 from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import MailError, SettingError
 from ecom_assets.core.operations.run_notes import error_sentence, message_line
@@ -439,14 +439,4 @@ def newest_results(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
     failing = [failed_check_of(evaluation) for evaluation in evaluated if not evaluation.passed]
     return CheckResults(
         len(evaluated), tuple(sorted(failing, key=lambda check: (check.table, check.name)))
-    )
-
-
-def held_line(day: dict[str, Any]) -> str:
-    """Describe a held day: its reason, since when it is held, and how to release it."""
-    rows = f"{day['held_row_count']:,} rows wait since {day['held_since']} UTC"
-    command = f"`ecom release {day['source']} {day['day']}`"
-    return (
-        f"Held back: {day['source']} of {day['day']} ({hold_reason(day)}); {rows}; better data "
-        f"let it in, or {command}"
     )

@@ -31,6 +31,7 @@ from ecom_assets.core.operations.requests import (
 from ecom_assets.core.operations.steps import last_look, note_look
 from ecom_assets.core.settings.settings import Settings, environment_with, load_settings
 from ecom_assets.core.settings.uploaded import (
+    KINDS,
     NATIVE_OF,
     begin_shop_change,
     end_shop_change,
@@ -214,11 +215,18 @@ class UploadRun:
         loads, undos, failed = list[Upload](), list[Upload](), list[str]()
         failed += self._sampled(waiting)
         failed += self._of_another_shop(waiting)
-        for request in waiting:
-            if (upload := self.upload_of(request)) is None:
+        asked = [(request.kind, self.upload_of(request)) for request in waiting]
+        # What has days of its own is landed first: they are those that the others are of.
+        asked.sort(key=lambda one: one[1] is None or not _has_days(one[1]))
+        spans = list[tuple[date, date]]()
+        for kind, named in asked:
+            if named is None:
                 continue
-            upload = self.uploads.note(upload, run_id=self.run_id)
-            if request.kind == LOAD and upload.state == LOADING:
+            upload = self.uploads.note(named, run_id=self.run_id)
+            # Days that its rows had by other answers are computed again, too.
+            if upload.first_day and upload.last_day:
+                spans.append((upload.first_day, upload.last_day))
+            if kind == LOAD and upload.state == LOADING:
                 landed = self._landed(upload)
                 failed += [landed] if isinstance(landed, str) else []
                 loads += [landed] if isinstance(landed, Upload) else []
@@ -226,11 +234,25 @@ class UploadRun:
                 keep_beside(self.uploads, upload)
                 empty_landed(self.uploads, upload)
                 undos.append(upload)
+        loads, alone = self._with_data(loads)
+        failed += alone
         if loads or undos:
-            sentence = self._computed(loads, undos)
+            sentence = self._computed(loads, undos, spans)
             failed += [sentence] if sentence else []
         Requests(self.home).take(list(waiting), self.run_id)
         return failed
+
+    def _with_data(self, loads: list[Upload]) -> tuple[list[Upload], list[str]]:
+        """Return uploads that are worth a run; and sentences about those that say nothing without
+        others, in a home that has none of these.
+        """
+        if not loads or load_settings(home=self.home).has_own_data:
+            return loads, []
+        others = ", ".join(kind.label.lower() for kind in KINDS.values() if kind.is_data)
+        sentence = f"says nothing alone; load one of {others} first, or with it."
+        return [], [
+            self.fail(one, f"A file of {KINDS[one.kind].label.lower()} {sentence}") for one in loads
+        ]
 
     def upload_of(self, request: OperationRequest) -> Upload | None:
         """Return the upload that a request is about; None if it is about none, or one that is not
@@ -358,12 +380,19 @@ class UploadRun:
             replaced_uploads=sorted(brought.replaced or {}),
         )
 
-    def _computed(self, loads: Sequence[Upload], undos: Sequence[Upload]) -> str:
-        """Compute what uploads change; return why it could not be done, with all as it was."""
+    def _computed(
+        self,
+        loads: Sequence[Upload],
+        undos: Sequence[Upload],
+        spans: Sequence[tuple[date, date]],
+    ) -> str:
+        """Compute what uploads change, and the days that they had before; return why it could not
+        be done, with all as it was.
+        """
         if not self._is_left(undos) and not loads:
             return self._emptied(undos)
         settings = load_settings(home=self.home)
-        first, last = self._days(settings, [*loads, *undos])
+        first, last = self._days(settings, [*loads, *undos], spans)
         ended = self.run(settings, first, last)
         if not ended.is_published:
             self._not_undone(undos, ended.sentence)
@@ -429,15 +458,23 @@ class UploadRun:
         self.uploads.note(upload, state=FAILED, sentence=sentence)
         return f"{upload.name} is not loaded: {sentence}"
 
-    def _days(self, settings: Settings, changed: Sequence[Upload]) -> tuple[date, date]:
-        """Return the first and the last day to compute: from the first of what changes to the
-        newest of all uploads.
+    def _days(
+        self, settings: Settings, changed: Sequence[Upload], spans: Sequence[tuple[date, date]]
+    ) -> tuple[date, date]:
+        """Return the first and the last day to compute: from the first of what changes, or was
+        before, to the newest of all uploads.
         """
-        spans = [upload for upload in (*changed, *self.uploads.with_rows()) if upload.last_day]
-        first = min(upload.first_day for upload in changed if upload.first_day)
-        last = max(upload.last_day for upload in spans if upload.last_day)
+        of_all = [upload.last_day for upload in self.uploads.with_rows()]
+        of_changed = [(upload.first_day, upload.last_day) for upload in changed]
+        first = min(first for first, _ in (*of_changed, *spans) if first)
+        lasts = [*of_all, *(last for _, last in (*of_changed, *spans))]
+        last = max(last for last in lasts if last)
         today = today_in(settings.timezone)
         return min(first, today), min(last, today)
+
+
+def _has_days(upload: Upload) -> bool:
+    return upload.kind in KINDS and KINDS[upload.kind].has_days
 
 
 def has_other_data(settings: Settings) -> bool:
@@ -453,7 +490,7 @@ def run_days(settings: Settings, first: date, last: date) -> RunEnd:
     options += [
         part
         for kind, mapping in NATIVE_OF.items()
-        if stand_beside(settings, kind) and is_remote(settings, kind)
+        if KINDS[kind].has_days and stand_beside(settings, kind) and is_remote(settings, kind)
         for part in (
             *(f"--{kind}", str(rows_folder(settings.home, kind))),
             *(f"--{kind}-mapping", mapping),

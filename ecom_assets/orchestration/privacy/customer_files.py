@@ -1,4 +1,4 @@
-"""Remove a person from exported files of customers, and from those that a stream brought.
+"""Remove a person from files of customers: exported ones, and those of a stream and of uploads.
 
 All other records and line ends stay byte for byte.
 
@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 from ecom_assets.core.atomic_files import rewriting
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.ingestion.sources.customer_api.records import CustomerMapping, mapping_of
+from ecom_assets.ingestion.sources.erased_people import words_of
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files, head_of, split_paths
 from ecom_assets.ingestion.sources.files.shape import (
@@ -29,6 +31,7 @@ from ecom_assets.ingestion.sources.files.shape import (
 from ecom_assets.ingestion.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, marked_encoding
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
 from ecom_assets.ingestion.sources.landing import is_stream, stream_folder
+from ecom_assets.ingestion.sources.uploaded_rows import landed_files
 from ecom_assets.orchestration.privacy.landing_files import FileRecords, text_records, write_records
 from ecom_assets.orchestration.privacy.person import Person
 
@@ -69,7 +72,8 @@ def remove_customer_records(settings: Settings, person: Person) -> Iterator[File
 
 def _customer_files(settings: Settings, person: Person) -> Iterator["_CustomerFile"]:
     users = frozenset(user.strip() for user in person.users)
-    if not settings.customers or not users or is_stream(settings, "customers"):
+    is_landed = is_stream(settings, "customers") or is_of_uploads(settings.home, settings.customers)
+    if not settings.customers or not users or is_landed:
         return
     mapping = mapping_of(settings)
     files = find_files(split_paths(settings.customers))
@@ -150,13 +154,29 @@ def remove_customers(settings: Settings, person: Person) -> Iterator[FileRecords
 
 
 def _naming(settings: Settings, person: Person) -> Iterator[tuple[Path, pa.Table, pa.ChunkedArray]]:
-    """Yield each file that names the person, its rows, and which of them are the person's."""
-    folder = stream_folder(settings, "customers")
-    if not is_stream(settings, "customers") or not list(folder.glob("*/*.parquet")):
-        return
-    users = pa.array(sorted({user.strip() for user in person.users}), pa.string())
-    for file in find_files([folder]):
-        table = pq.read_table(file.path, partitioning=None)
-        is_theirs = pc.is_in(pc.utf8_trim_whitespace(table["customer_id"]), value_set=users)
+    """Yield each file that names the person, its rows, and which of them are the person's: those of
+    their id, and of records without an id those that have it anywhere.
+    """
+    names = frozenset(user.strip() for user in person.users)
+    users = pa.array(sorted(names), pa.string())
+    for path in _landed_paths(settings):
+        table = pq.read_table(path, partitioning=None)
+        ids = table["customer_id"]
+        named = [
+            id_ is None and not names.isdisjoint(words_of(payload or ""))
+            for id_, payload in zip(ids.to_pylist(), table["payload"].to_pylist(), strict=True)
+        ]
+        by_id = pc.fill_null(
+            pc.is_in(pc.utf8_trim_whitespace(ids), value_set=users), fill_value=False
+        )
+        is_theirs = pc.or_(by_id, pa.chunked_array([pa.array(named, pa.bool_())]))
         if pc.any(is_theirs).as_py():
-            yield Path(file.path), table, is_theirs
+            yield path, table, is_theirs
+
+
+def _landed_paths(settings: Settings) -> Iterator[Path]:
+    """Yield the files with customers that a stream brought, and those of uploads."""
+    folder = stream_folder(settings, "customers")
+    if is_stream(settings, "customers") and list(folder.glob("*/*.parquet")):
+        yield from (Path(file.path) for file in find_files([folder]))
+    yield from (path for _, path in landed_files(settings, "customers"))

@@ -50,6 +50,7 @@ from ecom_assets.commerce.customers.contracts import (
     CustomerSegments,
     LifetimeValue,
 )
+from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.orders.contracts import (
     HeldOrderDays,
     OrderAccountingDaily,
@@ -112,6 +113,7 @@ SERVED: tuple[type[Table], ...] = (
     CategoryPerformance,
     InventoryAlerts,
     ProductsBoughtTogether,
+    ShopFindings,
     ProfitDaily,
     ProfitLines,
     CategoryProfitability,

@@ -13,6 +13,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.questions.answer import Kind, answer
+from ecom_assets.behaviour.questions.source import Narrowed
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.portable import has_kernels
@@ -64,7 +65,7 @@ class EventsInEngine:
         """Open the events."""
         yield self
 
-    def has_more_groups(self, columns: Sequence[str], most: int) -> bool:  # noqa: ARG002
+    def has_more_groups(self, columns: Sequence[str], most: int, narrowed: Narrowed) -> bool:  # noqa: ARG002
         """Return that it is not known."""
         return False
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from ecom_assets.commerce.costs import profit
 from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.costs.contribution import CostRules
@@ -38,6 +39,7 @@ from ecom_assets_tests.commerce.costs.test_profit import (
     random_sales,
 )
 
+SECOND, THIRD = FIRST + timedelta(days=1), FIRST + timedelta(days=2)
 CITY = dict.fromkeys(City.columns, "(none)")
 PLACES = [CITY | {"city_id": name, "country": name} for name in CITIES]
 ITEM = {"item_name": "unknown", "item_category": "(none)"}
@@ -48,13 +50,23 @@ CALENDAR: Row = {
 }
 """What the tables have that those of sales refer to."""
 COST_RULES: Final = CostRules(
-    payment_fees=(PaymentFeeRule(percent=Decimal("1.4"), per_order=Decimal("0.25")),),
+    payment_fees=(
+        PaymentFeeRule(percent=Decimal("1.4"), per_order=Decimal("0.25")),
+        PaymentFeeRule(percent=Decimal("2.9"), valid_from_date=SECOND, payment_method="Card"),
+    ),
     shipping_costs=(
         ShippingCostRule(per_order=Decimal("4.2"), per_piece=Decimal("0.333"), country="Spain"),
+        ShippingCostRule(per_order=Decimal(3), country="Spain", valid_from_date=THIRD),
     ),
-    commissions=(CommissionRule(percent=Decimal(12), sales_channel="marketplace"),),
+    commissions=(
+        CommissionRule(percent=Decimal(12), sales_channel="marketplace", valid_until_date=THIRD),
+    ),
 )
-RENT: Final = (OtherCostRule(name="Tool", per_month=Decimal("9.99")),)
+"""Rules of all days, and of some: from a day on, and up to one."""
+RENT: Final = (
+    OtherCostRule(name="Tool", per_month=Decimal("9.99")),
+    OtherCostRule(name="Tool", per_month=Decimal("12.50"), valid_from_date=SECOND),
+)
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
@@ -82,10 +94,8 @@ def run(engine: Engine, days: Days) -> None:
         engine.replace(asset.contract, rows, written if asset.contract.day_column else None)
 
 
-def filled(engine: Engine, *, in_pieces: bool) -> Tables:
-    """Fill the tables of a random shop, whose costs change after a first run, and return them."""
-    dice = random.Random(7)  # noqa: S311 (stories, not secrets)
-    sales, first, second = random_sales(dice), random_costs(dice), random_costs(dice)
+def sell(engine: Engine, sales: Iterable[Row]) -> None:
+    """Let these be the sales of a shop of two customers."""
     customers = [
         CUSTOMER | {"customer_id": name, "first_order_date": FIRST} for name in ("anna", "bob")
     ]
@@ -96,10 +106,22 @@ def filled(engine: Engine, *, in_pieces: bool) -> Tables:
     hold(engine, Calendar, [CALENDAR | {"calendar_date": on} for on in DAYS.dates], DAYS)
     hold(engine, Customer, customers, None)
     hold(engine, Sales, sales, DAYS)
+
+
+def filled(engine: Engine, *, in_pieces: bool) -> Tables:
+    """Fill the tables of a random shop, whose costs change after a first run, and return them."""
+    dice = random.Random(7)  # noqa: S311 (stories, not secrets)
+    sales, first, second = random_sales(dice), random_costs(dice), random_costs(dice)
+    sell(engine, sales)
     for costs in (first, second):
         hold(engine, RawCosts, costs, DAYS)
         hold(engine, RawStock, stock_of(*random_catalogue(dice)), DAYS)
         run(engine, DAYS if costs is first or not in_pieces else Days((FIRST,)))
+    return stored_rows(engine)
+
+
+def stored_rows(engine: Engine) -> Tables:
+    """Return the rows of the tables of costs, as all engines have them."""
     return {
         asset.contract.name: sorted(
             (
@@ -141,6 +163,32 @@ def test_a_late_cost_changes_days_that_no_run_names(tmp_path: Path) -> None:
     assert tables == in_duckdb(whole)
     assert all(tables[name] for name in ("item_costs", "profit_lines", "profit_daily"))
     assert DAYS.dates[-1] - FIRST == timedelta(days=5)
+
+
+@pytest.mark.when_changed
+def test_without_a_cost_nothing_is_computed_and_costs_that_come_and_go_change_all_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody says what anything costs; then a file does, and is taken back."""
+    dice = random.Random(7)  # noqa: S311 (stories, not secrets)
+    sales = [row | {"unit_cost_amount": None} for row in random_sales(dice)]
+    costs = random_costs(dice)
+    settings = Settings(home=tmp_path, warehouse=f"duckdb://{tmp_path / 'shop.duckdb'}")
+    with closing(new_engine(settings).open()) as engine:
+        sell(engine, sales)
+        with monkeypatch.context() as stopped:
+            stopped.setattr(profit, "profit_lines", None)
+            run(engine, DAYS)
+        nothing = stored_rows(engine)
+        assert {name: rows for name, rows in nothing.items() if rows} == {
+            "other_costs_daily": nothing["other_costs_daily"]
+        }
+        hold(engine, RawCosts, costs, DAYS)
+        run(engine, Days((FIRST,)))
+        assert len(stored_rows(engine)["profit_lines"]) == len(sales)
+        hold(engine, RawCosts, [], DAYS)
+        run(engine, Days((FIRST,)))
+        assert stored_rows(engine) == nothing
 
 
 @pytest.mark.when_changed

@@ -132,9 +132,17 @@ def ask(
     return ask_of(SALES, path, read_by, **question)
 
 
-def ask_of(kind: Kind[Any, Any], path: Path, read_by: Settings, **question: Any) -> Row:
+def ask_of(
+    kind: Kind[Any, Any],
+    path: Path,
+    read_by: Settings,
+    *,
+    reads_all: bool = False,
+    **question: Any,
+) -> Row:
     """Return the answer of a kind to a question about the order lines of a file, as JSON."""
-    source = OrderFileSource(FileOrders.open([str(path)], read_by))
+    is_of_sales = kind is SALES and not reads_all
+    source = OrderFileSource(FileOrders.open([str(path)], read_by), is_of_sales=is_of_sales)
     result = answer(kind, kind.question.from_mapping(question), source)
     document: Row = result.model_dump(mode="json", by_alias=True)
     return document

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pytest
@@ -18,8 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.commerce.custom_sales import counting
+from ecom_assets.commerce.custom_sales.answer import SALES
+from ecom_assets.commerce.custom_sales.dimensions import DIMENSIONS as SALES_DIMENSIONS
+from ecom_assets.commerce.custom_sales.lines import columns_read
 from ecom_assets.commerce.custom_sales.measures import COST_MEASURES, MEASURES, parts_of
+from ecom_assets.commerce.custom_sales.question import CONDITION_COLUMNS
+from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.errors import DefinitionError, EcomError
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.files.question_source import FileOrders
 from ecom_assets_tests.commerce.custom_sales import sales_reference
 from ecom_assets_tests.commerce.custom_sales.sales_reference import (
@@ -28,6 +34,7 @@ from ecom_assets_tests.commerce.custom_sales.sales_reference import (
     Row,
     Shop,
     ask,
+    ask_of,
     number,
     start_of,
     with_goodwill,
@@ -285,11 +292,55 @@ def test_far_more_combinations_are_refused_before_lines_are_read(
     assert ask(parquet, by=by)["sales"]
     monkeypatch.setattr(counting, "MOST_GROUPS", 1)
     monkeypatch.delattr(FileOrders, "clean")
-    with pytest.raises(EcomError, match="more than 1 combinations of product, city, first_cat"):
-        ask(parquet, by=by)
-    for less in ({"where": ["product = hat"]}, {"start_date": "2026-01-14"}):
+    for many in ({}, {"where": ["city = '1'"]}, {"start_date": "2026-01-12"}, {"last": "3d"}):
+        with pytest.raises(EcomError, match="more than 1 combinations of product, city, first_cat"):
+            ask(parquet, by=by, **many)
+    # A hat of one city, hats of one city on the last day, and what only all lines tell.
+    few: list[Row] = [{"where": ["product = hat"]}, {"start_date": "2026-01-14"}, {"last": "1d"}]
+    for less in (*few, {"where": ["order_number = 1"]}):
         with pytest.raises(AttributeError, match="clean"):
             ask(parquet, by=by, **less)
+
+
+NEEDING: Final = {name for name, dimension in SALES_DIMENSIONS.items() if dimension.needs}
+NAMED: Final = (
+    *({"measures": [name]} for name in MEASURES if columns_read([name])),
+    *({"by": [name]} for name in SALES_DIMENSIONS if name not in NEEDING),
+    *(
+        {"where": [f"{name} is set"]}
+        for name in CONDITION_COLUMNS
+        if name in UserOrderLog.columns and name not in NEEDING
+    ),
+)
+"""A question for each name that one can have, but for amounts that are made of all columns."""
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("named", NAMED, ids=str)
+def test_whatever_a_question_names_it_reads_the_columns_that_this_takes(
+    orders: Path, named: Row
+) -> None:
+    """Columns that it does not name are not stored; with all of them, the answer is the same."""
+    read_by = Settings(home=orders.parent / "home")
+    assert ask(orders, **named) == ask_of(SALES, orders, read_by, reads_all=True, **named)
+
+
+def test_a_column_that_is_not_stored_cannot_be_read(orders: Path) -> None:
+    files = FileOrders.open([str(orders)], Settings(home=orders.parent / "home"))
+    lines = files.naming(columns_read(["revenue_amount"])).clean()
+    assert lines.payment_amount.sum().execute() == D(75)
+    with pytest.raises(duckdb.Error, match="item_name of order lines was not stored"):
+        lines.item_name.max().execute()
+
+
+@pytest.mark.when_changed
+def test_lines_with_copies_are_decided_by_all_columns(tmp_path: Path) -> None:
+    """Hats came twice, once without their discount: one of both counts, by all that they say."""
+    copy = replace(ORDERS[0], discount=None, codes=())
+    twice = write([ORDERS[0], copy, *ORDERS[1:]], tmp_path / "orders.csv")
+    answer = ask(twice, by=["product"], measures=["revenue_amount", "sold_item_count"])
+    assert by_value(answer) == {"Hat": "25.00", "Scarf": "20.00"}
+    assert answer["rows"]["rejected"]["duplicate"] == 1
 
 
 @pytest.mark.when_changed

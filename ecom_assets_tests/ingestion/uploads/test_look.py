@@ -12,6 +12,7 @@ import pytest
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.uploaded import choose_shop
+from ecom_assets.ingestion.uploads import packed
 from ecom_assets.ingestion.uploads.look import (
     Chosen,
     UploadLook,
@@ -21,6 +22,7 @@ from ecom_assets.ingestion.uploads.look import (
     shop_questions,
 )
 from ecom_assets.ingestion.uploads.store import Uploads
+from ecom_assets_tests.ingestion.sources.workbook import Rows, write_xlsx
 from ecom_assets_tests.ingestion.uploads.shop_exports import (
     MOST_BYTES,
     WEEK_1,
@@ -112,6 +114,32 @@ def test_an_answer_is_asked_once_and_used_for_the_next_file_of_the_layout(tmp_pa
     assert [question.subject for question in new.open_questions] == ["parked"]
 
 
+BELOW: Rows = [
+    ["Order", "Date", "Item", "Amount"],
+    ["A1", "2026-03-01", "lamp", 10],
+    [],
+    ["SKU", "Stock"],
+    ["lamp", 5],
+    ["desk", 6],
+    [],
+    [],
+    ["Day", "Visits"],
+    ["2026-03-01", 90],
+]
+BESIDE: Rows = [
+    ["Order", "Date", "Item", "Amount", "", "SKU", "Stock", "", "Day", "Visits"],
+    ["A1", "2026-03-01", "lamp", 10, "", "lamp", 5, "", "2026-03-01", 90],
+    ["", "", "", "", "", "desk", 6, "", "2026-03-02", 80],
+    ["", "", "", "", "", "", "", "", "2026-03-03", 85],
+]
+
+
+def of_sheet(home: Path, rows: Rows) -> str:
+    """Return why a workbook with some rows on its sheet is refused."""
+    book = write_xlsx(home.parent / "book.xlsx", {"March": rows})
+    return of_bytes(home, "book.xlsx", book.read_bytes()).refusal
+
+
 def test_files_that_cannot_be_read_are_a_sentence_each(tmp_path: Path) -> None:
     home = tmp_path / "home"
     png = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
@@ -124,6 +152,8 @@ def test_files_that_cannot_be_read_are_a_sentence_each(tmp_path: Path) -> None:
         "a bomb": of_bytes(home, "orders.zip", packed.getvalue()).refusal,
         "cut off": of_bytes(home, "orders.csv.gz", gzip.compress(png * 9)[:40]).refusal,
         "blanks": of_bytes(home, "orders.csv", b"\n\n\n").refusal,
+        "three tables below each other": of_sheet(home, BELOW),
+        "three tables beside each other": of_sheet(home, BESIDE),
     }
     for what, refusal in refusals.items():
         assert refusal, what
@@ -132,6 +162,9 @@ def test_files_that_cannot_be_read_are_a_sentence_each(tmp_path: Path) -> None:
     assert "not text" in refusals["a picture"]
     assert "password" in refusals["a locked workbook"]
     assert "more than 100 MB unpacked" in refusals["a bomb"]
+    several = "book.xlsx has several tables on the sheet 'March', which begin in"
+    assert refusals["three tables below each other"].startswith(f"{several} rows 1, 4, 9;")
+    assert refusals["three tables beside each other"].startswith(f"{several} columns 1, 6, 9;")
 
 
 @pytest.mark.slow
@@ -143,6 +176,28 @@ def test_of_a_large_file_only_the_beginning_is_looked_at(tmp_path: Path) -> None
     look = looked(tmp_path / "home", path)
     assert (look.is_part, look.mapping) == (True, "shopify")
     assert 0 < look.rows["read"] < 90_000
+
+
+@pytest.mark.slow
+def test_a_state_that_stands_only_after_the_beginning_is_asked_with_rows_and_money(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "LOOKED_AT_BYTES", 20_000)
+
+    def sold(number: int) -> str:
+        return f"A{number},2026-03-02 10:00,customer{number % 90},lamp,1,10.00,paid"
+
+    late = [f"B{number},2026-03-03 11:00,late{number},lamp,2,20.00,geparkt" for number in range(7)]
+    header = "order_id,order_date,customer_id,item,quantity,amount,status"
+    path = tmp_path / "sales.csv"
+    lines = [header, *map(sold, range(900)), *late]
+    path.write_text("\n".join(lines) + "\n")
+    look = looked(tmp_path / "home", path)
+    assert look.is_part
+    (question,) = [one for one in look.open_questions if one.key.startswith("state_")]
+    assert question.subject == "geparkt"
+    assert "7 rows" in question.note
+    assert "140" in question.note, "seven times 20"
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.formats import MINUS
 from ecom_assets.core.tables.queries import Page, Period
 from ecom_assets.interfaces.api.store.served_data import open_store
-from ecom_assets.interfaces.boards.model import MonthGoal
+from ecom_assets.interfaces.boards.model import FindingDecision, MonthGoal
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.dashboard.blocks import Tile, Tiles
@@ -175,8 +175,33 @@ def test_a_goal_is_kept_and_shown_as_a_share_of_the_month_so_far(
     assert f"{100 * last.day / monthrange(last.year, last.month)[1]:.1f}%" in shown.text
 
 
-def _send_goal(client: Client, page: Node, **fields: str) -> requests.Response:
-    form = section(page, "Goals of the month").one("form")
+def test_a_row_of_what_to_look_at_is_done_and_listed_among_the_changes(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """The shop of this file has stock that runs out, and six refunds of a product in a week after
+    one in most; in its six weeks nothing fell.
+    """
+    own = settings.model_copy(update={"boards_url": SecretStr(f"sqlite://{tmp_path / 'boards'}")})
+    with served(build_dashboard_app(own)) as answer:
+        client = Client(answer.address)
+        page = read(client.get("/dashboard/last-week").text)
+        rows = section(page, "What to look at").all("li")
+        titles = ["More of The p7 was paid back", "2 products to reorder"]
+        assert [row.one("strong").text for row in rows] == titles
+        fields = {"decision": "dismissed", "reason": "", "until": ""}
+        refused = _send_form(client, rows[1].one("form"), fields)
+        assert "dismissed" in client.get(refused.headers["Location"]).text
+        sent = _send_form(client, rows[1].one("form"), fields | {"reason": "Ordered on Friday"})
+        assert sent.status_code == 303
+        after = section(read(client.get("/dashboard/last-week").text), "What to look at")
+        assert [row.one("strong").text for row in after.all("li")] == titles[:1]
+        assert "come back when they become worse" in after.text
+        assert "2 products to reorder" in client.get("/dashboard/boards").text
+    (kept,) = BoardStore(own).newest(FindingDecision)
+    assert kept.item.reason == "Ordered on Friday"
+
+
+def _send_form(client: Client, form: Node, fields: dict[str, str]) -> requests.Response:
     hidden = {
         field.attributes["name"]: field.attributes["value"]
         for field in form.all("input", type="hidden")
@@ -188,6 +213,10 @@ def _send_goal(client: Client, page: Node, **fields: str) -> requests.Response:
         timeout=60,
         allow_redirects=False,
     )
+
+
+def _send_goal(client: Client, page: Node, **fields: str) -> requests.Response:
+    return _send_form(client, section(page, "Goals of the month").one("form"), fields)
 
 
 def test_a_tile_says_what_its_number_was_a_year_before_where_that_is_known() -> None:

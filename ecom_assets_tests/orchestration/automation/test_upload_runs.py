@@ -25,7 +25,7 @@ from ecom_assets.ingestion.uploads.asking import (
     progress_of,
     waiting_requests,
 )
-from ecom_assets.ingestion.uploads.landed import DayWriter
+from ecom_assets.ingestion.uploads.landings import DayWriter
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.ingestion.uploads.zones import files_of_zone
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun

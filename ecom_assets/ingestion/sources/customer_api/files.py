@@ -162,7 +162,7 @@ def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> li
     )
     _check(file, records, mapping)
     return [
-        read_record(record, page, position, mapping)
+        replace(read_record(record, page, position, mapping), file=file.stored_name)
         for position, record in enumerate(records, start=1)
     ]
 

@@ -28,6 +28,7 @@ from pydantic import (
 
 from ecom_assets.commerce.customers.contracts import SCORE, SCORED_FIELDS, RawCustomers
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import MAPPING_COPY, is_of_uploads, rows_folder
 from ecom_assets.core.tables.placeholders import NO_CUSTOMERS, is_placeholder_text
 from ecom_assets.core.tables.spellings import KeyKind, spelled
 from ecom_assets.core.warehouse.local import in_memory
@@ -293,11 +294,23 @@ def load_customer_mapping(name_or_path: str | Path) -> CustomerMapping:
 
 def mapping_of(settings: Settings) -> CustomerMapping:
     """Return the configured mapping; the sandbox's API uses the native one."""
+    if is_of_uploads(settings.home, settings.customers):
+        return _mapping_of_uploads(settings.home)
     if settings.customers:
         return load_customer_mapping(settings.customers_mapping).in_zone(settings.timezone)
     return load_customer_mapping(
         settings.customer_api_mapping if settings.customer_api_url else NATIVE
     )
+
+
+def _mapping_of_uploads(home: Path) -> CustomerMapping:
+    """Return the native mapping, with the fields that files of uploads had by theirs: each was
+    applied when its file was loaded.
+    """
+    paths = sorted(rows_folder(home, NATIVE).glob(f"*/{MAPPING_COPY}"))
+    names = {name for path in paths for name in load_customer_mapping(path).expected_fields}
+    fields = tuple(name for name in (*SCORED_FIELDS, SCORE) if name in names)
+    return load_customer_mapping(NATIVE).model_copy(update={"expected": fields})
 
 
 def value_at(value: Any, path: str) -> Any:  # noqa: ANN401 (JSON is what it is)
@@ -390,6 +403,7 @@ class ReceivedRecord:
     reason: str = ""
     customer_id: str | None = None
     updated_at: datetime | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -527,13 +541,16 @@ TIMES = ("created", "updated", "last_login")
 
 def customer_rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -> ir.Table:
     """Return records as an in-memory table with the columns of `RawCustomers`."""
-    return in_memory(_rows(records, received_date, source), RawCustomers)
+    return in_memory(customer_values(records, received_date, source), RawCustomers)
 
 
-def _rows(
-    records: Iterable[ReceivedRecord], received_date: date, source: str
+def customer_values(
+    records: Iterable[ReceivedRecord], received_date: date, source: str, before: int = 0
 ) -> Iterator[dict[str, Any]]:
-    for number, received in enumerate(records, start=1):
+    """Yield records as rows of `RawCustomers`; `before` is how many places are taken before them
+    on their day.
+    """
+    for number, received in enumerate(records, start=before + 1):
         row: dict[str, Any] = dict.fromkeys(RawCustomers.columns)
         row |= {
             "received_date": received_date,
@@ -542,6 +559,7 @@ def _rows(
             "page_position": received.position,
             "payload": received.payload,
             "source": source,
+            "source_file": received.file or None,
             "reject_reason": received.reason or None,
         }
         own = {"customer_id": received.customer_id, "updated_at": _naive(received.updated_at)}

@@ -222,6 +222,15 @@ class Currencies:
             return rows
         return self._with_code_of_amounts(files.con.cursor(), rows)
 
+    def coded_costs(self, files: RecordFiles, rows: str) -> str:
+        """Return the SELECT of received costs with their currency as a code, as far as they say
+        one.
+        """
+        if not _is_beside_amount(files):
+            return rows
+        code = self._code_sql("received_currency")
+        return select(f"* REPLACE ({code} AS received_currency)", rows)
+
     def _with_codes(self, files: RecordFiles) -> RecordFiles:
         is_beside = files.convert is not None and _is_beside_amount(files)
         return replace(files, convert=self._codes_first(str)) if is_beside else files

@@ -17,6 +17,7 @@ from uuid import uuid4
 from ecom_assets.core.atomic_files import replacing_text
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.tables.received import OF_UPLOADS
 
 NAME: Final = "compacted.manifest.json"
 """The manifest's file; no source reads names that end so."""
@@ -28,7 +29,7 @@ _GENERATED: Final = re.compile(
     r"(?:kafka-.+-\d+-\d{20}|collect-[0-9a-f-]{32,36}-\d+|compact-[0-9a-f]{32})\.parquet"
 )
 
-_UPLOADED: Final = re.compile(r"upload-\d{6,}-\d{3,}\.parquet")
+_UPLOADED: Final = re.compile(rf"{OF_UPLOADS}\d{{6,}}-\d{{3,}}\.parquet")
 _MERGED: Final = re.compile(r"compact-[0-9a-f]{32}\.parquet")
 
 
@@ -58,7 +59,7 @@ def uploaded_name(number: int, place: int) -> str:
 
 def uploaded_prefix(number: int) -> str:
     """Return what the names of all landed files of an upload begin with."""
-    return f"upload-{number:06}-"
+    return f"{OF_UPLOADS}{number:06}-"
 
 
 def is_uploaded(name: str) -> bool:

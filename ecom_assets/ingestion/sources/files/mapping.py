@@ -938,3 +938,57 @@ load_cost_mapping = partial(load, CostMapping)
 """Returns a shipped mapping by name, or a custom one by the path of its YAML file;
 raises as `load` does.
 """
+
+
+STOCK = RecordKind(
+    folder="stock_mappings",
+    fields=(
+        "line_id",
+        "product_id",
+        "name",
+        "category",
+        "stock",
+        "reorder_point",
+        "lead_time_days",
+        "unit_cost_amount",
+        "location",
+        "counted_date",
+    ),
+    id="line_id",
+    time="counted_date",
+    at="counted_at",
+    optional=frozenset(
+        {
+            "received_at",
+            "name",
+            "category",
+            "reorder_point",
+            "lead_time_days",
+            "unit_cost_amount",
+            "location",
+            "counted_date",
+        }
+    ),
+    required=("line_id", "product_id", "stock"),
+    never_empty=frozenset({"product_id"}),
+    numbers=frozenset({"stock", "reorder_point", "lead_time_days", "unit_cost_amount"}),
+    read={},
+    # A list says what there is when it is made, whatever days stand in it.
+    arrives_at_its_time=False,
+    how_to_map="name its columns product_id and stock",
+)
+
+
+class StockMapping(RecordMapping):
+    """The mapping of a source layout to the lines of a catalogue with stock."""
+
+    kind: ClassVar[RecordKind] = STOCK
+
+    fields: fields_of(STOCK)  # type: ignore[valid-type]  # made from the kind
+    other_columns: Literal["refuse", "ignore"] = "ignore"
+
+
+load_stock_mapping = partial(load, StockMapping)
+"""Returns a shipped mapping by name, or a custom one by the path of its YAML file;
+raises as `load` does.
+"""

@@ -11,6 +11,7 @@ from ecom_assets.commerce.attribution.contracts import NO_CHANNEL
 from ecom_assets.commerce.costs.contracts import ItemCosts, ProfitLines
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.costs.profit import profit_lines
+from ecom_assets.commerce.custom_sales.purchases import customers_of_purchases
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.orders.refunds import refund_parts
 from ecom_assets.commerce.sales import dimensions
@@ -71,7 +72,8 @@ class FileOrderTables:
         return sales_of_lines(log.mutate(channel=ibis.literal(NO_CHANNEL)), parts)
 
     def _customers(self) -> ir.Table:
-        return dimensions.customer(self._log)
+        """Return the first order day of each customer, as questions need no more of them."""
+        return customers_of_purchases(self._log)
 
     def _cities(self) -> ir.Table:
         return dimensions.city(self._log, known_places(self.settings.cities))

@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -68,6 +68,58 @@ def table_head(rows: Sequence[Sequence[str]]) -> TableHead | None:
             titles = tuple(" ".join(filter(None, other)) for other in rows[:index] if any(other))
             return TableHead(index + 1, names, titles)
     return None
+
+
+def tables_below(rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """Return the places of the rows with which tables begin that stand below each other, parted by
+    rows without anything; nothing if there is one table at most.
+
+    A table has the names of two columns or more, and below them rows with numbers or dates. What
+    has the same names again is the same table.
+    """
+    starts = {
+        tuple(filter(None, rows[start])): start
+        for start, end in _parts(rows)
+        if _is_table(rows[start : min(end, start + ROWS_OF_TABLE)])
+    }
+    return tuple(starts.values()) if len(starts) > 1 else ()
+
+
+def tables_beside(rows: Sequence[Sequence[str]]) -> Mapping[int, int]:
+    """Return the places of the columns with which tables begin that stand beside each other, parted
+    by columns without anything, each with its number of rows.
+    """
+    columns = [list(column) for column in itertools.zip_longest(*rows, fillvalue="")]
+    padded = [list(row) for row in zip(*columns, strict=True)]
+    return {
+        start: sum(map(any, part))
+        for start, end in _parts(columns)
+        if _is_table(part := [row[start:end] for row in padded])
+    }
+
+
+ROWS_OF_TABLE: Final = 10
+"""Rows that are looked at to see whether they are a table."""
+
+
+def _parts(lines: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
+    """Yield the first place of each run of lines with something in them, and that after it."""
+    place = 0
+    for has_cells, group in itertools.groupby(lines, any):
+        length = len(list(group))
+        if has_cells:
+            yield place, place + length
+        place += length
+
+
+def _is_table(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether rows begin with names, and go on with numbers or dates below them."""
+    filled = [row for row in rows if any(row)]
+    names = list(filter(None, filled[0])) if filled else []
+    is_head = len(names) >= LEAST_COLUMNS and all(map(_is_name, names))
+    is_plain = len({name.casefold() for name in names}) == len(names)
+    has_numbers = any(_begins_with_digit(cell) for row in filled[1:] for cell in row)
+    return is_head and is_plain and has_numbers
 
 
 def _names(row: Sequence[str], above: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ true or false, and a formula is the value that it had when the workbook was save
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets.ingestion.sources.files.formats import InputFile
-from ecom_assets.ingestion.sources.files.table_heads import TableHead, TableKeys, table_head
+from ecom_assets.ingestion.sources.files.table_heads import (
+    ROWS_OF_TABLE,
+    TableHead,
+    TableKeys,
+    table_head,
+    tables_below,
+    tables_beside,
+)
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
@@ -38,6 +45,8 @@ class Sheet:
     name: str
     head: TableHead
     rows: tuple[tuple[Cell, ...], ...]
+    several: str = ""
+    """Where its tables begin, if it has several."""
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -100,6 +109,7 @@ def write_table(file: InputFile, copy: Path, keys: TableKeys) -> SheetTable:
             f"{file.path} has no sheet {keys.sheet!r} with a table, but {names}; correct `sheet`."
         )
     first = (named or tables)[0]
+    _require_one_table(file, first.name, first.several)
     read = [first] if keys.sheet else [sheet for sheet in tables if sheet.header == first.header]
     with copy.open("w", encoding="utf-8", newline="") as written:
         rows = csv.writer(written, delimiter="\t", lineterminator="\n")
@@ -176,13 +186,49 @@ def _tables(file: InputFile) -> list[Sheet]:
 
     try:
         with _opened(file) as workbook:
-            tables = (_table_in(workbook, name) for name in _visible(workbook))
+            tables = (_table_in(file, workbook, name) for name in _visible(workbook))
             sheets = [table for table in tables if table is not None]
     except (CalamineError, OSError) as error:
         raise SourceError(
             f"{file.path} is not a workbook that can be read ({error}); save it again, or as CSV."
         ) from error
     return sorted(sheets, key=lambda sheet: len(sheet.rows), reverse=True)
+
+
+def _several(cells: Sequence[Sequence[Cell]], *, is_read: bool) -> str:
+    """Return where the tables of a sheet begin, if it has several; else nothing.
+
+    Beside each other they have different numbers of rows where the sheet can be read: one table may
+    have a column without anything.
+    """
+    rows: list[list[str]] = []
+    row_of_table = 0
+    for row in cells:  # only the first rows of a table show what it is
+        row_of_table = row_of_table + 1 if any(cell not in {"", None} for cell in row) else 0
+        rows.append(_texts(row) if row_of_table <= ROWS_OF_TABLE else ["…"])
+    below = tables_below(rows)
+    if below:
+        return f"rows {', '.join(str(place + 1) for place in below)}"
+    beside = tables_beside(list(map(_texts, cells[:_LOOKED_AT])))
+    are_several = len(set(beside.values()) if is_read else beside) > 1
+    return f"columns {', '.join(str(place + 1) for place in beside)}" if are_several else ""
+
+
+def _texts(row: Sequence[Cell]) -> list[str]:
+    return [written_cell(cell).strip() for cell in row]
+
+
+def _require_one_table(file: InputFile, sheet: str, several: str) -> None:
+    """Refuse a sheet with several tables: rows of one would be read as rows of another.
+
+    Raises:
+        SourceError: It has.
+    """
+    if several:
+        raise SourceError(
+            f"{file.path} has several tables on the sheet {sheet!r}, which begin in {several}; put "
+            "each on a sheet or in a file of its own."
+        )
 
 
 def _opened(file: InputFile) -> "CalamineWorkbook":
@@ -200,16 +246,17 @@ def _visible(workbook: "CalamineWorkbook") -> list[str]:
     return visible or list(workbook.sheet_names)
 
 
-def _table_in(workbook: "CalamineWorkbook", name: str) -> Sheet | None:
+def _table_in(file: InputFile, workbook: "CalamineWorkbook", name: str) -> Sheet | None:
     sheet = workbook.get_sheet_by_name(name)
     cells = [list(row) for row in sheet.to_python(skip_empty_area=False)]
-    head = table_head([[written_cell(cell).strip() for cell in row] for row in cells[:_LOOKED_AT]])
+    head = table_head(list(map(_texts, cells[:_LOOKED_AT])))
+    several = _several(cells, is_read=head is not None)
     if head is None:
+        _require_one_table(file, name, several)
         return None
     _fill_merged(sheet, cells, head.row_count)
-    return _named_columns(
-        name, head, [row for row in cells[head.row_count :] if any(cell != "" for cell in row)]
-    )
+    body = [row for row in cells[head.row_count :] if any(cell != "" for cell in row)]
+    return replace(_named_columns(name, head, body), several=several)
 
 
 def _fill_merged(sheet: "CalamineSheet", cells: Sequence[list[Cell]], first_row: int) -> None:

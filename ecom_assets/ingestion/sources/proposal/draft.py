@@ -15,11 +15,11 @@ from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
 from ecom_assets.core.warehouse.sql_text import texts
 from ecom_assets.ingestion.sources.files.mapping import (
-    COST,
     CostMapping,
     EventMapping,
     OrderMapping,
     RecordMapping,
+    StockMapping,
 )
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.shape import ADDED
@@ -109,6 +109,7 @@ MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
     MappingKind.EVENTS: EventMapping,
     MappingKind.ORDERS: OrderMapping,
     MappingKind.COSTS: CostMapping,
+    MappingKind.STOCK: StockMapping,
 }
 NO_AMOUNT: Final = "none"
 """The answer that events have no amount."""
@@ -1210,27 +1211,29 @@ class CustomerDraft(Draft):
 
 
 @dataclass
-class CostDraft(Draft):
-    """A mapping of costs that is being written."""
+class ListDraft(Draft):
+    """A mapping of a list of products that is being written: of their costs, or of their stock."""
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""
-        needed = [name for name in MAPPINGS[self.kind].kind.required if name != COST.id]
+        kind = MAPPINGS[self.kind].kind
+        needed = [name for name in kind.required if name != kind.id]
         for name in needed:
             if name not in self.found:
                 self.ask_for_column(name)
         names = dict.fromkeys([*needed, *self.found])
+        equal_rows = "equal_rows: " + ("keep" if self.kind is MappingKind.STOCK else "merge")
         columns = [match.value.path[0] for match in self.found.values() if match.value.is_column]
         return [
             *file_lines(self.values),
             *self._numerals(),
             "fields:",
-            f"  {COST.id}: {{hash_of: {quoted_list(columns)}, optional: ['*'], equal_rows: merge}}",
-            *(self._cost_field(name) for name in names),
+            f"  {kind.id}: {{hash_of: {quoted_list(columns)}, optional: ['*'], {equal_rows}}}",
+            *(self._listed_field(name) for name in names),
             "other_columns: ignore",
         ]
 
-    def _cost_field(self, name: str) -> str:
+    def _listed_field(self, name: str) -> str:
         if name not in self.found:
             return self.marked(f'  {name}: "{OPEN}"', name)
         value = self.found[name].value

@@ -106,6 +106,9 @@ NUMBERS_OF: Final = frozenset(
         ORDER_TOTAL,
         "unit_cost_amount",
         "piece_count",
+        "stock",
+        "reorder_point",
+        "lead_time_days",
     }
 )
 OF_ITEMS: Final = frozenset(
@@ -141,6 +144,7 @@ class MappingKind(StrEnum):
     ORDERS = "orders"
     CUSTOMERS = "customers"
     COSTS = "costs"
+    STOCK = "stock"
 
 
 _BY_VALUES: Final = {
@@ -148,6 +152,7 @@ _BY_VALUES: Final = {
     MappingKind.ORDERS: ("date_time", "customer_id", "status"),
     MappingKind.CUSTOMERS: ("email",),
     MappingKind.COSTS: (),
+    MappingKind.STOCK: (),
 }
 """Fields that are known by values, where no name is."""
 
@@ -210,6 +215,27 @@ def kind_of(values: FileValues) -> MappingKind | None:
 def _is_in_list(value: Value) -> bool:
     """Return whether a value is one of an element of a list, such as the type of an item."""
     return any(part.isdecimal() for part in value.path)
+
+
+def listed_kind(values: FileValues) -> MappingKind | None:
+    """Return what a list of products says of them, by the names of its columns: how many there are,
+    or what they cost; None if neither, or if `kind_of` says what it is.
+
+    A list with both is one of stock, which takes costs, too.
+    """
+    if kind_of(values) is not None:
+        return None
+    fitting = (
+        kind for kind, fields in LISTED.items() if fields <= found_fields(values, kind).keys()
+    )
+    return next(fitting, None)
+
+
+LISTED: Final = {
+    MappingKind.STOCK: {"product_id", "stock"},
+    MappingKind.COSTS: {"item_id", "unit_cost_amount"},
+}
+"""The fields that a list of products needs to be of a kind."""
 
 
 def found_fields(

@@ -29,11 +29,17 @@ from ecom_assets.ingestion.sources.files.table_heads import delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
 from ecom_assets.ingestion.sources.proposal.draft import (
     MAPPINGS,
-    CostDraft,
     CustomerDraft,
     Draft,
+    ListDraft,
 )
-from ecom_assets.ingestion.sources.proposal.fields import MappingKind, item_field_count, kind_of
+from ecom_assets.ingestion.sources.proposal.fields import (
+    LISTED,
+    MappingKind,
+    item_field_count,
+    kind_of,
+    listed_kind,
+)
 from ecom_assets.ingestion.sources.proposal.questions import (
     ENCODING,
     LIST,
@@ -47,6 +53,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading, file_mappings
+from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def shipped_fits(
     nothing else reads the files.
     """
     # A list of products can be one of costs, too, so these are looked for only where asked for.
-    usual = [of_rows for of_rows in MAPPINGS if of_rows is not MappingKind.COSTS]
+    usual = [of_rows for of_rows in MAPPINGS if of_rows not in LISTED]
     kinds = usual if kind is None else [of_rows for of_rows in MAPPINGS if of_rows is kind]
     with duckdb.connect() as con:
         tried = [
@@ -143,7 +150,8 @@ def _tried(
         with tempfile.TemporaryDirectory() as folder:
             extended = Path(folder) / f"{name}.yaml"
             extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
-            reading = _reading_of(kind, paths, str(extended) if lines else name, settings)
+            reading = reading_of(kind, paths, str(extended) if lines else name, settings)
+            assert not isinstance(reading, CustomerFileReading)  # noqa: S101 (tried by itself)
             rows, filled_count = reading.rows, reading.filled_count
     except CurrencyError:  # it is read so, once the settings let it
         known = tuple(sorted(mapped_columns & columns))
@@ -171,12 +179,23 @@ def _tried(
     )
 
 
-def _reading_of(
+Reading = FileReading | CustomerFileReading | CostFileReading | StockFileReading
+
+
+def reading_of(
     kind: MappingKind, paths: Sequence[str], mapping: str, settings: Settings
-) -> FileReading | CostFileReading:
-    """Return files as a mapping of events, order lines or costs reads them."""
+) -> Reading:
+    """Return files as a mapping of a kind reads them.
+
+    Raises:
+        EcomError: They cannot be read by it.
+    """
+    if kind is MappingKind.CUSTOMERS:
+        return CustomerFileReading.open(paths, mapping, settings)
     if kind is MappingKind.COSTS:
         return CostFileReading.open(paths, mapping, settings)
+    if kind is MappingKind.STOCK:
+        return StockFileReading.open(paths, mapping, settings)
     is_events = kind is MappingKind.EVENTS
     return FileReading.open(paths, mapping, is_events=is_events, settings=settings)
 
@@ -217,8 +236,13 @@ NOUNS: Final = {
     MappingKind.ORDERS: "order lines",
     MappingKind.CUSTOMERS: "customers",
     MappingKind.COSTS: "costs",
+    MappingKind.STOCK: "stock",
 }
-DRAFTS: Final = {MappingKind.CUSTOMERS: CustomerDraft, MappingKind.COSTS: CostDraft}
+DRAFTS: Final = {
+    MappingKind.CUSTOMERS: CustomerDraft,
+    MappingKind.COSTS: ListDraft,
+    MappingKind.STOCK: ListDraft,
+}
 """What writes a mapping by the values of columns; `Draft` of events and order lines."""
 
 
@@ -366,6 +390,11 @@ class MappingSearch:
         return self._values(self.encoding or next(iter(self._possible_encodings), None))
 
     @cached_property
+    def listed_kind(self) -> MappingKind | None:
+        """Return what a list of products says of them, where nothing says what else it is."""
+        return None if self.kind or self.fits else listed_kind(self.look)
+
+    @cached_property
     def _possible_encodings(self) -> dict[str, str]:
         return {} if self.encoding else possible_encodings(next(unpacked(find_files(self.paths))))
 
@@ -405,7 +434,7 @@ class MappingSearch:
     ) -> tuple[MappingKind, OpenQuestion | None]:
         if kind := self.kind or kind_of(values):
             return kind, None
-        kinds = tuple(kind for kind in MappingKind if kind is not MappingKind.COSTS)
+        kinds = tuple(kind for kind in MappingKind if kind not in LISTED)
         question = OpenQuestion(ROWS, "what the rows are", kinds, MappingKind.EVENTS)
         return MappingKind(question.checked(answers.get(ROWS, question.guess))), question
 
@@ -473,9 +502,6 @@ def _with_open_list(lines: Sequence[str], question: OpenQuestion, kind: MappingK
     return [f'{key}: "{OPEN}"  # OPEN: {on_one_line(question.sentence)}: write {remedy}', *lines]
 
 
-Reading = FileReading | CustomerFileReading | CostFileReading
-
-
 @contextmanager
 def read_by(
     search: MappingSearch, proposal: MappingProposal, folder: Path | None = None
@@ -493,7 +519,4 @@ def read_by(
     with tempfile.TemporaryDirectory(dir=folder) as temporary_folder:
         mapping = Path(temporary_folder) / "preview.yaml"
         mapping.write_text(proposal.text, encoding="utf-8")
-        if proposal.kind is MappingKind.CUSTOMERS:
-            yield CustomerFileReading.open(search.paths, str(mapping), search.settings)
-        else:
-            yield _reading_of(proposal.kind, search.paths, str(mapping), search.settings)
+        yield reading_of(proposal.kind, search.paths, str(mapping), search.settings)

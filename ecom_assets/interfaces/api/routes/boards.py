@@ -32,6 +32,7 @@ from ecom_assets.interfaces.boards.model import (
     Annotation,
     Board,
     BoardMail,
+    FindingDecision,
     Kept,
     MonthGoal,
     NumberAlert,
@@ -43,7 +44,15 @@ router = APIRouter(tags=["boards"])
 answers = APIRouter(tags=["boards"], responses=documented(404, 409, 413))
 KEPT: Final[Mapping[str, type[Kept]]] = {
     kind.KIND: kind
-    for kind in (SavedQuestion, Board, Annotation, NumberAlert, BoardMail, MonthGoal)
+    for kind in (
+        SavedQuestion,
+        Board,
+        Annotation,
+        NumberAlert,
+        BoardMail,
+        MonthGoal,
+        FindingDecision,
+    )
 }
 """The kinds that have routes, by their path."""
 EXAMPLES: Final[dict[str, Any]] = {
@@ -84,6 +93,17 @@ EXAMPLES: Final[dict[str, Any]] = {
     "goal": {
         "summary": "A goal of a month",
         "value": {"measure": "revenue_amount", "month": "2026-11", "amount": "90000"},
+    },
+    "decision": {
+        "summary": "A decision on a row of what to look at",
+        "value": {
+            "finding": "visits (none) 0 channel Email",
+            "finding_title": "Fewer visits from Email",
+            "decision": "dismissed",
+            "reason": "No newsletter went out",
+            "last_date": "2026-11-26",
+            "distance": 0.4,
+        },
     },
 }
 
@@ -161,7 +181,8 @@ class BoardChange(VersionHead):
 
     kind: str = Field(
         description=(
-            "`questions`, `boards`, `annotations`, `alerts`, `mails`, `goals` or `settings`"
+            "`questions`, `boards`, `annotations`, `alerts`, `mails`, `goals`, `decisions` or "
+            "`settings`"
         ),
         examples=["boards"],
     )
@@ -223,7 +244,7 @@ def store_of(request: Request) -> BoardStore:
 
 Listed = Annotated[Listing, Query()]
 KindName = Annotated[
-    Literal["questions", "boards", "annotations", "alerts", "mails", "goals"],
+    Literal["questions", "boards", "annotations", "alerts", "mails", "goals", "decisions"],
     Path(description="What it is", examples=["boards"]),
 ]
 Id = Annotated[

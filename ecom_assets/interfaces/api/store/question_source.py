@@ -16,7 +16,7 @@ from ecom_assets.behaviour.identity.contracts import ERASED, MergedUsers, Shared
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import with_visitors_of_all
 from ecom_assets.behaviour.questions.answer import ORDERS, Kind
-from ecom_assets.behaviour.questions.source import Described, QuestionTooLargeError
+from ecom_assets.behaviour.questions.source import Described, Narrowed, QuestionTooLargeError
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.attribution.contracts import Touches
@@ -165,7 +165,12 @@ class TableSource:
         with self.reading.adhoc() as con:
             yield PublishedEvents(self, con, zone, identity, tuple(read) if of_sessions else ())
 
-    def has_more_groups(self, columns: Sequence[str], most: int) -> bool:  # noqa: ARG002 (as below)
+    def has_more_groups(
+        self,
+        columns: Sequence[str],  # noqa: ARG002 (as below)
+        most: int,  # noqa: ARG002
+        narrowed: Narrowed,  # noqa: ARG002
+    ) -> bool:
         """Return that this is not known: what is published is counted in a second."""
         return False
 

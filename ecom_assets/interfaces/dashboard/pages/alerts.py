@@ -17,7 +17,6 @@ from ecom_assets.core.tables.contract import HIDDEN, Format
 from ecom_assets.interfaces.api.visible_saved import (
     lacking_scopes,
     scopes_to_watch,
-    values_picked,
     visible_content,
 )
 from ecom_assets.interfaces.boards.incidents import IncidentLog
@@ -54,6 +53,8 @@ from ecom_assets.interfaces.dashboard.page import (
 )
 from ecom_assets.interfaces.dashboard.pages.boards import version_number
 from ecom_assets.interfaces.dashboard.rendering import sentence_of
+from ecom_assets.interfaces.watching.messages import WAS
+from ecom_assets.interfaces.watching.numbers import title_of
 from ecom_assets.interfaces.watching.rule import AlertFinding, Episode, ValueFormat
 from ecom_assets.interfaces.watching.watch import BackTest, back_test_in
 
@@ -99,6 +100,9 @@ HISTORY: Final = (
 )
 NOT_SHOWN: Final = (
     "What watches costs or people is shown to keys with the scope costs or personal only."
+)
+NOT_FOUND: Final = (
+    "The number is not in the answer to its question; a key with the scope personal sees why."
 )
 NAMES_PEOPLE: Final = (
     "This alert has the value of a breakdown, or addresses, which need a key of scope personal to "
@@ -218,24 +222,23 @@ def _may_see(view: View, versions: Sequence[KeptVersion[NumberAlert]]) -> bool:
     return not any(scopes_to_watch(version, view.request.scope, store) for version in versions)
 
 
-def _withheld_values(view: View, slug: str) -> list[str]:
-    """Return the values of breakdowns in the versions of an alert that the caller may not see."""
+def _hides_values(view: View, slug: str) -> bool:
+    """Return whether a version of an alert has a value that the caller may not see."""
     store, scope = BoardStore(view.context.settings), view.request.scope
-    hidden: list[str] = []
     for version in store.versions(NumberAlert, slug):
         visible = visible_content(version, scope, store)
-        if version.content.get("value") and "value" not in visible:
-            hidden.append(str(version.content["value"]))
-        if version.content.get("number") and "number" not in visible:
-            hidden += values_picked(version.content)
-    return hidden
+        if any(version.content.get(name) and name not in visible for name in ("value", "number")):
+            return True
+    return False
 
 
-def _without(values: Sequence[str], text: str) -> str:
-    """Return the name of a number, or a sentence with it or about a value, without some values."""
-    for value in sorted(values, key=len, reverse=True):
-        text = text.replace(f": {value}", f": {HIDDEN}").replace(repr(value), HIDDEN)
-    return text
+def _sentence(title: str, said: str | None, whole: str, *, is_hidden: bool) -> str:
+    """Return a title with what is said of it; what an older release kept as a whole may name a
+    value.
+    """
+    if said is None or not said.startswith(WAS):
+        return HIDDEN if is_hidden else whole
+    return f"{title} {said}"
 
 
 def question_names(settings: Settings) -> dict[str, str]:
@@ -287,25 +290,43 @@ def _row(
     view: View, version: KeptVersion[NumberAlert], log: IncidentLog, saved: Mapping[str, str]
 ) -> dict[str, Any]:
     alert, state = version.item, log.state(version.slug)
-    hidden = _withheld_values(view, version.slug)
+    is_hidden = _hides_values(view, version.slug)
+    title = _number_name(alert, saved, is_hidden=is_hidden)
     newest = next(iter(log.incidents(version.slug, 1)), None)
     is_open = newest is not None and newest.over_in is None
     return {
         "version": version,
         "href": alert_address(version.slug),
-        "number": _without(hidden, _number_name(alert, saved)),
+        "number": title,
         "words": in_words(alert),
         "state": _state(state, is_on=alert.is_on, is_open=is_open),
         "is_open": is_open and alert.is_on,
-        "sentence": _without(hidden, state.sentence) if state else "",
+        "sentence": _sentence(title, state.sentence, state.sentence, is_hidden=is_hidden)
+        if state
+        else "",
     }
 
 
-def _number_name(alert: NumberAlert, saved: Mapping[str, str]) -> str:
+def _number_name(alert: NumberAlert, saved: Mapping[str, str], *, is_hidden: bool) -> str:
     if alert.measure:
         return shop_numbers()[alert.measure].measure.label
     name = saved.get(str(alert.question), f"{alert.question} (deleted)")
-    return f"{name}: {alert.value}" if alert.value else name
+    return title_of(name, _shown_value(alert.value, is_hidden=is_hidden))
+
+
+def _shown_value(value: str | None, *, is_hidden: bool) -> str | None:
+    return HIDDEN if value and is_hidden else value
+
+
+def _found(finding: Mapping[str, Any], *, is_hidden: bool) -> dict[str, str]:
+    """Return the title of what an incident found, and the sentence about it."""
+    said = finding.get("said")
+    title = finding["title"]
+    if is_hidden:
+        value = _shown_value(finding.get("of_value"), is_hidden=True)
+        title = HIDDEN if said is None else title_of(finding["name"], value)
+    sentence = _sentence(title, said, finding["sentence"], is_hidden=is_hidden)
+    return {"alert": title, "reason": sentence}
 
 
 def incidents(view: View) -> Block:
@@ -315,15 +336,14 @@ def incidents(view: View) -> Block:
     # An alert that was deleted, or watches something else now, has its incidents still.
     slugs = {incident.alert for incident in newest}
     may_see = {slug: _may_see(view, store.versions(NumberAlert, slug)) for slug in slugs}
-    hidden_values = {slug: _withheld_values(view, slug) for slug in slugs}
+    hides_values = {slug: _hides_values(view, slug) for slug in slugs}
     rows = [
         {
-            "alert": _without(hidden_values[incident.alert], incident.finding["title"]),
+            **_found(incident.finding, is_hidden=hides_values[incident.alert]),
             "href": alert_address(incident.alert),
             "first": _period_name(incident.first_period),
             "last": _period_name(incident.last_period),
             "value": incident.finding["value"],
-            "reason": _without(hidden_values[incident.alert], incident.finding["sentence"]),
             "state": "over" if incident.over_in else "going on",
         }
         for incident in newest
@@ -363,19 +383,20 @@ def tested(view: View) -> Block:
     and the incidents that there would have been.
     """
     version = opened(view)
-    context, hidden = view.context, _withheld_values(view, version.slug)
+    context, is_hidden = view.context, _hides_values(view, version.slug)
     try:
         test = back_test_in(context.settings, version.item, context.reading, view.request)
     except ScopeNeededError as error:
         return Notice(sentence_of(error), "info")
     except EcomError as error:  # such as that no day has the value
-        return Notice(_without(hidden, sentence_of(error)))
+        return Notice(NOT_FOUND if is_hidden else sentence_of(error))
     if not test.found:
         return Notice(
             "Too few complete periods are known to compare with: nothing can be expected yet.",
             "info",
         )
-    title = _without(hidden, test.title)
+    names = question_names(context.settings)
+    title = _number_name(version.item, names, is_hidden=is_hidden)
     count = len(test.incidents)
     incidents = {0: "No incident", 1: "1 incident"}.get(count, f"{count} incidents")
     summary = f"{incidents} in {len(test.found)} periods"

@@ -18,8 +18,10 @@ from ecom_assets.interfaces.boards.model import (
     Annotation,
     Board,
     BoardTile,
+    FindingDecision,
     FirstScreen,
     Kept,
+    MonthGoal,
     SavedQuestion,
 )
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion, differing
@@ -52,6 +54,7 @@ NOUNS: Final = {
     "alerts": "Alert",
     "mails": "E-mail",
     "goals": "Goal",
+    "decisions": "Decision",
     "settings": "First screen",
 }
 CHANGES: Final = (
@@ -151,6 +154,8 @@ def changes(view: View) -> Block:
 
 
 def _title(version: KeptVersion[Any]) -> str:
+    if version.kind in {MonthGoal, FindingDecision} and not version.is_deleted:
+        return str(version.item.title)
     content = version.content
     return str(content.get("name") or content.get("text") or NOUNS[version.kind.KIND])
 

@@ -14,9 +14,11 @@ from pydantic import BaseModel
 
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.coverage import Source
 from ecom_assets.commerce.sales.measures import HEADLINES
+from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY
@@ -26,8 +28,14 @@ from ecom_assets.core.tables.queries import (
     changes,
     unfinished_day_of_sources,
 )
-from ecom_assets.interfaces.api.routes import behaviour, profit, sales
-from ecom_assets.interfaces.boards.model import GOAL_MEASURES, MonthGoal, shop_numbers
+from ecom_assets.interfaces.api.parameters import SlicedOfAnyDays
+from ecom_assets.interfaces.api.routes import behaviour, findings, profit, sales
+from ecom_assets.interfaces.boards.model import (
+    GOAL_MEASURES,
+    FindingDecision,
+    MonthGoal,
+    shop_numbers,
+)
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -54,6 +62,7 @@ from ecom_assets.interfaces.dashboard.page import (
     View,
 )
 from ecom_assets.interfaces.dashboard.pages.mapping import reminder
+from ecom_assets.interfaces.dashboard.sessions import PREFIX
 from ecom_assets.interfaces.weeks.calendar_periods import (
     CalendarPeriod,
     PeriodName,
@@ -61,9 +70,13 @@ from ecom_assets.interfaces.weeks.calendar_periods import (
 )
 from ecom_assets.interfaces.weeks.causes import of_sources
 from ecom_assets.interfaces.weeks.weekly import changes_of
-from ecom_assets.interfaces.weeks.wording import FACTORS, cause_name, signed_money
+from ecom_assets.interfaces.weeks.wording import FACTORS, MOST_FINDINGS, cause_name, signed_money
 
 SOURCES: Final[tuple[Source, Source]] = ("sales", "events")
+NOTHING_FOUND: Final = (
+    "Nothing: no number of the newest week is further from the weeks before than chance lets it be."
+)
+DECIDED: Final = "Done, put off or dismissed: {}; they come back when they become worse."
 NO_PERIOD: Final = "The data have no whole {} yet."
 
 
@@ -392,6 +405,57 @@ def _cause(view: View, cause: Mapping[str, Any], days: Mapping[str, str]) -> dic
     }
 
 
+def what_to_look_at(view: View) -> Block:
+    """Return at most five rows that are worth a look, after what makes other numbers wrong."""
+    answer = findings.findings(view.context, SlicedOfAnyDays())  # its day is not that of the page
+    undecided = [row for row in answer["findings"] if row["decision"] is None]
+    decided = len(answer["findings"]) - len(undecided)
+    rows = [
+        row | {"href": f"{PREFIX}/{row['address']}", "why": _why_of_finding(view, row)}
+        for row in undecided[:MOST_FINDINGS]
+    ]
+    left = len(undecided) - len(rows)
+    notes = [f"And {left} more." if left else "", DECIDED.format(decided) if decided else ""]
+    values = {
+        "late_sources": answer["late_sources"],
+        "failing_check_count": answer["failing_check_count"],
+        "rows": rows,
+        "can_write": view.may(Scope.WRITE),
+        "nothing": NOTHING_FOUND,
+        "note": " ".join(note for note in notes if note),
+    }
+    return Custom("findings.html", values)
+
+
+def _why_of_finding(view: View, row: Mapping[str, Any]) -> str:
+    key = {name: str(row[name]) for name in ShopFindings.key}
+    return view.why(Why(ShopFindings, "observed_number", key))
+
+
+def decide(request: ActionRequest) -> str:
+    """Keep that a row is done, put off, or dismissed with a reason."""
+    sent = {name: request.form.get(name, "").strip() for name in ("finding", "decision", "reason")}
+    with request.request_context() as context:
+        answer = findings.findings(context, SlicedOfAnyDays())
+    row = next((row for row in answer["findings"] if row["id"] == sent["finding"]), None)
+    if row is None:
+        raise UsageError("This is no longer among what to look at; nothing was kept.")
+    until = request.form.get("until", "").strip() if sent["decision"] == "put_off" else ""
+    decision = FindingDecision.from_mapping(
+        {
+            **sent,
+            "finding_title": row["title"],
+            "until": until or None,
+            "last_date": row["last_date"].isoformat(),
+            "distance": row["distance"],
+        }
+    )
+    store = request.board_store
+    versions = store.versions(FindingDecision, decision.own_slug)
+    store.save(decision.own_slug, decision, versions[0].number if versions else 0, request.caller)
+    return f"The decision is kept. {decision.title}."
+
+
 PAGE: Final = DashboardPage(
     "last-week",
     "Last week",
@@ -399,9 +463,10 @@ PAGE: Final = DashboardPage(
     summary="How the last day, the last week and this month were, and why revenue changed.",
     asks=PageParameters,
     has_comparison=False,
-    actions=(Action("goal", save_goal, Scope.WRITE),),
+    actions=(Action("goal", save_goal, Scope.WRITE), Action("decide", decide, Scope.WRITE)),
     sections=(
         Section("Files that are due", reminder, is_titled=False),
+        Section("What to look at", what_to_look_at),
         Section("The week", numbers_of("week")),
         Section("Why revenue changed", causes, "half"),
         Section("Revenue of the week by day", revenue_by_day("week"), "half"),

@@ -84,10 +84,27 @@ COLUMN_LABELS: Final = {
     "status": "State",
     "reject_reason": "Why it is not counted",
     "id": "Customer",
+    "item_name": "Name",
+    "product_name": "Name",
+    "product_category": "Category",
+    "received_stock": "Stock in the file",
+    "stock_count": "In stock",
+    "reorder_point_count": "Order below",
+    "lead_time_days": "Days until a delivery",
+    "received_unit_cost_amount": "Cost in the file",
+    "received_piece_count": "Pieces for that",
+    "unit_cost_amount": "Cost of one",
+    "valid_from_date": "From",
+    "valid_until_date": "Until",
 }
 STATES: Final = {"shipped": "sold", "refunded": "paid back"}
 TIMES: Final = {"event_at", "ordered_at"}
-AMOUNTS: Final = {"cart_value", "received_payment_amount"}
+AMOUNTS: Final = {
+    "cart_value",
+    "received_payment_amount",
+    "received_unit_cost_amount",
+    "unit_cost_amount",
+}
 REASONS: Final = (
     TableColumn("reason", "Why rows are not counted"),
     TableColumn("row_count", "Rows", "count"),

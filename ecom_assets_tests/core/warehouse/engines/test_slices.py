@@ -26,10 +26,11 @@ from ecom_assets.core.warehouse.day_notes import (
     notes_of,
 )
 from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets.core.warehouse.migration import changes, migrate
 from ecom_assets.core.warehouse.raw_losses import LostRows, StoredRows, declared_loss, lost_rows
 from ecom_assets.core.warehouse.raw_slices import WithdrawalGuard, held_withdrawals
-from ecom_assets.ingestion.sources.stock import stock_rows
+from ecom_assets.ingestion.sources.stock import stock_rows, stock_values
 from ecom_assets_tests.core.warehouse.engines.visits_table import (
     ONE,
     THREE,
@@ -540,6 +541,35 @@ def test_a_source_withdraws_only_what_that_kind_of_source_brought(tracked: Engin
         "files replace files"
     )
     assert origins(tracked) == [("other.csv", FIRST_DAY, 1), ("other.csv", SECOND_DAY, 1)]
+
+
+def test_uploads_are_replaced_alone_on_a_day_that_another_source_lists_too(
+    tracked: Engine,
+) -> None:
+    assert bring(tracked, 3, 2) == [FIRST_DAY, SECOND_DAY]
+    first = Days((FIRST_DAY,))
+
+    def upload(count: int) -> None:
+        lines = ({"product_id": f"U{number}", "stock": "1"} for number in range(count))
+        values = stock_values(lines, FIRST_DAY, "uploads", "upload-000001-001.parquet", 1_000_000)
+        guard = WithdrawalGuard(
+            tracked,
+            SourceGate(least_count=10),
+            lambda _contract: (),
+            "run",
+            is_allowed=False,
+            supersedes=first,
+            taken_back=lambda: ["upload-000001-"],
+            only_uploads=first,
+        )
+        assert guard.replace(RawStock, in_memory(values, RawStock), first)[1] == first
+
+    upload(2)
+    assert counts(tracked) == [5, 2]
+    upload(4)
+    assert counts(tracked) == [7, 2], "three of the other source, and four of the upload"
+    upload(0)
+    assert counts(tracked) == [3, 2], "the upload is taken back"
 
 
 def test_days_of_which_a_source_has_nothing_are_noted_until_it_has_rows(tracked: Engine) -> None:

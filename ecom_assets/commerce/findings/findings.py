@@ -1,0 +1,285 @@
+"""Which numbers of the newest week are worth a look: METRICS "What to look at".
+
+The engine reduces the tables to a count per day and subject; what is beyond chance is decided in
+Python, so that every engine finds the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from ecom_assets.commerce.conversion.conversion import PURCHASE
+from ecom_assets.commerce.findings.chance import WEEK, WEEKS, DailyNumber, NumberLook, looks_at
+from ecom_assets.commerce.findings.contracts import NO_FUNNEL, Kind, ShopFindings
+from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
+from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.trace import ALL
+
+LOOKED_AT_DAYS: Final = (WEEKS + 1) * WEEK + WEEK
+"""How many days are read: the newest week, and of each of its days eight weeks before."""
+DECIMALS: Final = 6
+CENT_OF_CENT: Final = Decimal("0.0001")
+Counts = dict[date, float]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a number is of."""
+
+    kind: Kind
+    dimension: str = ALL
+    subject: str = ALL
+    funnel_name: str = NO_FUNNEL
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class ComparedNumber:
+    """A number that is looked at.
+
+    Attributes:
+        subject: What it is of.
+        number: The number by day.
+        worth: What one more visit, session that goes on, or item is worth; None where nothing has
+            an amount.
+    """
+
+    subject: Subject
+    number: DailyNumber
+    worth: Decimal | None
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A number that is further from what is usual than chance lets it be."""
+
+    watched: ComparedNumber
+    look: NumberLook
+    bound: float
+
+    @property
+    def distance(self) -> float:
+        """Return how far off it is, as a multiple of how far chance lets it be."""
+        return self.look.distance(self.bound)
+
+    @property
+    def weekly_amount(self) -> Decimal | None:
+        """Return what is missing, or paid back more than usual, in a week of such days."""
+        if self.watched.worth is None:
+            return None
+        look = self.look
+        size = look.number.size(look.days) if look.number.wholes is not None else 1
+        daily = abs(look.value - look.usual) * size / len(look.days)
+        return (self.watched.worth * Decimal(str(daily)) * WEEK).quantize(CENT_OF_CENT)
+
+
+def looked_at_days(last: date) -> Days:
+    """Return the days that are read of a source whose newest whole day is `last`."""
+    return Days.between(last - (LOOKED_AT_DAYS - 1) * ONE_DAY, last + ONE_DAY)
+
+
+def visits_by_day(touches: ir.Table, days: Days) -> ir.Table:
+    """Return the sessions of people by `channel` and `day`, from rows of `Touches`."""
+    people = touches.filter(days.contain(touches.started_date), ~touches.is_bot)
+    return people.group_by("channel", day="started_date").agg(session_count=people.count())
+
+
+def steps_by_day(conversion: ir.Table, days: Days) -> ir.Table:
+    """Return the rows of `ConversionByDimension` of some days, without robots."""
+    rows = conversion.filter(days.contain(conversion.cohort_date))
+    return rows.filter((rows.dimension != "device") | (rows["value"] != "robot"))
+
+
+def refunds_by_day(products: ir.Table, days: Days) -> ir.Table:
+    """Return what was paid back of each `product_id` by `day`, from `ProductPerformance`."""
+    rows = products.filter(days.contain(products.event_date), products.refunded_item_count > 0)
+    return rows.select("product_id", "refunded_amount", "refunded_item_count", day="event_date")
+
+
+def stock_that_runs_out(alerts: ir.Table, products: ir.Table) -> ir.Table:
+    """Return the products of `InventoryAlerts` that run out within their delivery time, with what
+    they bring in a week.
+    """
+    short = alerts.filter(
+        alerts.sold_item_count > 0,
+        (alerts.stock_count <= 0) | (alerts.days_of_cover < alerts.lead_time_days),
+    )
+    sold = products.cross_join(alerts.agg(until=alerts.as_of_date.max()))
+    sold = sold.filter(sold.event_date <= sold.until, sold.sold_item_count > 0)
+    prices = sold.group_by("product_id").agg(
+        shipped=sold.shipped_amount.sum().cast(MONEY), sold=sold.sold_item_count.sum()
+    )
+    joined = short.left_join(prices, "product_id")
+    return joined.select(
+        short.product_id,
+        short.as_of_date,
+        short.daily_sold_items,
+        prices.shipped,
+        prices["sold"],
+    )
+
+
+def worth_of_sessions(
+    engagement: ir.Table, revenue: ir.Table, purchases: ir.Table, days: Days
+) -> ir.Table:
+    """Return the sessions of some days, those with a purchase, and the revenue of orders and of
+    purchase events, as one row, from `EngagementDaily`, `RevenueDaily` and `PurchaseRevenueDaily`.
+    """
+    visits = engagement.filter(days.contain(engagement.event_date))
+    counts = visits.agg(
+        session_count=visits.session_count.sum(),
+        purchase_session_count=visits.purchase_session_count.sum(),
+    )
+    for name, table, contract in (
+        ("order_amount", revenue, RevenueDaily),
+        ("purchase_amount", purchases, PurchaseRevenueDaily),
+    ):
+        day = str(contract.day_column)
+        totals = [table[column] == ALL for column in contract.key if column != day]
+        total = table.filter(days.contain(table[day]), *totals)
+        counts = counts.cross_join(total.agg(total.revenue_amount.sum().cast(MONEY).name(name)))
+    return counts
+
+
+def watched_visits(
+    rows: Iterable[Mapping[str, Any]], worth: Decimal | None
+) -> Iterator[ComparedNumber]:
+    """Yield the visits of each channel, each of which is worth as much."""
+    by_channel: dict[str, Counts] = defaultdict(dict)
+    for row in rows:
+        by_channel[row["channel"]][row["day"]] = row["session_count"]
+    for channel, counts in sorted(by_channel.items()):
+        yield ComparedNumber(Subject("visits", "channel", channel), DailyNumber(counts), worth)
+
+
+def watched_steps(
+    rows: Iterable[Mapping[str, Any]], purchase_worth: Decimal | None
+) -> Iterator[ComparedNumber]:
+    """Yield the share of sessions that went on to each step of each funnel, of all and by value of
+    each dimension. One that goes on is worth what a session with a purchase is, as often as those
+    that go on buy.
+    """
+    reached: dict[tuple[str, str, str], dict[int, Counts]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(float))
+    )
+    last_types: dict[str, tuple[int, str]] = {}
+    for row in rows:
+        funnel, step = row["funnel_name"], row["step"]
+        last_types[funnel] = max(last_types.get(funnel, (0, "")), (step, row["event_type"]))
+        subjects = [(row["dimension"], row["value"])]
+        subjects += [(ALL, ALL)] if row["dimension"] == "device" else []
+        for dimension, value in subjects:
+            reached[funnel, dimension, value][step][row["cohort_date"]] += row["unit_count"]
+    for (funnel, dimension, value), steps in sorted(reached.items()):
+        last, last_type = last_types[funnel]
+        for step in range(2, last + 1):
+            worth = None
+            if purchase_worth is not None and last_type == PURCHASE and steps[step]:
+                buying = Decimal(int(sum(steps[last].values())))
+                worth = purchase_worth * buying / Decimal(int(sum(steps[step].values())))
+            subject = Subject("conversion", dimension, value, funnel, step)
+            yield ComparedNumber(subject, DailyNumber(steps[step], steps[step - 1]), worth)
+
+
+def watched_refunds(rows: Iterable[Mapping[str, Any]]) -> Iterator[ComparedNumber]:
+    """Yield the items of each product that were paid back, each worth what they are on average."""
+    by_product: dict[str, Counts] = defaultdict(dict)
+    paid: dict[str, Decimal | None] = defaultdict(Decimal)
+    for row in rows:
+        product, amount, so_far = row["product_id"], row["refunded_amount"], paid[row["product_id"]]
+        by_product[product][row["day"]] = float(row["refunded_item_count"])
+        paid[product] = None if amount is None or so_far is None else so_far - amount
+    for product, counts in sorted(by_product.items()):
+        amount = paid[product]
+        worth = None if amount is None else amount / Decimal(str(sum(counts.values())))
+        subject = Subject("refunds", "product", product)
+        yield ComparedNumber(subject, DailyNumber(counts, is_rise=True), worth)
+
+
+def deviations(numbers: Iterable[tuple[ComparedNumber, date, frozenset[date]]]) -> list[Deviation]:
+    """Return which numbers are beyond chance, one look of each, the one furthest off; of
+    conversion, whose numbers are of the same sessions, a single one.
+
+    Args:
+        numbers: Each number with its newest whole day and the days of which it is known.
+    """
+    looks = [
+        (watched, look)
+        for watched, last, known in numbers
+        for look in looks_at(
+            watched.number, last, known, each_day=watched.subject.kind != "refunds"
+        )
+    ]
+    found: dict[Subject | str, Deviation] = {}
+    for watched, look in looks:
+        bound = look.bound(len(looks))
+        if not look.is_beyond(bound):
+            continue
+        deviation = Deviation(watched, look, bound)
+        kind = watched.subject.kind
+        same = kind if kind == "conversion" else watched.subject
+        if same not in found or deviation.distance > found[same].distance:
+            found[same] = deviation
+    return list(found.values())
+
+
+def finding_rows(found: Iterable[Deviation]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `ShopFindings` for numbers beyond chance."""
+    for one in found:
+        subject, look = one.watched.subject, one.look
+        yield {
+            "kind": subject.kind,
+            "funnel_name": subject.funnel_name,
+            "step": subject.step,
+            "dimension": subject.dimension,
+            "subject": subject.subject,
+            "first_date": look.days[0],
+            "last_date": look.days[-1],
+            "observed_number": round(look.value, DECIMALS),
+            "expected_number": round(look.usual, DECIMALS),
+            "bound_number": round(one.bound, DECIMALS),
+            "weekly_amount": one.weekly_amount,
+        }
+
+
+def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the row of the products that run out; none if there is no such product.
+
+    `short` has the rows of `stock_that_runs_out`.
+    """
+    products = list(short)
+    if not products:
+        return
+    amounts = [
+        row["shipped"] / Decimal(str(row["sold"])) * Decimal(str(row["daily_sold_items"])) * WEEK
+        for row in products
+        if row["shipped"] is not None and row["sold"]
+    ]
+    as_of = max(row["as_of_date"] for row in products)
+    yield {
+        "kind": "stock",
+        "funnel_name": NO_FUNNEL,
+        "step": 0,
+        "dimension": "product",
+        "subject": ALL,
+        "first_date": as_of,
+        "last_date": as_of,
+        "observed_number": float(len(products)),
+        "expected_number": None,
+        "bound_number": None,
+        "weekly_amount": sum(amounts, Decimal()).quantize(CENT_OF_CENT) if amounts else None,
+    }
+
+
+def as_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return the rows of `ShopFindings` as a table."""
+    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in ShopFindings.key))
+    return pa.Table.from_pylist(ordered, schema=schema_of(ShopFindings).to_pyarrow())

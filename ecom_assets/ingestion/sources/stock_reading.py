@@ -1,0 +1,160 @@
+"""How files of stock are read by a mapping: which lines say how many there are of a product, why
+others do not, and what a few of them look like.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+import duckdb
+
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.warehouse.sql_text import ident, select
+from ecom_assets.ingestion.sources.files.mapping import load_stock_mapping
+from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
+from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean
+from ecom_assets.ingestion.sources.stock import OPTIONAL, REQUIRED, stock_values
+
+LOCATION: Final = "location"
+SHOWN: Final = (
+    "product_id",
+    "product_name",
+    "product_category",
+    "received_stock",
+    "stock_count",
+    "reorder_point_count",
+    "lead_time_days",
+    "unit_cost_amount",
+)
+"""The columns of a preview: what was received of a product's stock, and the numbers in it."""
+REASON_MEANINGS: Final = {
+    "missing_product_id": "Lines without a product",
+    "missing_stock": "Lines that do not say how many there are",
+    "unparseable_stock": "Lines whose stock is no whole number",
+    "unparseable_reorder_point": "Lines whose reorder point is no whole number",
+    "unparseable_lead_time": "Lines whose days until a delivery are no whole number",
+    DUPLICATE: "Products that a later line of the file has again, which counts",
+}
+"""What to say of lines by their reject reason."""
+
+
+@dataclass(frozen=True)
+class StockFileReading:
+    """Files of stock as a mapping reads them, in the order of their lines."""
+
+    records: tuple[dict[str, Any], ...]
+    """The fields of each line, as text."""
+
+    event_types: ClassVar[list[tuple[str, str, int]]] = []
+    """None: stock does nothing."""
+
+    @classmethod
+    def open(cls, paths: Sequence[str], mapping: str, settings: Settings) -> "StockFileReading":
+        """Read the files.
+
+        Raises:
+            UsageError: No path was given, or the files do not match the mapping.
+        """
+        if not paths:
+            raise UsageError("No stock was given; name a file, folder or glob.")
+        # Of two lines about a product the later one counts, so their order is kept.
+        with closing(duckdb.connect()) as con:
+            files = RecordFiles.open(
+                con,
+                list(paths),
+                load_stock_mapping(mapping),
+                settings.timezone,
+                settings.first_plausible_day,
+            )
+            names = (*REQUIRED, *OPTIONAL, LOCATION)
+            listed = [ident(name) for name in names]
+            rows = con.execute(select(listed, f"({files.received_sql()})")).fetchall()
+        return cls(tuple(dict(zip(names, row, strict=True)) for row in rows))
+
+    @cached_property
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the lines as rows of `RawStock` are, of a day that means nothing."""
+        return list(stock_values(self.records, date.min, ""))
+
+    @cached_property
+    def _places(self) -> list[tuple[str | None, str]]:
+        """Return of which product, and at which location, each line says how many there are."""
+        at = (str(record[LOCATION] or "").strip() for record in self.records)
+        return [(line["product_id"], place) for line, place in zip(self.lines, at, strict=True)]
+
+    @cached_property
+    def _fates(self) -> list[str | None]:
+        """Return why each line does not count; None if it does."""
+        last = {place: number for number, place in enumerate(self._places)}
+        return [
+            line["reject_reason"] or (DUPLICATE if last[place] != number else None)
+            for number, (line, place) in enumerate(zip(self.lines, self._places, strict=True))
+        ]
+
+    @property
+    def totals(self) -> Iterator[dict[str, Any]]:
+        """Yield the fields of each line, with the stock of all locations of its product; of these
+        lines the last one stands for all. What is not known at one location is not known at all.
+        """
+        last_of = {place: number for number, place in enumerate(self._places)}
+        at_locations = dict[str | None, list[int]]()
+        for (product, _), number in last_of.items():
+            at_locations.setdefault(product, []).append(number)
+        for number, record in enumerate(self.records):
+            product, location = self._places[number]
+            numbers = at_locations[product]
+            if product is None or not location or len(numbers) == 1:
+                yield record
+            elif number == max(numbers):
+                yield record | {"stock": self._total(numbers)}
+
+    def _total(self, numbers: Sequence[int]) -> str | None:
+        """Return the stock of some lines; the first one that is no number where there is any."""
+        counts = [self.lines[number]["stock_count"] for number in numbers]
+        if None in counts:
+            unknown: str | None = self.records[numbers[counts.index(None)]]["stock"]
+            return unknown
+        return str(sum(counts))
+
+    @cached_property
+    def rows(self) -> FileRowCounts:
+        """Return the number of lines, and of those that do not count, by reason."""
+        rejected = Counter(fate for fate in self._fates if fate is not None)
+        return FileRowCounts(len(self.lines), dict(rejected))
+
+    @property
+    def rows_json(self) -> dict[str, Any]:
+        """Return the number of lines as JSON."""
+        return self.rows.as_json()
+
+    @cached_property
+    def not_clean(self) -> list[NotClean]:
+        """Return why lines do not count, the most frequent reason first."""
+        return [
+            NotClean(reason, count, REASON_MEANINGS[reason], self._example(reason))
+            for reason, count in self.rows_json["rejected"].items()
+        ]
+
+    def _example(self, reason: str) -> dict[str, Any]:
+        line = next(
+            line for line, fate in zip(self.lines, self._fates, strict=True) if fate == reason
+        )
+        return {name: line[name] for name in SHOWN if line[name] is not None}
+
+    @property
+    def filled_count(self) -> int:
+        """Return how many of the fields that a preview shows have a value, over all lines."""
+        return sum(line[name] is not None for line in self.lines for name in SHOWN)
+
+    @property
+    def preview(self) -> list[dict[str, Any]]:
+        """Return the first lines, each with the reason if it does not count."""
+        return [
+            {**{name: line[name] for name in SHOWN}, "reject_reason": fate}
+            for line, fate in zip(self.lines[:PREVIEW_ROWS], self._fates, strict=False)
+        ]

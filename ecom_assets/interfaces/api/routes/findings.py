@@ -1,0 +1,130 @@
+"""The route of what to look at: numbers beyond chance, stock that runs out, late sources and
+failing checks.
+"""
+
+from datetime import date
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from ecom_assets.behaviour.questions.answer import Answer, definition_of
+from ecom_assets.commerce.findings import queries
+from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.core.clock import today_in
+from ecom_assets.interfaces.api import visible_checks
+from ecom_assets.interfaces.api.auth.callers import may_see_costs
+from ecom_assets.interfaces.api.parameters import Context, SlicedAnyDays, row_of, total_of
+from ecom_assets.interfaces.api.store.store import StoreReading
+from ecom_assets.interfaces.boards.decisions import decision_on, distance_of, finding_id
+from ecom_assets.interfaces.boards.model import FindingDecision
+from ecom_assets.interfaces.boards.store import BoardStore
+
+router = APIRouter(tags=["behaviour"])
+PAGES: Final = {
+    "visits": "attribution",
+    "conversion": "funnel",
+    "refunds": "sales-explorer?by=product&measures=refunded_amount,refund_count",
+    "stock": "products",
+}
+"""The page of the dashboard that shows more of each kind, below `/dashboard/`."""
+
+
+class FoundNumber(row_of(ShopFindings.columns)):  # type: ignore[misc]  # a model of a function
+    """A number that is not what the weeks before let expect, or stock that runs out."""
+
+    id: str = Field(
+        description="What it is about, in one text",
+        examples=["conversion (checkout) 2 device mobile"],
+    )
+    title: str = Field(
+        description="What it says",
+        examples=["Fewer went from checkout start to purchase on mobile"],
+    )
+    reason: str = Field(
+        description="The number beside what is usual, and how far chance lets it go",
+        examples=[
+            "41.0% on Saturday, 2026-03-14; usually 63.0%, and chance alone goes no lower than 47%."
+        ],
+    )
+    address: str = Field(
+        description="The page of the dashboard that shows more, below /dashboard/",
+        examples=["products"],
+    )
+    distance: float = Field(
+        description="How far it is from what is usual, as a share of that; of stock, how many "
+        "products",
+        examples=[0.63],
+    )
+    decision: Literal["done", "put_off", "dismissed"] | None = Field(
+        description="What was decided on it; null where it is to be looked at, as it is new, worse "
+        "than it was then, or put off until today or earlier"
+    )
+
+
+class LateSource(BaseModel):
+    """A source whose newest day is before that of others."""
+
+    source: str = Field(description="The source", examples=["orders"])
+    newest_date: date = Field(description="Its newest day", examples=["2026-11-20"])
+
+
+class FindingsAnswer(Answer):
+    """What to look at: first what makes other numbers wrong, then by the money at stake."""
+
+    late_sources: list[LateSource] = Field(
+        description="Sources that end before the newest day of the data"
+    )
+    failing_check_count: int = Field(
+        description="Checks that failed when they were evaluated last", examples=[0]
+    )
+    total_count: int | None = total_of("rows", 2)
+    findings: list[FoundNumber] = Field(description="The most money at stake first")
+
+
+@router.get("/analytics/findings", response_model=FindingsAnswer, summary="What to look at")
+def findings(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
+    """Return what is worth a look: numbers of the newest week that are not what the weeks before
+    let expect, stock that runs out, late sources, and failing checks.
+    """
+    context.do_not_keep()  # decisions and checks change between publications
+    reading, settings = context.reading, context.settings
+    kept = BoardStore(settings).newest(FindingDecision)
+    decisions = [version.item for version in kept]
+    today = today_in(settings.timezone)
+    rows = [_row(row, decisions, today) for row in queries.findings(reading)]
+    checks = visible_checks.failing_checks(
+        settings.home, with_costs=may_see_costs(context.request.scope)
+    )
+    result = {
+        "late_sources": _late_sources(reading),
+        "failing_check_count": sum(not check["is_warning"] for check in checks["checks"]),
+        "total_count": len(rows),
+        "findings": rows,
+    }
+    definition = definition_of(
+        FindingsAnswer, "findings", "late_sources", "failing_check_count"
+    ) | {
+        "time_range": "The newest seven whole days of the data, whatever days are asked for",
+    }
+    return context.answer(parameters, definition, parameters.cut(result, "findings"), "events")
+
+
+def _row(row: dict[str, Any], decisions: list[FindingDecision], today: date) -> dict[str, Any]:
+    decided = decision_on(row, decisions, today)
+    return {
+        **row,
+        "id": finding_id(row),
+        "address": PAGES[row["kind"]],
+        "distance": distance_of(row),
+        "decision": decided.decision if decided else None,
+    }
+
+
+def _late_sources(reading: StoreReading) -> list[dict[str, Any]]:
+    """Return the sources whose last day is before the newest one of the data."""
+    return [
+        {"source": source, "newest_date": days.last}
+        for source, days in sorted(reading.known.items())
+        if days.last is not None and days.last < reading.newest_date
+    ]

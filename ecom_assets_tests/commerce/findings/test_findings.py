@@ -1,0 +1,155 @@
+"""What to look at, from rows of tables: what is found, what it is worth, and stock."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ecom_assets.commerce.findings import findings as compute
+from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.warehouse.local import in_memory
+
+LAST = date(2026, 3, 15)
+ONE_DAY = timedelta(days=1)
+DAYS = [LAST - number * ONE_DAY for number in range(63)]
+KNOWN = frozenset(DAYS)
+Row = dict[str, Any]
+
+
+def checkouts(day: date, device: str, begun: int, paid: int) -> list[Row]:
+    """Return the rows of a day's checkouts on a device."""
+    shared = {
+        "funnel_name": "(checkout)",
+        "cohort_date": day,
+        "dimension": "device",
+        "value": device,
+    }
+    return [
+        shared | {"step": 1, "event_type": "checkout_start", "unit_count": begun},
+        shared | {"step": 2, "event_type": "purchase", "unit_count": paid},
+    ]
+
+
+def test_of_conversion_the_one_number_is_found_that_is_furthest_off() -> None:
+    """Of 100 checkouts on phones 60 are paid, of 100 on desktops 70; today none on phones. All
+    devices together have 70 of 200 instead of 130, which the row of the phones explains.
+
+    A session with a purchase is worth 50.00. Sixty of a day are missing: 60 · 7 · 50 = 21,000 a
+    week.
+    """
+    rows = [
+        row
+        for day in DAYS
+        for row in (
+            *checkouts(day, "mobile", 100, 0 if day == LAST else 60),
+            *checkouts(day, "desktop", 100, 70),
+        )
+    ]
+    watched = compute.watched_steps(rows, Decimal(50))
+    found = compute.deviations((one, LAST, KNOWN) for one in watched)
+    (row,) = compute.finding_rows(found)
+    assert (row["kind"], row["dimension"], row["subject"]) == ("conversion", "device", "mobile")
+    assert (row["funnel_name"], row["step"]) == ("(checkout)", 2)
+    assert (row["first_date"], row["last_date"]) == (LAST, LAST)
+    assert (row["observed_number"], row["expected_number"]) == (0, 0.6)
+    assert row["bound_number"] == pytest.approx(0.436, abs=0.0005)  # docs/metrics/findings.md
+    assert row["weekly_amount"] == Decimal(21_000)
+
+
+def test_each_channel_that_fell_is_a_row_and_one_that_rose_is_none() -> None:
+    rows = [
+        {"channel": channel, "day": day, "session_count": count}
+        for day in DAYS
+        for channel, count in (
+            ("Email", 10 if day > LAST - 7 * ONE_DAY else 100),
+            ("Direct", 300 if day == LAST else 100),
+            ("Paid Search", 100),
+        )
+    ]
+    watched = compute.watched_visits(rows, Decimal("1.50"))
+    (row,) = compute.finding_rows(compute.deviations((one, LAST, KNOWN) for one in watched))
+    assert (row["kind"], row["subject"]) == ("visits", "Email")
+    # Ninety of a day are missing, whether of a day or of the week: 90 · 7 · 1.50 = 945.00.
+    assert row["weekly_amount"] == Decimal(945)
+
+
+def test_refunds_are_worth_what_is_paid_back_more_than_usual() -> None:
+    """A hat is paid back once a week for 20.00, this week eleven times: 10 · 20.00 = 200.00."""
+    mondays = [day for day in DAYS if day.weekday() == 0]
+    rows = [
+        {
+            "product_id": "hat",
+            "day": day,
+            "refunded_item_count": 11 if day == mondays[0] else 1,
+            "refunded_amount": Decimal(-220 if day == mondays[0] else -20),
+        }
+        for day in mondays
+    ]
+    watched = compute.watched_refunds(rows)
+    (row,) = compute.finding_rows(compute.deviations((one, LAST, KNOWN) for one in watched))
+    assert (row["kind"], row["subject"], row["observed_number"]) == ("refunds", "hat", 11)
+    assert row["expected_number"] == 1
+    assert row["weekly_amount"] == Decimal(200)
+
+
+def test_stock_that_runs_out_is_one_row_with_what_its_products_bring_in_a_week() -> None:
+    """Hats sell at 20.00, two a day, and none are left; scarves at 10.00, one a day, last three
+    days of a delivery time of seven. Boots last. So 2 · 7 · 20 + 1 · 7 · 10 = 350.00.
+    """
+    alert: Row = dict.fromkeys(InventoryAlerts.columns)
+    alert |= {"alert": "low", "as_of_date": LAST, "sales_days_count": 28, "lead_time_days": 7}
+    alerts = [
+        alert
+        | {
+            "product_id": "hat",
+            "stock_count": 0,
+            "sold_item_count": Decimal(56),
+            "daily_sold_items": 2.0,
+            "days_of_cover": 0.0,
+        },
+        alert
+        | {
+            "product_id": "scarf",
+            "stock_count": 3,
+            "sold_item_count": Decimal(28),
+            "daily_sold_items": 1.0,
+            "days_of_cover": 3.0,
+        },
+        alert
+        | {
+            "product_id": "boots",
+            "stock_count": 90,
+            "sold_item_count": Decimal(28),
+            "daily_sold_items": 1.0,
+            "days_of_cover": 90.0,
+        },
+    ]
+    sold: Row = dict.fromkeys(ProductPerformance.columns)
+    sold |= {"event_date": LAST - ONE_DAY, "sales_source": "orders"}
+    products = [
+        sold
+        | {
+            "product_id": name,
+            "sold_item_count": Decimal(56),
+            "shipped_amount": Decimal(56 * price),
+        }
+        for name, price in (("hat", 20), ("scarf", 10), ("boots", 99))
+    ]
+    stock = in_memory(alerts, InventoryAlerts)
+    con = stock.get_backend()
+    con.con.register("sold_products", in_memory(products, ProductPerformance).to_pyarrow())
+    short = rows_of(compute.stock_that_runs_out(stock, con.table("sold_products")))
+    (row,) = compute.stock_rows(short)
+    assert (row["kind"], row["observed_number"]) == ("stock", 2)
+    assert row["weekly_amount"] == Decimal(350)
+    assert compute.as_table([row]).num_rows == 1
+    assert set(row) == set(ShopFindings.columns)
+
+
+def test_nine_weeks_before_the_newest_day_are_read_and_the_week_of_it() -> None:
+    days = compute.looked_at_days(LAST)
+    assert days == Days.between(LAST - 69 * ONE_DAY, LAST + ONE_DAY)
