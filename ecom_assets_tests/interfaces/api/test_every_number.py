@@ -165,6 +165,7 @@ NOT_OF_THE_SHOP = {
     "/analytics/deliveries",
     "/analytics/profit",  # the shop states no costs: see test_profit.py
     "/analytics/products/{product_id}/bought-together",  # see test_custom_sales.py
+    "/analytics/findings",  # see commerce/findings/
     "/analytics/quality",
     "/analytics/quality/conflicts",
     "/analytics/quality/samples",
