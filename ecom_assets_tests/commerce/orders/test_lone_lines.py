@@ -87,7 +87,7 @@ def test_two_rows_of_a_line_or_of_a_record_are_copies() -> None:
     ):
         classified = classify(in_memory(rows, RawUserOrderLog), RULE)
         are_lines = not rows_of(other_records(classified))
-        assert are_lines == all("record_id" not in row for row in rows), rows
+        assert are_lines == all(row["record_id"] is None for row in rows), rows
         for shortened in {False, are_lines}:
             (row,) = rows_of(has_copies(classified, are_lines=shortened))
             assert bool(row["has_copies"]) == expected, rows
