@@ -374,7 +374,9 @@ class WithdrawalGuard:
             )
         )
         now = _by_file(_file_counts(rows).to_pyarrow().to_pylist())
-        return all(now.get(file, 0) >= number for file, number in before.items())
+        # Of rows without a file nobody knows where they are now.
+        is_known = None not in before
+        return is_known and all(now.get(file, 0) >= number for file, number in before.items())
 
     def _note(
         self, contract: type[Table], hooks: "_WithdrawalHooks", days: Days, replaced_days: Days
@@ -416,7 +418,7 @@ def _file_counts(rows: ir.Table) -> ir.Table:
     return rows.group_by(SOURCE_FILE).agg(row_count=rows.count())
 
 
-def _by_file(rows: Iterable[Row]) -> dict[str, int]:
+def _by_file(rows: Iterable[Row]) -> dict[str | None, int]:
     return {row[SOURCE_FILE]: int(row["row_count"]) for row in rows}
 
 
