@@ -351,7 +351,8 @@ class WithdrawalGuard:
         try:
             return self.engine.replace(contract, rows, days, hooks)
         except _FewerRowsError as error:
-            if self._have_moved(contract, rows, days):
+            there_were = sum(hooks.counted_before.get(day, 0) for day in days.dates)
+            if self._have_moved(contract, rows, days, there_were):
                 return self.engine.replace(contract, rows, days, replace(hooks, may_be_fewer=True))
             lost, name = error.lost, contract.qualified_name()
             only = f"--from {lost[0].day} --to {lost[-1].day}"
@@ -361,9 +362,11 @@ class WithdrawalGuard:
                 "--allow-withdrawal`."
             ) from None
 
-    def _have_moved(self, contract: type[Table], rows: ir.Table, days: Days) -> bool:
-        """Return whether each file still has as many rows, on other days,
-        such as those of another time zone.
+    def _have_moved(
+        self, contract: type[Table], rows: ir.Table, days: Days, there_were: int
+    ) -> bool:
+        """Return whether each file still has as many rows, on other days, such as those of another
+        time zone; of rows without a file, and of those that are gone, nobody knows it.
         """
         if SOURCE_FILE not in contract.columns or len(days.dates) == 1:
             return False
@@ -374,8 +377,7 @@ class WithdrawalGuard:
             )
         )
         now = _by_file(_file_counts(rows).to_pyarrow().to_pylist())
-        # Of rows without a file nobody knows where they are now.
-        is_known = None not in before
+        is_known = None not in before and sum(before.values()) >= there_were
         return is_known and all(now.get(file, 0) >= number for file, number in before.items())
 
     def _note(
