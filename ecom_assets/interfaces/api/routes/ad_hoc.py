@@ -3,16 +3,13 @@ and who was counted.
 """
 
 import json
-import os
 from collections.abc import Callable
 from inspect import Parameter, Signature
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ecom_assets.behaviour.funnels.answer import StepList, WhoAnswer, who_is_at
 from ecom_assets.behaviour.funnels.question import FunnelQuestion
@@ -35,19 +32,18 @@ from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.interfaces.all_questions import all_questions
 from ecom_assets.interfaces.api.auth.callers import require_personal
+from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_blocks
+from ecom_assets.interfaces.api.csv_files import router as files
 from ecom_assets.interfaces.api.parameters import (
     LISTS,
     Context,
-    FileOnce,
     JustSliced,
     RequestContext,
     Sliced,
-    csv_blocks,
     declared_lists,
 )
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.store.question_source import published_source
-from ecom_assets.interfaces.api.store.store import spill_folder
 
 questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
@@ -191,12 +187,9 @@ def sales_lines(
     return ask(context, lines_of_sales(parameters.most), body, parameters)
 
 
-class EveryCustomerParameters(BaseModel):
+class EveryCustomerParameters(FileParameters):
     """Whose customers a file has."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    format: Literal["csv"] = Field("csv", description="What is answered: CSV")
     definition: str = Field(
         "{}",
         max_length=10_000,
@@ -205,7 +198,7 @@ class EveryCustomerParameters(BaseModel):
     )
 
 
-@questions.get(
+@files.get(
     "/analytics/sales/who.csv",
     response_class=Response,
     summary="All customers behind numbers of sales, as CSV",
@@ -219,22 +212,11 @@ def every_sales_customer(
     require_personal(context.request.scope, ["customer_id"])
     question = SalesQuestion.from_mapping(_definition_in(parameters.definition))
     columns = [*CUSTOMER, *(f"numbers.{name}" for name in question.measures)]
-    folder = spill_folder(context.settings, os.getpid())
-    folder.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(
-        "w", suffix=".csv", dir=folder, encoding="utf-8", newline="", delete=False
-    ) as file:
-        path = Path(file.name)
 
-        def take(blocks: Blocks) -> None:
-            file.writelines(csv_blocks(blocks, columns))
+    def write(take: Callable[[Blocks], None]) -> int:
+        return ask(context, all_of(take), question, Sliced()).total_count or 0
 
-        try:
-            answered = ask(context, all_of(take), question, Sliced())
-        except Exception:
-            path.unlink()
-            raise
-    return FileOnce.of_csv(path, "customers.csv", answered.total_count or 0)
+    return file_of_blocks(context, "customers.csv", columns, write)
 
 
 def _definition_in(text: str) -> dict[str, Any]:

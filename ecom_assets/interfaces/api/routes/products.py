@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
@@ -17,13 +19,15 @@ from ecom_assets.commerce.products import contracts
 from ecom_assets.commerce.products import queries as product_queries
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.commerce.products.measures import ProductMeasures
-from ecom_assets.commerce.products.queries import SortBy
+from ecom_assets.commerce.products.queries import AlertOrder, SortBy
 from ecom_assets.commerce.products.stock import InventoryRule
 from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.commerce.sales.coverage import SalesSource
 from ecom_assets.core.tables.measures import meanings, measures_of, summable
-from ecom_assets.core.tables.queries import CHANGE, Coverage, Period, Row
+from ecom_assets.core.tables.queries import CHANGE, Coverage, Period, Row, require
 from ecom_assets.interfaces.api.auth.callers import may_see_costs, require_costs
+from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
+from ecom_assets.interfaces.api.csv_files import router as files
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     SOURCE,
@@ -204,10 +208,28 @@ class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model o
     alert: contracts.Alert = field_of(InventoryAlerts.alert)
 
 
-class AlertsParameters(AnyDays, Paged):
-    """Which alerts to return."""
+class WhichAlerts(BaseModel):
+    """Which alerts to return, in which order."""
 
     alert: contracts.Alert | None = Field(None, description="Only alerts of this kind")
+    to_reorder: bool = Field(
+        default=False,
+        description="Only products to order again: of which some are to be ordered, or which are "
+        "low or out of stock and nobody knows how many",
+    )
+    sort_by: AlertOrder = Field(
+        "urgency",
+        description="By kind and days of cover, or by what a day without stock costs, the most "
+        "first",
+    )
+
+
+class AlertsParameters(WhichAlerts, AnyDays, Paged):
+    """Which alerts to return, in which order."""
+
+
+class AlertsFileParameters(WhichAlerts, FileParameters):
+    """Which alerts a file has, in which order."""
 
 
 class AlertsAnswer(Answer):
@@ -216,9 +238,9 @@ class AlertsAnswer(Answer):
     counts: dict[str, int] = Field(
         description="Alerts of each kind", examples=[{"out_of_stock": 23, "low": 15}]
     )
-    total_count: int = Field(description="How many there are of the requested kind", examples=[66])
+    total_count: int = Field(description="How many there are of those asked for", examples=[66])
     alerts: list[Alert] = Field(
-        description="The most urgent kind first, within it what lasts shortest"
+        description="The most urgent kind first, within it what lasts shortest; or by `sort_by`"
     )
 
 
@@ -230,6 +252,7 @@ PAIRS: Final = definition_of(
     "lift",
     "leverage",
 )
+DEFINED_OF_ALERTS: Final = ("alert", "reorder_item_count", "day_without_stock_amount")
 DEFINITION: Final = {
     **meanings(summable(ProductMeasures)),
     "conversion": "Purchases per view; products without a view come last",
@@ -357,10 +380,36 @@ def inventory_alerts(
     """Return the products that are out of stock, low,
     overstocked or without a sale for a long time.
     """
-    result = product_queries.inventory_alerts(context.reading, parameters.alert, parameters.page)
+    result = product_queries.inventory_alerts(
+        context.reading,
+        parameters.alert,
+        parameters.page,
+        sort_by=parameters.sort_by,
+        to_reorder=parameters.to_reorder,
+    )
+    rule = {name: days for name, days in vars(InventoryRule()).items() if name != "reorder_days"}
     definition = {
-        **definition_of(AlertsAnswer, "alert"),
-        **vars(InventoryRule()),
+        **definition_of(AlertsAnswer, *DEFINED_OF_ALERTS),
+        **rule,  # what the settings change stands in each row
         "time_range": "Alerts are of the newest stock, whatever days are asked for",
     }
     return context.answer(parameters, definition, result, "stock")
+
+
+@files.get(
+    "/analytics/inventory/alerts.csv",
+    response_class=Response,
+    summary="Every product whose stock needs attention, as CSV",
+)
+def every_inventory_alert(
+    context: Context, parameters: Annotated[AlertsFileParameters, Query()]
+) -> Response:
+    """Return all alerts, without a limit, as a CSV file that is sent block by block."""
+    require(context.reading, "stock")
+    rows = partial(
+        product_queries.alert_rows,
+        alert=parameters.alert,
+        sort_by=parameters.sort_by,
+        to_reorder=parameters.to_reorder,
+    )
+    return file_of_table(context, "stock.csv", Alert, rows)
