@@ -66,19 +66,22 @@ class OrderEventReconciliationDaily(Table):
     counted_from = (CleanEvents, UserOrderLog)
     counted_types = KINDS
 
-    reconciled_date = day("The day")
-    order_count = count("Orders and refunds in the order log", unit="orders")
-    event_count = count("Purchase and refund events", unit="events")
+    reconciled_date = day("The day", "Day")
+    order_count = count("Orders and refunds in the order log", "Orders", unit="orders")
+    event_count = count("Purchase and refund events", "Events", unit="events")
     matched_count = count(
-        "Orders and refunds with an event of the same day and amount", unit="orders"
+        "Orders and refunds with an event of the same day and amount", "Matched", unit="orders"
     )
-    order_amount = amount("What the order lines of the day come to, refunds subtracted")
+    order_amount = amount(
+        "What the order lines of the day come to, refunds subtracted", "By orders"
+    )
     event_amount = amount(
-        "What the purchase and refund events of the day come to, refunds subtracted"
+        "What the purchase and refund events of the day come to, refunds subtracted", "By events"
     )
     difference_amount = amount(
         "How much more the order lines come to than the events; the amounts of the six causes add "
-        "up to it"
+        "up to it",
+        "Difference",
     )
     missing_event_count = count("Orders without an event", unit="differences")
     missing_event_amount = amount("Their sum")

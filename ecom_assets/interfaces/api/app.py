@@ -36,6 +36,7 @@ from ecom_assets.interfaces.api.routes import (
     ad_hoc,
     behaviour,
     boards,
+    carts,
     customers,
     explain,
     findings,
@@ -194,6 +195,7 @@ ROUTERS: Final[list[APIRouter]] = [
     operation.index_router,
     *(subject.router for subject in SUBJECTS),
     operation.runs_router,
+    carts.router,
     ad_hoc.questions,
     csv_files.router,
     values.router,
@@ -203,6 +205,7 @@ ROUTERS: Final[list[APIRouter]] = [
     operation.router,
 ]
 QUESTIONS: Final = (
+    carts.router,
     ad_hoc.questions,
     csv_files.router,
     values.router,

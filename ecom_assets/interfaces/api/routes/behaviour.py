@@ -1,13 +1,15 @@
 """Routes for behaviour: engagement, journeys, searches, visitor segments and cohorts."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.journeys import queries as journey_queries
 from ecom_assets.behaviour.journeys.contracts import JourneyTransitions, SearchPerformance
-from ecom_assets.behaviour.journeys.queries import Dimension
+from ecom_assets.behaviour.journeys.queries import Dimension, SearchOrder
 from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, field_of, number
 from ecom_assets.behaviour.retention import queries as retention_queries
 from ecom_assets.behaviour.retention.contracts import CohortsBy, Length, RetentionCohorts
@@ -18,9 +20,12 @@ from ecom_assets.behaviour.visitor_segments import queries as segment_queries
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegmentsDaily
 from ecom_assets.core.tables.measures import meanings, summable
 from ecom_assets.core.tables.queries import CHANGE
+from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
+from ecom_assets.interfaces.api.csv_files import router as files
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     Context,
+    DaysParameters,
     Paged,
     PagedDaysParameters,
     change_of,
@@ -129,7 +134,25 @@ class SearchesAnswer(Answer):
     """The search terms of a period."""
 
     total_count: int | None = total_of("terms", 112)
-    searches: list[Search] = Field(description="The most searched first, ties by term")
+    searches: list[Search] = Field(
+        description="The most searched first, or by `sort_by`, ties by term"
+    )
+
+
+class WhichSearches(BaseModel):
+    """In which order terms come."""
+
+    sort_by: SearchOrder = Field(
+        "searches", description="Most searched first, or most searches that led nowhere"
+    )
+
+
+class SearchesParameters(WhichSearches, PagedDaysParameters):
+    """Which terms to return, in which order."""
+
+
+class SearchesFileParameters(WhichSearches, FileParameters, DaysParameters):
+    """Which terms a file has, in which order."""
 
 
 @router.get("/analytics/journeys", response_model=JourneysAnswer, summary="Which step led to which")
@@ -152,15 +175,28 @@ def journeys(
     "/analytics/searches", response_model=SearchesAnswer, summary="Search terms and their outcomes"
 )
 def searches(
-    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
+    context: Context, parameters: Annotated[SearchesParameters, Query()]
 ) -> dict[str, Any]:
     """Return how often each term was searched,
     and how often a product view or an add to cart followed.
     """
     period = context.period(parameters, "events")
-    result = journey_queries.searches(context.reading, period, parameters.page)
+    result = journey_queries.searches(context.reading, period, parameters.page, parameters.sort_by)
     definition = meanings(SearchPerformance.columns) | definition_of(SearchesAnswer, "searches")
     return context.answer(parameters, definition, result, period)
+
+
+@files.get("/analytics/searches.csv", response_class=Response, summary="Every search term, as CSV")
+def every_search(
+    context: Context, parameters: Annotated[SearchesFileParameters, Query()]
+) -> Response:
+    """Return all terms searched in a period, without a limit, as a CSV file that is sent block by
+    block.
+    """
+    period = context.period(parameters, "events")
+    rows = partial(journey_queries.search_terms, sort_by=parameters.sort_by)
+    search_row = journey_queries.search_row
+    return file_of_table(context, "searches.csv", Search, rows, period=period, completed=search_row)
 
 
 class VisitorSegmentCounts(BaseModel):

@@ -4,13 +4,23 @@ from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from fastapi.responses import Response
 from pydantic import Field
 
 from ecom_assets.behaviour.questions.answer import Answer, definition_of, field_of
 from ecom_assets.commerce.reconciliation import queries as reconciliation_queries
 from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliationDaily
+from ecom_assets.commerce.sales.coverage import require_orders
 from ecom_assets.core.tables.queries import if_known
-from ecom_assets.interfaces.api.parameters import Context, PagedDaysParameters, row_of, total_of
+from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
+from ecom_assets.interfaces.api.csv_files import router as files
+from ecom_assets.interfaces.api.parameters import (
+    Context,
+    DaysParameters,
+    PagedDaysParameters,
+    row_of,
+    total_of,
+)
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.outputs.delivery import queries as delivery_queries
 from ecom_assets.outputs.delivery.contracts import ReconciliationDaily
@@ -92,6 +102,25 @@ def reconciliation(
         ReconciliationAnswer, *ReconciledDay.model_fields, "reconciliation", "days"
     )
     return context.answer(parameters, definition, result, period)
+
+
+class DaysFileParameters(FileParameters, DaysParameters):
+    """Which days a file has."""
+
+
+@files.get(
+    "/analytics/reconciliation.csv",
+    response_class=Response,
+    summary="Orders against events, every day, as CSV",
+)
+def every_reconciled_day(
+    context: Context, parameters: Annotated[DaysFileParameters, Query()]
+) -> Response:
+    """Return all days of a period, without a limit, as a CSV file that is sent block by block."""
+    require_orders(context.reading)
+    period = context.period(parameters, "sales", "events")
+    rows = reconciliation_queries.reconciled_days
+    return file_of_table(context, "reconciliation.csv", ReconciledDay, rows, period=period)
 
 
 @router.get(

@@ -1,0 +1,48 @@
+"""CSV files with every row of a list: the same as its answer, whose page has them all here."""
+
+from typing import Any
+
+import pytest
+
+from ecom_assets_tests.interfaces.api.conftest import Api
+
+FILES: dict[str, list[dict[str, str]]] = {
+    "/analytics/carts": [
+        {"time_range": "year"},
+        {"time_range": "year", "sort_by": "oldest", "only_open": "true"},
+        {"time_range": "week", "sort_by": "newest"},
+    ],
+    "/analytics/reconciliation": [{}, {"time_range": "week"}],
+    "/analytics/searches": [{"time_range": "year"}, {"sort_by": "nowhere"}],
+    "/analytics/customers/due-again": [{}, {"sort_by": "longest"}, {"sort_by": "newest"}],
+    "/analytics/inventory/alerts": [
+        {},
+        {"alert": "low"},
+        {"to_reorder": "true", "sort_by": "money"},
+    ],
+}
+"""The list of each file, and how it is asked for; the address of a file is that, and `.csv`."""
+ELSEWHERE = {"/analytics/sales/who.csv"}  # test_custom_sales.py
+
+
+def test_every_file_is_compared(api: Api) -> None:
+    paths = {path.removeprefix("/v1") for path in api.json("/openapi.json")["paths"]}
+    files = {path for path in paths if path.endswith(".csv")}
+    assert files - ELSEWHERE == {f"{path}.csv" for path in FILES}
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [(path, asked) for path, each in FILES.items() for asked in each],
+)
+def test_a_file_has_every_row_of_its_list(api: Api, path: str, asked: dict[str, Any]) -> None:
+    listed = api.get(path, **asked, limit=1_000, format="csv")
+    file = api.get(f"{path}.csv", **asked)
+    assert file.status_code == 200, file.text
+    assert file.headers["content-type"].startswith("text/csv")
+    assert "attachment" in file.headers["content-disposition"]
+    assert file.headers["cache-control"] == "no-store"
+    assert int(file.headers["x-total-count"]) == len(file.text.splitlines()) - 1 > 0
+    assert file.headers["x-total-count"] == listed.headers["x-total-count"]
+    assert file.text == listed.text
+    assert len(api.get(path, **asked, limit=1, format="csv").text.splitlines()) == 2
