@@ -5,26 +5,21 @@ together, and sent past every cache.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Final, Literal
+from typing import Literal
 
 import ibis.expr.types as ir
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.behaviour.questions.answer import in_currency
-from ecom_assets.core.tables.portable import batches_of
+from ecom_assets.behaviour.questions.whole_lists import Take, take_rows
 from ecom_assets.core.tables.queries import Period, Row, of_period
 from ecom_assets.interfaces.api.parameters import FileOnce, RequestContext, csv_blocks
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.store.store import PublishedTables, spill_folder
-
-BLOCK_ROWS: Final = 10_000
-"""The rows of a block."""
-Blocks = Iterator[Sequence[Row]]
 
 router = APIRouter(tags=["files"], responses=documented(400, 409, 413))
 """The routes of all files; `app.py` has a process of its own answer each request."""
@@ -39,12 +34,11 @@ class FileParameters(BaseModel):
 
 
 def file_of_blocks(
-    context: RequestContext, name: str, columns: Sequence[str], write: Callable[[Any], int]
+    context: RequestContext, name: str, columns: Sequence[str], write: Callable[[Take], int]
 ) -> FileOnce:
     """Return a CSV file of `columns`, saved under `name`.
 
-    `write` calls its argument with the blocks of rows, as JSON has them, and returns how many rows
-    there are.
+    `write` lets its argument take the rows, and returns how many there are.
     """
     folder = spill_folder(context.settings, os.getpid())
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,24 +73,10 @@ def file_of_table(  # noqa: PLR0913 (each is a part of a file)
         period: What its parameters of days are bound to.
         completed: Returns a row with the fields that the expression does not have.
     """
-    columns = list(model.model_fields)
-    listed = TypeAdapter(list[model])  # type: ignore[valid-type]  # a class that is passed
 
-    def write(take: Callable[[Blocks], None]) -> int:
-        written = 0
+    def write(take: Take) -> int:
         with context.reading.adhoc() as con:
-            rows = rows_of(PublishedTables(context.reading, con))
-            with batches_of(of_period(rows, period), BLOCK_ROWS) as batches:
+            rows = of_period(rows_of(PublishedTables(context.reading, con)), period)
+            return take_rows(take, rows, model, currency=context.currency, completed=completed)
 
-                def blocks() -> Blocks:
-                    nonlocal written
-                    for batch in batches:
-                        block = [completed(row) for row in batch.to_pylist()]
-                        written += len(block)
-                        typed = listed.validate_python(in_currency(block, context.currency))
-                        yield listed.dump_python(typed, mode="json")
-
-                take(blocks())
-        return written
-
-    return file_of_blocks(context, name, columns, write)
+    return file_of_blocks(context, name, list(model.model_fields), write)

@@ -1,7 +1,10 @@
 """Pages of a long list: which rows are shown, of how many, and the links to the others."""
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
+from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Several
 from ecom_assets.interfaces.dashboard.page import View
 
@@ -55,3 +58,9 @@ class Pages:
         """Return a block with these links, and others, below it."""
         onward = (*self.links, *links)
         return Several((block, Custom("onward.html", {"links": onward}))) if onward else block
+
+
+def file_of_question(view: View, path: str, question: Question, **asked: Any) -> str:  # noqa: ANN401 (any parameter of a route)
+    """Return the address of the file with every row of a list of a question."""
+    definition = question.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return view.csv(path, with_days=False, definition=json.dumps(definition), **asked)

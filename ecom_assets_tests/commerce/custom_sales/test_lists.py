@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.behaviour.questions.whole_lists import Blocks
 from ecom_assets.commerce.custom_sales import lists
-from ecom_assets.commerce.custom_sales.lists import Blocks, all_of, lines_of, who_of
+from ecom_assets.commerce.custom_sales.lists import all_of, lines_of, who_of
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.commerce.custom_sales import sales_reference

@@ -1,5 +1,7 @@
 """CSV files with every row of a list: the same as its answer, whose page has them all here."""
 
+import csv
+import json
 from typing import Any
 
 import pytest
@@ -22,13 +24,26 @@ FILES: dict[str, list[dict[str, str]]] = {
     ],
 }
 """The list of each file, and how it is asked for; the address of a file is that, and `.csv`."""
-ELSEWHERE = {"/analytics/sales/who.csv"}  # test_custom_sales.py
+STEPS = ["page_view", "add_to_cart", "purchase"]
+OF_QUESTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "/analytics/funnel/who": (
+        {"steps": STEPS, "within": "7d", "where": ["event_type != search"]},
+        {"step": 2, "stopped": "true"},
+    ),
+    "/analytics/retention/who": (
+        {"period": "week"},
+        {"cohort": "2026-01-05", "period": "1", "returned": "false"},
+    ),
+    "/analytics/sales/lines": ({"measures": ["revenue_amount"], "where": ["item_id = p1"]}, {}),
+    "/analytics/sales/who": ({"measures": ["order_count", "revenue_amount"]}, {}),
+}
+"""The lists of questions, each with its question and which list it is."""
 
 
 def test_every_file_is_compared(api: Api) -> None:
     paths = {path.removeprefix("/v1") for path in api.json("/openapi.json")["paths"]}
     files = {path for path in paths if path.endswith(".csv")}
-    assert files - ELSEWHERE == {f"{path}.csv" for path in FILES}
+    assert files == {f"{path}.csv" for path in (*FILES, *OF_QUESTIONS)}
 
 
 @pytest.mark.parametrize(
@@ -46,3 +61,17 @@ def test_a_file_has_every_row_of_its_list(api: Api, path: str, asked: dict[str, 
     assert file.headers["x-total-count"] == listed.headers["x-total-count"]
     assert file.text == listed.text
     assert len(api.get(path, **asked, limit=1, format="csv").text.splitlines()) == 2
+
+
+@pytest.mark.parametrize("path", OF_QUESTIONS)
+def test_a_file_has_every_row_of_the_list_of_a_question(api: Api, path: str) -> None:
+    question, asked = OF_QUESTIONS[path]
+    listed = api.post(path, question, **asked, limit=1_000, format="csv")
+    assert listed.status_code == 200, listed.text
+    file = api.get(f"{path}.csv", **asked, definition=json.dumps(question))
+    assert file.status_code == 200, file.text
+    assert int(file.headers["x-total-count"]) == len(file.text.splitlines()) - 1 > 1
+    assert file.headers["x-total-count"] == listed.headers["x-total-count"]
+    assert list(csv.DictReader(file.text.splitlines())) == list(
+        csv.DictReader(listed.text.splitlines())
+    )
