@@ -13,7 +13,6 @@ from ecom_assets.core.tables.measures import completed, sums
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import (
     Fetch,
-    HasTables,
     Page,
     Period,
     Reading,
@@ -67,35 +66,20 @@ def _transition(row: Row) -> Row:
 SearchOrder = Literal["searches", "nowhere"]
 
 
-def search_terms(tables: HasTables, sort_by: SearchOrder) -> ir.Table:
-    """Return the terms searched in sessions that started in the period of `PARAMETERS`, in order:
-    the most searched first, or those of which most searches led nowhere.
-    """
-    table = tables.table(SearchPerformance)
-    rows = table.filter(in_period(table.started_date))
-    terms = rows.group_by("search_term").agg(**sums(rows, SearchMeasures))
-    return terms.order_by(_search_order(terms, sort_by))
-
-
-def _search_order(terms: ir.Table, sort_by: SearchOrder) -> list[ir.Value]:
-    nowhere = [terms.unclicked_search_count.desc()] if sort_by == "nowhere" else []
-    return [*nowhere, terms.search_count.desc(), terms.search_term]
-
-
-def search_row(row: Row) -> Row:
-    """Return a row of `search_terms` with its shares."""
-    return row | completed(row, SearchMeasures)
-
-
 def searches(
     reading: Reading, period: Period, page: Page, sort_by: SearchOrder = "searches"
 ) -> dict[str, Any]:
-    """Return the terms searched in sessions that started in a period, and the number of terms."""
-    terms = search_terms(reading, sort_by)
-    result, total = page_of(reading, terms, _search_order(terms, sort_by), page, period)
+    """Return the terms searched in sessions that started in a period, the most searched first or
+    those of which most searches led nowhere, and the number of terms.
+    """
+    rows = rows_in_period(reading, SearchPerformance)
+    terms = rows.group_by("search_term").agg(**sums(rows, SearchMeasures))
+    nowhere = [terms.unclicked_search_count.desc()] if sort_by == "nowhere" else []
+    order = [*nowhere, terms.search_count.desc(), terms.search_term]
+    result, total = page_of(reading, terms, order, page, period)
     return {
         "total_count": total,
-        "searches": [search_row(row) for row in result],
+        "searches": [row | completed(row, SearchMeasures) for row in result],
     }
 
 

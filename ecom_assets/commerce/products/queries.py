@@ -48,7 +48,6 @@ from ecom_assets.core.tables.measures import completed, measures_added, summable
 from ecom_assets.core.tables.portable import NO, can_be_null, ratio
 from ecom_assets.core.tables.queries import (
     EVENTS,
-    HasTables,
     Page,
     Period,
     Reading,
@@ -382,8 +381,8 @@ TO_REORDER: Final = ("out_of_stock", "low")
 """The alerts of products that are ordered again, where the quantity is not known."""
 
 
-def alert_rows(
-    tables: HasTables, alert: Alert | None, sort_by: AlertOrder, *, to_reorder: bool
+def _alert_rows(
+    reading: Reading, alert: Alert | None, sort_by: AlertOrder, *, to_reorder: bool
 ) -> ir.Table:
     """Return the alerts of a kind, or all, in order: by urgency of the kind and then by days of
     cover, or what costs most for a day without stock first.
@@ -391,7 +390,7 @@ def alert_rows(
     With `to_reorder`, only products of which something is to be ordered, and those that are low or
     out of stock without it being known how many are.
     """
-    rows = tables.table(InventoryAlerts)
+    rows = reading.table(InventoryAlerts)
     rows = rows if alert is None else rows.filter(rows.alert == alert)
     if to_reorder:
         is_unknown = rows.reorder_item_count.isnull() & rows.alert.isin(TO_REORDER)
@@ -415,13 +414,13 @@ def inventory_alerts(
     sort_by: AlertOrder = "urgency",
     to_reorder: bool = False,
 ) -> dict[str, Any]:
-    """Return the alerts of `alert_rows`, how many there are of them, and the count of each kind.
+    """Return the alerts of `_alert_rows`, how many there are of them, and the count of each kind.
 
     Raises:
         NoSourceError: There are no stock data.
     """
     require(reading, "stock")
-    chosen = alert_rows(reading, alert, sort_by, to_reorder=to_reorder)
+    chosen = _alert_rows(reading, alert, sort_by, to_reorder=to_reorder)
     counts = _alert_counts(reading)
     total = counts[alert] if alert else sum(counts.values())
     if to_reorder:

@@ -19,13 +19,11 @@ from ecom_assets.commerce.sales.coverage import require_orders
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.queries import (
     ZERO,
-    HasTables,
     Page,
     Period,
     Reading,
     Row,
     if_known,
-    in_period,
     page_of,
     rows_in_period,
 )
@@ -42,7 +40,7 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
             from the orders.
     """
     require_orders(reading)
-    period_rows = reconciled_days(reading)
+    period_rows = rows_in_period(reading, OrderEventReconciliationDaily).select(*COLUMNS)
     kinds: dict[str, tuple[Any, Any]] = {
         name: (MONEY, ZERO) if name.endswith("_amount") else ("int64", 0) for name in NUMBERS
     }
@@ -55,13 +53,6 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
     days, total = page_of(reading, period_rows, ["reconciled_date"], page, period)
     numbers = {name: row[name] or nothing for name, (_, nothing) in kinds.items()}
     return {"reconciliation": if_known(numbers, period), "total_count": total, "days": days}
-
-
-def reconciled_days(tables: HasTables) -> ir.Table:
-    """Return the days of the period of `PARAMETERS`, in order."""
-    days = tables.table(OrderEventReconciliationDaily)
-    days = days.filter(in_period(days.reconciled_date)).select(*COLUMNS)
-    return days.order_by("reconciled_date")
 
 
 SUMMED: Final = (

@@ -193,11 +193,11 @@ SUBJECTS: Final = (
 )
 ROUTERS: Final[list[APIRouter]] = [
     operation.index_router,
+    csv_files.router,  # `/analytics/products/top.csv` is no product
     *(subject.router for subject in SUBJECTS),
     operation.runs_router,
     carts.router,
     ad_hoc.questions,
-    csv_files.router,
     values.router,
     boards.answers,
     boards.router,

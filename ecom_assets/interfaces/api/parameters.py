@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.behaviour.questions.answer import (
@@ -746,5 +747,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 (any JSON value)
         return ""
     if isinstance(value, bool | list):
         return json.dumps(value)
+    if isinstance(value, float):
+        return to_json(value).decode()  # as answers write it: 0.00002, not 2e-05
     text = str(value)
     return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.interfaces.api import csv_files
 from ecom_assets_tests.interfaces.api.conftest import Api
 
 FILES: dict[str, list[dict[str, str]]] = {
@@ -14,6 +15,14 @@ FILES: dict[str, list[dict[str, str]]] = {
         {"time_range": "year", "sort_by": "oldest", "only_open": "true"},
         {"time_range": "week", "sort_by": "newest"},
     ],
+    "/analytics/categories": [{"time_range": "year"}],
+    "/analytics/customers/retention": [{"category": "Hats"}],
+    "/analytics/deliveries": [],  # nothing is delivered here
+    "/analytics/discounts": [{}],
+    "/analytics/geographic": [{"level": "city"}],
+    "/analytics/journeys": [{}, {"dimension": "category", "time_range": "week"}],
+    "/analytics/products/top": [{"time_range": "year", "sort_by": "views", "search": "p1"}],
+    "/analytics/profit": [],  # the shop states no costs
     "/analytics/reconciliation": [{}, {"time_range": "week"}],
     "/analytics/searches": [{"time_range": "year"}, {"sort_by": "nowhere"}],
     "/analytics/customers/due-again": [{}, {"sort_by": "longest"}, {"sort_by": "newest"}],
@@ -75,3 +84,17 @@ def test_a_file_has_every_row_of_the_list_of_a_question(api: Api, path: str) -> 
     assert list(csv.DictReader(file.text.splitlines())) == list(
         csv.DictReader(listed.text.splitlines())
     )
+
+
+def test_a_file_has_the_rows_of_several_pages(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shop's twelve products come by five at a time."""
+    whole = api.get("/analytics/products/top.csv", time_range="year").text
+    monkeypatch.setattr(csv_files, "MOST_ROWS", 5)
+    assert api.get("/analytics/products/top.csv", time_range="year").text == whole
+    assert len(whole.splitlines()) == 1 + 12
+
+
+def test_a_file_takes_no_page_and_refuses_what_its_list_refuses(api: Api) -> None:
+    assert api.get("/analytics/searches.csv", limit=10).status_code == 422
+    assert api.get("/analytics/searches.csv", sort_by="luck").status_code == 422
+    assert api.get("/analytics/products/top.csv", format="json").status_code == 422

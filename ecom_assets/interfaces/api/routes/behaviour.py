@@ -1,10 +1,8 @@
 """Routes for behaviour: engagement, journeys, searches, visitor segments and cohorts."""
 
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.journeys import queries as journey_queries
@@ -20,12 +18,10 @@ from ecom_assets.behaviour.visitor_segments import queries as segment_queries
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegmentsDaily
 from ecom_assets.core.tables.measures import meanings, summable
 from ecom_assets.core.tables.queries import CHANGE
-from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
-from ecom_assets.interfaces.api.csv_files import router as files
+from ecom_assets.interfaces.api.csv_files import add_file
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     Context,
-    DaysParameters,
     Paged,
     PagedDaysParameters,
     change_of,
@@ -139,20 +135,12 @@ class SearchesAnswer(Answer):
     )
 
 
-class WhichSearches(BaseModel):
-    """In which order terms come."""
+class SearchesParameters(PagedDaysParameters):
+    """Which terms to return, in which order."""
 
     sort_by: SearchOrder = Field(
         "searches", description="Most searched first, or most searches that led nowhere"
     )
-
-
-class SearchesParameters(WhichSearches, PagedDaysParameters):
-    """Which terms to return, in which order."""
-
-
-class SearchesFileParameters(WhichSearches, FileParameters, DaysParameters):
-    """Which terms a file has, in which order."""
 
 
 @router.get("/analytics/journeys", response_model=JourneysAnswer, summary="Which step led to which")
@@ -184,19 +172,6 @@ def searches(
     result = journey_queries.searches(context.reading, period, parameters.page, parameters.sort_by)
     definition = meanings(SearchPerformance.columns) | definition_of(SearchesAnswer, "searches")
     return context.answer(parameters, definition, result, period)
-
-
-@files.get("/analytics/searches.csv", response_class=Response, summary="Every search term, as CSV")
-def every_search(
-    context: Context, parameters: Annotated[SearchesFileParameters, Query()]
-) -> Response:
-    """Return all terms searched in a period, without a limit, as a CSV file that is sent block by
-    block.
-    """
-    period = context.period(parameters, "events")
-    rows = partial(journey_queries.search_terms, sort_by=parameters.sort_by)
-    search_row = journey_queries.search_row
-    return file_of_table(context, "searches.csv", Search, rows, period=period, completed=search_row)
 
 
 class VisitorSegmentCounts(BaseModel):
@@ -333,3 +308,7 @@ def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()])
         CohortsAnswer, "cohort_by", "period", *CohortPeriod.model_fields, "cohorts"
     )
     return context.answer(parameters, definition, result, "events")
+
+
+add_file("/analytics/journeys", journeys, JourneysAnswer, "transitions")
+add_file("/analytics/searches", searches, SearchesAnswer, "searches")

@@ -33,7 +33,7 @@ from ecom_assets.commerce.sales.coverage import SalesSource, sales_source
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.auth.callers import may_see_people, require_personal
-from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
+from ecom_assets.interfaces.api.csv_files import FileParameters, add_file, file_of_table
 from ecom_assets.interfaces.api.csv_files import router as files
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
@@ -344,3 +344,6 @@ def every_customer_due_again(
     state = due_state(context.reading)
     rows = partial(due_customers, source=state["source"], state=state, sort_by=parameters.sort_by)
     return file_of_table(context, "due_again.csv", DueCustomer, rows)
+
+
+add_file("/analytics/customers/retention", customer_retention, CustomerWeeksAnswer, "weeks")

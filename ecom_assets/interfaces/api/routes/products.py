@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
-from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Path, Query
-from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
@@ -24,10 +22,9 @@ from ecom_assets.commerce.products.stock import InventoryRule
 from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.commerce.sales.coverage import SalesSource
 from ecom_assets.core.tables.measures import meanings, measures_of, summable
-from ecom_assets.core.tables.queries import CHANGE, Coverage, Period, Row, require
+from ecom_assets.core.tables.queries import CHANGE, Coverage, Period, Row
 from ecom_assets.interfaces.api.auth.callers import may_see_costs, require_costs
-from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
-from ecom_assets.interfaces.api.csv_files import router as files
+from ecom_assets.interfaces.api.csv_files import add_file
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     SOURCE,
@@ -208,7 +205,7 @@ class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model o
     alert: contracts.Alert = field_of(InventoryAlerts.alert)
 
 
-class WhichAlerts(BaseModel):
+class AlertsParameters(AnyDays, Paged):
     """Which alerts to return, in which order."""
 
     alert: contracts.Alert | None = Field(None, description="Only alerts of this kind")
@@ -222,14 +219,6 @@ class WhichAlerts(BaseModel):
         description="By kind and days of cover, or by what a day without stock costs, the most "
         "first",
     )
-
-
-class AlertsParameters(WhichAlerts, AnyDays, Paged):
-    """Which alerts to return, in which order."""
-
-
-class AlertsFileParameters(WhichAlerts, FileParameters):
-    """Which alerts a file has, in which order."""
 
 
 class AlertsAnswer(Answer):
@@ -396,20 +385,6 @@ def inventory_alerts(
     return context.answer(parameters, definition, result, "stock")
 
 
-@files.get(
-    "/analytics/inventory/alerts.csv",
-    response_class=Response,
-    summary="Every product whose stock needs attention, as CSV",
-)
-def every_inventory_alert(
-    context: Context, parameters: Annotated[AlertsFileParameters, Query()]
-) -> Response:
-    """Return all alerts, without a limit, as a CSV file that is sent block by block."""
-    require(context.reading, "stock")
-    rows = partial(
-        product_queries.alert_rows,
-        alert=parameters.alert,
-        sort_by=parameters.sort_by,
-        to_reorder=parameters.to_reorder,
-    )
-    return file_of_table(context, "stock.csv", Alert, rows)
+add_file("/analytics/products/top", top_products, TopAnswer, "products")
+add_file("/analytics/categories", categories, CategoriesAnswer, "categories")
+add_file("/analytics/inventory/alerts", inventory_alerts, AlertsAnswer, "alerts")

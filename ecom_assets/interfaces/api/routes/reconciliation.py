@@ -4,19 +4,15 @@ from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import Response
 from pydantic import Field
 
 from ecom_assets.behaviour.questions.answer import Answer, definition_of, field_of
 from ecom_assets.commerce.reconciliation import queries as reconciliation_queries
 from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliationDaily
-from ecom_assets.commerce.sales.coverage import require_orders
 from ecom_assets.core.tables.queries import if_known
-from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
-from ecom_assets.interfaces.api.csv_files import router as files
+from ecom_assets.interfaces.api.csv_files import add_file
 from ecom_assets.interfaces.api.parameters import (
     Context,
-    DaysParameters,
     PagedDaysParameters,
     row_of,
     total_of,
@@ -104,25 +100,6 @@ def reconciliation(
     return context.answer(parameters, definition, result, period)
 
 
-class DaysFileParameters(FileParameters, DaysParameters):
-    """Which days a file has."""
-
-
-@files.get(
-    "/analytics/reconciliation.csv",
-    response_class=Response,
-    summary="Orders against events, every day, as CSV",
-)
-def every_reconciled_day(
-    context: Context, parameters: Annotated[DaysFileParameters, Query()]
-) -> Response:
-    """Return all days of a period, without a limit, as a CSV file that is sent block by block."""
-    require_orders(context.reading)
-    period = context.period(parameters, "sales", "events")
-    rows = reconciliation_queries.reconciled_days
-    return file_of_table(context, "reconciliation.csv", ReconciledDay, rows, period=period)
-
-
 @router.get(
     "/analytics/deliveries",
     response_model=DeliveriesAnswer,
@@ -139,3 +116,7 @@ def deliveries(
         result["totals"] = if_known(result["totals"], period)
     definition = definition_of(DeliveriesAnswer, *DeliveredDay.model_fields, "totals", "deliveries")
     return context.answer(parameters, definition, parameters.cut(result, "deliveries"), period)
+
+
+add_file("/analytics/reconciliation", reconciliation, ReconciliationAnswer, "days")
+add_file("/analytics/deliveries", deliveries, DeliveriesAnswer, "deliveries")

@@ -113,7 +113,7 @@ def weeks(view: View) -> Block:
         answer["weeks"],
         WEEKS,
         "New and returning customers of each week as stacked bars.",
-        csv=view.csv("/analytics/customers/retention", limit=1000),
+        csv=view.csv("/analytics/customers/retention.csv"),
         definition=meaning(answer, "weeks"),
         why=Why(CustomerRetention, "customers_count"),
         empty="No Monday of these days begins a week with orders; choose more days.",

@@ -129,7 +129,7 @@ def top(view: View) -> Block:
     table = DataTable(
         [view.product(row) for row in answer["products"]],
         (*TOP, *(PROFIT if has_costs else ())),
-        csv=view.csv("/analytics/products/top", limit=1000, **asked),
+        csv=view.csv("/analytics/products/top.csv", **asked),
         note=f"{first + 1:,} to {last:,} of {count:,} products." if earlier or later else "",
         empty=f"No product has “{search}” in its name or id." if search else DataTable.empty,
         definition=meaning(answer, "revenue_amount", *(HEADLINES if has_costs else ())),
@@ -148,7 +148,7 @@ def categories(view: View) -> Block:
         answer["categories"][:MOST_CATEGORIES],
         CATEGORIES,
         note=f"And {left} more; the CSV has all." if left > 0 else "",
-        csv=view.csv("/analytics/categories", limit=1000),
+        csv=view.csv("/analytics/categories.csv"),
         definition=meaning(answer, "cart_rate", "purchase_rate"),
         why=Why(CategoryPerformance, "viewing_session_count"),
     )
