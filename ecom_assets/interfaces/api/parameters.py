@@ -38,6 +38,7 @@ from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.commerce.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import VERSION_PREFIX, rights_of
+from ecom_assets.core.http_server.headers import TOTAL_HEADER
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.queries import (
@@ -436,7 +437,6 @@ TYPES: Final = {
 }
 """The types of fields by those of columns."""
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
-TOTAL_HEADER: Final = "x-total-count"
 NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", "warnings"}
 """Fields of every answer that are not rows of its list."""
 LISTS: Final = "ecom.lists"
