@@ -238,6 +238,7 @@ FILES_OF_PEOPLE: Final = frozenset(
         "carts",
         "customers/due-again",
         "funnel/who",
+        "reconciliation/differences",
         "retention/who",
         "sales/lines",
         "sales/who",

@@ -1,16 +1,18 @@
 """Orders against events: both totals, and why they differ."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from ecom_assets.commerce.reconciliation.contracts import CAUSES, OrderEventReconciliationDaily
+from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.interfaces.api.routes import reconciliation
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Chart,
     DataTable,
+    Notice,
     TableColumn,
     Tile,
     Tiles,
@@ -37,19 +39,39 @@ CAUSE_NAMES: Final = {
     "time_zone_shift": "On a neighbouring day",
 }
 CAUSE: Final = (
-    TableColumn("name", "Cause"),
+    TableColumn("name", "Cause", href="href"),
     TableColumn("count", "Differences", "count"),
     TableColumn("amount", "Orders less events", "money"),
 )
 DAYS: Final = TableColumn.from_fields(reconciliation.ReconciledDay, "reconciled_date", *TOTALS)
+DIFFERENCES: Final = (
+    TableColumn("name", "Cause"),
+    *TableColumn.from_fields(
+        reconciliation.Difference,
+        "difference_amount",
+        "reconciled_date",
+        "order_amount",
+        "event_amount",
+        "order_id",
+        "event_id",
+        "customer_id",
+    ),
+)
+ONE_BY_ONE: Final = "#s4-title"
+"""The section of single differences."""
 MOST: Final = 31
+MOST_DIFFERENCES: Final = 50
 
 
 class ReconciliationFilters(Filters):
     """The choices of the page."""
 
+    cause: Literal["any", reconciliation.Cause] = Field(
+        "any", title="Differences", json_schema_extra={"labels": {**CAUSE_NAMES}}
+    )
     offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+    differences_offset: int | None = Field(None, ge=0, le=1_000_000)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset", "differences_offset"})
 
 
 def _answer(view: View) -> dict[str, Any]:
@@ -78,11 +100,11 @@ def totals(view: View) -> Block:
 
 def causes(view: View) -> Block:
     """Return the differences by cause."""
-    answer = _answer(view)
-    numbers = answer["reconciliation"]
+    numbers, may = _answer(view)["reconciliation"], view.may(Scope.PERSONAL)
     rows = [
         {
             "name": CAUSE_NAMES[cause],
+            "href": view.here(cause=cause, differences_offset=None) + ONE_BY_ONE if may else "",
             "count": numbers[f"{cause}_count"],
             "amount": numbers[f"{cause}_amount"],
         }
@@ -110,6 +132,39 @@ def days(view: View) -> Block:
     )
 
 
+def differences(view: View) -> Block:
+    """Return what differs, one by one, for callers who may see people."""
+    if not view.may(Scope.PERSONAL):
+        return Notice("Which orders and events these are needs the scope personal.", "info")
+    chosen: ReconciliationFilters = view.filters
+    asked: dict[str, Any] = {"cause": None if chosen.cause == "any" else chosen.cause}
+    answer = view.answer(
+        reconciliation.reconciliation_differences,
+        limit=MOST_DIFFERENCES,
+        offset=chosen.differences_offset or 0,
+        **asked,
+    )
+    pages = Pages(
+        view,
+        "differences_offset",
+        MOST_DIFFERENCES,
+        answer["total_count"] or 0,
+        "differences",
+        ONE_BY_ONE,
+    )
+    rows = [{**row, "name": CAUSE_NAMES[row["cause"]]} for row in answer["differences"]]
+    return pages.around(
+        DataTable(
+            rows,
+            DIFFERENCES,
+            csv=view.csv("/analytics/reconciliation/differences.csv", **asked),
+            note=pages.note,
+            empty="Orders and events of these days are the same.",
+            definition=meaning(answer, "differences"),
+        )
+    )
+
+
 PAGE: Final = DashboardPage(
     "reconciliation",
     "Orders against events",
@@ -122,5 +177,6 @@ PAGE: Final = DashboardPage(
         Section("Orders and events of these days", totals, is_titled=False),
         Section("Why they differ", causes, "third"),
         Section("Day by day", days, "two-thirds"),
+        Section("One by one", differences),
     ),
 )
