@@ -10,7 +10,7 @@ from ecom_assets.interfaces.dashboard.page import View
 
 
 @dataclass(frozen=True)
-class Pages:
+class ListPages:
     """Which part of a list a section shows.
 
     Attributes:

@@ -63,7 +63,7 @@ Cause = Literal[
 ]
 
 
-class Difference(
+class OrderEventDifference(
     row_of(  # type: ignore[misc]  # a model of a function
         OrderEventReconciliation.columns, only=reconciliation_queries.OF_DIFFERENCE
     )
@@ -75,7 +75,7 @@ class DifferencesAnswer(Answer):
     """What makes orders and events differ, one by one."""
 
     total_count: int | None = total_of("differences", 118)
-    differences: list[Difference] = Field(
+    differences: list[OrderEventDifference] = Field(
         description="Those that make most of the difference first; one of two days has a row each"
     )
 
@@ -147,7 +147,7 @@ def reconciliation_differences(
     result = reconciliation_queries.differences(
         context.reading, period, parameters.cause, parameters.page
     )
-    definition = definition_of(DifferencesAnswer, *Difference.model_fields, "differences")
+    definition = definition_of(DifferencesAnswer, *OrderEventDifference.model_fields, "differences")
     return context.answer(parameters, definition, result, period)
 
 

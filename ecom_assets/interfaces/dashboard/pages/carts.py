@@ -18,7 +18,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Tiles,
     compared_tile,
 )
-from ecom_assets.interfaces.dashboard.list_pages import Pages
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
 
@@ -61,7 +61,7 @@ def left(view: View) -> Block:
     if chosen.carts == "open":
         asked["only_open"] = True
     answer = view.answer(carts.carts_left, limit=MOST, offset=chosen.offset or 0, **asked)
-    pages = Pages(view, "offset", MOST, answer["total_count"] or 0, "carts", "#s2-title")
+    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "carts", "#s2-title")
     words = {True: "yes", False: "no"}
     rows = [
         {**row, **{name: words[row[name]] for name in ("has_checkout", "has_bought_since")}}

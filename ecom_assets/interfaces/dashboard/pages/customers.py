@@ -30,7 +30,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     compared_tile,
     meaning,
 )
-from ecom_assets.interfaces.dashboard.list_pages import Pages
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 
 SEGMENTS = TableColumn.from_fields(
@@ -144,7 +144,7 @@ def segments(view: View) -> Block:
 def due(view: View) -> Block:
     """Return how many bought once and are due again, and, for callers who may see people, who."""
     chosen: CustomerFilters = view.filters
-    pages = partial(Pages, view, "due_offset", MOST_DUE, what="customers", anchor=DUE_ANCHOR)
+    pages = partial(ListPages, view, "due_offset", MOST_DUE, what="customers", anchor=DUE_ANCHOR)
     answer = view.answer(
         customers.customers_due_again,
         sort_by=chosen.due_by,

@@ -31,7 +31,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     compared_tile,
     meaning,
 )
-from ecom_assets.interfaces.dashboard.list_pages import Pages
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 
 KINDS = {
@@ -88,6 +88,8 @@ REORDER: Final = (
 )
 REORDER_ANCHOR: Final = "#s3-title"
 """The section that says what to reorder."""
+STOCK_ANCHOR: Final = "#s4-title"
+"""The section of all stock that needs attention."""
 MOST_PRODUCTS, MOST_ALERTS, MOST_CATEGORIES = 20, 25, 20
 
 
@@ -102,7 +104,8 @@ class ProductFilters(Filters):
     )
     offset: int | None = Field(None, ge=0, le=1_000_000)
     reorder_offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+    stock_offset: int | None = Field(None, ge=0, le=1_000_000)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset", "reorder_offset", "stock_offset"})
 
 
 REFUNDS: Final = "refunded_amount, refund_count, revenue_amount"
@@ -160,7 +163,7 @@ def reorder(view: View) -> Block:
     first = view.filters.reorder_offset or 0
     answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS, offset=first, **asked)
     rows = [view.product(row) for row in answer["alerts"]]
-    pages = Pages(
+    pages = ListPages(
         view, "reorder_offset", MOST_ALERTS, answer["total_count"], "products", REORDER_ANCHOR
     )
     days = next((row["reorder_days_count"] for row in rows), None)
@@ -185,9 +188,12 @@ def reorder(view: View) -> Block:
 
 def stock(view: View) -> Block:
     """Return the stock that needs attention, as of the newest day."""
-    answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS)
+    first = view.filters.stock_offset or 0
+    answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS, offset=first)
     rows = [{**view.product(row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
-    left = answer["total_count"] - len(rows)
+    pages = ListPages(
+        view, "stock_offset", MOST_ALERTS, answer["total_count"], "products", STOCK_ANCHOR
+    )
     meanings = answer["definition"]
     counts = [
         Tile(
@@ -202,11 +208,11 @@ def stock(view: View) -> Block:
         rows,
         ALERTS,
         csv=view.csv("/analytics/inventory/alerts.csv", with_days=False),
-        note=f"As of {answer['range']['end_date']}." + (f" And {left} more." if left > 0 else ""),
+        note=f"As of {answer['range']['end_date']}. {pages.note}".strip(),
         empty="No product needs attention.",
         why=Why(InventoryAlerts, "stock_count"),
     )
-    return Several((Tiles(counts, compared=False), table))
+    return Several((Tiles(counts, compared=False), pages.around(table)))
 
 
 LIST: Final = DashboardPage(

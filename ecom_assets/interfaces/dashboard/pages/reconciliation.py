@@ -19,7 +19,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Why,
     meaning,
 )
-from ecom_assets.interfaces.dashboard.list_pages import Pages
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 
 TOTALS: Final = (
@@ -47,7 +47,7 @@ DAYS: Final = TableColumn.from_fields(reconciliation.ReconciledDay, "reconciled_
 DIFFERENCES: Final = (
     TableColumn("name", "Cause"),
     *TableColumn.from_fields(
-        reconciliation.Difference,
+        reconciliation.OrderEventDifference,
         "difference_amount",
         "reconciled_date",
         "order_amount",
@@ -116,7 +116,7 @@ def causes(view: View) -> Block:
 def days(view: View) -> Block:
     """Return both totals day by day."""
     answer = _answer(view)
-    pages = Pages(view, "offset", MOST, answer["total_count"] or 0, "days", "#s3-title")
+    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "days", "#s3-title")
     return pages.around(
         Chart(
             charts.line("reconciled_date", "difference_amount", kind="money", title="Difference"),
@@ -144,7 +144,7 @@ def differences(view: View) -> Block:
         offset=chosen.differences_offset or 0,
         **asked,
     )
-    pages = Pages(
+    pages = ListPages(
         view,
         "differences_offset",
         MOST_DIFFERENCES,

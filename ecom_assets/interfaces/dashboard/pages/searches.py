@@ -8,7 +8,7 @@ from ecom_assets.behaviour.journeys.contracts import SearchPerformance
 from ecom_assets.behaviour.journeys.queries import SearchOrder
 from ecom_assets.interfaces.api.routes import behaviour
 from ecom_assets.interfaces.dashboard.blocks import Block, DataTable, TableColumn, Why, meaning
-from ecom_assets.interfaces.dashboard.list_pages import Pages
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 
 TERMS: Final = TableColumn.from_fields(
@@ -41,7 +41,7 @@ def terms(view: View) -> Block:
     answer = view.answer(
         behaviour.searches, limit=MOST, offset=chosen.offset or 0, sort_by=chosen.sort_by
     )
-    pages = Pages(view, "offset", MOST, answer["total_count"] or 0, "terms")
+    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "terms")
     return pages.around(
         DataTable(
             answer["searches"],
