@@ -27,10 +27,7 @@ FILES: dict[str, list[dict[str, str]]] = {
     "/analytics/products/top": [{"time_range": "year", "sort_by": "views", "search": "p1"}],
     "/analytics/profit": [],  # the shop states no costs
     "/analytics/reconciliation": [{}, {"time_range": "week"}],
-    "/analytics/reconciliation/differences": [
-        {"time_range": "year"},
-        {"time_range": "year", "cause": "missing_event"},
-    ],
+    "/analytics/reconciliation/differences": [{"time_range": "year"}],
     "/analytics/searches": [{"time_range": "year"}, {"sort_by": "nowhere"}],
     "/analytics/customers/due-again": [{}, {"sort_by": "longest"}, {"sort_by": "newest"}],
     "/analytics/inventory/alerts": [
