@@ -8,6 +8,7 @@ from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
 
 Row = dict[str, Any]
+NOT_KNOWN = "\N{EN DASH}"
 CAUSE_AMOUNTS = {f"{cause}_amount" for cause in CAUSES}
 
 
@@ -62,7 +63,7 @@ def test_each_cart_that_was_left_is_listed_with_its_products(client: Client) -> 
     answer = client.get(f"/analytics/carts?{asked}").json()
     part = section(client, f"carts?{asked}", "Carts left, one by one")
     carts = answer["carts"][:50]
-    assert cells(part, 2) == [row["product_names"] or "–" for row in carts]
+    assert cells(part, 2) == [row["product_names"] or NOT_KNOWN for row in carts]
     assert cells(part, 3) == [row["visitor_id"] for row in carts]
     assert len(file_of(client, part)) == answer["total_count"] > 1
 
