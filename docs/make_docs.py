@@ -197,7 +197,8 @@ def paths_table() -> str:
         "| path | answers | parameters |",
         "| --- | --- | --- |",
     ]
-    for path, methods in described.items():
+    files_last = sorted(described.items(), key=lambda one: one[0].endswith(".csv"))
+    for path, methods in files_last:
         for method, operation in methods.items():
             parameters = [parameter["name"] for parameter in operation.get("parameters", [])]
             own = [f"`{name}`" for name in parameters if name not in EVERYWHERE]

@@ -6,6 +6,7 @@ read such an id.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -101,6 +102,11 @@ QUERIES: Final[dict[str, list[Row]]] = {
     ],
     "/v1/analytics/funnel/who": [{"step": "2"}],
     "/v1/analytics/retention/who": [{"cohort": "2026-01-05", "period": "1"}],
+    "/v1/analytics/funnel/who.csv": [{"step": "2", "definition": json.dumps(FUNNEL)}],
+    "/v1/analytics/retention/who.csv": [
+        {"cohort": "2026-01-05", "period": "1", "definition": '{"period": "week"}'}
+    ],
+    "/v1/analytics/sales/lines.csv": [{"definition": '{"where": ["customer_id = u03"]}'}],
 }
 """Queries besides the plain one; those of routes that need them, instead of it."""
 NEEDED: Final = {path for path in QUERIES if path.endswith("/who") or "explain" in path}
@@ -109,7 +115,7 @@ OF_NOW: Final = {
     for path in ("health", "health/live", "health/ready", "metrics", "analytics/realtime")
 }
 """Answers of the moment, which are not compared."""
-OF_COSTS: Final = {"/v1/analytics/profit"}
+OF_COSTS: Final = {"/v1/analytics/profit", "/v1/analytics/profit.csv"}
 """Routes that need the scope `costs`; what they show is tested in `interfaces/api/test_profit.py`.
 """
 PAGES: Final = {

@@ -25,7 +25,7 @@ from benchmarks.measuring import ECOM, Result, Spent, costs, report, run_process
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.products.contracts import ProductsBoughtTogether
 from ecom_assets.commerce.products.together import products_bought_together
-from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
+from ecom_assets.commerce.sales.contracts import City, Customer, Item, RevenueDaily, Sales
 from ecom_assets.core.tables.contract import Column, Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
@@ -168,6 +168,12 @@ FILLED = (
         OF_LINE
         | {"quantity": f"{SIGN} * quantity", "revenue_amount": f"{SIGN} * payment_amount"}
         | {"channel": "'(none)'"},
+    ),
+    FilledTable(
+        RevenueDaily,
+        {"order_date": "date_time::DATE"}
+        | {name: "'(all)'" for name in RevenueDaily.key if name != "order_date"},
+        "lines GROUP BY date_time::DATE",
     ),
     FilledTable(
         City,

@@ -94,7 +94,7 @@ def _removal_effects(con: duckdb.DuckDBPyConnection) -> pa.Table:
 def _lifetime_value(con: duckdb.DuckDBPyConnection) -> pa.Table:
     from ecom_assets.commerce.customers import value  # noqa: PLC0415 (loads SciPy)
 
-    histories = con.execute("FROM histories").to_arrow_table()
+    histories = con.sql("FROM histories").to_arrow_table()
     return value.lifetime_value(histories, value.ValueModels.fit(histories), value.ValueRule())
 
 

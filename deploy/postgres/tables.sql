@@ -1182,6 +1182,10 @@ CREATE TABLE "mart"."inventory_alerts" (
   "daily_sold_items" DOUBLE PRECISION,
   "days_of_cover" DOUBLE PRECISION,
   "last_sold_date" DATE,
+  "in_stock_days_count" BIGINT,
+  "reorder_days_count" BIGINT,
+  "reorder_item_count" BIGINT,
+  "day_without_stock_amount" DECIMAL(38, 4),
   PRIMARY KEY ("product_id")
 );
 

@@ -98,7 +98,8 @@ def _state(
         "last_run_at": datetime.fromisoformat(written_at).isoformat(timespec="seconds")
         if written_at
         else None,
-        "last_run_id": run.get("run_id"),
+        # Of a later run that failed to write it, only that run is noted.
+        "last_run_id": run["run_id"] if run.get("is_written") else None,
         "failing_checks": failing.get(name, []),
         "held_days": [held_day_entry(row) for row in held_days(engine)] if is_orders else [],
         "waiting_lines": _waiting_lines(engine) if is_orders else [],

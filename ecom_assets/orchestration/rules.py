@@ -80,7 +80,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "declared_segments": declared_segments(settings),
         "reconciliation_rule": ReconciliationRule(),
         "journey_rule": JourneyRule(),
-        "inventory_rule": InventoryRule(),
+        "inventory_rule": InventoryRule(reorder_days=settings.reorder_days),
         "empty_days": settings.empty_days,
         "channel_rule": channel_rule(settings),
         "has_views": has_views(settings),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import (
     ECOM,
@@ -71,10 +72,12 @@ def test_doctor_warns_of_nothing(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_doctor_loads_neither_dagster_nor_the_api_s_framework(home: Path) -> None:
+@pytest.mark.parametrize("command", ["doctor", "status"])
+def test_looking_loads_neither_dagster_nor_the_api_s_framework(home: Path, command: str) -> None:
+    DuckDBEngine(home / "warehouse.duckdb").open().close()
     script = (
-        "import sys; from ecom_assets.cli.app import app;app(['doctor'], standalone_mode=False);"
-        "print([name for name in ('dagster', 'fastapi', 'scipy.optimize') if name in sys.modules])"
+        f"import sys; from ecom_assets.cli.app import app;app([{command!r}], standalone_mode=False)"
+        ";print([name for name in ('dagster', 'fastapi', 'scipy.optimize') if name in sys.modules])"
     )
     done = subprocess.run(
         [ECOM[0], "-c", script], env=environment(home), capture_output=True, text=True, check=True

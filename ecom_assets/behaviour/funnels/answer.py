@@ -51,6 +51,7 @@ from ecom_assets.behaviour.questions.source import (
     QuestionData,
     QuestionTooLargeError,
 )
+from ecom_assets.behaviour.questions.whole_lists import Take, take_rows
 from ecom_assets.behaviour.sessions.question import known_session_rule
 from ecom_assets.behaviour.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.behaviour.sessions.sessions import SESSION, session_events
@@ -512,6 +513,8 @@ class StepList:
     step: int
     limit: int
     only_stopped: bool = False
+    take: Take | None = None
+    """What takes all of them, block by block; the answer then lists none."""
 
 
 def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep:
@@ -529,7 +532,10 @@ def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep
             )
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
         values["count"] = values["total_count"] = count_of(rows)
-        values["who"] = rows_of(rows.select(*names).order_by(keys).limit(listed.limit))
+        ordered = rows.select(*names).order_by(keys)
+        if listed.take:
+            take_rows(listed.take, ordered, AtStep)
+        values["who"] = [] if listed.take else rows_of(ordered.limit(listed.limit))
 
     return keep
 

@@ -131,8 +131,10 @@ def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     cart_events = cart_events.join(cart_sessions, is_inside(cart_events, cart_sessions)).select(
         cart_events, cart_sessions.session_id
     )
-    worths = _worths(cart_events, ["session_id"], rule)
-    rows = cart_sessions.left_join(worths, "session_id").select(cart_sessions, worths.worth)
+    cart_worths = worths(cart_events, ["session_id"], rule)
+    rows = cart_sessions.left_join(cart_worths, "session_id").select(
+        cart_sessions, cart_worths.worth
+    )
     has_cart = rows.add_to_cart_count > 0
     return rows.select(
         cart_date="started_date",
@@ -157,7 +159,7 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
         days.contain(events.event_date),
     )
     carts = _with_purchase(events, purchases, CART, days, rule)
-    carts = carts.left_join(_worths(cart_events, unit, rule), unit).select(carts, "worth")
+    carts = carts.left_join(worths(cart_events, unit, rule), unit).select(carts, "worth")
     checkouts = _with_purchase(events, purchases, CHECKOUT, days, rule)
     carts_and_checkouts = union_all(
         carts.mutate(is_cart=ibis.literal(1), is_checkout=ibis.literal(0)),
@@ -268,7 +270,7 @@ def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Ta
     )
 
 
-def _worths(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:
+def worths(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:
     """Return the value of each unit's cart, computed from its events with an amount."""
     result = worth_events(cart_events, unit, rule)
     if rule.cart_value == "item":

@@ -63,11 +63,19 @@ def _transition(row: Row) -> Row:
     }
 
 
-def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
-    """Return the terms searched in sessions that started in a period, and the number of terms."""
+SearchOrder = Literal["searches", "nowhere"]
+
+
+def searches(
+    reading: Reading, period: Period, page: Page, sort_by: SearchOrder = "searches"
+) -> dict[str, Any]:
+    """Return the terms searched in sessions that started in a period, the most searched first or
+    those of which most searches led nowhere, and the number of terms.
+    """
     rows = rows_in_period(reading, SearchPerformance)
     terms = rows.group_by("search_term").agg(**sums(rows, SearchMeasures))
-    order = [terms.search_count.desc(), terms.search_term]
+    nowhere = [terms.unclicked_search_count.desc()] if sort_by == "nowhere" else []
+    order = [*nowhere, terms.search_count.desc(), terms.search_term]
     result, total = page_of(reading, terms, order, page, period)
     return {
         "total_count": total,

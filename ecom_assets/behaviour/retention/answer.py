@@ -1,14 +1,17 @@
 """The answer to custom retention: its cohorts with who came back, and who they are in one cell."""
 
+from collections.abc import Callable
 from datetime import date
 from functools import partial
 from typing import Any, Final
 
+import ibis.expr.types as ir
 from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.identity.queries import device_warnings
 from ecom_assets.behaviour.questions.answer import Kind, Money, PeriodStart, QuestionAnswer, number
 from ecom_assets.behaviour.questions.source import QuestionData
+from ecom_assets.behaviour.questions.whole_lists import Take, take_rows
 from ecom_assets.behaviour.retention import counting
 from ecom_assets.behaviour.retention.activity import activity, event_activity
 from ecom_assets.behaviour.retention.question import RetentionQuestion
@@ -163,6 +166,11 @@ def _compute_who(
 ) -> dict[str, Any]:
     answer = counting.who_answer(_query(question, data), listed, _whole_until(question, data))
     return answer | {"total_count": answer["count"]}  # the list itself has the first of them only
+
+
+def take_visitors(take: Take) -> Callable[[ir.Table], object]:
+    """Return what has the visitors of a `CellList` taken block by block."""
+    return lambda visitors: take_rows(take, visitors, InCell)
 
 
 def who_of(listed: counting.CellList) -> Kind[RetentionQuestion, RetentionWhoAnswer]:

@@ -383,6 +383,7 @@ class CellList:
         limit: The most visitors to list.
         has_returned: Whether those who came back are listed, or those who did not.
         value: The value of the breakdown; None for all.
+        take: What takes all of them, as an expression; the answer then lists none.
     """
 
     cohort: str
@@ -390,6 +391,7 @@ class CellList:
     limit: int
     has_returned: bool = True
     value: str | None = None
+    take: Callable[[ir.Table], object] | None = None
 
 
 def who_answer(
@@ -417,12 +419,14 @@ def who_answer(
         )
         members = returned if listed.has_returned else members.anti_join(returned, "visitor_id")
     visitors = members.select("visitor_id").distinct().order_by("visitor_id")
+    if listed.take:
+        listed.take(visitors)
     return {
         "definition": answer["definition"],
         "cohort": listed.cohort,
         "period": listed.period,
         "count": count_of(visitors),
-        "who": rows_of(visitors.limit(listed.limit)),
+        "who": [] if listed.take else rows_of(visitors.limit(listed.limit)),
     }
 
 

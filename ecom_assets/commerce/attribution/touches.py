@@ -371,7 +371,8 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     The rule gives `default_channel_group` of GA4; `acquisition_channel` does not need it. Where
     events have no addresses, it is not known how a visitor came, and there is no row.
     """
-    first = first_of_stored(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
+    unit, order = ["event_date", "visitor_id"], ["event_at", "event_id"]
+    first = first_of_stored(events.select(*unit, *order, *ADDRESS, "user_agent"), unit, order)
     touched = _per_address(first, (*ADDRESS, "user_agent"), TOUCHED, partial(_of_touch, rule=rule))
     return touched.select(*FirstTouches.columns)
 

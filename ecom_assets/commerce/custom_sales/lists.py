@@ -2,20 +2,20 @@
 are made.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.questions.answer import (
     InUtc,
     Kind,
     Quantity,
     QuestionAnswer,
-    in_currency,
 )
 from ecom_assets.behaviour.questions.source import QuestionData
+from ecom_assets.behaviour.questions.whole_lists import Take, take_rows
 from ecom_assets.commerce.costs.contracts import ProfitLines
 from ecom_assets.commerce.custom_sales.answer import (
     SALES,
@@ -36,11 +36,8 @@ from ecom_assets.commerce.custom_sales.lines import OF_PROFIT, columns_counted
 from ecom_assets.commerce.custom_sales.query import SalesQuery
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.sales.contracts import Sales
-from ecom_assets.core.tables.portable import count_of, dialect_of, rows_of, stored
+from ecom_assets.core.tables.portable import count_of, rows_of, stored
 from ecom_assets.core.tables.queries import Row
-
-BLOCK_ROWS: Final = 10_000
-"""The rows of a block of a list that comes whole."""
 
 
 class CustomerOfSales(BaseModel):
@@ -98,11 +95,6 @@ class SalesLinesAnswer(QuestionAnswer):
     )
 
 
-Blocks = Iterable[Sequence[Row]]
-"""A long list, some rows at a time, as JSON has them."""
-_CUSTOMERS: Final = TypeAdapter(list[CustomerOfSales])
-
-
 def _query(question: SalesQuestion, data: QuestionData) -> SalesQuery:
     query = SalesQuery(question, data)
     query.check()
@@ -135,35 +127,53 @@ def _compute_who(most: int, question: SalesQuestion, data: QuestionData) -> Row:
     }
 
 
-def _compute_all_who(
-    take: Callable[[Blocks], None], question: SalesQuestion, data: QuestionData
-) -> Row:
-    query, currency = _query(question, data), data.source.facts()["currency"] or ""
+def _compute_all_who(take: Take, question: SalesQuestion, data: QuestionData) -> Row:
+    query = _query(question, data)
     found = stored(data.con, "customers_of_sales", customers(query))
-    batches = dialect_of(data.con).batches(in_order(found, question.measures), BLOCK_ROWS)
-
-    def blocks() -> Iterator[Sequence[Row]]:
-        for batch in batches:
-            rows = [_listed(row, CUSTOMER, query) for row in batch.to_pylist()]
-            listed = _CUSTOMERS.validate_python(in_currency(rows, currency))
-            yield _CUSTOMERS.dump_python(listed, mode="json")
-
-    take(blocks())
-    return {**_head(query, count_of(found)), "who": []}
+    count = take_rows(
+        take,
+        in_order(found, question.measures),
+        CustomerOfSales,
+        currency=data.source.facts()["currency"] or "",
+        completed=lambda row: _listed(row, CUSTOMER, query),
+    )
+    return {**_head(query, count), "who": []}
 
 
 def _compute_lines(most: int, question: SalesQuestion, data: QuestionData) -> Row:
     query = _query(question, data)
     found = stored(data.con, "lines_of_sales", order_lines(query))
     listed = rows_of(lines_in_order(found).limit(most))
-    names = query.names("product", {row["item_id"] for row in listed})
-    hidden = {} if data.source.may_see_people else {"order_id": None, "customer_id": None}
-    rows = [
-        _listed(row, LINE, query) | {"item_name": names.get(row["item_id"])} | hidden
-        for row in listed
-    ]
+    line = _line(query, {row["item_id"] for row in listed})
     explained_by = {} if query.tables.of_purchases else _explained_by(query)
-    return {**_head(query, count_of(found)), "lines": rows, "explained_by": explained_by}
+    head = _head(query, count_of(found))
+    return {**head, "lines": [line(row) for row in listed], "explained_by": explained_by}
+
+
+def _compute_all_lines(take: Take, question: SalesQuestion, data: QuestionData) -> Row:
+    query = _query(question, data)
+    found = stored(data.con, "lines_of_sales", order_lines(query))
+    items = {row["item_id"] for row in rows_of(found.select("item_id").distinct())}
+    count = take_rows(
+        take,
+        lines_in_order(found),
+        LineOfSales,
+        currency=data.source.facts()["currency"] or "",
+        completed=_line(query, items),
+    )
+    return {**_head(query, count), "lines": [], "explained_by": {}}
+
+
+def _line(query: SalesQuery, items: set[str]) -> Callable[[Row], Row]:
+    """Return what makes a row of an answer of an order line, of one of some items."""
+    names = query.names("product", items)
+    hidden = {} if query.data.source.may_see_people else {"order_id": None, "customer_id": None}
+
+    def line(row: Row) -> Row:
+        own = _listed(row, LINE, query)
+        return own | {"item_name": names.get(row["item_id"])} | hidden
+
+    return line
 
 
 def _explained_by(query: SalesQuery) -> dict[str, str]:
@@ -183,7 +193,7 @@ def who_of(most: int) -> Kind[SalesQuestion, SalesWhoAnswer]:
     return _kind("sales_who", SalesWhoAnswer, partial(_compute_who, most), "who")
 
 
-def all_of(take: Callable[[Blocks], None]) -> Kind[SalesQuestion, SalesWhoAnswer]:
+def all_of(take: Take) -> Kind[SalesQuestion, SalesWhoAnswer]:
     """Return the kind of question that has all customers of order lines taken block by block; its
     answer lists none.
     """
@@ -193,6 +203,13 @@ def all_of(take: Callable[[Blocks], None]) -> Kind[SalesQuestion, SalesWhoAnswer
 def lines_of(most: int) -> Kind[SalesQuestion, SalesLinesAnswer]:
     """Return the kind of question that asks for the newest order lines."""
     return _kind("sales_lines", SalesLinesAnswer, partial(_compute_lines, most), "lines")
+
+
+def all_lines_of(take: Take) -> Kind[SalesQuestion, SalesLinesAnswer]:
+    """Return the kind of question that has all order lines taken block by block; its answer lists
+    none.
+    """
+    return _kind("sales_lines", SalesLinesAnswer, partial(_compute_all_lines, take), "lines")
 
 
 def _kind(name: str, answer: type[Any], compute: Callable[..., Row], listed: str) -> Kind[Any, Any]:

@@ -83,12 +83,17 @@ def _reason(row: Row, shown: Callable[[float], str], further: str) -> str:
     """Return the number, what is usual, and how far chance goes, as a sentence."""
     first, last = row["first_date"], row["last_date"]
     days = f"on {first:%A}, {first}" if first == last else f"from {first} to {last}"
-    bound_number: float = row["bound_number"]
+    number, usual, bound = (
+        row[name] for name in ("observed_number", "expected_number", "bound_number")
+    )
+    if usual is None or bound is None:  # of a publication that lacks them
+        return f"{shown(number)} {days}."
     if row["kind"] != "conversion":  # of counts, the last that chance lets be
-        bound_number = floor(bound_number) if further == "higher" else ceil(bound_number)
-    number, usual = (shown(row[name]) for name in ("observed_number", "expected_number"))
-    bound = shown(bound_number)
-    return f"{number} {days}; usually {usual}, and chance alone goes no {further} than {bound}."
+        bound = floor(bound) if further == "higher" else ceil(bound)
+    return (
+        f"{shown(number)} {days}; usually {shown(usual)}, and chance alone goes no {further} than "
+        f"{shown(bound)}."
+    )
 
 
 def _words(name: str) -> str:

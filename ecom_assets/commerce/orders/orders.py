@@ -196,27 +196,31 @@ def lone_lines(classified: ir.Table, order_rule: OrderRule, days: Days) -> ir.Ta
     return as_clean_lines(rows, order_rule)
 
 
-def has_copies(classified: ir.Table, *, names_records: bool = True) -> ir.Table:
+def has_copies(classified: ir.Table, *, are_lines: bool = False) -> ir.Table:
     """Return one row that says whether two received rows are of one record or line: `has_copies`.
 
-    Rows that are neither clean nor of a record that the source names take no part. Without
-    `names_records`, no row has a record, so that each is a line of its own.
+    Rows that are neither clean nor of a record that the source names take no part. `are_lines` says
+    that each row's record is its line, which is counted once then; see `other_records`.
     """
-    if not names_records:
-        lines = classified.filter(classified.reject_reason.isnull())
-        counts = lines.agg(row_count=lines.count(), line_count=lines.uniq_id.nunique())
-        return counts.select(has_copies=counts.line_count < counts.row_count)
     rows = with_record(classified)
     rows = rows.filter(rows.record_id.notnull() | rows.reject_reason.isnull())
     counts = rows.agg(
         row_count=rows.count(),
-        record_count=rows.record.nunique(),
         line_count=rows.uniq_id.nunique(),
         unnamed_count=rows.uniq_id.isnull().ifelse(1, 0).sum().fill_null(0),
+        **({} if are_lines else {"record_count": rows.record.nunique()}),
     )
+    record_count = counts.line_count if are_lines else counts.record_count
     named_count = counts.row_count - counts.unnamed_count
     return counts.select(
-        has_copies=(counts.record_count < counts.row_count) | (counts.line_count < named_count)
+        has_copies=(record_count < counts.row_count) | (counts.line_count < named_count)
+    )
+
+
+def other_records(received: ir.Table) -> ir.Table:
+    """Return the rows whose record is not their line."""
+    return received.filter(
+        received.record_id.notnull(), ~received.record_id.identical_to(received.uniq_id)
     )
 
 

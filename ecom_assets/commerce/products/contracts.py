@@ -8,6 +8,7 @@ from ecom_assets.commerce.products.measures import ProductMeasures
 from ecom_assets.core.tables.contract import (
     Column,
     Table,
+    amount,
     count,
     day,
     item_quantity,
@@ -114,6 +115,7 @@ class InventoryAlerts(Table):
         at_least=0,
         is_additive=False,
         example=7,
+        label="Delivery days",
     )
     sold_item_count = item_quantity("Items shipped in the last 28 days", at_least=0)
     sales_days_count = count(
@@ -140,6 +142,39 @@ class InventoryAlerts(Table):
         "The last day on which one was shipped, as far as sales reach back",
         "Last sold",
         nullable=True,
+    )
+    in_stock_days_count = count(
+        "Of the days of which it is known what was sold, those on which there was stock: the "
+        "catalogue of the day does not say that none was left, or one was sold",
+        unit="days",
+        nullable=True,
+        example=21,
+        label="Days in stock",
+    )
+    reorder_days_count = count(
+        "How many days a reorder lasts after its delivery (ECOM_REORDER_DAYS)",
+        unit="days",
+        nullable=True,
+        is_additive=False,
+        example=28,
+    )
+    reorder_item_count = count(
+        "How many to order: those sold a day in stock, for the days of the delivery and "
+        "reorder_days_count, less the stock, in whole items; not known without a delivery time, "
+        "or without a day in stock",
+        unit="items",
+        nullable=True,
+        example=22,
+        label="To order",
+    )
+    day_without_stock_amount = amount(
+        "What a day without stock costs: the items sold a day in stock, at the mean price paid for "
+        "one in the last 28 days",
+        "Lost a day",
+        nullable=True,
+        at_least=0,
+        is_additive=False,
+        example="9.98",
     )
 
 

@@ -45,7 +45,7 @@ from ecom_assets.commerce.sales.coverage import (
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.queries import NUMBERS, sales_by
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
-from ecom_assets.core.tables.portable import can_be_null, ratio
+from ecom_assets.core.tables.portable import NO, can_be_null, ratio
 from ecom_assets.core.tables.queries import (
     EVENTS,
     Page,
@@ -376,28 +376,59 @@ def _category(name: str, sold: Row | None, looked: Row | None, period: Period, s
     }
 
 
-def inventory_alerts(reading: Reading, alert: Alert | None, page: Page) -> dict[str, Any]:
-    """Return the alerts, sorted by urgency of the kind, then by days of cover,
-    and the count of each kind.
+AlertOrder = Literal["urgency", "money"]
+TO_REORDER: Final = ("out_of_stock", "low")
+"""The alerts of products that are ordered again, where the quantity is not known."""
+
+
+def _alert_rows(
+    reading: Reading, alert: Alert | None, sort_by: AlertOrder, *, to_reorder: bool
+) -> ir.Table:
+    """Return the alerts of a kind, or all, in order: by urgency of the kind and then by days of
+    cover, or what costs most for a day without stock first.
+
+    With `to_reorder`, only products of which something is to be ordered, and those that are low or
+    out of stock without it being known how many are.
+    """
+    rows = reading.table(InventoryAlerts)
+    rows = rows if alert is None else rows.filter(rows.alert == alert)
+    if to_reorder:
+        is_unknown = rows.reorder_item_count.isnull() & rows.alert.isin(TO_REORDER)
+        rows = rows.filter((rows.reorder_item_count > 0).fill_null(NO) | is_unknown)
+    rows = rows.select(*InventoryAlerts.columns)
+    if sort_by == "money":
+        return rows.order_by(
+            rows.day_without_stock_amount.desc(nulls_first=False),
+            rows.reorder_item_count.desc(nulls_first=False),
+            rows.product_id,
+        )
+    urgency = ibis.cases(*((rows.alert == name, rank) for rank, name in enumerate(ALERTS)))
+    return rows.order_by(urgency, rows.days_of_cover.asc(nulls_first=False), rows.product_id)
+
+
+def inventory_alerts(
+    reading: Reading,
+    alert: Alert | None,
+    page: Page,
+    *,
+    sort_by: AlertOrder = "urgency",
+    to_reorder: bool = False,
+) -> dict[str, Any]:
+    """Return the alerts of `_alert_rows`, how many there are of them, and the count of each kind.
 
     Raises:
         NoSourceError: There are no stock data.
     """
     require(reading, "stock")
-    table = reading.table(InventoryAlerts)
+    chosen = _alert_rows(reading, alert, sort_by, to_reorder=to_reorder)
     counts = _alert_counts(reading)
-    chosen = table if alert is None else table.filter(table.alert == alert)
-    urgency = ibis.cases(*((chosen.alert == name, rank) for rank, name in enumerate(ALERTS)))
-    by_cover = [urgency, chosen.days_of_cover.asc(nulls_first=False), chosen.product_id]
-    rows = reading.rows(
-        chosen.order_by(*by_cover)
-        .select(*InventoryAlerts.columns)
-        .limit(page.limit, offset=page.offset)
-    )
+    total = counts[alert] if alert else sum(counts.values())
+    if to_reorder:
+        total = int(reading.rows(chosen.agg(n=chosen.count()))[0]["n"])
     return {
         "counts": counts,
-        "total_count": counts[alert] if alert else sum(counts.values()),
-        "alerts": rows,
+        "total_count": total,
+        "alerts": reading.rows(chosen.limit(page.limit, offset=page.offset)),
     }
 
 

@@ -138,6 +138,28 @@ STOCK: Final[Mapping[str, Derivation]] = {
     ),
     "daily_sold_items": ratio("sold_item_count", "sales_days_count"),
     "days_of_cover": ratio("stock_count", "daily_sold_items"),
+    "in_stock_days_count": Computed(
+        "sales_days_count less the days of which the catalogue says that none was left, and on "
+        "which none was sold",
+        ("sales_days_count",),
+    ),
+    "reorder_days_count": Computed("the setting ECOM_REORDER_DAYS when the table was made", ()),
+    "reorder_item_count": Computed(
+        "sold_item_count divided by in_stock_days_count, times the sum of lead_time_days and "
+        "reorder_days_count, less stock_count; rounded up, at least 0",
+        (
+            "sold_item_count",
+            "in_stock_days_count",
+            "lead_time_days",
+            "reorder_days_count",
+            "stock_count",
+        ),
+    ),
+    "day_without_stock_amount": Computed(
+        "what was paid for the items sold in these days, divided by in_stock_days_count; items "
+        "without a known amount at the mean price of the others",
+        ("sold_item_count", "in_stock_days_count"),
+    ),
 }
 
 

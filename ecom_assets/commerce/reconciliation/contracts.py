@@ -28,30 +28,37 @@ class OrderEventReconciliation(Table):
     key = ("reconciled_date", "kind", "side", "record_id", "cause")
     day_column = "reconciled_date"
 
-    reconciled_date = day("The day whose totals differ by difference_amount")
+    reconciled_date = day("The day whose totals differ by difference_amount", "Day")
     kind = text("Whether something was sold, or paid back", one_of=KINDS)
     cause = text("Why they differ", one_of=CAUSES)
     side = text("Which of the two is of this day", one_of=SIDES)
     record_id = text("That order's id, or that event's", pii=True)
-    order_id = text("The order; null where there is none", nullable=True, pii=True)
+    order_id = text("The order; null where there is none", "Order", nullable=True, pii=True)
     order_date = day("Its day", nullable=True)
     ordered_at = instant("When it was ordered, or paid back, by the order log", nullable=True)
-    event_id = text("The event; null where there is none", nullable=True)
+    event_id = text("The event; null where there is none", "Event", nullable=True)
     event_date = day("Its day", nullable=True)
     event_at = instant("When it happened, by the event", nullable=True)
     named_order_id = text(
         "The order that the event names; null where it names none", nullable=True, pii=True
     )
     customer_id = text(
-        "Who bought: the order's customer, else the event's visitor", nullable=True, pii=True
+        "Who bought: the order's customer, else the event's visitor",
+        "Customer",
+        nullable=True,
+        pii=True,
     )
     matched_by = text("How order and event were matched; null where only one exists", nullable=True)
-    order_amount = amount("The total of the order; null without one", nullable=True, at_least=0)
+    order_amount = amount(
+        "The total of the order; null without one", "By the order", nullable=True, at_least=0
+    )
     event_amount = amount(
-        "The amount of the event; null without one, or if it has none", nullable=True
+        "The amount of the event; null without one, or if it has none",
+        "By the event",
+        nullable=True,
     )
     difference_amount = amount(
-        "What it adds to orders less events of the day, refunds counting negative"
+        "What it adds to orders less events of the day, refunds counting negative", "Difference"
     )
 
 
@@ -66,19 +73,22 @@ class OrderEventReconciliationDaily(Table):
     counted_from = (CleanEvents, UserOrderLog)
     counted_types = KINDS
 
-    reconciled_date = day("The day")
-    order_count = count("Orders and refunds in the order log", unit="orders")
-    event_count = count("Purchase and refund events", unit="events")
+    reconciled_date = day("The day", "Day")
+    order_count = count("Orders and refunds in the order log", "Orders", unit="orders")
+    event_count = count("Purchase and refund events", "Events", unit="events")
     matched_count = count(
-        "Orders and refunds with an event of the same day and amount", unit="orders"
+        "Orders and refunds with an event of the same day and amount", "Matched", unit="orders"
     )
-    order_amount = amount("What the order lines of the day come to, refunds subtracted")
+    order_amount = amount(
+        "What the order lines of the day come to, refunds subtracted", "By orders"
+    )
     event_amount = amount(
-        "What the purchase and refund events of the day come to, refunds subtracted"
+        "What the purchase and refund events of the day come to, refunds subtracted", "By events"
     )
     difference_amount = amount(
         "How much more the order lines come to than the events; the amounts of the six causes add "
-        "up to it"
+        "up to it",
+        "Difference",
     )
     missing_event_count = count("Orders without an event", unit="differences")
     missing_event_amount = amount("Their sum")

@@ -55,6 +55,39 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
     return {"reconciliation": if_known(numbers, period), "total_count": total, "days": days}
 
 
+OF_DIFFERENCE: Final = (
+    "reconciled_date",
+    "cause",
+    "kind",
+    "order_id",
+    "event_id",
+    "customer_id",
+    "order_amount",
+    "event_amount",
+    "difference_amount",
+)
+"""What is said of a single difference."""
+
+
+def differences(reading: Reading, period: Period, cause: str | None, page: Page) -> dict[str, Any]:
+    """Return the differences of a period one by one, those that make most of it first, and their
+    number.
+
+    Raises:
+        NoOrdersError: There is not a single order line.
+    """
+    require_orders(reading)
+    rows = rows_in_period(reading, OrderEventReconciliation)
+    rows = rows if cause is None else rows.filter(rows.cause == cause)
+    order = [rows.difference_amount.abs().desc(), rows.reconciled_date, rows.kind, rows.side]
+    order += [rows.record_id, rows.cause]
+    result, total = page_of(reading, rows, order, page, period)
+    return {
+        "total_count": total,
+        "differences": [{name: row[name] for name in OF_DIFFERENCE} for row in result],
+    }
+
+
 SUMMED: Final = (
     "order_count",
     "event_count",

@@ -252,6 +252,12 @@ class Settings(
             "also for inventory alerts"
         ),
     )
+    reorder_days: int = Field(
+        28,
+        ge=1,
+        le=365,
+        description="Number of days after its delivery for which a reorder of stock lasts",
+    )
     event_types: subjects.EventTypes = Field(
         (),
         description=(

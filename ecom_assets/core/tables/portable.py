@@ -122,7 +122,9 @@ def first_of_stored(rows: ir.Table, unit: Sequence[str], order: Sequence[str]) -
     """
     if not dialect_of(rows.get_backend()).joins_cheaply:
         return first_of_each(rows, unit, order)
-    return first_of_each(with_least(rows, unit, order[0]), unit, order[1:])
+    for name in order:
+        rows = with_least(rows, unit, name)
+    return rows
 
 
 def with_least(rows: ir.Table, unit: Sequence[str], name: str) -> ir.Table:

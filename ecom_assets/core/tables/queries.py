@@ -322,6 +322,13 @@ class NoOrdersError(NoSourceError):
     """The query is about sales, but there are neither order lines nor purchase events."""
 
 
+class HasTables(Protocol):
+    """Tables by their contract, whatever connection they are read by."""
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+
+
 class Reading(Protocol):
     """A consistent snapshot of the tables.
 
@@ -392,6 +399,15 @@ class Extent:
     def period(self, newest: date) -> Period:
         """Return the days of the events; the newest day in the data if there are no events."""
         return Period("custom", self.first_date or newest, self.last_date or newest)
+
+
+def of_period(rows: ir.Table, period: Period | None) -> ir.Table:
+    """Return an expression with the days of a period in place of `PARAMETERS`."""
+    if period is None:
+        return rows
+    days = {name.op(): ibis.literal(day).op() for name, day in period.parameters.items()}
+    bound: ir.Table = rows.op().replace(days).to_expr()
+    return bound
 
 
 def events_in_period(events: ir.Table, period: Period | None) -> ir.Table:

@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql import rewrites
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
+from ibis.backends.sql.datatypes import DuckDBType
 from ibis.formats.pyarrow import PyArrowData
 
 from ecom_assets.core.errors import DefinitionError, SourceError
@@ -94,12 +96,23 @@ class CopiedParts:
         return super().to_sqlglot(expr, **options).copy()  # type: ignore[misc]  # of Ibis' compiler
 
 
+class DuckDBTypes(DuckDBType):  # type: ignore[misc]  # Ibis ships no types
+    """Ibis' types of DuckDB, each of whose few names is parsed once, not for each column again."""
+
+    @classmethod
+    @lru_cache(maxsize=1_024)
+    def from_string(cls, text: str, nullable: bool | None = None) -> dt.DataType:  # noqa: FBT001 (as Ibis has it)
+        """Return the type of a name."""
+        return super().from_string(text, nullable=nullable)
+
+
 class PortableDuckDBCompiler(WritesDateSlots, WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, with keys of JSON objects taken whole,
     and the same statement in every process.
     """
 
     __slots__ = ()
+    type_mapper = DuckDBTypes
 
     def visit_DropColumns(  # noqa: N802 (as Ibis has it)
         self, op: ops.DropColumns, *, parent: sge.Table, columns_to_drop: frozenset[str]

@@ -351,7 +351,8 @@ class WithdrawalGuard:
         try:
             return self.engine.replace(contract, rows, days, hooks)
         except _FewerRowsError as error:
-            if self._have_moved(contract, rows, days):
+            there_were = sum(hooks.counted_before.get(day, 0) for day in days.dates)
+            if self._have_moved(contract, rows, days, there_were):
                 return self.engine.replace(contract, rows, days, replace(hooks, may_be_fewer=True))
             lost, name = error.lost, contract.qualified_name()
             only = f"--from {lost[0].day} --to {lost[-1].day}"
@@ -361,9 +362,11 @@ class WithdrawalGuard:
                 "--allow-withdrawal`."
             ) from None
 
-    def _have_moved(self, contract: type[Table], rows: ir.Table, days: Days) -> bool:
-        """Return whether each file still has as many rows, on other days,
-        such as those of another time zone.
+    def _have_moved(
+        self, contract: type[Table], rows: ir.Table, days: Days, there_were: int
+    ) -> bool:
+        """Return whether each file still has as many rows, on other days, such as those of another
+        time zone; of rows without a file, and of those that are gone, nobody knows it.
         """
         if SOURCE_FILE not in contract.columns or len(days.dates) == 1:
             return False
@@ -374,7 +377,8 @@ class WithdrawalGuard:
             )
         )
         now = _by_file(_file_counts(rows).to_pyarrow().to_pylist())
-        return all(now.get(file, 0) >= number for file, number in before.items())
+        is_known = None not in before and sum(before.values()) >= there_were
+        return is_known and all(now.get(file, 0) >= number for file, number in before.items())
 
     def _note(
         self, contract: type[Table], hooks: "_WithdrawalHooks", days: Days, replaced_days: Days
@@ -416,7 +420,7 @@ def _file_counts(rows: ir.Table) -> ir.Table:
     return rows.group_by(SOURCE_FILE).agg(row_count=rows.count())
 
 
-def _by_file(rows: Iterable[Row]) -> dict[str, int]:
+def _by_file(rows: Iterable[Row]) -> dict[str | None, int]:
     return {row[SOURCE_FILE]: int(row["row_count"]) for row in rows}
 
 

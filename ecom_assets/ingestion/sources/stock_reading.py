@@ -16,11 +16,13 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.sql_text import ident, select
 from ecom_assets.ingestion.sources.files.mapping import load_stock_mapping
-from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
+from ecom_assets.ingestion.sources.files.records import FileRowCounts, RecordFiles
 from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean
 from ecom_assets.ingestion.sources.stock import OPTIONAL, REQUIRED, stock_values
 
 LOCATION: Final = "location"
+EARLIER_LINE: Final = "earlier_line"
+"""Why a line does not count after which another one is about its product, and its location."""
 SHOWN: Final = (
     "product_id",
     "product_name",
@@ -38,7 +40,7 @@ REASON_MEANINGS: Final = {
     "unparseable_stock": "Lines whose stock is no whole number",
     "unparseable_reorder_point": "Lines whose reorder point is no whole number",
     "unparseable_lead_time": "Lines whose days until a delivery are no whole number",
-    DUPLICATE: "Products that a later line of the file has again, which counts",
+    EARLIER_LINE: "Lines about products of which a later line says how many there are",
 }
 """What to say of lines by their reject reason."""
 
@@ -92,7 +94,7 @@ class StockFileReading:
         """Return why each line does not count; None if it does."""
         last = {place: number for number, place in enumerate(self._places)}
         return [
-            line["reject_reason"] or (DUPLICATE if last[place] != number else None)
+            line["reject_reason"] or (EARLIER_LINE if last[place] != number else None)
             for number, (line, place) in enumerate(zip(self.lines, self._places, strict=True))
         ]
 

@@ -20,6 +20,7 @@ from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.core.http_server.credentials import Credentials
 from ecom_assets.core.http_server.problems import RequestRefusal
 from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.interfaces.api import csv_files
 from ecom_assets.interfaces.api.adhoc.questions import AdHoc, AdHocQuestions, question_paths
 from ecom_assets.interfaces.api.auth.access import credentials_of, refuse_open_access
 from ecom_assets.interfaces.api.auth.callers import DOCUMENTATION, PAGE_FILES, document_security
@@ -35,6 +36,7 @@ from ecom_assets.interfaces.api.routes import (
     ad_hoc,
     behaviour,
     boards,
+    carts,
     customers,
     explain,
     findings,
@@ -191,8 +193,10 @@ SUBJECTS: Final = (
 )
 ROUTERS: Final[list[APIRouter]] = [
     operation.index_router,
+    csv_files.router,  # `/analytics/products/top.csv` is no product
     *(subject.router for subject in SUBJECTS),
     operation.runs_router,
+    carts.router,
     ad_hoc.questions,
     values.router,
     boards.answers,
@@ -200,8 +204,15 @@ ROUTERS: Final[list[APIRouter]] = [
     realtime.router,
     operation.router,
 ]
-QUESTIONS: Final = (ad_hoc.questions, values.router, explain.router, boards.answers)
-"""The routers whose routes read events, each request in a process of its own."""
+QUESTIONS: Final = (
+    carts.router,
+    ad_hoc.questions,
+    csv_files.router,
+    values.router,
+    explain.router,
+    boards.answers,
+)
+"""The routers whose routes read events or whole lists, each request in a process of its own."""
 WITHOUT_CSV: Final = (operation.router, boards.router)
 REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
 """The error responses that any route may return."""

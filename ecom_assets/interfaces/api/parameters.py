@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.behaviour.questions.answer import (
@@ -37,6 +38,7 @@ from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.commerce.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import VERSION_PREFIX, rights_of
+from ecom_assets.core.http_server.headers import TOTAL_HEADER
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.queries import (
@@ -435,7 +437,6 @@ TYPES: Final = {
 }
 """The types of fields by those of columns."""
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
-TOTAL_HEADER: Final = "x-total-count"
 NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", "warnings"}
 """Fields of every answer that are not rows of its list."""
 LISTS: Final = "ecom.lists"
@@ -746,5 +747,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 (any JSON value)
         return ""
     if isinstance(value, bool | list):
         return json.dumps(value)
+    if isinstance(value, float):
+        return to_json(value).decode()  # as answers write it: 0.00002, not 2e-05
     text = str(value)
     return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text

@@ -123,6 +123,10 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "missing_customer": ("No customer", "The row does not say who has bought."),
     "missing_amount": ("No amount", "The amount is missing, or no number."),
     "negative_amount": ("Amount below zero", "Nothing says that it was paid back."),
+    "id: it is missing": ("No number of its own", "The row does not say which customer it is."),
+    "earlier_line": ("Earlier line", "A later line says how many there are of the product."),
+    "missing_product_id": ("No product", "The row does not say which product it is."),
+    "missing_item": ("No product", "The row does not say which product it is."),
     "duplicate": ("Copy", "The same row is there once more; it is counted once."),
 }
 """Why rows are not counted, in a few words and in a sentence; others as the platform says it."""

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.commerce.custom_sales import lists
-from ecom_assets.commerce.custom_sales.lists import Blocks, all_of, lines_of, who_of
+from ecom_assets.behaviour.questions import whole_lists
+from ecom_assets.behaviour.questions.whole_lists import Blocks
+from ecom_assets.commerce.custom_sales.lists import all_of, lines_of, who_of
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.commerce.custom_sales import sales_reference
@@ -110,7 +111,7 @@ def test_each_customer_and_each_line_has_the_numbers_of_plain_python(
 
 
 def test_all_customers_come_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(whole_lists, "BLOCK_ROWS", 2)
     lines = [
         Line(place, f"o{place}", f"c{place}", MONDAY + timedelta(hours=place), "hat", 1, Decimal(5))
         for place in range(1, 6)

@@ -16,6 +16,7 @@ from ecom_assets.commerce.orders.orders import (
     classify,
     has_copies,
     lone_lines,
+    other_records,
     user_order_log,
 )
 from ecom_assets.core.tables.days import Days
@@ -67,6 +68,8 @@ def test_lines_without_copies_are_those_that_are_decided_on(drawn: list[dict[str
     raw = in_memory(lines, RawUserOrderLog)
     classified = classify(raw, RULE)
     (row,) = rows_of(has_copies(classified))
+    if not rows_of(other_records(classified)):
+        assert rows_of(has_copies(classified, are_lines=True)) == [row]
     if not row["has_copies"]:
         decided = rows_of(user_order_log(raw, None, None, RULE, DAYS))
         assert ordered(rows_of(lone_lines(classified, RULE, DAYS))) == ordered(decided)
@@ -82,6 +85,9 @@ def test_two_rows_of_a_line_or_of_a_record_are_copies() -> None:
         ([hat, other | {"uniq_id": "a", "customer_id": None}], False),
         ([hat, hat | {"record_id": "r"}], True),
     ):
-        raw = in_memory(rows, RawUserOrderLog)
-        (row,) = rows_of(has_copies(classify(raw, RULE)))
-        assert bool(row["has_copies"]) == expected, rows
+        classified = classify(in_memory(rows, RawUserOrderLog), RULE)
+        are_lines = not rows_of(other_records(classified))
+        assert are_lines == all(row["record_id"] is None for row in rows), rows
+        for shortened in {False, are_lines}:
+            (row,) = rows_of(has_copies(classified, are_lines=shortened))
+            assert bool(row["has_copies"]) == expected, rows

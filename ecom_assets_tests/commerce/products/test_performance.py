@@ -438,7 +438,7 @@ def test_a_product_is_dead_after_90_known_days_without_a_sale() -> None:
 def test_days_of_sales_are_those_of_a_plain_count(known: set[int], last_sold: int | None) -> None:
     """The numbers are days before the stock's day; those below zero come after it."""
     days = SalesDays.from_dates((LAST - ago * ONE_DAY for ago in known), LAST, InventoryRule())
-    assert days.sales_days_count == sum(0 <= ago < 28 for ago in known)
+    assert len(days.sales_days) == sum(0 <= ago < 28 for ago in known)
     since = {ago for ago in known if ago >= 0 and (last_sold is None or ago < last_sold)}
     is_dead = days.dead_from is not None and (
         last_sold is None or LAST - last_sold * ONE_DAY <= days.dead_from

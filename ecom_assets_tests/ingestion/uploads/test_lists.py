@@ -96,7 +96,7 @@ def test_a_kind_is_declared_once() -> None:
     [
         (CUSTOMERS_1, "customers", {"id: it is missing": 1}),
         (COSTS_1, "costs", {}),
-        (STOCK_1, "stock", {"duplicate": 1, "missing_product_id": 1}),
+        (STOCK_1, "stock", {"earlier_line": 1, "missing_product_id": 1}),
     ],
 )
 def test_a_list_is_recognised_by_its_columns(

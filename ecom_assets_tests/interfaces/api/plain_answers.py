@@ -4,11 +4,13 @@ from the small shop's files.
 An answer is compared as a whole, so that a field that nobody recomputes cannot go by.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from ecom_assets.commerce.sales.measures import SalesMeasures
@@ -458,6 +460,8 @@ def _alert(shop: PlainShop, product: str) -> Row | None:
         if line["item_id"] == product and line["status"] == "shipped"
     ]
     assert stock is not None
+    in_stock = days - (stock <= 0 and shop.newest not in shipped)
+    paid = Decimal(shop.product(product, shop.span(28))["shipped_amount"])
     cover = stock * days / sold
     is_low = (reorder is not None and stock < reorder) or (lead is not None and cover < lead)
     alert = (
@@ -477,6 +481,12 @@ def _alert(shop: PlainShop, product: str) -> Row | None:
         "daily_sold_items": sold / days,
         "days_of_cover": cover,
         "last_sold_date": str(max(shipped)),
+        "in_stock_days_count": in_stock,
+        "reorder_days_count": 28,
+        "reorder_item_count": None
+        if lead is None
+        else max(0, math.ceil(Fraction(sold * (lead + 28), in_stock) - stock)),
+        "day_without_stock_amount": Near(float(paid / in_stock), 0.0051),
     }
 
 

@@ -2,8 +2,10 @@
 recounted from its files.
 """
 
-from collections import Counter
-from datetime import timedelta
+from collections import Counter, defaultdict
+from datetime import date, timedelta
+from statistics import median
+from typing import Any
 
 from ecom_assets_tests.interfaces.api.plain_behaviour import lasts_s, views
 from ecom_assets_tests.interfaces.api.plain_shop import ZERO, PlainShop, Row
@@ -79,3 +81,42 @@ def _level(shop: PlainShop, who: str) -> str:
     if len(recent) >= 5 and engaged_s >= 600:
         return "high"
     return "medium" if len(recent) >= 2 and engaged_s >= 60 else "low"
+
+
+def due_again(shop: PlainShop) -> Row:
+    """`/analytics/customers/due-again`."""
+    orders: dict[str, set[tuple[date, Any]]] = defaultdict(set)
+    for line in shop.lines:
+        if line["status"] == "shipped":
+            orders[line["customer_id"]].add((line["day"], line["order"]))
+    days = {who: sorted(day for day, _ in some) for who, some in orders.items()}
+    waits = [(each[1] - each[0]).days for each in days.values() if len(each) > 1]
+    once = {who: each[0] for who, each in days.items() if len(each) == 1}
+    newest = shop.known("orders").last
+    due = {who: day for who, day in once.items() if (newest - day).days > median(waits)}
+    rows = [_due(shop, who, (newest - day).days) for who, day in due.items()]
+    rows.sort(key=lambda row: (-float(row["revenue_amount"]), row["customer_id"]))
+    return {
+        "source": "orders",
+        "as_of_date": str(newest),
+        "median_days_to_second_order": median(waits),
+        "came_back_customer_count": len(waits),
+        "once_customer_count": len(once),
+        "due_customer_count": len(due),
+        "total_count": len(due),
+        "customers": rows,
+    }
+
+
+def _due(shop: PlainShop, who: str, ago: int) -> Row:
+    mine = [line for line in shop.lines if line["customer_id"] == who]
+    bought = [line for line in mine if line["status"] == "shipped"]
+    brought = sum((line["amount"] if line in bought else -line["amount"] for line in mine), ZERO)
+    return {
+        "customer_id": who,
+        "order_id": f"{who}-{int(bought[0]['at'].timestamp())}",
+        "order_date": str(bought[0]["day"]),
+        "days_since_count": ago,
+        "revenue_amount": f"{brought:.2f}",
+        "product_names": ", ".join(sorted({f"The {line['item_id']}" for line in bought})),
+    }

@@ -19,6 +19,7 @@ LISTS = {
     "/analytics/geographic": "places",
     "/analytics/customers/segments": "segments",
     "/analytics/customers/profiles": "profiles",
+    "/analytics/customers/due-again": "customers",
     "/analytics/products/top": "products",
     "/analytics/products/p0": "trend",
     "/analytics/categories": "categories",

@@ -563,6 +563,11 @@ def test_customers_are_listed_to_who_may_see_them_and_a_file_has_all(
         row["customer_id"] for row in answer["who"]
     ]
     assert not list((home / "serving").rglob("*.csv")), "the file is deleted"
+    lines = (home / "api_audit.jsonl").read_text(encoding="utf-8").splitlines()
+    noted = [json.loads(line) for line in lines if "people_downloaded" in line]
+    assert noted[-1]["path"] == "/v1/analytics/sales/who.csv"
+    assert (noted[-1]["row_count"], noted[-1]["status"]) == (len(expected), 200)
+    assert noted[-1]["caller"]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from ecom_assets.commerce.orders.orders import (
     has_copies,
     lines_as_events,
     lone_lines,
+    other_records,
     unread_attributes,
     user_order_log,
 )
@@ -207,7 +208,8 @@ class FileOrders:
                 if name not in kept | empty
             }
         lines = stored(self.con, CLASSIFIED, rows.drop(*nulls, *unread)).mutate(**nulls)
-        (row,) = rows_of(has_copies(lines, names_records="record_id" not in empty))
+        others = rows_of(other_records(lines).select("uniq_id").limit(1))
+        (row,) = rows_of(has_copies(lines, are_lines=not others))
         if row["has_copies"] and self.named is not None:
             every = self.naming(None)
             return every._stored  # noqa: SLF001 (of this class)

@@ -1,5 +1,5 @@
 """The guard in front of the API: keys and tokens, scopes by path, rate limits,
-and a log of denied requests.
+and a log of denied requests and of files of people.
 """
 
 import ipaddress
@@ -12,12 +12,12 @@ from http import HTTPStatus
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from starlette.types import ASGIApp, Receive, Send
+from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Request
 
 from ecom_assets.core.clock import now_utc
@@ -29,8 +29,10 @@ from ecom_assets.core.http_server.callers import (
     Scope,
     is_health,
     name_of_caller,
+    without_version,
 )
 from ecom_assets.core.http_server.credentials import LONGEST_CREDENTIAL, Credentials, credential_of
+from ecom_assets.core.http_server.headers import TOTAL_HEADER
 from ecom_assets.core.http_server.problems import (
     REFUSED,
     WRONG_SCOPE,
@@ -71,7 +73,9 @@ class RateLimits:
 
 
 class AuditLog:
-    """A log with a line for each denied request, without its headers, query and body."""
+    """A log with a line for each denied request, and each file of people that was downloaded,
+    without headers, query and body.
+    """
 
     def __init__(self, home: Path) -> None:
         """Create the file in a folder, if it does not exist."""
@@ -84,6 +88,13 @@ class AuditLog:
 
     def denied(self, scope: Request, reason: str, status: int) -> None:
         """Log a denied request."""
+        self._write(scope, reason, status)
+
+    def downloaded(self, scope: Request, row_count: int) -> None:
+        """Log a file of people, with how many rows it has."""
+        self._write(scope, DOWNLOADED, HTTPStatus.OK, row_count=row_count)
+
+    def _write(self, scope: Request, reason: str, status: int, **more: int) -> None:
         line = {
             "at": now_utc().isoformat(),
             "request_id": scope.get("ecom.request_id", ""),
@@ -93,6 +104,7 @@ class AuditLog:
             "address": (scope.get("client") or ("",))[0],
             "method": scope["method"],
             "path": scope["path"][:LONGEST_PATH],
+            **more,
         }
         record = logging.LogRecord("audit", logging.INFO, "", 0, json_text(line), None, None)
         self._handler.emit(record)
@@ -123,12 +135,24 @@ class Guard:
             return
         refusal = await self._look(scope)
         if refusal is None:
-            await self.app(scope, receive, send)
+            is_of_people = without_version(scope["path"]) in FILES_OF_PEOPLE
+            await self.app(scope, receive, self._noted(scope, send) if is_of_people else send)
             if scope.get(REFUSED) == WRONG_SCOPE:  # refused by a route, which knows the query
                 self.audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
         else:
             self.audit.denied(scope, refusal.reason, refusal.status)
             await refusal.response(scope)(scope, receive, send)
+
+    def _noted(self, scope: Request, send: Send) -> Send:
+        """Return a `send` that logs that a file of people begins to be sent."""
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK:
+                rows = dict(message["headers"]).get(TOTAL_HEADER.encode(), b"0")
+                self.audit.downloaded(scope, int(rows))
+            await send(message)
+
+        return noted
 
     async def _look(self, scope: Request) -> RequestRefusal | None:
         are_needed = self.credentials.are_needed()
@@ -207,6 +231,20 @@ def _wrong_host() -> RequestRefusal:
     return RequestRefusal(HTTPStatus.MISDIRECTED_REQUEST, "wrong_host", detail)
 
 
+DOWNLOADED: Final = "people_downloaded"
+FILES_OF_PEOPLE: Final = frozenset(
+    f"/analytics/{name}.csv"
+    for name in (
+        "carts",
+        "customers/due-again",
+        "funnel/who",
+        "reconciliation/differences",
+        "retention/who",
+        "sales/lines",
+        "sales/who",
+    )
+)
+"""The files that list people; that of order lines names them to keys that may see them."""
 FILE_NAME = "api_audit.jsonl"
 LARGEST_BYTES = 10_000_000
 KEPT_FILES = 5

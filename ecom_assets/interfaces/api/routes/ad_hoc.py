@@ -3,30 +3,35 @@ and who was counted.
 """
 
 import json
-import os
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import Parameter, Signature
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.funnels.answer import StepList, WhoAnswer, who_is_at
+from ecom_assets.behaviour.funnels.answer import AtStep, StepList, WhoAnswer, who_is_at
 from ecom_assets.behaviour.funnels.question import FunnelQuestion
 from ecom_assets.behaviour.funnels.steps import MAX_STEPS
 from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, answer
 from ecom_assets.behaviour.questions.model import Question
-from ecom_assets.behaviour.retention.answer import RetentionWhoAnswer, who_of
+from ecom_assets.behaviour.questions.whole_lists import Take
+from ecom_assets.behaviour.retention.answer import (
+    InCell,
+    RetentionWhoAnswer,
+    take_visitors,
+    who_of,
+)
 from ecom_assets.behaviour.retention.counting import CellList
 from ecom_assets.behaviour.retention.question import RetentionQuestion
 from ecom_assets.commerce.custom_sales.behind import CUSTOMER
 from ecom_assets.commerce.custom_sales.lists import (
-    Blocks,
+    LineOfSales,
     SalesLinesAnswer,
     SalesWhoAnswer,
+    all_lines_of,
     all_of,
 )
 from ecom_assets.commerce.custom_sales.lists import lines_of as lines_of_sales
@@ -35,19 +40,18 @@ from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.interfaces.all_questions import all_questions
 from ecom_assets.interfaces.api.auth.callers import require_personal
+from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_blocks
+from ecom_assets.interfaces.api.csv_files import router as files
 from ecom_assets.interfaces.api.parameters import (
     LISTS,
     Context,
-    FileOnce,
     JustSliced,
     RequestContext,
     Sliced,
-    csv_blocks,
     declared_lists,
 )
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.store.question_source import published_source
-from ecom_assets.interfaces.api.store.store import spill_folder
 
 questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
@@ -88,13 +92,18 @@ def _route_of(kind: Kind[Any, Any]) -> Callable[..., Response]:
     return route
 
 
-class FunnelWhoParameters(Sliced):
-    """Who to list of a funnel."""
+class StepParameters(BaseModel):
+    """Who is listed of a funnel."""
 
     step: int = Field(1, ge=1, le=MAX_STEPS, description="Of this step, from 1")
     stopped: bool = Field(
         default=False, description="Whether only those who did not get to the step after it"
     )
+
+
+class FunnelWhoParameters(StepParameters, Sliced):
+    """Who to list of a funnel."""
+
     limit: int = Field(100, ge=1, le=1_000, description="Most rows to return")
 
 
@@ -112,8 +121,8 @@ def funnel_who(
     return ask(context, who_is_at(listed), body, parameters)
 
 
-class RetentionWhoParameters(Sliced):
-    """Who to list of retention."""
+class CellParameters(BaseModel):
+    """Who is listed of retention."""
 
     cohort: str = Field(
         max_length=40, description="Of this cohort, as the answer names it", examples=["2026-01-05"]
@@ -129,6 +138,15 @@ class RetentionWhoParameters(Sliced):
     value: str | None = Field(
         None, max_length=500, description="Of this value of the breakdown; default all"
     )
+
+    def cell(self, most: int) -> CellList:
+        """Return the list of the cell, at most so many."""
+        return CellList(self.cohort, self.period, most, self.returned, self.value)
+
+
+class RetentionWhoParameters(CellParameters, Sliced):
+    """Who to list of retention."""
+
     limit: int = Field(100, ge=1, le=1_000, description="Most visitors to return")
 
 
@@ -146,10 +164,7 @@ def retention_who(
     it needs the scope `personal`.
     """
     require_personal(context.request.scope, ["visitor_id"])
-    most = parameters.offset + parameters.limit
-    listed = CellList(
-        parameters.cohort, parameters.period, most, parameters.returned, parameters.value
-    )
+    listed = parameters.cell(parameters.offset + parameters.limit)
     return ask(context, who_of(listed), body, parameters)
 
 
@@ -191,27 +206,24 @@ def sales_lines(
     return ask(context, lines_of_sales(parameters.most), body, parameters)
 
 
-class EveryCustomerParameters(BaseModel):
-    """Whose customers a file has."""
+class QuestionFileParameters(FileParameters):
+    """The question whose list a file has."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    format: Literal["csv"] = Field("csv", description="What is answered: CSV")
     definition: str = Field(
         "{}",
         max_length=10_000,
-        description="The question about sales as JSON, as `POST /analytics/sales` takes it",
+        description="The question as JSON, as the `POST` of its list takes it",
         examples=['{"where": ["category = Shoes"], "time_range": "month"}'],
     )
 
 
-@questions.get(
+@files.get(
     "/analytics/sales/who.csv",
     response_class=Response,
     summary="All customers behind numbers of sales, as CSV",
 )
 def every_sales_customer(
-    context: Context, parameters: Annotated[EveryCustomerParameters, Query()]
+    context: Context, parameters: Annotated[QuestionFileParameters, Query()]
 ) -> Response:
     """Return all customers of a question's order lines, without a limit, as a CSV file that is sent
     block by block; it needs the scope `personal`.
@@ -219,22 +231,84 @@ def every_sales_customer(
     require_personal(context.request.scope, ["customer_id"])
     question = SalesQuestion.from_mapping(_definition_in(parameters.definition))
     columns = [*CUSTOMER, *(f"numbers.{name}" for name in question.measures)]
-    folder = spill_folder(context.settings, os.getpid())
-    folder.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(
-        "w", suffix=".csv", dir=folder, encoding="utf-8", newline="", delete=False
-    ) as file:
-        path = Path(file.name)
 
-        def take(blocks: Blocks) -> None:
-            file.writelines(csv_blocks(blocks, columns))
+    def write(take: Take) -> int:
+        return ask(context, all_of(take), question, Sliced()).total_count or 0
 
-        try:
-            answered = ask(context, all_of(take), question, Sliced())
-        except Exception:
-            path.unlink()
-            raise
-    return FileOnce.of_csv(path, "customers.csv", answered.total_count or 0)
+    return file_of_blocks(context, "customers.csv", columns, write)
+
+
+OF_LINES: Final = tuple(name for name in LineOfSales.model_fields if name != "numbers")
+
+
+@files.get(
+    "/analytics/sales/lines.csv",
+    response_class=Response,
+    summary="All order lines behind numbers of sales, as CSV",
+)
+def every_sales_line(
+    context: Context, parameters: Annotated[QuestionFileParameters, Query()]
+) -> Response:
+    """Return all order lines of a question, without a limit, as a CSV file that is sent block by
+    block.
+    """
+    question = SalesQuestion.from_mapping(_definition_in(parameters.definition))
+    columns = [*OF_LINES, *(f"numbers.{name}" for name in question.measures)]
+
+    def write(take: Take) -> int:
+        return ask(context, all_lines_of(take), question, Sliced()).total_count or 0
+
+    return file_of_blocks(context, "order_lines.csv", columns, write)
+
+
+class FunnelFileParameters(QuestionFileParameters, StepParameters):
+    """Whom of a funnel a file has."""
+
+
+@files.get(
+    "/analytics/funnel/who.csv",
+    response_class=Response,
+    summary="Everybody at a step of a funnel, as CSV",
+)
+def everybody_at_a_step(
+    context: Context, parameters: Annotated[FunnelFileParameters, Query()]
+) -> Response:
+    """Return all who got to a step of a custom funnel, without a limit, as a CSV file that is sent
+    block by block; it needs the scope `personal`.
+    """
+    require_personal(context.request.scope, ["visitor_id"])
+    question = FunnelQuestion.from_mapping(_definition_in(parameters.definition))
+
+    def write(take: Take) -> int:
+        listed = StepList(parameters.step, 0, only_stopped=parameters.stopped, take=take)
+        return ask(context, who_is_at(listed), question, Sliced()).total_count or 0
+
+    return file_of_blocks(context, "step.csv", list(AtStep.model_fields), write)
+
+
+class RetentionFileParameters(QuestionFileParameters, CellParameters):
+    """Whom of retention a file has."""
+
+
+@files.get(
+    "/analytics/retention/who.csv",
+    response_class=Response,
+    summary="Everybody in a cell of retention, as CSV",
+)
+def everybody_in_a_cell(
+    context: Context, parameters: Annotated[RetentionFileParameters, Query()]
+) -> Response:
+    """Return all who came back in a period of a cohort, or who did not, without a limit, as a CSV
+    file that is sent block by block; it needs the scope `personal`.
+    """
+    require_personal(context.request.scope, ["visitor_id"])
+    question = RetentionQuestion.from_mapping(_definition_in(parameters.definition))
+
+    def write(take: Take) -> int:
+        listed = replace(parameters.cell(0), take=take_visitors(take))
+        return ask(context, who_of(listed), question, Sliced()).total_count or 0
+
+    return file_of_blocks(context, "cell.csv", list(InCell.model_fields), write)
 
 
 def _definition_in(text: str) -> dict[str, Any]:

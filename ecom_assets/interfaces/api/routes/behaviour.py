@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.journeys import queries as journey_queries
 from ecom_assets.behaviour.journeys.contracts import JourneyTransitions, SearchPerformance
-from ecom_assets.behaviour.journeys.queries import Dimension
+from ecom_assets.behaviour.journeys.queries import Dimension, SearchOrder
 from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, field_of, number
 from ecom_assets.behaviour.retention import queries as retention_queries
 from ecom_assets.behaviour.retention.contracts import CohortsBy, Length, RetentionCohorts
@@ -18,6 +18,7 @@ from ecom_assets.behaviour.visitor_segments import queries as segment_queries
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegmentsDaily
 from ecom_assets.core.tables.measures import meanings, summable
 from ecom_assets.core.tables.queries import CHANGE
+from ecom_assets.interfaces.api.csv_files import add_file
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     Context,
@@ -129,7 +130,17 @@ class SearchesAnswer(Answer):
     """The search terms of a period."""
 
     total_count: int | None = total_of("terms", 112)
-    searches: list[Search] = Field(description="The most searched first, ties by term")
+    searches: list[Search] = Field(
+        description="The most searched first, or by `sort_by`, ties by term"
+    )
+
+
+class SearchesParameters(PagedDaysParameters):
+    """Which terms to return, in which order."""
+
+    sort_by: SearchOrder = Field(
+        "searches", description="Most searched first, or most searches that led nowhere"
+    )
 
 
 @router.get("/analytics/journeys", response_model=JourneysAnswer, summary="Which step led to which")
@@ -152,13 +163,13 @@ def journeys(
     "/analytics/searches", response_model=SearchesAnswer, summary="Search terms and their outcomes"
 )
 def searches(
-    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
+    context: Context, parameters: Annotated[SearchesParameters, Query()]
 ) -> dict[str, Any]:
     """Return how often each term was searched,
     and how often a product view or an add to cart followed.
     """
     period = context.period(parameters, "events")
-    result = journey_queries.searches(context.reading, period, parameters.page)
+    result = journey_queries.searches(context.reading, period, parameters.page, parameters.sort_by)
     definition = meanings(SearchPerformance.columns) | definition_of(SearchesAnswer, "searches")
     return context.answer(parameters, definition, result, period)
 
@@ -297,3 +308,7 @@ def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()])
         CohortsAnswer, "cohort_by", "period", *CohortPeriod.model_fields, "cohorts"
     )
     return context.answer(parameters, definition, result, "events")
+
+
+add_file("/analytics/journeys", journeys, JourneysAnswer, "transitions")
+add_file("/analytics/searches", searches, SearchesAnswer, "searches")

@@ -3,9 +3,11 @@ segments and profiles.
 """
 
 from datetime import date
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, field_of, number
@@ -18,16 +20,28 @@ from ecom_assets.commerce.customers.contracts import (
     LifetimeValue,
     ProfileDimension,
 )
+from ecom_assets.commerce.customers.due_again import (
+    DueOrder,
+    due_again,
+    due_customers,
+    due_state,
+)
 from ecom_assets.commerce.customers.measures import CustomerMeasures, ValueMeasures
 from ecom_assets.commerce.sales import queries as sales_queries
 from ecom_assets.commerce.sales.contracts import CustomerRetention
-from ecom_assets.commerce.sales.coverage import sales_source
+from ecom_assets.commerce.sales.coverage import SalesSource, sales_source
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import CHANGE
+from ecom_assets.interfaces.api.auth.callers import may_see_people, require_personal
+from ecom_assets.interfaces.api.csv_files import FileParameters, add_file, file_of_table
+from ecom_assets.interfaces.api.csv_files import router as files
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
+    SOURCE,
+    AnyDays,
     Context,
     OfDays,
+    Paged,
     PagedDaysParameters,
     Sliced,
     SlicedAnyDays,
@@ -38,6 +52,12 @@ from ecom_assets.interfaces.api.parameters import (
 )
 from ecom_assets.interfaces.api.problems import documented
 
+COUNTS_OF_DUE: Final = (
+    "median_days_to_second_order",
+    "came_back_customer_count",
+    "once_customer_count",
+    "due_customer_count",
+)
 router = APIRouter(tags=["customers"], responses=documented(409))
 
 
@@ -146,6 +166,74 @@ class CustomerWeeksAnswer(Answer):
     )
 
 
+class DueCustomer(BaseModel):
+    """A customer who bought once and is due again."""
+
+    customer_id: str = Field(title="Customer", description="The customer")
+    order_id: str = Field(title="Order", description="Their only order")
+    order_date: date = Field(title="Bought on", description="Its day")
+    days_since_count: int = number(
+        "Days ago", "count", "From that day to the newest day of sales", examples=[75]
+    )
+    revenue_amount: Money | None = number(
+        "Revenue", "money", "What they brought, without what was paid back; null if not known"
+    )
+    product_names: str | None = Field(
+        title="Products",
+        description="What they bought, by name, in the order of the alphabet; null where purchase "
+        "events are counted",
+        examples=["Black boots, Hat"],
+    )
+
+
+class DueAgainAnswer(Answer):
+    """Who bought once and is due again, as of the newest day of sales."""
+
+    source: SalesSource = Field(description=SOURCE)
+    as_of_date: date = Field(description="The newest day of sales, from whose end is looked back")
+    median_days_to_second_order: float | None = number(
+        "Median days to a second order",
+        "decimal",
+        "The median of the days from the first order to the second, of those who came back; null "
+        "if nobody did",
+        examples=[31.0],
+    )
+    came_back_customer_count: int = number(
+        "Came back", "count", "Customers with a second order", examples=[120]
+    )
+    once_customer_count: int = number(
+        "Bought once", "count", "Customers with a single order", examples=[300]
+    )
+    due_customer_count: int | None = number(
+        "Due again",
+        "count",
+        "Of these, those whose order is longer ago than the median time to a second order of those "
+        "who came back; null if nobody came back",
+        examples=[90],
+    )
+    total_count: int = Field(description="How many are due", examples=[90])
+    customers: list[DueCustomer] = Field(
+        description="Those who are due; none without the scope `personal`"
+    )
+
+
+class DueParameters(BaseModel):
+    """In which order customers come."""
+
+    sort_by: DueOrder = Field(
+        "revenue",
+        description="Who brought most first, or whose order is `longest` ago, or `newest`",
+    )
+
+
+class DueAgainParameters(DueParameters, AnyDays, Paged):
+    """Which customers to return, in which order."""
+
+
+class DueAgainFileParameters(DueParameters, FileParameters):
+    """In which order a file has customers."""
+
+
 @router.get(
     "/analytics/customers",
     response_model=CustomerNumbersAnswer,
@@ -215,3 +303,47 @@ def customer_retention(
     )
     definition = definition_of(CustomerWeeksAnswer, *CustomerWeek.model_fields, "weeks")
     return context.answer(parameters, definition, result, period)
+
+
+@router.get(
+    "/analytics/customers/due-again",
+    response_model=DueAgainAnswer,
+    summary="Who bought once and is due again",
+)
+def customers_due_again(
+    context: Context, parameters: Annotated[DueAgainParameters, Query()]
+) -> dict[str, Any]:
+    """Return how many customers bought once, longer ago than others take to come back, and, with
+    the scope `personal`, who they are.
+    """
+    result = due_again(
+        context.reading,
+        parameters.sort_by,
+        parameters.page,
+        with_people=may_see_people(context.request.scope),
+    )
+    definition = {
+        **definition_of(DueAgainAnswer, *COUNTS_OF_DUE, "customers"),
+        "time_range": "As of the newest day of sales, whatever days are asked for",
+    }
+    return context.answer(parameters, definition, result, "sales")
+
+
+@files.get(
+    "/analytics/customers/due-again.csv",
+    response_class=Response,
+    summary="Everybody who bought once and is due again, as CSV",
+)
+def every_customer_due_again(
+    context: Context, parameters: Annotated[DueAgainFileParameters, Query()]
+) -> Response:
+    """Return all customers who are due again, without a limit, as a CSV file that is sent block by
+    block; it needs the scope `personal`.
+    """
+    require_personal(context.request.scope, ["customer_id"])
+    state = due_state(context.reading)
+    rows = partial(due_customers, source=state["source"], state=state, sort_by=parameters.sort_by)
+    return file_of_table(context, "due_again.csv", DueCustomer, rows)
+
+
+add_file("/analytics/customers/retention", customer_retention, CustomerWeeksAnswer, "weeks")

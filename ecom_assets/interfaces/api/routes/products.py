@@ -17,13 +17,14 @@ from ecom_assets.commerce.products import contracts
 from ecom_assets.commerce.products import queries as product_queries
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.commerce.products.measures import ProductMeasures
-from ecom_assets.commerce.products.queries import SortBy
+from ecom_assets.commerce.products.queries import AlertOrder, SortBy
 from ecom_assets.commerce.products.stock import InventoryRule
 from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.commerce.sales.coverage import SalesSource
 from ecom_assets.core.tables.measures import meanings, measures_of, summable
 from ecom_assets.core.tables.queries import CHANGE, Coverage, Period, Row
 from ecom_assets.interfaces.api.auth.callers import may_see_costs, require_costs
+from ecom_assets.interfaces.api.csv_files import add_file
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     SOURCE,
@@ -205,9 +206,19 @@ class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model o
 
 
 class AlertsParameters(AnyDays, Paged):
-    """Which alerts to return."""
+    """Which alerts to return, in which order."""
 
     alert: contracts.Alert | None = Field(None, description="Only alerts of this kind")
+    to_reorder: bool = Field(
+        default=False,
+        description="Only products to order again: of which some are to be ordered, or which are "
+        "low or out of stock and nobody knows how many",
+    )
+    sort_by: AlertOrder = Field(
+        "urgency",
+        description="By kind and days of cover, or by what a day without stock costs, the most "
+        "first",
+    )
 
 
 class AlertsAnswer(Answer):
@@ -216,9 +227,9 @@ class AlertsAnswer(Answer):
     counts: dict[str, int] = Field(
         description="Alerts of each kind", examples=[{"out_of_stock": 23, "low": 15}]
     )
-    total_count: int = Field(description="How many there are of the requested kind", examples=[66])
+    total_count: int = Field(description="How many there are of those asked for", examples=[66])
     alerts: list[Alert] = Field(
-        description="The most urgent kind first, within it what lasts shortest"
+        description="The most urgent kind first, within it what lasts shortest; or by `sort_by`"
     )
 
 
@@ -230,6 +241,7 @@ PAIRS: Final = definition_of(
     "lift",
     "leverage",
 )
+DEFINED_OF_ALERTS: Final = ("alert", "reorder_item_count", "day_without_stock_amount")
 DEFINITION: Final = {
     **meanings(summable(ProductMeasures)),
     "conversion": "Purchases per view; products without a view come last",
@@ -357,10 +369,22 @@ def inventory_alerts(
     """Return the products that are out of stock, low,
     overstocked or without a sale for a long time.
     """
-    result = product_queries.inventory_alerts(context.reading, parameters.alert, parameters.page)
+    result = product_queries.inventory_alerts(
+        context.reading,
+        parameters.alert,
+        parameters.page,
+        sort_by=parameters.sort_by,
+        to_reorder=parameters.to_reorder,
+    )
+    rule = {name: days for name, days in vars(InventoryRule()).items() if name != "reorder_days"}
     definition = {
-        **definition_of(AlertsAnswer, "alert"),
-        **vars(InventoryRule()),
+        **definition_of(AlertsAnswer, *DEFINED_OF_ALERTS),
+        **rule,  # what the settings change stands in each row
         "time_range": "Alerts are of the newest stock, whatever days are asked for",
     }
     return context.answer(parameters, definition, result, "stock")
+
+
+add_file("/analytics/products/top", top_products, TopAnswer, "products")
+add_file("/analytics/categories", categories, CategoriesAnswer, "categories")
+add_file("/analytics/inventory/alerts", inventory_alerts, AlertsAnswer, "alerts")

@@ -11,6 +11,7 @@ from ecom_assets.commerce.costs.measures import ProfitMeasures
 from ecom_assets.core.tables.measures import summable
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.auth.callers import require_costs
+from ecom_assets.interfaces.api.csv_files import add_file
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     Context,
@@ -118,3 +119,6 @@ def profit(context: Context, parameters: Annotated[ProfitParameters, Query()]) -
     period = context.period(parameters, "sales")
     result = queries.profit(context.reading, period, parameters.dimension)
     return context.answer(parameters, DEFINITION, parameters.cut(result, "parts"), period)
+
+
+add_file("/analytics/profit", profit, ProfitAnswer, "parts")

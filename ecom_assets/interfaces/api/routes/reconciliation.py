@@ -1,16 +1,26 @@
 """Routes for reconciliation: orders compared with events, and the outcomes of deliveries."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
 from ecom_assets.behaviour.questions.answer import Answer, definition_of, field_of
 from ecom_assets.commerce.reconciliation import queries as reconciliation_queries
-from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliationDaily
+from ecom_assets.commerce.reconciliation.contracts import (
+    OrderEventReconciliation,
+    OrderEventReconciliationDaily,
+)
 from ecom_assets.core.tables.queries import if_known
-from ecom_assets.interfaces.api.parameters import Context, PagedDaysParameters, row_of, total_of
+from ecom_assets.interfaces.api.auth.callers import require_personal
+from ecom_assets.interfaces.api.csv_files import add_file
+from ecom_assets.interfaces.api.parameters import (
+    Context,
+    PagedDaysParameters,
+    row_of,
+    total_of,
+)
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.outputs.delivery import queries as delivery_queries
 from ecom_assets.outputs.delivery.contracts import ReconciliationDaily
@@ -46,6 +56,34 @@ class ReconciliationAnswer(Answer):
     days: list[ReconciledDay] = Field(
         description="Days with an order or a purchase or refund event, in order"
     )
+
+
+Cause = Literal[
+    "missing_event", "missing_order", "amount_differs", "duplicate", "refund", "time_zone_shift"
+]
+
+
+class OrderEventDifference(
+    row_of(  # type: ignore[misc]  # a model of a function
+        OrderEventReconciliation.columns, only=reconciliation_queries.OF_DIFFERENCE
+    )
+):
+    """An order or an event that makes the totals of its day differ."""
+
+
+class DifferencesAnswer(Answer):
+    """What makes orders and events differ, one by one."""
+
+    total_count: int | None = total_of("differences", 118)
+    differences: list[OrderEventDifference] = Field(
+        description="Those that make most of the difference first; one of two days has a row each"
+    )
+
+
+class DifferencesParameters(PagedDaysParameters):
+    """Which differences to return."""
+
+    cause: Cause | None = Field(None, description="Only those of this cause")
 
 
 class DeliveredDay(DeliveredCounts):
@@ -95,6 +133,25 @@ def reconciliation(
 
 
 @router.get(
+    "/analytics/reconciliation/differences",
+    response_model=DifferencesAnswer,
+    summary="Orders and events that differ, one by one",
+    responses=documented(403),
+)
+def reconciliation_differences(
+    context: Context, parameters: Annotated[DifferencesParameters, Query()]
+) -> dict[str, Any]:
+    """Return the orders and events that make their totals differ; it needs the scope `personal`."""
+    require_personal(context.request.scope, ["customer_id"])
+    period = context.period(parameters, "sales", "events")
+    result = reconciliation_queries.differences(
+        context.reading, period, parameters.cause, parameters.page
+    )
+    definition = definition_of(DifferencesAnswer, *OrderEventDifference.model_fields, "differences")
+    return context.answer(parameters, definition, result, period)
+
+
+@router.get(
     "/analytics/deliveries",
     response_model=DeliveriesAnswer,
     summary="What was delivered to other tools",
@@ -110,3 +167,13 @@ def deliveries(
         result["totals"] = if_known(result["totals"], period)
     definition = definition_of(DeliveriesAnswer, *DeliveredDay.model_fields, "totals", "deliveries")
     return context.answer(parameters, definition, parameters.cut(result, "deliveries"), period)
+
+
+add_file("/analytics/reconciliation", reconciliation, ReconciliationAnswer, "days")
+add_file(
+    "/analytics/reconciliation/differences",
+    reconciliation_differences,
+    DifferencesAnswer,
+    "differences",
+)
+add_file("/analytics/deliveries", deliveries, DeliveriesAnswer, "deliveries")

@@ -17,6 +17,7 @@ from ecom_assets.commerce.sales.queries import Granularity, Level
 from ecom_assets.core.tables.measures import measures_of, summable
 from ecom_assets.core.tables.queries import CHANGE, Coverage
 from ecom_assets.interfaces.api.auth.callers import may_see_people
+from ecom_assets.interfaces.api.csv_files import add_file
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     Context,
@@ -307,3 +308,7 @@ def geographic(
         sales_queries.geography(context.reading, period, parameters.level), "places"
     )
     return context.answer(parameters, DEFINITION, result, period)
+
+
+add_file("/analytics/discounts", discounts, DiscountsAnswer, "discounts")
+add_file("/analytics/geographic", geographic, PlacesAnswer, "places")

@@ -3,19 +3,24 @@ and what they are worth.
 """
 
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
+
+from pydantic import Field
 
 from ecom_assets.commerce.customers.contracts import (
     CustomerProfiles,
     CustomerSegments,
     LifetimeValue,
 )
+from ecom_assets.commerce.customers.due_again import DueOrder
 from ecom_assets.commerce.sales.contracts import CustomerRetention, Sales
+from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.interfaces.api.routes import customers
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Chart,
+    DataTable,
     Notice,
     Several,
     TableColumn,
@@ -25,7 +30,8 @@ from ecom_assets.interfaces.dashboard.blocks import (
     compared_tile,
     meaning,
 )
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 
 SEGMENTS = TableColumn.from_fields(
     customers.Segment,
@@ -58,6 +64,30 @@ WORTH: Final = {
     "at_risk_customer_count": None,
 }
 """What all customers are worth, and where each of these numbers can be traced from."""
+DUE: Final = TableColumn.from_fields(
+    customers.DueCustomer,
+    "customer_id",
+    "revenue_amount",
+    "days_since_count",
+    "product_names",
+    "order_date",
+    "order_id",
+)
+DUE_ANCHOR: Final = "#s5-title"
+"""The section of who is due again."""
+MOST_DUE: Final = 25
+
+
+class CustomerFilters(Filters):
+    """The choices of the page."""
+
+    due_by: DueOrder = Field(
+        "revenue", title="Due again by", json_schema_extra={"labels": {"longest": "Longest ago"}}
+    )
+    due_offset: int | None = Field(None, ge=0, le=1_000_000)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"due_offset"})
+
+
 NO_MODEL: Final = {
     "too_few_customers": "fewer than 10 customers came back",
     "no_repeat_orders": "no customer has ordered a second time",
@@ -83,7 +113,7 @@ def weeks(view: View) -> Block:
         answer["weeks"],
         WEEKS,
         "New and returning customers of each week as stacked bars.",
-        csv=view.csv("/analytics/customers/retention", limit=1000),
+        csv=view.csv("/analytics/customers/retention.csv"),
         definition=meaning(answer, "weeks"),
         why=Why(CustomerRetention, "customers_count"),
         empty="No Monday of these days begins a week with orders; choose more days.",
@@ -109,6 +139,39 @@ def segments(view: View) -> Block:
         note=f"Of all customers, as of {answer['range']['end_date']}.",
         why=Why(CustomerSegments, "segment"),
     )
+
+
+def due(view: View) -> Block:
+    """Return how many bought once and are due again, and, for callers who may see people, who."""
+    chosen: CustomerFilters = view.filters
+    pages = partial(ListPages, view, "due_offset", MOST_DUE, what="customers", anchor=DUE_ANCHOR)
+    answer = view.answer(
+        customers.customers_due_again,
+        sort_by=chosen.due_by,
+        limit=MOST_DUE,
+        offset=chosen.due_offset or 0,
+    )
+    tiles = Tiles(
+        [
+            Tile.from_field(customers.DueAgainAnswer, name, answer[name], meaning(answer, name))
+            for name in customers.COUNTS_OF_DUE
+        ],
+        compared=False,
+    )
+    if not view.may(Scope.PERSONAL):
+        return Several((tiles, Notice("Who they are needs the scope personal.", "info")))
+    shown = pages(count=answer["total_count"])
+    note = f"As of {answer['as_of_date']}, whatever days are chosen. {shown.note}".strip()
+    table = DataTable(
+        answer["customers"],
+        DUE,
+        csv=view.csv("/analytics/customers/due-again.csv", with_days=False, sort_by=chosen.due_by),
+        note=note,
+        empty="Nobody is due again."
+        if answer["due_customer_count"] is not None
+        else "Nobody has come back yet, so that nobody knows how long it takes.",
+    )
+    return Several((tiles, shown.around(table)))
 
 
 def value(view: View) -> Block:
@@ -147,11 +210,13 @@ PAGE = DashboardPage(
     "Customers",
     position=40,
     summary="Who is new, who returns, in which segment and tier, and what they are worth.",
+    asks=CustomerFilters,
     sections=(
         Section("Customers of these days", counts, is_titled=False),
         Section("New and returning customers by week", weeks, "half"),
         Section("Segments", segments, "half"),
         Section("What all customers are worth", value),
+        Section("Bought once, and due again", due),
         Section("Tiers", partial(profile, "customer_tier", "tier"), "half"),
         Section("Engagement", partial(profile, "engagement_level", "level of engagement"), "half"),
         Section("Markets", partial(profile, "market_segment", "market segment"), "half"),

@@ -80,7 +80,7 @@ def by_tool(view: View) -> Block:
             "A bar per destination: the shares of due records that were accepted, rejected, in "
             "doubt and so on."
         ),
-        csv=view.csv("/analytics/deliveries", limit=1000),
+        csv=view.csv("/analytics/deliveries.csv"),
         height=max(120, 34 * len(rows)),
         empty="Nothing was due on these days.",
     )
@@ -123,7 +123,7 @@ def by_day(view: View) -> Block:
     return DataTable(
         rows[::-1][:100],
         DAYS,
-        csv=view.csv("/analytics/deliveries", limit=1000),
+        csv=view.csv("/analytics/deliveries.csv"),
         note=f"The newest 100 of {len(rows):,} rows." if len(rows) > 100 else "",  # noqa: PLR2004 (as cut above)
         empty="Nothing was due on these days.",
     )

@@ -36,6 +36,7 @@ from ecom_assets.interfaces.dashboard.forms import (
     question_page,
     unknown_notice,
 )
+from ecom_assets.interfaces.dashboard.list_pages import file_of_question
 from ecom_assets.interfaces.dashboard.page import Section, View, address_of, csv_address
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
 
@@ -372,12 +373,18 @@ def who(view: View) -> Block:
     columns = columns_of_people(AtStep, "event_at", "event_id")
     note = (
         f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by "
-        "visitor."
+        "visitor; the CSV has all of them."
     )
     return DataTable(
         people(view, answer["who"]),
         columns,
-        csv=csv_address(answer, "who"),
+        csv=file_of_question(
+            view,
+            "/analytics/funnel/who.csv",
+            outcome.question,
+            step=parameters.step,
+            stopped=str(parameters.stopped).lower(),
+        ),
         note=note,
         empty="Nobody is there.",
     )

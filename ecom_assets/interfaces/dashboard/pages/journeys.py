@@ -77,7 +77,7 @@ def flow(view: View) -> Block:
         rows,
         FLOWS,
         f"A diagram of flows between {columns} columns of steps; the table has the same numbers.",
-        csv=view.csv("/analytics/journeys", dimension=view.filters.dimension, limit=1000),
+        csv=view.csv("/analytics/journeys.csv", dimension=view.filters.dimension),
         height=460,
         note=f"{left_out:,} transitions in smaller flows are left out." if left_out else "",
         definition="Transitions between the steps of sessions, repeats of a step in a row as one.",
@@ -159,7 +159,7 @@ def pairs(view: View) -> Block:
         }
         for row in _transitions(view, None)[:50]
     ]
-    csv = view.csv("/analytics/journeys", dimension=view.filters.dimension, limit=1000)
+    csv = view.csv("/analytics/journeys.csv", dimension=view.filters.dimension)
     return DataTable(
         rows, PAIRS, csv=csv, note="Choose a step to see what comes before and after it."
     )

@@ -75,7 +75,7 @@ def best_products(view: View) -> Block:
     """Return the products with the most revenue."""
     answer = view.answer(products.top_products, limit=6)
     rows = [view.product(row) for row in answer["products"]]
-    return DataTable(rows, BEST, csv=view.csv("/analytics/products/top", limit=1000))
+    return DataTable(rows, BEST, csv=view.csv("/analytics/products/top.csv"))
 
 
 def best_channels(view: View) -> Block:

@@ -31,6 +31,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     compared_tile,
     meaning,
 )
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 
 KINDS = {
@@ -78,6 +79,17 @@ ALERTS = (
         "last_sold_date",
     ),
 )
+REORDER: Final = (
+    TableColumn("name", "Product", href="href"),
+    *TableColumn.from_fields(products.Alert, "reorder_item_count", "day_without_stock_amount"),
+    *TableColumn.from_fields(
+        products.Alert, "stock_count", "daily_sold_items", "in_stock_days_count", "lead_time_days"
+    ),
+)
+REORDER_ANCHOR: Final = "#s3-title"
+"""The section that says what to reorder."""
+STOCK_ANCHOR: Final = "#s4-title"
+"""The section of all stock that needs attention."""
 MOST_PRODUCTS, MOST_ALERTS, MOST_CATEGORIES = 20, 25, 20
 
 
@@ -91,7 +103,9 @@ class ProductFilters(Filters):
         json_schema_extra={"scopes": dict.fromkeys(SORTED_BY, Scope.COSTS)},
     )
     offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+    reorder_offset: int | None = Field(None, ge=0, le=1_000_000)
+    stock_offset: int | None = Field(None, ge=0, le=1_000_000)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset", "reorder_offset", "stock_offset"})
 
 
 REFUNDS: Final = "refunded_amount, refund_count, revenue_amount"
@@ -118,7 +132,7 @@ def top(view: View) -> Block:
     table = DataTable(
         [view.product(row) for row in answer["products"]],
         (*TOP, *(PROFIT if has_costs else ())),
-        csv=view.csv("/analytics/products/top", limit=1000, **asked),
+        csv=view.csv("/analytics/products/top.csv", **asked),
         note=f"{first + 1:,} to {last:,} of {count:,} products." if earlier or later else "",
         empty=f"No product has “{search}” in its name or id." if search else DataTable.empty,
         definition=meaning(answer, "revenue_amount", *(HEADLINES if has_costs else ())),
@@ -137,17 +151,49 @@ def categories(view: View) -> Block:
         answer["categories"][:MOST_CATEGORIES],
         CATEGORIES,
         note=f"And {left} more; the CSV has all." if left > 0 else "",
-        csv=view.csv("/analytics/categories", limit=1000),
+        csv=view.csv("/analytics/categories.csv"),
         definition=meaning(answer, "cart_rate", "purchase_rate"),
         why=Why(CategoryPerformance, "viewing_session_count"),
     )
 
 
+def reorder(view: View) -> Block:
+    """Return what to order again and how much, what costs most for a day without stock first."""
+    asked: dict[str, Any] = {"to_reorder": True, "sort_by": "money"}
+    first = view.filters.reorder_offset or 0
+    answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS, offset=first, **asked)
+    rows = [view.product(row) for row in answer["alerts"]]
+    pages = ListPages(
+        view, "reorder_offset", MOST_ALERTS, answer["total_count"], "products", REORDER_ANCHOR
+    )
+    days = next((row["reorder_days_count"] for row in rows), None)
+    lasts = f" An order lasts {days:,} days after its delivery." if days else ""
+    return pages.around(
+        DataTable(
+            rows,
+            REORDER,
+            csv=view.csv(
+                "/analytics/inventory/alerts.csv",
+                with_days=False,
+                to_reorder="true",
+                sort_by="money",
+            ),
+            note=f"As of {answer['range']['end_date']}.{lasts} {pages.note}".strip(),
+            empty="Nothing is to be ordered again.",
+            definition=meaning(answer, "reorder_item_count", "day_without_stock_amount"),
+            why=Why(InventoryAlerts, "day_without_stock_amount"),
+        )
+    )
+
+
 def stock(view: View) -> Block:
     """Return the stock that needs attention, as of the newest day."""
-    answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS)
+    first = view.filters.stock_offset or 0
+    answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS, offset=first)
     rows = [{**view.product(row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
-    left = answer["total_count"] - len(rows)
+    pages = ListPages(
+        view, "stock_offset", MOST_ALERTS, answer["total_count"], "products", STOCK_ANCHOR
+    )
     meanings = answer["definition"]
     counts = [
         Tile(
@@ -161,12 +207,12 @@ def stock(view: View) -> Block:
     table = DataTable(
         rows,
         ALERTS,
-        csv=view.csv("/analytics/inventory/alerts", with_days=False, limit=1000),
-        note=f"As of {answer['range']['end_date']}." + (f" And {left} more." if left > 0 else ""),
+        csv=view.csv("/analytics/inventory/alerts.csv", with_days=False),
+        note=f"As of {answer['range']['end_date']}. {pages.note}".strip(),
         empty="No product needs attention.",
         why=Why(InventoryAlerts, "stock_count"),
     )
-    return Several((Tiles(counts, compared=False), table))
+    return Several((Tiles(counts, compared=False), pages.around(table)))
 
 
 LIST: Final = DashboardPage(
@@ -178,6 +224,7 @@ LIST: Final = DashboardPage(
     sections=(
         Section("Products", top),
         Section("Categories: from looking to buying", categories),
+        Section("What to reorder", reorder),
         Section("Stock that needs attention", stock),
     ),
 )

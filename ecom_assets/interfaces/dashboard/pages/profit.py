@@ -150,7 +150,7 @@ def by_part(view: View) -> Block:
         rows,
         columns,
         f"Gross profit of each {LABELS[dimension].lower()} as bars.",
-        csv=view.csv("/analytics/profit", dimension=dimension, limit=1000),
+        csv=view.csv("/analytics/profit.csv", dimension=dimension),
         height=max(120, 26 * len(rows)),
         definition=meaning(answer, "gross_profit_amount", "gross_margin_rate", *COVERAGE),
         note=SHARED + (f" And {left} more; the CSV has all." if left > 0 else ""),

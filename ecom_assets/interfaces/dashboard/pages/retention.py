@@ -30,6 +30,7 @@ from ecom_assets.interfaces.dashboard.forms import (
     correct_first,
     question_page,
 )
+from ecom_assets.interfaces.dashboard.list_pages import file_of_question
 from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
 
@@ -244,12 +245,15 @@ def who(view: View) -> Block:
         if answer["period"] is None
         else f"{answer['cohort']}, period {answer['period']}"
     )
-    note = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
+    note = (
+        f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor; the CSV "
+        "has all of them."
+    )
     columns = columns_of_people(InCell)
     return DataTable(
         people(view, answer["who"]),
         columns,
-        csv=csv_address(answer, "who"),
+        csv=file_of_question(view, "/analytics/retention/who.csv", result.question, **fields),
         note=note,
         empty="Nobody is there.",
     )

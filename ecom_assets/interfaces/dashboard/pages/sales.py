@@ -96,7 +96,7 @@ def world_map(view: View) -> Block:
         answer["places"],
         (*TableColumn.from_fields(sales.SalesPlace, "country", "order_count"), *CHANGES[1:]),
         "Revenue of each country on a map of the world.",
-        csv=view.csv("/analytics/geographic", level="country", limit=1000),
+        csv=view.csv("/analytics/geographic.csv", level="country"),
         height=380,
         definition=meaning(answer, "revenue_amount"),
         note=f"Not on the map: {', '.join(lost)}." if lost else "",
@@ -119,7 +119,7 @@ def places(view: View) -> Block:
             TableColumn("place", level.capitalize()),
             *TableColumn.from_fields(sales.SalesPlace, "revenue_share", "revenue_amount"),
         ),
-        csv=view.csv("/analytics/geographic", level=level, limit=1000),
+        csv=view.csv("/analytics/geographic.csv", level=level),
         note=f"And {left} more." if left > 0 else "",
     )
 
@@ -135,7 +135,7 @@ def categories(view: View) -> Block:
         sold,
         CATEGORIES,
         "Revenue of each category as bars.",
-        csv=view.csv("/analytics/categories", limit=1000),
+        csv=view.csv("/analytics/categories.csv"),
         height=max(120, 26 * len(sold)),
         definition=meaning(answer, "revenue_amount"),
         note=f"And {left} more with revenue; the CSV has all." if left else "",

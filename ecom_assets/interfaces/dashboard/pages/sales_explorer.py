@@ -37,6 +37,7 @@ from ecom_assets.interfaces.dashboard.forms import (
     question_page,
     unknown_notice,
 )
+from ecom_assets.interfaces.dashboard.list_pages import file_of_question
 from ecom_assets.interfaces.dashboard.page import WHY, Section, View, csv_address
 
 BEHIND: Final = (("", "nothing"), ("who", "customers"), ("lines", "order lines"))
@@ -236,11 +237,10 @@ def _customers(view: View, question: SalesQuestion) -> Block:
         TableColumn("last_ordered_at", "Last (UTC)", "instant"),
         *_numbers_of(answer),
     )
-    asked = json.dumps(question.model_dump(mode="json", by_alias=True, exclude_defaults=True))
     return DataTable(
         rows,
         columns,
-        csv=view.csv("/analytics/sales/who.csv", with_days=False, definition=asked),
+        csv=file_of_question(view, "/analytics/sales/who.csv", question),
         note=f"The first {len(rows):,} of {answer['count']:,}; the CSV has all of them.",
         empty="No known customer has such an order line.",
     )
@@ -269,8 +269,9 @@ def _lines(view: View, question: SalesQuestion) -> Block:
     return DataTable(
         rows,
         columns,
-        csv=csv_address(answer, "lines"),
-        note=f"The newest {len(rows):,} of {answer['count']:,}; a line leads to where it is from.",
+        csv=file_of_question(view, "/analytics/sales/lines.csv", question),
+        note=f"The newest {len(rows):,} of {answer['count']:,}; the CSV has all of them. A line "
+        "leads to where it is from.",
     )
 
 

@@ -1,0 +1,66 @@
+"""Pages of a long list: which rows are shown, of how many, and the links to the others."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ecom_assets.behaviour.questions.model import Question
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Several
+from ecom_assets.interfaces.dashboard.page import View
+
+
+@dataclass(frozen=True)
+class ListPages:
+    """Which part of a list a section shows.
+
+    Attributes:
+        view: The request.
+        parameter: The name of the page's filter that says how many rows are before these.
+        size: How many rows a page has.
+        count: How many rows there are.
+        what: What a row is, in the plural.
+        anchor: The section, as the end of an address.
+    """
+
+    view: View
+    parameter: str
+    size: int
+    count: int
+    what: str
+    anchor: str = ""
+
+    @property
+    def first(self) -> int:
+        """Return how many rows are before these."""
+        return getattr(self.view.filters, self.parameter) or 0
+
+    @property
+    def note(self) -> str:
+        """Return which rows these are; empty where they are all there are."""
+        last = min(self.first + self.size, self.count)
+        if not self.first and last == self.count:
+            return ""
+        return f"{self.first + 1:,} to {last:,} of {self.count:,} {self.what}."
+
+    @property
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """Return the links to the pages before and after."""
+        what, first = self.what.capitalize(), self.first
+        before, after = max(0, first - self.size) or None, first + self.size
+        earlier = ((f"{what} before", self._at(before)),)
+        later = ((f"{what} after", self._at(after)),)
+        return (*(earlier if first else ()), *(later if after < self.count else ()))
+
+    def _at(self, offset: int | None) -> str:
+        return self.view.here(**{self.parameter: offset}) + self.anchor
+
+    def around(self, block: Block, *links: tuple[str, str]) -> Block:
+        """Return a block with these links, and others, below it."""
+        onward = (*self.links, *links)
+        return Several((block, Custom("onward.html", {"links": onward}))) if onward else block
+
+
+def file_of_question(view: View, path: str, question: Question, **asked: Any) -> str:  # noqa: ANN401 (any parameter of a route)
+    """Return the address of the file with every row of a list of a question."""
+    definition = question.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return view.csv(path, with_days=False, definition=json.dumps(definition), **asked)

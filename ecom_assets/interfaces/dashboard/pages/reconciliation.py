@@ -1,0 +1,182 @@
+"""Orders against events: both totals, and why they differ."""
+
+from typing import Any, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from ecom_assets.commerce.reconciliation.contracts import CAUSES, OrderEventReconciliationDaily
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.interfaces.api.routes import reconciliation
+from ecom_assets.interfaces.dashboard import charts
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    DataTable,
+    Notice,
+    TableColumn,
+    Tile,
+    Tiles,
+    Why,
+    meaning,
+)
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+
+TOTALS: Final = (
+    "order_amount",
+    "event_amount",
+    "difference_amount",
+    "order_count",
+    "event_count",
+    "matched_count",
+)
+CAUSE_NAMES: Final = {
+    "missing_event": "Order without an event",
+    "missing_order": "Event without an order",
+    "amount_differs": "Another amount",
+    "duplicate": "Further event of an order",
+    "refund": "Refund that only one has",
+    "time_zone_shift": "On a neighbouring day",
+}
+CAUSE: Final = (
+    TableColumn("name", "Cause", href="href"),
+    TableColumn("count", "Differences", "count"),
+    TableColumn("amount", "Orders less events", "money"),
+)
+DAYS: Final = TableColumn.from_fields(reconciliation.ReconciledDay, "reconciled_date", *TOTALS)
+DIFFERENCES: Final = (
+    TableColumn("name", "Cause"),
+    *TableColumn.from_fields(
+        reconciliation.OrderEventDifference,
+        "difference_amount",
+        "reconciled_date",
+        "order_amount",
+        "event_amount",
+        "order_id",
+        "event_id",
+        "customer_id",
+    ),
+)
+ONE_BY_ONE: Final = "#s4-title"
+"""The section of single differences."""
+MOST: Final = 31
+MOST_DIFFERENCES: Final = 50
+
+
+class ReconciliationFilters(Filters):
+    """The choices of the page."""
+
+    cause: Literal["any", reconciliation.Cause] = Field(
+        "any", title="Differences", json_schema_extra={"labels": {**CAUSE_NAMES}}
+    )
+    offset: int | None = Field(None, ge=0, le=1_000_000)
+    differences_offset: int | None = Field(None, ge=0, le=1_000_000)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset", "differences_offset"})
+
+
+def _answer(view: View) -> dict[str, Any]:
+    offset = view.filters.offset or 0
+    return view.answer(reconciliation.reconciliation, limit=MOST, offset=offset)
+
+
+def totals(view: View) -> Block:
+    """Return what orders and events come to, and how much more orders do."""
+    answer = _answer(view)
+    numbers = answer["reconciliation"]
+    return Tiles(
+        [
+            Tile.from_field(
+                reconciliation.ReconciledNumbers,
+                name,
+                numbers[name],
+                meaning(answer, name),
+                why=Why(OrderEventReconciliationDaily, name),
+            )
+            for name in TOTALS
+        ],
+        compared=False,
+    )
+
+
+def causes(view: View) -> Block:
+    """Return the differences by cause."""
+    numbers, may = _answer(view)["reconciliation"], view.may(Scope.PERSONAL)
+    rows = [
+        {
+            "name": CAUSE_NAMES[cause],
+            "href": view.here(cause=cause, differences_offset=None) + ONE_BY_ONE if may else "",
+            "count": numbers[f"{cause}_count"],
+            "amount": numbers[f"{cause}_amount"],
+        }
+        for cause in CAUSES
+    ]
+    return DataTable(rows, CAUSE, note="The amounts add up to the difference.")
+
+
+def days(view: View) -> Block:
+    """Return both totals day by day."""
+    answer = _answer(view)
+    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "days", "#s3-title")
+    return pages.around(
+        Chart(
+            charts.line("reconciled_date", "difference_amount", kind="money", title="Difference"),
+            answer["days"],
+            DAYS,
+            "How much more orders come to than events, by day as a line.",
+            csv=view.csv("/analytics/reconciliation.csv"),
+            note=pages.note,
+            definition=meaning(answer, "difference_amount", "matched_count"),
+            why=Why(OrderEventReconciliationDaily, "difference_amount"),
+            is_table_open=True,
+        )
+    )
+
+
+def differences(view: View) -> Block:
+    """Return what differs, one by one, for callers who may see people."""
+    if not view.may(Scope.PERSONAL):
+        return Notice("Which orders and events these are needs the scope personal.", "info")
+    chosen: ReconciliationFilters = view.filters
+    asked: dict[str, Any] = {"cause": None if chosen.cause == "any" else chosen.cause}
+    answer = view.answer(
+        reconciliation.reconciliation_differences,
+        limit=MOST_DIFFERENCES,
+        offset=chosen.differences_offset or 0,
+        **asked,
+    )
+    pages = ListPages(
+        view,
+        "differences_offset",
+        MOST_DIFFERENCES,
+        answer["total_count"] or 0,
+        "differences",
+        ONE_BY_ONE,
+    )
+    rows = [{**row, "name": CAUSE_NAMES[row["cause"]]} for row in answer["differences"]]
+    return pages.around(
+        DataTable(
+            rows,
+            DIFFERENCES,
+            csv=view.csv("/analytics/reconciliation/differences.csv", **asked),
+            note=pages.note,
+            empty="Orders and events of these days are the same.",
+            definition=meaning(answer, "differences"),
+        )
+    )
+
+
+PAGE: Final = DashboardPage(
+    "reconciliation",
+    "Orders against events",
+    group="Operation",
+    position=25,
+    has_comparison=False,
+    summary="What orders and events say was sold, and why they differ.",
+    asks=ReconciliationFilters,
+    sections=(
+        Section("Orders and events of these days", totals, is_titled=False),
+        Section("Why they differ", causes, "third"),
+        Section("Day by day", days, "two-thirds"),
+        Section("One by one", differences),
+    ),
+)

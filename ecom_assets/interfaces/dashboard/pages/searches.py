@@ -1,0 +1,67 @@
+"""Searches: what visitors look for, and which searches lead to no product."""
+
+from typing import ClassVar, Final
+
+from pydantic import Field
+
+from ecom_assets.behaviour.journeys.contracts import SearchPerformance
+from ecom_assets.behaviour.journeys.queries import SearchOrder
+from ecom_assets.interfaces.api.routes import behaviour
+from ecom_assets.interfaces.dashboard.blocks import Block, DataTable, TableColumn, Why, meaning
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+
+TERMS: Final = TableColumn.from_fields(
+    behaviour.Search,
+    "search_term",
+    "unclicked_search_count",
+    "search_count",
+    "click_rate",
+    "cart_search_count",
+    "cart_rate",
+    "session_count",
+    bars=("click_rate",),
+)
+MOST: Final = 50
+
+
+class SearchFilters(Filters):
+    """The choices of the page."""
+
+    sort_by: SearchOrder = Field(
+        "nowhere", title="Order by", json_schema_extra={"labels": {"nowhere": "Led nowhere"}}
+    )
+    offset: int | None = Field(None, ge=0, le=1_000_000)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+
+
+def terms(view: View) -> Block:
+    """Return the terms, those of which most searches led nowhere first."""
+    chosen: SearchFilters = view.filters
+    answer = view.answer(
+        behaviour.searches, limit=MOST, offset=chosen.offset or 0, sort_by=chosen.sort_by
+    )
+    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "terms")
+    return pages.around(
+        DataTable(
+            answer["searches"],
+            TERMS,
+            csv=view.csv("/analytics/searches.csv", sort_by=chosen.sort_by),
+            note=pages.note,
+            empty="Nobody searched on these days, or no event says so.",
+            definition=meaning(answer, "unclicked_search_count", "click_rate", "cart_rate"),
+            why=Why(SearchPerformance, "unclicked_search_count"),
+        )
+    )
+
+
+PAGE: Final = DashboardPage(
+    "searches",
+    "Searches",
+    group="Behaviour",
+    position=75,
+    has_comparison=False,
+    summary="What visitors look for, and which searches lead to no product.",
+    asks=SearchFilters,
+    sections=(Section("Search terms", terms),),
+)

@@ -1,0 +1,103 @@
+"""Lists that one can act on: each shows what its route answers, and leads to the file of all."""
+
+import csv
+from typing import Any
+
+from ecom_assets.commerce.reconciliation.contracts import CAUSES
+from ecom_assets_tests.interfaces.dashboard.conftest import Client
+from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
+
+Row = dict[str, Any]
+NOT_KNOWN = "\N{EN DASH}"
+CAUSE_AMOUNTS = {f"{cause}_amount" for cause in CAUSES}
+
+
+def section(client: Client, path: str, title: str) -> Node:
+    """Return the section of a page that has a title."""
+    page = client.get(f"/dashboard/{path}")
+    assert page.status_code == 200, page.text
+    sections = read(page.text).all("section")
+    return next(part for part in sections if part.one("h2").text == title)
+
+
+def cells(part: Node, column: int) -> list[str]:
+    return [row.all("td")[column].text for row in part.one("table").all("tr")[1:]]
+
+
+def file_of(client: Client, part: Node) -> list[dict[str, str]]:
+    """Return the rows of the CSV file that a section leads to."""
+    (address,) = [a.attributes["href"] for a in part.all("a") if a.text == "CSV"]
+    assert ".csv?" in address
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(answer.text.splitlines()))
+
+
+def test_what_to_reorder_begins_with_what_costs_most(client: Client) -> None:
+    answer = client.get("/analytics/inventory/alerts?to_reorder=true&sort_by=money").json()
+    part = section(client, "products", "What to reorder")
+    assert cells(part, 0) == [row["product_name"] for row in answer["alerts"]]
+    amounts = [float(row["day_without_stock_amount"]) for row in answer["alerts"]]
+    assert amounts == sorted(amounts, reverse=True)
+    assert len(amounts) > 1
+    shown = [cell.lstrip("$€") for cell in cells(part, 2)]
+    assert shown == [f"{amount:,.2f}" for amount in amounts]
+    assert [row["product_id"] for row in file_of(client, part)] == [
+        row["product_id"] for row in answer["alerts"]
+    ]
+
+
+def test_who_is_due_again_is_listed_in_the_chosen_order(client: Client) -> None:
+    answer = client.get("/analytics/customers/due-again?sort_by=longest").json()
+    part = section(client, "customers?due_by=longest", "Bought once, and due again")
+    assert list(tiles_of(part).values())[-1] == str(answer["due_customer_count"])
+    assert cells(part, 0) == [row["customer_id"] for row in answer["customers"]]
+    dates = [row["order_date"] for row in answer["customers"]]
+    assert dates == sorted(dates)
+    assert dates
+    assert [row["customer_id"] for row in file_of(client, part)] == cells(part, 0)
+
+
+def test_each_cart_that_was_left_is_listed_with_its_products(client: Client) -> None:
+    asked = "time_range=year&sort_by=oldest"
+    answer = client.get(f"/analytics/carts?{asked}").json()
+    part = section(client, f"carts?{asked}", "Carts left, one by one")
+    carts = answer["carts"][:50]
+    assert cells(part, 2) == [row["product_names"] or NOT_KNOWN for row in carts]
+    assert cells(part, 3) == [row["visitor_id"] for row in carts]
+    assert len(file_of(client, part)) == answer["total_count"] > 1
+
+
+def test_searches_begin_with_those_that_led_nowhere(client: Client) -> None:
+    answer = client.get("/analytics/searches?sort_by=nowhere").json()
+    part = section(client, "searches", "Search terms")
+    assert cells(part, 0) == [row["search_term"] for row in answer["searches"]]
+    counts = [row["unclicked_search_count"] for row in answer["searches"]]
+    assert counts == sorted(counts, reverse=True)
+    assert [int(row["unclicked_search_count"]) for row in file_of(client, part)] == counts
+
+
+def test_orders_and_events_differ_by_the_sum_of_the_causes(client: Client) -> None:
+    answer = client.get("/analytics/reconciliation?time_range=week&limit=1000").json()
+    causes = section(client, "reconciliation?time_range=week", "Why they differ")
+    assert len(cells(causes, 0)) == 6
+    numbers = answer["reconciliation"]
+    amounts = [float(numbers[name]) for name in numbers if name in CAUSE_AMOUNTS]
+    assert len(amounts) == 6
+    assert abs(sum(amounts) - float(numbers["difference_amount"])) < 0.005
+    days = section(client, "reconciliation?time_range=week", "Day by day")
+    assert [row["reconciled_date"] for row in file_of(client, days)] == [
+        row["reconciled_date"] for row in answer["days"]
+    ]
+
+
+def test_a_list_is_shown_a_page_at_a_time_and_keeps_its_order(client: Client) -> None:
+    asked = "time_range=year&sort_by=newest"
+    total = client.get(f"/analytics/carts?{asked}&limit=1").json()["total_count"]
+    last = client.get(f"/analytics/carts?{asked}&limit=1&offset={total - 1}").json()["carts"][0]
+    part = section(client, f"carts?{asked}&offset={total - 1}", "Carts left, one by one")
+    assert cells(part, 3) == [last["visitor_id"]]
+    assert f"{total:,} to {total:,} of {total:,} carts." in part.text
+    (before,) = [a.attributes["href"] for a in part.all("a") if a.text == "Carts before"]
+    assert f"offset={total - 51}" in before
+    assert "sort_by=newest" in before
