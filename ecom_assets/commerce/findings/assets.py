@@ -81,7 +81,7 @@ def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         *((number, last[EVENTS], whole[EVENTS]) for number in of_events),
         *((number, last[sold_by], whole[sold_by]) for number in of_sales),
     ]
-    short = rows_of(compute.stock_that_runs_out(alerts, products))
+    short = rows_of(compute.stock_that_runs_out(alerts))
     rows = [
         *compute.finding_rows(compute.deviations(numbers)),
         *compute.stock_rows(short),

@@ -104,27 +104,12 @@ def refunds_by_day(products: ir.Table, days: Days) -> ir.Table:
     return rows.select("product_id", "refunded_amount", "refunded_item_count", day="event_date")
 
 
-def stock_that_runs_out(alerts: ir.Table, products: ir.Table) -> ir.Table:
-    """Return the products of `InventoryAlerts` that run out within their delivery time, with what
-    they bring in a week.
-    """
-    short = alerts.filter(
+def stock_that_runs_out(alerts: ir.Table) -> ir.Table:
+    """Return the rows of `InventoryAlerts` of products that run out within their delivery time."""
+    return alerts.filter(
         alerts.sold_item_count > 0,
         (alerts.stock_count <= 0) | (alerts.days_of_cover < alerts.lead_time_days),
-    )
-    sold = products.cross_join(alerts.agg(until=alerts.as_of_date.max()))
-    sold = sold.filter(sold.event_date <= sold.until, sold.sold_item_count > 0)
-    prices = sold.group_by("product_id").agg(
-        shipped=sold.shipped_amount.sum().cast(MONEY), sold=sold.sold_item_count.sum()
-    )
-    joined = short.left_join(prices, "product_id")
-    return joined.select(
-        short.product_id,
-        short.as_of_date,
-        short.daily_sold_items,
-        prices.shipped,
-        prices["sold"],
-    )
+    ).select("product_id", "as_of_date", "day_without_stock_amount")
 
 
 def worth_of_sessions(
@@ -258,11 +243,8 @@ def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     products = list(short)
     if not products:
         return
-    amounts = [
-        row["shipped"] / Decimal(str(row["sold"])) * Decimal(str(row["daily_sold_items"])) * WEEK
-        for row in products
-        if row["shipped"] is not None and row["sold"]
-    ]
+    amounts = [row["day_without_stock_amount"] for row in products]
+    known = [amount * WEEK for amount in amounts if amount is not None]
     as_of = max(row["as_of_date"] for row in products)
     yield {
         "kind": "stock",
@@ -275,7 +257,7 @@ def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         "observed_number": float(len(products)),
         "expected_number": None,
         "bound_number": None,
-        "weekly_amount": sum(amounts, Decimal()).quantize(CENT_OF_CENT) if amounts else None,
+        "weekly_amount": sum(known, Decimal()).quantize(CENT_OF_CENT) if known else None,
     }
 
 

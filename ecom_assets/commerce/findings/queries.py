@@ -62,8 +62,9 @@ def _told(
     kind, subject = row["kind"], row["subject"]
     if kind == "stock":
         count = int(row["observed_number"])
-        title = f"{formats.counted(count, 'product')} to reorder"
-        return {"title": title, "reason": "The stock ends before more can arrive."}
+        run = "runs" if count == 1 else "run"
+        title = f"{formats.counted(count, 'product')} {run} out before more can arrive"
+        return {"title": title, "reason": "What to reorder says how many of each."}
     if kind == "conversion":
         before, after = (
             _words(types.get((row["funnel_name"], step), "an earlier step"))

@@ -8,7 +8,7 @@ import pytest
 
 from ecom_assets.commerce.findings import findings as compute
 from ecom_assets.commerce.findings.contracts import ShopFindings
-from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
+from ecom_assets.commerce.products.contracts import InventoryAlerts
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import in_memory
@@ -97,52 +97,24 @@ def test_refunds_are_worth_what_is_paid_back_more_than_usual() -> None:
 
 
 def test_stock_that_runs_out_is_one_row_with_what_its_products_bring_in_a_week() -> None:
-    """Hats sell at 20.00, two a day, and none are left; scarves at 10.00, one a day, last three
-    days of a delivery time of seven. Boots last. So 2 · 7 · 20 + 1 · 7 · 10 = 350.00.
+    """No hat is left, and a day without hats costs 40.00; the scarves last three days of a delivery
+    time of seven, a day without them costs 10.00; the boots last. So 7 · (40 + 10) = 350.00.
     """
     alert: Row = dict.fromkeys(InventoryAlerts.columns)
-    alert |= {"alert": "low", "as_of_date": LAST, "sales_days_count": 28, "lead_time_days": 7}
+    alert |= {"alert": "low", "as_of_date": LAST, "lead_time_days": 7}
+    stock = [("hat", 0, 0.0, 40), ("scarf", 3, 3.0, 10), ("boots", 90, 90.0, 99)]
     alerts = [
         alert
         | {
-            "product_id": "hat",
-            "stock_count": 0,
-            "sold_item_count": Decimal(56),
-            "daily_sold_items": 2.0,
-            "days_of_cover": 0.0,
-        },
-        alert
-        | {
-            "product_id": "scarf",
-            "stock_count": 3,
+            "product_id": product,
+            "stock_count": count,
             "sold_item_count": Decimal(28),
-            "daily_sold_items": 1.0,
-            "days_of_cover": 3.0,
-        },
-        alert
-        | {
-            "product_id": "boots",
-            "stock_count": 90,
-            "sold_item_count": Decimal(28),
-            "daily_sold_items": 1.0,
-            "days_of_cover": 90.0,
-        },
-    ]
-    sold: Row = dict.fromkeys(ProductPerformance.columns)
-    sold |= {"event_date": LAST - ONE_DAY, "sales_source": "orders"}
-    products = [
-        sold
-        | {
-            "product_id": name,
-            "sold_item_count": Decimal(56),
-            "shipped_amount": Decimal(56 * price),
+            "days_of_cover": cover,
+            "day_without_stock_amount": Decimal(amount),
         }
-        for name, price in (("hat", 20), ("scarf", 10), ("boots", 99))
+        for product, count, cover, amount in stock
     ]
-    stock = in_memory(alerts, InventoryAlerts)
-    con = stock.get_backend()
-    con.con.register("sold_products", in_memory(products, ProductPerformance).to_pyarrow())
-    short = rows_of(compute.stock_that_runs_out(stock, con.table("sold_products")))
+    short = rows_of(compute.stock_that_runs_out(in_memory(alerts, InventoryAlerts)))
     (row,) = compute.stock_rows(short)
     assert (row["kind"], row["observed_number"]) == ("stock", 2)
     assert row["weekly_amount"] == Decimal(350)

@@ -186,7 +186,7 @@ def test_a_row_of_what_to_look_at_is_done_and_listed_among_the_changes(
         client = Client(answer.address)
         page = read(client.get("/dashboard/last-week").text)
         rows = section(page, "What to look at").all("li")
-        titles = ["More of The p7 was paid back", "2 products to reorder"]
+        titles = ["More of The p7 was paid back", "2 products run out before more can arrive"]
         assert [row.one("strong").text for row in rows] == titles
         fields = {"decision": "dismissed", "reason": "", "until": ""}
         refused = _send_form(client, rows[1].one("form"), fields)
@@ -196,7 +196,7 @@ def test_a_row_of_what_to_look_at_is_done_and_listed_among_the_changes(
         after = section(read(client.get("/dashboard/last-week").text), "What to look at")
         assert [row.one("strong").text for row in after.all("li")] == titles[:1]
         assert "come back when they become worse" in after.text
-        assert "2 products to reorder" in client.get("/dashboard/boards").text
+        assert "2 products run out before more can arrive" in client.get("/dashboard/boards").text
     (kept,) = BoardStore(own).newest(FindingDecision)
     assert kept.item.reason == "Ordered on Friday"
 
