@@ -54,8 +54,8 @@ def sample_home(tmp_path: Path) -> Path:
     return home
 
 
-def checks(home: Path) -> int:
-    return len(OperationsStore(home).rows("SELECT * FROM checks"))
+def checks_of_sample(home: Path) -> int:
+    return len(OperationsStore(home).rows("SELECT * FROM checks WHERE run_id = 'a-run'"))
 
 
 def owner(home: Path) -> str:
@@ -70,6 +70,7 @@ def test_what_was_found_in_the_simulated_shop_goes_and_what_people_keep_stays(
 ) -> None:
     home, settings = sample_home, Settings(home=sample_home)
     assert shows_sample(settings)
+    assert checks_of_sample(home) == 1
     Requests(home).make(SAMPLE, SAMPLE, (DAY, DAY), "ann")
     file = export(tmp_path / "orders.csv", WEEK_1)
     ran = ecom("run", "--orders", file, "--orders-mapping", "shopify", *FEW_SALES, home=home)
@@ -77,7 +78,7 @@ def test_what_was_found_in_the_simulated_shop_goes_and_what_people_keep_stays(
     assert owner(home) == OWN
     assert IncidentLog(settings).incidents() == []
     assert [request.kind for request in Requests(home).waiting()] == [SAMPLE]
-    assert checks(home) == 0
+    assert checks_of_sample(home) == 0, "those of this run are there"
     assert len(BoardStore(settings).newest(SavedQuestion)) == 1
     # Nothing was published by these tables: what pages show is the simulated shop still.
     assert shows_sample(settings)
