@@ -768,8 +768,14 @@ class Draft:
         if customer is None or order is None or self.continued or self.carried:
             return
         is_asked = customer.value.is_column and order.value.is_column
-        missing = self.values.row_count - self.values.filled(customer.value)
-        if is_asked and 0 < missing < self.values.row_count:
+        # A line of totals has neither a number nor a time.
+        of_orders = [
+            self.found[name].value for name in ("order_id", "date_time") if name in self.found
+        ]
+        filled = "".join(f" AND {value.column} IS NOT NULL" for value in of_orders)
+        nobody = f"count(*) FILTER ({customer.value.column} IS NULL{filled})"
+        missing = int(self.values.scalar(nobody)) if is_asked else 0
+        if 0 < missing < self.values.row_count:
             rows = f"{formats.counted(missing, 'row')} without {shown(customer.value.name)}"
             sentence = f"what becomes of {rows}: {LEFT_OUT}, or each {BY_ORDER}, as a customer"
             choices = (LEFT_OUT, BY_ORDER)
