@@ -64,7 +64,7 @@ def _told(
         count = int(row["observed_number"])
         run = "runs" if count == 1 else "run"
         title = f"{formats.counted(count, 'product')} {run} out before more can arrive"
-        return {"title": title, "reason": "What to reorder says how many of each."}
+        return {"title": title, "reason": "Reorder them; the list says how many of each."}
     if kind == "conversion":
         before, after = (
             _words(types.get((row["funnel_name"], step), "an earlier step"))

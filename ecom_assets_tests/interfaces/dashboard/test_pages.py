@@ -14,6 +14,7 @@ import pytest
 from ecom_assets.commerce.attribution.contracts import MODELS
 from ecom_assets.commerce.customers.value_models import NoFit
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.routes.customers import COUNTS_OF_DUE
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.dashboard.blocks import Chart
 from ecom_assets.interfaces.dashboard.charts import shape_of
@@ -218,6 +219,8 @@ def test_customers_shows_what_the_api_answers(client: Client) -> None:
         worth["lifetime_value_amount"],
     ]
     numbers += [worth["churn_risk_rate"], worth["at_risk_customer_count"]]
+    due = client.get("/analytics/customers/due-again").json()
+    numbers += [due[name] for name in COUNTS_OF_DUE]
     assert list(tiles_of(page).values()) == [
         "" if number is None else str(number) for number in numbers
     ]
