@@ -58,10 +58,7 @@ COMMANDS: Final[Commands] = {
     ),
     "init": Command(
         "ecom_assets.cli.init:init",
-        (
-            "Keep the currency, time zone, week start and name of the shop in ecom.toml; asked "
-            "in a terminal, or by options."
-        ),
+        "Bring in the files of this folder: look at each, ask what they do not say, and load them.",
     ),
     "extract": Command(
         "ecom_assets.cli.extract:extract",

@@ -167,9 +167,9 @@ def watched_steps(
         last, last_type = last_types[funnel]
         for step in range(2, last + 1):
             worth = None
-            if purchase_worth is not None and last_type == PURCHASE and steps[step]:
-                buying = Decimal(int(sum(steps[last].values())))
-                worth = purchase_worth * buying / Decimal(int(sum(steps[step].values())))
+            gone_on = int(sum(steps[step].values()))
+            if purchase_worth is not None and last_type == PURCHASE and gone_on:
+                worth = purchase_worth * int(sum(steps[last].values())) / gone_on
             subject = Subject("conversion", dimension, value, funnel, step)
             yield ComparedNumber(subject, DailyNumber(steps[step], steps[step - 1]), worth)
 

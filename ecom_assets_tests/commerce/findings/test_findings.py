@@ -60,6 +60,13 @@ def test_of_conversion_the_one_number_is_found_that_is_furthest_off() -> None:
     assert row["weekly_amount"] == Decimal(21_000)
 
 
+def test_a_step_that_nobody_ever_reached_is_worth_nothing_that_is_known() -> None:
+    rows = [row for day in DAYS for row in checkouts(day, "mobile", 100, 0)]
+    watched = list(compute.watched_steps(rows, Decimal(50)))
+    assert {one.worth for one in watched} == {None}
+    assert compute.deviations((one, LAST, KNOWN) for one in watched) == []
+
+
 def test_each_channel_that_fell_is_a_row_and_one_that_rose_is_none() -> None:
     rows = [
         {"channel": channel, "day": day, "session_count": count}

@@ -181,9 +181,9 @@ def test_a_file_that_stops_arriving_is_given_up(writer: Sender, home: Path) -> N
 def test_slow_is_not_too_slow_as_long_as_blocks_come(writer: Sender) -> None:
     with writer.begun(5, b"") as connection:
         for sign in b"a\n1\n2":
-            time.sleep(PATIENCE_S * 0.6)
+            time.sleep(PATIENCE_S * 0.4)
             connection.sendall(bytes([sign]))
-        assert connection.recv(100).startswith(b"HTTP/1.1 200"), "three times the limit of a block"
+        assert connection.recv(100).startswith(b"HTTP/1.1 200"), "twice the limit of a block"
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_order_lines_and_customers_are_left_out_too(settings: Settings) -> None:
         {"record_number": 2, "payload": '{"id": 7, "email": []}'},
         {"record_number": 3, "customer_id": "8", "payload": '{"id": 8, "age": 7}'},
     )
-    assert kept(settings, RawCustomers, customers, "record_number") == ([3], {("", DAY): 2})
+    assert kept(settings, RawCustomers, customers, "record_number") == ([3], {("a.csv", DAY): 2})
 
 
 def test_no_statement_has_an_id_or_the_key(settings: Settings) -> None:

@@ -25,7 +25,7 @@ PAGES: Final = {
     "visits": "attribution",
     "conversion": "funnel",
     "refunds": "sales-explorer?by=product&measures=refunded_amount,refund_count",
-    "stock": "products",
+    "stock": "products#s3-title",
 }
 """The page of the dashboard that shows more of each kind, below `/dashboard/`."""
 
