@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -204,6 +205,8 @@ ROUTERS: Final[list[APIRouter]] = [
     realtime.router,
     operation.router,
 ]
+# Modules of routes add their files as they are loaded, in whatever order that is.
+csv_files.router.routes.sort(key=attrgetter("path"))
 QUESTIONS: Final = (
     carts.router,
     ad_hoc.questions,
