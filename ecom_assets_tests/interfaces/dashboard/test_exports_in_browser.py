@@ -35,7 +35,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PATIENCE_MS = 300_000
 TABLES = {
     "orders": '+key:"mart/revenue_daily" or key:"serving/marts"',
-    "events": '+key:"mart/funnel_daily" or key:"serving/marts"',
+    "events": '+key:"mart/engagement_daily" or +key:"mart/event_accounting_daily" or '
+    'key:"serving/marts"',
 }
 """Words by which a run makes the tables of a page alone, and publishes them."""
 LOADED = [
