@@ -21,6 +21,7 @@ from ecom_assets.commerce.sales.source_days import (
 )
 from ecom_assets.core.clock import Clock, today_in
 from ecom_assets.core.tables.asset import Reads, asset_key, table_asset
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import EVENTS
 from ecom_assets.core.warehouse.engine import Engine
@@ -66,17 +67,18 @@ def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     last = {source: max(days, default=today) for source, days in whole.items()}
     sold_by = ORDERS if whole[ORDERS] else EVENTS
     days = compute.looked_at_days(last[EVENTS])
-    (worth,) = rows_of(compute.worth_of_sessions(engagement, revenue, purchases, days))
+    both = Days.from_dates(whole[EVENTS] & whole[sold_by] & set(days.dates))
+    (worth,) = rows_of(compute.worth_of_sessions(engagement, revenue, purchases, both))
     money = worth["order_amount" if sold_by == ORDERS else "purchase_amount"]
     visit, purchase = (
         _each(money, worth[name]) for name in ("session_count", "purchase_session_count")
     )
     refunds = compute.refunds_by_day(products, compute.looked_at_days(last[sold_by]))
     of_events = [
-        *compute.watched_visits(rows_of(compute.visits_by_day(touches, days)), visit),
-        *compute.watched_steps(rows_of(compute.steps_by_day(conversion, days)), purchase),
+        *compute.compared_visits(rows_of(compute.visits_by_day(touches, days)), visit),
+        *compute.compared_steps(rows_of(compute.steps_by_day(conversion, days)), purchase),
     ]
-    of_sales = compute.watched_refunds(rows_of(refunds))
+    of_sales = compute.compared_refunds(rows_of(refunds))
     numbers = [
         *((number, last[EVENTS], whole[EVENTS]) for number in of_events),
         *((number, last[sold_by], whole[sold_by]) for number in of_sales),

@@ -1,8 +1,8 @@
 """When a number of some days is beyond chance, by the days before it alone.
 
 What is usual is the median of the same weekday of up to eight weeks before, as alerts take it; the
-mean where that is small, since a median of small counts jumps. How far days are from their
-weekday's median, over all weekdays, gives the spread. A bound is as many spreads away as chance
+mean where that is small, since a median of small counts jumps. The spread is that of days around
+what is usual of their weekday, over all weekdays. A bound is as many spreads away as chance
 exceeds once in a hundred looks, however many numbers are looked at (Bonferroni), by Student's t
 with the degrees of freedom that a median deviation is worth: 0.37 of those of a standard deviation
 (Rousseeuw and Croux 1993). It is no nearer than the bound of a Poisson count, or of a binomial
@@ -17,12 +17,9 @@ from statistics import NormalDist, fmean, median
 from typing import Final
 
 from ecom_assets.core.tables.days import ONE_DAY
+from ecom_assets.core.tables.usual import FEWEST_WEEKS, USUAL_WEEKS, usual_spread
 
 WEEK: Final = 7
-WEEKS: Final = 8
-"""How many weeks before are looked at."""
-FEWEST_WEEKS: Final = 4
-"""Without so many of these that are known, nothing is expected."""
 FALSE_ALARMS: Final = 0.01
 """How often a look at all numbers may find one by chance alone."""
 LEAST_COUNT: Final = 30
@@ -33,8 +30,6 @@ SMALL: Final = 5
 """Below, the usual number is the mean."""
 LEAST_RISE: Final = 5
 """Fewer are no rise."""
-AS_NORMAL: Final = 1.4826
-MEAN_AS_NORMAL: Final = 1.2533
 MEDIAN_IS_WORTH: Final = 0.37
 
 
@@ -130,14 +125,16 @@ def _look(number: DailyNumber, days: tuple[date, ...], known: frozenset[date]) -
     if not deviations:
         return None
     scale = 1 / sqrt(len(days)) if number.wholes is not None else sqrt(len(days))
-    spread = max(_spread(deviations) * scale, _spread([one - usual for one in before]))
+    spread = max(
+        usual_spread(deviations) * scale, usual_spread([earlier - usual for earlier in before])
+    )
     return NumberLook(days, number, value, usual, spread, MEDIAN_IS_WORTH * freedom)
 
 
 def _before(number: DailyNumber, days: Sequence[date], known: frozenset[date]) -> list[float]:
     """Return the number of the same weekdays of each of the weeks before that is known."""
     result = []
-    for weeks in range(1, WEEKS + 1):
+    for weeks in range(1, USUAL_WEEKS + 1):
         earlier = [day - weeks * WEEK * ONE_DAY for day in days]
         value = number.of(earlier) if known.issuperset(earlier) else None
         if value is not None:
@@ -166,14 +163,9 @@ def _deviations(number: DailyNumber, last: date, known: frozenset[date]) -> tupl
         before = _before(number, (last - back * ONE_DAY,), known)
         if len(before) >= FEWEST_WEEKS:
             usual = _usual(number, before)
-            result += [one - usual for one in before]
+            result += [earlier - usual for earlier in before]
             freedom += len(before) - 1
     return result, freedom
-
-
-def _spread(deviations: Sequence[float]) -> float:
-    off = [abs(one) for one in deviations]
-    return AS_NORMAL * median(off) or MEAN_AS_NORMAL * fmean(off)
 
 
 def student_quantile(probability: float, freedom: float) -> float:

@@ -15,15 +15,16 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.commerce.conversion.conversion import PURCHASE
-from ecom_assets.commerce.findings.chance import WEEK, WEEKS, DailyNumber, NumberLook, looks_at
+from ecom_assets.commerce.findings.chance import WEEK, DailyNumber, NumberLook, looks_at
 from ecom_assets.commerce.findings.contracts import NO_FUNNEL, Kind, ShopFindings
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.tables.trace import ALL
+from ecom_assets.core.tables.usual import USUAL_WEEKS
 
-LOOKED_AT_DAYS: Final = (WEEKS + 1) * WEEK + WEEK
+LOOKED_AT_DAYS: Final = (USUAL_WEEKS + 1) * WEEK + WEEK
 """How many days are read: the newest week, and of each of its days eight weeks before."""
 DECIMALS: Final = 6
 CENT_OF_CENT: Final = Decimal("0.0001")
@@ -61,7 +62,7 @@ class ComparedNumber:
 class Deviation:
     """A number that is further from what is usual than chance lets it be."""
 
-    watched: ComparedNumber
+    compared: ComparedNumber
     look: NumberLook
     bound: float
 
@@ -73,12 +74,12 @@ class Deviation:
     @property
     def weekly_amount(self) -> Decimal | None:
         """Return what is missing, or paid back more than usual, in a week of such days."""
-        if self.watched.worth is None:
+        if self.compared.worth is None:
             return None
         look = self.look
         size = look.number.size(look.days) if look.number.wholes is not None else 1
         daily = abs(look.value - look.usual) * size / len(look.days)
-        return (self.watched.worth * Decimal(str(daily)) * WEEK).quantize(CENT_OF_CENT)
+        return (self.compared.worth * Decimal(str(daily)) * WEEK).quantize(CENT_OF_CENT)
 
 
 def looked_at_days(last: date) -> Days:
@@ -134,7 +135,7 @@ def worth_of_sessions(
     return counts
 
 
-def watched_visits(
+def compared_visits(
     rows: Iterable[Mapping[str, Any]], worth: Decimal | None
 ) -> Iterator[ComparedNumber]:
     """Yield the visits of each channel, each of which is worth as much."""
@@ -145,7 +146,7 @@ def watched_visits(
         yield ComparedNumber(Subject("visits", "channel", channel), DailyNumber(counts), worth)
 
 
-def watched_steps(
+def compared_steps(
     rows: Iterable[Mapping[str, Any]], purchase_worth: Decimal | None
 ) -> Iterator[ComparedNumber]:
     """Yield the share of sessions that went on to each step of each funnel, of all and by value of
@@ -174,7 +175,7 @@ def watched_steps(
             yield ComparedNumber(subject, DailyNumber(steps[step], steps[step - 1]), worth)
 
 
-def watched_refunds(rows: Iterable[Mapping[str, Any]]) -> Iterator[ComparedNumber]:
+def compared_refunds(rows: Iterable[Mapping[str, Any]]) -> Iterator[ComparedNumber]:
     """Yield the items of each product that were paid back, each worth what they are on average."""
     by_product: dict[str, Counts] = defaultdict(dict)
     paid: dict[str, Decimal | None] = defaultdict(Decimal)
@@ -197,29 +198,28 @@ def deviations(numbers: Iterable[tuple[ComparedNumber, date, frozenset[date]]]) 
         numbers: Each number with its newest whole day and the days of which it is known.
     """
     looks = [
-        (watched, look)
-        for watched, last, known in numbers
+        (compared, look)
+        for compared, last, known_dates in numbers
         for look in looks_at(
-            watched.number, last, known, each_day=watched.subject.kind != "refunds"
+            compared.number, last, known_dates, each_day=compared.subject.kind != "refunds"
         )
     ]
-    found: dict[Subject | str, Deviation] = {}
-    for watched, look in looks:
-        bound = look.bound(len(looks))
-        if not look.is_beyond(bound):
+    furthest: dict[Subject | str, Deviation] = {}
+    for compared, look in looks:
+        deviation = Deviation(compared, look, look.bound(len(looks)))
+        if not look.is_beyond(deviation.bound):
             continue
-        deviation = Deviation(watched, look, bound)
-        kind = watched.subject.kind
-        same = kind if kind == "conversion" else watched.subject
-        if same not in found or deviation.distance > found[same].distance:
-            found[same] = deviation
-    return list(found.values())
+        kind = compared.subject.kind
+        same = kind if kind == "conversion" else compared.subject
+        if same not in furthest or deviation.distance > furthest[same].distance:
+            furthest[same] = deviation
+    return list(furthest.values())
 
 
-def finding_rows(found: Iterable[Deviation]) -> Iterator[dict[str, Any]]:
+def finding_rows(beyond: Iterable[Deviation]) -> Iterator[dict[str, Any]]:
     """Yield the rows of `ShopFindings` for numbers beyond chance."""
-    for one in found:
-        subject, look = one.watched.subject, one.look
+    for deviation in beyond:
+        subject, look = deviation.compared.subject, deviation.look
         yield {
             "kind": subject.kind,
             "funnel_name": subject.funnel_name,
@@ -230,8 +230,8 @@ def finding_rows(found: Iterable[Deviation]) -> Iterator[dict[str, Any]]:
             "last_date": look.days[-1],
             "observed_number": round(look.value, DECIMALS),
             "expected_number": round(look.usual, DECIMALS),
-            "bound_number": round(one.bound, DECIMALS),
-            "weekly_amount": one.weekly_amount,
+            "bound_number": round(deviation.bound, DECIMALS),
+            "weekly_amount": deviation.weekly_amount,
         }
 
 
@@ -243,8 +243,8 @@ def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     products = list(short)
     if not products:
         return
-    amounts = [row["day_without_stock_amount"] for row in products]
-    known = [amount * WEEK for amount in amounts if amount is not None]
+    daily_amounts = [row["day_without_stock_amount"] for row in products]
+    weekly_amounts = [amount * WEEK for amount in daily_amounts if amount is not None]
     as_of = max(row["as_of_date"] for row in products)
     yield {
         "kind": "stock",
@@ -257,7 +257,9 @@ def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         "observed_number": float(len(products)),
         "expected_number": None,
         "bound_number": None,
-        "weekly_amount": sum(known, Decimal()).quantize(CENT_OF_CENT) if known else None,
+        "weekly_amount": (
+            sum(weekly_amounts, Decimal()).quantize(CENT_OF_CENT) if weekly_amounts else None
+        ),
     }
 
 

@@ -8,6 +8,7 @@ from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.queries import Reading, Row
 from ecom_assets.core.tables.trace import ALL
 
@@ -23,9 +24,8 @@ def findings(reading: Reading) -> list[Row]:
     """
     rows = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
     types, names = _event_types(reading, rows), _product_names(reading, rows)
-    told = [{**row, **_told(row, types, names)} for row in rows]
     return sorted(
-        told,
+        ({**row, **_described(row, types, names)} for row in rows),
         key=lambda row: (
             row["weekly_amount"] is None,
             -(row["weekly_amount"] or 0),
@@ -51,11 +51,14 @@ def _product_names(reading: Reading, rows: list[Row]) -> Mapping[str, str]:
     if not products:
         return {}
     items = reading.table(Item)
-    named = items.filter(items.item_id.isin(products)).select("item_id", "item_name")
-    return {row["item_id"]: row["item_name"] for row in reading.state(named)}
+    named = items.filter(items.item_id.isin(products), items.item_name != UNKNOWN)
+    return {
+        row["item_id"]: row["item_name"]
+        for row in reading.state(named.select("item_id", "item_name"))
+    }
 
 
-def _told(
+def _described(
     row: Row, types: Mapping[tuple[str, int], str], names: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the title and the reason of a row."""
@@ -67,14 +70,14 @@ def _told(
         return {"title": title, "reason": "Reorder them; the list says how many of each."}
     if kind == "conversion":
         before, after = (
-            _words(types.get((row["funnel_name"], step), "an earlier step"))
+            _spaced(types.get((row["funnel_name"], step), "an earlier step"))
             for step in (row["step"] - 1, row["step"])
         )
         of = "" if row["dimension"] == ALL else f" {NEAR[row['dimension']]} {subject}"
         title = f"Fewer went from {before} to {after}{of}"
         return {"title": title, "reason": _reason(row, formats.rate, "lower")}
     if kind == "refunds":
-        title = f"More of {names.get(subject) or subject} was paid back"
+        title = f"More of {names.get(subject, subject)} was paid back"
         return {"title": title, "reason": _reason(row, formats.number, "higher")}
     title = f"Fewer visits from {subject}"
     return {"title": title, "reason": _reason(row, formats.number, "lower")}
@@ -97,5 +100,5 @@ def _reason(row: Row, shown: Callable[[float], str], further: str) -> str:
     )
 
 
-def _words(name: str) -> str:
+def _spaced(name: str) -> str:
     return name.replace("_", " ")

@@ -1,11 +1,12 @@
 """What was decided on rows of what to look at, and whether a row is to be looked at again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
 from ecom_assets.core.clock import today_in
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.boards.model import FindingDecision
 from ecom_assets.interfaces.boards.store import BoardStore
 
@@ -28,7 +29,7 @@ def distance_of(row: Mapping[str, Any]) -> float:
 
 
 def decision_on(
-    row: Mapping[str, Any], decisions: Sequence[FindingDecision], today: date
+    row: Mapping[str, Any], decisions: Iterable[FindingDecision], today: date
 ) -> FindingDecision | None:
     """Return the decision by which a row need not be looked at; None if there is none, if it was
     put off until today or an earlier day, if the number is worse than it was then, or if it is of
@@ -36,18 +37,29 @@ def decision_on(
 
     Stock has no days of its own: it comes back with more products.
     """
-    same = [one for one in decisions if one.finding == finding_id(row)]
-    if not same:
-        return None
-    (decision,) = same
+    row_id = finding_id(row)
+    return next(
+        (
+            decision
+            for decision in decisions
+            if decision.finding == row_id and _holds(decision, row, today)
+        ),
+        None,
+    )
+
+
+def _holds(decision: FindingDecision, row: Mapping[str, Any], today: date) -> bool:
     is_due = decision.until is not None and decision.until <= today
     is_worse = distance_of(row) > decision.distance
     is_later = row["kind"] != "stock" and row["first_date"] > decision.last_date
-    return None if is_due or is_worse or is_later else decision
+    return not (is_due or is_worse or is_later)
 
 
-def undecided(rows: Sequence[Mapping[str, Any]], settings: Settings) -> list[dict[str, Any]]:
-    """Return the rows that are to be looked at, in their order, as of today."""
+def with_decisions(rows: Iterable[Row], settings: Settings) -> list[Row]:
+    """Return the rows in their order with `decision`, what was decided on each by which it need not
+    be looked at as of today; None where it is to be looked at.
+    """
     kept = [version.item for version in BoardStore(settings).newest(FindingDecision)]
     today = today_in(settings.timezone)
-    return [dict(row) for row in rows if decision_on(row, kept, today) is None]
+    decided = ((row, decision_on(row, kept, today)) for row in rows)
+    return [{**row, "decision": decision and decision.decision} for row, decision in decided]

@@ -20,7 +20,7 @@ from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.api.visible_checks import failing_checks
-from ecom_assets.interfaces.boards.decisions import undecided
+from ecom_assets.interfaces.boards.decisions import with_decisions
 from ecom_assets.interfaces.boards.model import BoardMail
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.report.page import render_page
@@ -55,7 +55,11 @@ def build_report(
             published.data_version,
         )
         is_newest = chosen == Week.newest_whole(reading.newest_date)
-        found = undecided(findings(reading), settings) if is_newest else []
+        to_look_at = [
+            row
+            for row in with_decisions(findings(reading) if is_newest else [], settings)
+            if row["decision"] is None
+        ]
     results = failing_checks(settings.home, with_costs=with_costs)
     failing = [
         {
@@ -69,7 +73,7 @@ def build_report(
         for result in results["checks"]
     ]
     checks = {"evaluated": results["evaluated_count"], "failing": failing}
-    return {**result, "findings": found, "data_version": version, "checks": checks}
+    return {**result, "findings": to_look_at, "data_version": version, "checks": checks}
 
 
 def report_message(

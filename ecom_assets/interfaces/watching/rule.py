@@ -3,11 +3,9 @@
 No store, no clock.
 
 What is expected is robust: the median of the same weekday, and hour, of up to eight weeks before,
-give or take a number of usual spreads. The spread is the median distance of values from the median
-of their own weekday, over all weekdays, times 1.4826, which is the standard deviation of normal
-values (Rousseeuw and Croux 1993); where more than half of the distances are 0, their mean times
-1.2533 (Iglewicz and Hoaglin 1993). It is no less than chance alone makes it: that of a Poisson
-count, or of a share of so many; 2 % where that is not known.
+give or take a number of usual spreads. The spread is that of values around the median of their own
+weekday, over all weekdays (`tables/usual.py`). It is no less than chance alone makes it: that of a
+Poisson count, or of a share of so many; 2 % where that is not known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,18 +14,13 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from math import sqrt
 from operator import attrgetter
-from statistics import fmean, median
+from statistics import median
 from typing import Final
 
 from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.usual import FEWEST_WEEKS, USUAL_WEEKS, usual_spread
 from ecom_assets.interfaces.boards.model import USUAL_SPREADS, NumberAlert
 
-WEEKS: Final = 8
-"""How many weeks before are looked at for what is expected."""
-FEWEST: Final = 4
-"""Without so many of these, nothing is expected."""
-AS_NORMAL: Final = 1.4826
-MEAN_AS_NORMAL: Final = 1.2533
 LEAST_SHARE: Final = 0.02
 """The least spread of a number that is not a count, as a share of the number."""
 LENGTHS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
@@ -175,7 +168,7 @@ class _AlertRule:
 
     def _by_history(self, point: WatchedPoint) -> AlertFinding | None:
         sample = self._sample(point)
-        if len(sample) < FEWEST:
+        if len(sample) < FEWEST_WEEKS:
             return None
         usual = median(sample.values())
         spread = (self.alert.limit or USUAL_SPREADS) * self._spread(point, usual)
@@ -189,7 +182,9 @@ class _AlertRule:
 
     def _sample(self, point: WatchedPoint) -> dict[datetime, float]:
         """Return the values of the same weekday and hour in the weeks before."""
-        starts = [point.starts_at - timedelta(days=7 * number) for number in range(1, WEEKS + 1)]
+        starts = [
+            point.starts_at - timedelta(days=7 * number) for number in range(1, USUAL_WEEKS + 1)
+        ]
         return {start: _value(self.by_start[start]) for start in starts if start in self.by_start}
 
     def _spread(self, point: WatchedPoint, usual: float) -> float:
@@ -200,19 +195,18 @@ class _AlertRule:
             for number in weekdays
         ]
         samples = [list(self._sample(weekday_point).values()) for weekday_point in weekday_points]
-        off = [
-            abs(value - median(sample))
+        deviations = [
+            value - median(sample)
             for sample in samples
-            if len(sample) >= FEWEST
+            if len(sample) >= FEWEST_WEEKS
             for value in sample
         ]
-        deviation = AS_NORMAL * median(off) or MEAN_AS_NORMAL * fmean(off)
         by_chance = (
             sqrt(max(usual * (1 - usual), 0.0) / point.size)
             if point.size
             else LEAST_SHARE * abs(usual)
         )
-        return max(deviation, sqrt(abs(usual)) if self.shown.is_count else by_chance)
+        return max(usual_spread(deviations), sqrt(abs(usual)) if self.shown.is_count else by_chance)
 
 
 def _value(point: WatchedPoint) -> float:

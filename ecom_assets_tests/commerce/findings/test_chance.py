@@ -8,12 +8,12 @@ import pytest
 from scipy import stats
 
 from ecom_assets.commerce.findings.chance import (
-    FEWEST_WEEKS,
     DailyNumber,
     NumberLook,
     looks_at,
     student_quantile,
 )
+from ecom_assets.core.tables.usual import FEWEST_WEEKS
 
 LAST = date(2026, 3, 15)
 ONE_DAY = timedelta(days=1)

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.findings import findings as compute
 from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.products.contracts import InventoryAlerts
+from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
+from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import in_memory
@@ -49,7 +52,7 @@ def test_of_conversion_the_one_number_is_found_that_is_furthest_off() -> None:
             *checkouts(day, "desktop", 100, 70),
         )
     ]
-    watched = compute.watched_steps(rows, Decimal(50))
+    watched = compute.compared_steps(rows, Decimal(50))
     found = compute.deviations((one, LAST, KNOWN) for one in watched)
     (row,) = compute.finding_rows(found)
     assert (row["kind"], row["dimension"], row["subject"]) == ("conversion", "device", "mobile")
@@ -62,7 +65,7 @@ def test_of_conversion_the_one_number_is_found_that_is_furthest_off() -> None:
 
 def test_a_step_that_nobody_ever_reached_is_worth_nothing_that_is_known() -> None:
     rows = [row for day in DAYS for row in checkouts(day, "mobile", 100, 0)]
-    watched = list(compute.watched_steps(rows, Decimal(50)))
+    watched = list(compute.compared_steps(rows, Decimal(50)))
     assert {one.worth for one in watched} == {None}
     assert compute.deviations((one, LAST, KNOWN) for one in watched) == []
 
@@ -77,7 +80,7 @@ def test_each_channel_that_fell_is_a_row_and_one_that_rose_is_none() -> None:
             ("Paid Search", 100),
         )
     ]
-    watched = compute.watched_visits(rows, Decimal("1.50"))
+    watched = compute.compared_visits(rows, Decimal("1.50"))
     (row,) = compute.finding_rows(compute.deviations((one, LAST, KNOWN) for one in watched))
     assert (row["kind"], row["subject"]) == ("visits", "Email")
     # Ninety of a day are missing, whether of a day or of the week: 90 · 7 · 1.50 = 945.00.
@@ -96,11 +99,45 @@ def test_refunds_are_worth_what_is_paid_back_more_than_usual() -> None:
         }
         for day in mondays
     ]
-    watched = compute.watched_refunds(rows)
+    watched = compute.compared_refunds(rows)
     (row,) = compute.finding_rows(compute.deviations((one, LAST, KNOWN) for one in watched))
     assert (row["kind"], row["subject"], row["observed_number"]) == ("refunds", "hat", 11)
     assert row["expected_number"] == 1
     assert row["weekly_amount"] == Decimal(200)
+
+
+def test_a_session_is_worth_the_revenue_of_its_days_once() -> None:
+    """Two days of 10 sessions, of which 2 buy, and 30.00, which stands by channel, too; the day
+    after is not among those that both know.
+    """
+    rows: dict[type[Table], list[Row]] = {EngagementDaily: [], RevenueDaily: []}
+    for number, (sessions, amount) in enumerate(((10, 30), (10, 30), (70, 0))):
+        day = LAST + number * ONE_DAY
+        visits: Row = dict.fromkeys(EngagementDaily.columns)
+        rows[EngagementDaily].append(
+            visits | {"event_date": day, "session_count": sessions, "purchase_session_count": 2}
+        )
+        for channel in ("(all)", "Email"):
+            sold: Row = dict.fromkeys(RevenueDaily.columns)
+            sold |= dict.fromkeys(RevenueDaily.key, "(all)")
+            rows[RevenueDaily].append(
+                sold | {"order_date": day, "channel": channel, "revenue_amount": Decimal(amount)}
+            )
+    engagement = in_memory(rows[EngagementDaily], EngagementDaily)
+    con = engagement.get_backend()
+    con.con.register("sold", in_memory(rows[RevenueDaily], RevenueDaily).to_pyarrow())
+    con.con.register("bought", in_memory([], PurchaseRevenueDaily).to_pyarrow())
+    (worth,) = rows_of(
+        compute.worth_of_sessions(
+            engagement, con.table("sold"), con.table("bought"), Days((LAST, LAST + ONE_DAY))
+        )
+    )
+    assert worth == {
+        "session_count": 20,
+        "purchase_session_count": 4,
+        "order_amount": Decimal(60),
+        "purchase_amount": None,
+    }
 
 
 def test_stock_that_runs_out_is_one_row_with_what_its_products_bring_in_a_week() -> None:

@@ -47,6 +47,13 @@ def test_a_row_that_is_done_is_hidden_until_its_number_is_worse() -> None:
     assert decision_on(ROW | {"subject": "Direct"}, [decided()], TODAY) is None
 
 
+def test_of_several_decisions_on_a_row_any_that_holds_is_enough() -> None:
+    """The API keeps each that is sent under an id of its own."""
+    milder = decided(distance=0.1)
+    assert decision_on(ROW, [milder], TODAY) is None
+    assert decision_on(ROW, [milder, decided()], TODAY) is not None
+
+
 def test_the_same_of_later_days_is_another_matter() -> None:
     later = ROW | {"first_date": date(2026, 3, 16), "last_date": date(2026, 3, 22)}
     assert decision_on(later, [decided()], TODAY) is None

@@ -3,7 +3,7 @@ failing checks.
 """
 
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -11,14 +11,13 @@ from pydantic import BaseModel, Field
 from ecom_assets.behaviour.questions.answer import Answer, definition_of
 from ecom_assets.commerce.findings import queries
 from ecom_assets.commerce.findings.contracts import ShopFindings
-from ecom_assets.core.clock import today_in
+from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.api import visible_checks
 from ecom_assets.interfaces.api.auth.callers import may_see_costs
 from ecom_assets.interfaces.api.parameters import Context, SlicedAnyDays, row_of, total_of
 from ecom_assets.interfaces.api.store.store import StoreReading
-from ecom_assets.interfaces.boards.decisions import decision_on, distance_of, finding_id
-from ecom_assets.interfaces.boards.model import FindingDecision
-from ecom_assets.interfaces.boards.store import BoardStore
+from ecom_assets.interfaces.boards.decisions import distance_of, finding_id, with_decisions
+from ecom_assets.interfaces.boards.model import Decision
 
 router = APIRouter(tags=["behaviour"])
 PAGES: Final = {
@@ -56,7 +55,7 @@ class FoundNumber(row_of(ShopFindings.columns)):  # type: ignore[misc]  # a mode
         "products",
         examples=[0.63],
     )
-    decision: Literal["done", "put_off", "dismissed"] | None = Field(
+    decision: Decision | None = Field(
         description="What was decided on it; null where it is to be looked at, as it is new, worse "
         "than it was then, or put off until today or earlier"
     )
@@ -89,10 +88,7 @@ def findings(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
     """
     context.do_not_keep()  # decisions and checks change between publications
     reading, settings = context.reading, context.settings
-    kept = BoardStore(settings).newest(FindingDecision)
-    decisions = [version.item for version in kept]
-    today = today_in(settings.timezone)
-    rows = [_row(row, decisions, today) for row in queries.findings(reading)]
+    rows = [_shown(row) for row in with_decisions(queries.findings(reading), settings)]
     checks = visible_checks.failing_checks(
         settings.home, with_costs=may_see_costs(context.request.scope)
     )
@@ -110,14 +106,13 @@ def findings(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
     return context.answer(parameters, definition, parameters.cut(result, "findings"), "events")
 
 
-def _row(row: dict[str, Any], decisions: list[FindingDecision], today: date) -> dict[str, Any]:
-    decided = decision_on(row, decisions, today)
+def _shown(row: Row) -> Row:
+    """Return a row with its id, its page, and how far its number is off."""
     return {
         **row,
         "id": finding_id(row),
         "address": PAGES[row["kind"]],
         "distance": distance_of(row),
-        "decision": decided.decision if decided else None,
     }
 
 
