@@ -135,7 +135,8 @@ def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
 
 
 def _asked(name: str, known: str = "") -> str:
-    default = str(Settings.model_fields[name].default) if name == "week_start" else known
+    has_default = name in {"timezone", "week_start"}
+    default = str(Settings.model_fields[name].default) if has_default else known
     while True:
         answer = _as_setting(
             name, typer.prompt(ASKED[name], default=default, show_default=bool(default), err=True)

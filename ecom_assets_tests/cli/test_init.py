@@ -106,6 +106,22 @@ def test_a_terminal_is_asked_until_the_answer_is_one(
     ]
 
 
+def test_who_presses_enter_keeps_what_holds_without_an_answer(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = io.StringIO("\n\n\n\n")
+    answers.isatty = lambda: True  # type: ignore[method-assign]  # a terminal
+    monkeypatch.setattr("sys.stdin", answers)
+    result = ecom("init", home=home, cwd=tmp_path)
+    assert result.exit_code == 0, result.err
+    assert (tmp_path / "ecom.toml").read_text().splitlines() == [
+        'currency = ""',
+        'timezone = "UTC"',
+        'week_start = "monday"',
+        'shop_name = ""',
+    ]
+
+
 def test_version_and_help_are_where_people_look_for_them(home: Path) -> None:
     assert ecom("--version", home=home).out.startswith("ecom ")
     assert ecom("help", home=home).out == ecom("-h", home=home).out == ecom("--help", home=home).out
