@@ -67,9 +67,14 @@ def init(
         return
     looks = _looked() if is_terminal else []
     if is_terminal:
-        stated = currency_of(looks)
+        currency_default, needs_currency = _currency_of(looks)
         for name in (name for name in ASKED if name not in values):
-            values[name] = _asked(name, stated if name == "currency" else "")
+            is_currency = name == "currency"
+            values[name] = _asked(
+                name,
+                currency_default if is_currency else "",
+                is_needed=is_currency and needs_currency,
+            )
     load_settings(**values)  # refuses wrong ones before anything is written
     path = Path(SHOP_FILE)
     # TOML writes texts, numbers, truths and lists as JSON does.
@@ -95,10 +100,20 @@ def _looked() -> list["UploadLook"]:
     return looked_at(load_settings(), paths) if paths else []
 
 
-def currency_of(looks: Sequence["UploadLook"]) -> str:
-    """Return the currency that files state; empty if none does, or several."""
-    stated = {read.currency for look in looks for read in look.money.values() if read.currency}
-    return next(iter(stated)) if len(stated) == 1 else ""
+def _currency_of(looks: Sequence["UploadLook"]) -> tuple[str, bool]:
+    """Return the currency that files state, empty if none does or several, and whether files cannot
+    be loaded without an answer.
+    """
+    if not looks:
+        return "", False
+    from ecom_assets.ingestion.uploads.look import shop_questions  # noqa: PLC0415 (loads Dagster)
+
+    (question,) = (
+        question
+        for question in shop_questions(load_settings(), looks)
+        if question.key == "currency"
+    )
+    return question.value, question.is_open
 
 
 def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
@@ -134,19 +149,23 @@ def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
     typer.echo("Next: `ecom ui` shows your shop.")
 
 
-def _asked(name: str, known: str = "") -> str:
-    has_default = name in {"timezone", "week_start"}
-    default = str(Settings.model_fields[name].default) if has_default else known
+def _asked(name: str, default: str = "", *, is_needed: bool = False) -> str:
+    """Ask until the answer is one that the setting takes; an empty one only if it is not needed."""
+    if name in {"timezone", "week_start"}:
+        default = str(Settings.model_fields[name].default)
+    text = ASKED[name].partition(" (")[0] if is_needed else ASKED[name]
     while True:
         answer = _as_setting(
-            name, typer.prompt(ASKED[name], default=default, show_default=bool(default), err=True)
+            name, typer.prompt(text, default=default, show_default=bool(default), err=True)
         )
         try:
             load_settings(**{name: answer or None})
         except UsageError as error:
             typer.echo(str(error), err=True)
         else:
-            return answer
+            if answer or not is_needed:
+                return answer
+            typer.echo("The files have amounts, and none says of which currency.", err=True)
 
 
 def _as_setting(name: str, answer: str) -> str:

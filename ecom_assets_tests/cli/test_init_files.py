@@ -52,6 +52,19 @@ def test_without_a_terminal_what_is_open_is_named(folder: Path, home: Path) -> N
     assert result.sentence.startswith("Open: orders.csv: State Reserved. ")
 
 
+@pytest.mark.when_changed
+def test_a_currency_that_files_need_is_asked_until_there_is_one(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = ORDERS.replace(",Currency", "").replace(",EUR", "")
+    (folder / "orders.csv").write_text(plain)
+    typed(monkeypatch, "", "SEK")
+    result = ecom("init", home=home, cwd=folder)
+    assert "The files have amounts, and none says of which currency." in result.err
+    assert result.err.count("Time zone in which days begin") == 1, "the next question"
+    assert result.exit_code != 0, "nobody types on"
+
+
 @pytest.mark.slow
 def test_a_terminal_is_asked_what_the_page_asks_and_loads(
     folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
