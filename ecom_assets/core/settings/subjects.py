@@ -266,7 +266,7 @@ class OrderGateSettings(BaseSettings):
         description=(
             "What ECOM_ORDER_CUSTOMERS_OVER evaluates: each day, or a run's orders as "
             "one; auto: each day where orders come as daily reports (landing folders, an "
-            "API), nothing of a stream or of ecom extract, else as one"
+            "API), nothing of a stream, of ecom extract or of uploads, else as one"
         ),
     )
 

@@ -20,6 +20,7 @@ from ecom_assets.ingestion.sources.order_reports.source import (
     ReceivedOrderFiles,
     checked_days,
     customers_over,
+    has_order_reports,
 )
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.ingestion.sources.workbook import write_xlsx
@@ -389,3 +390,20 @@ def test_only_a_daily_report_must_have_more_than_three_customers(
     options: dict[str, Any], expected: int
 ) -> None:
     assert customers_over(Settings(**options)) == expected
+
+
+@pytest.mark.parametrize(
+    ("orders", "options", "expected"),
+    [
+        ("home/uploads/orders", {}, False),  # what a person sent lies on its own days
+        ("home/uploads/orders", {"order_gate": "run"}, True),
+        ("home/uploads/orders", {"order_gate": "day"}, True),
+        ("home/uploads", {}, True),
+        ("export.csv", {}, True),
+    ],
+)
+def test_uploads_are_no_report_that_may_be_incomplete(
+    tmp_path: Path, orders: str, options: dict[str, Any], *, expected: bool
+) -> None:
+    settings = Settings(home=tmp_path / "home", orders=str(tmp_path / orders), **options)
+    assert has_order_reports(settings) is expected

@@ -4,7 +4,7 @@ versions, and runs that fail or are killed.
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -120,6 +120,13 @@ def test_what_is_taken_back_lets_older_versions_count_again(
 ) -> None:
     home, (first, second, third) = three_weeks
     assert revenue(home) == revenue_of(WEEK_1, WEEK_2, WEEK_3)
+    # The newest: the run is over a day that has no line then.
+    ask_undo(home, third, "ann")
+    assert work_off(home) == []
+    assert revenue(home) == revenue_of(WEEK_1, WEEK_2)
+    ask_load(home, Uploads(home).numbered(third.number), "ann")
+    assert work_off(home) == []
+    assert revenue(home) == revenue_of(WEEK_1, WEEK_2, WEEK_3)
     ask_undo(home, second, "ann")
     assert work_off(home) == []
     assert revenue(home) == revenue_of(WEEK_1, WEEK_3)
@@ -137,6 +144,56 @@ def test_what_is_taken_back_lets_older_versions_count_again(
     assert work_off(home) == []
     assert (revenue(home), states(home)) == ({}, ["undone"] * 3)
     assert not settings_of(home).has_own_data, "the home is empty, as before the first upload"
+
+
+RETAIL_HEADER: Final = (
+    "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"
+)
+WINTER: Final = (
+    "1001,L1,LAMP,2,2009-12-01 08:45:00,10.0,13085.0,United Kingdom",
+    "1002,S1,SHADE,3,2009-12-10 09:00:00,5.0,13086.0,United Kingdom",
+    "C1003,S1,SHADE,-1,2009-12-10 12:00:00,5.0,13086.0,United Kingdom",
+    "1004,S1,SHADE,1,2010-04-29 10:00:00,2.0,,United Kingdom",
+)
+"""20.00 on 1 December; 15.00 less 5.00 on the 10th; and months later, in a run of its own, a line
+without a customer, which is refused.
+"""
+
+
+def retail(path: Path, lines: Iterable[str]) -> Path:
+    """Write an export in the layout of Online Retail II."""
+    path.write_text("\n".join([RETAIL_HEADER, *lines]) + "\n")
+    return path
+
+
+def clean_amounts(home: Path) -> Mapping[str, int]:
+    """Return what the clean order lines of each day come to, sold less paid back."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        rows = con.execute(
+            "SELECT order_date, sum(if(status = 'refunded', -payment_amount, payment_amount)) "
+            "FROM staging.user_order_log GROUP BY 1"
+        ).fetchall()
+    return {str(day): int(amount) for day, amount in sorted(rows)}
+
+
+@pytest.mark.when_changed
+def test_a_run_whose_lines_are_of_no_customer_does_not_stop_what_a_person_sent(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home"
+    choose_shop(home, {"timezone": "Europe/London", "currency": "GBP"})
+    ask_load(home, chosen(home, retail(tmp_path / "winter.csv", WINTER)), "ann")
+
+    def run_lines(settings: Settings, first: date, last: date) -> RunEnd:
+        days = ("--from", str(first), "--to", str(last))
+        lines = ("--select", '+key:"staging/user_order_log"')
+        done = ecom("run", *days, "--json", *lines, home=settings.home)
+        return RunEnd(done.exit_code == 0, done.err)
+
+    assert UploadRun(home, "a-run", run_lines, emptied).do(waiting_requests(home)) == []
+    assert clean_amounts(home) == {"2009-12-01": 20, "2009-12-10": 10}
+    [upload] = Uploads(home).every()
+    assert (upload.state, upload.row_count, upload.counted_count) == ("loaded", 4, 3)
 
 
 def test_a_run_that_fails_leaves_nothing_loaded_and_says_why(tmp_path: Path) -> None:

@@ -100,13 +100,13 @@ def has_order_reports(settings: Settings) -> bool:
 
 
 def _come_one_by_one(settings: Settings) -> bool:
-    """Return whether there is no report of orders: a stream,
-    or what has changed in the API of a shop.
+    """Return whether there is no report of orders: a stream, what has changed in the API of a shop,
+    or uploads, whose rows lie on their own days, so that a run may have few of a file or none.
     """
+    if is_stream(settings, "orders") or is_of_uploads(settings.home, settings.orders):
+        return True
     paths = order_paths(settings)
-    return is_stream(settings, "orders") or bool(
-        paths and all((Path(path) / STATE).is_file() for path in paths)
-    )
+    return bool(paths) and all((Path(path) / STATE).is_file() for path in paths)
 
 
 def checked_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
