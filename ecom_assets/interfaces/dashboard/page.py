@@ -29,7 +29,7 @@ from ecom_assets.interfaces.api.parameters import (
 )
 from ecom_assets.interfaces.api.routes.boards import store_of
 from ecom_assets.interfaces.api.store.store import IN_SCOPE, PublishedStore
-from ecom_assets.interfaces.boards.model import Annotation
+from ecom_assets.interfaces.boards.model import Annotation, slug_of
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard import pages
 from ecom_assets.interfaces.dashboard.blocks import Block, Why
@@ -118,6 +118,16 @@ class Section:
     width: Literal["full", "half", "third", "two-thirds"] = "full"
     is_titled: bool = True
     """Whether the heading is seen; it is always there for screen readers."""
+
+    @property
+    def key(self) -> str:
+        """Return its id in the page, by its title: no other section of a page has the same."""
+        return slug_of(self.title)
+
+    @property
+    def anchor(self) -> str:
+        """Return the end of an address that leads to it."""
+        return f"#{self.key}"
 
 
 @dataclass(frozen=True)

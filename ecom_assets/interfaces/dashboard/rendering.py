@@ -64,17 +64,16 @@ SAID_ONCE: Final = (NoLedgerError, NoCostsError)
 
 @dataclass(frozen=True)
 class Shown:
-    """A section with its block; `key` identifies it in the page."""
+    """A section with its block."""
 
     section: Section
     block: Block
-    key: str
 
 
 def build_sections(view: View) -> Iterator[Shown]:
     """Yield each section with its block; a section that fails shows its error."""
     notices: list[Notice] = []
-    for position, section in enumerate(view.page.sections, start=1):
+    for section in view.page.sections:
         try:
             block = section.build(view)
         except EcomError as error:
@@ -85,7 +84,7 @@ def build_sections(view: View) -> Iterator[Shown]:
             if block in notices:
                 continue
             notices.append(block)
-        yield Shown(section, block, f"s{position}")
+        yield Shown(section, block)
 
 
 def sentence_of(error: EcomError) -> str:

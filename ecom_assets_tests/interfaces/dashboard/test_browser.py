@@ -221,7 +221,7 @@ def test_a_cell_of_the_retention_table_lists_who_is_in_it(browser: Browser, clie
     page.goto(f"{client.address}/dashboard/retention?period=week&start=page_view")
     page.locator(".cohorts tr:nth-child(2) a").nth(1).click()
     expect(page).to_have_url(
-        re.compile(r"start=page_view.*who_cohort=\d{4}-\d\d-\d\d&who_period=\d+#s3-title")
+        re.compile(r"start=page_view.*who_cohort=\d{4}-\d\d-\d\d&who_period=\d+#who-is-in-a-cell")
     )
     expect(
         page.get_by_text(

@@ -53,6 +53,12 @@ FILES_IN_PAGE = ("data:text/csv;", "data:application/json;")
 """What the address of a file begins with that a page has in itself."""
 
 
+def test_no_two_sections_of_a_page_have_the_same_key() -> None:
+    for page in all_pages():
+        keys = [section.key for section in page.sections]
+        assert len(keys) == len({*keys}), page.path
+
+
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
@@ -68,6 +74,13 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
     assert [
         link.text for link in root.one("nav").all("a", aria_current="page")
     ] or not page.is_listed
+    ids = re.findall(r'<[^>]*\sid="([^"]+)"', response.text)
+    assert len(ids) == len({*ids}), ids
+    keys = {section.key for section in page.sections} & {*ids}
+    assert keys, "an address leads to a section by its title"
+    assert keys == {
+        section.attributes["id"] for section in root.all("section") if "id" in section.attributes
+    }
     titled = {heading.attributes["id"] for heading in root.all("h2") if "id" in heading.attributes}
     assert {section.attributes["aria-labelledby"] for section in root.all("section")} <= titled
     addresses = [

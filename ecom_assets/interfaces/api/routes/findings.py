@@ -24,7 +24,7 @@ PAGES: Final = {
     "visits": "attribution",
     "conversion": "funnel",
     "refunds": "sales-explorer?by=product&measures=refunded_amount,refund_count",
-    "stock": "products#s3-title",
+    "stock": "products#what-to-reorder",
 }
 """The page of the dashboard that shows more of each kind, below `/dashboard/`."""
 

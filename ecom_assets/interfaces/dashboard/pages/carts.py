@@ -61,10 +61,10 @@ def left(view: View) -> Block:
     if chosen.carts == "open":
         asked["only_open"] = True
     answer = view.answer(carts.carts_left, limit=MOST, offset=chosen.offset or 0, **asked)
-    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "carts", "#s2-title")
-    words = {True: "yes", False: "no"}
+    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "carts", ONE_BY_ONE.anchor)
+    texts = {True: "yes", False: "no"}
     rows = [
-        {**row, **{name: words[row[name]] for name in ("has_checkout", "has_bought_since")}}
+        {**row, **{name: texts[row[name]] for name in ("has_checkout", "has_bought_since")}}
         for row in people(view, answer["carts"])
     ]
     columns = (
@@ -82,6 +82,7 @@ def left(view: View) -> Block:
     )
 
 
+ONE_BY_ONE: Final = Section("Carts left, one by one", left)
 PAGE: Final = DashboardPage(
     "carts",
     "Carts left",
@@ -91,6 +92,6 @@ PAGE: Final = DashboardPage(
     is_ad_hoc=True,
     sections=(
         Section("Carts of these days", numbers, is_titled=False),
-        Section("Carts left, one by one", left),
+        ONE_BY_ONE,
     ),
 )

@@ -73,8 +73,6 @@ DUE: Final = TableColumn.from_fields(
     "order_date",
     "order_id",
 )
-DUE_ANCHOR: Final = "#s5-title"
-"""The section of who is due again."""
 MOST_DUE: Final = 25
 
 
@@ -144,7 +142,9 @@ def segments(view: View) -> Block:
 def due(view: View) -> Block:
     """Return how many bought once and are due again, and, for callers who may see people, who."""
     chosen: CustomerFilters = view.filters
-    pages = partial(ListPages, view, "due_offset", MOST_DUE, what="customers", anchor=DUE_ANCHOR)
+    pages = partial(
+        ListPages, view, "due_offset", MOST_DUE, what="customers", anchor=DUE_AGAIN.anchor
+    )
     answer = view.answer(
         customers.customers_due_again,
         sort_by=chosen.due_by,
@@ -205,6 +205,7 @@ def profile(dimension: str, label: str, view: View) -> Block:
     )
 
 
+DUE_AGAIN: Final = Section("Bought once, and due again", due)
 PAGE = DashboardPage(
     "customers",
     "Customers",
@@ -216,7 +217,7 @@ PAGE = DashboardPage(
         Section("New and returning customers by week", weeks, "half"),
         Section("Segments", segments, "half"),
         Section("What all customers are worth", value),
-        Section("Bought once, and due again", due),
+        DUE_AGAIN,
         Section("Tiers", partial(profile, "customer_tier", "tier"), "half"),
         Section("Engagement", partial(profile, "engagement_level", "level of engagement"), "half"),
         Section("Markets", partial(profile, "market_segment", "market segment"), "half"),

@@ -159,15 +159,11 @@ def _step(
         if earlier and lost is not None and earlier["count"]
         else None,
         "before": before,
-        "who": view.here(who=number, who_stopped=None) + WHO_ANCHOR if may else "",
-        "stopped": view.here(who=number - 1, who_stopped="yes") + WHO_ANCHOR
+        "who": view.here(who=number, who_stopped=None) + WHO.anchor if may else "",
+        "stopped": view.here(who=number - 1, who_stopped="yes") + WHO.anchor
         if may and position
         else "",
     }
-
-
-WHO_ANCHOR: Final = "#s7-title"
-"""The section that lists who is at a step."""
 
 
 def _next_questions(view: View) -> list[tuple[str, str]]:
@@ -390,6 +386,7 @@ def who(view: View) -> Block:
     )
 
 
+WHO: Final = Section("Who is at a step", who)
 PAGE = question_page(
     BUILDER,
     (
@@ -398,7 +395,7 @@ PAGE = question_page(
         Section("Breakdown", answered_in(BUILDER, breakdown), width="half"),
         Section("Over time", answered_in(BUILDER, over_time), width="half"),
         Section("Time to convert", answered(BUILDER, times), width="half"),
-        Section("Who is at a step", who),
+        WHO,
     ),
     path="funnel",
     title="Funnel",

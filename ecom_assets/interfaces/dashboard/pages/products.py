@@ -86,10 +86,6 @@ REORDER: Final = (
         products.Alert, "stock_count", "daily_sold_items", "in_stock_days_count", "lead_time_days"
     ),
 )
-REORDER_ANCHOR: Final = "#s3-title"
-"""The section that says what to reorder."""
-STOCK_ANCHOR: Final = "#s4-title"
-"""The section of all stock that needs attention."""
 MOST_PRODUCTS, MOST_ALERTS, MOST_CATEGORIES = 20, 25, 20
 
 
@@ -164,7 +160,7 @@ def reorder(view: View) -> Block:
     answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS, offset=first, **asked)
     rows = [view.product(row) for row in answer["alerts"]]
     pages = ListPages(
-        view, "reorder_offset", MOST_ALERTS, answer["total_count"], "products", REORDER_ANCHOR
+        view, "reorder_offset", MOST_ALERTS, answer["total_count"], "products", TO_REORDER.anchor
     )
     days = next((row["reorder_days_count"] for row in rows), None)
     lasts = f" An order lasts {days:,} days after its delivery." if days else ""
@@ -192,7 +188,7 @@ def stock(view: View) -> Block:
     answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS, offset=first)
     rows = [{**view.product(row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
     pages = ListPages(
-        view, "stock_offset", MOST_ALERTS, answer["total_count"], "products", STOCK_ANCHOR
+        view, "stock_offset", MOST_ALERTS, answer["total_count"], "products", STOCK.anchor
     )
     meanings = answer["definition"]
     counts = [
@@ -215,6 +211,8 @@ def stock(view: View) -> Block:
     return Several((Tiles(counts, compared=False), pages.around(table)))
 
 
+TO_REORDER: Final = Section("What to reorder", reorder)
+STOCK: Final = Section("Stock that needs attention", stock)
 LIST: Final = DashboardPage(
     "products",
     "Products and stock",
@@ -224,8 +222,8 @@ LIST: Final = DashboardPage(
     sections=(
         Section("Products", top),
         Section("Categories: from looking to buying", categories),
-        Section("What to reorder", reorder),
-        Section("Stock that needs attention", stock),
+        TO_REORDER,
+        STOCK,
     ),
 )
 

@@ -178,7 +178,8 @@ def reasons(view: View) -> Block:
             **row,
             "label": in_words(row["reject_reason"]),
             "share": row["row_count"] / most,
-            "address": f"{view.here(source=row['source'], reason=row['reject_reason'])}#s5-title",
+            "address": view.here(source=row["source"], reason=row["reject_reason"])
+            + SAMPLE_ROWS.anchor,
         }
         for row in answer["reasons"]
     ]
@@ -347,6 +348,7 @@ def release(sent: ActionRequest) -> str:
     )
 
 
+SAMPLE_ROWS: Final = Section("Sample rows", samples)
 PAGE = DashboardPage(
     "quality",
     "Data quality",
@@ -364,7 +366,7 @@ PAGE = DashboardPage(
         Section("Held days", held),
         Section("Failing checks", checks),
         Section("Quarantined rows by reason", reasons),
-        Section("Sample rows", samples),
+        SAMPLE_ROWS,
         Section("Events that share an id", conflicts),
         Section("By day", by_day),
         Section("Freshness", freshness),

@@ -57,8 +57,6 @@ DIFFERENCES: Final = (
         "customer_id",
     ),
 )
-ONE_BY_ONE: Final = "#s4-title"
-"""The section of single differences."""
 MOST: Final = 31
 MOST_DIFFERENCES: Final = 50
 
@@ -104,7 +102,9 @@ def causes(view: View) -> Block:
     rows = [
         {
             "name": CAUSE_NAMES[cause],
-            "href": view.here(cause=cause, differences_offset=None) + ONE_BY_ONE if may else "",
+            "href": view.here(cause=cause, differences_offset=None) + ONE_BY_ONE.anchor
+            if may
+            else "",
             "count": numbers[f"{cause}_count"],
             "amount": numbers[f"{cause}_amount"],
         }
@@ -116,7 +116,7 @@ def causes(view: View) -> Block:
 def days(view: View) -> Block:
     """Return both totals day by day."""
     answer = _answer(view)
-    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "days", "#s3-title")
+    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "days", DAY_BY_DAY.anchor)
     return pages.around(
         Chart(
             charts.line("reconciled_date", "difference_amount", kind="money", title="Difference"),
@@ -150,7 +150,7 @@ def differences(view: View) -> Block:
         MOST_DIFFERENCES,
         answer["total_count"] or 0,
         "differences",
-        ONE_BY_ONE,
+        ONE_BY_ONE.anchor,
     )
     rows = [{**row, "name": CAUSE_NAMES[row["cause"]]} for row in answer["differences"]]
     return pages.around(
@@ -165,6 +165,8 @@ def differences(view: View) -> Block:
     )
 
 
+DAY_BY_DAY: Final = Section("Day by day", days, "two-thirds")
+ONE_BY_ONE: Final = Section("One by one", differences)
 PAGE: Final = DashboardPage(
     "reconciliation",
     "Orders against events",
@@ -176,7 +178,7 @@ PAGE: Final = DashboardPage(
     sections=(
         Section("Orders and events of these days", totals, is_titled=False),
         Section("Why they differ", causes, "third"),
-        Section("Day by day", days, "two-thirds"),
-        Section("One by one", differences),
+        DAY_BY_DAY,
+        ONE_BY_ONE,
     ),
 )

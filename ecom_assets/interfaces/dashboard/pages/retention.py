@@ -139,7 +139,7 @@ def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> lis
         cell = _cell(rate, returned, is_over=cohort["complete"][index])
         period = names[index] if index < len(names) else str(index)
         who = urlencode({"who_cohort": cohort["cohort"], "who_period": period})
-        href = f"{address}&{who}{WHO_SECTION}" if address else ""
+        href = f"{address}&{who}{WHO.anchor}" if address else ""
         cells.append({**cell, "period": period, "href": href})
     return cells
 
@@ -165,8 +165,6 @@ def _heat(rate: float | None) -> int:
 
 
 STRONG, STRONGEST = 0.6, 0.85
-WHO_SECTION: Final = "#s3-title"
-"""The section that lists who is in a cell."""
 
 
 def _address(view: View, answer: Answer) -> str:
@@ -259,11 +257,12 @@ def who(view: View) -> Block:
     )
 
 
+WHO: Final = Section("Who is in a cell", who)
 PAGE = question_page(
     BUILDER,
     (
         Section("Cohorts", answered_in(BUILDER, cohort_table)),
-        Section("Who is in a cell", who),
+        WHO,
         Section("All cohorts", answered(BUILDER, totals)),
         Section("Breakdown", answered_in(BUILDER, breakdown)),
     ),
