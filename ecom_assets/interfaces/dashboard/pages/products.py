@@ -20,7 +20,6 @@ from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Chart,
-    Custom,
     DataTable,
     Notice,
     Several,
@@ -110,33 +109,23 @@ REFUNDS: Final = "refunded_amount, refund_count, revenue_amount"
 
 def top(view: View) -> Block:
     """Return the first products by the chosen number."""
-    chosen, first, search = (
-        view.filters.sort_by,
-        view.filters.offset or 0,
-        view.filters.search.strip(),
-    )
-    asked = {"sort_by": chosen, "search": search}
+    search = view.filters.search.strip()
+    asked = {"sort_by": view.filters.sort_by, "search": search}
+    first = view.filters.offset or 0
     answer = view.answer(products.top_products, limit=MOST_PRODUCTS, offset=first, **asked)
-    count, last = answer["total_count"] or 0, first + len(answer["products"])
-    earlier = (
-        [("Products before", view.here(offset=max(0, first - MOST_PRODUCTS) or None))]
-        if first
-        else []
-    )
-    later = [("Products after", view.here(offset=last))] if last < count else []
+    pages = ListPages(view, "offset", MOST_PRODUCTS, answer["total_count"] or 0, "products")
     has_costs = any(row["cost_coverage_rate"] is not None for row in answer["products"])
     table = DataTable(
         [view.product(row) for row in answer["products"]],
         (*TOP, *(PROFIT if has_costs else ())),
         csv=view.csv("/analytics/products/top.csv", **asked),
-        note=f"{first + 1:,} to {last:,} of {count:,} products." if earlier or later else "",
+        note=pages.note,
         empty=f"No product has “{search}” in its name or id." if search else DataTable.empty,
         definition=meaning(answer, "revenue_amount", *(HEADLINES if has_costs else ())),
         why=Why(ProductPerformance, "revenue_amount"),
     )
     refunds = view.explorer("Refunds by product", "product", measures=REFUNDS)
-    onward = (*earlier, *later, *refunds)
-    return Several((table, Custom("onward.html", {"links": onward}))) if onward else table
+    return pages.around(table, *refunds)
 
 
 def categories(view: View) -> Block:
