@@ -192,9 +192,11 @@ SUBJECTS: Final = (
     quality,
     explain,
 )
+# Modules of routes add their files as they are loaded, in whatever order that is.
+FILES: Final = APIRouter(routes=sorted(csv_files.router.routes, key=attrgetter("path")))
 ROUTERS: Final[list[APIRouter]] = [
     operation.index_router,
-    csv_files.router,  # `/analytics/products/top.csv` is no product
+    FILES,  # `/analytics/products/top.csv` is no product
     *(subject.router for subject in SUBJECTS),
     operation.runs_router,
     carts.router,
@@ -205,12 +207,10 @@ ROUTERS: Final[list[APIRouter]] = [
     realtime.router,
     operation.router,
 ]
-# Modules of routes add their files as they are loaded, in whatever order that is.
-csv_files.router.routes.sort(key=attrgetter("path"))
 QUESTIONS: Final = (
     carts.router,
     ad_hoc.questions,
-    csv_files.router,
+    FILES,
     values.router,
     explain.router,
     boards.answers,

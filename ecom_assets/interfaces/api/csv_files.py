@@ -104,7 +104,7 @@ def add_file(
         answer: The model of its answer.
         listed: The field of the answer with the list, whose rows are flat.
     """
-    asked = get_args(signature(route).parameters["parameters"].annotation)[0]
+    parameters_of = get_args(signature(route).parameters["parameters"].annotation)[0]
     (row,) = get_args(answer.model_fields[listed].annotation)
     rows: TypeAdapter[list[Any]] = TypeAdapter(list[row])  # type: ignore[valid-type]  # a class that is passed
     named = path.removeprefix("/analytics/").replace("/", "_")
@@ -112,28 +112,32 @@ def add_file(
     def every_row(context: RequestContext, parameters: FileParameters) -> Response:
         chosen = parameters.model_dump(exclude={"format"}, exclude_unset=True)
 
-        def blocks(count: list[int]) -> Iterator[Sequence[Row]]:
-            while True:
-                page = asked.model_validate({**chosen, "limit": MOST_ROWS, "offset": sum(count)})
-                block = rows.validate_python(route(context, parameters=page)[listed])
-                count.append(len(block))
-                yield rows.dump_python(block, mode="json")
-                if len(block) < MOST_ROWS:
-                    return
-
         def write(take: Take) -> int:
-            count: list[int] = []
-            take(blocks(count))
-            return sum(count)
+            count = 0
+
+            def blocks() -> Iterator[Sequence[Row]]:
+                nonlocal count
+                while True:
+                    page = parameters_of.model_validate(
+                        {**chosen, "limit": MOST_ROWS, "offset": count}
+                    )
+                    block = rows.validate_python(route(context, parameters=page)[listed])
+                    count += len(block)
+                    yield rows.dump_python(block, mode="json")
+                    if len(block) < MOST_ROWS:
+                        return
+
+            take(blocks())
+            return count
 
         return file_of_blocks(context, f"{named}.csv", list(row.model_fields), write)
 
     fields: dict[str, Any] = {
         name: (field.annotation, field)
-        for name, field in asked.model_fields.items()
+        for name, field in parameters_of.model_fields.items()
         if name not in Sliced.model_fields
     }
-    model = create_model(f"{asked.__name__}File", __base__=FileParameters, **fields)
+    model = create_model(f"{parameters_of.__name__}File", __base__=FileParameters, **fields)
     types = {"context": Context, "parameters": Annotated[model, Query()]}
     every_row.__signature__ = Signature(  # type: ignore[attr-defined]  # FastAPI reads it
         [

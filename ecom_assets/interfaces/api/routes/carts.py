@@ -15,6 +15,7 @@ from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.core.tables.queries import EVENTS, Page, of_period, require
 from ecom_assets.interfaces.api.auth.callers import require_personal
 from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
+from ecom_assets.interfaces.api.csv_files import router as files
 from ecom_assets.interfaces.api.parameters import (
     Context,
     DaysParameters,
@@ -132,7 +133,7 @@ def carts_left(
     return context.answer(parameters, definition_of(LeftCartsAnswer, *DEFINED), result, period)
 
 
-@router.get(
+@files.get(
     "/analytics/carts.csv",
     response_class=Response,
     summary="Every cart that was left, as CSV",
