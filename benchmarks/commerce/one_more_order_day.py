@@ -12,6 +12,7 @@ import logging
 import random
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -149,54 +150,59 @@ class Shop:
 
 
 def measure_costs(days: int, line_count: int, repetitions: int) -> None:
-    """A day with costs and one without in turn; the ratio is the median of pairs."""
+    """Compare a day with costs with one without."""
     with scratch() as folder:
-        shops = {
-            "without": Shop.with_history(days, line_count, folder),
-            "with": Shop.with_history(days, line_count, folder, write_costs(folder / "costs.csv")),
-        }
-        runs: dict[str, list[Figures]] = {name: [] for name in shops}
-        for repetition in range(repetitions + 1):
-            for name, shop in shops.items():
-                spent = shop.one_more()
-                if repetition:  # the first round warms caches
-                    runs[name].append(spent)
-                    say(f"{name} costs: {spent['wall_s']:.2f} s, CPU {spent['cpu_s']:.2f} s")
-    for kind, target in (("wall", COSTS_RATIO), ("cpu", None)):
-        pairs = zip(runs["without"], runs["with"], strict=True)
-        value = median(
-            with_costs[f"{kind}_s"] / without[f"{kind}_s"] for without, with_costs in pairs
+        without, with_costs = in_turn(
+            {
+                "without costs": Shop.with_history(days, line_count, folder),
+                "with costs": Shop.with_history(
+                    days, line_count, folder, write_costs(folder / "costs.csv")
+                ),
+            },
+            repetitions,
         )
-        about: dict[str, object] = {
-            name: round(median(run[name] for run in runs["with"]), 3)
-            for name in ("wall_s", "cpu_s")
-        }
-        name = f"one_more_order_day: with costs / without, after {days} days, {kind}"
-        report(Result(name, value, "x", target, about=about))
+    report_ratios(f"with costs / without, after {days} days", without, with_costs, COSTS_RATIO)
 
 
 def measure(histories: tuple[int, int], line_count: int, repetitions: int) -> None:
-    """Both histories in turn; the ratio is the median of pairs."""
+    """Compare a day after a long history with one after a short history."""
     short, long = histories
     with scratch() as folder:
-        made = {days: Shop.with_history(days, line_count, folder) for days in histories}
-        runs: dict[int, list[Figures]] = {days: [] for days in histories}
-        for repetition in range(repetitions + 1):
-            for days, shop in made.items():
-                spent = shop.one_more()
-                if repetition:  # the first round warms caches
-                    runs[days].append(spent)
-                    say(f"after {days} days: {spent['wall_s']:.2f} s, CPU {spent['cpu_s']:.2f} s")
-    for kind, target in (("wall", RATIO), ("cpu", None)):
-        pairs = zip(runs[short], runs[long], strict=True)
-        value = median(
-            after_long[f"{kind}_s"] / after_short[f"{kind}_s"] for after_short, after_long in pairs
+        after_short, after_long = in_turn(
+            {
+                f"after {days} days": Shop.with_history(days, line_count, folder)
+                for days in histories
+            },
+            repetitions,
         )
-        about: dict[str, object] = {
-            name: round(median(run[name] for run in runs[long]), 3) for name in ("wall_s", "cpu_s")
-        }
-        name = f"one_more_order_day: {long} days of history / {short}, {kind}"
-        report(Result(name, value, "x", target, about=about))
+    report_ratios(f"{long} days of history / {short}", after_short, after_long, RATIO)
+
+
+def in_turn(shops: Mapping[str, Shop], repetitions: int) -> list[list[Figures]]:
+    """Run the next day of each shop in turn; return the runs of each, without the first, which
+    warms caches.
+    """
+    runs: dict[str, list[Figures]] = {name: [] for name in shops}
+    for repetition in range(repetitions + 1):
+        for name, shop in shops.items():
+            spent = shop.one_more()
+            if repetition:
+                runs[name].append(spent)
+                say(f"{name}: {spent['wall_s']:.2f} s, CPU {spent['cpu_s']:.2f} s")
+    return [*runs.values()]
+
+
+def report_ratios(name: str, plain: list[Figures], compared: list[Figures], target: float) -> None:
+    """Report how much longer one kind of day takes than the other: the median of pairs."""
+    about: dict[str, object] = {
+        kind: round(median(run[kind] for run in compared), 3) for kind in ("wall_s", "cpu_s")
+    }
+    for kind, bound in (("wall", target), ("cpu", None)):
+        key = f"{kind}_s"
+        value = median(
+            after[key] / before[key] for before, after in zip(plain, compared, strict=True)
+        )
+        report(Result(f"one_more_order_day: {name}, {kind}", value, "x", bound, about=about))
 
 
 def main() -> None:
