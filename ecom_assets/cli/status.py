@@ -19,7 +19,7 @@ from ecom_assets.core.operations.queries import failing_checks, noted_tables
 from ecom_assets.core.settings.intake import STREAM_KINDS, StreamKind
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.warehouse.day_notes import AbsentDays, absent_lines, notes_of
+from ecom_assets.core.warehouse.day_notes import AbsentDays, absent_lines, notes_of, run_writes
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.raw_slices import held_withdrawals
@@ -41,6 +41,9 @@ WIDTH = 120
 so names are not cut.
 """
 
+RunWrite = tuple[datetime, str | None]
+"""When a run wrote a table last, and its id."""
+
 
 def status(as_json: Json = False) -> None:
     """Show each table: rows, newest data, last run, failing checks."""
@@ -54,8 +57,11 @@ def status(as_json: Json = False) -> None:
         typer.echo("[]" if as_json else "\n".join(lines))
         return
     # As runs noted them when they ended: to ask Dagster's storage takes two seconds of imports.
-    runs, failing = noted_tables(settings.home), _failing_checks(settings)
+    runs, failing = _noted_runs(settings), _failing_checks(settings)
     with closing(engine.open()):
+        # A run that goes on, or was killed, has noted its writes only.
+        for name, write in run_writes(engine).items():
+            runs[name] = max(runs.get(name, write), write, key=lambda run: run[0])
         published = published_state(settings, MARTS)
         lost, absent = held_withdrawals(engine), notes_of(engine, AbsentDays)
         rows = [_state(engine, contract, runs, failing, published) for contract in ALL]
@@ -76,13 +82,12 @@ def status(as_json: Json = False) -> None:
 def _state(
     engine: Engine,
     contract: type[Table],
-    runs: dict[str, dict[str, Any]],
+    runs: dict[str, RunWrite],
     failing: dict[str, list[str]],
     published: PublicationStatus,
 ) -> dict[str, Any]:
     name = contract.qualified_name()
-    run = runs.get(name, {})
-    written_at = run.get("written_at")
+    written_at, run_id = runs.get(name, (None, None))
     row_count, newest, is_orders = None, None, contract is UserOrderLog
     if engine.has(contract):
         day_column = contract.day_column
@@ -95,11 +100,8 @@ def _state(
         "table": name,
         "rows": row_count,
         "newest_day": str(newest) if newest else None,
-        "last_run_at": datetime.fromisoformat(written_at).isoformat(timespec="seconds")
-        if written_at
-        else None,
-        # Of a later run that failed to write it, only that run is noted.
-        "last_run_id": run["run_id"] if run.get("is_written") else None,
+        "last_run_at": written_at.isoformat(timespec="seconds") if written_at else None,
+        "last_run_id": run_id,
         "failing_checks": failing.get(name, []),
         "held_days": [held_day_entry(row) for row in held_days(engine)] if is_orders else [],
         "waiting_lines": _waiting_lines(engine) if is_orders else [],
@@ -180,6 +182,18 @@ def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
         )
     command = "ecom stream" if kind == "events" else f"ecom stream --kind {kind}"
     return lines or [f"No message of the stream of {kind} has landed yet; run `{command}`."]
+
+
+def _noted_runs(settings: Settings) -> dict[str, RunWrite]:
+    return {
+        # Of a later run that failed to write it, only that run is noted.
+        name: (
+            datetime.fromisoformat(run["written_at"]),
+            run["run_id"] if run["is_written"] else None,
+        )
+        for name, run in noted_tables(settings.home).items()
+        if run["written_at"]
+    }
 
 
 def _failing_checks(settings: Settings) -> dict[str, list[str]]:

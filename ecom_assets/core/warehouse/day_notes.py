@@ -412,6 +412,25 @@ def writes_of(engine: "Engine", contract: type[Table]) -> Writes:
     )
 
 
+def run_writes(engine: "Engine") -> dict[str, tuple[datetime, str]]:
+    """Return when each table was written last, in UTC, and by which run; without the tables of
+    which that is not recorded.
+    """
+    if not engine.has(WrittenSlices):
+        return {}
+    name = engine.name_of(WrittenSlices)
+    # All columns, since a table of an earlier version has fewer.
+    rows = engine.query(
+        f"SELECT * FROM {name} AS noted WHERE write_number = (SELECT max(write_number) FROM {name} "  # noqa: S608 (names come from contracts)
+        "AS newest WHERE newest.table_name = noted.table_name)"
+    )
+    return {
+        row["table_name"]: (row["written_at"].replace(tzinfo=UTC), row["run_id"])
+        for row in rows
+        if row.get("written_at") and row.get("run_id")
+    }
+
+
 class Computations(Table):
     """One row per table: how its newest write computed it."""
 
