@@ -6,7 +6,6 @@ history, and for one more day. Times count only if all numbers are those of hand
 """
 
 import argparse
-import http.client
 import json
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import Any
 
 import duckdb
 
-from benchmarks.interfaces.api import served
+from benchmarks.interfaces.api import answered, ask, served
 from benchmarks.measuring import ECOM, Result, Spent, costs, report, run_process, say, scratch
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.products.contracts import ProductsBoughtTogether
@@ -36,6 +35,7 @@ FIRST_DAY, DAYS = date(2025, 1, 1), 360
 LAST_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
 CITIES, CATEGORIES = 200, 100
 PARQUET_S, CSV_S, API_S, TOGETHER_S, DAY_S = 2.0, 6.0, 1.0, 10.0, 1.0
+PATH = "/analytics/sales"
 QUESTION: dict[str, Any] = {
     "measures": ["revenue_amount", "order_count"],
     "by": ["category", "city", "payment_method"],
@@ -120,9 +120,9 @@ def _label(row: dict[str, Any]) -> str:
 
 def check(name: str, answer: dict[str, Any], expected: Numbers) -> None:
     """End with a word unless an answer has these numbers."""
-    if (found := answered_numbers(answer)) != expected:
+    if (numbers := answered_numbers(answer)) != expected:
         other = {
-            label: found.get(label) for label in expected if found.get(label) != expected[label]
+            label: numbers.get(label) for label in expected if numbers.get(label) != expected[label]
         }
         sys.exit(f"{name} differs from hand-written SQL: {other}")
 
@@ -220,23 +220,10 @@ def _nothing(column: Column) -> str:
 def by_api(home: Path, expected: Numbers) -> float:
     """Return how long the API takes for an answer that nobody asked for before."""
     with served(home) as connection:
-        _asked(connection, {"measures": ["order_count"]})  # as of whoever came before
-        took_s, answer = _asked(connection, QUESTION)
-    check("the API", answer, expected)
+        ask(connection, PATH, {"measures": ["order_count"]})  # as of somebody who came before
+        took_s, answer = answered(connection, PATH, QUESTION)
+    check("the API", json.loads(answer), expected)
     return took_s
-
-
-def _asked(
-    connection: http.client.HTTPConnection, question: dict[str, Any]
-) -> tuple[float, dict[str, Any]]:
-    began = time.perf_counter()
-    headers = {"Content-Type": "application/json"}
-    connection.request("POST", "/analytics/sales", json.dumps(question), headers)
-    result = connection.getresponse()
-    content = result.read()
-    if result.status != 200:
-        sys.exit(f"the API answered {result.status}: {content[:500]!r}")
-    return time.perf_counter() - began, json.loads(content)
 
 
 def pairs_of(engine: DuckDBEngine, days: Days) -> Spent:
@@ -268,7 +255,7 @@ def check_pairs(engine: DuckDBEngine) -> None:
             sys.exit(f"the pairs differ from hand-written SQL: {rows}")
 
 
-def _told(name: str, runs: list[Spent], target: float) -> Result:
+def _median(name: str, runs: list[Spent], target: float) -> Result:
     wall = median(run.wall_s for run in runs)
     return Result(name, wall, "s", target, about=costs(runs[-1]))
 
@@ -311,7 +298,7 @@ def _of_command(
                 runs[kind].append(spent)
                 say(f"{kind}: {spent.wall_s:.2f} s, CPU {spent.cpu_s:.2f} s")
     return [
-        _told(
+        _median(
             f"sales by three dimensions over {line_count:,} order lines, {kind}",
             runs[kind],
             targets[kind],
@@ -330,8 +317,8 @@ def _of_pairs(line_count: int, engine: DuckDBEngine) -> list[Result]:
     single = [pairs_of(engine, day) for day in days]
     check_pairs(engine)
     return [
-        _told(f"bought together, {line_count:,} order lines", [whole], TOGETHER_S),
-        _told(f"bought together, a day after {DAYS - 1} days", single, DAY_S),
+        _median(f"bought together, {line_count:,} order lines", [whole], TOGETHER_S),
+        _median(f"bought together, a day after {DAYS - 1} days", single, DAY_S),
     ]
 
 

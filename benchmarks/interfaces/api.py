@@ -79,6 +79,13 @@ def served(home: Path) -> Iterator[http.client.HTTPConnection]:
 
 def ask(connection: http.client.HTTPConnection, path: str, body: object = None) -> float:
     """Ask once; return the seconds it took."""
+    return answered(connection, path, body)[0]
+
+
+def answered(
+    connection: http.client.HTTPConnection, path: str, body: object = None
+) -> tuple[float, bytes]:
+    """Ask once; return the seconds it took, and the answer."""
     began = time.perf_counter()
     content = None if body is None else json.dumps(body)
     headers = {"Content-Type": "application/json"} if content else {}
@@ -87,7 +94,7 @@ def ask(connection: http.client.HTTPConnection, path: str, body: object = None) 
     answer = result.read()
     if result.status != 200:
         sys.exit(f"{path} was answered {result.status}: {answer[:500]!r}")
-    return time.perf_counter() - began
+    return time.perf_counter() - began, answer
 
 
 def questions(rounds: int) -> Iterator[str]:
