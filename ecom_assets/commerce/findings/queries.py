@@ -1,16 +1,21 @@
 """What to look at, in the order of the money at stake, each with its reason as a sentence."""
 
 from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from math import ceil, floor
 from typing import Any, Final
 
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
-from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.findings.chance import WEEK
+from ecom_assets.commerce.findings.contracts import KINDS, Kind, ShopFindings
 from ecom_assets.commerce.sales.contracts import Item
+from ecom_assets.commerce.sales.coverage import ORDERS
 from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.places import UNKNOWN
-from ecom_assets.core.tables.queries import Reading, Row
+from ecom_assets.core.tables.queries import EVENTS, NOTHING, KnownDays, Reading, Row
 from ecom_assets.core.tables.trace import ALL
+from ecom_assets.core.tables.usual import FEWEST_WEEKS
 
 NEAR: Final = {"device": "on", "channel": "from", "category": "in"}
 """What stands before a value of each dimension."""
@@ -32,6 +37,39 @@ def findings(reading: Reading) -> list[Row]:
             *(row[name] for name in ShopFindings.key),
         ),
     )
+
+
+def late_sources(known: Mapping[str, KnownDays], newest: date, today: date) -> dict[str, date]:
+    """Return the last day of events and of orders, of those that lack days up to the newest one of
+    the data; today is not over, so nobody lacks it.
+    """
+    whole = min(newest, today - ONE_DAY)
+    lasts = {source: known.get(source, NOTHING).last for source in (EVENTS, ORDERS)}
+    return {source: last for source, last in lasts.items() if last is not None and last < whole}
+
+
+def compared_kinds(known: Mapping[str, KnownDays]) -> list[Kind]:
+    """Return what has days enough to be compared, or stock at all: of the others nobody knows
+    whether there is anything to look at.
+    """
+    has_events, has_orders = (
+        _spans_weeks(known.get(source, NOTHING)) for source in (EVENTS, ORDERS)
+    )
+    has_stock = known.get("stock", NOTHING).first is not None
+    is_compared: dict[Kind, bool] = {
+        "visits": has_events,
+        "conversion": has_events,
+        "refunds": has_orders if known.get(ORDERS, NOTHING).first else has_events,
+        "stock": has_stock,
+    }
+    return [kind for kind in KINDS if is_compared[kind]]
+
+
+def _spans_weeks(days: KnownDays) -> bool:
+    """Return whether there are days of the newest week and of enough weeks before."""
+    if days.first is None or days.last is None:
+        return False
+    return days.last - days.first >= timedelta(days=WEEK * (FEWEST_WEEKS + 1) - 1)
 
 
 def _event_types(reading: Reading, rows: list[Row]) -> Mapping[tuple[str, int], str]:

@@ -21,6 +21,7 @@ from ecom_assets.interfaces.boards.model import FindingDecision, MonthGoal
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.dashboard.blocks import Tile, Tiles
+from ecom_assets.interfaces.dashboard.pages.last_week import nothing_found
 from ecom_assets.interfaces.dashboard.rendering import TEMPLATES
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop, Span
@@ -199,6 +200,17 @@ def test_a_row_of_what_to_look_at_is_done_and_listed_among_the_changes(
         assert "2 products run out before more can arrive" in client.get("/dashboard/boards").text
     (kept,) = BoardStore(own).newest(FindingDecision)
     assert kept.item.reason == "Ordered on Friday"
+
+
+def test_what_could_not_be_compared_is_said_and_is_not_called_calm() -> None:
+    assert nothing_found(["visits", "conversion", "refunds", "stock"]) == (
+        "Nothing to look at in visits by channel, steps of funnels and carts, refunds by product, "
+        "stock."
+    )
+    assert nothing_found([]) == (
+        "Not compared, as they lack five weeks of days: visits by channel, steps of funnels and "
+        "carts, refunds by product."
+    )
 
 
 def _send_form(client: Client, form: Node, fields: dict[str, str]) -> requests.Response:

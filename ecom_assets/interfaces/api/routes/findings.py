@@ -10,12 +10,12 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.questions.answer import Answer, definition_of
 from ecom_assets.commerce.findings import queries
-from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.findings.contracts import Kind, ShopFindings
+from ecom_assets.core.clock import today_in
 from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.api import visible_checks
 from ecom_assets.interfaces.api.auth.callers import may_see_costs
 from ecom_assets.interfaces.api.parameters import Context, SlicedAnyDays, row_of, total_of
-from ecom_assets.interfaces.api.store.store import StoreReading
 from ecom_assets.interfaces.boards.decisions import distance_of, finding_id, with_decisions
 from ecom_assets.interfaces.boards.model import Decision
 
@@ -77,6 +77,11 @@ class FindingsAnswer(Answer):
     failing_check_count: int = Field(
         description="Checks that failed when they were evaluated last", examples=[0]
     )
+    compared_kinds: list[Kind] = Field(
+        description="What has five weeks of days to be compared, or stock at all; of other kinds "
+        "it is not known whether there is anything",
+        examples=[["refunds", "stock"]],
+    )
     total_count: int | None = total_of("rows", 2)
     findings: list[FoundNumber] = Field(description="The most money at stake first")
 
@@ -88,18 +93,20 @@ def findings(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
     """
     context.do_not_keep()  # decisions and checks change between publications
     reading, settings = context.reading, context.settings
+    late = queries.late_sources(reading.known, reading.newest_date, today_in(settings.timezone))
     rows = [_shown(row) for row in with_decisions(queries.findings(reading), settings)]
     checks = visible_checks.failing_checks(
         settings.home, with_costs=may_see_costs(context.request.scope)
     )
     result = {
-        "late_sources": _late_sources(reading),
+        "late_sources": [{"source": source, "newest_date": last} for source, last in late.items()],
+        "compared_kinds": queries.compared_kinds(reading.known),
         "failing_check_count": sum(not check["is_warning"] for check in checks["checks"]),
         "total_count": len(rows),
         "findings": rows,
     }
     definition = definition_of(
-        FindingsAnswer, "findings", "late_sources", "failing_check_count"
+        FindingsAnswer, "findings", "late_sources", "failing_check_count", "compared_kinds"
     ) | {
         "time_range": "The newest seven whole days of the data, whatever days are asked for",
     }
@@ -114,12 +121,3 @@ def _shown(row: Row) -> Row:
         "address": PAGES[row["kind"]],
         "distance": distance_of(row),
     }
-
-
-def _late_sources(reading: StoreReading) -> list[dict[str, Any]]:
-    """Return the sources whose last day is before the newest one of the data."""
-    return [
-        {"source": source, "newest_date": days.last}
-        for source, days in sorted(reading.known.items())
-        if days.last is not None and days.last < reading.newest_date
-    ]

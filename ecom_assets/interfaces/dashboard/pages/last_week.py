@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.costs.contracts import ProfitDaily
-from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.findings.contracts import Kind, ShopFindings
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.coverage import Source
 from ecom_assets.commerce.sales.measures import HEADLINES
@@ -73,9 +73,13 @@ from ecom_assets.interfaces.weeks.weekly import changes_of
 from ecom_assets.interfaces.weeks.wording import FACTORS, MOST_FINDINGS, cause_name, signed_money
 
 SOURCES: Final[tuple[Source, Source]] = ("sales", "events")
-NOTHING_FOUND: Final = (
-    "Nothing: no number of the newest week is further from the weeks before than chance lets it be."
-)
+COMPARED: Final[Mapping[Kind, str]] = {
+    "visits": "visits by channel",
+    "conversion": "steps of funnels and carts",
+    "refunds": "refunds by product",
+    "stock": "stock",
+}
+"""What is looked at, in words."""
 DECIDED: Final = "Done, put off or dismissed: {}; they come back when they become worse."
 NO_PERIOD: Final = "The data have no whole {} yet."
 
@@ -421,10 +425,23 @@ def what_to_look_at(view: View) -> Block:
         "failing_check_count": answer["failing_check_count"],
         "rows": rows,
         "can_write": view.may(Scope.WRITE),
-        "nothing": NOTHING_FOUND,
+        "nothing": nothing_found(answer["compared_kinds"]),
         "note": " ".join(note for note in notes if note),
     }
     return Custom("findings.html", values)
+
+
+def nothing_found(compared: Sequence[Kind]) -> str:
+    """Return in what there is nothing to look at, and what could not be compared."""
+    nothing = ", ".join(words for kind, words in COMPARED.items() if kind in compared)
+    missing = ", ".join(
+        words for kind, words in COMPARED.items() if kind not in compared and kind != "stock"
+    )
+    sentences = (
+        f"Nothing to look at in {nothing}." if nothing else "",
+        f"Not compared, as they lack five weeks of days: {missing}." if missing else "",
+    )
+    return " ".join(filter(None, sentences))
 
 
 def _why_of_finding(view: View, row: Mapping[str, Any]) -> str:
