@@ -27,7 +27,7 @@ from ecom_assets.core.errors import (
     system_reason,
 )
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.settings.uploaded import KINDS, MAPPING_COPY, choose_steps, rows_folder
+from ecom_assets.core.settings.uploaded import MAPPING_COPY, choose_steps, rows_folder
 from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.files.damage import copies_in
 from ecom_assets.ingestion.sources.files.manifest import uploaded_name
@@ -195,7 +195,7 @@ def day_of(uploads: Uploads, upload: Upload, settings: Settings) -> date:
     keeps its day, whatever is loaded since.
     """
     sent = day_sent(upload.sent_at, settings.timezone)
-    if KINDS[upload.kind].has_days:
+    if upload.has_days:
         return sent
     if upload.first_day is not None:
         return upload.first_day
@@ -204,7 +204,7 @@ def day_of(uploads: Uploads, upload: Upload, settings: Settings) -> date:
         for other in uploads.every()
         if other.state in {LOADING, *WITH_ROWS}
         and other.last_day
-        and (KINDS[other.kind].has_days or other.kind == upload.kind)
+        and (other.has_days or other.kind == upload.kind)
     ]
     return min(max(known, default=sent), sent)
 

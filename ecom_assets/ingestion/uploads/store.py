@@ -29,7 +29,7 @@ from pydantic import TypeAdapter
 from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, WorkError, system_reason
-from ecom_assets.core.settings.uploaded import FOLDER, LIST, is_shop_changing
+from ecom_assets.core.settings.uploaded import FOLDER, KINDS, LIST, is_shop_changing
 from ecom_assets.core.sqlite_file import Row, SqliteFile
 from ecom_assets.ingestion.sources.files.formats import format_of
 from ecom_assets.ingestion.sources.files.manifest import uploaded_prefix
@@ -123,6 +123,11 @@ class Upload:
     def is_waiting(self) -> bool:
         """Return whether a run has still to load it, or to take it back."""
         return self.state in {LOADING, UNDOING}
+
+    @property
+    def has_days(self) -> bool:
+        """Return whether its rows lie on days of their own."""
+        return self.kind in KINDS and KINDS[self.kind].has_days
 
 
 _UPLOAD: Final = TypeAdapter(Upload)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 
 import pyarrow as pa
 
@@ -32,9 +31,6 @@ from ecom_assets.ingestion.uploads.landed import (
 from ecom_assets.ingestion.uploads.landings import BATCH_ROWS, LANDINGS, DayWriter, MappedRows
 from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at, mapping_of_kept
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
-
-OF_DAYS: Final = ("events", "orders")
-"""The kinds whose rows lie on their own days."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ def _is_read_in(uploads: Uploads, upload: Upload, zone: str) -> bool:
     answer about them is that zone.
     """
     landing = LANDINGS.get(upload.kind)
-    if upload.kind not in OF_DAYS or not isinstance(landing, MappedRows):
+    if not upload.has_days or not isinstance(landing, MappedRows):
         return False
     if ZONE in upload.answers:
         return upload.answers[ZONE] == zone
@@ -92,7 +88,7 @@ def put_on_days(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
     rows are the same instants. Rows without a time that can be read stay where they are.
     """
     landing = LANDINGS.get(upload.kind)
-    if upload.kind not in OF_DAYS or not isinstance(landing, MappedRows):
+    if not upload.has_days or not isinstance(landing, MappedRows):
         return upload
     folder = folder_of(uploads, upload)
     ready = uploads.folder / STAGING / f"{folder.name}.days"

@@ -215,13 +215,15 @@ class UploadRun:
         loads, undos, failed = list[Upload](), list[Upload](), list[str]()
         failed += self._sampled(waiting)
         failed += self._of_another_shop(waiting)
-        asked = [(request.kind, self.upload_of(request)) for request in waiting]
+        asked = [
+            (request.kind, upload)
+            for request in waiting
+            if (upload := self.upload_of(request)) is not None
+        ]
         # What has days of its own is landed first: they are those that the others are of.
-        asked.sort(key=lambda one: one[1] is None or not _has_days(one[1]))
+        asked.sort(key=lambda request: not request[1].has_days)
         spans = list[tuple[date, date]]()
         for kind, named in asked:
-            if named is None:
-                continue
             upload = self.uploads.note(named, run_id=self.run_id)
             # Days that its rows had by other answers are computed again, too.
             if upload.first_day and upload.last_day:
@@ -471,10 +473,6 @@ class UploadRun:
         last = max(last for last in lasts if last)
         today = today_in(settings.timezone)
         return min(first, today), min(last, today)
-
-
-def _has_days(upload: Upload) -> bool:
-    return upload.kind in KINDS and KINDS[upload.kind].has_days
 
 
 def has_other_data(settings: Settings) -> bool:
