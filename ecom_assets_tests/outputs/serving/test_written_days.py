@@ -13,7 +13,7 @@ from ecom_assets.core.errors import ContractError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import text
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.warehouse.day_notes import Writes, WrittenSlices, writes_of
+from ecom_assets.core.warehouse.day_notes import Writes, WrittenSlices, run_writes, writes_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
@@ -123,6 +123,20 @@ def test_without_notes_of_writes_every_day_is_read(source: Engine, target: Postg
     source.execute(BEHIND_THE_BACK)
     source.notes_writes = False
     assert published(source, target).written_row_counts == {"mart.visits": 2}
+
+
+def test_the_run_that_wrote_a_table_last_is_noted_whichever_of_its_days(source: Engine) -> None:
+    assert run_writes(source) == {}, "what no run wrote is of none"
+    source.run_id = "first"
+    fill(source, {THREE: ["kim"]}, "Riga", "Rom")
+    source.run_id = "second"
+    source.replace(Visits, from_outside((ONE, "ann")), Days.from_dates([ONE]))
+    runs = run_writes(source)
+    assert {table: run for table, (_, run) in runs.items()} == {
+        "mart.visits": "second",
+        "mart.cities": "first",
+    }
+    assert runs["mart.visits"] > runs["mart.cities"]
 
 
 def test_a_write_that_fails_notes_nothing(source: Engine) -> None:
