@@ -510,14 +510,10 @@ class TableAsset:
 
     def _resources(self, dependencies: Mapping[str, Any]) -> set[str]:
         names = set(inspect.signature(self.function).parameters)
-        if self.invalidated_by:
-            names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(
-                self.invalidated_by.reads
-            )
-        if self.empty_unless:
-            names |= set(inspect.signature(self.empty_unless.function).parameters) - set(
-                self.empty_unless.reads
-            )
+        asked: tuple[Invalidation | Presence | None, ...] = (self.invalidated_by, self.empty_unless)
+        for part in asked:
+            if part:
+                names |= set(inspect.signature(part.function).parameters) - set(part.reads)
         return (
             names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}
         ) | {"warehouse"}
