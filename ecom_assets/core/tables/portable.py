@@ -117,8 +117,8 @@ def first_of_stored(rows: ir.Table, unit: Sequence[str], order: Sequence[str]) -
     Args:
         rows: Rows of a stored table; filtered or not.
         unit: The columns of a unit, never null.
-        order: Columns without ties; the first of them, of which few rows of a unit have the least
-            value, is never null.
+        order: Columns without ties, never null; few rows of a unit have the least value of the
+            first of them.
     """
     if not dialect_of(rows.get_backend()).joins_cheaply:
         return first_of_each(rows, unit, order)
