@@ -118,6 +118,7 @@ from ecom_assets.ingestion.sources.presence import (
 )
 from ecom_assets.ingestion.sources.report_paths import are_activities
 from ecom_assets.ingestion.sources.stock import has_stock
+from ecom_assets.ingestion.sources.uploaded_rows import days_of_uploads
 from ecom_assets.interfaces.report.report import (
     board_job,
     board_sensor,
@@ -562,7 +563,12 @@ def checks(settings: Settings) -> list[TableCheck]:
         *file_row_checks(),
         amounts_have_a_rate,
         *(replace(check, loaded_from=raw_events.contract) for check in of_events),
-        *order_checks(order_rule(settings), customers_over(settings), by_day=order_days),
+        *order_checks(
+            order_rule(settings),
+            customers_over(settings),
+            by_day=order_days,
+            uploaded_days=partial(days_of_uploads, settings, "orders"),
+        ),
         *report_checks(settings.gate_refused_share),
         *source_checks(
             source_gate(settings),

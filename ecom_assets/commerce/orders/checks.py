@@ -2,7 +2,8 @@
 and the accounting of lines.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -48,6 +49,7 @@ from ecom_assets.core.tables.contract import MONEY, Table
 from ecom_assets.core.tables.days import Days, listed_days
 from ecom_assets.core.tables.formats import amount, counted
 from ecom_assets.core.tables.portable import NO, rows_of
+from ecom_assets.core.tables.received import OF_UPLOADS
 
 ACCOUNTED = (
     RawUserOrderLog,
@@ -63,7 +65,13 @@ CENT = ibis.literal("0.01").cast(MONEY)
 HIGH_FEE_PERCENT = 20
 
 
-def order_checks(rule: OrderRule, customers_over: int, *, by_day: bool | None) -> list[TableCheck]:
+def order_checks(
+    rule: OrderRule,
+    customers_over: int,
+    *,
+    by_day: bool | None,
+    uploaded_days: Callable[[], Collection[date]] = frozenset,
+) -> list[TableCheck]:
     """Return the checks about what arrived: days that are held back, or gates before everything.
 
     Args:
@@ -72,13 +80,15 @@ def order_checks(rule: OrderRule, customers_over: int, *, by_day: bool | None) -
         by_day: Whether each day is evaluated by itself, so that others go on; else a run's lines
             are one report. None where orders come one by one: there is no report that could be
             incomplete.
+        uploaded_days: Returns the days of uploads beside the reports: a run over some of them may
+            have no line of a report.
     """
     gates = (
         [no_order_day_is_held]
         if by_day
         else []
         if by_day is None
-        else _gates_of_a_run(customers_over)
+        else _gates_of_a_run(customers_over, uploaded_days)
     )
     of_orders = [
         attributes_check(rule),
@@ -92,13 +102,15 @@ def order_checks(rule: OrderRule, customers_over: int, *, by_day: bool | None) -
     return [*gates, amounts_are_of_one_currency, *of_orders, received_lines_are_accounted_for]
 
 
-def _gates_of_a_run(customers_over: int) -> list[TableCheck]:
+def _gates_of_a_run(
+    customers_over: int, uploaded_days: Callable[[], Collection[date]]
+) -> list[TableCheck]:
     return [
         TableCheck(
             contract=RawUserOrderLog,
             name="report_was_generated",
             description="The order report is there and holds lines.",
-            function=_is_there,
+            function=partial(_is_there, uploaded_days),
             tables=(RawUserOrderLog,),
             blocking=True,
         ),
@@ -106,7 +118,7 @@ def _gates_of_a_run(customers_over: int) -> list[TableCheck]:
             contract=RawUserOrderLog,
             name="report_has_enough_customers",
             description=f"The order report holds more than {customers_over} customers.",
-            function=partial(_has_customers, customers_over),
+            function=partial(_has_customers, customers_over, uploaded_days),
             tables=(RawUserOrderLog,),
             blocking=True,
         ),
@@ -464,9 +476,11 @@ def _mostly_clean(
     )
 
 
-def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:
+def _is_there(
+    uploaded_days: Callable[[], Collection[date]], days: Days | None, raw: ir.Table
+) -> CheckResult:
     result = int(rows_on_days(raw, "received_date", days).count().to_pyarrow().as_py())
-    if result:
+    if result or _is_of_uploads(uploaded_days, days, raw):
         return CheckResult(0, result, observed=result, limit=1)
     sentence = (
         f"No order line arrived{_on(days)}, so that nothing is built on orders; load the orders "
@@ -476,11 +490,24 @@ def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:
     return CheckResult(1, result, _missing(days), observed=result, limit=1, metadata=metadata)
 
 
-def _has_customers(over: int, days: Days | None, raw: ir.Table) -> CheckResult:
+def _is_of_uploads(
+    uploaded_days: Callable[[], Collection[date]], days: Days | None, raw: ir.Table
+) -> bool:
+    """Return whether a run is over days of uploads, and none of its lines is of a report."""
+    if days is None or set(days.dates).isdisjoint(uploaded_days()):
+        return False
+    lines = rows_on_days(raw, "received_date", days)
+    is_uploaded = lines.source_file.startswith(OF_UPLOADS).fill_null(NO)
+    return not lines.filter(~is_uploaded).count().to_pyarrow().as_py()
+
+
+def _has_customers(
+    over: int, uploaded_days: Callable[[], Collection[date]], days: Days | None, raw: ir.Table
+) -> CheckResult:
     lines = rows_on_days(raw, "received_date", days)
     counts = lines.agg(customer_count=lines.customer_id.nunique(), line_count=lines.count())
     ((customers, line_count),) = (row.values() for row in rows_of(counts))
-    if customers > over:
+    if customers > over or _is_of_uploads(uploaded_days, days, raw):
         return CheckResult(0, customers, observed=customers, limit=over)
     remedy = (
         "load a report of more customers, or set ECOM_ORDER_GATE=day, which holds back such days "

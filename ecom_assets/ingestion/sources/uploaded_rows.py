@@ -113,6 +113,13 @@ def landed_files(settings: Settings, kind: str) -> Iterator[tuple[date, Path]]:
         yield date.fromisoformat(path.parent.name.partition("=")[2]), path
 
 
+def days_of_uploads(settings: Settings, kind: str) -> frozenset[date]:
+    """Return the days on which uploads of a kind have files, also those whose rows were taken
+    back.
+    """
+    return frozenset(day for day, _ in landed_files(settings, kind))
+
+
 def uploaded_rows(paths: list[Path], contract: type[Table]) -> pa.Table:
     """Return the rows of landed files in the columns of their raw table; columns that it did not
     have when they were landed are null.

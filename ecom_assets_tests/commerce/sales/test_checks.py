@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from ecom_assets.commerce.orders.checks import order_checks
-from ecom_assets.commerce.orders.contracts import HeldOrderDays, PriceLog
+from ecom_assets.commerce.orders.contracts import HeldOrderDays, PriceLog, RawUserOrderLog
 from ecom_assets.commerce.orders.held_days import OrderGate
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.checks import SALES_CHECKS
@@ -300,3 +300,38 @@ def test_money_is_compared_to_the_cent(shop: OrderPlatform) -> None:
     [check] = [check for check in CHECKS if check.name == "sales_are_the_order_lines"]
     [example] = evaluated(shop, check).examples
     assert example["money_residue"] == Decimal("0.01")
+
+
+UPLOADED = "upload-000001-001.parquet"
+TUESDAY = MONDAY + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("files", "uploaded_days", "failed"),
+    [
+        # A line of nobody: a report of it is incomplete, what a person sent is not.
+        (["own.csv"], [], ["report_has_enough_customers"]),
+        (["own.csv"], [MONDAY], ["report_has_enough_customers"]),
+        ([UPLOADED, "own.csv"], [MONDAY], ["report_has_enough_customers"]),
+        ([UPLOADED], [MONDAY], []),
+        # No line: of an upload that was taken back its days stay.
+        ([], [], ["report_was_generated", "report_has_enough_customers"]),
+        ([], [TUESDAY], ["report_was_generated", "report_has_enough_customers"]),
+        ([], [MONDAY], []),
+    ],
+)
+def test_a_run_over_uploads_alone_waits_for_no_report(
+    files: list[str], uploaded_days: list[date], failed: list[str]
+) -> None:
+    lines = [
+        order_line(f"a-{number}", MONDAY, "anna", source_file=file) | {"customer_id": None}
+        for number, file in enumerate(files)
+    ]
+    raw = in_memory(lines, RawUserOrderLog)
+    gates = order_checks(OrderRule(), 0, by_day=False, uploaded_days=lambda: uploaded_days)[:2]
+    results = {gate.name: gate.function(Days((MONDAY,)), raw) for gate in gates}
+    assert failed == [
+        name
+        for name, result in results.items()
+        if isinstance(result, CheckResult) and result.broken_count
+    ]
