@@ -19,6 +19,7 @@ from ecom_assets.behaviour.funnels.carts import (
 )
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.sessions.sessions import is_inside
+from ecom_assets.core.tables.portable import NO
 from ecom_assets.core.tables.queries import HasTables, Page, in_period
 
 CartOrder = Literal["value", "newest", "oldest"]
@@ -50,6 +51,34 @@ def left_sessions(tables: HasTables) -> ir.Table:
     )
 
 
+def _cart_events(tables: HasTables, events: ir.Table) -> ir.Table:
+    """Return the events of carts and checkouts in `left_sessions`, with their `session_id`."""
+    left = left_sessions(tables)
+    filled = events.filter(events.event_type.isin(VALUED))
+    return filled.join(left, is_inside(filled, left)).select(filled, left.session_id)
+
+
+def changed_carts(tables: HasTables, events: ir.Table, *, only_open: bool) -> ir.Table:
+    """Return when each cart of `left_sessions` was changed last, and what became of it:
+    `session_id`, `visitor_id`, `last_at`, `last_date`, `has_checkout` and `has_bought_since`.
+
+    `only_open` leaves out visitors who bought since.
+    """
+    filled = _cart_events(tables, events)
+    last = filled.group_by("session_id").agg(
+        last_at=filled.event_at.max(),
+        last_date=filled.event_date.max(),
+        has_checkout=(filled.event_type == CHECKOUT).any(),
+    )
+    carts = left_sessions(tables).select("session_id", "visitor_id").join(last, "session_id")
+    bought = events.filter(events.event_type == PURCHASE)
+    bought = bought.group_by(buyer_id=bought.visitor_id).agg(bought_at=bought.event_at.max())
+    carts = carts.left_join(bought, carts.visitor_id == bought.buyer_id)
+    carts = carts.mutate(has_bought_since=(carts.bought_at > carts.last_at).fill_null(NO))
+    carts = carts.drop("buyer_id", "bought_at")
+    return carts.filter(~carts.has_bought_since) if only_open else carts
+
+
 def left_carts(  # noqa: PLR0913 (each is a part of the question)
     tables: HasTables,
     events: ir.Table,
@@ -73,23 +102,8 @@ def left_carts(  # noqa: PLR0913 (each is a part of the question)
         only_open: Whether visitors who bought since are left out.
         page: Which of them; by default all.
     """
-    left = left_sessions(tables)
-    filled = events.filter(events.event_type.isin(VALUED))
-    filled = filled.join(left, is_inside(filled, left)).select(filled, left.session_id)
-    last = filled.group_by("session_id").agg(
-        last_at=filled.event_at.max(),
-        last_date=filled.event_date.max(),
-        has_checkout=(filled.event_type == CHECKOUT).any(),
-    )
-    carts = left.select("session_id", "visitor_id").join(last, "session_id")
-    bought = events.filter(events.event_type == PURCHASE)
-    bought = bought.group_by(buyer_id=bought.visitor_id).agg(bought_at=bought.event_at.max())
-    carts = carts.left_join(bought, carts.visitor_id == bought.buyer_id)
-    no = ibis.literal(value=False)
-    carts = carts.mutate(has_bought_since=(carts.bought_at > carts.last_at).fill_null(no))
-    carts = carts.drop("buyer_id", "bought_at")
-    if only_open:
-        carts = carts.filter(~carts.has_bought_since)
+    carts = changed_carts(tables, events, only_open=only_open)
+    filled = _cart_events(tables, events)
     worth = worths(filled.filter(filled.cart_amount.notnull()), ["session_id"], rule)
     carts = carts.left_join(worth, "session_id").drop("session_id_right")
     age = ibis.literal(newest).cast("date").delta(carts.last_date, unit="day").cast("int64")

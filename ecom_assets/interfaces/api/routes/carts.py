@@ -9,7 +9,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.funnels.carts import CartRule
-from ecom_assets.behaviour.funnels.left_carts import CartOrder, left_carts, left_sessions
+from ecom_assets.behaviour.funnels.left_carts import (
+    CartOrder,
+    changed_carts,
+    left_carts,
+    left_sessions,
+)
 from ecom_assets.behaviour.questions.answer import Answer, InUtc, Money, definition_of, number
 from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.core.tables.queries import EVENTS, Page, of_period, require
@@ -123,8 +128,12 @@ def carts_left(
     period = context.period(parameters, "events")
     with context.reading.adhoc() as con:
         tables = PublishedTables(context.reading, con)
-        every = _rows_of(context, parameters)(tables)
-        counted = every if parameters.only_open else left_sessions(tables)
+        events = context.reading.events_in(con)
+        counted = (
+            changed_carts(tables, events, only_open=True)
+            if parameters.only_open
+            else left_sessions(tables)
+        )
         (count,) = tables.rows(of_period(counted.agg(n=counted.count()), period))
         listed = tables.rows(
             of_period(_rows_of(context, parameters, parameters.page)(tables), period)
