@@ -3,8 +3,10 @@
 Due is who bought once, longer ago than the median time to a second order of those who came back.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any, Final, Literal
 
 import ibis
@@ -100,14 +102,12 @@ def median_of(counted: Iterable[Row]) -> float | None:
     number, and None without any.
     """
     by_wait = sorted((int(row["wait_days"]), int(row["customer_count"])) for row in counted)
-    total = sum(count for _, count in by_wait)
-    if not total:
+    counts_so_far = list(accumulate(count for _, count in by_wait))
+    if not counts_so_far:
         return None
-    middle, passed, found = ((total - 1) // 2, total // 2), 0, []
-    for wait, count in by_wait:
-        found += [wait for place in middle if passed <= place < passed + count]
-        passed += count
-    return sum(found) / 2
+    middle = (counts_so_far[-1] - 1) // 2, counts_so_far[-1] // 2
+    lower, upper = (by_wait[bisect_right(counts_so_far, position)][0] for position in middle)
+    return (lower + upper) / 2
 
 
 def due_customers(
