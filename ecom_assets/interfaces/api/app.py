@@ -111,7 +111,7 @@ def build_stack(
 ) -> ApiStack:
     """Return an app wrapped in its middleware.
 
-    `served` is wrapped in place of the app, if it is another ASGI application for it,
+    `served` is wrapped instead of the app, if it is another ASGI application for it,
     `before_guard` sees a request before the guard does, such as a login, and `streamed_bodies` has
     the limits of paths that take files, and read them themselves.
 

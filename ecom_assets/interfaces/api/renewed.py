@@ -1,5 +1,5 @@
 """The API over a home whose settings change while it serves: what is chosen for a shop on the page
-of uploads, and which kinds of rows uploads bring. It is built anew, without a restart.
+of uploads, and which kinds of rows uploads bring. It is rebuilt, without a restart.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ async def _awaited(called: Any) -> None:  # noqa: ANN401 (what an ASGI applicati
 
 
 class RenewedApp:
-    """An ASGI application that is built anew when uploads change the settings of its home.
+    """An ASGI application that is rebuilt when uploads change the settings of its home.
 
     Requests in progress are answered by the app that they came to.
     """
@@ -102,7 +102,7 @@ class RenewedApp:
         await send({"type": f"{LIFESPAN}.shutdown.complete"})
 
     async def _renew(self) -> None:
-        """Build the app anew if the settings are others now; else it goes on as it is."""
+        """Rebuild the app if the settings have changed; else keep it as it is."""
         async with self._lock:
             before, stamp = self._now, uploads_stamp(self._now.settings.home)
             if stamp == self._stamp:  # another request was faster

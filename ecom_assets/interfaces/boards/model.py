@@ -400,7 +400,7 @@ class MonthGoal(Kept):
 
 
 DIGEST_LENGTH: Final = 12
-"""How much of a hash tells ids of rows apart whose names differ in what a slug cannot have."""
+"""How many characters of a hash an id ends with, as names may differ in what a slug cannot have."""
 Decision = Literal["done", "put_off", "dismissed"]
 
 

@@ -174,7 +174,7 @@ FAILED: Final = "The page could not be rendered; the log of the API says why."
 
 def build_dashboard_stack(settings: Settings) -> RenewedApp:
     """Return the API with the dashboard behind keys, rate limits and request limits,
-    for an ASGI server; it is built anew when uploads change the settings of its home.
+    for an ASGI server; it is rebuilt when uploads change the settings of its home.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.

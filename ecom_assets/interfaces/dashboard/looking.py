@@ -86,7 +86,7 @@ class Looks:
 
 
 LOOKS: Final = Looks()
-"""Those of this process, over which the API may be built anew."""
+"""Those of this process, over which the API may be rebuilt."""
 
 
 def look_and_keep(settings: Settings, upload_id: str, mark: str) -> None:

@@ -181,7 +181,7 @@ class Action:
 
 @dataclass(frozen=True)
 class DashboardPage:
-    """A page: its path below `/dashboard`, its place in the navigation, and its sections in order.
+    """A page: its path below `/dashboard`, its position in the navigation, and its sections.
 
     Attributes:
         path: The last part of its address.
