@@ -98,6 +98,8 @@ def test_a_list_is_shown_a_page_at_a_time_and_keeps_its_order(client: Client) ->
     part = section(client, f"carts?{asked}&offset={total - 1}", "Carts left, one by one")
     assert cells(part, 3) == [last["visitor_id"]]
     assert f"{total:,} to {total:,} of {total:,} carts." in part.text
+    beyond = section(client, f"carts?{asked}&offset={total}", "Carts left, one by one")
+    assert f"There are {total:,} carts only." in beyond.text
     (before,) = [a.attributes["href"] for a in part.all("a") if a.text == "Carts before"]
     assert f"offset={total - 51}" in before
     assert "sort_by=newest" in before
