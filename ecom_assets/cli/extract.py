@@ -8,6 +8,7 @@ import typer
 from ecom_assets.cli.options import Json
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.ingestion.sources.extraction.definition import Extract
 from ecom_assets.ingestion.sources.extraction.extraction import run_extract
 from ecom_assets.ingestion.sources.extraction.landing import Landed
 
@@ -21,16 +22,19 @@ def extract(
     ],
     as_json: Json = False,
 ) -> None:
-    """Land what changed in a REST API since the last time, for `ecom run --orders` or --costs."""
+    """Land what changed in a REST API since the last time, for `ecom run --orders`, --costs or
+    --ad-spend.
+    """
     say = (lambda _name, _landed: None) if as_json else _say
     definition, landed = run_extract(source, to, load_settings(), say)
-    option = f"--{definition.mapping_of}"
-    command = f"ecom run {option} {to}" + (
-        f" {option}-mapping {definition.mapping}" if definition.mapping else ""
-    )
+    command = f"ecom run {options_of(definition, to)}"
     if as_json:
         counts = {
-            name: {"new": each.new_count, "changed": each.changed_count}
+            name: {
+                "new": each.new_count,
+                "changed": each.changed_count,
+                "removed": each.removed_count,
+            }
             for name, each in landed.items()
         }
         typer.echo(json_text({"folder": str(to), "landed": counts, "next": command}))
@@ -38,5 +42,17 @@ def extract(
     typer.echo(f"Next: {command}")
 
 
+def options_of(definition: Extract, folder: Path) -> str:
+    """Return the options by which `ecom run` reads a folder."""
+    if definition.mapping_of == "ad_spend":
+        return f"--ad-spend {definition.mapping or 'native'}={folder}"
+    option = f"--{definition.mapping_of}"
+    mapping = f" {option}-mapping {definition.mapping}" if definition.mapping else ""
+    return f"{option} {folder}{mapping}"
+
+
 def _say(name: str, landed: Landed) -> None:
-    typer.echo(f"{name}: {landed.new_count:,} new, {landed.changed_count:,} in a newer version")
+    removed = f", {landed.removed_count:,} no longer there" if landed.removed_count else ""
+    typer.echo(
+        f"{name}: {landed.new_count:,} new, {landed.changed_count:,} in a newer version{removed}"
+    )

@@ -326,8 +326,8 @@ class PatientAdapter(BoundedAdapter):
         """Retry after base, twice and four times that;
         wait at most `max_wait_s` in total if a request gets 429.
 
-        `cause_in` returns why a complete response of status 200 is none, such as `rate_limited`;
-        see `Attempt.cause`.
+        `cause_in` returns why a complete response is none, or a refusal is to be asked again, such
+        as `rate_limited`; see `Attempt.cause`.
         """
         super().__init__(bounds, connections=connections)
         self._pause, self._stats, self._fault_in, self._cause_in = pause, stats, fault_in, cause_in
@@ -374,9 +374,7 @@ class PatientAdapter(BoundedAdapter):
             return Attempt(response, cause=SERVER_ERROR_CAUSE)
         if response.status_code == OK and (fault := self._fault_in(response)):
             return Attempt(response, BrokenBodyError(fault, response=response), "truncated")
-        return Attempt(
-            response, cause=self._cause_in(response) if response.status_code == OK else ""
-        )
+        return Attempt(response, cause=self._cause_in(response))
 
 
 def is_timeout(error: Exception) -> bool:

@@ -55,13 +55,15 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         fault_in: Callable[[Response], str] = fault_in_json,
         stats: HttpStats | None = None,
         cause_in: Callable[[Response], str] = lambda _response: "",
+        detail_in: Callable[[Response], str] = lambda _response: "",
     ) -> None:
         """Use `session`, such as one with a cache, or a new one.
 
-        `fault_in` returns what is wrong with a complete body, and `cause_in` why one that is right
-        is to be asked for again. Requests are added to `stats` if it is passed.
+        `fault_in` returns what is wrong with a complete body, `cause_in` why one that is right, or
+        a refusal, is to be asked for again, and `detail_in` what a refusal says itself. Requests
+        are added to `stats` if it is passed.
         """
-        self.api = api
+        self.api, self._detail_in = api, detail_in
         self.stats = stats or HttpStats()
         self._pause = Pause(self.stats.add_wait)
         self._timeouts = (settings.source_connect_timeout_s, settings.source_read_timeout_s)
@@ -167,7 +169,10 @@ class ApiSession(AbstractContextManager["ApiSession"]):
 
     def _refusal(self, response: Response) -> str:
         address, status = without_secrets(response.url), response.status_code
-        sentence = f"The {self.api.name} at {address} answers {status}"
+        detail = self._detail_in(response)
+        sentence = f"The {self.api.name} at {address} answers {status}" + (
+            f" ({detail})" if detail else ""
+        )
         if status in UNAUTHORIZED:
             return (
                 f"{sentence}: it does not take the key; set {self.api.key_setting} to one that it "

@@ -3,6 +3,7 @@ filters, and faults.
 """
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from ecom_assets_tests.builders import Row
 class ShopApi:
     """An API over documents that a test changes.
 
-    `faults` are the statuses and headers of answers by the number of the request, from 1.
+    `faults` are the statuses and headers of answers by the number of the request, from 1; `states`
+    those of a report, one look after the other.
     """
 
     answer: Callable[["ShopApi", str, dict[str, Any]], Any]
@@ -30,6 +32,8 @@ class ShopApi:
     asked: list[str] = field(default_factory=list)
     key_header: str = "Authorization"
     token_asked: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    states: tuple[str, ...] = ("Job Not Started", "Job Running", "Job Completed")
     url: str = ""
 
 
@@ -39,6 +43,14 @@ class Linked:
 
     content: Any
     next: str
+
+
+@dataclass
+class Refused:
+    """An answer of another status than 200, with its content."""
+
+    status: int
+    content: Any
 
 
 def basic(user: str, password: str) -> str:
@@ -60,19 +72,25 @@ class _Handler(BaseHTTPRequestHandler):
         """
         api: ShopApi = self.server.api  # type: ignore[attr-defined]  # set where the server is made
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if not self.path.endswith("/access_token"):
-            self._answer(body, self.path, json.loads(body))
+        address = urlsplit(self.path)
+        if not address.path.endswith(("/access_token", "/token")):
+            params = {name: values[0] for name, values in parse_qs(address.query).items()}
+            self._answer(body or self.path, address.path, params | json.loads(body or "{}"))
             return
         api.token_asked.append(body)
-        self._say(200, {}, {"access_token": api.authorization, "expires_in": 86399})
+        token = api.authorization.removeprefix("Bearer ")
+        self._say(200, {}, {"access_token": token, "expires_in": 86399})
 
     def _answer(self, asked: str, path: str, params: dict[str, Any]) -> None:
         api: ShopApi = self.server.api  # type: ignore[attr-defined]  # as above
         api.asked.append(asked)
+        api.headers.append({**self.headers})
         status, headers = api.faults.pop(len(api.asked), (200, {}))
         if self.headers.get(api.key_header) != api.authorization:
             status = 401
         result = api.answer(api, path, params) if status == 200 else {}
+        if isinstance(result, Refused):
+            status, result = result.status, result.content
         if isinstance(result, Linked):
             headers, result = (
                 {**headers, "Link": f'<{api.url}{result.next}>; rel="next"'},
@@ -167,3 +185,44 @@ def shopify(api: ShopApi, path: str, params: dict[str, str]) -> Row | Linked:
     if not rows[offset + size :]:
         return content
     return Linked(content, f"{path}?{urlencode({**params, 'page_info': offset + size})}")
+
+
+def google_ads(api: ShopApi, _path: str, params: dict[str, Any]) -> Row:
+    """Rows of the days that a query names, two a page, with the token of the next page; a list
+    without any is left out, as protocol buffers do.
+    """
+    first, last = re.findall(r"'(\d{4}-\d\d-\d\d)'", params["query"])
+    rows = [row for row in api.documents["campaigns"] if first <= row["segments"]["date"] <= last]
+    offset = int(params.get("pageToken", 0))
+    page = {"results": rows[offset : offset + 2]} if rows[offset:] else {}
+    more = {"nextPageToken": str(offset + 2)} if rows[offset + 2 :] else {}
+    return {**page, **more, "fieldMask": "campaign.id"}
+
+
+def meta_insights(api: ShopApi, path: str, params: dict[str, Any]) -> Row | Refused:
+    """Reports that are started, made at the third look, and fetched two rows a page.
+
+    `documents["refusals"]` are contents of errors with which the next requests are refused.
+    """
+    if api.documents.get("refusals"):
+        return Refused(400, {"error": api.documents["refusals"].pop(0)})
+    *_, owner, name = path.split("/")
+    reports = api.documents.setdefault("reports", [])
+    if name == "insights" and owner.startswith("act_"):
+        reports.append({**json.loads(params["time_range"]), "looks": 0})
+        return {"report_run_id": str(len(reports))}
+    if name != "insights":
+        report = reports[int(name) - 1]
+        report["looks"] += 1
+        look = min(report["looks"], len(api.states))
+        return {"id": name, "async_status": api.states[look - 1]}
+    report, offset = reports[int(owner) - 1], int(params.get("after", 0))
+    rows = [
+        row
+        for row in api.documents["campaigns"]
+        if report["since"] <= row["date_start"] <= report["until"]
+    ]
+    page: Row = {"data": rows[offset : offset + 2], "paging": {"cursors": {"after": "x"}}}
+    if rows[offset + 2 :]:
+        page["paging"]["next"] = f"{api.url}{path}?after={offset + 2}"
+    return page

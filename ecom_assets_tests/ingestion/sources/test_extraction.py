@@ -397,7 +397,9 @@ def test_stripe_s_balance_lands_from_the_newest_to_the_oldest(tmp_path: Path) ->
         assert len(landed(tmp_path / "stripe")) == 100, (
             "the newest, and the older ones are asked for again"
         )
-        assert landing().json["landed"] == {"balance_transactions": {"new": 50, "changed": 0}}
+        assert landing().json["landed"] == {
+            "balance_transactions": {"new": 50, "changed": 0, "removed": 0}
+        }
         rows.append(
             {
                 **rows[0],
@@ -407,7 +409,9 @@ def test_stripe_s_balance_lands_from_the_newest_to_the_oldest(tmp_path: Path) ->
                 "created": 1783000000,
             }
         )
-        assert landing().json["landed"] == {"balance_transactions": {"new": 1, "changed": 0}}
+        assert landing().json["landed"] == {
+            "balance_transactions": {"new": 1, "changed": 0, "removed": 0}
+        }
         assert len(api.asked) == 5, "one page, once the rest is known"
     assert str(totals(read(tmp_path / "stripe", "stripe_balance"))["net"]) == "1496.0000"
 
@@ -431,13 +435,14 @@ def test_prestashop_s_orders_and_slips_land_beside_each_other(tmp_path: Path) ->
         env = {"PRESTASHOP_URL": api.url, "PRESTASHOP_KEY": "KEY"}
         first = ecom(*arguments, home=tmp_path / "home", env=env)
         assert first.json["landed"] == {
-            "orders": {"new": 120, "changed": 0},
-            "order_slips": {"new": 1, "changed": 0},
+            "orders": {"new": 120, "changed": 0, "removed": 0},
+            "order_slips": {"new": 1, "changed": 0, "removed": 0},
         }
         orders[0]["date_upd"], orders[0]["valid"] = "2026-07-05 00:00:00", "0"
         assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
             "new": 0,
             "changed": 1,
+            "removed": 0,
         }
     # 119 orders of 24.00 are left, and 8.00 came back.
     assert str(totals(read(folder, "prestashop"))["net"]) == "2848.0000"
@@ -486,6 +491,7 @@ def test_shopify_s_orders_land_with_a_token_over_the_end_of_summer_time(tmp_path
         assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
             "new": 260,
             "changed": 0,
+            "removed": 0,
         }
         assert api.token_asked == [
             "client_id=id_1&client_secret=secret_1&grant_type=client_credentials"
@@ -494,6 +500,7 @@ def test_shopify_s_orders_land_with_a_token_over_the_end_of_summer_time(tmp_path
         assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
             "new": 0,
             "changed": 1,
+            "removed": 0,
         }
     # Each order is 27.50 after its returns, and one turned out to be a test.
     assert totals(read(folder, "shopify_admin"))["net"] == 259 * Decimal("27.50")
@@ -529,10 +536,12 @@ def test_what_changes_while_a_list_in_another_order_is_read_is_asked_for_again(
         assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
             "new": 260,
             "changed": 0,
+            "removed": 0,
         }
         assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
             "new": 0,
             "changed": 1,
+            "removed": 0,
         }
 
 

@@ -3,9 +3,10 @@ of which these parts are taken.
 """
 
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,9 +14,14 @@ from ecom_assets.core.errors import SettingError
 from ecom_assets.ingestion.sources.mapping_file import load_mapping_file
 
 FOLDER = "extracts"
-START = "{incremental.start_value}"
+START: Final = "{incremental.start_value}"
 """What stands in parameters for the time after which documents are asked for."""
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+WINDOW_FROM: Final = "{window.from}"
+WINDOW_TO: Final = "{window.to}"
+"""What stands in parameters for the first and the last day that are asked for, as YYYY-MM-DD."""
+REPORT_ID: Final = "{report.id}"
+"""What stands in paths for the report that was started."""
+_VARIABLE = re.compile(r"\$\{(\w+)(:-)?\}")
 Cursor = str | int
 
 
@@ -51,6 +57,67 @@ class Incremental(_ExtractPart):
         return earlier.replace("+00:00", "Z") if cursor.endswith("Z") else earlier
 
 
+class DayWindow(_ExtractPart):
+    """How rows of days are asked for that are restated for a while: the newest days again each
+    time, and what an answer has of its days replaces all that landed of them before.
+
+    Attributes:
+        days: How many days a request asks for, and how many of the newest are asked for again.
+        first: The first day that is ever asked for: a date, or how many days before today.
+        last: The last day, likewise.
+        date_path: Where a row has its day, as a text that begins with YYYY-MM-DD, or as YYYYMMDD.
+    """
+
+    days: int = Field(ge=1)
+    first: date | int = Field(alias="from")
+    last: date | int = Field(alias="to", default=1)
+    date_path: str = Field(min_length=1)
+
+    def spans(self, reached: date | None, today: date) -> Iterator[tuple[date, date]]:
+        """Yield the first and the last day of each request, the earliest first.
+
+        Args:
+            reached: The last day that was ever asked for; None before the first request.
+            today: The day of the shop.
+        """
+        first, last = _day(self.first, today), _day(self.last, today)
+        if reached is not None:
+            first = min(reached, last - timedelta(days=self.days)) + timedelta(days=1)
+        while first <= last:
+            end = min(first + timedelta(days=self.days - 1), last)
+            yield first, end
+            first = end + timedelta(days=1)
+
+
+def _day(named: date | int, today: date) -> date:
+    return named if isinstance(named, date) else today - timedelta(days=named)
+
+
+class StartedReport(_ExtractPart):
+    """A report that the API makes while one waits; the endpoint's own path then has its rows.
+
+    Attributes:
+        path: Where it is started; `params` and `json` go with it.
+        id_path: Where the answer to that has its id.
+        status_path: The address of its state, with `{report.id}`.
+        status_at: Where the answer to that has the state.
+        done: The states of a report whose rows can be fetched.
+        failed: Those of one that will have none. Any other is waited for.
+        patience_s: The most seconds to wait.
+    """
+
+    path: str = Field(min_length=1)
+    method: Literal["GET", "POST"] = "POST"
+    params: dict[str, Any] = {}
+    body: dict[str, Any] | None = Field(default=None, alias="json")
+    id_path: str = Field(min_length=1)
+    status_path: str = Field(min_length=1)
+    status_at: str = Field(min_length=1)
+    done: tuple[str, ...] = Field(min_length=1)
+    failed: tuple[str, ...] = Field(min_length=1)
+    patience_s: float = Field(default=1800, gt=0)
+
+
 class ExtractEndpoint(_ExtractPart):
     """What is requested, and where documents are in the answer."""
 
@@ -60,7 +127,25 @@ class ExtractEndpoint(_ExtractPart):
     body: dict[str, Any] | None = Field(default=None, alias="json")
     data_selector: str = "$"
     paginator: dict[str, Any] | str | None = None
-    incremental: Incremental
+    incremental: Incremental | None = None
+    window: DayWindow | None = None
+    report: StartedReport | None = None
+
+    @model_validator(mode="after")
+    def _asks_in_one_way(self) -> "ExtractEndpoint":
+        if (self.incremental is None) == (self.window is None):
+            raise ValueError(
+                "an endpoint needs either `incremental`, for documents that say when they changed, "
+                "or `window`, for rows of days"
+            )
+        return self
+
+    @property
+    def asked_by(self) -> Incremental | DayWindow:
+        """Return what decides which documents are asked for."""
+        asked_by = self.incremental or self.window
+        assert asked_by is not None  # noqa: S101 (it is validated)
+        return asked_by
 
 
 class NestedLists(_ExtractPart):
@@ -86,7 +171,7 @@ class ApiResource(_ExtractPart):
 
     Attributes:
         name: The folder in which the documents land.
-        primary_key: Where a document has its id.
+        primary_key: Where a document has its id; rows of days need none.
         attach: Lists that replace those of a document that are not empty, by the path at which they
             are requested.
         nested: Lists of a document that GraphQL cuts.
@@ -95,11 +180,17 @@ class ApiResource(_ExtractPart):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    primary_key: str = Field(min_length=1)
+    primary_key: str | None = Field(default=None, min_length=1)
     endpoint: ExtractEndpoint
     attach: dict[str, str] = {}
     nested: NestedLists | None = None
     keeps_versions: bool = False
+
+    @model_validator(mode="after")
+    def _documents_have_an_id(self) -> "ApiResource":
+        if self.endpoint.incremental is not None and self.primary_key is None:
+            raise ValueError(f"{self.name} needs `primary_key`, by which versions are compared")
+        return self
 
     @property
     def is_graphql(self) -> bool:
@@ -108,30 +199,60 @@ class ApiResource(_ExtractPart):
         """
         return "query" in (self.endpoint.body or {})
 
-    @property
-    def first_cursor(self) -> Cursor:
-        """Return the time of which the first request asks."""
-        return self.endpoint.incremental.initial_value
+
+class Throttling(_ExtractPart):
+    """How an API says in an error's content, and not by status 429, that it is asked too often.
+
+    Attributes:
+        at: Where the content has the code of the error.
+        codes: The codes that say so.
+        wait_s: How many seconds to wait then, if the answer has no Retry-After.
+    """
+
+    at: str = Field(min_length=1)
+    codes: tuple[str | int, ...] = Field(min_length=1)
+    wait_s: int = Field(default=60, ge=1)
 
 
 class ApiClient(_ExtractPart):
-    """The API's address, and dlt's configurations of what proves who asks, and of pages."""
+    """The API's address, and dlt's configurations of what proves who asks, and of pages.
+
+    Attributes:
+        base_url: The address before each path.
+        account: Whose documents these are, where one address has those of many: a folder belongs
+            to one account. Without it, to one address.
+        headers: Sent with each request; one that is empty is left out.
+        auth: dlt's configuration of what proves who asks.
+        paginator: dlt's configuration of pages.
+        error_at: Where the content of a refusal says what is wrong.
+        throttling: How it says that it is asked too often, if not by status 429.
+    """
 
     base_url: str = Field(min_length=1)
+    account: str | None = Field(default=None, min_length=1)
     headers: dict[str, str] = {}
     auth: dict[str, Any] | None = None
     paginator: dict[str, Any] | str = "single_page"
+    error_at: str | None = None
+    throttling: Throttling | None = None
+
+    @property
+    def owner(self) -> str:
+        """Return what a landing folder belongs to."""
+        if self.account is None:
+            return self.base_url
+        return f"account {self.account} of {urlsplit(self.base_url).netloc}"
 
 
 class Extract(_ExtractPart):
     """One API, the kinds of its documents, and the shipped mapping, or a file, that reads them as
-    order lines or as costs.
+    order lines, as costs, or as spend of advertising.
     """
 
     name: str
     description: str = ""
     mapping: str | None = None
-    mapping_of: Literal["orders", "costs"] = "orders"
+    mapping_of: Literal["orders", "costs", "ad_spend"] = "orders"
     client: ApiClient
     resources: tuple[ApiResource, ...] = Field(min_length=1)
 
@@ -153,17 +274,23 @@ def load_extract(name_or_path: str) -> Extract:
 
 
 def filled(value: Any, variable: Callable[[str], str | None]) -> Any:  # noqa: ANN401 (any value of YAML)
-    """Return a value of a definition in which each `${NAME}` is the variable of that name.
+    """Return a value of a definition in which each `${NAME}` is the variable of that name, and
+    each `${NAME:-}` that variable or nothing.
 
     Raises:
-        SettingError: A variable is not set.
+        SettingError: A variable is not set that is needed.
     """
     if isinstance(value, dict):
         return {name: filled(member, variable) for name, member in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [filled(member, variable) for member in value]
     return (
-        _VARIABLE.sub(lambda match: _required(match[1], variable), value)
+        _VARIABLE.sub(
+            lambda match: (
+                (variable(match[1]) or "").strip() if match[2] else _required(match[1], variable)
+            ),
+            value,
+        )
         if isinstance(value, str)
         else value
     )
@@ -171,10 +298,11 @@ def filled(value: Any, variable: Callable[[str], str | None]) -> Any:  # noqa: A
 
 def variables_in(value: Any) -> list[str]:  # noqa: ANN401 (as above)
     """Return the names of the variables in a value of a definition, each once."""
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list | tuple):
         inner = value.values() if isinstance(value, dict) else value
         return list(dict.fromkeys(name for member in inner for name in variables_in(member)))
-    return list(dict.fromkeys(_VARIABLE.findall(value))) if isinstance(value, str) else []
+    names = [match[1] for match in _VARIABLE.finditer(value)] if isinstance(value, str) else []
+    return list(dict.fromkeys(names))
 
 
 def _required(name: str, variable: Callable[[str], str | None]) -> str:
@@ -186,13 +314,17 @@ def _required(name: str, variable: Callable[[str], str | None]) -> str:
     return result
 
 
-def since(value: Any, start: Cursor) -> Any:  # noqa: ANN401 (as above)
-    """Return parameters with the time after which documents are asked for."""
-    if value == START:
-        return start
+def with_values(value: Any, values: Mapping[str, Cursor]) -> Any:  # noqa: ANN401 (as above)
+    """Return parameters, or a path, with what stands in braces replaced by its value."""
     if isinstance(value, dict):
-        return {name: since(member, start) for name, member in value.items()}
-    return value.replace(START, str(start)) if isinstance(value, str) else value
+        return {name: with_values(member, values) for name, member in value.items()}
+    if isinstance(value, list):
+        return [with_values(member, values) for member in value]
+    if not isinstance(value, str) or value in values:
+        return values.get(value, value)
+    for name, inner in values.items():
+        value = value.replace(name, str(inner))
+    return value
 
 
 def instant(cursor: Cursor) -> float:

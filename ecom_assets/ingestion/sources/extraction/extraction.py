@@ -7,11 +7,14 @@ the next page by number asked for. GraphQL's pages begin after a document, not a
 are followed. How far it got is kept with each batch, so a run after one that failed goes on from
 there. Of lists in another order it is kept at their end only.
 
+Rows of days that are restated for a while, such as spend of advertising, are asked for by windows
+of days: what an answer has of its days replaces what landed of them, also with nothing.
+
 `run_extract` runs one extraction from its name and its folder, with the settings and variables of
 this process.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -22,15 +25,25 @@ from ecom_assets.core.errors import SettingError, SourceError
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.settings import Settings, hand_on, variable
 from ecom_assets.ingestion.sources.extraction.definition import (
+    START,
+    WINDOW_FROM,
+    WINDOW_TO,
     ApiResource,
     Cursor,
+    DayWindow,
     Extract,
+    Incremental,
     filled,
     instant,
     load_extract,
     variables_in,
 )
-from ecom_assets.ingestion.sources.extraction.landing import ApiDocument, Landed, LandingFolder
+from ecom_assets.ingestion.sources.extraction.landing import (
+    ApiDocument,
+    DayRow,
+    Landed,
+    LandingFolder,
+)
 from ecom_assets.ingestion.sources.files.shape import at
 
 BATCH: Final = 1000
@@ -40,8 +53,8 @@ BATCH: Final = 1000
 class FetchedPages(Protocol):
     """An API that lists documents by pages."""
 
-    def read(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
-        """Yield the pages of the documents that changed since a time."""
+    def read(self, resource: ApiResource, values: Mapping[str, Cursor]) -> Iterator[list[Any]]:
+        """Yield the pages of documents, asked for with what `values` put in place of braces."""
 
     def at(self, path: str, document: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield the pages at a path in which `{name}` is what a document has there."""
@@ -59,17 +72,36 @@ class Extraction:
     day: date
 
     def extract(self, resource: ApiResource) -> Landed:
-        """Land all documents of a resource that changed since the last time.
+        """Land all documents of a resource that changed since the last time, or its newest days.
 
         Raises:
             SourceError: The API refuses or does not answer; what came before it has landed.
         """
+        asked_by = resource.endpoint.asked_by
+        if isinstance(asked_by, DayWindow):
+            return self._extract_days(resource, asked_by)
+        return self._extract_changes(resource, asked_by)
+
+    def _extract_days(self, resource: ApiResource, window: DayWindow) -> Landed:
+        cursor, landed = self.landing.cursor(resource.name), Landed()
+        reached = None if cursor is None else date.fromisoformat(str(cursor))
+        for first, last in window.spans(reached, self.day):
+            values = {WINDOW_FROM: first.isoformat(), WINDOW_TO: last.isoformat()}
+            rows = [
+                _row(resource.name, window, content, (first, last))
+                for page in self.pages.read(resource, values)
+                for content in page
+            ]
+            landed += self.landing.replace_days(resource.name, rows, (first, last), self.day)
+        return landed
+
+    def _extract_changes(self, resource: ApiResource, changes: Incremental) -> Landed:
         start = self.landing.cursor(resource.name)
         batch: list[ApiDocument] = []
         landed, reached = Landed(), None
         try:
             for documents, safe in self._walk(
-                resource, resource.first_cursor if start is None else start
+                resource, changes, changes.initial_value if start is None else start
             ):
                 batch += documents
                 reached = reached if safe is None else safe
@@ -88,7 +120,7 @@ class Extraction:
         )
 
     def _walk(
-        self, resource: ApiResource, start: Cursor
+        self, resource: ApiResource, changes: Incremental, start: Cursor
     ) -> Iterator[tuple[list[ApiDocument], Cursor | None]]:
         """Yield the documents of each page, with the time from which to go on after it,
         if that is known by then.
@@ -98,14 +130,10 @@ class Extraction:
         """
         reached, has_more = start, True
         while has_more:
-            has_more, in_order, of_first = (
-                False,
-                resource.endpoint.incremental.row_order == "asc",
-                None,
-            )
+            has_more, in_order, of_first = False, changes.row_order == "asc", None
             last: list[ApiDocument] = []
-            for page in self.pages.read(resource, resource.endpoint.incremental.before(reached)):
-                documents = [self._document(resource, content) for content in page]
+            for page in self.pages.read(resource, {START: changes.before(reached)}):
+                documents = [self._document(resource, changes, content) for content in page]
                 newest = _newest(documents, reached)
                 of_first = newest if of_first is None else of_first
                 in_order, last = in_order and _ascend([*last, *documents]), documents[-1:]
@@ -120,11 +148,11 @@ class Extraction:
             else:
                 yield [], reached if in_order or of_first is None else of_first
 
-    def _document(self, resource: ApiResource, content: Any) -> ApiDocument:  # noqa: ANN401 (any value of JSON)
-        path = resource.endpoint.incremental.cursor_path
-        key, version = at(content, resource.primary_key), at(content, path)
-        if key is None or not _is_time(version, resource.endpoint.incremental.initial_value):
-            lacking = resource.primary_key if key is None else path
+    def _document(self, resource: ApiResource, changes: Incremental, content: Any) -> ApiDocument:  # noqa: ANN401 (any value of JSON)
+        key_path = resource.primary_key or ""
+        key, version = at(content, key_path), at(content, changes.cursor_path)
+        if key is None or not _is_time(version, changes.initial_value):
+            lacking = key_path if key is None else changes.cursor_path
             raise SourceError(
                 f"A document of {resource.name} has no usable {lacking!r}: {str(content)[:120]}; "
                 "correct primary_key, cursor_path or data_selector in the extract."
@@ -137,6 +165,24 @@ class Extraction:
         return ApiDocument.from_content(
             str(key), version, self.pages.whole(resource, {**content, **attached})
         )
+
+
+def _row(name: str, window: DayWindow, content: Any, asked: tuple[date, date]) -> DayRow:  # noqa: ANN401 (any value of JSON)
+    first, last = asked
+    text = str(at(content, window.date_path))[:10]
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise SourceError(
+            f"A row of {name} has no usable day at {window.date_path!r}: {str(content)[:120]}; "
+            "correct date_path or data_selector in the extract."
+        ) from None
+    if not first <= day <= last:
+        raise SourceError(
+            f"A row of {name} is of {day}, and {first} to {last} were asked for; put "
+            f"{WINDOW_FROM} and {WINDOW_TO} where the API expects its first and last day."
+        )
+    return DayRow.from_content(day, content)
 
 
 def _newest(documents: list[ApiDocument], before: Cursor) -> Cursor:
@@ -172,7 +218,7 @@ def extract_all(
         done: Called after each resource.
     """
     result = {}
-    with LandingFolder.opened(folder, definition.client.base_url) as landing:
+    with LandingFolder.opened(folder, definition.client.owner) as landing:
         for resource in definition.resources:
             landed = Extraction(pages, landing, day).extract(resource)
             result[resource.name] = replace(landed, cursor=landing.cursor(resource.name))
@@ -200,7 +246,8 @@ def run_extract(
 
     template = load_extract(source)
     of_url = variables_in(template.client.base_url)
-    of_key = [name for name in variables_in(template.client.auth) if name not in of_url]
+    of_keys = variables_in({"auth": template.client.auth, "headers": template.client.headers})
+    of_key = [name for name in of_keys if name not in of_url]
     definition = Extract.model_validate(filled(template.model_dump(by_alias=True), variable))
     with RestPages(definition, settings, " and ".join(of_url), " and ".join(of_key)) as pages:
         return definition, extract_all(definition, pages, folder, today_in(settings.timezone), done)

@@ -11,10 +11,11 @@ without them. What a crash leaves between these steps is put right when the fold
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +71,37 @@ class ApiDocument(Version):
         return cls(version, _digest(text), key, text)
 
 
+@dataclass(frozen=True)
+class DayRow:
+    """A row of a day as the API returned it, as a line of JSON."""
+
+    day: date
+    text: str
+
+    @classmethod
+    def from_content(cls, day: date, content: dict[str, Any]) -> "DayRow":
+        """Return the row with this content."""
+        return cls(day, json.dumps(content, ensure_ascii=True))
+
+
 @dataclass
 class Landed:
     """How many documents landed: new ones, and newer versions of those that were there;
-    and how far the API is read.
+    how many an API no longer has for their days; and how far it is read.
     """
 
     new_count: int = 0
     changed_count: int = 0
+    removed_count: int = 0
     cursor: Cursor | None = None
 
     def __add__(self, other: "Landed") -> "Landed":
         """Return the sums."""
-        return Landed(self.new_count + other.new_count, self.changed_count + other.changed_count)
+        return Landed(
+            self.new_count + other.new_count,
+            self.changed_count + other.changed_count,
+            self.removed_count + other.removed_count,
+        )
 
 
 class LandingFolder:
@@ -94,8 +113,8 @@ class LandingFolder:
 
     @classmethod
     @contextmanager
-    def opened(cls, folder: Path, url: str) -> Iterator["LandingFolder"]:
-        """Open a folder for the API at `url`, alone, and put right what a crash left.
+    def opened(cls, folder: Path, owner: str) -> Iterator["LandingFolder"]:
+        """Open a folder for one API, or one account of it, alone, and put right what a crash left.
 
         Raises:
             WorkError: Another process uses the folder, or it holds documents of another API.
@@ -114,7 +133,7 @@ class LandingFolder:
                     f"{folder / STATE} is damaged; remove the folder, and extract all again."
                 ) from error
             landing = cls(folder, state)
-            landing._of_api(url)
+            landing._of_api(owner)
             landing._remove_unknown()
             landing._rewrite_outdated()
             yield landing
@@ -159,6 +178,42 @@ class LandingFolder:
         changed = sum(stored[document.id] is not None for document in newer)
         return Landed(len(newer) - changed, changed)
 
+    def replace_days(
+        self, resource: str, rows: Sequence[DayRow], asked: tuple[date, date], day: date
+    ) -> Landed:
+        """Keep these rows as all that there is of the days from the first to the last, both
+        included. The rows of a day are in one file: those of one that is as it was stay where they
+        are, and those of any other land together.
+        """
+        first, last = asked
+        query = "SELECT id FROM documents WHERE resource = ? AND id >= ? AND id < ?"
+        bounds = [resource, str(first), str(last + timedelta(days=1))]
+        before = {key for (key,) in self._state.execute(query, bounds)}
+        documents = _by_content(rows)
+        now = {document.id for document in documents}
+        new, gone = _counts_by_day(now - before), _counts_by_day(before - now)
+        landing = [document for document in documents if document.version in new | gone]
+        with self._state:
+            if landing:
+                self._keep(resource, landing, day, keeps_versions=False)
+            self._take_out(resource, before - now)
+            self._state.execute(
+                "REPLACE INTO cursors VALUES (?, ?)", [resource, json.dumps(str(last))]
+            )
+        self._rewrite_outdated()
+        changed = (new & gone).total()
+        return Landed(new.total() - changed, changed, gone.total() - changed)
+
+    def _take_out(self, resource: str, keys: set[str]) -> None:
+        self._state.executemany(
+            "UPDATE files SET is_outdated = 1 WHERE number = "
+            "(SELECT file FROM documents WHERE resource = ? AND id = ?)",
+            [(resource, key) for key in keys],
+        )
+        self._state.executemany(
+            "DELETE FROM documents WHERE resource = ? AND id = ?", [(resource, key) for key in keys]
+        )
+
     def _keep(
         self, resource: str, documents: Sequence[ApiDocument], day: date, *, keeps_versions: bool
     ) -> None:
@@ -187,20 +242,21 @@ class LandingFolder:
         row = self._state.execute(query, [resource, key]).fetchone()
         return Version(json.loads(row[0]), row[1]) if row else None
 
-    def _of_api(self, url: str) -> None:
+    def _of_api(self, owner: str) -> None:
         row = self._state.execute("SELECT url FROM api").fetchone()
-        if row and row[0] != url:
+        if row and row[0] != owner:
             raise WorkError(
-                f"{self.folder} has documents of {row[0]}; give {url} a folder of its own with "
+                f"{self.folder} has documents of {row[0]}; give {owner} a folder of its own with "
                 "--to."
             )
         if not row:
             if any(not path.name.startswith(STATE) for path in self.folder.iterdir()):
                 raise WorkError(
-                    f"{self.folder} has files of something else; give {url} a new folder with --to."
+                    f"{self.folder} has files of something else; give {owner} a new folder with "
+                    "--to."
                 )
             with self._state:
-                self._state.execute("INSERT INTO api VALUES (?)", [url])
+                self._state.execute("INSERT INTO api VALUES (?)", [owner])
 
     def _remove_unknown(self) -> None:
         """Remove files of which a crash kept the state from knowing;
@@ -232,11 +288,32 @@ class LandingFolder:
 
     def _rewrite(self, path: Path, number: int) -> None:
         query = "SELECT digest FROM documents WHERE file = ?"
-        digests = {digest for (digest,) in self._state.execute(query, [number])}
-        lines = path.read_text(encoding="utf-8").splitlines()
-        kept_lines = [line for line in lines if _digest(line) in digests] or [NO_DOCUMENTS]
+        left = Counter(digest for (digest,) in self._state.execute(query, [number]))
+        kept_lines = list[str]()
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if left[digest := _digest(line)]:
+                left[digest] -= 1  # of two equal rows of a day, one may be left
+                kept_lines.append(line)
         with replacing_text(path) as file:
-            file.writelines(f"{line}\n" for line in kept_lines)
+            file.writelines(f"{line}\n" for line in kept_lines or [NO_DOCUMENTS])
+
+
+def _by_content(rows: Sequence[DayRow]) -> list[ApiDocument]:
+    """Return rows as documents whose id is their day, their content, and its how-manieth they are:
+    an answer may have two equal rows, and both count.
+    """
+    occurrences = Counter[tuple[date, str]]()
+    result = []
+    for row in rows:
+        digest = _digest(row.text)
+        occurrences[row.day, digest] += 1
+        key = f"{row.day} {digest} {occurrences[row.day, digest]}"
+        result.append(ApiDocument(str(row.day), digest, key, row.text))
+    return result
+
+
+def _counts_by_day(keys: set[str]) -> Counter[str]:
+    return Counter(key.partition(" ")[0] for key in keys)
 
 
 def _digest(text: str) -> str:

@@ -7,11 +7,14 @@ dlt is optional: import this module where it is needed only.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from dlt.common.configuration import configspec
+from dlt.common.typing import TSecretStrValue
 from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
@@ -24,11 +27,24 @@ from dlt.sources.rest_api.config_setup import (
 from requests import PreparedRequest, Request, Response, Session
 
 from ecom_assets.core.errors import EcomError, MappingError, SourceError, first_line
-from ecom_assets.core.http.retry import RATE_LIMITED_CAUSE, SERVER_ERROR_CAUSE
+from ecom_assets.core.http.retry import (
+    OK,
+    RATE_LIMITED_CAUSE,
+    SERVER_ERROR_CAUSE,
+    backoff_s,
+)
 from ecom_assets.core.http.session import Api, ApiSession, same_origin
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.sources.extraction.definition import ApiResource, Cursor, Extract, since
+from ecom_assets.ingestion.sources.extraction.definition import (
+    REPORT_ID,
+    ApiResource,
+    Cursor,
+    Extract,
+    StartedReport,
+    Throttling,
+    with_values,
+)
 from ecom_assets.ingestion.sources.files.shape import at
 
 THROTTLED, INTERNAL = "THROTTLED", "INTERNAL_SERVER_ERROR"
@@ -36,6 +52,10 @@ _REMEDIES = {
     "ACCESS_DENIED": "give the app the access scope that it names",
     "MAX_COST_EXCEEDED": "ask for fewer documents at a time in a copy of the extract",
 }
+MOST_BETWEEN_LOOKS_S: Final = 30.0
+"""The most seconds between two looks at a report that is being made."""
+MOST_OF_ERROR: Final = 300
+"""The most characters of what an API says about an error."""
 Cursors = dict[str, str | None]
 
 
@@ -46,6 +66,8 @@ def retry_cause(response: Response) -> str:
     One that was refused because too many points were spent says, as with status 429, after how many
     seconds.
     """
+    if response.status_code != OK:
+        return ""
     codes = {_code(error) for error in _errors(response)}
     if THROTTLED in codes:
         response.headers["Retry-After"] = str(_seconds_until_affordable(response.json()))
@@ -58,11 +80,34 @@ def require_no_errors(response: Response, name: str) -> None:
     even if it was also answered with a part of the data.
     """
     if errors := _errors(response):
-        message = str(errors[0].get("message", errors[0]))[:300].rstrip(".")
+        message = str(errors[0].get("message", errors[0]))[:MOST_OF_ERROR].rstrip(".")
         remedy = _REMEDIES.get(
             _code(errors[0]), "correct the query of the extract, or run again later"
         )
         raise SourceError(f"The {name} answers its query with an error: {message}; {remedy}.")
+
+
+def throttling_cause(throttling: Throttling, response: Response) -> str:
+    """Return why a request can be sent again that was refused with another status than 429, or an
+    empty text; the answer says after how many seconds as one of status 429 does.
+    """
+    if response.status_code == OK or at(_content(response), throttling.at) not in throttling.codes:
+        return ""
+    response.headers.setdefault("Retry-After", str(throttling.wait_s))
+    return RATE_LIMITED_CAUSE
+
+
+def what_is_wrong(error_at: str, response: Response) -> str:
+    """Return what a refusal says itself, or an empty text."""
+    message = at(_content(response), error_at)
+    return "" if message is None else str(message)[:MOST_OF_ERROR].rstrip(".")
+
+
+def _content(response: Response) -> Any:  # noqa: ANN401 (any value of JSON)
+    try:
+        return response.json()
+    except ValueError:
+        return None
 
 
 def with_whole_lists(
@@ -183,10 +228,30 @@ class ShopifyCredentials(OAuth2ClientCredentials):  # type: ignore[misc]  # mypy
         return request
 
 
+@configspec
+class RefreshTokenCredentials(OAuth2ClientCredentials):  # type: ignore[misc]  # mypy leaves dlt out
+    """A refresh token that a person gave an app, for which access tokens are asked."""
+
+    refresh_token: TSecretStrValue = None
+
+    def build_access_token_request(self) -> dict[str, Any]:
+        """Return the request for an access token."""
+        request: dict[str, Any] = super().build_access_token_request()
+        asked = {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
+        return {**request, "data": request["data"] | asked}
+
+
 register_paginator("range", LimitPaginator)
 register_auth("shopify", ShopifyCredentials)
-WITH_SESSION = ("oauth2_client_credentials", "shopify")
+register_auth("oauth2_refresh_token", RefreshTokenCredentials)
+WITH_SESSION = ("oauth2_client_credentials", "shopify", "oauth2_refresh_token")
 """The kinds of keys for which a token is asked for."""
+
+
+def _cause_in(throttling: Throttling | None, *, is_graphql: bool) -> Callable[[Response], str]:
+    if throttling is not None:
+        return partial(throttling_cause, throttling)
+    return retry_cause if is_graphql else lambda _response: ""
 
 
 class _ApiOnly(Session):
@@ -233,12 +298,14 @@ class RestPages(AbstractContextManager["RestPages"]):
             definition,
             settings.source_max_pages,
         )
+        self._first_look_s = settings.source_retry_base_s
         name = f"API of {definition.name}"
         is_graphql = any(resource.is_graphql for resource in definition.resources)
         self._session = ApiSession(
             Api(name, client.base_url, url_setting or "base_url", key_setting or "its key"),
             settings,
-            cause_in=retry_cause if is_graphql else lambda _response: "",
+            cause_in=_cause_in(client.throttling, is_graphql=is_graphql),
+            detail_in=partial(what_is_wrong, client.error_at or ""),
         )
         urls = [client.base_url, str((client.auth or {}).get("access_token_url", client.base_url))]
         session = _ApiOnly(self._session, urls, is_graphql=is_graphql)
@@ -246,9 +313,8 @@ class RestPages(AbstractContextManager["RestPages"]):
         if auth and auth.get("type") in WITH_SESSION:
             auth = {**auth, "session": session}
         try:
-            self._client = RESTClient(
-                client.base_url, client.headers, self._auth(auth), session=session
-            )
+            headers = {name: value for name, value in client.headers.items() if value}
+            self._client = RESTClient(client.base_url, headers, self._auth(auth), session=session)
             for resource in definition.resources:
                 self._paginator(resource)
         except EcomError:
@@ -263,17 +329,57 @@ class RestPages(AbstractContextManager["RestPages"]):
         """Close all connections."""
         self._session.__exit__(*error)
 
-    def read(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
-        """Yield the pages of the documents that changed since a time."""
+    def read(self, resource: ApiResource, values: Mapping[str, Cursor]) -> Iterator[list[Any]]:
+        """Yield the pages of documents, asked for with what `values` put in place of braces."""
         endpoint = resource.endpoint
+        if endpoint.report is not None:
+            values = {**values, REPORT_ID: self._made(endpoint.report, values)}
         return self._pages(
-            endpoint.path,
+            with_values(endpoint.path, values),
             method=endpoint.method,
-            params=since(endpoint.params, start),
-            json=since(endpoint.body, start),
+            params=with_values(endpoint.params, values),
+            json=with_values(endpoint.body, values),
             data_selector=endpoint.data_selector,
             paginator=self._paginator(resource),
         )
+
+    def _made(self, report: StartedReport, values: Mapping[str, Cursor]) -> str:
+        """Return the id of a report that was started, and made."""
+        started = self._one(
+            report.path,
+            method=report.method,
+            params=with_values(report.params, values),
+            json=with_values(report.body, values),
+        )
+        report_id = at(started, report.id_path)
+        if report_id is None:
+            raise SourceError(
+                f"The answer to {report.path} has no report at {report.id_path!r}: "
+                f"{str(started)[:MOST_OF_ERROR]}; correct id_path in the extract."
+            )
+        status_path = with_values(report.status_path, {REPORT_ID: str(report_id)})
+        ends_at, looks = time.monotonic() + report.patience_s, 0
+        while (state := at(self._one(status_path), report.status_at)) not in report.done:
+            if state in report.failed:
+                raise SourceError(
+                    f"The API made no report of {report.path} and calls it {state!r}; run again "
+                    "later, or ask for fewer days at a time in a copy of the extract."
+                )
+            if time.monotonic() > ends_at:
+                raise SourceError(
+                    f"The report of {report.path} is not made after {report.patience_s:g} s and is "
+                    f"called {state!r}; run again later, or raise patience_s in a copy of the "
+                    "extract."
+                )
+            looks += 1
+            time.sleep(backoff_s(self._first_look_s, looks, MOST_BETWEEN_LOOKS_S))
+        return str(report_id)
+
+    def _one(self, path: str, **asked: Any) -> Any:  # noqa: ANN401 (any value of JSON)
+        paginator = create_paginator("single_page")
+        with self._reading(path):
+            [[content]] = self._pages(path, data_selector="$", paginator=paginator, **asked)
+        return content
 
     def at(self, path: str, document: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield the pages at a path in which `{name}` is what a document has there."""
