@@ -194,7 +194,11 @@ def _memory(settings: Settings) -> str:
 
 
 def _privacy(settings: Settings) -> str | Problem:
-    """Check whether other users of this machine can read customers, keys or logs."""
+    """Check whether other users of this machine can read customers, keys or logs, and whether
+    addresses are published that should not be.
+    """
+    from ecom_assets.outputs.serving.email_consents import consents_path  # noqa: PLC0415 (loads Ibis)
+
     keys = [
         getattr(settings, name)
         for name in type(settings).model_fields
@@ -202,8 +206,15 @@ def _privacy(settings: Settings) -> str | Problem:
     ]
     secrets = [path for path in (Path(".env").absolute(), *keys) if path]
     left_open = open_to_others([*written_paths(settings), *secrets])
+    addresses = consents_path(settings)
+    if addresses.exists() and not settings.publish_email_addresses:
+        return Problem(
+            f"{addresses} has addresses of customers, though ECOM_PUBLISH_EMAIL_ADDRESSES is off",
+            "run `ecom run --select serving/marts`, which removes it, or remove it",
+        )
     if not left_open:
-        return "nothing that was written can be read by other users"
+        published = "; addresses to write to are published" if addresses.exists() else ""
+        return f"nothing that was written can be read by other users{published}"
     more = f" and {len(left_open) - 1:,} more" if len(left_open) > 1 else ""
     tops = [path for path in left_open if not any(other in path.parents for other in left_open)]
     return Problem(

@@ -18,13 +18,14 @@ Take = Callable[[Blocks], None]
 """What takes them, such as what writes a file."""
 
 
-def take_rows(
+def take_rows(  # noqa: PLR0913 (each is a part of a list)
     take: Take,
     rows: ir.Table,
     model: type[BaseModel],
     *,
     currency: str = "",
     completed: Callable[[Row], Row] = dict,
+    kept: Callable[[list[Row]], list[Row]] = list,
 ) -> int:
     """Let all rows of an expression be taken block by block; return how many there are.
 
@@ -36,6 +37,7 @@ def take_rows(
         model: The model of a row, as JSON has it.
         currency: The currency of all amounts; empty where it is unknown.
         completed: Returns a row of the expression in the fields of the model.
+        kept: Returns the rows of a block of these that are taken, in order.
     """
     listed: TypeAdapter[list[Any]] = TypeAdapter(list[model])  # type: ignore[valid-type]  # a class that is passed
     count = 0
@@ -44,7 +46,7 @@ def take_rows(
         def blocks() -> Iterator[Sequence[Row]]:
             nonlocal count
             for batch in batches:
-                block = [completed(row) for row in batch.to_pylist()]
+                block = kept([completed(row) for row in batch.to_pylist()])
                 count += len(block)
                 typed = listed.validate_python(in_currency(block, currency))
                 yield listed.dump_python(typed, mode="json")

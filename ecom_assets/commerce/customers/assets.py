@@ -13,6 +13,7 @@ from ecom_assets.commerce.customers.contracts import (
     Customers,
     CustomerSegments,
     DuplicateCustomers,
+    EmailConsents,
     LifetimeValue,
     QuarantinedCustomers,
     RawCustomers,
@@ -127,11 +128,15 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 customer_profiles = table_asset(CustomerProfiles, customers=Reads(Customers, whole=True))(
     versions.customer_profiles
 )
+email_consents = table_asset(EmailConsents, raw=Reads(RawCustomers, whole=True))(
+    versions.email_consents
+)
 CUSTOMER_ASSETS = (
     raw_customers,
     quarantined_customers,
     duplicate_customers,
     customers,
     customer_profiles,
+    email_consents,
 )
 """The assets that need the customer API."""

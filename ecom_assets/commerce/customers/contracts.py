@@ -20,7 +20,7 @@ from ecom_assets.core.tables.contract import (
     text,
 )
 
-SEGMENTS = (
+SegmentName = Literal[
     "Champions",
     "Loyal",
     "Potential Loyalist",
@@ -32,7 +32,9 @@ SEGMENTS = (
     "Can't Lose",
     "Hibernating",
     "Lost",
-)
+]
+SEGMENTS: Final[tuple[SegmentName, ...]] = get_args(SegmentName)
+"""The segments, the best first."""
 BUYER = "The customer of the orders; the visitor of the purchase events where there are no orders"
 NO_MODEL_REASONS = ("too_few_customers", "no_repeat_orders", "no_spread", "not_converged")
 NO_ORDER_VALUE_REASONS = (*NO_MODEL_REASONS, "no_finite_mean")
@@ -193,6 +195,14 @@ class RawCustomers(_FetchedRecord):
     has_engagement_score = flag(
         "Whether the record has that field, valid or not; null in older rows", nullable=True
     )
+    has_email_consent = flag(
+        "Whether the customer agreed to be written to by e-mail; false if not, or no more; null "
+        "where the record does not say it, and in older rows",
+        nullable=True,
+    )
+    email_consent_at = instant(
+        "When the customer did so, or no more; null if the record does not say it", nullable=True
+    )
     payload = text("The whole record exactly as it came, as JSON", pii=True)
     source = text("Where it came from: `sandbox`, the API's address, or the paths of files")
     source_file = text(
@@ -314,6 +324,30 @@ class Customers(Table):
         "int64", "100 less 10 per flawed field", unit="points", at_least=0, at_most=100
     )
     quality_band = text("high from 90, medium from 70, low below", one_of=QUALITY_BANDS)
+
+
+class EmailConsents(Table):
+    """One row per current customer of whom the newest record says whether they may be written to:
+    the only table of addresses to write to.
+    """
+
+    layer = "staging"
+    key = ("customer_id",)
+
+    customer_id = text(
+        "The shop's id of the customer, the same as `visitor_id` of sessions", pii=True
+    )
+    email = text(
+        "The address of who agreed: that of the record or, without one, the id if that is an "
+        "address; null for all others",
+        nullable=True,
+        pii=True,
+    )
+    has_email_consent = flag(
+        "Whether the customer agreed to be written to by e-mail, and no other customer of the same "
+        "address refuses it"
+    )
+    email_consent_at = RawCustomers.email_consent_at
 
 
 ProfileDimension = Literal["customer_tier", "engagement_level", "market_segment", "quality_band"]

@@ -25,6 +25,7 @@ from ecom_assets.commerce.customers.contracts import (
     CustomerProfiles,
     Customers,
     DuplicateCustomers,
+    EmailConsents,
     QuarantinedCustomers,
 )
 from ecom_assets.core.errors import DefinitionError
@@ -330,6 +331,25 @@ def customer_versions(raw: ir.Table) -> ir.Table:
         is_current=last.valid_to.isnull(),
         as_of_date=last.valid_to.isnull().ifelse(last.newest_date, day_before),
     )
+
+
+def email_consents(raw: ir.Table) -> ir.Table:
+    """Return who said, by the newest record of each customer, whether they may be written to.
+
+    Who refuses it by one customer of an address refuses it by all of them. `raw` are all rows of
+    `RawCustomers`.
+    """
+    versions = customer_versions(raw)
+    newest = versions.filter(versions.is_current, versions.has_email_consent.notnull())
+    own = newest.email.re_search(VALID_EMAIL).fill_null(NO).ifelse(newest.email, newest.customer_id)
+    newest = newest.mutate(address=own)
+    refused = newest.has_email_consent.ifelse(0, 1)
+    refused = refused.max().over(ibis.window(group_by=newest.address.lower()))
+    is_address = newest.address.re_search(VALID_EMAIL).fill_null(NO)
+    newest = newest.mutate(has_email_consent=refused == 0, is_address=is_address)
+    is_shown = newest.has_email_consent & newest.is_address
+    shown = newest.mutate(email=is_shown.ifelse(newest.address, ibis.null("string")))
+    return shown.select(*EmailConsents.columns)
 
 
 def _newest_first(rows: ir.Table) -> list[ir.Value]:

@@ -34,7 +34,7 @@ BETWEEN: Final = ", "
 """What stands between the names of products."""
 
 
-def _sold(tables: HasTables, source: SalesSource) -> ir.Table:
+def sold_to_customers(tables: HasTables, source: SalesSource) -> ir.Table:
     """Return what known customers bought and got back: `customer_id`, `order_id`, `order_date`,
     `item_id`, `is_refund` and `revenue_amount`; `item_id` is null where only the order is known.
     """
@@ -65,7 +65,7 @@ def orders_of(tables: HasTables, source: SalesSource) -> ir.Table:
     """Return each order of known customers with its number among theirs, from 0: `customer_id`,
     `order_id`, `order_date`, `order_number` and `first_order_date`.
     """
-    sold = _sold(tables, source)
+    sold = sold_to_customers(tables, source)
     orders = sold.filter(~sold.is_refund).select("customer_id", "order_id", "order_date").distinct()
     in_order = ibis.window(group_by="customer_id", order_by=["order_date", "order_id"])
     return orders.mutate(
@@ -129,12 +129,12 @@ def due_customers(
         due = due.filter(due.order_date <= ibis.literal(state["due_after_date"]))
     as_of = ibis.literal(state["as_of_date"]).cast("date")
     due = due.mutate(days_since_count=as_of.delta(due.order_date, unit="day").cast("int64"))
-    sold = _sold(tables, source)
+    sold = sold_to_customers(tables, source)
     brought = sold.group_by("customer_id").agg(revenue_amount=sold.revenue_amount.sum().cast(MONEY))
     due = due.left_join(brought, "customer_id").drop("customer_id_right")
     if page is not None:
         due = _in_order(due, sort_by).limit(page.limit, offset=page.offset)
-    names = _product_names(tables, sold.semi_join(due, "customer_id"))
+    names = product_names(tables, sold.semi_join(due, "customer_id"))
     due = due.left_join(names, "customer_id").drop("customer_id_right")
     return _in_order(due, sort_by).select(*COLUMNS)
 
@@ -148,7 +148,7 @@ def _in_order(due: ir.Table, sort_by: DueOrder) -> ir.Table:
     return due.order_by(keys[sort_by], due.customer_id)
 
 
-def _product_names(tables: HasTables, sold: ir.Table) -> ir.Table:
+def product_names(tables: HasTables, sold: ir.Table) -> ir.Table:
     """Return the names of what each customer bought, in the order of the alphabet, as
     `product_names`; an item without a name is called by its id.
     """

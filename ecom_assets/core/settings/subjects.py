@@ -587,6 +587,14 @@ class PrivacySettings(BaseSettings):
         ),
     )
 
+    publish_email_addresses: bool = Field(
+        default=False,
+        description=(
+            "Whether addresses of customers who agreed to be written to are published, in a file "
+            "of their own, for callers with the scope personal"
+        ),
+    )
+
     @field_validator("erasure_key")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:

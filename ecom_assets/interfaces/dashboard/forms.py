@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Self
 
 import yaml
 from fastapi.encoders import jsonable_encoder
-from pydantic import create_model, model_validator
+from pydantic import Field, create_model, model_validator
 
 from ecom_assets.behaviour.events.queries import event_types
 from ecom_assets.behaviour.questions.answer import Kind, in_place_of_numbers, period_of, visitors_by
@@ -74,6 +74,8 @@ class FormParameters(PageParameters):
     """The id of the saved question that was opened, which saving then changes."""
     saved_version: str = ""
     """Its version."""
+    list_offset: int | None = Field(None, ge=0, le=1_000_000)
+    """How many rows of the page's list are before those that it shows."""
     FIRST: ClassVar[Mapping[str, str]] = {}
     """The question of an address without parameters."""
     OF_DATA: ClassVar[FirstOfData | None] = None

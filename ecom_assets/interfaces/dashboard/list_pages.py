@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Several
 from ecom_assets.interfaces.dashboard.page import View
+
+ROWS_OF_QUESTION: Final = 100
+"""How many rows the list of a question shows at a time."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class ListPages:
         """Return a block with these links, and others, below it."""
         onward = (*self.links, *links)
         return Several((block, Custom("onward.html", {"links": onward}))) if onward else block
+
+
+def pages_of_question(view: View, count: int, what: str, anchor: str) -> ListPages:
+    """Return the pages of the list of a question, of which a builder's page has one."""
+    return ListPages(view, "list_offset", ROWS_OF_QUESTION, count, what, anchor)
 
 
 def file_of_question(view: View, path: str, question: Question, **asked: Any) -> str:  # noqa: ANN401 (any parameter of a route)

@@ -59,6 +59,7 @@ from ecom_assets.orchestration.privacy.warehouse_rows import RawRows
 from ecom_assets.orchestration.registry import ALL, MARTS, NOTES
 from ecom_assets.outputs.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.outputs.delivery.ledger.sent_ids import spellings_sent
+from ecom_assets.outputs.serving.email_consents import forget_email_consents
 from ecom_assets.outputs.serving.places import publication_target, serves_postgres
 
 Recompute = Callable[[Days], str]
@@ -268,6 +269,7 @@ class Erasure:
         days = self._days()
         if not days.dates:
             return {"days": None, "run_id": None, "newly_held_days": []}
+        forget_email_consents(self.settings)  # until the run has published again
         before = set(self.pending.held_days)
         run_id = self.recompute(days)
         with closing(_opened(self.settings)) as engine:

@@ -48,6 +48,7 @@ from ecom_assets.commerce.costs.contracts import (
 from ecom_assets.commerce.customers.contracts import (
     CustomerProfiles,
     CustomerSegments,
+    EmailConsents,
     LifetimeValue,
 )
 from ecom_assets.commerce.findings.contracts import ShopFindings
@@ -93,6 +94,7 @@ from ecom_assets.core.tables.asset import (
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.io_manager import Progress
+from ecom_assets.outputs.serving.email_consents import publish_email_consents
 from ecom_assets.outputs.serving.history import History, published_history, require_history
 from ecom_assets.outputs.serving.places import mark_sample, publication_target, serving_folder
 from ecom_assets.outputs.serving.run_history import DATA_VERSION, RunHistory
@@ -184,7 +186,7 @@ def serving_marts(
         partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=follows_marts(),
-        deps=[asset_key(contract) for contract in SERVED],
+        deps=[asset_key(contract) for contract in (*SERVED, EmailConsents)],
         description=(
             "A snapshot of what the HTTP API answers from, in a file of its own: readers "
             "never open the warehouse, and see one snapshot or the next, never half."
@@ -236,6 +238,7 @@ def _publish(
         is_rewritten=context.run.tags.get(REWRITE) == "true",
         memory_limit=limit_beside(settings),
     )
+    publish_email_consents(warehouse, settings)
     mark_sample(settings)
     return snapshot
 
@@ -270,7 +273,7 @@ def postgres_marts(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=follows_marts(),
-        deps=[asset_key(contract) for contract in marts],
+        deps=[asset_key(contract) for contract in (*marts, EmailConsents)],
         description=(
             "Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one "
             "transaction."
@@ -285,6 +288,7 @@ def postgres_marts(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         progress.began(name)
         started = time.monotonic()
         target_settings = context.resources.postgres.applied_to(settings)
+        publish_email_consents(context.resources.warehouse, settings)
         metadata = _publish_to_postgres(
             context.resources.warehouse, target_settings, marts, order_rule, context.run
         )

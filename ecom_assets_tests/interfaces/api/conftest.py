@@ -76,6 +76,7 @@ def published_shop(folder: Path) -> Settings:
         folder / "files",
         visitor_segments=declared,
         customer_api_url="https://customers.example",
+        publish_email_addresses=True,
     )
     monday = FIRST.date() - FIRST.weekday() * ONE_DAY  # weeks are named by their Monday
     run(settings, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))

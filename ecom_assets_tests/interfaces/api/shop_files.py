@@ -79,6 +79,14 @@ WAYS: Final = {
     "Organic Search": (HOME, "https://www.google.com/"),
 }
 Row = dict[str, Any]
+CONSENTS: Final[tuple[Row, ...]] = (
+    {"has_email_consent": True, "email_consent_at": "2025-02-01T12:00:00Z"},
+    {"has_email_consent": "no"},
+    {"has_email_consent": "yes"},
+    {"has_email_consent": "pending"},
+    {},
+)
+"""What customers in turn said about e-mails."""
 
 
 SEGMENTS = """\
@@ -129,6 +137,7 @@ def _person(number: int) -> Row:
         "created_at": "2025-01-01T00:00:00Z",
         "updated_at": "2025-06-01T00:00:00Z",
         "last_login_at": "2026-01-01T00:00:00Z",
+        **CONSENTS[number % len(CONSENTS)],
     }
     missing = {"email"} if number % 3 == 0 else set()
     missing |= {"first_name", "last_name", "last_login_at"} if number % 5 == 0 else set()

@@ -13,6 +13,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from ecom_assets.commerce.customers.contracts import EmailConsents
 from ecom_assets.commerce.sales.contracts import Calendar
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset
@@ -29,6 +30,7 @@ from ecom_assets.ingestion.sources.events import ReceivedEventFiles
 from ecom_assets.ingestion.sources.first_partition import remember_paths
 from ecom_assets.orchestration.rules import rules
 from ecom_assets.outputs.serving.assets import IN_SNAPSHOT
+from ecom_assets.outputs.serving.email_consents import publish_email_consents
 from ecom_assets.outputs.serving.places import serving_folder
 from ecom_assets.outputs.serving.snapshot import Origin, publish_snapshot
 from ecom_assets.resources import order_source_of, stock_source_of
@@ -91,12 +93,14 @@ def run(settings: Settings, days: Days) -> None:
             for table in IN_SNAPSHOT
         }
         publish_snapshot(engine, serving_folder(settings), IN_SNAPSHOT, origins, "run-1")
+        publish_email_consents(engine, settings)
 
 
 def needed(assets: list[TableAsset]) -> list[TableAsset]:
     """Return the assets that what is served is made of, in order."""
     wanted: set[type[Table]] = {
         *IN_SNAPSHOT,
+        EmailConsents,
         Calendar,
     }  # sales point to the calendar where there are foreign keys
     for asset in reversed(assets):

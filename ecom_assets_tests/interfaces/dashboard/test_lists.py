@@ -103,3 +103,22 @@ def test_a_list_is_shown_a_page_at_a_time_and_keeps_its_order(client: Client) ->
     (before,) = [a.attributes["href"] for a in part.all("a") if a.text == "Carts before"]
     assert f"offset={total - 51}" in before
     assert "sort_by=newest" in before
+
+
+def test_whom_to_write_to_says_how_many_agreed(client: Client) -> None:
+    due = client.get("/analytics/customers/due-again?limit=1").json()["due_customer_count"]
+    part = section(client, "write-to", "Who agreed to be written to")
+    rows = file_of(client, part)
+    assert cells(part, 0) == [row["email"] for row in rows]
+    assert f"{len(rows)} of {due} agreed to be written to." in part.text
+    counts = [int(value) for value in tiles_of(part).values()]
+    assert counts[:2] == [due, len(rows)]
+    assert sum(counts[1:]) == due
+    page = client.get("/dashboard/write-to")
+    assert page.headers["cache-control"] == "no-store"
+    assert "etag" not in page.headers
+
+
+def test_whom_to_write_to_is_one_click_from_the_first_page(client: Client) -> None:
+    first = read(client.get("/dashboard/last-week").text)
+    assert "/dashboard/write-to" in {a.attributes.get("href", "") for a in first.all("a")}

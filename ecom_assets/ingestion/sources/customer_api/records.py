@@ -45,6 +45,8 @@ MISSING: Final = object()
 """The result of a path that does not exist; null is a value that exists."""
 EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
 """Time formats that are numbers, with their units per second."""
+CONSENT_TIME: Final = "email_consent_at"
+"""The time of which only the instant is kept: one that cannot be read costs no record."""
 
 
 class _ApiPart(BaseModel):
@@ -139,6 +141,26 @@ class ApiScore(ApiField):
         return value * 100 / self.out_of
 
 
+class ApiConsent(ApiField):
+    """Whether the customer agreed to be written to by e-mail: the texts by which a shop says so,
+    and those by which it says that the customer did not, or no more.
+
+    Texts are compared in small letters. All others, such as that a confirmation is awaited, leave
+    it unknown.
+    """
+
+    agreed: tuple[Path_, ...] = ("yes", "true", "1", "y", "subscribed", "ja", "oui", "sí", "si")
+    refused: tuple[Path_, ...] = (
+        *("no", "false", "0", "n", "unsubscribed", "not_subscribed", "never_subscribed"),
+        *("nein", "non", "nee"),
+    )
+
+    def consent_of(self, value: object) -> bool | None:
+        """Return whether the customer agreed; None if the value does not say it."""
+        text = str(value).strip().lower()
+        return True if text in self.agreed else False if text in self.refused else None
+
+
 class CustomerFields(FieldEntries, _ApiPart):
     """One entry per field of a customer; omit the fields that the API does not have."""
 
@@ -153,6 +175,8 @@ class CustomerFields(FieldEntries, _ApiPart):
     updated_at: ApiTime | None = None
     last_login_at: ApiTime | None = None
     engagement_score: ApiScore | None = None
+    has_email_consent: ApiConsent | None = None
+    email_consent_at: ApiTime | None = None
 
 
 class NumberedPages(_ApiPart):
@@ -375,6 +399,8 @@ class CustomerVersion(BaseModel):
     last_login_instant: datetime | None = None
     engagement_score: float | None = None
     has_engagement_score: bool = False
+    has_email_consent: bool | None = None
+    email_consent_instant: datetime | None = None
     payload: str = Field(
         default="", repr=False, description="The whole record as JSON, keys sorted, ASCII only"
     )
@@ -468,9 +494,9 @@ def _customer(record: object, payload: str, mapping: CustomerMapping) -> Custome
                 raise ValueError(f"id: {fault}")
         elif value is not MISSING:
             values |= (
-                {name: value}
-                if not isinstance(api_field, ApiTime | ApiScore)
-                else _read(name, api_field, value)
+                _read(name, api_field, value)
+                if isinstance(api_field, ApiTime | ApiScore | ApiConsent)
+                else {name: value}
             )
     return CustomerVersion.model_validate(values)
 
@@ -492,8 +518,10 @@ def read_id(value: object, id_type: str, key: KeyKind | None = None) -> tuple[st
     return text, "it stands for nobody" if is_placeholder_text(text, NO_CUSTOMERS) else ""
 
 
-def _read(name: str, api_field: ApiTime | ApiScore, value: object) -> dict[str, Any]:
-    """Return the values of a timestamp or score field, by customer api_field."""
+def _read(name: str, api_field: ApiTime | ApiScore | ApiConsent, value: object) -> dict[str, Any]:
+    """Return the values of a field of a time, a score or consent, by field of a customer."""
+    if isinstance(api_field, ApiConsent):
+        return {name: api_field.consent_of(value)}
     if isinstance(api_field, ApiScore):
         return {name: api_field.score_of(value), f"has_{name}": True}
     if (
@@ -503,7 +531,8 @@ def _read(name: str, api_field: ApiTime | ApiScore, value: object) -> dict[str, 
     ):
         value = str(value)
     read = api_field.instant_of(value) if isinstance(value, str) else None
-    return {name: value, f"{name.removesuffix('_at')}_instant": read}
+    instant = {f"{name.removesuffix('_at')}_instant": read}
+    return instant if name == CONSENT_TIME else {name: value, **instant}
 
 
 def merged(
@@ -537,6 +566,7 @@ def _conflict(winner: CustomerVersion, group: Sequence[CustomerVersion]) -> Conf
 
 NAMED_AS_RECEIVED = ("email", "first_name", "last_name", "city", "region", "country")
 TIMES = ("created", "updated", "last_login")
+AS_READ = ("engagement_score", "has_engagement_score", "has_email_consent")
 
 
 def customer_rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -> ir.Table:
@@ -576,9 +606,8 @@ def _values(customer: CustomerVersion) -> dict[str, Any]:
     for name in TIMES:
         value, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
         values |= {f"{name}_timestamp": value or None, f"{name}_at": _naive(instant)}
-    return values | {
-        name: getattr(customer, name) for name in ("engagement_score", "has_engagement_score")
-    }
+    values[CONSENT_TIME] = _naive(customer.email_consent_instant)
+    return values | {name: getattr(customer, name) for name in AS_READ}
 
 
 def _tidy(text: str | None) -> str | None:

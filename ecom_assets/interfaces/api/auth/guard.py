@@ -237,6 +237,7 @@ FILES_OF_PEOPLE: Final = frozenset(
     for name in (
         "carts",
         "customers/due-again",
+        "customers/to-write-to",
         "funnel/who",
         "reconciliation/differences",
         "retention/who",

@@ -93,9 +93,10 @@ class LeftCartsFileParameters(WhichCarts, FileParameters, DaysParameters):
 DEFINED: Final = ("carts", "cart_amount", "last_at", "age_days_count", "has_bought_since")
 
 
-def _rows_of(
+def rows_of_carts(
     context: RequestContext, parameters: WhichCarts, page: Page | None = None
 ) -> Callable[[PublishedTables], ir.Table]:
+    """Return the carts of a question, all or a page, as an expression over tables."""
     reading = context.reading
     newest = reading.known[EVENTS].last or reading.newest_date
 
@@ -136,7 +137,7 @@ def carts_left(
         )
         (count,) = tables.rows(of_period(counted.agg(n=counted.count()), period))
         listed = tables.rows(
-            of_period(_rows_of(context, parameters, parameters.page)(tables), period)
+            of_period(rows_of_carts(context, parameters, parameters.page)(tables), period)
         )
     result = {"total_count": int(count["n"]), "carts": listed}
     return context.answer(parameters, definition_of(LeftCartsAnswer, *DEFINED), result, period)
@@ -156,5 +157,5 @@ def every_left_cart(
     require_personal(context.request.scope, ["visitor_id"])
     require(context.reading, EVENTS)
     period = context.period(parameters, "events")
-    rows = _rows_of(context, parameters)
+    rows = rows_of_carts(context, parameters)
     return file_of_table(context, "carts.csv", LeftCart, rows, period=period)

@@ -36,7 +36,11 @@ from ecom_assets.interfaces.dashboard.forms import (
     question_page,
     unknown_notice,
 )
-from ecom_assets.interfaces.dashboard.list_pages import file_of_question
+from ecom_assets.interfaces.dashboard.list_pages import (
+    ROWS_OF_QUESTION,
+    file_of_question,
+    pages_of_question,
+)
 from ecom_assets.interfaces.dashboard.page import Section, View, address_of, csv_address
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
 
@@ -159,8 +163,8 @@ def _step(
         if earlier and lost is not None and earlier["count"]
         else None,
         "before": before,
-        "who": view.here(who=number, who_stopped=None) + WHO.anchor if may else "",
-        "stopped": view.here(who=number - 1, who_stopped="yes") + WHO.anchor
+        "who": view.here(who=number, who_stopped=None, list_offset=None) + WHO.anchor if may else "",
+        "stopped": view.here(who=number - 1, who_stopped="yes", list_offset=None) + WHO.anchor
         if may and position
         else "",
     }
@@ -363,26 +367,30 @@ def who(view: View) -> Block:
             "info",
         )
     parameters = ad_hoc.FunnelWhoParameters.model_validate(
-        {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
+        {
+            "step": view.filters.who,
+            "stopped": view.filters.who_stopped == "yes",
+            "limit": ROWS_OF_QUESTION,
+            "offset": view.filters.list_offset or 0,
+        }
     )
     answer = ad_hoc.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
     columns = columns_of_people(AtStep, "event_at", "event_id")
-    note = (
-        f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by "
-        "visitor; the CSV has all of them."
-    )
-    return DataTable(
-        people(view, answer["who"]),
-        columns,
-        csv=file_of_question(
-            view,
-            "/analytics/funnel/who.csv",
-            outcome.question,
-            step=parameters.step,
-            stopped=str(parameters.stopped).lower(),
-        ),
-        note=note,
-        empty="Nobody is there.",
+    pages = pages_of_question(view, answer["count"], "visitors", WHO.anchor)
+    return pages.around(
+        DataTable(
+            people(view, answer["who"]),
+            columns,
+            csv=file_of_question(
+                view,
+                "/analytics/funnel/who.csv",
+                outcome.question,
+                step=parameters.step,
+                stopped=str(parameters.stopped).lower(),
+            ),
+            note=f"{answer['count']:,} at step {answer['step']}. {pages.note}".strip(),
+            empty="Nobody is there.",
+        )
     )
 
 

@@ -30,7 +30,11 @@ from ecom_assets.interfaces.dashboard.forms import (
     correct_first,
     question_page,
 )
-from ecom_assets.interfaces.dashboard.list_pages import file_of_question
+from ecom_assets.interfaces.dashboard.list_pages import (
+    ROWS_OF_QUESTION,
+    file_of_question,
+    pages_of_question,
+)
 from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
 
@@ -236,24 +240,23 @@ def who(view: View) -> Block:
             "scope personal.",
             "info",
         )
-    listed = ad_hoc.RetentionWhoParameters.model_validate(fields)
+    part = {"limit": ROWS_OF_QUESTION, "offset": view.filters.list_offset or 0}
+    listed = ad_hoc.RetentionWhoParameters.model_validate({**fields, **part})
     answer = ad_hoc.retention_who(view.context, listed, result.question).model_dump(mode="json")
     cell = (
         answer["cohort"]
         if answer["period"] is None
         else f"{answer['cohort']}, period {answer['period']}"
     )
-    note = (
-        f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor; the CSV "
-        "has all of them."
-    )
-    columns = columns_of_people(InCell)
-    return DataTable(
-        people(view, answer["who"]),
-        columns,
-        csv=file_of_question(view, "/analytics/retention/who.csv", result.question, **fields),
-        note=note,
-        empty="Nobody is there.",
+    pages = pages_of_question(view, answer["count"], "visitors", WHO.anchor)
+    return pages.around(
+        DataTable(
+            people(view, answer["who"]),
+            columns_of_people(InCell),
+            csv=file_of_question(view, "/analytics/retention/who.csv", result.question, **fields),
+            note=f"{answer['count']:,} of {cell}. {pages.note}".strip(),
+            empty="Nobody is there.",
+        )
     )
 
 

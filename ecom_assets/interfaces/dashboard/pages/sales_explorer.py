@@ -37,7 +37,11 @@ from ecom_assets.interfaces.dashboard.forms import (
     question_page,
     unknown_notice,
 )
-from ecom_assets.interfaces.dashboard.list_pages import file_of_question
+from ecom_assets.interfaces.dashboard.list_pages import (
+    ROWS_OF_QUESTION,
+    file_of_question,
+    pages_of_question,
+)
 from ecom_assets.interfaces.dashboard.page import WHY, Section, View, csv_address
 
 BEHIND: Final = (("", "nothing"), ("who", "customers"), ("lines", "order lines"))
@@ -216,7 +220,7 @@ def behind(view: View) -> Block:
         return _lines(view, outcome.question)
     if view.filters.behind != "who":
         links = [
-            {"label": f"List the {label}", "href": view.here(behind=name)}
+            {"label": f"List the {label}", "href": view.here(behind=name, list_offset=None)}
             for name, label in BEHIND
             if name == "lines" or (name and view.may(Scope.PERSONAL))
         ]
@@ -225,7 +229,7 @@ def behind(view: View) -> Block:
 
 
 def _customers(view: View, question: SalesQuestion) -> Block:
-    listed = ad_hoc.sales_who(view.context, ad_hoc.SalesListParameters(), question)
+    listed = ad_hoc.sales_who(view.context, _part(view), question)
     answer = listed.model_dump(by_alias=True)
     rows = [
         {**_own(row), "href": view.link("person", visitor=row["customer_id"])}
@@ -237,18 +241,28 @@ def _customers(view: View, question: SalesQuestion) -> Block:
         TableColumn("last_ordered_at", "Last (UTC)", "instant"),
         *_numbers_of(answer),
     )
-    return DataTable(
-        rows,
-        columns,
-        csv=file_of_question(view, "/analytics/sales/who.csv", question),
-        note=f"The first {len(rows):,} of {answer['count']:,}; the CSV has all of them.",
-        empty="No known customer has such an order line.",
+    pages = pages_of_question(view, answer["count"], "customers", BEHIND_NUMBERS.anchor)
+    return pages.around(
+        DataTable(
+            rows,
+            columns,
+            csv=file_of_question(view, "/analytics/sales/who.csv", question),
+            note=pages.note,
+            empty="No known customer has such an order line.",
+        )
+    )
+
+
+def _part(view: View) -> ad_hoc.SalesListParameters:
+    """Return which rows of a list are shown."""
+    return ad_hoc.SalesListParameters(
+        limit=ROWS_OF_QUESTION, offset=view.filters.list_offset or 0
     )
 
 
 def _lines(view: View, question: SalesQuestion) -> Block:
     """Return the newest order lines, each of which leads on to the rows that were received."""
-    listed = ad_hoc.sales_lines(view.context, ad_hoc.SalesListParameters(), question)
+    listed = ad_hoc.sales_lines(view.context, _part(view), question)
     answer = listed.model_dump(by_alias=True)
     rows = [
         {
@@ -266,12 +280,16 @@ def _lines(view: View, question: SalesQuestion) -> Block:
         TableColumn("quantity", "Quantity", "quantity"),
         TableColumn("status", "Status"),
     )
-    return DataTable(
-        rows,
-        columns,
-        csv=file_of_question(view, "/analytics/sales/lines.csv", question),
-        note=f"The newest {len(rows):,} of {answer['count']:,}; the CSV has all of them. A line "
-        "leads to where it is from.",
+    pages = pages_of_question(view, answer["count"], "order lines", BEHIND_NUMBERS.anchor)
+    return pages.around(
+        DataTable(
+            rows,
+            columns,
+            csv=file_of_question(view, "/analytics/sales/lines.csv", question),
+            note=f"The newest first. {pages.note} A line leads to where it is from.".replace(
+                "  ", " "
+            ),
+        )
     )
 
 
@@ -295,6 +313,7 @@ def _numbers_of(answer: Answer) -> tuple[TableColumn, ...]:
     )
 
 
+BEHIND_NUMBERS: Final = Section("Behind the numbers", behind)
 PAGE = question_page(
     BUILDER,
     (
@@ -302,7 +321,7 @@ PAGE = question_page(
         Section("Chart", answered(BUILDER, chart)),
         Section("Rows", answered_in(BUILDER, table)),
         Section("Break down", break_down),
-        Section("Behind the numbers", behind),
+        BEHIND_NUMBERS,
     ),
     path="sales-explorer",
     title="Sales explorer",

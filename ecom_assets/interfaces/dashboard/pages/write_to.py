@@ -1,0 +1,107 @@
+"""Whom to write to: who of a list of people agreed to it, with their addresses."""
+
+from functools import partial
+from typing import Any, ClassVar, Final
+
+from pydantic import Field, JsonValue
+
+from ecom_assets.commerce.customers.contracts import SegmentName
+from ecom_assets.commerce.customers.recipients import ListName, RecipientOrder
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.interfaces.api.routes import recipients
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    DataTable,
+    Notice,
+    Several,
+    TableColumn,
+    Tile,
+    Tiles,
+    meaning,
+)
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+
+LABELS: Final[dict[str, JsonValue]] = {
+    "due_again": "Bought once, and due again",
+    "carts": "Left a cart, and bought nothing since",
+    "segment": "Customers of a segment",
+}
+COLUMNS: Final = TableColumn.from_fields(
+    recipients.Recipient,
+    "email",
+    "worth_amount",
+    "days_since_count",
+    "product_names",
+    "last_date",
+    "customer_id",
+    "email_consent_at",
+)
+MOST: Final = 50
+
+
+class WriteToFilters(Filters):
+    """The choices of the page."""
+
+    people: ListName = Field("due_again", title="People", json_schema_extra={"labels": LABELS})
+    segment: SegmentName = Field("At Risk", title="Segment")
+    sort_by: RecipientOrder = Field(
+        "worth", title="Order by", json_schema_extra={"labels": {"longest": "Longest ago"}}
+    )
+    offset: int | None = Field(None, ge=0, le=1_000_000)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+
+
+def who(view: View) -> Block:
+    """Return how many of a list agreed to be written to, and who, for callers who may see people.
+
+    Without the setting there are counts of the list only.
+    """
+    if not view.may(Scope.PERSONAL):
+        return Notice("Whom to write to needs the scope personal.", "info")
+    chosen: WriteToFilters = view.filters
+    asked: dict[str, Any] = {"people": chosen.people, "sort_by": chosen.sort_by}
+    if chosen.people == "segment":
+        asked["segment"] = chosen.segment
+    answer = view.answer(recipients.recipients, limit=MOST, offset=chosen.offset or 0, **asked)
+    counts = answer["counts"]
+    tile = partial(_tile, answer)
+    if not answer["is_published"]:
+        return Several(
+            (
+                Tiles([tile("listed_count")], compared=False),
+                Notice(recipients.NOT_PUBLISHED, "info"),
+            )
+        )
+    pages = ListPages(view, "offset", MOST, answer["total_count"], "people", WHO.anchor)
+    agreed = f"{counts['agreed_count']:,} of {counts['listed_count']:,} agreed to be written to."
+    table = DataTable(
+        answer["recipients"],
+        COLUMNS,
+        csv=view.csv("/analytics/customers/to-write-to.csv", **asked),
+        note=f"{agreed} {pages.note}".strip(),
+        empty=f"{agreed} Only people whose newest record says that they agreed are shown."
+        if counts["listed_count"]
+        else "Nobody is on this list.",
+    )
+    names = recipients.RecipientCounts.model_fields
+    return Several((Tiles([tile(name) for name in names], compared=False), pages.around(table)))
+
+
+def _tile(answer: dict[str, Any], name: str) -> Tile:
+    return Tile.from_field(
+        recipients.RecipientCounts, name, answer["counts"][name], meaning(answer, name)
+    )
+
+
+WHO: Final = Section("Who agreed to be written to", who, is_titled=False)
+PAGE: Final = DashboardPage(
+    "write-to",
+    "Whom to write to",
+    position=41,
+    summary="Who is due again, left a cart or is at risk, and agreed to be written to by e-mail.",
+    asks=WriteToFilters,
+    has_comparison=False,
+    is_ad_hoc=True,
+    sections=(WHO,),
+)
