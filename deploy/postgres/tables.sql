@@ -1479,6 +1479,8 @@ CREATE TABLE "raw"."customers" (
   "last_login_at" TIMESTAMP(6),
   "engagement_score" DOUBLE PRECISION,
   "has_engagement_score" BOOLEAN,
+  "has_email_consent" BOOLEAN,
+  "email_consent_at" TIMESTAMP(6),
   "payload" text COLLATE "C" NOT NULL,
   "source" text COLLATE "C" NOT NULL,
   "source_file" text COLLATE "C",
@@ -1539,6 +1541,14 @@ CREATE TABLE "staging"."customers" (
 );
 
 CREATE INDEX ON "staging"."customers" ("valid_from");
+
+CREATE TABLE "staging"."email_consents" (
+  "customer_id" text COLLATE "C" NOT NULL,
+  "email" text COLLATE "C",
+  "has_email_consent" BOOLEAN NOT NULL,
+  "email_consent_at" TIMESTAMP(6),
+  PRIMARY KEY ("customer_id")
+);
 
 CREATE TABLE "mart"."customer_profiles" (
   "dimension" text COLLATE "C" NOT NULL,

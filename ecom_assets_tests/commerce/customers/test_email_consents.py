@@ -83,7 +83,7 @@ def test_an_id_that_is_an_address_is_one(shop: Platform) -> None:
 
 
 WORDS = st.sampled_from(["yes", "YES ", True, 1, "subscribed", "no", False, 0, "pending", "", None])
-RECORDS = st.builds(
+RECORDS: st.SearchStrategy[Record] = st.builds(
     dict,
     id=st.sampled_from(["a", "b", "c@mail.example", "d"]),
     email=st.sampled_from(["a@mail.example", "A@mail.example", "b@mail.example", "none", None]),

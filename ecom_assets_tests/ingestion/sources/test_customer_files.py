@@ -1,5 +1,6 @@
 """Customers from exports of shops and HubSpot, by the key that the shop's orders have, too."""
 
+import json
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,79 @@ def test_a_file_without_the_key_is_refused(tmp_path: Path) -> None:
         match=r"has no column 'Email' \(did you mean 'Mail'\?\), which mapping 'shopify'",
     ):
         received(tmp_path, "shopify", "Mail,First Name\nann@example.com,Ann\n")
+
+
+CONSENT = ("customer_id", "has_email_consent", "email_consent_at")
+
+
+def consents(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in CONSENT) for row in rows]
+
+
+@pytest.mark.parametrize("column", ["Accepts Email Marketing", "Accepts Marketing"])
+@pytest.mark.parametrize("mapping", ["shopify", "shopify_ids"])
+def test_shopify_s_export_says_who_accepts_e_mails(
+    tmp_path: Path, mapping: str, column: str
+) -> None:
+    text = (
+        f"Customer ID,Email,{column}\n"
+        "'1,a@example.com,yes\n'2,b@example.com,no\n'3,c@example.com,\n"
+    )
+    rows = received(tmp_path, mapping, text)
+    assert [row["has_email_consent"] for row in rows] == [True, False, None]
+    assert {row["email_consent_at"] for row in rows} == {None}, "it does not say since when"
+
+
+def test_hubspot_s_export_says_who_unsubscribed_and_of_nobody_that_they_agreed(
+    tmp_path: Path,
+) -> None:
+    text = "Email,Unsubscribed from all email\na@x.com,true\nb@x.com,false\nc@x.com,\n"
+    rows = received(tmp_path, "hubspot", text)
+    assert [row["has_email_consent"] for row in rows] == [False, None, None]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "text"),
+    [
+        ("woocommerce", "Name,Email,Newsletter\nAnn,a@example.com,yes\n"),
+        ("shopify", "Email,First Name\na@example.com,Ann\n"),
+    ],
+)
+def test_what_an_export_does_not_say_is_unknown(tmp_path: Path, mapping: str, text: str) -> None:
+    assert consents(received(tmp_path, mapping, text)) == [("a@example.com", None, None)]
+
+
+def test_a_shop_s_own_columns_say_consent_and_since_when(tmp_path: Path) -> None:
+    text = (
+        "id,has_email_consent,email_consent_at\n"
+        "1,yes,2026-01-05T10:00:00+02:00\n2,unsubscribed,soon\n3,maybe,\n"
+    )
+    assert consents(received(tmp_path, "customers", text)) == [
+        ("1", True, datetime(2026, 1, 5, 8)),  # noqa: DTZ001 (UTC, as tables have it)
+        ("2", False, None),
+        ("3", None, None),
+    ]
+
+
+def test_a_mapping_of_an_api_says_where_consent_is_and_by_which_words(tmp_path: Path) -> None:
+    """As Shopify's API has customers: who has not confirmed yet has agreed to nothing."""
+    mapping = tmp_path / "own.yaml"
+    mapping.write_text(
+        "name: own\nrecords: customers\nfields:\n  id: id\n"
+        "  has_email_consent: {path: email_marketing_consent.state, optional: true}\n"
+        "  email_consent_at: {path: email_marketing_consent.consent_updated_at, optional: true}\n"
+    )
+    states = ("subscribed", "pending", "unsubscribed", "not_subscribed", "redacted", "invalid")
+    people = [
+        {"id": n, "email_marketing_consent": {"state": state, "consent_updated_at": None}}
+        for n, state in enumerate(states)
+    ]
+    file = tmp_path / "customers.json"
+    file.write_text(
+        json.dumps({"customers": [*people, {"id": 6, "email_marketing_consent": None}]})
+    )
+    own = Settings(customers=str(file), customers_mapping=str(mapping), home=tmp_path / "home")
+    rows = customer_source_of(own).received(DAYS).rows.to_pyarrow().to_pylist()
+    said = {row["customer_id"]: row["has_email_consent"] for row in rows}
+    expected = [True, None, False, False, None, None, None]
+    assert said == {str(n): value for n, value in enumerate(expected)}

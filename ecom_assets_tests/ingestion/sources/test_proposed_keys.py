@@ -113,3 +113,22 @@ def test_users_that_are_addresses_are_compared_as_such(tmp_path: Path) -> None:
         "path": "Email",
         "key": "address",
     }
+
+
+@pytest.mark.parametrize(
+    ("column", "at"),
+    [
+        ("Email Marketing Consent", "Email Marketing Consent Timestamp"),  # Klaviyo
+        ("newsletter", "newsletter_date_add"),  # PrestaShop
+        ("Accepts Marketing", "accepts_marketing_updated_at"),
+    ],
+)
+def test_consent_to_e_mails_is_found_by_its_name(tmp_path: Path, column: str, at: str) -> None:
+    text = (
+        f"Email,First name,{column},{at}\n"
+        "ann@example.com,Ann,SUBSCRIBED,2026-01-05T10:00:00Z\n"
+        "bo@example.com,Bo,NEVER_SUBSCRIBED,2026-01-06T10:00:00Z\n"
+    )
+    fields = fields_of(proposed(write(tmp_path / "c.csv", text), MappingKind.CUSTOMERS))
+    assert fields["has_email_consent"] == {"path": column, "optional": True}
+    assert fields["email_consent_at"]["path"] == at

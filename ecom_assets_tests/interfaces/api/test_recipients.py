@@ -30,7 +30,7 @@ def addresses(shop: PlainShop) -> dict[str, str]:
 
 
 def file_of(api: Api, **asked: str) -> list[dict[str, str]]:
-    answer = api.get(PATH, **asked)
+    answer = api.get(PATH, None, **asked)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert "etag" not in answer.headers
@@ -146,4 +146,4 @@ def published(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("asked", [{"people": "everybody"}, {"segment": "Best"}, {"limit": "3"}])
 def test_what_is_no_list_is_refused(api: Api, asked: dict[str, str]) -> None:
-    assert api.get(PATH, **asked).status_code == 422
+    assert api.get(PATH, None, **asked).status_code == 422

@@ -163,7 +163,9 @@ def _step(
         if earlier and lost is not None and earlier["count"]
         else None,
         "before": before,
-        "who": view.here(who=number, who_stopped=None, list_offset=None) + WHO.anchor if may else "",
+        "who": view.here(who=number, who_stopped=None, list_offset=None) + WHO.anchor
+        if may
+        else "",
         "stopped": view.here(who=number - 1, who_stopped="yes", list_offset=None) + WHO.anchor
         if may and position
         else "",

@@ -181,7 +181,8 @@ def _address(view: View, answer: Answer) -> str:
     by_other = (
         {"identity": answer["definition"]["identity"], "compare_identity": None} if is_other else {}
     )
-    address = view.here(who_cohort=None, who_period=None, who_returned=None, **by_other)
+    chosen = ("who_cohort", "who_period", "who_returned", "list_offset")
+    address = view.here(**dict.fromkeys(chosen), **by_other)
     return address if "?" in address else f"{address}?period=week&last_period=12"
 
 

@@ -255,9 +255,7 @@ def _customers(view: View, question: SalesQuestion) -> Block:
 
 def _part(view: View) -> ad_hoc.SalesListParameters:
     """Return which rows of a list are shown."""
-    return ad_hoc.SalesListParameters(
-        limit=ROWS_OF_QUESTION, offset=view.filters.list_offset or 0
-    )
+    return ad_hoc.SalesListParameters(limit=ROWS_OF_QUESTION, offset=view.filters.list_offset or 0)
 
 
 def _lines(view: View, question: SalesQuestion) -> Block:
