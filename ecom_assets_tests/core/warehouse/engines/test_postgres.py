@@ -5,6 +5,7 @@ refusals in a sentence without a secret.
 from collections.abc import Iterator
 from datetime import date, datetime
 
+import ibis
 import psycopg
 import pytest
 from pydantic import ValidationError
@@ -213,3 +214,12 @@ def test_no_pattern_is_computed_again_where_an_outer_select_names_its_column(
     assert 0 < plan.count("regexp_match(") <= statement.count("REGEXP_MATCH(")
     assert "Join" not in plan
     assert "Nested Loop" not in plan
+
+
+def test_texts_are_joined_in_the_order_of_their_bytes(engine: PostgresEngine) -> None:
+    """Whatever the order of the database: in most of them, `apple` comes before `Banana`."""
+    names = ["zebra", "apple", "Banana", "Äpfel", "\N{GRINNING FACE}", "10", "9"]
+    rows = ibis.memtable({"name": names})
+    joined = rows.agg(text=rows.name.group_concat(", ", order_by=rows.name))
+    assert engine.con.to_pyarrow(joined).to_pylist() == [{"text": ", ".join(sorted(names))}]
+    assert 'COLLATE "C"' in engine.compile(joined), "or the database's own order would count"

@@ -56,7 +56,16 @@ class PortablePostgresCompiler(WritesDateSlots, CopiedParts, WholeKeys, Postgres
         if rest:
             return super().json_extract_path_text(op, arg, *rest)
         text = sge.Paren(this=sge.JSONBExtractScalar(this=arg, expression=sge.convert("{}")))
-        return sge.Collate(this=text, expression=sge.to_identifier("C", quoted=True))
+        return _in_bytes(text)
+
+    def visit_GroupConcat(self, op: ops.GroupConcat, *, order_by: Any, **parts: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Join texts in the order of their bytes, as every other engine does, whatever the order of
+        the database is.
+        """
+        for key, written in zip(op.order_by, order_by, strict=True):
+            if key.dtype.is_string():
+                written.set("this", _in_bytes(written.this))
+        return super().visit_GroupConcat(op, order_by=order_by, **parts)
 
     def visit_Cast(self, op: ops.Cast, *, arg: Any, to: dt.DataType) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Write a double from 10^15 to 10^16 without an exponent, as the other engines do."""
@@ -121,6 +130,11 @@ class PortablePostgresCompiler(WritesDateSlots, CopiedParts, WholeKeys, Postgres
         """
         matches = self.f.regexp_match(arg, self.f.concat("(", pattern, ")"))
         return sge.paren(matches, copy=False)[index]
+
+
+def _in_bytes(text: sge.Expression) -> sge.Expression:
+    """Return a text that is compared by its bytes."""
+    return sge.Collate(this=text, expression=sge.to_identifier("C", quoted=True))
 
 
 def _has_pattern(column: sge.Expression) -> bool:
