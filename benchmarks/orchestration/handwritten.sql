@@ -476,6 +476,9 @@ WITH gaps AS (
       '"(query|search_query|search_term|search_text|term|keyword|q)" *: *"([^"]*)"', 2), ''),
       replace(replace(nullif(regexp_extract(page_url, '[?&](q|query|search)=([^&#]*)', 2), ''), '+', ' '), '%20', ' ')),
       NULL) AS search_term,
+    if(event_type = 'search', nullif(regexp_extract(properties,
+      '"(results_count|result_count|search_results_count|num_results|number_of_results|total_results)" *: *"?([0-9]{1,9})[^0-9]',
+      2), '')::BIGINT, NULL) AS search_result_count,
     event_at <= lag(event_at) OVER in_order + INTERVAL 30 MINUTE AS goes_on,
     lead(event_at) OVER in_order AS next_at, row_number() OVER in_order AS place
   FROM staging.events
@@ -485,6 +488,7 @@ SELECT event_date, visitor_id, session_device_id,
   max(if(goes_on IS TRUE, NULL, event_at)) OVER so_far AS fragment_started_at,
   place - max(if(goes_on IS TRUE, NULL, place)) OVER so_far + 1 AS event_number,
   event_at, event_id, event_type, product_id, product_category, page_url, cart_amount, search_term,
+  search_result_count,
   if(next_at > event_at + INTERVAL 30 MINUTE, NULL, (epoch_us(next_at) - epoch_us(event_at)) / 1e6) AS until_next_s,
   is_bot
 FROM gaps
@@ -568,7 +572,7 @@ FROM (SELECT DISTINCT event_type AS name FROM mart.session_events
 CREATE TEMP TABLE members AS
 SELECT sessions.rowid AS session_number, started_date, sessions.visitor_id, events.event_date, event_at,
   (events.event_date - started_date) * 4_294_967_296 + event_number AS place, kinds.code AS type_code,
-  categories.code AS category_code, cart_amount, search_term
+  categories.code AS category_code, cart_amount, search_term, search_result_count
 FROM mart.session_events AS events
 LEFT JOIN parts ON parts.started_at <> session_started_at AND events.visitor_id = parts.visitor_id
   AND events.session_device_id = parts.session_device_id AND fragment_started_at = parts.started_at
@@ -749,13 +753,14 @@ WITH codes AS (
       SELECT code FROM names WHERE name = 'product_view') AS product_view, (
       SELECT code FROM names WHERE name = 'add_to_cart') AS add_to_cart
 ), numbered AS (
-  SELECT started_date, session_number, type_code, search_term, count(*) FILTER (type_code = search) OVER (
+  SELECT started_date, session_number, type_code, search_term, search_result_count, count(*) FILTER (type_code = search) OVER (
       PARTITION BY session_number ORDER BY place ROWS UNBOUNDED PRECEDING) AS search_number, product_view, add_to_cart
   FROM members, codes
   WHERE type_code IN (search, product_view, add_to_cart)
     AND session_number IN (SELECT session_number FROM members, codes WHERE type_code = search)
 ), searches AS (
   SELECT started_date, session_number, any_value(search_term) AS received_term,
+    any_value(search_result_count) AS result_count,
     bool_or(type_code = product_view) AS is_clicked, bool_or(type_code = add_to_cart) AS is_in_cart
   FROM numbered
   WHERE search_number > 0
@@ -764,12 +769,13 @@ WITH codes AS (
   SELECT started_date, coalesce(nullif(trim(regexp_replace(lower(received_term), ' +', ' ', 'g')), ''), '(none)')
       AS search_term,
     count(*) AS search_count, count(DISTINCT session_number) AS session_count,
-    count(*) FILTER (is_clicked) AS clicked_search_count, count(*) FILTER (is_in_cart) AS cart_search_count
+    count(*) FILTER (is_clicked) AS clicked_search_count,
+    if(count(result_count) > 0, count(*) FILTER (result_count = 0), NULL) AS empty_search_count, count(*) FILTER (is_in_cart) AS cart_search_count
   FROM searches
   GROUP BY ALL
 )
 SELECT started_date, search_term, search_count, session_count, clicked_search_count,
-  search_count - clicked_search_count AS unclicked_search_count, cart_search_count,
+  search_count - clicked_search_count AS unclicked_search_count, empty_search_count, cart_search_count,
   clicked_search_count / search_count AS click_rate, cart_search_count / search_count AS cart_rate
 FROM sums;
 

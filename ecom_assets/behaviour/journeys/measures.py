@@ -21,6 +21,15 @@ class SearchMeasures:
         better="down",
         example=21,
     )
+    empty_search_count = count(
+        "Searches that found nothing, of those whose event says how many they found",
+        "Found nothing",
+        unit="searches",
+        better="down",
+        nullable=True,
+        unknown="no event says how many results a search found",
+        example=4,
+    )
     cart_search_count = count(
         "Searches after which something was put into the cart before the next search",
         "Led to a cart",

@@ -32,12 +32,18 @@ def search_performance(events: ir.Table) -> ir.Table:
         search_count=searches.count(),
         clicked_search_count=searches.is_clicked.sum(),
         cart_search_count=searches.is_in_cart.sum(),
+        empty_search_count=searches.found_nothing.sum(),
     )
     rows = per_session.group_by("started_date", "search_term").agg(
         session_count=per_session.count(),
         **{
             name: per_session[name].sum()
-            for name in ("search_count", "clicked_search_count", "cart_search_count")
+            for name in (
+                "search_count",
+                "clicked_search_count",
+                "cart_search_count",
+                "empty_search_count",
+            )
         },
     )
     rows = rows.mutate(unclicked_search_count=rows.search_count - rows.clicked_search_count)
@@ -46,11 +52,12 @@ def search_performance(events: ir.Table) -> ir.Table:
 
 def searches_of(events: ir.Table, order: Sequence[str] = EVENT_ORDER) -> ir.Table:
     """Return one row per search, with its number in its session,
-    and whether a product was viewed or put into the cart.
+    whether a product was viewed or put into the cart, and `found_nothing`, which is null where the
+    search does not say how many results it found.
 
-    The events are at least those of `SEARCH_TYPES`, with their `search_term`, the
-    `session_started_at` and `started_date` of their session, and the columns that put the events of
-    a session in order.
+    The events are at least those of `SEARCH_TYPES`, with their `search_term` and
+    `search_result_count`, the `session_started_at` and `started_date` of their session, and the
+    columns that put the events of a session in order.
     """
     events = events.filter(events.event_type.isin(SEARCH_TYPES))
     so_far = ibis.cumulative_window(group_by=list(SESSION), order_by=list(order))
@@ -60,10 +67,18 @@ def searches_of(events: ir.Table, order: Sequence[str] = EVENT_ORDER) -> ir.Tabl
     after = numbered.filter(numbered.search_number > 0)
     searches = after.group_by("started_date", *SESSION, "search_number").agg(
         search_term=after.search_term.max(where=after.event_type == "search"),
+        search_result_count=after.search_result_count.max(where=after.event_type == "search"),
         is_clicked=(after.event_type == "product_view").ifelse(1, 0).max(),
         is_in_cart=(after.event_type == "add_to_cart").ifelse(1, 0).max(),
     )
-    return searches.mutate(search_term=plain_term(searches.search_term).fill_null(NO_TERM))
+    return searches.mutate(
+        search_term=plain_term(searches.search_term).fill_null(NO_TERM),
+        found_nothing=ibis.cases(
+            (searches.search_result_count == 0, 1),
+            (searches.search_result_count > 0, 0),
+            else_=ibis.null("int64"),
+        ),
+    )
 
 
 def category_performance(events: ir.Table) -> ir.Table:

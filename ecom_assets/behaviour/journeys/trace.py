@@ -145,6 +145,10 @@ def _is_unclicked(searches: ir.Table) -> ir.BooleanValue:
     return searches.is_clicked == 0
 
 
+def _is_empty(searches: ir.Table) -> ir.BooleanValue:
+    return searches.found_nothing == 1
+
+
 def _is_in_cart(searches: ir.Table) -> ir.BooleanValue:
     return searches.is_in_cart == 1
 
@@ -173,6 +177,7 @@ SEARCHES: Final[Mapping[str, Derivation]] = {
     "session_count": Count(Sessions, _searches(_is_search), unit="session_id"),
     "clicked_search_count": Count(Sessions, _searches(_is_clicked)),
     "unclicked_search_count": Count(Sessions, _searches(_is_unclicked)),
+    "empty_search_count": Count(Sessions, _searches(_is_empty)),
     "cart_search_count": Count(Sessions, _searches(_is_in_cart)),
     **ratios_of(SearchMeasures),
 }

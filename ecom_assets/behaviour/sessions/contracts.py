@@ -41,6 +41,11 @@ class SessionEvents(Table):
     search_term = text(
         "What was searched, as its properties or address carry it, encoded as it is", nullable=True
     )
+    search_result_count = count(
+        "How many results the search says it found, in its properties; null if it does not",
+        unit="results",
+        nullable=True,
+    )
     until_next_s = seconds(
         "Time to the next event of the run; unknown for the last, never zero", nullable=True
     )

@@ -361,6 +361,15 @@ def _with_start_day(stitched: ir.Table) -> ir.Table:
 
 PROPERTY_NAMES = ("query", "search_query", "search_term", "search_text", "term", "keyword", "q")
 """JSON keys whose values are search terms."""
+COUNT_NAMES = (
+    "results_count",
+    "result_count",
+    "search_results_count",
+    "num_results",
+    "number_of_results",
+    "total_results",
+)
+"""JSON keys whose values are how many results a search found."""
 PARAMETER_NAMES = (
     "q",
     "query",
@@ -385,11 +394,19 @@ QUOTE = "\u2033"
 
 
 def with_search_terms(events: ir.Table) -> ir.Table:
-    """Return clean events with a `search_term`, which is null unless the event is a search."""
-    term = (events.event_type == "search").ifelse(
-        received_term(events.properties, events.page_url), ibis.null("string")
-    )
-    return events.mutate(search_term=term)
+    """Return clean events with a `search_term` and a `search_result_count`, which are null unless
+    the event is a search.
+    """
+    is_search = events.event_type == "search"
+    term = is_search.ifelse(received_term(events.properties, events.page_url), ibis.null("string"))
+    found = is_search.ifelse(received_result_count(events.properties), ibis.null("int64"))
+    return events.mutate(search_term=term, search_result_count=found)
+
+
+def received_result_count(properties: ir.StringColumn) -> ir.IntegerValue:
+    """Return how many results an event says that its search found; null if it does not."""
+    pattern = f'"({"|".join(COUNT_NAMES)})" *: *"?([0-9]{{1,9}})[^0-9]'
+    return properties.re_extract(pattern, 2).nullif("").cast("int64")
 
 
 def received_term(properties: ir.StringColumn, page_url: ir.StringColumn) -> ir.StringValue:

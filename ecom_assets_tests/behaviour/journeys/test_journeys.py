@@ -248,6 +248,31 @@ def test_a_search_is_clicked_if_a_product_is_viewed_before_the_next_search(shop:
     assert searches(shop) == {"hat": (3, 2, 1, 1), "(none)": (1, 1, 1, 0)}
 
 
+FOUND = (
+    '{"results_count": 0}',
+    '{"q":"hat","result_count" : "0"}',
+    '{"num_results":12}',
+    '{"hits": 0}',
+)
+
+
+def test_a_search_found_nothing_only_where_its_event_says_how_many(shop: Platform) -> None:
+    steps = [
+        (f"09:0{n}", "search", {"page_url": "https://shop.test/?q=hat", "properties": found})
+        for n, found in enumerate(FOUND)
+    ]
+    run(shop, {"anna": [*steps, search("09:30", "bag"), ("09:31", "product_view")]})
+    rows = {row["search_term"]: row["empty_search_count"] for row in shop.rows(SearchPerformance)}
+    assert rows == {"hat": 2, "bag": None}
+
+
+def test_a_search_that_found_some_things_is_no_empty_one(shop: Platform) -> None:
+    some = {"page_url": "https://shop.test/?q=hat", "properties": '{"results_count": 10}'}
+    run(shop, {"anna": [("09:00", "search", some)]})
+    [row] = shop.rows(SearchPerformance)
+    assert (row["empty_search_count"], row["unclicked_search_count"]) == (0, 1)
+
+
 @pytest.mark.when_changed
 def test_a_click_after_midnight_belongs_to_the_search_before_it(shop: Platform) -> None:
     run(shop, {"anna": [search("23:55", "hat"), ("+1 00:05", "product_view")]})

@@ -173,6 +173,7 @@ def searches(shop: PlainShop, span: Span) -> Row:
                 "session_count": len(actual["sessions"]),
                 "clicked_search_count": clicked,
                 "unclicked_search_count": count - clicked,
+                "empty_search_count": None,
                 "cart_search_count": carted,
                 "click_rate": round(clicked / count, 6),
                 "cart_rate": round(carted / count, 6),

@@ -22,6 +22,7 @@ TERMS: Final = TableColumn.from_fields(
     "session_count",
     bars=("click_rate",),
 )
+EMPTY: Final = TableColumn.from_field(behaviour.Search, "empty_search_count")
 MOST: Final = 50
 
 
@@ -42,10 +43,13 @@ def terms(view: View) -> Block:
         behaviour.searches, limit=MOST, offset=chosen.offset or 0, sort_by=chosen.sort_by
     )
     pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "terms")
+    # Most shops' events do not say how many results a search found.
+    say_so = any(row["empty_search_count"] is not None for row in answer["searches"])
+    term, nowhere, *others = TERMS
     return pages.around(
         DataTable(
             answer["searches"],
-            TERMS,
+            (term, nowhere, *((EMPTY,) if say_so else ()), *others),
             csv=view.csv("/analytics/searches.csv", sort_by=chosen.sort_by),
             note=pages.note,
             empty="Nobody searched on these days, or no event says so.",
