@@ -28,8 +28,8 @@ HEADER = (
     "Lineitem sku,Refunded Amount,Id,Cancelled at,Lineitem discount\n"
 )
 LINE = (
-    "#{0},customer{1}@shop.example,paid,2026-03-02 10:00:00 +0000,fulfilled,EUR,20.00,0.00,0.00,"
-    "20.00,,0.00,2026-03-02 10:00:00 +0000,1,Lamp,20.00,L1,0.00,{0}9,,0.00\n"
+    "#{0},c{1}@shop.example,paid,2026-03-02 10:00:00 +0000,fulfilled,EUR,20,0,0,20,,0,"
+    "2026-03-02 10:00:00 +0000,1,Lamp,20,L1,0,{0}9,,0\n"
 )
 
 
@@ -132,7 +132,7 @@ def main() -> None:
                 while not is_over.wait(0.05):
                     took.append(beside.get("/dashboard/mapping")[2])
 
-            thread = threading.Thread(target=look_around)
+            thread = threading.Thread(target=look_around, daemon=True)
             thread.start()
             upload, sent_s = pages.send(file)
             begun = time.perf_counter()

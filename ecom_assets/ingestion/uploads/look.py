@@ -19,6 +19,7 @@ from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import KINDS, OF_SHOP, choose_shop
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.ingestion.sources.files.damage import copies_in
+from ecom_assets.ingestion.sources.proposal.draft import STAYS
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import (
     OWN,
@@ -28,7 +29,7 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     read_by,
     reading_of,
 )
-from ecom_assets.ingestion.sources.proposal.questions import ROWS, ZONE, OpenQuestion
+from ecom_assets.ingestion.sources.proposal.questions import EVENT_TYPES, ROWS, ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.reading import COUNTED, FileReading, MoneyRead, NotClean
 from ecom_assets.ingestion.uploads.landed import COPIES
 from ecom_assets.ingestion.uploads.late_values import add_late_values
@@ -204,6 +205,7 @@ class _Looker:
             kind, search = listed, MappingSearch([self.path], self.settings, listed)
         mapping = "" if self.chosen.mapping.startswith(KEPT_MARK) else self.chosen.mapping
         answers, problems = search.accepted(self._with_kept_answers(search, mapping), mapping)
+        answers |= likely_types(search.proposal(answers, mapping).questions, answers)
         proposal = search.proposal(answers, mapping)
         guesses = search.guesses(answers, mapping)
         still_open = tuple(
@@ -297,6 +299,15 @@ class _Looker:
             if not fresh:
                 return answers
             answers |= fresh
+
+
+def likely_types(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> dict[str, str]:
+    """Return what events that nobody has named yet probably are, as the page shows it filled in."""
+    return {
+        question.key: question.guess
+        for question in questions
+        if question.key in EVENT_TYPES and question.guess != STAYS and question.key not in answers
+    }
 
 
 def _with_reading(look: UploadLook, reading: Reading) -> UploadLook:

@@ -2,6 +2,7 @@
 and their beginnings.
 """
 
+import codecs
 import gzip
 import zipfile
 import zlib
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecom_assets.core.errors import SourceError, UsageError
+from ecom_assets.ingestion.sources.files.text_blocks import marked_encoding
 
 MOST_TIMES: Final = 20
 """How many times its size a packed file may have unpacked."""
@@ -108,8 +110,19 @@ def _first_lines(path: Path, target: Path) -> tuple[Path, bool]:
         return path, False
     target = target.with_name(target.name[:-3]) if is_gzip else target
     target.parent.mkdir(exist_ok=True)
-    target.write_bytes(block[: block.rfind(b"\n") + 1] or block)
+    target.write_bytes(_whole_lines(block) or block)
     return target, True
+
+
+def _whole_lines(block: bytes) -> bytes:
+    """Return a block up to the end of its last line."""
+    if marked_encoding(block) != "utf-16":
+        return block[: block.rfind(b"\n") + 1]
+    end = "\n".encode("utf-16-be" if block.startswith(codecs.BOM_UTF16_BE) else "utf-16-le")
+    at = block.rfind(end)
+    while at % 2 and at > 0:  # the halves of two characters
+        at = block.rfind(end, 0, at + 1)
+    return block[: at + 2] if at > 0 else b""
 
 
 def _first_rows(path: Path, target: Path) -> tuple[Path, bool]:

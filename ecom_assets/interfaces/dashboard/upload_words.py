@@ -15,6 +15,7 @@ from ecom_assets.ingestion.sources.proposal.draft import NO_AMOUNT
 from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, shown
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
+from ecom_assets.ingestion.sources.proposal.visit_sources import DIRECT
 from ecom_assets.ingestion.sources.reading import COUNTED, REFUSED, MoneyRead
 from ecom_assets.ingestion.uploads.look import ZONES, ShopQuestion, UploadLook
 from ecom_assets.interfaces.dashboard.formats import in_words, money
@@ -83,6 +84,20 @@ STATES: Final[Mapping[str, str]] = {
     Meaning.PART_REFUND: "A sale of which a part was paid back",
 }
 """The choices of what orders in a state are."""
+CHANNELS: Final[Mapping[str, str]] = {
+    "Paid Search": "Paid search, such as Google Ads",
+    "Organic Search": "A search engine, unpaid",
+    "Paid Social": "Paid social, such as Facebook Ads",
+    "Organic Social": "A social network, unpaid",
+    "Email": "E-mail or newsletter",
+    "Display": "Display advertising",
+    "Organic Video": "A video",
+    "Affiliates": "An affiliate",
+    "Referral": "A link on another site",
+    "SMS": "A text message",
+    DIRECT: "Directly, or it is not known",
+}
+"""The channels of visits as people read them."""
 OWN_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     asked.NO_CUSTOMER: {
         asked.LEFT_OUT: "Leave them out",
@@ -205,6 +220,8 @@ def answer_words(question: OpenQuestion, choice: str) -> str:
     """Return a choice as people read it: names of columns and formats as they are."""
     if question.key.startswith("state_"):
         return STATES.get(choice, shown(choice))
+    if question.key in asked.CHANNELS_OF:
+        return CHANNELS.get(choice, choice)
     if question.key.startswith("event_type_") or question.key in {asked.ROWS, asked.LIST}:
         return ANSWERS.get(choice, shown(choice))
     if (words := OWN_WORDS.get(question.key, {}).get(choice)) is not None:
@@ -220,6 +237,8 @@ def sentence_of_question(question: OpenQuestion) -> str:
         return f"What are orders that are “{shown(question.subject)}”?"
     if question.key.startswith("event_type_"):
         return f"What happened where the file says “{shown(question.subject)}”?"
+    if question.key in asked.CHANNELS_OF:
+        return f"How did visitors come where the file says “{shown(question.subject)}”?"
     if question.key == "event_type" and set(question.choices) <= set(STANDARD_TYPES):
         return "What happened on each row? No column of this file says it."
     sentence = SENTENCES.get(question.key)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from ecom_assets.ingestion.sources.proposal.visit_sources import DIRECT
 from ecom_assets_tests.cases.case import inputs_of
 from ecom_assets_tests.ingestion.sources.event_layouts import LAYOUTS, EventLayout
 from ecom_assets_tests.ingestion.sources.test_shop_order_documents import (
@@ -98,7 +99,8 @@ STATES_OF_BIGCOMMERCE = {
     "Partially Refunded": "sale",
     ZONE: "",
 }
-THELOOK = {"home": "page_view", "product": "product_view"}
+THELOOK = {"home": "page_view", "product": "product_view", "Facebook": DIRECT}
+"""Of its sources, Adwords and Email are filled in; those of Facebook came by links of their own."""
 CASES: Mapping[str, Export] = {
     # The second file cancels order 101 of 100.00; the third changes order 102 to 40.00.
     "01": Export(of_case("01"), counted=(31, 6), money=("400", "60"), orders=37, loaded="360"),

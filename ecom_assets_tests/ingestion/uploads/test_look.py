@@ -4,10 +4,13 @@ that cannot be read, one sentence each.
 
 import gzip
 import io
+import json
 import zipfile
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.core.errors import UsageError
@@ -178,26 +181,87 @@ def test_of_a_large_file_only_the_beginning_is_looked_at(tmp_path: Path) -> None
     assert 0 < look.rows["read"] < 90_000
 
 
-@pytest.mark.slow
+LATE_HEADER = ("order_id", "order_date", "customer_id", "item", "quantity", "amount", "status")
+SOLD = [
+    (f"A{n}", "2026-03-02 10:00", f"customer{n % 90}", "lamp", 1, "10.00", "paid")
+    for n in range(900)
+]
+LATE = [
+    (f"B{n}", "2026-03-03 11:00", f"late{n}", "lamp", 2, "20.00", "zurückgelegt") for n in range(7)
+]
+"""Seven rows of twice 20.00 at the end of the file, of a state that no row before them has."""
+
+
+def write_late(path: Path, form: str) -> None:
+    """Write sold orders and then the late ones, as text of an encoding, JSON lines or Parquet."""
+    rows = [*SOLD, *LATE]
+    records = [dict(zip(LATE_HEADER, row, strict=True)) for row in rows]
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(records), path, row_group_size=300)
+    elif form == "ndjson":
+        path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    else:
+        lines = "\n".join(",".join(map(str, row)) for row in (LATE_HEADER, *rows))
+        path.write_text(f"{lines}\n", encoding=form)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("sales.parquet", "parquet"),
+        *(
+            pytest.param(name, form, marks=pytest.mark.slow)
+            for name, form in (
+                ("sales.csv", "utf-8"),
+                ("sales.csv", "cp1252"),  # its beginning has no letter beyond ASCII
+                ("sales.csv", "utf-16"),
+                ("sales.ndjson", "ndjson"),
+            )
+        ),
+    ],
+)
 def test_a_state_that_stands_only_after_the_beginning_is_asked_with_rows_and_money(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, form: str
+) -> None:
+    monkeypatch.setattr(packed, "LOOKED_AT_BYTES", 20_000)
+    monkeypatch.setattr(packed, "LOOKED_AT_ROWS", 400)
+    path = tmp_path / name
+    write_late(path, form)
+    look = looked(tmp_path / "home", path)
+    assert look.is_part
+    assert look.rows["read"] < 900
+    (question,) = [one for one in look.open_questions if one.key.startswith("state_")]
+    assert question.subject == "zurückgelegt"
+    assert "7 rows" in question.note
+    assert "140" in question.note, "seven times 20"
+
+
+@pytest.mark.slow
+def test_an_event_type_that_stands_only_after_the_beginning_is_asked_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packed, "LOOKED_AT_BYTES", 20_000)
-
-    def sold(number: int) -> str:
-        return f"A{number},2026-03-02 10:00,customer{number % 90},lamp,1,10.00,paid"
-
-    late = [f"B{number},2026-03-03 11:00,late{number},lamp,2,20.00,geparkt" for number in range(7)]
-    header = "order_id,order_date,customer_id,item,quantity,amount,status"
-    path = tmp_path / "sales.csv"
-    lines = [header, *map(sold, range(900)), *late]
-    path.write_text("\n".join(lines) + "\n")
+    path = tmp_path / "hits.jsonl"
+    names = ["page_view"] * 300 + ["product_view"] * 200 + ["gekauft"] * 9
+    path.write_text(
+        "".join(
+            json.dumps(
+                {
+                    "id": f"e{number}",
+                    "at": f"2026-03-02T10:{number // 60:02}:{number % 60:02}Z",
+                    "visitor": f"v{number % 50}",
+                    "event": {"name": name},
+                }
+            )
+            + "\n"
+            for number, name in enumerate(names)
+        )
+    )
     look = looked(tmp_path / "home", path)
-    assert look.is_part
-    (question,) = [one for one in look.open_questions if one.key.startswith("state_")]
-    assert question.subject == "geparkt"
-    assert "7 rows" in question.note
-    assert "140" in question.note, "seven times 20"
+    assert (look.kind, look.is_part) == ("events", True)
+    counts = {name: count for name, _, count in look.event_types}
+    assert counts["gekauft"] == 9
+    assert "gekauft" in {question.subject for question in look.questions}
 
 
 @pytest.mark.slow

@@ -51,6 +51,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
 from ecom_assets.ingestion.sources.proposal.questions import (
     AMOUNT_OF,
     BY_ORDER,
+    CHANNELS_OF,
     COLUMNS,
     DECIMAL,
     EVENT_TYPES,
@@ -82,6 +83,11 @@ from ecom_assets.ingestion.sources.proposal.values import (
     WHOLE,
     FileValues,
     Value,
+)
+from ecom_assets.ingestion.sources.proposal.visit_sources import (
+    column_of_sources,
+    source_questions,
+    tagged_page,
 )
 
 DISCOUNTS: Final = (
@@ -185,6 +191,8 @@ class Draft:
     """The states of these rows, where their state says it."""
     sign: str = ""
     """What a line below zero is; empty where there is none."""
+    source: Value | None = None
+    """Of events, the column that says where visits come from, where no address says it."""
     cents: frozenset[Value] = frozenset()
     """Amounts that count the smallest units of their currency."""
 
@@ -216,7 +224,10 @@ class Draft:
         self.complete(names)
         if is_events:
             self._ask_for_amount()
+            self._ask_for_sources()
         asked = [question.key for question in self.questions if question.key == "cart_value"]
+        if self.source and "page_url" not in self.found:
+            asked.append("page_url")
         names += [name for name in (*self.found, *asked) if name not in {*names, kind.id, *HELPERS}]
         self._find_cents()
         if not is_events:
@@ -230,7 +241,7 @@ class Draft:
         below_zero = [] if is_events else self._below_zero()
         fields = [
             self._id(kind.id),
-            *(self._field(name) for name in names),
+            *(self._page_by_source(name) or self._field(name) for name in names),
             *self._currency_beside(),
         ]
         return [
@@ -811,6 +822,27 @@ class Draft:
             self.ask(
                 name, f"the column of the amount, or {NO_AMOUNT}{unreadable}", choices, NO_AMOUNT
             )
+
+    def _ask_for_sources(self) -> None:
+        self.source = column_of_sources(self.values, self.found)
+        if self.source:
+            self.questions += source_questions(self.values, self.source)
+
+    def _page_by_source(self, name: str) -> str:
+        """Return the line of pages that have the channel of each visit as UTM parameters; empty for
+        other fields, and where addresses say it.
+        """
+        if name != "page_url" or self.source is None:
+            return ""
+        page = self.found["page_url"].value if "page_url" in self.found else None
+        channels = [
+            (question.subject, self.answers.get(question.key, question.guess))
+            for question in self.questions
+            if question.key in CHANNELS_OF
+        ]
+        said = ", ".join(f"{shown(word)}: {channel}" for word, channel in channels)
+        sql = quoted(tagged_page(page, self.source, channels))
+        return f"  page_url: {{expression: {sql}, optional: true}}  # {said}; check this"
 
     def _unreadable(self, name: str) -> str:
         """Return which columns are named as a field and have other values, in brackets;

@@ -396,7 +396,17 @@ def named_values(values: FileValues, kind: MappingKind, field: str, matches: Fou
     """Return the values that are named as a field is, whatever they are;
     those with nothing in them left out.
     """
-    names = set(map(bare, _names()[kind].get(field, ())))
+    return named_as(values, _names()[kind].get(field, ()), matches)
+
+
+def source_columns(values: FileValues, matches: Found) -> list[Value]:
+    """Return the values that are named as where visits come from, which is no field."""
+    return named_as(values, _names()["visits"]["visit_source"], matches)
+
+
+def named_as(values: FileValues, usual_names: Sequence[str], matches: Found) -> list[Value]:
+    """Return the values with one of some names that are no field yet; not empty ones."""
+    names = set(map(bare, usual_names))
     free = [value for value in _free(values, matches) if values.filled(value) and not value.joined]
     return [value for value in free if names.intersection(map(bare, value.names))]
 

@@ -46,12 +46,14 @@ COLUMNS: Final = (
     "quantity",
 )
 """Fields of which a person can say the column."""
-MOST_STATES, MOST_EVENT_TYPES_ASKED = 50, 20
-"""Values of a column of states that are read, and event types that are asked."""
+MOST_STATES, MOST_EVENT_TYPES_ASKED, MOST_SOURCES_ASKED = 50, 20, 20
+"""Values of a column of states that are read, and event types and sources of visits that are asked.
+"""
 STATES: Final = tuple(f"state_{number}" for number in range(1, MOST_STATES + 1))
 EVENT_TYPES: Final = tuple(
     f"event_type_{number}" for number in range(1, MOST_EVENT_TYPES_ASKED + 1)
 )
+CHANNELS_OF: Final = tuple(f"channel_{number}" for number in range(1, MOST_SOURCES_ASKED + 1))
 """The keys of questions about values of the file."""
 KEYS: Final = (
     ROWS,
@@ -67,6 +69,7 @@ KEYS: Final = (
     *COLUMNS,
     *STATES,
     *EVENT_TYPES,
+    *CHANNELS_OF,
 )
 LABELS: Final = {
     ROWS: "What a row is",
@@ -92,6 +95,7 @@ LABELS: Final = {
     "refunded_amount": "Column of what was paid back",
     **dict.fromkeys(STATES, "State"),
     **dict.fromkeys(EVENT_TYPES, "Event type"),
+    **dict.fromkeys(CHANNELS_OF, "Channel of visits from"),
 }
 ZONES: Final = "a name such as Europe/Berlin or UTC"
 MOST_SHOWN: Final = 120

@@ -13,7 +13,9 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.settings.uploaded import shop_choices
-from ecom_assets.ingestion.sources.proposal.questions import NO_CUSTOMER, shown
+from ecom_assets.ingestion.sources.proposal import questions
+from ecom_assets.ingestion.sources.proposal.draft import STAYS
+from ecom_assets.ingestion.sources.proposal.questions import CHANNELS_OF, NO_CUSTOMER, shown
 from ecom_assets.ingestion.sources.sandbox_shop import is_made
 from ecom_assets.ingestion.uploads.asking import ask_load
 from ecom_assets.ingestion.uploads.look import (
@@ -59,6 +61,8 @@ from ecom_assets.interfaces.dashboard.upload_words import (
 
 SHOWN: Final = {NO_CUSTOMER}
 """Questions that money hangs on, which are shown though they have an answer."""
+LIKELY: Final = {*CHANNELS_OF, *questions.EVENT_TYPES}
+"""Questions that are shown where they are filled in with what is probably meant."""
 MOST_FILES: Final = 10
 """Files that are looked at on one page."""
 MOST_CHARACTERS: Final = 60
@@ -204,7 +208,8 @@ def _card(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
         field_of(look, question, asks_shop_zone=asks_shop_zone) for question in look.questions
     ]
     open_keys = {one.key for one in look.open_questions}
-    asked = {name_of(look, key) for key in (open_keys | {*look.problems} | SHOWN)}
+    likely = {one.key for one in look.questions if one.key in LIKELY and one.guess != STAYS}
+    asked = {name_of(look, key) for key in (open_keys | {*look.problems} | SHOWN | likely)}
     kinds = tuple((kind, kind_words(kind)) for kind in look.kinds)
     names: list[str] = []
     for row in look.preview:
