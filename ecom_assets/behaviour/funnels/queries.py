@@ -60,10 +60,14 @@ def funnel_totals(
     return steps_of(parts.get(1, ())), steps_of(parts.get(0, ()))
 
 
+ENTERED: Final = "entered_unit_count"
+"""The name of how many got to the first step on a day."""
+
+
 def daily_conversion(
     reading: Reading, period: Period, funnel: str | None = None, unit: Unit = "session"
 ) -> list[Row]:
-    """Return the conversion rate of a daily funnel on each day of a period.
+    """Return the conversion rate of a daily funnel on each day of a period, and how many entered.
 
     Raises:
         DefinitionError: There is no such funnel.
@@ -76,9 +80,14 @@ def daily_conversion(
         added_units(rows.filter(in_period(rows.cohort_date)), ["cohort_date"]), period
     )
     days: dict[date, list[Row]] = grouped(sums, itemgetter("cohort_date"))
+    steps = {day: steps_of(days[day]) for day in sorted(days)}
     return [
-        {"event_date": day, "conversion_rate": conversion_rate_of(steps_of(days[day]))}
-        for day in sorted(days)
+        {
+            "event_date": day,
+            "conversion_rate": conversion_rate_of(of_day),
+            ENTERED: of_day[0]["unit_count"],
+        }
+        for day, of_day in steps.items()
     ]
 
 

@@ -42,6 +42,7 @@ class FormulaLine(BaseModel):
     """The values of the formula, for one value of the breakdown."""
 
     breakdown: str | None = Field(description="The value; null where none are compared")
+    total: float | None = number("Total", "decimal", "The formula of the totals of the series")
     values: list[float | None] = number("Value", "decimal", "By period; null where it is not known")
 
 

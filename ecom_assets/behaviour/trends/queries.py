@@ -183,13 +183,9 @@ def _counts_something(result: Mapping[str, Any]) -> bool:
 def _values(query: _Query) -> Values:
     trend = query.trend
     groups, rows, counted = _known_lines(query, EVENTS)
-    lines = _filled(query, counted, groups)
-    result = {
-        "series": _series(
-            query, groups, lines, _before(query, groups), _totals(query, rows, counted)
-        ),
-        "formula": _formula(trend, groups, lines),
-    }
+    lines, totals = _filled(query, counted, groups), _totals(query, rows, counted)
+    series = _series(query, groups, lines, _before(query, groups), totals)
+    result = {"series": series, "formula": _formula(trend, groups, lines, series)}
     return result, query.without_events(counted)
 
 
@@ -409,7 +405,10 @@ def _series(
 
 
 def _formula(
-    trend: TrendQuestion, groups: Groups, lines: Sequence[Lines]
+    trend: TrendQuestion,
+    groups: Groups,
+    lines: Sequence[Lines],
+    series: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]] | None:
     if trend.arithmetic is None:
         return None
@@ -418,7 +417,14 @@ def _formula(
     for group in groups:
         rows = zip(*(line[group] for line in lines), strict=True)
         line = [trend.arithmetic.value(dict(zip(names, row, strict=True))) for row in rows]
-        entries.append({"breakdown": group, "values": smoothed(line, trend.moving_average)})
+        totals = {part["name"]: part["total"] for part in series if part["breakdown"] == group}
+        entries.append(
+            {
+                "breakdown": group,
+                "total": trend.arithmetic.value(totals),
+                "values": smoothed(line, trend.moving_average),
+            }
+        )
     return entries
 
 

@@ -8,11 +8,10 @@ from typing import Any, Final
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.findings.chance import WEEK
 from ecom_assets.commerce.findings.contracts import KINDS, Kind, ShopFindings
-from ecom_assets.commerce.sales.contracts import Item
+from ecom_assets.commerce.products.queries import product_names
 from ecom_assets.commerce.sales.coverage import ORDERS
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.days import ONE_DAY
-from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.queries import EVENTS, NOTHING, KnownDays, Reading, Row
 from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import FEWEST_WEEKS
@@ -28,7 +27,8 @@ def findings(reading: Reading) -> list[Row]:
         NotPublishedError: What is published is of a release without them.
     """
     rows = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
-    types, names = _event_types(reading, rows), _product_names(reading, rows)
+    types = _event_types(reading, rows)
+    names = product_names(reading, {row["subject"] for row in rows if row["kind"] == "refunds"})
     return sorted(
         ({**row, **_described(row, types, names)} for row in rows),
         key=lambda row: (
@@ -81,19 +81,6 @@ def _event_types(reading: Reading, rows: list[Row]) -> Mapping[tuple[str, int], 
     chosen = steps.filter(steps.funnel_name.isin(funnels))
     named = reading.state(chosen.select("funnel_name", "step", "event_type").distinct())
     return {(row["funnel_name"], row["step"]): row["event_type"] for row in named}
-
-
-def _product_names(reading: Reading, rows: list[Row]) -> Mapping[str, str]:
-    """Return the names of the products that are named, as far as an order line has them."""
-    products = sorted({row["subject"] for row in rows if row["kind"] == "refunds"})
-    if not products:
-        return {}
-    items = reading.table(Item)
-    named = items.filter(items.item_id.isin(products), items.item_name != UNKNOWN)
-    return {
-        row["item_id"]: row["item_name"]
-        for row in reading.state(named.select("item_id", "item_name"))
-    }
 
 
 def _described(

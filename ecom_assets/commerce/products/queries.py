@@ -5,7 +5,7 @@ Most are sums of `mart.product_performance`, whose purchases come from orders, o
 events without orders.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -45,6 +45,7 @@ from ecom_assets.commerce.sales.coverage import (
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.queries import NUMBERS, sales_by
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
+from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import NO, can_be_null, ratio
 from ecom_assets.core.tables.queries import (
     EVENTS,
@@ -455,3 +456,19 @@ def stock_totals(reading: Reading) -> dict[str, Any]:
     )
     (lines,) = reading.state(unreadable.agg(n=unreadable.count()))
     return {**counted, "alerts": _alert_counts(reading), "unreadable_lines": int(lines["n"])}
+
+
+def product_names(reading: Reading, product_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of some products by their ids, as far as an order line has them.
+
+    Raises:
+        NotPublishedError: There are no order lines.
+    """
+    if not product_ids:
+        return {}
+    items = reading.table(Item)
+    named = items.filter(items.item_id.isin(sorted(product_ids)), items.item_name != UNKNOWN)
+    return {
+        row["item_id"]: row["item_name"]
+        for row in reading.state(named.select("item_id", "item_name"))
+    }

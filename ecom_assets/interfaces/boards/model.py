@@ -247,6 +247,23 @@ class SavedQuestion(NamedKept):
         return cls.from_mapping({"kind": kind, "definition": definition, **about})
 
 
+TABLES: Final[Mapping[str, str]] = {
+    "products": "Products",
+    "categories": "Categories",
+    "channels": "Channels",
+    "customers": "Segments of customers",
+}
+"""The tables of the shop that a tile can be, with what they are called."""
+WAYS: Final[Mapping[str, str]] = {
+    "lines": "Lines",
+    "bars": "Bars",
+    "ranking": "Ranking",
+    "number": "Number",
+    "table": "Table",
+}
+"""What the answer to a trend can be shown as, with the words for it."""
+
+
 def check_number_of(question: str | None, measure: str | None, subject: str) -> None:
     """Refuse a number that is of a saved question and of the shop, or of neither,
     or that there is not.
@@ -265,7 +282,7 @@ def check_number_of(question: str | None, measure: str | None, subject: str) -> 
 
 
 class BoardTile(QuestionPart):
-    """A tile of a board: a saved question, or a number of the shop."""
+    """A tile of a board: a saved question, or a number or a table of the shop."""
 
     CALLED: ClassVar[str] = "a tile"
 
@@ -278,12 +295,19 @@ class BoardTile(QuestionPart):
         description="A number of the shop, by its name",
         examples=["revenue_amount"],
     )
+    table: Literal["products", "categories", "channels", "customers"] | None = Field(
+        None, description="A table of the shop, by its name", examples=["products"]
+    )
     name: str = Field(
         "",
         max_length=120,
         description="What the tile says in place of the question's or number's name",
     )
-    show: Literal["chart", "number", "table"] = Field("chart", description="How it is drawn")
+    show: Literal["chart", "lines", "bars", "ranking", "number", "table"] = Field(
+        "chart",
+        description="How it is drawn: `chart` as the question was saved, or as fits it; lines, "
+        "bars and a ranking are of trends",
+    )
     section: str = Field(
         "",
         max_length=120,
@@ -293,8 +317,11 @@ class BoardTile(QuestionPart):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse a tile of both, of neither, or of a number that there is not."""
-        check_number_of(self.question, self.measure, "A tile")
+        """Refuse a tile of several, of none, or of a number that there is not."""
+        if self.table is None:
+            check_number_of(self.question, self.measure, "A tile")
+        elif self.question is not None or self.measure is not None:
+            raise DefinitionError("A tile that has `table` has no `question` and no `measure`.")
         return self
 
 
@@ -482,6 +509,8 @@ USUAL_SPREADS: Final = 4.0
 """How many times its usual spread a number may be off before it is unexpected,
 unless an alert says another bound.
 """
+LEAST_SAMPLE: Final = 30
+"""Of how many a number has to be to be worth a message, unless an alert says another count."""
 
 
 class NumberAlert(NamedKept):
@@ -527,6 +556,15 @@ class NumberAlert(NamedKept):
         description=(
             "The bound; the share that it rises or falls by, such as 0.2; for "
             f"`unexpected`, how many times the usual spread, by default {USUAL_SPREADS:g}"
+        ),
+    )
+    least_count: int = Field(
+        LEAST_SAMPLE,
+        ge=0,
+        le=1_000_000,
+        description=(
+            "A share of fewer is no incident, and no rise, fall or surprise of a count is where "
+            "both it and what it is compared with are fewer; bounds of counts are as you set them"
         ),
     )
     compared_with: Literal["period_before", "week_before"] = Field(

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ecom_assets.behaviour.questions.answer import answer_column, meaning_of
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Ratio, Table
+from ecom_assets.core.tables.intervals import FEW, differs
 from ecom_assets.interfaces.dashboard.formats import Kind, in_words
 
 WIDTH, HEIGHT, MARGIN = 120, 32, 3
@@ -89,6 +90,10 @@ class Tile:
     href: str = ""
     year_before: Any = None
     year_change: float | None = None
+    of: float | None = None
+    """Of a share, how many it is a share of."""
+    is_beyond_chance: bool | None = None
+    """Of a change of a share, whether it is more than chance; None where that is not known."""
 
     @classmethod
     def from_field(
@@ -147,13 +152,27 @@ def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of n
     return declared.get("format") if isinstance(declared, dict) else None
 
 
+def whole_of(row: type[BaseModel], name: str) -> str:
+    """Return the field of an answer that says how many a number is a share of; empty if it is no
+    share, or one of an amount.
+    """
+    fields = row.model_fields
+    column = answer_column(fields[name])
+    ratio = column.counted_as if column else None
+    if not isinstance(ratio, Ratio) or ratio.whole not in fields:
+        return ""
+    is_share = format_of(fields[name]) == "rate" and format_of(fields[ratio.whole]) == "count"
+    return ratio.whole if is_share else ""
+
+
 @dataclass(frozen=True)
 class TableColumn:
     """A column of a table.
 
     `bar` is the name of a field from 0 to 1 that is drawn as a bar beside the value. `href` is the
     name of a field with the address that the value links to. `is_on_one_line` is for ids, which are
-    broken at any sign.
+    broken at any sign. Of a share, `of` is the name of the field that says how many it is a share
+    of: the count stands beside it if it has no column, and over it the range that chance allows.
     """
 
     name: str
@@ -162,11 +181,13 @@ class TableColumn:
     bar: str = ""
     href: str = ""
     is_on_one_line: bool = False
+    of: str = ""
 
     @classmethod
     def from_field(cls, row: type[BaseModel], name: str, **more: Any) -> "TableColumn":  # noqa: ANN401 (as its attributes)
         """Return the column of a field of an answer, as the model of its rows declares it."""
         field = row.model_fields[name]
+        more = {"of": whole_of(row, name), **more}
         return cls(name, field.title or in_words(name), format_of(field) or "text", **more)
 
     @classmethod
@@ -271,6 +292,25 @@ class Several(Block):
 
 
 @dataclass(frozen=True)
+class Ways(Block):
+    """A block that can be shown in other ways, which the reader chooses by links.
+
+    `ways` are the name, the words and the address of each; `chosen` is the name of this one.
+    """
+
+    template: ClassVar[str] = "ways.html"
+    inner: Block
+    ways: Sequence[tuple[str, str, str]]
+    chosen: str
+    label: str = "Show as"
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Return the block inside."""
+        return [self.inner]
+
+
+@dataclass(frozen=True)
 class Custom(Block):
     """A template of the page's own, in `templates/blocks/`, with its values."""
 
@@ -325,4 +365,26 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
         change=answer["change"].get(name),
         trend=sparkline([point[name] for point in points]),
         why=Why(table, name),
+        **_chance(answer[part], answer["previous"] or {}, name, whole_of(row, name)),
     )
+
+
+def _chance(now: Row, before: Row, name: str, whole: str) -> dict[str, Any]:
+    """Return how many a share is a share of, and whether it changed by more than chance."""
+    if not whole or now[whole] is None:
+        return {}
+    counts = [
+        (share * count, count)
+        for share, count in ((of.get(name), of.get(whole)) for of in (now, before))
+        if share is not None and count
+    ]
+    return {"of": now[whole], "is_beyond_chance": is_change(counts)}
+
+
+def is_change(counts: Sequence[tuple[float, float]]) -> bool | None:
+    """Return whether a share, of its part and whole now and before, changed by more than chance;
+    None where one of them is missing, or of few.
+    """
+    if len(counts) < 2 or min(whole for _, whole in counts) < FEW:  # noqa: PLR2004 (now and before)
+        return None
+    return differs(counts[0], counts[1]) != 0

@@ -12,15 +12,15 @@ from ecom_assets.behaviour.funnels.contracts import CartAbandonment, ConversionF
 from ecom_assets.behaviour.funnels.queries import daily_conversion
 from ecom_assets.behaviour.questions.answer import Kind
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
-from ecom_assets.behaviour.trends.question import ADDITIVE
 from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.tables.contract import Format, Table
+from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api.routes import behaviour, funnels, profit, sales
 from ecom_assets.interfaces.api.visible_saved import require_readable
 from ecom_assets.interfaces.boards.model import (
+    WAYS,
     Board,
     BoardTile,
     SavedQuestion,
@@ -37,8 +37,10 @@ from ecom_assets.interfaces.dashboard.blocks import (
     TableColumn,
     Tile,
     Tiles,
+    Ways,
     Why,
     compared_tile,
+    is_change,
     meaning,
     sparkline,
     with_missing_days,
@@ -46,8 +48,10 @@ from ecom_assets.interfaces.dashboard.blocks import (
 from ecom_assets.interfaces.dashboard.forms import Answer, outcome_of, unknown_notice
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, all_pages
 
-MOST_SERIES: Final = 4
-"""The most series of a trend whose numbers a tile shows."""
+MOST_VALUES: Final = 6
+"""The most values of a breakdown whose numbers a tile shows."""
+BREAKDOWN: Final = "Breakdown"
+"""The section of a question's page with the values of its breakdown."""
 TABLES: Final[Mapping[Subject, type[Table]]] = {
     "sales": RevenueDaily,
     "profit": ProfitDaily,
@@ -95,6 +99,8 @@ def question_tile(
         for name, text in parse_qsl(saved.form)
         if name in page.asks.model_fields and name != "last"
     }
+    if tile.show in ways_of(saved.declared):
+        chosen["chart"] = tile.show
     days = {"start_date": str(period.start_date), "end_date": str(period.end_date)}
     filters = page.asks.model_validate(
         {**chosen, **days}
@@ -112,9 +118,9 @@ def question_tile(
         return unknown
     if tile.show == "number":
         return (
-            _numbers(saved.kind, answer)
+            _conversions(answer)
             or _first(own, sections, Tiles)
-            or _as_table(sections[0].build(own))
+            or _as_table(_content(own, sections[0]))
         )
     if tile.section:
         named = next((section for section in sections if section.title == tile.section), None)
@@ -122,19 +128,62 @@ def question_tile(
             return Notice(
                 f"This question has no section {tile.section!r}; choose another one.", "info"
             )
-        block = named.build(own)
+        block = _content(own, named)
     else:
-        block = _first(own, sections, Chart) or sections[0].build(own)
+        block = _with_breakdown(own, sections)
     return _as_table(block) if tile.show == "table" else block
+
+
+def ways_of(kind: Kind[Any, Any]) -> Mapping[str, str]:
+    """Return the ways to show the answer to a kind of question, with the words for them; none for
+    kinds whose sections are as they are.
+    """
+    return WAYS if "chart" in page_of(kind).asks.model_fields else {}
+
+
+def _content(view: View, section: Section) -> Block:
+    """Return a section without the links to other ways to show it."""
+    block = section.build(view)
+    return block.inner if isinstance(block, Ways) else block
+
+
+def _with_breakdown(view: View, sections: Sequence[Section]) -> Block:
+    """Return the first chart, and below it the breakdown where the chart does not have it."""
+    first = _content(view, sections[0]) if view.page.asks.model_fields.get("chart") else None
+    block = first or _first(view, sections, Chart) or _content(view, sections[0])
+    apart = next((section for section in sections if section.title == BREAKDOWN), None)
+    if apart is None or not getattr(view.outcome.question, "by", None):
+        return block
+    parts = _content(view, apart)
+    return Several((block, parts)) if isinstance(parts, Chart | DataTable) else block
 
 
 def _first(view: View, sections: Sequence[Section], kind: type[Block]) -> Block | None:
     """Return the first section that is a block of a kind, such as a chart."""
     for section in sections:
-        block = section.build(view)
+        block = _content(view, section)
         if isinstance(block, kind):
             return block
     return None
+
+
+def _conversions(answer: Answer) -> Block | None:
+    """Return the conversion of each value of a funnel's breakdown; None without one."""
+    parts = [part for part in answer.get("breakdown") or () if part.get("steps")]
+    if not parts or "conversion_from_start" not in parts[0]["steps"][-1]:
+        return None
+    return Tiles(
+        tuple(
+            Tile(
+                str(part["value"] or "(none)"),
+                part["steps"][-1]["conversion_from_start"],
+                "rate",
+                "Those at the last step among those at step 1.",
+            )
+            for part in parts[:MOST_VALUES]
+        ),
+        compared=False,
+    )
 
 
 def _as_table(block: Block) -> Block:
@@ -153,33 +202,28 @@ def _as_table(block: Block) -> Block:
     )
 
 
-def _numbers(kind: str, answer: Answer) -> Block | None:
-    """Return the numbers of a trend: what a series comes to over the days,
-    or its last whole period.
+OF_TABLE: Final[Mapping[str, tuple[str, str]]] = {
+    "products": ("products", "Products"),
+    "categories": ("products", "Categories: from looking to buying"),
+    "channels": ("sales", "Channels"),
+    "customers": ("customers", "Segments"),
+}
+"""The page and the section that each table of the shop is on."""
+
+
+def table_tile(view: View, tile: BoardTile) -> Block:
+    """Return a table of the shop for the days of the view, as its page has it.
+
+    Raises:
+        EcomError: Its source is missing.
     """
-    if kind != "trend" or answer.get("stickiness") or answer.get("lifecycle"):
-        return None
-    return Tiles(
-        tuple(_series_tile(answer, line) for line in answer["series"][:MOST_SERIES]), compared=False
-    )
-
-
-def _series_tile(answer: Answer, line: Mapping[str, Any]) -> Tile:
-    values = [value for value in line["values"] if value is not None]
-    is_sum = line["measure"] in {*ADDITIVE} - {"visitors"}
-    whole = [
-        value
-        for value, over in zip(line["values"], answer["complete"], strict=True)
-        if over and value is not None
-    ]
-    number = None
-    if values:
-        number = sum(values) if is_sum else (whole or values)[-1]
-    note = "Added up over the days." if is_sum else "Of the newest period that is over."
-    breakdown = f", {line['breakdown']}" if line["breakdown"] is not None else ""
-    label = f"{line['event_type'] or 'anything'} ({line['measure']}){breakdown}"
-    kind: Format = "count" if isinstance(number, int) else "decimal"
-    return Tile(label, number, kind, note, trend=sparkline(line["values"]))
+    path, title = OF_TABLE[str(tile.table)]
+    page = next(page for page in all_pages() if page.path == path)
+    section = next(section for section in page.sections if section.title == title)
+    own = View(page, page.asks.model_validate(view.filters.days), view.context)
+    block = section.build(own)
+    view.ranges.extend(own.ranges)
+    return _as_table(block)
 
 
 def measure_tile(view: View, tile: BoardTile) -> Block:
@@ -250,6 +294,11 @@ def _conversion(view: View, name: str) -> TileSource:
         "unit": answer["unit"],
         "step": str(len(answer["steps"])),
     }
+    counts = [
+        (steps[-1]["unit_count"], steps[0]["unit_count"])
+        for steps in (answer["steps"], before.get("steps") or ())
+        if steps and steps[0]["unit_count"]
+    ]
     tile = Tile(
         measure.label,
         answer[name] if is_rate else answer["abandonment"][name],
@@ -258,6 +307,8 @@ def _conversion(view: View, name: str) -> TileSource:
         previous=before.get(name) if is_rate else (before.get("abandonment") or {}).get(name),
         change=answer["change"][name],
         better=measure.better,
+        of=counts[0][1] if is_rate and answer["steps"] and counts else None,
+        is_beyond_chance=is_change(counts) if is_rate else None,
         trend=sparkline([day[name] for day in days]),
         why=Why(ConversionFunnel, "unit_count", last_step)
         if is_rate

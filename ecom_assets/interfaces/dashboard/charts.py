@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.currencies import digits_of
+from ecom_assets.core.tables.intervals import FEW
 from ecom_assets.interfaces.boards.model import Annotation
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.blocks import TableColumn
@@ -103,6 +104,37 @@ def lines(x: str, y: str, series: str, *, kind: str = "count", has_points: bool 
             "tooltip": [tip(series, "text", "Series"), day_tip(x), tip(y, kind, "")],
         },
     }
+
+
+def shares(x: str, y: str, whole: str, series: str, *, has_days: bool = True) -> Spec:
+    """Return a line of a share over days, or over numbered periods, or one per series, pale where
+    it is of few.
+
+    The rows have the share `y`, how many it is of as `whole`, and the range that chance allows as
+    `low`, `high` and, written, `chance`. A line of its own is in a band of that range.
+    """
+    colour: Spec = {"color": names(series)} if series else {}
+    height = {"y": number(y, "rate")}
+    few = {"condition": {"test": f"datum['{whole}'] < {FEW}", "value": 0.3}, "value": 1}
+    tooltip = [
+        *([tip(series, "text", "Series")] if series else []),
+        day_tip(x) if has_days else tip(x, "text", "Period"),
+        tip(y, "rate", "Share"),
+        tip(whole, "count", "Of"),
+        tip("chance", "text", "By chance"),
+    ]
+    band = {
+        "mark": {"type": "area", "opacity": 0.13},
+        "encoding": {"y": {**number("low", "rate")}, "y2": {"field": "high"}},
+    }
+    line: Spec = {"mark": {"type": "line"}, "encoding": {**height, **colour}}
+    points = {
+        "mark": {"type": "point", "filled": True, "size": 40},
+        "encoding": {**height, **colour, "opacity": few, "tooltip": tooltip},
+    }
+    layers = [line, points] if series else [band, line, points]
+    numbered = names(x, axis={"labelAngle": 0, "grid": False})
+    return {"encoding": {"x": day_axis(x) if has_days else numbered}, "layer": layers}
 
 
 def period_lines(*, has_time: bool, kind: str, has_points: bool, has_before: bool) -> Spec:

@@ -9,6 +9,7 @@ from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.contract import TEXT_FORMATS, Format
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.formats import MINUS
+from ecom_assets.core.tables.intervals import interval_of_share
 
 Kind = Format
 DASH = "\N{EN DASH}"
@@ -22,6 +23,8 @@ SIGNS: Final = {
     "SEK": "SEK ",
     "PLN": "PLN ",
 }
+AGAINST: Final = {1: "▲ higher", -1: "▼ lower", 0: ""}
+"""What is said of a share that differs from that of all others by more than chance."""
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
@@ -76,6 +79,16 @@ def day_range(start: date, end: date) -> str:
 def in_words(name: str) -> str:
     """Return a name of code as people read it: `out_of_stock` as Out of stock."""
     return name.replace("_", " ").capitalize()
+
+
+def chance(share: float, whole: float) -> str:
+    """Return the range that chance allows a share of so many: 5.1% to 25.2%; empty of a number that
+    is no share of them.
+    """
+    if whole <= 0 or not 0 <= share <= 1:
+        return ""
+    low, high = interval_of_share(share * float(whole), float(whole))
+    return f"{formats.rate(low)} to {formats.rate(high)}"
 
 
 def _day(value: date) -> str:

@@ -18,6 +18,7 @@ from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.commerce.costs.queries import NoCostsError
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.http_server.callers import CALLER, Scope, ScopeNeededError, may
+from ecom_assets.core.tables.intervals import FEW
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.store.store import public_sentence
 from ecom_assets.interfaces.boards.model import Annotation
@@ -25,7 +26,14 @@ from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Nothing, Notice, Row
 from ecom_assets.interfaces.dashboard.charts import marked, marks_of, sentence_of_marks
 from ecom_assets.interfaces.dashboard.form_inputs import comparisons, conditions_of
-from ecom_assets.interfaces.dashboard.formats import day_range, exact, formatted, in_words, sign_of
+from ecom_assets.interfaces.dashboard.formats import (
+    chance,
+    day_range,
+    exact,
+    formatted,
+    in_words,
+    sign_of,
+)
 from ecom_assets.interfaces.dashboard.page import (
     GROUPS,
     DashboardPage,
@@ -272,6 +280,8 @@ TEMPLATES.globals.update(
     comparisons=comparisons,
     conditions_of=conditions_of,
     day_range=day_range,
+    chance=chance,
+    FEW=FEW,
 )
 TEMPLATES.filters.update(
     exact=exact, formatted=formatted, day_range=day_range, with_code=_with_code

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
-from ecom_assets.behaviour.funnels.queries import daily_conversion
+from ecom_assets.behaviour.funnels.queries import ENTERED, daily_conversion
 from ecom_assets.behaviour.questions.answer import answer
 from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
@@ -26,7 +26,7 @@ from ecom_assets.commerce.sales.queries import revenue_trend
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.http_server.callers import Scope, without
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import MONEY, Column
+from ecom_assets.core.tables.contract import MONEY, Column, Ratio
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import Page, Period, Row
@@ -96,8 +96,7 @@ class Watched:
         counts = isinstance(question, TrendQuestion) and all(
             series.measure in COUNTED for series in question.series
         )
-        is_rate = "conversion" in path or path.endswith("rate") or path.startswith("returned")
-        return ValueFormat(is_rate=is_rate, is_count=counts or path.endswith("count"))
+        return ValueFormat(is_rate=is_rate(path), is_count=counts or path.endswith("count"))
 
     @property
     def name(self) -> str:
@@ -271,10 +270,15 @@ class Watched:
             ]
         if every == "day" and name in BY_DAY:
             period = Period("custom", first, last, days_by_source)
-            by_day = {row["event_date"]: row[name] for row in BY_DAY[name](self.reading, period)}
+            by_day = {row["event_date"]: row for row in BY_DAY[name](self.reading, period)}
+            nothing: Row = {}
             return [
                 self._point(
-                    day, day, by_day.get(day), replace(period, start_date=day, end_date=day).data
+                    day,
+                    day,
+                    by_day.get(day, nothing).get(name),
+                    replace(period, start_date=day, end_date=day).data,
+                    _size_of(by_day.get(day, nothing), name),
                 )
                 for day in period.days.dates
             ]
@@ -282,18 +286,24 @@ class Watched:
         parts = [
             Period("custom", *window, days_by_source) for window in _periods(first, last, every)
         ]
+        numbered = [(part, numbers(self.reading, part)) for part in parts]
         return [
-            self._point(
-                part.start_date, part.end_date, numbers(self.reading, part)[name], part.data
-            )
-            for part in parts
+            self._point(part.start_date, part.end_date, row[name], part.data, _size_of(row, name))
+            for part, row in numbered
         ]
 
-    def _point(self, start: date | datetime, end: date, value: Any, data: str) -> WatchedPoint:  # noqa: ANN401 (as an engine returns it)
+    def _point(
+        self,
+        start: date | datetime,
+        end: date,
+        value: Any,  # noqa: ANN401 (as an engine returns it)
+        data: str,
+        size: float | None = None,
+    ) -> WatchedPoint:
         starts_at = _start(start.isoformat())
         is_whole = self.alert.every != "week" or end - starts_at.date() == 6 * ONE_DAY
         return WatchedPoint(
-            starts_at, _number(value), data == "whole" and is_whole and end < self.unfinished
+            starts_at, _number(value), data == "whole" and is_whole and end < self.unfinished, size
         )
 
     @property
@@ -302,6 +312,22 @@ class Watched:
         return self.reading.published.published_at.astimezone(
             ZoneInfo(self.reading.timezone)
         ).date()
+
+
+def is_rate(path: str) -> bool:
+    """Return whether a number of an answer is a share, by its path."""
+    return "conversion" in path or path.endswith("rate") or path.startswith("returned")
+
+
+def watches_rate(question: SavedQuestion, number: str) -> bool:
+    """Return whether a number of the answer to a saved question is a share; by default the one that
+    an alert watches.
+    """
+    if question.kind == "sales":
+        asked = question.question
+        name = number or (asked.measures[0] if isinstance(asked, SalesQuestion) else "")
+        return name in MEASURES and MEASURES[name].shown_as == "rate"
+    return is_rate(number or DEFAULT_NUMBERS.get(question.kind, ""))
 
 
 def title_of(name: str, value: str | None) -> str:
@@ -333,7 +359,20 @@ def _of_sessions(reading: StoreReading, period: Period) -> Row:
 
 def _of_conversion(reading: StoreReading, period: Period) -> Row:
     result = conversion(reading, period, None, "session", None)
-    return {"conversion_rate": result["conversion_rate"], **result["abandonment"]}
+    entered = result["steps"][0]["unit_count"] if result["steps"] else None
+    return {
+        "conversion_rate": result["conversion_rate"],
+        ENTERED: entered,
+        **result["abandonment"],
+    }
+
+
+def _size_of(row: Row, name: str) -> float | None:
+    """Return of how many a share of a row is; None if it is no share of a count."""
+    if name == "conversion_rate":
+        return _number(row.get(ENTERED))
+    ratio = shop_numbers()[name].measure.counted_as
+    return _number(row.get(ratio.whole)) if isinstance(ratio, Ratio) else None
 
 
 def _windows(first: date, last: date, every: Every) -> Iterator[tuple[date, date]]:

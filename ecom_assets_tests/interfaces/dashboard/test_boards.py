@@ -252,6 +252,22 @@ def test_a_share_of_20_without_a_sign_is_asked_about(desk: Desk, when: str, meas
     assert desk.store.newest(NumberAlert) == []
 
 
+def test_a_bound_of_a_question_s_share_opens_as_a_share(desk: Desk) -> None:
+    """By default an alert watches a funnel's conversion, and of a step its count."""
+    desk.send("boards/save-question", kind="funnel", form=STEPS, name="Who buys")
+    sent = {"of": "question:who-buys", "name": "Watched", "when": "below"}
+    assert "write 20% if" in desk.message_after("alerts/save", **sent, limit="20")
+    desk.send("alerts/save", **sent, limit="20 %")
+    kept = desk.store.get(NumberAlert, "watched").item
+    assert kept.limit == pytest.approx(0.2)
+    assert kept.least_count == 30
+    alert = desk.page("alert?alert=watched")
+    assert alert.one("input", name="limit").attributes["value"] == "20%"
+    desk.send("alerts/save", **{**sent, "name": "Few"}, limit="20", number="steps[2].count")
+    assert desk.store.get(NumberAlert, "few").item.limit == 20
+    assert desk.page("alert?alert=few").one("input", name="limit").attributes["value"] == "20"
+
+
 def test_a_saved_question_goes_onto_a_new_board_which_becomes_the_first_screen(desk: Desk) -> None:
     made = desk.send(
         "boards/save-question", kind="trend", form="series1=purchase", name="Buys", board="+"

@@ -1,6 +1,6 @@
 """The page "Sales explorer": what a chart has space for."""
 
-from ecom_assets.interfaces.dashboard.pages.sales_explorer import paths_of
+from ecom_assets.interfaces.dashboard.value_names import paths_of
 
 HOME, MUGS = "https://ferns.example/", "https://ferns.example/mugs"
 

@@ -127,3 +127,42 @@ def test_an_alert_that_cannot_be_is_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(DefinitionError, match=sentence):
         alert(**fields)
+
+
+def shares(*values: tuple[float, int]) -> list[WatchedPoint]:
+    """Return a share and how many it is of, for each day."""
+    return [
+        WatchedPoint(MONDAY + number * timedelta(days=1), share, is_complete=True, size=size)
+        for number, (share, size) in enumerate(values)
+    ]
+
+
+def test_a_count_of_few_is_no_incident() -> None:
+    """Four Mondays of 3 let expect at most 9.9: 14 are beyond it, and still say nothing."""
+    mondays = days(3, 3, 3, 3, 14, every=timedelta(days=7))
+    (found,) = findings(alert(when="unexpected"), mondays, COUNT)
+    assert (round(found.high or 0, 1), found.is_breach) == (9.9, False)
+    assert found.reason == "of fewer than 30, which says nothing"
+    (found,) = findings(alert(when="unexpected", least_count=14), mondays, COUNT)
+    assert found.is_breach
+    assert "let expect" in found.reason
+
+
+def test_a_fall_from_many_to_few_is_an_incident() -> None:
+    falls = alert(when="falls", limit=0.5, compared_with="period_before")
+    assert [found.is_breach for found in findings(falls, days(30, 2), COUNT)] == [True]
+    assert [found.is_breach for found in findings(falls, days(29, 2), COUNT)] == [False]
+
+
+def test_a_share_of_few_is_no_incident() -> None:
+    below = alert(measure="bounce_rate", when="below", limit=0.2)
+    found = findings(below, shares((0.1, 30), (0.1, 29)), ValueFormat(is_rate=True))
+    assert [finding.is_breach for finding in found] == [True, False]
+    falls = alert(measure="bounce_rate", when="falls", limit=0.2, compared_with="period_before")
+    found = findings(falls, shares((0.5, 29), (0.1, 400)), ValueFormat(is_rate=True))
+    assert [finding.is_breach for finding in found] == [False], "it is compared with few"
+
+
+def test_a_bound_of_a_count_is_as_it_was_set() -> None:
+    (found,) = findings(alert(when="below", limit=10), days(3), COUNT)
+    assert found.is_breach

@@ -21,6 +21,7 @@ from ecom_assets.interfaces.api.visible_saved import (
 )
 from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import (
+    LEAST_SAMPLE,
     USUAL_SPREADS,
     Board,
     BoardMail,
@@ -54,7 +55,7 @@ from ecom_assets.interfaces.dashboard.page import (
 from ecom_assets.interfaces.dashboard.pages.boards import version_number
 from ecom_assets.interfaces.dashboard.rendering import sentence_of
 from ecom_assets.interfaces.watching.messages import WAS
-from ecom_assets.interfaces.watching.numbers import title_of
+from ecom_assets.interfaces.watching.numbers import title_of, watches_rate
 from ecom_assets.interfaces.watching.rule import AlertFinding, Episode, ValueFormat
 from ecom_assets.interfaces.watching.watch import BackTest, back_test_in
 
@@ -85,6 +86,7 @@ FIELDS: Final = (
     "every",
     "when",
     "limit",
+    "least_count",
     "compared_with",
     "quiet",
     "owner",
@@ -179,11 +181,11 @@ def alert_address(slug: str) -> str:
     return address_of("alert", {"alert": slug})
 
 
-def in_words(alert: NumberAlert) -> str:
+def in_words(alert: NumberAlert, store: BoardStore) -> str:
     """Return when there is a message, such as "each day,
     if it falls by more than 20% against …".
     """
-    words, limit = f"{EVERY[alert.every]}, if it {WHEN[alert.when]}", limit_in_words(alert)
+    words, limit = f"{EVERY[alert.every]}, if it {WHEN[alert.when]}", limit_in_words(alert, store)
     if alert.when == "unexpected":
         is_usual = alert.limit in {None, USUAL_SPREADS}
         return words if is_usual else f"{words}, {limit} usual spreads"
@@ -192,18 +194,29 @@ def in_words(alert: NumberAlert) -> str:
     return f"{words} {limit}"
 
 
-def limit_in_words(alert: NumberAlert) -> str:
+def limit_in_words(alert: NumberAlert, store: BoardStore) -> str:
     """Return the bound of an alert as a person writes it: a share in percent; empty without one."""
     if alert.limit is None:
         return ""
-    return f"{100 * alert.limit:g}%" if _is_share(alert.when, alert.measure) else f"{alert.limit:g}"
+    if _is_share(alert.when, alert.measure, alert.question, alert.number, store):
+        return f"{100 * alert.limit:g}%"
+    return f"{alert.limit:g}"
 
 
-def _is_share(when: str, measure: str | None) -> bool:
-    """Return whether a bound is a share: of a change, or of a number of the shop that is a rate."""
-    number = shop_numbers().get(measure or "")
-    is_rate = number is not None and number.measure.shown_as == "rate"
-    return when in CHANGES or (is_rate and when in BOUNDS)
+def _is_share(
+    when: str, measure: str | None, question: str | None, number: str, store: BoardStore
+) -> bool:
+    """Return whether a bound is a share: of a change, or of a number that is a rate."""
+    if when in CHANGES or when not in BOUNDS:
+        return when in CHANGES
+    if measure is not None:
+        named = shop_numbers().get(measure)
+        return named is not None and named.measure.shown_as == "rate"
+    saved = store.find(SavedQuestion, question) if question else None
+    try:
+        return saved is not None and watches_rate(saved.item, number)
+    except EcomError:  # a question of an older release, which cannot be read
+        return False
 
 
 def alerts(view: View) -> Block:
@@ -258,6 +271,7 @@ def _begun(view: View) -> dict[str, Any]:
     )
     empty = dict.fromkeys((*FIELDS, *LISTS), "")
     usual = {"when": "unexpected", "every": "day", "compared_with": "week_before"}
+    usual["least_count"] = str(LEAST_SAMPLE)
     return {**empty, **usual, "of": subject, "value": view.filters.value, "webhooks": ()}
 
 
@@ -298,7 +312,7 @@ def _row(
         "version": version,
         "href": alert_address(version.slug),
         "number": title,
-        "words": in_words(alert),
+        "words": in_words(alert, BoardStore(view.context.settings)),
         "state": _state(state, is_on=alert.is_on, is_open=is_open),
         "is_open": is_open and alert.is_on,
         "sentence": _sentence(title, state.sentence, state.sentence, is_hidden=is_hidden)
@@ -491,7 +505,7 @@ def form(view: View) -> Block:
     fields |= {name: ", ".join(getattr(alert, name)) for name in LISTS} | {
         "webhooks": alert.webhooks
     }
-    fields["limit"] = limit_in_words(alert)
+    fields["limit"] = limit_in_words(alert, BoardStore(view.context.settings))
     fields["of"] = f"question:{alert.question}" if alert.question else f"measure:{alert.measure}"
     return Custom("alert_form.html", {**_form_values(view, fields), "version": version})
 
@@ -511,7 +525,14 @@ def save(request: ActionRequest) -> ActionResult:
     fields[kind] = name
     if "limit" in fields:
         fields["limit"] = _limit(
-            fields["limit"], is_share=_is_share(sent.get("when", ""), fields.get("measure"))
+            fields["limit"],
+            is_share=_is_share(
+                sent.get("when", ""),
+                fields.get("measure"),
+                fields.get("question"),
+                texts["number"],
+                store,
+            ),
         )
     slug = sent.get("id", "")
     if not slug:
@@ -548,7 +569,7 @@ def _limit(text: str, *, is_share: bool) -> float:
     """
     is_percent = text.endswith("%")
     try:
-        value = float(text.rstrip("% ")) / (100 if is_percent else 1)
+        value = float(text.rstrip("%").strip()) / (100 if is_percent else 1)
     except ValueError as error:
         raise DefinitionError(f"`limit` is a number such as 0.2 or 20%, not {text!r}.") from error
     if is_share and not is_percent and value > 1:

@@ -1,10 +1,11 @@
 """A board: its tiles for the days and filters of the address, and the form that changes it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, takewhile
 from typing import Any, ClassVar, Final
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic import Field
 
@@ -14,14 +15,23 @@ from ecom_assets.core.errors import DefinitionError, EcomError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.conditions import parse_where
 from ecom_assets.core.tables.queries import Period
-from ecom_assets.interfaces.boards.model import Board, BoardTile, SavedQuestion, shop_numbers
+from ecom_assets.interfaces.boards.model import (
+    TABLES,
+    Board,
+    BoardTile,
+    SavedQuestion,
+    shop_numbers,
+)
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.interfaces.dashboard.blocks import Block, Notice
 from ecom_assets.interfaces.dashboard.board_tiles import (
+    OF_TABLE,
     measure_tile,
     offered_numbers,
     question_tile,
     sections_of,
+    table_tile,
+    ways_of,
 )
 from ecom_assets.interfaces.dashboard.forms import offered_by
 from ecom_assets.interfaces.dashboard.page import (
@@ -44,6 +54,7 @@ from ecom_assets.interfaces.dashboard.pages.boards import (
 from ecom_assets.interfaces.dashboard.rendering import sentence_of
 
 SHOWN: Final = {"chart": "Chart", "number": "Number", "table": "Table"}
+"""What a tile can be shown as, with the words for it."""
 NOT_NARROWED: Final = "Of all visitors: the filters narrow saved questions only."
 
 
@@ -70,6 +81,8 @@ class ShownTile:
     later: str = ""
     note: str = ""
     sections: Sequence[str] = ()
+    shows: Mapping[str, str] = field(default_factory=lambda: SHOWN)
+    """What it can be shown as, with the words for it."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,7 @@ class BoardGrid(Block):
     is_first: bool
     questions: Sequence[KeptVersion[SavedQuestion]]
     numbers: Sequence[tuple[str, str]]
+    tables: Sequence[tuple[str, str]]
     narrowed: str
     """What the filters say, as a text; empty for none."""
     fault: str
@@ -174,6 +188,7 @@ def grid(view: View) -> Block:
         is_first,
         questions,
         numbers,
+        list(TABLES.items()),
         text,
         fault,
         offered_by(view),
@@ -188,6 +203,12 @@ def _shown_tile(
         name = tile.name or shop_numbers()[tile.measure].measure.label
         note = NOT_NARROWED if board.where or board.segment else ""
         return ShownTile(position, tile, name, _built(lambda: measure_tile(view, tile)), note=note)
+    if tile.table:
+        name, note = tile.name or TABLES[tile.table], NOT_NARROWED
+        block = _built(lambda: table_tile(view, tile))
+        href = view.link(OF_TABLE[tile.table][0])
+        note = note if board.where or board.segment else ""
+        return ShownTile(position, tile, name, block, href, note=note, shows={"chart": "Table"})
     version = saved.get(str(tile.question))
     if version is None:
         lost = f"The question {tile.question!r} was deleted; restore it, or remove this tile."
@@ -198,6 +219,9 @@ def _shown_tile(
     try:
         href = "" if is_withheld(view, version) else question_address(version)
         titles = [section.title for section in sections_of(version.item.declared)]
+        ways = ways_of(version.item.declared)
+        if href and tile.show in ways:
+            href = _shown_as(href, tile.show)
     except EcomError as error:
         return ShownTile(
             position, tile, tile.name or version.slug, Notice(sentence_of(error), "bad")
@@ -206,8 +230,21 @@ def _shown_tile(
     choices |= {name: getattr(view.filters, name) for name in ("where", "segment")}
     later = address_of("board-tile", choices)
     return ShownTile(
-        position, tile, tile.name or version.item.name, None, href, later, sections=titles
+        position,
+        tile,
+        tile.name or version.item.name,
+        None,
+        href,
+        later,
+        sections=titles,
+        shows={"chart": "As it was saved", **ways} if ways else SHOWN,
     )
+
+
+def _shown_as(address: str, way: str) -> str:
+    """Return the address of a builder that shows its answer in a way."""
+    path, _, query = address.partition("?")
+    return f"{path}?{urlencode({**dict(parse_qsl(query)), 'chart': way})}"
 
 
 def _built(build: Any) -> Block:  # noqa: ANN401 (returns a block)
@@ -235,6 +272,8 @@ def tile_body(view: View) -> Block:
     tile = board.tiles[view.filters.tile]
     if tile.measure:
         return TileBody(view.filters.tile, measure_tile(view, tile))
+    if tile.table:
+        return TileBody(view.filters.tile, table_tile(view, tile))
     saved = BoardStore(view.context.settings).get(SavedQuestion, str(tile.question)).item
     return TileBody(view.filters.tile, question_tile(view, board, tile, saved, _period(view)))
 
@@ -254,6 +293,8 @@ def contents_of(view: View) -> Iterator[tuple[str, Block]]:
                 tile.name or shop_numbers()[tile.measure].measure.label,
                 _built(partial(measure_tile, view, tile)),
             )
+        elif tile.table:
+            yield tile.name or TABLES[tile.table], _built(partial(table_tile, view, tile))
         elif (question := saved.get(str(tile.question))) is not None:
             build = partial(question_tile, view, board, tile, question, _period(view))
             yield tile.name or question.name, _built(build)
@@ -318,6 +359,8 @@ def _added(form: Any) -> list[dict[str, str]]:  # noqa: ANN401 (as above)
     kind, _, name = form.get("add", "").partition(":")
     if not name:
         return []
+    if kind == "table":
+        return [{kind: name, "width": "full"}]
     return [
         {kind: name, "show": "number", "width": "third"}
         if form.get("add_as") == "number"

@@ -15,6 +15,7 @@ from ecom_assets.interfaces.api.visible_saved import lacking_scopes
 from ecom_assets.interfaces.boards.files import in_file, yaml_of
 from ecom_assets.interfaces.boards.model import (
     KINDS,
+    WAYS,
     Annotation,
     Board,
     BoardTile,
@@ -184,7 +185,9 @@ def save_question(request: ActionRequest) -> ActionResult:
     else:
         saved = store.save(slug, item, version_number(form.get("version", "")), request.caller)
     if form.get("board"):
-        return _put_on_board(store, saved, form["board"], request.caller)
+        way = getattr(filters, "chart", "")
+        tile = BoardTile(question=saved.slug, **({"show": way} if way in WAYS else {}))
+        return _put_on_board(store, saved, tile, form["board"], request.caller)
     return ActionResult(
         f"“{item.name}” is saved. It is in the list of Boards, and can be put on any of them.",
         builder_address(page.path, item.form, saved),
@@ -192,9 +195,12 @@ def save_question(request: ActionRequest) -> ActionResult:
 
 
 def _put_on_board(
-    store: BoardStore, saved: KeptVersion[SavedQuestion], slug: str, caller: str
+    store: BoardStore,
+    saved: KeptVersion[SavedQuestion],
+    tile: BoardTile,
+    slug: str,
+    caller: str,
 ) -> ActionResult:
-    tile = BoardTile(question=saved.slug)
     if slug == "+":
         board = store.save_new(Board(name=saved.item.name, owner=caller, tiles=(tile,)), caller)
     else:

@@ -23,7 +23,7 @@ from ecom_assets.interfaces.dashboard.forms import (
 )
 from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 
-CONVERSION: Final = TableColumn("conversion", "Conversion", "rate")
+CONVERSION: Final = TableColumn("conversion", "Conversion", "rate", of="unit_count")
 COLUMNS: Final = (
     *TableColumn.from_fields(VariantCounts, "variant", "unit_count", "converted_count"),
     CONVERSION,

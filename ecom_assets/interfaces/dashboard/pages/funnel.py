@@ -10,6 +10,7 @@ from ecom_assets.behaviour.funnels.answer import FUNNEL, AtStep, FunnelStepAnswe
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.behaviour.funnels.queries import default_steps
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.tables.intervals import FEW, differs, interval_of_share
 from ecom_assets.core.tables.queries import EVENTS, Reading, changes
 from ecom_assets.interfaces.api.routes import ad_hoc
 from ecom_assets.interfaces.dashboard import charts
@@ -22,9 +23,10 @@ from ecom_assets.interfaces.dashboard.blocks import (
     TableColumn,
     Tile,
     Tiles,
+    is_change,
 )
 from ecom_assets.interfaces.dashboard.form_inputs import FormInput
-from ecom_assets.interfaces.dashboard.formats import Kind, formatted
+from ecom_assets.interfaces.dashboard.formats import AGAINST, Kind, chance, formatted
 from ecom_assets.interfaces.dashboard.forms import (
     Answer,
     Builder,
@@ -43,6 +45,7 @@ from ecom_assets.interfaces.dashboard.list_pages import (
 )
 from ecom_assets.interfaces.dashboard.page import Section, View, address_of, csv_address
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
+from ecom_assets.interfaces.dashboard.value_names import names_of
 
 EXTRA: Final = (
     FormInput(
@@ -55,16 +58,15 @@ EXTRA: Final = (
     FormInput("who", "List who is at step", "2", kind="number", about=("Step",)),
     FormInput("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
 )
+CHANCE: Final = TableColumn("chance", "By chance", is_on_one_line=True)
+"""The range that chance allows the share before it."""
 STEPS: Final = (
     TableColumn("label", "Step"),
     TableColumn.from_field(FunnelStepAnswer, "count", bar="conversion_from_start"),
-    *TableColumn.from_fields(
-        FunnelStepAnswer,
-        "conversion_from_start",
-        "conversion_from_previous",
-        "median_s_from_previous",
-        "p90_s_from_previous",
-    ),
+    TableColumn.from_field(FunnelStepAnswer, "conversion_from_start", of="entered_count"),
+    CHANCE,
+    TableColumn.from_field(FunnelStepAnswer, "conversion_from_previous", of="previous_count"),
+    *TableColumn.from_fields(FunnelStepAnswer, "median_s_from_previous", "p90_s_from_previous"),
 )
 
 
@@ -153,8 +155,12 @@ def _step(
         else None
     )
     may = view.may(Scope.PERSONAL) and answer is context(view, BUILDER).answer
+    entered, from_start = answer["steps"][0]["count"], row["conversion_from_start"]
     return {
         **row,
+        "entered_count": entered,
+        "previous_count": earlier["count"] if earlier else entered,
+        "chance": "" if from_start is None else chance(from_start, entered),
         "optional": row.get("optional"),
         "label": f"{number} · {row['event_type']}",
         "share": row["conversion_from_start"] or 0.0,
@@ -205,13 +211,22 @@ def totals(answer: Answer) -> Block:
     now = _totals_of(answer)
     before = _totals_of(answer["before"]) if answer["before"] else dict.fromkeys(now)
     change = changes(now, before, now)
-    return Tiles(
-        tuple(
-            Tile(label, now[label], kind, meaning, before[label], change[label], better)
-            for label, kind, meaning, better in TOTALS
-        ),
-        compared=bool(answer["before"]),
-    )
+    tiles = [
+        Tile(label, now[label], kind, meaning, before[label], change[label], better)
+        for label, kind, meaning, better in TOTALS
+    ]
+    counts = [
+        (float(numbers["Converted"] or 0), float(numbers["Entered"]))
+        for numbers in (now, before)
+        if numbers["Entered"]
+    ]
+    shares = [
+        replace(tile, of=now["Entered"], is_beyond_chance=is_change(counts))
+        if tile.label == "Conversion"
+        else tile
+        for tile in tiles
+    ]
+    return Tiles(tuple(shares), compared=bool(answer["before"]))
 
 
 TOTALS: Final[tuple[tuple[str, Kind, str, Any], ...]] = (
@@ -254,7 +269,7 @@ def over_time(view: View, answer: Answer) -> Block:
             "value": part["value"],
             "entered_count": part["steps"][0]["count"],
             "converted_count": part["steps"][-1]["count"],
-            "conversion": part["steps"][-1]["conversion_from_start"],
+            **_with_range(part["steps"]),
             "state": "complete" if cohort["complete"] else "still open",
         }
         for cohort in answer["cohorts"]
@@ -267,16 +282,15 @@ def over_time(view: View, answer: Answer) -> Block:
         *([TableColumn("value", "Value")] if is_broken_down else []),
         TableColumn("entered_count", "Entered", "count"),
         TableColumn("converted_count", "Converted", "count"),
-        TableColumn("conversion", "Conversion", "rate"),
+        TableColumn("conversion", "Conversion", "rate", of="entered_count"),
+        CHANCE,
         TableColumn("state", "Window"),
     )
-    spec = (
-        charts.lines("start", "conversion", "value", kind="rate")
-        if is_broken_down
-        else charts.line("start", "conversion", kind="rate", title="Conversion")
-    )
+    spec = charts.shares("start", "conversion", "entered_count", "value" if is_broken_down else "")
     cut = len(answer["breakdown"]) - MOST_LINES
-    note = "Where the window of some is still open, the share can grow."
+    note = "Where the window of some is still open, the share can grow. "
+    note += f"Pale: of fewer than {FEW}."
+    note += "" if is_broken_down else " Shaded: the range that chance allows."
     note += f" {cut:,} less frequent values are in the CSV only." if cut > 0 else ""
     return Chart(
         spec,
@@ -288,6 +302,18 @@ def over_time(view: View, answer: Answer) -> Block:
     )
 
 
+def _with_range(steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the conversion of some steps with the range that chance allows."""
+    conversion, entered = steps[-1]["conversion_from_start"], steps[0]["count"]
+    low, high = interval_of_share(steps[-1]["count"], entered)
+    return {
+        "conversion": conversion,
+        "low": low if entered else None,
+        "high": high if entered else None,
+        "chance": "" if conversion is None else chance(conversion, entered),
+    }
+
+
 WATCH: Final = TableColumn("watch", "If worse", href="watch_href")
 """The link that watches a value of the breakdown, where the question is saved."""
 
@@ -296,28 +322,43 @@ def breakdown(view: View, answer: Answer) -> Block:
     """Return each value of the breakdown, or links that break down by what events have."""
     if not answer["breakdown"]:
         return break_down_by(view)
-    count = len(answer["steps"])
+    count, parts = len(answer["steps"]), answer["breakdown"]
+    by = answer["definition"]["by"]
+    called = names_of(view, by, {part["value"] for part in parts if part["value"]})
+    all_of = [sum(part["steps"][place]["count"] for part in parts) for place in (-1, 0)]
     rows = [
         {
-            "value": part["value"] or "(none)",
+            "value": called.get(part["value"], part["value"]) or "(none)",
             **{f"step{step['step']}": step["count"] for step in part["steps"]},
-            "conversion": part["steps"][-1]["conversion_from_start"],
+            **_with_range(part["steps"]),
+            "against": AGAINST[_against(part["steps"], all_of, len(parts))],
         }
-        for part in answer["breakdown"]
+        for part in parts
     ]
+    is_marked = any(row["against"] for row in rows)
+    against = [TableColumn("against", "Beyond chance", is_on_one_line=True)] if is_marked else []
     ends = [TableColumn(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
-    conversion = TableColumn("conversion", "Conversion", "rate", bar="conversion")
-    if not (view.filters.saved and view.may(Scope.WRITE)):
-        return DataTable(
-            rows,
-            [TableColumn("value", "Value"), *ends, conversion],
-            csv=csv_address(answer, "breakdown", "steps"),
-        )
-    for row in rows:
-        asked = {"question": view.filters.saved, "value": row["value"]}
-        row |= {"watch": "Tell me", "watch_href": address_of("alerts", asked)}
-    columns = [TableColumn("value", "Value"), *ends, replace(conversion, bar=""), WATCH]
-    return DataTable(rows, columns, csv=csv_address(answer, "breakdown", "steps"))
+    conversion = TableColumn("conversion", "Conversion", "rate", bar="conversion", of="step1")
+    columns = [TableColumn("value", "Value"), *ends, conversion, CHANCE, *against]
+    note = "Beyond chance: against all other values together." if is_marked else ""
+    if view.filters.saved and view.may(Scope.WRITE):
+        for row, part in zip(rows, parts, strict=True):
+            asked = {"question": view.filters.saved, "value": part["value"] or "(none)"}
+            row |= {"watch": "Tell me", "watch_href": address_of("alerts", asked)}
+        columns = [
+            replace(column, bar="") if column is conversion else column for column in columns
+        ]
+        columns.append(WATCH)
+    return DataTable(rows, columns, csv=csv_address(answer, "breakdown", "steps"), note=note)
+
+
+def _against(steps: Sequence[dict[str, Any]], all_of: Sequence[int], looks: int) -> int:
+    """Return how a value's conversion differs from that of all others; 0 if chance can do it, or
+    there is no other.
+    """
+    own = (steps[-1]["count"], steps[0]["count"])
+    others = (all_of[0] - own[0], all_of[1] - own[1])
+    return differs(own, others, looks)
 
 
 def times(answer: Answer) -> Block:
@@ -402,9 +443,9 @@ PAGE = question_page(
     (
         Section("Totals", answered(BUILDER, totals), is_titled=False),
         Section("Steps", answered_in(BUILDER, steps), width="half"),
-        Section("Breakdown", answered_in(BUILDER, breakdown), width="half"),
-        Section("Over time", answered_in(BUILDER, over_time), width="half"),
         Section("Time to convert", answered(BUILDER, times), width="half"),
+        Section("Breakdown", answered_in(BUILDER, breakdown)),
+        Section("Over time", answered_in(BUILDER, over_time)),
         WHO,
     ),
     path="funnel",

@@ -44,12 +44,9 @@ PAIRS: Final = (
     TableColumn.from_field(behaviour.Transition, "from_step", href="from_address"),
     TableColumn.from_field(behaviour.Transition, "to_step", href="to_address"),
     *TableColumn.from_fields(
-        behaviour.Transition,
-        "transition_count",
-        "step_share",
-        "conversion_rate",
-        bars=("step_share",),
+        behaviour.Transition, "transition_count", "step_share", bars=("step_share",)
     ),
+    TableColumn.from_field(behaviour.Transition, "conversion_rate", of="transition_count"),
 )
 
 
@@ -186,7 +183,8 @@ PATHS: Final = (
     TableColumn("of", "Sessions"),
     TableColumn("steps", "Path"),
     TableColumn.from_field(CountedPath, "sessions", bar="share"),
-    *TableColumn.from_fields(CountedPath, "share", "conversion_rate"),
+    TableColumn.from_field(CountedPath, "share"),
+    TableColumn.from_field(CountedPath, "conversion_rate", of="sessions"),
 )
 TRANSITIONS: Final = (
     TableColumn("from", "From"),
@@ -199,7 +197,8 @@ MOST_SHOWN: Final = 100
 def totals(answer: Answer) -> Block:
     """Return how many sessions there are."""
     count, converted = answer["sessions"], answer["converted_sessions"]
-    share = Tile("Conversion", converted / count if count else None, "rate", "The share of these.")
+    rate = converted / count if count else None
+    share = Tile("Conversion", rate, "rate", "The share of these.", of=count)
     counts = Tiles.from_fields(OwnJourneysAnswer, answer, ("sessions", "converted_sessions"))
     return replace(counts, tiles=(*counts.tiles, share))
 

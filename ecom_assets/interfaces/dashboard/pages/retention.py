@@ -15,11 +15,12 @@ from ecom_assets.behaviour.retention.answer import (
     RetentionTotal,
 )
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.tables.intervals import FEW, differs
 from ecom_assets.interfaces.api.routes import ad_hoc
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn
 from ecom_assets.interfaces.dashboard.form_inputs import FormInput
-from ecom_assets.interfaces.dashboard.formats import DASH
+from ecom_assets.interfaces.dashboard.formats import AGAINST, DASH, chance
 from ecom_assets.interfaces.dashboard.forms import (
     Answer,
     Builder,
@@ -37,6 +38,7 @@ from ecom_assets.interfaces.dashboard.list_pages import (
 )
 from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
+from ecom_assets.interfaces.dashboard.value_names import names_of
 
 WHO_FIELDS: Final = ("cohort", "period", "returned")
 OF_A_CELL: Final = (
@@ -49,23 +51,25 @@ OF_A_CELL: Final = (
 BUILDER: Final = Builder(
     RETENTION, {"period": "week", "last_period": "12"}, extra={"list": OF_A_CELL}
 )
+CHANCE: Final = TableColumn("chance", "By chance", is_on_one_line=True)
+"""The range that chance allows the share before it."""
 CELLS: Final = (
     *TableColumn.from_fields(RetentionCohort, "cohort", "size"),
-    *TableColumn.from_fields(RetentionTotal, "period", "returned", "rate"),
+    *TableColumn.from_fields(RetentionTotal, "period", "returned"),
+    TableColumn.from_field(RetentionTotal, "rate", of="size"),
+    CHANCE,
     TableColumn("state", "Period is"),
 )
-TOTALS: Final = TableColumn.from_fields(
-    RetentionTotal,
-    "period",
-    "cohorts",
-    "size",
-    "returned",
-    "rate",
-    "revenue",
-    "lifetime_value",
-    bars=("rate",),
+TOTALS: Final = (
+    *TableColumn.from_fields(RetentionTotal, "period", "cohorts", "size", "returned"),
+    TableColumn.from_field(RetentionTotal, "rate", of="size"),
+    CHANCE,
+    *TableColumn.from_fields(RetentionTotal, "revenue", "lifetime_value"),
 )
-PALE: Final = "Dashed cells are of periods that are not over yet: their share can grow."
+PALE: Final = (
+    "Dashed cells are of periods that are not over yet: their share can grow. Grey ones are of "
+    f"fewer than {FEW}."
+)
 MOST_COHORTS: Final = 26
 """Cohorts that are shown: half a year of weeks."""
 
@@ -100,7 +104,10 @@ def cohort_table(view: View, answer: Answer) -> Block:
         }
         for cohort in cohorts
     ]
-    average = [_cell(total["rate"], total["returned"], is_over=True) for total in answer["totals"]]
+    average = [
+        _cell(total["rate"], total["returned"], total["size"], is_over=True)
+        for total in answer["totals"]
+    ]
     rows = [
         {
             **cell,
@@ -140,7 +147,7 @@ def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> lis
     cells = []
     for index, returned in enumerate(cohort["returned"]):
         rate = returned / cohort["size"] if cohort["size"] else None
-        cell = _cell(rate, returned, is_over=cohort["complete"][index])
+        cell = _cell(rate, returned, cohort["size"], is_over=cohort["complete"][index])
         period = names[index] if index < len(names) else str(index)
         who = urlencode({"who_cohort": cohort["cohort"], "who_period": period})
         href = f"{address}&{who}{WHO.anchor}" if address else ""
@@ -148,8 +155,12 @@ def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> lis
     return cells
 
 
-def _cell(rate: float | None, returned: int | None, *, is_over: bool) -> dict[str, Any]:
+def _cell(
+    rate: float | None, returned: int | None, size: int | None, *, is_over: bool
+) -> dict[str, Any]:
     return {
+        "of": size or 0,
+        "chance": "" if rate is None else chance(rate, size or 0),
         "rate": rate,
         "returned": returned,
         "is_over": is_over,
@@ -188,8 +199,12 @@ def _address(view: View, answer: Answer) -> str:
 
 def totals(answer: Answer) -> Block:
     """Return the share of all cohorts that are complete in each period, as a line."""
+    rows = [
+        {**total, "chance": "" if total["rate"] is None else chance(total["rate"], total["size"])}
+        for total in answer["totals"]
+    ]
     return DataTable(
-        answer["totals"],
+        rows,
         TOTALS,
         definition="Sums over the cohorts that are complete in the period.",
     )
@@ -202,30 +217,43 @@ def breakdown(view: View, answer: Answer) -> Block:
     parts = answer["breakdown"]
     if not parts:
         return break_down_by(view)
+    values = {part["value"] for part in parts if isinstance(part["value"], str)}
+    called = names_of(view, answer["definition"].get("by"), values)
     rows = [
         {
-            "value": part["value"],
-            "period": total["period"],
-            "rate": total["rate"],
-            "size": total["size"],
+            "value": called.get(part["value"], part["value"]),
+            **{name: total[name] for name in ("period", "rate", "size")},
+            "chance": "" if total["rate"] is None else chance(total["rate"], total["size"]),
+            "against": AGAINST[_against(total, place, parts)],
         }
         for part in parts
-        for total in part["totals"]
+        for place, total in enumerate(part["totals"])
     ]
-    spec = {
-        "mark": {"type": "line", "point": True},
-        "encoding": {
-            "x": charts.names("period", axis={"labelAngle": 0, "grid": False}),
-            "y": charts.number("rate", "rate"),
-            "color": charts.names("value"),
-            "tooltip": [charts.tip("value", "text", "Value"), charts.tip("rate", "rate", "Share")],
-        },
-    }
+    spec = charts.shares("period", "rate", "size", "value", has_days=False)
+    is_marked = any(row["against"] for row in rows)
+    against = [TableColumn("against", "Beyond chance", is_on_one_line=True)] if is_marked else []
     columns = (
         TableColumn("value", "Value"),
-        *TableColumn.from_fields(RetentionTotal, "period", "size", "rate"),
+        *TableColumn.from_fields(RetentionTotal, "period", "size"),
+        TableColumn.from_field(RetentionTotal, "rate", of="size"),
+        CHANCE,
+        *against,
     )
-    return Chart(spec, rows, columns, "A line per value: the share that came back by period.")
+    note = f"Pale: of fewer than {FEW}."
+    note += " Beyond chance, in the table: against all other values together." if against else ""
+    return Chart(
+        spec, rows, columns, "A line per value: the share that came back by period.", note=note
+    )
+
+
+def _against(total: Mapping[str, Any], place: int, parts: Sequence[Mapping[str, Any]]) -> int:
+    """Return how the share of a value that came back in a period differs from that of the others;
+    0 if chance can do it.
+    """
+    same = [part["totals"][place] for part in parts if place < len(part["totals"])]
+    own = (total["returned"] or 0, total["size"] or 0)
+    returned, size = (sum(other[name] or 0 for other in same) for name in ("returned", "size"))
+    return differs(own, (returned - own[0], size - own[1]), len(parts))
 
 
 def who(view: View) -> Block:

@@ -1,8 +1,7 @@
 """Sales explorer: any measure of orders by any dimension, over time and compared."""
 
 import json
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -43,6 +42,7 @@ from ecom_assets.interfaces.dashboard.list_pages import (
     pages_of_question,
 )
 from ecom_assets.interfaces.dashboard.page import WHY, Section, View, csv_address
+from ecom_assets.interfaces.dashboard.value_names import paths_of
 
 BEHIND: Final = (("", "nothing"), ("who", "customers"), ("lines", "order lines"))
 """What can be listed below the numbers."""
@@ -51,8 +51,6 @@ BUILDER: Final = Builder(
     {"measures": "revenue_amount, order_count, average_order_value", "over": "week", "last": "90d"},
     extra={"list": (FormInput("behind", "List", options=BEHIND),)},
 )
-PAGE_ADDRESS: Final = re.compile(r"\w+://([^/\s]+)(/\S*)?")
-"""The address of a page: its host and its path."""
 MOST_LINES: Final = 12
 """The lines of a chart: as many as the theme has colours."""
 
@@ -111,17 +109,6 @@ def chart(answer: Answer) -> Block:
         height=340 if has_periods else max(120, 26 * len(drawn)),
         definition=f"{measure['meaning']}.",
     )
-
-
-def paths_of(labels: Collection[str]) -> dict[str, str]:
-    """Return the paths of labels that are pages of one host, which a chart has no space for;
-    nothing where there are several hosts, or pages without one.
-    """
-    pages = {label: page for label in labels if (page := PAGE_ADDRESS.fullmatch(label))}
-    hosts = {page[1] for page in pages.values()}
-    if len(hosts) != 1 or any(label.startswith("/") for label in labels):
-        return {}
-    return {label: page[2] or "/" for label, page in pages.items()}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (a number of any measure)

@@ -2,7 +2,7 @@
 stickiness and lifecycle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
@@ -12,8 +12,10 @@ from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, MEAS
 from ecom_assets.behaviour.trends.trend import STATES
 from ecom_assets.core.tables.days import next_start
 from ecom_assets.interfaces.api.parameters import declared_lists
-from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, TableColumn
+from ecom_assets.interfaces.boards.model import WAYS
+from ecom_assets.interfaces.dashboard import charts, trend_ways
+from ecom_assets.interfaces.dashboard.blocks import Block, Chart, TableColumn, Ways
+from ecom_assets.interfaces.dashboard.form_inputs import FormInput
 from ecom_assets.interfaces.dashboard.formats import Kind, formatted, in_words
 from ecom_assets.interfaces.dashboard.forms import (
     Answer,
@@ -24,6 +26,8 @@ from ecom_assets.interfaces.dashboard.forms import (
     question_page,
 )
 from ecom_assets.interfaces.dashboard.page import Section, View, address_of, csv_address
+from ecom_assets.interfaces.dashboard.trend_ways import ShownTrend, TrendLine
+from ecom_assets.interfaces.dashboard.value_names import names_of
 
 PERIOD, SERIES = TableColumn("start", "Period"), TableColumn("series", "Series")
 UNITS: Final[dict[str, Kind]] = {"_amount": "money", "_s": "seconds", "_rate": "rate"}
@@ -44,48 +48,95 @@ def chart(view: View, answer: Answer) -> Block:
 
 MOST_POINTS: Final = 100
 """Periods up to which each is drawn as a point on its line."""
+WAY: Final = FormInput("chart", "Drawn as", options=(("", "What fits"), *WAYS.items()))
 
 
 def _values(view: View, answer: Answer) -> Block:
+    """Return the values in the way that the address names, or else that fits what is asked."""
+    shown = shown_trend(view, answer)
+    way = view.filters.chart if view.filters.chart in WAY_OF else shown.way
+    ways = [(name, label, view.here(chart=name)) for name, label in WAYS.items()]
+    return Ways(WAY_OF[way](shown), ways, way)
+
+
+def shown_trend(view: View, answer: Answer) -> ShownTrend:
+    """Return the answer by the names that people read, for each of its ways."""
     formula = answer.get("formula") or []
-    lines, kind = formula or answer["series"], _kind_of(answer)
+    parts, definition = formula or answer["series"], answer["definition"]
     is_only = (
         len({(line["name"], line["event_type"], line["measure"]) for line in answer["series"]}) == 1
     )
-    named = [(_name(line, is_formula=bool(formula), is_only=is_only), line) for line in lines]
-    rows = [row for name, line in named for row in _rows_of(view, answer, name, line, kind)]
-    has_before = any(row["before"] is not None for row in rows)
-    before = [TableColumn("before", "Before", kind)] if has_before else []
-    columns = (
-        TableColumn("start", "Period", "text", href="onward"),
-        SERIES,
-        TableColumn("value", "Value", kind),
-        *before,
-        TableColumn("state", "Period is"),
+    values = {line["breakdown"] for line in parts if isinstance(line["breakdown"], str)}
+    called = names_of(view, definition["by"], values)
+    lines, rows = [], []
+    for part in parts:
+        value = part["breakdown"]
+        rest = trend_ways.is_rest(value)
+        shown_value = trend_ways.ALL_OTHERS if rest else called.get(value, value)
+        name = _name(
+            {**part, "breakdown": shown_value},
+            is_formula=bool(formula),
+            is_only=is_only or bool(formula),
+        )
+        kind = _kind_of(answer) if formula else _kind_of_series(part)
+        lines.append(
+            TrendLine(
+                name,
+                part["values"],
+                part.get("previous") or (),
+                part["total"],
+                adds_up=not formula and trend_ways.adds_up(part, definition),
+                is_rest=rest,
+                kind=kind,
+            )
+        )
+        rows += _rows_of(view, answer, name, part, _kind_of(answer))
+    return ShownTrend(
+        lines,
+        [_start_of(start) for start in answer["periods"]],
+        rows,
+        any(part["breakdown"] is not None for part in parts),
+        csv_address(answer, *declared_lists(TrendAnswer)),
+        view.currency,
+        {"links": _next_questions(answer)},
     )
-    has_points = len(answer["periods"]) <= MOST_POINTS
-    is_open = any(row["state"] != "whole" for row in rows)
+
+
+def _lines(shown: ShownTrend) -> Block:
+    """Return a line per series over time."""
+    has_before = any(row["before"] is not None for row in shown.rows)
+    has_points = len(shown.starts) <= MOST_POINTS
+    is_open = any(row["state"] != "whole" for row in shown.rows)
     notes = ["Dashed: periods that are not over, or not whole in these days."] if is_open else []
     notes += ["Dotted: the days that they are compared with."] if has_before else []
-    if len(named) > COLOURS:
-        spec = charts.lines("start", "value", "series", kind=kind, has_points=has_points)
+    if len(shown.lines) > COLOURS:
+        spec = charts.lines("start", "value", "series", kind=shown.kind, has_points=has_points)
     else:
         spec = charts.period_lines(
-            has_time=bool(rows) and isinstance(rows[0]["start"], datetime),
-            kind=kind,
+            has_time=bool(shown.starts) and isinstance(shown.starts[0], datetime),
+            kind=shown.kind,
             has_points=has_points,
             has_before=has_before,
         )
     return Chart(
         spec,
-        rows,
-        columns,
+        shown.rows,
+        trend_ways.columns_of_periods(shown),
         "A line per series over time.",
-        csv=csv_address(answer, *declared_lists(TrendAnswer)),
+        csv=shown.csv,
         height=340,
         note=" ".join(notes),
-        links=_next_questions(answer),
+        **shown.more,
     )
+
+
+WAY_OF: Final[Mapping[str, Callable[[ShownTrend], Block]]] = {
+    "lines": _lines,
+    "bars": trend_ways.bars,
+    "ranking": trend_ways.ranking,
+    "number": trend_ways.number,
+    "table": trend_ways.table,
+}
 
 
 def _rows_of(
@@ -273,6 +324,7 @@ def by_hour_of_a_day(definition: dict[str, Any], fields: Any) -> dict[str, Any]:
 BUILDER: Final = Builder(
     TREND,
     {"series1": "purchase", "series2": "purchase:visitors", "last": "90d"},
+    extra={"what": (WAY,)},
     make=by_hour_of_a_day,
 )
 PAGE = question_page(

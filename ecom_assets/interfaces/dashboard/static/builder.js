@@ -19,6 +19,15 @@
   const question = form.closest("details.question");
   if (question && matchMedia("(max-width: 64rem)").matches && !form.querySelector("[role=alert]")) question.open = false;
 
+  // Save stands beside Ask, and its form below the question.
+  document.querySelector("[data-opens]")?.addEventListener("click", (event) => {
+    const opened = document.getElementById(event.target.dataset.opens);
+    event.preventDefault();
+    opened.open = true;
+    opened.scrollIntoView({ block: "nearest" });
+    opened.querySelector("input[name=name]").focus();
+  });
+
   // Lists: those of the page, and values of a column, asked for once each
   const asked = new Map();
   const words = (text) => text.toLowerCase();
