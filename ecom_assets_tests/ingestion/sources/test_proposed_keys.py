@@ -3,6 +3,7 @@ and when an order changed.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,8 +22,8 @@ def proposed(file: Path, kind: MappingKind = MappingKind.ORDERS, **answers: str)
     return search.proposal({"timezone": "UTC", **answers})
 
 
-def fields_of(proposal: MappingProposal) -> dict[str, object]:
-    fields: dict[str, object] = yaml.safe_load(proposal.text)["fields"]
+def fields_of(proposal: MappingProposal) -> dict[str, Any]:
+    fields: dict[str, Any] = yaml.safe_load(proposal.text)["fields"]
     return fields
 
 
