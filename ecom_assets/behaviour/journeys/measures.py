@@ -22,12 +22,12 @@ class SearchMeasures:
         example=21,
     )
     empty_search_count = count(
-        "Searches that found nothing, of those whose event says how many they found",
+        "Searches that found nothing, of those whose event says how many they found; null where "
+        "none says it",
         "Found nothing",
         unit="searches",
         better="down",
         nullable=True,
-        unknown="no event says how many results a search found",
         example=4,
     )
     cart_search_count = count(
