@@ -30,7 +30,7 @@ FOR_ITS_OWNER: Final = 0o600
 
 
 @dataclass(frozen=True)
-class Recipient:
+class AgreedAddress:
     """The address of a customer who agreed to be written to, and since when, in UTC."""
 
     email: str
@@ -41,7 +41,7 @@ class Recipient:
 class Consents:
     """What customers of a list said: who agreed and has an address, and how many refused."""
 
-    agreed: dict[str, Recipient]
+    agreed: dict[str, AgreedAddress]
     refused_count: int
 
 
@@ -101,7 +101,7 @@ def consents_of(settings: Settings, customer_ids: Sequence[str]) -> Consents:
         except duckdb.IOException:  # removed meanwhile
             rows = []
     agreed = {
-        customer_id: Recipient(email, since)
+        customer_id: AgreedAddress(email, since)
         for customer_id, email, since, has_consent in rows
         if has_consent and email
     }
