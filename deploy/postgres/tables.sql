@@ -223,6 +223,7 @@ CREATE TABLE "mart"."session_events" (
   "page_url" text COLLATE "C",
   "cart_amount" DECIMAL(18, 4),
   "search_term" text COLLATE "C",
+  "search_result_count" BIGINT,
   "until_next_s" DOUBLE PRECISION,
   "is_bot" BOOLEAN NOT NULL,
   PRIMARY KEY ("event_date", "event_id")
@@ -393,6 +394,7 @@ CREATE TABLE "mart"."search_performance" (
   "session_count" BIGINT NOT NULL,
   "clicked_search_count" BIGINT NOT NULL,
   "unclicked_search_count" BIGINT NOT NULL,
+  "empty_search_count" BIGINT,
   "cart_search_count" BIGINT NOT NULL,
   "click_rate" DOUBLE PRECISION NOT NULL,
   "cart_rate" DOUBLE PRECISION NOT NULL,

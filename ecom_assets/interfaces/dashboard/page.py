@@ -298,13 +298,15 @@ class View:
         takes_dates = page.is_listed and page.asks.model_fields.keys() >= set(DATES)
         return {name: self.ranges[0][name] for name in DATES} if takes_dates and self.ranges else {}
 
-    def explorer(self, label: str, *by: str, measures: str) -> tuple[tuple[str, str], ...]:
-        """Return the link to the page that asks sales by some dimensions, for the days of this one;
-        none where there are no order lines.
+    def explorer(
+        self, label: str, *by: str, measures: str, **choices: str
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the link to the page that asks sales by some dimensions, for the days of this one,
+        with other choices of that page; none where there are no order lines.
         """
         if self.context.reading.known.get(ORDERS, NOTHING).first is None:
             return ()
-        asked = {"measures": measures, "by": ", ".join(by)}
+        asked = {"measures": measures, "by": ", ".join(by), **choices}
         return ((label, self.link("sales-explorer", **asked)),)
 
     def product(self, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from starlette.testclient import TestClient
 
 from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.interfaces.api.app import ROUTERS, build_app
 from ecom_assets.interfaces.api.mcp.server import (
     INSTRUCTIONS,
@@ -33,6 +34,7 @@ from ecom_assets.interfaces.api.mcp.server import (
     answer_from,
     build_http,
     build_server,
+    without_addresses,
 )
 from ecom_assets.interfaces.api.mcp.tools import SAID_ONCE, ApiQuestion, questions_of
 from ecom_assets_tests.command import ECOM, environment
@@ -341,3 +343,21 @@ def test_over_stdio_an_assistant_is_answered_without_a_key_and_not_about_people(
 
 def test_the_api_without_the_tools_has_no_such_path(app: FastAPI) -> None:
     assert TestClient(app).post("/mcp", json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ('{"id": "ann+1@mail.example.org"}', '{"id": "HIDDEN"}'),
+        ('["O\\u0027Neil", "jürgen@exämple.de", "bo"]', '["O\\u0027Neil", "HIDDEN", "bo"]'),
+        (
+            '{"page_url": "https://shop.example/?e=ann%40x.com&n=2"}',
+            '{"page_url": "https://shop.example/?e=HIDDEN&n=2"}',
+        ),
+        ('{"price": "2 @ 3.50", "who": "ann@home"}', '{"price": "2 @ 3.50", "who": "ann@home"}'),
+    ],
+)
+def test_no_assistant_is_told_an_address(told: str, shown: str) -> None:
+    """Also where the ids of customers are addresses."""
+    assert without_addresses(told) == shown.replace("HIDDEN", HIDDEN)
+    json.loads(without_addresses(told))

@@ -4,6 +4,8 @@ Over HTTP the API's guard stands in front of the tools, and each tool's request 
 again with the caller's own key: scopes, rates, limits and the log are the API's.
 """
 
+import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from ecom_assets.core.http_server.callers import CALLER, Caller
 from ecom_assets.core.http_server.callers import Scope as Permission
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.interfaces.api.adhoc.questions import AdHocQuestions
 from ecom_assets.interfaces.api.app import ApiStack, build_app, build_stack
 from ecom_assets.interfaces.api.auth.access import credentials_of
@@ -50,6 +53,10 @@ INSTRUCTIONS: Final = (
     "so name another one only if asked to. `limit` is the most rows to return, without a default "
     "all; `offset` is how many to leave out at the start."
 )
+ADDRESS: Final = re.compile(r"""[^\s"'\\<>,;:()\[\]{}=/?&@]{1,64}(?:@|%40)[\w-]+(?:[.][\w-]+)+""")
+"""An address inside JSON: no quotation mark and no escape is part of it. What is before its @ has
+at most 64 characters (RFC 5321), so that a long text takes no time that grows with its square.
+"""
 HANDED_ON: Final = ("authorization", "x-api-key")
 READ_ONLY: Final = types.ToolAnnotations(read_only_hint=True)
 """The other hints are about tools that write."""
@@ -97,13 +104,21 @@ def _caller_of(request: Any) -> tuple[tuple[str, int], dict[str, str]]:  # noqa:
 
 def _result(response: httpx2.Response) -> types.CallToolResult:
     if response.status_code == httpx2.codes.OK:
-        return _text_result(response.text, structured=response.json())
+        text = without_addresses(response.text)
+        return _text_result(text, structured=json.loads(text))
     try:
         problem = response.json()
-        message = f"{problem['title']}: {problem['detail']}"
+        message = without_addresses(f"{problem['title']}: {problem['detail']}")
     except (ValueError, KeyError, TypeError):
         message = f"The API answered {response.status_code}."
     return _text_result(message, is_error=True)
+
+
+def without_addresses(text: str) -> str:
+    """Return JSON without e-mail addresses, also those that are ids of customers: what an assistant
+    is told leaves the shop.
+    """
+    return ADDRESS.sub(HIDDEN, text) if "@" in text or "%40" in text else text
 
 
 def _text_result(

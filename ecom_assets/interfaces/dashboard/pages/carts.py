@@ -21,6 +21,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
+from ecom_assets.interfaces.dashboard.pages.write_to import AGREED, write_to
 
 LEFT: Final = (
     "cart_count",
@@ -78,7 +79,8 @@ def left(view: View) -> Block:
             csv=view.csv("/analytics/carts.csv", **asked),
             note=f"Of visits that bought nothing. {pages.note}".strip(),
             empty="No cart was left on these days.",
-        )
+        ),
+        *write_to(view, AGREED, people="carts"),
     )
 
 

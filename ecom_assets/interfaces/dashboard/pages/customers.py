@@ -32,6 +32,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.pages.write_to import AGREED, write_to
 
 SEGMENTS = TableColumn.from_fields(
     customers.Segment,
@@ -115,12 +116,17 @@ def weeks(view: View) -> Block:
         definition=meaning(answer, "weeks"),
         why=Why(CustomerRetention, "customers_count"),
         empty="No Monday of these days begins a week with orders; choose more days.",
-        links=view.explorer(
-            "Revenue of new and returning customers",
-            "customer_type",
-            measures="revenue_amount, customer_count, order_count",
-        ),
+        links=_revenue_links(view),
     )
+
+
+def _revenue_links(view: View) -> tuple[tuple[str, str], ...]:
+    """Return the links to revenue of new and returning customers, also customer by customer."""
+    asked = partial(view.explorer, measures="revenue_amount, customer_count, order_count")
+    by_type = asked("Revenue of new and returning customers", "customer_type")
+    if not view.may(Scope.PERSONAL):
+        return by_type
+    return (*by_type, *asked("Customer by customer", "customer_type", behind="who"))
 
 
 def segments(view: View) -> Block:
@@ -136,6 +142,7 @@ def segments(view: View) -> Block:
         definition=meaning(answer),
         note=f"Of all customers, as of {answer['range']['end_date']}.",
         why=Why(CustomerSegments, "segment"),
+        links=write_to(view, "Write to those at risk", people="segment"),
     )
 
 
@@ -171,7 +178,7 @@ def due(view: View) -> Block:
         if answer["due_customer_count"] is not None
         else "Nobody has come back yet, so that nobody knows how long it takes.",
     )
-    return Several((tiles, shown.around(table)))
+    return Several((tiles, shown.around(table, *write_to(view, AGREED, people="due_again"))))
 
 
 def value(view: View) -> Block:

@@ -38,6 +38,8 @@ COLUMNS: Final = TableColumn.from_fields(
     "email_consent_at",
 )
 MOST: Final = 50
+AGREED: Final = "Who of them agreed to be written to"
+"""The label of a link from a list."""
 
 
 class WriteToFilters(Filters):
@@ -50,6 +52,11 @@ class WriteToFilters(Filters):
     )
     offset: int | None = Field(None, ge=0, le=1_000_000)
     FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+
+
+def write_to(view: View, label: str, **chosen: str) -> tuple[tuple[str, str], ...]:
+    """Return the link from a list to who of it agreed, for callers who may see people."""
+    return ((label, view.link("write-to", **chosen)),) if view.may(Scope.PERSONAL) else ()
 
 
 def who(view: View) -> Block:
