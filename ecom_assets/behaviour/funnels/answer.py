@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import ibis
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
@@ -504,6 +505,10 @@ def _values(funnel: Funnel, label: str) -> list[str]:
     return label.split(SEPARATOR) if len(funnel.by_columns) > 1 else [label]
 
 
+StepOrder = Literal["visitor", "newest"]
+"""In which order a list of units at a step comes: by who, or who got there last first."""
+
+
 @dataclass(frozen=True)
 class StepList:
     """The list of units at a step: at most `limit`,
@@ -513,6 +518,7 @@ class StepList:
     step: int
     limit: int
     only_stopped: bool = False
+    sort_by: StepOrder = "visitor"
     take: Take | None = None
     """What takes all of them, block by block; the answer then lists none."""
 
@@ -532,7 +538,10 @@ def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep
             )
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
         values["count"] = values["total_count"] = count_of(rows)
-        ordered = rows.select(*names).order_by(keys)
+        is_by_time = listed.sort_by == "newest" and "event_at" in names
+        ordered = rows.select(*names).order_by(
+            [*([ibis.desc("event_at")] if is_by_time else []), *keys]
+        )
         if listed.take:
             take_rows(listed.take, ordered, AtStep)
         values["who"] = [] if listed.take else rows_of(ordered.limit(listed.limit))

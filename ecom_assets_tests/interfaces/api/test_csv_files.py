@@ -43,7 +43,7 @@ STEPS = ["page_view", "add_to_cart", "purchase"]
 OF_QUESTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "/analytics/funnel/who": (
         {"steps": STEPS, "within": "7d", "where": ["event_type != search"]},
-        {"step": 2, "stopped": "true"},
+        {"step": 2, "stopped": "true", "sort_by": "newest"},
     ),
     "/analytics/retention/who": (
         {"period": "week"},
@@ -94,6 +94,17 @@ def test_a_file_has_every_row_of_the_list_of_a_question(api: Api, path: str) -> 
     assert list(csv.DictReader(file.text.splitlines())) == list(
         csv.DictReader(listed.text.splitlines())
     )
+
+
+def test_who_got_to_a_step_last_comes_first_if_asked_for(api: Api) -> None:
+    question, _ = OF_QUESTIONS["/analytics/funnel/who"]
+    listed = api.post("/analytics/funnel/who", question, step=2, limit=1_000).json()["who"]
+    newest = api.post(
+        "/analytics/funnel/who", question, step=2, limit=1_000, sort_by="newest"
+    ).json()["who"]
+    assert newest == sorted(listed, key=lambda row: row["event_at"], reverse=True)
+    assert [row["visitor_id"] for row in listed] == sorted(row["visitor_id"] for row in listed)
+    assert newest != listed
 
 
 def test_a_file_has_the_rows_of_several_pages(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

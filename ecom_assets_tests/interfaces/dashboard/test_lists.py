@@ -3,6 +3,8 @@
 import csv
 from typing import Any
 
+import pytest
+
 from ecom_assets.commerce.reconciliation.contracts import CAUSES
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
@@ -122,3 +124,65 @@ def test_whom_to_write_to_says_how_many_agreed(client: Client) -> None:
 def test_whom_to_write_to_is_one_click_from_the_first_page(client: Client) -> None:
     first = read(client.get("/dashboard/last-week").text)
     assert "/dashboard/write-to" in {a.attributes.get("href", "") for a in first.all("a")}
+
+
+FUNNEL = "funnel?step1=page_view&step2=add_to_cart&within=7d"
+
+
+@pytest.mark.parametrize(
+    ("path", "title", "what"),
+    [
+        (f"{FUNNEL}&who=2", "Who is at a step", "Visitors"),
+        ("sales-explorer?measures=revenue_amount&behind=who", "Behind the numbers", "Customers"),
+        (
+            "sales-explorer?measures=revenue_amount&behind=lines",
+            "Behind the numbers",
+            "Order lines",
+        ),
+    ],
+)
+def test_who_and_what_is_behind_a_number_is_shown_page_by_page(
+    client: Client, path: str, title: str, what: str
+) -> None:
+    whole, rest = section(client, path, title), section(client, f"{path}&list_offset=3", title)
+    assert len(cells(whole, 0)) > 3
+    assert cells(rest, 0)[:5] == cells(whole, 0)[3:8]
+    count = len(file_of(client, whole))
+    assert f"4 to {min(count, 103):,} of {count:,} {what.lower()}." in rest.text
+    (before,) = [a.attributes["href"] for a in rest.all("a") if a.text == f"{what} before"]
+    assert "list_offset" not in before
+    assert cells(read_section(client, before, title), 0) == cells(whole, 0)
+
+
+def read_section(client: Client, address: str, title: str) -> Node:
+    return section(client, address.removeprefix("/dashboard/").partition("#")[0], title)
+
+
+def test_who_did_not_come_back_is_shown_page_by_page(client: Client) -> None:
+    table = section(client, "retention?period=week&start=page_view", "Cohorts")
+    cell = next(
+        a.attributes["href"] for a in table.all("a") if "who_cohort" in a.attributes["href"]
+    )
+    address = cell.partition("#")[0] + "&who_returned=false"
+    whole = read_section(client, address, "Who is in a cell")
+    rest = read_section(client, f"{address}&list_offset=1", "Who is in a cell")
+    assert cells(rest, 0) == cells(whole, 0)[1:]
+
+
+def test_lists_lead_to_who_of_them_agreed_to_be_written_to(client: Client) -> None:
+    for path, title, people in (
+        ("customers", "Bought once, and due again", "people=due_again"),
+        ("customers", "Segments", "people=segment"),
+        ("carts?time_range=year", "Carts left, one by one", "people=carts"),
+    ):
+        links = [a.attributes.get("href", "") for a in section(client, path, title).all("a")]
+        (address,) = [link for link in links if "/dashboard/write-to" in link]
+        assert people in address
+        assert read_section(client, address, "Who agreed to be written to").text
+
+
+def test_new_and_returning_revenue_is_listed_customer_by_customer(client: Client) -> None:
+    part = section(client, "customers?time_range=year", "New and returning customers by week")
+    (address,) = [a.attributes["href"] for a in part.all("a") if a.text == "Customer by customer"]
+    behind = read_section(client, address, "Behind the numbers")
+    assert len(cells(behind, 0)) == len(file_of(client, behind)) > 1

@@ -12,7 +12,13 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.funnels.answer import AtStep, StepList, WhoAnswer, who_is_at
+from ecom_assets.behaviour.funnels.answer import (
+    AtStep,
+    StepList,
+    StepOrder,
+    WhoAnswer,
+    who_is_at,
+)
 from ecom_assets.behaviour.funnels.question import FunnelQuestion
 from ecom_assets.behaviour.funnels.steps import MAX_STEPS
 from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, answer
@@ -99,6 +105,7 @@ class StepParameters(BaseModel):
     stopped: bool = Field(
         default=False, description="Whether only those who did not get to the step after it"
     )
+    sort_by: StepOrder = Field("visitor", description="By visitor, or who got there last first")
 
 
 class FunnelWhoParameters(StepParameters, Sliced):
@@ -116,7 +123,10 @@ def funnel_who(
     """Return who got to a step of a custom funnel; it needs the scope `personal`."""
     require_personal(context.request.scope, ["visitor_id"])
     listed = StepList(
-        parameters.step, parameters.offset + parameters.limit, only_stopped=parameters.stopped
+        parameters.step,
+        parameters.offset + parameters.limit,
+        only_stopped=parameters.stopped,
+        sort_by=parameters.sort_by,
     )
     return ask(context, who_is_at(listed), body, parameters)
 
@@ -280,7 +290,13 @@ def everybody_at_a_step(
     question = FunnelQuestion.from_mapping(_definition_in(parameters.definition))
 
     def write(take: Take) -> int:
-        listed = StepList(parameters.step, 0, only_stopped=parameters.stopped, take=take)
+        listed = StepList(
+            parameters.step,
+            0,
+            only_stopped=parameters.stopped,
+            sort_by=parameters.sort_by,
+            take=take,
+        )
         return ask(context, who_is_at(listed), question, Sliced()).total_count or 0
 
     return file_of_blocks(context, "step.csv", list(AtStep.model_fields), write)

@@ -57,6 +57,7 @@ EXTRA: Final = (
     ),
     FormInput("who", "List who is at step", "2", kind="number", about=("Step",)),
     FormInput("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
+    FormInput("who_sort", "In order of", options=(("", "visitor"), ("newest", "newest first"))),
 )
 CHANCE: Final = TableColumn("chance", "By chance", is_on_one_line=True)
 """The range that chance allows the share before it."""
@@ -413,6 +414,7 @@ def who(view: View) -> Block:
         {
             "step": view.filters.who,
             "stopped": view.filters.who_stopped == "yes",
+            "sort_by": view.filters.who_sort or "visitor",
             "limit": ROWS_OF_QUESTION,
             "offset": view.filters.list_offset or 0,
         }
@@ -430,6 +432,7 @@ def who(view: View) -> Block:
                 outcome.question,
                 step=parameters.step,
                 stopped=str(parameters.stopped).lower(),
+                sort_by=parameters.sort_by,
             ),
             note=f"{answer['count']:,} at step {answer['step']}. {pages.note}".strip(),
             empty="Nobody is there.",
