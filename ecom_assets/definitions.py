@@ -55,6 +55,8 @@ from ecom_assets.commerce.costs.checks import COST_CHECKS, rule_checks
 from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.commerce.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.commerce.findings.assets import FINDING_ASSETS
+from ecom_assets.commerce.marketing.assets import AD_SPEND_ASSETS, raw_ad_spend
+from ecom_assets.commerce.marketing.checks import AD_SPEND_CHECKS
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
 from ecom_assets.commerce.orders.checks import order_checks, report_checks
 from ecom_assets.commerce.products.assets import (
@@ -103,12 +105,14 @@ from ecom_assets.ingestion.sources.order_reports.source import (
     has_orders,
 )
 from ecom_assets.ingestion.sources.presence import (
+    AD_SPEND,
     COSTS,
     CUSTOMERS,
     EVENTS,
     ORDERS,
     RAW_OF,
     STOCK,
+    ad_spend_kinds,
     cost_kinds,
     event_kinds,
     given_sources,
@@ -265,6 +269,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
         *CREDIT_ASSETS,
         *PRODUCT_ASSETS,
         *COST_ASSETS,
+        *AD_SPEND_ASSETS,
     ]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
     of_reconciliation = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
@@ -330,6 +335,7 @@ def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
         raw_customers.key: lambda _settings: {"api"},
         raw_stock.key: stock_kinds,
         raw_costs.key: cost_kinds,
+        raw_ad_spend.key: ad_spend_kinds,
     }.get(asset.key)
     return {engine, "table", *(from_source(settings) if from_source else {"ibis"})}
 
@@ -350,6 +356,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (STOCK_ASSETS, {STOCK}),
         (RECEIVED_COST_ASSETS, {ORDERS, COSTS}),
         (PROFIT_ASSETS, {ORDERS}),
+        (AD_SPEND_ASSETS, {AD_SPEND}),
         (CUSTOMER_ASSETS, {CUSTOMERS}),
         (RECONCILIATION_ASSETS, {EVENTS, ORDERS}),
     ]
@@ -579,6 +586,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *SALES_CHECKS,
         *PRODUCT_CHECKS,
         *COST_CHECKS,
+        *AD_SPEND_CHECKS,
         *rule_checks(cost_rules(settings)),
         *ATTRIBUTION_CHECKS,
         *CUSTOMER_CHECKS,

@@ -16,6 +16,7 @@ from ecom_assets.behaviour.events.late_rows import late_row_hooks
 from ecom_assets.commerce.costs.assets import CostSource
 from ecom_assets.commerce.customers.assets import CustomerSource
 from ecom_assets.commerce.customers.contracts import RawCustomers
+from ecom_assets.commerce.marketing.assets import AdSpendSource
 from ecom_assets.commerce.orders.assets import OrderSource
 from ecom_assets.commerce.products.assets import StockSource
 from ecom_assets.commerce.products.contracts import RawStock
@@ -28,6 +29,7 @@ from ecom_assets.core.tables.received import NoSource
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.io_manager import Progress, WarehouseIOManager
 from ecom_assets.core.warehouse.resources import Warehouse, WarehouseIO
+from ecom_assets.ingestion.sources.ad_spend import NO_AD_SPEND, FileAdSpend, has_ad_spend
 from ecom_assets.ingestion.sources.costs import NO_COSTS, FileCosts, has_costs
 from ecom_assets.ingestion.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
 from ecom_assets.ingestion.sources.customer_api.files import FileCustomers
@@ -51,6 +53,7 @@ from ecom_assets.ingestion.uploads.store import taken_back_names
 from ecom_assets.orchestration.registry import BY_KEY
 from ecom_assets.orchestration.rules import source_gate
 from ecom_assets.orchestration.sandbox import (
+    SandboxAdSpend,
     SandboxCosts,
     SandboxCustomers,
     SandboxOrders,
@@ -113,6 +116,7 @@ def platform_resources(
             settings, customer_source_of, "customer_api", "Where customers come from."
         ),
         "cost_source": cost_source_resource(settings),
+        "ad_spend_source": ad_spend_source_resource(settings),
         "delivery_context": delivery_resource(settings),
         **service_resources(settings),
     }
@@ -177,6 +181,23 @@ def cost_source_resource(settings: Settings) -> dg.ResourceDefinition:
         return SandboxCosts(settings, ensure_sandbox, reader)
 
     return cost_source
+
+
+def ad_spend_source_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Return the source of ad spend: the configured files, else the sandbox's, or none."""
+
+    @dg.resource(
+        required_resource_keys={"warehouse"}, description="Where the spend on ads comes from."
+    )
+    def ad_spend_source(context: dg.InitResourceContext) -> AdSpendSource:
+        if not has_ad_spend(settings):
+            return NO_AD_SPEND
+        reader = context.resources.warehouse.file_reader(settings)
+        if settings.ad_spend:
+            return FileAdSpend(reader, settings)
+        return SandboxAdSpend(settings, ensure_sandbox, reader)
+
+    return ad_spend_source
 
 
 def _writer(

@@ -31,6 +31,7 @@ SUBJECTS: Final = (
     "ecom_assets.commerce.products",
     "ecom_assets.commerce.costs",
     "ecom_assets.commerce.customers",
+    "ecom_assets.commerce.marketing",
     "ecom_assets.commerce.reconciliation",
     "ecom_assets.commerce.findings",
     "ecom_assets.outputs.delivery",

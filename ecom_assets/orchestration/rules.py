@@ -39,8 +39,10 @@ from ecom_assets.ingestion.sources.customer_api.records import (
 )
 from ecom_assets.ingestion.sources.events import mapping_name
 from ecom_assets.ingestion.sources.files.currency import rates_sql
+from ecom_assets.ingestion.sources.files.formats import named_paths
 from ecom_assets.ingestion.sources.files.mapping import (
     SourceField,
+    load_ad_spend_mapping,
     load_cost_mapping,
     load_mapping,
     load_order_mapping,
@@ -108,6 +110,8 @@ def require_rules(settings: Settings) -> None:
     load_mapping(settings.events_mapping)
     load_order_mapping(settings.orders_mapping)
     load_cost_mapping(settings.costs_mapping)
+    for name in named_paths(settings.ad_spend):
+        load_ad_spend_mapping(name)
     for name in (settings.customers_mapping, settings.customer_api_mapping):
         load_customer_mapping(name)
     try:

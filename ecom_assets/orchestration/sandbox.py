@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.received import FileRows, SliceOutput
+from ecom_assets.ingestion.sources.ad_spend import FileAdSpend, no_ad_spend
 from ecom_assets.ingestion.sources.costs import FileCosts, no_costs
 from ecom_assets.ingestion.sources.customer_api.api import (
     customers_received,
@@ -27,6 +28,7 @@ from ecom_assets.ingestion.sources.events import SANDBOX
 from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.order_reports.source import OrderReader
 from ecom_assets.ingestion.sources.sandbox_shop import (
+    AD_SPEND,
     COSTS,
     is_living,
     last_day,
@@ -103,6 +105,22 @@ class SandboxCosts(_SandboxSource):
         rows = rows.mutate(received_date=rows.valid_from_date, source=ibis.literal(SANDBOX))
         dates = {row["received_date"] for row in rows_of(rows.select("received_date").distinct())}
         return SliceOutput(rows, Days.from_dates(dates), supersedes=Days.from_dates(dates))
+
+
+@dataclass(frozen=True)
+class SandboxAdSpend(_SandboxSource):
+    """What the sandbox shop spends on ads, in files that land by day as platforms restate them."""
+
+    reader: Backend
+
+    def received(self, days: Days) -> SliceOutput:
+        """Return the spend of all days, or no rows where a shop of an earlier version has none."""
+        path = self.folder() / AD_SPEND
+        if not path.is_dir():
+            return no_ad_spend("the sandbox shop was made by a version without ad spend")
+        settings = self.settings_with(ad_spend=join_paths([f"native={path}"]))
+        output = FileAdSpend(self.reader, settings).received(days)
+        return replace(output, rows=output.rows.mutate(source=ibis.literal(SANDBOX)))
 
 
 POLL_S = 0.05

@@ -1,10 +1,9 @@
 """Checks of costs and profit."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -28,6 +27,7 @@ from ecom_assets.core.tables.check import (
     CheckResult,
     TableCheck,
     check,
+    counted_by,
     rows_on_days,
 )
 from ecom_assets.core.tables.days import Days
@@ -59,7 +59,7 @@ def received_is_costs_plus_quarantined(
 @check(QuarantinedCosts, reads=(QuarantinedCosts,), warns=True)
 def every_cost_is_read(_days: Days | None, quarantined: ir.Table) -> CheckResult:
     """Every row of costs says a cost."""
-    return _counted(
+    return counted_by(
         quarantined.filter(quarantined.reject_reason.notin(list(NO_FAULT))),
         "reject_reason",
         REASON_MEANINGS,
@@ -91,37 +91,13 @@ def costs_of_the_catalogue_are_read(_days: Days | None, stock: ir.Table) -> Chec
 @check(ItemCosts, reads=(ItemCosts,), warns=True)
 def costs_do_not_contradict(_days: Days | None, item_costs: ir.Table) -> CheckResult:
     """No row of costs contradicts itself, or another row of its item."""
-    return _counted(
+    return counted_by(
         item_costs.filter(item_costs.contradiction.notnull()),
         "contradiction",
         SAID_OF,
         "Rows of costs that contradict themselves or others: {}. mart.item_costs has them by item, "
         "in `contradiction`.",
     )
-
-
-def _counted(
-    rows: ir.Table, column: str, meanings: Mapping[str, str], sentence: str
-) -> CheckResult:
-    """Return the result of a check that counts rows by what is wrong with them.
-
-    Args:
-        rows: The rows.
-        column: What is wrong with each.
-        meanings: What to say of its values.
-        sentence: What to say, with a place for the numbers of rows and what is wrong with them.
-    """
-    grouped = rows_of(rows.group_by(column).agg(row_count=rows.count()))
-    counts = {row[column]: int(row["row_count"]) for row in grouped}
-    number = sum(counts.values())
-    said = "; ".join(
-        f"{counts[name]:,} {text}" for name, text in meanings.items() if name in counts
-    )
-    examples: list[dict[str, Any]] = [
-        {column: name, "row_count": count} for name, count in sorted(counts.items())
-    ]
-    evidence = {"sentence": sentence.format(said)} if number else {}
-    return CheckResult(number, number, examples, metadata=evidence)
 
 
 @check(ProfitDaily, reads=(ProfitLines, ProfitDaily))

@@ -51,6 +51,8 @@ CONTRADICTIONS = ("two_costs", "ends_before_start", "overlaps_next", "gap_after"
 COST_SOURCES = ("line", "costs", "catalogue")
 """Where a cost can be from; the first that knows it counts."""
 CUSTOMER_TYPES = ("new", "returning", "unknown")
+ADVERTISING: Final = "marketing"
+"""The subject whose tables say what the shop pays for ads, and what it gets for it."""
 
 
 class ReceivedCost(Table, abstract=True):
@@ -322,7 +324,7 @@ class OtherCostsDaily(Table):
 
 def is_about_costs(table: type[Table]) -> bool:
     """Return whether all of a table is about what the shop pays, or what its sales leave."""
-    return table.group == RawCosts.group
+    return table.group in {RawCosts.group, ADVERTISING}
 
 
 def cost_columns(table: type[Table]) -> frozenset[str]:

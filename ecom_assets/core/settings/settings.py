@@ -214,6 +214,13 @@ class Settings(
     costs_mapping: str = Field(
         "costs", description="Name of an included mapping of costs, or a YAML file"
     )
+    ad_spend: str = Field(
+        "",
+        description=(
+            "Paths or globs of files of what ads cost, each with its mapping: "
+            "`google_ads=PATH,meta=PATH`; a mapping is a name, `native` among them, or a YAML file"
+        ),
+    )
     payment_fee_rules: cost_rules.PaymentFeeRules = Field(
         (),
         description="What payments cost where no source says: percent, per_order, payment_method",

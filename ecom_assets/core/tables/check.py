@@ -440,3 +440,27 @@ def _downstream_tables(assets: Sequence[TableAsset]) -> Mapping[type[Table], Set
         for table in upstream:
             downstream.setdefault(table, set()).update({asset.contract}, downstream[asset.contract])
     return downstream
+
+
+def counted_by(
+    rows: ir.Table, column: str, meanings: Mapping[str, str], sentence: str
+) -> CheckResult:
+    """Return the result of a check that counts rows by what is wrong with them.
+
+    Args:
+        rows: The rows.
+        column: What is wrong with each.
+        meanings: What to say of its values.
+        sentence: What to say, with a place for the numbers of rows and what is wrong with them.
+    """
+    grouped = rows_of(rows.group_by(column).agg(row_count=rows.count()))
+    counts = {row[column]: int(row["row_count"]) for row in grouped}
+    number = sum(counts.values())
+    said = "; ".join(
+        f"{counts[name]:,} {text}" for name, text in meanings.items() if name in counts
+    )
+    examples: list[dict[str, Any]] = [
+        {column: name, "row_count": count} for name, count in sorted(counts.items())
+    ]
+    evidence = {"sentence": sentence.format(said)} if number else {}
+    return CheckResult(number, number, examples, metadata=evidence)

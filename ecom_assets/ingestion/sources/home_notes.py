@@ -23,6 +23,7 @@ PATHS: Final = (
     "catalogue",
     "costs",
     "costs_mapping",
+    "ad_spend",
 )
 """The settings that say where stored rows came from and how they were read:
 most are options of `ecom run`.

@@ -11,6 +11,7 @@ from typing import Final
 from ecom_assets.behaviour.events.contracts import RawEvents
 from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.customers.contracts import RawCustomers
+from ecom_assets.commerce.marketing.contracts import RawAdSpend
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.core.errors import SourceError, UsageError
@@ -19,6 +20,7 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import event_table_kind
 from ecom_assets.core.warehouse.owner import OWN, SIMULATED, note_owner, noted_owner
+from ecom_assets.ingestion.sources.ad_spend import ad_spend_paths, has_ad_spend
 from ecom_assets.ingestion.sources.cost_table import table_kind
 from ecom_assets.ingestion.sources.costs import has_costs
 from ecom_assets.ingestion.sources.customer_api.api import has_customers
@@ -32,12 +34,14 @@ from ecom_assets.ingestion.sources.stock import has_stock
 
 EVENTS, ORDERS, CUSTOMERS, STOCK = "events", "orders", "customers", "stock"
 COSTS: Final = "costs"
+AD_SPEND: Final = "ad_spend"
 RAW_OF: Final[Mapping[str, type[Table]]] = {
     EVENTS: RawEvents,
     ORDERS: RawUserOrderLog,
     CUSTOMERS: RawCustomers,
     STOCK: RawStock,
     COSTS: RawCosts,
+    AD_SPEND: RawAdSpend,
 }
 """The table that has the rows of each source as they were received."""
 
@@ -52,6 +56,7 @@ def given_sources(settings: Settings) -> frozenset[str]:
         CUSTOMERS: has_customers(settings),
         STOCK: has_stock(settings),
         COSTS: has_costs(settings),
+        AD_SPEND: has_ad_spend(settings),
     }
     return frozenset(source for source, is_there in is_given.items() if is_there)
 
@@ -123,6 +128,13 @@ def cost_kinds(settings: Settings) -> set[str]:
     if settings.costs:
         return _file_kinds(split_paths(settings.costs))
     return {"csv"} if has_costs(settings) else set()
+
+
+def ad_spend_kinds(settings: Settings) -> set[str]:
+    """Return the kinds of the source of ad spend."""
+    if settings.ad_spend:
+        return _file_kinds(ad_spend_paths(settings))
+    return {"csv"} if has_ad_spend(settings) else set()
 
 
 def _file_kinds(paths: list[str]) -> set[str]:

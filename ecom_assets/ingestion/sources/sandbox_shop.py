@@ -14,6 +14,8 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 
 COSTS: Final = "costs.csv"
 """The file with what the shop's products cost; shops of earlier versions have none."""
+AD_SPEND: Final = "ad_spend"
+"""The folder with what the shop spends on ads; shops of earlier versions have none."""
 Truth = Mapping[str, Any]
 """Read once for all who ask, so nobody changes it."""
 DAYS_BEFORE = 60
@@ -42,6 +44,11 @@ def _read(path: Path, *_version: int) -> Truth:
 def has_costs_file(folder: Path) -> bool:
     """Return whether the sandbox shop in a folder has, or will have, the costs of its products."""
     return truth_of(folder) is None or (folder / COSTS).exists()
+
+
+def has_ad_spend_file(folder: Path) -> bool:
+    """Return whether the sandbox shop in a folder has, or will have, spend on ads."""
+    return truth_of(folder) is None or (folder / AD_SPEND).is_dir()
 
 
 def first_day(truth: Truth) -> date:

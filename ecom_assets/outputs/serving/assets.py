@@ -52,6 +52,7 @@ from ecom_assets.commerce.customers.contracts import (
     LifetimeValue,
 )
 from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.marketing.contracts import AdSpend, AdSpendDaily, RawAdSpend
 from ecom_assets.commerce.orders.contracts import (
     HeldOrderDays,
     OrderAccountingDaily,
@@ -120,6 +121,7 @@ SERVED: tuple[type[Table], ...] = (
     ProfitLines,
     CategoryProfitability,
     OtherCostsDaily,
+    AdSpendDaily,
     CustomerSegments,
     CustomerProfiles,
     LifetimeValue,
@@ -149,6 +151,8 @@ EVIDENCE: tuple[type[Table], ...] = (
     RawCosts,
     CostVersions,
     ItemCosts,
+    RawAdSpend,
+    AdSpend,
     DuplicateEvents,
     IdentityLinks,
     IdentityAliases,

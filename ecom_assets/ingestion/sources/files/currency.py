@@ -155,14 +155,23 @@ class Currencies:
             files, convert=self._codes_first(convert) if _is_beside_amount(files) else convert
         )
 
-    def of_costs(self, files: RecordFiles, rows: str) -> str:
-        """Return the SELECT of received costs with `cost_amount` in the shop's currency.
+    def of_costs(
+        self,
+        files: RecordFiles,
+        rows: str,
+        amounts: Sequence[str] = ("cost_amount",),
+        subject: str = "costs",
+    ) -> str:
+        """Return the SELECT of received costs with amounts in the shop's currency.
 
-        A cost in a currency without a rate is not known, and `unrated_currency` names the currency.
+        An amount in a currency without a rate is not known, and `unrated_currency` names the
+        currency of such a row.
 
         Args:
             files: The files of the costs.
             rows: The SELECT of the costs, with their `order_date`, of which the rate is.
+            amounts: The columns of the amounts; the first is the cost.
+            subject: What they are, for a message.
 
         Raises:
             SourceError: There are costs in several currencies, and nothing says which of them is
@@ -171,19 +180,25 @@ class Currencies:
         con = files.con.cursor()
         if _is_beside_amount(files):
             rows = select(f"* REPLACE ({self._code_sql('currency')} AS currency)", rows)
-        stated = "currency IS NOT NULL AND cost_amount IS NOT NULL"
-        sums = select("currency, sum(cost_amount), count(*)", rows, stated, group_by="currency")
-        amounts = con.execute(sums).fetchall()
-        names = {name for name, _, _ in amounts}
+        cost = amounts[0]
+        stated = f"currency IS NOT NULL AND {cost} IS NOT NULL"
+        sums = select(f"currency, sum({cost}), count(*)", rows, stated, group_by="currency")
+        stated_amounts = con.execute(sums).fetchall()
+        names = {name for name, _, _ in stated_amounts}
         home = self.target or self.home or next(iter(names), "")
         if not (self.target or self.home) and len(names) > 1:
-            raise CurrencyError(self._refusal(amounts, "costs", "row"))
+            raise CurrencyError(self._refusal(stated_amounts, subject, "row"))
         if names <= {home}:
             return select("*, NULL::VARCHAR AS unrated_currency", rows)
-        cost = Priced("cost_amount", "currency", "l.order_date", digits=6)
-        joined, amount, unrated = self._where_rated(con, home, cost, rows)
-        columns = f"l.* REPLACE ({amount} AS cost_amount), {unrated} AS unrated_currency"
-        return select(columns, joined)
+        converted = [
+            self._where_rated(con, home, Priced(name, "currency", "l.order_date", digits=6), rows)
+            for name in amounts
+        ]
+        joined, _, unrated = converted[0]
+        replaced = ", ".join(
+            f"{amount} AS {name}" for name, (_, amount, _) in zip(amounts, converted, strict=True)
+        )
+        return select(f"l.* REPLACE ({replaced}), {unrated} AS unrated_currency", joined)
 
     def _with_code_of_amounts(self, con: duckdb.DuckDBPyConnection, rows: str) -> str:
         """Return the SELECT of lines whose currency stands beside their amounts,

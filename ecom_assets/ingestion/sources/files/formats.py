@@ -42,6 +42,27 @@ def split_paths(setting: str) -> list[str]:
     return [part for part in parts if part]
 
 
+def named_paths(setting: str) -> dict[str, list[str]]:
+    r"""Return the paths that a setting names by the mappings that are written before them.
+
+    >>> named_paths(r"google_ads=google, meta=meta/a\,b.csv, google_ads=more")
+    {'google_ads': ['google', 'more'], 'meta': ['meta/a,b.csv']}
+
+    Raises:
+        UsageError: A path has no mapping before it.
+    """
+    result: dict[str, list[str]] = {}
+    for part in split_paths(setting):
+        name, equals, path = part.partition("=")
+        if not (equals and name.strip() and path.strip()):
+            raise UsageError(
+                f"{part!r} does not say by which mapping it is read; write NAME={part}, where NAME "
+                "is a mapping, such as native, google_ads or meta."
+            )
+        result.setdefault(name.strip(), []).append(path.strip())
+    return result
+
+
 def join_paths(paths: Iterable[str]) -> str:
     """Return paths as one setting, which `split_paths` splits again."""
     return ",".join(path.replace(",", "\\,") for path in paths)

@@ -125,6 +125,8 @@ class RecordKind:
     how_to_map: str = "let `ecom mapping init` write a mapping for it"
     # further fields that are times, each with the column of its instant
     other_times: Mapping[str, str] = field(default_factory=dict)
+    # fields that the name of a row's file may say
+    of_file: frozenset[str] = frozenset({"shop"})
 
     @property
     def columns(self) -> dict[str, str]:
@@ -262,8 +264,10 @@ class IdField(SourceField):
         return self
 
 
-class ShopField(SourceField):
-    """The shop of a row, by the same origins, or by the name of its file without its ending."""
+class FileNameField(SourceField):
+    """The shop or the account of a row, by the same origins, or by the name of its file without
+    its ending.
+    """
 
     file_name: bool = False
 
@@ -305,8 +309,8 @@ class RecordFields(FieldEntries, MappingPart):
 def _model_of(kind: RecordKind, name: str) -> type[SourceField]:
     if name == kind.id:
         return IdField
-    if name == "shop":
-        return ShopField
+    if name in kind.of_file:
+        return FileNameField
     times = {kind.time, "received_at", "placed_at", "changed_at", *kind.other_times}
     return TimeField if name in times else SourceField
 
@@ -935,6 +939,89 @@ class CostMapping(RecordMapping):
 
 
 load_cost_mapping = partial(load, CostMapping)
+"""Returns a shipped mapping by name, or a custom one by the path of its YAML file;
+raises as `load` does.
+"""
+
+
+AD_SPEND_FIELDS = (
+    "spend_id",
+    "spend_date",
+    "until_date",
+    "platform",
+    "account_id",
+    "campaign_id",
+    "campaign_name",
+    "ad_group_id",
+    "ad_group_name",
+    "final_url",
+    "spend_amount",
+    "currency",
+    "impression_count",
+    "click_count",
+    "platform_conversion_count",
+    "platform_conversion_amount",
+)
+AD_SPEND_AMOUNTS = {
+    "spend_amount": "account_spend_amount",
+    "platform_conversion_amount": "account_conversion_amount",
+}
+"""The amounts of a row of spend, each with the column in which it is in the account's currency."""
+AD_SPEND = RecordKind(
+    folder="ad_spend_mappings",
+    fields=AD_SPEND_FIELDS,
+    id="spend_id",
+    time="spend_date",
+    at="spend_at",
+    optional=frozenset(AD_SPEND_FIELDS) - {"spend_id", "spend_date", "spend_amount"}
+    | {"received_at"},
+    required=("spend_id", "spend_date", "platform", "account_id", "spend_amount", "currency"),
+    never_empty=frozenset({"spend_date"}),
+    numbers=frozenset(
+        {
+            *AD_SPEND_AMOUNTS,
+            "impression_count",
+            "click_count",
+            "platform_conversion_count",
+        }
+    ),
+    renamed={
+        name: f"received_{name}"
+        for name in AD_SPEND_FIELDS
+        if name.endswith(("_date", "_amount", "_count")) or name == "currency"
+    },
+    read={
+        **{
+            column: (UNIT_COST, attribute(f"e.{name}", UNIT_COST))
+            for name, column in AD_SPEND_AMOUNTS.items()
+        },
+        "platform_conversion_count": (
+            UNIT_COST,
+            attribute("e.platform_conversion_count", UNIT_COST),
+        ),
+        "impression_count": ("BIGINT", from_zero(attribute("e.impression_count", "BIGINT"))),
+        "click_count": ("BIGINT", from_zero(attribute("e.click_count", "BIGINT"))),
+        "currency": ("VARCHAR", "nullif(upper(trim(e.currency)), '')"),
+    },
+    is_filtered=True,
+    # Platforms restate days that are past.
+    arrives_at_its_time=False,
+    how_to_map="let `ecom mapping init --ad-spend` write a mapping for it",
+    other_times={"until_date": "until_at"},
+    of_file=frozenset({"account_id"}),
+)
+
+
+class AdSpendMapping(RecordMapping):
+    """The mapping of a source layout to `ad_spend`."""
+
+    kind: ClassVar[RecordKind] = AD_SPEND
+
+    fields: fields_of(AD_SPEND)  # type: ignore[valid-type]  # made from the kind
+    other_columns: Literal["refuse", "ignore"] = "refuse"
+
+
+load_ad_spend_mapping = partial(load, AdSpendMapping)
 """Returns a shipped mapping by name, or a custom one by the path of its YAML file;
 raises as `load` does.
 """

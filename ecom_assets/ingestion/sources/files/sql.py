@@ -32,10 +32,10 @@ from ecom_assets.ingestion.sources.files.mapping import (
     DISCOUNT,
     LEFT_OUT,
     OF_VERSIONS,
+    FileNameField,
     IdField,
     RecordKind,
     RecordMapping,
-    ShopField,
     SourceField,
     TimeField,
 )
@@ -476,7 +476,7 @@ def _version_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
     ]
 
 
-_SHOP_OF_FILE = "regexp_extract(__file, '([^/]+?)([.][^/]*)?$', 1)"
+_NAME_OF_FILE = "regexp_extract(__file, '([^/]+?)([.][^/]*)?$', 1)"
 
 
 def _record_number(mapping: RecordMapping, layout: Layout) -> str:
@@ -815,8 +815,8 @@ def _origin_sql(field: SourceField, *, is_place: bool) -> str:
         return first_filled([*map(ident, field.first_of)], is_place=is_place)
     if field.join:
         return f"nullif(concat_ws(' ', {', '.join(map(ident, field.join))}), '')"
-    if isinstance(field, ShopField) and field.file_name:
-        return _SHOP_OF_FILE
+    if isinstance(field, FileNameField) and field.file_name:
+        return _NAME_OF_FILE
     # A malformed row has no values, so it must not get a constant of the mapping either.
     if field.constant is not None:
         return f"CASE WHEN __malformed IS NULL THEN {text(field.constant)} END"

@@ -1,0 +1,1 @@
+"""What advertising costs, by day, platform, account and campaign."""

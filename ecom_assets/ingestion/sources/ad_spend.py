@@ -1,0 +1,153 @@
+"""The source of what is spent on ads: files, each by the mapping that is named with it, or none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import duckdb
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.commerce.marketing.contracts import RawAdSpend
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import is_of_uploads
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.received import NO_DAYS, NoSource, SliceOutput
+from ecom_assets.core.warehouse.local import in_memory, temporary
+from ecom_assets.core.warehouse.sql_text import select, text
+from ecom_assets.ingestion.sources.files.currency import Currencies
+from ecom_assets.ingestion.sources.files.formats import named_paths
+from ecom_assets.ingestion.sources.files.mapping import (
+    AD_SPEND_AMOUNTS,
+    AdSpendMapping,
+    load_ad_spend_mapping,
+)
+from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.sandbox_shop import has_ad_spend_file
+from ecom_assets.ingestion.sources.uploaded_rows import open_uploads, stand_beside
+
+VIEW = "received_ad_spend"
+KIND = "ad_spend"
+
+
+def has_ad_spend(settings: Settings) -> bool:
+    """Return whether there is spend to load: that of the settings, else the sandbox's."""
+    return bool(settings.ad_spend) or (
+        not settings.has_own_data and has_ad_spend_file(settings.sandbox_folder)
+    )
+
+
+def no_ad_spend(reason: str) -> SliceOutput:
+    """Return no rows for no days, with a reason; the table is not changed."""
+    return SliceOutput.nothing(in_memory((), RawAdSpend), reason)
+
+
+NO_AD_SPEND = NoSource(partial(no_ad_spend, "ECOM_AD_SPEND is not set"))
+
+
+def ad_spend_paths(settings: Settings) -> list[str]:
+    """Return the paths of all mappings."""
+    return [path for paths in named_paths(settings.ad_spend).values() for path in paths]
+
+
+def open_ad_spend(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
+    """Find the configured files, each group with its mapping, and check them against these; with
+    the uploads of spend beside them.
+
+    Raises:
+        MappingError: There is no such mapping, or a file does not match it.
+        SourceError: A file cannot be read.
+        UsageError: A path has no mapping before it.
+    """
+    first, *others = _opened(con, settings)
+    for files in others:
+        first = first.beside(files)
+    return first
+
+
+def _opened(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[RecordFiles]:
+    if not is_of_uploads(settings.home, settings.ad_spend):
+        for name, paths in named_paths(settings.ad_spend).items():
+            yield RecordFiles.open(
+                con,
+                paths,
+                load_ad_spend_mapping(name),
+                settings.timezone,
+                settings.first_plausible_day,
+            )
+        if not stand_beside(settings, KIND):
+            return
+    yield open_uploads(con, settings, KIND, AdSpendMapping)
+
+
+@dataclass(frozen=True)
+class FileAdSpend:
+    """The spend in the files of `ECOM_AD_SPEND`.
+
+    Whatever the days of a run are, all files are read: platforms restate days that are past. A row
+    arrives on the day of its file.
+    """
+
+    reader: Backend
+    settings: Settings
+
+    @cached_property
+    def files(self) -> RecordFiles:
+        """Return the files, checked against their mappings."""
+        return open_ad_spend(self.reader.con, self.settings)
+
+    def received(self, _days: Days) -> SliceOutput:
+        """Return the rows of all files, on the days on which these arrived.
+
+        Raises:
+            MappingError: A file does not match its mapping.
+            SourceError: A file cannot be read, or amounts are in several currencies and nothing
+                says which is the shop's.
+        """
+        days = Days.from_dates(self.files.arrival_dates())
+        if not days.dates:
+            return no_ad_spend(f"{self.settings.ad_spend} has no rows")
+        rows = temporary(self.reader, VIEW, self.received_sql, "VIEW")
+        self.files.log_malformed()
+        # What files brought before stays on the days of uploads.
+        is_alone = is_of_uploads(self.settings.home, self.settings.ad_spend)
+        return SliceOutput(rows, days, supersedes=days, only_uploads=days if is_alone else NO_DAYS)
+
+    @property
+    def received_sql(self) -> str:
+        """The SELECT of the rows of `RawAdSpend`."""
+        in_shop = ", ".join(f"{column} AS {name}" for name, column in AD_SPEND_AMOUNTS.items())
+        dated = select(
+            f"* REPLACE (coalesce(received_at, w.written_at) AS received_at), "
+            f"{_day('spend')} AS spend_date, {_day('until')} AS until_date, "
+            f"{_day('spend')} AS order_date, {in_shop}",
+            f"({self.files.received_sql()}) AS r LEFT JOIN ({self._written_sql()}) AS w "
+            "ON r.source_file = w.written_file",
+        )
+        currencies = Currencies(
+            self.settings.currency, self.settings.rates, self.settings.known_currency
+        )
+        in_one = currencies.of_costs(
+            self.files, f"({dated})", (*AD_SPEND_AMOUNTS,), "rows of ad spend"
+        )
+        source = f"{text(self.settings.ad_spend)} AS source"
+        left_out = "spend_at, until_at, order_date, written_file, written_at"
+        return select(f"* EXCLUDE ({left_out}), {source}", f"({in_one})")
+
+    def _written_sql(self) -> str:
+        """Return the SELECT of when each file was written, by which loads of a day are ordered."""
+        written = [
+            f"({text(file.stored_name)}, TIMESTAMP {text(f'{file.modified_at:%Y-%m-%d %H:%M:%S}')})"
+            for file in self.files.files()
+        ]
+        values = f"(VALUES {', '.join(written)}) AS v(written_file, written_at)"
+        return select("written_file, max(written_at) AS written_at", values, group_by="1")
+
+
+def _day(which: str) -> str:
+    """Return the SQL of a day as it stands in the file: that of the account, in its own zone."""
+    received = f"received_{which}_date"
+    with_offset = text(r"^\s*\d{4}-\d{2}-\d{2}[T ].*[+-]\d{2}:?\d{2}\s*$")
+    return (
+        f"CASE WHEN regexp_matches({received}, {with_offset}) "
+        f"THEN TRY_CAST(trim({received})[1:10] AS DATE) ELSE CAST({which}_at AS DATE) END"
+    )
