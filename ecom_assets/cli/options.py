@@ -51,6 +51,14 @@ Costs = Annotated[
         help="File, folder or glob of what items cost: CSV, NDJSON or Parquet (gzip too).",
     ),
 ]
+AdSpend = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ad-spend",
+        metavar="NAME=PATH",
+        help="File, folder or glob of what ads cost, with its mapping: google_ads=PATH; several.",
+    ),
+]
 AssetSelection = Annotated[
     str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")
 ]
@@ -143,6 +151,7 @@ class OwnData:
     customers_mapping: str | None = None
     costs: list[str] = field(default_factory=list)
     costs_mapping: str | None = None
+    ad_spend: list[str] = field(default_factory=list)
 
     def with_customers(self, paths: list[str] | None, mapping: str | None) -> "OwnData":
         """Return the data with files of customers."""
@@ -151,6 +160,10 @@ class OwnData:
     def with_costs(self, paths: list[str] | None, mapping: str | None) -> "OwnData":
         """Return the data with files of costs."""
         return replace(self, costs=paths or [], costs_mapping=mapping)
+
+    def with_ad_spend(self, paths: list[str] | None) -> "OwnData":
+        """Return the data with files of ad spend, each path with its mapping before it."""
+        return replace(self, ad_spend=paths or [])
 
     @property
     def is_first_load(self) -> bool:

@@ -470,6 +470,7 @@ def settings_of(own: OwnData) -> Settings:
         customers_mapping=own.customers_mapping,
         costs=join_paths(own.costs) or None,
         costs_mapping=own.costs_mapping,
+        ad_spend=join_paths(own.ad_spend) or None,
     )
 
 

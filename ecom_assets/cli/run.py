@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import (
+    AdSpend,
     AssetSelection,
     Costs,
     Customers,
@@ -32,6 +33,7 @@ def run(
     customers_mapping: Mapping = None,
     costs: Costs = None,
     costs_mapping: Mapping = None,
+    ad_spend: AdSpend = None,
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
     last: Annotated[
         str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")
@@ -56,6 +58,7 @@ def run(
 
     own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
     own = own.with_customers(customers, customers_mapping).with_costs(costs, costs_mapping)
+    own = own.with_ad_spend(ad_spend)
     requested_days = read_days(first, last)
     may = Permissions(withdrawal=allow_withdrawal, rebuild=rebuild)
     try:

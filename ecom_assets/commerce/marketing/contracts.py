@@ -1,11 +1,13 @@
 """Contracts of advertising: spend as received, quarantined, by the loads that count, and by day."""
 
+from decimal import Decimal
 from typing import Any, Final
 
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.core.tables.contract import (
     UNIT_COST,
     Column,
+    SmallChange,
     Table,
     count,
     day,
@@ -217,6 +219,7 @@ class AdSpendDaily(Table):
     key = ("spend_date", "platform", "account_id", "campaign_key")
     day_column = "spend_date"
     counted_from = (AdSpend,)
+    restated_by_source = SmallChange("account_spend_amount", Decimal("0.01"), Decimal("1.00"))
 
     spend_date = OfCampaign.spend_date
     platform = OfCampaign.platform

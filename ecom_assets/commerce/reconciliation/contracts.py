@@ -109,6 +109,7 @@ class OrderEventReconciliationDaily(Table):
 RESTATEMENT_CAUSES = (
     "late_rows",
     "withdrawn_rows",
+    "source_restated",
     "identity",
     "rows_of_other_days",
     "definition_changed",

@@ -33,6 +33,8 @@ the sums of each day.
 """
 SAMPLE = 5
 """How many ids of late rows are logged."""
+SUM_OF_SMALL = "sum_of_rows_that_changed_by"
+"""The key of an entry about the sum of a day's rows that a source changed little."""
 TYPE = "event_type"
 Row = dict[str, Any]
 Counts = dict[str, dict[str, int]]
@@ -169,11 +171,53 @@ def changed_numbers(
             _differing(con, columns, "before", "after"),
             _differing(con, columns, "after", "before"),
         )
+    entries: list[ChangedNumber] = []
+    if contract.restated_by_source:
+        entries = list(_of_small_changes(contract, *states))
+        states = _without_small_changes(contract, *states)
     if max(rows.num_rows for rows in states) <= most_rows:
-        return list(_compared(contract, contract.numbers(), {}, *states))
+        return [*entries, *_compared(contract, contract.numbers(), {}, *states)]
     added = tuple(name for name in contract.numbers() if contract.columns[name].type != "float64")
     sums = (_sums(rows, str(contract.day_column), added) for rows in states)
-    return list(_compared(contract, added, {"sum_of_rows_changed_by": run_id}, *sums))
+    return [*entries, *_compared(contract, added, {"sum_of_rows_changed_by": run_id}, *sums)]
+
+
+def _small_changes(
+    contract: type[Table], before: pa.Table, after: pa.Table, *, are_small: bool
+) -> tuple[pa.Table, pa.Table]:
+    """Return the rows that changed little, or the others, in both states."""
+    small = contract.restated_by_source
+    assert small is not None  # noqa: S101 (asked by the caller)
+    names = [*contract.key]
+
+    def amounts(rows: pa.Table) -> dict[tuple[Any, ...], Any]:
+        keys = zip(*(rows[name].to_pylist() for name in names), strict=True)
+        return dict(zip(keys, rows[small.column].to_pylist(), strict=True))
+
+    old, new = amounts(before), amounts(after)
+    held = {key for key in old.keys() & new.keys() if small.holds(old[key], new[key])}
+
+    def chosen(rows: pa.Table) -> pa.Table:
+        keys = zip(*(rows[name].to_pylist() for name in names), strict=True)
+        return rows.filter(pa.array([(key in held) == are_small for key in keys], pa.bool_()))
+
+    return chosen(before), chosen(after)
+
+
+def _without_small_changes(
+    contract: type[Table], before: pa.Table, after: pa.Table
+) -> tuple[pa.Table, pa.Table]:
+    return _small_changes(contract, before, after, are_small=False)
+
+
+def _of_small_changes(
+    contract: type[Table], before: pa.Table, after: pa.Table
+) -> Iterator[ChangedNumber]:
+    """Yield the changes of the sums of rows that changed little, by day."""
+    added = tuple(name for name in contract.numbers() if contract.columns[name].type != "float64")
+    states = _small_changes(contract, before, after, are_small=True)
+    sums = (_sums(rows, str(contract.day_column), added) for rows in states)
+    yield from _compared(contract, added, {SUM_OF_SMALL: str(contract.restated_by_source)}, *sums)
 
 
 def _differing(
@@ -387,7 +431,9 @@ class RestatementHooks:
         days = {change.day for change in changes}
         ids = self._ids({day: moved[day] for day in days})
         causes = {
-            day: "identity"
+            day: "source_restated"
+            if self.contract.restated_by_source
+            else "identity"
             if day in of_identity
             else "rows_of_other_days"
             if has_moved_rows
@@ -422,7 +468,7 @@ class RestatementHooks:
 
     @staticmethod
     def _why(moved: Movement, ids: list[str] | None, cause: str) -> Row:
-        if moved.arrived or moved.withdrawn:
+        if (moved.arrived or moved.withdrawn) and cause != "source_restated":
             cause = "late_rows" if moved.arrived else "withdrawn_rows"
         return {
             "cause": cause,

@@ -172,6 +172,32 @@ FORMATS: Final[Mapping[str, Format]] = {
 """How values are written by their unit, or else by their type."""
 
 
+@dataclass(frozen=True)
+class SmallChange:
+    """What a source may change in a row of a day without an entry of its own in the log.
+
+    Attributes:
+        column: The amount that is looked at.
+        share: Its largest small change, as a share of what it was.
+        amount: The same as an amount; a change beyond either is none.
+    """
+
+    column: str
+    share: Decimal
+    amount: Decimal
+
+    def __str__(self) -> str:
+        """Return the bounds in words."""
+        return f"{self.share:.0%} and {self.amount} at most"
+
+    def holds(self, before: Decimal | None, after: Decimal | None) -> bool:
+        """Return whether a change is small; a row that comes or goes is none."""
+        if before is None or after is None:
+            return False
+        difference = abs(after - before)
+        return difference <= self.amount and difference <= self.share * abs(before)
+
+
 class Table:
     """Base class of all contracts.
 
@@ -191,6 +217,8 @@ class Table:
     """
     counted_types: ClassVar[tuple[str, ...]] = ()
     """The event types that such a table counts; empty means all types."""
+    restated_by_source: ClassVar[SmallChange | None] = None
+    """Of a published table whose source says past days anew: which of its changes are small."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
     """Columns that hold the key of another table: foreign keys, on engines that have them."""
     referred_by: ClassVar[list[tuple[type["Table"], str]]]

@@ -1,0 +1,101 @@
+"""What files of ad spend say: their accounts, currencies and days, and when they arrived."""
+
+import os
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.core.errors import MappingError, UsageError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
+from ecom_assets_tests.builders import Row
+
+D = Decimal
+NOON = datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp()
+NATIVE = "spend_date,platform,account_id,campaign_id,campaign_name,spend_amount,currency\n"
+
+
+def written(path: Path, content: str | bytes, at: float = NOON) -> Path:
+    """Write a file at noon of 10 June 2026, or at another time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.utime(path, (at, at))
+    return path
+
+
+def read(folder: Path, ad_spend: str, **settings: Any) -> list[Row]:
+    """Return the received rows of paths, each with its mapping."""
+    own: dict[str, Any] = {"home": folder / "home", "orders": "orders.csv", **settings}
+    output = FileAdSpend(connect(), Settings(ad_spend=ad_spend, **own)).received(Days(()))
+    rows: list[Row] = (
+        output.rows.order_by("source_file", "spend_date", "campaign_name").to_pyarrow().to_pylist()
+    )
+    return rows
+
+
+def test_the_native_layout_keeps_six_digits_and_the_day_of_the_account(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "ads.csv", f"{NATIVE}2026-06-01,google_ads,shop,1,Brand,10.123456,eur\n"
+    )
+    (row,) = read(tmp_path, f"native={path}", timezone="America/New_York", currency="EUR")
+    assert (row["account_spend_amount"], row["spend_amount"]) == (D("10.123456"),) * 2
+    assert (str(row["spend_date"]), row["currency"]) == ("2026-06-01", "EUR")
+    assert (str(row["received_date"]), row["received_at"]) == (
+        "2026-06-10",
+        datetime.fromtimestamp(NOON, UTC).replace(tzinfo=None),
+    )
+
+
+def test_a_time_with_an_offset_is_on_the_day_that_it_names(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "ads.csv",
+        f"{NATIVE}2026-06-01T00:00:00+02:00,google_ads,shop,1,Brand,10,EUR\n",
+    )
+    (row,) = read(tmp_path, f"native={path}")
+    assert str(row["spend_date"]) == "2026-06-01"
+
+
+def test_two_currencies_are_one_by_the_rates_that_orders_use(tmp_path: Path) -> None:
+    rates = written(tmp_path / "rates.csv", "date,currency,rate\n2026-05-01,USD,0.9\n")
+    path = written(
+        tmp_path / "ads.csv",
+        f"{NATIVE}2026-06-01,google_ads,shop,1,Brand,10,EUR\n2026-06-01,meta,us,7,Sale,22,USD\n"
+        "2026-06-01,meta,uk,8,Sale UK,5,GBP\n",
+    )
+    rows = read(tmp_path, f"native={path}", currency="EUR", rates=rates)
+    assert {
+        row["platform"] + row["account_id"]: (row["account_spend_amount"], row["spend_amount"])
+        for row in rows
+    } == {
+        "google_adsshop": (D(10), D(10)),
+        "metaus": (D(22), D("19.8")),
+        "metauk": (D(5), None),
+    }
+    assert {row["unrated_currency"] for row in rows} == {None, "GBP"}
+
+
+def test_each_path_is_read_by_its_own_mapping(tmp_path: Path) -> None:
+    mine = written(
+        tmp_path / "mine.yaml",
+        "extends: native\nfields:\n  account_id: {file_name: true}\n  platform: {constant: bing}\n",
+    )
+    first = written(tmp_path / "a.csv", f"{NATIVE}2026-06-01,google_ads,shop,1,Brand,10,EUR\n")
+    header = NATIVE.replace("platform,account_id,", "")
+    second = written(tmp_path / "outlet.csv", f"{header}2026-06-01,2,Shoes,5,EUR\n")
+    rows = read(tmp_path, f"native={first},{mine}={second}")
+    assert [(row["platform"], row["account_id"]) for row in rows] == [
+        ("google_ads", "shop"),
+        ("bing", "outlet"),
+    ]
+
+
+def test_a_path_without_its_mapping_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"write NAME=ads\.csv, where NAME is a mapping"):
+        read(tmp_path, "ads.csv")
+    with pytest.raises(MappingError, match="did you mean 'native'"):
+        read(tmp_path, "nativ=ads.csv")
