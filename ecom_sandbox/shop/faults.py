@@ -215,6 +215,7 @@ class FaultInjector:
         phoned["at"] = phoned["at"] // r.DAY * r.DAY + second * r.SECOND
         phoned["number"] = first_number + np.arange(len(phoned))
         phoned["fault"] = PHONED
+        phoned["source"] = r.NOTHING
         return phoned[phoned["at"] < self._end_us]
 
 

@@ -24,12 +24,14 @@ import pyarrow.compute as pc
 
 from ecom_assets.core.atomic_files import replace_bytes, replacing
 from ecom_assets.ingestion.sources.sandbox_shop import (
+    AD_SPEND,
     DAYS_BEFORE,
     first_day,
     last_day,
     opening_day,
     truth_of,
 )
+from ecom_sandbox.shop.advertising import Advertising
 from ecom_sandbox.shop.catalogue import make_catalogue
 from ecom_sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
 from ecom_sandbox.shop.files import write_parquet
@@ -103,7 +105,9 @@ class LivingShop:
             with replacing(self.folder / "costs.csv") as costs:
                 dice = Dice(self.seed)
                 write_costs(Costs.of_shop(dice, make_catalogue(dice)), first, self.until, costs)
-            self._write_truth(first, months)
+            advertising = Advertising(Dice(self.seed), self.new_people * sum(STAYING) / 30, first)
+            advertising.write(begin, self.until, self.folder / AD_SPEND)
+            self._write_truth(first, months, advertising.truth(self.until))
 
     def _write_month(
         self, month: date, begin: date, progress: Callable[[int, int], None]
@@ -187,7 +191,9 @@ class LivingShop:
                     self.folder / "orders.parquet" / f"{day}.parquet",
                 )
 
-    def _write_truth(self, first: date, months: dict[str, Any]) -> None:
+    def _write_truth(
+        self, first: date, months: dict[str, Any], advertising: dict[str, object]
+    ) -> None:
         settings = {
             "seed": self.seed,
             "new_people": self.new_people,
@@ -195,7 +201,12 @@ class LivingShop:
             "days": (self.until - first).days + 1,
             "until": self.until.isoformat(),
         }
-        truth = {"generator": GENERATOR, "settings": settings, "months": months}
+        truth = {
+            "generator": GENERATOR,
+            "settings": settings,
+            "months": months,
+            "advertising": advertising,
+        }
         replace_bytes(self.folder / "truth.json", (json.dumps(truth, indent=1) + "\n").encode())
 
 

@@ -162,8 +162,10 @@ class ProfitTruth:
         }
         self._by_product = {name: np.zeros(size, np.int64) for name in _OF_LINES}
 
-    def add(self, orders: Rows) -> None:
-        """Count orders or refunds."""
+    def add(self, orders: Rows) -> Ints:
+        """Count orders or refunds; return what each leaves before ads, in cents, 0 where the cost
+        of a product is not known.
+        """
         said = OrderProfits.of_orders(self._dice, orders)
         day = orders["at"] // r.DAY - self._first
         for name, cents in zip(
@@ -194,8 +196,10 @@ class ProfitTruth:
         profits = np.bincount(whole, sums["revenue_with_cost"] - sums["cost"], len(orders))
         left = profits.astype(np.int64) + said.shipping - said.fee - said.shipping_cost
         is_whole = np.bincount(whole, ~is_known, len(orders)) == 0
-        np.add.at(self._by_day["contribution"], day, np.where(is_whole, left, 0))
+        contribution: Ints = np.where(is_whole, left, 0)
+        np.add.at(self._by_day["contribution"], day, contribution)
         np.add.at(self._by_day["known_orders"], day, is_whole)
+        return contribution
 
     def truth(self) -> dict[str, object]:
         """Return the sums as in `truth.json`; only products of which something was sold."""

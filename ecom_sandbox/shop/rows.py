@@ -83,6 +83,7 @@ ORDER = np.dtype(
         ("is_refund", np.bool_),
         ("fault", np.int8),  # its difference from the events, see `faults.py`
         ("channel", np.int8),  # the index of its sales channel
+        ("source", np.int8),  # the index of the source of the visit in which it was placed
     ]
 )
 Rows: TypeAlias = Any

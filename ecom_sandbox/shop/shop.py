@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from ecom_assets.core.errors import UsageError
 from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import rows as r
+from ecom_sandbox.shop.advertising import Advertising, CustomerTruth
 from ecom_sandbox.shop.catalogue import make_catalogue, make_stock
 from ecom_sandbox.shop.files import Columns, replaced_folder, write_parquet
 from ecom_sandbox.shop.identities import alias_events, plan_identities
@@ -181,6 +182,8 @@ class Shop:
         self._ledger_truth = LedgerTruth(first_day=first_day, days=self.until)
         self.costs = Costs.of_shop(dice, catalogue)
         self._profit_truth = ProfitTruth(dice, self.costs, first_day=first_day, days=days)
+        self.advertising = Advertising(dice, len(cast.people) / cast.days, cast.first_day)
+        self._customer_truth = CustomerTruth()
         self._number = cast.events_before
         self._on_the_way: dict[int, list[Rows]] = {}
 
@@ -194,6 +197,7 @@ class Shop:
         self.write_catalogue(folder / "catalogue.parquet", len(self.cast.people))
         last = self.cast.first_day + timedelta(days=self.until - 1)
         write_costs(self.costs, self.cast.first_day, last, folder / "costs.csv")
+        self.advertising.write(self.cast.first_day, last, folder / "ad_spend")
         report = OrderLineBuilder(self.world, self.columns)
         with pq.ParquetWriter(
             folder / "orders.parquet", ORDER_LINES, compression="zstd", store_schema=False
@@ -211,7 +215,10 @@ class Shop:
             "late_days": f.LATE_DAYS,
             **self.incident,
         }
-        return self.truth(settings)
+        # Who is new is known of a shop that nobody visited before.
+        advertising = self.advertising.truth(last)
+        customers = self._customer_truth.truth(self.advertising.by_month(last), last)
+        return self.truth(settings) | {"advertising": advertising | customers}
 
     def write_catalogue(self, path: Path, visitors: int) -> None:
         """Write the products with their prices on the last day,
@@ -325,7 +332,7 @@ class Shop:
         self._refunds.plan(orders[~orders["is_refund"]])
         orders = orders[orders["at"] < self._cut_us]
         self._event_truth.add_orders(orders)
-        self._profit_truth.add(orders)
+        self._customer_truth.add(orders, self._profit_truth.add(orders))
         return orders
 
     def _arrived_on(self, day: int, rows: Rows) -> Rows:

@@ -118,6 +118,7 @@ _STATE = np.dtype(
         ("logout_step", np.int64),
         ("handover_step", np.int64),  # the first step at which the heir can take over
         ("heir", np.int64),
+        ("source", np.int8),
         ("is_first", np.bool_),
         ("lines", np.int64),
         ("products", np.int64, (r.CART_LINES,)),
@@ -255,6 +256,7 @@ def _land(world: World, state: Rows, is_first: Flags) -> None:
     dice, visit, event = world.dice, state["visit"], state["event"]
     unit = dice.unit("source", visit)
     source = np.where(is_first, pick(_NEW, unit), pick(_RETURNING, unit))
+    state["source"] = source
     landing = (dice.unit("landing", visit)[:, None] >= _LANDINGS[source]).sum(axis=1)
     category = choose_category(dice.unit("landing category", visit))
     product = world.catalogue.choose(np.full(len(visit), -1), dice.unit("landing product", visit))
@@ -389,7 +391,7 @@ def _ordered(world: World, state: Rows) -> Rows:
     orders = np.zeros(len(bought), r.ORDER)
     for name in ("number", "visitor", "at"):
         orders[name] = bought["event"][name]
-    for name in ("products", "quantities", "lines"):
+    for name in ("products", "quantities", "lines", "source"):
         orders[name] = bought[name]
     prices = _prices(world.catalogue, bought)
     is_free = world.dice.chance(FREE_RATE, "100 % off", orders["number"])
