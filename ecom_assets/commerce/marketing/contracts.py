@@ -44,6 +44,8 @@ REASON_MEANINGS: Final = {
     "currency_without_rate": "in a currency for which ECOM_RATES has no rate",
 }
 """What to say of rows by their reject reason."""
+NO_VALUES: Final = ("", "-", "--", "\N{EM DASH}", "(not set)")
+"""What platforms write where there is nothing."""
 CAMPAIGN, AD_GROUP = "campaign", "ad_group"
 LEVELS = (CAMPAIGN, AD_GROUP)
 """What a row of spend can be of."""

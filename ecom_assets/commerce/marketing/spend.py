@@ -13,6 +13,7 @@ from ecom_assets.commerce.marketing.contracts import (
     AD_GROUP,
     ALL,
     CAMPAIGN,
+    NO_VALUES,
     AdSpend,
     AdSpendDaily,
     QuarantinedAdSpend,
@@ -39,20 +40,22 @@ OF_DAY: Final = ("spend_date", "platform", "account_id", "level")
 
 def classified(raw: ir.Table) -> ir.Table:
     """Add `reject_reason` to received rows; null for one that counts."""
-    received = raw.received_spend_amount.strip().nullif("")
+    received = raw.received_spend_amount.strip()
     has_no_day = raw.spend_date.isnull()
+    is_of_many = has_no_day | (raw.until_date != raw.spend_date).fill_null(NO)
     named = ibis.coalesce(raw.campaign_name, raw.received_spend_date, "").lower()
-    is_total = named.re_search(TOTAL) & raw.campaign_id.isnull()
+    has_no_campaign = raw.campaign_id.isnull() & raw.campaign_name.isnull()
+    # The total of some days has no day of its own; a campaign may be called so.
+    is_total = is_of_many & (has_no_campaign | (named.re_search(TOTAL) & raw.campaign_id.isnull()))
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
         (raw.left_out.notnull(), "left_out"),
-        # The total of some days has no day of its own; a campaign may be called so.
-        (is_total & has_no_day, "total_line"),
+        (is_total, "total_line"),
         (raw.account_id.isnull() | raw.platform.isnull(), "missing_account"),
         (has_no_day, "unparseable_spend_date"),
         ((raw.until_date != raw.spend_date).fill_null(NO), "several_days"),
-        (raw.campaign_id.isnull() & raw.campaign_name.isnull(), "missing_campaign"),
-        (received.isnull(), "missing_spend"),
+        (has_no_campaign, "missing_campaign"),
+        (received.isnull() | received.isin(NO_VALUES), "missing_spend"),
         (raw.account_spend_amount.isnull(), "unparseable_spend"),
         (raw.currency.isnull(), "missing_currency"),
         (raw.unrated_currency.notnull(), "currency_without_rate"),

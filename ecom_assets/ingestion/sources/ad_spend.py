@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Final
 
 import duckdb
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.commerce.marketing.contracts import RawAdSpend
+from ecom_assets.commerce.marketing.contracts import NO_VALUES, RawAdSpend
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import NO_DAYS, NoSource, SliceOutput
 from ecom_assets.core.warehouse.local import in_memory, temporary
-from ecom_assets.core.warehouse.sql_text import select, text
+from ecom_assets.core.warehouse.sql_text import select, text, texts
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.formats import named_paths
 from ecom_assets.ingestion.sources.files.mapping import (
@@ -26,6 +27,17 @@ from ecom_assets.ingestion.sources.sandbox_shop import has_ad_spend_file
 from ecom_assets.ingestion.sources.uploaded_rows import open_uploads, stand_beside
 
 VIEW = "received_ad_spend"
+STATED: Final = (
+    "platform",
+    "account_id",
+    "campaign_id",
+    "campaign_name",
+    "ad_group_id",
+    "ad_group_name",
+    "final_url",
+    "currency",
+)
+"""What a row says in words, where a mark of NO_VALUES says nothing."""
 KIND = "ad_spend"
 
 
@@ -116,8 +128,12 @@ class FileAdSpend:
     def received_sql(self) -> str:
         """The SELECT of the rows of `RawAdSpend`."""
         in_shop = ", ".join(f"{column} AS {name}" for name, column in AD_SPEND_AMOUNTS.items())
+        stated = ", ".join(
+            f"CASE WHEN trim({name}) NOT IN {texts(NO_VALUES)} THEN {name} END AS {name}"
+            for name in STATED
+        )
         dated = select(
-            f"* REPLACE (coalesce(received_at, w.written_at) AS received_at), "
+            f"* REPLACE (coalesce(received_at, w.written_at) AS received_at, {stated}), "
             f"{_day('spend')} AS spend_date, {_day('until')} AS until_date, "
             f"{_day('spend')} AS order_date, {in_shop}",
             f"({self.files.received_sql()}) AS r LEFT JOIN ({self._written_sql()}) AS w "

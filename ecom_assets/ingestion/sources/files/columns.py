@@ -18,8 +18,9 @@ from ecom_assets.ingestion.sources.files.formats import (
     head_of,
     require_text,
 )
-from ecom_assets.ingestion.sources.files.mapping import RecordMapping
+from ecom_assets.ingestion.sources.files.mapping import AUTO, RecordMapping
 from ecom_assets.ingestion.sources.files.shape import json_in, objects_on, shaped_rows
+from ecom_assets.ingestion.sources.files.table_heads import delimiter_of
 from ecom_assets.ingestion.sources.files.text_blocks import (
     BYTE_ORDER_MARK,
     UTF_8,
@@ -118,7 +119,8 @@ def columns_of(
             objects = chain.from_iterable(map(objects_on, lines[:_SAMPLE_LINES]))
             members = (_members(line, mapping.explode) for line in objects)
         return FileColumns(_columns_in(members), encoding=encoding)
-    delimiter = "\t" if ".tsv" in Path(file.path).suffixes else mapping.delimiter
+    stated = delimiter_of(file) if mapping.delimiter == AUTO else mapping.delimiter
+    delimiter = "\t" if ".tsv" in Path(file.path).suffixes else stated
     if file.is_sheet:
         mapping = mapping.model_copy(update={"quote": '"'})
     result = _csv(file, text_head, delimiter, mapping, used)

@@ -36,6 +36,7 @@ from ecom_assets.core.warehouse.sql_text import amount, texts
 from ecom_assets.ingestion.sources.files.mapping_content import (
     completed,
     with_currency_of_amount,
+    with_currency_of_header,
     without_open_states,
 )
 from ecom_assets.ingestion.sources.files.plain import (
@@ -54,6 +55,7 @@ from ecom_assets.ingestion.sources.mapping_file import (
     usual_event_types,
 )
 
+AUTO = "auto"
 LEFT_OUT, DISCOUNT = "left_out", "discount"
 ORDER_RECORD = "order"
 OF_VERSIONS = {
@@ -359,7 +361,8 @@ class RecordMapping(MappingPart):
     currency_signs: Literal["keep", "remove"] = "keep"
     # What a line is whose quantity or amount is below zero.
     below_zero: Literal["refuse", "refund", "discount"] = "refuse"
-    delimiter: Literal[",", ";", "\t", "|"] = ","
+    # `auto`: that which splits a file's first lines into the most columns.
+    delimiter: Literal[",", ";", "\t", "|", "auto"] = ","
     quote: Literal['"', ""] = '"'
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
     sheet: str = ""
@@ -485,7 +488,7 @@ class RecordMapping(MappingPart):
     def table_keys(self) -> TableKeys:
         """Return what the mapping says of the tables in files."""
         return TableKeys(
-            self.delimiter,
+            None if self.delimiter == AUTO else self.delimiter,
             self.encoding,
             self.sheet,
             self.decimal,
@@ -1019,6 +1022,14 @@ class AdSpendMapping(RecordMapping):
 
     fields: fields_of(AD_SPEND)  # type: ignore[valid-type]  # made from the kind
     other_columns: Literal["refuse", "ignore"] = "refuse"
+    # The name of the column of spend, with {} where it says the currency: Amount spent ({}).
+    amount_header: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_currency_of_header(cls, value: object) -> object:
+        """Take spend, and its currency, from the column whose name says the currency."""
+        return with_currency_of_header(value)
 
 
 load_ad_spend_mapping = partial(load, AdSpendMapping)

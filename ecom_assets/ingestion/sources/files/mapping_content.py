@@ -5,12 +5,16 @@ and the currency beside an amount.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ecom_assets.core.tables.currencies import SMALL_CURRENCIES
+from ecom_assets.core.warehouse.sql_text import ident, text
 from ecom_assets.ingestion.sources.files.alternatives import OF_PLACES, with_filled_alternatives
+from ecom_assets.ingestion.sources.files.plain import CURRENCY_SIGNS
 
 CURRENCY_BESIDE: Final = {
     "event_id": "cart_value",
     "uniq_id": "payment_amount",
     "cost_id": "unit_cost_amount",
+    "spend_id": "spend_amount",
 }
 """The amount that may have a currency beside it, by the id of its kind of record."""
 
@@ -42,6 +46,32 @@ def _currency_beside(amount: object) -> dict[str, object] | None:
         return {"by_row": {kind: field or {"constant": ""} for kind, field in each.items()}}
     keys = [key for key in ("column", "first_of") if key in origin]
     return {keys[0]: origin[keys[0]], "currency_code": True, "optional": True} if keys else None
+
+
+HEADER_CURRENCIES: Final = tuple(
+    sorted({"USD", "EUR", "GBP", "CHF", "CAD", "AUD", *SMALL_CURRENCIES, *CURRENCY_SIGNS.values()})
+)
+"""The currencies that are looked for in the names of columns."""
+
+
+def with_currency_of_header(content: object) -> object:
+    """Return a mapping whose spend, and its currency, are of the column whose name says the
+    currency, as `amount_header` writes it; fields that it has stay.
+    """
+    fields = content.get("fields") if isinstance(content, dict) else None
+    header = content.get("amount_header") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(fields, dict) or not header:
+        return content
+    names = {code: str(header).replace("{}", code) for code in HEADER_CURRENCIES}
+    cases = " ".join(
+        f"WHEN {ident(name)} IS NOT NULL THEN {text(code)}" for code, name in names.items()
+    )
+    optional = [str(header).replace("{}", "*")]
+    of_header = {
+        "spend_amount": {"first_of": [*names.values()]},
+        "currency": {"expression": f"CASE {cases} END", "optional": optional},
+    }
+    return content | {"fields": of_header | fields}
 
 
 def completed(content: object) -> object:
