@@ -12,7 +12,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.outputs.serving.email_consents import (
-    Recipient,
+    AgreedAddress,
     are_published,
     consents_of,
     consents_path,
@@ -46,7 +46,7 @@ def test_who_agreed_is_found_and_who_refused_is_counted(settings: Settings, tmp_
     with closing(stored(tmp_path / "w.duckdb", TWO)) as engine:
         publish_email_consents(engine, settings)
     said = consents_of(settings, ["ann", "bo", "cy"])
-    assert (said.agreed, said.refused_count) == ({"ann": Recipient("ann@x.com", SINCE)}, 1)
+    assert (said.agreed, said.refused_count) == ({"ann": AgreedAddress("ann@x.com", SINCE)}, 1)
     assert consents_of(settings, []).agreed == {}
     assert consents_path(settings).stat().st_mode & 0o777 == 0o600
 
