@@ -27,6 +27,7 @@ COLUMNS: Final = (
     "session_id",
     "visitor_id",
     "last_at",
+    "last_date",
     "age_days_count",
     "cart_amount",
     "product_ids",
