@@ -13,8 +13,10 @@ from pydantic import BaseModel, Field
 from ecom_assets.behaviour.correlation.correlation import (
     entrants,
     event_type_counts,
+    lies_on_the_way,
     odds_ratio,
     property_counts,
+    rate_ratio,
 )
 from ecom_assets.behaviour.correlation.question import CorrelationQuestion
 from ecom_assets.behaviour.correlation.text import lines
@@ -43,6 +45,11 @@ class Correlated(BaseModel):
     other_count: int = number(
         "Did not", "count", "Visitors with it who entered and did not convert"
     )
+    factor: float = number(
+        "Times as often", "score", "How many times as often they convert as those without it"
+    )
+    factor_low: float = number("Factor low", "score", "Lower end of its interval")
+    factor_high: float = number("Factor high", "score", "Upper end of its interval")
     odds_ratio: float = number(
         "Odds ratio", "score", "How many times as high the odds to convert are with it"
     )
@@ -58,6 +65,11 @@ class CorrelationAnswer(QuestionAnswer):
     other_count: int | None = number("Did not", "count", "Visitors who entered and did not convert")
     correlations: list[Correlated] = Field(
         description="The strongest first, those with too few data last"
+    )
+    on_the_way: list[str] = Field(
+        [],
+        description="Event types that are left out, since they lie on the way to the last step",
+        examples=[["add_to_cart", "checkout_start"]],
     )
 
 
@@ -77,9 +89,14 @@ def compute(question: CorrelationQuestion, data: QuestionData) -> dict[str, Any]
     )
     converted, entered_count = int(sizes["converted_count"] or 0), int(sizes["all_count"])
     totals = (converted, entered_count - converted)
-    result = _compared(
-        rows_of(event_type_counts(events, entered, funnel)), None, totals, question.confidence
-    )
+    types_done = rows_of(event_type_counts(events, entered, funnel))
+    on_the_way = [
+        row["value"]
+        for row in types_done
+        if lies_on_the_way(row["value"], funnel, int(row["converted_count"]), converted)
+    ]
+    others = [row for row in types_done if row["value"] not in on_the_way]
+    result = _compared(others, None, totals, question.confidence)
     for column in question.properties:
         rows = rows_of(property_counts(events, entered, funnel, column))
         result += _compared(rows, column, totals, question.confidence)
@@ -90,6 +107,7 @@ def compute(question: CorrelationQuestion, data: QuestionData) -> dict[str, Any]
         "converted_count": totals[0],
         "other_count": totals[1],
         "correlations": sorted(result, key=_strongest_first)[: question.limit],
+        "on_the_way": sorted(on_the_way),
         "warnings": [
             *missing_type_warnings(con, events, types, data.source.source_names),
             *_warnings(totals),
@@ -128,6 +146,9 @@ def _compared(
             "converted_count": having[0],
             "other_count": having[1],
         }
+        often = rate_ratio(having, lacking, confidence)
+        comparison |= {"factor": significant(often.value)}
+        comparison |= {"factor_low": significant(often.low), "factor_high": significant(often.high)}
         comparison |= {"odds_ratio": significant(ratio.value), "low": significant(ratio.low)}
         result.append(comparison | {"high": significant(ratio.high), "is_enough": ratio.is_enough})
     return result

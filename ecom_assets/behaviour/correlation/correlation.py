@@ -12,7 +12,8 @@ import ibis.expr.types as ir
 from scipy.special import ndtri
 
 from ecom_assets.behaviour.funnels.chains import VALUE, funnel_chains
-from ecom_assets.behaviour.funnels.definition import Funnel
+from ecom_assets.behaviour.funnels.definition import FIVE_STEPS, Funnel
+from ecom_assets.core.tables.intervals import FEW
 
 MAX_VALUES: Final = 1_000
 """The values of a property, and the event types, that are compared: those of most visitors."""
@@ -115,6 +116,52 @@ def odds_ratio(having: tuple[int, int], lacking: tuple[int, int], confidence: fl
     return OddsRatio(
         math.exp(logarithm), low, high, _least_expected(having, lacking) >= LEAST_EXPECTED
     )
+
+
+@dataclass(frozen=True)
+class RateRatio:
+    """How many times as often those with something convert as those without it, with the interval
+    of D. Katz and others, "Obtaining confidence intervals for the risk ratio in cohort studies",
+    Biometrics 34 (1978).
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def rate_ratio(having: tuple[int, int], lacking: tuple[int, int], confidence: float) -> RateRatio:
+    """Return the ratio of the shares that convert; the arguments are those of `odds_ratio`."""
+    cells = [float(count) for count in (*having, *lacking)]
+    if not all(cells):
+        cells = [count + 0.5 for count in cells]
+    with_it, without = cells[0] + cells[1], cells[2] + cells[3]
+    logarithm = math.log(cells[0] / with_it) - math.log(cells[2] / without)
+    variance = math.fsum((1 / cells[0], -1 / with_it, 1 / cells[2], -1 / without))
+    width = float(ndtri((1 + confidence) / 2)) * math.sqrt(variance)
+    return RateRatio(math.exp(logarithm), math.exp(logarithm - width), math.exp(logarithm + width))
+
+
+NEARLY_ALL: Final = 0.95
+"""What so many of those who converted did lies on the way to the last step."""
+
+
+def lies_on_the_way(event_type: str, funnel: Funnel, having: int, converted: int) -> bool:
+    """Return whether an event type lies on the way to the last step: the shipped funnel has it
+    between the first step and the last, or nearly all of those who converted did it.
+
+    Args:
+        event_type: The type.
+        funnel: Whose conversion is looked at.
+        having: How many of those who converted did it.
+        converted: How many converted.
+    """
+    first, last = funnel.steps[0].event_type, funnel.steps[-1].event_type
+    if last in FIVE_STEPS:
+        begins = FIVE_STEPS.index(first) if first in FIVE_STEPS else -1
+        if event_type in FIVE_STEPS[begins + 1 : FIVE_STEPS.index(last)]:
+            return True
+    return converted >= FEW and having >= NEARLY_ALL * converted
 
 
 def _least_expected(having: tuple[int, int], lacking: tuple[int, int]) -> float:

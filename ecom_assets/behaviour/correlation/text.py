@@ -16,6 +16,8 @@ def lines(answer: dict[str, Any]) -> list[str]:
     result = [
         f"{steps}: of {counted(entered, 'visitor')} who entered, {converted:,} converted{share}"
     ]
+    if answer["on_the_way"]:
+        result.append(f"On the way, and left out: {', '.join(answer['on_the_way'])}")
     rows = answer["correlations"]
     if not rows:
         return [*result, "Nothing else happened that could go with it."]

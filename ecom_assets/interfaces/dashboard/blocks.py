@@ -296,10 +296,11 @@ class Ways(Block):
     """A block that can be shown in other ways, which the reader chooses by links.
 
     `ways` are the name, the words and the address of each; `chosen` is the name of this one.
+    Without a block they are those of the page.
     """
 
     template: ClassVar[str] = "ways.html"
-    inner: Block
+    inner: Block | None
     ways: Sequence[tuple[str, str, str]]
     chosen: str
     label: str = "Show as"
@@ -307,7 +308,7 @@ class Ways(Block):
     @property
     def blocks(self) -> list[Block]:
         """Return the block inside."""
-        return [self.inner]
+        return [self.inner] if self.inner else []
 
 
 @dataclass(frozen=True)

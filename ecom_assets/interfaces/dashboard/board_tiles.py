@@ -144,7 +144,7 @@ def ways_of(kind: Kind[Any, Any]) -> Mapping[str, str]:
 def _content(view: View, section: Section) -> Block:
     """Return a section without the links to other ways to show it."""
     block = section.build(view)
-    return block.inner if isinstance(block, Ways) else block
+    return block.inner if isinstance(block, Ways) and block.inner else block
 
 
 def _with_breakdown(view: View, sections: Sequence[Section]) -> Block:

@@ -197,6 +197,9 @@ class DashboardPage:
         has_comparison: Whether its numbers stand beside those of the period before.
         is_ad_hoc: Whether its sections ask ad-hoc questions.
         builder: The `Builder` of its question, where its address is the form of one.
+        under: The path of the listed page that it is a part of, whose entry of the navigation
+            stands for it; empty for none.
+        lead: What stands above the question of a builder, such as links to other parts.
         has_lists: Whether another form of it chooses from the lists of builders.
         needs_published: Whether it can be shown only once something is published.
         scope: What a key needs to see it, besides `read`; the navigation of others leaves it out.
@@ -213,6 +216,8 @@ class DashboardPage:
     refresh_s: int | None = None
     stream: str = ""
     is_listed: bool = True
+    under: str = ""
+    lead: Section | None = None
     actions: tuple[Action, ...] = ()
     title_of: Callable[["View"], str] | None = None
     has_comparison: bool = True

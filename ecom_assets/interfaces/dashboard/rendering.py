@@ -111,6 +111,7 @@ def render_page(view: View) -> HTMLResponse:
         heading=view.page.title_of(view) if view.page.title_of else view.page.title,
         filters=view.filters,
         shown=shown,
+        lead=Shown(view.page.lead, view.page.lead.build(view)) if view.page.lead else None,
         choices=choices_of(view.filters, view.may),
         has_charts=any("chart.html" in _templates_of(section.block) for section in shown),
         range=next(iter(view.ranges), None),

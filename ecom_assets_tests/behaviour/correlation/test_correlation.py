@@ -24,6 +24,7 @@ from ecom_assets.behaviour.correlation.correlation import (
     event_type_counts,
     odds_ratio,
     property_counts,
+    rate_ratio,
 )
 from ecom_assets.behaviour.correlation.question import CorrelationQuestion
 from ecom_assets.core.errors import DefinitionError
@@ -150,6 +151,57 @@ def test_the_strongest_comes_first_and_the_rare_last() -> None:
     assert [row["value"] for row in answer(acts, ASKED.changed(limit=1))["correlations"]] == [
         "search"
     ]
+
+
+@pytest.mark.parametrize("cells", [(30, 30, 20, 120), (8, 92, 10, 990), (3, 1, 50, 400)])
+def test_the_factor_is_the_ratio_of_shares_with_katz_s_interval(
+    cells: tuple[int, int, int, int],
+) -> None:
+    """Of 60 who search 30 buy, of 140 others 20: 3.5 times as often."""
+    having, lacking = cells[:2], cells[2:]
+    expected = scipy.stats.contingency.relative_risk(
+        having[0], sum(having), lacking[0], sum(lacking)
+    )
+    actual = rate_ratio(having, lacking, 0.95)
+    assert actual.value == pytest.approx(expected.relative_risk)
+    assert (actual.low, actual.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+
+def visits(kinds: dict[tuple[str, ...], int]) -> list[Act]:
+    """Return visitors who view a page, then do some things, a minute after each other."""
+    return [
+        Act(f"{number}-{index}-{place}", f"v{number}-{index}", kind, at(f"02 10:{place:02}"))
+        for number, (things, size) in enumerate(kinds.items())
+        for index in range(size)
+        for place, kind in enumerate(("page_view", *things))
+    ]
+
+
+def test_what_lies_on_the_way_to_the_last_step_is_left_out() -> None:
+    """Who buys has a cart and begins a checkout; 29 of 30 buyers chose how to pay, too."""
+    way = ("add_to_cart", "checkout_start")
+    acts = visits(
+        {
+            ("search", *way, "pay_method", "purchase"): 20,
+            (*way, "pay_method", "purchase"): 9,
+            (*way, "purchase"): 1,
+            ("search", "add_to_cart"): 30,
+            (): 60,
+        }
+    )
+    actual = answer(acts, ASKED.changed(properties=()))
+    assert [row["value"] for row in actual["correlations"]] == ["search"]
+    assert actual["on_the_way"] == ["add_to_cart", "checkout_start", "pay_method"]
+    (row,) = actual["correlations"]
+    # 20 of 50 who searched bought, and 10 of the 70 others.
+    assert row["factor"] == pytest.approx((20 / 50) / (10 / 70), rel=1e-3)
+
+
+def test_of_few_who_convert_what_all_did_may_be_chance() -> None:
+    acts = visits({("search", "purchase"): 29, (): 60})
+    assert answer(acts, ASKED.changed(properties=()))["on_the_way"] == []
+    acts = visits({("search", "purchase"): 30, (): 60})
+    assert answer(acts, ASKED.changed(properties=()))["on_the_way"] == ["search"]
 
 
 @pytest.mark.parametrize(

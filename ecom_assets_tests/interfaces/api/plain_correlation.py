@@ -21,6 +21,8 @@ def correlation(shop: PlainShop) -> Row:
     """`/analytics/correlation` as `CORRELATION` asks."""
     totals = [0, 0]
     having: dict[tuple[str | None, str], list[int]] = defaultdict(lambda: [0, 0])
+    on_the_way = {"add_to_cart", "checkout_start"}
+    left_out: set[str] = set()
     streams: dict[str, list[Row]] = defaultdict(list)
     for event in shop.events:
         streams[event["user_id"]].append(event)
@@ -36,7 +38,8 @@ def correlation(shop: PlainShop) -> Row:
             if start["at"] < event["at"]
             and (event["at"] < end if group == 0 else _seconds(start, event) < 3 * DAY_S)
         }
-        for key in [(None, kind) for kind in between - {"product_view", "purchase"}]:
+        left_out |= between & on_the_way
+        for key in [(None, kind) for kind in between - {"product_view", "purchase"} - on_the_way]:
             having[key][group] += 1
         having["product_category", start["product_category"]][group] += 1
     answer = [_row(key, counts, totals) for key, counts in having.items() if counts != totals]
@@ -46,6 +49,7 @@ def correlation(shop: PlainShop) -> Row:
         "other_count": totals[1],
         "total_count": len(answer),
         "correlations": sorted(answer, key=_order),
+        "on_the_way": sorted(left_out),
         "warnings": [],
     }
 
@@ -74,11 +78,16 @@ def _row(key: tuple[str | None, str], counts: list[int], totals: list[int]) -> R
     (a, b), (c, d) = cells
     spread = (1 / a + 1 / b + 1 / c + 1 / d) ** 0.5
     ratio = a * d / b / c
+    factor = a / (a + b) / (c / (c + d))
+    reach = math.exp(1.959963984540054 * (1 / a - 1 / (a + b) + 1 / c - 1 / (c + d)) ** 0.5)
     return {
         "property": key[0],
         "value": key[1],
         "converted_count": counts[0],
         "other_count": counts[1],
+        "factor": _near(factor),
+        "factor_low": _near(factor / reach),
+        "factor_high": _near(factor * reach),
         "odds_ratio": _near(ratio),
         "low": _near(ratio / math.exp(1.959963984540054 * spread)),
         "high": _near(ratio * math.exp(1.959963984540054 * spread)),

@@ -17,11 +17,20 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Chart,
     DataTable,
     TableColumn,
+    Ways,
     Why,
     meaning,
 )
 from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View, csv_address
+from ecom_assets.interfaces.dashboard.page import (
+    DATES,
+    DashboardPage,
+    Filters,
+    Section,
+    View,
+    address_of,
+    csv_address,
+)
 
 CHANNELS = TableColumn.from_fields(
     sales.Channel,
@@ -34,6 +43,28 @@ CHANNELS = TableColumn.from_fields(
     bars=("revenue_share",),
 )
 CHANNEL, REVENUE = CHANNELS[0], CHANNELS[-1]
+
+
+OF_ORDERS, OF_PURCHASES = "attribution", "credit"
+"""The paths of the two parts of the page."""
+PARTS: Final = {
+    OF_ORDERS: "Orders, by eight models",
+    OF_PURCHASES: "Purchases, by rules of your own",
+}
+
+
+def parts(view: View) -> Block:
+    """Return the links between the two parts, which keep the days."""
+    if view.page.path == OF_ORDERS:
+        _by_model(view)  # which says what the days are
+        days = {name: view.ranges[0][name] for name in DATES} if view.filters.days else {}
+    else:
+        days = view.filters.days
+    ways = [
+        (path, label, view.here() if path == view.page.path else address_of(path, days))
+        for path, label in PARTS.items()
+    ]
+    return Ways(None, ways, view.page.path, "Parts of Attribution")
 
 
 class AttributionFilters(Filters):
@@ -100,12 +131,13 @@ def _by_model(view: View) -> dict[str, dict[str, Any]]:
 
 
 MODELS_PAGE: Final = DashboardPage(
-    "attribution",
+    OF_ORDERS,
     "Attribution",
     position=50,
     summary="Which channel is credited with which revenue, under each of eight models.",
     asks=AttributionFilters,
     sections=(
+        Section("Parts", parts, is_titled=False),
         Section("Models side by side", side_by_side),
         Section("The chosen model", chosen),
         Section("Revenue by channel and model", compared),
@@ -141,9 +173,11 @@ BUILDER: Final = Builder(ATTRIBUTION, {"last": "90d"})
 BUILDER_PAGE: Final = question_page(
     BUILDER,
     (Section("Channels", answered(BUILDER, credited)),),
-    path="credit",
-    title="Custom attribution",
-    position=70,
+    path=OF_PURCHASES,
+    title="Attribution",
+    is_listed=False,
+    under=OF_ORDERS,
+    lead=Section("Parts", parts, is_titled=False),
     summary=(
         "Which channels purchase events are credited to, by a model and with choices of your own."
     ),

@@ -5,6 +5,7 @@ from typing import Any, Final
 from ecom_assets.behaviour.correlation.answer import CORRELATION, Correlated
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import Block, Chart, TableColumn
+from ecom_assets.interfaces.dashboard.formats import formatted
 from ecom_assets.interfaces.dashboard.forms import (
     Answer,
     Builder,
@@ -16,62 +17,102 @@ from ecom_assets.interfaces.dashboard.page import Section, csv_address
 
 COLUMNS: Final = (
     TableColumn("label", "Event or property"),
+    TableColumn("words", "Convert"),
     *(
         TableColumn.from_field(Correlated, name)
-        for name in ("odds_ratio", "low", "high", "converted_count", "other_count")
+        for name in (
+            "factor",
+            "factor_low",
+            "factor_high",
+            "converted_count",
+            "other_count",
+            "odds_ratio",
+        )
     ),
     TableColumn("enough", "Data"),
 )
+NO_CAUSE: Final = (
+    "This does not say that it makes anybody convert: those who meant to anyway may do it more "
+    "often. An experiment can say that."
+)
+SAME: Final = 0.05
+"""A factor that is nearer to 1 is as often."""
 
 
-def ratios(answer: Answer) -> Block:
-    """Return the odds ratios with their intervals, on a logarithmic scale."""
+def factors(answer: Answer) -> Block:
+    """Return how many times as often those with each thing convert, on a logarithmic scale."""
     rows = [
         {
             **row,
             "label": row["value"]
             if row["property"] is None
             else f"{row['value']} ({readable(row['property']).lower()})",
+            "words": in_words(row["factor"]),
+            "short": f"{formatted(row['factor'], 'score')}\N{MULTIPLICATION SIGN}",
+            "low": row["factor_low"],
+            "high": row["factor_high"],
             "enough": "enough" if row["is_enough"] else "too few",
         }
         for row in answer["correlations"]
     ]
     converted, other = answer["converted_count"], answer["other_count"]
+    left_out = ", ".join(answer["on_the_way"])
+    last = answer["definition"]["funnel"]["steps"][-1]["event_type"]
+    notes = [
+        f"{converted:,} visitors converted and {other:,} did not.",
+        NO_CAUSE,
+        *([f"Left out, as it lies on the way to {last}: {left_out}."] if left_out else []),
+    ]
     return Chart(
         _spec(),
         rows,
         COLUMNS,
-        "A point per event type or value: its odds ratio, with the interval as a line.",
+        "A point per event type or value: how many times as often visitors with it convert, with "
+        "the interval as a line.",
         csv=csv_address(answer, "correlations"),
-        height=max(160, 26 * len(rows)),
-        note=(
-            f"{converted:,} visitors converted and {other:,} did not. At 1 there is no difference."
-        ),
+        height=max(160, 30 * len(rows)),
+        note=" ".join(notes),
+        is_table_open=True,
         definition=(
-            "How many times as high the odds to convert are with it as without it, with their "
-            "95% interval."
+            "The share of visitors with it who convert, divided by that of those without it, with "
+            "its 95% interval. At 1 there is no difference."
         ),
     )
+
+
+def in_words(factor: float) -> str:
+    """Return a factor as people say it: 8 times as often."""
+    if abs(factor - 1) < SAME:
+        return "about as often"
+    if factor > 1:
+        return f"{factor:.2g} times as often" if factor < TEN else f"{factor:,.0f} times as often"
+    return f"1/{1 / factor:.2g} as often" if factor < HALF else f"{factor:.2g} times as often"
+
+
+TEN, HALF = 10, 0.5
 
 
 def _spec() -> dict[str, Any]:
     y = charts.names("label", axis={"labelLimit": 220})
     scale = {"type": "log"}
     colour = charts.names("enough", scale={"domain": ["enough", "too few"]})
-    label = "format(datum.value, datum.value < 1 ? '~g' : '~s')"
-    axis = {"labelExpr": label, "grid": False, "labelOverlap": True}
-    x = {
-        "field": "odds_ratio",
-        "type": "quantitative",
-        "title": "Odds ratio",
-        "scale": scale,
-        "axis": axis,
+    axis = {
+        "labelExpr": "format(datum.value, datum.value < 1 ? '~g' : '~s') + '\u00d7'",
+        "grid": False,
+        "labelOverlap": True,
     }
+    x = {"field": "factor", "type": "quantitative", "title": None, "scale": scale, "axis": axis}
     no_difference = {
         "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5},
         "encoding": {"x": {"datum": 1, "scale": scale}},
     }
-    return {"layer": [no_difference, *charts.intervals(y, x, COLUMNS[1:4], color=colour)]}
+    words = {
+        "mark": {"type": "text", "align": "left", "dx": 10, "dy": -9, "fontSize": 11},
+        "encoding": {"y": y, "x": x, "text": {"field": "short"}},
+    }
+    return {
+        "layer": [no_difference, *charts.intervals(y, x, COLUMNS[1:5], color=colour), words],
+    }
 
 
 BUILDER: Final = Builder(
@@ -80,7 +121,7 @@ BUILDER: Final = Builder(
 )
 PAGE = question_page(
     BUILDER,
-    (Section("Odds ratios", answered(BUILDER, ratios)),),
+    (Section("What goes with converting", answered(BUILDER, factors)),),
     path="correlation",
     title="Correlation",
     position=50,

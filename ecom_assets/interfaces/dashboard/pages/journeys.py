@@ -8,23 +8,28 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from ecom_assets.behaviour.events.queries import event_types
 from ecom_assets.behaviour.journeys.answer import (
     JOURNEYS,
     CountedPath,
     CountedTransition,
     OwnJourneysAnswer,
 )
+from ecom_assets.behaviour.journeys.journeys import EXIT
 from ecom_assets.behaviour.journeys.queries import Dimension
+from ecom_assets.core.tables.queries import EVENTS, Reading
 from ecom_assets.interfaces.api.routes import behaviour
-from ecom_assets.interfaces.dashboard import sankey
+from ecom_assets.interfaces.dashboard import charts, sankey
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Chart,
     DataTable,
+    Nothing,
     TableColumn,
     Tile,
     Tiles,
 )
+from ecom_assets.interfaces.dashboard.formats import chance
 from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View, csv_address
 from ecom_assets.interfaces.dashboard.sankey import Flow
@@ -180,7 +185,7 @@ LISTS: Final = (
     ("other_paths", "Without one"),
 )
 PATHS: Final = (
-    TableColumn("of", "Sessions"),
+    TableColumn("of", "Sessions", is_on_one_line=True),
     TableColumn("steps", "Path"),
     TableColumn.from_field(CountedPath, "sessions", bar="share"),
     TableColumn.from_field(CountedPath, "share"),
@@ -203,6 +208,59 @@ def totals(answer: Answer) -> Block:
     return replace(counts, tiles=(*counts.tiles, share))
 
 
+NEXT: Final = (
+    TableColumn("name", "Next step"),
+    TableColumn("count", "Sessions", "count"),
+    TableColumn("share", "Of all", "rate", of="all_count"),
+    TableColumn("conversion_rate", "With a purchase", "rate", of="count"),
+    TableColumn("chance", "By chance", is_on_one_line=True),
+)
+LEAVE: Final = "Leave the shop"
+
+
+def after_first(answer: Answer) -> Block:
+    """Return which steps follow the first one of the paths; nothing of paths that end in a step,
+    which begin anywhere.
+    """
+    definition = answer["definition"]
+    if definition.get("to_step") and not definition.get("from_step"):
+        return Nothing()
+    steps = [row for row in answer["steps"] if row["step"] == 1]
+    total = sum(row["count"] for row in steps)
+    by_name: dict[str, list[int]] = {}
+    for row in steps:
+        counts = by_name.setdefault(LEAVE if row["to"] == EXIT else row["to"], [0, 0])
+        counts[0] += row["count"]
+        counts[1] += row["converted"]
+    ranked = sorted(by_name.items(), key=lambda item: (-item[1][0], item[0]))
+    rows = [
+        {
+            "name": name,
+            "count": count,
+            "all_count": total,
+            "share": count / total,
+            "conversion_rate": converted / count,
+            "chance": chance(converted / count, count),
+        }
+        for name, (count, converted) in ranked[:BRANCHES]
+    ]
+    first = definition.get("from_step")
+    after = f"After the first {first} of a session" if first else "After the first step"
+    left_out = len(ranked) - len(rows)
+    return Chart(
+        charts.ranking("name", "share", kind="rate", title="Of all", sort=None),
+        rows,
+        NEXT,
+        f"Bars: the share of sessions that took each step {after.lower()}.",
+        csv=csv_address(answer, "steps"),
+        height=max(120, 30 * len(rows)),
+        note=f"{after}; repeats of a step are one."
+        + (f" And {left_out} rarer ones, in the CSV." if left_out > 0 else ""),
+        is_table_open=True,
+        empty="No session has such a step.",
+    )
+
+
 def paths(answer: Answer) -> Block:
     """Return the most frequent paths: of all sessions, of those with a purchase,
     and of the others.
@@ -213,8 +271,13 @@ def paths(answer: Answer) -> Block:
             continue  # of paths to a purchase, all lists are the same
         for path in answer[name]:
             steps = [*path["path"], "…"] if path["is_cut"] else path["path"]
-            rows.append({**path, "of": title, "steps": " → ".join(steps) or "(no step)"})
-    return DataTable(rows, PATHS, empty="No session has such a path.")
+            rate = path["conversion_rate"] if name == "top_paths" else None  # else all of them do
+            shown = {"of": title, "steps": " → ".join(steps) or "(no step)"}
+            rows.append({**path, **shown, "conversion_rate": rate})
+    # Of paths to a purchase each ends in one, which is no news in every row.
+    is_said = any(row["conversion_rate"] not in {1, None} for row in rows)
+    columns = [column for column in PATHS if is_said or column.name != "conversion_rate"]
+    return DataTable(rows, columns, empty="No session has such a path.")
 
 
 def transitions(answer: Answer) -> Block:
@@ -224,17 +287,34 @@ def transitions(answer: Answer) -> Block:
     return DataTable(rows, TRANSITIONS, csv=csv_address(answer, "transitions"), note=note)
 
 
-BUILDER: Final = Builder(JOURNEYS, {"to_step": "purchase"})
+FIRST_PAGE: Final = "page_view"
+
+
+def from_first_page(reading: Reading) -> dict[str, str]:
+    """Return that paths begin at the first page of a session; where no event is a view of one, at
+    the beginning of sessions.
+    """
+    types = event_types(reading) if EVENTS in reading.known else ()
+    has_pages = any(row["event_type"] == FIRST_PAGE for row in types)
+    return {"from_step": FIRST_PAGE if has_pages else ""}
+
+
+BUILDER: Final = Builder(
+    JOURNEYS, {"from_step": FIRST_PAGE, "last": "90d"}, of_data=from_first_page
+)
 BUILDER_PAGE: Final = question_page(
     BUILDER,
     (
         Section("Totals", answered(BUILDER, totals), is_titled=False),
+        Section("What comes next", answered(BUILDER, after_first)),
         Section("Paths", answered(BUILDER, paths)),
         Section("Transitions", answered(BUILDER, transitions)),
     ),
     path="paths",
     title="Paths",
     position=31,
-    summary="Which paths sessions take from or to a step, and how often they end in a purchase.",
+    summary=(
+        "What visitors do after their first page, or from and to any step, and how often they buy."
+    ),
 )
 PAGES: Final = (FLOWS_PAGE, BUILDER_PAGE)
