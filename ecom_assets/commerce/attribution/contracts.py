@@ -140,6 +140,19 @@ class SessionColumns(Table, abstract=True):
         "New or returning visitor",
         one_of=("new", "returning"),
     )
+    landing_page = text(
+        "First page of the session, without query, or the pattern of ECOM_LANDING_PAGES that it "
+        "matches; (none) of a session that begins without a page",
+        "Landing page of the session",
+    )
+    first_category = text(
+        "Category of the visitor's first purchase event with a product; (none) without one",
+        "Category first bought",
+    )
+    first_product = text(
+        "Product of the visitor's first purchase event with a product; (none) without one",
+        "Product first bought",
+    )
 
 
 class _OfConversion(Table, abstract=True):

@@ -18,7 +18,7 @@ from ecom_assets.commerce.attribution.contracts import Conversions, Touches
 from ecom_assets.commerce.attribution.credit import AttributionRule, order_touches
 from ecom_assets.commerce.costs.profit import with_customer_type, with_order
 from ecom_assets.commerce.customers.contracts import CustomerSegments
-from ecom_assets.commerce.orders.orders import NONE, without_query
+from ecom_assets.commerce.orders.orders import NONE, landing_page_of
 from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days, clock_hour, weekday_number
@@ -112,7 +112,8 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
     "campaign": Dimension("Campaign", "Campaign of that visit", Touches),
     "landing_page": Dimension(
         "Landing page",
-        "First page of that visit, without query; without a visit, what the order says",
+        "First page of that visit, without query, or its pattern; without a visit, what the order "
+        "says",
         Touches,
         is_stated=True,
         reads=("landing_page",),
@@ -150,12 +151,14 @@ class SalesContext:
         days: All days of order lines, in the reporting zone.
         timezone: The time zone of clocks.
         rule: Which touches count for an order.
+        landing_pages: Patterns of pages that are one landing page.
     """
 
     tables: OrderTables = field(repr=False)
     days: Days
     timezone: str
     rule: AttributionRule
+    landing_pages: tuple[str, ...] = ()
 
     @property
     def sold(self) -> ir.Table:
@@ -263,16 +266,18 @@ def _of_touch(lines: ir.Table, context: SalesContext) -> ir.Table:
     """Add the campaign and the landing page of the touch that `channel` of a line is from; the page
     that the order states where there is no such touch.
     """
-    tables = context.tables
+    tables, patterns = context.tables, context.landing_pages
+    stated = landing_page_of(lines.landing_page, patterns)
     if not tables.has(Touches):
-        return lines.mutate(landing_page=lines.landing_page.fill_null(NONE))
+        return lines.mutate(landing_page=stated.fill_null(NONE))
     campaigns = tables.table(Touches).select("campaign", campaign_session="session_id")
     pages = tables.table(Sessions).select("entry_page_url", page_session="session_id")
     joined = _with_touches(lines, context)
     joined = joined.left_join(campaigns, joined.touch_session == campaigns.campaign_session)
     joined = joined.left_join(pages, joined.touch_session == pages.page_session)
     page = joined.touch_session.isnull().ifelse(
-        joined.landing_page, without_query(joined.entry_page_url)
+        landing_page_of(joined.landing_page, patterns),
+        landing_page_of(joined.entry_page_url, patterns),
     )
     return joined.mutate(
         campaign=joined.campaign.fill_null(NONE), landing_page=page.fill_null(NONE)

@@ -99,9 +99,13 @@ class SalesQuery:
         """What the dimensions are computed from."""
         first, last = self.data.event_days
         days = Days.between(first - ONE_DAY, last + 2 * ONE_DAY)
-        lookback_days = self.data.source.settings.attribution_lookback_days
+        settings = self.data.source.settings
         return SalesContext(
-            self.tables, days, self.range.timezone, AttributionRule.of_days(lookback_days)
+            self.tables,
+            days,
+            self.range.timezone,
+            AttributionRule.of_days(settings.attribution_lookback_days),
+            settings.landing_pages,
         )
 
     @property

@@ -5,6 +5,7 @@ On its arrival day, every received line is counted as clean, quarantined, surplu
 (`orders/held_days.py`) or waiting (`orders/waiting_days.py`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.journeys.journeys import page_of
 from ecom_assets.commerce.orders.contracts import (
     STATUSES,
     CustomerResearch,
@@ -281,6 +283,17 @@ def _item_id(lines: ir.Table) -> ir.StringValue:
 def without_query(page: ir.StringValue) -> ir.StringValue:
     """Return the address of a page without its query and fragment; null where nothing is left."""
     return page.re_extract("^[^?#]*", 0).nullif("")
+
+
+def landing_page_of(page: ir.StringValue, patterns: Sequence[str]) -> ir.StringValue:
+    """Return the address of a page without its query, or the first of some patterns that its path
+    matches, such as `/product/*`; null where nothing is left.
+    """
+    address = without_query(page)
+    if not patterns:
+        return address
+    matched = page_of(address, patterns)
+    return matched.isin([*patterns]).ifelse(matched, address)
 
 
 def is_without_item(lines: ir.Table) -> ir.BooleanValue:

@@ -393,6 +393,14 @@ class Settings(
             "shop's other domains, payment providers; by commas"
         ),
     )
+    landing_pages: subjects.Parts = Field(
+        (),
+        max_length=100,
+        description=(
+            "Pages that are one landing page, such as /product/*, by commas; default each page "
+            "by itself"
+        ),
+    )
     ai_assistant_channel: bool = Field(
         default=False, description="Whether AI assistants are a separate channel"
     )

@@ -127,7 +127,17 @@ def json_path(column: str) -> tuple[str, ...]:
     return tuple(quoted or plain for quoted, plain in _KEYS.findall(f".{keys}" if keys else ""))
 
 
-OF_SESSIONS: Final = ("channel", "source", "medium", "campaign", "first_channel", "visitor_type")
+OF_SESSIONS: Final = (
+    "channel",
+    "source",
+    "medium",
+    "campaign",
+    "first_channel",
+    "visitor_type",
+    "landing_page",
+    "first_category",
+    "first_product",
+)
 """The columns of `SessionColumns`, which events have where a question names them."""
 
 

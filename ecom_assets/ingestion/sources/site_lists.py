@@ -65,7 +65,10 @@ def with_channels(
         DefinitionError: The session rule needs session ids that the events do not have.
     """
     cut_by = SessionRule.preset(known_session_rule(None, source))
-    return with_session_columns(con, events, names, cut_by, channel_rule(source.settings))
+    settings = source.settings
+    return with_session_columns(
+        con, events, names, cut_by, channel_rule(settings), landing_pages=settings.landing_pages
+    )
 
 
 def _channels_of(source: EventSource) -> ChannelRule:

@@ -10,7 +10,8 @@ from ecom_assets.interfaces.dashboard.page import View
 
 PAGE_ADDRESS: Final = re.compile(r"\w+://([^/\s]+)(/\S*)?")
 """The address of a page: its host and its path."""
-PRODUCT: Final = "product_id"
+PRODUCTS: Final = ("product_id", "first_product")
+"""The columns whose values are products."""
 
 
 def names_of(
@@ -22,7 +23,7 @@ def names_of(
     Two products of one name keep their ids beside it.
     """
     columns = [by] if isinstance(by, str) else [*(by or ())]
-    if columns != [PRODUCT]:
+    if len(columns) != 1 or columns[0] not in PRODUCTS:
         return paths_of(values)
     try:
         named = product_names(view.context.reading, values)

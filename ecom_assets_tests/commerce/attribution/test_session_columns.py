@@ -72,7 +72,57 @@ def test_all_events_of_a_session_have_its_source_also_those_before_it_was_seen(
         "campaign": "may",
         "first_channel": "Email",
         "visitor_type": "new",
+        "landing_page": f"{SHOP}hat",
+        "first_category": "(none)",
+        "first_product": "(none)",
     }
+
+
+def test_a_landing_page_is_the_first_page_of_the_session_or_the_pattern_that_it_matches(
+    con: Backend,
+) -> None:
+    visits: dict[str, list[Step]] = {
+        "anna": [
+            ("09:00", "page_view", {"page_url": f"{SHOP}product/7?utm_source=letter#top"}),
+            ("09:01", "page_view", {"page_url": f"{SHOP}cart"}),
+            ("12:00", "page_view", {"page_url": f"{SHOP}product/8/"}),
+        ],
+        "bob": [("09:00", "purchase"), ("09:01", "page_view", {"page_url": f"{SHOP}cart"})],
+    }
+    con.con.register("events", clean_events(journeys(visits)))
+    pages = {
+        patterns: [
+            row["landing_page"]
+            for row in with_session_columns(
+                con,
+                con.table("events"),
+                ["landing_page"],
+                SessionRule.preset("ga4"),
+                channel_rule(Settings()),
+                landing_pages=patterns,
+            )
+            .order_by("event_id")
+            .to_pyarrow()
+            .to_pylist()
+        ]
+        for patterns in ((), ("/product/*", "/cart"))
+    }
+    first, second = f"{SHOP}product/7", f"{SHOP}product/8/"
+    assert pages[()] == [first, first, second, "(none)", "(none)"]
+    assert pages["/product/*", "/cart"] == ["/product/*"] * 3 + ["(none)"] * 2
+
+
+def test_what_a_visitor_first_bought_is_on_all_of_their_events(con: Backend) -> None:
+    steps: list[Step] = [
+        ("08:00", "product_view", {"product_id": "7", "product_category": "Shoes"}),
+        ("09:00", "purchase"),
+        ("09:10", "purchase", {"product_id": "8", "product_category": "Hats"}),
+        ("12:00", "purchase", {"product_id": "7", "product_category": "Shoes"}),
+    ]
+    rows = described(con, journeys({"anna": steps, "bob": steps[:1]}))
+    bought = {(row["first_category"], row["first_product"]) for row in rows.values()}
+    assert bought == {("Hats", "8"), ("(none)", "(none)")}
+    assert {row["first_product"] for name, row in rows.items() if name.startswith("anna")} == {"8"}
 
 
 def test_an_error_about_a_column_knows_those_of_sessions() -> None:

@@ -20,7 +20,7 @@ from ecom_assets.behaviour.events.missing import SourceNames
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.questions.source import Narrowed, identity_rule
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
-from ecom_assets.commerce.attribution.session_columns import READS, direct_warnings, named_of
+from ecom_assets.commerce.attribution.session_columns import direct_warnings, named_of, reads_of
 from ecom_assets.commerce.custom_sales.lines import columns_read
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.commerce.orders.orders import (
@@ -406,7 +406,7 @@ class EventFileSource(RecordFileSource[FileEvents]):
         """Note which columns a question names, None for all."""
         self.of_sessions = named_of(columns or ())
         if columns is not None:
-            beneath = READS if self.of_sessions else ()
+            beneath = reads_of(self.of_sessions)
             self.files = self.files.naming(
                 [*beneath, *(name for name in columns if name not in self.of_sessions)]
             )

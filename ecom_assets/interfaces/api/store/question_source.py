@@ -21,9 +21,9 @@ from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.attribution.contracts import Touches
 from ecom_assets.commerce.attribution.session_columns import (
-    READS,
     direct_warnings,
     named_of,
+    reads_of,
     with_stored_columns,
 )
 from ecom_assets.commerce.costs.contracts import ProfitLines
@@ -149,7 +149,7 @@ class TableSource:
         require(self.reading, EVENTS)
         zone = check_zone(timezone or self.reading.timezone)
         of_sessions = named_of(columns or ())
-        read = [*(columns or ()), *(READS if of_sessions else ())]
+        read = [*(columns or ()), *reads_of(of_sessions)]
         for name in self.lacking:
             if name in read:
                 raise DefinitionError(
@@ -347,7 +347,7 @@ class PublishedEvents:
         if not names:
             return events
         if stored := self.stored(self.source.settings.session_rule):
-            return with_stored_columns(events, stored, names)
+            return with_stored_columns(events, stored, names, self.source.settings.landing_pages)
         read = {OTHER_NAMES.get(name, name.partition(".")[0]) for name in self.read}
         # They are written once for several queries, so that columns that no query reads would cost
         # most.
@@ -363,7 +363,13 @@ class PublishedEvents:
         names, stored = named_of(self.read), self.stored(self.source.settings.session_rule)
         if not names or named_of(used) or stored is None:
             return None
-        return self._identified, partial(with_stored_columns, stored=stored, names=names)
+        add = partial(
+            with_stored_columns,
+            stored=stored,
+            names=names,
+            landing_pages=self.source.settings.landing_pages,
+        )
+        return self._identified, add
 
     @cached_property
     def _identified(self) -> ir.Table:
