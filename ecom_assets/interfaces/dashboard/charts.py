@@ -46,7 +46,13 @@ DAY_LABEL: Final = (
 )
 """The label of a day: the first of a year says which one; of an hour its time."""
 NAME_AXIS: Final = {"labelLimit": 160}
-DAY_AXIS: Final = {"format": "%-d %b", "grid": False, "labelAngle": 0, "labelOverlap": True}
+DAY_AXIS: Final = {
+    "format": "%-d %b",
+    "grid": False,
+    "labelAngle": 0,
+    "labelOverlap": True,
+    "labelSeparation": 8,
+}
 
 
 def in_digits(part: Any, currency: str) -> Any:  # noqa: ANN401 (a specification, or a part of it)

@@ -84,7 +84,8 @@ def minutes(view: View) -> Block:
         for minute in _read(view)["minutes"]
         for name, number in (minute["events_by_type"] or nothing).items()
     ]
-    minute = charts.names("minute", axis={"labelAngle": 0, "labelOverlap": True, "grid": False})
+    axis = {"labelAngle": 0, "labelOverlap": True, "labelSeparation": 12, "grid": False}
+    minute = charts.names("minute", axis=axis)
     return Chart(
         charts.coloured_bars(
             minute, charts.number("count", "count"), charts.names("event_type"), MINUTES

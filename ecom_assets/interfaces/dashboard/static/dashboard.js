@@ -142,9 +142,17 @@
   document.addEventListener("ecom:added", drawSeen);  // tiles of a board, which are asked afterwards
   let wait;
   addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(() => { for (const [place] of views) { const data = document.querySelector(`script.chart-data[data-for="${place.id}"]`); if (data && JSON.parse(data.textContent).spec.$schema) draw(data); } }, 150); });
-  // On paper every chart is as wide as the page, also those that were not seen yet.
-  addEventListener("beforeprint", () => { document.documentElement.classList.add("printed"); for (const data of allData()) draw(data); });
-  addEventListener("afterprint", () => { document.documentElement.classList.remove("printed"); drawAll(); });
+  // What is printed has to be drawn before: a chart takes longer than the browser waits, the map most. So charts that were not
+  // seen are drawn once nothing else is to do, and paper shows them as they are (static/dashboard.css scales them).
+  const idle = window.requestIdleCallback || ((run) => setTimeout(run, 300));
+  const drawRest = () => {
+    const left = [...allData()].find((data) => { const place = document.getElementById(data.dataset.for); return place && !views.has(place) && !place.dataset.tried; });
+    if (!left) return;
+    document.getElementById(left.dataset.for).dataset.tried = "yes";
+    draw(left).finally(() => idle(drawRest));
+  };
+  addEventListener("load", () => idle(drawRest));
+  addEventListener("beforeprint", () => { for (const data of allData()) if (!views.has(document.getElementById(data.dataset.for))) draw(data); });
 
   // Pages that read their numbers again
   const again = document.querySelector(".sections[data-refresh-s]"), pause = document.getElementById("pause");
