@@ -38,6 +38,10 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
         "value": "search",
         "converted_count": 1,
         "other_count": 0,
+        # (1.5 / 2) / (0.5 / 3), with a half added to each count, as one of them is 0
+        "factor": 4.5,
+        "factor_low": 0.316723,
+        "factor_high": 63.9359,
         "odds_ratio": 15.0,
         "low": 0.182012,
         "high": 1236.18,

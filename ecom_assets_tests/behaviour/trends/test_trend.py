@@ -141,7 +141,7 @@ def test_a_formula_is_unknown_where_it_divides_by_nothing() -> None:
         (make_series("purchase", "visitors"), make_series(None, "visitors")), formula="100 * a / b"
     )
     assert answer(STORY, trend)["formula"] == [
-        {"breakdown": None, "values": [100.0, None, 100.0, 0.0]}
+        {"breakdown": None, "total": pytest.approx(200 / 3), "values": [100.0, None, 100.0, 0.0]}
     ]
 
 

@@ -12,6 +12,7 @@ import pytest
 import requests
 from pydantic import SecretStr
 
+from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_stack
 from ecom_assets.interfaces.boards.model import (
@@ -287,6 +288,65 @@ def test_a_saved_question_goes_onto_a_new_board_which_becomes_the_first_screen(d
     assert [
         version.item.board for version in desk.store.versions(FirstScreen, FirstScreen.SLUG)
     ] == [None, "buys"]
+
+
+def test_a_tile_keeps_the_way_of_its_question(desk: Desk) -> None:
+    form = "series1=product_view&by=product_category&period=week&chart=bars"
+    desk.send("boards/save-question", kind="trend", form=form, name="Views", board="+")
+    (tile,) = desk.store.get(Board, "views").item.tiles
+    assert tile == BoardTile(question="views", show="bars")
+    (link,) = [one for one in desk.page("board?board=views").all("a") if one.text == "Open"]
+    assert "chart=bars" in link.attributes["href"]
+    for way, has in (("bars", '"mark":{"type":"bar"}'), ("ranking", '"is_rest"')):
+        board = desk.store.get(Board, "views")
+        changed = board.item.changed(tiles=(BoardTile(question="views", show=way),))
+        desk.store.save("views", changed, board.number, "anna")
+        tile_page = desk.page("board-tile?board=views&tile=0&time_range=year")
+        assert has in tile_page.one("script", class_="chart-data").texts[0]
+        assert not tile_page.all("ul", class_="ways"), "a tile has one way"
+
+
+def test_a_tile_of_a_funnel_keeps_its_breakdown(desk: Desk) -> None:
+    form = f"{STEPS}&by=product_category"
+    desk.send("boards/save-question", kind="funnel", form=form, name="Who buys", board="+")
+    asked = "board-tile?board=who-buys&tile=0&time_range=year"
+    rows = [row.one("td").text for row in desk.page(asked).all("table")[-1].all("tr")[1:]]
+    of_builder = desk.page(f"funnel?{form}&last=365d")
+    section = next(one for one in of_builder.all("section") if one.one("h2").text == "Breakdown")
+    assert rows == [row.one("td").text for row in section.one("table").all("tr")[1:]]
+    board = desk.store.get(Board, "who-buys")
+    changed = board.item.changed(tiles=(BoardTile(question="who-buys", show="number"),))
+    desk.store.save("who-buys", changed, board.number, "anna")
+    assert [one.text for one in desk.page(asked).all("h3")] == rows[:6]
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "title"),
+    [
+        ("products", "products", "Products"),
+        ("categories", "products", "Categories: from looking to buying"),
+        ("channels", "sales", "Channels"),
+        ("customers", "customers", "Segments"),
+    ],
+)
+def test_tables_of_the_shop_stand_on_boards(desk: Desk, table: str, path: str, title: str) -> None:
+    item = Board.from_mapping({"name": "Tables", "tiles": [{"table": table, "width": "full"}]})
+    desk.store.save_new(item, "anna")
+    page = desk.page(f"{path}?time_range=month")
+    section = next(one for one in page.all("section") if one.one("h2").text == title)
+    shown = desk.page("board?board=tables").one("article")
+    cells = [[cell.text for cell in row.all("td")] for row in section.one("table").all("tr")]
+    assert [[cell.text for cell in row.all("td")] for row in shown.one("table").all("tr")] == cells
+    assert len(cells) > 2
+
+
+@pytest.mark.parametrize(
+    "tile",
+    [{}, {"table": "products", "measure": "revenue_amount"}, {"table": "people"}],
+)
+def test_a_tile_is_one_thing(tile: dict[str, str]) -> None:
+    with pytest.raises(DefinitionError):
+        BoardTile.from_mapping(tile)
 
 
 def test_the_shipped_board_shows_the_numbers_of_the_overview(desk: Desk) -> None:

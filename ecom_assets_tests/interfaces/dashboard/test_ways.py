@@ -1,0 +1,182 @@
+"""The ways to show a trend, and what stands beside shares: against the files of the small shop."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.dashboard.trend_ways import ShownTrend, TrendLine
+from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
+from ecom_assets_tests.interfaces.dashboard.conftest import Client
+from ecom_assets_tests.interfaces.dashboard.html import Node
+from ecom_assets_tests.interfaces.dashboard.test_builders import STEPS, page, post, section, table
+
+
+@pytest.fixture(scope="module")
+def shop(settings: Settings) -> PlainShop:
+    """The files of the shop."""
+    return PlainShop(settings.home.parent / "files")
+
+
+def shown(lines: int, periods: int, *, is_broken_down: bool) -> ShownTrend:
+    line = TrendLine("Views", [1] * periods, (), 1, adds_up=True, is_rest=False, kind="count")
+    return ShownTrend([line] * lines, range(periods), [], is_broken_down, "", "EUR")
+
+
+@pytest.mark.parametrize(
+    ("trend", "way"),
+    [
+        (shown(1, 5, is_broken_down=False), "lines"),
+        (shown(26, 90, is_broken_down=False), "lines"),
+        (shown(1, 4, is_broken_down=False), "bars"),
+        (shown(2, 1, is_broken_down=False), "number"),
+        (shown(2, 1, is_broken_down=True), "ranking"),
+        (shown(6, 30, is_broken_down=True), "lines"),
+        (shown(7, 30, is_broken_down=True), "ranking"),
+    ],
+)
+def test_what_is_asked_chooses_the_way(trend: ShownTrend, way: str) -> None:
+    assert trend.way == way
+
+
+def test_a_total_before_is_of_what_adds_up_and_is_whole() -> None:
+    line = TrendLine("Views", [4, 5], [1, 2], 9, adds_up=True, is_rest=False, kind="count")
+    assert line.total_before == 3
+    unknown = TrendLine("Views", [4, 5], [None, 2], 9, adds_up=True, is_rest=False, kind="count")
+    visitors = TrendLine("Views", [4, 5], [1, 2], 9, adds_up=False, is_rest=False, kind="count")
+    assert unknown.total_before is visitors.total_before is None
+
+
+def drawn(shown: Node) -> dict[str, Any]:
+    chart: dict[str, Any] = json.loads(shown.one("script", class_="chart-data").texts[0])
+    return chart
+
+
+def chosen(shown: Node) -> str:
+    ways = shown.one("ul", class_="ways").all("a")
+    return next(link.text for link in ways if link.attributes.get("aria-current") == "true")
+
+
+def test_a_ranking_has_products_by_name_and_the_others_as_one(
+    client: Client, shop: PlainShop
+) -> None:
+    trend = section(
+        page(client, "trend", series1="product_view", by="product_id", limit="3", chart="ranking"),
+        "Trend",
+    )
+    views = Counter(
+        event["product_id"] for event in shop.events if event["event_type"] == "product_view"
+    )
+    names = {line["item_id"]: line["item_name"] for line in shop.lines}
+    ranked = sorted(views.items(), key=lambda item: (-item[1], item[0]))
+    expected = [[names.get(name, name), f"{count:,}"] for name, count in ranked[:3]]
+    rest = sum(count for _, count in ranked[3:])
+    assert sorted(table(trend)[:3]) == sorted(expected)
+    assert table(trend)[3:] == [["All others", f"{rest:,}"]]
+    assert rest > 0
+    assert chosen(trend) == "Ranking"
+    rows = drawn(trend)["rows"]
+    assert [row["is_rest"] for row in rows] == [False, False, False, True]
+    assert [row["value"] for row in rows[:3]] == sorted(
+        (row["value"] for row in rows[:3]), reverse=True
+    )
+
+
+def test_a_number_is_that_of_all_days_and_visitors_count_once(
+    client: Client, shop: PlainShop
+) -> None:
+    choices = {"series1": "product_view", "series2": "product_view:visitors"}
+    trend = section(page(client, "trend", **choices, chart="number"), "Trend")
+    views = [event for event in shop.events if event["event_type"] == "product_view"]
+    numbers = [node.attributes["data-value"] for node in trend.all("p", class_="number")]
+    assert [float(text) for text in numbers] == [
+        len(views),
+        len({event["user_id"] for event in views}),
+    ]
+
+
+def test_a_table_has_a_row_per_period_below_that_of_all_days(
+    client: Client, shop: PlainShop
+) -> None:
+    choices = {"series1": "product_view", "series2": "product_view:visitors", "period": "week"}
+    trend = section(page(client, "trend", **choices, chart="table"), "Trend")
+    answer = post(
+        client,
+        "/analytics/trend",
+        {"series": ["product_view", "product_view:visitors"], "period": "week"},
+    )
+    views = [event for event in shop.events if event["event_type"] == "product_view"]
+    first, *rows = table(trend)
+    assert first == [
+        "All days",
+        f"{len(views):,}",
+        f"{len({event['user_id'] for event in views}):,}",
+    ]
+    assert [row[0] for row in rows] == answer["periods"]
+    assert sum(int(row[1].replace(",", "")) for row in rows) == len(views)
+
+
+def test_a_formula_has_that_of_the_totals(client: Client, shop: PlainShop) -> None:
+    """Not the mean of the days: each view counts once."""
+    asked = {"series": ["add_to_cart", "product_view"], "formula": "A / B"}
+    (line,) = post(client, "/analytics/trend", asked)["formula"]
+    counts = Counter(event["event_type"] for event in shop.events)
+    assert line["total"] == pytest.approx(counts["add_to_cart"] / counts["product_view"])
+
+
+def test_an_address_keeps_the_way_and_the_form_sends_it_again(client: Client) -> None:
+    shown = page(client, "trend", series1="product_view", by="product_category", chart="bars")
+    trend = section(shown, "Trend")
+    assert chosen(trend) == "Bars"
+    assert drawn(trend)["spec"]["mark"] == {"type": "bar"}
+    (select,) = [one for one in shown.all("select") if one.attributes["name"] == "chart"]
+    assert [
+        option.attributes["value"]
+        for option in select.all("option")
+        if "selected" in option.attributes
+    ] == ["bars"]
+    links = trend.one("ul", class_="ways").all("a")
+    assert [link.text for link in links] == ["Lines", "Bars", "Ranking", "Number", "Table"]
+    assert all("by=product_category" in link.attributes["href"] for link in links)
+
+
+def test_a_share_says_of_how_many_it_is_and_what_chance_allows(client: Client) -> None:
+    """Wilson's interval as in textbooks: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
+    shown = section(page(client, "funnel", **STEPS, by="product_category"), "Breakdown")
+    answer = post(
+        client, "/analytics/funnel", {"steps": [*STEPS.values()], "by": "product_category"}
+    )
+    z = 1.959964
+    for part, row in zip(answer["breakdown"], shown.one("tbody").all("tr"), strict=True):
+        n, share = part["steps"][0]["count"], part["steps"][-1]["conversion_from_start"]
+        middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+        reach = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5 / (1 + z * z / n)
+        said = row.one("span", class_="share")
+        low, high = said.attributes["data-range"].removeprefix("by chance ").split(" to ")
+        assert float(low.rstrip("%")) == pytest.approx(100 * (middle - reach), abs=0.06)
+        assert float(high.rstrip("%")) == pytest.approx(100 * (middle + reach), abs=0.06)
+        assert ("few" in said.attributes["class"].split()) == (n < 30)
+        assert f"{low} to {high}" in row.text, "it stands in the table, too"
+
+
+def test_paths_open_on_what_comes_after_the_first_page(client: Client, shop: PlainShop) -> None:
+    shown = section(page(client, "paths"), "What comes next")
+    expected: Counter[str] = Counter()
+    for session in shop.sessions:
+        types = [event["event_type"] for event in session.events]
+        if "page_view" in types:
+            after = [name for name in types[types.index("page_view") :] if name != "page_view"]
+            expected[after[0] if after else "Leave the shop"] += 1
+    rows = {row[0]: int(row[1].replace(",", "")) for row in table(shown)}
+    assert rows == dict(expected)
+
+
+def test_attribution_is_one_entry_with_two_parts(client: Client) -> None:
+    for path, label in (("attribution", "Orders"), ("credit", "Purchases")):
+        shown = page(client, path)
+        entries = [link for link in shown.one("nav").all("a") if "ttribution" in link.text]
+        assert [link.text for link in entries] == ["Attribution"]
+        assert entries[0].attributes["aria-current"] == "page"
+        assert chosen(shown).startswith(label)
