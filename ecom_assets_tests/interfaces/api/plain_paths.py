@@ -439,8 +439,10 @@ def _large_purchases(shop: PlainShop) -> dict[str, set[date]]:
 
 def _ratios(parts: Row, wholes: Row) -> Row:
     both = zip(parts["values"], wholes["values"], strict=True)
+    part, whole = parts["total"], wholes["total"]
     return {
         "breakdown": parts["breakdown"],
+        "total": part / whole if whole else None,
         "values": [part / whole if whole else None for part, whole in both],
     }
 

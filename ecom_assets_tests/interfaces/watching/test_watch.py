@@ -257,6 +257,7 @@ def test_any_saved_question_can_be_watched(
         "every": every,
         "when": "above",
         "limit": -1,
+        "least_count": 0,
     }
     test = back_test(own, NumberAlert.from_mapping(fields))
     assert test.found

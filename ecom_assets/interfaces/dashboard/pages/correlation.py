@@ -104,7 +104,7 @@ def _spec() -> dict[str, Any]:
     x = {"field": "factor", "type": "quantitative", "title": None, "scale": scale, "axis": axis}
     no_difference = {
         "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5},
-        "encoding": {"x": {"datum": 1, "scale": scale}},
+        "encoding": {"x": {"datum": 1, "scale": scale, "title": None, "axis": axis}},
     }
     words = {
         "mark": {"type": "text", "align": "left", "dx": 10, "dy": -9, "fontSize": 11},
