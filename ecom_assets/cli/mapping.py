@@ -1,7 +1,7 @@
 """`ecom mapping`: the mappings that are shipped, and how files are read by one."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,7 +15,7 @@ from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.ingestion.sources.cost_reading import CostFileReading
 from ecom_assets.ingestion.sources.customer_api.records import FOLDER as CUSTOMERS
-from ecom_assets.ingestion.sources.files.mapping import COST, EVENT, ORDER
+from ecom_assets.ingestion.sources.files.mapping import COST, EVENT, ORDER, STOCK
 from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
 from ecom_assets.ingestion.sources.files.text_blocks import known_encoding
 from ecom_assets.ingestion.sources.mapping_file import (
@@ -42,6 +42,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     shown,
 )
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading, money_lines
+from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
 
 class ShippedKind(StrEnum):
@@ -75,6 +76,9 @@ OfCustomers = Annotated[
 OfCosts = Annotated[
     bool, typer.Option("--costs", help="The mapping is of costs, where orders have one, too.")
 ]
+OfStock = Annotated[bool, typer.Option("--stock", help="The mapping is of stock.")]
+ORDERED_BY: Final = {CostFileReading: " by item", StockFileReading: ""}
+"""How the first rows of lists of products are ordered, which have no time."""
 
 
 def list_mappings(as_json: Json = False) -> None:
@@ -117,12 +121,15 @@ def check(
     orders: OfOrders = False,
     customers: OfCustomers = False,
     costs: OfCosts = False,
+    stock: OfStock = False,
     as_json: Json = False,
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
     reading: Reading
     is_other = orders or customers
-    if costs or (not is_other and _is_of(COST.folder, "unit_cost_amount", mapping)):
+    if stock or (is_path(mapping) and not is_other and _is_of("", STOCK.id, mapping)):
+        reading = StockFileReading.open(files, mapping, load_settings())
+    elif costs or (not is_other and _is_of(COST.folder, "unit_cost_amount", mapping)):
         reading = CostFileReading.open(files, mapping, load_settings())
     elif customers or (not orders and _is_of(CUSTOMERS, "id", mapping)):
         reading = CustomerFileReading.open(files, mapping, load_settings())
@@ -155,11 +162,10 @@ def reading_lines(reading: Reading) -> list[str]:
             f"{event_type if event_type != source_type else '(as it is)'}"
             for source_type, event_type, count in reading.event_types
         ]
-    order = "item" if isinstance(reading, CostFileReading) else "time"
     return [
         *lines,
         "",
-        f"First rows by {order}, as they are read:",
+        f"First rows{ORDERED_BY.get(type(reading), ' by time')}, as they are read:",
         *(f"  {_row_text(row)}" for row in reading.preview),
     ]
 
@@ -224,6 +230,7 @@ def init(
     ] = None,
     customers: OfCustomers = False,
     costs: OfCosts = False,
+    stock: OfStock = False,
 ) -> None:
     """Write a mapping for files: a shipped one that reads them,
     or one by the names and values of their columns.
@@ -234,12 +241,18 @@ def init(
     path = out or Path(f"{Path(files[0].rstrip('/')).name.split('.')[0]}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already; name another file with --out, or move it away.")
-    kind = MappingKind.CUSTOMERS if customers else MappingKind.COSTS if costs else None
-    if orders is not None:
-        kind = MappingKind.ORDERS if orders else MappingKind.EVENTS
-    search = MappingSearch(
-        files, load_settings(), kind, known_encoding(encoding) if encoding else None
-    )
+    named = {
+        MappingKind.CUSTOMERS: customers,
+        MappingKind.COSTS: costs,
+        MappingKind.STOCK: stock,
+        MappingKind.ORDERS: orders,
+        MappingKind.EVENTS: orders is False,
+    }
+    kind = next((kind for kind, is_named in named.items() if is_named), None)
+    text_encoding = known_encoding(encoding) if encoding else None
+    search = MappingSearch(files, load_settings(), kind, text_encoding)
+    if (listed := search.listed_kind) is not None:
+        search = replace(search, kind=listed)
     answers = _answered(search, {ZONE: timezone} if timezone else {})
     proposal = search.proposal(answers)
     replace_bytes(path, proposal.text.encode())
@@ -262,7 +275,7 @@ def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
             if any(question.key == ROWS for question in still_open):
                 raise UsageError(
                     "The file does not say whether its rows are events, order lines or customers; "
-                    "add --events, --orders, --customers or --costs."
+                    "add --events, --orders, --customers, --costs or --stock."
                 )
             break
         answers = {**answers, still_open[0].key: _answer(still_open[0])}
@@ -321,6 +334,11 @@ def _print_next_step(
         typer.echo(f"OPEN in {path}: {question.sentence}.")
     if still_open and all(question.key in STATES for question in still_open):
         typer.echo("Until then their rows are refused, and each run says how much money that is.")
+    if kind is MappingKind.STOCK:  # no setting takes a mapping of stock
+        typer.echo(
+            f"Written to {path}. Next: ecom init loads {files[0]}, as the page of uploads does."
+        )
+        return
     command = f"ecom run --{kind} {files[0]} --{kind}-mapping {path}"
     typer.echo(
         f"Written to {path}. "

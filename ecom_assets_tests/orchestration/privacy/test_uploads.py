@@ -12,8 +12,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.settings.home import open_to_others, platform_files_in
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import choose_shop
 from ecom_assets.ingestion.sources.files.sql import MALFORMED
 from ecom_assets.ingestion.uploads.landed import folder_of, land
 from ecom_assets.ingestion.uploads.store import LOADED, Uploads
@@ -25,8 +27,16 @@ from ecom_assets.orchestration.privacy.landing_files import (
 )
 from ecom_assets.orchestration.privacy.other_files import clean, naming
 from ecom_assets.orchestration.privacy.person import Person
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.ingestion.sources.workbook import write_xlsx
-from ecom_assets_tests.ingestion.uploads.shop_exports import WEEK_1, export, sent, settings_of
+from ecom_assets_tests.ingestion.uploads.shop_exports import (
+    WEEK_1,
+    Order,
+    chosen,
+    export,
+    sent,
+    settings_of,
+)
 
 ANN, BOB = "c1003@shop.example", "c1001@shop.example"
 
@@ -75,6 +85,30 @@ def test_a_person_goes_from_the_rows_of_uploads(tmp_path: Path) -> None:
     assert oct(uploads.original(upload).parent.stat().st_mode & 0o777) == "0o700"
     uploads.original(upload).chmod(0o644)
     assert uploads.original(upload) in open_to_others([home / "uploads"])
+
+
+def test_rows_of_old_days_go_and_lists_stay(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    new_day = now_utc_without_zone().date().isoformat()
+    orders = export(tmp_path / "orders.csv", [*WEEK_1, Order(1009, new_day, 50)])
+    people = tmp_path / "people.csv"
+    people.write_text("Email,First Name,Last Name,City\nann@shop.example,Ann,Lee,Ulm\n")
+    uploads = Uploads(home)
+    choose_shop(home, {"timezone": "UTC", "currency": "EUR"})
+    for path in (orders, people):
+        upload = chosen(home, path)
+        land(uploads, upload, settings_of(home))
+        uploads.note(upload, state=LOADED)
+    shown = ecom("retain", "--dry-run", "--json", home=home, env={"ECOM_RETENTION_DAYS": "60"})
+    rows_of = home / "uploads" / "orders" / "000001"
+    assert shown.json["files"] == [
+        str(rows_of / f"received_date={day}" / "upload-000001-001.parquet")
+        for day in ("2026-03-02", "2026-03-03", "2026-03-08")
+    ]
+    done = ecom("retain", "--yes", home=home, env={"ECOM_RETENTION_DAYS": "60"})
+    assert done.exit_code == 0, done.err
+    assert [path.name for path in rows_of.iterdir()] == [f"received_date={new_day}"]
+    assert len([*(home / "uploads" / "customers").rglob("*.parquet")]) == 1
 
 
 def test_files_as_they_were_sent_are_looked_into_unpacked(tmp_path: Path) -> None:

@@ -1178,7 +1178,7 @@ class Draft:
                     near or STAYS,
                     is_optional=True,
                     subject=name,
-                    note=f"{formats.counted(count, 'row')}{hint}",
+                    note=formats.counted(count, "row") + ("; a guess by its name" if near else ""),
                 )
             )
             answered[name] = self.answers.get(key, STAYS)

@@ -234,6 +234,7 @@ def _card(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
             for theirs, ours, count in look.event_types[:100]
         ],
         "event_type_columns": EVENT_TYPES,
+        "preview_heading": "The first rows" + (" by time" if TIMES & {*names} else ""),
         "preview": [{name: _cell(row.get(name), name) for name in names} for row in look.preview],
         "preview_columns": tuple(
             TableColumn(name, COLUMN_LABELS.get(name, in_words(name))) for name in names
