@@ -141,27 +141,20 @@ def main() -> None:
             looked_s = time.perf_counter() - begun
             is_over.set()
             thread.join()
-            megabytes = round(size / 1e6)
-            group = f"a file of {megabytes} MB by the browser"
-            about: dict[str, object] = {"rows": arguments.rows, "mb": megabytes}
+            of_file = f"a file of {arguments.rows:,} rows by the browser"
+            about: dict[str, object] = {"mb": round(size / 1e6)}
             report(
-                Result(f"{group}: sent", sent_s, "s", about=about, group=group),
-                Result(f"{group}: looked at", looked_s, "s", about=about, group=group),
+                Result(f"{of_file}: sent", sent_s, "s", about=about),
+                Result(f"{of_file}: looked at", looked_s, "s", about=about),
                 Result(
-                    f"{group}: the API's peak memory",
-                    peak_mb(pid),
-                    "MB",
-                    MOST_MB,
-                    about=about,
-                    group=group,
+                    f"{of_file}: the API's peak memory", peak_mb(pid), "MB", MOST_MB, about=about
                 ),
                 Result(
-                    f"{group}: the slowest page beside it",
+                    f"{of_file}: the slowest page beside it",
                     max(took),
                     "s",
                     MOST_PAGE_S,
                     about=about,
-                    group=group,
                 ),
             )
 

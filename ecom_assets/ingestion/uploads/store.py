@@ -31,8 +31,9 @@ from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, WorkError, system_reason
 from ecom_assets.core.settings.uploaded import FOLDER, KINDS, LIST, is_shop_changing
 from ecom_assets.core.sqlite_file import Row, SqliteFile
+from ecom_assets.core.tables.received import OF_UPLOADS
 from ecom_assets.ingestion.sources.files.formats import format_of
-from ecom_assets.ingestion.sources.files.manifest import uploaded_prefix
+from ecom_assets.ingestion.sources.files.manifest import is_uploaded, uploaded_prefix
 
 ORIGINALS: Final = "originals"
 MAPPINGS: Final = "mappings"
@@ -411,6 +412,19 @@ def taken_back_names(home: Path) -> list[str]:
     moves = is_shop_changing(home)
     uploads = [upload for upload in Uploads(home).every() if moves or upload.state != LOADED]
     return [uploaded_prefix(upload.number) for upload in uploads]
+
+
+def name_as_sent(home: Path, source_file: str) -> str:
+    """Return the name under which a file was sent whose rows carry the name of an upload, with its
+    number; other names stay as they are.
+    """
+    if not (is_uploaded(source_file) and (home / FOLDER / LIST).exists()):
+        return source_file
+    number = int(source_file.removeprefix(OF_UPLOADS).partition("-")[0])
+    try:
+        return f"{Uploads(home).numbered(number).name} (upload {number})"
+    except UsageError:
+        return source_file
 
 
 def safe_name(name: str) -> str:

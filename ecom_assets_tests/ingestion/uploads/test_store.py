@@ -20,6 +20,7 @@ from ecom_assets.ingestion.uploads.store import (
     ORIGINALS,
     UNLOADED_HOURS,
     Uploads,
+    name_as_sent,
 )
 from ecom_assets.orchestration.automation.upload_runs import MOST_TRIES
 from ecom_assets_tests.ingestion.uploads.shop_exports import MOST_BYTES, WEEK_1, export, sent
@@ -88,6 +89,17 @@ def test_a_disk_that_fills_up_meanwhile_is_a_sentence_and_leaves_nothing(
         give(tmp_path / "home", b"a,b\n", b"1,2\n")
     uploads = Uploads(tmp_path / "home")
     assert (kept_folders(tmp_path / "home"), uploads.every()) == ([], [])
+
+
+def test_rows_are_named_by_the_file_as_it_was_sent(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    path = tmp_path / "orders.csv"
+    path.write_text("a,b\n1,2\n")
+    assert name_as_sent(home, "upload-000001-001.parquet") == "upload-000001-001.parquet"
+    sent(home, path)
+    assert name_as_sent(home, "upload-000001-001.parquet") == "orders.csv (upload 1)"
+    assert name_as_sent(home, "upload-000002-001.parquet") == "upload-000002-001.parquet"
+    assert name_as_sent(home, "orders/march.csv") == "orders/march.csv"
 
 
 def test_two_people_send_files_of_one_name_at_once(tmp_path: Path) -> None:

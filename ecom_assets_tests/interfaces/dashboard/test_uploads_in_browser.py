@@ -154,7 +154,9 @@ def test_a_shop_comes_in_and_goes_again(browser: Browser, shop: Shop) -> None:
     assert wrong == []
 
 
-def test_what_cannot_be_taken_is_said_where_it_was_dropped(browser: Browser, shop: Shop) -> None:
+def test_what_cannot_be_taken_is_said_where_it_was_dropped(
+    browser: Browser, shop: Shop, tmp_path: Path
+) -> None:
     page, _wrong = opened(browser, shop)
     payloads = [
         FilePayload(name="empty.csv", mimeType="text/csv", buffer=b""),
@@ -164,6 +166,11 @@ def test_what_cannot_be_taken_is_said_where_it_was_dropped(browser: Browser, sho
     main = page.locator("main")
     expect(main).to_contain_text("This file is empty")
     expect(main).to_contain_text("holiday.jpg has a format that is not read")
+    large = tmp_path / "years.csv"
+    with large.open("wb") as file:
+        file.truncate(2_000_000_000)  # without a byte on the disk
+    page.locator("input[type=file]").set_input_files(large)
+    expect(main).to_contain_text("This file is larger than 500 MB; export fewer days at a time")
     assert Uploads(shop.home).every() == []
 
 

@@ -11,6 +11,7 @@ from ecom_assets.commerce.quality.queries import OUTCOMES
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import HIDDEN
+from ecom_assets.ingestion.uploads.store import name_as_sent
 from ecom_assets.interfaces.api.routes import operation, quality
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -91,6 +92,7 @@ SAMPLE_COLUMNS: Final = {
         "received_quantity",
         "received_payment_amount",
         "status",
+        "source_file",
     ),
 }
 """What is shown of a sample row; the CSV has all of its columns."""
@@ -197,7 +199,11 @@ def samples(view: View) -> Block:
         return Notice("Choose a reason above to see some of its rows as they came.", "info")
     source = "orders" if view.filters.source == "orders" else "events"
     parameters: dict[str, Any] = {"source": source, "reason": view.filters.reason}
-    rows = view.answer(quality.quarantined_samples, **parameters)["samples"]
+    home = view.request.app.state.settings.home
+    rows = [
+        {**row, "source_file": name_as_sent(home, row["source_file"] or "")}
+        for row in view.answer(quality.quarantined_samples, **parameters)["samples"]
+    ]
     day = "accounted_date" if source == "events" else "received_date"
     columns = [
         TableColumn(day, "Day", "date"),
