@@ -6,6 +6,7 @@ else goes before it.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,14 @@ know it.
 """
 OF_SHOP: Final = ("currency", "timezone", "week_start", "shop_name")
 """The settings that are chosen on the page of uploads."""
+RATE: Final = "rate."
+"""How the names of rates begin among what is chosen for the shop: `rate.EUR.USD` is what one dollar
+is worth in euros.
+"""
+SINCE_EVER: Final = "1970-01-01"
+"""The day from which a chosen rate holds."""
+MOST_WORTH: Final = Decimal(1_000_000_000)
+"""What one unit of a currency is worth at most."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,13 @@ FILES_BEFORE: Final = "files_before"
 """How files were read before such a change that are read otherwise by it, by their numbers."""
 STEPS: Final = "funnel_steps"
 """The setting that the mapping of an upload of events says."""
-OF_UPLOADS: Final = (*OF_SHOP, STEPS, *NATIVE_OF, *(f"{kind}_mapping" for kind in NATIVE_OF))
+OF_UPLOADS: Final = (
+    *OF_SHOP,
+    "rates",
+    STEPS,
+    *NATIVE_OF,
+    *(f"{kind}_mapping" for kind in NATIVE_OF),
+)
 """The settings that uploads may say."""
 FIRST_HOME: Final = Path(".ecom")
 """The default of `home`, which this source needs before the settings are made."""
@@ -139,6 +154,9 @@ class UploadedSource(PydanticBaseSettingsSource):
         home = Path(known.get("home") or FIRST_HOME)
         content = _content(home)
         values: dict[str, Any] = dict(shop_choices(home))
+        currency = str(known.get("currency") or values.get("currency", "")).upper()
+        if not known.get("rates") and (rates := rates_path(home, currency)).exists():
+            values["rates"] = rates
         if not _is_named(known, "events") and has_rows(home, "events"):
             values |= {STEPS: content[STEPS]} if content.get(STEPS) else {}
         for kind, mapping in NATIVE_OF.items():
@@ -187,11 +205,47 @@ def shop_choices(home: Path) -> dict[str, str]:
     """Return what was chosen on the page for the shop, by the names of the settings; empty where
     nothing was, or the file cannot be read.
     """
-    return _of_shop(_content(home))
+    content = _content(home)
+    return {name: str(content[name]) for name in OF_SHOP if content.get(name)}
+
+
+def rate_name(currency: str, other: str) -> str:
+    """Return under which name it is chosen what one unit of another currency is worth."""
+    return f"{RATE}{currency}.{other}"
+
+
+def chosen_rates(home: Path) -> dict[str, str]:
+    """Return the rates that were chosen on the page, by their names."""
+    content = _content(home)
+    return {name: str(value) for name, value in content.items() if name.startswith(RATE)}
+
+
+def rates_path(home: Path, currency: str) -> Path:
+    """Return the file of the chosen rates into a currency, as the setting `rates` takes one."""
+    return home / FOLDER / f"rates-{currency}.csv"
+
+
+def checked_rate(text: str) -> str:
+    """Return what one unit of a currency is worth, as a file of rates has it.
+
+    Raises:
+        ValueError: It is no number above 0, or far too large.
+    """
+    try:
+        rate = Decimal(text.strip().replace(",", "."))
+    except ArithmeticError:
+        rate = Decimal(0)
+    if not (rate.is_finite() and 0 < round(rate, 8) < MOST_WORTH):
+        raise ValueError(f"{text!r} is not what money is worth; write a number such as 0.92.")
+    return f"{round(rate, 8).normalize():f}"
+
+
+def _is_of_shop(name: str) -> bool:
+    return name in OF_SHOP or name.startswith(RATE)
 
 
 def _of_shop(content: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(content[name]) for name in OF_SHOP if content.get(name)}
+    return {name: str(value) for name, value in content.items() if _is_of_shop(name) and value}
 
 
 def _content(home: Path) -> dict[str, Any]:
@@ -205,9 +259,9 @@ def _content(home: Path) -> dict[str, Any]:
 def choose_shop(home: Path, choices: Mapping[str, str]) -> None:
     """Keep what was chosen for the shop; what is not named stays as it is.
 
-    Whether a value is possible is checked where the settings are read: `checked_choices`.
+    Whether a value is possible is checked where the settings are read, of a rate by `checked_rate`.
     """
-    _keep(home, {name: choices[name] for name in OF_SHOP if name in choices})
+    _keep(home, {name: value for name, value in choices.items() if _is_of_shop(name)})
 
 
 def begin_shop_change(
@@ -249,7 +303,7 @@ def take_back_shop_choices(home: Path, problem: str) -> None:
     rows are as before, too.
     """
     content = _content(home)
-    others = {name: value for name, value in content.items() if name not in OF_SHOP}
+    others = {name: value for name, value in content.items() if not _is_of_shop(name)}
     _write(home, {**others, **content.get(BEFORE, {}), PROBLEM: problem})
 
 
@@ -270,4 +324,21 @@ def _keep(home: Path, choices: Mapping[str, Any]) -> None:
 def _write(home: Path, content: Mapping[str, Any]) -> None:
     folder = home / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write_rates(home, content)
     replace_bytes(folder / SHOP_CHOICES, f"{json_text(content, indent=1)}\n".encode(), 0o600)
+
+
+def _write_rates(home: Path, content: Mapping[str, Any]) -> None:
+    """Write what was chosen as a file of rates for each currency that they are in."""
+    lines: dict[str, list[str]] = {}
+    for name, rate in content.items():
+        if name.startswith(RATE):
+            currency, _, other = name.removeprefix(RATE).partition(".")
+            lines.setdefault(currency, []).append(f"{SINCE_EVER},{other},{rate}")
+    for currency, rates in lines.items():
+        text = "\n".join(["date,currency,rate", *sorted(rates), ""])
+        replace_bytes(rates_path(home, currency), text.encode(), 0o600)
+    kept = {rates_path(home, currency) for currency in lines}
+    for path in (home / FOLDER).glob("rates-*.csv"):
+        if path not in kept:
+            path.unlink()

@@ -16,8 +16,18 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError, SettingError, UsageError, first_line
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.settings.uploaded import KINDS, OF_SHOP, choose_shop
+from ecom_assets.core.settings.uploaded import (
+    KINDS,
+    OF_SHOP,
+    RATE,
+    checked_rate,
+    choose_shop,
+    chosen_rates,
+    rate_name,
+    rates_path,
+)
 from ecom_assets.core.tables.values import WEEKDAYS
+from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.damage import copies_in
 from ecom_assets.ingestion.sources.proposal.draft import STAYS
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
@@ -74,6 +84,9 @@ class UploadLook:
         preview: Ten rows as they would be read, by time.
         is_part: Whether only the beginning of a large file was looked at; the numbers are of that.
         refusal: Why the file cannot be read, in a sentence; empty if it can.
+        currencies: Where its amounts cannot be added up until somebody says what these currencies
+            are worth: they, the most frequent first. One of them may be the shop's.
+        amounts: What the amounts are then, in a sentence without its end.
         text: The mapping as YAML, to be shown and downloaded.
     """
 
@@ -96,12 +109,19 @@ class UploadLook:
     preview: tuple[Mapping[str, Any], ...] = ()
     is_part: bool = False
     refusal: str = ""
+    currencies: tuple[str, ...] = ()
+    amounts: str = ""
     text: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Return whether the file can be read, by now or with further answers."""
+        return not self.refusal or bool(self.currencies)
 
     @property
     def is_ready(self) -> bool:
         """Return whether nothing is open, so that it can be loaded."""
-        return not (self.refusal or self.open_questions or self.problems)
+        return not (self.refusal or self.currencies or self.open_questions or self.problems)
 
 
 @dataclass(frozen=True)
@@ -232,6 +252,12 @@ class _Looker:
         try:
             with read_by(search, search.proposal(guesses, mapping), self.copies) as reading:
                 return _with_reading(look, reading)
+        except CurrencyError as error:
+            if error.currencies and may_choose_rates(self.settings):
+                look = replace(
+                    look, currencies=error.currencies, amounts=_named(error.amounts, look)
+                )
+            return look if still_open else replace(look, refusal=_named(str(error), look))
         except EcomError as error:
             if still_open:  # it can be read once they are answered
                 return look
@@ -466,14 +492,50 @@ def mapping_of_kept(uploads: Uploads, upload: Upload) -> tuple[str, Path]:
     return (extended[1] if extended else OWN), path
 
 
+def may_choose_rates(settings: Settings) -> bool:
+    """Return whether rates can be chosen on the page: no setting names a file of them."""
+    return settings.rates in {None, rates_path(settings.home, settings.currency)}
+
+
+def rate_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[ShopQuestion, ...]:
+    """Return what currencies are worth in that of the shop: those of files that need it, and those
+    of which it was chosen before.
+    """
+    if not may_choose_rates(settings):
+        return ()
+    found = [name for look in looks for name in look.currencies]
+    currency = settings.currency or _first_code(found)
+    chosen = chosen_rates(settings.home)
+    names = dict.fromkeys(rate_name(currency, name) for name in found if name != currency)
+    names |= {name: None for name in chosen if name.startswith(rate_name(currency, ""))}
+    return tuple(
+        ShopQuestion(
+            name,
+            f"What is 1 {name.rpartition('.')[2]} worth in {currency}?",
+            "Amounts of all days are converted by it. A rate for each day takes a file of rates "
+            "(ECOM_RATES).",
+            chosen.get(name, ""),
+            is_open=name not in chosen,
+        )
+        for name in names
+        if currency
+    )
+
+
+def _first_code(names: Sequence[str]) -> str:
+    """Return the first of some currencies that is a code, and no sign; empty if none is."""
+    return next((name for name in names if re.fullmatch("[A-Z]{3}", name)), "")
+
+
 def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[ShopQuestion, ...]:
     """Return what is to be known of the shop for files that were looked at, and what is known."""
     stated = {read.currency for look in looks for read in look.money.values() if read.currency}
     has_money = any(look.money.get(COUNTED) for look in looks) or any(
-        KINDS[look.kind].asks_currency for look in looks if look.kind
+        KINDS[look.kind].asks_currency or look.currencies for look in looks if look.kind
     )
     is_set = {name: name in settings.model_fields_set for name in OF_SHOP}
-    currency = settings.currency or (next(iter(stated)) if len(stated) == 1 else "")
+    found = _first_code([name for look in looks for name in look.currencies])
+    currency = settings.currency or (next(iter(stated)) if len(stated) == 1 else found)
     return (
         ShopQuestion(
             "currency",
@@ -514,13 +576,20 @@ def answer_shop(settings: Settings, answers: Mapping[str, str]) -> Mapping[str, 
     """Keep the answers to `shop_questions`; return, by their keys, what is wrong with those that
     are not possible, of which none is kept then.
     """
-    choices = {name: answers[name].strip() for name in OF_SHOP if answers.get(name, "").strip()}
-    problems = {}
+    given = {name: answers[name].strip() for name in answers if answers[name].strip()}
+    choices: dict[str, str] = {name: given[name] for name in OF_SHOP if name in given}
+    problems: dict[str, str] = {}
     for name, value in choices.items():
         try:
             load_settings(**{"home": settings.home, name: value})
         except SettingError as error:
             problems[name] = str(error)
+    for name, value in given.items():
+        if name.startswith(RATE):
+            try:
+                choices[name] = checked_rate(value)
+            except ValueError as error:
+                problems[name] = str(error)
     if not problems:
         choose_shop(settings.home, choices)
     return problems

@@ -20,7 +20,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.settings.uploaded import KINDS
+from ecom_assets.core.settings.uploaded import KINDS, chosen_rates
 from ecom_assets.ingestion.uploads.look import Chosen, UploadLook, look_at
 from ecom_assets.ingestion.uploads.months import MonthOfFile, months_of
 from ecom_assets.ingestion.uploads.store import KEPT, MAPPINGS, Upload, Uploads
@@ -156,7 +156,8 @@ def mark_of(settings: Settings, upload: Upload) -> str:
     mappings = sorted((path.name, path.stat().st_mtime_ns) for path in folder.glob("*.yaml"))
     said = [upload.id, upload.kind, upload.mapping, sorted(upload.answers.items()), upload.state]
     shop = [settings.timezone, settings.currency, list(settings.event_types)]
-    return sha256(json_text([said, shop, mappings]).encode()).hexdigest()
+    rates = [str(settings.rates or ""), sorted(chosen_rates(settings.home).items())]
+    return sha256(json_text([said, shop, rates, mappings]).encode()).hexdigest()
 
 
 def _kept(path: Path, mark: str, upload: Upload) -> UploadLook | None:

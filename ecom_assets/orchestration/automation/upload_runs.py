@@ -33,6 +33,7 @@ from ecom_assets.core.settings.settings import Settings, environment_with, load_
 from ecom_assets.core.settings.uploaded import (
     KINDS,
     NATIVE_OF,
+    OF_SHOP,
     begin_shop_change,
     end_shop_change,
     files_before,
@@ -312,7 +313,11 @@ class UploadRun:
         return why that could not be done.
         """
         now = load_settings(home=self.home)
-        elsewhere = [name for name, value in choices.items() if str(getattr(now, name)) != value]
+        elsewhere = [
+            name
+            for name, value in choices.items()
+            if name in OF_SHOP and str(getattr(now, name)) != value
+        ]
         if elsewhere:
             names = ", ".join(elsewhere)
             return f"The environment, .env or ecom.toml says {names}; change it there."

@@ -51,6 +51,7 @@ class Export:
         kind_is_set: Whether a person has to say what the file is.
         zone: The shop's zone.
         currency: The shop's currency.
+        rates: What one unit of other currencies is worth, by their codes.
         refusal: What the page says in place of numbers, where that is right.
         loaded: What all of it comes to once it is loaded, where that is not the sum of `money`.
         funnel: Of events, steps in order, each with the visitors that got there.
@@ -67,6 +68,7 @@ class Export:
     kind_is_set: bool = False
     zone: str = "UTC"
     currency: str = "EUR"
+    rates: Mapping[str, str] = field(default_factory=dict)
     refusal: str = ""
     loaded: str = ""
     funnel: tuple[tuple[str, int], ...] = ()
@@ -353,12 +355,15 @@ CASES: Mapping[str, Export] = {
         says={"no_customer": "of the order"},
         currency="USD",
     ),
-    # No page asks for rates: the right answer is a refusal that names the currencies.
+    # 20 of 25.00 euros, and 10 of 30.00 dollars at 0.90.
     "66": Export(
         of_case("66", "orders.csv"),
+        counted=(30,),
+        money=("770.00",),
+        orders=30,
         asks=ASKS_ZONE,
         zone=BERLIN,
-        refusal="EUR 500.00 in 20 lines; USD 300.00 in 10 lines",
+        rates={"USD": "0.90"},
     ),
 }
 """By the number of the case, and the file where it has several kinds."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
-from ecom_assets.core.settings.uploaded import choose_shop
+from ecom_assets.core.settings.uploaded import choose_shop, rate_name
 from ecom_assets.ingestion.uploads.look import (
     Chosen,
     UploadLook,
@@ -54,7 +54,8 @@ def settled(home: Path, path: Path, export: Export) -> UploadLook:
     for question in look.questions:
         options = field_of(look, question).options
         assert options, f"{question.key} would have to be typed"
-    choose_shop(home, {"timezone": export.zone, "currency": export.currency})
+    rates = {rate_name(export.currency, name): rate for name, rate in export.rates.items()}
+    choose_shop(home, {"timezone": export.zone, "currency": export.currency, **rates})
     answers = answers_of(look, {**export.asks, **export.says})
     chosen = Chosen({**answers}, export.kind if export.kind_is_set else "")
     return look_at(uploads, upload, settings_of(home), chosen)

@@ -22,6 +22,7 @@ from ecom_assets.ingestion.uploads.look import (
     answer_shop,
     keep_choices,
     look_at,
+    rate_questions,
     shop_questions,
 )
 from ecom_assets.ingestion.uploads.store import Uploads
@@ -168,6 +169,50 @@ def test_files_that_cannot_be_read_are_a_sentence_each(tmp_path: Path) -> None:
     several = "book.xlsx has several tables on the sheet 'March', which begin in"
     assert refusals["three tables below each other"].startswith(f"{several} rows 1, 4, 9;")
     assert refusals["three tables beside each other"].startswith(f"{several} columns 1, 6, 9;")
+
+
+def test_currencies_are_added_up_by_what_they_are_said_to_be_worth(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    path = export(tmp_path / "orders.csv", WEEK_1)  # 100, 80 and 30
+    path.write_text(path.read_text().replace("EUR,80.00", "USD,80.00"))
+    choose_shop(home, {"timezone": "UTC"})
+    look = looked(home, path)
+    assert "EUR 130.00 in 2 lines; USD 80.00 in 1 lines" in look.amounts
+    assert (look.is_readable, look.is_ready, look.currencies) == (True, False, ("EUR", "USD"))
+    currency, *_ = shop_questions(settings_of(home), [look])
+    assert (currency.value, currency.is_open) == ("EUR", False), "most lines have it"
+    [rate] = rate_questions(settings_of(home), [look])
+    assert (rate.label, rate.is_open) == ("What is 1 USD worth in EUR?", True)
+    wrong = answer_shop(settings_of(home), {rate.key: "viel"})
+    assert wrong == {rate.key: "'viel' is not what money is worth; write a number such as 0.92."}
+    assert answer_shop(settings_of(home), {rate.key: "0,5", "currency": "EUR"}) == {}
+    again = look_at(Uploads(home), look.upload, settings_of(home), Chosen())
+    assert (again.refusal, again.currencies, again.is_ready) == ("", (), True)
+    assert again.money["counted"].amount == Decimal(170), "130 and half of 80"
+    [said] = rate_questions(settings_of(home), [again])
+    assert (said.value, said.is_open) == ("0.5", False)
+    # What a dollar is worth in euros says nothing of pounds.
+    choose_shop(home, {"currency": "GBP"})
+    pounds = look_at(Uploads(home), look.upload, settings_of(home), Chosen())
+    assert [one.label for one in rate_questions(settings_of(home), [pounds])] == [
+        "What is 1 EUR worth in GBP?",
+        "What is 1 USD worth in GBP?",
+    ]
+
+
+def test_rates_that_are_set_elsewhere_are_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, rates = tmp_path / "home", tmp_path / "rates.csv"
+    path = export(tmp_path / "orders.csv", WEEK_1)
+    path.write_text(path.read_text().replace("EUR,80.00", "USD,80.00"))
+    rates.write_text("date,currency,rate\n2025-01-01,CHF,1.05\n")
+    monkeypatch.setenv("ECOM_RATES", str(rates))
+    choose_shop(home, {"timezone": "UTC", "currency": "EUR"})
+    look = looked(home, path)
+    assert "has no rate for USD" in look.refusal
+    assert (look.is_readable, look.currencies) == (False, ())
+    assert rate_questions(settings_of(home), [look]) == ()
 
 
 @pytest.mark.slow

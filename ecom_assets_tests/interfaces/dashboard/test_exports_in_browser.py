@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import rate_name
 from ecom_assets.ingestion.uploads.asking import waiting_requests
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
@@ -108,6 +109,9 @@ class Visit:
                     self.choose(f"{upload.number}.{question.key}", word)
         self.choose("shop.timezone", self.export.zone)
         self.choose("shop.currency", self.export.currency)
+        for name, rate in self.export.rates.items():
+            field = f"shop.{rate_name(self.export.currency, name)}"
+            self.page.locator(f'[name="{field}"]').fill(rate)
 
     def choose(self, name: str, value: str) -> None:
         """Choose a value of a field; those that may stay lie in a part that is closed."""

@@ -52,7 +52,18 @@ else nobody knows which.
 class CurrencyError(SourceError):
     """Amounts are of several currencies, or of another one than the shop's, and there is no rate:
     what is set decides, not how the files are read.
+
+    Attributes:
+        amounts: What the amounts are, in a sentence without its end.
+        currencies: Those of which a rate is needed, or one of them is the shop's, the most frequent
+            first; empty where rates do not help.
     """
+
+    def __init__(self, amounts: str, remedy: str, currencies: Sequence[str] = ()) -> None:
+        """Set what the amounts are, what to do about it, and the currencies."""
+        super().__init__(f"{amounts}; {remedy}.")
+        self.amounts = amounts
+        self.currencies = tuple(currencies)
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,7 @@ class Currencies:
             or not self.target
             or None in {currency for currency, _, _ in amounts}
         ):
-            raise CurrencyError(self._refusal(amounts, "orders", "line"))
+            raise self._refusal(amounts, "orders", "line")
         converted = self._converted(con, self.rates, rows, files.timezone)
         return InOneCurrency(converted, frozenset({self.target}))
 
@@ -187,7 +198,7 @@ class Currencies:
         names = {name for name, _, _ in stated_amounts}
         home = self.target or self.home or next(iter(names), "")
         if not (self.target or self.home) and len(names) > 1:
-            raise CurrencyError(self._refusal(stated_amounts, subject, "row"))
+            raise self._refusal(stated_amounts, subject, "row")
         if names <= {home}:
             return select("*, NULL::VARCHAR AS unrated_currency", rows)
         converted = [
@@ -301,16 +312,18 @@ class Currencies:
 
     def _refusal(
         self, amounts: Sequence[Amounts], subject: str, row: str, remedy: str = _BY_RATES
-    ) -> str:
+    ) -> CurrencyError:
         ranked = sorted(amounts, key=lambda row: (-row[2], row[0] or ""))
         sums = "; ".join(
             f"{name or 'no currency'} {formats.amount(total, name or '')} in {count:,} {row}s"
             for name, total, count in ranked
         )
         other = f", and ECOM_CURRENCY is {self.target}" if self.target else ""
+        sentence = f"The {subject} have amounts in {sums}{other}, which cannot be added up"
         if any(name is None for name, _, _ in amounts):
             remedy = f"give each {row} its currency, or load those of one currency only"
-        return f"The {subject} have amounts in {sums}{other}, which cannot be added up; {remedy}."
+            return CurrencyError(sentence, remedy)
+        return CurrencyError(sentence, remedy, [name for name, _, _ in ranked if name])
 
     def _joined(self, rates: str, rows: str, currency: str, day: str) -> str:
         """Return rows `l` with the newest rate `r` that is not after their day."""
@@ -334,9 +347,10 @@ class Currencies:
             each = "; ".join(
                 f"{name} from {day} on ({count:,} {noun})" for name, day, count in sorted(missing)
             )
-            raise SourceError(
-                f"{path} has no rate for {each}; add the rates, each the worth of one in "
-                f"{self.target}."
+            raise CurrencyError(
+                f"{path} has no rate for {each}",
+                f"add the rates, each the worth of one in {self.target}",
+                sorted(name for name, *_ in missing),
             )
 
     def _with_known_amounts(

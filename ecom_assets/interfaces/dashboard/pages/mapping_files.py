@@ -23,6 +23,7 @@ from ecom_assets.ingestion.uploads.look import (
     UploadLook,
     answer_shop,
     keep_choices,
+    rate_questions,
     shop_questions,
 )
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
@@ -159,7 +160,9 @@ def asked_of_shop(settings: Settings, looks: Sequence[UploadLook]) -> list[ShopQ
     """
     is_loaded = bool(Uploads(settings.home).with_rows())
     chosen = () if is_loaded else shop_choices(settings.home)
-    return [one for one in shop_questions(settings, looks) if not one.is_set or one.key in chosen]
+    own = [one for one in shop_questions(settings, looks) if not one.is_set or one.key in chosen]
+    needed = any(look.currencies for look in looks) or not is_loaded
+    return [*own, *(rate_questions(settings, looks) if needed else ())]
 
 
 def files(view: View) -> Block:
@@ -174,7 +177,7 @@ def files(view: View) -> Block:
     known = [look for look in looks if look is not None]
     settings = settings_of(view.request)
     shop = [shop_field(question) for question in asked_of_shop(settings, known)]
-    readable = [look for look in known if not look.refusal]
+    readable = [look for look in known if look.is_readable]
     asks_zone = any(field.name == f"{SHOP}.timezone" and field.is_open for field in shop)
     cards = [_card(look, asks_shop_zone=asks_zone) for look in known]
     open_count = sum(field.is_open for card in cards for field in card["asked"])
@@ -288,7 +291,7 @@ def load(sent: ActionRequest) -> ActionResult:
             "You have changed something: see what follows from it, then load.", _address(uploads)
         )
     looks = [look for look in looks_of(sent.request, uploads) if look is not None]
-    readable = [look for look in looks if not look.refusal]
+    readable = [look for look in looks if look.is_readable]
     settings = settings_of(sent.request)
     is_open = any(question.is_open for question in shop_questions(settings, looks))
     if len(looks) < len(uploads) or is_open or not all(look.is_ready for look in readable):

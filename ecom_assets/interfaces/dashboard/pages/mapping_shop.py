@@ -10,9 +10,17 @@ from pydantic import Field
 from ecom_assets.core.errors import SettingError, UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.settings.uploaded import OF_SHOP, choose_shop, shop_choices, shop_problem
+from ecom_assets.core.settings.uploaded import (
+    OF_SHOP,
+    RATE,
+    checked_rate,
+    choose_shop,
+    chosen_rates,
+    shop_choices,
+    shop_problem,
+)
 from ecom_assets.ingestion.uploads.asking import READS_FILES, ask_shop
-from ecom_assets.ingestion.uploads.look import ShopQuestion, shop_questions
+from ecom_assets.ingestion.uploads.look import ShopQuestion, rate_questions, shop_questions
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.ingestion.uploads.zones import files_of_zone
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
@@ -41,6 +49,9 @@ WHAT_FOLLOWS: Final = {
 }
 
 
+RATE_FOLLOWS: Final = "1 {} will be worth {} {} in amounts of all days."
+
+
 class ShopParameters(PageParameters):
     """What is to be changed, once it was chosen, to be asked for a second time."""
 
@@ -48,6 +59,7 @@ class ShopParameters(PageParameters):
     currency: str | None = Field(None, max_length=3)
     week_start: str | None = Field(None, max_length=9)
     shop_name: str | None = Field(None, max_length=100)
+    rates: str | None = Field(None, max_length=1_000)
 
 
 def shop(view: View) -> Block:
@@ -56,8 +68,9 @@ def shop(view: View) -> Block:
         return Notice("Seeing what is set for the shop needs a key of scope `write`.")
     settings = settings_of(view.request)
     wanted = view.filters.model_dump(exclude_none=True)
-    changes = changed(settings, {name: str(wanted[name]) for name in OF_SHOP if name in wanted})
-    if not set(OF_DAYS) & changes.keys():
+    said = {name: str(wanted[name]) for name in OF_SHOP if name in wanted}
+    changes = changed(settings, said | _rates_in(view.filters.rates or ""))
+    if not computes_days(changes):
         return Custom("upload_shop.html", _form(settings))
     days = {"week_start": changes.get("week_start", "").capitalize()}
     files = files_of_zone(Uploads(settings.home), settings.timezone)
@@ -69,6 +82,12 @@ def shop(view: View) -> Block:
                 WHAT_FOLLOWS[name].format(days.get(name) or changes[name])
                 for name in OF_DAYS
                 if name in changes
+            ]
+            + [
+                RATE_FOLLOWS.format(other, rate, currency)
+                for name, rate in changes.items()
+                if name.startswith(RATE)
+                for currency, _, other in [name.removeprefix(RATE).partition(".")]
             ],
             "files": files if "timezone" in changes else None,
             "before": settings.timezone,
@@ -79,8 +98,23 @@ def shop(view: View) -> Block:
     )
 
 
+def _rates_in(text: str) -> dict[str, str]:
+    """Return rates by their names, as an address of this page has them."""
+    pairs = (part.partition("=") for part in text.split(",") if part.startswith(RATE))
+    return {name: rate for name, _, rate in pairs}
+
+
+def computes_days(changes: Mapping[str, str]) -> bool:
+    """Return whether numbers of days follow from any of some changes."""
+    return any(name in OF_DAYS or name.startswith(RATE) for name in changes)
+
+
+def _questions(settings: Settings) -> tuple[ShopQuestion, ...]:
+    return (*shop_questions(settings, ()), *rate_questions(settings, ()))
+
+
 def _form(settings: Settings) -> dict[str, Any]:
-    questions = shop_questions(settings, ())
+    questions = _questions(settings)
     chosen = shop_choices(settings.home)
     return {
         "fields": [shop_field(one) for one in questions if not is_fixed(one, chosen)],
@@ -102,18 +136,23 @@ def changed(settings: Settings, said: Mapping[str, str]) -> dict[str, str]:
         UsageError: A choice is not possible, or is said elsewhere.
     """
     chosen = shop_choices(settings.home)
-    known = {one.key: one for one in shop_questions(settings, ())}
-    changes = {
-        name: value.strip()
-        for name, value in said.items()
-        if value.strip() and value.strip() != known[name].value
-    }
+    known = {one.key: one for one in _questions(settings)}
+    try:
+        said = {
+            name: checked_rate(value) if name.startswith(RATE) else value.strip()
+            for name, value in said.items()
+            if name in known and value.strip()
+        }
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    changes = {name: value for name, value in said.items() if value != known[name].value}
     if fixed := [known[name].label for name in changes if is_fixed(known[name], chosen)]:
         raise UsageError(
             f"{', '.join(fixed)}: the environment, .env or ecom.toml says it; change it there."
         )
     try:
-        load_settings(**{"home": settings.home, **changes})
+        of_settings = {name: value for name, value in changes.items() if name in OF_SHOP}
+        load_settings(**{"home": settings.home, **of_settings})
     except SettingError as error:
         raise UsageError(str(error)) from error
     return changes
@@ -122,15 +161,18 @@ def changed(settings: Settings, said: Mapping[str, str]) -> dict[str, str]:
 def change(sent: ActionRequest) -> ActionResult:
     """Keep another name at once; ask about all else a second time, or ask a run for it."""
     settings = settings_of(sent.request)
-    said = {name: sent.form.get(f"shop.{name}", "") for name in OF_SHOP}
-    changes = changed(settings, said)
+    names = (*OF_SHOP, *chosen_rates(settings.home))
+    changes = changed(settings, {name: sent.form.get(f"shop.{name}", "") for name in names})
     if not changes:
         return ActionResult("Nothing is changed.", address_of(SHOP, {}))
-    if not (set(OF_DAYS) & changes.keys() and settings.has_own_data):
+    if not (computes_days(changes) and settings.has_own_data):
         choose_shop(settings.home, changes)
         return ActionResult("Saved.", address_of(SHOP, {}))
     if sent.form.get("is_sure") != "yes":
-        return ActionResult("", address_of(SHOP, changes))
+        wanted: dict[str, str] = {name: changes[name] for name in OF_SHOP if name in changes}
+        if rates := [f"{name}={rate}" for name, rate in changes.items() if name.startswith(RATE)]:
+            wanted["rates"] = ",".join(rates)
+        return ActionResult("", address_of(SHOP, wanted))
     if sent.form.get(READS_FILES) == "yes":
         changes[READS_FILES] = "yes"
     ask_shop(settings.home, changes, sent.caller)
