@@ -32,7 +32,13 @@ from ecom_assets_tests.ingestion.uploads.test_exports import EVERY
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.test_browser import browser as browser  # noqa: PLC0414 (the fixture, for this file too)
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    # Filters of warnings are those of the whole process: a run in a thread loses its own whenever
+    # the server's thread restores the ones that it had.
+    pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning"),
+]
 PATIENCE_MS = 300_000
 TABLES = {
     "orders": '+key:"mart/revenue_daily" or key:"serving/marts"',
