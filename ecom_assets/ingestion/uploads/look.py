@@ -540,7 +540,7 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
         ShopQuestion(
             "currency",
             "Currency",
-            "Of all amounts; files that say another one are refused.",
+            "Of all amounts; of other currencies you are asked what they are worth.",
             currency,
             is_open=has_money and not currency,
             is_set=is_set["currency"],
