@@ -43,8 +43,8 @@ OF_DAYS: Final = ("timezone", "currency", "week_start")
 WHAT_FOLLOWS: Final = {
     "timezone": "Days will begin at midnight in {}: orders and visits around midnight move to the "
     "day before or after.",
-    "currency": "Amounts will be in {}; they are not converted, unless a rate says what the currency "
-    "of a file is worth.",
+    "currency": "Amounts will be in {}; they are not converted, unless a rate says what "
+    "the currency of a file is worth.",
     "week_start": "Weeks will begin on {}.",
 }
 
