@@ -214,9 +214,9 @@ class UploadRun:
         A request is done once, whatever becomes of it: who wants it again asks again.
         """
         loads, undos, failed = list[Upload](), list[Upload](), list[str]()
-        for upload in self.uploads.every():
-            if upload.state == UNDONE:  # a run was killed before it had removed its rows for good
-                forget_beside(self.uploads, upload)
+        for undone in self.uploads.every():
+            if undone.state == UNDONE:  # a run was killed before it had removed its rows for good
+                forget_beside(self.uploads, undone)
         failed += self._sampled(waiting)
         failed += self._of_another_shop(waiting)
         asked = [

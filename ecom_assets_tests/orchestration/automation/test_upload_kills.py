@@ -132,8 +132,8 @@ def work_off(home: Path, kills: Kills) -> None:
         kills.step("after the run")
         return RunEnd(is_published=True)
 
-    def reset(_settings: Settings, *, keeps_sample: bool = False) -> bool:
-        raise AssertionError(keeps_sample)
+    def reset(settings: Settings, *, keeps_sample: bool = False) -> bool:
+        raise AssertionError(settings, keeps_sample)
 
     with kills.of_steps():
         assert UploadRun(home, "a-run", run, reset).do(waiting_requests(home)) == []
