@@ -13,9 +13,9 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
-from ecom_assets.ingestion.sources.cost_reading import CostFileReading
+from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading, CostFileReading
 from ecom_assets.ingestion.sources.customer_api.records import FOLDER as CUSTOMERS
-from ecom_assets.ingestion.sources.files.mapping import COST, EVENT, ORDER, STOCK
+from ecom_assets.ingestion.sources.files.mapping import AD_SPEND, COST, EVENT, ORDER, STOCK
 from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
 from ecom_assets.ingestion.sources.files.text_blocks import known_encoding
 from ecom_assets.ingestion.sources.mapping_file import (
@@ -52,6 +52,7 @@ class ShippedKind(StrEnum):
     ORDERS = "orders"
     CUSTOMERS = "customers"
     COSTS = "costs"
+    AD_SPEND = "ad_spend"
 
 
 FOLDERS: Final = {
@@ -59,6 +60,7 @@ FOLDERS: Final = {
     ShippedKind.ORDERS: ORDER.folder,
     ShippedKind.CUSTOMERS: CUSTOMERS,
     ShippedKind.COSTS: COST.folder,
+    ShippedKind.AD_SPEND: AD_SPEND.folder,
 }
 """The folder of the shipped mappings, by what they are of."""
 Files = Annotated[
@@ -77,6 +79,7 @@ OfCosts = Annotated[
     bool, typer.Option("--costs", help="The mapping is of costs, where orders have one, too.")
 ]
 OfStock = Annotated[bool, typer.Option("--stock", help="The mapping is of stock.")]
+OfAdSpend = Annotated[bool, typer.Option("--ad-spend", help="The mapping is of what ads cost.")]
 ORDERED_BY: Final = {CostFileReading: " by item", StockFileReading: ""}
 """How the first rows of lists of products are ordered, which have no time."""
 
@@ -93,7 +96,7 @@ def list_mappings(as_json: Json = False) -> None:
         return
     width = max(len(row["name"]) for row in rows)
     for kind in FOLDERS:
-        typer.echo(f"{kind.capitalize()}:")
+        typer.echo(f"{kind.replace('_', ' ').capitalize()}:")
         for row in rows:
             if row["of"] == kind:
                 typer.echo(f"  {row['name']:<{width}}  {row['description']}")
@@ -122,6 +125,7 @@ def check(
     customers: OfCustomers = False,
     costs: OfCosts = False,
     stock: OfStock = False,
+    ad_spend: OfAdSpend = False,
     as_json: Json = False,
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
@@ -129,6 +133,8 @@ def check(
     is_other = orders or customers
     if stock or (is_path(mapping) and not is_other and _is_of("", STOCK.id, mapping)):
         reading = StockFileReading.open(files, mapping, load_settings())
+    elif ad_spend or (not is_other and _is_of(AD_SPEND.folder, AD_SPEND.id, mapping)):
+        reading = AdSpendFileReading.open(files, mapping, load_settings())
     elif costs or (not is_other and _is_of(COST.folder, "unit_cost_amount", mapping)):
         reading = CostFileReading.open(files, mapping, load_settings())
     elif customers or (not orders and _is_of(CUSTOMERS, "id", mapping)):
@@ -231,6 +237,7 @@ def init(
     customers: OfCustomers = False,
     costs: OfCosts = False,
     stock: OfStock = False,
+    ad_spend: OfAdSpend = False,
 ) -> None:
     """Write a mapping for files: a shipped one that reads them,
     or one by the names and values of their columns.
@@ -245,6 +252,7 @@ def init(
         MappingKind.CUSTOMERS: customers,
         MappingKind.COSTS: costs,
         MappingKind.STOCK: stock,
+        MappingKind.AD_SPEND: ad_spend,
         MappingKind.ORDERS: orders,
         MappingKind.EVENTS: orders is False,
     }
@@ -275,7 +283,7 @@ def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
             if any(question.key == ROWS for question in still_open):
                 raise UsageError(
                     "The file does not say whether its rows are events, order lines or customers; "
-                    "add --events, --orders, --customers, --costs or --stock."
+                    "add --events, --orders, --customers, --costs, --stock or --ad-spend."
                 )
             break
         answers = {**answers, still_open[0].key: _answer(still_open[0])}
@@ -340,6 +348,8 @@ def _print_next_step(
         )
         return
     command = f"ecom run --{kind} {files[0]} --{kind}-mapping {path}"
+    if kind is MappingKind.AD_SPEND:
+        command = f"ecom run --ad-spend {path}={files[0]}"
     typer.echo(
         f"Written to {path}. "
         f"{'Complete the marked lines, then: ' if still_open else 'Next: '}{command}"

@@ -17,7 +17,7 @@ from ecom_assets.core.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select
-from ecom_assets.ingestion.sources.ad_spend import open_ad_spend
+from ecom_assets.ingestion.sources.ad_spend import open_ad_spend, require_accounts
 from ecom_assets.ingestion.sources.costs import open_costs
 from ecom_assets.ingestion.sources.day_spans import (
     GAP_DAYS,
@@ -170,7 +170,7 @@ class DaysOfRun:
             # Its days choose none, but a wrong path or layout ends the run before it begins.
             open_costs(con, self.settings)
         if self.settings.ad_spend:
-            open_ad_spend(con, self.settings)
+            require_accounts(open_ad_spend(con, self.settings))
         opened = []
         if has_events(self.settings) and not is_table(self.settings):
             opened.append(open_all_events(con, self.settings))

@@ -55,6 +55,8 @@ class UploadKind:
         is_data: Whether it is worth a run without any other kind.
         asks_currency: Whether its amounts are in the shop's currency, where files do not say one.
         apis: The settings that name the kind, beside that of its own name.
+        is_named_with_mapping: Whether its setting has the mapping before each path, `native=PATH`,
+            in place of a setting for the mapping.
     """
 
     name: str
@@ -65,6 +67,7 @@ class UploadKind:
     is_data: bool = False
     asks_currency: bool = False
     apis: tuple[str, ...] = ()
+    is_named_with_mapping: bool = False
 
 
 KINDS: Final[Mapping[str, UploadKind]] = {
@@ -98,6 +101,14 @@ KINDS: Final[Mapping[str, UploadKind]] = {
         ),
         UploadKind("costs", "Costs", ("cost", "costs"), "costs", asks_currency=True),
         UploadKind("stock", "Stock", ("product", "products")),
+        UploadKind(
+            "ad_spend",
+            "Ad spend",
+            ("row of ad spend", "rows of ad spend"),
+            "native",
+            asks_currency=True,
+            is_named_with_mapping=True,
+        ),
     )
 }
 """The kinds of rows that people may send, by their names."""
@@ -118,7 +129,7 @@ OF_UPLOADS: Final = (
     "rates",
     STEPS,
     *NATIVE_OF,
-    *(f"{kind}_mapping" for kind in NATIVE_OF),
+    *(f"{kind}_mapping" for kind in NATIVE_OF if not KINDS[kind].is_named_with_mapping),
 )
 """The settings that uploads may say."""
 FIRST_HOME: Final = Path(".ecom")
@@ -161,7 +172,9 @@ class UploadedSource(PydanticBaseSettingsSource):
             values |= {STEPS: content[STEPS]} if content.get(STEPS) else {}
         for kind, mapping in NATIVE_OF.items():
             if not _is_named(known, kind) and has_rows(home, kind):
-                values |= {kind: setting_of(home, kind), f"{kind}_mapping": mapping}
+                values[kind] = setting_of(home, kind)
+                if not KINDS[kind].is_named_with_mapping:
+                    values[f"{kind}_mapping"] = mapping
         return values
 
 
@@ -177,15 +190,24 @@ def rows_folder(home: Path, kind: str) -> Path:
 
 def setting_of(home: Path, kind: str) -> str:
     """Return the folder as the setting of paths names it: a comma is written as such."""
-    return str(rows_folder(home, kind)).replace(",", "\\,")
+    of_kind = KINDS[kind]
+    named = f"{of_kind.mapping}=" if of_kind.is_named_with_mapping else ""
+    return named + str(rows_folder(home, kind)).replace(",", "\\,")
 
 
 def is_of_uploads(home: Path, paths: str) -> bool:
     """Return whether a setting of paths is that of the rows of uploads, which nobody has set."""
     return any(
-        Path(paths.replace("\\,", ",")).absolute() == rows_folder(home, kind).absolute()
+        Path(_path_of(paths, kind).replace("\\,", ",")).absolute()
+        == rows_folder(home, kind).absolute()
         for kind in NATIVE_OF
     )
+
+
+def _path_of(paths: str, kind: str) -> str:
+    """Return a setting of paths without the mapping of a kind before it."""
+    of_kind = KINDS[kind]
+    return paths.removeprefix(f"{of_kind.mapping}=") if of_kind.is_named_with_mapping else paths
 
 
 def has_rows(home: Path, kind: str) -> bool:

@@ -9,6 +9,7 @@ import duckdb
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.marketing.contracts import NO_VALUES, RawAdSpend
+from ecom_assets.core.errors import MappingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.days import Days
@@ -61,22 +62,26 @@ def ad_spend_paths(settings: Settings) -> list[str]:
     return [path for paths in named_paths(settings.ad_spend).values() for path in paths]
 
 
-def open_ad_spend(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
+def open_ad_spend(
+    con: duckdb.DuckDBPyConnection, settings: Settings, *, are_alone: bool = False
+) -> RecordFiles:
     """Find the configured files, each group with its mapping, and check them against these; with
-    the uploads of spend beside them.
+    the uploads of spend beside them, unless they are to be read alone.
 
     Raises:
         MappingError: There is no such mapping, or a file does not match it.
         SourceError: A file cannot be read.
         UsageError: A path has no mapping before it.
     """
-    first, *others = _opened(con, settings)
+    first, *others = _opened(con, settings, are_alone=are_alone)
     for files in others:
         first = first.beside(files)
     return first
 
 
-def _opened(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[RecordFiles]:
+def _opened(
+    con: duckdb.DuckDBPyConnection, settings: Settings, *, are_alone: bool
+) -> Iterator[RecordFiles]:
     if not is_of_uploads(settings.home, settings.ad_spend):
         for name, paths in named_paths(settings.ad_spend).items():
             yield RecordFiles.open(
@@ -86,9 +91,30 @@ def _opened(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[Reco
                 settings.timezone,
                 settings.first_plausible_day,
             )
-        if not stand_beside(settings, KIND):
+        if are_alone or not stand_beside(settings, KIND):
             return
     yield open_uploads(con, settings, KIND, AdSpendMapping)
+
+
+def require_accounts(files: RecordFiles) -> None:
+    """Refuse files of which nothing says the account or the currency, before anything runs.
+
+    Raises:
+        MappingError: What does not say it, and how it is said.
+    """
+    for file, layout in files.layouts:
+        mapping, columns = files.mapping_of(file), dict(layout.columns)
+        for name, example in (("account_id", "the account"), ("currency", "EUR")):
+            origin = getattr(mapping.fields, name)
+            names = (origin.column,) if origin.column else origin.first_of or ()
+            if not names or layout.format == "ndjson" or any(each in columns for each in names):
+                continue
+            raise MappingError(
+                f"{file.name} has no column that says the {name.removesuffix('_id')}, such as "
+                f"{names[0]!r}; say it once in a mapping, which `ecom mapping init {file.name} "
+                f"--ad-spend` writes: extends: {mapping.name}, fields: {name}: "
+                f"{{constant: {example}}}"
+            )
 
 
 @dataclass(frozen=True)
@@ -101,20 +127,23 @@ class FileAdSpend:
 
     reader: Backend
     settings: Settings
+    are_alone: bool = False
+    """Whether uploads do not stand beside them."""
 
     @cached_property
     def files(self) -> RecordFiles:
         """Return the files, checked against their mappings."""
-        return open_ad_spend(self.reader.con, self.settings)
+        return open_ad_spend(self.reader.con, self.settings, are_alone=self.are_alone)
 
     def received(self, _days: Days) -> SliceOutput:
         """Return the rows of all files, on the days on which these arrived.
 
         Raises:
-            MappingError: A file does not match its mapping.
+            MappingError: A file does not match its mapping, or does not say its account.
             SourceError: A file cannot be read, or amounts are in several currencies and nothing
                 says which is the shop's.
         """
+        require_accounts(self.files)
         days = Days.from_dates(self.files.arrival_dates())
         if not days.dates:
             return no_ad_spend(f"{self.settings.ad_spend} has no rows")

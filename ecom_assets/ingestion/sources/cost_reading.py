@@ -1,72 +1,96 @@
-"""How files of costs are read by a mapping: which rows say a cost, why others do not,
+"""How files of costs, and of ad spend, are read by a mapping: which rows count, why others do not,
 and what a few of them look like.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol, Self
 
 import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.costs.contracts import REASON_MEANINGS
 from ecom_assets.commerce.costs.costs import classified
+from ecom_assets.commerce.marketing.contracts import REASON_MEANINGS as MEANINGS_OF_ADS
+from ecom_assets.commerce.marketing.spend import classified as classified_ads
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.local import temporary
+from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
 from ecom_assets.ingestion.sources.costs import FileCosts
 from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.formats import join_paths
-from ecom_assets.ingestion.sources.files.records import FileRowCounts
+from ecom_assets.ingestion.sources.files.records import FileRowCounts, RecordFiles
 from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean
 
-SHOWN: Final = (
-    "item_id",
-    "item_name",
-    "received_unit_cost_amount",
-    "received_piece_count",
-    "unit_cost_amount",
-    "currency",
-    "valid_from_date",
-    "valid_until_date",
-)
-"""The columns of a preview: what was received of a cost, and what one piece costs by it."""
 READ: Final = "read_costs"
 
 
-@dataclass(frozen=True)
-class CostFileReading:
-    """Files of costs as a mapping reads them."""
+class ReadFiles(Protocol):
+    """Files of costs or of ad spend."""
 
-    files: FileCosts
+    @property
+    def reader(self) -> Backend:
+        """Return what reads them."""
+
+    @property
+    def files(self) -> RecordFiles:
+        """Return the files, checked against their mapping."""
+
+    @property
+    def received_sql(self) -> str:
+        """Return the SELECT of the rows of their raw table."""
+
+
+@dataclass(frozen=True)
+class ClassifiedFileReading:
+    """Files as a mapping reads them, whose rows are classified by one function."""
+
+    files: ReadFiles
 
     event_types: ClassVar[list[tuple[str, str, int]]] = []
-    """None: costs do nothing."""
+    """None: such rows do nothing."""
+    shown: ClassVar[tuple[str, ...]] = ()
+    """The columns of a preview."""
+    order: ClassVar[tuple[str, ...]] = ()
+    """The columns by which a preview is ordered."""
+    meanings: ClassVar[Mapping[str, str]] = {}
+    """What to say of rows by their reject reason."""
+
+    @staticmethod
+    def classify(rows: ir.Table) -> ir.Table:
+        """Add `reject_reason` to received rows."""
+        raise NotImplementedError
 
     @classmethod
-    def open(cls, paths: Sequence[str], mapping: str, settings: Settings) -> "CostFileReading":
+    def open(cls, paths: Sequence[str], mapping: str, settings: Settings) -> Self:
         """Find the files and check them against the mapping.
 
         Raises:
             UsageError: No path was given, or the files do not match the mapping.
         """
         if not paths:
-            raise UsageError("No costs were given; name a file, folder or glob.")
-        own = {"costs": join_paths(paths), "costs_mapping": mapping}
-        files = FileCosts(engine_of_files(settings), settings.model_copy(update=own))
+            raise UsageError("No files were given; name a file, folder or glob.")
+        files = cls.found(paths, mapping, settings)
         assert files.files  # noqa: S101 (opened here, so that what does not match is refused)
         return cls(files)
+
+    @classmethod
+    def found(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
+        """Return the files, not yet opened."""
+        raise NotImplementedError
 
     @cached_property
     def _rows(self) -> ir.Table:
         """Return the received rows, with `reject_reason`."""
         con = self.files.reader
         received = temporary(con, READ, self.files.received_sql)
-        return classified(received)
+        return self.classify(received)
 
     @cached_property
     def rows(self) -> FileRowCounts:
-        """Return the number of rows, and of those that say no cost, by reason."""
+        """Return the number of rows, and of those that do not count, by reason."""
         rows = self._rows
         counts = {
             row["reject_reason"]: int(row["row_count"])
@@ -82,12 +106,12 @@ class CostFileReading:
 
     @cached_property
     def not_clean(self) -> list[NotClean]:
-        """Return why rows say no cost, the most frequent reason first."""
+        """Return why rows do not count, the most frequent reason first."""
         return [
             NotClean(
                 reason,
                 count,
-                f"Rows {REASON_MEANINGS.get(reason, '')}".strip(),
+                f"Rows {self.meanings.get(reason, '')}".strip(),
                 self._example(reason),
             )
             for reason, count in self.rows_json["rejected"].items()
@@ -95,27 +119,98 @@ class CostFileReading:
 
     def _example(self, reason: str) -> dict[str, Any]:
         rows = self._rows
-        refused = rows.filter(rows.reject_reason == reason).select(*SHOWN, "malformed_row").limit(1)
-        (row,) = self._fetched(refused) or ({},)
+        refused = rows.filter(rows.reject_reason == reason)
+        (row,) = self._fetched(refused.select(*self.shown, "malformed_row").limit(1)) or ({},)
         return {name: value for name, value in row.items() if value is not None}
 
     @cached_property
     def filled_count(self) -> int:
         """Return how many of the fields that a preview shows have a value, over all rows."""
         rows = self._rows
-        (row,) = self._fetched(rows.agg(**{name: rows[name].count() for name in SHOWN}))
+        (row,) = self._fetched(rows.agg(**{name: rows[name].count() for name in self.shown}))
         return sum(row.values())
 
     @cached_property
     def preview(self) -> list[dict[str, Any]]:
-        """Return the first rows by item and day, each with the reason if it says no cost."""
-        rows = self._rows.select(*SHOWN, "reject_reason")
-        order = [
-            rows[name].asc(nulls_first=False)
-            for name in ("item_id", "valid_from_date", "received_unit_cost_amount")
-        ]
+        """Return the first rows in order, each with the reason if it does not count."""
+        rows = self._rows.select(*self.shown, "reject_reason")
+        order = [rows[name].asc(nulls_first=False) for name in self.order]
         return self._fetched(rows.order_by(order).limit(PREVIEW_ROWS))
 
     def _fetched(self, rows: ir.Table) -> list[dict[str, Any]]:
         result: list[dict[str, Any]] = self.files.reader.to_pyarrow(rows).to_pylist()
         return result
+
+
+@dataclass(frozen=True)
+class CostFileReading(ClassifiedFileReading):
+    """Files of costs as a mapping reads them."""
+
+    shown = (
+        "item_id",
+        "item_name",
+        "received_unit_cost_amount",
+        "received_piece_count",
+        "unit_cost_amount",
+        "currency",
+        "valid_from_date",
+        "valid_until_date",
+    )
+    order = ("item_id", "valid_from_date", "received_unit_cost_amount")
+    meanings = REASON_MEANINGS
+
+    @staticmethod
+    def classify(rows: ir.Table) -> ir.Table:
+        """Add `reject_reason` to received rows."""
+        return classified(rows)
+
+    @classmethod
+    def found(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
+        """Return the files, not yet opened."""
+        own = {"costs": join_paths(paths), "costs_mapping": mapping}
+        return FileCosts(engine_of_files(settings), _of_own(settings, own), are_alone=True)
+
+
+@dataclass(frozen=True)
+class AdSpendFileReading(ClassifiedFileReading):
+    """Files of ad spend as a mapping reads them."""
+
+    shown = (
+        "spend_date",
+        "platform",
+        "account_id",
+        "campaign_id",
+        "campaign_name",
+        "ad_group_name",
+        "received_spend_amount",
+        "account_spend_amount",
+        "currency",
+        "click_count",
+        "platform_conversion_count",
+    )
+    order = ("spend_date", "platform", "campaign_name", "received_spend_amount")
+    meanings = MEANINGS_OF_ADS
+
+    @staticmethod
+    def classify(rows: ir.Table) -> ir.Table:
+        """Add `reject_reason` to received rows."""
+        return classified_ads(rows)
+
+    @classmethod
+    def found(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
+        """Return the files, not yet opened."""
+        own = {"ad_spend": join_paths(f"{mapping}={path}" for path in paths)}
+        return FileAdSpend(engine_of_files(settings), _of_own(settings, own), are_alone=True)
+
+    def says_nothing_of(self, name: str) -> bool:
+        """Return whether no row that is read says a column."""
+        rows = self._rows
+        (row,) = self._fetched(rows.agg(said=rows[name].count()))
+        return not row["said"]
+
+
+def _of_own(settings: Settings, paths: Mapping[str, str]) -> Settings:
+    """Return settings with paths of files that are the shop's own, whose currency is not that of
+    the simulated shop.
+    """
+    return settings.model_copy(update={**paths, "orders": settings.orders or "own"})

@@ -40,9 +40,11 @@ def no_costs(reason: str) -> SliceOutput:
 NO_COSTS = NoSource(partial(no_costs, "ECOM_COSTS is not set"))
 
 
-def open_costs(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
+def open_costs(
+    con: duckdb.DuckDBPyConnection, settings: Settings, *, are_alone: bool = False
+) -> RecordFiles:
     """Find the configured files of costs, read a table into one, and check them against their
-    mapping; with the uploads of costs beside them.
+    mapping; with the uploads of costs beside them, unless they are to be read alone.
     """
     if is_of_uploads(settings.home, settings.costs):
         return open_uploads(con, settings, "costs", CostMapping)
@@ -53,7 +55,7 @@ def open_costs(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFile
         settings.timezone,
         settings.first_plausible_day,
     )
-    return with_uploads(files, settings, "costs", CostMapping)
+    return files if are_alone else with_uploads(files, settings, "costs", CostMapping)
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,13 @@ class FileCosts:
 
     reader: Backend
     settings: Settings
+    are_alone: bool = False
+    """Whether uploads do not stand beside them."""
 
     @cached_property
     def files(self) -> RecordFiles:
         """Return the files, checked against their mapping."""
-        return open_costs(self.reader.con, self.settings)
+        return open_costs(self.reader.con, self.settings, are_alone=self.are_alone)
 
     def received(self, _days: Days) -> SliceOutput:
         """Return the rows of all files, on the days on which these arrived.

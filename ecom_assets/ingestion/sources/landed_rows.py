@@ -207,7 +207,7 @@ def landed_columns(mapping: RecordMapping, schema: pa.Schema) -> list[str]:
             (field_of_time.formats, field_of_time.timezone) == (("iso",), "UTC")
         )
         if name in columns and not is_native:
-            columns[name] = f"coalesce(strftime({at}, {text(INSTANT)}), {name})"
+            columns[name] = f"coalesce(strftime({at}, {text(INSTANT)}), {columns[name]})"
     return [f"{value} AS {ident(name)}" for name, value in columns.items()]
 
 

@@ -41,6 +41,7 @@ from ecom_assets.ingestion.sources.customer_api.records import customer_values
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.manifest import uploaded_name
 from ecom_assets.ingestion.sources.files.mapping import (
+    AdSpendMapping,
     CostMapping,
     EventMapping,
     OrderMapping,
@@ -372,5 +373,10 @@ LANDINGS: Final[Mapping[str, Landing]] = {
     "customers": LandedList(RawCustomers, "customer_id", _customers, keeps_mapping=True),
     "costs": MappedRows(CostMapping, "concat_ws('|', item_id, valid_from_date)"),
     "stock": LandedList(RawStock, "product_id", _stock),
+    "ad_spend": MappedRows(
+        AdSpendMapping,
+        "concat_ws('|', spend_date, platform, account_id, coalesce(campaign_id, campaign_name), "
+        "coalesce(ad_group_id, ad_group_name))",
+    ),
 }
 """How the rows of each kind land; `core/settings/uploaded.py` declares the kinds."""

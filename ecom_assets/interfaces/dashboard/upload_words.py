@@ -68,6 +68,12 @@ SENTENCES: Final[Mapping[str, str]] = {
     "payment_amount": "Which column is what the customer paid?",
     "cart_value": "Which column is the amount?",
     "unit_cost_amount": "Which column is what one piece costs you?",
+    asked.ACCOUNT: "Which account are these ads of?",
+    asked.CURRENCY: "In which currency are these ads paid?",
+    asked.PLATFORM: "Where were these ads bought?",
+    "spend_date": "Which column is the day?",
+    "spend_amount": "Which column is what was spent?",
+    "campaign_name": "Which column is the campaign?",
     "id": "Which column identifies the customer?",
     "status": "Which column says what became of an order?",
     "refunded_amount": "Which column is what was paid back?",
@@ -102,6 +108,10 @@ OWN_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     asked.NO_CUSTOMER: {
         asked.LEFT_OUT: "Leave them out",
         asked.BY_ORDER: "Sales, each of a customer of its own",
+    },
+    asked.ACCOUNT: {
+        asked.ONE_ACCOUNT: "All files like this one are of one account",
+        asked.OF_FILE: "Each file is of the account that its name says",
     },
     asked.DECIMAL: {".": "A point: 1,234.50", ",": "A comma: 1.234,50"},
     "event_type": {choice: ANSWERS[choice] for choice in STANDARD_TYPES},
@@ -142,6 +152,14 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "earlier_line": ("Earlier line", "A later line says how many there are of the product."),
     "missing_product_id": ("No product", "The row does not say which product it is."),
     "missing_item": ("No product", "The row does not say which product it is."),
+    "total_line": ("Total", "The row is the total of others, which would count twice."),
+    "missing_account": ("No account", "The row does not say which account it is of."),
+    "several_days": ("Several days", "The row is of a week or more; export a row a day."),
+    "missing_campaign": ("No campaign", "The row does not say which campaign it is of."),
+    "missing_spend": ("No amount", "The amount is missing."),
+    "unparseable_spend": ("No amount", "The amount is no number."),
+    "unparseable_spend_date": ("Day cannot be read", "It is missing, or written in another way."),
+    "missing_currency": ("No currency", "The row does not say in which currency it is."),
     "duplicate": ("Copy", "The same row is there once more; it is counted once."),
 }
 """Why rows are not counted, in a few words and in a sentence; others as the platform says it."""

@@ -166,7 +166,7 @@ def test_costs_arrive_when_they_are_sent_and_hold_by_the_mapping_of_their_file(
     first = loaded(home, written(tmp_path / "costs.csv", COSTS_1), "costs")
     assert (first.first_day, first.counted_count) == (LAST_OF_WEEK_1, 2)
     second = loaded(home, written(tmp_path / "costs2.csv", COSTS_2), "costs")
-    assert second.replaced_uploads == (first.number,)
+    assert (second.counted_count, second.replaced_uploads) == (1, (first.number,))
     sent_day = day_sent(first.sent_at, "UTC")
     rows = sorted(
         (row["source_file"], row["item_id"], row["unit_cost_amount"]) for row in costs_in(home)

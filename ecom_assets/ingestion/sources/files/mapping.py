@@ -34,6 +34,7 @@ from ecom_assets.core.tables.placeholders import MARKS
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.sql_text import amount, texts
 from ecom_assets.ingestion.sources.files.mapping_content import (
+    OPEN,
     completed,
     with_currency_of_amount,
     with_currency_of_header,
@@ -1030,6 +1031,25 @@ class AdSpendMapping(RecordMapping):
     def _with_currency_of_header(cls, value: object) -> object:
         """Take spend, and its currency, from the column whose name says the currency."""
         return with_currency_of_header(value)
+
+    @model_validator(mode="after")
+    def _nothing_open(self) -> "AdSpendMapping":
+        still_open = [name for name, origin in self.mapped() if origin.constant == OPEN]
+        if still_open:
+            raise ValueError(f"`fields.{still_open[0]}` is open; write what its line asks for")
+        return self
+
+    @model_validator(mode="after")
+    def _days_of_the_account(self) -> "AdSpendMapping":
+        if any(
+            field.timezone != "UTC"
+            for field in (self.fields.spend_date, self.fields.until_date)
+            if field is not None
+        ):
+            raise ValueError(
+                "`spend_date` and `until_date` have no timezone: their days are the account's own"
+            )
+        return self
 
 
 load_ad_spend_mapping = partial(load, AdSpendMapping)

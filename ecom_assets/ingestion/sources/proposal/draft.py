@@ -15,6 +15,7 @@ from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
 from ecom_assets.core.warehouse.sql_text import texts
 from ecom_assets.ingestion.sources.files.mapping import (
+    AdSpendMapping,
     CostMapping,
     EventMapping,
     OrderMapping,
@@ -49,20 +50,27 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     rounded_number,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
+    ACCOUNT,
     AMOUNT_OF,
     BY_ORDER,
     CHANNELS_OF,
     COLUMNS,
+    CURRENCY,
     DECIMAL,
     EVENT_TYPES,
     FORMAT,
     LEFT_OUT,
     MOST_STATES,
     NO_CUSTOMER,
+    PLATFORM,
+    PLATFORMS,
     UNITS,
     ZONE,
     ZONES,
     OpenQuestion,
+    account_origin,
+    account_question,
+    currency_question,
     quoted,
     quoted_list,
     shown,
@@ -116,6 +124,7 @@ MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
     MappingKind.ORDERS: OrderMapping,
     MappingKind.COSTS: CostMapping,
     MappingKind.STOCK: StockMapping,
+    MappingKind.AD_SPEND: AdSpendMapping,
 }
 NO_AMOUNT: Final = "none"
 """The answer that events have no amount."""
@@ -162,6 +171,9 @@ NEEDED = {
     "id": "the customer's id or address",
     "item_id": "the item",
     "unit_cost_amount": "what one piece costs",
+    "spend_date": "the day",
+    "spend_amount": "what was spent",
+    "campaign_name": "the campaign",
 }
 """What columns that a mapping must have are about."""
 
@@ -1288,3 +1300,54 @@ class ListDraft(Draft):
         elif forms[0] != "iso":
             options.append(f"format: {quoted(forms[0])}")
         return self.marked(f"  {name}: {{{', '.join([*options, 'timezone: shop'])}}}", FORMAT)
+
+
+@dataclass
+class AdSpendDraft(ListDraft):
+    """A mapping of ad spend that is being written."""
+
+    def lines(self) -> list[str]:
+        """Return the lines of the mapping."""
+        needed = ["spend_date", "spend_amount"]
+        if not {"campaign_id", "campaign_name"} & self.found.keys():
+            needed.append("campaign_name")
+        for name in needed:
+            if name not in self.found:
+                self.ask_for_column(name)
+        columns = [match.value.path[0] for match in self.found.values() if match.value.is_column]
+        others = [name for name in self.found if name not in needed]
+        return [
+            *file_lines(self.values),
+            *self._numerals(),
+            "fields:",
+            f"  spend_id: {{hash_of: {quoted_list(columns)}, optional: ['*']}}",
+            *(self._listed_field(name) for name in (*needed, *others)),
+            *self._unsaid(),
+            "other_columns: ignore",
+        ]
+
+    def _listed_field(self, name: str) -> str:
+        # A day is the account's, whatever its zone.
+        return (
+            super()
+            ._listed_field(name)
+            .replace(", timezone: shop", "")
+            .replace(", optional: true", "" if name == "spend_date" else ", optional: true")
+        )
+
+    def _unsaid(self) -> list[str]:
+        """Return the lines of what all rows have in common, as no column says it."""
+        result = []
+        if PLATFORM not in self.found:
+            answer = self.ask(PLATFORM, "where the ads were bought", PLATFORMS)
+            result.append(self.marked(f"  platform: {{constant: {answer}}}", PLATFORM))
+        if ACCOUNT not in self.found:
+            question = account_question()
+            self.ask(ACCOUNT, question.sentence, question.choices)
+            origin = account_origin(self.answers.get(ACCOUNT))
+            result.append(self.marked(f"  account_id: {origin}", ACCOUNT))
+        if CURRENCY not in self.found:
+            question = currency_question()
+            answer = self.ask(CURRENCY, question.sentence, question.choices, question.guess)
+            result.append(self.marked(f"  currency: {{constant: {answer}}}", CURRENCY))
+        return result

@@ -109,6 +109,11 @@ NUMBERS_OF: Final = frozenset(
         "stock",
         "reorder_point",
         "lead_time_days",
+        "spend_amount",
+        "impression_count",
+        "click_count",
+        "platform_conversion_count",
+        "platform_conversion_amount",
     }
 )
 OF_ITEMS: Final = frozenset(
@@ -127,6 +132,7 @@ TIMES: Final = frozenset(
         CANCELLED_AT,
         "valid_from_date",
         "valid_until_date",
+        "spend_date",
     }
 )
 ROUNDED: Final = r"\d([.,]\d+)?[Ee]\+\d+"
@@ -145,6 +151,7 @@ class MappingKind(StrEnum):
     CUSTOMERS = "customers"
     COSTS = "costs"
     STOCK = "stock"
+    AD_SPEND = "ad_spend"
 
 
 _BY_VALUES: Final = {
@@ -153,6 +160,7 @@ _BY_VALUES: Final = {
     MappingKind.CUSTOMERS: ("email",),
     MappingKind.COSTS: (),
     MappingKind.STOCK: (),
+    MappingKind.AD_SPEND: (),
 }
 """Fields that are known by values, where no name is."""
 
@@ -234,6 +242,7 @@ def listed_kind(values: FileValues) -> MappingKind | None:
 LISTED: Final = {
     MappingKind.STOCK: {"product_id", "stock"},
     MappingKind.COSTS: {"item_id", "unit_cost_amount"},
+    MappingKind.AD_SPEND: {"spend_date", "spend_amount", "campaign_name"},
 }
 """The fields that a list of products needs to be of a kind."""
 

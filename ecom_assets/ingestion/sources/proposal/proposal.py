@@ -16,7 +16,7 @@ import duckdb
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.formats import counted
-from ecom_assets.ingestion.sources.cost_reading import CostFileReading
+from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading, CostFileReading
 from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.fit import columns_used, has_needed_columns
@@ -29,6 +29,7 @@ from ecom_assets.ingestion.sources.files.table_heads import delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
 from ecom_assets.ingestion.sources.proposal.draft import (
     MAPPINGS,
+    AdSpendDraft,
     CustomerDraft,
     Draft,
     ListDraft,
@@ -41,11 +42,15 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     listed_kind,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
+    ACCOUNT,
     ENCODING,
     LIST,
     ROWS,
     ZONE,
     OpenQuestion,
+    account_origin,
+    account_question,
+    currency_question,
     encoding_question,
     on_one_line,
     possible_encodings,
@@ -98,7 +103,7 @@ def shipped_fits(
     nothing else reads the files.
     """
     # A list of products can be one of costs, too, so these are looked for only where asked for.
-    usual = [of_rows for of_rows in MAPPINGS if of_rows not in LISTED]
+    usual = [of_rows for of_rows in MAPPINGS if of_rows not in OF_PRODUCTS]
     kinds = usual if kind is None else [of_rows for of_rows in MAPPINGS if of_rows is kind]
     with duckdb.connect() as con:
         tried = [
@@ -118,7 +123,10 @@ def shipped_fits(
     )
 
 
-NOT_AGAINST: Final = ("missing_cost", LEFT_OUT)
+OF_PRODUCTS: Final = (MappingKind.COSTS, MappingKind.STOCK)
+NOT_AGAINST: Final = ("missing_cost", "total_line", LEFT_OUT)
+ASKED: Final = ("missing_account", "missing_currency")
+"""Reject reasons of rows that are clean once a question is answered."""
 
 
 def _tried(
@@ -161,6 +169,7 @@ def _tried(
     clean_count = rows.counted + rows.rejected.get(
         DUPLICATE, 0
     )  # a copy of a row that is counted is clean, too
+    clean_count += sum(rows.rejected.get(reason, 0) for reason in ASKED)
     # Products whose cost nobody has set, and rows that the mapping leaves out, such as cancelled
     # orders, say nothing against it.
     known_count = clean_count + sum(rows.rejected.get(reason, 0) for reason in NOT_AGAINST)
@@ -179,7 +188,9 @@ def _tried(
     )
 
 
-Reading = FileReading | CustomerFileReading | CostFileReading | StockFileReading
+Reading = (
+    FileReading | CustomerFileReading | CostFileReading | AdSpendFileReading | StockFileReading
+)
 
 
 def reading_of(
@@ -194,6 +205,8 @@ def reading_of(
         return CustomerFileReading.open(paths, mapping, settings)
     if kind is MappingKind.COSTS:
         return CostFileReading.open(paths, mapping, settings)
+    if kind is MappingKind.AD_SPEND:
+        return AdSpendFileReading.open(paths, mapping, settings)
     if kind is MappingKind.STOCK:
         return StockFileReading.open(paths, mapping, settings)
     is_events = kind is MappingKind.EVENTS
@@ -237,11 +250,13 @@ NOUNS: Final = {
     MappingKind.CUSTOMERS: "customers",
     MappingKind.COSTS: "costs",
     MappingKind.STOCK: "stock",
+    MappingKind.AD_SPEND: "ad spend",
 }
 DRAFTS: Final = {
     MappingKind.CUSTOMERS: CustomerDraft,
     MappingKind.COSTS: ListDraft,
     MappingKind.STOCK: ListDraft,
+    MappingKind.AD_SPEND: AdSpendDraft,
 }
 """What writes a mapping by the values of columns; `Draft` of events and order lines."""
 
@@ -330,6 +345,10 @@ class MappingSearch:
             zone = answers.get(ZONE)
             mark = "" if zone else f"  # OPEN: {LOCAL_EPOCHS[fit.name]}"
             lines += ["fields:", f"  event_timestamp: {{timezone: {quoted(zone or OPEN)}}}{mark}"]
+        if isinstance(fit.reading, AdSpendFileReading):
+            questions = _of_ads(fit.reading)
+            _check(questions, answers)
+            lines += _ad_lines(questions, answers)
         return MappingProposal(fit.kind, (fit.why,), questions, tuple(lines))
 
     def _of_values(self, answers: Mapping[str, str]) -> MappingProposal:
@@ -478,9 +497,28 @@ class MappingSearch:
         return self._values(values.encoding, path, values.table), question
 
 
+def _of_ads(reading: AdSpendFileReading) -> tuple[OpenQuestion, ...]:
+    """Return the questions about what no row of a report of ads says."""
+    questions = (account_question(), currency_question())
+    return tuple(question for question in questions if reading.says_nothing_of(question.key))
+
+
+def _ad_lines(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> list[str]:
+    """Return the lines with which a mapping says what no row of a report of ads says."""
+    lines = []
+    for question in questions:
+        answer = answers.get(question.key)
+        mark = "" if answer else f"  # OPEN: {on_one_line(question.sentence)}"
+        is_account = question.key == ACCOUNT
+        origin = account_origin(answer) if is_account else f"{{constant: {quoted(answer or OPEN)}}}"
+        lines.append(f"  {question.key}: {origin}{mark}")
+    return ["fields:", *lines] if lines else []
+
+
 def _beside(name: str, kind: MappingKind) -> str:
     """Return what else is in a file, and how it is read."""
-    return f"{name!r} of the file has {NOUNS[kind]}: ecom mapping init FILE --{kind} reads them"
+    option = kind.replace("_", "-")
+    return f"{name!r} of the file has {NOUNS[kind]}: ecom mapping init FILE --{option} reads them"
 
 
 def _check(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> None:

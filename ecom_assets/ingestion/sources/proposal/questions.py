@@ -15,6 +15,7 @@ from typing import Final
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import UsageError
 from ecom_assets.ingestion.sources.files.formats import InputFile, head_of
+from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES, OPEN
 from ecom_assets.ingestion.sources.files.text_blocks import is_utf_8, lines_of, marked_encoding
 
 ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = (
@@ -27,6 +28,23 @@ ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = (
 )
 BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
 NO_CUSTOMER: Final = "no_customer"
+ACCOUNT, CURRENCY, PLATFORM = "account_id", "currency", "platform"
+ONE_ACCOUNT, OF_FILE = "one account", "the name of its file"
+"""Which account rows of ad spend are of that do not say it."""
+PLATFORMS: Final = (
+    "google_ads",
+    "meta",
+    "tiktok",
+    "microsoft_ads",
+    "pinterest",
+    "linkedin",
+    "amazon_ads",
+    "criteo",
+    "snapchat",
+    "reddit",
+    "other",
+)
+"""Where ads are bought, for rows that do not say it."""
 LEFT_OUT, BY_ORDER = "left out", "of the order"
 """What becomes of rows that name no customer: they are refused, or each order is of one of its own.
 """
@@ -44,6 +62,9 @@ COLUMNS: Final = (
     "status",
     "refunded_amount",
     "quantity",
+    "spend_date",
+    "spend_amount",
+    "campaign_name",
 )
 """Fields of which a person can say the column."""
 MOST_STATES, MOST_EVENT_TYPES_ASKED, MOST_SOURCES_ASKED = 50, 20, 20
@@ -66,6 +87,9 @@ KEYS: Final = (
     AMOUNT_OF,
     UNITS,
     NO_CUSTOMER,
+    ACCOUNT,
+    CURRENCY,
+    PLATFORM,
     *COLUMNS,
     *STATES,
     *EVENT_TYPES,
@@ -91,6 +115,12 @@ LABELS: Final = {
     AMOUNT_OF: "Amount on each row",
     UNITS: "Units of amounts",
     NO_CUSTOMER: "Rows without a customer",
+    ACCOUNT: "Account of the ads",
+    CURRENCY: "Currency of the ads",
+    PLATFORM: "Platform of the ads",
+    "spend_date": "Column of the day",
+    "spend_amount": "Column of the spend",
+    "campaign_name": "Column of the campaign",
     "status": "Column of the state",
     "refunded_amount": "Column of what was paid back",
     **dict.fromkeys(STATES, "State"),
@@ -139,6 +169,28 @@ class OpenQuestion:
         if not self.choices and not is_zone(answer):
             raise UsageError(f"{shown(answer)!r} is not a time zone; give {ZONES}.")
         return answer
+
+
+def account_question(rows: str = "the rows") -> OpenQuestion:
+    """Return the question which account rows of ad spend are of."""
+    sentence = (
+        f"which account {rows} are of, as no column says it: all files like this one are of "
+        f"{ONE_ACCOUNT}, or each is of the account that is {OF_FILE}"
+    )
+    return OpenQuestion(ACCOUNT, sentence, (ONE_ACCOUNT, OF_FILE), ONE_ACCOUNT)
+
+
+def currency_question() -> OpenQuestion:
+    """Return the question in which currency ads are paid."""
+    sentence = "in which currency the account pays, as no column says it"
+    return OpenQuestion(CURRENCY, sentence, HEADER_CURRENCIES, "EUR")
+
+
+def account_origin(answer: str | None) -> str:
+    """Return the origin of the account by an answer, as YAML."""
+    if answer is None:
+        return f'{{constant: "{OPEN}"}}'
+    return "{file_name: true}" if answer == OF_FILE else "{constant: main}"
 
 
 def quoted(text: str) -> str:

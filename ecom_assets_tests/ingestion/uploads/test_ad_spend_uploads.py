@@ -1,0 +1,78 @@
+"""Reports of ads as uploads: recognised, asked about, landed, restated by later ones, and taken
+back.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from ecom_assets.commerce.marketing.spend import ad_spend, ad_spend_daily
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
+from ecom_assets.ingestion.uploads.landed import empty_landed, land
+from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at
+from ecom_assets.ingestion.uploads.store import LOADED, Upload, Uploads
+from ecom_assets_tests.ingestion.uploads.lists import written
+from ecom_assets_tests.ingestion.uploads.shop_exports import WEEK_1, export, sent, settings_of
+from ecom_assets_tests.ingestion.uploads.test_lists import loaded
+
+JUNE: Final = Days.between(date(2026, 6, 1), date(2026, 7, 1))
+GOOGLE: Final = (
+    'Campaign report\n"June 1, 2026 - June 2, 2026"\nDay,Campaign,Cost,Impr.,Clicks\n'
+    '2026-06-01,Brand,"1,234.50",900,30\n2026-06-01,Shoes,20.00,100,4\n'
+    'Total: Campaigns,--,"1,254.50",1000,34\n'
+)
+ANSWERS: Final = {"account_id": "one account", "currency": "EUR"}
+
+
+def loaded_ads(home: Path, path: Path) -> Upload:
+    uploads = Uploads(home)
+    look = look_at(uploads, sent(home, path), settings_of(home), Chosen(answers=ANSWERS))
+    upload = keep_choices(uploads, look)
+    brought = land(uploads, upload, settings_of(home))
+    return uploads.note(
+        upload,
+        state=LOADED,
+        first_day=brought.first_day,
+        last_day=brought.last_day,
+        counted_count=brought.counted_count,
+    )
+
+
+def spent(home: Path) -> Mapping[str, Decimal]:
+    """Return what each campaign cost in June by the uploads of a home."""
+    con = connect()
+    con.con.register("raw", FileAdSpend(con, settings_of(home)).received(JUNE).rows.to_pyarrow())
+    rows = ad_spend_daily(ad_spend(con.table("raw"), JUNE), JUNE)
+    found: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
+    return {row["campaign_name"]: row["spend_amount"] for row in found}
+
+
+def test_a_report_of_google_asks_for_its_account_and_its_currency(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    look = look_at(
+        Uploads(home), sent(home, written(tmp_path / "ads.csv", GOOGLE)), settings_of(home)
+    )
+    assert (look.kind, look.refusal, look.mapping) == ("ad_spend", "", "google_ads")
+    assert [question.key for question in look.open_questions] == ["account_id", "currency"]
+    assert not look.is_ready
+    ready = look_at(Uploads(home), look.upload, settings_of(home), Chosen(answers=ANSWERS))
+    assert ready.is_ready
+    assert (ready.rows["read"], ready.rows["counted"]) == (3, 2)
+    assert ready.rows["rejected"] == {"total_line": 1}
+
+
+def test_a_later_report_restates_the_days_that_it_is_about_and_goes_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    loaded(home, export(tmp_path / "orders.csv", WEEK_1), "orders")
+    loaded_ads(home, written(tmp_path / "ads.csv", GOOGLE))
+    assert spent(home) == {"Brand": Decimal("1234.5"), "Shoes": Decimal(20)}
+    again = GOOGLE.replace("20.00", "19.25")
+    second = loaded_ads(home, written(tmp_path / "ads again.csv", again))
+    assert second.counted_count == 2
+    assert spent(home) == {"Brand": Decimal("1234.5"), "Shoes": Decimal("19.25")}
+    empty_landed(Uploads(home), second)
+    assert spent(home) == {"Brand": Decimal("1234.5"), "Shoes": Decimal(20)}
