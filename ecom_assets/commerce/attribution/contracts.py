@@ -47,6 +47,14 @@ ours and off by default; and not known.
 """
 WITHOUT_SOURCE = (DIRECT_CHANNEL, UNKNOWN_CHANNEL)
 """The channels of visits without a source."""
+AD_CLICKS = {
+    "google_ads": ("gclid", "gbraid", "wbraid"),
+    "microsoft_ads": ("msclkid",),
+    "meta": ("fbclid",),
+    "tiktok": ("ttclid",),
+}
+"""The advertising platforms whose click ids are known, with the parameters that have these."""
+AD_PLATFORMS = tuple(AD_CLICKS)
 NO_CHANNEL = "(none)"
 """Stands for a conversion without a touch."""
 MODELS = {
@@ -86,11 +94,22 @@ class _Sourced(Table, abstract=True):
         one_of=CHANNELS,
     )
     source_lists_version = text("Version of the lists of sites that gave the channel")
+    campaign_id = text(
+        "The advertising platform's id of the campaign: `utm_id`, else a `utm_campaign` of digits",
+        nullable=True,
+        chooses_rows=True,
+    )
+    ad_platform = text(
+        "The advertising platform whose click id the page has",
+        nullable=True,
+        one_of=AD_PLATFORMS,
+        chooses_rows=True,
+    )
 
 
 class SessionSources(_Sourced):
-    """One row per visit and day with an event that shows where the visitor came from:
-    the first such event.
+    """One row per visit and day with an event that shows where the visitor came from: the first
+    such event; without one, the first with a click id or the id of a campaign.
     """
 
     key = ("event_date", "visitor_id", "session_device_id", "fragment_started_at")

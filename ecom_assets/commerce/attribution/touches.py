@@ -20,6 +20,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.sessions import UNIT
 from ecom_assets.commerce.attribution.contracts import (
+    AD_CLICKS,
     DIRECT_CHANNEL,
     UNKNOWN_CHANNEL,
     Conversions,
@@ -43,16 +44,25 @@ NO_SOURCE = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
 OF_DIRECT = {**NO_SOURCE, "channel": DIRECT_CHANNEL}
 OF_UNKNOWN = dict.fromkeys(OF_DIRECT, UNKNOWN_CHANNEL)
 """What a visit has whose events cannot say where it came from."""
-CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"
+GOOGLE, *OTHER_PLATFORMS = AD_CLICKS
+CLICK_IDS = f"[?&;]({'|'.join(AD_CLICKS[GOOGLE])})=[^&#]"
 """Click ids that Google Ads adds to a page URL; Google Analytics ignores those of other networks.
 """
-PARAMETERS = "[?&;]([Uu][Tt][Mm]_|[Gg][Cc][Ll][Ii][Dd]=|[GgWw][Bb][Rr][Aa][Ii][Dd]=)"
-"""What an address has, in any case, that has UTM parameters or `CLICK_IDS`."""
+OTHER_CLICKS = {click_id: name for name in OTHER_PLATFORMS for click_id in AD_CLICKS[name]}
+OTHER_CLICK_IDS = f"[?&;]({'|'.join(OTHER_CLICKS)})=[^&#]"
+"""Click ids of the other networks, which say where an advertisement was, but are no source."""
+PARAMETERS = (
+    "[?&;]([Uu][Tt][Mm]_|[Gg][Cc][Ll][Ii][Dd]=|[GgWw][Bb][Rr][Aa][Ii][Dd]=|"
+    "[Mm][Ss][Cc][Ll][Kk][Ii][Dd]=|[FfTt][BbTt][Cc][Ll][Ii][Dd]=)"
+)
+"""What an address has, in any case, that has UTM parameters or a click id."""
 TAGS = ("source", "medium", "campaign")
 ADDRESS = ("page_url", "referrer_url")
 """The columns that say where a visit came from."""
 SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
 """What they say."""
+AD = ("campaign_id", "ad_platform")
+"""What they say of an advertisement, which may be all that they say."""
 HOST = "^([a-z][a-z0-9+.-]*://)?([^/?#]*@)?(www[.])?([^/?#:@]*[^/?#:@.])"
 """Scheme, user, `www.` and, as the fourth group, the host without port and final dot."""
 IS_HOST = "^[^ %,()]+[.][^ %,()]+$"
@@ -115,8 +125,41 @@ def with_source(events: ir.Table, rule: "ChannelRule") -> ir.Table:
     shop. Visits from search engines of the lists are `organic`, not `referral`. The own domains of
     the rule are never a source, nor is the domain of the page.
     """
+    arrived = with_arrival(events, rule)
+    return arrived.filter(arrived.is_sourced).drop(*AD, "is_sourced")
+
+
+def with_arrival(events: ir.Table, rule: "ChannelRule") -> ir.Table:
+    """Return the events that have a source or say an advertisement, with `SOURCED`, `AD` and
+    `is_sourced`; those that say an advertisement alone are direct.
+    """
     rows = events.filter(_may_have_source(events))
-    return _per_address(rows, ADDRESS, SOURCED, partial(source_of_each, rule=rule), leaves_out=True)
+    added = (*SOURCED, *AD, "is_sourced")
+    compute = partial(_arrival_of_each, rule=rule)
+    return _per_address(rows, ADDRESS, added, compute, leaves_out=True)
+
+
+def _arrival_of_each(addresses: ir.Table, rule: "ChannelRule") -> ir.Table:
+    clues = _with_ad(_clues(addresses, rule.own_domains))
+    says_ad = clues.campaign_id.notnull() | clues.ad_platform.notnull()
+    arrived = _direct_without_source(clues.filter(clues.has_source | says_ad), rule)
+    return arrived.mutate(is_sourced=arrived.has_source)
+
+
+def _with_ad(clues: ir.Table) -> ir.Table:
+    """Add which campaign of which advertising platform a page says that it was opened from.
+
+    The id is that of `utm_id`, else a `utm_campaign` of digits.
+    """
+    click_id = clues.page.re_extract(OTHER_CLICK_IDS, 1)
+    tagged = _decoded(_extracted(clues.page, "[?&;]utm_id=([^&]*)", 1))
+    named = _extracted(clues.page, "[?&;]utm_campaign=([0-9]+)(&|$)", 1)
+    platform = ibis.cases(
+        (clues.has_click_id, GOOGLE),
+        *((click_id == parameter, name) for parameter, name in OTHER_CLICKS.items()),
+        else_=ibis.null("string"),
+    )
+    return clues.mutate(campaign_id=ibis.coalesce(tagged, named), ad_platform=platform)
 
 
 def _per_address(
@@ -158,7 +201,11 @@ def source_of_each(addresses: ir.Table, rule: "ChannelRule") -> ir.Table:
 
 def _source_or_direct(addresses: ir.Table, rule: "ChannelRule") -> ir.Table:
     """Return all addresses with `SOURCED`; without a source, `(direct)`, `(none)`, `(not set)`."""
-    named = _named(_clues(addresses, rule.own_domains), rule.lists)
+    return _direct_without_source(_clues(addresses, rule.own_domains), rule)
+
+
+def _direct_without_source(clues: ir.Table, rule: "ChannelRule") -> ir.Table:
+    named = _named(clues, rule.lists)
     without = {
         name: named.has_source.ifelse(named[name], value) for name, value in NO_SOURCE.items()
     }
@@ -423,7 +470,7 @@ def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRul
 
     The events are rows of `CleanEvents` and of `SessionEvents` of the same days.
     """
-    sourced = with_source(events.select("event_id", "event_date", *ADDRESS), rule)
+    sourced = with_arrival(events.select("event_id", "event_date", *ADDRESS), rule)
     placed = session_events.select("event_id", *FRAGMENT, "event_at", "event_number")
     return _first(placed.join(sourced, ["event_date", "event_id"]))
 
@@ -432,11 +479,12 @@ def sources_of_sessions(placed: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the first event with a source of each whole session;
     its `event_date` is the first day of the session.
     """
-    return _first(with_source(placed, rule))
+    return _first(with_arrival(placed, rule))
 
 
-def _first(sourced: ir.Table) -> ir.Table:
-    return first_of_each(sourced, FRAGMENT, ["event_number"]).select(*SessionSources.columns)
+def _first(arrived: ir.Table) -> ir.Table:
+    order = [arrived.is_sourced.ifelse(0, 1), arrived.event_number]
+    return first_of_each(arrived, FRAGMENT, order).select(*SessionSources.columns)
 
 
 def touches(
@@ -461,7 +509,7 @@ def touches(
     alone, crossing = (
         sessions.filter(condition).select(*columns) for condition in (~crosses, crosses)
     )
-    arrived = arrived.select(*UNIT, "fragment_started_at", *SOURCED)
+    arrived = arrived.select(*UNIT, "fragment_started_at", *SOURCED, *AD)
     rows = union_all(_of_one_fragment(alone, arrived), _of_several(crossing, arrived))
     nothing = {**rule.without_source, "source_lists_version": rule.lists.version}
     return rows.mutate(
@@ -472,7 +520,7 @@ def touches(
 def _of_one_fragment(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
     is_same = [*_same_unit(sessions, arrived), sessions.started_at == arrived.fragment_started_at]
     return sessions.left_join(arrived, is_same).select(
-        sessions, *(arrived[name] for name in SOURCED)
+        sessions, *(arrived[name] for name in (*SOURCED, *AD))
     )
 
 
@@ -485,10 +533,12 @@ def _of_several(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
         arrived.fragment_started_at <= sessions.ended_at
     )
     joined = sessions.left_join(arrived, [*_same_unit(sessions, arrived), inside])
-    joined = joined.select(sessions, "fragment_started_at", *(arrived[name] for name in SOURCED))
-    return first_of_each(joined, "session_id", ["fragment_started_at"]).select(
-        *sessions.columns, *SOURCED
-    )
+    says = (*SOURCED, *AD)
+    joined = joined.select(sessions, "fragment_started_at", *(arrived[name] for name in says))
+    # What says an advertisement alone is direct; a source that comes later counts.
+    is_without = (joined.source == DIRECT) & (joined.medium == NO_MEDIUM)
+    order = [is_without.fill_null(NO).ifelse(1, 0), joined.fragment_started_at]
+    return first_of_each(joined, "session_id", order).select(*sessions.columns, *says)
 
 
 def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:

@@ -17,6 +17,7 @@ from ecom_assets.commerce.attribution.touches import (
     SOURCED,
     ChannelRule,
     source_of_each,
+    with_arrival,
     with_source,
 )
 from ecom_assets.core.warehouse.local import DuckDBDialect, connect
@@ -235,6 +236,42 @@ def test_empty_and_foreign_parameters_say_nothing(query: str) -> None:
     assert source_of(f"{SHOP}?{query}", None) is None
 
 
+@pytest.mark.parametrize(
+    ("query", "campaign_id", "platform"),
+    [
+        ("gclid=a&utm_id=17", "17", "google_ads"),
+        ("GBRAID=a", None, "google_ads"),
+        ("x=1&wbraid=a&utm_campaign=123&y=2", "123", "google_ads"),
+        ("msclkid=a&utm_campaign=summer2026", None, "microsoft_ads"),
+        ("FBCLID=a&utm_id=Sale%2D7&utm_campaign=99", "sale-7", "meta"),
+        ("ttclid=a", None, "tiktok"),
+        ("fbclid=a&gclid=b", None, "google_ads"),
+        ("utm_id=5", "5", None),
+    ],
+)
+def test_click_ids_and_campaign_ids_say_the_advertisement(
+    query: str, campaign_id: str | None, platform: str | None
+) -> None:
+    """Source, medium and channel are not by them, but for Google's click ids, as in GA4."""
+    con = connect()
+    page = f"{SHOP}?{query}"
+    con.con.register("visits", pa.table({"page_url": [page], "referrer_url": ["https://t.co/"]}))
+    rule = ChannelRule(source_lists())
+    (row,) = with_arrival(con.table("visits"), rule).to_pyarrow().to_pylist()
+    assert (row["campaign_id"], row["ad_platform"]) == (campaign_id, platform)
+    (sourced,) = with_source(con.table("visits"), rule).to_pyarrow().to_pylist()
+    assert {name: row[name] for name in SOURCED} == {name: sourced[name] for name in SOURCED}
+
+
+@pytest.mark.parametrize("query", ["fbclid=", "xfbclid=a", "utm_campaign=12a", "#ttclid=a"])
+def test_what_is_no_click_id_says_no_advertisement(query: str) -> None:
+    con = connect()
+    page = f"{SHOP}?{query}"
+    con.con.register("visits", pa.table({"page_url": [page], "referrer_url": ["https://t.co/"]}))
+    (row,) = with_arrival(con.table("visits"), ChannelRule(source_lists())).to_pyarrow().to_pylist()
+    assert (row["campaign_id"], row["ad_platform"]) == (None, None)
+
+
 def test_the_shipped_lists_are_whole() -> None:
     lists = source_lists()
     assert lists.version == VERSION
@@ -354,6 +391,7 @@ PARTS_OF_ADDRESS = (
     "utm_campaign=May",
     "utm_id=7",
     "gclid=1",
+    "fbclid=1",
     "WBRAID=2",
     "q=hat",
     " ",

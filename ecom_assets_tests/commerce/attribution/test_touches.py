@@ -50,6 +50,23 @@ def touches(shop: ShopPlatform, *steps: Step) -> list[tuple[str, str]]:
     return [(row["started_at"].strftime("%d %H:%M"), row["channel"]) for row in actual]
 
 
+def test_a_click_without_a_referrer_stays_direct_and_says_its_platform(shop: ShopPlatform) -> None:
+    """An app's browser sends no referrer; a letter that is opened in the same visit is the source.
+    Both visits cross midnight, so that each is of two parts.
+    """
+    click = {"page_url": f"{SHOP}?fbclid=a&utm_id=42"}
+    bob = [("23:50", "page_view", click), ("+1 00:10", "page_view", MAIL)]
+    anna = [("23:50", "page_view", click), ("+1 00:10", "page_view", WITHIN)]
+    shop.receive(journeys({"anna": anna, "bob": bob}), DAYS)
+    shop.run(DAYS, only=VISITS)
+    names = ("channel", "source", "ad_platform", "campaign_id")
+    actual = {row["visitor_id"]: tuple(row[name] for name in names) for row in shop.rows(Touches)}
+    assert actual == {
+        "anna": ("Direct", "(direct)", "meta", "42"),
+        "bob": ("Email", "letter", None, None),
+    }
+
+
 @pytest.mark.when_changed
 def test_the_first_event_with_a_source_gives_that_of_the_session(shop: ShopPlatform) -> None:
     assert touches(
