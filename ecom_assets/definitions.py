@@ -55,7 +55,12 @@ from ecom_assets.commerce.costs.checks import COST_CHECKS, rule_checks
 from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.commerce.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.commerce.findings.assets import FINDING_ASSETS
-from ecom_assets.commerce.marketing.assets import AD_SPEND_ASSETS, raw_ad_spend
+from ecom_assets.commerce.marketing.assets import (
+    AD_SPEND_ASSETS,
+    COHORT_ASSETS,
+    MARKETING_ASSETS,
+    raw_ad_spend,
+)
 from ecom_assets.commerce.marketing.checks import AD_SPEND_CHECKS
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
 from ecom_assets.commerce.orders.checks import order_checks, report_checks
@@ -270,6 +275,8 @@ def table_assets(settings: Settings) -> list[TableAsset]:
         *PRODUCT_ASSETS,
         *COST_ASSETS,
         *AD_SPEND_ASSETS,
+        *MARKETING_ASSETS,
+        *COHORT_ASSETS,
     ]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
     of_reconciliation = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
@@ -357,6 +364,8 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (RECEIVED_COST_ASSETS, {ORDERS, COSTS}),
         (PROFIT_ASSETS, {ORDERS}),
         (AD_SPEND_ASSETS, {AD_SPEND}),
+        (MARKETING_ASSETS, {AD_SPEND}),
+        (COHORT_ASSETS, {ORDERS}),
         (CUSTOMER_ASSETS, {CUSTOMERS}),
         (RECONCILIATION_ASSETS, {EVENTS, ORDERS}),
     ]

@@ -19,6 +19,7 @@ from ecom_assets.commerce.attribution.credit import AttributionRule
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.customers.customers import CustomerRule, MarketSegments
 from ecom_assets.commerce.customers.value import ValueRule
+from ecom_assets.commerce.marketing.campaigns import CampaignRule, CampaignTag
 from ecom_assets.commerce.orders.held_days import OrderGate
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.products.stock import InventoryRule
@@ -32,6 +33,7 @@ from ecom_assets.core.tables.received import SourceGate
 from ecom_assets.core.tables.spellings import KeyKind
 from ecom_assets.core.tables.values import parse_duration
 from ecom_assets.ingestion.sources.activities import has_views
+from ecom_assets.ingestion.sources.campaign_tags import read_campaign_tags
 from ecom_assets.ingestion.sources.customer_api.records import (
     CustomerMapping,
     load_customer_mapping,
@@ -95,6 +97,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "cart_rule": CartRule(cart_value=settings.cart_value),
         "cost_rules": cost_rules(settings),
         "other_cost_rules": settings.other_cost_rules,
+        "campaign_rule": campaign_rule(settings),
     }
 
 
@@ -154,6 +157,16 @@ def cost_rules(settings: Settings) -> CostRules:
     return CostRules(
         settings.payment_fee_rules, settings.shipping_cost_rules, settings.commission_rules
     )
+
+
+def campaign_rule(settings: Settings) -> CampaignRule:
+    """Return how visits from ads meet campaigns."""
+    tags: tuple[CampaignTag, ...] = ()
+    if settings.campaign_tags is not None:
+        with about_setting("campaign_tags"):
+            tags = read_campaign_tags(settings.campaign_tags)
+    with about_setting("brand_campaigns"):
+        return CampaignRule(tags, settings.brand_campaigns)
 
 
 def customer_rule(settings: Settings) -> CustomerRule:

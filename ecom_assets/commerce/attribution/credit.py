@@ -119,24 +119,26 @@ SHARING = tuple(model for model in MODELS if model != "markov")
 # Which touches count for a conversion
 
 
-def conversion_touches(
+def conversion_touches(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     conversions: ir.Table,
     touches: ir.Table,
     rule: AttributionRule,
     days: Days,
     models: Sequence[str] = (),
+    also: Sequence[str] = (),
 ) -> ir.Table:
     """Return one row per conversion or refund of `days` and touch that counts for it.
 
     A row has the columns of the conversion, `bought_at` and `bought_date` of its purchase, the
     `channel` of the touch, its `touch_position` from 1 to `touch_count`, the `money` of the
-    conversion in `MONEY_PARTS`, and what `sum_credit` needs for `models`.
+    conversion in `MONEY_PARTS`, and what `sum_credit` needs for `models`. `also` are further
+    columns of touches that it has.
 
     A conversion without a touch has one row with the channel `(none)`. A refund has the touches of
     the purchase that it reverses: the last purchase of the visitor within `rule.refund_days` before
     the refund. `conversions` and `touches` are all rows of `Conversions` and `Touches`.
     """
-    rows = _join_touches(_with_purchase(conversions, rule, days), touches, rule, days)
+    rows = _join_touches(_with_purchase(conversions, rule, days), touches, rule, days, also)
     # Places by subtraction: the touches of a conversion are neighbours among those of its visitor,
     # which are numbered already, and to put all pairs in order takes several times as long.
     ends = rows.group_by("conversion_number").agg(
@@ -197,7 +199,11 @@ def _with_purchase(conversions: ir.Table, rule: AttributionRule, days: Days) -> 
 
 
 def _join_touches(
-    conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days
+    conversions: ir.Table,
+    touches: ir.Table,
+    rule: AttributionRule,
+    days: Days,
+    also: Sequence[str] = (),
 ) -> ir.Table:
     """Return one row per conversion and touch in the look-back before its purchase.
 
@@ -221,6 +227,7 @@ def _join_touches(
         "visitor_id",
         "session_id",
         "channel",
+        *also,
         touched_at="started_at",
         touch_number=ibis.row_number().over(up_to_here),
         is_sourced=is_sourced,
@@ -412,8 +419,8 @@ def conversion_credit(
     sums = sum_credit(rows, rule, SHARING, (*CONVERSION, "bought_date", "channel"))
     amounts: dict[str, ir.Value] = {}
     for model in SHARING:
-        amounts[f"{model}_credit"] = _as_credit(sums[f"credit_{model}"])
-        amounts[f"{model}_revenue_amount"] = _as_money(sums[f"money_{model}"])
+        amounts[f"{model}_credit"] = as_credit(sums[f"credit_{model}"])
+        amounts[f"{model}_revenue_amount"] = as_money(sums[f"money_{model}"])
     definition_hash = ibis.literal(rule.definition_hash)
     return sums.mutate(**amounts, definition_hash=definition_hash).select(*ConversionCredit.columns)
 
@@ -464,8 +471,8 @@ def _credit_by_markov(conversion_credit: ir.Table, effects: ir.Table) -> ir.Tabl
     sums = share_by_removal_effects(conversion_totals(conversion_credit), effects)
     return sums.mutate(
         model=ibis.literal("markov"),
-        credit=_as_credit(sums.credit),
-        revenue_amount=_as_money(sums.money),
+        credit=as_credit(sums.credit),
+        revenue_amount=as_money(sums.money),
     ).select(*ChannelAttribution.columns)
 
 
@@ -518,12 +525,14 @@ def share_by_removal_effects(totals: ir.Table, effects: ir.Table) -> ir.Table:
     return union_all(touched, untouched)
 
 
-def _as_credit(units: ir.IntegerValue) -> ir.DecimalValue:
+def as_credit(units: ir.IntegerValue) -> ir.DecimalValue:
+    """Return units, of which `UNITS_OF_ONE` are a conversion, as a part of it."""
     one_unit = ibis.literal("0.000000001").cast(CREDIT)
     return (units.cast("decimal(18, 0)") * one_unit).cast(CREDIT)
 
 
-def _as_money(parts: ir.IntegerValue) -> ir.DecimalValue:
+def as_money(parts: ir.IntegerValue) -> ir.DecimalValue:
+    """Return money in `MONEY_PARTS` as an amount."""
     return (parts.cast("decimal(38, 0)") * ibis.literal("0.0001").cast(MONEY)).cast(MONEY)
 
 

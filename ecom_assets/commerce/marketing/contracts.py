@@ -1,18 +1,32 @@
-"""Contracts of advertising: spend as received, quarantined, by the loads that count, and by day."""
+"""Contracts of advertising: spend as received, quarantined, by the loads that count, and by day;
+campaigns and their visits, what orders are credited to them, and what customers are worth.
+"""
 
 from decimal import Decimal
 from typing import Any, Final
 
+from ecom_assets.commerce.attribution.contracts import (
+    CHANNELS,
+    NO_CHANNEL,
+    ConversionCredit,
+    Conversions,
+)
+from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.commerce.marketing.measures import MarketingMeasures
+from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.tables.contract import (
+    MONEY,
     UNIT_COST,
     Column,
+    Ratio,
     SmallChange,
     Table,
     count,
     day,
     flag,
     instant,
+    per_unit,
     text,
 )
 
@@ -247,3 +261,250 @@ class AdSpendDaily(Table):
         nullable=True,
     )
     is_conflict = flag("Whether several loads of the account's day count, with other campaigns")
+
+
+NO_PLATFORM: Final = "(none)"
+"""Of visits from ads of which neither a click id nor a campaign says the platform, and the account
+of visits that meet no spend.
+"""
+NO_CAMPAIGN: Final = "(not set)"
+MATCHES = ("campaign_id", "campaign_name", "click_id", "nothing")
+"""By what visits meet spend, in this order; by a click id they meet the platform alone."""
+
+
+class _Tagged:
+    """What a visit says of its campaign, without null."""
+
+    channel = text("GA4's channel of the visits", one_of=(*CHANNELS, NO_CHANNEL))
+    ad_platform = text("The platform of their click id; `(none)` without one")
+    campaign_id = text("As in mart.touches; `(not set)` without one")
+    campaign = text("As in mart.touches")
+
+
+class CampaignCredit(Table):
+    """One row per order or refund and campaign of its touches, with the day of the touch: what each
+    model that shares touches gives it; over campaigns it adds up to credit by channel.
+
+    Of shops without order lines, per purchase event. Empty without ad spend.
+    """
+
+    layer = "mart"
+    day_column = "converted_date"
+    key = (*Conversions.key, "touched_date", "channel", "ad_platform", "campaign_id", "campaign")
+
+    converted_date = ConversionCredit.converted_date
+    unit = ConversionCredit.unit
+    conversion_id = ConversionCredit.conversion_id
+    visitor_id = ConversionCredit.visitor_id
+    is_refund = ConversionCredit.is_refund
+    bought_date = ConversionCredit.bought_date
+    touched_date = day("The day of the touch; without one that of the order or refund")
+    channel = _Tagged.channel
+    ad_platform = _Tagged.ad_platform
+    campaign_id = _Tagged.campaign_id
+    campaign = _Tagged.campaign
+    first_credit, first_revenue_amount = (
+        ConversionCredit.first_credit,
+        ConversionCredit.first_revenue_amount,
+    )
+    last_credit, last_revenue_amount = (
+        ConversionCredit.last_credit,
+        ConversionCredit.last_revenue_amount,
+    )
+    last_non_direct_credit, last_non_direct_revenue_amount = (
+        ConversionCredit.last_non_direct_credit,
+        ConversionCredit.last_non_direct_revenue_amount,
+    )
+    linear_credit, linear_revenue_amount = (
+        ConversionCredit.linear_credit,
+        ConversionCredit.linear_revenue_amount,
+    )
+    position_credit, position_revenue_amount = (
+        ConversionCredit.position_credit,
+        ConversionCredit.position_revenue_amount,
+    )
+    j_credit, j_revenue_amount = ConversionCredit.j_credit, ConversionCredit.j_revenue_amount
+    time_decay_credit, time_decay_revenue_amount = (
+        ConversionCredit.time_decay_credit,
+        ConversionCredit.time_decay_revenue_amount,
+    )
+    definition_hash = ConversionCredit.definition_hash
+
+
+class CampaignTags(Table):
+    """One row per channel, platform of a click id, and campaign that visits from ads say: which
+    campaign of the spend they meet.
+    """
+
+    layer = "mart"
+    key = ("channel", "ad_platform", "campaign_id", "campaign")
+
+    channel = _Tagged.channel
+    ad_platform = _Tagged.ad_platform
+    campaign_id = _Tagged.campaign_id
+    campaign = _Tagged.campaign
+    platform = text("The platform; `(none)` if not known")
+    account_id = text("The account of the campaign; `(none)` of visits that meet no spend")
+    campaign_key = text("The campaign, see mart.ad_campaigns")
+    matched_by = text("By what they meet the spend", one_of=MATCHES)
+    session_count = count("Visits of people on all days", unit="sessions", is_cost=True)
+
+
+class AdCampaigns(Table):
+    """One row per campaign that was spent on, or that visits from ads name without meeting any."""
+
+    layer = "mart"
+    key = ("platform", "account_id", "campaign_key")
+
+    platform = text("Where ads are bought; `(none)` if not known", example="google_ads")
+    account_id = text("The account; `(none)` without spend", example="123-456-7890")
+    campaign_key = text(
+        "Its id, else its name in small letters; without spend what visits say", example="1234567"
+    )
+    campaign_name = text("Its newest name", "Campaign", example="Brand DE")
+    is_brand = flag("Whether its name matches ECOM_BRAND_CAMPAIGNS: who searches for the shop")
+    channel = text(
+        "The channel of most of its visits; `(none)` without visits",
+        "Channel",
+        one_of=(*CHANNELS, NO_CHANNEL),
+    )
+    first_spend_date = day("The first day with spend", nullable=True)
+    last_spend_date = day("The last one", nullable=True)
+
+
+class MarketingDaily(MarketingMeasures, Table):
+    """One row per day, campaign and model: what was spent, what the platform claims, and what the
+    model credits to it.
+
+    Spend, visits and claims are the same under each model: choose one.
+    """
+
+    layer = "mart"
+    key = ("marketing_date", "platform", "account_id", "campaign_key", "model")
+    day_column = "marketing_date"
+    counted_from = (AdSpend, UserOrderLog)
+
+    marketing_date = day("The day: of spend in the account's zone, of all else in the shop's")
+    platform = AdCampaigns.platform
+    account_id = AdCampaigns.account_id
+    campaign_key = AdCampaigns.campaign_key
+    model = text("How credit is shared among touches", one_of=SHARING, example="last_non_direct")
+
+
+class SpendReconciliationDaily(Table):
+    """One row per day and campaign: clicks beside visits, and what the platform claims beside what
+    the last visit that is not direct is credited with, both on the day of the click.
+    """
+
+    layer = "mart"
+    key = ("marketing_date", "platform", "account_id", "campaign_key")
+    day_column = "marketing_date"
+    counted_from = (AdSpend, UserOrderLog)
+
+    marketing_date = MarketingDaily.marketing_date
+    platform = AdCampaigns.platform
+    account_id = AdCampaigns.account_id
+    campaign_key = AdCampaigns.campaign_key
+    spend_amount = MarketingMeasures.spend_amount
+    click_count = MarketingMeasures.click_count
+    session_count = MarketingMeasures.session_count
+    click_without_session_count = Column(
+        "int64",
+        "Clicks less visits; below zero where there are more visits",
+        "clicks",
+        nullable=True,
+        is_cost=True,
+        label="Clicks without a visit",
+        better="down",
+    )
+    platform_conversion_count = MarketingMeasures.platform_conversion_count
+    touched_order_count = MarketingMeasures.touched_order_count
+    overclaimed_order_count = Column(
+        PROFIT,
+        "Orders that the platform claims less those credited; below zero where it claims fewer",
+        "orders",
+        nullable=True,
+        format="quantity",
+        is_cost=True,
+        label="Claimed beyond credit",
+        better="down",
+    )
+    platform_conversion_amount = MarketingMeasures.platform_conversion_amount
+    touched_revenue_amount = MarketingMeasures.touched_revenue_amount
+
+
+CUTS: Final = ("first_channel", "item_category", "discount_code", "country")
+"""By what customers are cut, one at a time."""
+
+
+class CustomerCohortValue(Table):
+    """One row per month of first paid orders, months since, and value of one cut: what these
+    customers ordered and left in that month, and until its end.
+
+    The other cuts have `(all)`. Of two codes, a customer counts in each. Empty without costs and ad
+    spend.
+    """
+
+    layer = "mart"
+    key = ("cohort_month_date", "months_since_count", *CUTS)
+
+    cohort_month_date = day("First day of the month of the first paid order", "Month")
+    months_since_count = count("Months since: 0 is that month", unit="months", is_additive=False)
+    first_channel = text("Channel of the first paid order, as in mart.sales; `(all)` of all")
+    item_category = text("Category of the largest line of that order; `(all)` of all")
+    discount_code = text("Code of that order; `(none)` without one, `(all)` of all", pii=True)
+    country = text("Country of that order; `(all)` of all")
+    is_complete = flag("Whether the month is over")
+    customer_count = count(
+        "Customers of the cohort", "Customers", unit="customers", is_additive=False
+    )
+    order_count = count("Orders in the month", "Orders", unit="orders")
+    revenue_amount = Column(
+        MONEY, "Net sales in the month, refunds off", "money", label="Net sales", example="480.00"
+    )
+    contribution_revenue_amount = Column(
+        PROFIT,
+        "Net sales of orders whose contribution is known",
+        "money",
+        nullable=True,
+        is_cost=True,
+        label="Net sales with a contribution",
+    )
+    contribution_before_ads_amount = Column(
+        PROFIT,
+        "What these leave before advertising; null where nothing is known",
+        "money",
+        nullable=True,
+        is_cost=True,
+        label="Contribution before advertising",
+        example="480.000000",
+    )
+    cumulative_order_count = count(
+        "Orders from month 0 to the end of this one", unit="orders", is_additive=False
+    )
+    cumulative_revenue_amount = Column(
+        MONEY, "Net sales of the same months", "money", is_additive=False
+    )
+    cumulative_contribution_amount = Column(
+        PROFIT,
+        "Contribution before advertising of the same months",
+        "money",
+        nullable=True,
+        is_additive=False,
+        is_cost=True,
+    )
+    revenue_per_customer = per_unit(
+        "Net sales of the same months divided by the customers of the cohort",
+        "Revenue per customer",
+        Ratio("cumulative_revenue_amount", "customer_count"),
+        unit="money",
+        example="24.00",
+    )
+    contribution_per_customer = per_unit(
+        "Contribution of the same months divided by the customers of the cohort",
+        "Value per customer",
+        Ratio("cumulative_contribution_amount", "customer_count"),
+        unit="money",
+        is_cost=True,
+        example="12.00",
+    )

@@ -221,6 +221,17 @@ class Settings(
             "`google_ads=PATH,meta=PATH`; a mapping is a name, `native` among them, or a YAML file"
         ),
     )
+    campaign_tags: Path | None = Field(
+        None,
+        description=(
+            "CSV file with `tag` (utm_campaign or utm_id), `campaign` (its name or id at the "
+            "platform) and optionally `platform`, where these differ"
+        ),
+    )
+    brand_campaigns: str = Field(
+        "(^|[^a-z])brand([^a-z]|$)",
+        description="Regular expression that names of brand campaigns match, in small letters",
+    )
     payment_fee_rules: cost_rules.PaymentFeeRules = Field(
         (),
         description="What payments cost where no source says: percent, per_order, payment_method",

@@ -42,6 +42,7 @@ from ecom_assets.interfaces.api.routes import (
     explain,
     findings,
     funnels,
+    marketing,
     operation,
     products,
     profit,
@@ -184,6 +185,7 @@ def _redis(settings: Settings) -> RedisAnswers | None:
 SUBJECTS: Final = (
     sales,
     profit,
+    marketing,
     customers,
     recipients,
     behaviour,

@@ -52,7 +52,17 @@ from ecom_assets.commerce.customers.contracts import (
     LifetimeValue,
 )
 from ecom_assets.commerce.findings.contracts import ShopFindings
-from ecom_assets.commerce.marketing.contracts import AdSpend, AdSpendDaily, RawAdSpend
+from ecom_assets.commerce.marketing.contracts import (
+    AdCampaigns,
+    AdSpend,
+    AdSpendDaily,
+    CampaignCredit,
+    CampaignTags,
+    CustomerCohortValue,
+    MarketingDaily,
+    RawAdSpend,
+    SpendReconciliationDaily,
+)
 from ecom_assets.commerce.orders.contracts import (
     HeldOrderDays,
     OrderAccountingDaily,
@@ -122,6 +132,10 @@ SERVED: tuple[type[Table], ...] = (
     CategoryProfitability,
     OtherCostsDaily,
     AdSpendDaily,
+    AdCampaigns,
+    MarketingDaily,
+    SpendReconciliationDaily,
+    CustomerCohortValue,
     CustomerSegments,
     CustomerProfiles,
     LifetimeValue,
@@ -153,6 +167,8 @@ EVIDENCE: tuple[type[Table], ...] = (
     ItemCosts,
     RawAdSpend,
     AdSpend,
+    CampaignTags,
+    CampaignCredit,
     DuplicateEvents,
     IdentityLinks,
     IdentityAliases,

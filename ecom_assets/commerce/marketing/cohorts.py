@@ -1,0 +1,164 @@
+"""What customers are worth by the month of their first paid order: METRICS "Advertising".
+
+docs/metrics/marketing.md.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.commerce.marketing.contracts import CUTS, CustomerCohortValue
+from ecom_assets.commerce.orders.orders import ALL, order_key
+from ecom_assets.commerce.sales.discounts import by_code
+from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
+from ecom_assets.core.tables.portable import first_of_each, ratio, union_all
+
+MONTHS_OF_YEAR: Final = 12
+UNKNOWN: Final = "unknown"
+AMOUNTS: Final = {
+    "revenue_amount": MONEY,
+    "contribution_revenue_amount": PROFIT,
+    "contribution_before_ads_amount": PROFIT,
+}
+
+
+def customer_cohort_value(
+    sold: ir.Table, profit_lines: ir.Table, cities: ir.Table, calendar: ir.Table
+) -> ir.Table:
+    """Return rows of `CustomerCohortValue`.
+
+    Args:
+        sold: All rows of `Sales`.
+        profit_lines: All rows of `ProfitLines`.
+        cities: All rows of `City`.
+        calendar: All rows of `Calendar`: its days are known, and a month is over with its last.
+    """
+    customers = first_customers(sold, cities)
+    lines = _lines(sold, profit_lines, customers)
+    by_codes = _by_codes(customers, sold)
+    parts = [
+        _cut(by_codes if cut == "discount_code" else customers, lines, calendar, cut)
+        for cut in (None, *CUTS)
+    ]
+    return union_all(*(part.select(*CustomerCohortValue.columns) for part in parts))
+
+
+def month_number(day: ir.DateValue) -> ir.IntegerValue:
+    """Return the number of the month of a day, counted from the year 0."""
+    return (day.year() * MONTHS_OF_YEAR + day.month()).cast("int64")
+
+
+def first_customers(sold: ir.Table, cities: ir.Table) -> ir.Table:
+    """Return each known customer who paid for an order, with the cuts of the first of these but the
+    code, which may be several.
+    """
+    known = sold.filter(sold.status == "shipped", sold.customer_id != UNKNOWN_CUSTOMER)
+    by = ("customer_id", "order_id", "order_date")
+    orders = known.group_by(*by).agg(
+        first_at=known.ordered_at.min(), paid=known.revenue_amount.sum().cast(MONEY)
+    )
+    first = first_of_each(orders.filter(orders.paid > 0), "customer_id", ["first_at", "order_id"])
+    first = first.select("customer_id", first_order="order_id", first_date="order_date")
+    lines = known.join(first, "customer_id")
+    lines = lines.filter(lines.order_id == lines.first_order, lines.order_date == lines.first_date)
+    largest = first_of_each(lines, "customer_id", [lines.revenue_amount.desc(), lines.uniq_id])
+    of_cities = cities.select("country", placed_in="city_id")
+    joined = largest.left_join(of_cities, largest.city_id == of_cities.placed_in)
+    return joined.select(
+        "customer_id",
+        "first_order",
+        "first_date",
+        "item_category",
+        first_channel="channel",
+        country=joined.country.fill_null(UNKNOWN),
+        cohort_month_date=joined.first_date.truncate("M").cast("date"),
+        cohort_month=month_number(joined.first_date),
+    )
+
+
+def _lines(sold: ir.Table, profit_lines: ir.Table, customers: ir.Table) -> ir.Table:
+    """Return the lines of customers from their first paid order's month on, with contribution."""
+    left = profit_lines.select(
+        "contribution_revenue_amount", "contribution_before_ads_amount", line_id="uniq_id"
+    )
+    lines = sold.mutate(order_key=order_key(sold), month=month_number(sold.order_date))
+    lines = lines.left_join(left, lines.uniq_id == left.line_id).drop("line_id")
+    months = customers.select("customer_id", "cohort_month")
+    lines = lines.join(months, "customer_id")
+    lines = lines.mutate(months_since_count=lines.month - lines.cohort_month)
+    monthly = lines.filter(lines.months_since_count >= 0)
+    is_shipped = monthly.status == "shipped"
+    return monthly.group_by("customer_id", "months_since_count").agg(
+        order_count=monthly.order_key.nunique(where=is_shipped),
+        revenue_amount=monthly.revenue_amount.sum().cast(MONEY),
+        contribution_revenue_amount=monthly.contribution_revenue_amount.sum().cast(PROFIT),
+        contribution_before_ads_amount=monthly.contribution_before_ads_amount.sum().cast(PROFIT),
+    )
+
+
+def _by_codes(customers: ir.Table, sold: ir.Table) -> ir.Table:
+    """Return each customer once for each code of the first paid order."""
+    lines = sold.filter(sold.status == "shipped").select("order_id", "order_date", "discount_codes")
+    joined = customers.join(
+        lines,
+        [customers.first_order == lines.order_id, customers.first_date == lines.order_date],
+    )
+    codes = by_code(joined.drop("order_id", "order_date"))
+    return codes.drop("discount_codes").distinct()
+
+
+def _cut(customers: ir.Table, lines: ir.Table, calendar: ir.Table, cut: str | None) -> ir.Table:
+    """Return the rows of one cut, or of all customers: each month since, with orders or without."""
+    cohort: Sequence[str] = ["cohort_month_date", "cohort_month", *([cut] if cut else [])]
+    sizes = customers.group_by(*cohort).agg(customer_count=customers.customer_id.nunique())
+    known = calendar.agg(newest_date=calendar.calendar_date.max())
+    months = calendar.select(
+        month=month_number(calendar.calendar_date),
+        month_start_date=calendar.calendar_date.truncate("M").cast("date"),
+    ).distinct()
+    months = months.cross_join(known)
+    dense = sizes.join(months, [months.month >= sizes.cohort_month])
+    next_start = (dense.month_start_date + ibis.interval(months=1)).cast("date")
+    dense = dense.mutate(
+        months_since_count=dense.month - dense.cohort_month,
+        is_complete=next_start <= (dense.newest_date + ibis.interval(days=1)).cast("date"),
+    )
+    members = customers.select(*cohort, "customer_id").join(lines, "customer_id")
+    summed = members.group_by(*cohort, "months_since_count").agg(
+        order_count=members.order_count.sum().cast("int64"),
+        **{name: members[name].sum().cast(kind) for name, kind in AMOUNTS.items()},
+    )
+    on = [*cohort, "months_since_count"]
+    renamed = summed.rename({f"sum_{name}": name for name in on})
+    rows = dense.left_join(renamed, [dense[name] == renamed[f"sum_{name}"] for name in on])
+    rows = rows.mutate(
+        order_count=rows.order_count.fill_null(0),
+        revenue_amount=rows.revenue_amount.fill_null(ibis.literal(0, MONEY)),
+    )
+    so_far = ibis.cumulative_window(group_by=cohort, order_by="months_since_count")
+    rows = rows.mutate(
+        cumulative_order_count=rows.order_count.sum().over(so_far).cast("int64"),
+        cumulative_revenue_amount=rows.revenue_amount.sum().over(so_far).cast(MONEY),
+        cumulative_contribution_amount=rows.contribution_before_ads_amount.sum()
+        .over(so_far)
+        .cast(PROFIT),
+        # Of a month without orders nothing is unknown.
+        has_lines=rows.sum_months_since_count.notnull(),
+    )
+    nothing = rows.cumulative_contribution_amount.notnull().ifelse(
+        ibis.literal(0, PROFIT), ibis.null(PROFIT)
+    )
+    return rows.mutate(
+        **{
+            name: rows.has_lines.ifelse(rows[name], nothing)
+            for name, kind in AMOUNTS.items()
+            if kind == PROFIT
+        },
+        **{name: ibis.literal(ALL) for name in CUTS if name != cut},
+        revenue_per_customer=ratio(rows.cumulative_revenue_amount, rows.customer_count),
+        contribution_per_customer=ratio(rows.cumulative_contribution_amount, rows.customer_count),
+    )

@@ -1,0 +1,364 @@
+"""Queries about advertising: what it costs and brings, by campaign and model, and what customers
+are worth.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, Literal, get_args
+
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.attribution.contracts import MODELS, Conversions
+from ecom_assets.commerce.attribution.credit import SHARING
+from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.commerce.costs.profit import DIMENSIONS
+from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, of_sold_unit
+from ecom_assets.commerce.marketing.contracts import (
+    CUTS,
+    NO_PLATFORM,
+    AdCampaigns,
+    AdSpendDaily,
+    CustomerCohortValue,
+    MarketingDaily,
+)
+from ecom_assets.commerce.marketing.measures import MarketingMeasures
+from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL, first_paid
+from ecom_assets.commerce.orders.orders import ALL, NONE
+from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
+from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
+from ecom_assets.commerce.sales.discounts import MOST_HIDDEN, OF_FEW
+from ecom_assets.core.tables.contract import MONEY, Ratio, Table
+from ecom_assets.core.tables.measures import completed, summable, sums
+from ecom_assets.core.tables.queries import (
+    ZERO,
+    NoSourceError,
+    Period,
+    Reading,
+    Row,
+    compared,
+    if_known,
+    in_period,
+    mean,
+    rows_in_period,
+    share,
+    with_previous,
+)
+
+Model = Literal["first", "last", "last_non_direct", "linear", "position", "j", "time_decay"]
+assert get_args(Model) == SHARING  # noqa: S101 (the models that share each order)
+Dimension = Literal["campaign", "platform", "channel"]
+"""By what advertising is broken down."""
+Cut = Literal["first_channel", "item_category", "discount_code", "country"]
+"""By what customers are cut."""
+NUMBERS: Final = tuple(summable(MarketingMeasures))
+OF_MODEL: Final = (
+    "credited_order_count",
+    "credited_revenue_amount",
+    "new_customer_count",
+    "roas",
+    "cost_per_new_customer",
+)
+UTC_PLATFORMS: Final = ("linkedin", "pinterest", "reddit", "snapchat", "tiktok")
+"""Platforms whose days are those of UTC; at others the zone is that of the account."""
+
+
+class NoSpendError(NoSourceError):
+    """The query is about advertising, and the shop has no ad spend."""
+
+
+def has_spend(reading: Reading) -> bool:
+    """Return whether anything was spent on ads."""
+    return bool(reading.state(reading.table(AdSpendDaily).select("spend_date").limit(1)))
+
+
+def require_spend(reading: Reading) -> None:
+    """Refuse a shop without ad spend.
+
+    Raises:
+        NoSpendError: There is none.
+    """
+    if not has_spend(reading):
+        raise NoSpendError(
+            "There is no ad spend; set ECOM_AD_SPEND, or give `ecom run` --ad-spend NAME=PATH, "
+            "where NAME is a mapping, such as google_ads."
+        )
+
+
+def marketing(
+    reading: Reading,
+    period: Period,
+    model: Model = DEFAULT_MODEL,
+    dimension: Dimension = "campaign",
+) -> dict[str, Any]:
+    """Return what ads cost and brought in a period, by a model and by a dimension.
+
+    Raises:
+        NoSpendError: There is no ad spend.
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    require_spend(reading)
+    now, before = (_of_ads(reading, period, model).get(which) for which in (1, 0))
+    campaigns = parts(reading, period, model, "campaign")
+    named = campaigns if dimension == "campaign" else parts(reading, period, model, dimension)
+    current = _with_after(completed(now, MarketingMeasures))
+    previous = _with_after(completed(before, MarketingMeasures))
+    whole = shop(reading, period)
+    return {
+        "model": model,
+        "ads": if_known(current, period),
+        **compared(current, previous, (*NUMBERS, AFTER), period),
+        "shop": if_known(whole, period),
+        "models": by_model(reading, period),
+        "dimension": dimension,
+        "parts": named,
+        "spend_without_visits": [_named(row) for row in campaigns if _lacks_visits(row)],
+        "visits_without_spend": [_named(row) for row in campaigns if _lacks_spend(row)],
+        "other_zones": other_zones(campaigns, reading.timezone),
+    }
+
+
+AFTER: Final = "contribution_after_ads_amount"
+
+
+def _with_after(numbers: Row) -> Row:
+    """Add what is left of the contribution after spend; None where the contribution is unknown."""
+    before = numbers["contribution_before_ads_amount"]
+    spend = numbers["spend_amount"]
+    return numbers | {AFTER: None if before is None or spend is None else before - spend}
+
+
+def _daily(reading: Reading, model: str) -> ir.Table:
+    daily = reading.table(MarketingDaily)
+    return daily.filter(daily.model == model)
+
+
+def _of_ads(reading: Reading, period: Period, model: Model) -> Mapping[int, Row]:
+    rows = with_previous(_daily(reading, model), "marketing_date")
+    added = rows.group_by("is_current").agg(**sums(rows, MarketingMeasures))
+    return {row["is_current"]: row for row in reading.rows(added, period)}
+
+
+def by_model(reading: Reading, period: Period) -> list[Row]:
+    """Return what each model credits to ads in a period."""
+    rows = rows_in_period(reading, MarketingDaily)
+    added = rows.group_by("model").agg(**sums(rows, MarketingMeasures))
+    numbers = {
+        row["model"]: completed(row, MarketingMeasures) for row in reading.rows(added, period)
+    }
+    return [
+        {"model": name, "label": MODELS[name], **{of: numbers[name][of] for of in OF_MODEL}}
+        for name in SHARING
+        if name in numbers
+    ]
+
+
+UNIT_OF: Final[Mapping[Dimension, tuple[str, ...]]] = {
+    "campaign": (*CAMPAIGN, "campaign_name", "is_brand", "channel"),
+    "platform": ("platform",),
+    "channel": ("channel",),
+}
+
+
+def parts(reading: Reading, period: Period, model: Model, dimension: Dimension) -> list[Row]:
+    """Return what ads cost and brought by a dimension, the most spend first."""
+    daily = _daily(reading, model)
+    rows = daily.filter(in_period(daily.marketing_date))
+    campaigns = reading.table(AdCampaigns)
+    rows = rows.join(campaigns, list(CAMPAIGN))
+    unit = UNIT_OF[dimension]
+    added = rows.group_by(*unit).agg(**sums(rows, MarketingMeasures))
+    result = [
+        {name: row.get(name) for name in UNIT_OF["campaign"]}
+        | _with_after(completed(row, MarketingMeasures))
+        for row in reading.rows(added, period)
+    ]
+    return sorted(result, key=partial(_most_spend, unit))
+
+
+def _most_spend(unit: Sequence[str], row: Row) -> tuple[Any, ...]:
+    return (-row["spend_amount"], -row["session_count"], *(str(row[name]) for name in unit))
+
+
+def _lacks_visits(row: Row) -> bool:
+    return row["spend_amount"] > 0 and not row["session_count"]
+
+
+def _lacks_spend(row: Row) -> bool:
+    return not row["spend_amount"] and row["session_count"] > 0
+
+
+def _named(row: Row) -> Row:
+    names = (*CAMPAIGN, "campaign_name", "spend_amount", "click_count", "session_count")
+    return {name: row[name] for name in (*names, "credited_revenue_amount")}
+
+
+def other_zones(campaigns: Iterable[Row], timezone: str) -> list[str]:
+    """Return the platforms whose days are known to be those of another zone than the shop's."""
+    if timezone in {"UTC", "Etc/UTC"}:
+        return []
+    spending = {row["platform"] for row in campaigns if row["account_id"] != NO_PLATFORM}
+    return sorted(spending & set(UTC_PLATFORMS))
+
+
+def shop(reading: Reading, period: Period) -> Row:
+    """Return the revenue of the whole shop beside all spend, and what its new customers cost.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    revenue = _revenue(reading, period)
+    spent = rows_in_period(reading, AdSpendDaily)
+    (row,) = reading.rows(spent.agg(spend=spent.spend_amount.sum()), period)
+    spend = row["spend"] or ZERO
+    new, first_revenue = _new_customers(reading, period)
+    before = _contribution(reading, period)
+    cost = mean(spend, new)
+    return {
+        "revenue_amount": revenue,
+        "spend_amount": spend,
+        "mer": share(revenue, spend) if spend > 0 else None,
+        "spend_share": share(spend, revenue) if revenue and revenue > 0 else None,
+        "new_customer_count": new,
+        "first_order_revenue_amount": first_revenue,
+        "acquisition_mer": share(first_revenue, spend) if spend > 0 else None,
+        "cost_per_new_customer": cost,
+        "payback_months": payback_months(reading, period, cost),
+        "contribution_before_ads_amount": before,
+        AFTER: None if before is None else before - spend,
+    }
+
+
+def _revenue(reading: Reading, period: Period) -> Decimal | None:
+    contract: type[Table] = (
+        RevenueDaily if sales_source(reading) == ORDERS else PurchaseRevenueDaily
+    )
+    rows = rows_in_period(reading, contract)
+    rows = rows.filter(*(rows[name] == ALL for name in contract.key if name != contract.day_column))
+    (row,) = reading.rows(rows.agg(revenue=rows.revenue_amount.sum().cast(MONEY)), period)
+    revenue: Decimal | None = row["revenue"]
+    return ZERO if revenue is None and sales_source(reading) == ORDERS else revenue
+
+
+def _new_customers(reading: Reading, period: Period) -> tuple[int, Decimal]:
+    """Return how many customers paid for their first order in a period, and how much."""
+    first = first_paid(of_sold_unit(reading.table(Conversions)))
+    rows = first.filter(in_period(first.converted_date))
+    counted = rows.agg(n=rows.count(), revenue=rows.revenue_amount.sum().cast(MONEY))
+    (row,) = reading.rows(counted, period)
+    return int(row["n"]), row["revenue"] or ZERO
+
+
+def _contribution(reading: Reading, period: Period) -> Decimal | None:
+    """Return what all orders of a period left before advertising, as far as it is known."""
+    rows = rows_in_period(reading, ProfitDaily)
+    rows = rows.filter(*(rows[name] == ALL for name in DIMENSIONS))
+    total = rows.contribution_before_ads_amount.sum().cast(PROFIT)
+    (row,) = reading.rows(rows.agg(contribution=total), period)
+    contribution: Decimal | None = row["contribution"]
+    return contribution
+
+
+def payback_months(reading: Reading, period: Period, cost: Decimal | None) -> int | None:
+    """Return after how many months customers of the months of a period have left what each cost;
+    None if they have not yet, or what they leave is not known.
+    """
+    if cost is None:
+        return None
+    months = reading.table(CustomerCohortValue)
+    first, last = period.start_date.replace(day=1), period.end_date
+    rows = months.filter(
+        *(months[name] == ALL for name in CUTS),
+        months.cohort_month_date >= first,
+        months.cohort_month_date <= last,
+    )
+    names = ("cohort_month_date", "months_since_count", "customer_count", "is_complete")
+    cells = reading.rows(rows.select(*names, "cumulative_contribution_amount"), period)
+    cohorts = {row["cohort_month_date"] for row in cells}
+    by_month: dict[int, list[Row]] = {}
+    for row in cells:
+        if row["is_complete"] and row["cumulative_contribution_amount"] is not None:
+            by_month.setdefault(int(row["months_since_count"]), []).append(row)
+    for month, of_cohorts in sorted(by_month.items()):
+        size = sum(int(row["customer_count"]) for row in of_cohorts)
+        left = sum((row["cumulative_contribution_amount"] for row in of_cohorts), Decimal(0))
+        if len(of_cohorts) == len(cohorts) and left >= cost * size:
+            return month
+    return None
+
+
+def cohort_value(
+    reading: Reading, dimension: Cut | None = None, *, shows_people: bool = True
+) -> dict[str, Any]:
+    """Return what customers of each month are worth, of all or by the value of a cut.
+
+    Args:
+        reading: The published state.
+        dimension: The cut; None for all customers.
+        shows_people: Whether codes of few customers, which may name one, have rows of their own.
+
+    Raises:
+        NoOrdersError: There are no order lines.
+        NoSourceError: Neither costs nor ad spend are known.
+    """
+    require_orders(reading)
+    months = reading.table(CustomerCohortValue)
+    value = dimension or CUTS[0]
+    chosen = months.filter(
+        *(months[name] == ALL for name in CUTS if name != dimension),
+        *([months[value] != ALL] if dimension else []),
+    )
+    rows = reading.state(chosen.mutate(value=chosen[value]))
+    if not rows:
+        raise NoSourceError(
+            "What customers are worth needs costs or ad spend; set ECOM_COSTS or ECOM_AD_SPEND."
+        )
+    cells: list[Row] = [{name: row[name] for name in ("value", *CELL)} for row in rows]
+    if dimension == "discount_code" and not shows_people:
+        cells = _without_few(cells)
+    return {
+        "dimension": dimension,
+        "cohorts": sorted(
+            cells,
+            key=lambda row: (row["value"], row["cohort_month_date"], row["months_since_count"]),
+        ),
+    }
+
+
+def _without_few(cells: Iterable[Row]) -> list[Row]:
+    """Return cells in which codes of few customers are one; one of two of these counts in each."""
+    sizes: dict[str, int] = {}
+    by_code = list(cells)
+    for row in by_code:
+        if row["months_since_count"] == 0:
+            sizes[row["value"]] = sizes.get(row["value"], 0) + int(row["customer_count"])
+    merged: dict[tuple[Any, ...], Row] = {}
+    for row in by_code:
+        is_few = row["value"] != NONE and sizes.get(row["value"], 0) <= MOST_HIDDEN
+        named = row | {"value": OF_FEW if is_few else row["value"]}
+        key = (named["value"], row["cohort_month_date"], row["months_since_count"])
+        merged[key] = _added(merged[key], named) if key in merged else named
+    return list(merged.values())
+
+
+SUMMED: Final = tuple(
+    name
+    for name in CustomerCohortValue.numbers()
+    if CustomerCohortValue.columns[name].type != "float64"
+)
+
+
+def _added(one: Row, other: Row) -> Row:
+    """Return two cells of a month as one."""
+    known = {name: [row[name] for row in (one, other) if row[name] is not None] for name in SUMMED}
+    total = one | {name: sum(values) if values else None for name, values in known.items()}
+    for name in ("revenue_per_customer", "contribution_per_customer"):
+        ratio = CustomerCohortValue.columns[name].counted_as
+        assert isinstance(ratio, Ratio)  # noqa: S101 (as declared)
+        whole = total[ratio.part]
+        total[name] = None if whole is None else float(whole) / int(total[ratio.whole])
+    return total
+
+
+CELL: Final = tuple(name for name in CustomerCohortValue.columns if name not in CUTS)

@@ -1,0 +1,210 @@
+"""The routes of advertising and of what customers are worth, for callers who may see costs."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, number
+from ecom_assets.commerce.marketing import queries
+from ecom_assets.commerce.marketing.contracts import AdCampaigns, CustomerCohortValue
+from ecom_assets.commerce.marketing.measures import MarketingMeasures
+from ecom_assets.core.tables.measures import summable
+from ecom_assets.core.tables.queries import CHANGE
+from ecom_assets.interfaces.api.auth.callers import may_see_people, require_costs
+from ecom_assets.interfaces.api.csv_files import add_file
+from ecom_assets.interfaces.api.parameters import (
+    PREVIOUS,
+    Context,
+    SlicedOfAnyDays,
+    SlicedOfDays,
+    change_of,
+    row_of,
+    total_of,
+)
+from ecom_assets.interfaces.api.problems import documented
+
+router = APIRouter(tags=["marketing"], responses=documented(403, 409))
+WHAT: Final = "Ad spend and what customers are worth"
+MEASURES: Final = summable(MarketingMeasures)
+
+
+class AdNumbers(row_of(MEASURES, are_known=False)):  # type: ignore[misc]  # a model of a function
+    """What ads cost and brought by a model; null if unknown."""
+
+    contribution_after_ads_amount: Money | None = number(
+        "Contribution after advertising",
+        "money",
+        "Contribution before advertising of credited orders, less spend",
+    )
+
+
+AdChange = change_of("AdChange", AdNumbers, roas=0.1)
+
+
+class ShopNumbers(BaseModel):
+    """All revenue of the shop beside all spend."""
+
+    revenue_amount: Money | None = number("Revenue", "money", "Revenue of the whole shop")
+    spend_amount: Money | None = number("Ad spend", "money", "What was spent on ads")
+    mer: float | None = number(
+        "MER", "decimal", "Revenue divided by all spend; others call the inverse so"
+    )
+    spend_share: float | None = number("Spend share", "rate", "All spend divided by revenue")
+    new_customer_count: int | None = number(
+        "New customers", "count", "Customers whose first paid order is in the period"
+    )
+    first_order_revenue_amount: Money | None = number(
+        "Revenue of first orders", "money", "What these first orders brought, before refunds"
+    )
+    acquisition_mer: float | None = number(
+        "Acquisition MER", "decimal", "Revenue of first orders divided by all spend"
+    )
+    cost_per_new_customer: Money | None = number(
+        "Cost per new customer", "money", "All spend divided by new customers"
+    )
+    payback_months: int | None = number(
+        "Payback",
+        "count",
+        "Months until new customers of these months have left what each cost, 0 is that of their "
+        "first order; null if not yet",
+    )
+    contribution_before_ads_amount: Money | None = number(
+        "Contribution before advertising", "money", "What all orders left before advertising"
+    )
+    contribution_after_ads_amount: Money | None = number(
+        "Contribution after advertising", "money", "The same less all spend"
+    )
+
+
+class AdModel(row_of(MEASURES, only=queries.OF_MODEL, are_known=False)):  # type: ignore[misc]  # a model of a function
+    """What a model credits to ads."""
+
+    model: str = Field(title="Model", description="Its name", examples=["linear"])
+    label: str = Field(title="Model", description="Its name for people", examples=["Linear"])
+
+
+NAMED: Final = row_of(AdCampaigns.columns, only=queries.UNIT_OF["campaign"], are_known=False)
+
+
+class AdPart(AdNumbers, NAMED):  # type: ignore[misc, valid-type]  # a model of a function
+    """What ads of a campaign, a platform or a channel cost and brought."""
+
+
+class LoneCampaign(BaseModel):
+    """Spend without visits, or visits without spend."""
+
+    platform: str = Field(title="Platform", description="The platform; (none) if not known")
+    account_id: str = Field(title="Account", description="The account; (none) without spend")
+    campaign_key: str = Field(title="Campaign", description="The campaign's id, or its name")
+    campaign_name: str | None = Field(title="Name", description="Its name")
+    spend_amount: Money | None = number("Ad spend", "money", "What was spent")
+    click_count: int | None = number("Clicks", "count", "Clicks that the platform counts")
+    session_count: int | None = number("Visits", "count", "Visits of people")
+    credited_revenue_amount: Money | None = number(
+        "Revenue credited", "money", "What the model credits"
+    )
+
+
+class MarketingParameters(SlicedOfDays):
+    """The days, the model, and by what ads are broken down."""
+
+    model: queries.Model = Field(
+        queries.DEFAULT_MODEL, description="How orders are shared among the visits before them"
+    )
+    dimension: queries.Dimension = Field("campaign", description="What the parts are")
+
+
+class MarketingAnswer(Answer):
+    """What ads of a period cost and brought."""
+
+    model: queries.Model = Field(description="The model")
+    ads: AdNumbers = Field(description="Of all ads, by the model")
+    previous: AdNumbers | None = Field(description=PREVIOUS)
+    change: AdChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
+    shop: ShopNumbers = Field(description="All revenue beside all spend; no model is in it")
+    models: list[AdModel] = Field(description="The same under each model")
+    spend_without_visits: list[LoneCampaign] = Field(
+        description="Campaigns with spend and no visits: their tags are missing, or others"
+    )
+    visits_without_spend: list[LoneCampaign] = Field(
+        description="What visits from ads say that meets no spend of the period"
+    )
+    other_zones: list[str] = Field(
+        description="Platforms whose days are those of UTC and not of the shop; they are not moved"
+    )
+    dimension: queries.Dimension = Field(description="What the parts are")
+    total_count: int | None = total_of("parts", 9)
+    parts: list[AdPart] = Field(description="Most spend first")
+
+
+DEFINITION: Final = definition_of(
+    MarketingAnswer, *AdNumbers.model_fields, "shop", "change", "other_zones"
+)
+
+
+@router.get(
+    "/analytics/marketing",
+    response_model=MarketingAnswer,
+    summary="Ad spend, ROAS by model, and cost of new customers",
+)
+def marketing(
+    context: Context, parameters: Annotated[MarketingParameters, Query()]
+) -> dict[str, Any]:
+    """Return what ads cost and brought: by a model, beside what platforms claim. Credited revenue
+    is of the day of the order, `touched_revenue_amount` of that of the visit.
+
+    The key needs the scope `costs`.
+    """
+    require_costs(context.request.scope, WHAT)
+    period = context.period(parameters, "sales")
+    result = queries.marketing(context.reading, period, parameters.model, parameters.dimension)
+    return context.answer(parameters, DEFINITION, parameters.cut(result, "parts"), period)
+
+
+class CohortCell(row_of(CustomerCohortValue.columns, only=queries.CELL, are_known=False)):  # type: ignore[misc]  # a model of a function
+    """A month of the customers of a month."""
+
+    value: str = Field(title="Value", description="The value of the cut; (all) without one")
+
+
+class CohortParameters(SlicedOfAnyDays):
+    """By what customers are cut."""
+
+    dimension: queries.Cut | None = Field(
+        None, description="By what of their first paid order customers are cut; default not"
+    )
+
+
+class CohortAnswer(Answer):
+    """What customers are worth by the month of their first paid order."""
+
+    dimension: queries.Cut | None = Field(description="By what customers are cut")
+    total_count: int | None = total_of("cohorts", 9)
+    cohorts: list[CohortCell] = Field(description="By value, month, and months since")
+
+
+COHORT_DEFINITION: Final = definition_of(CohortAnswer, *CohortCell.model_fields)
+
+
+@router.get(
+    "/analytics/customers/cohort-value",
+    response_model=CohortAnswer,
+    summary="What customers are worth by month of their first order",
+)
+def cohort_value(
+    context: Context, parameters: Annotated[CohortParameters, Query()]
+) -> dict[str, Any]:
+    """Return what customers of each month ordered and left, until the end of each month since.
+
+    The key needs the scope `costs`. Without `personal`, codes of fewer than five customers are one
+    value.
+    """
+    require_costs(context.request.scope, WHAT)
+    shows_people = may_see_people(context.request.scope)
+    result = queries.cohort_value(context.reading, parameters.dimension, shows_people=shows_people)
+    return context.answer(parameters, COHORT_DEFINITION, parameters.cut(result, "cohorts"), "sales")
+
+
+add_file("/analytics/marketing", marketing, MarketingAnswer, "parts")
+add_file("/analytics/customers/cohort-value", cohort_value, CohortAnswer, "cohorts")
