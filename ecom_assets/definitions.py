@@ -61,7 +61,7 @@ from ecom_assets.commerce.marketing.assets import (
     MARKETING_ASSETS,
     raw_ad_spend,
 )
-from ecom_assets.commerce.marketing.checks import AD_SPEND_CHECKS
+from ecom_assets.commerce.marketing.checks import AD_SPEND_CHECKS, MARKETING_CHECKS
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
 from ecom_assets.commerce.orders.checks import order_checks, report_checks
 from ecom_assets.commerce.products.assets import (
@@ -163,7 +163,13 @@ from ecom_assets.orchestration.automation.upload_runs import upload_job, upload_
 from ecom_assets.orchestration.empty_home import emptied
 from ecom_assets.orchestration.privacy.checks import absence_checks
 from ecom_assets.orchestration.registry import ALL, BY_KEY, MARTS, PUBLISHED
-from ecom_assets.orchestration.rules import cost_rules, order_rule, rules, source_gate
+from ecom_assets.orchestration.rules import (
+    campaign_rule,
+    cost_rules,
+    order_rule,
+    rules,
+    source_gate,
+)
 from ecom_assets.outputs.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
 from ecom_assets.outputs.delivery.checks import delivery_checks
 from ecom_assets.outputs.delivery.tools.all import unset_exports
@@ -198,7 +204,7 @@ def build_definitions(
         "unlinked_ids": partial(unlinked_ids, settings),
         "erased_users": partial(erased_users, settings),
     }
-    business_rules = {**rules(settings), **erased}
+    business_rules = {**rules(settings), **erased, **_rules_of_sandbox(settings)}
     pool = (
         "embedded_warehouse" if engine_kind(settings).has_one_writer else None
     )  # in which runs take turns
@@ -289,6 +295,17 @@ def table_assets(settings: Settings) -> list[TableAsset]:
         *DELIVERY_TABLES,
     ]
     return widened_by_identity(computed)
+
+
+def _rules_of_sandbox(settings: Settings) -> dict[str, Any]:
+    """Return the rules that the sandbox shop has of its own: its tags are not called as its
+    campaigns are.
+    """
+    if settings.has_own_data or settings.campaign_tags is not None:
+        return {}
+    from ecom_assets.orchestration.sandbox import sandbox_tags  # noqa: PLC0415 (loads the sandbox)
+
+    return {"campaign_rule": replace(campaign_rule(settings), tags=sandbox_tags())}
 
 
 def widened_by_identity(assets: Sequence[TableAsset]) -> list[TableAsset]:
@@ -596,6 +613,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *PRODUCT_CHECKS,
         *COST_CHECKS,
         *AD_SPEND_CHECKS,
+        *MARKETING_CHECKS,
         *rule_checks(cost_rules(settings)),
         *ATTRIBUTION_CHECKS,
         *CUSTOMER_CHECKS,

@@ -11,6 +11,7 @@ import ibis
 from ibis.backends.duckdb import Backend
 from pydantic import SecretStr
 
+from ecom_assets.commerce.marketing.campaigns import CampaignTag
 from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
@@ -121,6 +122,14 @@ class SandboxAdSpend(_SandboxSource):
         settings = self.settings_with(ad_spend=join_paths([f"native={path}"]))
         output = FileAdSpend(self.reader, settings).received(days)
         return replace(output, rows=output.rows.mutate(source=ibis.literal(SANDBOX)))
+
+
+def sandbox_tags() -> tuple[CampaignTag, ...]:
+    """Return of which campaign each tag of the sandbox shop's ads is."""
+    from ecom_sandbox.shop.advertising import CAMPAIGNS  # noqa: PLC0415 (only the sandbox needs it)
+
+    named = (campaign for campaign in CAMPAIGNS if campaign.tag)
+    return tuple(CampaignTag(ad.tag, ad.name.lower(), ad.platform) for ad in named)
 
 
 POLL_S = 0.05

@@ -1,6 +1,6 @@
 """What was spent on ads: which received rows count, which loads do, and what campaigns cost a day.
 
-METRICS "Advertising"; docs/metrics/advertising.md.
+METRICS "Advertising"; docs/metrics/marketing.md.
 """
 
 from typing import Final

@@ -143,6 +143,19 @@ def shares(x: str, y: str, whole: str, series: str, *, has_days: bool = True) ->
     return {"encoding": {"x": day_axis(x) if has_days else numbered}, "layer": layers}
 
 
+def curves(x: str, y: str, series: str) -> Spec:
+    """Return a line of money per series over a count, such as months since."""
+    return {
+        "mark": {"type": "line", "point": {"size": 18}},
+        "encoding": {
+            "x": {"field": x, "type": "quantitative", "axis": {"tickMinStep": 1, "title": None}},
+            "y": number(y, "money"),
+            "color": names(series),
+            "tooltip": [tip(series, "text", "Series"), tip(x, "count", ""), tip(y, "money", "")],
+        },
+    }
+
+
 def period_lines(*, has_time: bool, kind: str, has_points: bool, has_before: bool) -> Spec:
     """Return a line per series over periods: dashed where one is not over,
     and dotted for the days before.

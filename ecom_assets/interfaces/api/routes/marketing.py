@@ -9,6 +9,7 @@ from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of,
 from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.marketing.contracts import AdCampaigns, CustomerCohortValue
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
+from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
 from ecom_assets.core.tables.measures import summable
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.auth.callers import may_see_people, require_costs
@@ -110,7 +111,7 @@ class MarketingParameters(SlicedOfDays):
     """The days, the model, and by what ads are broken down."""
 
     model: queries.Model = Field(
-        queries.DEFAULT_MODEL, description="How orders are shared among the visits before them"
+        DEFAULT_MODEL, description="How orders are shared among the visits before them"
     )
     dimension: queries.Dimension = Field("campaign", description="What the parts are")
 

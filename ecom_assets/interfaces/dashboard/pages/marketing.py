@@ -1,0 +1,312 @@
+"""Marketing: what ads cost and bring, beside what platforms claim; and what customers are worth.
+
+For keys that may see costs.
+"""
+
+from typing import Any, Final
+
+from pydantic import Field
+
+from ecom_assets.commerce.attribution.contracts import MODELS
+from ecom_assets.commerce.marketing.contracts import CustomerCohortValue, MarketingDaily
+from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
+from ecom_assets.commerce.marketing.queries import Cut, Dimension, Model
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.interfaces.api.routes import marketing
+from ecom_assets.interfaces.dashboard import charts
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    DataTable,
+    Nothing,
+    Notice,
+    Row,
+    Several,
+    TableColumn,
+    Tile,
+    Tiles,
+    Why,
+    compared_tile,
+    meaning,
+)
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+
+OF_ADS: Final = (
+    "spend_amount",
+    "credited_revenue_amount",
+    "roas",
+    "platform_roas",
+    "cost_per_new_customer",
+    "break_even_roas",
+    "contribution_after_ads_amount",
+)
+OF_SHOP: Final = (
+    "mer",
+    "spend_share",
+    "acquisition_mer",
+    "new_customer_count",
+    "cost_per_new_customer",
+    "payback_months",
+    "contribution_after_ads_amount",
+)
+MOST_PARTS: Final = 50
+DIMENSIONS: Final = {"campaign": "Campaign", "platform": "Platform", "channel": "Channel"}
+PART_NUMBERS: Final = (
+    "spend_amount",
+    "click_count",
+    "session_count",
+    "credited_order_count",
+    "credited_revenue_amount",
+    "roas",
+    "platform_roas",
+    "break_even_roas",
+    "new_customer_count",
+    "cost_per_new_customer",
+    "contribution_after_ads_amount",
+)
+BY_MODEL: Final = TableColumn.from_fields(
+    marketing.AdModel,
+    "label",
+    "credited_order_count",
+    "credited_revenue_amount",
+    "roas",
+    "new_customer_count",
+    "cost_per_new_customer",
+)
+LONE: Final = TableColumn.from_fields(
+    marketing.LoneCampaign,
+    "platform",
+    "campaign_name",
+    "spend_amount",
+    "click_count",
+    "session_count",
+    "credited_revenue_amount",
+)
+ZONES: Final = "Days of {} are those of UTC, not of the shop; they are shown as they are."
+CUTS: Final = {
+    "all": "All customers",
+    "first_channel": "Channel of the first order",
+    "item_category": "Category of the first order",
+    "discount_code": "Code of the first order",
+    "country": "Country of the first order",
+}
+MOST_LINES: Final = 24
+"""Cohorts of more months are in the table alone."""
+
+
+class MarketingFilters(Filters):
+    """The choices of the page."""
+
+    model: Model = Field(
+        DEFAULT_MODEL,
+        title="Model",
+        json_schema_extra={"labels": {name: MODELS[name] for name in MODELS if name != "markov"}},
+    )
+    dimension: Dimension = Field(
+        "campaign", title="By", json_schema_extra={"labels": dict(DIMENSIONS)}
+    )
+
+
+def ads(view: View) -> Block:
+    """Return what ads cost and brought by the model."""
+    answer = _answer(view)
+    tiles = [
+        compared_tile(answer, "ads", marketing.AdNumbers, name, table=MarketingDaily)
+        for name in OF_ADS[:-1]
+    ]
+    after = OF_ADS[-1]
+    tiles.append(
+        Tile.from_field(
+            marketing.AdNumbers,
+            after,
+            answer["ads"][after],
+            previous=(answer["previous"] or {}).get(after),
+            change=answer["change"].get(after),
+        )
+    )
+    block: Block = Tiles(tiles)
+    zones = answer["other_zones"]
+    return Several((block, Notice(ZONES.format(", ".join(zones)), "info"))) if zones else block
+
+
+def whole_shop(view: View) -> Block:
+    """Return all revenue beside all spend, and what a new customer costs."""
+    return Tiles.from_fields(marketing.ShopNumbers, _answer(view)["shop"], OF_SHOP)
+
+
+def by_model(view: View) -> Block:
+    """Return what each model credits to ads."""
+    answer = _answer(view)
+    return DataTable(
+        answer["models"],
+        BY_MODEL,
+        definition=meaning(answer, "roas"),
+        note="Platforms count each order that any of their ads was seen or clicked before.",
+    )
+
+
+def parts(view: View) -> Block:
+    """Return campaigns, platforms or channels, the most spend first."""
+    dimension: Dimension = view.filters.dimension
+    answer = view.answer(
+        marketing.marketing, model=view.filters.model, dimension=dimension, limit=MOST_PARTS
+    )
+    rows = [_part(view, dimension, row) for row in answer["parts"]]
+    left = (answer["total_count"] or 0) - len(rows)
+    columns = (
+        TableColumn("label", DIMENSIONS[dimension], is_on_one_line=True),
+        *(
+            TableColumn.from_field(marketing.AdPart, name, href=f"why_{name}")
+            for name in PART_NUMBERS
+        ),
+    )
+    return DataTable(
+        rows,
+        columns,
+        csv=view.csv("/analytics/marketing.csv", model=view.filters.model, dimension=dimension),
+        definition=meaning(answer, "roas", "break_even_roas"),
+        note=f"And {left} more; the CSV has all." if left > 0 else "",
+    )
+
+
+def _part(view: View, dimension: Dimension, row: Row) -> dict[str, Any]:
+    """Return a part with its label, and the address of what each of its numbers is made of."""
+    where = {"model": view.filters.model}
+    if dimension == "campaign":
+        label = f"{row['campaign_name']} ({row['platform']})"
+        names = ("platform", "account_id", "campaign_key")
+        where |= {name: str(row[name]) for name in names}
+    else:
+        label = str(row[dimension])
+        where |= {"platform": label} if dimension == "platform" else {}
+    traced = [] if dimension == "channel" else PART_NUMBERS[:-1]
+    whys = {f"why_{name}": view.why(Why(MarketingDaily, name, where)) for name in traced}
+    return {**row, "label": label, **dict.fromkeys(_HREFS, ""), **whys}
+
+
+_HREFS: Final = tuple(f"why_{name}" for name in PART_NUMBERS)
+
+
+def lone(view: View) -> Block:
+    """Return spend without visits, and visits without spend."""
+    answer = _answer(view)
+    lists = [answer[name] for name in ("spend_without_visits", "visits_without_spend")]
+    if not any(lists):
+        return Nothing()
+    notes = (
+        "Spend without visits: the addresses of these ads have no tags, or others.",
+        "Visits without spend: what they say meets no campaign of these days.",
+    )
+    return Several(
+        tuple(
+            DataTable(rows, LONE, note=note)
+            for rows, note in zip(lists, notes, strict=True)
+            if rows
+        )
+    )
+
+
+def _answer(view: View) -> dict[str, Any]:
+    return view.answer(
+        marketing.marketing, model=view.filters.model, dimension=view.filters.dimension
+    )
+
+
+class CohortFilters(Filters):
+    """The choices of the page."""
+
+    cut: Cut | None = Field(
+        None,
+        title="By",
+        json_schema_extra={
+            "labels": {name: label for name, label in CUTS.items() if name != "all"}
+        },
+    )
+
+
+CELLS: Final = TableColumn.from_fields(
+    marketing.CohortCell,
+    "value",
+    "cohort_month_date",
+    "months_since_count",
+    "customer_count",
+    "order_count",
+    "revenue_amount",
+    "contribution_before_ads_amount",
+    "revenue_per_customer",
+    "contribution_per_customer",
+)
+OVER: Final = TableColumn("state", "Month")
+
+
+def curves(view: View) -> Block:
+    """Return what customers of each month are worth as curves over the months since."""
+    cells = _cells(view)
+    has_value = any(row["contribution_per_customer"] is not None for row in cells)
+    number = "contribution_per_customer" if has_value else "revenue_per_customer"
+    series = list(dict.fromkeys(row["series"] for row in cells))
+    shown = set(series[-MOST_LINES:])
+    rows = [row for row in cells if row["is_complete"] and row["series"] in shown]
+    return Chart(
+        charts.curves("months_since_count", number, "series"),
+        rows,
+        (TableColumn("series", "Customers of"), *CELLS[2:], OVER),
+        "What a customer of each month is worth until the end of each month since, as lines.",
+        note="Months that are not over are in the table alone.",
+        why=Why(CustomerCohortValue, number),
+    )
+
+
+def cohort_table(view: View) -> Block:
+    """Return every month since of every cohort."""
+    return DataTable(
+        _cells(view),
+        (*CELLS, OVER),
+        csv=view.csv(
+            "/analytics/customers/cohort-value.csv",
+            with_days=False,
+            **({"dimension": view.filters.cut} if view.filters.cut else {}),
+        ),
+    )
+
+
+def _cells(view: View) -> list[dict[str, Any]]:
+    answer = view.answer(marketing.cohort_value, dimension=view.filters.cut)
+    return [
+        {
+            **row,
+            "series": f"{row['cohort_month_date']:%Y-%m}"
+            + (f" {row['value']}" if view.filters.cut else ""),
+            "state": "over" if row["is_complete"] else "not over",
+        }
+        for row in answer["cohorts"]
+    ]
+
+
+PAGES: Final = (
+    DashboardPage(
+        "marketing",
+        "Marketing",
+        position=27,
+        summary="What ads cost and bring, beside what platforms claim.",
+        asks=MarketingFilters,
+        scope=Scope.COSTS,
+        sections=(
+            Section("Ads", ads, is_titled=False),
+            Section("The whole shop", whole_shop),
+            Section("By model", by_model),
+            Section("Campaigns", parts),
+            Section("What does not meet", lone),
+        ),
+    ),
+    DashboardPage(
+        "cohort-value",
+        "Customer value by month",
+        position=28,
+        summary="What customers of each month have ordered and left since their first order.",
+        asks=CohortFilters,
+        scope=Scope.COSTS,
+        has_comparison=False,
+        sections=(Section("Value per customer", curves), Section("By month", cohort_table)),
+    ),
+)

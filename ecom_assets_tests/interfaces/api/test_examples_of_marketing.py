@@ -1,0 +1,190 @@
+"""The examples of docs/metrics/marketing.md by public commands: `ecom run`, and the API.
+
+In March 40 customers place their first order, 40.00 each of which 12.00 are left, and three others
+order again for 2,400. In the months after, the 40 leave 160, 120 and 60. In January an order in
+dollars is placed, half of which goes back in February.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.app import build_app, build_stack
+from ecom_assets_tests.command import ecom
+from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
+
+pytestmark = pytest.mark.xdist_group("marketing")
+LINES: Final = (
+    "uniq_id,order_id,date_time,customer_id,city_id,city_name,item_id,item_name,quantity,"
+    "payment_amount,status,id,unit_cost_amount,payment_fee_amount,currency,is_restocked"
+)
+EVENTS: Final = (
+    "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,"
+    "referrer_url,cart_value"
+)
+SPEND: Final = """spend_date,platform,account_id,campaign_id,campaign_name,spend_amount,currency,\
+click_count,platform_conversion_count,platform_conversion_amount
+2026-01-10,google_ads,1,7,Search DE,22,USD,,,
+2026-03-02,google_ads,1,7,Search DE,300,EUR,40,30,1500
+2026-03-02,meta,act_2,9,Spring Sale,500,EUR,50,40,2000
+"""
+RATES: Final = """date,currency,rate
+2026-01-01,USD,0.9090909090909091
+2026-02-01,USD,0.8333333333333333
+"""
+GOOGLE, META = "gclid=x&utm_id=7", "fbclid=x&utm_campaign=spring+sale"
+
+
+def line(  # noqa: PLR0913, PLR0917 (each is a column)
+    order: str, at: str, customer: str, amount: str, cost: str, more: str = ""
+) -> str:
+    """Return an order line of one piece in the shop's currency, or what differs of it."""
+    quantity, status, currency = more.split(",") if more else ("1", "shipped", "EUR")
+    number = f"{order}-{at[:10]}"
+    return (
+        f"{number},{order},{at}:00,{customer},1,Berlin,hat,Hat,{quantity},{amount},{status},"
+        f"{number},{cost},0,{currency},true"
+    )
+
+
+def visit(customer: str, at: str, said: str) -> str:
+    """Return a page view from an ad."""
+    page = f"https://shop.example/?{said}"
+    return f"{customer} {at},{customer},page_view,{at}:00,,,{customer} {at},{page},,"
+
+
+def shop(last: str) -> tuple[list[str], list[str]]:
+    """Return the lines of orders and events until a day."""
+    orders = [
+        line("usd", "2026-01-10T12:00", "dan", "110", "20", "2,shipped,USD"),
+        line("usd", "2026-02-10T12:00", "dan", "55", "20", "1,refunded,USD"),
+    ]
+    events = [visit("dan", "2026-01-10T11:00", GOOGLE)]
+    for number, (amount, cost) in enumerate((("400", "250"), ("400", "250"), ("1600", "980"))):
+        name = f"old{number}"
+        orders.append(line(f"{name}-1", "2026-02-01T12:00", name, "10", "5"))
+        orders.append(line(f"{name}-2", "2026-03-10T12:00", name, amount, cost))
+    events += [visit("old0", "2026-03-10T11:00", GOOGLE), visit("old1", "2026-03-10T11:00", META)]
+    for number in range(40):
+        name = f"new{number}"
+        orders.append(line(name, "2026-03-05T12:00", name, "40", "28"))
+        if number < 35:
+            events.append(visit(name, "2026-03-05T11:00", GOOGLE if number < 20 else META))
+    again = [("2026-04-07", 4, "60"), ("2026-05-07", 3, "60"), ("2026-06-07", 1, "40")]
+    for day, count, cost in again:
+        orders += [line(f"{day}-{n}", f"{day}T12:00", f"new{n}", "100", cost) for n in range(count)]
+    orders.append(line("end", f"{last}T12:00", "old0", "10", "5"))
+    return [row for row in orders if row.split(",")[2][:10] <= last], events
+
+
+def home_until(last: str, folder: Path) -> Path:
+    """Run over the shop until a day."""
+    orders, events = shop(last)
+    for name, head, rows in (("orders", LINES, orders), ("events", EVENTS, events)):
+        (folder / f"{name}.csv").write_text("\n".join([head, *rows]) + "\n")
+    (folder / "spend.csv").write_text(SPEND)
+    (folder / "rates.csv").write_text(RATES)
+    options = ("--orders", folder / "orders.csv", "--events", folder / "events.csv")
+    spend = f"native={folder / 'spend.csv'}"
+    env = {"ECOM_CURRENCY": "EUR", "ECOM_RATES": str(folder / "rates.csv")}
+    result = ecom("run", *options, "--ad-spend", spend, home=folder / "home", env=env)
+    assert result.exit_code == 0, result.out + result.err
+    return folder / "home"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run over the examples until the end of June."""
+    return home_until("2026-06-30", tmp_path_factory.mktemp("marketing"))
+
+
+def api_of(home: Path) -> Iterator[Api]:
+    """Serve a home."""
+    settings = Settings(home=home, api_timeout_s=300, adhoc_timeout_s=300)
+    with served(build_stack(settings, build_app(settings))) as running:  # type: ignore[arg-type]
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(home: Path) -> Iterator[Api]:
+    """The API over the examples."""
+    yield from api_of(home)
+
+
+MARCH: Final[dict[str, Any]] = {"start_date": "2026-03-01", "end_date": "2026-03-31"}
+
+
+def by_platform(api: Api, **asked: Any) -> dict[str, Row]:
+    answer = api.json("/analytics/marketing", dimension="platform", **asked)
+    return {row["platform"]: row for row in answer["parts"]}
+
+
+def test_example_8_an_order_in_another_currency_and_half_of_it_back(api: Api) -> None:
+    january = {"start_date": "2026-01-01", "end_date": "2026-01-31"}
+    google = by_platform(api, **january)["google_ads"]
+    assert (google["spend_amount"], google["credited_revenue_amount"]) == ("20.00", "100.00")
+    assert google["roas"] == 5
+    assert google["contribution_before_ads_amount"] == "60.00"
+
+
+def test_example_9_the_ratios_of_a_month(api: Api) -> None:
+    answer = api.json("/analytics/marketing", **MARCH)
+    shop_numbers = answer["shop"]
+    assert shop_numbers["revenue_amount"] == "4000.00"
+    assert shop_numbers["spend_amount"] == "800.00"
+    assert (shop_numbers["mer"], shop_numbers["spend_share"]) == (5, 0.2)
+    assert shop_numbers["new_customer_count"] == 40
+    assert shop_numbers["first_order_revenue_amount"] == "1600.00"
+    assert shop_numbers["acquisition_mer"] == 2
+    assert shop_numbers["cost_per_new_customer"] == "20.00"
+    assert shop_numbers["contribution_before_ads_amount"] == "1400.00"
+    assert shop_numbers["contribution_after_ads_amount"] == "600.00"
+    parts = by_platform(api, **MARCH)
+    assert {name: (row["roas"], row["platform_roas"]) for name, row in parts.items()} == {
+        "google_ads": (4, 5),
+        "meta": (2, 4),
+    }
+    assert parts["google_ads"]["new_customer_count"] == 20
+    assert parts["meta"]["first_order_roas"] == 1.2
+    named = {row["campaign_name"]: row["campaign_key"] for row in answer["parts"]}
+    assert named == {"Search DE": "7", "Spring Sale": "9"}
+    assert answer["spend_without_visits"] == answer["visits_without_spend"] == []
+    assert [row["model"] for row in answer["models"]][:2] == ["first", "last"]
+
+
+def test_example_10_customers_of_march_pay_back_in_month_3(api: Api) -> None:
+    assert api.json("/analytics/marketing", **MARCH)["shop"]["payback_months"] == 3
+    cells = [
+        row
+        for row in api.json("/analytics/customers/cohort-value")["cohorts"]
+        if row["cohort_month_date"] == "2026-03-01"
+    ]
+    assert [row["customer_count"] for row in cells] == [40] * 4
+    assert [row["contribution_before_ads_amount"] for row in cells] == [
+        "480.00",
+        "160.00",
+        "120.00",
+        "60.00",
+    ]
+    assert [float(row["contribution_per_customer"]) for row in cells] == [12, 16, 19, 20.5]
+
+
+@pytest.mark.slow
+def test_example_10_with_months_0_to_2_over_nothing_is_paid_back(tmp_path: Path) -> None:
+    for api in api_of(home_until("2026-05-31", tmp_path)):
+        assert api.json("/analytics/marketing", **MARCH)["shop"]["payback_months"] is None
+
+
+def test_a_roas_is_explained_by_orders_visits_clicks_and_spend(home: Path) -> None:
+    where = (
+        "marketing_date=2026-03-05",
+        "campaign_key=7",
+        "model=last_non_direct",
+        "column=credited_revenue_amount",
+    )
+    asked = [part for text in where for part in ("--where", text)]
+    result = ecom("explain", "mart.marketing_daily", "--json", *asked, home=home)
+    assert result.exit_code == 0, result.out + result.err
