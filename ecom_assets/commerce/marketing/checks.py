@@ -141,7 +141,8 @@ def platforms_claim_no_more_orders_than_there_are(
     rows = rows_on_days(daily, "marketing_date", days)
     claims = rows.group_by("platform").agg(claimed=rows.platform_conversion_count.sum())
     orders = rows_on_days(of_sold_unit(conversions), "converted_date", days)
-    (all_orders,) = rows_of(orders.filter(~orders.is_refund).agg(n=orders.count()))
+    placed = orders.filter(~orders.is_refund)
+    (all_orders,) = rows_of(placed.agg(n=placed.count()))
     number = int(all_orders["n"])
     said = [row for row in rows_of(claims.order_by("platform")) if row["claimed"] is not None]
     broken = [row for row in said if row["claimed"] > number]

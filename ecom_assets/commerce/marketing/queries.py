@@ -3,6 +3,7 @@ are worth.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Literal, get_args
@@ -30,10 +31,13 @@ from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDa
 from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
 from ecom_assets.commerce.sales.discounts import MOST_HIDDEN, OF_FEW
 from ecom_assets.core.tables.contract import MONEY, Ratio, Table
+from ecom_assets.core.tables.currencies import rounded
+from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
 from ecom_assets.core.tables.measures import completed, summable, sums
 from ecom_assets.core.tables.queries import (
     ZERO,
     NoSourceError,
+    NotPublishedError,
     Period,
     Reading,
     Row,
@@ -138,6 +142,31 @@ def _of_ads(reading: Reading, period: Period, model: Model) -> Mapping[int, Row]
     rows = with_previous(_daily(reading, model), "marketing_date")
     added = rows.group_by("is_current").agg(**sums(rows, MarketingMeasures))
     return {row["is_current"]: row for row in reading.rows(added, period)}
+
+
+def marketing_over_time(
+    reading: Reading, period: Period, by: Literal["day", "week"]
+) -> Mapping[date, Row]:
+    """Return what ads cost and brought by the default model, of each day of a period or of each
+    week by its Monday; zeros where nothing happened.
+
+    Raises:
+        NoSpendError: There is no ad spend.
+    """
+    require_spend(reading)
+    daily = _daily(reading, DEFAULT_MODEL)
+    rows = daily.filter(in_period(daily.marketing_date))
+    day = rows.marketing_date
+    rows = rows.mutate(start=start_of_week(day) if by == "week" else day)
+    added = rows.group_by("start").agg(**sums(rows, MarketingMeasures))
+    numbers = {
+        row["start"]: completed(row, MarketingMeasures) for row in reading.rows(added, period)
+    }
+    first = period.start_date
+    first -= first.weekday() * ONE_DAY if by == "week" else 0 * ONE_DAY
+    step = 7 if by == "week" else 1
+    starts = Days.between(first, period.end_date + ONE_DAY).dates[::step]
+    return {start: numbers.get(start) or completed(None, MarketingMeasures) for start in starts}
 
 
 def by_model(reading: Reading, period: Period) -> list[Row]:
@@ -258,6 +287,41 @@ def _contribution(reading: Reading, period: Period) -> Decimal | None:
     (row,) = reading.rows(rows.agg(contribution=total), period)
     contribution: Decimal | None = row["contribution"]
     return contribution
+
+
+def steps_after_ads(reading: Reading, period: Period) -> list[Row]:
+    """Return the steps from the contribution before advertising to that after it, in the digits of
+    the currency; none without ad spend, or where the contribution is not known.
+    """
+    try:
+        has_any = has_spend(reading)
+    except NotPublishedError:  # by a version without it
+        return []
+    before = _contribution(reading, period) if has_any else None
+    if before is None:
+        return []
+    spent = rows_in_period(reading, AdSpendDaily)
+    (row,) = reading.rows(spent.agg(spend=spent.spend_amount.sum()), period)
+    after = rounded(before - (row["spend"] or ZERO), reading.currency)
+    common = {"is_shared": False, "estimated_amount": None}
+    return [
+        {
+            "step": "ad_spend",
+            "label": "Ad spend",
+            "measure": "spend_amount",
+            "is_total": False,
+            "step_amount": after - rounded(before, reading.currency),
+            **common,
+        },
+        {
+            "step": "contribution_after_ads",
+            "label": "Contribution after advertising",
+            "measure": AFTER,
+            "is_total": True,
+            "step_amount": after,
+            **common,
+        },
+    ]
 
 
 def payback_months(reading: Reading, period: Period, cost: Decimal | None) -> int | None:

@@ -24,6 +24,7 @@ from ecom_assets.behaviour.questions.fields import Choices, Day
 from ecom_assets.behaviour.questions.model import Question, QuestionPart
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.commerce.costs.measures import HEADLINES, ProfitMeasures
+from ecom_assets.commerce.marketing.measures import MarketingMeasures
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.tables.conditions import Group, parse_where
@@ -52,7 +53,10 @@ PERSONAL: Final = frozenset(name for name, column in CleanEvents.columns.items()
     "session_id"
 }
 """Columns of events with personal data."""
-Subject = Literal["sales", "profit", "sessions", "conversion"]
+Subject = Literal["sales", "profit", "marketing", "sessions", "conversion"]
+OF_COSTS: Final = ("profit", "marketing")
+"""The subjects whose numbers are for those only who may see costs."""
+OF_ADS: Final = ("spend_amount", "credited_revenue_amount", "roas", "cost_per_new_customer")
 CART_RATES: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
 
 
@@ -68,7 +72,7 @@ class ShopNumber:
     @property
     def is_cost(self) -> bool:
         """Return whether it is for those only who may see costs."""
-        return self.subject == "profit"
+        return self.subject in OF_COSTS
 
 
 @cache
@@ -79,6 +83,7 @@ def shop_numbers() -> Mapping[str, ShopNumber]:
     subjects: Mapping[Subject, Mapping[str, Column]] = {
         "sales": summable(SalesMeasures),
         "profit": {name: summable(ProfitMeasures)[name] for name in HEADLINES},
+        "marketing": {name: summable(MarketingMeasures)[name] for name in OF_ADS},
         "sessions": summable(SessionMeasures),
         "conversion": conversion,
     }

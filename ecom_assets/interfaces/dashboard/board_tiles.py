@@ -13,11 +13,13 @@ from ecom_assets.behaviour.funnels.queries import daily_conversion
 from ecom_assets.behaviour.questions.answer import Kind
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.commerce.marketing.contracts import MarketingDaily
+from ecom_assets.commerce.marketing.queries import marketing_over_time
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.queries import Period
-from ecom_assets.interfaces.api.routes import behaviour, funnels, profit, sales
+from ecom_assets.interfaces.api.routes import behaviour, funnels, marketing, profit, sales
 from ecom_assets.interfaces.api.visible_saved import require_readable
 from ecom_assets.interfaces.boards.model import (
     WAYS,
@@ -55,6 +57,7 @@ BREAKDOWN: Final = "Breakdown"
 TABLES: Final[Mapping[Subject, type[Table]]] = {
     "sales": RevenueDaily,
     "profit": ProfitDaily,
+    "marketing": MarketingDaily,
     "sessions": EngagementDaily,
     "conversion": CartAbandonment,
 }
@@ -273,6 +276,17 @@ def _profit(view: View, name: str) -> TileSource:
     return tile, days, "event_date", view.csv("/analytics/profit", dimension="day")
 
 
+def _marketing(view: View, name: str) -> TileSource:
+    answer = view.answer(marketing.marketing)
+    start, end = (answer["range"][key] for key in ("start_date", "end_date"))
+    by_day = marketing_over_time(view.context.reading, Period("custom", start, end), "day")
+    days = [{"event_date": day, **row} for day, row in by_day.items()]
+    tile = compared_tile(
+        answer, "ads", marketing.AdNumbers, name, table=TABLES["marketing"], points=days
+    )
+    return tile, days, "event_date", view.csv("/analytics/marketing")
+
+
 def _sessions(view: View, name: str) -> TileSource:
     answer = view.answer(behaviour.engagement, limit=1000)
     days = with_missing_days(answer["days"], answer["range"])
@@ -320,6 +334,7 @@ def _conversion(view: View, name: str) -> TileSource:
 OF_SUBJECT: Final[Mapping[Subject, Callable[[View, str], TileSource]]] = {
     "sales": _sales,
     "profit": _profit,
+    "marketing": _marketing,
     "sessions": _sessions,
     "conversion": _conversion,
 }

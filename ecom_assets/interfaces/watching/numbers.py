@@ -21,6 +21,7 @@ from ecom_assets.commerce.conversion.queries import conversion
 from ecom_assets.commerce.costs.queries import profit_over_time
 from ecom_assets.commerce.custom_sales.measures import MEASURES
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
+from ecom_assets.commerce.marketing.queries import marketing_over_time
 from ecom_assets.commerce.sales.coverage import Source, known_days
 from ecom_assets.commerce.sales.queries import revenue_trend
 from ecom_assets.core.errors import DefinitionError, did_you_mean
@@ -35,6 +36,7 @@ from ecom_assets.interfaces.api.store.question_source import published_source
 from ecom_assets.interfaces.api.store.store import StoreReading
 from ecom_assets.interfaces.api.visible_saved import has_conditions_on_people, require_readable
 from ecom_assets.interfaces.boards.model import (
+    OF_COSTS,
     Every,
     NumberAlert,
     SavedQuestion,
@@ -253,8 +255,9 @@ class Watched:
                 )
                 for row in rows
             ]
-        if subject == "profit":
-            by_start = profit_over_time(
+        if subject in OF_COSTS:
+            over_time = profit_over_time if subject == "profit" else marketing_over_time
+            by_start = over_time(
                 self.reading,
                 Period("custom", first, last, days_by_source),
                 "week" if every == "week" else "day",
@@ -337,7 +340,7 @@ def title_of(name: str, value: str | None) -> str:
 
 def source_of(subject: Subject) -> Source:
     """Return which source's days say whether a number of the shop is known."""
-    return "sales" if subject in {"sales", "profit"} else "events"
+    return "sales" if subject in {"sales", *OF_COSTS} else "events"
 
 
 def _days_of_sessions(reading: StoreReading, period: Period) -> list[Row]:

@@ -39,7 +39,7 @@ def test_a_campaign_with_spend_and_no_visits_is_named(shop: AdShop) -> None:
 def test_a_platform_that_claims_more_orders_than_there_are_is_named(shop: AdShop) -> None:
     """The shop has three orders; Meta claims two, and then four."""
     assert result_of(platforms_claim_no_more_orders_than_there_are, shop).broken_count == 0
-    many = example(claims=Decimal(4))
+    many = example(claims=4)
     result = result_of(platforms_claim_no_more_orders_than_there_are, many)
     assert result.broken_count == 1
     assert "than the shop's 3: meta." in str(result.metadata["sentence"])

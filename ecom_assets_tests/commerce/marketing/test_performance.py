@@ -19,7 +19,7 @@ D = Decimal
 SEARCH, SOCIAL = "Paid Search", "Paid Social"
 
 
-def example(claims: Decimal = D(2)) -> AdShop:
+def example(claims: int = 2) -> AdShop:
     """Anna clicks an ad of Google, comes back by a letter, and buys for 100, of which 40 are left;
     a month later again for 50. Bob clicks an ad of Meta and buys for 60, of which 20 come back.
     """
@@ -36,7 +36,7 @@ def example(claims: Decimal = D(2)) -> AdShop:
                 "meta",
                 "Spring",
                 "20",
-                platform_conversion_count=claims,
+                platform_conversion_count=D(claims),
                 platform_conversion_amount=D(80),
             ),
             spent("2026-03-05", "meta", "Unseen", "5"),

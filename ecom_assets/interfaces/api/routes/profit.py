@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, number
 from ecom_assets.commerce.costs import queries
 from ecom_assets.commerce.costs.measures import ProfitMeasures
+from ecom_assets.commerce.marketing.queries import steps_after_ads
 from ecom_assets.core.tables.measures import summable
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.auth.callers import require_costs
@@ -33,7 +34,7 @@ ProfitChange = change_of("ProfitChange", ProfitNumbers, gross_profit_amount=0.12
 
 
 class ProfitStep(BaseModel):
-    """A step on the way from gross sales to the contribution before advertising."""
+    """A step on the way from gross sales to the contribution, before advertising and after it."""
 
     step: str = Field(title="Step", description="Its name", examples=["discounts"])
     label: str = Field(description="Its name for people", examples=["Discounts"])
@@ -85,8 +86,8 @@ class ProfitAnswer(Answer):
     previous: ProfitNumbers | None = Field(description=PREVIOUS)
     change: ProfitChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
     steps: list[ProfitStep] = Field(
-        description="From gross sales to the contribution before advertising; each total is the "
-        "sum of what is before it"
+        description="From gross sales to the contribution before advertising, and after it where "
+        "there is ad spend; each total is the sum of what is before it"
     )
     estimated_other_cost_amount: Money | None = number(
         "Other costs", "money", "What rules say is paid whatever is ordered; in no step"
@@ -118,6 +119,8 @@ def profit(context: Context, parameters: Annotated[ProfitParameters, Query()]) -
     require_costs(context.request.scope)
     period = context.period(parameters, "sales")
     result = queries.profit(context.reading, period, parameters.dimension)
+    if result["steps"]:
+        result["steps"] += steps_after_ads(context.reading, period)
     return context.answer(parameters, DEFINITION, parameters.cut(result, "parts"), period)
 
 

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from ecom_assets.commerce.costs.contracts import ProfitDaily, ProfitLines
 from ecom_assets.commerce.costs.queries import TIMES, Dimension
+from ecom_assets.commerce.marketing.contracts import AdSpendDaily
+from ecom_assets.commerce.marketing.queries import AFTER
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY
@@ -91,9 +93,7 @@ def totals(view: View) -> Block:
 def waterfall(view: View) -> Block:
     """Return the steps from gross sales down to what is left."""
     answer = _answer(view)
-    rows = [
-        {**row, "why": view.why(Why(ProfitDaily, row["measure"]))} for row in bars(answer["steps"])
-    ]
+    rows = [{**row, "why": _why(view, row["measure"])} for row in bars(answer["steps"])]
     unknown = [row["label"] for row in rows if row["step_amount"] is None]
     estimated = [row["label"] for row in rows if row["estimated_amount"]]
     notes = [
@@ -114,6 +114,13 @@ def waterfall(view: View) -> Block:
     if not other:
         return chart
     return Several((chart, DataTable(other, OTHER_COSTS, note=IN_NO_STEP)))
+
+
+def _why(view: View, measure: str) -> str:
+    """Return the address of what a step is made of; empty for what is left after ad spend."""
+    if measure == AFTER:
+        return ""
+    return view.why(Why(AdSpendDaily if measure == "spend_amount" else ProfitDaily, measure))
 
 
 def bars(steps: list[Row]) -> list[dict[str, Any]]:
