@@ -117,7 +117,11 @@ OF_NOW: Final = {
     for path in ("health", "health/live", "health/ready", "metrics", "analytics/realtime")
 }
 """Answers of the moment, which are not compared."""
-OF_COSTS: Final = {"/v1/analytics/profit", "/v1/analytics/profit.csv"}
+OF_COSTS: Final = {
+    f"/v1/analytics/{name}{suffix}"
+    for name in ("profit", "marketing", "customers/cohort-value")
+    for suffix in ("", ".csv")
+}
 """Routes that need the scope `costs`; what they show is tested in `interfaces/api/test_profit.py`.
 """
 PAGES: Final = {

@@ -14,7 +14,6 @@ from ecom_assets.commerce.attribution.contracts import (
 from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
-from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.tables.contract import (
     MONEY,
     UNIT_COST,
@@ -382,7 +381,6 @@ class MarketingDaily(MarketingMeasures, Table):
     layer = "mart"
     key = ("marketing_date", "platform", "account_id", "campaign_key", "model")
     day_column = "marketing_date"
-    counted_from = (AdSpend, UserOrderLog)
 
     marketing_date = day("The day: of spend in the account's zone, of all else in the shop's")
     platform = AdCampaigns.platform
@@ -399,7 +397,6 @@ class SpendReconciliationDaily(Table):
     layer = "mart"
     key = ("marketing_date", "platform", "account_id", "campaign_key")
     day_column = "marketing_date"
-    counted_from = (AdSpend, UserOrderLog)
 
     marketing_date = MarketingDaily.marketing_date
     platform = AdCampaigns.platform

@@ -26,6 +26,8 @@ FILES: dict[str, list[dict[str, str]]] = {
     "/analytics/journeys": [{}, {"dimension": "category", "time_range": "week"}],
     "/analytics/products/top": [{"time_range": "year", "sort_by": "views", "search": "p1"}],
     "/analytics/profit": [],  # the shop states no costs
+    "/analytics/marketing": [],  # and no ad spend
+    "/analytics/customers/cohort-value": [],
     "/analytics/reconciliation": [{}, {"time_range": "week"}],
     "/analytics/reconciliation/differences": [{"time_range": "year"}],
     "/analytics/searches": [{"time_range": "year"}, {"sort_by": "nowhere"}],
