@@ -110,9 +110,7 @@ class LoneCampaign(BaseModel):
 class MarketingParameters(SlicedOfDays):
     """The days, the model, and by what ads are broken down."""
 
-    model: queries.Model = Field(
-        DEFAULT_MODEL, description="How orders are shared among the visits before them"
-    )
+    model: queries.Model = Field(DEFAULT_MODEL, description="How orders are credited")
     dimension: queries.Dimension = Field("campaign", description="What the parts are")
 
 
@@ -152,8 +150,7 @@ DEFINITION: Final = definition_of(
 def marketing(
     context: Context, parameters: Annotated[MarketingParameters, Query()]
 ) -> dict[str, Any]:
-    """Return what ads cost and brought: by a model, beside what platforms claim. Credited revenue
-    is of the day of the order, `touched_revenue_amount` of that of the visit.
+    """Return what ads cost and brought, by a model.
 
     The key needs the scope `costs`.
     """
@@ -173,7 +170,7 @@ class CohortParameters(SlicedOfAnyDays):
     """By what customers are cut."""
 
     dimension: queries.Cut | None = Field(
-        None, description="By what of their first paid order customers are cut; default not"
+        None, description="By what of their first order; default not"
     )
 
 
@@ -196,10 +193,9 @@ COHORT_DEFINITION: Final = definition_of(CohortAnswer, *CohortCell.model_fields)
 def cohort_value(
     context: Context, parameters: Annotated[CohortParameters, Query()]
 ) -> dict[str, Any]:
-    """Return what customers of each month ordered and left, until the end of each month since.
+    """Return what customers of each month left until the end of each month since.
 
-    The key needs the scope `costs`. Without `personal`, codes of fewer than five customers are one
-    value.
+    The key needs the scope `costs`; with `personal`, codes of few customers are values, too.
     """
     require_costs(context.request.scope, WHAT)
     shows_people = may_see_people(context.request.scope)
