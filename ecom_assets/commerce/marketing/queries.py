@@ -15,6 +15,7 @@ from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.costs.profit import DIMENSIONS
+from ecom_assets.commerce.customers.contracts import LifetimeValue
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, of_sold_unit
 from ecom_assets.commerce.marketing.contracts import (
     CUTS,
@@ -25,7 +26,7 @@ from ecom_assets.commerce.marketing.contracts import (
     MarketingDaily,
 )
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
-from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL, first_paid
+from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL, MICRO, first_paid
 from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
@@ -379,15 +380,69 @@ def cohort_value(
             "What customers are worth needs costs or ad spend; set ECOM_COSTS or ECOM_AD_SPEND."
         )
     cells: list[Row] = [{name: row[name] for name in ("value", *CELL)} for row in rows]
+    expected = [] if dimension else expected_contribution(reading, cells)
     if dimension == "discount_code" and not shows_people:
         cells = _without_few(cells)
     return {
         "dimension": dimension,
+        "expected": expected,
         "cohorts": sorted(
             cells,
             key=lambda row: (row["value"], row["cohort_month_date"], row["months_since_count"]),
         ),
     }
+
+
+def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:
+    """Return what customers of each month are expected to leave: orders to expect, at the value to
+    expect, times the contribution rate of their cohort; none without a model.
+
+    No model is fitted to contributions: it would leave those out who lose money.
+
+    Args:
+        reading: The published state.
+        cells: The months of the cohorts of all customers.
+    """
+    value = reading.table(LifetimeValue)
+    first = first_paid(of_sold_unit(reading.table(Conversions)))
+    first = first.select(
+        buyer_id="visitor_id", cohort_month_date=first.converted_date.truncate("M").cast("date")
+    )
+    rows = value.join(first, value.customer_id == first.buyer_id)
+    # A sum of doubles depends on the order of rows.
+    micro = (rows.expected_order_count * rows.expected_order_value * MICRO).round().cast("int64")
+    by_month = rows.group_by("cohort_month_date").agg(
+        customer_count=rows.count(), horizon_days=rows.horizon_days.max(), micro=micro.sum()
+    )
+    rates = _contribution_rates(cells)
+    return [
+        {
+            "cohort_month_date": row["cohort_month_date"],
+            "customer_count": int(row["customer_count"]),
+            "horizon_days": int(row["horizon_days"]),
+            "contribution_rate": share(*rates[row["cohort_month_date"]]),
+            "expected_contribution_amount": _times(
+                Decimal(int(row["micro"])) / MICRO, *rates[row["cohort_month_date"]]
+            ),
+        }
+        for row in reading.state(by_month.order_by("cohort_month_date"))
+        if row["micro"] is not None and row["cohort_month_date"] in rates
+    ]
+
+
+def _times(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    return amount * part / whole
+
+
+def _contribution_rates(cells: Iterable[Row]) -> dict[date, tuple[Decimal, Decimal]]:
+    """Return the contribution and the net sales that it is of, of each month with any."""
+    rates: dict[date, tuple[Decimal, Decimal]] = {}
+    for row in cells:
+        left, of = row["contribution_before_ads_amount"], row["contribution_revenue_amount"]
+        if left is not None and of is not None:
+            so_far = rates.get(row["cohort_month_date"], (Decimal(0), Decimal(0)))
+            rates[row["cohort_month_date"]] = (so_far[0] + left, so_far[1] + of)
+    return {month: (left, of) for month, (left, of) in rates.items() if of > 0}
 
 
 def _without_few(cells: Iterable[Row]) -> list[Row]:

@@ -1,5 +1,6 @@
 """The routes of advertising and of what customers are worth, for callers who may see costs."""
 
+from datetime import date
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
@@ -166,6 +167,22 @@ class CohortCell(row_of(CustomerCohortValue.columns, only=queries.CELL, are_know
     value: str = Field(title="Value", description="The value of the cut; (all) without one")
 
 
+class ExpectedCohort(BaseModel):
+    """What customers of a month are expected to leave."""
+
+    cohort_month_date: date = Field(title="Month", description="First day of the month")
+    customer_count: int = number("Customers", "count", "Customers of the month")
+    horizon_days: int = number("Days", "count", "How far is looked ahead, in days")
+    contribution_rate: float | None = number(
+        "Contribution rate", "rate", "Contribution before advertising of net sales so far"
+    )
+    expected_contribution_amount: Money | None = number(
+        "Expected contribution",
+        "money",
+        "Orders to expect (BG/NBD) times their expected revenue times the contribution rate",
+    )
+
+
 class CohortParameters(SlicedOfAnyDays):
     """By what customers are cut."""
 
@@ -179,6 +196,9 @@ class CohortAnswer(Answer):
 
     dimension: queries.Cut | None = Field(description="By what customers are cut")
     total_count: int | None = total_of("cohorts", 9)
+    expected: list[ExpectedCohort] = Field(
+        description="What they are expected to leave; none with a dimension, or without a model"
+    )
     cohorts: list[CohortCell] = Field(description="By value, month, and months since")
 
 

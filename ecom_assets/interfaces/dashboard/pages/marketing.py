@@ -270,6 +270,25 @@ def cohort_table(view: View) -> Block:
     )
 
 
+EXPECTED: Final = TableColumn.from_fields(
+    marketing.ExpectedCohort,
+    "cohort_month_date",
+    "customer_count",
+    "contribution_rate",
+    "expected_contribution_amount",
+)
+
+
+def expected(view: View) -> Block:
+    """Return what customers of each month are expected to leave."""
+    answer = view.answer(marketing.cohort_value, dimension=None)
+    rows = answer["expected"]
+    if not rows:
+        return Nothing()
+    note = f"Of the {rows[0]['horizon_days']} days after the newest day."
+    return DataTable(rows, EXPECTED, note=note)
+
+
 def _cells(view: View) -> list[dict[str, Any]]:
     answer = view.answer(marketing.cohort_value, dimension=view.filters.cut)
     return [
@@ -307,6 +326,10 @@ PAGES: Final = (
         asks=CohortFilters,
         scope=Scope.COSTS,
         has_comparison=False,
-        sections=(Section("Value per customer", curves), Section("By month", cohort_table)),
+        sections=(
+            Section("Value per customer", curves),
+            Section("By month", cohort_table),
+            Section("Expected", expected),
+        ),
     ),
 )
