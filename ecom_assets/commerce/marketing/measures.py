@@ -184,6 +184,14 @@ class MarketingMeasures(SpendMeasures, CreditMeasures):
     )
 
 
+AD_HEADLINES: Final = (
+    "spend_amount",
+    "credited_revenue_amount",
+    "roas",
+    "platform_roas",
+    "cost_per_new_customer",
+)
+"""The numbers of ads that stand beside others, such as those of a week."""
 BY_MODEL: Final = (
     "credited_order_count",
     "credited_revenue_amount",

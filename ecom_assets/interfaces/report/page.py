@@ -53,11 +53,13 @@ def render_page(report: Mapping[str, Any]) -> str:
         any(day["revenue_amount"] is not None for day in report["days"]),
     )
     profit = report["profit"] or {"numbers": {}, "causes": []}
-    numbers = {**report["numbers"], **profit["numbers"]}
+    ads = report["advertising"] or {"numbers": {}, "causes": []}
+    numbers = {**report["numbers"], **profit["numbers"], **ads["numbers"]}
     return TEMPLATES.get_template("report.html").render(
         report=report,
         cards=[pair for pair in numbers.items() if pair[0] not in NOT_CARDS],
         profit=_with_bars(profit["causes"]),
+        campaigns=ads["causes"],
         chart=daily_chart(report["days"], report["currency"] or "") if has_days else None,
         factors=[_with_bars(parts) for parts in causes["factors"] or []],
         revenue=[

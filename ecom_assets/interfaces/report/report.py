@@ -76,6 +76,11 @@ def build_report(
     return {**result, "findings": to_look_at, "data_version": version, "checks": checks}
 
 
+def is_about_costs(report: Mapping[str, Any]) -> bool:
+    """Return whether a report says what the shop pays, or what its sales leave."""
+    return report["profit"] is not None or report["advertising"] is not None
+
+
 def report_message(
     settings: Settings, report: Mapping[str, Any], recipients: Sequence[str]
 ) -> EmailMessage:
@@ -83,7 +88,7 @@ def report_message(
     sender = settings.alert_sender or settings.report_email[0]
     week = report["week"]
     text = "\n".join([*text_lines(report), ""])
-    name = f"{week}.report" if report["profit"] is None else f"{week}.profit.report"
+    name = f"{week}.profit.report" if is_about_costs(report) else f"{week}.report"
     message = new_message(sender, recipients, f"Weekly report {week}", name, text)
     message.add_attachment(render_page(report), subtype="html", filename=f"report-{week}.html")
     return message
@@ -101,7 +106,7 @@ def send_report(settings: Settings, week: Week | None) -> str:
     recipients, refused, profit = settings.report_email, list[str](), ""
     may_see, _ = who_may_see_costs(recipients, settings.costs_email)
     with_profit = build_report(settings, week, with_costs=True) if may_see else report
-    has_profit = with_profit["profit"] is not None  # a shop without costs has none
+    has_profit = is_about_costs(with_profit)  # a shop without costs and ads has none
     for addresses, with_costs in divided_by_costs(
         recipients, settings.costs_email, is_about_costs=has_profit
     ):

@@ -5,7 +5,7 @@ Weeks are those of ISO 8601, as `2026-W04`: seven days from a Monday.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,6 +15,9 @@ from ecom_assets.behaviour.sessions.queries import engagement
 from ecom_assets.commerce.conversion.queries import conversion
 from ecom_assets.commerce.costs import queries as costs
 from ecom_assets.commerce.costs.measures import HEADLINES
+from ecom_assets.commerce.marketing import queries as ads
+from ecom_assets.commerce.marketing.contracts import AdCampaigns
+from ecom_assets.commerce.marketing.measures import AD_HEADLINES
 from ecom_assets.commerce.quality.queries import held, row_accounting
 from ecom_assets.commerce.sales.queries import customers_of_period, revenue_trend, sales
 from ecom_assets.core.errors import UsageError
@@ -23,6 +26,7 @@ from ecom_assets.core.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY
 from ecom_assets.core.tables.queries import (
     NoOrdersError,
     NoSourceError,
+    NotPublishedError,
     Page,
     Period,
     Reading,
@@ -147,6 +151,7 @@ def weekly_report(
         "causes": changed["causes"],
         "largest_causes": changed["largest_causes"],
         "profit": _profit(reading, period) if with_costs else None,
+        "advertising": _advertising(reading, period) if with_costs else None,
         "rows": {
             "sources": [source for source in received["sources"] if source["received_count"]],
             "reasons": received["reasons"],
@@ -291,6 +296,48 @@ def _profit(reading: Reading, period: Period) -> dict[str, Any] | None:
         "change_amount": now - before,
         "causes": profit_causes(items, items_before, now - before, currency),
     }
+
+
+OF_CAMPAIGNS: Final = ("spend_amount", "credited_revenue_amount")
+
+
+def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
+    """Return what ads of a week cost and brought, and which campaigns changed most; None for a shop
+    without ad spend, or over what was published before there was any.
+    """
+    known_period = of_sources(reading, period, "sales")
+    try:
+        result = ads.marketing(reading, known_period)
+        before = ads.marketing(reading, known_period.previous)["parts"]
+    except (NoSourceError, NothingPublishedError, NotPublishedError):
+        return None
+    previous, currency = result["previous"] or {}, reading.currency
+    numbers = {
+        name: _in_digits(
+            _number(result["ads"][name], previous.get(name), result["change"][name]), currency
+        )
+        for name in AD_HEADLINES
+    }
+    causes = _campaigns(result["parts"], before, currency) if known_period.is_comparable else []
+    return {"numbers": numbers, "causes": causes}
+
+
+def _campaigns(now: Sequence[Row], before: Sequence[Row], currency: str) -> list[Row]:
+    """Return by how much spend and credited revenue of each campaign changed, the most first."""
+    rows: dict[tuple[str, ...], Row] = {}
+    for sign, parts in ((1, now), (-1, before)):
+        for part in parts:
+            named = {name: part[name] for name in ("platform", "campaign_name")}
+            key = tuple(str(part[name]) for name in AdCampaigns.key)
+            row = rows.setdefault(key, {**named, **dict.fromkeys(OF_CAMPAIGNS, Decimal(0))})
+            for name in OF_CAMPAIGNS:
+                row[name] += sign * part[name]
+    changed = [_in_digits(row, currency) for row in rows.values()]
+    changed = [row for row in changed if any(row[name] for name in OF_CAMPAIGNS)]
+    return sorted(
+        changed,
+        key=lambda row: (-abs(row["spend_amount"]), row["platform"], row["campaign_name"]),
+    )[:MOST_NAMED]
 
 
 def _days(reading: Reading, period: Period) -> list[Row]:

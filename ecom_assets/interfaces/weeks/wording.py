@@ -5,12 +5,15 @@ and the whole report as text for a terminal or a message.
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 from ecom_assets.behaviour.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.commerce.costs.measures import HEADLINES, ProfitMeasures
 from ecom_assets.commerce.customers.measures import CustomerMeasures
+from ecom_assets.commerce.marketing.measures import AD_HEADLINES, MarketingMeasures
 from ecom_assets.commerce.orders.held_days import hold_reason
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.core.tables import formats
@@ -29,7 +32,10 @@ MEASURES: Final = {
         CartMeasures,
     )
     for name, measure in measures_of(declared).items()
-} | {name: measures_of(ProfitMeasures)[name] for name in HEADLINES}
+} | {
+    **{name: measures_of(ProfitMeasures)[name] for name in HEADLINES},
+    **{name: measures_of(MarketingMeasures)[name] for name in AD_HEADLINES},
+}
 """What the report has numbers of."""
 DIMENSIONS: Final = {
     "marketing_channel": "By marketing channel",
@@ -267,6 +273,7 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
         *_numbers(report),
         *_causes(report),
         *_profit(report),
+        *_advertising(report),
         "",
         *(received_sentence(rows) for rows in report["rows"]["sources"]),
         *(held_sentence(day) for day in report["held_days"]),
@@ -289,8 +296,8 @@ def _findings(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _numbers(report: Mapping[str, Any]) -> Iterator[str]:
-    profit = report["profit"]["numbers"] if report["profit"] else {}
-    for name, values in {**report["numbers"], **profit}.items():
+    more = [report[part]["numbers"] for part in ("profit", "advertising") if report[part]]
+    for name, values in reduce(or_, [report["numbers"], *more]).items():
         now, before = (number(name, values[which]) for which in ("value", "previous"))
         yield (
             f"  {MEASURES[name].label:24}{now:>16}  {change(values['change']):>10}  before: "
@@ -332,6 +339,21 @@ def _profit(report: Mapping[str, Any]) -> Iterator[str]:
     for part in profit["causes"]:
         added = signed_amount(part["contribution_amount"], currency)
         yield f"  {PROFIT_CAUSES[part['cause']]:54}{added:>14}"
+
+
+def campaign_sentence(row: Mapping[str, Any], currency: str | None) -> str:
+    """Return by how much a campaign's spend and credited revenue changed."""
+    spend, revenue = (
+        signed_amount(row[name], currency) for name in ("spend_amount", "credited_revenue_amount")
+    )
+    return f"{row['campaign_name']} ({row['platform']}): spend {spend}, revenue credited {revenue}"
+
+
+def _advertising(report: Mapping[str, Any]) -> Iterator[str]:
+    advertising, currency = report["advertising"], report["currency"]
+    if advertising and advertising["causes"]:
+        yield from ("", "What changed in ads")
+        yield from (f"  {campaign_sentence(row, currency)}" for row in advertising["causes"])
 
 
 def _checks(checks: Mapping[str, Any]) -> Iterator[str]:

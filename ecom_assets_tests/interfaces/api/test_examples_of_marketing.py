@@ -13,6 +13,10 @@ import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app, build_stack
+from ecom_assets.interfaces.report.page import render_page
+from ecom_assets.interfaces.report.report import build_report
+from ecom_assets.interfaces.weeks.weekly import Week
+from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
 
@@ -176,6 +180,23 @@ def test_example_10_customers_of_march_pay_back_in_month_3(api: Api) -> None:
 def test_example_10_with_months_0_to_2_over_nothing_is_paid_back(tmp_path: Path) -> None:
     for api in api_of(home_until("2026-05-31", tmp_path)):
         assert api.json("/analytics/marketing", **MARCH)["shop"]["payback_months"] is None
+
+
+def test_the_weekly_report_says_which_campaigns_changed(home: Path) -> None:
+    settings, week = Settings(home=home), Week.parse("2026-W10")
+    report = build_report(settings, week, with_costs=True)
+    numbers = report["advertising"]["numbers"]
+    assert {name: str(values["value"]) for name, values in numbers.items()} == {
+        "spend_amount": "800.00",
+        "credited_revenue_amount": "1400.00",
+        "roas": "1.75",
+        "platform_roas": "4.375",
+        "cost_per_new_customer": "22.86",
+    }
+    for text in ("\n".join(text_lines(report)), render_page(report)):
+        assert "What changed in ads" in text
+        assert "Spring Sale (meta)" in text
+    assert build_report(settings, week)["advertising"] is None
 
 
 def test_a_roas_is_explained_by_orders_visits_clicks_and_spend(home: Path) -> None:
