@@ -3,16 +3,27 @@
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from math import ceil, floor
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
+from ecom_assets.commerce.findings import ads
 from ecom_assets.commerce.findings.chance import WEEK
 from ecom_assets.commerce.findings.contracts import KINDS, Kind, ShopFindings
+from ecom_assets.commerce.marketing.contracts import AdCampaigns, MarketingDaily
+from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
+from ecom_assets.commerce.marketing.queries import has_spend
 from ecom_assets.commerce.products.queries import product_names
 from ecom_assets.commerce.sales.coverage import ORDERS
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.days import ONE_DAY
-from ecom_assets.core.tables.queries import EVENTS, NOTHING, KnownDays, Reading, Row
+from ecom_assets.core.tables.queries import (
+    EVENTS,
+    NOTHING,
+    KnownDays,
+    NotPublishedError,
+    Reading,
+    Row,
+)
 from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import FEWEST_WEEKS
 
@@ -20,13 +31,19 @@ NEAR: Final = {"device": "on", "channel": "from", "category": "in"}
 """What stands before a value of each dimension."""
 
 
-def findings(reading: Reading) -> list[Row]:
-    """Return the rows of `mart.findings` with `title` and `reason`, the most money at stake first.
+FoundKind = Literal["visits", "conversion", "refunds", "stock", "ads"]
+"""What can be looked at; ads only by who may see costs."""
+
+
+def findings(reading: Reading, *, with_costs: bool = False) -> list[Row]:
+    """Return the rows of `mart.findings` with `title` and `reason`, the most money at stake first;
+    for who may see costs, campaigns below their break-even, too.
 
     Raises:
         NotPublishedError: What is published is of a release without them.
     """
     rows = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
+    rows += _of_ads(reading) if with_costs else []
     types = _event_types(reading, rows)
     names = product_names(reading, {row["subject"] for row in rows if row["kind"] == "refunds"})
     return sorted(
@@ -37,6 +54,28 @@ def findings(reading: Reading) -> list[Row]:
             *(row[name] for name in ShopFindings.key),
         ),
     )
+
+
+def looks_at_ads(reading: Reading) -> bool:
+    """Return whether anything was spent on ads."""
+    try:
+        return has_spend(reading)
+    except NotPublishedError:  # by a version without it
+        return False
+
+
+def _of_ads(reading: Reading) -> list[Row]:
+    """Return the campaigns that are below their break-even, in the week before the newest day."""
+    if not looks_at_ads(reading):
+        return []
+    last = reading.newest_date - ONE_DAY  # the newest day may not be over
+    first = last - (ads.LOOKED_AT_DAYS - 1) * ONE_DAY
+    daily, campaigns = reading.table(MarketingDaily), reading.table(AdCampaigns)
+    rows = daily.filter(
+        daily.model == DEFAULT_MODEL, daily.marketing_date >= first, daily.marketing_date <= last
+    )
+    named = rows.join(campaigns, list(AdCampaigns.key)).select(rows, campaigns.campaign_name)
+    return list(ads.ad_findings(ads.looked_at(reading.state(named), last), last))
 
 
 def late_sources(known: Mapping[str, KnownDays], newest: date, today: date) -> dict[str, date]:
@@ -101,11 +140,25 @@ def _described(
         of = "" if row["dimension"] == ALL else f" {NEAR[row['dimension']]} {subject}"
         title = f"Fewer went from {before} to {after}{of}"
         return {"title": title, "reason": _reason(row, formats.rate, "lower")}
+    if kind == "ads":
+        title = f"{subject} costs more than its orders leave"
+        return {"title": title, "reason": _reason_of_ads(row)}
     if kind == "refunds":
         title = f"More of {names.get(subject, subject)} was paid back"
         return {"title": title, "reason": _reason(row, formats.number, "higher")}
     title = f"Fewer visits from {subject}"
     return {"title": title, "reason": _reason(row, formats.number, "lower")}
+
+
+def _reason_of_ads(row: Row) -> str:
+    """Return the ROAS beside the break-even, and how far chance goes, as a sentence."""
+    roas, even, bound = (
+        f"{row[name]:.2f}" for name in ("observed_number", "expected_number", "bound_number")
+    )
+    return (
+        f"ROAS {roas} from {row['first_date']} to {row['last_date']}; orders pay for ads from "
+        f"{even} on, and chance alone goes no lower than {bound}."
+    )
 
 
 def _reason(row: Row, shown: Callable[[float], str], further: str) -> str:

@@ -17,7 +17,12 @@ from ecom_assets.core.settings.settings import PREFIX, Settings
 from ecom_assets.core.settings.uploaded import NATIVE_OF, is_of_uploads, rows_folder
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.ingestion.sources.events import event_paths, is_table
-from ecom_assets.ingestion.sources.files.formats import find_files, join_paths, split_paths
+from ecom_assets.ingestion.sources.files.formats import (
+    find_files,
+    join_paths,
+    named_paths,
+    split_paths,
+)
 from ecom_assets.ingestion.sources.home_notes import (
     PATHS,
     REMEMBERED,

@@ -57,7 +57,9 @@ def build_report(
         is_newest = chosen == Week.newest_whole(reading.newest_date)
         to_look_at = [
             row
-            for row in with_decisions(findings(reading) if is_newest else [], settings)
+            for row in with_decisions(
+                findings(reading, with_costs=with_costs) if is_newest else [], settings
+            )
             if row["decision"] is None
         ]
     results = failing_checks(settings.home, with_costs=with_costs)

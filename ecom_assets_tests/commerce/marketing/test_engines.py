@@ -21,6 +21,7 @@ from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, Sales
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.core.warehouse.engine import Engine
@@ -44,6 +45,10 @@ SAID: Final[tuple[tuple[str, Row], ...]] = (
     ("Email", {"campaign": "spring"}),
 )
 RULE: Final = CampaignRule((CampaignTag("fruehling", "spring", "meta"),))
+CONTRACTS: Final[tuple[type[Table], ...]] = (
+    *(City, Item, Calendar, Customer, Sales, ProfitLines, AdSpendDaily),
+    *(Touches, Conversions, SessionDays, ChangedOrderDays),
+)
 ASSETS: Final = (*MARKETING_ASSETS, *COHORT_ASSETS)
 Tables = dict[str, list[tuple[Any, ...]]]
 
@@ -113,9 +118,7 @@ class Shop:
 
 def fill(engine: Engine, shop: Shop) -> None:
     """Let these be the rows of a shop."""
-    for contract in (City, Item, Calendar, Customer, Sales, ProfitLines, AdSpendDaily):
-        engine.ensure(contract)
-    for contract in (Touches, Conversions, SessionDays, ChangedOrderDays):
+    for contract in CONTRACTS:
         engine.ensure(contract)
     city = dict.fromkeys(City.columns, "(none)")
     customers = [CUSTOMER | {"customer_id": name, "first_order_date": FIRST} for name in PEOPLE]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.questions.answer import Answer, definition_of
 from ecom_assets.commerce.findings import queries
-from ecom_assets.commerce.findings.contracts import Kind, ShopFindings
+from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.core.clock import today_in
 from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.api import visible_checks
@@ -25,6 +25,7 @@ PAGES: Final = {
     "conversion": "funnel",
     "refunds": "sales-explorer?by=product&measures=refunded_amount,refund_count",
     "stock": "products#what-to-reorder",
+    "ads": "marketing",
 }
 """The page of the dashboard that shows more of each kind, below `/dashboard/`."""
 
@@ -77,7 +78,7 @@ class FindingsAnswer(Answer):
     failing_check_count: int = Field(
         description="Checks that failed when they were evaluated last", examples=[0]
     )
-    compared_kinds: list[Kind] = Field(
+    compared_kinds: list[queries.FoundKind] = Field(
         description="What has five weeks of days to be compared, or stock at all; of other kinds "
         "it is not known whether there is anything",
         examples=[["refunds", "stock"]],
@@ -94,13 +95,16 @@ def findings(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
     context.do_not_keep()  # decisions and checks change between publications
     reading, settings = context.reading, context.settings
     late = queries.late_sources(reading.known, reading.newest_date, today_in(settings.timezone))
-    rows = [_shown(row) for row in with_decisions(queries.findings(reading), settings)]
-    checks = visible_checks.failing_checks(
-        settings.home, with_costs=may_see_costs(context.request.scope)
+    with_costs = may_see_costs(context.request.scope)
+    found = queries.findings(reading, with_costs=with_costs)
+    rows = [_shown(row) for row in with_decisions(found, settings)]
+    checks = visible_checks.failing_checks(settings.home, with_costs=with_costs)
+    of_ads: list[queries.FoundKind] = (
+        ["ads"] if with_costs and queries.looks_at_ads(reading) else []
     )
     result = {
         "late_sources": [{"source": source, "newest_date": last} for source, last in late.items()],
-        "compared_kinds": queries.compared_kinds(reading.known),
+        "compared_kinds": [*queries.compared_kinds(reading.known), *of_ads],
         "failing_check_count": sum(not check["is_warning"] for check in checks["checks"]),
         "total_count": len(rows),
         "findings": rows,

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.costs.contracts import ProfitDaily
-from ecom_assets.commerce.findings.contracts import Kind, ShopFindings
+from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.findings.queries import FoundKind
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.coverage import Source
 from ecom_assets.commerce.sales.measures import HEADLINES
@@ -73,12 +74,15 @@ from ecom_assets.interfaces.weeks.weekly import changes_of
 from ecom_assets.interfaces.weeks.wording import FACTORS, MOST_FINDINGS, cause_name, signed_money
 
 SOURCES: Final[tuple[Source, Source]] = ("sales", "events")
-COMPARED: Final[Mapping[Kind, str]] = {
+COMPARED: Final[Mapping[FoundKind, str]] = {
     "visits": "visits by channel",
     "conversion": "steps of funnels and carts",
     "refunds": "refunds by product",
     "stock": "stock",
+    "ads": "ads below their break-even",
 }
+NOT_MISSED: Final = ("stock", "ads")
+"""What a shop need not have, and others may not see."""
 """What is looked at, in words."""
 DECIDED: Final = "Done, put off or dismissed: {}; they come back when they become worse."
 NO_PERIOD: Final = "The data have no whole {} yet."
@@ -431,11 +435,11 @@ def what_to_look_at(view: View) -> Block:
     return Custom("findings.html", values)
 
 
-def nothing_found(compared: Sequence[Kind]) -> str:
+def nothing_found(compared: Sequence[FoundKind]) -> str:
     """Return in what there is nothing to look at, and what could not be compared."""
     nothing = ", ".join(words for kind, words in COMPARED.items() if kind in compared)
     missing = ", ".join(
-        words for kind, words in COMPARED.items() if kind not in compared and kind != "stock"
+        words for kind, words in COMPARED.items() if kind not in compared and kind not in NOT_MISSED
     )
     sentences = (
         f"Nothing to look at in {nothing}." if nothing else "",
@@ -445,6 +449,8 @@ def nothing_found(compared: Sequence[Kind]) -> str:
 
 
 def _why_of_finding(view: View, row: Mapping[str, Any]) -> str:
+    if row["kind"] == "ads":  # no row of the table
+        return ""
     key = {name: str(row[name]) for name in ShopFindings.key}
     return view.why(Why(ShopFindings, "observed_number", key))
 
