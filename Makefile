@@ -26,7 +26,7 @@ COMPILED_BY_LOADING := import compileall, pandas, ecom_assets.cli.run, ecom_asse
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: setup ## the whole platform over the sandbox shop, then a summary
+run: setup ## the whole platform over the sandbox shop in 1 to 2 minutes, then a summary
 	@$(BIN)/ecom run
 
 ui: setup ## Dagster's UI and daemon at http://127.0.0.1:3000, the HTTP API at http://127.0.0.1:8000
@@ -95,7 +95,7 @@ snowflake-stand-in: $(STAND_IN_VENV)/done ## what stands in for Snowflake in tes
 
 $(VENV)/core.done: requirements/core.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; install one, or run make PYTHON=/path/to/it"; exit 2; }
-	@echo "Setting up $(VENV) with $(PYTHON); this is done once."
+	@echo "Setting up $(VENV) with $(PYTHON); this takes 1 to 3 minutes, once."
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --no-compile --require-hashes -r requirements/core.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -48,6 +48,7 @@ from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.definitions import build_definitions
 from ecom_assets.interfaces.api.app import build_app
+from ecom_assets.interfaces.dashboard.export_guides import export_guides
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets.outputs.delivery.tools.all import TOOLS
 
@@ -56,6 +57,7 @@ GRAPH = ROOT / "docs" / "asset_graph.svg"
 DICTIONARY = ROOT / "docs" / "data_dictionary.md"
 METRICS = ROOT / "docs" / "metrics"
 SETTINGS = ROOT / "docs" / "settings.md"
+EXPORTS = ROOT / "docs" / "exports.md"
 FIRST_RUN = ROOT / "docs" / "first_run.txt"
 SUMMARY = ROOT / "docs" / "summary.svg"
 SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
@@ -82,6 +84,13 @@ EVERYWHERE = frozenset(
 """Parameters that the page of the API describes once, or that are in the path."""
 PATHS_BEGIN, PATHS_END = "<!-- paths, made by `make docs` -->\n", "<!-- end of paths -->"
 
+EXPORTS_OPENING = """# Where a shop's exports are
+
+What to click in each tool, as *Your data* in the [dashboard](dashboard.md#your-data) says it. Drop
+the files there, or put them into a folder and run `ecom init`; other layouts are [read
+too](own_data.md).
+
+"""
 SETTINGS_OPENING = """# Settings
 
 Settings come from the environment, a `.env` file in the working folder, or `ecom.toml` there, which
@@ -135,6 +144,7 @@ def main() -> None:
     SNOWFLAKE_TABLES.write_text(snowflake_tables(), encoding="utf-8")
     POSTGRES_TABLES.write_text(postgres_tables(), encoding="utf-8")
     SETTINGS.write_text(settings_page(), encoding="utf-8")
+    EXPORTS.write_text(exports_page(), encoding="utf-8")
     API.write_text(with_paths(API.read_text(encoding="utf-8")), encoding="utf-8")
     for tool, page in TOOL_PAGES.items():
         page.write_text(with_preset_table(page.read_text(encoding="utf-8"), tool), encoding="utf-8")
@@ -242,6 +252,16 @@ def _script(why: str, statements: Iterable[str]) -> str:
         f"tables beforehand. {why}\n"
     )
     return opening + "".join(f"\n{statement};\n" for statement in dict.fromkeys(statements))
+
+
+def exports_page() -> str:
+    """Return the page that says where each shop system has its exports."""
+    lines = ["| tool | export | what to click | |", "| --- | --- | --- | --- |"]
+    for guide in export_guides():
+        for export in guide.exports:
+            clicks = " → ".join(export.clicks)
+            lines.append(f"| {guide.name} | {export.of} | {clicks} | {export.then} |")
+    return EXPORTS_OPENING + "\n".join(lines) + "\n"
 
 
 def settings_page() -> str:

@@ -127,6 +127,12 @@ def test_the_page_of_the_api_has_every_path_and_no_other(make_docs: ModuleType) 
     assert page == make_docs.with_paths(page), "run `make docs`"
 
 
+def test_the_page_of_exports_has_every_guide(make_docs: ModuleType) -> None:
+    assert make_docs.EXPORTS.read_text(encoding="utf-8") == make_docs.exports_page(), (
+        "run `make docs`"
+    )
+
+
 def test_the_pages_about_other_tools_say_what_their_presets_set(make_docs: ModuleType) -> None:
     for tool, path in make_docs.TOOL_PAGES.items():
         page = path.read_text(encoding="utf-8")

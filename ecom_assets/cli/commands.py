@@ -174,21 +174,11 @@ COMMANDS: Final[Commands] = {
     ),
 }
 TASKS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Run the platform": ("run", "ui", "status", "doctor", "explain", "release", "migrate", "copy"),
-    "Ask a question": (*QUESTIONS, "report"),
-    "Bring data in": ("init", "mapping", "extract", "collect", "stream", "compact", "sandbox"),
-    "Serve and send results": (
-        "dashboard",
-        "api",
-        "mcp",
-        "api-key",
-        "boards",
-        "watch",
-        "export",
-        "ledger",
-        "contracts",
-    ),
-    "Remove data": ("erase", "retain"),
+    "Ask": (*QUESTIONS, "report", "explain"),
+    "Run": ("run", "ui", "dashboard", "api", "mcp", "status"),
+    "Data in": ("init", "mapping", "extract", "collect", "stream", "compact", "sandbox"),
+    "People and boards": ("api-key", "boards", "watch", "erase", "retain"),
+    "Operate": ("doctor", "release", "migrate", "copy", "export", "ledger", "contracts"),
 }
 """What each command and group of commands is for, as `ecom --help` shows them."""
 SANDBOX_COMMANDS: Final[Commands] = {

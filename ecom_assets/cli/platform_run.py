@@ -293,7 +293,7 @@ class PlatformRun:
             _report_skipped(settings, progress)
         else:
             progress.say(
-                "Nothing was given: this is the sandbox shop. It takes about a minute. Your own "
+                "Nothing was given: this is the sandbox shop. It takes 1 to 2 minutes. Your own "
                 "data: ecom run --events PATH"
             )
             ensure_sandbox(settings)

@@ -24,7 +24,7 @@ def report(
     week: Annotated[
         str | None,
         typer.Option(
-            help="ISO week, such as 2026-W04; by default the newest that is over in the data."
+            help="Week, such as 2026-W04 (ECOM_WEEK_START); by default the newest that is over."
         ),
     ] = None,
     out: Annotated[
@@ -38,11 +38,11 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Show the numbers of a week, what changed against the week before, and why."""
-    chosen = None if week is None else Week.parse(week)
     _require_writable(out)
     settings = load_settings()
     if take_own_data(settings):
         settings = load_settings()
+    chosen = None if week is None else Week.parse(week, settings.week_start)
     if board is not None:
         _write_board(settings, board, out)
         return
@@ -57,7 +57,7 @@ def report(
     elif out is None and not send:
         typer.echo("\n".join(text_lines(result)))
     if send:
-        typer.echo(send_report(settings, Week.parse(result["week"])), err=True)
+        typer.echo(send_report(settings, Week.parse(result["week"], settings.week_start)), err=True)
 
 
 def _write_board(settings: Settings, slug: str, out: Path | None) -> None:

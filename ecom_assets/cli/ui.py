@@ -22,25 +22,26 @@ from ecom_assets.core.settings.settings import (
 )
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
+API_PORT, COLLECTOR_PORT = "ECOM_API_PORT", "ECOM_COLLECT_PORT"
+"""What moves the port of a server that `ecom ui` starts beside Dagster's UI."""
 EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 (compared with, not listened on)
 LOG_NAME, SHOP_LOG_NAME, COLLECTOR_LOG_NAME = "api.log", "sandbox.log", "collector.log"
+DAGSTER_LOG_NAME = "dagster.log"
 
 
 def start_api(settings: Settings) -> str:
-    """Start the API, which ends with this process, and return a message for the user.
-
-    If it cannot start, the message says why, and the UI runs without it.
+    """Start the API, which ends with this process, and return a message if it cannot start: the UI
+    runs without it then.
     """
     from ecom_assets.interfaces.api.auth.access import credentials_of, refuse_open_access  # noqa: PLC0415 (loads Starlette)
 
     try:
-        refuse_taken("API", settings.api_host, settings.api_port)
+        refuse_taken("API", settings.api_host, settings.api_port, API_PORT)
         refuse_open_access(settings, credentials_of(settings))
     except EcomError as error:
-        return f"The HTTP API does not come up: {error}"
-    log = start_beside(settings, LOG_NAME, "api")
-    address = f"http://{settings.api_host}:{settings.api_port}"
-    return f"The HTTP API comes up at {address}; its log is {log}."
+        return f"The dashboard and the HTTP API do not come up: {error}"
+    start_beside(settings, LOG_NAME, "api")
+    return ""
 
 
 def dashboard_address(settings: Settings) -> str:
@@ -56,10 +57,8 @@ def open_later(address: str) -> None:
     subprocess.Popen(program, stdin=nowhere, stdout=nowhere, stderr=nowhere)  # noqa: S603 (our own)
 
 
-def start_beside(settings: Settings, log_name: str, *command: str) -> Path:
-    """Start a command that ends with this process, and return the path of its log."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    log = settings.home / log_name
+def start_beside(settings: Settings, log_name: str, *command: str) -> None:
+    """Start a command that ends with this process; what it prints is its log."""
     program = [
         sys.executable,
         "-c",
@@ -67,13 +66,18 @@ def start_beside(settings: Settings, log_name: str, *command: str) -> Path:
         *command,
         "--until-parent-ends",
     ]
-    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    opened = open_log(settings, log_name)
     try:
         # Dagster replaces this process; the command notices by itself when it ends.
         subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened)  # noqa: S603 (our own)
     finally:
         os.close(opened)
-    return log
+
+
+def open_log(settings: Settings, log_name: str) -> int:
+    """Return the file descriptor of a log in the folder of the platform, which begins anew."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return os.open(settings.home / log_name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
 
 def take_own_data(settings: Settings) -> str:
@@ -109,25 +113,23 @@ def start_shop(settings: Settings) -> str:
             "Nothing is loaded here yet: bring in your files on that page, or look around in a "
             "sample shop first."
         )
-    collector = start_collector(settings)
-    start_beside(
-        settings, SHOP_LOG_NAME, "sandbox", "live", *(["--to", collector] if collector else [])
+    of_shop = (
+        "Nothing was given: this is the sandbox shop, whose events of today arrive while this runs."
     )
-    collector_note = f", through the collector at {collector}" if collector else ""
-    return (
-        "Nothing was given: this is the sandbox shop, whose events of today arrive while this "
-        f"runs{collector_note}."
-    )
-
-
-def start_collector(settings: Settings) -> str:
-    """Start a collector for the sandbox shop, and return its address; none if its port is taken."""
     try:
-        refuse_taken("collector", settings.collect_host, settings.collect_port)
-    except EcomError:
-        return ""
+        refuse_taken("collector", settings.collect_host, settings.collect_port, COLLECTOR_PORT)
+    except EcomError as error:
+        start_beside(settings, SHOP_LOG_NAME, "sandbox", "live")
+        return f"{of_shop} They do not come through a collector: {error}"
     start_beside(settings, COLLECTOR_LOG_NAME, "collect", "--sandbox")
-    return f"http://{settings.collect_host}:{settings.collect_port}"
+    collector = f"http://{settings.collect_host}:{settings.collect_port}"
+    start_beside(settings, SHOP_LOG_NAME, "sandbox", "live", "--to", collector)
+    return f"{of_shop}\n{port_line(collector, 'collector of events', COLLECTOR_PORT)}"
+
+
+def port_line(address: str, what: str, moved_by: str) -> str:
+    """Return a line about a port: what listens there, and what moves it."""
+    return f"  {address:<28} {what} ({moved_by})"
 
 
 def ui(
@@ -135,6 +137,10 @@ def ui(
     host: Annotated[str, typer.Option(help="Address that Dagster's UI listens on.")] = "127.0.0.1",
     no_open: Annotated[
         bool, typer.Option("--no-open", help="Do not open the dashboard in a browser.")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", help="Print Dagster's log here, not into ECOM_HOME/dagster.log."),
     ] = False,
 ) -> None:
     """Serve the dashboard and the HTTP API, and Dagster's UI with its daemon,
@@ -160,13 +166,21 @@ def ui(
     # stop as well.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     remember_address(settings, host, port)
-    page, of_api = dashboard_address(settings), start_api(settings)
-    for message in (f"Your shop: {page}", own_data, start_shop(settings), of_api):
+    page, refused = dashboard_address(settings), start_api(settings)
+    api = f"http://{settings.api_host}:{settings.api_port}"
+    messages = (
+        f"Your shop: {page}",
+        own_data,
+        refused or port_line(api, "dashboard and HTTP API", API_PORT),
+        port_line(f"http://{host}:{port}", "Dagster: runs, schedules, tables", "--port"),
+        start_shop(settings),
+        f"They log into {settings.home}; stop them with Ctrl-C.",
+    )
+    for message in messages:
         if message:
             typer.echo(message)
     if not no_open and has_display(environment_with({})):
         open_later(page)
-    typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
     program = [
         sys.executable,
@@ -175,7 +189,24 @@ def ui(
         "-m",
         "ecom_assets.interfaces.ui.development",
     ]
-    os.execv(program[0], [*program, "-w", str(WORKSPACE), "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
+    options = ["-w", str(WORKSPACE), "--port", str(port), "--host", host]
+    if not verbose:
+        program += [str(_leave_terminal(settings)), str(settings.home / DAGSTER_LOG_NAME)]
+    sys.stdout.flush()
+    os.execv(program[0], [*program, *options])  # noqa: S606 (our own interpreter)
+
+
+def _leave_terminal(settings: Settings) -> int:
+    """Let this process and its children print into Dagster's log, and return the file descriptor of
+    the terminal, for the one sentence at the end.
+    """
+    terminal = os.dup(sys.stderr.fileno())
+    os.set_inheritable(terminal, True)  # noqa: FBT003 (positional in os)
+    log = open_log(settings, DAGSTER_LOG_NAME)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    os.close(log)
+    return terminal
 
 
 def prepare_server(server_name: str, settings: Settings) -> None:
@@ -186,8 +217,10 @@ def prepare_server(server_name: str, settings: Settings) -> None:
     refuse_taken(server_name, settings.api_host, settings.api_port)
 
 
-def refuse_taken(server_name: str, host: str, port: int) -> None:
-    """Raise if a server cannot listen at an address.
+def refuse_taken(
+    server_name: str, host: str, port: int, moved_by: str = "--host or --port"
+) -> None:
+    """Raise if a server cannot listen at an address; the message names what moves it.
 
     Raises:
         UsageError: Another program listens there, or the address is not of this machine.
@@ -198,5 +231,5 @@ def refuse_taken(server_name: str, host: str, port: int) -> None:
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"The {server_name} cannot listen at {host}:{port} ({system_reason(error)}); give "
-            "--host or --port another value."
+            f"{moved_by} another value."
         ) from error

@@ -1,5 +1,6 @@
 """The business rules of the assets, built from the settings."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,12 @@ def chosen_steps(settings: Settings) -> tuple[str, ...]:
     none if neither does.
     """
     return settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps
+
+
+def event_labels(settings: Settings) -> Mapping[str, str]:
+    """Return what the mapping of events calls event types and properties."""
+    labels: Mapping[str, str] = load_mapping(mapping_name(settings)).labels
+    return labels
 
 
 def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:

@@ -5,11 +5,15 @@ nothing on stderr but what is meant, and Ctrl-C.
 import os
 import signal
 import socket
+import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from ecom_assets.cli.ui import start_api
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import (
@@ -22,6 +26,7 @@ from ecom_assets_tests.command import (
     page_views,
     small_shop,
 )
+from ecom_assets_tests.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("cli_processes")
 
@@ -154,15 +159,15 @@ def test_a_port_that_is_taken_is_named(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_ui_stops_when_it_is_asked_to_even_from_the_background(tmp_path: Path) -> None:
+def test_the_ui_names_its_ports_and_stops_with_a_sentence_even_from_the_background(
+    tmp_path: Path,
+) -> None:
     home = tmp_path / "home"
     small_shop(home, days=1, visitors=5)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, api_port = free_port(), free_port()
     process = subprocess.Popen(
         ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *ECOM, "ui", "--port", str(port)],
-        env=environment(home),
+        env=environment(home, {"ECOM_API_PORT": str(api_port)}),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -170,11 +175,27 @@ def test_the_ui_stops_when_it_is_asked_to_even_from_the_background(tmp_path: Pat
         start_new_session=True,
     )
     assert process.stdout is not None
-    for line in process.stdout:
-        if "Serving dagster-webserver" in line:
-            break
-    os.kill(process.pid, signal.SIGTERM)
-    process.stdout.read()
+    log, until = home / "dagster.log", time.monotonic() + 120
+    while not (log.exists() and "Serving dagster-webserver" in log.read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    os.killpg(process.pid, signal.SIGTERM)
+    lines = process.stdout.read().splitlines()
     process.wait(60)
     process.stdout.close()
+    assert lines == [
+        f"Your shop: http://127.0.0.1:{api_port}/dashboard/",
+        f"  http://127.0.0.1:{api_port}".ljust(31) + "dashboard and HTTP API (ECOM_API_PORT)",
+        f"  http://127.0.0.1:{port}".ljust(31) + "Dagster: runs, schedules, tables (--port)",
+        f"They log into {home}; stop them with Ctrl-C.",
+        "Stopping the dashboard, Dagster and its schedules; `ecom ui` starts them again.",
+    ]
     assert has_ended(process.pid, within_s=30)
+
+
+def test_a_port_that_is_taken_says_which_setting_moves_it(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        settings = Settings(home=home, api_port=port)
+        assert start_api(settings).endswith("give ECOM_API_PORT another value.")

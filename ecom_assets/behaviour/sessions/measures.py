@@ -23,7 +23,7 @@ class SessionMeasures:
     )
     single_page_session_count = count(
         "Visits that saw one page at most",
-        "Of one page",
+        "Saw one page at most",
         Aggregate(where={"is_single_page": True}, needs_all=True),
         nullable=True,
         unit="sessions",
@@ -62,7 +62,7 @@ class SessionMeasures:
     )
     single_page_rate = rate(
         "The share of visits that saw one page at most",
-        "Share of one page",
+        "Share that saw one page at most",
         Ratio("single_page_session_count", "session_count"),
         nullable=True,
         better="down",

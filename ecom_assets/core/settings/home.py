@@ -23,6 +23,7 @@ WRITTEN = (
     "collector.log*",
     "costs",
     "dagster",
+    "dagster.log*",
     "dashboard_secret",
     "dry_run",
     "ended_sessions",

@@ -31,12 +31,20 @@ class RowCounts:
     """How many rows a source sent, and what became of them."""
 
     received_count = count("Rows received", "Received", unit="rows", example=461)
-    clean_count = count("Of these, clean rows that count", "Clean", unit="rows", example=450)
+    clean_count = count("Of these, clean rows that count", "Counted", unit="rows", example=450)
     quarantined_count = count(
-        "Of these, quarantined", "Quarantined", unit="rows", better="down", example=6
+        "Of these, refused for a reason, and kept (quarantined)",
+        "Refused",
+        unit="rows",
+        better="down",
+        example=6,
     )
     surplus_count = count(
-        "Of these, surplus copies", "Surplus copies", unit="rows", better="down", example=5
+        "Of these, further copies of a row that counts already (surplus)",
+        "Copies left out",
+        unit="rows",
+        better="down",
+        example=5,
     )
 
 

@@ -419,6 +419,12 @@ class MonthGoal(Kept):
     amount: Decimal = Field(
         gt=0, max_digits=18, decimal_places=4, description="What it should come to", examples=[9000]
     )
+    currency: str = Field(
+        "",
+        pattern="^(?:[A-Z]{3})?$",
+        description="The currency of an amount; empty is that of the shop, whatever it is",
+        examples=["EUR"],
+    )
 
     @property
     def title(self) -> str:

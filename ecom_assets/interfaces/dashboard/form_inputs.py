@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 from zoneinfo import available_timezones
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.events.names import event_name
 from ecom_assets.behaviour.questions.fields import (
     RARE,
     Choices,
@@ -320,15 +321,16 @@ def lists_offered(
     types: Sequence[Mapping[str, Any]],
     columns: Sequence[Mapping[str, Any]],
     segments: Sequence[str],
+    labels: Mapping[str, str],
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Return what fields offer to choose from, by what they suggest: entries with a value,
-    a label and a note.
+    a label and a note; `labels` are those of the mapping of events.
     """
     counted: list[Mapping[str, Any]] = [
         {
             "value": row["event_type"],
-            "label": row["event_type"],
-            "note": f"{row['event_count']:,} events",
+            "label": str(event_name(row["event_type"], labels)),
+            "note": f"{row['event_type']} · {row['event_count']:,} events",
         }
         for row in types
     ]
@@ -407,17 +409,24 @@ def order_columns_offered() -> list[Entry]:
     return [*dimensions, *columns]
 
 
-def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:
-    """Return the columns of events that forms offer, with what they are called;
-    those about people last, if at all.
+def columns_offered(
+    lacking: Sequence[str], labels: Mapping[str, str], *, with_people: bool
+) -> list[dict[str, str]]:
+    """Return the columns of events that forms offer, with what they are called, and the properties
+    that a mapping has `labels` for; those about people last, if at all.
     """
     of_sessions = () if set(READS) & set(lacking) else SessionColumns.columns.items()
     columns = [*CleanEvents.columns.items(), *of_sessions]
     columns.sort(key=lambda entry: entry[1].pii)
-    return [
+    properties = [
+        {"value": name, "label": label, "note": name, "about": "events", "kind": "property"}
+        for name, label in labels.items()
+        if name.startswith(f"{JSON_COLUMN}.")
+    ]
+    return properties + [
         {
             "value": name,
-            "label": column.label or in_words(name),
+            "label": labels.get(name) or column.label or in_words(name),
             "note": name,
             "about": "people" if column.pii else "events",
             "kind": _kind_of(column),

@@ -519,12 +519,13 @@ def offered_by(view: View, *, of_orders: bool = False) -> dict[str, list[Mapping
     columns: Sequence[Mapping[str, Any]] = (
         order_columns_offered()
         if of_orders
-        else columns_offered(reading.lacking, with_people=view.may(Scope.PERSONAL))
+        else columns_offered(reading.lacking, view.labels, with_people=view.may(Scope.PERSONAL))
     )
     offered = lists_offered(
         event_types(reading) if EVENTS in reading.known else (),
         columns,
         tuple(read_visitor_segments(declared)) if declared else (),
+        view.labels,
     )
     return offered | sales_offered(with_costs=view.may(Scope.COSTS))
 

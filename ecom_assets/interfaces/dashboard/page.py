@@ -15,10 +15,12 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
+from ecom_assets.behaviour.events.names import event_name
 from ecom_assets.behaviour.questions.answer import ORDERS
 from ecom_assets.behaviour.questions.fields import Day
-from ecom_assets.core.errors import DefinitionError, did_you_mean
-from ecom_assets.core.http_server.callers import Scope, may, name_of_caller
+from ecom_assets.core.errors import DefinitionError, EcomError, did_you_mean
+from ecom_assets.core.http_server.addresses import is_loopback_name
+from ecom_assets.core.http_server.callers import CALLER, Scope, may, name_of_caller
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import LENGTHS, NOTHING, Period, Reading, TimeRange
 from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
@@ -36,6 +38,7 @@ from ecom_assets.interfaces.dashboard.blocks import Block, Why
 from ecom_assets.interfaces.dashboard.charts import annotations_of
 from ecom_assets.interfaces.dashboard.sessions import PREFIX, token_of
 from ecom_assets.interfaces.explain.question import is_explained
+from ecom_assets.orchestration.rules import event_labels
 
 Group = Literal["Shop", "Behaviour", "Operation"]
 GROUPS: Final[tuple[Group, ...]] = ("Shop", "Behaviour", "Operation")
@@ -279,6 +282,29 @@ class View:
             self._answers[called] = route(self.context, parameters=query)
             self.ranges.append(self._answers[called]["range"])
         return self._answers[called]
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """Return what the shop's mapping of events calls event types and properties.
+
+        A mapping that cannot be read has none here: the run over its files says what is wrong.
+        """
+        try:
+            return event_labels(self.context.settings)
+        except EcomError:
+            return {}
+
+    def event(self, event_type: str) -> str:
+        """Return what people call an event type."""
+        return event_name(event_type, self.labels)
+
+    def who_opens(self) -> str:
+        """Return who can open a link to a page of this server."""
+        if self.request.scope.get(CALLER) is not None:
+            return "Opens for everybody who has a key for these pages."
+        if is_loopback_name(self.context.settings.api_host):
+            return "Opens on this machine only: these pages are not served to others."
+        return "Opens for everybody who reaches this server: it asks nobody for a key."
 
     def csv(self, path: str, *, with_days: bool = True, **parameters: Any) -> str:  # noqa: ANN401 (as above)
         """Return the address of a route's answer as CSV, for the days of the page."""

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from ecom_assets.behaviour.events.names import Named
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.commerce.costs.queries import NoCostsError
 from ecom_assets.core.errors import EcomError, UsageError
@@ -27,6 +28,7 @@ from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Nothing, Notic
 from ecom_assets.interfaces.dashboard.charts import marked, marks_of, sentence_of_marks
 from ecom_assets.interfaces.dashboard.form_inputs import comparisons, conditions_of
 from ecom_assets.interfaces.dashboard.formats import (
+    Kind,
     chance,
     day_range,
     exact,
@@ -44,6 +46,7 @@ from ecom_assets.interfaces.dashboard.page import (
 )
 from ecom_assets.interfaces.dashboard.sessions import MESSAGE, PREFIX, message_for, token_of
 from ecom_assets.interfaces.dashboard.static_files import address_of_file
+from ecom_assets.interfaces.dashboard.wording import Lacking, lacking, needs_key
 from ecom_assets.outputs.delivery.queries import NoLedgerError
 from ecom_assets.outputs.serving.places import shows_sample
 
@@ -80,19 +83,31 @@ class Shown:
 
 def build_sections(view: View) -> Iterator[Shown]:
     """Yield each section with its block; a section that fails shows its error."""
-    notices: list[Notice] = []
+    notices: list[Block] = []
     for section in view.page.sections:
         try:
             block = section.build(view)
         except EcomError as error:
-            block = Notice(sentence_of(error), is_shown_once=isinstance(error, SAID_ONCE))
+            block = _missing(error)
         if isinstance(block, Nothing):
             continue
-        if isinstance(block, Notice) and block.is_shown_once:
+        if isinstance(block, Notice | Lacking) and block.is_shown_once:
             if block in notices:
                 continue
             notices.append(block)
         yield Shown(section, block)
+
+
+def _missing(error: EcomError) -> Block:
+    """Return the message of an error, with the page that brings in what is missing."""
+    is_shown_once = isinstance(error, SAID_ONCE)
+    sentence = sentence_of(error)
+    found = lacking(sentence, is_shown_once=is_shown_once) if _is_source(error) else None
+    return found or Notice(sentence, is_shown_once=is_shown_once)
+
+
+def _is_source(error: EcomError) -> bool:
+    return isinstance(error, NoSourceError) and not isinstance(error, NoLedgerError)
 
 
 def sentence_of(error: EcomError) -> str:
@@ -257,6 +272,15 @@ def _bar_width(rows: Sequence[Row], name: str, row: Row) -> str:
     return f"{max(0.0, 100 * float(row[name]) / most):.2f}" if most else "0"
 
 
+def _shown(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN401 (any cell of an answer)
+    """Return a value as `formatted`; what has a technical name shows it on hover, focus and tap."""
+    if isinstance(value, Named):
+        return Markup('<span class="term" tabindex="0">{}<span>{}</span></span>').format(
+            value, value.technical
+        )
+    return formatted(value, kind, currency)
+
+
 def _with_code(text: str) -> Markup:
     """Return a sentence whose commands, which stand in backticks, are set as code."""
     return Markup("").join(  # each part is escaped
@@ -273,6 +297,7 @@ TEMPLATES: Final = Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.globals.update(
+    needs_key=lambda what, scope: needs_key(what, Scope(scope)),
     file=address_of_file,
     chart_json=_chart,
     bar_width=_bar_width,
@@ -285,5 +310,5 @@ TEMPLATES.globals.update(
     FEW=FEW,
 )
 TEMPLATES.filters.update(
-    exact=exact, formatted=formatted, day_range=day_range, with_code=_with_code
+    exact=exact, formatted=formatted, shown=_shown, day_range=day_range, with_code=_with_code
 )

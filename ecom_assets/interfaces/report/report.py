@@ -49,12 +49,13 @@ def build_report(
     """
     with closing(open_store(settings)) as store, store.reading() as reading:
         published = reading.published
-        chosen = week or Week.newest_whole(reading.newest_date)
+        newest = Week.newest_whole(reading.newest_date, settings.week_start)
+        chosen = week or newest
         result, version = (
             weekly_report(reading, chosen, published.published_at, with_costs=with_costs),
             published.data_version,
         )
-        is_newest = chosen == Week.newest_whole(reading.newest_date)
+        is_newest = chosen == newest
         to_look_at = [
             row
             for row in with_decisions(
@@ -163,7 +164,7 @@ def report_job(settings: Settings) -> dg.JobDefinition:
         description="Reads what is published, and sends the report.",
     )
     def sent(context: dg.OpExecutionContext, config: ReportConfig) -> str:
-        week = Week.parse(config.week) if config.week else None
+        week = Week.parse(config.week, settings.week_start) if config.week else None
         line = send_report(settings, week)
         context.log.info(line)
         return line
@@ -185,7 +186,8 @@ def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description="The report of the week that is over, by e-mail to ECOM_REPORT_EMAIL.",
     )
     def mondays(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        week = str(Week.containing(day_of(context.scheduled_execution_time, settings)).before)
+        today = day_of(context.scheduled_execution_time, settings)
+        week = str(Week.containing(today, settings.week_start).before)
         return dg.RunRequest(
             run_key=week, run_config={"ops": {"send_report": {"config": {"week": week}}}}
         )

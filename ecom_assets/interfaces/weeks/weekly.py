@@ -1,7 +1,7 @@
 """The numbers of a week, of the week before, and the causes of the difference:
 what the page and the text render.
 
-Weeks are those of ISO 8601, as `2026-W04`: seven days from a Monday.
+Weeks are written as ISO 8601 does, `2026-W04`, and begin on the weekday of `ECOM_WEEK_START`.
 """
 
 import re
@@ -22,7 +22,7 @@ from ecom_assets.commerce.quality.queries import held, row_accounting
 from ecom_assets.commerce.sales.queries import customers_of_period, revenue_trend, sales
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.tables.currencies import rounded
-from ecom_assets.core.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY
+from ecom_assets.core.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY, first_day_of
 from ecom_assets.core.tables.queries import (
     NoOrdersError,
     NoSourceError,
@@ -47,30 +47,36 @@ from ecom_assets.interfaces.weeks.causes import (
 from ecom_assets.interfaces.weeks.profit_causes import profit_causes
 
 _WRITTEN = re.compile(r"(\d{4})-W(\d{2})")
-DAYS_AFTER_MONDAY = 6
+WEEK_DAYS: Final = 7
+DAYS_AFTER_FIRST: Final = WEEK_DAYS - 1
+DAYS_BEFORE_MIDDLE: Final = 3
 
 
 @dataclass(frozen=True)
 class Week:
-    """An ISO week, by its Monday."""
+    """Seven days, by the first of them.
 
-    monday: date
+    It is named by the ISO week that has most of its days: that of its fourth day.
+    """
+
+    first: date
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the week that a text such as `2026-W04` names.
+    def parse(cls, text: str, week_start: str = "monday") -> Self:
+        """Return the week that a text such as `2026-W04` names, where weeks begin on a weekday.
 
         Raises:
             UsageError: It names none.
         """
         match = _WRITTEN.fullmatch(text)
         try:
-            week = cls(date.fromisocalendar(int(match[1]), int(match[2]), 1)) if match else None
+            thursday = date.fromisocalendar(int(match[1]), int(match[2]), 4) if match else None
         except ValueError:
-            week = None
-        if week is None:
+            thursday = None
+        if thursday is None:
             raise UsageError(f"--week {text!r} is not an ISO week; use YYYY-Www, such as 2026-W04.")
-        if week.monday < FIRST_DATE or week.sunday > LAST_DATE:
+        week = cls.containing(thursday, week_start)
+        if week.first < FIRST_DATE or week.last > LAST_DATE:
             raise UsageError(
                 f"--week {text} is outside of {FIRST_DATE} to {LAST_DATE}; ask for a week of the "
                 "data."
@@ -78,28 +84,28 @@ class Week:
         return week
 
     @classmethod
-    def newest_whole(cls, newest: date) -> Self:
+    def newest_whole(cls, newest: date, week_start: str = "monday") -> Self:
         """Return the newest week of which all days are up to a day."""
-        return cls.containing(newest - DAYS_AFTER_MONDAY * ONE_DAY)
+        return cls.containing(newest - DAYS_AFTER_FIRST * ONE_DAY, week_start)
 
     @classmethod
-    def containing(cls, day: date) -> Self:
+    def containing(cls, day: date, week_start: str = "monday") -> Self:
         """Return the week that a day is in."""
-        return cls(day - day.weekday() * ONE_DAY)
+        return cls(first_day_of(day, "week", week_start))
 
     @property
-    def sunday(self) -> date:
+    def last(self) -> date:
         """Return the last day."""
-        return self.monday + DAYS_AFTER_MONDAY * ONE_DAY
+        return self.first + DAYS_AFTER_FIRST * ONE_DAY
 
     @property
     def before(self) -> "Week":
         """Return the week right before."""
-        return Week(self.monday - (DAYS_AFTER_MONDAY + 1) * ONE_DAY)
+        return Week(self.first - WEEK_DAYS * ONE_DAY)
 
     def __str__(self) -> str:
         """Write it as ISO 8601 does."""
-        year, number, _ = self.monday.isocalendar()
+        year, number, _ = (self.first + DAYS_BEFORE_MIDDLE * ONE_DAY).isocalendar()
         return f"{year}-W{number:02}"
 
 
@@ -119,7 +125,6 @@ CUSTOMERS: Final = {
 VISITS: Final = ("session_count", "weekly_visitor_count", "bounce_rate")
 CONVERSION: Final = ("conversion_rate", "cart_abandonment_rate")
 NUMBERS: Final = (*SALES, *CUSTOMERS, *VISITS, *CONVERSION)
-WEEK_DAYS: Final = 7
 MOST_NAMED: Final = 5
 Numbers = dict[str, Row]
 
@@ -133,13 +138,13 @@ def weekly_report(
     A number that is not known is None, with its reason under `missing`. Profit is there for readers
     who may see costs, if the shop has costs.
     """
-    period = Period("custom", week.monday, week.sunday)
+    period = Period("custom", week.first, week.last)
     known_period = of_sources(reading, period, "sales", "events")
     changed, received = changes_of(reading, period), row_accounting(reading, period)
     return {
         "week": str(week),
-        "start_date": week.monday,
-        "end_date": week.sunday,
+        "start_date": week.first,
+        "end_date": week.last,
         "previous_week": str(week.before),
         "timezone": reading.timezone,
         "currency": reading.currency or None,

@@ -274,7 +274,7 @@ def test_the_weekly_report_is_that_of_purchase_events(api: Api, folder: Path) ->
     purchases = [
         row for row in PlainShop(folder / "files").events if row["event_type"] == "purchase"
     ]
-    mine = [row for row in purchases if week.monday <= row["at"].date() <= week.sunday]
+    mine = [row for row in purchases if week.first <= row["at"].date() <= week.last]
     assert f"{report['numbers']['revenue_amount']['value']:.2f}" == worth(mine)
     assert report["numbers"]["new_customer_count"]["value"] is None
     assert report["missing"]["customers"].startswith("There are no order lines to count this from;")

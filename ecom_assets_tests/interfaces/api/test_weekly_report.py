@@ -57,7 +57,7 @@ def reports(settings: Settings) -> dict[str, Any]:
 
 
 def span_of(week: str) -> Span:
-    monday = Week.parse(week).monday
+    monday = Week.parse(week).first
     return Span(monday, monday + timedelta(days=6))
 
 

@@ -2,7 +2,7 @@
 and adding up whatever the numbers.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -134,7 +134,29 @@ def test_parts_of_another_total_are_refused() -> None:
 )
 def test_a_week_is_that_of_iso_8601(written: str, monday: date) -> None:
     week = Week.parse(written)
-    assert (week.monday, str(week), (week.sunday - monday).days) == (monday, written, 6)
+    assert (week.first, str(week), (week.last - monday).days) == (monday, written, 6)
+
+
+@pytest.mark.parametrize(
+    ("week_start", "first"),
+    [
+        ("monday", date(2026, 1, 19)),
+        ("tuesday", date(2026, 1, 20)),
+        ("wednesday", date(2026, 1, 21)),
+        ("thursday", date(2026, 1, 22)),
+        ("friday", date(2026, 1, 16)),
+        ("saturday", date(2026, 1, 17)),
+        ("sunday", date(2026, 1, 18)),
+    ],
+)
+def test_a_week_that_begins_on_another_day_is_named_by_the_iso_week_of_most_of_its_days(
+    week_start: str, first: date
+) -> None:
+    week = Week.parse("2026-W04", week_start)
+    assert (week.first, str(week)) == (first, "2026-W04")
+    assert str(week.before) == "2026-W03"
+    assert Week.newest_whole(week.last, week_start) == week
+    assert Week.newest_whole(week.last - timedelta(days=1), week_start) == week.before
 
 
 @pytest.mark.parametrize(

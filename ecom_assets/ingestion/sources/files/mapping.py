@@ -629,6 +629,9 @@ class EventMapping(RecordMapping):
     fields: fields_of(EVENT, EventFields)  # type: ignore[valid-type]  # made from the kind
     event_types: dict[str, str] = Field(default_factory=dict)
     usual_event_types: bool = False
+    labels: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = Field(
+        default_factory=dict
+    )
     funnel_steps: tuple[str, ...] = ()
 
     @model_validator(mode="before")

@@ -104,11 +104,11 @@ NOT_SHOWN: Final = (
     "What watches costs or people is shown to keys with the scope costs or personal only."
 )
 NOT_FOUND: Final = (
-    "The number is not in the answer to its question; a key with the scope personal sees why."
+    "The number is not in the answer to its question; a key that may see people sees why."
 )
 NAMES_PEOPLE: Final = (
-    "This alert has the value of a breakdown, or addresses, which need a key of scope personal to "
-    "be seen or changed."
+    "This alert has the value of a breakdown, or addresses, which need a key that may see "
+    "people to be seen or changed."
 )
 INCIDENTS: Final = (
     TableColumn("alert", "Alert", href="href"),

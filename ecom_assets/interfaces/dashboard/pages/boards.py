@@ -45,7 +45,7 @@ from ecom_assets.interfaces.dashboard.saving import builder_address, query_of
 
 KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}
 WITHHELD: Final = {
-    Scope.PERSONAL: "It names people, which a key without the scope personal may not see.",
+    Scope.PERSONAL: "It names people, which this key may not see.",
     Scope.COSTS: "It is about costs, which a key without the scope costs may not see.",
 }
 NOUNS: Final = {

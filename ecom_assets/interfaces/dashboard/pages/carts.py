@@ -22,6 +22,7 @@ from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
 from ecom_assets.interfaces.dashboard.pages.write_to import AGREED, write_to
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 LEFT: Final = (
     "cart_count",
@@ -56,7 +57,7 @@ def numbers(view: View) -> Block:
 def left(view: View) -> Block:
     """Return the carts that were left, for callers who may see people."""
     if not view.may(Scope.PERSONAL):
-        return Notice("Which carts these are needs the scope personal.", "info")
+        return Notice(needs_key("Which carts these are", Scope.PERSONAL), "info")
     chosen: CartFilters = view.filters
     asked: dict[str, Any] = {"sort_by": chosen.sort_by}
     if chosen.carts == "open":

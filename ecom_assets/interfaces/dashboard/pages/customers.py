@@ -33,6 +33,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.interfaces.dashboard.pages.write_to import AGREED, write_to
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 SEGMENTS = TableColumn.from_fields(
     customers.Segment,
@@ -166,7 +167,7 @@ def due(view: View) -> Block:
         compared=False,
     )
     if not view.may(Scope.PERSONAL):
-        return Several((tiles, Notice("Who they are needs the scope personal.", "info")))
+        return Several((tiles, Notice(needs_key("Who they are", Scope.PERSONAL), "info")))
     shown = pages(count=answer["total_count"])
     note = f"As of {answer['as_of_date']}, whatever days are chosen. {shown.note}".strip()
     table = DataTable(

@@ -185,7 +185,7 @@ def retry(sent: ActionRequest) -> str:
         body = operation.RetryBody.model_validate(fields)
         made = operation.request_retry(request_context, body, sent.caller)
     return (
-        f"The dead letters of {made.subject} from {made.first_day} to {made.last_day} are sent "
+        f"What {made.subject} refused from {made.first_day} to {made.last_day} is sent "
         "again by the next run over these days; where Dagster's daemon is on, that run starts "
         "within seconds."
     )
@@ -203,7 +203,7 @@ PAGE = DashboardPage(
         Section("All destinations", totals, is_titled=False),
         Section("By destination", by_tool),
         Section("Numbers of each destination", tools),
-        Section("Dead letters", dead_letters),
+        Section("What could not be delivered", dead_letters),
         Section("By day", by_day),
         Section("Requests to runs", requests_to_runs),
     ),

@@ -163,7 +163,7 @@ def _step(
         "previous_count": earlier["count"] if earlier else entered,
         "chance": "" if from_start is None else chance(from_start, entered),
         "optional": row.get("optional"),
-        "label": f"{number} · {row['event_type']}",
+        "label": f"{number} · {view.event(row['event_type'])}",
         "share": row["conversion_from_start"] or 0.0,
         "lost_count": lost if lost is not None and lost >= 0 else None,
         "lost_rate": lost / earlier["count"]
@@ -407,7 +407,8 @@ def who(view: View) -> Block:
         return unknown
     if not view.filters.who.strip():
         return Notice(
-            "Choose a step above, or one under “List the visitors”; it needs the scope personal.",
+            "Choose a step above, or one under “List the visitors”; it needs a key that may see "
+            "people.",
             "info",
         )
     parameters = ad_hoc.FunnelWhoParameters.model_validate(

@@ -53,7 +53,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Why,
     meaning,
 )
-from ecom_assets.interfaces.dashboard.formats import day_range
+from ecom_assets.interfaces.dashboard.formats import day_range, money
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
@@ -275,6 +275,11 @@ def goals(view: View) -> Block:
     kept = BoardStore(view.context.settings).newest(MonthGoal)
     of_month = [version.item for version in kept if version.item.month == month]
     rows = [row for goal in of_month if (row := _towards(view, goal)) is not None]
+    others = [
+        f"{money(goal.amount, goal.currency)} of {goal.title}"
+        for goal in of_month
+        if _is_in_other_currency(view, goal)
+    ]
     measures = [
         (name, shop_numbers()[name].measure.label)
         for name in GOAL_MEASURES
@@ -284,6 +289,7 @@ def goals(view: View) -> Block:
         "month": month,
         "measures": measures,
         "rows": rows,
+        "others": others,
         "can_write": view.may(Scope.WRITE),
     }
     return Custom("goals.html", values)
@@ -293,6 +299,8 @@ def _towards(view: View, goal: MonthGoal) -> dict[str, Any] | None:
     """Return what a number came to so far beside its goal; None where it is unknown or withheld."""
     numbers = next(one for one in KEY_NUMBERS if goal.measure in one.names)
     period = period_named(view, "month", numbers.source)
+    if _is_in_other_currency(view, goal):
+        return None
     if period is None or not view.may(numbers.scope) or f"{period.days[1]:%Y-%m}" != goal.month:
         return None
     try:
@@ -312,12 +320,19 @@ def _towards(view: View, goal: MonthGoal) -> dict[str, Any] | None:
     }
 
 
+def _is_in_other_currency(view: View, goal: MonthGoal) -> bool:
+    """Return whether a goal was set when the shop had another currency."""
+    return bool(goal.currency) and goal.currency != view.currency
+
+
 def save_goal(request: ActionRequest) -> str:
     """Keep the goal of a number for a month in place of the one that there is."""
     sent = request.form
-    goal = MonthGoal.from_mapping(
-        {name: sent.get(name, "").strip() for name in ("measure", "month", "amount")}
-    )
+    fields = {name: sent.get(name, "").strip() for name in ("measure", "month", "amount")}
+    is_money = fields["measure"].endswith("_amount")
+    with request.request_context() as context:
+        currency = context.currency if is_money else ""
+    goal = MonthGoal.from_mapping({**fields, "currency": currency})
     store = request.board_store
     versions = store.versions(MonthGoal, goal.own_slug)
     store.save(goal.own_slug, goal, versions[0].number if versions else 0, request.caller)

@@ -62,7 +62,7 @@ def events(view: View) -> Block:
     """Return the events of the last 30 minutes by type."""
     window = _longest(view)
     rows = [
-        {"event_type": name, "count": count, "share": count / window["event_count"]}
+        {"event_type": view.event(name), "count": count, "share": count / window["event_count"]}
         for name, count in sorted(
             window["events_by_type"].items(), key=lambda item: (-item[1], item[0])
         )
@@ -78,7 +78,7 @@ def minutes(view: View) -> Block:
     rows = [
         {
             "minute": f"{minute['start_at'].astimezone(zone):%H:%M}",
-            "event_type": name,
+            "event_type": view.event(name),
             "count": number,
         }
         for minute in _read(view)["minutes"]
@@ -104,11 +104,11 @@ def minutes(view: View) -> Block:
 def funnel(view: View) -> Block:
     """Return how far the visitors of the last hour came."""
     steps = _read(view)["funnel"]["steps"]
-    rows = steps if steps[0]["visitor_count"] else []
+    named = [{**step, "event_type": view.event(step["event_type"])} for step in steps]
     return DataTable(
-        rows,
+        named if steps[0]["visitor_count"] else [],
         STEPS,
-        empty=f"Nobody took the first step, {steps[0]['event_type']}, in the last hour.",
+        empty=f"Nobody took the first step, {named[0]['event_type']}, in the last hour.",
     )
 
 
@@ -133,15 +133,15 @@ def _longest(view: View) -> dict[str, Any]:
 def _freshness(values: dict[str, Any]) -> Notice:
     if values["data_as_of"] is None:
         return Notice(
-            "No landing file changed lately: real time reads what ECOM_EVENTS names, so let "
-            "events land there.",
+            "No event arrived lately. This page shows events as pages and servers send them, to "
+            "`ecom collect` or `ecom stream`; files of past days are on all other pages.",
             "info",
         )
     lag = formatted(values["lag_s"], "seconds")
     if values["lag_s"] > STALE_S:
         return Notice(
-            f"The newest event is {lag} old: nothing has landed since in what ECOM_EVENTS names. "
-            "While `make ui` runs, the simulated shop sends new events.",
+            f"The newest event is {lag} old: none has arrived since. While `ecom ui` runs, the "
+            "simulated shop sends new ones.",
             "info",
         )
     return Notice(f"The newest event is {lag} old.", "good")

@@ -46,6 +46,7 @@ from ecom_assets.interfaces.dashboard.page import (
 )
 from ecom_assets.interfaces.dashboard.sessions import token_of
 from ecom_assets.interfaces.dashboard.upload_words import kind_words, rows_words
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 PATH: Final = receiving.PAGE
 FILES: Final = receiving.FILES
@@ -79,7 +80,7 @@ def newest_of(request: Request) -> list[Upload]:
 def drop(view: View) -> Block:
     """Return the field that files are dropped on, and where each export is."""
     if not view.may(Scope.WRITE):
-        return Notice("Bringing in a file needs a key of scope `write`; log in with one.")
+        return Notice(needs_key("Bringing in a file", Scope.WRITE))
     settings: Settings = view.request.app.state.settings
     return Custom(
         "upload_drop.html",

@@ -23,6 +23,7 @@ from ecom_assets.interfaces.dashboard.pages.mapping_files import (
     looks_of,
     settings_of,
 )
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 WORDS: Final = {
     "refunds": "what was paid back in the month",
@@ -47,7 +48,7 @@ class CompareParameters(FilesParameters):
 def compared(view: View) -> Block:
     """Return the form that asks what the admin shows, and the difference by reason."""
     if not view.may(Scope.WRITE):
-        return Notice("Looking at a file needs a key of scope `write`; log in with one.")
+        return Notice(needs_key("Looking at a file", Scope.WRITE))
     settings = settings_of(view.request)
     uploads = chosen_uploads(view.request, view.filters.files)
     looks = looks_of(view.request, uploads)  # months are added up after a look, which this begins

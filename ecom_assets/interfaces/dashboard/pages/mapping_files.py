@@ -59,6 +59,7 @@ from ecom_assets.interfaces.dashboard.upload_words import (
     reason_words,
     shop_field,
 )
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 SHOWN: Final = {NO_CUSTOMER}
 """Questions that money hangs on, which are shown though they have an answer."""
@@ -168,7 +169,7 @@ def asked_of_shop(settings: Settings, looks: Sequence[UploadLook]) -> list[ShopQ
 def files(view: View) -> Block:
     """Return what is known of the files, and the form with what is open."""
     if not view.may(Scope.WRITE):
-        return Notice("Looking at a file needs a key of scope `write`; log in with one.")
+        return Notice(needs_key("Looking at a file", Scope.WRITE))
     uploads = chosen_uploads(view.request, view.filters.files)
     looks = looks_of(view.request, uploads)
     if None in looks:

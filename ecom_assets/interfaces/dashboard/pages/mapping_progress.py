@@ -24,6 +24,7 @@ from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, 
 from ecom_assets.interfaces.dashboard.pages.mapping import FILES, PATH, PROGRESS, SHOP
 from ecom_assets.interfaces.dashboard.pages.mapping_files import FilesParameters, chosen_uploads
 from ecom_assets.interfaces.dashboard.sessions import PREFIX
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 AGAIN_S: Final = 2
 """Seconds after which the page looks again."""
@@ -40,7 +41,7 @@ class ProgressParameters(FilesParameters):
 def progress(view: View) -> Block:
     """Return how far each file is, and the link to the numbers once all are done."""
     if not view.may(Scope.WRITE):
-        return Notice("Following a file needs a key of scope `write`; log in with one.")
+        return Notice(needs_key("Following a file", Scope.WRITE))
     settings: Settings = view.request.app.state.settings
     if not view.filters.files:
         if view.filters.of == "shop":

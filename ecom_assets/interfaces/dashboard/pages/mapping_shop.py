@@ -37,6 +37,7 @@ from ecom_assets.interfaces.dashboard.page import (
 from ecom_assets.interfaces.dashboard.pages.mapping import PATH, PROGRESS, SHOP
 from ecom_assets.interfaces.dashboard.pages.mapping_files import settings_of
 from ecom_assets.interfaces.dashboard.upload_words import shop_field
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 OF_DAYS: Final = ("timezone", "currency", "week_start")
 """What numbers of days follow from; the name is only shown."""
@@ -65,7 +66,7 @@ class ShopParameters(PageParameters):
 def shop(view: View) -> Block:
     """Return the form with what is known of the shop, or the second question about a change."""
     if not view.may(Scope.WRITE):
-        return Notice("Seeing what is set for the shop needs a key of scope `write`.")
+        return Notice(needs_key("Seeing what is set for the shop", Scope.WRITE))
     settings = settings_of(view.request)
     wanted = view.filters.model_dump(exclude_none=True)
     said = {name: str(wanted[name]) for name in OF_SHOP if name in wanted}

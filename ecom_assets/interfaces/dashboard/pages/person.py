@@ -119,6 +119,7 @@ def _events(view: View, rows: list[dict[str, Any]], count: int) -> list[Block]:
         {
             **dict.fromkeys(SHOWN),
             **row,
+            "event_type": view.event(row["event_type"]),
             "name": row["product_id"],
             "href": view.link("product", product=row["product_id"]) if row["product_id"] else "",
         }
@@ -156,5 +157,5 @@ PAGE: Final = DashboardPage(
     is_listed=False,
     is_ad_hoc=True,
     title_of=_heading,
-    summary="Everything that one visitor did, in order. Seen with the scope personal only.",
+    summary="Everything that one visitor did, in order. Seen with a key that may see people.",
 )

@@ -140,7 +140,7 @@ def by_day(view: View) -> Block:
                 _bars(),
                 outcomes,
                 OUTCOME_ROWS,
-                "Bars of each day: rows that are quarantined, surplus or held.",
+                "Bars of each day: rows that are refused, left out as copies, or held.",
                 height=220,
                 empty="Every received row of these days is clean.",
                 note="Clean rows are left out of the chart; the table below has them.",
@@ -151,7 +151,8 @@ def by_day(view: View) -> Block:
                 csv=view.csv("/analytics/quality"),
                 definition=answer["definition"]["days"],
                 note=(
-                    f"{_newest(len(answer['days']))}received = clean + quarantined + surplus + held"
+                    f"{_newest(len(answer['days']))}received = counted + refused + copies left "
+                    "out + held"
                 ),
             ),
         )
@@ -188,7 +189,7 @@ def reasons(view: View) -> Block:
     return DataTable(
         rows,
         REASONS,
-        empty="No row of these days is quarantined.",
+        empty="No row of these days is refused.",
         definition=answer["definition"]["reasons"],
     )
 
@@ -213,7 +214,7 @@ def samples(view: View) -> Block:
         columns.append(TableColumn("malformed_row", "Line as it came"))
     note = f"{sentence_of(view.filters.reason)} Shown are the first five rows of each day."
     hidden = (
-        f" {HIDDEN} is personal data, which needs a key of scope personal."
+        f" {HIDDEN} is personal data, which a key that may see people shows."
         if _has_hidden(rows)
         else ""
     )
@@ -249,7 +250,7 @@ def conflicts(view: View) -> Block:
             "event an id of its own."
         )
         + (
-            f" {HIDDEN} is personal data, which needs a key of scope personal."
+            f" {HIDDEN} is personal data, which a key that may see people shows."
             if _has_hidden(rows)
             else ""
         ),
@@ -371,7 +372,7 @@ PAGE = DashboardPage(
         Section("Received rows", totals, is_titled=False),
         Section("Held days", held),
         Section("Failing checks", checks),
-        Section("Quarantined rows by reason", reasons),
+        Section("Refused rows by reason", reasons),
         SAMPLE_ROWS,
         Section("Events that share an id", conflicts),
         Section("By day", by_day),

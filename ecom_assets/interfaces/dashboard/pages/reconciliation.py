@@ -21,6 +21,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 TOTALS: Final = (
     "order_amount",
@@ -135,7 +136,7 @@ def days(view: View) -> Block:
 def differences(view: View) -> Block:
     """Return what differs, one by one, for callers who may see people."""
     if not view.may(Scope.PERSONAL):
-        return Notice("Which orders and events these are needs the scope personal.", "info")
+        return Notice(needs_key("Which orders and events these are", Scope.PERSONAL), "info")
     chosen: ReconciliationFilters = view.filters
     asked: dict[str, Any] = {"cause": None if chosen.cause == "any" else chosen.cause}
     answer = view.answer(

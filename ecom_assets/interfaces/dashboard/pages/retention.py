@@ -266,7 +266,7 @@ def who(view: View) -> Block:
     if "cohort" not in fields:
         return Notice(
             "Choose a cell of the table, or a cohort under “List the visitors”; it needs the "
-            "scope personal.",
+            "key that may see people.",
             "info",
         )
     part = {"limit": ROWS_OF_QUESTION, "offset": view.filters.list_offset or 0}

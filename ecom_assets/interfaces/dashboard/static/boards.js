@@ -27,10 +27,18 @@
 
   // The address of a board for others
   for (const button of document.querySelectorAll("[data-copy]")) {
-    if (!navigator.clipboard) continue;
     button.hidden = false;
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(new URL(button.dataset.copy, location.href).href);
+      const address = new URL(button.dataset.copy, location.href).href;
+      if (navigator.clipboard) await navigator.clipboard.writeText(address);
+      else {  // pages without https have no clipboard
+        const field = document.createElement("textarea");
+        field.value = address;
+        button.after(field);
+        field.select();
+        document.execCommand("copy");
+        field.remove();
+      }
       button.textContent = "Copied";
     });
   }

@@ -55,7 +55,8 @@
     let keys = [];
     try { keys = (await valuesOf("properties")).map((one) => ({ ...one, label: readable(one.value), note: one.value, kind: "property" })); } catch { /* only the columns, then */ }
     const about = (who) => lists[name].filter((one) => one.about === who);
-    return matching([...about("events"), ...keys, ...about("people")], text);
+    const known = new Set(lists[name].map((one) => one.value));  // such as keys that the mapping has a label for
+    return matching([...about("events"), ...keys.filter((one) => !known.has(one.value)), ...about("people")], text);
   }
   const labelOf = (column) => lists.columns.find((one) => one.value === column)?.label ?? (column.startsWith("properties.") ? readable(column) : column);
   const named = (text) => {
@@ -136,19 +137,25 @@
     return { close };
   }
 
-  // A field of the form with a list. Columns are shown by what they are called; the field itself holds their name.
+  // A field of the form with a list. Columns and event types are shown by what they are called, their names on hover; the field
+  // itself holds the name.
+  const typeCalled = (text) => { const found = lists.types.filter((one) => words(one.label) === words(text.trim())); return found.length === 1 ? found[0].value : text.trim(); };
+  const labelOfType = (type) => lists.types.find((one) => one.value === type)?.label ?? type;
   const quoted = (input, value) => input.closest(".line") && /[:"]|\?$/.test(value) && !value.includes('"') ? `"${value}"` : value;
   function single(input) {
-    const kind = input.dataset.suggests, isNamed = kind === "columns" || kind === "numbers";
+    const kind = input.dataset.suggests, isType = kind === "types", isNamed = isType || kind === "columns" || kind === "numbers";
     if (!isNamed) { combobox(input, sources[kind], (value) => { input.value = quoted(input, value); input.dispatchEvent(new Event("change", { bubbles: true })); }); return; }
     const seen = input.cloneNode();
     seen.removeAttribute("name");
-    seen.value = input.value ? labelOf(input.value) : "";
+    const called = isType ? labelOfType : labelOf;
+    const hint = () => { seen.title = seen.value === input.value ? "" : input.value; };
+    seen.value = input.value ? called(input.value) : "";
+    hint();
     input.removeAttribute("id");
     input.type = "hidden";
     input.after(seen);
-    combobox(seen, sources[kind], (value, entry) => { input.value = value; seen.value = entry.label ?? value; });
-    seen.addEventListener("input", () => { input.value = named(seen.value); });
+    combobox(seen, sources[kind], (value, entry) => { input.value = isType ? quoted(input, value) : value; seen.value = entry.label ?? value; hint(); input.dispatchEvent(new Event("change", { bubbles: true })); });
+    seen.addEventListener("input", () => { input.value = (isType ? typeCalled : named)(seen.value); hint(); });
   }
 
   // Several values as chips, each of which can be taken out
@@ -181,7 +188,7 @@
     const label = form.querySelector(`label[for="${input.id}"]`);
     const place = make("div", { className: "many" });
     input.after(place);
-    const field = chips(place, label.textContent, sources[kind], start, (values) => { input.value = values.join(", "); }, kind === "types" ? undefined : labelIn(kind));
+    const field = chips(place, label.textContent, sources[kind], start, (values) => { input.value = values.join(", "); }, kind === "types" ? labelOfType : labelIn(kind));
     field.placeholder = { types: "Search event types", measures: "Search numbers", dimensions: "Search dimensions" }[kind] ?? "Search columns";
     field.id = input.id;
     input.removeAttribute("id");

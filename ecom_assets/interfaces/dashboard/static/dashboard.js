@@ -20,6 +20,10 @@
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { nameTheme(); drawAll(); });
   }
 
+  // The page that is open is in sight in a long menu.
+  const shown = document.querySelector("#navigation [aria-current]"), list = document.getElementById("navigation");
+  if (shown && list.scrollHeight > list.clientHeight) list.scrollTop = shown.offsetTop - list.clientHeight / 2;
+
   // Menu on small screens
   const menu = document.querySelector(".menu-button"), navigation = document.getElementById("navigation");
   if (menu) {

@@ -1,0 +1,46 @@
+"""What people read in place of the names of event types: a mapping's labels, else plain words."""
+
+from collections.abc import Mapping
+from typing import Final
+
+PLAIN: Final[Mapping[str, str]] = {
+    "page_view": "Page viewed",
+    "product_view": "Product viewed",
+    "category_view": "Category viewed",
+    "search": "Searched",
+    "add_to_cart": "Added to cart",
+    "remove_from_cart": "Removed from cart",
+    "checkout_start": "Checkout started",
+    "purchase": "Purchase",
+    "refund": "Refund",
+    "session_start": "Session started",
+    "sign_up": "Signed up",
+    "login": "Logged in",
+    "alias": "Joined two ids",
+}
+"""The names of usual event types."""
+
+
+class Named(str):
+    """What something is called, with its technical name."""
+
+    __slots__ = ("technical",)
+
+    technical: str
+
+    def __new__(cls, name: str, technical: str) -> "Named":
+        """Return a text that is the name, and knows the technical one."""
+        named = super().__new__(cls, name)
+        named.technical = technical
+        return named
+
+
+def event_name(event_type: str, labels: Mapping[str, str]) -> str:
+    """Return what people call an event type, which knows the type where it is another text.
+
+    `labels` are those of the mapping of events. A type of a shop's own without a label keeps its
+    name, in words: `quiz_done` is Quiz done.
+    """
+    words = event_type.replace("_", " ")
+    name = labels.get(event_type) or PLAIN.get(event_type) or f"{words[:1].upper()}{words[1:]}"
+    return name if name == event_type else Named(name, event_type)
