@@ -21,7 +21,7 @@ COMPILED_BY_LOADING := import compileall, pandas, ecom_assets.cli.run, ecom_asse
 	import dagster._core.storage as storage, ecom_assets.definitions as definitions; \
 	compileall.compile_dir(storage.__path__[0], quiet=1); definitions.defs().get_repository_def().load_all_definitions()
 
-.PHONY: help run ui test normal-tests test-all coverage check fix bench charts screenshots docs first-run lock setup setup-dev snowflake-stand-in browser redis kafka segment clean
+.PHONY: help run ui test normal-tests test-all coverage check fix bench charts screenshots pictures docs first-run lock setup setup-dev snowflake-stand-in browser redis kafka segment clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -82,6 +82,9 @@ renew-channel-sources: setup ## take in Google's list of sources by channel: FIL
 
 screenshots: setup-dev browser ## take the pictures of docs/dashboard.md over the simulated shop
 	$(BIN)/python docs/make_screenshots.py
+
+pictures: setup-dev browser ## take the pictures again that tests compare the dashboard's pages with
+	RENEW_PICTURES=1 $(BIN)/python -m pytest -q ecom_assets_tests/interfaces/dashboard/test_pictures.py
 
 docs: setup-dev ## write the generated parts of the documents
 	@$(BIN)/python docs/make_docs.py

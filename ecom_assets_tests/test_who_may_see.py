@@ -387,7 +387,7 @@ def test_what_is_saved_names_people_and_costs_to_those_who_may_see_them(pages: S
     assert f"Types: {HIDDEN} was 3" in alerts["read"], "the alert is there without the value"
     assert alerts["read"].count("u08") == 0 < alerts["everything"].count("Types: u08 was 3")
     form = Asked("GET", SHOWN[2]).ask(pages.cold, "read+write").text
-    assert "need a key of scope personal to be seen or changed" in form, "and loses it to nobody"
+    assert "need a key that may see people to be seen or changed" in form, "and loses it to nobody"
 
 
 def arguments_of(question: ApiQuestion, request_: Asked) -> Row:

@@ -246,8 +246,8 @@ def chosen_steps(settings: Settings) -> tuple[str, ...]:
 
 
 def event_labels(settings: Settings) -> Mapping[str, str]:
-    """Return what the mapping of events calls event types and properties."""
-    labels: Mapping[str, str] = load_mapping(mapping_name(settings)).labels
+    """Return what the mapping of events calls event types and properties, whatever reads them."""
+    labels: Mapping[str, str] = load_mapping(settings.events_mapping).labels
     return labels
 
 

@@ -177,9 +177,8 @@ def cause_sentence(cause: Mapping[str, Any], currency: str | None) -> str:
 def cause_name(cause: Mapping[str, Any]) -> str:
     """Return the name of a cause, such as `The channel Email`."""
     name = part_name(cause["dimension"], cause["value"])
-    subject = (
-        "refunds" if cause["value"] == "refunds" else IN_WORDS[cause["dimension"]].format(name)
-    )
+    stands_alone = cause["value"] == "refunds" or name in RESTS.values()
+    subject = name if stands_alone else IN_WORDS[cause["dimension"]].format(name)
     return f"{subject[0].upper()}{subject[1:]}"
 
 

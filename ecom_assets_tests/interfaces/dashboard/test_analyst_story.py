@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from pydantic import SecretStr
 
@@ -22,8 +21,8 @@ from ecom_assets_tests.command import ECOM
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.test_boards_in_browser import opened, save
-from ecom_assets_tests.interfaces.dashboard.test_browser import SERIOUS
 from ecom_assets_tests.interfaces.dashboard.test_browser import browser as browser  # noqa: PLC0414 (the fixture, for this file too)
+from ecom_assets_tests.interfaces.dashboard.test_browser import violations
 from ecom_assets_tests.interfaces.watching.test_watch import webhook
 from ecom_sandbox.shop.shop import generate
 
@@ -92,8 +91,7 @@ def rows(page: Page, section: str) -> dict[str, list[str]]:
 
 
 def is_sound(page: Page) -> None:
-    violations = Axe().run(page).response["violations"]
-    assert [row["id"] for row in violations if row["impact"] in SERIOUS] == []
+    assert violations(page) == {}
 
 
 def test_where_new_visitors_drop_on_phones_since_when_and_a_warning_if_it_gets_worse(
@@ -133,12 +131,13 @@ def test_where_new_visitors_drop_on_phones_since_when_and_a_warning_if_it_gets_w
         )  # once the seven days of its last visitors are over
         colleague.goto(message["link"].replace("http://127.0.0.1:8000", client.address))
         expect(colleague.locator("main")).to_contain_text("Incident")
+        beside_the_baseline(page)
         assert wrong == wrong_there == []
 
 
 def drops_by_channel(page: Page) -> None:
     """Ask which channel's new visitors drop at checkout on phones."""
-    for step, name in enumerate(("add_to_cart", "checkout_start", "purchase"), start=1):
+    for step, name in enumerate(("Added to cart", "Checkout started", "Purchase"), start=1):
         pick(page, f"Step {step}", name)
     add_condition(page, 1, "New or returning visitor", "new")
     add_condition(page, 2, "Device", "mobile")
@@ -148,6 +147,28 @@ def drops_by_channel(page: Page) -> None:
     assert organic[0] > organic[1] > organic[2] > 10
 
 
+def beside_the_baseline(page: Page) -> None:
+    """Ask for the checkout on phones of the week in which nobody could pay, beside the week before,
+    in which some could.
+    """
+    page.get_by_role("link", name="Funnel", exact=True).click()
+    for step, name in enumerate(("Checkout started", "Purchase"), start=1):
+        pick(page, f"Step {step}", name)
+    page.get_by_role("button", name="Remove Step 3").click()
+    page.get_by_label("Entered from").fill("2026-02-02")
+    page.get_by_label("Entered to").fill("2026-02-08")
+    page.get_by_label("Compare with").select_option("before")
+    add_condition(page, 1, "Device", "mobile")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    conversion = page.locator(
+        "li.tile", has=page.get_by_role("heading", name="Conversion", exact=True)
+    )
+    expect(conversion.locator(".change.bad")).to_be_visible()
+    expect(conversion.locator(".number")).to_have_text("0.0%")
+    expect(page.locator(".step-before").last).not_to_contain_text("0 before")
+    is_sound(page)
+
+
 def watch_channel(page: Page, channel: str) -> None:
     """Let the team get a message if the conversion of a channel is below 5 % in a week."""
     page.get_by_role("row", name=re.compile(f"^{channel}")).get_by_role(
@@ -155,7 +176,7 @@ def watch_channel(page: Page, channel: str) -> None:
     ).click()
     page.get_by_label("How often").select_option("week")
     page.get_by_label("Tell me if it").select_option("below")
-    page.get_by_label("Bound or share").fill("5%")
+    page.get_by_label("By how much, or at which number").fill("5%")
     page.get_by_label("Name", exact=True).fill("Checkout on phones")
     page.get_by_text("Who is told, and when").click()
     page.get_by_label("team").check()

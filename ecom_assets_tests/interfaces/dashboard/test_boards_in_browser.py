@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from pydantic import SecretStr
 
@@ -17,7 +16,7 @@ from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
-from ecom_assets_tests.interfaces.dashboard.test_browser import SERIOUS, WIDTHS
+from ecom_assets_tests.interfaces.dashboard.test_browser import WIDTHS, violations
 from ecom_assets_tests.interfaces.dashboard.test_browser import browser as browser  # noqa: PLC0414 (the fixture, for this file too)
 
 pytestmark = [pytest.mark.browser]
@@ -87,12 +86,7 @@ def tiles(page: Page) -> list[str]:
 def is_sound(page: Page, width: int) -> None:
     """Look for what is cut, and for what axe finds."""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    actual = Axe().run(page).response["violations"]
-    assert {
-        row["id"]: [node["html"] for node in row["nodes"]]
-        for row in actual
-        if row["impact"] in SERIOUS
-    } == {}
+    assert violations(page) == {}
 
 
 @pytest.mark.slow

@@ -37,16 +37,16 @@ def test_the_tiles_of_data_quality_add_up_to_the_received_rows(client: Client) -
     tiles = {name: int(value) for name, value in tiles_of(actual).items()}
     assert tiles["Received"] == sum(source["received_count"] for source in response["sources"])
     assert tiles["Received"] == sum(
-        tiles[name] for name in ("Clean", "Quarantined", "Surplus copies", "Held")
+        tiles[name] for name in ("Counted", "Refused", "Copies left out", "Held")
     )
     assert tiles["Lost"] == 0
-    rows = section(actual, "Quarantined rows by reason").one("table").all("tr")[1:]
+    rows = section(actual, "Refused rows by reason").one("table").all("tr")[1:]
     assert {row.all("td")[0].text for row in rows} == {"Malformed event type", "Missing event id"}
 
 
 def test_a_reason_leads_to_its_rows(client: Client) -> None:
     page = read(client.get("/dashboard/quality?time_range=year").text)
-    address = section(page, "Quarantined rows by reason").all("a")[0].attributes["href"]
+    address = section(page, "Refused rows by reason").all("a")[0].attributes["href"]
     actual = section(read(client.get(address.partition("#")[0]).text), "Sample rows")
     assert len(actual.one("table").all("tr")) == 2, "a header and the row"
 

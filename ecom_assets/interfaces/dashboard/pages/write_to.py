@@ -21,6 +21,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 LABELS: Final[dict[str, JsonValue]] = {
     "due_again": "Bought once, and due again",
@@ -65,7 +66,7 @@ def who(view: View) -> Block:
     Without the setting there are counts of the list only.
     """
     if not view.may(Scope.PERSONAL):
-        return Notice("Whom to write to needs the scope personal.", "info")
+        return Notice(needs_key("Whom to write to", Scope.PERSONAL), "info")
     chosen: WriteToFilters = view.filters
     asked: dict[str, Any] = {"people": chosen.people, "sort_by": chosen.sort_by}
     if chosen.people == "segment":

@@ -1,0 +1,203 @@
+"""How every page looks at three widths, in print and in the dark, beside pictures in `pictures/`.
+
+`make pictures` takes them again, after a change that is meant. They are a quarter as large as the
+pages, in the font of `pictures/font` (Inter, SIL Open Font License 1.1, the files of the npm
+package `@fontsource/inter` 5.3.0), so that they are small and no font of a machine matters.
+"""
+
+import base64
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from pydantic import SecretStr
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.dashboard.page import all_pages
+from ecom_assets_tests.interfaces.api.conftest import served
+from ecom_assets_tests.interfaces.dashboard.conftest import Client
+from ecom_assets_tests.interfaces.dashboard.test_browser import browser as browser  # noqa: PLC0414 (the fixture, for this file too)
+from ecom_assets_tests.interfaces.dashboard.test_pages import NEEDS
+
+pytestmark = [pytest.mark.browser]
+PICTURES: Final = Path(__file__).with_name("pictures")
+FONT: Final = PICTURES / "font"
+RENEWED: Final = os.environ.get("RENEW_PICTURES") == "1"
+WIDTHS: Final = (390, 1024, 1440)
+SCALE: Final = 0.25
+MOST_HEIGHT: Final = 3_000
+"""How much of a page a picture shows, in CSS pixels: what is below is more of the same lists."""
+MOST_DIFFERENT: Final = 0.01
+"""The share of pixels that may differ: machines smooth lines and letters differently."""
+CHANGING: Final = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) walker.currentNode.data = walker.currentNode.data
+    .replace(/\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d(:\\d\\d)?/g, "2026-01-01 00:00:00")
+    .replace(/, [^,]* ago/g, ", 1 min ago")
+    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "00000000");
+}"""
+"""Sets what is another text in each run: times at which something ran, and ids of runs."""
+COMPARE: Final = """async ([one, other]) => {
+  const pixels = async (data) => {
+    const image = new Image();
+    image.src = "data:image/png;base64," + data;
+    await image.decode();
+    const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    context.drawImage(image, 0, 0);
+    return [image.width, image.height, context.getImageData(0, 0, image.width, image.height).data];
+  };
+  const [width, height, first] = await pixels(one);
+  const [itsWidth, itsHeight, second] = await pixels(other);
+  if (width !== itsWidth || Math.abs(height - itsHeight) > 2)
+    return [`${width} by ${height}`, `${itsWidth} by ${itsHeight}`];
+  let count = 0;
+  const rows = Math.min(height, itsHeight);
+  const differs = (at) => Math.abs(first[at] - second[at]) > 48;
+  for (let at = 0; at < width * rows * 4; at += 4)
+    if (differs(at) || differs(at + 1) || differs(at + 2)) count += 1;
+  return count / (width * rows);
+}"""
+"""Returns the share of pixels that differ, or both sizes."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A page as somebody sees it."""
+
+    path: str
+    width: int
+    theme: str = "light"
+    media: str = "screen"
+
+    @property
+    def name(self) -> str:
+        """Return the name of its picture."""
+        more = [word for word in (self.theme, self.media) if word not in {"light", "screen"}]
+        return "-".join([self.path.partition("?")[0] or "first", str(self.width), *more])
+
+
+LOOKS: Final = [
+    *(
+        Look(f"{page.path}?{NEEDS.get(page.path, '')}", width)
+        for page in all_pages()
+        for width in WIDTHS
+        if page.path not in {"live", "versions", "board-tile"}  # which are about now
+    ),
+    *(Look(path, 1024, "dark") for path in ("last-week", "funnel", "products", "retention")),
+    *(Look(path, 718, media="print") for path in ("last-week", "funnel", "customers")),
+]
+
+
+@pytest.fixture(scope="module")
+def shop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The small shop with nothing that other tests keep, and nobody's key."""
+    home = tmp_path_factory.mktemp("pictures")
+    (home / "serving").symlink_to(settings.home / "serving")
+    own = settings.model_copy(update={"home": home, "boards_url": SecretStr("")})
+    with served(build_dashboard_app(own)) as answer:
+        yield Client(answer.address)
+
+
+def in_font(page: Page) -> None:
+    """Let a page have the font of the pictures, in its charts too."""
+    faces = "".join(
+        f"@font-face {{ font-family: Pictured; font-weight: {weights}; src: "
+        f"url(data:font/woff2;base64,{base64.b64encode(file.read_bytes()).decode()}); }}\n"
+        for weights, file in (
+            ("100 500", FONT / "inter-400.woff2"),
+            ("501 900", FONT / "inter-600.woff2"),
+        )
+    )
+    rules = "html, body, code, pre, button, input, select { font-family: Pictured !important; }"
+
+    def styled(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=f"{faces}{answer.text()}\n{rules}")
+
+    page.route("**/dashboard.css*", styled)
+
+
+def pictured(browser: Browser, client: Client, look: Look) -> bytes:
+    """Return the picture of a page."""
+    context = browser.new_context(
+        viewport={"width": look.width, "height": 900},
+        device_scale_factor=SCALE,
+        color_scheme="dark" if look.theme == "dark" else "light",
+        reduced_motion="reduce",
+        bypass_csp=True,
+    )
+    page = context.new_page()
+    in_font(page)
+    page.goto(f"{client.address}/dashboard/{look.path}")
+    page.evaluate("document.fonts.ready")
+    if look.media == "print":
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print")
+    for plot in page.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        expect(plot.locator("canvas")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.evaluate(CHANGING)
+    page.evaluate("scrollTo(0, 0)")
+    height = min(page.evaluate("document.documentElement.scrollHeight"), MOST_HEIGHT)
+    page.set_viewport_size({"width": look.width, "height": height})
+    page.wait_for_timeout(300)  # charts follow the size
+    picture = page.screenshot(animations="disabled")
+    context.close()
+    return picture
+
+
+def difference(browser: Browser, one: bytes, other: bytes) -> float | list[str]:
+    """Return the share of pixels in which two pictures differ, or their sizes if these do."""
+    page = browser.new_page()
+    texts = [base64.b64encode(picture).decode() for picture in (one, other)]
+    result: float | list[str] = page.evaluate(COMPARE, texts)
+    page.close()
+    return result
+
+
+def looks_as_before(browser: Browser, client: Client, look: Look) -> None:
+    """Compare a page with its picture, or take it again."""
+    kept, picture = PICTURES / f"{look.name}.png", pictured(browser, client, look)
+    if RENEWED:
+        is_same = kept.exists() and difference(browser, kept.read_bytes(), picture) == 0
+        if not is_same:
+            kept.write_bytes(picture)
+        return
+    assert kept.exists(), f"{kept} is missing: run make pictures"
+    found = difference(browser, kept.read_bytes(), picture)
+    if isinstance(found, list) or found > MOST_DIFFERENT:
+        kept.with_suffix(".now.png").write_bytes(picture)
+    assert isinstance(found, float | int), f"{look.name} is another size: {' now '.join(found)}"
+    assert found <= MOST_DIFFERENT, f"{look.name} differs in {found:.1%} of its pixels"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_login_looks_as_before(browser: Browser, shop: Client, width: int) -> None:
+    looks_as_before(browser, shop, Look("login", width))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+def test_a_page_looks_as_before(browser: Browser, shop: Client, look: Look) -> None:
+    looks_as_before(browser, shop, look)
+
+
+def test_a_column_that_moves_is_a_difference(browser: Browser, shop: Client) -> None:
+    """The comparison can fail: other widths, and a page in the dark."""
+    light = pictured(browser, shop, Look("login", 1024))
+    assert difference(browser, light, light) == 0
+    dark = difference(browser, light, pictured(browser, shop, Look("login", 1024, "dark")))
+    assert isinstance(dark, float)
+    assert dark > MOST_DIFFERENT
+    assert difference(browser, light, pictured(browser, shop, Look("login", 390))) != 0
+
+
+def test_no_picture_is_of_a_page_that_is_gone() -> None:
+    names = {look.name for look in LOOKS} | {f"login-{width}" for width in WIDTHS}
+    assert {path.stem for path in PICTURES.glob("*.png")} <= names
