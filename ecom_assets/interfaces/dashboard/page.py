@@ -15,7 +15,7 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from ecom_assets.behaviour.events.names import event_name
+from ecom_assets.behaviour.events.names import PLAIN, event_name
 from ecom_assets.behaviour.questions.answer import ORDERS
 from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.core.errors import DefinitionError, EcomError, did_you_mean
@@ -297,6 +297,12 @@ class View:
     def event(self, event_type: str) -> str:
         """Return what people call an event type."""
         return event_name(event_type, self.labels)
+
+    def step(self, name: str) -> str:
+        """Return what people call a step of a path: an event type that has a name, or whatever else
+        steps are, as it is.
+        """
+        return self.event(name) if name in self.labels or name in PLAIN else name
 
     def who_opens(self) -> str:
         """Return who can open a link to a page of this server."""

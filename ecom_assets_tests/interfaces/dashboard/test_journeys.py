@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.behaviour.events.names import PLAIN
 from ecom_assets.interfaces.dashboard.sankey import Flow, rows_of
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import read
@@ -42,12 +43,12 @@ def test_from_the_beginning_each_column_has_the_transitions_of_its_place(client:
 def test_around_a_step_are_what_came_before_and_what_came_after(client: Client) -> None:
     reported = transitions(client)
     before = {
-        row["from_step"]: row["transition_count"]
+        PLAIN.get(row["from_step"], row["from_step"]): row["transition_count"]
         for row in reported
         if row["to_step"] == "add_to_cart"
     }
     after = {
-        row["to_step"]: row["transition_count"]
+        PLAIN.get(row["to_step"], row["to_step"]): row["transition_count"]
         for row in reported
         if row["from_step"] == "add_to_cart"
     }

@@ -9,11 +9,11 @@ from ecom_assets.interfaces.dashboard.formats import formatted
 from ecom_assets.interfaces.dashboard.forms import (
     Answer,
     Builder,
-    answered,
+    answered_in,
     question_page,
     readable,
 )
-from ecom_assets.interfaces.dashboard.page import Section, csv_address
+from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 
 COLUMNS: Final = (
     TableColumn("label", "Event or property"),
@@ -39,12 +39,12 @@ SAME: Final = 0.05
 """A factor that is nearer to 1 is as often."""
 
 
-def factors(answer: Answer) -> Block:
+def factors(view: View, answer: Answer) -> Block:
     """Return how many times as often those with each thing convert, on a logarithmic scale."""
     rows = [
         {
             **row,
-            "label": row["value"]
+            "label": view.event(row["value"])
             if row["property"] is None
             else f"{row['value']} ({readable(row['property']).lower()})",
             "words": in_words(row["factor"]),
@@ -56,8 +56,8 @@ def factors(answer: Answer) -> Block:
         for row in answer["correlations"]
     ]
     converted, other = answer["converted_count"], answer["other_count"]
-    left_out = ", ".join(answer["on_the_way"])
-    last = answer["definition"]["funnel"]["steps"][-1]["event_type"]
+    left_out = ", ".join(view.event(step) for step in answer["on_the_way"])
+    last = view.event(answer["definition"]["funnel"]["steps"][-1]["event_type"])
     notes = [
         f"{converted:,} visitors converted and {other:,} did not.",
         NO_CAUSE,
@@ -121,7 +121,7 @@ BUILDER: Final = Builder(
 )
 PAGE = question_page(
     BUILDER,
-    (Section("What goes with converting", answered(BUILDER, factors)),),
+    (Section("What goes with converting", answered_in(BUILDER, factors)),),
     path="correlation",
     title="Correlation",
     position=50,

@@ -30,7 +30,13 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Tiles,
 )
 from ecom_assets.interfaces.dashboard.formats import chance
-from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
+from ecom_assets.interfaces.dashboard.forms import (
+    Answer,
+    Builder,
+    answered,
+    answered_in,
+    question_page,
+)
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View, csv_address
 from ecom_assets.interfaces.dashboard.sankey import Flow
 
@@ -69,6 +75,10 @@ def flow(view: View) -> Block:
     flows, columns = (
         _around(view) if view.filters.view == "around_a_step" else _from_beginning(view)
     )
+    flows = [
+        replace(edge, source=view.step(edge.source), target=view.step(edge.target))
+        for edge in flows
+    ]
     large_flows = _without_small(flows, view.filters.least)
     if not large_flows:
         return Chart({}, [], FLOWS, "", empty="There are no journeys in these days.")
@@ -156,6 +166,8 @@ def pairs(view: View) -> Block:
     rows = [
         {
             **row,
+            "from_step": view.step(row["from_step"]),
+            "to_step": view.step(row["to_step"]),
             "from_address": view.here(view="around_a_step", step=row["from_step"]),
             "to_address": view.here(view="around_a_step", step=row["to_step"]),
         }
@@ -218,7 +230,7 @@ NEXT: Final = (
 LEAVE: Final = "Leave the shop"
 
 
-def after_first(answer: Answer) -> Block:
+def after_first(view: View, answer: Answer) -> Block:
     """Return which steps follow the first one of the paths; nothing of paths that end in a step,
     which begin anywhere.
     """
@@ -235,7 +247,7 @@ def after_first(answer: Answer) -> Block:
     ranked = sorted(by_name.items(), key=lambda item: (-item[1][0], item[0]))
     rows = [
         {
-            "name": name,
+            "name": view.step(name),
             "count": count,
             "all_count": total,
             "share": count / total,
@@ -245,7 +257,9 @@ def after_first(answer: Answer) -> Block:
         for name, (count, converted) in ranked[:BRANCHES]
     ]
     first = definition.get("from_step")
-    after = f"After the first {first} of a session" if first else "After the first step"
+    after = (
+        f"After the first “{view.step(first)}” of a session" if first else "After the first step"
+    )
     left_out = len(ranked) - len(rows)
     return Chart(
         charts.ranking("name", "share", kind="rate", title="Of all", sort=None),
@@ -261,7 +275,7 @@ def after_first(answer: Answer) -> Block:
     )
 
 
-def paths(answer: Answer) -> Block:
+def paths(view: View, answer: Answer) -> Block:
     """Return the most frequent paths: of all sessions, of those with a purchase,
     and of the others.
     """
@@ -270,7 +284,8 @@ def paths(answer: Answer) -> Block:
         if name != "top_paths" and answer[name] == answer["top_paths"]:
             continue  # of paths to a purchase, all lists are the same
         for path in answer[name]:
-            steps = [*path["path"], "…"] if path["is_cut"] else path["path"]
+            named = [view.step(step) for step in path["path"]]
+            steps = [*named, "…"] if path["is_cut"] else named
             rate = path["conversion_rate"] if name == "top_paths" else None  # else all of them do
             shown = {"of": title, "steps": " → ".join(steps) or "(no step)"}
             rows.append({**path, **shown, "conversion_rate": rate})
@@ -280,9 +295,13 @@ def paths(answer: Answer) -> Block:
     return DataTable(rows, columns, empty="No session has such a path.")
 
 
-def transitions(answer: Answer) -> Block:
+def transitions(view: View, answer: Answer) -> Block:
     """Return which step led to which, most frequent first."""
-    rows, count = answer["transitions"][:MOST_SHOWN], len(answer["transitions"])
+    rows = [
+        {**row, "from": view.step(row["from"]), "to": view.step(row["to"])}
+        for row in answer["transitions"][:MOST_SHOWN]
+    ]
+    count = len(answer["transitions"])
     note = f"The first {len(rows):,} of {count:,}; the CSV has all." if count > len(rows) else ""
     return DataTable(rows, TRANSITIONS, csv=csv_address(answer, "transitions"), note=note)
 
@@ -306,9 +325,9 @@ BUILDER_PAGE: Final = question_page(
     BUILDER,
     (
         Section("Totals", answered(BUILDER, totals), is_titled=False),
-        Section("What comes next", answered(BUILDER, after_first)),
-        Section("Paths", answered(BUILDER, paths)),
-        Section("Transitions", answered(BUILDER, transitions)),
+        Section("What comes next", answered_in(BUILDER, after_first)),
+        Section("Paths", answered_in(BUILDER, paths)),
+        Section("Transitions", answered_in(BUILDER, transitions)),
     ),
     path="paths",
     title="Paths",

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
+from ecom_assets.behaviour.events.names import event_name
 from ecom_assets.behaviour.trends.answer import TREND, StickyVisitors, TrendAnswer
 from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, MEASURE
 from ecom_assets.behaviour.trends.trend import STATES
@@ -40,7 +41,7 @@ COLOURS: Final = 12
 def chart(view: View, answer: Answer) -> Block:
     """Return the answer as the chart of its kind."""
     if answer.get("stickiness"):
-        return _stickiness(answer)
+        return _stickiness(answer, view.labels)
     if answer.get("lifecycle"):
         return _lifecycle(answer)
     return _values(view, answer)
@@ -75,6 +76,7 @@ def shown_trend(view: View, answer: Answer) -> ShownTrend:
         shown_value = trend_ways.ALL_OTHERS if rest else called.get(value, value)
         name = _name(
             {**part, "breakdown": shown_value},
+            view.labels,
             is_formula=bool(formula),
             is_only=is_only or bool(formula),
         )
@@ -220,7 +222,9 @@ def _kind_of_series(line: dict[str, Any]) -> Kind:
     )
 
 
-def _name(line: dict[str, Any], *, is_formula: bool, is_only: bool) -> str:
+def _name(
+    line: dict[str, Any], labels: Mapping[str, str], *, is_formula: bool, is_only: bool
+) -> str:
     """Return what the legend calls a line."""
     values = line["breakdown"]
     if is_formula:
@@ -228,10 +232,14 @@ def _name(line: dict[str, Any], *, is_formula: bool, is_only: bool) -> str:
     else:
         measured = f" of {in_words(line['of']).lower()}" if line.get("of") else ""
         measure = MEASURE.labels[line["measure"]].lower()
-        label = f"{line['name']} · {line['event_type'] or 'anything'} ({measure}{measured})"
+        label = f"{line['name']} · {_called(line['event_type'], labels)} ({measure}{measured})"
     if values is None:
         return label
     return str(values) if is_only else f"{label}, {values}"
+
+
+def _called(event_type: str | None, labels: Mapping[str, str]) -> str:
+    return event_name(event_type, labels) if event_type else "anything"
 
 
 def _narrower(view: View, start: Any) -> str:  # noqa: ANN401 (a day, or the start of an hour)
@@ -265,9 +273,9 @@ def _next_questions(answer: Answer) -> Sequence[tuple[str, str]]:
     ]
 
 
-def _stickiness(answer: dict[str, Any]) -> Block:
+def _stickiness(answer: dict[str, Any], labels: Mapping[str, str]) -> Block:
     rows = [
-        {"series": f"{series['name']} · {series['event_type'] or 'anything'}", **visitors}
+        {"series": f"{series['name']} · {_called(series['event_type'], labels)}", **visitors}
         for series in answer["stickiness"]
         for visitors in series["visitors"]
     ]
