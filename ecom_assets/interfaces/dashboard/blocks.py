@@ -366,12 +366,15 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
         change=answer["change"].get(name),
         trend=sparkline([point[name] for point in points]),
         why=Why(table, name),
-        **_chance(answer[part], answer["previous"] or {}, name, whole_of(row, name)),
+        **of_share(row, name, answer[part], answer["previous"] or {}),
     )
 
 
-def _chance(now: Row, before: Row, name: str, whole: str) -> dict[str, Any]:
-    """Return how many a share is a share of, and whether it changed by more than chance."""
+def of_share(row: type[BaseModel], name: str, now: Row, before: Row) -> dict[str, Any]:
+    """Return, of a tile of a share, how many it is a share of, and whether it changed by more than
+    chance; nothing for other numbers.
+    """
+    whole = whole_of(row, name)
     if not whole or now[whole] is None:
         return {}
     counts = [

@@ -52,6 +52,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Tiles,
     Why,
     meaning,
+    of_share,
 )
 from ecom_assets.interfaces.dashboard.formats import day_range, money
 from ecom_assets.interfaces.dashboard.page import (
@@ -218,6 +219,7 @@ def _tiles(view: View, numbers: KeyNumbers, period: CalendarPeriod) -> Iterator[
             year_change=year_change[name],
             why=Why(numbers.table, name, _as_parameters(period.days)),
             href=view.address(numbers.page, **_as_parameters(period.days)),
+            **of_share(numbers.model, name, now[numbers.part], before[numbers.part]),
         )
 
 
