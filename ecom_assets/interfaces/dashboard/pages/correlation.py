@@ -17,19 +17,10 @@ from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 
 COLUMNS: Final = (
     TableColumn("label", "Event or property"),
-    TableColumn("words", "Convert"),
-    *(
-        TableColumn.from_field(Correlated, name)
-        for name in (
-            "factor",
-            "factor_low",
-            "factor_high",
-            "converted_count",
-            "other_count",
-            "odds_ratio",
-        )
-    ),
-    TableColumn("enough", "Data"),
+    TableColumn("words", "Convert", is_on_one_line=True),
+    TableColumn("chance", "By chance", is_on_one_line=True),
+    *TableColumn.from_fields(Correlated, "converted_count", "other_count", "odds_ratio"),
+    TableColumn("enough", "Data", is_on_one_line=True),
 )
 NO_CAUSE: Final = (
     "This does not say that it makes anybody convert: those who meant to anyway may do it more "
@@ -49,6 +40,9 @@ def factors(view: View, answer: Answer) -> Block:
             else f"{row['value']} ({readable(row['property']).lower()})",
             "words": in_words(row["factor"]),
             "short": f"{formatted(row['factor'], 'score')}\N{MULTIPLICATION SIGN}",
+            "chance": " to ".join(
+                formatted(row[name], "score") for name in ("factor_low", "factor_high")
+            ),
             "low": row["factor_low"],
             "high": row["factor_high"],
             "enough": "enough" if row["is_enough"] else "too few",
@@ -98,6 +92,7 @@ def _spec() -> dict[str, Any]:
     colour = charts.names("enough", scale={"domain": ["enough", "too few"]})
     axis = {
         "labelExpr": "format(datum.value, datum.value < 1 ? '~g' : '~s') + '\u00d7'",
+        "values": [step * 10.0**power for power in range(-4, 5) for step in (1, 2, 5)],
         "grid": False,
         "labelOverlap": True,
     }
@@ -111,7 +106,7 @@ def _spec() -> dict[str, Any]:
         "encoding": {"y": y, "x": x, "text": {"field": "short"}},
     }
     return {
-        "layer": [no_difference, *charts.intervals(y, x, COLUMNS[1:5], color=colour), words],
+        "layer": [no_difference, *charts.intervals(y, x, COLUMNS[1:], color=colour), words],
     }
 
 
