@@ -1,6 +1,5 @@
 """Whom to write to: who of a list of people agreed to it, with their addresses."""
 
-from functools import partial
 from typing import Any, ClassVar, Final
 
 from pydantic import Field, JsonValue
@@ -13,7 +12,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     DataTable,
     Notice,
-    Several,
     TableColumn,
     Tile,
     Tiles,
@@ -60,40 +58,49 @@ def write_to(view: View, label: str, **chosen: str) -> tuple[tuple[str, str], ..
     return ((label, view.link("write-to", **chosen)),) if view.may(Scope.PERSONAL) else ()
 
 
-def who(view: View) -> Block:
-    """Return how many of a list agreed to be written to, and who, for callers who may see people.
-
-    Without the setting there are counts of the list only.
-    """
-    if not view.may(Scope.PERSONAL):
-        return Notice(needs_key("Whom to write to", Scope.PERSONAL), "info")
+def _asked(view: View) -> dict[str, Any]:
+    """Return which list is shown, in which order."""
     chosen: WriteToFilters = view.filters
     asked: dict[str, Any] = {"people": chosen.people, "sort_by": chosen.sort_by}
-    if chosen.people == "segment":
-        asked["segment"] = chosen.segment
-    answer = view.answer(recipients.recipients, limit=MOST, offset=chosen.offset or 0, **asked)
-    counts = answer["counts"]
-    tile = partial(_tile, answer)
+    return asked | ({"segment": chosen.segment} if chosen.people == "segment" else {})
+
+
+def _answer(view: View) -> dict[str, Any]:
+    first = view.filters.offset or 0
+    return view.answer(recipients.recipients, limit=MOST, offset=first, **_asked(view))
+
+
+def counts(view: View) -> Block:
+    """Return how many people a list has, and what they said; without the setting the first only."""
+    if not view.may(Scope.PERSONAL):
+        return Notice(needs_key("Whom to write to", Scope.PERSONAL), "info", is_shown_once=True)
+    answer = _answer(view)
+    names = list(recipients.RecipientCounts.model_fields)
+    shown = names if answer["is_published"] else names[:1]
+    return Tiles([_tile(answer, name) for name in shown], compared=False)
+
+
+def who(view: View) -> Block:
+    """Return who of a list agreed to be written to, for callers who may see people."""
+    if not view.may(Scope.PERSONAL):
+        return Notice(needs_key("Whom to write to", Scope.PERSONAL), "info", is_shown_once=True)
+    answer = _answer(view)
     if not answer["is_published"]:
-        return Several(
-            (
-                Tiles([tile("listed_count")], compared=False),
-                Notice(recipients.NOT_PUBLISHED, "info"),
-            )
+        return Notice(recipients.NOT_PUBLISHED, "info")
+    listed, agreed = (answer["counts"][f"{name}_count"] for name in ("listed", "agreed"))
+    pages = ListPages(view, "offset", MOST, agreed, "people", WHO.anchor)
+    sentence = f"{agreed:,} of {listed:,} agreed to be written to."
+    return pages.around(
+        DataTable(
+            answer["recipients"],
+            COLUMNS,
+            csv=view.csv("/analytics/customers/to-write-to.csv", **_asked(view)),
+            note=f"{sentence} {pages.note}".strip(),
+            empty=f"{sentence} Only people whose newest record says that they agreed are shown."
+            if listed
+            else "Nobody is on this list.",
         )
-    pages = ListPages(view, "offset", MOST, answer["total_count"], "people", WHO.anchor)
-    agreed = f"{counts['agreed_count']:,} of {counts['listed_count']:,} agreed to be written to."
-    table = DataTable(
-        answer["recipients"],
-        COLUMNS,
-        csv=view.csv("/analytics/customers/to-write-to.csv", **asked),
-        note=f"{agreed} {pages.note}".strip(),
-        empty=f"{agreed} Only people whose newest record says that they agreed are shown."
-        if counts["listed_count"]
-        else "Nobody is on this list.",
     )
-    names = recipients.RecipientCounts.model_fields
-    return Several((Tiles([tile(name) for name in names], compared=False), pages.around(table)))
 
 
 def _tile(answer: dict[str, Any], name: str) -> Tile:
@@ -102,7 +109,7 @@ def _tile(answer: dict[str, Any], name: str) -> Tile:
     )
 
 
-WHO: Final = Section("Who agreed to be written to", who, is_titled=False)
+WHO: Final = Section("Who agreed to be written to", who)
 PAGE: Final = DashboardPage(
     "write-to",
     "Whom to write to",
@@ -111,5 +118,5 @@ PAGE: Final = DashboardPage(
     asks=WriteToFilters,
     has_comparison=False,
     is_ad_hoc=True,
-    sections=(WHO,),
+    sections=(Section("People on the list", counts, is_titled=False), WHO),
 )
