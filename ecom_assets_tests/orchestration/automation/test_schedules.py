@@ -127,6 +127,7 @@ def test_customers_are_fetched_in_the_evening_for_the_day_that_is_on() -> None:
         "staging/customers",
         "staging/quarantined_customers",
         "staging/duplicate_customers",
+        "staging/email_consents",
         "export/customers_json",
         "mart/customer_profiles",
     }
