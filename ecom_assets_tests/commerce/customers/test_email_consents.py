@@ -4,6 +4,7 @@ The reference goes through the records one by one, in the order in which they ca
 """
 
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.commerce.customers.contracts import EmailConsents
+from ecom_assets.commerce.customers.contracts import EmailConsents, RawCustomers
+from ecom_assets.commerce.customers.customers import email_consents
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
+from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.builders import DAY_ONE
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
@@ -145,3 +150,33 @@ def test_whatever_came_it_is_as_if_read_one_by_one(
 @pytest.fixture(scope="module")
 def random_shop() -> Platform:
     return Platform()
+
+
+FETCHES: list[list[Record]] = [
+    [
+        person("ann", **YES, email_consent_at="2026-01-05T10:00:00Z"),
+        person("bo", **YES),
+        person("cy", **NO),
+        {"id": "guest-7", "email": "BO@mail.example", **NO},
+        {"id": "zoë@exämple.de", **YES},
+        {"id": "dee@mail.example", **YES},
+    ],
+    [person("cy", **YES), person("ann", **YES, first_name=5), person("eve", **YES, email=" ")],
+]
+"""Ann's newest record is no customer, Bo refuses by another id, Cy changed their mind; Zoë's id is
+no address that can be written to.
+"""
+
+
+def test_postgres_says_the_same_of_everybody(shop: Platform, postgres_url: str) -> None:
+    said(shop, *FETCHES)
+    with closing(PostgresEngine(Settings(warehouse=postgres_url)).open()) as engine:
+        received = shop.table(RawCustomers).to_pyarrow()
+        engine.ensure(RawCustomers)
+        engine.replace(RawCustomers, in_memory(received.to_pylist(), RawCustomers), None)
+        rows = email_consents(engine.table(RawCustomers)).order_by("customer_id")
+        engine.ensure(EmailConsents)
+        engine.replace(EmailConsents, rows, None)
+        stored = engine.table(EmailConsents).order_by("customer_id").to_pyarrow().to_pylist()
+    assert stored == shop.rows(EmailConsents)
+    assert [row["customer_id"] for row in stored if row["email"]] == ["cy", "dee@mail.example"]
