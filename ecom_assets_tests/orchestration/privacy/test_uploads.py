@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.settings.home import open_to_others, platform_files_in
@@ -87,6 +88,7 @@ def test_a_person_goes_from_the_rows_of_uploads(tmp_path: Path) -> None:
     assert uploads.original(upload) in open_to_others([home / "uploads"])
 
 
+@pytest.mark.slow
 def test_rows_of_old_days_go_and_lists_stay(tmp_path: Path) -> None:
     home = tmp_path / "home"
     new_day = now_utc_without_zone().date().isoformat()
