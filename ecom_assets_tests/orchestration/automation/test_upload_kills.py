@@ -133,7 +133,7 @@ def work_off(home: Path, kills: Kills) -> None:
         return RunEnd(is_published=True)
 
     def reset(settings: Settings, *, keeps_sample: bool = False) -> bool:
-        raise AssertionError(settings, keeps_sample)
+        raise AssertionError(settings.home, keeps_sample)
 
     with kills.of_steps():
         assert UploadRun(home, "a-run", run, reset).do(waiting_requests(home)) == []
