@@ -20,6 +20,7 @@ from ecom_assets.ingestion.uploads.look import (
 )
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.interfaces.dashboard.upload_words import field_of
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.ingestion.uploads.exports import CASES, SAMPLES, Export
 from ecom_assets_tests.ingestion.uploads.shop_exports import sent, settings_of
 
@@ -95,3 +96,19 @@ def test_what_a_dropped_file_comes_to_is_right_by_choices_alone(tmp_path: Path, 
                 types[ours] += count
         assert types.items() >= export.events.items()
     assert [keep_choices(Uploads(home), look).kind for look in looks] == [export.kind] * len(looks)
+
+
+@pytest.mark.slow
+def test_visits_have_the_channels_that_a_person_chose(tmp_path: Path) -> None:
+    said = {}
+    for kind in ("events", "orders"):
+        export = EVERY[f"case 16 {kind}"]
+        [path] = export.files(tmp_path)
+        look = settled(tmp_path / kind, path, export)
+        (tmp_path / f"{kind}.yaml").write_text(look.text)
+        said[kind] = (f"--{kind}", path, f"--{kind}-mapping", tmp_path / f"{kind}.yaml")
+    done = ecom("run", *said["events"], *said["orders"], "--json", home=tmp_path / "home")
+    rows = done.json["channels"]["models"]["last"]
+    # Of 32 sold orders, by the case: who came by Facebook is said to have come by themselves.
+    assert {row["channel"] for row in rows} == {"Paid Search", "Email", "Direct"}
+    assert sum(row["credit"] for row in rows) == 32
