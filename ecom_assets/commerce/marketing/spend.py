@@ -97,7 +97,7 @@ def _with_keys(raw: ir.Table) -> ir.Table:
 
 
 def _of_loads(raw: ir.Table) -> ir.Table:
-    """Return one row per load, day, campaign and ad group, with `is_replaced` and `is_conflict`.
+    """Return one row per load, day, campaign and ad group, with `is_replaced`.
 
     A load is replaced on a day by a newer one with any of its campaigns, by their ids or names.
     """
@@ -137,7 +137,12 @@ def _of_loads(raw: ir.Table) -> ir.Table:
 
     loads = loads.mutate(place=place("campaign_key"), name_place=place("name_key"))
     is_older = (loads.place > 0) | ((loads.name_key != "") & (loads.name_place > 0))
-    loads = loads.mutate(is_replaced=_any(is_older).over(of_load) > 0)
+    return loads.mutate(is_replaced=_any(is_older).over(of_load) > 0)
+
+
+def _counted_loads(raw: ir.Table) -> ir.Table:
+    """Return the rows of `_of_loads` that no newer load replaces, with `is_conflict`."""
+    loads = _of_loads(raw)
     counted = loads.filter(~loads.is_replaced)
     of_day = ibis.window(group_by=OF_DAY)
     return counted.mutate(
@@ -145,9 +150,25 @@ def _of_loads(raw: ir.Table) -> ir.Table:
     )
 
 
+def totals_of_loads(raw: ir.Table) -> ir.Table:
+    """Return what each load says that an account's day and level cost, in the account's currency.
+
+    `place` is 0 for the newest load that counts, 1 for the newest that is replaced; others have no
+    row.
+    """
+    loads = _of_loads(raw)
+    by = ("source_file", *OF_DAY, "is_replaced", "load_date", "load_at")
+    totals = loads.group_by(*by).agg(total=loads.account_spend_amount.sum().cast(PROFIT))
+    newest_first = [totals.load_date.desc(), totals.load_at.desc(), totals.source_file.desc()]
+    window = ibis.window(group_by=(*OF_DAY, "is_replaced"), order_by=newest_first)
+    totals = totals.mutate(number=ibis.row_number().over(window))
+    totals = totals.filter(totals.number == 0)
+    return totals.mutate(place=totals.is_replaced.ifelse(1, 0))
+
+
 def ad_spend(raw: ir.Table, days: Days | OtherDays) -> ir.Table:
     """Return the spend of the days by the loads that count, from all rows of `RawAdSpend`."""
-    loads = _of_loads(raw)
+    loads = _counted_loads(raw)
     loads = loads.filter(days.contain(loads.spend_date))
     of_account = ibis.window(group_by=("spend_date", "platform", "account_id"))
     of_campaigns = _any(loads.level == CAMPAIGN).over(of_account) > 0
