@@ -1,6 +1,6 @@
 """What was spent on ads: which received rows count, which loads do, and what campaigns cost a day.
 
-METRICS "Advertising"; docs/metrics/marketing.md.
+METRICS "Advertising"; docs/metrics/marketing.md and docs/mappings/ad_spend.md.
 """
 
 from typing import Final
