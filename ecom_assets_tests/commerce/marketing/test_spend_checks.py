@@ -141,4 +141,3 @@ def test_received_rows_are_accounted_for_and_days_add_up() -> None:
         assert checked(check, loads).broken_count == 0
     result = checked(every_spend_is_read, loads)
     assert sentence(result).startswith("Rows of ad spend that do not count: 1 without an amount.")
-    assert Decimal(5) == Decimal(5)
