@@ -19,7 +19,7 @@ def _summed(name: str, kind: str, description: str, label: str, **more: Any) -> 
 
 def _shared(name: str, description: str, label: str, unit: str) -> Column:
     """Return a column of counts of which campaigns have parts."""
-    return _summed(name, CREDIT, description, label, unit=unit, nullable=False, format="decimal")
+    return _summed(name, CREDIT, description, label, unit=unit, nullable=False, format="quantity")
 
 
 def _times(part: str, whole: str, description: str, label: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

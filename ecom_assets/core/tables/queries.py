@@ -367,9 +367,13 @@ Fetch = Callable[[ir.Table], list[Row]]
 ZERO: Final = Decimal("0.00")
 
 
-def mean(amount: Decimal | None, count: int) -> Decimal | None:
-    """Return an amount per unit, which is rounded where it is shown; None without either."""
-    return amount / count if count and amount is not None else None
+def mean(amount: Decimal | None, count: float) -> Decimal | None:
+    """Return an amount per unit, which is rounded where it is shown; None without either.
+
+    Of what is shared, such as credit for a customer, there can be parts.
+    """
+    whole = Decimal(str(count)) if isinstance(count, float) else count
+    return amount / whole if count and amount is not None else None
 
 
 @dataclass(frozen=True)

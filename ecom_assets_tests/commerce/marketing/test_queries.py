@@ -1,0 +1,135 @@
+"""What queries make of the shop of `test_performance.py`: ratios, parts, and expectations."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+import ibis.expr.types as ir
+import pytest
+
+from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.commerce.customers.contracts import LifetimeValue
+from ecom_assets.commerce.marketing import queries
+from ecom_assets.commerce.sales.contracts import RevenueDaily
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.queries import KnownDays, Period
+from ecom_assets_tests.builders import Row
+from ecom_assets_tests.commerce.marketing.shop import AdShop
+from ecom_assets_tests.commerce.marketing.test_performance import example
+
+pytestmark = pytest.mark.when_changed
+D = Decimal
+DAYS: Final = KnownDays(date(2026, 3, 1), date(2026, 4, 30))
+MARCH: Final = Period("custom", date(2026, 3, 1), date(2026, 3, 31), {"orders": DAYS})
+
+
+class ShopReading:
+    """The tables of a shop in memory as queries read them."""
+
+    newest_date = date(2026, 4, 30)
+    timezone, currency = "Europe/Berlin", "EUR"
+    known: Final = {"orders": DAYS, "events": DAYS}
+
+    def __init__(self, shop: AdShop) -> None:
+        """Read the tables of a shop."""
+        self.shop = shop
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table."""
+        return self.shop.engine.table(contract)
+
+    def events(self) -> ir.Table:
+        """Return nothing: no query here reads events."""
+        raise NotImplementedError
+
+    def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
+        """Return the rows of a result, with the days of a period."""
+        params: Any = period.parameters if period else None
+        result: list[Row] = question.to_pyarrow(params=params).to_pylist()
+        return result
+
+    def state(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a result without a period."""
+        return self.rows(question)
+
+
+def total(contract: type[Table], **numbers: Decimal) -> Row:
+    """Return the row with the total of a day."""
+    names = {name: "(all)" for name in contract.key if name != contract.day_column}
+    return {
+        **dict.fromkeys(contract.numbers(), 0),
+        **names,
+        "order_date": date(2026, 3, 3),
+        **numbers,
+    }
+
+
+@pytest.fixture(scope="module")
+def reading() -> ShopReading:
+    shop = example()
+    shop.hold(RevenueDaily, [total(RevenueDaily, revenue_amount=D(440))])
+    shop.hold(ProfitDaily, [total(ProfitDaily, contribution_before_ads_amount=D(155))])
+    expected = {
+        **dict.fromkeys(LifetimeValue.numbers(), 1),
+        "customer_id": "anna",
+        "as_of_date": date(2026, 4, 30),
+        "expected_order_count": 0.5,
+        "expected_order_value": 50.0,
+    }
+    shop.hold(LifetimeValue, [expected])
+    return ShopReading(shop)
+
+
+def test_the_shop_has_ratios_without_a_model(reading: ShopReading) -> None:
+    shop = queries.shop(reading, MARCH)
+    assert (shop["spend_amount"], shop["mer"], shop["spend_share"]) == (55, 8, 0.125)
+    assert (shop["new_customer_count"], shop["cost_per_new_customer"]) == (2, D("27.5"))
+    assert shop["acquisition_mer"] == round(160 / 55, 6)
+    assert shop["contribution_after_ads_amount"] == 100
+    assert shop["payback_months"] == 0, "each left 27.50 in March"
+
+
+def test_channels_have_the_spend_of_campaigns_whose_visits_came_by_them(
+    reading: ShopReading,
+) -> None:
+    parts = queries.parts(reading, MARCH, "first", "channel")
+    left = {row["channel"]: row["contribution_after_ads_amount"] for row in parts}
+    assert left == {
+        "Paid Search": 10,
+        "Paid Social": -5,
+        "(none)": None,
+        "Direct": None,
+        "Paid Other": None,
+    }
+
+
+def test_what_does_not_meet_is_a_list_of_its_own(reading: ShopReading) -> None:
+    answer = queries.marketing(reading, MARCH)
+    lists = (answer["spend_without_visits"], answer["visits_without_spend"])
+    assert [[row["campaign_key"] for row in rows] for rows in lists] == [
+        ["unseen"],
+        ["else", "(not set)"],
+    ]
+
+
+def test_profit_goes_on_to_what_is_left_after_ads(reading: ShopReading) -> None:
+    steps = queries.steps_after_ads(reading, MARCH)
+    assert [(row["step"], row["step_amount"]) for row in steps] == [
+        ("ad_spend", -55),
+        ("contribution_after_ads", 100),
+    ]
+
+
+def test_expected_orders_leave_as_much_as_the_orders_of_the_cohort(reading: ShopReading) -> None:
+    """Net sales of 190 left 85; of anna half an order of 50 is expected."""
+    (row,) = queries.cohort_value(reading)["expected"]
+    assert row["expected_contribution_amount"] == D(25) * 85 / 190
+    assert row["contribution_rate"] == round(85 / 190, 6)
+
+
+def test_weeks_have_what_happened_in_them(reading: ShopReading) -> None:
+    weeks = queries.marketing_over_time(reading, MARCH, "week")
+    assert [(str(week), row["spend_amount"]) for week, row in weeks.items()][:2] == [
+        ("2026-02-23", 0),
+        ("2026-03-02", 55),
+    ]
