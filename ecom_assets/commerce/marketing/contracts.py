@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from ecom_assets.commerce.attribution.contracts import (
     CHANNELS,
+    MODELS,
     NO_CHANNEL,
     ConversionCredit,
     Conversions,
 )
-from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
 from ecom_assets.core.tables.contract import (
@@ -386,7 +386,11 @@ class MarketingDaily(MarketingMeasures, Table):
     platform = AdCampaigns.platform
     account_id = AdCampaigns.account_id
     campaign_key = AdCampaigns.campaign_key
-    model = text("How credit is shared among touches", one_of=SHARING, example="last_non_direct")
+    model = text(
+        "How credit is shared among touches",
+        one_of=tuple(name for name in MODELS if name != "markov"),
+        example="last_non_direct",
+    )
 
 
 class SpendReconciliationDaily(Table):
