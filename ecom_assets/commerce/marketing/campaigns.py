@@ -13,7 +13,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.attribution.contracts import NO_CHANNEL
+from ecom_assets.commerce.attribution.contracts import AD_PLATFORMS, NO_CHANNEL
 from ecom_assets.commerce.attribution.credit import (
     CONVERSION,
     SHARING,
@@ -186,12 +186,10 @@ def _meeting(tags: ir.Table, spend: ir.Table, wanted: ir.StringValue, place: int
     """Return tags with the campaign of the spend that they want, where it is one alone."""
     wanted = tags[wanted.get_name()]
     campaigns = spend.select(*CAMPAIGN, "is_called").distinct()
+    # A shop may write a platform otherwise than click ids say it.
+    is_same = (tags.ad_platform == campaigns.platform) | campaigns.platform.notin(AD_PLATFORMS)
     joined = tags.join(
-        campaigns,
-        [
-            wanted == campaigns.is_called,
-            (tags.ad_platform == NO_PLATFORM) | (tags.ad_platform == campaigns.platform),
-        ],
+        campaigns, [wanted == campaigns.is_called, (tags.ad_platform == NO_PLATFORM) | is_same]
     )
     met = joined.group_by(*TAG).agg(
         campaign_count=joined.count(), **{name: joined[name].max() for name in CAMPAIGN}

@@ -154,6 +154,18 @@ def test_customers_are_worth_what_their_orders_leave_by_month() -> None:
     assert cohorts(example(), discount_code="(none)")[0]["customer_count"] == 2
 
 
+def test_a_platform_that_a_shop_calls_otherwise_is_met_by_ids_and_names() -> None:
+    shop = AdShop()
+    shop.order("b1", "2026-03-04T12:00", "60", customer="bob")
+    visits = [visit("bob", "2026-03-04T11:00", SEARCH, campaign_id="7", ad_platform="google_ads")]
+    spend = [
+        spent("2026-03-04", "Google", "7:Brand", "20"),
+        spent("2026-03-04", "meta", "7:x", "1"),
+    ]
+    shop.fill(spend, visits, first="2026-03-01", last="2026-03-05")
+    assert shop.marketing()["Google", "7"]["credited_revenue_amount"] == 60
+
+
 def test_a_table_of_the_shop_says_which_campaign_a_tag_is_of() -> None:
     shop = AdShop()
     shop.rules["campaign_rule"] = CampaignRule((CampaignTag("fruehling", "spring sale"),))
