@@ -1,5 +1,6 @@
 """What queries make of the shop of `test_performance.py`: ratios, parts, and expectations."""
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -28,11 +29,11 @@ class ShopReading:
 
     newest_date = date(2026, 4, 30)
     timezone, currency = "Europe/Berlin", "EUR"
-    known: Final = {"orders": DAYS, "events": DAYS}
 
     def __init__(self, shop: AdShop) -> None:
         """Read the tables of a shop."""
         self.shop = shop
+        self.known: Mapping[str, KnownDays] = {"orders": DAYS, "events": DAYS}
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table."""
