@@ -38,8 +38,8 @@ class FunnelEvent(QuestionPart):
     where: Conditions = field(
         [],
         "where",
-        "Values of columns, or conditions as text such as `cart_amount > 20` or as {column, "
-        "operator, value}; `properties.key` names a value inside the JSON column",
+        "Values of columns, or conditions such as `cart_amount > 20` or {column, operator, "
+        "value}; `properties.key` is a value inside the JSON column",
         examples=[{"product_category": "shoes"}],
     )
 
