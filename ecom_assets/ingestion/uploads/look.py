@@ -25,8 +25,10 @@ from ecom_assets.core.settings.uploaded import (
     chosen_rates,
     rate_name,
     rates_path,
+    rows_folder,
 )
 from ecom_assets.core.tables.values import WEEKDAYS
+from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.damage import copies_in
 from ecom_assets.ingestion.sources.proposal.draft import STAYS
@@ -40,7 +42,13 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     reading_of,
 )
 from ecom_assets.ingestion.sources.proposal.questions import EVENT_TYPES, ROWS, ZONE, OpenQuestion
-from ecom_assets.ingestion.sources.reading import COUNTED, FileReading, MoneyRead, NotClean
+from ecom_assets.ingestion.sources.reading import (
+    COUNTED,
+    CustomerFileReading,
+    FileReading,
+    MoneyRead,
+    NotClean,
+)
 from ecom_assets.ingestion.uploads.landed import COPIES
 from ecom_assets.ingestion.uploads.late_values import add_late_values
 from ecom_assets.ingestion.uploads.packed import beginning_of, require_unpacked_size
@@ -224,6 +232,7 @@ class _Looker:
         if (listed := search.listed_kind) is not None:
             kind, search = listed, MappingSearch([self.path], self.settings, listed)
         mapping = "" if self.chosen.mapping.startswith(KEPT_MARK) else self.chosen.mapping
+        mapping = mapping or self._known_by_orders(search)
         answers, problems = search.accepted(self._with_kept_answers(search, mapping), mapping)
         answers |= likely_types(search.proposal(answers, mapping).questions, answers)
         proposal = search.proposal(answers, mapping)
@@ -297,6 +306,31 @@ class _Looker:
             answers={answer.key: answer.answer for answer in kept.answers},
             text=path.read_text(encoding="utf-8"),
         )
+
+    def _known_by_orders(self, search: MappingSearch) -> str:
+        """Return the shipped mapping of customers by whose ids most have ordered in files that are
+        loaded; empty where none has, or there is no choice.
+
+        A list of customers has several ids of each, and orders name them by one of these.
+        """
+        readings = {
+            fit.name: fit.reading
+            for fit in search.fits
+            if isinstance(fit.reading, CustomerFileReading)
+        }
+        orders = rows_folder(self.settings.home, "orders").glob("*/received_date=*/*.parquet")
+        if len(readings) < 2 or not (paths := [str(path) for path in orders]):  # noqa: PLR2004 (a choice)
+            return ""
+        rows = f"read_parquet({texts(paths)}, hive_partitioning = false)"
+        with duckdb.connect() as con:
+            named = con.execute(select("DISTINCT customer_id", rows)).fetchall()
+        ids = {customer_id for (customer_id,) in named}
+        have_ordered = {
+            name: sum(one.customer.id in ids for one in reading.records if one.customer)
+            for name, reading in readings.items()
+        }
+        best = max(have_ordered, key=lambda name: have_ordered[name])
+        return best if have_ordered[best] else ""
 
     def _kept_choices(self) -> tuple[tuple[str, str], ...]:
         return tuple(

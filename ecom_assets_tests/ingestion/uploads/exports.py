@@ -10,6 +10,7 @@ from pathlib import Path
 from ecom_assets.ingestion.sources.proposal.visit_sources import DIRECT
 from ecom_assets_tests.cases.case import inputs_of
 from ecom_assets_tests.ingestion.sources.event_layouts import LAYOUTS, EventLayout
+from ecom_assets_tests.ingestion.sources.test_customer_files import SHOPIFY
 from ecom_assets_tests.ingestion.sources.test_shop_order_documents import (
     CHARGE,
     MAGENTO_ORDER,
@@ -406,6 +407,16 @@ def funnel_of(layout: EventLayout) -> tuple[tuple[str, int], ...]:
     return (("product_view", 3), *cart, ("purchase", 1))
 
 
+WOO_CUSTOMERS = (
+    "Name,Username,Last Active,Sign Up,Email,Orders,Total Spend,AOV,Country / Region,City,Region,"
+    "Postal Code\n"
+    "Ann Ames,ann,2026-06-30 23:30:00,2026-01-05 08:00:00,Ann@example.com,2,72.00,36.00,DE,Dresden,"
+    "SN,01067\n"
+)
+HUBSPOT = (
+    "Record ID,First Name,Last Name,Email,City\n7,Zoë,Müller,Zoe@example.com,Köln\n"
+    "8,Jörg,Groß,joerg@example.com,Köln\n"
+)
 SAMPLES: Mapping[str, Export] = {
     # Ann's two lines are 47.00, Bob's 25.00; Carla's order of 25.00 went back.
     "shopify": Export(
@@ -461,6 +472,9 @@ SAMPLES: Mapping[str, Export] = {
     "stripe_payments": Export(
         written("payments.csv", STRIPE_PAYMENTS), counted=(2,), money=("720.00",), orders=1
     ),
+    "shopify customers": Export(written("customers.csv", SHOPIFY), "customers", (2,)),
+    "woocommerce customers": Export(written("customers.csv", WOO_CUSTOMERS), "customers", (1,)),
+    "hubspot": Export(written("contacts.csv", HUBSPOT), "customers", (2,)),
     **{
         name: Export(
             of_layout(name),

@@ -113,6 +113,19 @@ def test_a_list_is_recognised_by_its_columns(
     assert look.money == {}, "only orders have money"
 
 
+@pytest.mark.slow
+def test_customers_are_known_by_the_id_that_loaded_orders_have(tmp_path: Path) -> None:
+    home, lines = tmp_path / "home", ["Customer ID,First Name,Last Name,Email,City"]
+    lines += [f"'90{n},Ann,No {n},C{n}@shop.example,Ulm" for n in (1001, 1002)]
+    customers = written(tmp_path / "customers.csv", "\n".join([*lines, "'903,Bob,,,Ulm", ""]))
+    look = look_at(Uploads(home), sent(home, customers), settings_of(home))
+    assert (look.mapping, look.rows["counted"]) == ("shopify_ids", 3), "all have the shop's own id"
+    loaded(home, export(tmp_path / "orders.csv", WEEK_1), "orders")  # of addresses
+    look = look_at(Uploads(home), sent(home, customers), settings_of(home))
+    assert (look.mapping, look.rows["counted"]) == ("shopify", 2)
+    assert [name for name, _ in look.mappings][:2] == ["shopify_ids", "shopify"], "a choice is left"
+
+
 def test_a_later_list_of_customers_has_newer_versions_and_goes_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
     loaded(home, export(tmp_path / "orders.csv", WEEK_1), "orders")

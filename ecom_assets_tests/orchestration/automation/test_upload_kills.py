@@ -43,7 +43,9 @@ STEPS: tuple[tuple[Any, str], ...] = (
     (Uploads, "note"),
     (Requests, "take"),
 )
-"""What a run does about uploads besides computing days: it is killed before and after each."""
+"""What a run does about uploads besides computing days: it is killed before each of them, and after
+the last.
+"""
 
 
 class Killed(BaseException):
@@ -74,13 +76,14 @@ class Kills:
             yield
 
     def around(self, name: str, step: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a step that counts before and after what it does."""
+        """Return a step that counts before what it does, the last one after it, too."""
 
         @wraps(step)
         def killed(*arguments: Any, **options: Any) -> Any:
             self.step(f"before {name}")
             result = step(*arguments, **options)
-            self.step(f"after {name}")
+            if name == STEPS[-1][1]:
+                self.step(f"after {name}")
             return result
 
         return killed
@@ -129,7 +132,6 @@ def work_off(home: Path, kills: Kills) -> None:
     def run(settings: Settings, _first: date, _last: date) -> RunEnd:
         kills.step("before the run")
         kills.seen.append(landed_revenue(settings.home))
-        kills.step("after the run")
         return RunEnd(is_published=True)
 
     def reset(settings: Settings, *, keeps_sample: bool = False) -> bool:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
+
+from pydantic import Field
 
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.http_server.callers import Scope
@@ -35,7 +37,7 @@ QUIET: Final = timedelta(seconds=60)
 class ProgressParameters(FilesParameters):
     """The files; without any, what else is followed: the simulated shop, or all days again."""
 
-    of: Literal["sample", "shop"] = "sample"
+    of: str = Field("sample", pattern="^(sample|shop)$")  # in no list to choose from
 
 
 def progress(view: View) -> Block:
