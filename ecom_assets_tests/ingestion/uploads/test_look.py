@@ -14,7 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.settings.uploaded import choose_shop
+from ecom_assets.core.settings.uploaded import (
+    begin_shop_change,
+    choose_shop,
+    end_shop_change,
+    rate_name,
+    rates_path,
+    take_back_shop_choices,
+)
 from ecom_assets.ingestion.uploads import packed
 from ecom_assets.ingestion.uploads.look import (
     Chosen,
@@ -198,6 +205,21 @@ def test_currencies_are_added_up_by_what_they_are_said_to_be_worth(tmp_path: Pat
         "What is 1 EUR worth in GBP?",
         "What is 1 USD worth in GBP?",
     ]
+
+
+def test_a_rate_that_could_not_be_changed_is_as_before(tmp_path: Path) -> None:
+    home, dollar = tmp_path, rate_name("EUR", "USD")
+    choose_shop(home, {"currency": "EUR", dollar: "0.9", rate_name("GBP", "USD"): "0.8"})
+    rates = settings_of(home).rates
+    assert rates == rates_path(home, "EUR")
+    assert rates.read_text() == "date,currency,rate\n1970-01-01,USD,0.9\n"
+    begin_shop_change(home, {dollar: "0.7", rate_name("EUR", "CHF"): "1.05"}, {})
+    assert rates.read_text().splitlines()[1:] == ["1970-01-01,CHF,1.05", "1970-01-01,USD,0.7"]
+    take_back_shop_choices(home, "The disk is full.")
+    end_shop_change(home)
+    assert rates.read_text() == "date,currency,rate\n1970-01-01,USD,0.9\n"
+    choose_shop(home, {"currency": "GBP"})
+    assert settings_of(home).rates == rates_path(home, "GBP"), "those of euros say nothing"
 
 
 @pytest.mark.slow
