@@ -41,7 +41,13 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     read_by,
     reading_of,
 )
-from ecom_assets.ingestion.sources.proposal.questions import EVENT_TYPES, ROWS, ZONE, OpenQuestion
+from ecom_assets.ingestion.sources.proposal.questions import (
+    CHANNELS_OF,
+    EVENT_TYPES,
+    ROWS,
+    ZONE,
+    OpenQuestion,
+)
 from ecom_assets.ingestion.sources.reading import (
     COUNTED,
     CustomerFileReading,
@@ -281,7 +287,7 @@ class _Looker:
             self._read_by(kept)
             for kept in kept_mappings(self.uploads)
             if self.chosen.kind in {"", kept.kind}
-            and (not wanted or wanted == f"{KEPT_MARK}{kept.name}")
+            and (wanted == f"{KEPT_MARK}{kept.name}" or not (wanted or kept.has_channels))
         )
         return next((look for look in looks if look is not None), None)
 
@@ -362,11 +368,14 @@ class _Looker:
 
 
 def likely_types(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> dict[str, str]:
-    """Return what events that nobody has named yet probably are, as the page shows it filled in."""
+    """Return what events that nobody has named yet probably are, and how visits probably came, as
+    the page shows it filled in.
+    """
+    asked = {*EVENT_TYPES, *CHANNELS_OF} - answers.keys()
     return {
         question.key: question.guess
         for question in questions
-        if question.key in EVENT_TYPES and question.guess != STAYS and question.key not in answers
+        if question.key in asked and question.guess != STAYS
     }
 
 
@@ -421,6 +430,13 @@ class KeptMapping:
     kind: str
     event_types: frozenset[str] = frozenset()
     answers: tuple[KeptAnswer, ...] = ()
+
+    @property
+    def has_channels(self) -> bool:
+        """Return whether it says how visits came by the words of a column: a word that is new would
+        go unseen, so a file is asked about, with the answers about the others.
+        """
+        return any(answer.key in CHANNELS_OF for answer in self.answers)
 
     def knows(self, look: UploadLook) -> bool:
         """Return whether nothing of a file is new to it: no state, no event type; a column that is

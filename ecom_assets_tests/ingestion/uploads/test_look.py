@@ -125,6 +125,43 @@ def test_an_answer_is_asked_once_and_used_for_the_next_file_of_the_layout(tmp_pa
     assert [question.subject for question in new.open_questions] == ["parked"]
 
 
+def visits(path: Path, *sources: str) -> Path:
+    """Write visits of two pages, each from a source that only a column says."""
+    lines = ["id,user_id,session_id,created_at,traffic_source,uri,event_type"]
+    for number, source in enumerate(sources):
+        start = f"{number}{{}},u{number},s{path.stem}{number},2026-03-02 08:{number:02}:{{}}0 UTC"
+        lines += [
+            f"{start.format(1, 1)},{source},/,home",
+            f"{start.format(2, 2)},{source},/cart,cart",
+        ]
+    path.write_text("\n".join([*lines, ""]))
+    return path
+
+
+@pytest.mark.slow
+def test_a_new_source_of_visits_is_asked_and_the_others_stay_as_answered(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    choose_shop(home, {"timezone": "UTC", "currency": "EUR"})
+    look = looked(home, visits(tmp_path / "week1.csv", "Adwords", "Facebook", "Facebook"))
+    said = {one.subject: one.key for one in look.questions if one.key.startswith("channel_")}
+    assert look.answers[said["Adwords"]] == "Paid Search", "filled in"
+    answers = {**look.answers, said["Facebook"]: "Paid Social"}
+    chosen = look_at(Uploads(home), look.upload, settings_of(home), Chosen(answers))
+    keep_choices(Uploads(home), chosen)
+    later = looked(home, visits(tmp_path / "week2.csv", "Facebook", "TikTok", "Adwords"))
+    channels = {
+        one.subject: later.answers[one.key]
+        for one in later.questions
+        if one.key.startswith("channel_")
+    }
+    assert channels == {
+        "Facebook": "Paid Social",
+        "TikTok": "Organic Social",
+        "Adwords": "Paid Search",
+    }
+    assert later.is_ready
+
+
 BELOW: Rows = [
     ["Order", "Date", "Item", "Amount"],
     ["A1", "2026-03-01", "lamp", 10],
