@@ -146,6 +146,58 @@ def test_a_click_on_a_value_of_the_sales_explorer_narrows(browser: Browser, clie
 
 
 @pytest.mark.slow
+def test_charts_that_nobody_saw_are_drawn_for_paper(browser: Browser, client: Client) -> None:
+    """The map too, whose shapes are asked for: a browser prints what is drawn by then."""
+    page = browser.new_page(viewport={"width": 1440, "height": 500})
+    page.goto(f"{client.address}/dashboard/sales?time_range=month")
+    plots = page.locator(".plot")
+    expect(plots).to_have_count(4)
+    for number in range(4):
+        expect(plots.nth(number).locator("canvas")).to_have_count(1)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 760, "height": 1000})
+    widths = page.evaluate("[...document.querySelectorAll('.plot canvas')].map(c => c.clientWidth)")
+    assert max(widths) <= 760
+    first = page.locator("main section").first.bounding_box()
+    assert first is not None
+    assert first["y"] < 500, "the first page begins with the first section"
+    page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+def test_ask_and_save_stay_in_sight(browser: Browser, client: Client, width: int) -> None:
+    page, wrong = opened(browser, client, "trend?series1=purchase", width, "light")
+    for _ in range(2):
+        expect(page.get_by_role("button", name="Ask", exact=True)).to_be_in_viewport()
+        expect(page.get_by_role("link", name="Save", exact=True)).to_be_in_viewport()
+        page.mouse.wheel(0, 4_000)
+        page.wait_for_timeout(100)
+    page.get_by_role("link", name="Save", exact=True).click()
+    name = page.locator(".save-form input[name=name]")
+    expect(name).to_be_focused()
+    expect(name).to_be_in_viewport()
+    assert wrong == []
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_share_shows_its_range_on_hover_focus_and_tap(browser: Browser, client: Client) -> None:
+    asked = "funnel?step1=product_view&step2=purchase&by=product_category"
+    page, wrong = opened(browser, client, asked, 1440, "light")
+    share = page.locator("#breakdown .share").first
+    shown = "node => getComputedStyle(node, '::after').content"
+    assert share.evaluate(shown) == "none"
+    for act in (share.hover, share.focus, share.click):
+        act()
+        assert "by chance" in share.evaluate(shown)
+        page.mouse.move(0, 0)
+        page.evaluate("document.activeElement.blur()")
+    assert wrong == []
+    page.close()
+
+
+@pytest.mark.slow
 def test_a_chart_is_kept_as_png(browser: Browser, client: Client) -> None:
     page, _ = opened(browser, client, "?time_range=week", 1440, "light")
     with page.expect_download() as kept:
