@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.behaviour.events.names import event_name
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.dashboard.trend_ways import ShownTrend, TrendLine
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
@@ -168,9 +169,8 @@ def test_paths_open_on_what_comes_after_the_first_page(client: Client, shop: Pla
         types = [event["event_type"] for event in session.events]
         if "page_view" in types:
             after = [name for name in types[types.index("page_view") :] if name != "page_view"]
-            expected[after[0] if after else "Leave the shop"] += 1
-    rows = {row[0]: int(row[1].replace(",", "")) for row in table(shown)}
-    assert rows == dict(expected)
+            expected[event_name(after[0], {}) if after else "Leave the shop"] += 1
+    assert {row["name"]: row["count"] for row in drawn(shown)["rows"]} == dict(expected)
 
 
 def test_attribution_is_one_entry_with_two_parts(client: Client) -> None:
