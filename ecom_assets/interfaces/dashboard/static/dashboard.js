@@ -156,6 +156,7 @@
     draw(left).finally(() => idle(drawRest));
   };
   addEventListener("load", () => idle(drawRest));
+  document.addEventListener("ecom:added", () => idle(drawRest));
   addEventListener("beforeprint", () => { for (const data of allData()) if (!views.has(document.getElementById(data.dataset.for))) draw(data); });
 
   // Pages that read their numbers again
