@@ -212,6 +212,7 @@ NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/engagement": {"change.bot_session_count"},
     "/analytics/products/top": {f"products.{name}" for name in plain.NO_COSTS},
     "/analytics/products/{product_id}": {f"profit.{name}" for name in plain.NO_COSTS},
+    "/analytics/searches": {"searches.empty_search_count"},  # no search says how many it found
     "/analytics/funnel": {
         "warnings",
         "compared",
