@@ -62,7 +62,6 @@ from ecom_assets.commerce.marketing.assets import (
     raw_ad_spend,
 )
 from ecom_assets.commerce.marketing.checks import AD_SPEND_CHECKS, MARKETING_CHECKS
-from ecom_assets.commerce.marketing.spend_checks import SPEND_CHECKS
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
 from ecom_assets.commerce.orders.checks import order_checks, report_checks
 from ecom_assets.commerce.products.assets import (
@@ -614,7 +613,6 @@ def checks(settings: Settings) -> list[TableCheck]:
         *PRODUCT_CHECKS,
         *COST_CHECKS,
         *AD_SPEND_CHECKS,
-        *SPEND_CHECKS,
         *MARKETING_CHECKS,
         *rule_checks(cost_rules(settings)),
         *ATTRIBUTION_CHECKS,

@@ -7,16 +7,14 @@ import pytest
 
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.marketing.checks import (
-    every_spend_is_read,
-    received_spend_is_accounted_for,
-    spend_adds_up_to_its_loads,
-)
-from ecom_assets.commerce.marketing.spend_checks import (
     accounts_have_one_currency,
     campaigns_keep_their_names,
+    every_spend_is_read,
     loads_of_a_day_are_one,
     no_campaign_costs_less_than_nothing,
     no_campaign_is_a_total,
+    received_spend_is_accounted_for,
+    spend_adds_up_to_its_loads,
     spend_did_not_fall_by_half,
     spend_is_by_day,
     spend_is_not_before_the_first_visit,
