@@ -91,7 +91,7 @@ def remember_paths(settings: Settings) -> None:
     renewed["orders"] |= bool(settings.order_api_url)
     renewed["customers"] |= bool(settings.customer_api_url)
     renewed |= {"catalogue": bool(settings.catalogue), "customer": renewed["customers"]}
-    renewed["ad"] = bool(settings.ad_spend)  # by the first word of `ad_spend`
+    renewed["ad"] = renewed["ad_spend"]  # by its first word
     set_here = {
         name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set
     }
@@ -158,7 +158,7 @@ def _from_anywhere(name: str, value: str) -> str:
         return str(Path(value).absolute()) if is_path(value) else value
     if name == "ad_spend":
         return join_paths(
-            f"{mapping}={Path(path).absolute()}"
+            f"{_from_anywhere('ad_spend_mapping', mapping)}={Path(path).absolute()}"
             for mapping, paths in named_paths(value).items()
             for path in paths
         )

@@ -13,6 +13,8 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
+from ecom_assets.ingestion.sources.first_partition import remember_paths
+from ecom_assets.ingestion.sources.home_notes import noted_paths
 from ecom_assets_tests.builders import Row
 
 D = Decimal
@@ -99,3 +101,16 @@ def test_a_path_without_its_mapping_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "ads.csv")
     with pytest.raises(MappingError, match="did you mean 'native'"):
         read(tmp_path, "nativ=ads.csv")
+
+
+def test_paths_and_mappings_are_found_again_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = Settings(
+        ad_spend="native=ads.csv,mine.yaml=more/b.csv", home=tmp_path, orders="orders.csv"
+    )
+    remember_paths(own)
+    assert noted_paths(own)["ad_spend"] == (
+        f"native={tmp_path}/ads.csv,{tmp_path}/mine.yaml={tmp_path}/more/b.csv"
+    )
