@@ -63,7 +63,7 @@ def visit(customer: str, at: str, said: str) -> str:
 def shop(last: str) -> tuple[list[str], list[str]]:
     """Return the lines of orders and events until a day."""
     orders = [
-        line("usd", "2026-01-10T12:00", "dan", "110", "20", "2,shipped,USD"),
+        line("usd", "2026-01-10T12:00", "dan", "110", "22", "2,shipped,USD"),
         line("usd", "2026-02-10T12:00", "dan", "55", "20", "1,refunded,USD"),
     ]
     events = [visit("dan", "2026-01-10T11:00", GOOGLE)]
@@ -199,13 +199,20 @@ def test_the_weekly_report_says_which_campaigns_changed(home: Path) -> None:
     assert build_report(settings, week)["advertising"] is None
 
 
-def test_a_roas_is_explained_by_orders_visits_clicks_and_spend(home: Path) -> None:
-    where = (
-        "marketing_date=2026-03-05",
-        "campaign_key=7",
-        "model=last_non_direct",
-        "column=credited_revenue_amount",
+@pytest.mark.parametrize(
+    ("column", "day", "tables"),
+    [
+        ("credited_revenue_amount", "2026-03-05", ("raw.user_order_log", "raw.events")),
+        ("spend_amount", "2026-03-02", ("raw.ad_spend",)),
+    ],
+)
+def test_a_roas_is_explained_by_orders_visits_clicks_and_spend(
+    home: Path, column: str, day: str, tables: tuple[str, ...]
+) -> None:
+    conditions = (f"marketing_date = {day}", "campaign_key = 7", "model = last_non_direct")
+    asked = [part for text in conditions for part in ("--where", text)]
+    result = ecom(
+        "explain", "mart.marketing_daily", "--column", column, "--json", *asked, home=home
     )
-    asked = [part for text in where for part in ("--where", text)]
-    result = ecom("explain", "mart.marketing_daily", "--json", *asked, home=home)
     assert result.exit_code == 0, result.out + result.err
+    assert all(f'"{table}"' in result.out for table in tables)
