@@ -435,3 +435,16 @@ def test_the_key_is_nowhere(
     ]
     assert "server_error" in caplog.text
     assert [text for text in (*seen, files.decode("latin-1")) if customer_api.key in text] == []
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"), [(True, True), (False, False), (1, True), ("unsubscribed", False)]
+)
+def test_consent_is_true_or_false_or_a_word_for_it(
+    tmp_path: Path, says: object, *, expected: bool
+) -> None:
+    """All records have it in the same way, as an API gives it."""
+    customers = [{**person, "has_email_consent": says} for person in people(*SIX)]
+    with CustomerService(customers) as api:
+        fetched = customers_fetched(api, tmp_path)
+    assert [customer.has_email_consent for customer in fetched.customers] == [expected] * 6

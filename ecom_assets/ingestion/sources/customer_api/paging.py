@@ -20,6 +20,7 @@ from ecom_assets.ingestion.sources.customer_api.records import (
     EPOCHS,
     ID_TYPES,
     MISSING,
+    ApiConsent,
     ApiField,
     ApiScore,
     ApiTime,
@@ -321,6 +322,8 @@ def _require_field(
 def _expected(name: str, api_field: ApiField, id_type: str) -> str:
     if name == "id":
         return ID_TYPES[id_type]
+    if isinstance(api_field, ApiConsent):
+        return "true, false or a text"
     if isinstance(api_field, ApiScore):
         return f"a number from 0 to {api_field.out_of:g}"
     return "a number" if isinstance(api_field, ApiTime) and api_field.format in EPOCHS else "a text"
@@ -331,6 +334,8 @@ def _is_right(name: str, api_field: ApiField, id_type: str, value: object) -> bo
         # A wrong type is an error of the layout; a placeholder id such as "null" is an error of the
         # record.
         return not read_id(value, id_type)[1].startswith("it is not")
+    if isinstance(api_field, ApiConsent):
+        return isinstance(value, str | int)  # also 0 and 1
     if isinstance(api_field, ApiScore):
         return api_field.score_of(value) is not None
     if isinstance(api_field, ApiTime) and api_field.format in EPOCHS:
