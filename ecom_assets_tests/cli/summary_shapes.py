@@ -77,6 +77,16 @@ PROFIT = {
     "estimated_payment_fee_amount": type(None),
     "estimated_commission_amount": type(None),
 }
+ADVERTISING = {
+    "spend_amount": str,
+    "credited_revenue_amount": str,
+    "roas": float,
+    "platform_conversion_amount": str,
+    "platform_roas": float,
+    "model": str,
+    "new_customer_count": int,
+    "cost_per_new_customer": str,
+}
 RECONCILIATION = {
     "order_count": int,
     "event_count": int,
@@ -142,6 +152,7 @@ SUMMARY = {
     "carts": [CARTS],
     "sales": SALES,
     "profit": PROFIT,
+    "advertising": ADVERTISING,
     "retention": {
         "week_start_date": str,
         **dict.fromkeys(("new", "returning", "refunded"), OF_WEEK),

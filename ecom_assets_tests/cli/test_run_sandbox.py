@@ -151,6 +151,14 @@ def test_profit_is_what_the_shop_knows(shop: Shop) -> None:
     assert f"  gross profit {Decimal(profit['gross_profit_amount']):,}, margin " in "\n".join(lines)
 
 
+def test_what_ads_cost_is_what_the_shop_spent(shop: Shop) -> None:
+    spent = sum(map(Decimal, shop.truth["advertising"]["by_date"].values()), Decimal(0))
+    ads = shop.summary["advertising"]
+    assert Decimal(ads["spend_amount"]) == round(spent, 2)
+    assert ads["roas"] == pytest.approx(float(ads["credited_revenue_amount"]) / float(spent))
+    assert f"Ads: {Decimal(ads['spend_amount']):,} spent" in summary_lines(shop.summary)
+
+
 def test_it_covers_every_day_on_which_something_arrived(shop: Shop) -> None:
     assert shop.summary["days"] == {"from": "2026-01-01", "to": "2026-01-03"}
 

@@ -10,6 +10,7 @@ from ecom_assets.behaviour.funnels.text import funnel_chart
 from ecom_assets.behaviour.journeys.text import path_line
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.cli.summary.unknown import unknown_lines
+from ecom_assets.commerce.attribution.contracts import MODELS
 from ecom_assets.commerce.costs.measures import ProfitMeasures
 from ecom_assets.commerce.costs.queries import ESTIMATED
 from ecom_assets.commerce.customers.measures import ValueMeasures
@@ -74,6 +75,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         lines += _sales_lines(summary)
     if summary["channels"] is not None:
         lines += _channel_lines(summary["channels"])
+    if summary["advertising"] is not None:
+        lines += _ad_lines(summary["advertising"])
     if summary["customers"] is not None:
         lines += _customer_lines(summary["customers"])
     if summary["segments"] is not None:
@@ -314,6 +317,29 @@ def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
     for channel in channels:
         cells = "".join(f"{amounts[model].get(channel, nothing):>18,}" for model in MODELS_SHOWN)
         lines.append(f"  {channel:25}{cells}")
+    return lines
+
+
+def _ad_lines(ads: Mapping[str, Any]) -> list[str]:
+    """Return the lines of what ads cost and brought; none where that is not known of all days."""
+    if ads["spend_amount"] is None:
+        return []
+    lines = ["", f"Ads: {_shown(ads['spend_amount'])} spent"]
+    if ads["roas"] is not None:
+        lines.append(
+            f"  credited by the model {MODELS[ads['model']]}: "
+            f"{_shown(ads['credited_revenue_amount'])}, a ROAS of {ads['roas']:.2f}"
+        )
+    if ads["platform_roas"] is not None:
+        lines.append(
+            f"  claimed by the platforms: {_shown(ads['platform_conversion_amount'])}, a ROAS of "
+            f"{ads['platform_roas']:.2f}"
+        )
+    if ads["cost_per_new_customer"] is not None:
+        lines.append(
+            f"  {counted(ads['new_customer_count'], 'new customer')}, for each of whom "
+            f"{_shown(ads['cost_per_new_customer'])} were spent"
+        )
     return lines
 
 

@@ -26,6 +26,8 @@ from ecom_assets.commerce.costs.measures import ProfitMeasures
 from ecom_assets.commerce.costs.queries import ESTIMATED, profit_of_days
 from ecom_assets.commerce.customers.contracts import CustomerSegments
 from ecom_assets.commerce.customers.queries import customer_records, expected_value, segment_totals
+from ecom_assets.commerce.marketing import queries as marketing
+from ecom_assets.commerce.marketing.measures import MarketingMeasures
 from ecom_assets.commerce.orders.held_days import held_day_entry
 from ecom_assets.commerce.orders.queries import (
     days_of_run,
@@ -147,6 +149,13 @@ SHOWN_OF_PROFIT: Final = (
     "contribution_coverage_rate",
     *ESTIMATED,
 )
+SHOWN_OF_ADS: Final = (
+    "spend_amount",
+    "credited_revenue_amount",
+    "roas",
+    "platform_conversion_amount",
+    "platform_roas",
+)
 REFUSED: Final = ("quarantined", "duplicates")
 LINES: Final = (*REFUSED, "held_days", "held_order_days", "waiting_lines")
 """What the summary says of order lines that do not count."""
@@ -245,6 +254,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         **_behaviour(reading, period),
         "sales": sales,
         "profit": _profit(reading, outcome.days) if source == ORDERS else None,
+        "advertising": _advertising(reading, period) if source else None,
         "retention": _customer_week(reading, period),
         "channels": _channels(
             reading, period, unit, has_money=not sales or sales["revenue_amount"] is not None
@@ -439,6 +449,27 @@ def _profit(reading: Reading, days: Days) -> dict[str, Any] | None:
         else numbers[name]
         for name, measure in summable(ProfitMeasures).items()
         if name in SHOWN_OF_PROFIT
+    }
+
+
+def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
+    """Return what ads cost and brought in a period, and what customers cost that are new in it;
+    None without ad spend.
+    """
+    if not marketing.has_spend(reading):
+        return None
+    answer = marketing.marketing(reading, period)
+    ads = answer["ads"]
+    shown = {
+        name: _money(ads[name], reading.currency) if measure.shown_as == "money" else ads[name]
+        for name, measure in summable(MarketingMeasures).items()
+        if name in SHOWN_OF_ADS
+    }
+    whole = answer["shop"]
+    return shown | {
+        "model": answer["model"],
+        "new_customer_count": whole["new_customer_count"],
+        "cost_per_new_customer": _money(whole["cost_per_new_customer"], reading.currency),
     }
 
 
