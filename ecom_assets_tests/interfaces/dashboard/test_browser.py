@@ -185,7 +185,7 @@ def test_ask_and_save_stay_in_sight(browser: Browser, client: Client, width: int
 def test_a_share_shows_its_range_on_hover_focus_and_tap(browser: Browser, client: Client) -> None:
     asked = "funnel?step1=product_view&step2=purchase&by=product_category"
     page, wrong = opened(browser, client, asked, 1440, "light")
-    share = page.locator("#breakdown .share").first
+    share = page.locator("#breakdown .counted").first
     shown = "node => getComputedStyle(node, '::after').content"
     assert share.evaluate(shown) == "none"
     for act in (share.hover, share.focus, share.click):

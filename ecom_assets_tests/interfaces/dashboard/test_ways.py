@@ -154,7 +154,7 @@ def test_a_share_says_of_how_many_it_is_and_what_chance_allows(client: Client) -
         n, share = part["steps"][0]["count"], part["steps"][-1]["conversion_from_start"]
         middle = (share + z * z / (2 * n)) / (1 + z * z / n)
         reach = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5 / (1 + z * z / n)
-        said = row.one("span", class_="share")
+        said = row.one("span", class_="counted")
         low, high = said.attributes["data-range"].removeprefix("by chance ").split(" to ")
         assert float(low.rstrip("%")) == pytest.approx(100 * (middle - reach), abs=0.06)
         assert float(high.rstrip("%")) == pytest.approx(100 * (middle + reach), abs=0.06)
