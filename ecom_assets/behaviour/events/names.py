@@ -1,5 +1,6 @@
 """What people read in place of the names of event types: a mapping's labels, else plain words."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ PLAIN: Final[Mapping[str, str]] = {
     "alias": "Joined two ids",
 }
 """The names of usual event types."""
+_OF_CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Named(str):
@@ -39,8 +41,10 @@ def event_name(event_type: str, labels: Mapping[str, str]) -> str:
     """Return what people call an event type, which knows the type where it is another text.
 
     `labels` are those of the mapping of events. A type of a shop's own without a label keeps its
-    name, in words: `quiz_done` is Quiz done.
+    name, in words if it is one of code: `quiz_done` is Quiz done, `Quiz Done` stays.
     """
-    words = event_type.replace("_", " ")
-    name = labels.get(event_type) or PLAIN.get(event_type) or f"{words[:1].upper()}{words[1:]}"
+    words = event_type
+    if _OF_CODE.fullmatch(event_type):
+        words = event_type.replace("_", " ").capitalize()
+    name = labels.get(event_type) or PLAIN.get(event_type) or words
     return name if name == event_type else Named(name, event_type)

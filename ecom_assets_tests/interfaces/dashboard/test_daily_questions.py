@@ -56,10 +56,10 @@ DAYS = "BETWEEN DATE '2026-01-11' AND DATE '2026-02-09'"
 """The newest 30 days of the small shop, which pages begin with."""
 WEEK = "BETWEEN DATE '2026-02-03' AND DATE '2026-02-09'"
 REVENUE = "sum(CASE status WHEN 'refunded' THEN -payment_amount ELSE payment_amount END)"
-LINES = "staging.user_order_log"
+SOLD = "staging.user_order_log"
 ORDERED = f"""orders AS (
     SELECT order_id, any_value(customer_id) AS customer, min(order_date) AS day,
-        min(ordered_at) AS bought_at FROM {LINES} WHERE status = 'shipped' GROUP BY ALL)"""
+        min(ordered_at) AS bought_at FROM {SOLD} WHERE status = 'shipped' GROUP BY ALL)"""
 PLACED = f"""WITH {ORDERED}, placed AS (
     SELECT *, row_number() OVER (PARTITION BY customer ORDER BY bought_at, order_id) AS number,
         count(*) OVER (PARTITION BY customer) AS order_count FROM orders),
@@ -70,15 +70,15 @@ ANSWERS: Mapping[str, tuple[str, Callable[[Node], object], str]] = {
     "the newest 7 days": (
         "overview?time_range=week",
         lambda page: [tiles_of(page)[name] for name in ("Revenue", "Orders", "Sessions")],
-        f"""SELECT (SELECT round({REVENUE}, 2) FROM {LINES} WHERE order_date {WEEK})::VARCHAR,
-        (SELECT count(DISTINCT order_id) FROM {LINES} WHERE order_date {WEEK}
+        f"""SELECT (SELECT round({REVENUE}, 2) FROM {SOLD} WHERE order_date {WEEK})::VARCHAR,
+        (SELECT count(DISTINCT order_id) FROM {SOLD} WHERE order_date {WEEK}
             AND status = 'shipped')::VARCHAR,
         (SELECT count(*) FROM mart.sessions WHERE started_date {WEEK} AND NOT is_bot)::VARCHAR""",
     ),
     "the month so far": (
         "sales-explorer?over=day&cumulative=true&last=30d&compare=year",
         lambda page: [table_of(page, "Rows")[-1][1]],
-        f"SELECT format('{{:,.2f}}', ({REVENUE})::DOUBLE) FROM {LINES} WHERE order_date {DAYS}",
+        f"SELECT format('{{:,.2f}}', ({REVENUE})::DOUBLE) FROM {SOLD} WHERE order_date {DAYS}",
     ),
     "orders by channel": (
         "attribution",
@@ -115,7 +115,7 @@ ANSWERS: Mapping[str, tuple[str, Callable[[Node], object], str]] = {
         f"""SELECT list(line) FROM (SELECT 'The ' || item_id || ' '
                 || sum(quantity) FILTER (status = 'shipped')::INT || ' '
                 || format('{{:,.2f}}', ({REVENUE})::DOUBLE) AS line
-            FROM {LINES} WHERE order_date {DAYS} GROUP BY item_id ORDER BY {REVENUE} DESC LIMIT 5)
+            FROM {SOLD} WHERE order_date {DAYS} GROUP BY item_id ORDER BY {REVENUE} DESC LIMIT 5)
         """,
     ),
     "viewed and not bought": (
@@ -133,7 +133,7 @@ ANSWERS: Mapping[str, tuple[str, Callable[[Node], object], str]] = {
         f"""SELECT list(line ORDER BY line) FROM (SELECT 'The ' || product_id || ' '
             || ceil(sum(quantity) / any_value(in_stock_days_count) * (7 + 28)
                 - any_value(stock_count))::INT AS line
-        FROM mart.inventory_alerts JOIN {LINES} ON item_id = product_id
+        FROM mart.inventory_alerts JOIN {SOLD} ON item_id = product_id
         WHERE status = 'shipped' AND alert IN ('out_of_stock', 'low')
             AND order_date BETWEEN DATE '2026-01-13' AND DATE '2026-02-09' GROUP BY product_id)""",
     ),

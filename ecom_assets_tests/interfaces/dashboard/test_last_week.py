@@ -176,6 +176,21 @@ def test_a_goal_is_kept_and_shown_as_a_share_of_the_month_so_far(
     assert f"{100 * last.day / monthrange(last.year, last.month)[1]:.1f}%" in shown.text
 
 
+def test_a_goal_of_another_currency_is_compared_with_nothing(
+    settings: Settings, shop: PlainShop, tmp_path: Path
+) -> None:
+    month = f"{shop.known('orders').last:%Y-%m}"
+    own = settings.model_copy(update={"boards_url": SecretStr(f"sqlite://{tmp_path / 'boards'}")})
+    fields = {"measure": "revenue_amount", "month": month, "amount": 1000, "currency": "JPY"}
+    goal = MonthGoal.from_mapping(fields)
+    BoardStore(own).save(goal.own_slug, goal, 0, "anna")
+    with served(build_dashboard_app(own)) as answer:
+        page = read(Client(answer.address).get("/dashboard/last-week").text)
+    shown = section(page, "Goals of the month")
+    assert f"\N{YEN SIGN}1,000 of Revenue, {month} is in another currency" in shown.text
+    assert shown.all("table") == []
+
+
 def test_a_row_of_what_to_look_at_is_done_and_listed_among_the_changes(
     settings: Settings, tmp_path: Path
 ) -> None:

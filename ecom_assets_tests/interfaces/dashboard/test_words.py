@@ -28,7 +28,8 @@ labels: {quiz_done: Quiz finished, purchase: Sold, properties.size: Size}
         ("quiz_done", "Quiz finished"),
         ("purchase", "Sold"),
         ("gift_wrap_chosen", "Gift wrap chosen"),
-        ("Quiz", "Quiz"),
+        ("Quiz Done", "Quiz Done"),
+        ("a: b", "a: b"),
     ],
 )
 def test_an_event_is_called_by_the_label_of_the_mapping_else_by_plain_words(
