@@ -175,7 +175,7 @@ def test_the_ui_names_its_ports_and_stops_with_a_sentence_even_from_the_backgrou
         start_new_session=True,
     )
     assert process.stdout is not None
-    log, until = home / "dagster.log", time.monotonic() + 120
+    log, until = home / "dagster.log", time.monotonic() + 240
     while not (log.exists() and "Serving dagster-webserver" in log.read_text()):
         assert time.monotonic() < until
         time.sleep(0.2)

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
@@ -53,7 +54,8 @@ class Terminal:
     def say(self, sentence: str) -> None:
         """Print a line."""
         after_sign = "\r" if os.isatty(self.descriptor) else ""  # over `^C`
-        os.write(self.descriptor, f"{after_sign}{sentence}\n".encode())
+        with suppress(OSError):  # such as a terminal that was closed
+            os.write(self.descriptor, f"{after_sign}{sentence}\n".encode())
 
 
 def main() -> None:
