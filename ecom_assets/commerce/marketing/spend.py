@@ -21,7 +21,7 @@ from ecom_assets.commerce.marketing.contracts import (
 from ecom_assets.core.tables.days import Days, OtherDays
 from ecom_assets.core.tables.portable import NO
 
-TOTAL: Final = r"^\s*(grand )?(total|totals|gesamt|gesamtsumme|totaal|totale|итого)\b"
+TOTAL: Final = "^ *(grand )?(total|totals|gesamt|gesamtsumme|totaal|totale|итого)([^a-z]|$)"
 """What begins the name of a total: `Total: Campaigns` of Google, `Total` of others."""
 LONG_AGO: Final = ibis.timestamp("0001-01-01 00:00:00")
 SPENT: Final = (
