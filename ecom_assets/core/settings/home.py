@@ -15,6 +15,7 @@ from ecom_assets.core.errors import WorkError
 RIGHTS_OF_OTHERS = 0o077
 """The rights of the group and of everybody else."""
 WRITTEN = (
+    "ad_spend",
     "api.log*",
     "api_audit.jsonl*",
     "api_keys*",

@@ -218,7 +218,9 @@ class Settings(
         "",
         description=(
             "Paths or globs of files of what ads cost, each with its mapping: "
-            "`google_ads=PATH,meta=PATH`; a mapping is a name, `native` among them, or a YAML file"
+            "`google_ads=PATH,meta=PATH`; a mapping is a name, `native` among them, or a YAML "
+            "file, and a path may be a table: duckdb:///FILE/SCHEMA/TABLE, postgres://…, "
+            "snowflake://…"
         ),
     )
     campaign_tags: Path | None = Field(

@@ -10,14 +10,16 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.marketing.contracts import NO_VALUES, RawAdSpend
 from ecom_assets.core.errors import MappingError
+from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import NO_DAYS, NoSource, SliceOutput
 from ecom_assets.core.warehouse.local import in_memory, temporary
 from ecom_assets.core.warehouse.sql_text import select, text, texts
+from ecom_assets.ingestion.sources.cost_table import CostTable, kind_of, landed_table
 from ecom_assets.ingestion.sources.files.currency import Currencies
-from ecom_assets.ingestion.sources.files.formats import named_paths
+from ecom_assets.ingestion.sources.files.formats import join_paths, named_paths
 from ecom_assets.ingestion.sources.files.mapping import (
     AD_SPEND_AMOUNTS,
     AdSpendMapping,
@@ -86,7 +88,7 @@ def _opened(
         for name, paths in named_paths(settings.ad_spend).items():
             yield RecordFiles.open(
                 con,
-                paths,
+                [_landed(con, settings, path) for path in paths],
                 load_ad_spend_mapping(name),
                 settings.timezone,
                 settings.first_plausible_day,
@@ -94,6 +96,24 @@ def _opened(
         if are_alone or not stand_beside(settings, KIND):
             return
     yield open_uploads(con, settings, KIND, AdSpendMapping)
+
+
+def _landed(con: duckdb.DuckDBPyConnection, settings: Settings, path: str) -> str:
+    """Return a path, or that of the files in which the table of an address lands."""
+    kind = kind_of(path)
+    if kind is None:
+        return path
+    table = CostTable.parse(kind, settings, path, "ECOM_AD_SPEND", noun="ad spend", folder=KIND)
+    return landed_table(con, table)
+
+
+def shown_ad_spend(settings: Settings) -> str:
+    """Return the paths and addresses with their mappings, without secrets."""
+    return join_paths(
+        f"{name}={without_secrets(path) if kind_of(path) else path}"
+        for name, paths in named_paths(settings.ad_spend).items()
+        for path in paths
+    )
 
 
 def require_accounts(files: RecordFiles) -> None:
@@ -146,7 +166,7 @@ class FileAdSpend:
         require_accounts(self.files)
         days = Days.from_dates(self.files.arrival_dates())
         if not days.dates:
-            return no_ad_spend(f"{self.settings.ad_spend} has no rows")
+            return no_ad_spend(f"{shown_ad_spend(self.settings)} has no rows")
         rows = temporary(self.reader, VIEW, self.received_sql, "VIEW")
         self.files.log_malformed()
         # What files brought before stays on the days of uploads.
@@ -174,7 +194,7 @@ class FileAdSpend:
         in_one = currencies.of_costs(
             self.files, f"({dated})", (*AD_SPEND_AMOUNTS,), "rows of ad spend"
         )
-        source = f"{text(self.settings.ad_spend)} AS source"
+        source = f"{text(shown_ad_spend(self.settings))} AS source"
         left_out = "spend_at, until_at, order_date, written_file, written_at"
         return select(f"* EXCLUDE ({left_out}), {source}", f"({in_one})")
 

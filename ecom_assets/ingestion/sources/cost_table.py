@@ -1,4 +1,5 @@
-"""Costs in a table of a database, which lands in files: these are read as files of costs are.
+"""Costs, or ad spend, in a table of a database, which lands in files: these are read as files of
+costs, or of ad spend, are.
 
 So each state of the table stays, and costs without a day hold from the day on which they were read.
 """
@@ -60,6 +61,11 @@ def table_kind(settings: Settings) -> EngineKind | None:
     return kinds[0] if kinds else None
 
 
+def kind_of(path: str) -> EngineKind | None:
+    """Return the engine that has the table of an address; None if it is none."""
+    return next((kind for kind in _kinds() if kind.has_address(path)), None)
+
+
 def _kinds() -> Iterator[EngineKind]:
     kind: EngineKind
     for kind in engine_kinds():
@@ -79,10 +85,20 @@ def cost_paths(
     kind = table_kind(settings)
     if kind is None:
         return split_paths(settings.costs)
-    table = CostTable.parse(kind, settings)
-    folder = settings.home / FOLDER / hashlib.sha256(table.shown.encode()).hexdigest()[:12]
+    [url] = split_paths(settings.costs)
+    return [landed_table(con, CostTable.parse(kind, settings, url), now)]
+
+
+def landed_table(con: duckdb.DuckDBPyConnection, table: "CostTable", now: Clock = now_utc) -> str:
+    """Return the folder of a table's files; it lands first, if it is not as it last was.
+
+    Raises:
+        SourceError: There is no connection, or no such table.
+    """
+    settings = table.settings
+    folder = settings.home / table.folder / hashlib.sha256(table.shown.encode()).hexdigest()[:12]
     _land(*table.read(con), folder, today_in(settings.timezone, now), table.file_name)
-    return [str(folder)]
+    return str(folder)
 
 
 def shown_costs(settings: Settings) -> str:
@@ -93,34 +109,41 @@ def shown_costs(settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class CostTable:
-    """A table of costs: the address of its database, its schema and its name."""
+    """A table of costs, or of ad spend: the address of its database, its schema and its name.
+
+    `setting` names it, `noun` is what its rows are, and its files land in `folder` of `ECOM_HOME`.
+    """
 
     kind: EngineKind
     settings: Settings
     database: str
     schema: str
     name: str
+    setting: str = SETTING
+    noun: str = "costs"
+    folder: str = FOLDER
 
     @classmethod
-    def parse(cls, kind: EngineKind, settings: Settings) -> "CostTable":
-        """Return the table that the setting names.
+    def parse(
+        cls, kind: EngineKind, settings: Settings, url: str, setting: str = SETTING, **more: str
+    ) -> "CostTable":
+        """Return the table of an address that a setting names; `more` as the fields.
 
         Raises:
             SettingError: The address names no table.
         """
-        [url] = split_paths(settings.costs)
         parts = urlsplit(url)
         path = [part for part in parts.path.split("/") if part]
         length = _database_length(kind, path)
         named = [unquote(part) for part in path[length:]]
         if not 0 < len(named) <= DEPTH:
             raise SettingError(
-                f"{SETTING}={without_secrets(url)!r} names no table; write {FORMS[kind.name]}."
+                f"{setting}={without_secrets(url)!r} names no table; write {FORMS[kind.name]}."
             )
         query = f"?{parts.query}" if parts.query else ""
         database = f"{parts.scheme}://{parts.netloc}/{'/'.join(path[:length])}{query}"
         schema = named[0] if len(named) == DEPTH else DEFAULT_SCHEMA[kind.name]
-        return cls(kind, settings, database, schema, named[-1])
+        return cls(kind, settings, database, schema, named[-1], setting, **more)
 
     @property
     def shown(self) -> str:
@@ -146,7 +169,7 @@ class CostTable:
         if self.kind.name == "duckdb":
             names, rows = self._in_duckdb(con)
         else:
-            with packages_of(self.kind.name, f"{SETTING}={self.kind.schemes[0]}://…"):
+            with packages_of(self.kind.name, f"{self.setting}={self.kind.schemes[0]}://…"):
                 names, rows = READERS[self.kind.name](self)
         texts = (["" if value is None else str(value) for value in row] for row in rows)
         return list(names), sorted(texts)
@@ -177,7 +200,7 @@ class CostTable:
             plain_errors,
         )
 
-        address = SnowflakeAddress.parse(self.database, self.settings, SETTING)
+        address = SnowflakeAddress.parse(self.database, self.settings, self.setting)
         path = (address.database, self.schema.upper(), self.name.upper())
         with self.failing(WarehouseError), address.connected() as con, plain_errors(address):
             cursor = con.cursor()
@@ -197,8 +220,8 @@ class CostTable:
             yield
         except error_type as error:
             raise SourceError(
-                f"The costs in {self.shown} cannot be read ({first_line(error)}); correct "
-                f"{SETTING}, or let its user read the table."
+                f"The {self.noun} in {self.shown} cannot be read ({first_line(error)}); correct "
+                f"{self.setting}, or let its user read the table."
             ) from error
 
 

@@ -152,16 +152,17 @@ def left_days(settings: Settings) -> list[date]:
 
 
 def _from_anywhere(name: str, value: str) -> str:
+    if name == "ad_spend":
+        return join_paths(
+            f"{_from_anywhere('ad_spend_mapping', mapping)}="
+            f"{path if '://' in path else Path(path).absolute()}"
+            for mapping, paths in named_paths(value).items()
+            for path in paths
+        )
     if "://" in value:
         return value
     if name.endswith("_mapping"):
         return str(Path(value).absolute()) if is_path(value) else value
-    if name == "ad_spend":
-        return join_paths(
-            f"{_from_anywhere('ad_spend_mapping', mapping)}={Path(path).absolute()}"
-            for mapping, paths in named_paths(value).items()
-            for path in paths
-        )
     if name == "catalogue":  # one file, whatever characters its name has
         return str(Path(value).absolute())
     return join_paths(str(Path(path).absolute()) for path in split_paths(value))

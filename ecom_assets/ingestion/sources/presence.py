@@ -21,7 +21,7 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import event_table_kind
 from ecom_assets.core.warehouse.owner import OWN, SIMULATED, note_owner, noted_owner
 from ecom_assets.ingestion.sources.ad_spend import ad_spend_paths, has_ad_spend
-from ecom_assets.ingestion.sources.cost_table import table_kind
+from ecom_assets.ingestion.sources.cost_table import kind_of, table_kind
 from ecom_assets.ingestion.sources.costs import has_costs
 from ecom_assets.ingestion.sources.customer_api.api import has_customers
 from ecom_assets.ingestion.sources.events import SANDBOX
@@ -133,7 +133,9 @@ def cost_kinds(settings: Settings) -> set[str]:
 def ad_spend_kinds(settings: Settings) -> set[str]:
     """Return the kinds of the source of ad spend."""
     if settings.ad_spend:
-        return _file_kinds(ad_spend_paths(settings))
+        paths = ad_spend_paths(settings)
+        engines = {kind.name for path in paths if (kind := kind_of(path)) is not None}
+        return (engines if len(engines) == 1 else {"file"}) if engines else _file_kinds(paths)
     return {"csv"} if has_ad_spend(settings) else set()
 
 

@@ -6,9 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from ecom_assets.core.errors import MappingError, UsageError
+from ecom_assets.core.errors import MappingError, SettingError, SourceError, UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
@@ -108,9 +109,38 @@ def test_paths_and_mappings_are_found_again_from_any_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     own = Settings(
-        ad_spend="native=ads.csv,mine.yaml=more/b.csv", home=tmp_path, orders="orders.csv"
+        ad_spend="native=ads.csv,mine.yaml=more/b.csv,fivetran=postgres://host/db/ads/spend",
+        home=tmp_path,
+        orders="orders.csv",
     )
     remember_paths(own)
     assert noted_paths(own)["ad_spend"] == (
-        f"native={tmp_path}/ads.csv,{tmp_path}/mine.yaml={tmp_path}/more/b.csv"
+        f"native={tmp_path}/ads.csv,{tmp_path}/mine.yaml={tmp_path}/more/b.csv,"
+        "fivetran=postgres://host/db/ads/spend"
     )
+
+
+def test_fivetran_s_table_is_read_in_its_database_and_each_state_is_a_load(tmp_path: Path) -> None:
+    mine = written(
+        tmp_path / "mine.yaml", "extends: fivetran\nfields:\n  currency: {constant: EUR}\n"
+    )
+    database = tmp_path / "fivetran.duckdb"
+    with duckdb.connect(str(database)) as con:
+        con.execute("CREATE SCHEMA ads")
+        con.execute(
+            "CREATE TABLE ads.campaign_report AS SELECT DATE '2026-06-01' AS date_day, "
+            "'facebook_ads' AS platform, 9001 AS account_id, 7 AS campaign_id, "
+            "'Sale' AS campaign_name, 10.5 AS spend, 3 AS clicks"
+        )
+    where = f"{mine}=duckdb://{database}/ads/campaign_report"
+    (row,) = read(tmp_path, where)
+    assert (row["platform"], row["account_id"], row["campaign_id"]) == ("meta", "9001", "7")
+    assert (row["account_spend_amount"], row["currency"], row["source"]) == (
+        D("10.5"),
+        "EUR",
+        where,
+    )
+    with pytest.raises(SourceError, match=r"The ad spend in ads\.nothing of .* cannot be read"):
+        read(tmp_path, f"{mine}=duckdb://{database}/ads/nothing")
+    with pytest.raises(SettingError, match="ECOM_AD_SPEND='duckdb:///' names no table"):
+        read(tmp_path, f"{mine}=duckdb:///")
