@@ -9,7 +9,7 @@ import duckdb
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.marketing.contracts import NO_VALUES, RawAdSpend
-from ecom_assets.core.errors import MappingError
+from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import is_of_uploads
@@ -86,16 +86,34 @@ def _opened(
 ) -> Iterator[RecordFiles]:
     if not is_of_uploads(settings.home, settings.ad_spend):
         for name, paths in named_paths(settings.ad_spend).items():
-            yield RecordFiles.open(
+            files = RecordFiles.open(
                 con,
                 [_landed(con, settings, path) for path in paths],
                 load_ad_spend_mapping(name),
                 settings.timezone,
                 settings.first_plausible_day,
             )
+            _require_names(files)
+            yield files
         if are_alone or not stand_beside(settings, KIND):
             return
     yield open_uploads(con, settings, KIND, AdSpendMapping)
+
+
+def _require_names(files: RecordFiles) -> None:
+    """Refuse files of one name, which would be one load, whose rows add up.
+
+    Raises:
+        SourceError: Two have it.
+    """
+    paths: dict[str, str] = {}
+    for file in files.files():
+        other = paths.setdefault(file.stored_name, file.path)
+        if other != file.path:
+            raise SourceError(
+                f"Two files of ad spend are called {file.stored_name} ({other} and {file.path}), "
+                "and each is to be a load of its own; name the folder that both are in."
+            )
 
 
 def _landed(con: duckdb.DuckDBPyConnection, settings: Settings, path: str) -> str:

@@ -144,3 +144,16 @@ def test_fivetran_s_table_is_read_in_its_database_and_each_state_is_a_load(tmp_p
         read(tmp_path, f"{mine}=duckdb://{database}/ads/nothing")
     with pytest.raises(SettingError, match="ECOM_AD_SPEND='duckdb:///' names no table"):
         read(tmp_path, f"{mine}=duckdb:///")
+
+
+def test_two_exports_of_one_name_are_two_loads_or_refused(tmp_path: Path) -> None:
+    row = "2026-06-01,google_ads,shop,1,Brand,10,EUR\n"
+    for folder in ("monday", "tuesday"):
+        written(tmp_path / "ads" / folder / "report.csv", NATIVE + row)
+    rows = read(tmp_path, f"native={tmp_path}/ads")
+    assert [row["source_file"] for row in rows] == ["monday/report.csv", "tuesday/report.csv"]
+    with pytest.raises(SourceError, match=r"Two files of ad spend are called report\.csv"):
+        read(
+            tmp_path,
+            f"native={tmp_path}/ads/monday/report.csv,native={tmp_path}/ads/tuesday/report.csv",
+        )
