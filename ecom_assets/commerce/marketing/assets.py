@@ -15,7 +15,7 @@ from ecom_assets.commerce.attribution.assets import (
     EVERY_TOUCH,
     days_of_changed_attribution,
 )
-from ecom_assets.commerce.attribution.contracts import Conversions, Touches
+from ecom_assets.commerce.attribution.contracts import ConversionCredit, Conversions, Touches
 from ecom_assets.commerce.attribution.credit import AttributionRule
 from ecom_assets.commerce.costs.assets import EVERY_PROFIT_LINE
 from ecom_assets.commerce.costs.contracts import ProfitLines
@@ -165,6 +165,7 @@ campaign_credit = table_asset(
     CampaignCredit,
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
+    deps=(asset_key(ConversionCredit),),  # which a check compares it with
     invalidated_by=days_of_changed_credit,
     empty_unless=spends_on_ads,
 )(campaigns.campaign_credit)
@@ -228,6 +229,7 @@ def days_of_other_claims(marketing: ir.Table, stored: ir.Table, days: Days) -> i
 spend_reconciliation_daily = table_asset(
     SpendReconciliationDaily,
     marketing=Reads(MarketingDaily, whole=True),
+    deps=(ad_campaigns.key,),  # of which a check has the names
     invalidated_by=days_of_other_claims,
     empty_unless=spends_on_ads,
 )(performance.spend_reconciliation_daily)
