@@ -8,7 +8,7 @@ from typing import Protocol
 
 import ibis.expr.types as ir
 
-from ecom_assets.behaviour.sessions.contracts import SessionDays
+from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDays
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.commerce.attribution.assets import (
     EVERY_CONVERSION,
@@ -108,6 +108,7 @@ def has_spend(spend: ir.Table) -> bool:
 
 ad_spend_daily = table_asset(
     AdSpendDaily,
+    deps=(asset_key(EngagementDaily),),  # of which a check has the first day
     spend=Reads(AdSpend, whole=True),
     invalidated_by=days_of_other_campaigns,
     empty_unless=has_spend,

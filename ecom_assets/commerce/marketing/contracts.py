@@ -450,7 +450,9 @@ class CustomerCohortValue(Table):
     key = ("cohort_month_date", "months_since_count", *CUTS)
 
     cohort_month_date = day("First day of the month of the first paid order", "Month")
-    months_since_count = count("Months since: 0 is that month", unit="months", is_additive=False)
+    months_since_count = count(
+        "Months since: 0 is that month", "Months since", unit="months", is_additive=False
+    )
     first_channel = text("Channel of the first paid order, as in mart.sales; `(all)` of all")
     item_category = text("Category of the largest line of that order; `(all)` of all")
     discount_code = text("Code of that order; `(none)` without one, `(all)` of all", pii=True)
