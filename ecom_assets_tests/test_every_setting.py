@@ -17,9 +17,11 @@ from ecom_assets.definitions import build_definitions
 
 FIELDS: Final = {name: Settings.model_fields[name] for name in setting_names()}
 WRITTEN: Final = {
+    "ad_spend": "native=spend/*.csv",
     "alert_email": "ops@shop.example",
     "alert_sender": "data@shop.example",
     "api_trusted_proxies": "10.0.0.0/8",
+    "campaign_tags": "tags.csv",
     "catalogue_api_url": "https://stock.example/products",
     "catalogue": "catalogue.csv",
     "cities": "cities.csv",
@@ -101,6 +103,7 @@ WAREHOUSES: Final = (
 )
 FILES: Final = {
     "catalogue.csv": "product_id,category,stock\n1,lamps,4\n",
+    "tags.csv": "tag,campaign\nspring,Spring Sale\n",
     "cities.csv": "country,city,region\nDE,Ulm,South\n",
     "funnels.yaml": "browsing:\n  steps: [page_view, product_view]\n  within: 1d\n",
     "segments.yaml": "buyers: {did: purchase}\n",
