@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.commerce.costs.contracts import CategoryProfitability, ProfitDaily, ProfitLines
+from ecom_assets.commerce.marketing.contracts import CUTS, CustomerCohortValue
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.sandbox.shop_recount import Recount
@@ -27,6 +29,20 @@ OF_ORDERS = ("shipping_amount", "payment_fee_amount", "shipping_cost_amount")
 OF_DAYS = (*OF_ORDERS, "contribution_before_ads_amount")
 """The numbers of orders, and of days, which the shop knows by day."""
 BY = {"by_date": "order_date", "by_product": "item_id", "by_category": "item_category"}
+
+
+def cohorts_of(engine: Engine) -> dict[str, tuple[int, list[str], list[str]]]:
+    """Return customers, net sales and contribution of months that are over, as the shop does."""
+    cells = engine.table(CustomerCohortValue)
+    cells = cells.filter(*(cells[name] == "(all)" for name in CUTS))
+    result: dict[str, tuple[int, list[str], list[str]]] = {}
+    for row in engine.rows_of(cells.order_by("cohort_month_date", "months_since_count")):
+        month = f"{row['cohort_month_date']:%Y-%m}"
+        _, revenue, left = result.setdefault(month, (row["customer_count"], [], []))
+        if row["is_complete"]:
+            revenue.append(f"{row['revenue_amount']:.2f}")
+            left.append(f"{row['contribution_before_ads_amount'] or 0:.2f}")
+    return result
 
 
 @pytest.mark.slow
@@ -51,5 +67,9 @@ def test_the_profit_of_a_run_is_the_truth(month: Recount, tmp_path: Path) -> Non
                     name: row[name] or 0 for name in ("discount_amount", *OF_ORDERS) if name in row
                 }
                 assert row | zeros == known, value
+        assert cohorts_of(engine) == {
+            name: (truth["new_customers"], truth["revenue_amounts"], truth["contribution_amounts"])
+            for name, truth in month.truth["advertising"]["cohorts"].items()
+        }
         assert engine.some_rows(ProfitDaily, None, 1)
         assert engine.some_rows(CategoryProfitability, None, 1)

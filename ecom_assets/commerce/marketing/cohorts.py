@@ -71,7 +71,7 @@ def first_customers(sold: ir.Table, cities: ir.Table) -> ir.Table:
         first_at=known.ordered_at.min(), paid=known.revenue_amount.sum().cast(MONEY)
     )
     first = first_of_each(orders.filter(orders.paid > 0), "customer_id", ["first_at", "order_id"])
-    first = first.select("customer_id", first_order="order_id", first_date="order_date")
+    first = first.select("customer_id", "first_at", first_order="order_id", first_date="order_date")
     lines = known.join(first, "customer_id")
     lines = lines.filter(lines.order_id == lines.first_order, lines.order_date == lines.first_date)
     largest = first_of_each(lines, "customer_id", [lines.revenue_amount.desc(), lines.uniq_id])
@@ -79,6 +79,7 @@ def first_customers(sold: ir.Table, cities: ir.Table) -> ir.Table:
     joined = largest.left_join(of_cities, largest.city_id == of_cities.placed_in)
     return joined.select(
         "customer_id",
+        "first_at",
         "first_order",
         "first_date",
         "item_category",
@@ -90,16 +91,18 @@ def first_customers(sold: ir.Table, cities: ir.Table) -> ir.Table:
 
 
 def _lines(sold: ir.Table, profit_lines: ir.Table, customers: ir.Table) -> ir.Table:
-    """Return the lines of customers from their first paid order's month on, with contribution."""
+    """Return what customers ordered from their first paid order on, by month since, with what it
+    left.
+    """
     left = profit_lines.select(
         "contribution_revenue_amount", "contribution_before_ads_amount", line_id="uniq_id"
     )
     lines = sold.mutate(order_key=order_key(sold), month=month_number(sold.order_date))
     lines = lines.left_join(left, lines.uniq_id == left.line_id).drop("line_id")
-    months = customers.select("customer_id", "cohort_month")
+    months = customers.select("customer_id", "cohort_month", "first_at")
     lines = lines.join(months, "customer_id")
     lines = lines.mutate(months_since_count=lines.month - lines.cohort_month)
-    monthly = lines.filter(lines.months_since_count >= 0)
+    monthly = lines.filter(lines.ordered_at >= lines.first_at)
     is_shipped = monthly.status == "shipped"
     return monthly.group_by("customer_id", "months_since_count").agg(
         order_count=monthly.order_key.nunique(where=is_shipped),

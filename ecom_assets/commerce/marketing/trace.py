@@ -229,7 +229,9 @@ def _cohort_lines(context: TraceContext, *, until: bool = False) -> ir.Table:
         if row[name] != ALL and name != "discount_code":
             customers = customers.filter(customers[name] == row[name])
     number = month.year * 12 + month.month + row["months_since_count"]
-    lines = sold.semi_join(customers.select("customer_id"), "customer_id")
+    begun = customers.select(buyer_id="customer_id", begun_at="first_at")
+    lines = sold.join(begun, sold.customer_id == begun.buyer_id)
+    lines = lines.filter(lines.ordered_at >= lines.begun_at).select(*Sales.columns)
     ordered = month_number(lines.order_date)
     first = month.year * 12 + month.month if until else number
     return lines.filter(ordered >= first, ordered <= number)
