@@ -97,10 +97,10 @@ class Visit:
     def say_kind(self) -> None:
         """Say what each file is, where the page takes it for something else: it asks anew."""
         for upload in self.uploads():
-            kind = self.page.locator(f'[name="{upload.number}.kind"][value="{self.export.kind}"]')
-            if not kind.is_checked():
+            kind = self.page.locator(f'[name="{upload.number}.kind"]')
+            if kind.input_value() != self.export.kind:
                 with self.page.expect_navigation():
-                    kind.check()
+                    kind.select_option(self.export.kind)
                 expect(self.page.locator(".look-form")).to_be_visible(timeout=PATIENCE_MS)
 
     def answer(self) -> None:
