@@ -477,14 +477,6 @@ class BuilderForm(Block):
         return comparisons()
 
 
-@dataclass(frozen=True)
-class AskBar(Block):
-    """The buttons of a builder, which stay in sight."""
-
-    template: ClassVar[str] = "ask_bar.html"
-    can_save: bool
-
-
 def form(builder: Builder) -> Callable[[View], Block]:
     """Return the section with the form of a question, and what its answer warns of."""
 
@@ -505,8 +497,7 @@ def form(builder: Builder) -> Callable[[View], Block]:
         )
         warnings = dict.fromkeys(text for answer in outcome.answers for text in answer["warnings"])
         notices = [Notice(text, "bad") for text in warnings]
-        forms = saving(view, builder.kind.name)
-        return Several([builder_form, *notices, *forms, AskBar(bool(forms))])
+        return Several([builder_form, *notices, *saving(view, builder.kind.name)])
 
     return build
 
