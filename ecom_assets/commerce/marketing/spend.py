@@ -19,7 +19,7 @@ from ecom_assets.commerce.marketing.contracts import (
     QuarantinedAdSpend,
 )
 from ecom_assets.core.tables.days import Days, OtherDays
-from ecom_assets.core.tables.portable import NO
+from ecom_assets.core.tables.portable import NO, union_all
 
 TOTAL: Final = "^ *(grand )?(total|totals|gesamt|gesamtsumme|totaal|totale|итого)([^a-z]|$)"
 """What begins the name of a total: `Total: Campaigns` of Google, `Total` of others."""
@@ -36,6 +36,7 @@ SPENT: Final = (
 COUNTED: Final = ("impression_count", "click_count")
 OF_DAY: Final = ("spend_date", "platform", "account_id", "level")
 """What the campaigns of a load have in common that another load may replace."""
+LOAD_OF_DAY: Final = ("source_file", *OF_DAY)
 
 
 def classified(raw: ir.Table) -> ir.Table:
@@ -84,9 +85,12 @@ def _with_keys(raw: ir.Table) -> ir.Table:
     rows = classified(raw)
     rows = rows.filter(rows.reject_reason.isnull())
     of_group = _key(rows.ad_group_id, rows.ad_group_name)
-    of_load = ibis.window(group_by=("source_file", "platform", "account_id"))
     # Campaigns without ad groups stand in an export of ad groups, too.
-    is_of_groups = _any(of_group.notnull()).over(of_load) > 0
+    load = ["source_file", "platform", "account_id"]
+    levels = rows.group_by(*load).agg(has_groups=_any(of_group.notnull()))
+    joined = rows.join(levels, load)
+    rows = joined.select(*joined.columns)
+    of_group, is_of_groups = _key(rows.ad_group_id, rows.ad_group_name), rows.has_groups > 0
     return rows.mutate(
         level=is_of_groups.ifelse(AD_GROUP, CAMPAIGN),
         campaign_key=_key(rows.campaign_id, rows.campaign_name),
@@ -96,14 +100,9 @@ def _with_keys(raw: ir.Table) -> ir.Table:
     )
 
 
-def _of_loads(raw: ir.Table) -> ir.Table:
-    """Return one row per load, day, campaign and ad group, with `is_replaced`.
-
-    A load is replaced on a day by a newer one with any of its campaigns, by their ids or names.
-    """
-    rows = _with_keys(raw)
-    by = ("source_file", *OF_DAY, "campaign_key", "ad_group_key")
-    loads = rows.group_by(*by).agg(
+def _loads(rows: ir.Table) -> ir.Table:
+    """Return one row per load, day, campaign and ad group, from rows with their keys."""
+    return rows.group_by(*LOAD_OF_DAY, "campaign_key", "ad_group_key").agg(
         **{name: rows[name].sum().cast(PROFIT) for name in SPENT},
         **{name: rows[name].sum().cast("int64") for name in COUNTED},
         **{
@@ -123,31 +122,34 @@ def _of_loads(raw: ir.Table) -> ir.Table:
         },
         row_count=rows.count().cast("int64"),
     )
+
+
+def _days_of_loads(loads: ir.Table) -> tuple[ir.Table, ir.Table]:
+    """Return the days of loads that count, and of those that are replaced, one row each.
+
+    A load is replaced on a day by a newer one with any of its campaigns, by their ids or names.
+    Most days have one load, so campaigns are compared of the others only.
+    """
     # A file that was written on several days, such as one of a stream, is one load a day.
-    of_load = ibis.window(group_by=("source_file", *OF_DAY))
-    loads = loads.mutate(
-        load_date=loads.received_date.max().over(of_load),
-        load_at=loads.arrived_at.max().over(of_load),
+    days = loads.group_by(*LOAD_OF_DAY).agg(
+        load_date=loads.received_date.max(), load_at=loads.arrived_at.max()
     )
-    newest_first = [loads.load_date.desc(), loads.load_at.desc(), loads.source_file.desc()]
+    days = days.mutate(load_count=days.count().over(ibis.window(group_by=OF_DAY)))
+    several = days.filter(days.load_count > 1)
+    joined = loads.select(*LOAD_OF_DAY, "campaign_key", "name_key").join(several, [*LOAD_OF_DAY])
+    rows = joined.select(*joined.columns)
+    newest_first = [rows.load_date.desc(), rows.load_at.desc(), rows.source_file.desc()]
 
     def place(key: str) -> ir.Value:
         window = ibis.window(group_by=(*OF_DAY, key), order_by=newest_first)
         return ibis.dense_rank().over(window)
 
-    loads = loads.mutate(place=place("campaign_key"), name_place=place("name_key"))
-    is_older = (loads.place > 0) | ((loads.name_key != "") & (loads.name_place > 0))
-    return loads.mutate(is_replaced=_any(is_older).over(of_load) > 0)
-
-
-def _counted_loads(raw: ir.Table) -> ir.Table:
-    """Return the rows of `_of_loads` that no newer load replaces, with `is_conflict`."""
-    loads = _of_loads(raw)
-    counted = loads.filter(~loads.is_replaced)
-    of_day = ibis.window(group_by=OF_DAY)
-    return counted.mutate(
-        is_conflict=counted.source_file.max().over(of_day) != counted.source_file.min().over(of_day)
-    )
+    placed = rows.mutate(place=place("campaign_key"), name_place=place("name_key"))
+    older = placed.filter((placed.place > 0) | ((placed.name_key != "") & (placed.name_place > 0)))
+    names = older.select(*LOAD_OF_DAY).distinct()
+    joins = (days.anti_join(names, [*LOAD_OF_DAY]), days.semi_join(names, [*LOAD_OF_DAY]))
+    counted, replaced = (join.select(*days.columns) for join in joins)
+    return counted, replaced
 
 
 def totals_of_loads(raw: ir.Table) -> ir.Table:
@@ -156,25 +158,36 @@ def totals_of_loads(raw: ir.Table) -> ir.Table:
     `place` is 0 for the newest load that counts, 1 for the newest that is replaced; others have no
     row.
     """
-    loads = _of_loads(raw)
-    by = ("source_file", *OF_DAY, "is_replaced", "load_date", "load_at")
-    totals = loads.group_by(*by).agg(total=loads.account_spend_amount.sum().cast(PROFIT))
-    newest_first = [totals.load_date.desc(), totals.load_at.desc(), totals.source_file.desc()]
-    window = ibis.window(group_by=(*OF_DAY, "is_replaced"), order_by=newest_first)
-    totals = totals.mutate(number=ibis.row_number().over(window))
-    totals = totals.filter(totals.number == 0)
-    return totals.mutate(place=totals.is_replaced.ifelse(1, 0))
+    loads = _loads(_with_keys(raw))
+    totals = loads.group_by(*LOAD_OF_DAY).agg(total=loads.account_spend_amount.sum().cast(PROFIT))
+
+    def newest(days: ir.Table, place: int) -> ir.Table:
+        order = [days.load_date.desc(), days.load_at.desc(), days.source_file.desc()]
+        numbered = days.mutate(
+            number=ibis.row_number().over(ibis.window(group_by=OF_DAY, order_by=order)),
+            place=ibis.literal(place, "int64"),
+        )
+        first = numbered.filter(numbered.number == 0)
+        return first.select(*LOAD_OF_DAY, "load_date", "place")
+
+    counted, replaced = _days_of_loads(loads)
+    both = union_all(newest(counted, 0), newest(replaced, 1))
+    return totals.join(both, [*LOAD_OF_DAY])
 
 
 def ad_spend(raw: ir.Table, days: Days | OtherDays) -> ir.Table:
     """Return the spend of the days by the loads that count, from all rows of `RawAdSpend`."""
-    loads = _counted_loads(raw)
-    loads = loads.filter(days.contain(loads.spend_date))
+    rows = _with_keys(raw)
+    loads = _loads(rows.filter(days.contain(rows.spend_date)))
+    counted, _ = _days_of_loads(loads)
     of_account = ibis.window(group_by=("spend_date", "platform", "account_id"))
-    of_campaigns = _any(loads.level == CAMPAIGN).over(of_account) > 0
-    return loads.mutate(
-        is_counted=(loads.level == CAMPAIGN) | ~of_campaigns,
-    ).select(*AdSpend.columns)
+    is_of_campaigns = counted.level == CAMPAIGN
+    counted = counted.select(
+        *LOAD_OF_DAY,
+        is_counted=is_of_campaigns | (_any(is_of_campaigns).over(of_account) == 0),
+        is_conflict=counted.count().over(ibis.window(group_by=OF_DAY)) > 1,
+    )
+    return loads.join(counted, [*LOAD_OF_DAY]).select(*AdSpend.columns)
 
 
 def ad_spend_daily(spend: ir.Table, days: Days | OtherDays) -> ir.Table:
