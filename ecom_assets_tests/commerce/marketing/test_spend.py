@@ -1,11 +1,13 @@
 """Which received rows of ad spend count, and which loads."""
 
 from datetime import date, datetime, time
+from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
 
-from ecom_assets.commerce.marketing.contracts import AdSpend, QuarantinedAdSpend
+from ecom_assets.commerce.marketing.contracts import AdSpend, AdSpendDaily, QuarantinedAdSpend
 from ecom_assets.commerce.marketing.spend import quarantined_ad_spend
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.marketing.spend_rows import DAY, AdShop, D, received, spend
@@ -115,3 +117,49 @@ def test_a_total_is_not_spent() -> None:
     shop = shop_of(spend("1 Brand", "10"), spend("2 Shoes", "20"), total)
     assert sum(shop.spent().values()) == D(30)
     assert [row["reject_reason"] for row in shop.rows(QuarantinedAdSpend)] == ["total_line"]
+
+
+def expected_spend(rows: list[Row]) -> dict[tuple[Any, ...], Decimal]:
+    """Return, in plain Python, what each campaign cost by day and account."""
+    loads: dict[tuple[Any, ...], dict[tuple[date, str], list[Row]]] = {}
+    for row in rows:
+        account = (row["spend_date"], row["account_id"])
+        load = (row["received_date"], row["source_file"])
+        loads.setdefault(account, {}).setdefault(load, []).append(row)
+    result: dict[tuple[Any, ...], Decimal] = {}
+    for account, of_day in loads.items():
+        seen: set[str] = set()
+        for load in sorted(of_day, reverse=True):
+            keys = {row["campaign_id"] or row["campaign_name"].lower() for row in of_day[load]}
+            names = {f"name {row['campaign_name'].lower()}" for row in of_day[load]}
+            if not seen & (keys | names):
+                for row in of_day[load]:
+                    key = (*account, row["campaign_id"] or row["campaign_name"].lower())
+                    result[key] = result.get(key, D(0)) + row["spend_amount"]
+            seen |= keys | names
+    return result
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_loads_count_as_they_do_one_by_one(seed: int) -> None:
+    dice = Random(seed)  # noqa: S311 (no secret)
+    files = {f"{number}.csv": date(2026, 6, 10 + dice.randrange(3)) for number in range(5)}
+    rows = [
+        spend(
+            dice.choice(["1 Brand", "2 Shoes", "3 Hats", " Brand", " Hats", "4 shoes"]),
+            str(dice.randrange(100)),
+            file=file,
+            on=date(2026, 6, dice.randrange(1, 4)),
+            arrived=arrived,
+            account_id=dice.choice(["shop", "outlet"]),
+            spend_id=str(number),
+        )
+        for number in range(60)
+        for file, arrived in [dice.choice([*files.items()])]
+    ]
+    shop = shop_of(*rows)
+    found = {
+        (row["spend_date"], row["account_id"], row["campaign_key"]): row["spend_amount"]
+        for row in shop.rows(AdSpendDaily)
+    }
+    assert found == expected_spend(rows)
