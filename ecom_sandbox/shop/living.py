@@ -106,7 +106,9 @@ class LivingShop:
                 dice = Dice(self.seed)
                 write_costs(Costs.of_shop(dice, make_catalogue(dice)), first, self.until, costs)
             advertising = Advertising(Dice(self.seed), self.new_people * sum(STAYING) / 30, first)
-            advertising.write(begin, self.until, self.folder / AD_SPEND)
+            ads = self.folder / AD_SPEND
+            # A shop of an earlier version has none of its days.
+            advertising.write(begin if ads.is_dir() else first, self.until, ads)
             self._write_truth(first, months, advertising.truth(self.until))
 
     def _write_month(
