@@ -38,6 +38,7 @@ Format = Literal[
     "count",
     "quantity",
     "decimal",
+    "times",
     "money",
     "rate",
     "change",
@@ -163,6 +164,7 @@ def owner_of(subject: str) -> str:
 FORMATS: Final[Mapping[str, Format]] = {
     "money": "money",
     "share": "rate",
+    "times": "times",
     "s": "seconds",
     "int64": "count",
     "float64": "decimal",

@@ -39,7 +39,17 @@ def sparkline(values: Sequence[Number]) -> list[str]:
 
 
 Row = Mapping[str, Any]
-RIGHT: Final = {"count", "quantity", "decimal", "money", "rate", "change", "seconds", "score"}
+RIGHT: Final = {
+    "count",
+    "quantity",
+    "decimal",
+    "times",
+    "money",
+    "rate",
+    "change",
+    "seconds",
+    "score",
+}
 """The kinds of values that are aligned right, so that their digits stand under each other."""
 
 

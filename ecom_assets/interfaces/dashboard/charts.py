@@ -29,6 +29,7 @@ AXIS_FORMATS: Final = {
     "quantity": "~s",
     "rate": "~%",
     "decimal": "~s",
+    "times": "~f",
     "seconds": "~s",
 }
 EXACT: Final = {
@@ -36,6 +37,7 @@ EXACT: Final = {
     "quantity": ",.4~f",
     "rate": ".2%",
     "decimal": ",.1f",
+    "times": ",.2f",
     "seconds": ",.0f",
     "money": ",.2f",
     "score": ".3~g",
@@ -148,7 +150,11 @@ def curves(x: str, y: str, series: str) -> Spec:
     return {
         "mark": {"type": "line", "point": {"size": 18}},
         "encoding": {
-            "x": {"field": x, "type": "quantitative", "axis": {"tickMinStep": 1, "title": None}},
+            "x": {
+                "field": x,
+                "type": "quantitative",
+                "axis": {"tickMinStep": 1, "format": "d", "title": None},
+            },
             "y": number(y, "money"),
             "color": names(series),
             "tooltip": [tip(series, "text", "Series"), tip(x, "count", ""), tip(y, "money", "")],

@@ -116,6 +116,7 @@ _FORMATS: Final[dict[str, Callable[[Any], str]]] = {
     "count": lambda value: f"{value:,.0f}",
     "quantity": formats.quantity,
     "decimal": lambda value: f"{value:,.1f}",
+    "times": lambda value: f"{value:,.2f}",
     "score": lambda value: f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}",  # noqa: PLR2004 (without an exponent)
     "rate": formats.rate,
     "change": formats.change,

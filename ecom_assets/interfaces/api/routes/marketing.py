@@ -50,7 +50,7 @@ class ShopNumbers(BaseModel):
     revenue_amount: Money | None = number("Revenue", "money", "Revenue of the whole shop")
     spend_amount: Money | None = number("Ad spend", "money", "What was spent on ads")
     mer: float | None = number(
-        "MER", "decimal", "Revenue divided by all spend; others call the inverse so"
+        "MER", "times", "Revenue divided by all spend; others call the inverse so"
     )
     spend_share: float | None = number("Spend share", "rate", "All spend divided by revenue")
     new_customer_count: int | None = number(
@@ -60,7 +60,7 @@ class ShopNumbers(BaseModel):
         "Revenue of first orders", "money", "What these first orders brought, before refunds"
     )
     acquisition_mer: float | None = number(
-        "Acquisition MER", "decimal", "Revenue of first orders divided by all spend"
+        "Acquisition MER", "times", "Revenue of first orders divided by all spend"
     )
     cost_per_new_customer: Money | None = number(
         "Cost per new customer", "money", "All spend divided by new customers"

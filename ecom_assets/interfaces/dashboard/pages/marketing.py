@@ -3,7 +3,8 @@
 For keys that may see costs.
 """
 
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -29,7 +30,13 @@ from ecom_assets.interfaces.dashboard.blocks import (
     compared_tile,
     meaning,
 )
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.page import (
+    DashboardPage,
+    Filters,
+    PageParameters,
+    Section,
+    View,
+)
 
 OF_ADS: Final = (
     "spend_amount",
@@ -64,14 +71,41 @@ PART_NUMBERS: Final = (
     "cost_per_new_customer",
     "contribution_after_ads_amount",
 )
-BY_MODEL: Final = TableColumn.from_fields(
-    marketing.AdModel,
-    "label",
-    "credited_order_count",
-    "credited_revenue_amount",
-    "roas",
-    "new_customer_count",
-    "cost_per_new_customer",
+SHARED: Final = ("credited_order_count", "new_customer_count")
+"""Counts of which campaigns have parts; one decimal is enough to read."""
+
+
+SHORT: Final = {
+    "platform_roas": "Claimed ROAS",
+    "break_even_roas": "Break-even",
+    "credited_order_count": "Orders",
+    "credited_revenue_amount": "Revenue",
+    "cost_per_new_customer": "For each",
+    "contribution_after_ads_amount": "Left after ads",
+}
+"""What columns of campaigns are called, which are many."""
+
+
+def _readable(columns: tuple[TableColumn, ...]) -> tuple[TableColumn, ...]:
+    return tuple(
+        replace(column, kind="decimal") if column.name in SHARED else column for column in columns
+    )
+
+
+def _with_short_label(column: TableColumn) -> TableColumn:
+    return replace(column, label=SHORT.get(column.name, column.label))
+
+
+BY_MODEL: Final = _readable(
+    TableColumn.from_fields(
+        marketing.AdModel,
+        "label",
+        "credited_order_count",
+        "credited_revenue_amount",
+        "roas",
+        "new_customer_count",
+        "cost_per_new_customer",
+    )
 )
 LONE: Final = TableColumn.from_fields(
     marketing.LoneCampaign,
@@ -83,7 +117,8 @@ LONE: Final = TableColumn.from_fields(
     "credited_revenue_amount",
 )
 ZONES: Final = "Days of {} are those of UTC, not of the shop; they are shown as they are."
-CUTS: Final = {
+ChosenCut = Literal["all", "first_channel", "item_category", "discount_code", "country"]
+CUTS: Final[dict[ChosenCut, str]] = {
     "all": "All customers",
     "first_channel": "Channel of the first order",
     "item_category": "Category of the first order",
@@ -155,9 +190,13 @@ def parts(view: View) -> Block:
     left = (answer["total_count"] or 0) - len(rows)
     columns = (
         TableColumn("label", DIMENSIONS[dimension], is_on_one_line=True),
-        *(
-            TableColumn.from_field(marketing.AdPart, name, href=f"why_{name}")
-            for name in PART_NUMBERS
+        *_readable(
+            tuple(
+                _with_short_label(
+                    TableColumn.from_field(marketing.AdPart, name, href=f"why_{name}")
+                )
+                for name in PART_NUMBERS
+            )
         ),
     )
     return DataTable(
@@ -212,22 +251,19 @@ def _answer(view: View) -> dict[str, Any]:
     )
 
 
-class CohortFilters(Filters):
+class CohortFilters(PageParameters):
     """The choices of the page."""
 
-    cut: Cut | None = Field(
-        None,
-        title="By",
-        json_schema_extra={
-            "labels": {name: label for name, label in CUTS.items() if name != "all"}
-        },
-    )
+    cut: ChosenCut = Field("all", title="By", json_schema_extra={"labels": {**CUTS}})
+
+    @property
+    def dimension(self) -> Cut | None:
+        """Return the cut that is asked for; None for all customers."""
+        return None if self.cut == "all" else self.cut
 
 
 CELLS: Final = TableColumn.from_fields(
     marketing.CohortCell,
-    "value",
-    "cohort_month_date",
     "months_since_count",
     "customer_count",
     "order_count",
@@ -236,7 +272,8 @@ CELLS: Final = TableColumn.from_fields(
     "revenue_per_customer",
     "contribution_per_customer",
 )
-OVER: Final = TableColumn("state", "Month")
+COHORT: Final = TableColumn("series", "Customers of", is_on_one_line=True)
+OVER: Final = TableColumn("state", "The month is")
 
 
 def curves(view: View) -> Block:
@@ -250,7 +287,7 @@ def curves(view: View) -> Block:
     return Chart(
         charts.curves("months_since_count", number, "series"),
         rows,
-        (TableColumn("series", "Customers of"), *CELLS[2:], OVER),
+        (COHORT, *CELLS, OVER),
         "What a customer of each month is worth until the end of each month since, as lines.",
         note="Months that are not over are in the table alone.",
         why=Why(CustomerCohortValue, number),
@@ -261,11 +298,11 @@ def cohort_table(view: View) -> Block:
     """Return every month since of every cohort."""
     return DataTable(
         _cells(view),
-        (*CELLS, OVER),
+        (COHORT, *CELLS, OVER),
         csv=view.csv(
             "/analytics/customers/cohort-value.csv",
             with_days=False,
-            **({"dimension": view.filters.cut} if view.filters.cut else {}),
+            **({"dimension": view.filters.dimension} if view.filters.dimension else {}),
         ),
     )
 
@@ -290,12 +327,12 @@ def expected(view: View) -> Block:
 
 
 def _cells(view: View) -> list[dict[str, Any]]:
-    answer = view.answer(marketing.cohort_value, dimension=view.filters.cut)
+    answer = view.answer(marketing.cohort_value, dimension=view.filters.dimension)
     return [
         {
             **row,
             "series": f"{row['cohort_month_date']:%Y-%m}"
-            + (f" {row['value']}" if view.filters.cut else ""),
+            + (f" {row['value']}" if view.filters.dimension else ""),
             "state": "over" if row["is_complete"] else "not over",
         }
         for row in answer["cohorts"]
