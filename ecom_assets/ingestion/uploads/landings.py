@@ -220,6 +220,10 @@ class MappedRows:
             own_day = day_in_zone(kind.at, files.timezone)
             dated = select(f"*, {own_day} AS order_date", f"({files.received_sql()})")
             rows = currencies.coded_orders(files, dated)
+            # With the code of a sign beside amounts, which says several currencies elsewhere.
+            of_upload[ident("currency")] = (
+                f"coalesce(currency, received_currency) AS {ident('currency')}"
+            )
             # A file that states no currency is of the shop's, or it could not stand beside one
             # that does.
             if currency and not currencies.in_one(files, dated).names:
