@@ -261,8 +261,10 @@ def test_any_saved_question_can_be_watched(
     }
     test = back_test(own, NumberAlert.from_mapping(fields))
     assert test.found
-    # Every day is above -1; of fewer than 30 people a day, a share says nothing.
-    assert len(test.incidents) == (0 if kind == "funnel" else 1)
+    assert len(test.incidents) == 1  # every day is above -1
+    few = back_test(own, NumberAlert.from_mapping({**fields, "least_count": 30}))
+    # of fewer than 30 people a day, a share says nothing
+    assert len(few.incidents) == (0 if kind == "funnel" else 1)
 
 
 @pytest.mark.when_changed
