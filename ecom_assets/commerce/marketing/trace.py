@@ -58,10 +58,14 @@ OF_ROW: Final = (
 def received_spend(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the received rows that some rows of spend add up."""
     raw = context.table(RawAdSpend)
-    key = ibis.coalesce(raw.campaign_id, raw.campaign_name.strip().lower())
-    group = ibis.coalesce(raw.ad_group_id, raw.ad_group_name.strip().lower()).fill_null(ALL)
-    same = [raw[name] == rows[name] for name in OF_ROW if name in raw.columns]
-    return keeping(raw, rows, [*same, key == rows.campaign_key, group == rows.ad_group_key])
+    keyed = raw.mutate(
+        campaign_key=ibis.coalesce(raw.campaign_id, raw.campaign_name.strip().lower()),
+        ad_group_key=ibis.coalesce(
+            raw.ad_group_id, raw.ad_group_name.strip().lower(), ibis.literal(ALL)
+        ),
+    )
+    # By names: what is read of a few rows is made of these rows.
+    return keeping(keyed, rows, list(OF_ROW)).drop("campaign_key", "ad_group_key")
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {

@@ -209,7 +209,7 @@ def test_the_weekly_report_says_which_campaigns_changed(home: Path) -> None:
 def test_a_roas_is_explained_by_orders_visits_clicks_and_spend(
     home: Path, column: str, day: str, tables: tuple[str, ...]
 ) -> None:
-    conditions = (f"marketing_date = {day}", "campaign_key = 7", "model = last_non_direct")
+    conditions = (f"marketing_date = {day}", "campaign_key = '7'", "model = last_non_direct")
     asked = [part for text in conditions for part in ("--where", text)]
     result = ecom(
         "explain", "mart.marketing_daily", "--column", column, "--json", *asked, home=home
