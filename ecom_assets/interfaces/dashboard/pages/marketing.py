@@ -118,7 +118,7 @@ LONE: Final = TableColumn.from_fields(
 )
 ZONES: Final = "Days of {} are those of UTC, not of the shop; they are shown as they are."
 ChosenCut = Literal["all", "first_channel", "item_category", "discount_code", "country"]
-CUTS: Final[dict[ChosenCut, str]] = {
+CUTS: Final = {
     "all": "All customers",
     "first_channel": "Channel of the first order",
     "item_category": "Category of the first order",
@@ -254,7 +254,7 @@ def _answer(view: View) -> dict[str, Any]:
 class CohortFilters(PageParameters):
     """The choices of the page."""
 
-    cut: ChosenCut = Field("all", title="By", json_schema_extra={"labels": {**CUTS}})
+    cut: ChosenCut = Field("all", title="By", json_schema_extra={"labels": dict(CUTS)})
 
     @property
     def dimension(self) -> Cut | None:
