@@ -385,12 +385,15 @@ WITH pages AS (
     if(host IN ('google.com', 'bing.com', 'duckduckgo.com'), split_part(host, '.', 1), NULL) AS engine,
     nullif(regexp_extract(page, '[?&]utm_source=([^&#]*)', 1), '') AS tagged_source,
     nullif(regexp_extract(page, '[?&]utm_medium=([^&#]*)', 1), '') AS tagged_medium,
-    nullif(regexp_extract(page, '[?&]utm_campaign=([^&#]*)', 1), '') AS tagged_campaign
+    nullif(regexp_extract(page, '[?&]utm_campaign=([^&#]*)', 1), '') AS tagged_campaign,
+    nullif(regexp_extract(page, '[?&]utm_id=([^&#]*)', 1), '') AS tagged_id,
+    if(regexp_matches(tagged_campaign, '^[0-9]+$'), tagged_campaign, NULL) AS named_id
   FROM pages
 )
 SELECT page, referrer_url, coalesce(tagged_source, engine, host) AS source,
   coalesce(tagged_medium, if(engine IS NULL, 'referral', 'organic')) AS medium,
-  coalesce(tagged_campaign, '(not set)') AS campaign,
+  coalesce(tagged_campaign, '(not set)') AS campaign, coalesce(tagged_id, named_id) AS campaign_id,
+  NULL::VARCHAR AS ad_platform,
   coalesce(regexp_matches(medium, '^(.*cp.*|ppc|retargeting|paid.*)$'), false) AS is_paid,
   source IN ('facebook', 'instagram', 'm.facebook.com', 'pinterest.com') AS is_social,
   CASE
@@ -1020,7 +1023,7 @@ FROM sums;
 CREATE TABLE mart.session_sources AS
 WITH sourced AS (
   SELECT events.event_date, events.visitor_id, events.session_device_id, event_at, event_id, source, medium, campaign,
-    channel
+    channel, campaign_id, ad_platform
   FROM staging.events
   JOIN addresses ON if(contains(page_url, 'utm_'), page_url, NULL) IS NOT DISTINCT FROM page
     AND events.referrer_url IS NOT DISTINCT FROM addresses.referrer_url
@@ -1032,8 +1035,8 @@ WITH sourced AS (
       AND sourced.event_at >= fragments.started_at
 ), first AS (
   SELECT event_date, visitor_id, session_device_id, fragment_started_at, arg_min({'event_at': event_at,
-    'event_id': event_id, 'source': source, 'medium': medium, 'campaign': campaign, 'channel': channel},
-    (event_at, event_id)) AS event
+    'event_id': event_id, 'source': source, 'medium': medium, 'campaign': campaign, 'channel': channel,
+    'campaign_id': campaign_id, 'ad_platform': ad_platform}, (event_at, event_id)) AS event
   FROM placed
   GROUP BY ALL
 )
@@ -1045,8 +1048,8 @@ FROM first;
 
 CREATE TABLE mart.touches AS
 WITH sourced AS (
-  SELECT sessions.session_id, arg_min({'source': source, 'medium': medium, 'campaign': campaign, 'channel': channel},
-    fragment_started_at) AS source
+  SELECT sessions.session_id, arg_min({'source': source, 'medium': medium, 'campaign': campaign, 'channel': channel,
+    'campaign_id': campaign_id, 'ad_platform': ad_platform}, fragment_started_at) AS source
   FROM mart.session_sources AS sources ASOF JOIN mart.sessions
     ON sessions.visitor_id = sources.visitor_id AND sessions.session_device_id = sources.session_device_id
       AND fragment_started_at >= started_at
@@ -1054,6 +1057,7 @@ WITH sourced AS (
 )
 SELECT visitor_id, coalesce(source.source, '(direct)') AS source, coalesce(source.medium, '(none)') AS medium,
   coalesce(source.campaign, '(not set)') AS campaign, coalesce(source.channel, 'Direct') AS channel,
+  source.campaign_id AS campaign_id, source.ad_platform AS ad_platform,
   '{lists}' AS source_lists_version, session_id, started_at, started_date, is_bot
 FROM mart.sessions LEFT JOIN sourced USING (session_id)
 WHERE event_count > refund_count;
