@@ -64,9 +64,15 @@ def good_shop() -> Iterator[Platform]:
     rows += [rows[0] | {"source_file": "again.csv"}, received(None, rows[0]["event_at"])]
     platform.receive(rows, DAYS)
     platform.receive_customers(
-        [*people(1, 2), people(1)[0] | {"city": "Bonn"}, {"id": "none"}], DAY_ONE
+        [
+            *(person | {"has_email_consent": True} for person in people(1, 2)),
+            people(1)[0] | {"city": "Bonn", "has_email_consent": True},
+            {"id": "none"},
+        ],
+        DAY_ONE,
     )
-    platform.receive_customers([people(1)[0] | {"city": "Paris"}], DAY_ONE + timedelta(days=1))
+    moved = people(1)[0] | {"city": "Paris", "has_email_consent": False}
+    platform.receive_customers([moved], DAY_ONE + timedelta(days=1))
     platform.run(DAYS)
     for contract in ALL:  # those of sales too, outside of any transaction
         platform.engine.ensure(contract)

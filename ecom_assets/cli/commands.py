@@ -62,7 +62,7 @@ COMMANDS: Final[Commands] = {
     ),
     "extract": Command(
         "ecom_assets.cli.extract:extract",
-        "Land what changed in a REST API since the last time, for `ecom run --orders` or --costs.",
+        "Land what changed in a REST API since the last time, for `ecom run`.",
     ),
     "ui": Command(
         "ecom_assets.cli.ui:ui",

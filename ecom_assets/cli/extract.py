@@ -22,9 +22,7 @@ def extract(
     ],
     as_json: Json = False,
 ) -> None:
-    """Land what changed in a REST API since the last time, for `ecom run --orders`, --costs or
-    --ad-spend.
-    """
+    """Land what changed in a REST API since the last time, for `ecom run`."""
     say = (lambda _name, _landed: None) if as_json else _say
     definition, landed = run_extract(source, to, load_settings(), say)
     command = f"ecom run {options_of(definition, to)}"

@@ -138,6 +138,9 @@ TRACES: Final = (
                 "its place among the events of its session on that day", ("event_at",)
             ),
             "cart_amount": Sum(CleanEvents, _one_event, "cart_amount"),
+            "search_result_count": Computed(
+                "the number of results that the properties of a search say", ("search_term",)
+            ),
             "until_next_s": Computed(
                 "the seconds to the next event of the session on that day", ("event_at",)
             ),

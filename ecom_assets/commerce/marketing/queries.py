@@ -24,6 +24,7 @@ from ecom_assets.commerce.marketing.contracts import (
     AdSpendDaily,
     CustomerCohortValue,
     MarketingDaily,
+    SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
 from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL, MICRO, first_paid
@@ -34,7 +35,7 @@ from ecom_assets.commerce.sales.discounts import MOST_HIDDEN, OF_FEW
 from ecom_assets.core.tables.contract import MONEY, Ratio, Table
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
-from ecom_assets.core.tables.measures import completed, summable, sums
+from ecom_assets.core.tables.measures import completed, plain_value, summable, sums
 from ecom_assets.core.tables.queries import (
     ZERO,
     NoSourceError,
@@ -121,6 +122,7 @@ def marketing(
         "spend_without_visits": [_named(row) for row in campaigns if _lacks_visits(row)],
         "visits_without_spend": [_named(row) for row in campaigns if _lacks_spend(row)],
         "other_zones": other_zones(campaigns, reading.timezone),
+        "claims": claims(reading, period),
     }
 
 
@@ -222,6 +224,40 @@ def _lacks_spend(row: Row) -> bool:
 def _named(row: Row) -> Row:
     names = (*CAMPAIGN, "campaign_name", "spend_amount", "click_count", "session_count")
     return {name: row[name] for name in (*names, "credited_revenue_amount")}
+
+
+CLAIMS: Final = (
+    "click_count",
+    "session_count",
+    "click_without_session_count",
+    "platform_conversion_count",
+    "touched_order_count",
+    "overclaimed_order_count",
+)
+"""What platforms say of a campaign, beside what the shop knows of it."""
+
+
+def claims(reading: Reading, period: Period) -> list[Row]:
+    """Return clicks beside visits, and orders that platforms claim beside those credited by the
+    day of the visit, by campaign that was spent on, the most spend first.
+    """
+    rows = rows_in_period(reading, SpendReconciliationDaily)
+    rows = rows.filter(rows.platform != NO_PLATFORM)
+    names = reading.table(AdCampaigns).select(*CAMPAIGN, "campaign_name")
+    added = rows.group_by(*CAMPAIGN).agg(
+        spend_amount=rows.spend_amount.sum(),
+        **{name: rows[name].sum().cast(rows[name].type()) for name in CLAIMS},
+    )
+    of_campaigns = reading.rows(added.join(names, list(CAMPAIGN)), period)
+    return sorted(
+        (_as_said(row) for row in of_campaigns if row["spend_amount"] > 0),
+        key=lambda row: (-row["spend_amount"], *(row[name] for name in CAMPAIGN)),
+    )
+
+
+def _as_said(row: Row) -> Row:
+    columns = SpendReconciliationDaily.columns
+    return {**row, **{name: plain_value(row[name], columns[name]) for name in CLAIMS}}
 
 
 def other_zones(campaigns: Iterable[Row], timezone: str) -> list[str]:

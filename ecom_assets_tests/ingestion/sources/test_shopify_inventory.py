@@ -81,14 +81,14 @@ def test_costs_land_and_those_of_earlier_days_stay(shop: ShopApi, tmp_path: Path
     folder, items = tmp_path / "inventory", shop.documents["inventory_items"]
     result = extract(shop, folder, "2026-10-01")
     assert result.exit_code == 0, result.err
-    assert result.json["landed"]["inventory_items"] == {"new": 253, "changed": 0}
+    assert result.json["landed"]["inventory_items"] == {"new": 253, "changed": 0, "removed": 0}
     assert result.json["next"] == f"ecom run --costs {folder} --costs-mapping {MAPPING}"
     assert len(shop.asked) == 2
     first = [("2026-10-01", "72", 3), ("2026-10-01", "HAT", 10), ("2026-10-01", "SOCK", None)]
     assert costs(folder) == first
     items[0] = item(1, "HAT", "12.0", "2026-10-05T07:00:00Z")
     changed = extract(shop, folder, "2026-10-05")
-    assert changed.json["landed"]["inventory_items"] == {"new": 0, "changed": 1}
+    assert changed.json["landed"]["inventory_items"] == {"new": 0, "changed": 1, "removed": 0}
     assert costs(folder) == [*first, ("2026-10-05", "HAT", 12)]
     # Of a day, the newest version alone.
     items[0] = item(1, "HAT", "11.5", "2026-10-05T09:00:00Z")

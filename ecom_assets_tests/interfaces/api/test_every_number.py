@@ -166,6 +166,8 @@ NOT_OF_THE_SHOP = {
     "/analytics/deliveries",
     "/analytics/profit",  # the shop states no costs: see test_profit.py
     "/analytics/products/{product_id}/bought-together",  # see test_custom_sales.py
+    "/analytics/marketing",  # the shop buys no ads: see test_examples_of_marketing.py
+    "/analytics/customers/cohort-value",  # and states no costs: see there, too
     "/analytics/findings",  # see commerce/findings/
     "/analytics/quality",
     "/analytics/quality/conflicts",

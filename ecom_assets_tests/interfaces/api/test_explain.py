@@ -19,6 +19,7 @@ from ecom_assets.commerce.costs.contracts import (
     ItemCosts,
     RawCosts,
 )
+from ecom_assets.commerce.marketing.contracts import CampaignCredit, CampaignTags
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.trace import Computed, Count, Sum
 from ecom_assets.interfaces.explain.question import TRACES, UPSTREAM
@@ -107,6 +108,7 @@ BY_REQUEST: set[type[Table]] = {
     Identities,  # a number of it is asked of `/explain` alone: why ids are of a visitor
     CategoryProfitability,  # as the profit by week and category
     IdentityLinks,  # below ids that too many share, by the row that is explained
+    *(CampaignCredit, CampaignTags),  # below credit by campaign, by the row that is explained
     *(ItemCosts, CostVersions, RawCosts),  # below costs of lines, by the row, too
 }
 

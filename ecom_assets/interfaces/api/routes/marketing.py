@@ -8,7 +8,11 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, number
 from ecom_assets.commerce.marketing import queries
-from ecom_assets.commerce.marketing.contracts import AdCampaigns, CustomerCohortValue
+from ecom_assets.commerce.marketing.contracts import (
+    AdCampaigns,
+    CustomerCohortValue,
+    SpendReconciliationDaily,
+)
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
 from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
 from ecom_assets.core.tables.measures import summable
@@ -108,6 +112,17 @@ class LoneCampaign(BaseModel):
     )
 
 
+class ClaimedCampaign(
+    row_of(SpendReconciliationDaily.columns, only=("spend_amount", *queries.CLAIMS))  # type: ignore[misc]  # a model of a function
+):
+    """What a platform says of a campaign, beside what the shop knows of it."""
+
+    platform: str = Field(title="Platform", description="The platform")
+    account_id: str = Field(title="Account", description="The account")
+    campaign_key: str = Field(title="Campaign", description="The campaign's id, or its name")
+    campaign_name: str | None = Field(title="Name", description="Its name")
+
+
 class MarketingParameters(SlicedOfDays):
     """The days, the model, and by what ads are broken down."""
 
@@ -132,6 +147,9 @@ class MarketingAnswer(Answer):
     )
     other_zones: list[str] = Field(
         description="Platforms whose days are those of UTC and not of the shop; they are not moved"
+    )
+    claims: list[ClaimedCampaign] = Field(
+        description="What platforms say of campaigns, beside visits and credit by day of visit"
     )
     dimension: queries.Dimension = Field(description="What the parts are")
     total_count: int | None = total_of("parts", 9)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from ecom_assets.commerce.attribution.contracts import MODELS
+from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.marketing.contracts import CustomerCohortValue, MarketingDaily
 from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
 from ecom_assets.commerce.marketing.queries import Cut, Dimension, Model
@@ -71,7 +72,13 @@ PART_NUMBERS: Final = (
     "cost_per_new_customer",
     "contribution_after_ads_amount",
 )
-SHARED: Final = ("credited_order_count", "new_customer_count")
+SHARED: Final = (
+    "credited_order_count",
+    "new_customer_count",
+    "platform_conversion_count",
+    "touched_order_count",
+    "overclaimed_order_count",
+)
 """Counts of which campaigns have parts; one decimal is enough to read."""
 
 
@@ -115,6 +122,9 @@ LONE: Final = TableColumn.from_fields(
     "click_count",
     "session_count",
     "credited_revenue_amount",
+)
+CLAIMS: Final = TableColumn.from_fields(
+    marketing.ClaimedCampaign, "platform", "campaign_name", *queries.CLAIMS
 )
 ZONES: Final = "Days of {} are those of UTC, not of the shop; they are shown as they are."
 ChosenCut = Literal["all", "first_channel", "item_category", "discount_code", "country"]
@@ -245,6 +255,18 @@ def lone(view: View) -> Block:
     )
 
 
+def claims(view: View) -> Block:
+    """Return what platforms say of campaigns, beside what the shop knows of them."""
+    return DataTable(
+        _answer(view)["claims"],
+        _readable(CLAIMS),
+        note="Both on the day of the click. Clicks without a visit are of people who left before "
+        "the page was there, who refuse to be measured, or whose address has no tag; platforms "
+        "claim orders of people who only saw an ad, too.",
+        empty="Nothing was spent on these days.",
+    )
+
+
 def _answer(view: View) -> dict[str, Any]:
     return view.answer(
         marketing.marketing, model=view.filters.model, dimension=view.filters.dimension
@@ -352,6 +374,7 @@ PAGES: Final = (
             Section("The whole shop", whole_shop),
             Section("By model", by_model),
             Section("Campaigns", parts),
+            Section("Clicks and claims", claims),
             Section("What does not meet", lone),
         ),
     ),
