@@ -244,10 +244,12 @@ def test_the_keyboard_reaches_the_content_and_the_menu(browser: Browser, client:
     expect(page.locator("main")).to_be_focused()
     menu = page.get_by_role("button", name="Menu")
     assert menu.get_attribute("aria-expanded") == "false"
-    expect(page.get_by_role("link", name="Sales")).to_be_hidden()
+    expect(page.get_by_role("link", name="Sales", exact=True)).to_be_hidden()
     menu.focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("navigation").get_by_role("link", name="Sales")).to_be_visible()
+    expect(
+        page.get_by_role("navigation").get_by_role("link", name="Sales", exact=True)
+    ).to_be_visible()
     page.close()
 
 
@@ -318,7 +320,7 @@ def test_dead_letters_are_sent_again_by_their_button(
         page = browser.new_page()
         page.goto(f"{answer.address}/dashboard/deliveries")
         page.get_by_role("button", name="Send again").click()
-        expect(page.get_by_text("are sent again by the next run")).to_be_visible()
+        expect(page.get_by_text("is sent again by the next run")).to_be_visible()
         shop.tool.answers = {}
         shop.deliver(Days((MONDAY,)))
         page.reload()

@@ -77,7 +77,7 @@ def test_a_condition_is_added_from_suggested_values_with_the_keyboard_alone(funn
 
 def test_steps_are_moved_removed_and_added(funnel: Page) -> None:
     funnel.get_by_role("button", name="Move Step 3 up").press("Enter")
-    expect(funnel.get_by_label("Step 2", exact=True)).to_have_value("purchase")
+    expect(funnel.get_by_label("Step 2", exact=True)).to_have_value("Purchase")
     expect(funnel.get_by_role("button", name="Move Step 2 up")).to_be_focused()
     expect(funnel.get_by_role("status")).to_have_text("Step 3 is now Step 2")
     funnel.get_by_role("button", name="Remove Step 3").click()

@@ -330,7 +330,7 @@
         const up = button("↑", `Move ${called} up`, move(-1)), down = button("↓", `Move ${called} down`, move(1));
         up.className = "up"; up.disabled = at === 0;
         down.className = "down"; down.disabled = at === list.children.length - 1;
-        const out = button("×", `Remove ${called}`, () => { line.remove(); number(); announce(`${called} is removed`); (list.children[Math.min(at, list.children.length - 1)] ?? add).querySelector?.("input")?.focus(); });
+        const out = button("×", `Remove ${called}`, () => { line.remove(); number(); announce(`${called} is removed`); (list.children[Math.min(at, list.children.length - 1)] ?? add).querySelector?.("input:not([type=hidden])")?.focus(); });
         out.hidden = list.children.length === 1;
         line.querySelector(".line-buttons").replaceChildren(up, down, out);
       });
@@ -341,7 +341,7 @@
       list.append(line);
       number();
       enhance(line);
-      line.querySelector("input").focus();
+      line.querySelector("input:not([type=hidden])").focus();
     });
     number();
   }
