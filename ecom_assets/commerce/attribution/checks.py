@@ -7,13 +7,14 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.commerce.attribution.contracts import (
+    CREDIT,
     MODELS,
     ChannelAttribution,
     ConversionCredit,
     Conversions,
     Touches,
 )
-from ecom_assets.commerce.attribution.credit import CREDIT, SHARING
+from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.tables.check import BrokenRows, check, rows_on_days
 from ecom_assets.core.tables.contract import MONEY

@@ -47,6 +47,8 @@ ours and off by default; and not known.
 """
 WITHOUT_SOURCE = (DIRECT_CHANNEL, UNKNOWN_CHANNEL)
 """The channels of visits without a source."""
+CREDIT = "decimal(18, 9)"
+"""The type of parts of conversions."""
 AD_CLICKS = {
     "google_ads": ("gclid", "gbraid", "wbraid"),
     "microsoft_ads": ("msclkid",),
@@ -207,7 +209,7 @@ class Conversions(_OfConversion):
 def _credited(how: str) -> tuple[Column, Column]:
     """Return the columns of a channel's part of a conversion, and of its revenue, by a model."""
     part = Column(
-        "decimal(18, 9)",
+        CREDIT,
         f"Its part of the conversion {how}; 0 of a refund",
         "conversions",
         at_least=0,
@@ -216,7 +218,24 @@ def _credited(how: str) -> tuple[Column, Column]:
     return part, amount(f"Its part of the revenue {how}; negative of a refund")
 
 
-class ConversionCredit(_OfConversion):
+class ModelCredit:
+    """What each model that shares touches gives of a conversion, and by which rule."""
+
+    first_credit, first_revenue_amount = _credited("if the first touch gets all")
+    last_credit, last_revenue_amount = _credited("if the last touch gets all")
+    last_non_direct_credit, last_non_direct_revenue_amount = _credited(
+        "if the last touch that is not direct gets all"
+    )
+    linear_credit, linear_revenue_amount = _credited("if all touches get the same")
+    position_credit, position_revenue_amount = _credited(
+        "if the first and the last touch get 40 % each"
+    )
+    j_credit, j_revenue_amount = _credited("if the first touch gets 20 % and the last 60 %")
+    time_decay_credit, time_decay_revenue_amount = _credited("if later touches get more")
+    definition_hash = text("Which rule of attribution the row follows; it differs if the rule does")
+
+
+class ConversionCredit(ModelCredit, _OfConversion):
     """One row per conversion or refund and channel of its touches:
     what each model that shares touches gives it.
     """
@@ -230,18 +249,6 @@ class ConversionCredit(_OfConversion):
         "The day of the purchase, also of a refund; null of a refund whose purchase is not known",
         nullable=True,
     )
-    first_credit, first_revenue_amount = _credited("if the first touch gets all")
-    last_credit, last_revenue_amount = _credited("if the last touch gets all")
-    last_non_direct_credit, last_non_direct_revenue_amount = _credited(
-        "if the last touch that is not direct gets all"
-    )
-    linear_credit, linear_revenue_amount = _credited("if all touches get the same")
-    position_credit, position_revenue_amount = _credited(
-        "if the first and the last touch get 40 % each"
-    )
-    j_credit, j_revenue_amount = _credited("if the first touch gets 20 % and the last 60 %")
-    time_decay_credit, time_decay_revenue_amount = _credited("if later touches get more")
-    definition_hash = text("Which rule of attribution the row follows; it differs if the rule does")
 
 
 class ChannelRemovalEffects(Table):
@@ -258,7 +265,7 @@ class ChannelRemovalEffects(Table):
     channel = text("The channel", one_of=CHANNELS)
     removal_effect_rate = rate("Share of conversions that would be lost without it")
     credit_share = Column(
-        "decimal(18, 9)",
+        CREDIT,
         "Its part of all channels' effects; adds up to 1 exactly",
         "share",
         at_least=0,
@@ -287,7 +294,7 @@ class ChannelAttribution(Table):
         example="Organic Search",
     )
     credit = Column(
-        "decimal(18, 9)",
+        CREDIT,
         "Conversions credited; over channels they add up to the conversions",
         "conversions",
         at_least=0,

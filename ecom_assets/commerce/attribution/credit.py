@@ -37,6 +37,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.sessions.sessions import changed_start_days
 from ecom_assets.commerce.attribution.contracts import (
+    CREDIT,
     MODELS,
     NO_CHANNEL,
     WITHOUT_SOURCE,
@@ -110,7 +111,6 @@ may be worth, is shared in steps of so many parts: the number of steps is a 64-b
 PARTS = "decimal(38, 0)"
 """Sums of money in `MONEY_PARTS`."""
 FULL_WEIGHT = 2**40
-CREDIT = "decimal(18, 9)"
 CONVERSION = ["unit", "converted_date", "conversion_id", "visitor_id", "is_refund"]
 SHARING = tuple(model for model in MODELS if model != "markov")
 """Models that share each conversion among its touches."""
@@ -417,12 +417,16 @@ def conversion_credit(
     """
     rows = conversion_touches(conversions, touches, rule, days, SHARING)
     sums = sum_credit(rows, rule, SHARING, (*CONVERSION, "bought_date", "channel"))
+    return with_model_credit(sums, rule).select(*ConversionCredit.columns)
+
+
+def with_model_credit(sums: ir.Table, rule: AttributionRule) -> ir.Table:
+    """Add the columns of `ModelCredit` to the sums that `sum_credit` returns for `SHARING`."""
     amounts: dict[str, ir.Value] = {}
     for model in SHARING:
-        amounts[f"{model}_credit"] = as_credit(sums[f"credit_{model}"])
-        amounts[f"{model}_revenue_amount"] = as_money(sums[f"money_{model}"])
-    definition_hash = ibis.literal(rule.definition_hash)
-    return sums.mutate(**amounts, definition_hash=definition_hash).select(*ConversionCredit.columns)
+        amounts[f"{model}_credit"] = _as_credit(sums[f"credit_{model}"])
+        amounts[f"{model}_revenue_amount"] = _as_money(sums[f"money_{model}"])
+    return sums.mutate(**amounts, definition_hash=ibis.literal(rule.definition_hash))
 
 
 # Credit by day, model and channel
@@ -471,8 +475,8 @@ def _credit_by_markov(conversion_credit: ir.Table, effects: ir.Table) -> ir.Tabl
     sums = share_by_removal_effects(conversion_totals(conversion_credit), effects)
     return sums.mutate(
         model=ibis.literal("markov"),
-        credit=as_credit(sums.credit),
-        revenue_amount=as_money(sums.money),
+        credit=_as_credit(sums.credit),
+        revenue_amount=_as_money(sums.money),
     ).select(*ChannelAttribution.columns)
 
 
@@ -525,14 +529,12 @@ def share_by_removal_effects(totals: ir.Table, effects: ir.Table) -> ir.Table:
     return union_all(touched, untouched)
 
 
-def as_credit(units: ir.IntegerValue) -> ir.DecimalValue:
-    """Return units, of which `UNITS_OF_ONE` are a conversion, as a part of it."""
+def _as_credit(units: ir.IntegerValue) -> ir.DecimalValue:
     one_unit = ibis.literal("0.000000001").cast(CREDIT)
     return (units.cast("decimal(18, 0)") * one_unit).cast(CREDIT)
 
 
-def as_money(parts: ir.IntegerValue) -> ir.DecimalValue:
-    """Return money in `MONEY_PARTS` as an amount."""
+def _as_money(parts: ir.IntegerValue) -> ir.DecimalValue:
     return (parts.cast("decimal(38, 0)") * ibis.literal("0.0001").cast(MONEY)).cast(MONEY)
 
 

@@ -5,8 +5,7 @@ from typing import Any, Final, Literal
 
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.attribution.contracts import ChannelAttribution
-from ecom_assets.commerce.attribution.credit import CREDIT
+from ecom_assets.commerce.attribution.contracts import CREDIT, ChannelAttribution
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.queries import (
     DECIMALS,

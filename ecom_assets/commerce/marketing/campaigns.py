@@ -18,10 +18,9 @@ from ecom_assets.commerce.attribution.credit import (
     CONVERSION,
     SHARING,
     AttributionRule,
-    as_credit,
-    as_money,
     conversion_touches,
     sum_credit,
+    with_model_credit,
 )
 from ecom_assets.commerce.attribution.touches import AD, NOT_SET
 from ecom_assets.commerce.marketing.contracts import (
@@ -116,12 +115,7 @@ def campaign_credit(
     )
     unit = (*CONVERSION, "bought_date", "touched_date", *TAG)
     sums = sum_credit(rows, attribution_rule, SHARING, unit)
-    amounts: dict[str, ir.Value] = {}
-    for model in SHARING:
-        amounts[f"{model}_credit"] = as_credit(sums[f"credit_{model}"])
-        amounts[f"{model}_revenue_amount"] = as_money(sums[f"money_{model}"])
-    hashed = ibis.literal(attribution_rule.definition_hash)
-    return sums.mutate(**amounts, definition_hash=hashed).select(*CampaignCredit.columns)
+    return with_model_credit(sums, attribution_rule).select(*CampaignCredit.columns)
 
 
 def campaign_tags(touches: ir.Table, spend: ir.Table, campaign_rule: CampaignRule) -> ir.Table:

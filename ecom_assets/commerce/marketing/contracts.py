@@ -11,6 +11,7 @@ from ecom_assets.commerce.attribution.contracts import (
     NO_CHANNEL,
     ConversionCredit,
     Conversions,
+    ModelCredit,
 )
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
@@ -280,7 +281,7 @@ class _Tagged:
     campaign = text("As in mart.touches")
 
 
-class CampaignCredit(Table):
+class CampaignCredit(ModelCredit, Table):
     """One row per order or refund and campaign of its touches, with the day of the touch: what each
     model that shares touches gives it; over campaigns it adds up to credit by channel.
 
@@ -302,32 +303,6 @@ class CampaignCredit(Table):
     ad_platform = _Tagged.ad_platform
     campaign_id = _Tagged.campaign_id
     campaign = _Tagged.campaign
-    first_credit, first_revenue_amount = (
-        ConversionCredit.first_credit,
-        ConversionCredit.first_revenue_amount,
-    )
-    last_credit, last_revenue_amount = (
-        ConversionCredit.last_credit,
-        ConversionCredit.last_revenue_amount,
-    )
-    last_non_direct_credit, last_non_direct_revenue_amount = (
-        ConversionCredit.last_non_direct_credit,
-        ConversionCredit.last_non_direct_revenue_amount,
-    )
-    linear_credit, linear_revenue_amount = (
-        ConversionCredit.linear_credit,
-        ConversionCredit.linear_revenue_amount,
-    )
-    position_credit, position_revenue_amount = (
-        ConversionCredit.position_credit,
-        ConversionCredit.position_revenue_amount,
-    )
-    j_credit, j_revenue_amount = ConversionCredit.j_credit, ConversionCredit.j_revenue_amount
-    time_decay_credit, time_decay_revenue_amount = (
-        ConversionCredit.time_decay_credit,
-        ConversionCredit.time_decay_revenue_amount,
-    )
-    definition_hash = ConversionCredit.definition_hash
 
 
 class CampaignTags(Table):

@@ -5,11 +5,9 @@ METRICS "Advertising"; docs/metrics/marketing.md.
 
 from typing import Any, Final
 
+from ecom_assets.commerce.attribution.contracts import CREDIT
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.core.tables.contract import MONEY, Aggregate, Column, Ratio, count, per_unit
-
-CREDIT: Final = "decimal(18, 9)"
-"""The type of parts of orders, as in mart.conversion_credit."""
 
 
 def _summed(name: str, kind: str, description: str, label: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

@@ -9,7 +9,8 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.attribution.credit import CREDIT, SHARING
+from ecom_assets.commerce.attribution.contracts import CREDIT
+from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, TAG, of_sold_unit, tagged
 from ecom_assets.commerce.marketing.contracts import MarketingDaily, SpendReconciliationDaily
