@@ -321,8 +321,10 @@ def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
 
 
 def _ad_lines(ads: Mapping[str, Any]) -> list[str]:
-    """Return the lines of what ads cost and brought; none where that is not known of all days."""
-    if ads["spend_amount"] is None:
+    """Return the lines of what ads cost and brought; none where that is not known of all days, or
+    nothing was spent on them.
+    """
+    if not Decimal(ads["spend_amount"] or 0):
         return []
     lines = ["", f"Ads: {_shown(ads['spend_amount'])} spent"]
     if ads["roas"] is not None:

@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
-from ecom_assets.commerce.attribution.contracts import ConversionCredit, Conversions
+from ecom_assets.commerce.attribution.contracts import ConversionCredit, Conversions, Touches
 from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.marketing.campaigns import of_sold_unit
 from ecom_assets.commerce.marketing.contracts import (
@@ -21,6 +21,7 @@ from ecom_assets.commerce.marketing.contracts import (
     SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.spend import totals_of_loads
+from ecom_assets.core.tables.asset import has_rows
 from ecom_assets.core.tables.check import (
     EXAMPLES,
     BrokenRows,
@@ -311,9 +312,15 @@ def credit_by_campaign_is_that_by_channel(
     return BrokenRows(broken.select(*unit), sums)
 
 
-@check(SpendReconciliationDaily, reads=(SpendReconciliationDaily, AdCampaigns), warns=True)
-def spend_has_visits(days: Days | None, daily: ir.Table, campaigns: ir.Table) -> CheckResult:
-    """Each campaign with clicks enough, or with spend of which none are known, has visits."""
+@check(SpendReconciliationDaily, reads=(SpendReconciliationDaily, AdCampaigns, Touches), warns=True)
+def spend_has_visits(
+    days: Days | None, daily: ir.Table, campaigns: ir.Table, touches: ir.Table
+) -> CheckResult:
+    """Each campaign with clicks enough, or with spend of which none are known, has visits, if the
+    shop knows any at all.
+    """
+    if not has_rows(touches):
+        return CheckResult(0, 0, [])
     rows = rows_on_days(daily, "marketing_date", days)
     sums = rows.group_by(*AdCampaigns.key).agg(
         spend_amount=rows.spend_amount.sum(),

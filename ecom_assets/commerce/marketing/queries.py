@@ -26,7 +26,7 @@ from ecom_assets.commerce.marketing.contracts import (
     MarketingDaily,
     SpendReconciliationDaily,
 )
-from ecom_assets.commerce.marketing.measures import MarketingMeasures
+from ecom_assets.commerce.marketing.measures import BY_MODEL, MarketingMeasures
 from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL, MICRO, first_paid
 from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
@@ -37,6 +37,8 @@ from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
 from ecom_assets.core.tables.measures import completed, plain_value, summable, sums
 from ecom_assets.core.tables.queries import (
+    EVENTS,
+    NOTHING,
     ZERO,
     NoSourceError,
     NotPublishedError,
@@ -108,8 +110,8 @@ def marketing(
     now, before = (_of_ads(reading, period, model).get(which) for which in (1, 0))
     campaigns = parts(reading, period, model, "campaign")
     named = campaigns if dimension == "campaign" else parts(reading, period, model, dimension)
-    current = _with_after(completed(now, MarketingMeasures))
-    previous = _with_after(completed(before, MarketingMeasures))
+    current = _with_after(_as_known(reading, now))
+    previous = _with_after(_as_known(reading, before))
     whole = shop(reading, period)
     return {
         "model": model,
@@ -127,6 +129,27 @@ def marketing(
 
 
 AFTER: Final = "contribution_after_ads_amount"
+OF_VISITS: Final = ("session_count", *BY_MODEL)
+UNKNOWN_WITHOUT_VISITS: Final = frozenset(
+    name
+    for name, measure in summable(MarketingMeasures).items()
+    if name in OF_VISITS
+    or (
+        isinstance(measure.counted_as, Ratio)
+        and {measure.counted_as.part, measure.counted_as.whole}.intersection(OF_VISITS)
+    )
+)
+"""What nobody knows of ads in a shop without events: not that nobody came, or bought."""
+
+
+def _as_known(reading: Reading, row: Row | None) -> Row:
+    """Return all measures of sums; None for those of visits where no event says any."""
+    numbers = completed(row, MarketingMeasures)
+    return numbers if _has_events(reading) else numbers | dict.fromkeys(UNKNOWN_WITHOUT_VISITS)
+
+
+def _has_events(reading: Reading) -> bool:
+    return reading.known.get(EVENTS, NOTHING).first is not None
 
 
 def _with_after(numbers: Row) -> Row:
@@ -162,23 +185,19 @@ def marketing_over_time(
     day = rows.marketing_date
     rows = rows.mutate(start=start_of_week(day) if by == "week" else day)
     added = rows.group_by("start").agg(**sums(rows, MarketingMeasures))
-    numbers = {
-        row["start"]: completed(row, MarketingMeasures) for row in reading.rows(added, period)
-    }
+    numbers = {row["start"]: _as_known(reading, row) for row in reading.rows(added, period)}
     first = period.start_date
     first -= first.weekday() * ONE_DAY if by == "week" else 0 * ONE_DAY
     step = 7 if by == "week" else 1
     starts = Days.between(first, period.end_date + ONE_DAY).dates[::step]
-    return {start: numbers.get(start) or completed(None, MarketingMeasures) for start in starts}
+    return {start: numbers.get(start) or _as_known(reading, None) for start in starts}
 
 
 def by_model(reading: Reading, period: Period) -> list[Row]:
     """Return what each model credits to ads in a period."""
     rows = rows_in_period(reading, MarketingDaily)
     added = rows.group_by("model").agg(**sums(rows, MarketingMeasures))
-    numbers = {
-        row["model"]: completed(row, MarketingMeasures) for row in reading.rows(added, period)
-    }
+    numbers = {row["model"]: _as_known(reading, row) for row in reading.rows(added, period)}
     return [
         {"model": name, "label": MODELS[name], **{of: numbers[name][of] for of in OF_MODEL}}
         for name in SHARING
@@ -202,23 +221,22 @@ def parts(reading: Reading, period: Period, model: Model, dimension: Dimension) 
     unit = UNIT_OF[dimension]
     added = rows.group_by(*unit).agg(**sums(rows, MarketingMeasures))
     result = [
-        {name: row.get(name) for name in UNIT_OF["campaign"]}
-        | _with_after(completed(row, MarketingMeasures))
+        {name: row.get(name) for name in UNIT_OF["campaign"]} | _with_after(_as_known(reading, row))
         for row in reading.rows(added, period)
     ]
     return sorted(result, key=partial(_most_spend, unit))
 
 
 def _most_spend(unit: Sequence[str], row: Row) -> tuple[Any, ...]:
-    return (-row["spend_amount"], -row["session_count"], *(str(row[name]) for name in unit))
+    return (-row["spend_amount"], -(row["session_count"] or 0), *(str(row[name]) for name in unit))
 
 
 def _lacks_visits(row: Row) -> bool:
-    return row["spend_amount"] > 0 and not row["session_count"]
+    return bool(row["spend_amount"] > 0 and row["session_count"] == 0)
 
 
 def _lacks_spend(row: Row) -> bool:
-    return not row["spend_amount"] and row["session_count"] > 0
+    return bool(not row["spend_amount"] and row["session_count"])
 
 
 def _named(row: Row) -> Row:
@@ -239,8 +257,10 @@ CLAIMS: Final = (
 
 def claims(reading: Reading, period: Period) -> list[Row]:
     """Return clicks beside visits, and orders that platforms claim beside those credited by the
-    day of the visit, by campaign that was spent on, the most spend first.
+    day of the visit, by campaign that was spent on, the most spend first; none without events.
     """
+    if not _has_events(reading):
+        return []
     rows = rows_in_period(reading, SpendReconciliationDaily)
     rows = rows.filter(rows.platform != NO_PLATFORM)
     names = reading.table(AdCampaigns).select(*CAMPAIGN, "campaign_name")

@@ -36,6 +36,13 @@ def test_a_campaign_with_spend_and_no_visits_is_named(shop: AdShop) -> None:
     assert str(result.metadata["sentence"]).startswith("Campaigns with spend and no visits: 1 of 2")
 
 
+def test_no_campaign_lacks_visits_in_a_shop_that_knows_none(shop: AdShop) -> None:
+    """As of orders alone: where there are no events, tags of addresses are not what is missing."""
+    daily, campaigns, touches = (shop.table(contract) for contract in spend_has_visits.tables)
+    result = spend_has_visits.evaluate(DAYS, daily, campaigns, touches.limit(0))
+    assert (result.broken_count, result.metadata) == (0, {})
+
+
 def test_a_platform_that_claims_more_orders_than_there_are_is_named(shop: AdShop) -> None:
     """The shop has three orders; Meta claims two, and then four."""
     assert result_of(platforms_claim_no_more_orders_than_there_are, shop).broken_count == 0

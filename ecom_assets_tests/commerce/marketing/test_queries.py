@@ -134,3 +134,22 @@ def test_weeks_have_what_happened_in_them(reading: ShopReading) -> None:
         ("2026-02-23", 0),
         ("2026-03-02", 55),
     ]
+
+
+def test_without_events_nobody_knows_what_ads_brought(reading: ShopReading) -> None:
+    """Spend, claims and the whole shop are known; visits and credit are not, which is not 0."""
+    alone = ShopReading(reading.shop)
+    alone.known = {"orders": DAYS}
+    answer = queries.marketing(alone, MARCH)
+    ads = answer["ads"]
+    unknown = ("session_count", "credited_revenue_amount", "roas", "cost_per_new_customer")
+    assert {ads[name] for name in unknown} == {None}
+    assert ads["spend_amount"] == 55
+    assert (answer["shop"]["mer"], answer["shop"]["new_customer_count"]) == (8, 2)
+    assert {row["roas"] for row in answer["models"]} == {None}
+    assert sum(row["spend_amount"] for row in answer["parts"]) == 55
+    assert (answer["spend_without_visits"], answer["claims"]) == ([], [])
+    assert {row["roas"] for row in queries.marketing_over_time(alone, MARCH, "week").values()} == {
+        None
+    }
+    assert queries.marketing(reading, MARCH)["ads"]["roas"] is not None
