@@ -117,21 +117,14 @@ class SourceLists:
         return f"(^|[.])({'|'.join(names)})[.]"
 
 
-def with_source(events: ir.Table, rule: "ChannelRule") -> ir.Table:
-    """Return the events that have a source, with `SOURCED`; `source`, `medium` and `campaign` are
-    in lower case.
-
-    UTM parameters take precedence over Google click ids, and these over a referrer outside the
-    shop. Visits from search engines of the lists are `organic`, not `referral`. The own domains of
-    the rule are never a source, nor is the domain of the page.
-    """
-    arrived = with_arrival(events, rule)
-    return arrived.filter(arrived.is_sourced).drop(*AD, "is_sourced")
-
-
 def with_arrival(events: ir.Table, rule: "ChannelRule") -> ir.Table:
     """Return the events that have a source or say an advertisement, with `SOURCED`, `AD` and
     `is_sourced`; those that say an advertisement alone are direct.
+
+    `source`, `medium` and `campaign` are in lower case. UTM parameters take precedence over Google
+    click ids, and these over a referrer outside the shop. Visits from search engines of the lists
+    are `organic`, not `referral`. The own domains of the rule are never a source, nor is the domain
+    of the page.
     """
     rows = events.filter(_may_have_source(events))
     added = (*SOURCED, *AD, "is_sourced")

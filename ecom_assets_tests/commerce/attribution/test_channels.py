@@ -8,6 +8,7 @@ from importlib import resources
 from urllib.parse import urlencode
 
 import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 from ibis.backends.duckdb import Backend
@@ -18,7 +19,6 @@ from ecom_assets.commerce.attribution.touches import (
     ChannelRule,
     source_of_each,
     with_arrival,
-    with_source,
 )
 from ecom_assets.core.warehouse.local import DuckDBDialect, connect
 from ecom_assets.ingestion.sources.site_lists import VERSION, source_lists
@@ -41,9 +41,15 @@ def warehouse() -> Backend:
     return con
 
 
+def sourced_events(events: ir.Table, rule: ChannelRule) -> ir.Table:
+    """Return the events that have a source; those that say an advertisement alone have none."""
+    arrived = with_arrival(events, rule)
+    return arrived.filter(arrived.is_sourced)
+
+
 @cache
 def source_sql(own: tuple[str, ...]) -> str:
-    actual = with_source(warehouse().table("visits"), ChannelRule(source_lists(), own))
+    actual = sourced_events(warehouse().table("visits"), ChannelRule(source_lists(), own))
     return str(warehouse().compile(actual.select("source", "medium", "campaign")))
 
 
@@ -259,7 +265,7 @@ def test_click_ids_and_campaign_ids_say_the_advertisement(
     rule = ChannelRule(source_lists())
     (row,) = with_arrival(con.table("visits"), rule).to_pyarrow().to_pylist()
     assert (row["campaign_id"], row["ad_platform"]) == (campaign_id, platform)
-    (sourced,) = with_source(con.table("visits"), rule).to_pyarrow().to_pylist()
+    (sourced,) = source_of_each(con.table("visits"), rule).to_pyarrow().to_pylist()
     assert {name: row[name] for name in SOURCED} == {name: sourced[name] for name in SOURCED}
 
 
@@ -312,7 +318,7 @@ def test_the_whole_list_of_google_has_its_channels() -> None:
     rows = pa.table({"page_url": pages, "referrer_url": pa.array([None] * len(pages), pa.string())})
     warehouse().con.register("visits", rows)
     rule = ChannelRule(source_lists())
-    visits = with_source(warehouse().table("visits"), rule)
+    visits = sourced_events(warehouse().table("visits"), rule)
     for medium, kind in (("(not set)", "Organic"), ("cpc", "Paid")):
         channel = rule.channel(visits.source, ibis.literal(medium), ibis.literal("(not set)"))
         actual = warehouse().to_pyarrow(visits.select("page_url", channel=channel)).to_pylist()
@@ -423,7 +429,7 @@ def test_addresses_are_looked_at_by_what_of_them_says_a_source(
     names = ("number", "page_url", "referrer_url", *SOURCED)
     looked_up, one_by_one = (
         sorted(tuple(row.values()) for row in rows.select(*names).to_pyarrow().to_pylist())
-        for rows in (with_source(visits, rule), source_of_each(visits, rule))
+        for rows in (sourced_events(visits, rule), source_of_each(visits, rule))
     )
     assert looked_up == one_by_one
     assert {row[1] for row in looked_up} <= set(pages)
