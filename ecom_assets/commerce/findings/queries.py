@@ -11,7 +11,7 @@ from ecom_assets.commerce.findings.chance import WEEK
 from ecom_assets.commerce.findings.contracts import KINDS, Kind, ShopFindings
 from ecom_assets.commerce.marketing.contracts import AdCampaigns, MarketingDaily
 from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
-from ecom_assets.commerce.marketing.queries import has_spend
+from ecom_assets.commerce.marketing.queries import publishes_spend
 from ecom_assets.commerce.products.queries import product_names
 from ecom_assets.commerce.sales.coverage import ORDERS
 from ecom_assets.core.tables import formats
@@ -20,7 +20,6 @@ from ecom_assets.core.tables.queries import (
     EVENTS,
     NOTHING,
     KnownDays,
-    NotPublishedError,
     Reading,
     Row,
 )
@@ -56,17 +55,9 @@ def findings(reading: Reading, *, with_costs: bool = False) -> list[Row]:
     )
 
 
-def looks_at_ads(reading: Reading) -> bool:
-    """Return whether anything was spent on ads."""
-    try:
-        return has_spend(reading)
-    except NotPublishedError:  # by a version without it
-        return False
-
-
 def _of_ads(reading: Reading) -> list[Row]:
     """Return the campaigns that are below their break-even, in the week before the newest day."""
-    if not looks_at_ads(reading):
+    if not publishes_spend(reading):
         return []
     last = reading.newest_date - ONE_DAY  # the newest day may not be over
     first = last - (ads.LOOKED_AT_DAYS - 1) * ONE_DAY

@@ -81,6 +81,14 @@ def has_spend(reading: Reading) -> bool:
     return bool(reading.state(reading.table(AdSpendDaily).select("spend_date").limit(1)))
 
 
+def publishes_spend(reading: Reading) -> bool:
+    """Return whether spend is published; it is not where another version published the data."""
+    try:
+        return has_spend(reading)
+    except NotPublishedError:
+        return False
+
+
 def require_spend(reading: Reading) -> None:
     """Refuse a shop without ad spend.
 
@@ -107,11 +115,10 @@ def marketing(
         NoOrdersError: There are neither order lines nor purchase events.
     """
     require_spend(reading)
-    now, before = (_of_ads(reading, period, model).get(which) for which in (1, 0))
+    sums_of = _of_ads(reading, period, model)
     campaigns = parts(reading, period, model, "campaign")
     named = campaigns if dimension == "campaign" else parts(reading, period, model, dimension)
-    current = _with_after(_as_known(reading, now))
-    previous = _with_after(_as_known(reading, before))
+    current, previous = (_with_after(_as_known(reading, sums_of.get(which))) for which in (1, 0))
     whole = shop(reading, period)
     return {
         "model": model,
@@ -295,9 +302,7 @@ def shop(reading: Reading, period: Period) -> Row:
         NoOrdersError: There are neither order lines nor purchase events.
     """
     revenue = _revenue(reading, period)
-    spent = rows_in_period(reading, AdSpendDaily)
-    (row,) = reading.rows(spent.agg(spend=spent.spend_amount.sum()), period)
-    spend = row["spend"] or ZERO
+    spend = _spend(reading, period)
     new, first_revenue = _new_customers(reading, period)
     before = _contribution(reading, period)
     cost = mean(spend, new)
@@ -314,6 +319,13 @@ def shop(reading: Reading, period: Period) -> Row:
         "contribution_before_ads_amount": before,
         AFTER: None if before is None else before - spend,
     }
+
+
+def _spend(reading: Reading, period: Period) -> Decimal:
+    rows = rows_in_period(reading, AdSpendDaily)
+    (row,) = reading.rows(rows.agg(spend=rows.spend_amount.sum()), period)
+    spend: Decimal | None = row["spend"]
+    return spend or ZERO
 
 
 def _revenue(reading: Reading, period: Period) -> Decimal | None:
@@ -350,16 +362,10 @@ def steps_after_ads(reading: Reading, period: Period) -> list[Row]:
     """Return the steps from the contribution before advertising to that after it, in the digits of
     the currency; none without ad spend, or where the contribution is not known.
     """
-    try:
-        has_any = has_spend(reading)
-    except NotPublishedError:  # by a version without it
-        return []
-    before = _contribution(reading, period) if has_any else None
+    before = _contribution(reading, period) if publishes_spend(reading) else None
     if before is None:
         return []
-    spent = rows_in_period(reading, AdSpendDaily)
-    (row,) = reading.rows(spent.agg(spend=spent.spend_amount.sum()), period)
-    after = rounded(before - (row["spend"] or ZERO), reading.currency)
+    after = rounded(before - _spend(reading, period), reading.currency)
     common = {"is_shared": False, "estimated_amount": None}
     return [
         {

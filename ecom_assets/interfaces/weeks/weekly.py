@@ -313,7 +313,7 @@ def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
     known_period = of_sources(reading, period, "sales")
     try:
         result = ads.marketing(reading, known_period)
-        before = ads.marketing(reading, known_period.previous)["parts"]
+        before = ads.parts(reading, known_period.previous, result["model"], "campaign")
     except (NoSourceError, NothingPublishedError, NotPublishedError):
         return None
     previous, currency = result["previous"] or {}, reading.currency

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from ecom_assets.behaviour.questions.answer import Answer, definition_of
 from ecom_assets.commerce.findings import queries
 from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.marketing.queries import publishes_spend
 from ecom_assets.core.clock import today_in
 from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.api import visible_checks
@@ -99,9 +100,7 @@ def findings(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
     found = queries.findings(reading, with_costs=with_costs)
     rows = [_shown(row) for row in with_decisions(found, settings)]
     checks = visible_checks.failing_checks(settings.home, with_costs=with_costs)
-    of_ads: list[queries.FoundKind] = (
-        ["ads"] if with_costs and queries.looks_at_ads(reading) else []
-    )
+    of_ads: list[queries.FoundKind] = ["ads"] if with_costs and publishes_spend(reading) else []
     result = {
         "late_sources": [{"source": source, "newest_date": last} for source, last in late.items()],
         "compared_kinds": [*queries.compared_kinds(reading.known), *of_ads],
