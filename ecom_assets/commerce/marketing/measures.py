@@ -192,14 +192,3 @@ AD_HEADLINES: Final = (
     "cost_per_new_customer",
 )
 """The numbers of ads that stand beside others, such as those of a week."""
-BY_MODEL: Final = (
-    "credited_order_count",
-    "credited_revenue_amount",
-    "touched_order_count",
-    "touched_revenue_amount",
-    "new_customer_count",
-    "first_order_revenue_amount",
-    "contribution_revenue_amount",
-    "contribution_before_ads_amount",
-)
-"""The measures of `CreditMeasures`, in their order."""

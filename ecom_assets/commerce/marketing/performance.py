@@ -3,7 +3,7 @@
 METRICS "Advertising"; docs/metrics/marketing.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import ibis
@@ -15,11 +15,11 @@ from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, TAG, of_sold_unit, tagged
 from ecom_assets.commerce.marketing.contracts import MarketingDaily, SpendReconciliationDaily
 from ecom_assets.commerce.marketing.measures import (
-    BY_MODEL,
+    CreditMeasures,
     MarketingMeasures,
     SpendMeasures,
 )
-from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.contract import MONEY, Ratio
 from ecom_assets.core.tables.days import Days, OtherDays
 from ecom_assets.core.tables.measures import aggregates, measures_of, with_ratios
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
@@ -65,7 +65,7 @@ def marketing_daily(  # noqa: PLR0913, PLR0917 (each is a table)
     rows = union_all(*(_with_all_columns(part) for part in parts))
     sums = rows.group_by(*UNIT, "model").agg(**aggregates(rows, MarketingMeasures))
     is_any = sums.spend_amount != 0
-    for name in ("session_count", *BY_MODEL):
+    for name in ("session_count", *measures_of(CreditMeasures)):
         is_any |= (sums[name] != 0).fill_null(NO)
     has_claim = sums.platform_conversion_count.notnull() | sums.impression_count.notnull()
     kept = sums.filter(is_any | has_claim | sums.click_count.notnull())
@@ -171,7 +171,9 @@ def _of_first(rows: ir.Table, model: str, part: str, kind: str) -> ir.DecimalVal
     return rows.is_first.ifelse(rows[f"{model}_{part}"].cast(kind), nothing)
 
 
-PARTS_OF_ORDER: Final = {
+PartOfOrder = Callable[[ir.Table, str], ir.NumericValue]
+"""Returns what a model gives of the orders of some rows."""
+PARTS_OF_ORDER: Final[Mapping[str, PartOfOrder]] = {
     "credited_order_count": lambda rows, model: rows[f"{model}_credit"],
     "credited_revenue_amount": lambda rows, model: rows[f"{model}_revenue_amount"],
     "new_customer_count": lambda rows, model: _of_first(rows, model, "credit", CREDIT),
@@ -182,16 +184,16 @@ PARTS_OF_ORDER: Final = {
     "contribution_before_ads_amount": lambda rows, model: _part(rows, "order_contribution", model),
 }
 """What a model gives of an order or refund, by measure."""
-PARTS_OF_TOUCH: Final = {
+PARTS_OF_TOUCH: Final[Mapping[str, PartOfOrder]] = {
     "touched_order_count": PARTS_OF_ORDER["credited_order_count"],
     "touched_revenue_amount": PARTS_OF_ORDER["credited_revenue_amount"],
 }
 
 
-def _by_own_model(rows: ir.Table, day: str, parts: Mapping[str, object]) -> ir.Table:
+def _by_own_model(rows: ir.Table, day: str, parts: Mapping[str, PartOfOrder]) -> ir.Table:
     """Return the sums of parts of orders by day, campaign and model."""
     sums = {
-        f"{model}_{name}": part(rows, model).sum().cast(KINDS[name])  # type: ignore[operator]  # a function
+        f"{model}_{name}": part(rows, model).sum().cast(KINDS[name])
         for model in SHARING
         for name, part in parts.items()
     }
@@ -216,29 +218,19 @@ def _by_all_models(rows: ir.Table) -> ir.Table:
     return rows.cross_join(models())
 
 
-UNKNOWN_WITHOUT: Final = frozenset(
-    (
-        "impression_count",
-        "click_count",
-        "platform_conversion_count",
-        "platform_conversion_amount",
-        "contribution_revenue_amount",
-        "contribution_before_ads_amount",
-    )
-)
-"""What is not known where nothing says it; all else is 0."""
-
-
 def _with_all_columns(part: ir.Table) -> ir.Table:
-    """Return a part with the columns that measures are added up from."""
-    summed = [name for name, of in measures_of(MarketingMeasures).items() if of.type != "float64"]
+    """Return a part with the columns that measures are added up from: those that it lacks are 0, or
+    null where a measure may be unknown.
+    """
     columns = {}
-    for name in summed:
-        kind = KINDS[name]
+    for name, measure in measures_of(MarketingMeasures).items():
+        if isinstance(measure.counted_as, Ratio):
+            continue
+        kind = measure.type
         if name in part.columns:
             columns[name] = part[name].cast(kind)
         else:
-            columns[name] = ibis.null(kind) if name in UNKNOWN_WITHOUT else ibis.literal(0, kind)
+            columns[name] = ibis.null(kind) if measure.nullable else ibis.literal(0, kind)
     return part.select(*UNIT, "model", **columns)
 
 
