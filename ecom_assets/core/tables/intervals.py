@@ -6,6 +6,7 @@ succession, and statistical inference", JASA 22 (1927): it holds for small count
 the difference between independent proportions", Statistics in Medicine 17 (1998), method 10.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import sqrt
 from statistics import NormalDist
@@ -41,17 +42,17 @@ def interval_of_share(
 
 
 def interval_of_difference(
-    one: tuple[float, float], other: tuple[float, float], confidence: float = CONFIDENCE
+    first: tuple[float, float], second: tuple[float, float], confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
     """Return the ends of Newcombe's interval of a share less another, of none of the same.
 
     Args:
-        one: Part and whole of the first share; the whole is above 0.
-        other: The same of the other.
+        first: Part and whole of the first share; the whole is above 0.
+        second: The same of the share that is taken from it.
         confidence: How often it contains the difference.
     """
-    share, (low, high) = one[0] / one[1], interval_of_share(*one, confidence)
-    against, (its_low, its_high) = other[0] / other[1], interval_of_share(*other, confidence)
+    share, (low, high) = first[0] / first[1], interval_of_share(*first, confidence)
+    against, (its_low, its_high) = second[0] / second[1], interval_of_share(*second, confidence)
     difference = share - against
     return (
         difference - sqrt((share - low) ** 2 + (its_high - against) ** 2),
@@ -59,16 +60,27 @@ def interval_of_difference(
     )
 
 
-def differs(one: tuple[float, float], other: tuple[float, float], looks: int = 1) -> int:
+def differs(first: tuple[float, float], second: tuple[float, float], looks: int = 1) -> int:
     """Return 1 if a share is higher than another by more than chance, -1 if it is lower, else 0.
 
     Args:
-        one: Part and whole of the share.
-        other: The same of the other, of none of the same.
+        first: Part and whole of the share.
+        second: The same of the other, of none of the same.
         looks: How many differences are looked at, so that of 20 tables one has one that is chance
             alone (Bonferroni).
     """
-    if min(one[1], other[1]) < FEW:
+    if min(first[1], second[1]) < FEW:
         return 0
-    low, high = interval_of_difference(one, other, 1 - (1 - CONFIDENCE) / max(looks, 1))
+    low, high = interval_of_difference(first, second, 1 - (1 - CONFIDENCE) / max(looks, 1))
     return int(low > 0) - int(high < 0)
+
+
+def differences_from_rest(shares: Sequence[tuple[float, float]], looks: int) -> list[int]:
+    """Return how each share differs from that of all others together, as `differs`.
+
+    Args:
+        shares: Part and whole of each, of none of the same.
+        looks: How many differences are looked at, these among them.
+    """
+    parts, wholes = (sum(counts) for counts in zip(*shares, strict=True)) if shares else (0, 0)
+    return [differs((part, whole), (parts - part, wholes - whole), looks) for part, whole in shares]

@@ -218,6 +218,12 @@ class TableColumn:
         return self.is_on_one_line or self.kind in {"date", "instant"}
 
 
+CHANCE: Final = TableColumn("chance", "By chance", is_on_one_line=True)
+"""The range that chance allows the share before it."""
+BEYOND_CHANCE: Final = TableColumn("against", "Beyond chance", is_on_one_line=True)
+"""Whether a share is higher or lower than that of all other values by more than chance."""
+
+
 @dataclass(frozen=True)
 class DataTable(Block):
     """Rows of an answer; `csv` is the address of all of them."""

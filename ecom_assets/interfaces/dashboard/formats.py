@@ -81,11 +81,11 @@ def in_words(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def chance(share: float, whole: float) -> str:
+def chance(share: float | None, whole: float | None) -> str:
     """Return the range that chance allows a share of so many: 5.1% to 25.2%; empty of a number that
-    is no share of them.
+    is unknown, or no share of them.
     """
-    if whole <= 0 or not 0 <= share <= 1:
+    if share is None or not whole or not 0 <= share <= 1:
         return ""
     low, high = interval_of_share(share * float(whole), float(whole))
     return f"{formats.rate(low)} to {formats.rate(high)}"

@@ -3,7 +3,12 @@
 import pytest
 from scipy.stats import binomtest
 
-from ecom_assets.core.tables.intervals import differs, interval_of_difference, interval_of_share
+from ecom_assets.core.tables.intervals import (
+    differences_from_rest,
+    differs,
+    interval_of_difference,
+    interval_of_share,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,13 @@ def test_of_many_differences_each_has_to_be_greater() -> None:
 def test_nothing_is_said_of_few() -> None:
     assert differs((29, 29), (0, 1_000)) == 0
     assert differs((30, 30), (0, 1_000)) == 1
+
+
+def test_each_share_is_compared_with_all_others_together() -> None:
+    """By hand: 56 of 70 against 48 of 80 differ, and 29 of 29 are too few to say so."""
+    assert differences_from_rest([(56, 70), (48, 80)], 2) == [1, -1]
+    assert differences_from_rest([(56, 70), (20, 40), (28, 40)], 1) == [1, -1, 0]
+    assert differences_from_rest([(29, 29), (0, 1_000)], 1) == [0, 0]
+    assert differences_from_rest([(56, 70), (48, 80)], 40) == [0, 0]
+    assert differences_from_rest([(56, 70)], 1) == [0], "there is no other"
+    assert differences_from_rest([], 1) == []

@@ -2,16 +2,22 @@
 
 import json
 from collections import Counter
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from ecom_assets.behaviour.events.names import event_name
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.routes import behaviour
+from ecom_assets.interfaces.dashboard.blocks import Chart, DataTable, Tile, Tiles, of_share
+from ecom_assets.interfaces.dashboard.page import View
+from ecom_assets.interfaces.dashboard.pages import funnel, retention
+from ecom_assets.interfaces.dashboard.rendering import TEMPLATES
 from ecom_assets.interfaces.dashboard.trend_ways import ShownTrend, TrendLine
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
-from ecom_assets_tests.interfaces.dashboard.html import Node
+from ecom_assets_tests.interfaces.dashboard.html import Node, read
 from ecom_assets_tests.interfaces.dashboard.test_builders import STEPS, page, post, section, table
 
 
@@ -145,7 +151,8 @@ def test_an_address_keeps_the_way_and_the_form_sends_it_again(client: Client) ->
 
 def test_a_share_says_of_how_many_it_is_and_what_chance_allows(client: Client) -> None:
     """Wilson's interval as in textbooks: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
-    shown = section(page(client, "funnel", **STEPS, by="product_category"), "Breakdown")
+    asked = page(client, "funnel", **STEPS, by="product_category")
+    shown = section(asked, "Breakdown")
     answer = post(
         client, "/analytics/funnel", {"steps": [*STEPS.values()], "by": "product_category"}
     )
@@ -160,6 +167,103 @@ def test_a_share_says_of_how_many_it_is_and_what_chance_allows(client: Client) -
         assert float(high.rstrip("%")) == pytest.approx(100 * (middle + reach), abs=0.06)
         assert ("few" in said.attributes["class"].split()) == (n < 30)
         assert f"{low} to {high}" in row.text, "it stands in the table, too"
+    assert min(step["count"] for step in answer["steps"]) >= 30
+    of_all = section(asked, "Steps").all("span", class_="counted")
+    assert [share for share in of_all if "few" in share.attributes["class"].split()] == []
+    assert len(of_all) > 2
+
+
+NOBODY = cast(
+    "View",
+    SimpleNamespace(
+        filters=SimpleNamespace(saved=""),
+        may=lambda _: False,
+        why=lambda _: "",
+        currency="EUR",
+    ),
+)
+"""A view that keeps nothing and may see nothing."""
+DEVICES = {"desktop": (56, 70), "mobile": (48, 80)}
+"""Newcombe's example: 80 % and 60 % differ by 5 to 33 points by chance; of few they would not."""
+
+
+def test_a_value_of_a_funnel_that_differs_from_the_others_is_marked() -> None:
+    def breakdown(counts: dict[str, tuple[int, int]]) -> DataTable:
+        parts = [
+            {
+                "value": value,
+                "steps": [
+                    {"step": 1, "count": whole, "conversion_from_start": 1.0},
+                    {"step": 2, "count": part, "conversion_from_start": part / whole},
+                ],
+            }
+            for value, (part, whole) in counts.items()
+        ]
+        answer = {"steps": [{}, {}], "breakdown": parts, "definition": {"by": "device"}}
+        return cast("DataTable", funnel.breakdown(NOBODY, answer))
+
+    marked, alike = breakdown(DEVICES), breakdown({"desktop": (56, 70), "mobile": (62, 80)})
+    assert [row["against"] for row in marked.rows] == ["▲ higher", "▼ lower"]
+    assert "Beyond chance" in [column.label for column in marked.columns]
+    assert "against all other values together" in marked.note
+    assert "Beyond chance" not in [column.label for column in alike.columns]
+    assert alike.note == ""
+
+
+def test_a_period_of_retention_that_differs_from_that_of_the_others_is_marked() -> None:
+    """Half of 70 and half of 80 came back in the second period, which is the same."""
+    parts = [
+        {
+            "value": value,
+            "totals": [
+                {"period": "1", "returned": part, "size": whole, "rate": part / whole},
+                {"period": "2", "returned": whole // 2, "size": whole, "rate": 0.5},
+            ],
+        }
+        for value, (part, whole) in DEVICES.items()
+    ]
+    answer = {"breakdown": parts, "definition": {"by": "device"}}
+    chart = cast("Chart", retention.breakdown(NOBODY, answer))
+    marks = {(row["value"], row["period"]): row["against"] for row in chart.rows}
+    assert marks == {
+        ("desktop", "1"): "▲ higher",
+        ("desktop", "2"): "",
+        ("mobile", "1"): "▼ lower",
+        ("mobile", "2"): "",
+    }
+    assert "Beyond chance" in [column.label for column in chart.columns]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "said"),
+    [
+        ((0.8, 70), (0.6, 80), "from 60.0%, beyond chance"),
+        ((0.8, 70), (0.775, 80), "from 77.5%, within chance"),
+        ((0.8, 20), (0.6, 80), "from 60.0%"),
+        ((0.8, 70), (0.6, 20), "from 60.0%"),
+    ],
+)
+def test_a_tile_of_a_share_says_whether_its_change_is_more_than_chance(
+    now: tuple[float, int], before: tuple[float, int], said: str
+) -> None:
+    """Of fewer than 30, then or now, nothing is said."""
+    name = "engagement_rate"
+    rows = [{name: rate, "session_count": count} for rate, count in (now, before)]
+    tile = Tile(
+        "Engagement rate",
+        now[0],
+        "rate",
+        "",
+        previous=before[0],
+        change=now[0] / before[0] - 1,
+        **of_share(behaviour.EngagementNumbers, name, *rows),
+    )
+    template = TEMPLATES.get_template("blocks/tiles.html")
+    shown = read(template.render(block=Tiles([tile]), view=NOBODY))
+    assert shown.one("span", class_="muted").text == said
+    counted = shown.one("p", class_="counted")
+    assert counted.text == f"of {now[1]}"
+    assert ("few" in counted.attributes["class"].split()) == (now[1] < 30)
 
 
 def test_paths_open_on_what_comes_after_the_first_page(client: Client, shop: PlainShop) -> None:

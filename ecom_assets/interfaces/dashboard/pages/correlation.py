@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from ecom_assets.behaviour.correlation.answer import CORRELATION, Correlated
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, TableColumn
+from ecom_assets.interfaces.dashboard.blocks import CHANCE, Block, Chart, TableColumn
 from ecom_assets.interfaces.dashboard.formats import formatted
 from ecom_assets.interfaces.dashboard.forms import (
     Answer,
@@ -18,7 +18,7 @@ from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 COLUMNS: Final = (
     TableColumn("label", "Event or property"),
     TableColumn("words", "Convert", is_on_one_line=True),
-    TableColumn("chance", "By chance", is_on_one_line=True),
+    CHANCE,
     *TableColumn.from_fields(Correlated, "converted_count", "other_count", "odds_ratio"),
     TableColumn("enough", "Data", is_on_one_line=True),
 )

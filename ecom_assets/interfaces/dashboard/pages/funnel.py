@@ -10,11 +10,13 @@ from ecom_assets.behaviour.funnels.answer import FUNNEL, AtStep, FunnelStepAnswe
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.behaviour.funnels.queries import default_steps
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.tables.intervals import FEW, differs, interval_of_share
+from ecom_assets.core.tables.intervals import FEW, differences_from_rest, interval_of_share
 from ecom_assets.core.tables.queries import EVENTS, Reading, changes
 from ecom_assets.interfaces.api.routes import ad_hoc
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
+    BEYOND_CHANCE,
+    CHANCE,
     Block,
     Chart,
     Custom,
@@ -59,8 +61,6 @@ EXTRA: Final = (
     FormInput("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
     FormInput("who_sort", "In order of", options=(("", "visitor"), ("newest", "newest first"))),
 )
-CHANCE: Final = TableColumn("chance", "By chance", is_on_one_line=True)
-"""The range that chance allows the share before it."""
 STEPS: Final = (
     TableColumn("label", "Step"),
     TableColumn.from_field(FunnelStepAnswer, "count", bar="conversion_from_start"),
@@ -161,7 +161,7 @@ def _step(
         **row,
         "entered_count": entered,
         "previous_count": earlier["count"] if earlier else entered,
-        "chance": "" if from_start is None else chance(from_start, entered),
+        "chance": chance(from_start, entered),
         "optional": row.get("optional"),
         "label": f"{number} · {view.event(row['event_type'])}",
         "share": row["conversion_from_start"] or 0.0,
@@ -311,7 +311,7 @@ def _with_range(steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "conversion": conversion,
         "low": low if entered else None,
         "high": high if entered else None,
-        "chance": "" if conversion is None else chance(conversion, entered),
+        "chance": chance(conversion, entered),
     }
 
 
@@ -326,18 +326,20 @@ def breakdown(view: View, answer: Answer) -> Block:
     count, parts = len(answer["steps"]), answer["breakdown"]
     by = answer["definition"]["by"]
     called = names_of(view, by, {part["value"] for part in parts if part["value"]})
-    all_of = [sum(part["steps"][place]["count"] for part in parts) for place in (-1, 0)]
+    marks = differences_from_rest(
+        [(part["steps"][-1]["count"], part["steps"][0]["count"]) for part in parts], len(parts)
+    )
     rows = [
         {
             "value": called.get(part["value"], part["value"]) or "(none)",
             **{f"step{step['step']}": step["count"] for step in part["steps"]},
             **_with_range(part["steps"]),
-            "against": AGAINST[_against(part["steps"], all_of, len(parts))],
+            "against": AGAINST[mark],
         }
-        for part in parts
+        for part, mark in zip(parts, marks, strict=True)
     ]
     is_marked = any(row["against"] for row in rows)
-    against = [TableColumn("against", "Beyond chance", is_on_one_line=True)] if is_marked else []
+    against = [BEYOND_CHANCE] if is_marked else []
     ends = [TableColumn(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
     conversion = TableColumn("conversion", "Conversion", "rate", bar="conversion", of="step1")
     columns = [TableColumn("value", "Value"), *ends, conversion, CHANCE, *against]
@@ -351,15 +353,6 @@ def breakdown(view: View, answer: Answer) -> Block:
         ]
         columns.append(WATCH)
     return DataTable(rows, columns, csv=csv_address(answer, "breakdown", "steps"), note=note)
-
-
-def _against(steps: Sequence[dict[str, Any]], all_of: Sequence[int], looks: int) -> int:
-    """Return how a value's conversion differs from that of all others; 0 if chance can do it, or
-    there is no other.
-    """
-    own = (steps[-1]["count"], steps[0]["count"])
-    others = (all_of[0] - own[0], all_of[1] - own[1])
-    return differs(own, others, looks)
 
 
 def times(answer: Answer) -> Block:

@@ -21,6 +21,7 @@ from ecom_assets.core.tables.queries import EVENTS, Reading
 from ecom_assets.interfaces.api.routes import behaviour
 from ecom_assets.interfaces.dashboard import charts, sankey
 from ecom_assets.interfaces.dashboard.blocks import (
+    CHANCE,
     Block,
     Chart,
     DataTable,
@@ -225,7 +226,7 @@ NEXT: Final = (
     TableColumn("count", "Sessions", "count"),
     TableColumn("share", "Of all", "rate", of="all_count"),
     TableColumn("conversion_rate", "With a purchase", "rate", of="count"),
-    TableColumn("chance", "By chance", is_on_one_line=True),
+    CHANCE,
 )
 LEAVE: Final = "Leave the shop"
 

@@ -5,9 +5,11 @@ and who is in a cell of it.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
+from ecom_assets.behaviour.funnels.report import grouped
 from ecom_assets.behaviour.retention.answer import (
     RETENTION,
     InCell,
@@ -15,10 +17,18 @@ from ecom_assets.behaviour.retention.answer import (
     RetentionTotal,
 )
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.tables.intervals import FEW, differs
+from ecom_assets.core.tables.intervals import FEW, differences_from_rest
 from ecom_assets.interfaces.api.routes import ad_hoc
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn
+from ecom_assets.interfaces.dashboard.blocks import (
+    BEYOND_CHANCE,
+    CHANCE,
+    Block,
+    Chart,
+    DataTable,
+    Notice,
+    TableColumn,
+)
 from ecom_assets.interfaces.dashboard.form_inputs import FormInput
 from ecom_assets.interfaces.dashboard.formats import AGAINST, DASH, chance
 from ecom_assets.interfaces.dashboard.forms import (
@@ -51,8 +61,6 @@ OF_A_CELL: Final = (
 BUILDER: Final = Builder(
     RETENTION, {"period": "week", "last_period": "12"}, extra={"list": OF_A_CELL}
 )
-CHANCE: Final = TableColumn("chance", "By chance", is_on_one_line=True)
-"""The range that chance allows the share before it."""
 CELLS: Final = (
     *TableColumn.from_fields(RetentionCohort, "cohort", "size"),
     *TableColumn.from_fields(RetentionTotal, "period", "returned"),
@@ -160,7 +168,7 @@ def _cell(
 ) -> dict[str, Any]:
     return {
         "of": size or 0,
-        "chance": "" if rate is None else chance(rate, size or 0),
+        "chance": chance(rate, size),
         "rate": rate,
         "returned": returned,
         "is_over": is_over,
@@ -199,10 +207,7 @@ def _address(view: View, answer: Answer) -> str:
 
 def totals(answer: Answer) -> Block:
     """Return the share of all cohorts that are complete in each period, as a line."""
-    rows = [
-        {**total, "chance": "" if total["rate"] is None else chance(total["rate"], total["size"])}
-        for total in answer["totals"]
-    ]
+    rows = [{**total, "chance": chance(total["rate"], total["size"])} for total in answer["totals"]]
     return DataTable(
         rows,
         TOTALS,
@@ -222,16 +227,20 @@ def breakdown(view: View, answer: Answer) -> Block:
     rows = [
         {
             "value": called.get(part["value"], part["value"]),
-            **{name: total[name] for name in ("period", "rate", "size")},
-            "chance": "" if total["rate"] is None else chance(total["rate"], total["size"]),
-            "against": AGAINST[_against(total, place, parts)],
+            **{name: total[name] for name in ("period", "returned", "rate", "size")},
+            "chance": chance(total["rate"], total["size"]),
         }
         for part in parts
-        for place, total in enumerate(part["totals"])
+        for total in part["totals"]
     ]
+    for same_period in grouped(rows, itemgetter("period")).values():
+        shares = [(row["returned"] or 0, row["size"] or 0) for row in same_period]
+        marks = differences_from_rest(shares, len(rows))
+        for row, mark in zip(same_period, marks, strict=True):
+            row["against"] = AGAINST[mark]
     spec = charts.shares("period", "rate", "size", "value", has_days=False)
     is_marked = any(row["against"] for row in rows)
-    against = [TableColumn("against", "Beyond chance", is_on_one_line=True)] if is_marked else []
+    against = [BEYOND_CHANCE] if is_marked else []
     columns = (
         TableColumn("value", "Value"),
         *TableColumn.from_fields(RetentionTotal, "period", "size"),
@@ -246,16 +255,6 @@ def breakdown(view: View, answer: Answer) -> Block:
     )
 
 
-def _against(total: Mapping[str, Any], place: int, parts: Sequence[Mapping[str, Any]]) -> int:
-    """Return how the share of a value that came back in a period differs from that of the others;
-    0 if chance can do it.
-    """
-    same = [part["totals"][place] for part in parts if place < len(part["totals"])]
-    own = (total["returned"] or 0, total["size"] or 0)
-    returned, size = (sum(other[name] or 0 for other in same) for name in ("returned", "size"))
-    return differs(own, (returned - own[0], size - own[1]), len(parts))
-
-
 def who(view: View) -> Block:
     """Return who is in a cell, for callers who may see people."""
     result = context(view, BUILDER)
@@ -265,7 +264,7 @@ def who(view: View) -> Block:
     fields = {name: text for name, text in texts.items() if text}
     if "cohort" not in fields:
         return Notice(
-            "Choose a cell of the table, or a cohort under “List the visitors”; it needs the "
+            "Choose a cell of the table, or a cohort under “List the visitors”; it needs a "
             "key that may see people.",
             "info",
         )
