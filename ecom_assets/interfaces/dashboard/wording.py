@@ -1,4 +1,4 @@
-"""Sentences that several pages say: what a key lacks, what data lack, and who can open a link."""
+"""Sentences that several pages say: what a key lacks, and what data lack."""
 
 import re
 from dataclasses import dataclass

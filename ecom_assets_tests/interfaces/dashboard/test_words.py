@@ -9,6 +9,7 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import NEEDED
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.dashboard.pages.correlation import times_as_often
 from ecom_assets.interfaces.dashboard.wording import lacking, needs_key
 from ecom_assets.orchestration.rules import event_labels
 from ecom_assets_tests.interfaces.api.conftest import served
@@ -41,6 +42,22 @@ def test_an_event_is_called_by_the_label_of_the_mapping_else_by_plain_words(
     called = event_name(event_type, labels)
     assert called == name
     assert (called.technical if isinstance(called, Named) else called) == event_type
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [
+        (3.5, "3.5 times as often"),
+        (12.4, "12 times as often"),
+        (1234.0, "1,234 times as often"),
+        (1.04, "about as often"),
+        (0.8, "0.8 times as often"),
+        (0.25, "1/4 as often"),
+        (1 / 150, "1/150 as often"),
+    ],
+)
+def test_a_factor_is_written_as_people_say_it(factor: float, text: str) -> None:
+    assert times_as_often(factor) == text
 
 
 def test_what_is_missing_leads_to_the_page_that_brings_it_in() -> None:

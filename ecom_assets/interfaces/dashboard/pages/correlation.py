@@ -17,7 +17,7 @@ from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 
 COLUMNS: Final = (
     TableColumn("label", "Event or property"),
-    TableColumn("words", "Convert", is_on_one_line=True),
+    TableColumn("often", "Convert", is_on_one_line=True),
     CHANCE,
     *TableColumn.from_fields(Correlated, "converted_count", "other_count", "odds_ratio"),
     TableColumn("enough", "Data", is_on_one_line=True),
@@ -28,6 +28,8 @@ NO_CAUSE: Final = (
 )
 SAME: Final = 0.05
 """A factor that is nearer to 1 is as often."""
+HALF: Final = 0.5
+"""A factor below it is said as one part of so many."""
 
 
 def factors(view: View, answer: Answer) -> Block:
@@ -38,7 +40,7 @@ def factors(view: View, answer: Answer) -> Block:
             "label": view.event(row["value"])
             if row["property"] is None
             else f"{row['value']} ({readable(row['property']).lower()})",
-            "words": in_words(row["factor"]),
+            "often": times_as_often(row["factor"]),
             "short": f"{formatted(row['factor'], 'score')}\N{MULTIPLICATION SIGN}",
             "chance": " to ".join(
                 formatted(row[name], "score") for name in ("factor_low", "factor_high")
@@ -74,16 +76,17 @@ def factors(view: View, answer: Answer) -> Block:
     )
 
 
-def in_words(factor: float) -> str:
-    """Return a factor as people say it: 8 times as often."""
+def times_as_often(factor: float) -> str:
+    """Return a factor above 0 as people say it: 8 times as often, 1/4 as often."""
     if abs(factor - 1) < SAME:
         return "about as often"
-    if factor > 1:
-        return f"{factor:.2g} times as often" if factor < TEN else f"{factor:,.0f} times as often"
-    return f"1/{1 / factor:.2g} as often" if factor < HALF else f"{factor:.2g} times as often"
+    if factor < HALF:
+        return f"1/{_in_two_digits(1 / factor)} as often"
+    return f"{_in_two_digits(factor)} times as often"
 
 
-TEN, HALF = 10, 0.5
+def _in_two_digits(number: float) -> str:
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"  # noqa: PLR2004 (without an exponent)
 
 
 def _spec() -> dict[str, Any]:
@@ -101,12 +104,12 @@ def _spec() -> dict[str, Any]:
         "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5},
         "encoding": {"x": {"datum": 1, "scale": scale, "title": None, "axis": axis}},
     }
-    words = {
+    texts = {
         "mark": {"type": "text", "align": "left", "dx": 10, "dy": -9, "fontSize": 11},
         "encoding": {"y": y, "x": x, "text": {"field": "short"}},
     }
     return {
-        "layer": [no_difference, *charts.intervals(y, x, COLUMNS[1:], color=colour), words],
+        "layer": [no_difference, *charts.intervals(y, x, COLUMNS[1:], color=colour), texts],
     }
 
 

@@ -82,9 +82,9 @@ COMPARED: Final[Mapping[FoundKind, str]] = {
     "stock": "stock",
     "ads": "ads below their break-even",
 }
+"""What is looked at, as people say it."""
 NOT_MISSED: Final = ("stock", "ads")
 """What a shop need not have, and others may not see."""
-"""What is looked at, in words."""
 DECIDED: Final = "Done, put off or dismissed: {}; they come back when they become worse."
 NO_PERIOD: Final = "The data have no whole {} yet."
 
@@ -454,9 +454,9 @@ def what_to_look_at(view: View) -> Block:
 
 def nothing_found(compared: Sequence[FoundKind]) -> str:
     """Return in what there is nothing to look at, and what could not be compared."""
-    nothing = ", ".join(words for kind, words in COMPARED.items() if kind in compared)
+    nothing = ", ".join(label for kind, label in COMPARED.items() if kind in compared)
     missing = ", ".join(
-        words for kind, words in COMPARED.items() if kind not in compared and kind not in NOT_MISSED
+        label for kind, label in COMPARED.items() if kind not in compared and kind not in NOT_MISSED
     )
     sentences = (
         f"Nothing to look at in {nothing}." if nothing else "",
