@@ -39,7 +39,7 @@ GOOGLE_KEYS = {
     "GOOGLE_ADS_CLIENT_ID": "app",
     "GOOGLE_ADS_CLIENT_SECRET": "s3cret",
     "GOOGLE_ADS_REFRESH_TOKEN": "1//refresh",
-    "GOOGLE_ADS_DEVELOPER_TOKEN": "developer",
+    "GOOGLE_ADS_DEVELOPER_TOKEN": "dEv-22",
 }
 META_KEYS = {"META_AD_ACCOUNT_ID": "77", "META_ACCESS_TOKEN": "EAAB"}
 
@@ -169,7 +169,7 @@ def test_spend_of_google_lands_and_restated_days_are_replaced(
     grant = api.token_asked[0]
     assert {"grant_type=refresh_token", "refresh_token=1%2F%2Frefresh"} <= {*grant.split("&")}
     sent = {name.lower(): value for name, value in api.headers[0].items()}
-    assert sent["developer-token"] == "developer"
+    assert sent["developer-token"] == "dEv-22"
     assert "login-customer-id" not in sent, "an account without a manager has none"
 
     # A credit for invalid clicks three days ago, and a campaign taken out of the day before.
@@ -267,6 +267,21 @@ def test_an_error_of_meta_is_said_in_its_own_words(
     api.documents["refusals"] = [{"code": 100, "message": "Please reduce the amount of data."}]
     with pytest.raises(SourceError, match=r"answers 400 \(Please reduce the amount of data\), so"):
         landing_of(definition, tmp_path, tmp_path / "meta")
+
+
+def test_a_key_that_an_error_repeats_is_not_shown(
+    meta: tuple[ShopApi, Extract], google: tuple[ShopApi, Extract], tmp_path: Path
+) -> None:
+    """As Meta does with a token that it cannot read; of Google, both that its headers have."""
+    api, definition = meta
+    api.documents["refusals"] = [{"code": 190, "message": "Malformed access token EAAB, sorry"}]
+    with pytest.raises(SourceError, match=r"answers 400 \(Malformed access token …, sorry\)"):
+        landing_of(definition, tmp_path, tmp_path / "meta")
+    api, definition = google
+    message = "ya29 and dEv-22 of customer 1234567890"
+    api.answer = lambda *_asked: Refused(400, {"error": {"message": message}})
+    with pytest.raises(SourceError, match=r"\(… and … of customer 1234567890\)"):
+        landing_of(definition, tmp_path, tmp_path / "google")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ dlt is optional: import this module where it is needed only.
 """
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
@@ -56,6 +58,8 @@ MOST_BETWEEN_LOOKS_S: Final = 30.0
 """The most seconds between two looks at a report that is being made."""
 MOST_OF_ERROR: Final = 300
 """The most characters of what an API says about an error."""
+_KEY_NAME: Final = re.compile("auth|key|token|secret|password", re.IGNORECASE)
+"""Headers and parameters whose values are shown nowhere."""
 Cursors = dict[str, str | None]
 
 
@@ -80,7 +84,7 @@ def require_no_errors(response: Response, name: str) -> None:
     even if it was also answered with a part of the data.
     """
     if errors := _errors(response):
-        message = str(errors[0].get("message", errors[0]))[:MOST_OF_ERROR].rstrip(".")
+        message = _without_keys(str(errors[0].get("message", errors[0])), response.request)
         remedy = _REMEDIES.get(
             _code(errors[0]), "correct the query of the extract, or run again later"
         )
@@ -98,9 +102,25 @@ def throttling_cause(throttling: Throttling, response: Response) -> str:
 
 
 def what_is_wrong(error_at: str, response: Response) -> str:
-    """Return what a refusal says itself, or an empty text."""
+    """Return what an answer says itself about an error, without keys, or an empty text."""
     message = at(_content(response), error_at)
-    return "" if message is None else str(message)[:MOST_OF_ERROR].rstrip(".")
+    return "" if message is None else _without_keys(str(message), response.request)
+
+
+def _without_keys(message: str, request: PreparedRequest) -> str:
+    """Return what an API says, cut, without the keys that it was sent: Meta repeats a token that it
+    cannot read.
+    """
+    body = request.body.decode(errors="replace") if isinstance(request.body, bytes) else ""
+    sent = [
+        *request.headers.items(),
+        *parse_qsl(urlsplit(request.url or "").query),
+        *parse_qsl(body or str(request.body or "")),
+    ]
+    keys = {str(value).rpartition(" ")[2] for name, value in sent if _KEY_NAME.search(str(name))}
+    for key in sorted(keys - {""}, key=len, reverse=True):
+        message = message.replace(key, "…")
+    return message[:MOST_OF_ERROR].rstrip(".")
 
 
 def _content(response: Response) -> Any:  # noqa: ANN401 (any value of JSON)
