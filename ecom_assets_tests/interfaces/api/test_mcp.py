@@ -354,6 +354,7 @@ def test_the_api_without_the_tools_has_no_such_path(app: FastAPI) -> None:
             '{"page_url": "https://shop.example/?e=ann%40x.com&n=2"}',
             '{"page_url": "https://shop.example/?e=HIDDEN&n=2"}',
         ),
+        ('"ask:\\nann@x.com, \\u0027bo@x.com"', '"ask:\\nHIDDEN, \\u0027HIDDEN"'),
         ('{"price": "2 @ 3.50", "who": "ann@home"}', '{"price": "2 @ 3.50", "who": "ann@home"}'),
     ],
 )

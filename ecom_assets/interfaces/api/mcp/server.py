@@ -53,9 +53,13 @@ INSTRUCTIONS: Final = (
     "so name another one only if asked to. `limit` is the most rows to return, without a default "
     "all; `offset` is how many to leave out at the start."
 )
-ADDRESS: Final = re.compile(r"""[^\s"'\\<>,;:()\[\]{}=/?&@]{1,64}(?:@|%40)[\w-]+(?:[.][\w-]+)+""")
-"""An address inside JSON: no quotation mark and no escape is part of it. What is before its @ has
-at most 64 characters (RFC 5321), so that a long text takes no time that grows with its square.
+ADDRESS: Final = re.compile(
+    r"""(\\u[0-9A-Fa-f]{4}|\\.)|"""
+    r"""[^\s"'\\<>,;:()\[\]{}=/?&@]{1,64}(?:@|%40)[\w-]+(?:[.][\w-]+)+"""
+)
+"""An escape, or an address inside JSON: no quotation mark and no escape is part of it. What is
+before its @ has at most 64 characters (RFC 5321), so that a long text takes no time that grows with
+its square.
 """
 HANDED_ON: Final = ("authorization", "x-api-key")
 READ_ONLY: Final = types.ToolAnnotations(read_only_hint=True)
@@ -118,7 +122,9 @@ def without_addresses(text: str) -> str:
     """Return JSON without e-mail addresses, also those that are ids of customers: what an assistant
     is told leaves the shop.
     """
-    return ADDRESS.sub(HIDDEN, text) if "@" in text or "%40" in text else text
+    if "@" not in text and "%40" not in text:
+        return text
+    return ADDRESS.sub(lambda match: match[1] or HIDDEN, text)
 
 
 def _text_result(
