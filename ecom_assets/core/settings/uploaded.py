@@ -254,12 +254,13 @@ def checked_rate(text: str) -> str:
         ValueError: It is no number above 0, or far too large.
     """
     try:
-        rate = Decimal(text.strip().replace(",", "."))
-    except ArithmeticError:
+        # Also to round what has more digits than a Decimal keeps is such an error.
+        rate = round(Decimal(text.strip().replace(",", ".")), 8)
+    except (ArithmeticError, ValueError):
         rate = Decimal(0)
-    if not (rate.is_finite() and 0 < round(rate, 8) < MOST_WORTH):
+    if not (rate.is_finite() and 0 < rate < MOST_WORTH):
         raise ValueError(f"{text!r} is not what money is worth; write a number such as 0.92.")
-    return f"{round(rate, 8).normalize():f}"
+    return f"{rate.normalize():f}"
 
 
 def _is_of_shop(name: str) -> bool:

@@ -229,6 +229,7 @@ def test_currencies_are_added_up_by_what_they_are_said_to_be_worth(tmp_path: Pat
     assert (rate.label, rate.is_open) == ("What is 1 USD worth in EUR?", True)
     wrong = answer_shop(settings_of(home), {rate.key: "viel"})
     assert wrong == {rate.key: "'viel' is not what money is worth; write a number such as 0.92."}
+    assert answer_shop(settings_of(home), {rate.key: "1e30"}), "more digits than can be rounded"
     assert answer_shop(settings_of(home), {rate.key: "0,5", "currency": "EUR"}) == {}
     again = look_at(Uploads(home), look.upload, settings_of(home), Chosen())
     assert (again.refusal, again.currencies, again.is_ready) == ("", (), True)
