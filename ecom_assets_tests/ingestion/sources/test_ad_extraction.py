@@ -269,6 +269,24 @@ def test_an_error_of_meta_is_said_in_its_own_words(
         landing_of(definition, tmp_path, tmp_path / "meta")
 
 
+def test_an_error_with_status_200_takes_no_day_away(
+    meta: tuple[ShopApi, Extract], tmp_path: Path
+) -> None:
+    """Its answer has no rows either, and days without any are replaced with nothing."""
+    api, definition = meta
+    landing_of(definition, tmp_path, tmp_path / "meta")
+
+    def failing_softly(api: ShopApi, path: str, params: dict[str, Any]) -> Any:
+        answer = meta_insights(api, path, params)
+        is_rows = isinstance(answer, dict) and "data" in answer
+        return {"error": {"code": 1, "message": "An unknown error."}} if is_rows else answer
+
+    api.answer = failing_softly
+    with pytest.raises(SourceError, match="with status 200 and an error: An unknown error; run"):
+        landing_of(definition, tmp_path, tmp_path / "meta")
+    assert landed_texts(tmp_path / "meta").total() == 15
+
+
 def test_a_key_that_an_error_repeats_is_not_shown(
     meta: tuple[ShopApi, Extract], google: tuple[ShopApi, Extract], tmp_path: Path
 ) -> None:

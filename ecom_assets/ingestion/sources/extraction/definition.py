@@ -224,7 +224,8 @@ class ApiClient(_ExtractPart):
         headers: Sent with each request; one that is empty is left out.
         auth: dlt's configuration of what proves who asks.
         paginator: dlt's configuration of pages.
-        error_at: Where the content of a refusal says what is wrong.
+        error_at: Where the content of a refusal says what is wrong; an answer that has something
+            there is one, whatever its status.
         throttling: How it says that it is asked too often, if not by status 429.
     """
 

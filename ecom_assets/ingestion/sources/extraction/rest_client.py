@@ -92,10 +92,10 @@ def require_no_errors(response: Response, name: str) -> None:
 
 
 def throttling_cause(throttling: Throttling, response: Response) -> str:
-    """Return why a request can be sent again that was refused with another status than 429, or an
-    empty text; the answer says after how many seconds as one of status 429 does.
+    """Return why a request can be sent again that was refused with another status than 429, also
+    with 200, or an empty text; the answer says after how many seconds as one of status 429 does.
     """
-    if response.status_code == OK or at(_content(response), throttling.at) not in throttling.codes:
+    if at(_content(response), throttling.at) not in throttling.codes:
         return ""
     response.headers.setdefault("Retry-After", str(throttling.wait_s))
     return RATE_LIMITED_CAUSE
@@ -279,9 +279,17 @@ class _ApiOnly(Session):
     a link to another host gets no key.
     """
 
-    def __init__(self, session: ApiSession, urls: list[str], *, is_graphql: bool) -> None:
+    def __init__(
+        self,
+        session: ApiSession,
+        urls: list[str],
+        detail_in: Callable[[Response], str],
+        *,
+        is_graphql: bool,
+    ) -> None:
         super().__init__()
         self._session, self._urls, self._is_graphql = session, urls, is_graphql
+        self._detail_in = detail_in
 
     def send(self, request: PreparedRequest, **_options: Any) -> Response:  # noqa: ANN401 (what `requests` hands on)
         url = request.url or ""
@@ -293,6 +301,12 @@ class _ApiOnly(Session):
         response = self._session.send(request)
         if self._is_graphql:
             require_no_errors(response, self._session.api.name)
+        if detail := self._detail_in(response):
+            # Else rows of days that did not come would be taken for days without any.
+            raise SourceError(
+                f"The {self._session.api.name} answers with status {OK} and an error: {detail}; "
+                "run again later, or correct the extract."
+            )
         return response
 
 
@@ -321,14 +335,15 @@ class RestPages(AbstractContextManager["RestPages"]):
         self._first_look_s = settings.source_retry_base_s
         name = f"API of {definition.name}"
         is_graphql = any(resource.is_graphql for resource in definition.resources)
+        detail_in = partial(what_is_wrong, client.error_at or "")
         self._session = ApiSession(
             Api(name, client.base_url, url_setting or "base_url", key_setting or "its key"),
             settings,
             cause_in=_cause_in(client.throttling, is_graphql=is_graphql),
-            detail_in=partial(what_is_wrong, client.error_at or ""),
+            detail_in=detail_in,
         )
         urls = [client.base_url, str((client.auth or {}).get("access_token_url", client.base_url))]
-        session = _ApiOnly(self._session, urls, is_graphql=is_graphql)
+        session = _ApiOnly(self._session, urls, detail_in, is_graphql=is_graphql)
         auth = client.auth
         if auth and auth.get("type") in WITH_SESSION:
             auth = {**auth, "session": session}
