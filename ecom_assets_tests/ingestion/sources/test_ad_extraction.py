@@ -83,7 +83,7 @@ def days_of_files(folder: Path) -> dict[str, set[str]]:
     }
 
 
-def test_a_window_asks_for_the_newest_days_again_and_for_what_is_missing() -> None:
+def test_a_window_asks_for_each_day_until_it_is_settled_and_for_what_is_missing() -> None:
     """Ten days of history, four days a request, up to yesterday: 18 to 27 November."""
     window = DayWindow.model_validate({"days": 4, "from": 10, "date_path": "day"})
 
@@ -93,7 +93,12 @@ def test_a_window_asks_for_the_newest_days_again_and_for_what_is_missing() -> No
     assert asked(None) == [(18, 21), (22, 25), (26, 27)]
     assert asked(date(2026, 11, 27)) == [(24, 27)], "run twice on a day: the same four again"
     assert asked(date(2026, 11, 27), TODAY + timedelta(days=1)) == [(25, 28)]
-    assert asked(date(2026, 11, 20)) == [(21, 24), (25, 27)], "no day between is left out"
+    assert asked(date(2026, 11, 20)) == [(18, 21), (22, 25), (26, 27)], (
+        "18 to 20 were not four days old on the 21st, when they were last asked for"
+    )
+    days = [(11, 14), (15, 18), (19, 22), (23, 26), (27, 27)]
+    assert asked(date(2026, 11, 10)) == days, "no day between is left out"
+    assert asked(date(2026, 11, 19)) == [(18, 21), (22, 25), (26, 27)], "no day before the first"
 
 
 def test_the_rows_of_a_day_are_what_the_newest_answer_has(tmp_path: Path) -> None:

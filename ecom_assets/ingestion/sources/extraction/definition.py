@@ -58,13 +58,13 @@ class Incremental(_ExtractPart):
 
 
 class DayWindow(_ExtractPart):
-    """How rows of days are asked for that are restated for a while: the newest days again each
-    time, and what an answer has of its days replaces all that landed of them before.
+    """How rows of days are asked for that are restated for a while: each day again until it is some
+    days old, and what an answer has of its days replaces all that landed of them before.
 
     Attributes:
-        days: How many days a request asks for, and how many of the newest are asked for again.
+        days: How many days a request asks for, and to what age days are asked for again.
         first: The first day that is ever asked for: a date, or how many days before today.
-        last: The last day, likewise.
+        last: The last day, in the same way.
         date_path: Where a row has its day, as a text that begins with YYYY-MM-DD, or as YYYYMMDD.
     """
 
@@ -82,7 +82,11 @@ class DayWindow(_ExtractPart):
         """
         first, last = _day(self.first, today), _day(self.last, today)
         if reached is not None:
-            first = min(reached, last - timedelta(days=self.days)) + timedelta(days=1)
+            # From `reached` and not from `last`: days were not settled yet that were last asked for
+            # before a break.
+            following = reached + timedelta(days=1)
+            settled = min(following, last) - timedelta(days=self.days - 1)
+            first = max(min(first, following), settled)
         while first <= last:
             end = min(first + timedelta(days=self.days - 1), last)
             yield first, end
