@@ -12,7 +12,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from ecom_assets_tests.builders import Row
 
@@ -200,7 +200,8 @@ def google_ads(api: ShopApi, _path: str, params: dict[str, Any]) -> Row:
 
 
 def meta_insights(api: ShopApi, path: str, params: dict[str, Any]) -> Row | Refused:
-    """Reports that are started, made at the third look, and fetched two rows a page.
+    """Reports that are started, made at the third look, and fetched two rows a page; their ids have
+    a slash, as those of some APIs.
 
     `documents["refusals"]` are contents of errors with which the next requests are refused.
     """
@@ -210,13 +211,14 @@ def meta_insights(api: ShopApi, path: str, params: dict[str, Any]) -> Row | Refu
     reports = api.documents.setdefault("reports", [])
     if name == "insights" and owner.startswith("act_"):
         reports.append({**json.loads(params["time_range"]), "looks": 0})
-        return {"report_run_id": str(len(reports))}
+        return {"report_run_id": f"run/{len(reports)}"}
     if name != "insights":
-        report = reports[int(name) - 1]
+        report = reports[int(unquote(name).partition("run/")[2]) - 1]
         report["looks"] += 1
         look = min(report["looks"], len(api.states))
         return {"id": name, "async_status": api.states[look - 1]}
-    report, offset = reports[int(owner) - 1], int(params.get("after", 0))
+    number = int(unquote(owner).partition("run/")[2])
+    report, offset = reports[number - 1], int(params.get("after", 0))
     rows = [
         row
         for row in api.documents["campaigns"]

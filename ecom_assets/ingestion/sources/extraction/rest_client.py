@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
@@ -274,6 +274,12 @@ def _cause_in(throttling: Throttling | None, *, is_graphql: bool) -> Callable[[R
     return retry_cause if is_graphql else lambda _response: ""
 
 
+def _path(path: str, values: Mapping[str, Cursor]) -> str:
+    """Return a path with values in place of braces, none of which leads to another path."""
+    parts = {name: quote(str(value), safe="") for name, value in values.items()}
+    return str(with_values(path, parts))
+
+
 class _ApiOnly(Session):
     """Requests of dlt through the platform's session, and to the API only:
     a link to another host gets no key.
@@ -370,7 +376,7 @@ class RestPages(AbstractContextManager["RestPages"]):
         if endpoint.report is not None:
             values = {**values, REPORT_ID: self._made(endpoint.report, values)}
         return self._pages(
-            with_values(endpoint.path, values),
+            _path(endpoint.path, values),
             method=endpoint.method,
             params=with_values(endpoint.params, values),
             json=with_values(endpoint.body, values),
@@ -392,7 +398,7 @@ class RestPages(AbstractContextManager["RestPages"]):
                 f"The answer to {report.path} has no report at {report.id_path!r}: "
                 f"{str(started)[:MOST_OF_ERROR]}; correct id_path in the extract."
             )
-        status_path = with_values(report.status_path, {REPORT_ID: str(report_id)})
+        status_path = _path(report.status_path, {REPORT_ID: str(report_id)})
         ends_at, looks = time.monotonic() + report.patience_s, 0
         while (state := at(self._one(status_path), report.status_at)) not in report.done:
             if state in report.failed:
