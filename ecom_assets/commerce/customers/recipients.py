@@ -28,18 +28,18 @@ day of its source that is, what the customer brought or the cart is worth, and t
 """
 
 
-def of_due(due: ir.Table) -> ir.Table:
+def due_recipients(due: ir.Table) -> ir.Table:
     """Return rows of `due_customers` with `COLUMNS`."""
     return due.mutate(last_date=due.order_date, worth_amount=due.revenue_amount).select(*COLUMNS)
 
 
-def of_carts(carts: ir.Table) -> ir.Table:
+def cart_recipients(carts: ir.Table) -> ir.Table:
     """Return rows of `left_carts` with `COLUMNS`: of each visitor the cart that was left last."""
     newest = ibis.window(
         group_by="visitor_id", order_by=[carts.last_at.desc(), carts.session_id.desc()]
     )
-    carts = carts.mutate(place=ibis.row_number().over(newest))
-    carts = carts.filter(carts.place == 0)
+    carts = carts.mutate(number=ibis.row_number().over(newest))
+    carts = carts.filter(carts.number == 0)
     return carts.mutate(
         customer_id=carts.visitor_id,
         days_since_count=carts.age_days_count,
@@ -47,7 +47,7 @@ def of_carts(carts: ir.Table) -> ir.Table:
     ).select(*COLUMNS)
 
 
-def of_segment(tables: HasTables, source: SalesSource, segment: SegmentName) -> ir.Table:
+def segment_recipients(tables: HasTables, source: SalesSource, segment: SegmentName) -> ir.Table:
     """Return the customers of a segment with `COLUMNS`."""
     customers = tables.table(CustomerSegments)
     customers = customers.filter(customers.segment == segment)

@@ -51,7 +51,7 @@ def consents_path(settings: Settings) -> Path:
 
 
 def publish_email_consents(source: Engine, settings: Settings) -> None:
-    """Write the file anew from the open warehouse; remove it where the setting is off, and where
+    """Write the file again from the open warehouse; remove it where the setting is off, and where
     the shop has no customers.
     """
     path = consents_path(settings)
@@ -91,11 +91,11 @@ def consents_of(settings: Settings, customer_ids: Sequence[str]) -> Consents:
     if not are_published(settings):
         return Consents({}, 0)
     with closing(plain_connection(limit_of_answer(settings))) as con:
-        con.register("asked", pa.table({"customer_id": pa.array(customer_ids, pa.string())}))
+        con.register("listed", pa.table({"customer_id": pa.array(customer_ids, pa.string())}))
         try:
             rows = con.execute(
                 "SELECT customer_id, email, email_consent_at, has_email_consent "
-                "FROM read_parquet(?) SEMI JOIN asked USING (customer_id)",
+                "FROM read_parquet(?) SEMI JOIN listed USING (customer_id)",
                 [str(consents_path(settings))],
             ).fetchall()
         except duckdb.IOException:  # removed meanwhile

@@ -19,10 +19,10 @@ from ecom_assets.commerce.customers.due_again import due_customers, due_state
 from ecom_assets.commerce.customers.recipients import (
     ListName,
     RecipientOrder,
+    cart_recipients,
+    due_recipients,
     in_order,
-    of_carts,
-    of_due,
-    of_segment,
+    segment_recipients,
 )
 from ecom_assets.commerce.sales.coverage import sales_source
 from ecom_assets.core.tables.portable import batches_of
@@ -112,19 +112,21 @@ class RecipientsFileParameters(WhichRecipients, FileParameters, DaysParameters):
 Rows = Callable[[PublishedTables], ir.Table]
 
 
-def _rows_of(context: RequestContext, asked: WhichRecipients) -> Rows:
+def _rows_of(context: RequestContext, parameters: WhichRecipients) -> Rows:
     """Return the list, whoever agreed, as an expression over tables."""
     reading = context.reading
-    if asked.people == "carts":
+    if parameters.people == "carts":
         require(reading, EVENTS)
         carts = rows_of_carts(context, WhichCarts(only_open=True))
-        return lambda tables: in_order(of_carts(carts(tables)), asked.sort_by)
-    if asked.people == "segment":
+        return lambda tables: in_order(cart_recipients(carts(tables)), parameters.sort_by)
+    if parameters.people == "segment":
         source = sales_source(reading)
-        return lambda tables: in_order(of_segment(tables, source, asked.segment), asked.sort_by)
+        return lambda tables: in_order(
+            segment_recipients(tables, source, parameters.segment), parameters.sort_by
+        )
     state = due_state(reading)
     return lambda tables: in_order(
-        of_due(due_customers(tables, state["source"], state, "revenue")), asked.sort_by
+        due_recipients(due_customers(tables, state["source"], state, "revenue")), parameters.sort_by
     )
 
 
@@ -145,10 +147,10 @@ def recipients(context: RequestContext, parameters: RecipientsParameters) -> dic
             for batch in batches:
                 block = batch.to_pylist()
                 listed += len(block)
-                known, refused_here = _agreed(context, block)
-                refused += refused_here
-                agreed += known[max(0, first - count) : max(0, last - count)]
-                count += len(known)
+                of_block, refused_of_block = _agreed(context, block)
+                refused += refused_of_block
+                agreed += of_block[max(0, first - count) : max(0, last - count)]
+                count += len(of_block)
     result = {
         "counts": {
             "listed_count": listed,
