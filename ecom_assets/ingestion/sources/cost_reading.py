@@ -72,12 +72,12 @@ class ClassifiedFileReading:
         """
         if not paths:
             raise UsageError("No files were given; name a file, folder or glob.")
-        files = cls.found(paths, mapping, settings)
+        files = cls.source(paths, mapping, settings)
         assert files.files  # noqa: S101 (opened here, so that what does not match is refused)
         return cls(files)
 
     @classmethod
-    def found(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
+    def source(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
         """Return the files, not yet opened."""
         raise NotImplementedError
 
@@ -165,7 +165,7 @@ class CostFileReading(ClassifiedFileReading):
         return classified(rows)
 
     @classmethod
-    def found(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
+    def source(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
         """Return the files, not yet opened."""
         own = {"costs": join_paths(paths), "costs_mapping": mapping}
         return FileCosts(engine_of_files(settings), _of_own(settings, own), are_alone=True)
@@ -197,7 +197,7 @@ class AdSpendFileReading(ClassifiedFileReading):
         return classified_ads(rows)
 
     @classmethod
-    def found(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
+    def source(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
         """Return the files, not yet opened."""
         own = {"ad_spend": join_paths(f"{mapping}={path}" for path in paths)}
         return FileAdSpend(engine_of_files(settings), _of_own(settings, own), are_alone=True)

@@ -55,15 +55,15 @@ def _asked_values(values: FileValues) -> Seen:
     if kind is MappingKind.EVENTS:
         asked = [found_fields(values, kind)["event_type"].value]
     elif kind is MappingKind.ORDERS:
-        found = found_fields(values, kind)
-        asked = [found["status"].value] if "status" in found else []
-        asked += state_columns(values, found)
+        fields = found_fields(values, kind)
+        asked = [fields["status"].value] if "status" in fields else []
+        asked += state_columns(values, fields)
     seen = {
-        value: {word.strip() for word, _ in values.counts(value, MOST_VALUES)}
+        value: {content.strip() for content, _ in values.counts(value, MOST_VALUES)}
         for value in asked
         if FIRST not in value.path[1:]
     }
-    return {value: words for value, words in seen.items() if words}
+    return {value: contents for value, contents in seen.items() if contents}
 
 
 def _new(column: str, seen: set[str]) -> str:
@@ -83,18 +83,20 @@ def _add_lines(values: FileValues, seen: Seen, original: Path, beginning: Path) 
         "strict_mode": "false",
         "ignore_errors": "true",
     }
-    said = ", ".join(f"{name} = {value}" for name, value in options.items())
+    arguments = ", ".join(f"{name} = {value}" for name, value in options.items())
     with _in_utf_8(original, values, beginning) as path, duckdb.connect() as con:
-        rows = f"read_csv({text(str(path))}, {said})"
+        rows = f"read_csv({text(str(path))}, {arguments})"
         names = [name for name, *_ in con.execute(f"DESCRIBE {select('*', rows)}").fetchall()]
         new = [
-            _new(ident(value.name), words) for value, words in seen.items() if value.name in names
+            _new(ident(value.name), contents)
+            for value, contents in seen.items()
+            if value.name in names
         ]
         if not new:
             return
-        found = con.execute(f"{select('*', rows, ' OR '.join(new))} LIMIT {MOST_ROWS}").fetchall()
+        late = con.execute(f"{select('*', rows, ' OR '.join(new))} LIMIT {MOST_ROWS}").fetchall()
     written = io.StringIO()
-    csv.writer(written, delimiter=values.delimiter, lineterminator="\n").writerows(found)
+    csv.writer(written, delimiter=values.delimiter, lineterminator="\n").writerows(late)
     _append(written.getvalue(), values, beginning)
 
 
@@ -140,30 +142,30 @@ def _append(lines: str, values: FileValues, beginning: Path) -> None:
 def _add_records(values: FileValues, seen: Seen, original: Path, beginning: Path) -> None:
     """Add records of JSON lines."""
     new = [
-        _new(f"json_extract_string(line, {text(pointer)})", words)
-        for value, words in seen.items()
+        _new(f"json_extract_string(line, {text(pointer)})", contents)
+        for value, contents in seen.items()
         if (pointer := "".join(map(json_pointer, value.path)))
     ]
     lines = line_source([str(original)], is_gzip=original.name.lower().endswith(".gz"))
     is_new = f"CASE WHEN json_valid(line) THEN {' OR '.join(new)} ELSE false END"
     with duckdb.connect() as con:
-        found = con.execute(f"{select('line', lines, is_new)} LIMIT {MOST_ROWS}").fetchall()
-    _append("".join(f"{line}\n" for (line,) in found), values, beginning)
+        late = con.execute(f"{select('line', lines, is_new)} LIMIT {MOST_ROWS}").fetchall()
+    _append("".join(f"{line}\n" for (line,) in late), values, beginning)
 
 
 def _add_rows(_values: FileValues, seen: Seen, original: Path, beginning: Path) -> None:
     """Add rows of a Parquet file, with its own types."""
     new = [
-        _new(f"CAST({'.'.join(map(ident, value.path))} AS VARCHAR)", words)
-        for value, words in seen.items()
+        _new(f"CAST({'.'.join(map(ident, value.path))} AS VARCHAR)", contents)
+        for value, contents in seen.items()
     ]
     rows = parquet_source([str(original)])
     numbered = f"{rows[:-1]}, file_row_number = true)"
     with duckdb.connect() as con:
         is_new = select("file_row_number", numbered, " OR ".join(new))
-        found = con.execute(f"{is_new} ORDER BY 1 LIMIT {MOST_ROWS}").fetchall()
-    if found:
-        tables = [pq.read_table(beginning), *_rows_at(original, [number for (number,) in found])]
+        late = con.execute(f"{is_new} ORDER BY 1 LIMIT {MOST_ROWS}").fetchall()
+    if late:
+        tables = [pq.read_table(beginning), *_rows_at(original, [number for (number,) in late])]
         pq.write_table(pa.concat_tables(tables), beginning)
 
 

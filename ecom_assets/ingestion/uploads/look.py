@@ -332,7 +332,7 @@ class _Looker:
             named = con.execute(select("DISTINCT customer_id", rows)).fetchall()
         ids = {customer_id for (customer_id,) in named}
         have_ordered = {
-            name: sum(one.customer.id in ids for one in reading.records if one.customer)
+            name: sum(record.customer.id in ids for record in reading.records if record.customer)
             for name, reading in readings.items()
         }
         best = max(have_ordered, key=lambda name: have_ordered[name])
@@ -553,10 +553,10 @@ def rate_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
     """
     if not may_choose_rates(settings):
         return ()
-    found = [name for look in looks for name in look.currencies]
-    currency = settings.currency or _first_code(found)
+    names_in_files = [name for look in looks for name in look.currencies]
+    currency = settings.currency or _first_code(names_in_files)
     chosen = chosen_rates(settings.home)
-    names = dict.fromkeys(rate_name(currency, name) for name in found if name != currency)
+    names = dict.fromkeys(rate_name(currency, name) for name in names_in_files if name != currency)
     names |= {name: None for name in chosen if name.startswith(rate_name(currency, ""))}
     return tuple(
         ShopQuestion(
@@ -584,8 +584,8 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
         KINDS[look.kind].asks_currency or look.currencies for look in looks if look.kind
     )
     is_set = {name: name in settings.model_fields_set for name in OF_SHOP}
-    found = _first_code([name for look in looks for name in look.currencies])
-    currency = settings.currency or (next(iter(stated)) if len(stated) == 1 else found)
+    first_code = _first_code([name for look in looks for name in look.currencies])
+    currency = settings.currency or (next(iter(stated)) if len(stated) == 1 else first_code)
     return (
         ShopQuestion(
             "currency",
@@ -626,15 +626,15 @@ def answer_shop(settings: Settings, answers: Mapping[str, str]) -> Mapping[str, 
     """Keep the answers to `shop_questions`; return, by their keys, what is wrong with those that
     are not possible, of which none is kept then.
     """
-    given = {name: answers[name].strip() for name in answers if answers[name].strip()}
-    choices: dict[str, str] = {name: given[name] for name in OF_SHOP if name in given}
+    filled = {name: answers[name].strip() for name in answers if answers[name].strip()}
+    choices: dict[str, str] = {name: filled[name] for name in OF_SHOP if name in filled}
     problems: dict[str, str] = {}
     for name, value in choices.items():
         try:
             load_settings(**{"home": settings.home, name: value})
         except SettingError as error:
             problems[name] = str(error)
-    for name, value in given.items():
+    for name, value in filled.items():
         if name.startswith(RATE):
             try:
                 choices[name] = checked_rate(value)

@@ -63,8 +63,8 @@ def column_of_sources(values: FileValues, found: Mapping[str, FoundField]) -> Va
         return None
     for value in source_columns(values, found):
         words = [word for word, _ in values.counts(value, len(CHANNELS_OF) + 1)]
-        known = sum(bool(likely_channel(word)) for word in words)
-        if value.is_column and len(words) <= len(CHANNELS_OF) and known * 2 >= len(words):
+        known_count = sum(bool(likely_channel(word)) for word in words)
+        if value.is_column and len(words) <= len(CHANNELS_OF) and known_count * 2 >= len(words):
             return value
     return None
 
