@@ -13,7 +13,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
-from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading, CostFileReading
+from ecom_assets.ingestion.sources.cost_reading import CostFileReading
 from ecom_assets.ingestion.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.ingestion.sources.files.mapping import AD_SPEND, COST, EVENT, ORDER, STOCK
 from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
@@ -32,6 +32,7 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     Reading,
     open_questions,
     read_by,
+    reading_of,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     ROWS,
@@ -41,7 +42,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     on_one_line,
     shown,
 )
-from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading, money_lines
+from ecom_assets.ingestion.sources.reading import money_lines
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
 
@@ -63,6 +64,14 @@ FOLDERS: Final = {
     ShippedKind.AD_SPEND: AD_SPEND.folder,
 }
 """The folder of the shipped mappings, by what they are of."""
+FIELD_OF_KIND: Final = {
+    MappingKind.STOCK: STOCK.id,
+    MappingKind.AD_SPEND: AD_SPEND.id,
+    MappingKind.COSTS: "unit_cost_amount",
+    MappingKind.CUSTOMERS: "id",
+    MappingKind.ORDERS: ORDER.id,
+}
+"""A field by which a mapping in a file is known, by what it is of; stock may have a cost, too."""
 Files = Annotated[
     list[str], typer.Argument(help="Files, folders or globs, as --events and --orders take them.")
 ]
@@ -129,19 +138,15 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
-    reading: Reading
-    is_other = orders or customers
-    if stock or (is_path(mapping) and not is_other and _is_of("", STOCK.id, mapping)):
-        reading = StockFileReading.open(files, mapping, load_settings())
-    elif ad_spend or (not is_other and _is_of(AD_SPEND.folder, AD_SPEND.id, mapping)):
-        reading = AdSpendFileReading.open(files, mapping, load_settings())
-    elif costs or (not is_other and _is_of(COST.folder, "unit_cost_amount", mapping)):
-        reading = CostFileReading.open(files, mapping, load_settings())
-    elif customers or (not orders and _is_of(CUSTOMERS, "id", mapping)):
-        reading = CustomerFileReading.open(files, mapping, load_settings())
-    else:
-        is_events = not orders and not _is_of(ORDER.folder, ORDER.id, mapping)
-        reading = FileReading.open(files, mapping, is_events=is_events)
+    named = {
+        MappingKind.STOCK: stock,
+        MappingKind.AD_SPEND: ad_spend,
+        MappingKind.COSTS: costs,
+        MappingKind.CUSTOMERS: customers,
+        MappingKind.ORDERS: orders,
+    }
+    kind = next((kind for kind, is_named in named.items() if is_named), None) or _kind_of(mapping)
+    reading = reading_of(kind, files, mapping, load_settings())
     if as_json:
         typer.echo(json_text(_document(reading), default=str))
         return
@@ -198,24 +203,22 @@ def _described(folder: str, name: str) -> dict[str, str]:
     return {"name": name, "description": shipped_content(folder, name).get("description", "")}
 
 
-def _is_of(folder: str, id_field: str, mapping: str) -> bool:
-    """Return whether a mapping is in the folder, and in none of those before it;
-    or a file that has or extends such.
+def _kind_of(mapping: str) -> MappingKind:
+    """Return what a shipped mapping, the first of its name, or one in a file is of; what nothing
+    says is read as events.
     """
     if not is_path(mapping):
-        holders = (
-            shipped_folder
-            for shipped_folder in FOLDERS.values()
-            if mapping in shipped_in(shipped_folder)
-        )
-        return next(holders, "") == folder
-    read = definition_in(Path(mapping))
-    if not isinstance(read, dict):
-        return False
-    if EXTENDS in read:
-        return _is_of(folder, id_field, str(read[EXTENDS]))
-    fields = read.get("fields")
-    return isinstance(fields, dict) and id_field in fields
+        kinds = (kind for kind, folder in FOLDERS.items() if mapping in shipped_in(folder))
+        return MappingKind(next(kinds, ShippedKind.EVENTS))
+    content = definition_in(Path(mapping))
+    if not isinstance(content, dict):
+        return MappingKind.EVENTS
+    if EXTENDS in content:
+        return _kind_of(str(content[EXTENDS]))
+    fields = content.get("fields")
+    names = fields if isinstance(fields, dict) else {}
+    kinds_of_fields = (kind for kind, field in FIELD_OF_KIND.items() if field in names)
+    return next(kinds_of_fields, MappingKind.EVENTS)
 
 
 def init(
