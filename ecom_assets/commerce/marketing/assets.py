@@ -8,6 +8,7 @@ from typing import Protocol
 
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.contracts import RawEvents
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDays
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.commerce.attribution.assets import (
@@ -61,8 +62,8 @@ class AdSpendSource(Protocol):
         """
 
 
-# After the orders, whose lines may say in which currency the shop's amounts are.
-@table_asset(RawAdSpend, deps=(asset_key(UserOrderLog),))
+# After orders and events, which may say in which currency the shop's amounts are.
+@table_asset(RawAdSpend, deps=(asset_key(UserOrderLog), asset_key(RawEvents)))
 def raw_ad_spend(ad_spend_source: AdSpendSource, days: Days) -> SliceOutput:
     """Load spend from its sources; rows of other days do not change."""
     return ad_spend_source.received(days)

@@ -1,7 +1,7 @@
 """What files of ad spend say: their accounts, currencies and days, and when they arrived."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,13 @@ from typing import Any
 import duckdb
 import pytest
 
+from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.commerce.marketing.assets import raw_ad_spend
+from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.errors import MappingError, SettingError, SourceError, UsageError
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.stated_currency import note_currencies
+from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
@@ -80,6 +85,17 @@ def test_two_currencies_are_one_by_the_rates_that_orders_use(tmp_path: Path) -> 
         "metauk": (D(5), None),
     }
     assert {row["unrated_currency"] for row in rows} == {None, "GBP"}
+
+
+def test_spend_is_read_once_orders_and_events_have_said_the_shop_s_currency(tmp_path: Path) -> None:
+    """Else 10 dollars of a shop whose purchases are in euros were 10 euros, in its first run."""
+    path = written(tmp_path / "ads.csv", f"{NATIVE}2026-06-01,google_ads,shop,1,Brand,10,USD\n")
+    for number, source in enumerate((RawEvents, UserOrderLog)):
+        home = tmp_path / str(number)
+        note_currencies(home, source.name, [date(2026, 6, 1)], {"EUR"})
+        (row,) = read(tmp_path, f"native={path}", home=home)
+        assert (row["spend_amount"], row["unrated_currency"]) == (None, "USD")
+        assert asset_key(source) in raw_ad_spend.deps
 
 
 def test_each_path_is_read_by_its_own_mapping(tmp_path: Path) -> None:
