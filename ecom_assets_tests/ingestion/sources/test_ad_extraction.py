@@ -300,6 +300,13 @@ def test_a_key_that_an_error_repeats_is_not_shown(
     api.documents["refusals"] = [{"code": 190, "message": "Malformed access token EAAB, sorry"}]
     with pytest.raises(SourceError, match=r"answers 400 \(Malformed access token …, sorry\)"):
         landing_of(definition, tmp_path, tmp_path / "meta")
+    link = {"data": [], "paging": {"next": "https:///insights?access_token=EAAB&after=x"}}
+    api.answer = lambda api, path, asked: (
+        link if path.endswith("%2F1/insights") else meta_insights(api, path, asked)
+    )
+    with pytest.raises(SourceError, match=r"Invalid URL .*access_token=…&after=x") as raised:
+        landing_of(definition, tmp_path, tmp_path / "meta")
+    assert "EAAB" not in str(raised.value)
     api, definition = google
     message = "ya29 and dEv-22 of customer 1234567890"
     api.answer = lambda *_asked: Refused(400, {"error": {"message": message}})

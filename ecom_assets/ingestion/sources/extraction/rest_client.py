@@ -477,10 +477,11 @@ class RestPages(AbstractContextManager["RestPages"]):
             LookupError,
             TypeError,
         ) as error:  # what is raised for an answer that lacks expected keys
+            # A link that is no address is shown by the error, with its key.
             raise SourceError(
-                f"The answer to {path} is not what the extract expects: {first_line(error)}; "
-                "correct it."
-            ) from error
+                f"The answer to {path} is not what the extract expects: "
+                f"{without_secrets(first_line(error))}; correct it."
+            ) from None
 
     def _paginator(self, resource: ApiResource) -> BasePaginator:
         return create_paginator(resource.endpoint.paginator or self._definition.client.paginator)
