@@ -3,6 +3,8 @@ settings: the shop's own, which were chosen on a page, and the folders of their 
 else goes before it.
 """
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ RATE: Final = "rate."
 """How the names of rates begin among what is chosen for the shop: `rate.EUR.USD` is what one dollar
 is worth in euros.
 """
+RATE_COLUMNS: Final = ("date", "currency", "rate")
 SINCE_EVER: Final = "1970-01-01"
 """The day from which a chosen rate holds."""
 MOST_WORTH: Final = Decimal(1_000_000_000)
@@ -353,15 +356,16 @@ def _write(home: Path, content: Mapping[str, Any]) -> None:
 
 def _write_rates(home: Path, content: Mapping[str, Any]) -> None:
     """Write what was chosen as a file of rates for each currency that they are in."""
-    lines: dict[str, list[str]] = {}
+    rows: dict[str, list[tuple[str, str, str]]] = {}
     for name, rate in content.items():
         if name.startswith(RATE):
             currency, _, other = name.removeprefix(RATE).partition(".")
-            lines.setdefault(currency, []).append(f"{SINCE_EVER},{other},{rate}")
-    for currency, rates in lines.items():
-        text = "\n".join(["date,currency,rate", *sorted(rates), ""])
-        replace_bytes(rates_path(home, currency), text.encode(), 0o600)
-    kept = {rates_path(home, currency) for currency in lines}
+            rows.setdefault(currency, []).append((SINCE_EVER, other, str(rate)))
+    for currency, rates in rows.items():
+        written = io.StringIO()  # by a writer, as a file may say a currency with a comma
+        csv.writer(written, lineterminator="\n").writerows([RATE_COLUMNS, *sorted(rates)])
+        replace_bytes(rates_path(home, currency), written.getvalue().encode(), 0o600)
+    kept = {rates_path(home, currency) for currency in rows}
     for path in (home / FOLDER).glob("rates-*.csv"):
         if path not in kept:
             path.unlink()

@@ -9,6 +9,7 @@ import zipfile
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +23,7 @@ from ecom_assets.core.settings.uploaded import (
     rates_path,
     take_back_shop_choices,
 )
+from ecom_assets.ingestion.sources.files.currency import rates_sql
 from ecom_assets.ingestion.uploads import packed
 from ecom_assets.ingestion.uploads.look import (
     Chosen,
@@ -243,6 +245,14 @@ def test_currencies_are_added_up_by_what_they_are_said_to_be_worth(tmp_path: Pat
         "What is 1 EUR worth in GBP?",
         "What is 1 USD worth in GBP?",
     ]
+
+
+def test_a_rate_of_whatever_a_file_calls_a_currency_can_be_read(tmp_path: Path) -> None:
+    """Else all runs are refused, as the file of rates is no CSV."""
+    choose_shop(tmp_path, {"currency": "EUR", rate_name("EUR", 'US, "$"'): "0.9"})
+    with duckdb.connect() as con:
+        rates = con.execute(rates_sql(con, rates_path(tmp_path, "EUR"))).fetchall()
+    assert [(name, rate) for _, name, rate in rates] == [('US, "$"', Decimal("0.9"))]
 
 
 def test_a_rate_that_could_not_be_changed_is_as_before(tmp_path: Path) -> None:
