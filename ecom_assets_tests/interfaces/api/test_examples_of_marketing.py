@@ -13,12 +13,15 @@ import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app, build_stack
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.dashboard.pages import marketing as marketing_page
 from ecom_assets.interfaces.report.page import render_page
 from ecom_assets.interfaces.report.report import build_report
 from ecom_assets.interfaces.weeks.weekly import Week
 from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
+from ecom_assets_tests.interfaces.dashboard.html import read
 
 pytestmark = pytest.mark.xdist_group("marketing")
 LINES: Final = (
@@ -174,6 +177,18 @@ def test_example_10_customers_of_march_pay_back_in_month_3(api: Api) -> None:
         "60.00",
     ]
     assert [float(row["contribution_per_customer"]) for row in cells] == [12, 16, 19, 20.5]
+
+
+def test_the_page_has_the_campaigns_with_most_spend_and_says_how_many_more(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marketing_page, "MOST_PARTS", 1)
+    with served(build_dashboard_app(Settings(home=home))) as dashboard:
+        page = read(dashboard.get("/dashboard/marketing", **MARCH).text)
+    (campaigns,) = (table for table in page.all("table") if "Break-even" in table.text)
+    assert "Spring Sale (meta)" in campaigns.text
+    assert "Search DE (google_ads)" not in campaigns.text
+    assert "And 1 more; the CSV has all." in page.text
 
 
 @pytest.mark.slow

@@ -193,11 +193,9 @@ def by_model(view: View) -> Block:
 def parts(view: View) -> Block:
     """Return campaigns, platforms or channels, the most spend first."""
     dimension: Dimension = view.filters.dimension
-    answer = view.answer(
-        marketing.marketing, model=view.filters.model, dimension=dimension, limit=MOST_PARTS
-    )
-    rows = [_part(view, dimension, row) for row in answer["parts"]]
-    left = (answer["total_count"] or 0) - len(rows)
+    answer = _answer(view)
+    rows = [_part(view, dimension, row) for row in answer["parts"][:MOST_PARTS]]
+    left = len(answer["parts"]) - len(rows)
     columns = (
         TableColumn("label", DIMENSIONS[dimension], is_on_one_line=True),
         *_readable(
