@@ -17,11 +17,12 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
 from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.core.clock import now_utc_without_zone
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import SmallChange, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.engine import Engine
@@ -39,6 +40,8 @@ TYPE = "event_type"
 Row = dict[str, Any]
 Counts = dict[str, dict[str, int]]
 """Row counts of one day, by table and ISO date of arrival."""
+States = tuple[pa.Table, pa.Table]
+"""Rows of the same days before and after a write."""
 
 
 @dataclass(frozen=True)
@@ -173,51 +176,43 @@ def changed_numbers(
         )
     entries: list[ChangedNumber] = []
     if contract.restated_by_source:
-        entries = list(_of_small_changes(contract, *states))
-        states = _without_small_changes(contract, *states)
+        small, states = _split_by_size(contract, contract.restated_by_source, *states)
+        bounds = {SUM_OF_SMALL: str(contract.restated_by_source)}
+        entries = list(_compared_sums(contract, bounds, *small))
     if max(rows.num_rows for rows in states) <= most_rows:
         return [*entries, *_compared(contract, contract.numbers(), {}, *states)]
-    added = tuple(name for name in contract.numbers() if contract.columns[name].type != "float64")
-    sums = (_sums(rows, str(contract.day_column), added) for rows in states)
-    return [*entries, *_compared(contract, added, {"sum_of_rows_changed_by": run_id}, *sums)]
+    return [*entries, *_compared_sums(contract, {"sum_of_rows_changed_by": run_id}, *states)]
 
 
-def _small_changes(
-    contract: type[Table], before: pa.Table, after: pa.Table, *, are_small: bool
-) -> tuple[pa.Table, pa.Table]:
-    """Return the rows that changed little, or the others, in both states."""
-    small = contract.restated_by_source
-    assert small is not None  # noqa: S101 (asked by the caller)
-    names = [*contract.key]
+def _split_by_size(
+    contract: type[Table], small_change: SmallChange, before: pa.Table, after: pa.Table
+) -> tuple[States, States]:
+    """Return both states of the rows that changed little, and of the others."""
+
+    def keys(rows: pa.Table) -> list[tuple[Any, ...]]:
+        return list(zip(*(rows[name].to_pylist() for name in contract.key), strict=True))
 
     def amounts(rows: pa.Table) -> dict[tuple[Any, ...], Any]:
-        keys = zip(*(rows[name].to_pylist() for name in names), strict=True)
-        return dict(zip(keys, rows[small.column].to_pylist(), strict=True))
+        return dict(zip(keys(rows), rows[small_change.column].to_pylist(), strict=True))
 
     old, new = amounts(before), amounts(after)
-    held = {key for key in old.keys() & new.keys() if small.holds(old[key], new[key])}
+    small = {key for key in old.keys() & new.keys() if small_change.holds(old[key], new[key])}
 
-    def chosen(rows: pa.Table) -> pa.Table:
-        keys = zip(*(rows[name].to_pylist() for name in names), strict=True)
-        return rows.filter(pa.array([(key in held) == are_small for key in keys], pa.bool_()))
+    def split(rows: pa.Table) -> States:
+        is_small = pa.array([key in small for key in keys(rows)], pa.bool_())
+        return rows.filter(is_small), rows.filter(pc.invert(is_small))
 
-    return chosen(before), chosen(after)
-
-
-def _without_small_changes(
-    contract: type[Table], before: pa.Table, after: pa.Table
-) -> tuple[pa.Table, pa.Table]:
-    return _small_changes(contract, before, after, are_small=False)
+    (small_before, others_before), (small_after, others_after) = split(before), split(after)
+    return (small_before, small_after), (others_before, others_after)
 
 
-def _of_small_changes(
-    contract: type[Table], before: pa.Table, after: pa.Table
+def _compared_sums(
+    contract: type[Table], same_key: Row, before: pa.Table, after: pa.Table
 ) -> Iterator[ChangedNumber]:
-    """Yield the changes of the sums of rows that changed little, by day."""
+    """Compare the sums of rows by day; `same_key` is the key of each."""
     added = tuple(name for name in contract.numbers() if contract.columns[name].type != "float64")
-    states = _small_changes(contract, before, after, are_small=True)
-    sums = (_sums(rows, str(contract.day_column), added) for rows in states)
-    yield from _compared(contract, added, {SUM_OF_SMALL: str(contract.restated_by_source)}, *sums)
+    sums = (_sums(rows, str(contract.day_column), added) for rows in (before, after))
+    yield from _compared(contract, added, same_key, *sums)
 
 
 def _differing(
@@ -430,17 +425,17 @@ class RestatementHooks:
         of_identity = self._days_of_changed_visitors() if has_moved_rows else set()
         days = {change.day for change in changes}
         ids = self._ids({day: moved[day] for day in days})
-        causes = {
-            day: "source_restated"
-            if self.contract.restated_by_source
-            else "identity"
-            if day in of_identity
-            else "rows_of_other_days"
-            if has_moved_rows
-            else "definition_changed"
+        reasons = {
+            day: {
+                "cause": self._cause(
+                    moved[day], is_of_identity=day in of_identity, has_moved_rows=has_moved_rows
+                ),
+                "late_row_count": moved[day].arrived,
+                "withdrawn_row_count": moved[day].withdrawn,
+                "late_row_ids": json.dumps(ids[day], ensure_ascii=False) if ids.get(day) else None,
+            }
             for day in days
         }
-        reasons = {day: self._why(moved[day], ids.get(day), causes[day]) for day in days}
         run_fields = {"run_id": self.log.run_id, "restated_at": now_utc_without_zone()}
         rows = [self._entry(change) | reasons[change.day] | run_fields for change in changes]
         self.log.causes.update(row["cause"] for row in rows)
@@ -466,16 +461,15 @@ class RestatementHooks:
         rows = noted.filter(self.own.contain(noted.event_date)).select("changed_date").distinct()
         return {row["changed_date"] for row in self.log.engine.rows_of(rows)}
 
-    @staticmethod
-    def _why(moved: Movement, ids: list[str] | None, cause: str) -> Row:
-        if (moved.arrived or moved.withdrawn) and cause != "source_restated":
-            cause = "late_rows" if moved.arrived else "withdrawn_rows"
-        return {
-            "cause": cause,
-            "late_row_count": moved.arrived,
-            "withdrawn_row_count": moved.withdrawn,
-            "late_row_ids": json.dumps(ids, ensure_ascii=False) if ids else None,
-        }
+    def _cause(self, moved: Movement, *, is_of_identity: bool, has_moved_rows: bool) -> str:
+        """Return why numbers of a day changed."""
+        if self.contract.restated_by_source:
+            return "source_restated"
+        if moved.arrived or moved.withdrawn:
+            return "late_rows" if moved.arrived else "withdrawn_rows"
+        if is_of_identity:
+            return "identity"
+        return "rows_of_other_days" if has_moved_rows else "definition_changed"
 
     def _ids(self, moved: dict[date, Movement]) -> dict[date, list[str]]:
         values: dict[date, list[str]] = {}

@@ -2,13 +2,23 @@
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from ecom_assets.commerce.marketing.contracts import AdSpendDaily
-from ecom_assets.commerce.reconciliation.restatements import ChangedNumber, changed_numbers
+from ecom_assets.commerce.marketing.contracts import AdSpend, AdSpendDaily
+from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restatements
+from ecom_assets.commerce.reconciliation.restatements import (
+    ChangedNumber,
+    RestatementLog,
+    changed_numbers,
+)
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets_tests.published_numbers import outside
 
 D = Decimal
 DAY = date(2026, 6, 1)
@@ -74,3 +84,31 @@ def test_the_log_says_the_rest_in_a_sum() -> None:
     ]
     total = sum(change.difference or 0 for change in (rest, *others))
     assert total == pytest.approx(177.75 - 165)
+
+
+def test_what_a_platform_says_anew_is_logged_so_whether_rows_came_or_not() -> None:
+    """A second run has another amount, a third one another load with one row more."""
+    engine = DuckDBEngine(Path("memory"))
+    engine.con = connect()
+    days = Days((DAY,))
+    for contract in (AdSpend, AdSpendDaily, PublishedDays, Restatements):
+        engine.ensure(contract)
+    for run_id, amount, load_count in (("run 1", "10", 1), ("run 2", "20", 1), ("run 3", "30", 2)):
+        loads = [
+            state((str(number), amount)).to_pylist()[0]
+            | {"level": "campaign", "ad_group_key": "(all)", "is_counted": True, "row_count": 1}
+            | {"received_date": DAY, "source_file": f"{number}.csv"}
+            for number in range(load_count)
+        ]
+        engine.replace(AdSpend, outside(AdSpend, loads), days)
+        hooks = RestatementLog(engine, run_id).hooks_for(AdSpendDaily, days, days)
+        engine.replace(
+            AdSpendDaily, outside(AdSpendDaily, state(("1", amount)).to_pylist()), days, hooks
+        )
+    logged = [
+        (row["after_value"], row["cause"], row["late_row_count"])
+        for row in engine.rows_of(engine.table(Restatements))
+        if row["column_name"] == "spend_amount"
+    ]
+    engine.close()
+    assert sorted(logged) == [(20, "source_restated", 0), (30, "source_restated", 1)]
