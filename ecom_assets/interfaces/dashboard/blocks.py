@@ -307,6 +307,18 @@ class Several(Block):
     blocks: Sequence[Block]
 
 
+MOST_TILES: Final = 6
+"""The most tiles of values that stand side by side."""
+
+
+def first_tiles(tiles: Sequence[Tile], *, compared: bool) -> Block:
+    """Return the first tiles, and below them how many there are, where these are not all."""
+    first = Tiles(tuple(tiles[:MOST_TILES]), compared=compared)
+    if len(tiles) <= MOST_TILES:
+        return first
+    return Several((first, Notice(f"The first {MOST_TILES} of {len(tiles):,}; a table has all.")))
+
+
 @dataclass(frozen=True)
 class Ways(Block):
     """A block that can be shown in other ways, which the reader chooses by links.

@@ -42,6 +42,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Ways,
     Why,
     compared_tile,
+    first_tiles,
     is_change,
     meaning,
     sparkline,
@@ -50,8 +51,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
 from ecom_assets.interfaces.dashboard.forms import Answer, outcome_of, unknown_notice
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, all_pages
 
-MOST_VALUES: Final = 6
-"""The most values of a breakdown whose numbers a tile shows."""
 BREAKDOWN: Final = "Breakdown"
 """The section of a question's page with the values of its breakdown."""
 TABLES: Final[Mapping[Subject, type[Table]]] = {
@@ -175,18 +174,17 @@ def _conversions(answer: Answer) -> Block | None:
     parts = [part for part in answer.get("breakdown") or () if part.get("steps")]
     if not parts or "conversion_from_start" not in parts[0]["steps"][-1]:
         return None
-    return Tiles(
-        tuple(
-            Tile(
-                str(part["value"] or "(none)"),
-                part["steps"][-1]["conversion_from_start"],
-                "rate",
-                "Those at the last step among those at step 1.",
-            )
-            for part in parts[:MOST_VALUES]
-        ),
-        compared=False,
-    )
+    tiles = [
+        Tile(
+            str(part["value"] or "(none)"),
+            part["steps"][-1]["conversion_from_start"],
+            "rate",
+            "Those at the last step among those at step 1.",
+            of=part["steps"][0]["count"],
+        )
+        for part in parts
+    ]
+    return first_tiles(tiles, compared=False)
 
 
 def _as_table(block: Block) -> Block:

@@ -4,12 +4,12 @@ What is asked chooses one: a line over many periods, bars over few, a ranking of
 lines can be told apart, and of a single period its number. The reader may choose another.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from ecom_assets.behaviour.trends.question import ADDITIVE
-from ecom_assets.behaviour.trends.trend import OTHER
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
@@ -18,7 +18,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Row,
     TableColumn,
     Tile,
-    Tiles,
+    first_tiles,
     sparkline,
 )
 from ecom_assets.interfaces.dashboard.formats import Kind, formatted
@@ -27,8 +27,12 @@ MOST_LINES: Final = 6
 """More values of a breakdown cross each other as lines: they are a ranking."""
 FEW_PERIODS: Final = 4
 """Up to so many periods are bars: a line needs days between its ends."""
-MOST_TILES: Final = 6
-"""The most numbers that stand side by side."""
+MOST_POINTS: Final = 100
+"""Periods up to which each is drawn as a point on its line."""
+COLOURS: Final = 12
+"""The colours of the theme: more lines differ by their dashes, which then mean nothing else."""
+DIGIT_WIDTH: Final = 7
+"""The width of a digit in pixels."""
 MOST_COLUMNS: Final = 12
 """The most columns of numbers in a table."""
 ALL_OTHERS: Final = "All others"
@@ -59,9 +63,9 @@ class TrendLine:
     @property
     def total_before(self) -> float | None:
         """The total of the days that it is compared with, where it is the sum of its values."""
-        known = [value for value in self.previous if value is not None]
-        is_whole = len(known) == len(self.previous) and bool(known)
-        return sum(known) if self.adds_up and is_whole else None
+        values = [value for value in self.previous if value is not None]
+        is_whole = 0 < len(values) == len(self.previous)
+        return sum(values) if self.adds_up and is_whole else None
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,21 @@ class ShownTrend:
         kinds = {line.kind for line in self.lines}
         return kinds.pop() if len(kinds) == 1 else "decimal"
 
+    @property
+    def has_time(self) -> bool:
+        """Whether its periods are parts of a day."""
+        return any(isinstance(start, datetime) for start in self.starts)
+
+    @property
+    def has_before(self) -> bool:
+        """Whether it stands beside the days that it is compared with."""
+        return any(row["before"] is not None for row in self.rows)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether some of its periods are not over, or not whole in its days."""
+        return any(row["state"] != "whole" for row in self.rows)
+
 
 def adds_up(line: Mapping[str, Any], definition: Mapping[str, Any]) -> bool:
     """Return whether the values of periods add up to the total: visitors do not, as one may come in
@@ -110,15 +129,41 @@ def adds_up(line: Mapping[str, Any], definition: Mapping[str, Any]) -> bool:
     return is_plain and line["measure"] in ADDITIVE and line["measure"] != "visitors"
 
 
+def lines(shown: ShownTrend) -> Block:
+    """Return a line per series over time."""
+    has_points = len(shown.starts) <= MOST_POINTS
+    notes = (
+        ["Dashed: periods that are not over, or not whole in these days."] if shown.is_open else []
+    )
+    notes += ["Dotted: the days that they are compared with."] if shown.has_before else []
+    if len(shown.lines) > COLOURS:
+        spec = charts.lines("start", "value", "series", kind=shown.kind, has_points=has_points)
+    else:
+        spec = charts.period_lines(
+            has_time=shown.has_time,
+            kind=shown.kind,
+            has_points=has_points,
+            has_before=shown.has_before,
+        )
+    return Chart(
+        spec,
+        shown.rows,
+        columns_of_periods(shown),
+        "A line per series over time.",
+        csv=shown.csv,
+        height=340,
+        note=" ".join(notes),
+        **shown.more,
+    )
+
+
 def bars(shown: ShownTrend) -> Block:
     """Return bars over periods: values of a breakdown that add up upon each other, others side by
     side.
     """
     is_stacked = shown.is_broken_down and all(line.adds_up for line in shown.lines)
-    columns = columns_of_periods(shown)
-    has_time = any(hasattr(start, "hour") for start in shown.starts)
     periods: charts.Spec = charts.days_of_bars("start")
-    if has_time:
+    if shown.has_time:
         axis = {**charts.DAY_AXIS, "format": "%-d %b %H:%M"}
         periods |= {"timeUnit": "yearmonthdatehoursminutes", "axis": axis}
     beside = {} if is_stacked else {"xOffset": {"field": "series", "sort": None}}
@@ -126,7 +171,6 @@ def bars(shown: ShownTrend) -> Block:
     tips = [charts.tip("series", "text", "Series"), charts.day_tip("start")]
     tips.append(charts.tip("shown", "text", "Value"))
     pale = {"condition": {"test": "datum.state != 'whole'", "value": 0.55}, "value": 1}
-    is_open = any(row["state"] != "whole" for row in shown.rows)
     return Chart(
         {
             "mark": {"type": "bar"},
@@ -141,19 +185,20 @@ def bars(shown: ShownTrend) -> Block:
             },
         },
         shown.rows,
-        columns,
+        columns_of_periods(shown),
         "Bars over time, a colour per series.",
         csv=shown.csv,
         height=340,
-        note="Pale: periods that are not over, or not whole in these days." if is_open else "",
+        note="Pale: periods that are not over, or not whole in these days."
+        if shown.is_open
+        else "",
         **shown.more,
     )
 
 
 def columns_of_periods(shown: ShownTrend) -> tuple[TableColumn, ...]:
     """Return the columns of a row per line and period."""
-    has_before = any(row["before"] is not None for row in shown.rows)
-    before = (TableColumn("before", "Before", shown.kind),) if has_before else ()
+    before = (TableColumn("before", "Before", shown.kind),) if shown.has_before else ()
     return (
         TableColumn("start", "Period", "text", href="onward"),
         TableColumn("series", "Series"),
@@ -205,8 +250,8 @@ def ranking(shown: ShownTrend) -> Block:
             },
         ],
     }
-    do_not = shown.is_broken_down and not all(line.adds_up for line in shown.lines)
-    notes = ["One may be in several rows, so they do not add up."] if do_not else []
+    overlap = shown.is_broken_down and not all(line.adds_up for line in shown.lines)
+    notes = ["One may be in several rows, so they do not add up."] if overlap else []
     notes += ["All other values are one row, without a bar."] if ranked[-1].is_rest else []
     return Chart(
         spec,
@@ -220,25 +265,19 @@ def ranking(shown: ShownTrend) -> Block:
     )
 
 
-SIGN_WIDTH: Final = 7
-"""The width of a digit in pixels."""
-
-
 def _with_room(rows: Sequence[Row]) -> charts.Spec:
     """Return a scale that leaves room for the numbers behind the bars."""
     drawn = [float(row["value"]) for row in rows if not row["is_rest"] and row["value"] is not None]
     most, least = max([*drawn, 0.0]), min([*drawn, 0.0])
-    room = 12 + SIGN_WIDTH * max(len(row["shown"]) for row in rows)
+    room = 12 + DIGIT_WIDTH * max(len(row["shown"]) for row in rows)
     end = f"{least!r} + {most - least!r} * width / max(width - {room}, 60)"
     return {"domainMin": least, "domainMax": {"expr": end}, "nice": False}
 
 
 def number(shown: ShownTrend) -> Block:
     """Return the number of each line over all days."""
-    return Tiles(
-        tuple(_tile(line) for line in shown.lines[:MOST_TILES]),
-        compared=any(line.total_before is not None for line in shown.lines),
-    )
+    has_before = any(line.total_before is not None for line in shown.lines)
+    return first_tiles([_tile(line) for line in shown.lines], compared=has_before)
 
 
 def _tile(line: TrendLine) -> Tile:
@@ -270,9 +309,9 @@ def table(shown: ShownTrend) -> Block:
     by_period = [
         {
             "start": str(start),
-            **{f"line{n}": line.values[place] for n, line in enumerate(shown.lines)},
+            **{f"line{n}": line.values[position] for n, line in enumerate(shown.lines)},
         }
-        for place, start in enumerate(shown.starts)
+        for position, start in enumerate(shown.starts)
     ]
     columns = [TableColumn("start", "Period")]
     columns += [
@@ -289,6 +328,11 @@ def table(shown: ShownTrend) -> Block:
     )
 
 
-def is_rest(breakdown: object) -> bool:
-    """Return whether a value of a breakdown stands for all that are not shown."""
-    return breakdown == OTHER
+WAY_OF: Final[Mapping[str, Callable[[ShownTrend], Block]]] = {
+    "lines": lines,
+    "bars": bars,
+    "ranking": ranking,
+    "number": number,
+    "table": table,
+}
+"""What shows a trend in each way."""

@@ -10,7 +10,16 @@ import pytest
 from ecom_assets.behaviour.events.names import event_name
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.routes import behaviour
-from ecom_assets.interfaces.dashboard.blocks import Chart, DataTable, Tile, Tiles, of_share
+from ecom_assets.interfaces.dashboard import trend_ways
+from ecom_assets.interfaces.dashboard.blocks import (
+    Chart,
+    DataTable,
+    Notice,
+    Several,
+    Tile,
+    Tiles,
+    of_share,
+)
 from ecom_assets.interfaces.dashboard.page import View
 from ecom_assets.interfaces.dashboard.pages import funnel, retention
 from ecom_assets.interfaces.dashboard.rendering import TEMPLATES
@@ -46,6 +55,16 @@ def shown(lines: int, periods: int, *, is_broken_down: bool) -> ShownTrend:
 )
 def test_what_is_asked_chooses_the_way(trend: ShownTrend, way: str) -> None:
     assert trend.way == way
+
+
+def test_numbers_that_have_no_space_are_not_left_out_in_silence() -> None:
+    six, seven = (trend_ways.number(shown(lines, 5, is_broken_down=True)) for lines in (6, 7))
+    assert isinstance(six, Tiles)
+    assert isinstance(seven, Several)
+    tiles, note = seven.blocks
+    assert isinstance(tiles, Tiles)
+    assert len(tiles.tiles) == len(six.tiles) == 6
+    assert note == Notice("The first 6 of 7; a table has all.")
 
 
 def test_a_total_before_is_of_what_adds_up_and_is_whole() -> None:

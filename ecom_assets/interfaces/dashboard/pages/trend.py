@@ -2,7 +2,7 @@
 stickiness and lifecycle.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
@@ -10,11 +10,11 @@ from typing import Any, Final
 from ecom_assets.behaviour.events.names import event_name
 from ecom_assets.behaviour.trends.answer import TREND, StickyVisitors, TrendAnswer
 from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, MEASURE
-from ecom_assets.behaviour.trends.trend import STATES
+from ecom_assets.behaviour.trends.trend import OTHER, STATES
 from ecom_assets.core.tables.days import next_start
 from ecom_assets.interfaces.api.parameters import declared_lists
 from ecom_assets.interfaces.boards.model import WAYS
-from ecom_assets.interfaces.dashboard import charts, trend_ways
+from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import Block, Chart, TableColumn, Ways
 from ecom_assets.interfaces.dashboard.form_inputs import FormInput
 from ecom_assets.interfaces.dashboard.formats import Kind, formatted, in_words
@@ -27,15 +27,19 @@ from ecom_assets.interfaces.dashboard.forms import (
     question_page,
 )
 from ecom_assets.interfaces.dashboard.page import Section, View, address_of, csv_address
-from ecom_assets.interfaces.dashboard.trend_ways import ShownTrend, TrendLine
+from ecom_assets.interfaces.dashboard.trend_ways import (
+    ALL_OTHERS,
+    WAY_OF,
+    ShownTrend,
+    TrendLine,
+    adds_up,
+)
 from ecom_assets.interfaces.dashboard.value_names import names_of
 
 PERIOD, SERIES = TableColumn("start", "Period"), TableColumn("series", "Series")
 UNITS: Final[dict[str, Kind]] = {"_amount": "money", "_s": "seconds", "_rate": "rate"}
 """How values of a column are written, by the end of its name."""
 BY_CLOCK: Final = {"hour", "minute"}
-COLOURS: Final = 12
-"""The colours of the theme: more lines differ by their dashes, which then mean nothing else."""
 
 
 def chart(view: View, answer: Answer) -> Block:
@@ -47,8 +51,6 @@ def chart(view: View, answer: Answer) -> Block:
     return _values(view, answer)
 
 
-MOST_POINTS: Final = 100
-"""Periods up to which each is drawn as a point on its line."""
 WAY: Final = FormInput("chart", "Drawn as", options=(("", "What fits"), *WAYS.items()))
 
 
@@ -72,8 +74,7 @@ def shown_trend(view: View, answer: Answer) -> ShownTrend:
     lines, rows = [], []
     for part in parts:
         value = part["breakdown"]
-        rest = trend_ways.is_rest(value)
-        shown_value = trend_ways.ALL_OTHERS if rest else called.get(value, value)
+        shown_value = ALL_OTHERS if value == OTHER else called.get(value, value)
         name = _name(
             {**part, "breakdown": shown_value},
             view.labels,
@@ -87,8 +88,8 @@ def shown_trend(view: View, answer: Answer) -> ShownTrend:
                 part["values"],
                 part.get("previous") or (),
                 part["total"],
-                adds_up=not formula and trend_ways.adds_up(part, definition),
-                is_rest=rest,
+                adds_up=not formula and adds_up(part, definition),
+                is_rest=value == OTHER,
                 kind=kind,
             )
         )
@@ -102,43 +103,6 @@ def shown_trend(view: View, answer: Answer) -> ShownTrend:
         view.currency,
         {"links": _next_questions(answer)},
     )
-
-
-def _lines(shown: ShownTrend) -> Block:
-    """Return a line per series over time."""
-    has_before = any(row["before"] is not None for row in shown.rows)
-    has_points = len(shown.starts) <= MOST_POINTS
-    is_open = any(row["state"] != "whole" for row in shown.rows)
-    notes = ["Dashed: periods that are not over, or not whole in these days."] if is_open else []
-    notes += ["Dotted: the days that they are compared with."] if has_before else []
-    if len(shown.lines) > COLOURS:
-        spec = charts.lines("start", "value", "series", kind=shown.kind, has_points=has_points)
-    else:
-        spec = charts.period_lines(
-            has_time=bool(shown.starts) and isinstance(shown.starts[0], datetime),
-            kind=shown.kind,
-            has_points=has_points,
-            has_before=has_before,
-        )
-    return Chart(
-        spec,
-        shown.rows,
-        trend_ways.columns_of_periods(shown),
-        "A line per series over time.",
-        csv=shown.csv,
-        height=340,
-        note=" ".join(notes),
-        **shown.more,
-    )
-
-
-WAY_OF: Final[Mapping[str, Callable[[ShownTrend], Block]]] = {
-    "lines": _lines,
-    "bars": trend_ways.bars,
-    "ranking": trend_ways.ranking,
-    "number": trend_ways.number,
-    "table": trend_ways.table,
-}
 
 
 def _rows_of(
