@@ -363,10 +363,9 @@ def test_the_shipped_board_shows_the_numbers_of_the_overview(desk: Desk) -> None
     }
 
 
-def test_the_form_of_a_board_orders_names_resizes_adds_and_removes_tiles_without_scripts(
-    desk: Desk,
-) -> None:
-    edited = desk.page("board?board=shop&edit=yes").one("form", class_="board-form")
+def form_of(desk: Desk, board: str) -> dict[str, str]:
+    """Return what the form of a board sends if nothing is changed."""
+    edited = desk.page(f"board?board={board}&edit=yes").one("form", class_="board-form")
     fields = {
         control.attributes["name"]: control.attributes.get("value", "")
         for control in edited.all("input")
@@ -376,6 +375,27 @@ def test_the_form_of_a_board_orders_names_resizes_adds_and_removes_tiles_without
         options = select.all("option")
         chosen = next((option for option in options if "selected" in option.attributes), options[0])
         fields[select.attributes["name"]] = chosen.attributes["value"]
+    return fields
+
+
+def test_the_form_of_a_board_keeps_tables_and_ways_of_its_tiles(desk: Desk) -> None:
+    form = "series1=product_view&by=product_category&chart=ranking"
+    desk.send("boards/save-question", kind="trend", form=form, name="Views", board="+")
+    desk.send("board/save", **{**form_of(desk, "views"), "add": "table:channels"})
+    tiles = desk.store.get(Board, "views").item.tiles
+    assert tiles == (
+        BoardTile(question="views", show="ranking"),
+        BoardTile(table="channels", width="full"),
+    )
+    desk.send("board/save", **{**form_of(desk, "views"), "description": "Unchanged"})
+    assert desk.store.get(Board, "views").item.tiles == tiles
+    assert desk.store.get(Board, "views").item.description == "Unchanged"
+
+
+def test_the_form_of_a_board_orders_names_resizes_adds_and_removes_tiles_without_scripts(
+    desk: Desk,
+) -> None:
+    fields = form_of(desk, "shop")
     changed = {
         "place-0": "3",
         "place-1": "1",

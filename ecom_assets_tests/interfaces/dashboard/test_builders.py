@@ -197,7 +197,13 @@ def test_retention_shows_each_cell_of_the_answer(client: Client) -> None:
     ]
     open_cells = sum(not is_over for cohort in answer["cohorts"] for is_over in cohort["complete"])
     assert len(shown.all("td", class_="open")) == open_cells > 0
-    first = shown.all("td", class_="heat")[len(average) - 1]
+    sizes = [total["size"] for total in answer["totals"]]
+    sizes += [cohort["size"] for cohort in answer["cohorts"] for _ in cohort["returned"]]
+    cells = shown.all("td", class_="heat")
+    pale = ["few" in cell.attributes["class"].split() for cell in cells]
+    assert pale == [0 < size < 30 for size in sizes]
+    assert {*pale} == {True, False}
+    first = cells[len(average) - 1]
     who = client.get(first.one("a").attributes["href"])
     assert f"of {answer['cohorts'][0]['cohort']}, period 0" in read(who.text).text
 

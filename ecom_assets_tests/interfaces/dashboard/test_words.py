@@ -1,14 +1,22 @@
 """What an owner reads: plain names, where what is missing is brought in, and who opens a link."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from ecom_assets.behaviour.events.names import Named, event_name
-from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.http_server.callers import CALLER, Scope
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import NEEDED
+from ecom_assets.interfaces.api.routes import behaviour
+from ecom_assets.interfaces.dashboard import value_names
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.dashboard.blocks import DataTable
+from ecom_assets.interfaces.dashboard.form_inputs import columns_offered, lists_offered
+from ecom_assets.interfaces.dashboard.page import View
+from ecom_assets.interfaces.dashboard.pages import searches
 from ecom_assets.interfaces.dashboard.pages.correlation import times_as_often
 from ecom_assets.interfaces.dashboard.wording import lacking, needs_key
 from ecom_assets.orchestration.rules import event_labels
@@ -84,6 +92,68 @@ def test_a_builder_shows_plain_names_with_the_technical_ones_and_who_opens_its_l
     names = [step.text for step in page.all("span", class_="term")]
     assert names == ["Product viewed product_view", "Purchase purchase"]
     assert "Opens on this machine only" in page.text
+
+
+def test_who_has_a_key_hears_that_others_need_one_to_open_a_link(settings: Settings) -> None:
+    request = SimpleNamespace(scope={CALLER: object()})
+    context = SimpleNamespace(settings=settings)
+    view = cast("View", SimpleNamespace(request=request, context=context))
+    assert View.who_opens(view) == "Opens for everybody who has a key for these pages."
+
+
+def test_fields_offer_what_the_mapping_calls_types_and_properties() -> None:
+    labels = {"quiz_done": "Quiz finished", "properties.size": "Size", "page_url": "Address"}
+    columns = columns_offered((), labels, with_people=False)
+    size = {
+        "value": "properties.size",
+        "label": "Size",
+        "note": "properties.size",
+        "about": "events",
+        "kind": "property",
+    }
+    assert columns[0] == size
+    called = {column["value"]: column["label"] for column in columns}
+    assert called["page_url"] == "Address"
+    types = [{"event_type": "quiz_done", "event_count": 1200}]
+    (offered,) = lists_offered(types, columns, (), labels)["types"]
+    assert offered == {
+        "value": "quiz_done",
+        "label": "Quiz finished",
+        "note": "quiz_done · 1,200 events",
+    }
+
+
+def test_products_are_called_by_their_names_and_two_of_one_name_keep_their_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = {"p1": "Mug", "p2": "Mug", "p3": "Fern"}
+    monkeypatch.setattr(value_names, "product_names", lambda _reading, _values: names)
+    view = cast("View", SimpleNamespace(context=SimpleNamespace(reading=None)))
+    for by in ("product_id", ["first_product"]):
+        assert value_names.names_of(view, by, names) == {
+            "p1": "Mug (p1)",
+            "p2": "Mug (p2)",
+            "p3": "Fern",
+        }
+    assert value_names.names_of(view, ["product_id", "device"], ["p1 / mobile"]) == {}
+
+
+def test_searches_that_found_nothing_have_a_column_where_events_say_it() -> None:
+    def columns(count: int | None) -> list[str]:
+        row = dict.fromkeys(behaviour.Search.model_fields) | {"empty_search_count": count}
+        answer = {"searches": [row], "total_count": 1, "definition": {}}
+        view = SimpleNamespace(
+            filters=searches.SearchFilters(),
+            answer=lambda *_, **_asked: answer,
+            csv=lambda *_, **_asked: "",
+            here=lambda **_asked: "",
+        )
+        table = searches.terms(cast("View", view))
+        assert isinstance(table, DataTable)
+        return [column.label for column in table.columns]
+
+    assert "Found nothing" in columns(0)
+    assert "Found nothing" not in columns(None)
 
 
 def test_a_server_for_others_says_that_it_asks_nobody_for_a_key(settings: Settings) -> None:
