@@ -43,8 +43,8 @@ def event_name(event_type: str, labels: Mapping[str, str]) -> str:
     `labels` are those of the mapping of events. A type of a shop's own without a label keeps its
     name, in words if it is one of code: `quiz_done` is Quiz done, `Quiz Done` stays.
     """
-    words = event_type
+    plain = event_type
     if _OF_CODE.fullmatch(event_type):
-        words = event_type.replace("_", " ").capitalize()
-    name = labels.get(event_type) or PLAIN.get(event_type) or words
+        plain = event_type.replace("_", " ").capitalize()
+    name = labels.get(event_type) or PLAIN.get(event_type) or plain
     return name if name == event_type else Named(name, event_type)

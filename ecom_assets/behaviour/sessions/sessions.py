@@ -399,8 +399,8 @@ def with_search_terms(events: ir.Table) -> ir.Table:
     """
     is_search = events.event_type == "search"
     term = is_search.ifelse(received_term(events.properties, events.page_url), ibis.null("string"))
-    found = is_search.ifelse(received_result_count(events.properties), ibis.null("int64"))
-    return events.mutate(search_term=term, search_result_count=found)
+    results = is_search.ifelse(received_result_count(events.properties), ibis.null("int64"))
+    return events.mutate(search_term=term, search_result_count=results)
 
 
 def received_result_count(properties: ir.StringColumn) -> ir.IntegerValue:

@@ -266,7 +266,7 @@ WAYS: Final[Mapping[str, str]] = {
     "number": "Number",
     "table": "Table",
 }
-"""What the answer to a trend can be shown as, with the words for it."""
+"""What the answer to a trend can be shown as, with its label."""
 
 
 def check_number_of(question: str | None, measure: str | None, subject: str) -> None:

@@ -323,7 +323,7 @@ def first_tiles(tiles: Sequence[Tile], *, compared: bool) -> Block:
 class Ways(Block):
     """A block that can be shown in other ways, which the reader chooses by links.
 
-    `ways` are the name, the words and the address of each; `chosen` is the name of this one.
+    `ways` are the name, the label and the address of each; `chosen` is the name of this one.
     Without a block they are those of the page.
     """
 

@@ -137,8 +137,8 @@ def question_tile(
 
 
 def ways_of(kind: Kind[Any, Any]) -> Mapping[str, str]:
-    """Return the ways to show the answer to a kind of question, with the words for them; none for
-    kinds whose sections are as they are.
+    """Return the ways to show the answer to a kind of question, with their labels; none for kinds
+    whose sections are as they are.
     """
     return WAYS if "chart" in page_of(kind).asks.model_fields else {}
 
@@ -151,7 +151,7 @@ def _content(view: View, section: Section) -> Block:
 
 def _with_breakdown(view: View, sections: Sequence[Section]) -> Block:
     """Return the first chart, and below it the breakdown where the chart does not have it."""
-    first = _content(view, sections[0]) if view.page.asks.model_fields.get("chart") else None
+    first = _content(view, sections[0]) if "chart" in view.page.asks.model_fields else None
     block = first or _first(view, sections, Chart) or _content(view, sections[0])
     apart = next((section for section in sections if section.title == BREAKDOWN), None)
     if apart is None or not getattr(view.outcome.question, "by", None):

@@ -102,8 +102,8 @@ def _missing(error: EcomError) -> Block:
     """Return the message of an error, with the page that brings in what is missing."""
     is_shown_once = isinstance(error, SAID_ONCE)
     sentence = sentence_of(error)
-    found = lacking(sentence, is_shown_once=is_shown_once) if _is_source(error) else None
-    return found or Notice(sentence, is_shown_once=is_shown_once)
+    block = lacking(sentence, is_shown_once=is_shown_once) if _is_source(error) else None
+    return block or Notice(sentence, is_shown_once=is_shown_once)
 
 
 def _is_source(error: EcomError) -> bool:

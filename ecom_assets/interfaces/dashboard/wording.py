@@ -52,13 +52,13 @@ class Lacking(Block):
 
 def lacking(sentence: str, *, is_shown_once: bool = False) -> Lacking | None:
     """Return a sentence that ends in a setting as what is missing; None for any other sentence."""
-    found = _SETTING.search(sentence)
-    brought = BROUGHT.get(found[1]) if found else None
-    if found is None or brought is None:
+    setting = _SETTING.search(sentence)
+    brought = BROUGHT.get(setting[1]) if setting else None
+    if setting is None or brought is None:
         return None
-    remedy = sentence[found.start() + 2 :]
+    remedy = sentence[setting.start() + 2 :]
     return Lacking(
-        f"{sentence[: found.start()]}.",
+        f"{sentence[: setting.start()]}.",
         f"{remedy[:1].upper()}{remedy[1:]}",
         brought,
         is_shown_once,

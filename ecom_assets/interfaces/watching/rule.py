@@ -134,26 +134,26 @@ class _AlertRule:
 
     def finding(self, point: WatchedPoint) -> AlertFinding | None:
         if self.alert.when in {"above", "below"}:
-            found: AlertFinding | None = self._by_bound(point)
+            result: AlertFinding | None = self._by_bound(point)
         elif self.alert.when in {"rises", "falls"}:
-            found = self._by_change(point)
+            result = self._by_change(point)
         else:
-            found = self._by_history(point)
-        if found is None or not found.is_breach or self._is_enough(found):
-            return found
+            result = self._by_history(point)
+        if result is None or not result.is_breach or self._is_enough(result):
+            return result
         few = f"of fewer than {self.alert.least_count:,}, which says nothing"
-        return replace(found, is_breach=False, reason=few)
+        return replace(result, is_breach=False, reason=few)
 
-    def _is_enough(self, found: AlertFinding) -> bool:
+    def _is_enough(self, result: AlertFinding) -> bool:
         """Return whether a number is of enough to say something."""
-        least, point = self.alert.least_count, found.point
+        least, point = self.alert.least_count, result.point
         if point.size is not None:
-            before = self.by_start.get(found.base) if found.base and found.usual else None
+            before = self.by_start.get(result.base) if result.base and result.usual else None
             sizes = [point.size, *([before.size] if before and before.size is not None else [])]
             return min(sizes) >= least
         if not self.shown.is_count or self.alert.when in {"above", "below"}:
             return True
-        return max(_value(point), found.usual or 0) >= least
+        return max(_value(point), result.usual or 0) >= least
 
     def _by_bound(self, point: WatchedPoint) -> AlertFinding:
         value, limit = _value(point), self.alert.limit or 0.0

@@ -207,7 +207,7 @@ def _is_share(
     when: str, measure: str | None, question: str | None, number: str, store: BoardStore
 ) -> bool:
     """Return whether a bound is a share: of a change, or of a number that is a rate."""
-    if when in CHANGES or when not in BOUNDS:
+    if when not in BOUNDS:
         return when in CHANGES
     if measure is not None:
         named = shop_numbers().get(measure)

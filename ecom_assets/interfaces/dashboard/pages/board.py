@@ -54,7 +54,7 @@ from ecom_assets.interfaces.dashboard.pages.boards import (
 from ecom_assets.interfaces.dashboard.rendering import sentence_of
 
 SHOWN: Final = {"chart": "Chart", "number": "Number", "table": "Table"}
-"""What a tile can be shown as, with the words for it."""
+"""What a tile can be shown as, with its label."""
 NOT_NARROWED: Final = "Of all visitors: the filters narrow saved questions only."
 
 
@@ -82,7 +82,7 @@ class ShownTile:
     note: str = ""
     sections: Sequence[str] = ()
     shows: Mapping[str, str] = field(default_factory=lambda: SHOWN)
-    """What it can be shown as, with the words for it."""
+    """What it can be shown as, with its label."""
 
 
 @dataclass(frozen=True)
@@ -199,15 +199,14 @@ def _shown_tile(
     view: View, board: Board, position: int, saved: dict[str, KeptVersion[SavedQuestion]]
 ) -> ShownTile:
     tile = board.tiles[position]
+    note = NOT_NARROWED if board.where or board.segment else ""
     if tile.measure:
         name = tile.name or shop_numbers()[tile.measure].measure.label
-        note = NOT_NARROWED if board.where or board.segment else ""
         return ShownTile(position, tile, name, _built(lambda: measure_tile(view, tile)), note=note)
     if tile.table:
-        name, note = tile.name or TABLES[tile.table], NOT_NARROWED
+        name = tile.name or TABLES[tile.table]
         block = _built(lambda: table_tile(view, tile))
         href = view.link(OF_TABLE[tile.table][0])
-        note = note if board.where or board.segment else ""
         return ShownTile(position, tile, name, block, href, note=note, shows={"chart": "Table"})
     version = saved.get(str(tile.question))
     if version is None:
