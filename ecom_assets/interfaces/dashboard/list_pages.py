@@ -40,8 +40,8 @@ class ListPages:
     @property
     def note(self) -> str:
         """Return which rows these are; empty where they are all there are."""
-        if self.first >= self.count > 0:
-            return f"There are {self.count:,} {self.what} only."
+        if self.first >= self.count:
+            return f"There are {self.count:,} {self.what} only." if self.count else ""
         last = min(self.first + self.size, self.count)
         if not self.first and last == self.count:
             return ""

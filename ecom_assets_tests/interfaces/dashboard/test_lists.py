@@ -1,11 +1,14 @@
 """Lists that one can act on: each shows what its route answers, and leads to the file of all."""
 
 import csv
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from ecom_assets.commerce.reconciliation.contracts import CAUSES
+from ecom_assets.interfaces.dashboard.list_pages import ListPages
+from ecom_assets.interfaces.dashboard.page import View
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
 
@@ -105,6 +108,22 @@ def test_a_list_is_shown_a_page_at_a_time_and_keeps_its_order(client: Client) ->
     (before,) = [a.attributes["href"] for a in part.all("a") if a.text == "Carts before"]
     assert f"offset={total - 51}" in before
     assert "sort_by=newest" in before
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "note"),
+    [
+        (0, 0, ""),
+        (50, 0, ""),
+        (0, 50, ""),
+        (0, 51, "1 to 50 of 51 carts."),
+        (50, 51, "51 to 51 of 51 carts."),
+        (51, 51, "There are 51 carts only."),
+    ],
+)
+def test_a_page_of_a_list_says_which_rows_it_has(first: int, count: int, note: str) -> None:
+    view = cast("View", SimpleNamespace(filters=SimpleNamespace(offset=first)))
+    assert ListPages(view, "offset", 50, count, "carts").note == note
 
 
 def test_whom_to_write_to_says_how_many_agreed(client: Client) -> None:
