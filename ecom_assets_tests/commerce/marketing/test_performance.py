@@ -1,7 +1,9 @@
 """What ads bring, as stories with numbers that a reader can redo."""
 
+from datetime import date, datetime
 from decimal import Decimal
 
+from ecom_assets.commerce.attribution.contracts import Conversions
 from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.marketing.campaigns import CampaignRule, CampaignTag
 from ecom_assets.commerce.marketing.contracts import (
@@ -12,6 +14,7 @@ from ecom_assets.commerce.marketing.contracts import (
     MarketingDaily,
     SpendReconciliationDaily,
 )
+from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.marketing.shop import AdShop, spent, visit
 
@@ -177,3 +180,48 @@ def test_a_table_of_the_shop_says_which_campaign_a_tag_is_of() -> None:
         last="2026-03-05",
     )
     assert shop.marketing()["meta", "spring sale"]["credited_revenue_amount"] == 60
+
+
+def test_what_meets_two_campaigns_meets_neither() -> None:
+    """Two campaigns of an account have one name; of the ids each is one alone."""
+    shop = AdShop()
+    visits = [
+        visit("bob", "2026-03-04T11:00", SOCIAL, campaign="spring", ad_platform="meta"),
+        visit("anna", "2026-03-04T11:00", SOCIAL, campaign_id="8", ad_platform="meta"),
+    ]
+    spend = [spent("2026-03-04", "meta", name, "20") for name in ("7:Spring", "8:Spring")]
+    shop.fill(spend, visits, first="2026-03-01", last="2026-03-05")
+    tags = {row["campaign_id"]: row for row in shop.rows(CampaignTags)}
+    assert (tags["(not set)"]["matched_by"], tags["8"]["matched_by"]) == ("click_id", "campaign_id")
+    assert tags["8"]["campaign_key"] == "8"
+
+
+def test_a_shop_without_order_lines_has_credit_of_purchase_events_until_its_orders_come() -> None:
+    shop = AdShop()
+    purchase = {
+        "unit": "purchase",
+        "conversion_id": "e1",
+        "visitor_id": "bob",
+        "is_refund": False,
+        "converted_at": datetime(2026, 3, 4, 12),  # noqa: DTZ001 (as stored)
+        "converted_date": date(2026, 3, 4),
+        "revenue_amount": D(70),
+    }
+    shop.bought.append(purchase)
+    clicked = [visit("bob", "2026-03-04T11:00", SEARCH, campaign_id="7", ad_platform="google_ads")]
+    spend = [spent("2026-03-04", "google_ads", "7:Brand", "20")]
+    shop.fill(spend, clicked, first="2026-03-01", last="2026-03-05")
+    assert shop.marketing()["google_ads", "7"]["credited_revenue_amount"] == 70
+    shop.order("b1", "2026-03-05T12:00", "60", customer="bob")
+    shop.hold(Conversions, shop.bought)
+    shop.run(Days((date(2026, 3, 5),)))
+    assert shop.marketing()["google_ads", "7"]["credited_revenue_amount"] == 60
+    assert {row["unit"] for row in shop.rows(CampaignCredit)} == {"order"}
+
+
+def test_the_month_of_the_newest_day_is_over_with_its_last_day_only() -> None:
+    for last, is_over in (("2026-03-30", False), ("2026-03-31", True)):
+        shop = AdShop()
+        shop.order("a1", "2026-03-03T12:00", "100", customer="anna", left="40")
+        shop.fill([], [], first="2026-03-01", last=last)
+        assert [row["is_complete"] for row in cohorts(shop)] == [is_over]

@@ -12,6 +12,7 @@ from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.customers.contracts import LifetimeValue
 from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.sales.contracts import RevenueDaily
+from ecom_assets.commerce.sales.discounts import OF_FEW
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.queries import KnownDays, Period
 from ecom_assets_tests.builders import Row
@@ -153,3 +154,33 @@ def test_without_events_nobody_knows_what_ads_brought(reading: ShopReading) -> N
         None
     }
     assert queries.marketing(reading, MARCH)["ads"]["roas"] is not None
+
+
+def test_codes_of_few_customers_are_one_for_who_may_not_see_people() -> None:
+    """Five customers with one code, and two with a code of their own; each leaves 4 of 10."""
+    shop = AdShop()
+    codes = (*["SPRING"] * 5, "ANNA10", "BOB10, SPRING")
+    for number, code in enumerate(codes):
+        shop.order(f"o{number}", "2026-03-03T12:00", "10", customer=f"c{number}", left="4")
+        shop.sold[-1]["discount_codes"] = code
+    shop.fill([], [], first="2026-03-01", last="2026-03-31")
+    reading = ShopReading(shop)
+
+    def by_code(*, shows_people: bool) -> dict[str, tuple[Any, ...]]:
+        result = queries.cohort_value(reading, "discount_code", shows_people=shows_people)
+        numbers = ("customer_count", "revenue_amount", "contribution_per_customer")
+        return {row["value"]: tuple(row[n] for n in numbers) for row in result["cohorts"]}
+
+    of_spring = {"SPRING": (6, 60, 4)}
+    assert by_code(shows_people=True) == of_spring | {"ANNA10": (1, 10, 4), "BOB10": (1, 10, 4)}
+    assert by_code(shows_people=False) == of_spring | {OF_FEW: (2, 20, 4)}
+
+
+def test_platforms_that_count_days_of_utc_are_named_for_shops_elsewhere() -> None:
+    spending = [
+        {"platform": "tiktok", "account_id": "1"},
+        {"platform": "meta", "account_id": "1"},
+        {"platform": "linkedin", "account_id": "(none)"},  # of a click id alone
+    ]
+    assert queries.other_zones(spending, "Europe/Berlin") == ["tiktok"]
+    assert queries.other_zones(spending, "UTC") == []
