@@ -15,6 +15,7 @@ from ecom_assets.commerce.marketing.contracts import (
     SpendReconciliationDaily,
 )
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.marketing.shop import AdShop, spent, visit
 
@@ -225,3 +226,30 @@ def test_the_month_of_the_newest_day_is_over_with_its_last_day_only() -> None:
         shop.order("a1", "2026-03-03T12:00", "100", customer="anna", left="40")
         shop.fill([], [], first="2026-03-01", last=last)
         assert [row["is_complete"] for row in cohorts(shop)] == [is_over]
+
+
+def test_new_customers_have_paid_and_visits_are_of_people() -> None:
+    """Anna's first order is free; of the one that she pays, 20 go back on the same day. An order of
+    nobody known is none of a new customer.
+    """
+    shop = AdShop()
+    shop.order("free", "2026-03-02T12:00", "0", customer="anna", left="0")
+    shop.order("paid", "2026-03-03T12:00", "100", customer="anna", left="40")
+    shop.order("paid", "2026-03-03T18:00", "-20", customer="anna", left="-8")
+    shop.order("till", "2026-03-03T12:00", "70", customer=UNKNOWN_CUSTOMER)
+    ad = {"campaign_id": "7", "ad_platform": "google_ads"}
+    shop.fill(
+        [spent("2026-03-02", "google_ads", "7:Brand", "20")],
+        [
+            visit("anna", "2026-03-02T11:00", SEARCH, **ad),
+            visit(UNKNOWN_CUSTOMER, "2026-03-03T11:00", SEARCH, **ad),
+            visit("bot", "2026-03-03T11:00", SEARCH, is_bot=True, **ad),
+        ],
+        first="2026-03-01",
+        last="2026-03-31",
+    )
+    google = shop.marketing()["google_ads", "7"]
+    assert (google["session_count"], google["credited_order_count"]) == (2, 3)
+    assert (google["new_customer_count"], google["first_order_revenue_amount"]) == (1, 100)
+    (march,) = cohorts(shop)
+    assert (march["customer_count"], march["order_count"], march["revenue_amount"]) == (1, 1, 80)

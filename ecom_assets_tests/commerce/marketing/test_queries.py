@@ -184,3 +184,16 @@ def test_platforms_that_count_days_of_utc_are_named_for_shops_elsewhere() -> Non
     ]
     assert queries.other_zones(spending, "Europe/Berlin") == ["tiktok"]
     assert queries.other_zones(spending, "UTC") == []
+
+
+def test_customers_have_paid_back_in_months_that_are_over_for_all_of_them() -> None:
+    """Anna leaves 10 in March and 30 in April, Bob 15 in April; each cost 30."""
+    shop = AdShop()
+    shop.order("a1", "2026-03-03T12:00", "100", customer="anna", left="10")
+    shop.order("a2", "2026-04-03T12:00", "100", customer="anna", left="30")
+    shop.order("b1", "2026-04-03T12:00", "100", customer="bob", left="15")
+    both = Period("custom", date(2026, 3, 1), date(2026, 4, 30), {"orders": DAYS})
+    for last, paid_back in (("2026-04-30", 1), ("2026-04-29", None)):
+        reading = ShopReading(shop.fill([], [], first="2026-03-01", last=last))
+        assert queries.payback_months(reading, MARCH, D(30)) == paid_back
+        assert queries.payback_months(reading, both, D(30)) is None, "April has no month 1 yet"

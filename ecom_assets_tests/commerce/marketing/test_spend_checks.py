@@ -139,3 +139,19 @@ def test_received_rows_are_accounted_for_and_days_add_up() -> None:
         assert checked(check, loads).broken_count == 0
     result = checked(every_spend_is_read, loads)
     assert sentence(result).startswith("Rows of ad spend that do not count: 1 without an amount.")
+
+
+def test_days_that_are_lost_or_count_more_than_was_received_are_found() -> None:
+    shop = AdShop()
+    shop.load(spend("1 Brand", "6"), spend("2 Shoes", "4"))
+    engine = shop.engine
+
+    def broken(check: TableCheck) -> int:
+        return check.evaluate(None, *map(engine.table, check.tables)).broken_count
+
+    engine.execute('UPDATE "mart"."ad_spend_daily" SET spend_amount = spend_amount + 1')
+    assert broken(spend_adds_up_to_its_loads) == 1, "a day of an account, of two campaigns"
+    engine.execute('UPDATE "staging"."ad_spend" SET row_count = 3')
+    assert broken(received_spend_is_accounted_for) == 4, "six rows of two"
+    engine.execute('DELETE FROM "staging"."ad_spend"')
+    assert broken(received_spend_is_accounted_for) == 1
