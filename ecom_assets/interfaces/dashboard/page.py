@@ -332,7 +332,8 @@ class View:
         days: Mapping[str, str] = self.filters.days
         if not days or issubclass(page.asks, Filters):
             return days
-        takes_dates = page.is_listed and page.asks.model_fields.keys() >= set(DATES)
+        is_entry = page.is_listed or page.under
+        takes_dates = is_entry and page.asks.model_fields.keys() >= set(DATES)
         return {name: self.ranges[0][name] for name in DATES} if takes_dates and self.ranges else {}
 
     def explorer(

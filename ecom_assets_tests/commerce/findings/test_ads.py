@@ -11,6 +11,12 @@ from typing import Any
 import pytest
 
 from ecom_assets.commerce.findings.ads import ad_findings, looked_at
+from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.findings.queries import findings
+from ecom_assets.commerce.marketing.contracts import AdCampaigns, AdSpendDaily, MarketingDaily
+from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
+from ecom_assets_tests.commerce.marketing.shop import AdShop, spent
+from ecom_assets_tests.commerce.marketing.test_queries import ShopReading
 
 LAST = date(2026, 3, 29)
 
@@ -62,3 +68,20 @@ def test_more_campaigns_leave_more_to_chance() -> None:
 def test_little_spend_and_unknown_costs_are_not_looked_at() -> None:
     assert found(weeks("spring", 60, 60, 60, 60, 0, spend=20)) == []
     assert found(weeks("spring", 60, 60, 60, 60, 0, left=0)) == []
+
+
+def test_only_who_may_see_costs_sees_which_campaigns_lose() -> None:
+    """The newest day may not be over, so the week ends on the day before."""
+    shop = AdShop()
+    named = {"platform": "meta", "account_id": "1", "campaign_key": "spring"}
+    shop.hold(AdSpendDaily, [spent("2026-03-29", "meta", "spring", "100")])
+    shop.hold(AdCampaigns, [named | {"campaign_name": "spring", "is_brand": False, "channel": "x"}])
+    numbers = dict.fromkeys(MarketingDaily.numbers(), 0) | {"model": DEFAULT_MODEL}
+    shop.hold(MarketingDaily, [numbers | row for row in weeks("spring", 60, 60, 60, 60, 22)])
+    shop.hold(ShopFindings, [])
+    reading = ShopReading(shop)
+    reading.newest_date = LAST + timedelta(days=1)
+    (row,) = findings(reading, with_costs=True)
+    assert row["title"] == "spring (meta) costs more than its orders leave"
+    assert row["reason"].startswith("ROAS 1.57 from 2026-03-23 to 2026-03-29; orders pay for ads ")
+    assert findings(reading) == []

@@ -14,7 +14,7 @@ from ecom_assets.commerce.marketing.checks import (
 from ecom_assets.core.tables.check import CheckResult, TableCheck
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.commerce.costs.shop import day
-from ecom_assets_tests.commerce.marketing.shop import AdShop
+from ecom_assets_tests.commerce.marketing.shop import AdShop, spent, visit
 from ecom_assets_tests.commerce.marketing.test_performance import example
 
 DAYS = Days.between(day("2026-03-01"), day("2026-05-01"))  # type: ignore[arg-type]  # dates are written
@@ -41,6 +41,17 @@ def test_no_campaign_lacks_visits_in_a_shop_that_knows_none(shop: AdShop) -> Non
     daily, campaigns, touches = (shop.table(contract) for contract in spend_has_visits.tables)
     result = spend_has_visits.evaluate(DAYS, daily, campaigns, touches.limit(0))
     assert (result.broken_count, result.metadata) == (0, {})
+
+
+def test_few_clicks_may_have_led_to_no_visit_that_is_known() -> None:
+    spend = [
+        spent("2026-03-02", "meta", name, "5", click_count=count)
+        for name, count in (("Few", 19), ("Enough", 20))
+    ]
+    visits = [visit("ann", "2026-03-01T09:00", "(direct)")]
+    shop = AdShop().fill(spend, visits, first="2026-03-01", last="2026-03-05")
+    result = result_of(spend_has_visits, shop)
+    assert [row["campaign_name"] for row in result.examples] == ["Enough"]
 
 
 def test_a_platform_that_claims_more_orders_than_there_are_is_named(shop: AdShop) -> None:

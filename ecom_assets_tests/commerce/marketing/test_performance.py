@@ -164,10 +164,12 @@ def test_a_platform_that_a_shop_calls_otherwise_is_met_by_ids_and_names() -> Non
     visits = [visit("bob", "2026-03-04T11:00", SEARCH, campaign_id="7", ad_platform="google_ads")]
     spend = [
         spent("2026-03-04", "Google", "7:Brand", "20"),
-        spent("2026-03-04", "meta", "7:x", "1"),
+        spent("2026-03-04", "meta", "7:Brandy", "1"),
     ]
     shop.fill(spend, visits, first="2026-03-01", last="2026-03-05")
     assert shop.marketing()["Google", "7"]["credited_revenue_amount"] == 60
+    is_brand = {row["campaign_name"]: row["is_brand"] for row in shop.rows(AdCampaigns)}
+    assert is_brand == {"Brand": True, "Brandy": False}
 
 
 def test_a_table_of_the_shop_says_which_campaign_a_tag_is_of() -> None:

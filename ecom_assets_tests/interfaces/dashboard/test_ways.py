@@ -303,3 +303,19 @@ def test_attribution_is_one_entry_with_two_parts(client: Client) -> None:
         assert [link.text for link in entries] == ["Attribution"]
         assert entries[0].attributes["aria-current"] == "page"
         assert chosen(shown).startswith(label)
+
+
+def test_the_other_part_of_attribution_has_the_same_days(client: Client) -> None:
+    days = "start_date=2026-02-03&end_date=2026-02-09"
+    for path, other, begins in (
+        ("attribution?time_range=week", "credit", days),
+        (f"credit?{days}", "attribution", days),
+        ("credit?last=7d", "attribution", "time_range=week"),
+    ):
+        shown = read(client.get(f"/dashboard/{path}").text)
+        (link,) = [
+            part.attributes["href"]
+            for part in shown.one("ul", class_="ways").all("a")
+            if "aria-current" not in part.attributes
+        ]
+        assert link == f"/dashboard/{other}?{begins}"

@@ -23,12 +23,10 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.interfaces.dashboard.page import (
-    DATES,
     DashboardPage,
     Filters,
     Section,
     View,
-    address_of,
     csv_address,
 )
 
@@ -57,11 +55,8 @@ def parts(view: View) -> Block:
     """Return the links between the two parts, which keep the days."""
     if view.page.path == OF_ORDERS:
         _by_model(view)  # which says what the days are
-        days = {name: view.ranges[0][name] for name in DATES} if view.filters.days else {}
-    else:
-        days = view.filters.days
     ways = [
-        (path, label, view.here() if path == view.page.path else address_of(path, days))
+        (path, label, view.here() if path == view.page.path else view.link(path))
         for path, label in PARTS.items()
     ]
     return Ways(None, ways, view.page.path, "Parts of Attribution")
