@@ -239,8 +239,13 @@ def spend_reconciliation_daily(marketing: ir.Table, days: SomeDays) -> ir.Table:
     rows = marketing.filter(
         marketing.model == DEFAULT_MODEL, days.contain(marketing.marketing_date)
     )
+    return with_gaps(rows).select(*SpendReconciliationDaily.columns)
+
+
+def with_gaps(rows: ir.Table) -> ir.Table:
+    """Add what platforms count beyond the shop, to rows of a day or to their sums."""
     claimed, credited = rows.platform_conversion_count, rows.touched_order_count.cast(PROFIT)
     return rows.mutate(
         click_without_session_count=rows.click_count - rows.session_count,
         overclaimed_order_count=(claimed - credited).cast(PROFIT),
-    ).select(*SpendReconciliationDaily.columns)
+    )

@@ -27,7 +27,7 @@ from ecom_assets.commerce.marketing.contracts import (
     SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.measures import CreditMeasures, MarketingMeasures
-from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL, MICRO, first_paid
+from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL, MICRO, first_paid, with_gaps
 from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
@@ -275,7 +275,8 @@ def claims(reading: Reading, period: Period) -> list[Row]:
         spend_amount=rows.spend_amount.sum(),
         **{name: rows[name].sum().cast(rows[name].type()) for name in CLAIMS},
     )
-    of_campaigns = reading.rows(added.join(names, list(CAMPAIGN)), period)
+    # Gaps of the sums: a day without a word of the platform has visits, and no gap.
+    of_campaigns = reading.rows(with_gaps(added).join(names, list(CAMPAIGN)), period)
     return sorted(
         (_as_said(row) for row in of_campaigns if row["spend_amount"] > 0),
         key=lambda row: (-row["spend_amount"], *(row[name] for name in CAMPAIGN)),

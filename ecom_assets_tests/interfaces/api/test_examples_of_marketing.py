@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import pytest
 
 from ecom_assets.core.settings.settings import Settings
@@ -21,7 +22,7 @@ from ecom_assets.interfaces.weeks.weekly import Week
 from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
-from ecom_assets_tests.interfaces.dashboard.html import read
+from ecom_assets_tests.interfaces.dashboard.html import Node, read
 
 pytestmark = pytest.mark.xdist_group("marketing")
 LINES: Final = (
@@ -189,6 +190,72 @@ def test_the_page_has_the_campaigns_with_most_spend_and_says_how_many_more(
     assert "Spring Sale (meta)" in campaigns.text
     assert "Search DE (google_ads)" not in campaigns.text
     assert "And 1 more; the CSV has all." in page.text
+
+
+PLAIN_MARCH = """
+WITH orders AS (SELECT order_id, customer_id, sum(payment_amount) AS revenue
+    FROM staging.user_order_log
+    WHERE order_date BETWEEN '2026-03-01' AND '2026-03-31' GROUP BY ALL),
+visits AS (SELECT user_id, CASE WHEN contains(page_url, 'gclid=') THEN 'Search DE (google_ads)'
+        ELSE 'Spring Sale (meta)' END AS campaign
+    FROM staging.events WHERE event_date BETWEEN '2026-03-01' AND '2026-03-31'),
+brought AS (SELECT campaign, count(*) AS orders, sum(revenue) AS revenue
+    FROM orders JOIN visits ON user_id = customer_id GROUP BY ALL),
+spent AS (SELECT campaign_name || ' (' || platform || ')' AS campaign, sum(spend_amount) AS spend
+    FROM raw.ad_spend WHERE spend_date BETWEEN '2026-03-01' AND '2026-03-31' GROUP BY ALL)
+SELECT campaign, format('{:.1f}', orders::DOUBLE), format('€{:,.2f}', revenue::DOUBLE),
+    format('{:.2f}', (revenue / spend)::DOUBLE)
+FROM brought JOIN spent USING (campaign) ORDER BY spend DESC
+"""
+"""Each customer of March came by one visit, an hour before the order."""
+PLAIN_CHANNELS = """
+WITH firsts AS (SELECT customer_id, min(order_date) AS first_date FROM staging.user_order_log
+    WHERE status = 'shipped' GROUP BY ALL),
+visits AS (SELECT user_id, min_by(page_url, event_at) AS page
+    FROM staging.events GROUP BY ALL),
+cohort AS (SELECT customer_id, CASE WHEN page IS NULL THEN '(none)'
+        WHEN contains(page, 'gclid=') THEN 'Paid Search' ELSE 'Unassigned' END AS channel
+    FROM firsts LEFT JOIN visits ON user_id = customer_id
+    WHERE first_date BETWEEN '2026-03-01' AND '2026-03-31')
+SELECT '2026-03 ' || channel, count(DISTINCT customer_id)::VARCHAR,
+    format('€{:,.2f}', (sum(payment_amount) / count(DISTINCT customer_id))::DOUBLE)
+FROM cohort JOIN staging.user_order_log USING (customer_id) GROUP BY channel ORDER BY channel
+"""
+"""Until the end of June, which is the third month after March.
+
+`fbclid` says who sent a visitor, and no source or medium, which a channel is of.
+"""
+
+
+def test_daily_questions_about_ads_are_answered_with_the_numbers_of_plain_sql(home: Path) -> None:
+    """ROAS by campaign, and what customers of a month are worth by their first channel."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        roas, value = (con.execute(query).fetchall() for query in (PLAIN_MARCH, PLAIN_CHANNELS))
+    with served(build_dashboard_app(Settings(home=home))) as dashboard:
+        marketing = read(dashboard.get("/dashboard/marketing", **MARCH).text)
+        cohorts = read(dashboard.get("/dashboard/cohort-value?cut=first_channel").text)
+    rows = [row for row in rows_of(marketing, "Campaigns") if row]
+    assert [(row[0], *row[4:7]) for row in rows] == roas
+    assert len(roas) == 2
+    rows = [row for row in rows_of(cohorts, "By month") if row and row[1] == "3"]
+    of_march = [(row[0], row[2], row[6]) for row in rows if row[0].startswith("2026-03")]
+    assert sorted(of_march) == value
+    assert len(value) == 3
+
+
+def test_clicks_without_a_visit_are_the_gap_of_the_whole_period(api: Api) -> None:
+    """Platforms say that ads were clicked on the 2nd; customers came on the 5th and 10th."""
+    claims = {row["platform"]: row for row in api.json("/analytics/marketing", **MARCH)["claims"]}
+    names = ("click_count", "session_count", "click_without_session_count")
+    assert [claims["meta"][name] for name in names] == [50, 16, 34]
+    assert [claims["google_ads"][name] for name in names] == [40, 21, 19]
+    assert float(claims["meta"]["overclaimed_order_count"]) == 40 - 16
+
+
+def rows_of(page: Node, title: str) -> list[list[str]]:
+    """Return the cells of the rows of a section's last table."""
+    (part,) = (one for one in page.all("section") if title in {head.text for head in one.all("h2")})
+    return [[cell.text for cell in row.all("td")] for row in part.all("table")[-1].all("tr")]
 
 
 @pytest.mark.slow

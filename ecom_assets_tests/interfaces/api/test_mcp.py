@@ -117,7 +117,7 @@ def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(
         tool.annotations.read_only_hint and tool.description and tool.title for tool in tools
     )
     sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
-    assert len(json.dumps(sent)) < 67_000, "more than an assistant should carry"
+    assert len(json.dumps(sent)) < 66_000, "more than an assistant should carry"
 
 
 def test_what_the_instructions_say_stands_in_the_api_and_in_no_tool(

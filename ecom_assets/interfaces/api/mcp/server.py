@@ -177,7 +177,7 @@ def _tool(question: ApiQuestion) -> types.Tool:
     return types.Tool(
         name=question.name,
         title=question.summary,
-        description=f"{question.summary}. {question.description}",
+        description=question.description,
         input_schema=question.input_schema,
         annotations=READ_ONLY,
     )

@@ -202,6 +202,49 @@ def write_costs(folder: Path) -> Path:
     return costs
 
 
+ODD_SPEND = {
+    date(2026, 3, 29): """
+2026-03-28,,meta,act_2,1,Frühling “rot”,10.000001,12,345,1.5,20.005
+2026-03-28,,meta,act_2,1,Frühling “rot”,-0.000001,,,,
+2026-03-28,,meta,act_2,,_shoes\\1,0.1234565,20,0,,
+2026-03-22,2026-03-28,meta,act_2,3,Week,70,7,7,7,7
+2026-03-28,,Google,NULL,4,A b,5,,,,
+2026-03-28,,tiktok,t-1,5,Zoë's brand,1e2,1,2,3,4
+yesterday,,tiktok,t-1,5,Zoë's brand,1,1,2,3,4
+2026-03-28,,tiktok,t-1,6,Lots,1e30,1,2,3,4
+2026-03-28,,tiktok,t-1,7,None,,1,2,3,4
+2026-03-28,,tiktok,t-1,8,Less,2,-1,1.5,many,4
+""",
+    date(2026, 3, 31): """
+2026-03-28,,meta,act_2,1,FRÜHLING “rot”,9.5,12,345,1.5,20.005
+2026-03-28,,meta,act_2,9,Other,1,1,1,,
+2026-03-30,,meta,act_2,1,FRÜHLING “rot”,11,11,11,0,0
+2026-03-30,,tiktok,t-1,10,Elsewhere,3,1,1,1,1
+""",
+    date(2026, 4, 1): """
+2026-03-28,,meta,act_2,11,Alone,4,1,1,1,1
+2026-03-30,,tiktok,t-1,5,Zoë's brand,4.999999,1,1,1,1
+""",
+}
+"""Spend by day of arrival: corrected, of weeks, unreadable, with names that differ in capitals, and
+days of accounts that come again with the same campaigns, more, and others.
+"""
+
+
+def write_ad_spend(folder: Path) -> str:
+    """Write odd spend beside what the shop's platforms say into `folder`; return what is read."""
+    columns = (
+        "spend_date,until_date,platform,account_id,campaign_id,campaign_name,spend_amount,"
+        "click_count,impression_count,platform_conversion_count,platform_conversion_amount,currency"
+    )
+    for arrived, rows in ODD_SPEND.items():
+        of_day = folder / "odd_ads" / f"received_date={arrived}" / "spend.csv"
+        of_day.parent.mkdir(parents=True)
+        lines = (f"{row},USD" for row in rows.strip().splitlines())
+        of_day.write_text("\n".join((columns, *lines)) + "\n", encoding="utf-8")
+    return f"native={folder / 'shop' / 'ad_spend'},native={folder / 'odd_ads'}"
+
+
 def write_orders(folder: Path) -> tuple[list[str], Path]:
     """Write odd order lines beside the shop's report into `folder`; return the paths to read,
     and a catalogue.
