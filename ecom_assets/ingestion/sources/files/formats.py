@@ -54,7 +54,9 @@ def named_paths(setting: str) -> dict[str, list[str]]:
     result: dict[str, list[str]] = {}
     for part in split_paths(setting):
         name, equals, path = part.partition("=")
-        if not (equals and name.strip() and path.strip()):
+        if equals and not path.strip():
+            raise UsageError(f"{part!r} names no file; write {name.strip() or 'NAME'}=PATH")
+        if not (equals and name.strip()):
             raise UsageError(
                 f"{part!r} does not say by which mapping it is read; write NAME={part}, where NAME "
                 "is a mapping, such as native, google_ads or meta."
