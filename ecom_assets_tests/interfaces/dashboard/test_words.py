@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from ecom_assets.behaviour.correlation.text import times_as_often
 from ecom_assets.behaviour.events.names import Named, event_name
 from ecom_assets.core.http_server.callers import CALLER, Scope
 from ecom_assets.core.settings.settings import Settings
@@ -17,7 +18,6 @@ from ecom_assets.interfaces.dashboard.blocks import DataTable
 from ecom_assets.interfaces.dashboard.form_inputs import columns_offered, lists_offered
 from ecom_assets.interfaces.dashboard.page import View
 from ecom_assets.interfaces.dashboard.pages import searches
-from ecom_assets.interfaces.dashboard.pages.correlation import times_as_often
 from ecom_assets.interfaces.dashboard.wording import lacking, needs_key
 from ecom_assets.orchestration.rules import event_labels
 from ecom_assets_tests.interfaces.api.conftest import served

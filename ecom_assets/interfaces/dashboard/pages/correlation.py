@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from ecom_assets.behaviour.correlation.answer import CORRELATION, Correlated
+from ecom_assets.behaviour.correlation.text import times_as_often
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import CHANCE, Block, Chart, TableColumn
 from ecom_assets.interfaces.dashboard.formats import formatted
@@ -26,10 +27,6 @@ NO_CAUSE: Final = (
     "This does not say that it makes anybody convert: those who meant to anyway may do it more "
     "often. An experiment can say that."
 )
-SAME: Final = 0.05
-"""A factor that is nearer to 1 is as often."""
-HALF: Final = 0.5
-"""A factor below it is said as one part of so many."""
 
 
 def factors(view: View, answer: Answer) -> Block:
@@ -74,19 +71,6 @@ def factors(view: View, answer: Answer) -> Block:
             "its 95% interval. At 1 there is no difference."
         ),
     )
-
-
-def times_as_often(factor: float) -> str:
-    """Return a factor above 0 as people say it: 8 times as often, 1/4 as often."""
-    if abs(factor - 1) < SAME:
-        return "about as often"
-    if factor < HALF:
-        return f"1/{_in_two_digits(1 / factor)} as often"
-    return f"{_in_two_digits(factor)} times as often"
-
-
-def _in_two_digits(number: float) -> str:
-    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"  # noqa: PLR2004 (without an exponent)
 
 
 def _spec() -> dict[str, Any]:
