@@ -11,6 +11,7 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.addresses import is_origin_of
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError, may
 from ecom_assets.interfaces.dashboard import sessions
+from ecom_assets.interfaces.dashboard.wording import needs_key
 
 
 class ForgedError(UsageError):
@@ -59,11 +60,7 @@ def check_scope(request: Request, scope: Scope) -> None:
         ScopeNeededError: The key lacks it.
     """
     if not may(request.scope, scope):
-        raise ScopeNeededError(
-            f"This needs a key of scope {scope.value!r}; log in with one of `ecom api-key "
-            f"create --scope {scope.value}`.",
-            scope,
-        )
+        raise ScopeNeededError(needs_key("This", scope), scope)
 
 
 def is_own_origin(request: Request) -> bool:

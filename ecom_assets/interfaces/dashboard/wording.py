@@ -20,6 +20,7 @@ BROUGHT: Final = {
     "ECOM_CUSTOMER_API_URL": "customers",
     "ECOM_CATALOGUE": "stock",
     "ECOM_COSTS": "costs",
+    "ECOM_AD_SPEND": "what ads cost",
 }
 """What can be brought in on *Your data* in place of a setting."""
 _SETTING: Final = re.compile(r"; set (ECOM_[A-Z_]+)")
