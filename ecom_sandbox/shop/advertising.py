@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop import traffic as t
+from ecom_sandbox.shop.credit import Orders, SourcedVisits, brought
 from ecom_sandbox.shop.files import write_parquet
-from ecom_sandbox.shop.rows import Dice, Ints, Rows, total_cents
+from ecom_sandbox.shop.rows import Dice, Ints, Rows
 
 CURRENCY: Final = "USD"
 MICRO: Final = 1_000_000
@@ -71,7 +72,12 @@ LONG_WINDOW: Final = 14
 _SPEND_PER_MILLE: Final = (1_022, 1_004, 1_000)
 """What is said of a day's spend on it, on the next day, and afterwards."""
 _CLAIM_PER_CENT: Final = (50, 75, 90, 90, 90, 90, 90, 100)
-_WHOLE: Final = ("click_count", "impression_count")
+_WHOLE: Final = (
+    "click_count",
+    "impression_count",
+    "credited_order_count",
+    "new_customer_count",
+)
 _ORDER_CENTS: Final = 6_400
 _WEEKDAY_PER_CENT: Final = (95, 100, 100, 100, 110, 105, 90)
 
@@ -158,21 +164,38 @@ class Advertising:
             result[month] = result.get(month, 0) + said.spend_micros
         return result
 
-    def truth(self, last: date) -> dict[str, object]:
-        """Return the spend that counts, as in `truth.json`: by day, and by campaign."""
+    def truth(
+        self, last: date, brought: Mapping[str, Mapping[str, int]] | None
+    ) -> dict[str, object]:
+        """Return the spend that counts, as in `truth.json`: by day; and with what it brings by
+        campaign, by platform, and in all.
+
+        Args:
+            last: The last day.
+            brought: Sums of the orders that each traffic source brings; None if they are not known.
+        """
         by_date: dict[str, int] = {}
         by_campaign: dict[str, dict[str, int]] = {campaign.id: {} for campaign in CAMPAIGNS}
         for said in self.newest(last):
             by_date[str(said.day)] = by_date.get(str(said.day), 0) + said.spend_micros
-            sums = by_campaign[said.campaign.id]
-            for name, value in (
-                ("spend_amount", said.spend_micros),
-                ("click_count", said.clicks),
-                ("impression_count", said.impressions),
-                ("platform_conversion_count", said.claim_micros),
-                ("platform_conversion_amount", said.claimed_micros),
-            ):
-                sums[name] = sums.get(name, 0) + value
+            _add(
+                by_campaign[said.campaign.id],
+                {
+                    "spend_amount": said.spend_micros,
+                    "click_count": said.clicks,
+                    "impression_count": said.impressions,
+                    "platform_conversion_count": said.claim_micros,
+                    "platform_conversion_amount": said.claimed_micros,
+                },
+            )
+        by_platform: dict[str, dict[str, int]] = {}
+        total: dict[str, int] = {}
+        for campaign in CAMPAIGNS:
+            sums = by_campaign[campaign.id]
+            if brought is not None:
+                _add(sums, _in_micros(brought, campaign.source))
+            _add(by_platform.setdefault(campaign.platform, {}), sums)
+            _add(total, sums)
         return {
             "by_date": {day: micros_text(micros) for day, micros in by_date.items()},
             "by_campaign": {
@@ -181,19 +204,61 @@ class Advertising:
                     "account_id": campaign.account,
                     "name": campaign.name,
                     "tag": campaign.tag,
-                    **{
-                        name: micros_text(value) if name not in _WHOLE else value
-                        for name, value in by_campaign[campaign.id].items()
-                    },
+                    **_with_ratios(by_campaign[campaign.id]),
                 }
                 for campaign in CAMPAIGNS
             },
+            "by_platform": {name: _with_ratios(sums) for name, sums in by_platform.items()},
+            "total": _with_ratios(total),
         }
+
+
+def _add(sums: dict[str, int], values: Mapping[str, int]) -> None:
+    for name, value in values.items():
+        sums[name] = sums.get(name, 0) + value
+
+
+def _in_micros(brought: Mapping[str, Mapping[str, int]], source: str) -> dict[str, int]:
+    """Return what a source brings, amounts in millionths; zeros of one that brings nothing."""
+    names = next(iter(brought.values()), {})
+    sums = brought.get(source) or dict.fromkeys(names, 0)
+    return {
+        name: value * (MICRO // 100 if name.endswith("_amount") else 1)
+        for name, value in sums.items()
+    }
+
+
+_CONTRIBUTION: Final = {"contribution_revenue_amount", "contribution_before_ads_amount"}
+RATIOS: Final = {
+    "roas": ("credited_revenue_amount", "spend_amount"),
+    "break_even_roas": ("contribution_revenue_amount", "contribution_before_ads_amount"),
+    "cost_per_new_customer": ("spend_amount", "new_customer_count"),
+}
+
+
+def _with_ratios(sums: Mapping[str, int]) -> dict[str, object]:
+    """Return sums as in `truth.json`, and what follows from them; null where that divides by
+    nothing, or the contribution of no order is known.
+    """
+    ratios: dict[str, object] = {}
+    for name, (part, whole) in RATIOS.items():
+        if part in sums and whole in sums:
+            ratio = sums[part] / sums[whole] if sums[whole] > 0 else None
+            of_count = ratio is not None and name == "cost_per_new_customer"
+            ratios[name] = ratio / MICRO if of_count and ratio is not None else ratio
+    is_known = sums.get("known_order_count", 0) > 0
+    texts = {
+        name: value if name in _WHOLE else micros_text(value)
+        for name, value in sums.items()
+        if name != "known_order_count"
+    }
+    unknown = dict.fromkeys(() if is_known else _CONTRIBUTION & texts.keys())
+    return {**texts, **unknown, **ratios}
 
 
 def micros_text(micros: int) -> str:
     """Return millionths as decimal text, such as `0.050000`."""
-    return f"{micros // MICRO}.{micros % MICRO:06d}"
+    return f"{'-' if micros < 0 else ''}{abs(micros) // MICRO}.{abs(micros) % MICRO:06d}"
 
 
 def _days(first: date, last: date) -> Iterator[date]:
@@ -220,28 +285,35 @@ def _table(rows: list[Said]) -> pa.Table:
 
 
 class CustomerTruth:
-    """Sums what new customers of each month leave, month by month, and what sources sell.
+    """Sums what new customers of each month leave, month by month, what sources sell, and what the
+    last visit before each order with a source brings.
 
     A customer is new in the month of their first paid order; a refund is of its own month.
     """
 
     def __init__(self) -> None:
-        self._orders: list[tuple[Ints, Ints, Ints, Ints, Ints]] = []
+        self._orders: list[Orders] = []
+        self._visits: list[SourcedVisits] = []
 
-    def add(self, orders: Rows, contribution: Ints) -> None:
-        """Count orders or refunds, each with what it leaves before ads in cents; 0 where a cost
-        is not known.
+    def add(self, orders: Rows, contribution: Ints, is_known: Ints) -> None:
+        """Count orders or refunds, each with what it leaves before ads in cents, and whether that
+        is known; it is 0 where a cost is not.
         """
-        sign = np.where(orders["is_refund"], -1, 1)
-        self._orders.append(
-            (
-                orders["visitor"],
-                orders["at"],
-                total_cents(orders) * sign,
-                contribution,
-                orders["source"],
-            )
-        )
+        self._orders.append(Orders.of_rows(orders, contribution, is_known))
+
+    def add_visits(self, visits: SourcedVisits) -> None:
+        """Note visits that may bring orders."""
+        self._visits.append(visits)
+
+    def brought(self, *, knows_first: bool) -> dict[str, dict[str, int]]:
+        """Return the sums of the orders that each source brings.
+
+        Args:
+            knows_first: Whether all orders that customers ever placed are counted.
+        """
+        orders = Orders.joined(self._orders)
+        source = SourcedVisits.joined(self._visits).credited(orders)
+        return brought(orders, source, orders.first_paid().values() if knows_first else None)
 
     def truth(self, spend_of_month: Mapping[str, int], last: date) -> dict[str, object]:
         """Return cohorts and sources as in `truth.json`.
@@ -252,13 +324,11 @@ class CustomerTruth:
         """
         if not self._orders:
             return {"cohorts": {}, "by_source": {}}
-        visitor, at, cents, left, source = map(np.concatenate, zip(*self._orders, strict=True))
-        order = np.lexsort((at,))
+        orders = Orders.joined(self._orders)
+        visitor, at, cents, left = orders.visitor, orders.at, orders.cents, orders.contribution
+        source = orders.source
         month = [f"{date(1970, 1, 1) + timedelta(days=int(d)):%Y-%m}" for d in at // r.DAY]
-        first: dict[int, int] = {}
-        for i in order.tolist():
-            if cents[i] > 0:
-                first.setdefault(int(visitor[i]), i)
+        first = orders.first_paid()
         cohorts: dict[str, dict[int, list[int]]] = {}
         by_source: dict[str, list[int]] = {}
         for i in range(len(cents)):
@@ -307,6 +377,7 @@ def _cohort(sums: Mapping[int, list[int]], size: int, spend: int, over: int) -> 
     return {
         "new_customers": size,
         "spend_amount": micros_text(spend),
+        "cost_per_new_customer": spend / size / MICRO,
         "revenue_amounts": [r.money_text(sums.get(k, [0, 0])[0]) for k in range(over)],
         "contribution_amounts": [r.money_text(sums.get(k, [0, 0])[1]) for k in range(over)],
         "payback_months": paid[0] if paid else None,

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -33,6 +33,7 @@ from ecom_assets.ingestion.sources.sandbox_shop import (
 )
 from ecom_sandbox.shop.advertising import Advertising
 from ecom_sandbox.shop.catalogue import make_catalogue
+from ecom_sandbox.shop.credit import SourcedVisits
 from ecom_sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
 from ecom_sandbox.shop.files import write_parquet
 from ecom_sandbox.shop.orders import OrderLineBuilder, write_costs
@@ -68,6 +69,7 @@ class LivingShop:
         seed: Seed of everything that happens in it.
         new_people: People who come for the first time in a month.
         days_before: Days before its last one that a new shop has at least.
+        all_signed_in: Whether the shop knows of each event whose it is; see `Cast`.
     """
 
     folder: Path
@@ -75,6 +77,7 @@ class LivingShop:
     seed: int = SEED
     new_people: int = NEW_PEOPLE
     days_before: int = DAYS_BEFORE
+    all_signed_in: bool = False
 
     @classmethod
     def in_folder(cls, folder: Path, until: date, days_before: int = DAYS_BEFORE) -> "LivingShop":
@@ -101,7 +104,8 @@ class LivingShop:
             months = dict(truth["months"]) if truth else {}
             begin = first if last is None else last + ONE_DAY
             for month in months_between(begin, self.until):
-                months[f"{month:%Y-%m}"] = self._write_month(month, begin, progress)
+                truth_of_month = self._write_month(month, begin, first, progress)
+                months[f"{month:%Y-%m}"] = truth_of_month
             with replacing(self.folder / "costs.csv") as costs:
                 dice = Dice(self.seed)
                 write_costs(Costs.of_shop(dice, make_catalogue(dice)), first, self.until, costs)
@@ -109,13 +113,14 @@ class LivingShop:
             ads = self.folder / AD_SPEND
             # A shop of an earlier version has none of its days.
             advertising.write(begin if ads.is_dir() else first, self.until, ads)
-            self._write_truth(first, months, advertising.truth(self.until))
+            credit = advertising.truth(self.until, _brought(months.values()))
+            self._write_truth(first, months, credit)
 
     def _write_month(
-        self, month: date, begin: date, progress: Callable[[int, int], None]
+        self, month: date, begin: date, first: date, progress: Callable[[int, int], None]
     ) -> dict[str, object]:
         """Write the days of a month from `begin` on,
-        and return the truth about all its days up to the last.
+        and return the truth about all its days up to the last; `first` is the shop's first day.
         """
         shop, orders = self.month(month), []
         for rows in shop.simulate():
@@ -127,7 +132,10 @@ class LivingShop:
         with replacing(self.folder / "catalogue.parquet") as catalogue:
             shop.write_catalogue(catalogue, round(self.new_people * sum(STAYING)))
         self._write_orders(shop, orders, begin)
-        return shop.truth({"first_day": month.isoformat(), "days": shop.until})
+        former = (month - ONE_DAY).replace(day=1)
+        before = self.month(former).visits() if former >= first else SourcedVisits.joined(())
+        truth = shop.truth({"first_day": month.isoformat(), "days": shop.until})
+        return truth | {"brought_by_source": shop.brought(before)}
 
     def month(self, month: date, until: date | None = None) -> Shop:
         """Return the simulation of a month, up to the shop's last day."""
@@ -165,6 +173,7 @@ class LivingShop:
             events_before=index * _NUMBERS_PER_MONTH,
             days_before=(month - date(1970, 1, 1)).days,
             eager=EAGER,
+            all_signed_in=self.all_signed_in,
         )
 
     def _replace_day(self, day: date, table: pa.Table) -> None:
@@ -210,6 +219,21 @@ class LivingShop:
             "advertising": advertising,
         }
         replace_bytes(self.folder / "truth.json", (json.dumps(truth, indent=1) + "\n").encode())
+
+
+def _brought(months: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]] | None:
+    """Return what each source brings in all months; None where a month of an earlier version does
+    not say it.
+    """
+    sums: dict[str, dict[str, int]] = {}
+    for month in months:
+        if "brought_by_source" not in month:
+            return None
+        for source, brought in month["brought_by_source"].items():
+            of_source = sums.setdefault(source, {})
+            for name, value in brought.items():
+                of_source[name] = of_source.get(name, 0) + value
+    return sums
 
 
 def next_month(month: date) -> date:

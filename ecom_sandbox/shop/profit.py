@@ -162,9 +162,9 @@ class ProfitTruth:
         }
         self._by_product = {name: np.zeros(size, np.int64) for name in _OF_LINES}
 
-    def add(self, orders: Rows) -> Ints:
-        """Count orders or refunds; return what each leaves before ads, in cents, 0 where the cost
-        of a product is not known.
+    def add(self, orders: Rows) -> tuple[Ints, Ints]:
+        """Count orders or refunds; return what each leaves before ads, in cents, and whether that
+        is known: it is 0 where the cost of a product is not.
         """
         said = OrderProfits.of_orders(self._dice, orders)
         day = orders["at"] // r.DAY - self._first
@@ -199,7 +199,7 @@ class ProfitTruth:
         contribution: Ints = np.where(is_whole, left, 0)
         np.add.at(self._by_day["contribution"], day, contribution)
         np.add.at(self._by_day["known_orders"], day, is_whole)
-        return contribution
+        return contribution, is_whole
 
     def truth(self) -> dict[str, object]:
         """Return the sums as in `truth.json`; only products of which something was sold."""

@@ -7,7 +7,7 @@ faults, `files.py` and `orders.py` write files, and `truth.py` counts.
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop.advertising import Advertising, CustomerTruth
 from ecom_sandbox.shop.catalogue import make_catalogue, make_stock
+from ecom_sandbox.shop.credit import SourcedVisits
 from ecom_sandbox.shop.files import Columns, replaced_folder, write_parquet
 from ecom_sandbox.shop.identities import alias_events, plan_identities
 from ecom_sandbox.shop.orders import (
@@ -51,13 +52,15 @@ def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
     first_day: date = FIRST_DAY,
     incident: date | None = None,
     incident_days: int = 1,
+    all_signed_in: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, object]:
     """Write a simulated shop into `out` and return its ground truth,
     which is also in `out/truth.json`.
 
     `visitors` people visit it over `days` days; from the day of an `incident` on, for
-    `incident_days`, nobody on a phone can pay. The same arguments give the same bytes. `out` is
+    `incident_days`, nobody on a phone can pay. Where people are `all_signed_in`, each event says
+    whose it is. The same arguments give the same bytes. `out` is
     created or replaced only at the end. `progress` is called with the number of finished days and
     the number of all days.
     """
@@ -65,7 +68,7 @@ def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
     with replaced_folder(out, made_by=GENERATOR) as folder:
         shop = Shop(
             seed,
-            cast_of(days, visitors, seed, first_day),
+            replace(cast_of(days, visitors, seed, first_day), all_signed_in=all_signed_in),
             incident=incident,
             incident_days=incident_days,
         )
@@ -96,6 +99,8 @@ class Cast:
         events_before: Number of the first event.
         days_before: Days of the shop's calendar before `first_day`.
         eager: Share of the visits that come to buy, in addition to those that intend to.
+        all_signed_in: Whether everybody is signed in all the time, so that the shop knows of each
+            event whose it is; numbers that depend on who is who are exactly the truth then.
     """
 
     first_day: date
@@ -108,6 +113,7 @@ class Cast:
     events_before: int = 0
     days_before: int = 0
     eager: float = 0.0
+    all_signed_in: bool = False
 
     @property
     def bots(self) -> range:
@@ -156,7 +162,15 @@ class Shop:
             {"incident": incident.isoformat(), "incident_days": incident_days} if incident else {}
         )
         self.world = World(
-            dice, catalogue, pages, first_us, end_us, cast.days_before, cast.eager, broken
+            dice,
+            catalogue,
+            pages,
+            first_us,
+            end_us,
+            cast.days_before,
+            cast.eager,
+            broken,
+            cast.all_signed_in,
         )
         self.schedule = make_schedule(
             Dice(cast.schedule_seed),
@@ -216,7 +230,7 @@ class Shop:
             **self.incident,
         }
         # Who is new is known of a shop that nobody visited before.
-        advertising = self.advertising.truth(last)
+        advertising = self.advertising.truth(last, self._customer_truth.brought(knows_first=True))
         customers = self._customer_truth.truth(self.advertising.by_month(last), last)
         return self.truth(settings) | {"advertising": advertising | customers}
 
@@ -273,6 +287,23 @@ class Shop:
             **differences,
         }
 
+    def visits(self) -> SourcedVisits:
+        """Return the visits of all days that say a source, without going through the days."""
+        count = len(self.schedule.visits)
+        parts = []
+        for begin in range(0, count, VISITS_AT_ONCE):
+            visits = self.schedule.visits[begin : begin + VISITS_AT_ONCE]
+            events, _ = walk(self.world, visits, self.cast.visits_before + begin, 0)
+            parts.append(self._sourced(events))
+        return SourcedVisits.joined(parts)
+
+    def brought(self, before: SourcedVisits) -> dict[str, dict[str, int]]:
+        """Return what each source brings, as `brought` in `credit.py`; `before` are visits before
+        these days. Who is new is not known.
+        """
+        self._customer_truth.add_visits(before)
+        return self._customer_truth.brought(knows_first=False)
+
     def people(self, begin: int, end: int) -> tuple[Rows, Rows]:
         """Return the events and orders of a range of visits."""
         visits = self.schedule.visits[begin:end]
@@ -309,10 +340,16 @@ class Shop:
         broken = f.broken(dice, events, self._number, at_least_one=is_first)
         self._number += len(broken)
         broken = broken[broken["received"] < end_us]
-        self._event_truth.add_good(events[events["received"] < self._cut_us])
+        good = events[events["received"] < self._cut_us]
+        self._event_truth.add_good(good)
+        self._customer_truth.add_visits(self._sourced(good))
         self._event_truth.add_copies(copies[copies["received"] < self._cut_us])
         self._event_truth.add_broken(broken[broken["received"] < self._cut_us])
         return joined([events, copies, broken])
+
+    def _sourced(self, events: Rows) -> SourcedVisits:
+        people = events[events["visitor"] < self.cast.first_bot]
+        return SourcedVisits.of_events(self.world.pages, people)
 
     def _disturbed(self, events: Rows, orders: Rows) -> tuple[Rows, Rows]:
         """Add differences between events and orders."""
@@ -332,7 +369,7 @@ class Shop:
         self._refunds.plan(orders[~orders["is_refund"]])
         orders = orders[orders["at"] < self._cut_us]
         self._event_truth.add_orders(orders)
-        self._customer_truth.add(orders, self._profit_truth.add(orders))
+        self._customer_truth.add(orders, *self._profit_truth.add(orders))
         return orders
 
     def _arrived_on(self, day: int, rows: Rows) -> Rows:

@@ -5,7 +5,10 @@ search queries and pages.
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from ecom_sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue
+from ecom_sandbox.shop.rows import Ints
 
 SHOP_URL = "https://shop.example.com"
 
@@ -237,6 +240,21 @@ class Pages:
         self.referrers = [
             len(tagged) + outside.index(s.referrer) if s.referrer else -1 for s in SOURCES
         ]
+        self._source_of_page = np.full(len(self.texts) + 1, -1, np.int64)
+        self._source_of_referrer = self._source_of_page.copy()
+        for index, source in reversed(list(enumerate(SOURCES))):
+            offset, referrer = self.tag_offsets[index], self.referrers[index]
+            if source.utm:
+                self._source_of_page[offset : offset + len(plain)] = index
+            elif source.referrer:
+                self._source_of_referrer[referrer] = index
+
+    def sources_of(self, page: Ints, referrer: Ints) -> Ints:
+        """Return the index of the source that the addresses of each event say, -1 for none; the
+        code of no address is -1, too.
+        """
+        by_tag: Ints = self._source_of_page[page]
+        return np.where(by_tag >= 0, by_tag, self._source_of_referrer[referrer])
 
 
 def property_texts() -> tuple[str, ...]:

@@ -149,6 +149,8 @@ class World:
     """From when to when nobody on a phone can pay, in microseconds, the end not included;
     None for never.
     """
+    all_signed_in: bool = False
+    """Whether everybody is signed in all the time, with their own account."""
 
 
 def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tuple[Rows, Rows]:
@@ -167,7 +169,10 @@ def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tup
         number += len(state)
         orders.append(_ordered(world, state))
         events.append(state["event"].copy())
-    return joined(events), joined(orders, r.ORDER)
+    rows = joined(events)
+    if world.all_signed_in:
+        rows["is_known"], rows["account"] = True, OWN
+    return rows, joined(orders, r.ORDER)
 
 
 def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
