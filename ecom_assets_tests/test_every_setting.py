@@ -17,6 +17,7 @@ from ecom_assets.definitions import build_definitions
 
 FIELDS: Final = {name: Settings.model_fields[name] for name in setting_names()}
 WRITTEN: Final = {
+    "ad_account_time_zones": "google_ads/1=America/New_York",
     "ad_spend": "native=spend/*.csv",
     "alert_email": "ops@shop.example",
     "alert_sender": "data@shop.example",

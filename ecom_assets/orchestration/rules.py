@@ -20,6 +20,7 @@ from ecom_assets.commerce.attribution.credit import AttributionRule
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.customers.customers import CustomerRule, MarketSegments
 from ecom_assets.commerce.customers.value import ValueRule
+from ecom_assets.commerce.marketing.account_zones import AccountZones
 from ecom_assets.commerce.marketing.campaigns import CampaignRule, CampaignTag
 from ecom_assets.commerce.orders.held_days import OrderGate
 from ecom_assets.commerce.orders.orders import OrderRule
@@ -29,6 +30,7 @@ from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import DefinitionError, SettingError, SourceError
 from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.settings.settings import PREFIX, Settings, about_setting
+from ecom_assets.core.settings.subjects import account_zone
 from ecom_assets.core.tables.places import ReadPlaces
 from ecom_assets.core.tables.received import SourceGate
 from ecom_assets.core.tables.spellings import KeyKind
@@ -99,6 +101,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "cost_rules": cost_rules(settings),
         "other_cost_rules": settings.other_cost_rules,
         "campaign_rule": campaign_rule(settings),
+        "account_zones": account_zones(settings),
     }
 
 
@@ -168,6 +171,13 @@ def campaign_rule(settings: Settings) -> CampaignRule:
             tags = read_campaign_tags(settings.campaign_tags)
     with about_setting("brand_campaigns"):
         return CampaignRule(tags, settings.brand_campaigns)
+
+
+def account_zones(settings: Settings) -> AccountZones:
+    """Return the zone of the shop, and those of ad accounts that the shop knows."""
+    zones = map(account_zone, settings.ad_account_time_zones)
+    by_account = {(platform, account_id): zone for platform, account_id, zone in zones}
+    return AccountZones(settings.timezone, by_account)
 
 
 def customer_rule(settings: Settings) -> CustomerRule:

@@ -46,6 +46,7 @@ WHY: Final = {
     "late_rows": "because rows came late",
     "withdrawn_rows": "because rows were withdrawn",
     "source_restated": "as platforms say now what ads cost",
+    "rates_changed": "by other exchange rates",
     "identity": "as it is known since who some visitors are",
     "rows_of_other_days": "as rows of other days came",
     "definition_changed": "though no row came: a setting or a definition changed",

@@ -9,8 +9,7 @@ from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.findings import ads
 from ecom_assets.commerce.findings.chance import WEEK
 from ecom_assets.commerce.findings.contracts import KINDS, Kind, ShopFindings
-from ecom_assets.commerce.marketing.contracts import AdCampaigns, MarketingDaily
-from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
+from ecom_assets.commerce.marketing.contracts import DEFAULT_MODEL, AdCampaigns, MarketingDaily
 from ecom_assets.commerce.marketing.queries import publishes_spend
 from ecom_assets.commerce.products.queries import product_names
 from ecom_assets.commerce.sales.coverage import ORDERS

@@ -23,6 +23,7 @@ from ecom_assets.commerce.costs.contracts import ProfitLines
 from ecom_assets.commerce.costs.profit import days_that_differ
 from ecom_assets.commerce.marketing import campaigns, cohorts, performance
 from ecom_assets.commerce.marketing import spend as spends
+from ecom_assets.commerce.marketing.account_zones import AccountZones
 from ecom_assets.commerce.marketing.contracts import (
     AdCampaigns,
     AdSpend,
@@ -95,10 +96,13 @@ ad_spend = table_asset(
 
 
 @invalidation(spend=AdSpend, stored=AdSpendDaily)
-def days_of_other_campaigns(spend: ir.Table, stored: ir.Table, days: Days) -> ir.Table:
+def days_of_other_campaigns(
+    spend: ir.Table, stored: ir.Table, account_zones: AccountZones, days: Days
+) -> ir.Table:
     """Return the other days on which a campaign cost something else now."""
     others = OtherDays(days)
-    return days_that_differ(stored, spends.ad_spend_daily(spend, others), AdSpendDaily, others)
+    now = spends.ad_spend_daily(spend, account_zones, others)
+    return days_that_differ(stored, now, AdSpendDaily, others)
 
 
 @presence(spend=AdSpend)

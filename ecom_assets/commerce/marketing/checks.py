@@ -9,6 +9,13 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.attribution.contracts import ConversionCredit, Conversions, Touches
 from ecom_assets.commerce.attribution.credit import SHARING
+from ecom_assets.commerce.marketing.account_zones import (
+    ACCOUNT,
+    ACCOUNT_ZONE,
+    AccountZones,
+    days_of_zones,
+    in_other_zones,
+)
 from ecom_assets.commerce.marketing.campaigns import of_sold_unit
 from ecom_assets.commerce.marketing.contracts import (
     REASON_MEANINGS,
@@ -20,7 +27,6 @@ from ecom_assets.commerce.marketing.contracts import (
     RawAdSpend,
     SpendReconciliationDaily,
 )
-from ecom_assets.commerce.marketing.spend import totals_of_loads
 from ecom_assets.core.tables.asset import has_rows
 from ecom_assets.core.tables.check import (
     EXAMPLES,
@@ -37,11 +43,10 @@ from ecom_assets.core.tables.received import NO_FAULT
 MONEY_KINDS = {name: column.type for name, column in ConversionCredit.columns.items()}
 FEWEST_CLICKS = 20
 """Fewer may have led to no visit that is known, as of people without consent."""
-ACCOUNT: Final = ("platform", "account_id")
 FEWEST_DAYS: Final = 3
 """Days from which on it is said that an account has weeks, or that a campaign is a total."""
 DAYS_OF_A_WEEK: Final = 7
-OF_ACCOUNT = ("spend_date", "platform", "account_id")
+OF_ACCOUNT: Final = ("spend_date", *ACCOUNT)
 
 
 @check(AdSpend, reads=(RawAdSpend, QuarantinedAdSpend, AdSpend))
@@ -94,11 +99,11 @@ def _result(broken: ir.Table, seen: ir.Table, order: tuple[str, ...], sentence: 
     count = int(number["number"])
     if not count:
         return CheckResult(0, int(counts["seen"]))
-    said = sentence.format(count=count, **{name: _plain(value) for name, value in rows[0].items()})
+    said = sentence.format(count=count, **{name: shown(value) for name, value in rows[0].items()})
     return CheckResult(count, int(counts["seen"]), rows, metadata={"sentence": said})
 
 
-def _plain(value: Any) -> str:  # noqa: ANN401 (any value of a row)
+def shown(value: Any) -> str:  # noqa: ANN401 (any value of a row)
     """Return a value of a row for a sentence; money in two digits."""
     is_amount = not isinstance(value, (str, int, date, type(None)))
     return f"{value:,.2f}" if is_amount else str(value)
@@ -227,6 +232,40 @@ def accounts_have_one_currency(_days: Days | None, daily: ir.Table) -> CheckResu
     )
 
 
+@check(AdSpendDaily, reads=(AdSpendDaily,), warns=True, source="account_zones")
+def accounts_have_the_days_of_the_shop(
+    _days: Days | None, daily: ir.Table, account_zones: AccountZones
+) -> CheckResult:
+    """The days of each account are those of the shop's time zone, and each account whose zone a
+    setting says has spend.
+    """
+    accounts = rows_of(daily.select(*ACCOUNT).distinct())
+    others = in_other_zones(rows_of(days_of_zones(daily)), account_zones.timezone)
+    spending = {tuple(row[name] for name in ACCOUNT) for row in accounts}
+    unmet = sorted("/".join(account) for account in account_zones.by_account.keys() - spending)
+    sentences = []
+    if others:
+        zones = ", ".join(
+            "{platform} {account_id} {account_time_zone}".format_map(row)
+            for row in others[:EXAMPLES]
+        )
+        sentences.append(
+            f"Time zones of ad accounts that are not the shop's {account_zones.timezone}: "
+            f"{len(others)}, such as {zones}; their days are shown as they are, so that spend near "
+            "midnight may stand beside orders of another day."
+        )
+    if unmet and spending:
+        sentences.append(
+            "Accounts in ECOM_AD_ACCOUNT_TIME_ZONES that have no spend: "
+            f"{', '.join(unmet[:EXAMPLES])}; write platform and account as mart.ad_spend_daily "
+            "has them."
+        )
+    count = len(others) + (len(unmet) if spending else 0)
+    evidence = {"sentence": " ".join(sentences)} if sentences else {}
+    examples = [{name: row[name] for name in ACCOUNT_ZONE} for row in others[:EXAMPLES]]
+    return CheckResult(count, len(accounts), examples, metadata=evidence)
+
+
 @check(AdSpendDaily, reads=(AdSpendDaily,), warns=True)
 def campaigns_keep_their_names(days: Days | None, daily: ir.Table) -> CheckResult:
     """No campaign has another name on the days of the run than before them."""
@@ -247,30 +286,6 @@ def campaigns_keep_their_names(days: Days | None, daily: ir.Table) -> CheckResul
         (*ACCOUNT, "campaign_key"),
         "Campaigns that were renamed: {count}, first {former} to {name} on {first}; by their ids "
         "they are the same, and where visits have names as tags, both names need to be known.",
-    )
-
-
-@check(AdSpend, reads=(AdSpend, RawAdSpend), warns=True)
-def spend_did_not_fall_by_half(_days: Days | None, spend: ir.Table, raw: ir.Table) -> CheckResult:
-    """No account's day costs less than half of what the load before its last one said."""
-    loads = totals_of_loads(raw)
-    (newest,) = rows_of(spend.agg(day=spend.received_date.max()))
-    if newest["day"] is None:
-        return CheckResult(0, 0)
-    now = loads.filter(loads.place == 0, loads.load_date == newest["day"])
-    before = loads.filter(loads.place == 1)
-    by = ("spend_date", *ACCOUNT, "level")
-    pairs = now.join(before, list(by), rname="{name}_before")
-    broken = pairs.filter(pairs.total < pairs.total_before / 2, pairs.total_before >= 1).select(
-        *by, "source_file", "total", "total_before"
-    )
-    return _result(
-        broken,
-        now,
-        by,
-        "Days of accounts that cost less than half of what their load before said: {count}, first "
-        "{total} in place of {total_before} on {spend_date} of {platform} {account_id} "
-        "({source_file}); see whether the export has all campaigns.",
     )
 
 
@@ -382,7 +397,7 @@ AD_SPEND_CHECKS = [
     spend_is_not_before_the_first_visit,
     no_campaign_costs_less_than_nothing,
     accounts_have_one_currency,
+    accounts_have_the_days_of_the_shop,
     campaigns_keep_their_names,
-    spend_did_not_fall_by_half,
 ]
 """All checks of ad spend, in addition to the contracts."""

@@ -5,6 +5,7 @@ campaigns and their visits, what orders are credited to them, and what customers
 from decimal import Decimal
 from typing import Any, Final
 
+from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.attribution.contracts import (
     CHANNELS,
     MODELS,
@@ -14,11 +15,13 @@ from ecom_assets.commerce.attribution.contracts import (
     ModelCredit,
 )
 from ecom_assets.commerce.costs.measures import PROFIT
-from ecom_assets.commerce.marketing.measures import MarketingMeasures
+from ecom_assets.commerce.marketing.measures import MarketingMeasures, SpendMeasures
+from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.tables.contract import (
     MONEY,
     UNIT_COST,
     Column,
+    CopiedNumbers,
     Ratio,
     SmallChange,
     Table,
@@ -29,7 +32,10 @@ from ecom_assets.core.tables.contract import (
     per_unit,
     text,
 )
+from ecom_assets.core.tables.measures import measures_of
 
+DEFAULT_MODEL: Final = "last_non_direct"
+"""The model by which ads are shown where nobody chooses another."""
 AD_SPEND_REJECT_REASONS = (
     "malformed_row",
     "left_out",
@@ -117,6 +123,9 @@ class ReceivedAdSpend(Table, abstract=True):
     spend_date = day("The day in received_spend_date; null if there is none", nullable=True)
     until_date = day("The day in received_until_date; null if there is none", nullable=True)
     currency = text("The currency in received_currency", nullable=True)
+    account_time_zone = text(
+        "The time zone of the account's days, as the source says it", nullable=True
+    )
     account_spend_amount = _spend(
         "The number in received_spend_amount, in the account's currency",
         of_row=True,
@@ -177,6 +186,12 @@ class OfCampaign:
     campaign_id = text("The campaign's id; null where the source says none", nullable=True)
     campaign_name = text("Its newest name on the day", nullable=True, example="Brand DE")
     currency = text("The account's currency")
+    account_time_zone = text(
+        "The time zone of the account's days: as the source says, else ECOM_AD_ACCOUNT_TIME_ZONES, "
+        "else that of the platform; null if not known",
+        nullable=True,
+        example="America/New_York",
+    )
 
 
 class AdSpend(Table):
@@ -205,6 +220,7 @@ class AdSpend(Table):
     ad_group_name = text("Its name", nullable=True)
     final_url = text("The address that its ads lead to, one of several", nullable=True)
     currency = OfCampaign.currency
+    account_time_zone = ReceivedAdSpend.account_time_zone
     account_spend_amount = _spend("What was spent, in the account's currency")
     spend_amount = _spend("The same in the shop's currency, by the rate of the day")
     impression_count = _count("Impressions; null if not known", unit="impressions")
@@ -235,7 +251,13 @@ class AdSpendDaily(Table):
     key = ("spend_date", "platform", "account_id", "campaign_key")
     day_column = "spend_date"
     counted_from = (AdSpend,)
-    restated_by_source = SmallChange("account_spend_amount", Decimal("0.01"), Decimal("1.00"))
+    restated_by_source = SmallChange(
+        "account_spend_amount",
+        Decimal("0.01"),
+        Decimal("1.00"),
+        currency="currency",
+        in_shop_currency=("spend_amount", "platform_conversion_amount"),
+    )
 
     spend_date = OfCampaign.spend_date
     platform = OfCampaign.platform
@@ -244,6 +266,7 @@ class AdSpendDaily(Table):
     campaign_id = OfCampaign.campaign_id
     campaign_name = OfCampaign.campaign_name
     currency = OfCampaign.currency
+    account_time_zone = OfCampaign.account_time_zone
     account_spend_amount = _spend(
         "What was spent, in the account's currency",
         label="Spend in the account's currency",
@@ -356,6 +379,12 @@ class MarketingDaily(MarketingMeasures, Table):
     layer = "mart"
     key = ("marketing_date", "platform", "account_id", "campaign_key", "model")
     day_column = "marketing_date"
+    counted_from = (CleanEvents, UserOrderLog, AdSpend)
+    copied = CopiedNumbers(
+        AdSpendDaily,
+        frozenset(measures_of(SpendMeasures)) - {"session_count"},
+        ("model", DEFAULT_MODEL),
+    )
 
     marketing_date = day("The day: of spend in the account's zone, of all else in the shop's")
     platform = AdCampaigns.platform

@@ -13,7 +13,11 @@ from ecom_assets.commerce.attribution.contracts import CREDIT
 from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, TAG, of_sold_unit, tagged
-from ecom_assets.commerce.marketing.contracts import MarketingDaily, SpendReconciliationDaily
+from ecom_assets.commerce.marketing.contracts import (
+    DEFAULT_MODEL,
+    MarketingDaily,
+    SpendReconciliationDaily,
+)
 from ecom_assets.commerce.marketing.measures import (
     CreditMeasures,
     MarketingMeasures,
@@ -26,7 +30,6 @@ from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import NO, first_of_each, union_all
 
 SomeDays = Days | OtherDays
-DEFAULT_MODEL: Final = "last_non_direct"
 KINDS: Final = {name: measure.type for name, measure in measures_of(MarketingMeasures).items()}
 UNIT: Final = ("marketing_date", *CAMPAIGN)
 MICRO: Final = 1_000_000

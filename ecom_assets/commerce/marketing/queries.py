@@ -16,9 +16,15 @@ from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.costs.profit import DIMENSIONS
 from ecom_assets.commerce.customers.contracts import LifetimeValue
+from ecom_assets.commerce.marketing.account_zones import (
+    ACCOUNT_ZONE,
+    days_of_zones,
+    in_other_zones,
+)
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, of_sold_unit
 from ecom_assets.commerce.marketing.contracts import (
     CUTS,
+    DEFAULT_MODEL,
     NO_PLATFORM,
     AdCampaigns,
     AdSpendDaily,
@@ -27,7 +33,7 @@ from ecom_assets.commerce.marketing.contracts import (
     SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.measures import CreditMeasures, MarketingMeasures
-from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL, MICRO, first_paid, with_gaps
+from ecom_assets.commerce.marketing.performance import MICRO, first_paid, with_gaps
 from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
@@ -68,8 +74,6 @@ OF_MODEL: Final = (
     "roas",
     "cost_per_new_customer",
 )
-UTC_PLATFORMS: Final = ("linkedin", "pinterest", "reddit", "snapchat", "tiktok")
-"""Platforms whose days are those of UTC; at others the zone is that of the account."""
 
 
 class NoSpendError(NoSourceError):
@@ -130,7 +134,7 @@ def marketing(
         "parts": named,
         "spend_without_visits": [_named(row) for row in campaigns if _lacks_visits(row)],
         "visits_without_spend": [_named(row) for row in campaigns if _lacks_spend(row)],
-        "other_zones": other_zones(campaigns, reading.timezone),
+        "other_zones": other_zones(reading, period),
         "claims": claims(reading, period),
     }
 
@@ -288,12 +292,13 @@ def _as_said(row: Row) -> Row:
     return {**row, **{name: plain_value(row[name], columns[name]) for name in CLAIMS}}
 
 
-def other_zones(campaigns: Iterable[Row], timezone: str) -> list[str]:
-    """Return the platforms whose days are known to be those of another zone than the shop's."""
-    if timezone in {"UTC", "Etc/UTC"}:
-        return []
-    spending = {row["platform"] for row in campaigns if row["account_id"] != NO_PLATFORM}
-    return sorted(spending & set(UTC_PLATFORMS))
+def other_zones(reading: Reading, period: Period) -> list[Row]:
+    """Return the accounts with spend in a period whose days are known to be those of another zone
+    than the shop's, one row for each of its zones.
+    """
+    accounts = days_of_zones(rows_in_period(reading, AdSpendDaily))
+    others = in_other_zones(reading.rows(accounts, period), reading.timezone)
+    return [{name: row[name] for name in ACCOUNT_ZONE} for row in others]
 
 
 def shop(reading: Reading, period: Period) -> Row:

@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.commerce.marketing.account_zones import AccountZones
 from ecom_assets.commerce.marketing.contracts import (
     AD_GROUP,
     ALL,
@@ -114,6 +115,7 @@ def _loads(rows: ir.Table) -> ir.Table:
                 "ad_group_name",
                 "final_url",
                 "currency",
+                "account_time_zone",
                 "received_at",
                 "received_date",
                 "arrived_at",
@@ -190,14 +192,20 @@ def ad_spend(raw: ir.Table, days: Days | OtherDays) -> ir.Table:
     return loads.join(counted, [*LOAD_OF_DAY]).select(*AdSpend.columns)
 
 
-def ad_spend_daily(spend: ir.Table, days: Days | OtherDays) -> ir.Table:
+def ad_spend_daily(
+    spend: ir.Table, account_zones: AccountZones, days: Days | OtherDays
+) -> ir.Table:
     """Return what each campaign cost on the days, from rows of `AdSpend`."""
     rows = spend.filter(spend.is_counted, days.contain(spend.spend_date))
+    rows = rows.mutate(account_time_zone=account_zones.of_rows(rows))
     by = AdSpendDaily.key
     sums = rows.group_by(*by).agg(
         **{name: rows[name].sum().cast(PROFIT) for name in SPENT},
         **{name: rows[name].sum().cast("int64") for name in COUNTED},
-        **{name: rows[name].max() for name in ("campaign_id", "campaign_name", "currency")},
+        **{
+            name: rows[name].max()
+            for name in ("campaign_id", "campaign_name", "currency", "account_time_zone")
+        },
         is_conflict=_any(rows.is_conflict) > 0,
     )
     return sums.select(*AdSpendDaily.columns)

@@ -16,6 +16,7 @@ from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, TAG, tagged
 from ecom_assets.commerce.marketing.cohorts import first_customers, month_number
 from ecom_assets.commerce.marketing.contracts import (
     CUTS,
+    DEFAULT_MODEL,
     AdSpend,
     AdSpendDaily,
     CampaignCredit,
@@ -26,7 +27,6 @@ from ecom_assets.commerce.marketing.contracts import (
     SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
-from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.orders.orders import ALL
 from ecom_assets.commerce.sales.contracts import City, Sales

@@ -110,6 +110,7 @@ RESTATEMENT_CAUSES = (
     "late_rows",
     "withdrawn_rows",
     "source_restated",
+    "rates_changed",
     "identity",
     "rows_of_other_days",
     "definition_changed",

@@ -10,7 +10,7 @@ Terms: docs/glossary.md#restatement.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
 from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.core.clock import now_utc_without_zone
-from ecom_assets.core.tables.contract import SmallChange, Table
+from ecom_assets.core.tables.contract import Ratio, SmallChange, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.engine import Engine
@@ -36,6 +36,11 @@ SAMPLE = 5
 """How many ids of late rows are logged."""
 SUM_OF_SMALL = "sum_of_rows_that_changed_by"
 """The key of an entry about the sum of a day's rows that a source changed little."""
+SUM_BY_RATE = "sum_of_rows_by_another_rate_of"
+"""The key of an entry about the sum of a day's rows of a currency whose rate alone changed."""
+RATES_CHANGED, SOURCE_RESTATED = "rates_changed", "source_restated"
+COPIED = "copied"
+"""In place of a cause: that of the table whose number it is."""
 TYPE = "event_type"
 Row = dict[str, Any]
 Counts = dict[str, dict[str, int]]
@@ -53,6 +58,11 @@ class Movement:
     arrived: int = 0
     withdrawn: int = 0
     arrived_on: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def has_rows(self) -> bool:
+        """Return whether any row came or went."""
+        return bool(self.arrived or self.withdrawn)
 
     @classmethod
     def between(cls, old: Counts, new: Counts) -> "Movement":
@@ -149,6 +159,8 @@ class ChangedNumber:
     before: float | None
     after: float | None
     difference: float | None
+    cause: str = ""
+    """Why it changed; empty for the cause of its day."""
 
 
 def changed_numbers(
@@ -166,7 +178,12 @@ def changed_numbers(
     are compared instead; their `row_key` names the run, because they are sums of other rows in each
     run.
     """
-    columns = (*contract.key, *contract.numbers())
+    small_change = contract.restated_by_source
+    columns = [
+        *contract.key,
+        *contract.numbers(),
+        *([small_change.currency] if small_change else []),
+    ]
     with duckdb.connect() as con:  # far faster than Python where few of many rows differ
         con.register("before", before)
         con.register("after", after)
@@ -175,35 +192,66 @@ def changed_numbers(
             _differing(con, columns, "after", "before"),
         )
     entries: list[ChangedNumber] = []
-    if contract.restated_by_source:
-        small, states = _split_by_size(contract, contract.restated_by_source, *states)
-        bounds = {SUM_OF_SMALL: str(contract.restated_by_source)}
-        entries = list(_compared_sums(contract, bounds, *small))
+    if small_change:
+        by_rate, small, states = _split_by_cause(contract, small_change, *states)
+        for currency, of_currency in by_rate.items():
+            changes = _compared_sums(contract, {SUM_BY_RATE: currency}, *of_currency)
+            entries += (replace(change, cause=RATES_CHANGED) for change in changes)
+        entries += _compared_sums(contract, {SUM_OF_SMALL: str(small_change)}, *small)
     if max(rows.num_rows for rows in states) <= most_rows:
         return [*entries, *_compared(contract, contract.numbers(), {}, *states)]
     return [*entries, *_compared_sums(contract, {"sum_of_rows_changed_by": run_id}, *states)]
 
 
-def _split_by_size(
+def _split_by_cause(
     contract: type[Table], small_change: SmallChange, before: pa.Table, after: pa.Table
-) -> tuple[States, States]:
-    """Return both states of the rows that changed little, and of the others."""
+) -> tuple[dict[str, States], States, States]:
+    """Return both states of the rows of which only the rate changed, by their currency; of those
+    that their source changed little; and of the others.
+    """
+    converted = small_change.in_shop_currency
+    own = [name for name in contract.numbers() if name not in converted]
+    amounts = (small_change.column, converted[0])
 
-    def keys(rows: pa.Table) -> list[tuple[Any, ...]]:
-        return list(zip(*(rows[name].to_pylist() for name in contract.key), strict=True))
+    def currency(row: Row) -> Any:  # noqa: ANN401 (any value of a row)
+        return row[small_change.currency]
 
-    def amounts(rows: pa.Table) -> dict[tuple[Any, ...], Any]:
-        return dict(zip(keys(rows), rows[small_change.column].to_pylist(), strict=True))
+    def rows_of(rows: pa.Table) -> dict[tuple[Any, ...], Row]:
+        keys = zip(*(rows[name].to_pylist() for name in contract.key), strict=True)
+        numbers = rows.select([small_change.currency, *contract.numbers()]).to_pylist()
+        return dict(zip(keys, numbers, strict=True))
 
-    old, new = amounts(before), amounts(after)
-    small = {key for key in old.keys() & new.keys() if small_change.holds(old[key], new[key])}
+    old, new = rows_of(before), rows_of(after)
+    day = contract.key.index(str(contract.day_column))
+    same = [key for key in old.keys() & new.keys() if currency(old[key]) == currency(new[key])]
+    unchanged = {key for key in same if all(old[key][name] == new[key][name] for name in own)}
+    # Nothing was spent in some rows, so that only others of the day and currency show the rate.
+    rated = {
+        (key[day], currency(new[key]))
+        for key in unchanged
+        if old[key][converted[0]] != new[key][converted[0]]
+    }
+    parts: dict[tuple[Any, ...], str] = {}
+    for key in same:
+        was, now = old[key], new[key]
+        if key in unchanged and (key[day], currency(now)) in rated:
+            parts[key] = f"{RATES_CHANGED} {currency(now)}"
+        elif all(small_change.holds(was[name], now[name]) for name in amounts):
+            parts[key] = SUM_OF_SMALL
 
-    def split(rows: pa.Table) -> States:
-        is_small = pa.array([key in small for key in keys(rows)], pa.bool_())
-        return rows.filter(is_small), rows.filter(pc.invert(is_small))
+    def split(rows: pa.Table) -> dict[str, pa.Table]:
+        keys = zip(*(rows[name].to_pylist() for name in contract.key), strict=True)
+        part = pa.array([parts.get(key, "") for key in keys], pa.string())
+        rows = rows.drop_columns([small_change.currency])
+        return {
+            name: rows.filter(pc.equal(part, name)) for name in ("", *sorted({*parts.values()}))
+        }
 
-    (small_before, others_before), (small_after, others_after) = split(before), split(after)
-    return (small_before, small_after), (others_before, others_after)
+    was, now = split(before), split(after)
+    nothing = was[""].slice(0, 0), now[""].slice(0, 0)
+    states = {name: (was[name], now[name]) for name in was}
+    others, small = states.pop(""), states.pop(SUM_OF_SMALL, nothing)
+    return {name.partition(" ")[2]: both for name, both in states.items()}, small, others
 
 
 def _compared_sums(
@@ -211,7 +259,8 @@ def _compared_sums(
 ) -> Iterator[ChangedNumber]:
     """Compare the sums of rows by day; `same_key` is the key of each."""
     added = tuple(name for name in contract.numbers() if contract.columns[name].type != "float64")
-    sums = (_sums(rows, str(contract.day_column), added) for rows in (before, after))
+    by = [str(contract.day_column), *([contract.copied.once[0]] if contract.copied else [])]
+    sums = (_sums(rows, by, added) for rows in (before, after))
     yield from _compared(contract, added, same_key, *sums)
 
 
@@ -224,10 +273,10 @@ def _differing(
     ).to_arrow_table()
 
 
-def _sums(rows: pa.Table, day: str, numbers: tuple[str, ...]) -> pa.Table:
-    summed = rows.group_by(day).aggregate([(name, "sum") for name in numbers])
-    return summed.select([day, *(f"{name}_sum" for name in numbers)]).rename_columns(
-        [day, *numbers]
+def _sums(rows: pa.Table, by: list[str], numbers: tuple[str, ...]) -> pa.Table:
+    summed = rows.group_by(by).aggregate([(name, "sum") for name in numbers])
+    return summed.select([*by, *(f"{name}_sum" for name in numbers)]).rename_columns(
+        [*by, *numbers]
     )
 
 
@@ -249,9 +298,33 @@ def _compared(
         key_values = dict(zip(key, values, strict=True))
         day = key_values.pop(str(contract.day_column))
         row_key = json.dumps(key_values | same_key, ensure_ascii=False, default=str)
-        yield from _of_row(
-            contract, numbers, (day, row_key), old.get(values, {}), new.get(values, {})
-        )
+        row = (old.get(values, {}), new.get(values, {}))
+        changes = _of_row(contract, numbers, (day, row_key), *row)
+        yield from _without_copies(contract, key_values, list(changes))
+
+
+def _without_copies(
+    contract: type[Table], key_values: Row, changes: list[ChangedNumber]
+) -> Iterator[ChangedNumber]:
+    """Yield the changes of a row; of numbers that are those of another table, only in the row in
+    which they are logged, and with its cause. A ratio changes as its parts do.
+    """
+    copied = contract.copied
+    if copied is None:
+        yield from changes
+        return
+    once, value = copied.once
+    own = {change.column for change in changes} - copied.columns
+    for change in changes:
+        column = contract.columns[change.column]
+        ratio = column.counted_as if isinstance(column.counted_as, Ratio) else None
+        if change.column in copied.columns or copied.has(column):
+            if key_values.get(once) == value:
+                yield replace(change, cause=COPIED)
+        elif ratio and not own & {ratio.part, ratio.whole}:
+            yield replace(change, cause=COPIED)
+        else:
+            yield change
 
 
 def _by_key(rows: pa.Table, key: list[str], numbers: tuple[str, ...]) -> dict[tuple[Any, ...], Row]:
@@ -412,34 +485,89 @@ class RestatementHooks:
         }
 
     def _log(self, changes: list[ChangedNumber], sources: dict[date, Counts]) -> None:
-        moved = {
-            day: Movement.between(
-                json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {},
-                result,
-            )
-            for day, result in sources.items()
-        }
+        days = {change.day for change in changes}
+        moved = self._moved(sources, self._own_sources())
         # An identity rule that another setting changed moves visitors without any row: that is a
         # definition.
-        has_moved_rows = any(movement.arrived or movement.withdrawn for movement in moved.values())
+        has_moved_rows = any(movement.has_rows for movement in moved.values())
         of_identity = self._days_of_changed_visitors() if has_moved_rows else set()
-        days = {change.day for change in changes}
+        of_copied = self._moved(sources, self._copied_sources())
+        has_moved_rows |= any(movement.has_rows for movement in of_copied.values())
+        copied_causes = self._causes_of_copied(days) if self.contract.copied else {}
         ids = self._ids({day: moved[day] for day in days})
-        reasons = {
-            day: {
-                "cause": self._cause(
-                    moved[day], is_of_identity=day in of_identity, has_moved_rows=has_moved_rows
-                ),
-                "late_row_count": moved[day].arrived,
-                "withdrawn_row_count": moved[day].withdrawn,
-                "late_row_ids": json.dumps(ids[day], ensure_ascii=False) if ids.get(day) else None,
-            }
-            for day in days
-        }
         run_fields = {"run_id": self.log.run_id, "restated_at": now_utc_without_zone()}
-        rows = [self._entry(change) | reasons[change.day] | run_fields for change in changes]
+        rows = []
+        for change in changes:
+            day = change.day
+            cause = change.cause
+            is_copy = cause == COPIED
+            if is_copy:
+                cause = _cause_of_copy(copied_causes.get(day, {}), change.row_key)
+                cause = cause or (SOURCE_RESTATED if of_copied[day].has_rows else "")
+            cause = cause or self._cause(
+                moved[day],
+                of_copied[day],
+                is_of_identity=day in of_identity,
+                has_moved_rows=has_moved_rows,
+            )
+            rows_of_day = of_copied[day] if is_copy else moved[day]
+            shown_ids = [] if is_copy else ids.get(day)
+            reasons = {
+                "cause": cause,
+                "late_row_count": rows_of_day.arrived,
+                "withdrawn_row_count": rows_of_day.withdrawn,
+                "late_row_ids": json.dumps(shown_ids, ensure_ascii=False) if shown_ids else None,
+            }
+            rows.append(self._entry(change) | reasons | run_fields)
         self.log.causes.update(row["cause"] for row in rows)
         self.log.engine.rewrite(Restatements, Days.from_dates(days), partial(_with_entries, rows))
+
+    def _copied_sources(self) -> frozenset[str]:
+        """Return the tables that numbers of another table are counted from, and no others are."""
+        copied = self.contract.copied
+        return frozenset(
+            source.qualified_name() for source in (copied.table.counted_from if copied else ())
+        )
+
+    def _own_sources(self) -> frozenset[str]:
+        names = {source.qualified_name() for source in self.contract.counted_from}
+        return frozenset(names - self._copied_sources())
+
+    def _moved(self, sources: dict[date, Counts], names: frozenset[str]) -> dict[date, Movement]:
+        """Return which rows of some tables came and went, by day."""
+
+        def of_tables(counts: Counts) -> Counts:
+            return {name: by_arrival for name, by_arrival in counts.items() if name in names}
+
+        return {
+            day: Movement.between(
+                of_tables(
+                    json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}
+                ),
+                of_tables(counts),
+            )
+            for day, counts in sources.items()
+        }
+
+    def _causes_of_copied(self, days: set[date]) -> dict[date, dict[str, str]]:
+        """Return why numbers of the copied table changed since those here were published, by day
+        and row.
+        """
+        copied = self.contract.copied
+        assert copied is not None  # noqa: S101 (only asked of such a table)
+        logged = self.log.engine.table(Restatements)
+        rows = logged.filter(
+            logged.table_name == copied.table.qualified_name(),
+            Days.from_dates(days).contain(logged.restated_date),
+        )
+        rows = rows.order_by("restated_at", "restatement_number")
+        causes: dict[date, dict[str, str]] = {}
+        names = ("restated_date", "row_key", "cause", "restated_at")
+        for row in self.log.engine.rows_of(rows.select(*names, "restatement_number")):
+            day = row["restated_date"]
+            if row["restated_at"] >= self.notes[day]["published_at"]:
+                causes.setdefault(day, {})[row["row_key"]] = row["cause"]
+        return causes
 
     def _entry(self, change: ChangedNumber) -> Row:
         return {
@@ -461,14 +589,18 @@ class RestatementHooks:
         rows = noted.filter(self.own.contain(noted.event_date)).select("changed_date").distinct()
         return {row["changed_date"] for row in self.log.engine.rows_of(rows)}
 
-    def _cause(self, moved: Movement, *, is_of_identity: bool, has_moved_rows: bool) -> str:
+    def _cause(
+        self, moved: Movement, of_copied: Movement, *, is_of_identity: bool, has_moved_rows: bool
+    ) -> str:
         """Return why numbers of a day changed."""
         if self.contract.restated_by_source:
-            return "source_restated"
-        if moved.arrived or moved.withdrawn:
+            return SOURCE_RESTATED
+        if moved.has_rows:
             return "late_rows" if moved.arrived else "withdrawn_rows"
         if is_of_identity:
             return "identity"
+        if of_copied.has_rows:
+            return SOURCE_RESTATED
         return "rows_of_other_days" if has_moved_rows else "definition_changed"
 
     def _ids(self, moved: dict[date, Movement]) -> dict[date, list[str]]:
@@ -484,6 +616,23 @@ class RestatementHooks:
             for day, ids in some_ids(self.log.engine, source, received_dates, types).items():
                 values.setdefault(day, []).extend(ids)
         return {day: ids[:5] for day, ids in values.items()}
+
+
+def _cause_of_copy(causes: Mapping[str, str], row_key: str) -> str:
+    """Return why a number of another table changed, of which `causes` has the rows of the day;
+    empty if it did not.
+    """
+    key = json.loads(row_key)
+    of_row = [cause for row, cause in causes.items() if json.loads(row).items() <= key.items()]
+    if of_row or not causes:
+        return of_row[-1] if of_row else ""
+    # Sums name no row.
+    of_sums = {
+        cause
+        for row, cause in causes.items()
+        if json.loads(row).keys() & {SUM_OF_SMALL, SUM_BY_RATE}
+    }
+    return RATES_CHANGED if of_sums == {RATES_CHANGED} else SOURCE_RESTATED
 
 
 def _with_notes(table: str, fresh: list[Row], old: pa.Table) -> pa.Table:

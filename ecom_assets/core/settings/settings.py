@@ -230,6 +230,13 @@ class Settings(
             "platform) and optionally `platform`, where these differ"
         ),
     )
+    ad_account_time_zones: subjects.AccountZones = Field(
+        (),
+        description=(
+            "Time zones of ad accounts whose source does not say them: "
+            "`google_ads/123-456-7890=America/New_York`, several with commas"
+        ),
+    )
     brand_campaigns: str = Field(
         "(^|[^a-z])brand([^a-z]|$)",
         description="Regular expression that names of brand campaigns match, in small letters",

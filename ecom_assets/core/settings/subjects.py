@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import did_you_mean
 from ecom_assets.core.tables.values import (
     LONGEST_EVENT_TYPE,
@@ -149,12 +150,46 @@ def event_types(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def account_zones(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return parts such as `google_ads/123-456-7890=America/New_York`.
+
+    Raises:
+        ValueError: One has another form, names no time zone, or an account is named twice.
+    """
+    seen: dict[tuple[str, str], str] = {}
+    for part in parts:
+        platform, account_id, zone = account_zone(part)
+        if not (platform and account_id and zone):
+            raise ValueError(
+                f"{part!r} is not PLATFORM/ACCOUNT=ZONE, such as "
+                "google_ads/123-456-7890=America/New_York"
+            )
+        if not is_zone(zone):
+            raise ValueError(f"{zone!r} is not an IANA time zone, such as America/New_York")
+        if seen.setdefault((platform, account_id), zone) != zone:
+            raise ValueError(f"{platform}/{account_id} has two time zones")
+    return parts
+
+
+def account_zone(part: str) -> tuple[str, str, str]:
+    """Return the platform, the account and the zone of one of `account_zones`; what is missing is
+    empty.
+    """
+    account, _, zone = part.rpartition("=")
+    platform, _, account_id = account.partition("/")
+    return platform.strip(), account_id.strip(), zone.strip()
+
+
 ByCommas = Annotated[tuple[str, ...], NoDecode, BeforeValidator(by_commas)]
 """A list of texts, written with commas."""
 Parts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_texts)]
 """A list of texts, written with commas or as JSON."""
 EventTypes = Annotated[Parts, AfterValidator(event_types)]
 """A list of event types."""
+
+
+AccountZones = Annotated[Parts, AfterValidator(account_zones)]
+"""A list of time zones of ad accounts."""
 
 
 class SourceSettings(BaseSettings):

@@ -182,11 +182,16 @@ class SmallChange:
         column: The amount that is looked at.
         share: Its largest small change, as a share of what it was.
         amount: The same as an amount; a change beyond either is none.
+        currency: The column with its currency.
+        in_shop_currency: Amounts in the shop's currency, that of `column` first; where these alone
+            change, so did the rate.
     """
 
     column: str
     share: Decimal
     amount: Decimal
+    currency: str
+    in_shop_currency: tuple[str, ...]
 
     def __str__(self) -> str:
         """Return the bounds in words."""
@@ -198,6 +203,28 @@ class SmallChange:
             return False
         difference = abs(after - before)
         return difference <= self.amount and difference <= self.share * abs(before)
+
+
+@dataclass(frozen=True)
+class CopiedNumbers:
+    """Numbers of a published table that are those of another, whose source restates them: their
+    changes have its causes.
+
+    Attributes:
+        table: The other table; its key is that of the table without `once`.
+        columns: The numbers.
+        once: A column of the key under whose values they are all the same, and the value of which
+            they are logged.
+    """
+
+    table: type["Table"]
+    columns: frozenset[str]
+    once: tuple[str, str]
+
+    def has(self, column: "Column") -> bool:
+        """Return whether a ratio is one of such numbers."""
+        ratio = column.counted_as
+        return isinstance(ratio, Ratio) and {ratio.part, ratio.whole} <= self.columns
 
 
 class Table:
@@ -221,6 +248,8 @@ class Table:
     """The event types that such a table counts; empty means all types."""
     restated_by_source: ClassVar[SmallChange | None] = None
     """Of a published table whose source says past days anew: which of its changes are small."""
+    copied: ClassVar[CopiedNumbers | None] = None
+    """Which numbers of a published table are those of another one."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
     """Columns that hold the key of another table: foreign keys, on engines that have them."""
     referred_by: ClassVar[list[tuple[type["Table"], str]]]

@@ -39,6 +39,7 @@ STATED: Final = (
     "ad_group_name",
     "final_url",
     "currency",
+    "account_time_zone",
 )
 """What a row says in words, where a mark of NO_VALUES says nothing."""
 KIND = "ad_spend"

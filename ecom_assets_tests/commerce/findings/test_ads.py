@@ -13,8 +13,12 @@ import pytest
 from ecom_assets.commerce.findings.ads import ad_findings, looked_at
 from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.findings.queries import findings
-from ecom_assets.commerce.marketing.contracts import AdCampaigns, AdSpendDaily, MarketingDaily
-from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
+from ecom_assets.commerce.marketing.contracts import (
+    DEFAULT_MODEL,
+    AdCampaigns,
+    AdSpendDaily,
+    MarketingDaily,
+)
 from ecom_assets_tests.commerce.marketing.shop import AdShop, spent
 from ecom_assets_tests.commerce.marketing.test_queries import ShopReading
 

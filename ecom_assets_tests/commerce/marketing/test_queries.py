@@ -11,12 +11,13 @@ import pytest
 from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.customers.contracts import LifetimeValue
 from ecom_assets.commerce.marketing import queries
+from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.discounts import OF_FEW
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.queries import KnownDays, Period
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.commerce.marketing.shop import AdShop
+from ecom_assets_tests.commerce.marketing.shop import AdShop, spent
 from ecom_assets_tests.commerce.marketing.test_performance import example
 
 pytestmark = pytest.mark.when_changed
@@ -176,14 +177,31 @@ def test_codes_of_few_customers_are_one_for_who_may_not_see_people() -> None:
     assert by_code(shows_people=False) == of_spring | {OF_FEW: (2, 20, 4)}
 
 
-def test_platforms_that_count_days_of_utc_are_named_for_shops_elsewhere() -> None:
-    spending = [
-        {"platform": "tiktok", "account_id": "1"},
-        {"platform": "meta", "account_id": "1"},
-        {"platform": "linkedin", "account_id": "(none)"},  # of a click id alone
+def test_accounts_of_another_zone_than_the_shop_s_are_named_and_nothing_is_moved() -> None:
+    zones = [
+        ("google_ads", "1", "Europe/Vienna"),  # the days of Berlin
+        ("google_ads", "2", "America/New_York"),
+        ("google_ads", "2", "Europe/Berlin"),  # as it was until February
+        ("meta", "1", None),
+        ("tiktok", "1", "UTC"),
     ]
-    assert queries.other_zones(spending, "Europe/Berlin") == ["tiktok"]
-    assert queries.other_zones(spending, "UTC") == []
+    shop = AdShop()
+    shop.hold(
+        AdSpendDaily,
+        [
+            spent("2026-03-09", platform, f"{number}:Brand", "5", account_id=account)
+            | {"account_time_zone": zone}
+            for number, (platform, account, zone) in enumerate(zones)
+        ],
+    )
+    reading = ShopReading(shop)
+    assert [tuple(row.values()) for row in queries.other_zones(reading, MARCH)] == [
+        ("google_ads", "2", "America/New_York"),
+        ("tiktok", "1", "UTC"),
+    ]
+    reading.timezone = "UTC"
+    named = [row["account_time_zone"] for row in queries.other_zones(reading, MARCH)]
+    assert named == ["Europe/Vienna", "America/New_York", "Europe/Berlin"]
 
 
 def test_customers_have_paid_back_in_months_that_are_over_for_all_of_them() -> None:

@@ -15,10 +15,10 @@ from ecom_assets.commerce.marketing.checks import (
     no_campaign_is_a_total,
     received_spend_is_accounted_for,
     spend_adds_up_to_its_loads,
-    spend_did_not_fall_by_half,
     spend_is_by_day,
     spend_is_not_before_the_first_visit,
 )
+from ecom_assets.commerce.reconciliation.spend_checks import spend_did_not_fall_by_half
 from ecom_assets.core.tables.check import CheckResult, TableCheck
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -40,6 +40,7 @@ def checked(
     engine = shop.engine
 
     def table(contract: type[Table]) -> object:
+        engine.ensure(contract)  # the log of changes is written by runs
         if contract is not EngagementDaily:
             return engine.table(contract)
         row = dict.fromkeys(EngagementDaily.columns) | {"event_date": DAY}

@@ -85,12 +85,13 @@ SAMPLES: Final = (
     Sample(
         "google_ads_api",
         "api.json",
-        '[{"results": [{"customer": {"id": "1234567890", "currencyCode": "EUR"}, "campaign": '
-        '{"id": "2001", "name": "Brand DE"}, "metrics": {"costMicros": "1234567", "clicks": "3", '
-        '"impressions": "40", "conversions": 1.5, "conversionsValue": 90.25}, "segments": '
-        '{"date": "2026-06-01"}}, {"customer": {"id": "1234567890", "currencyCode": "EUR"}, '
-        '"campaign": {"id": "2002", "name": "Shoes"}, "metrics": {"clicks": "0", "impressions": '
-        '"2"}, "segments": {"date": "2026-06-01"}}], "fieldMask": "campaign.id"}]',
+        '[{"results": [{"customer": {"id": "1234567890", "currencyCode": "EUR", "timeZone": '
+        '"Europe/Berlin"}, "campaign": {"id": "2001", "name": "Brand DE"}, "metrics": {'
+        '"costMicros": "1234567", "clicks": "3", "impressions": "40", "conversions": 1.5, '
+        '"conversionsValue": 90.25}, "segments": {"date": "2026-06-01"}}, {"customer": {"id": '
+        '"1234567890", "currencyCode": "EUR"}, "campaign": {"id": "2002", "name": "Shoes"}, '
+        '"metrics": {"clicks": "0", "impressions": "2"}, "segments": {"date": "2026-06-01"}}], '
+        '"fieldMask": "campaign.id"}]',
         "google_ads",
         "1234567890",
         "EUR",
@@ -296,3 +297,23 @@ def test_the_rows_of_a_platform_add_up_without_titles_and_totals(
 
 def test_every_shipped_mapping_has_a_sample() -> None:
     assert {sample.mapping for sample in SAMPLES} | {"native"} == {*shipped_in("ad_spend_mappings")}
+
+
+def test_the_zone_of_an_account_is_read_where_a_source_says_it(tmp_path: Path) -> None:
+    (of_api,) = (sample for sample in SAMPLES if sample.mapping == "google_ads_api")
+    zones = [row["account_time_zone"] for row in read(tmp_path, of_api)]
+    assert sorted(map(str, zones)) == ["Europe/Berlin", "None"], "one row says it"
+    native = Sample(
+        "native",
+        "native.csv",
+        "spend_date,platform,account_id,campaign_name,spend_amount,currency,account_time_zone\n"
+        "2026-06-01,meta,1,Brand,5,EUR,America/New_York\n2026-06-01,meta,2,Brand,5,EUR,--\n",
+        "meta",
+        "1",
+        "EUR",
+        "10",
+        0,
+        (),
+    )
+    zones = [row["account_time_zone"] for row in read(tmp_path, native)]
+    assert sorted(map(str, zones)) == ["America/New_York", "None"]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from ecom_assets.commerce.marketing.account_zones import AccountZones
 from ecom_assets.commerce.marketing.spend import ad_spend, ad_spend_daily
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
@@ -46,7 +47,7 @@ def spent(home: Path) -> Mapping[str, Decimal]:
     """Return what each campaign cost in June by the uploads of a home."""
     con = connect()
     con.con.register("raw", FileAdSpend(con, settings_of(home)).received(JUNE).rows.to_pyarrow())
-    rows = ad_spend_daily(ad_spend(con.table("raw"), JUNE), JUNE)
+    rows = ad_spend_daily(ad_spend(con.table("raw"), JUNE), AccountZones(), JUNE)
     found: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
     return {row["campaign_name"]: row["spend_amount"] for row in found}
 

@@ -964,6 +964,7 @@ AD_SPEND_FIELDS = (
     "final_url",
     "spend_amount",
     "currency",
+    "account_time_zone",
     "impression_count",
     "click_count",
     "platform_conversion_count",

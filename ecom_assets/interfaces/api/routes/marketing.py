@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field
 from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, number
 from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.marketing.contracts import (
+    DEFAULT_MODEL,
     AdCampaigns,
     CustomerCohortValue,
     SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
-from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
 from ecom_assets.core.tables.measures import summable
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.auth.callers import may_see_people, require_costs
@@ -123,6 +123,14 @@ class ClaimedCampaign(
     campaign_name: str | None = Field(title="Name", description="Its name")
 
 
+class AccountZone(BaseModel):
+    """In which time zone the days of an account are."""
+
+    platform: str = Field(title="Platform", description="The platform")
+    account_id: str = Field(title="Account", description="The account")
+    account_time_zone: str = Field(title="Time zone", description="Its time zone")
+
+
 class MarketingParameters(SlicedOfDays):
     """The days, the model, and by what ads are broken down."""
 
@@ -145,8 +153,9 @@ class MarketingAnswer(Answer):
     visits_without_spend: list[LoneCampaign] = Field(
         description="What visits from ads say that meets no spend of the period"
     )
-    other_zones: list[str] = Field(
-        description="Platforms whose days are those of UTC and not of the shop; they are not moved"
+    other_zones: list[AccountZone] = Field(
+        description="Accounts whose days are those of another zone than the shop's; they are not "
+        "moved"
     )
     claims: list[ClaimedCampaign] = Field(
         description="What platforms say of campaigns, beside visits and credit by day of visit"

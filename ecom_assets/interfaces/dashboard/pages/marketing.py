@@ -10,8 +10,11 @@ from pydantic import Field
 
 from ecom_assets.commerce.attribution.contracts import MODELS
 from ecom_assets.commerce.marketing import queries
-from ecom_assets.commerce.marketing.contracts import CustomerCohortValue, MarketingDaily
-from ecom_assets.commerce.marketing.performance import DEFAULT_MODEL
+from ecom_assets.commerce.marketing.contracts import (
+    DEFAULT_MODEL,
+    CustomerCohortValue,
+    MarketingDaily,
+)
 from ecom_assets.commerce.marketing.queries import Cut, Dimension, Model
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.interfaces.api.routes import marketing
@@ -58,6 +61,7 @@ OF_SHOP: Final = (
     "contribution_after_ads_amount",
 )
 MOST_PARTS: Final = 50
+MOST_ZONES: Final = 5
 DIMENSIONS: Final = {"campaign": "Campaign", "platform": "Platform", "channel": "Channel"}
 PART_NUMBERS: Final = (
     "spend_amount",
@@ -126,7 +130,7 @@ LONE: Final = TableColumn.from_fields(
 CLAIMS: Final = TableColumn.from_fields(
     marketing.ClaimedCampaign, "platform", "campaign_name", *queries.CLAIMS
 )
-ZONES: Final = "Days of {} are those of UTC, not of the shop; they are shown as they are."
+ZONES: Final = "Days of {} are of another time zone than the shop's; they are shown as they are."
 ChosenCut = Literal["all", "first_channel", "item_category", "discount_code", "country"]
 CUTS: Final = {
     "all": "All customers",
@@ -170,8 +174,14 @@ def ads(view: View) -> Block:
         )
     )
     block: Block = Tiles(tiles)
-    zones = answer["other_zones"]
-    return Several((block, Notice(ZONES.format(", ".join(zones)), "info"))) if zones else block
+    if not answer["other_zones"]:
+        return block
+    zones = [
+        f"{row['platform']} {row['account_id']} ({row['account_time_zone']})"
+        for row in answer["other_zones"]
+    ]
+    shown = zones[:MOST_ZONES] + [f"{len(zones) - MOST_ZONES} more"] * (len(zones) > MOST_ZONES)
+    return Several((block, Notice(ZONES.format(", ".join(shown)), "info")))
 
 
 def whole_shop(view: View) -> Block:
