@@ -61,7 +61,7 @@ from ecom_assets.commerce.marketing.assets import (
     MARKETING_ASSETS,
     raw_ad_spend,
 )
-from ecom_assets.commerce.marketing.checks import AD_SPEND_CHECKS, MARKETING_CHECKS
+from ecom_assets.commerce.marketing.checks import AD_SPEND_CHECKS, MARKETING_CHECKS, zone_checks
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
 from ecom_assets.commerce.orders.checks import order_checks, report_checks
 from ecom_assets.commerce.products.assets import (
@@ -165,6 +165,7 @@ from ecom_assets.orchestration.empty_home import emptied
 from ecom_assets.orchestration.privacy.checks import absence_checks
 from ecom_assets.orchestration.registry import ALL, BY_KEY, MARTS, PUBLISHED
 from ecom_assets.orchestration.rules import (
+    account_zones,
     campaign_rule,
     cost_rules,
     order_rule,
@@ -614,6 +615,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *PRODUCT_CHECKS,
         *COST_CHECKS,
         *AD_SPEND_CHECKS,
+        *zone_checks(account_zones(settings)),
         *MARKETING_CHECKS,
         *rule_checks(cost_rules(settings)),
         *ATTRIBUTION_CHECKS,

@@ -1,6 +1,7 @@
 """Checks of what was spent on ads, and of what it brings."""
 
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 import ibis
@@ -32,6 +33,7 @@ from ecom_assets.core.tables.check import (
     EXAMPLES,
     BrokenRows,
     CheckResult,
+    TableCheck,
     check,
     counted_by,
     rows_on_days,
@@ -232,13 +234,25 @@ def accounts_have_one_currency(_days: Days | None, daily: ir.Table) -> CheckResu
     )
 
 
-@check(AdSpendDaily, reads=(AdSpendDaily,), warns=True, source="account_zones")
-def accounts_have_the_days_of_the_shop(
-    _days: Days | None, daily: ir.Table, account_zones: AccountZones
-) -> CheckResult:
-    """The days of each account are those of the shop's time zone, and each account whose zone a
-    setting says has spend.
-    """
+def zone_checks(account_zones: AccountZones) -> list[TableCheck]:
+    """Return the check that accounts have the days of the shop."""
+    return [
+        TableCheck(
+            contract=AdSpendDaily,
+            name="accounts_have_the_days_of_the_shop",
+            description=(
+                "The days of each account are those of the shop's time zone, and each account "
+                "whose zone a setting says has spend."
+            ),
+            function=partial(_other_zones, account_zones),
+            tables=(AdSpendDaily,),
+            warns=True,
+        )
+    ]
+
+
+def _other_zones(account_zones: AccountZones, _days: Days | None, daily: ir.Table) -> CheckResult:
+    """Count accounts in other zones than the shop's, and those of the setting without spend."""
     accounts = rows_of(daily.select(*ACCOUNT).distinct())
     others = in_other_zones(rows_of(days_of_zones(daily)), account_zones.timezone)
     spending = {tuple(row[name] for name in ACCOUNT) for row in accounts}
@@ -397,7 +411,6 @@ AD_SPEND_CHECKS = [
     spend_is_not_before_the_first_visit,
     no_campaign_costs_less_than_nothing,
     accounts_have_one_currency,
-    accounts_have_the_days_of_the_shop,
     campaigns_keep_their_names,
 ]
 """All checks of ad spend, in addition to the contracts."""

@@ -197,13 +197,12 @@ def check(
     reads: tuple[type[Table], ...],
     blocking: bool = False,
     warns: bool = False,
-    source: str = "",
 ) -> Callable[[Evaluate], TableCheck]:
     """Declare that a function evaluates a check of the contract's table.
 
     The check takes its name from the function and its description from the docstring. The function
-    takes the run's days, then the whole tables that it `reads`, then the resource `source`. If a
-    `blocking` check fails, what is downstream in the run stops; one that `warns` is only a warning.
+    takes the run's days, then the whole tables that it `reads`. If a `blocking` check fails, what
+    is downstream in the run stops; one that `warns` is only a warning.
     """
     return lambda evaluate: TableCheck(
         contract,
@@ -213,7 +212,6 @@ def check(
         reads,
         blocking,
         warns,
-        source,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.commerce.marketing.account_zones import AccountZones
-from ecom_assets.commerce.marketing.checks import accounts_have_the_days_of_the_shop
+from ecom_assets.commerce.marketing.checks import zone_checks
 from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.core.clock import have_same_days
 from ecom_assets.core.errors import SettingError
@@ -36,8 +36,8 @@ def zones_of(shop: AdShop) -> set[tuple[str, str, str, str | None]]:
 
 def said(shop: AdShop) -> CheckResult:
     zones = account_zones(shop.settings)
-    daily = shop.engine.table(AdSpendDaily)
-    result = accounts_have_the_days_of_the_shop.function(None, daily, zones)
+    (check,) = zone_checks(zones)
+    result = check.function(None, shop.engine.table(AdSpendDaily))
     assert isinstance(result, CheckResult)
     return result
 

@@ -55,10 +55,7 @@ UNLOGGED = {
     "channel_removal_effects": "what the Markov model of mart.channel_attribution is computed from",
     "calendar": "names of days",
     "campaign_credit": OF_ROWS,
-    **dict.fromkeys(
-        ("marketing_daily", "spend_reconciliation_daily"),
-        "changes of spend are logged in mart.ad_spend_daily, those of orders in mart.revenue_daily",
-    ),
+    "spend_reconciliation_daily": "numbers of mart.marketing_daily, and what they differ by",
     "other_costs_daily": "what rules of ecom.toml say, which no received row changes",
     "restatements": "the log itself",
 }
