@@ -22,7 +22,7 @@ from ecom_assets.ingestion.sources.costs import FileCosts
 from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.files.records import FileRowCounts, RecordFiles
-from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean
+from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, MoneyRead, NotClean
 
 READ: Final = "read_costs"
 
@@ -201,6 +201,19 @@ class AdSpendFileReading(ClassifiedFileReading):
         """Return the files, not yet opened."""
         own = {"ad_spend": join_paths(f"{mapping}={path}" for path in paths)}
         return FileAdSpend(engine_of_files(settings), _of_own(settings, own), are_alone=True)
+
+    @cached_property
+    def spent(self) -> tuple[MoneyRead, ...]:
+        """Return what rows that count cost, by their currency, most rows first."""
+        rows = self._rows.filter(self._rows.reject_reason.isnull())
+        sums = rows.group_by("currency").agg(
+            row_count=rows.count(), amount=rows.account_spend_amount.sum().cast("decimal(24, 6)")
+        )
+        ordered = sums.order_by([sums.row_count.desc(), sums.currency])
+        return tuple(
+            MoneyRead(row["row_count"], None, row["amount"], row["currency"])
+            for row in self._fetched(ordered)
+        )
 
     def says_nothing_of(self, name: str) -> bool:
         """Return whether no row that is read says a column."""

@@ -37,6 +37,7 @@ from ecom_assets.core.warehouse.sql_text import (
     text,
     texts,
 )
+from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
 from ecom_assets.ingestion.sources.customer_api.records import customer_values
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.manifest import uploaded_name
@@ -74,8 +75,8 @@ class LandedUpload:
         last_day: The last one.
         row_count: Rows that were read.
         counted_count: Those that count; copies within the file count once.
-        amount: The money of order lines that count, sold less paid back; None where it is not
-            known.
+        amount: The money of order lines that count, sold less paid back, or what ads cost; None
+            where it is not known, or in several currencies.
         currency: The currency of that; empty if the rows say none.
         replaced: Rows of earlier uploads of which it has another version, by their number.
     """
@@ -252,6 +253,8 @@ class MappedRows:
             if found is None:
                 raise SourceError(f"{upload.name} has no rows; send a file that has some.")
             days, money = found, reading.money.get(COUNTED)
+        elif isinstance(reading, AdSpendFileReading) and len(reading.spent) == 1:
+            (money,) = reading.spent
         rows = reading.rows_json
         if not rows["read"]:
             raise SourceError(f"{upload.name} has no rows; send a file that has some.")

@@ -29,6 +29,7 @@ from ecom_assets.core.settings.uploaded import (
 )
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.core.warehouse.sql_text import select, texts
+from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
 from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.damage import copies_in
 from ecom_assets.ingestion.sources.proposal.draft import STAYS
@@ -93,6 +94,7 @@ class UploadLook:
         rows: `{"read": n, "counted": n, "rejected": {reason: n}}`; empty if it cannot be read.
         money: Rows, orders and money that would count (`counted`), be refused (`refused`) and be
             left out (`left_out`); empty for what has no money.
+        spent: Of ad spend: what the rows that would count cost, by the currency of their accounts.
         not_clean: Why rows do not count, the most frequent reason first.
         event_types: Of events: the name in the file, ours, and its rows.
         preview: Ten rows as they would be read, by time.
@@ -118,6 +120,7 @@ class UploadLook:
     guessed: frozenset[str] = frozenset()
     rows: Mapping[str, Any] = field(default_factory=dict)
     money: Mapping[str, MoneyRead] = field(default_factory=dict)
+    spent: tuple[MoneyRead, ...] = ()
     not_clean: tuple[NotClean, ...] = ()
     event_types: tuple[tuple[str, str, int], ...] = ()
     preview: tuple[Mapping[str, Any], ...] = ()
@@ -386,6 +389,7 @@ def _with_reading(look: UploadLook, reading: Reading) -> UploadLook:
         look,
         rows=reading.rows_json,
         money=money,
+        spent=reading.spent if isinstance(reading, AdSpendFileReading) else (),
         not_clean=tuple(reading.not_clean),
         event_types=tuple(reading.event_types),
         preview=tuple(reading.preview),

@@ -87,7 +87,8 @@ class Upload:
         last_day: Last day of them.
         row_count: Rows that were read.
         counted_count: Those of them that count.
-        amount: The money of orders that count, sold less paid back; None where it is not known.
+        amount: The money of orders that count, sold less paid back, or what ads cost; None where it
+            is not known, or in several currencies.
         currency: The currency of that; empty if rows say none, or several.
         replaced_count: Rows of earlier uploads that it brought a newer version of.
         replaced_uploads: The numbers of these uploads.

@@ -309,7 +309,7 @@ def fate_lines(look: UploadLook) -> list[tuple[str, str, str]]:
         (
             "good" if counted_rows else "bad",
             f"{counted_rows:,} of {counted(read_rows, 'row')}{part} would be counted",
-            money_words(look.money.get(COUNTED), is_net=True),
+            spent_words(look) or money_words(look.money.get(COUNTED), is_net=True),
         )
     ]
     left_out, refused = look.money.get("left_out"), look.money.get(REFUSED)
@@ -333,6 +333,12 @@ def fate_lines(look: UploadLook) -> list[tuple[str, str, str]]:
     if not look.money and others:
         lines.append(("info", f"{counted(others, 'row')} would not be counted", ""))
     return lines
+
+
+def spent_words(look: UploadLook) -> str:
+    """Return what ads cost by the rows that count, by currency; empty of other rows."""
+    amounts = [money(read.amount, read.currency) for read in look.spent if read.amount is not None]
+    return f"{' and '.join(amounts)} spent" if amounts else ""
 
 
 def money_words(read: MoneyRead | None, *, is_net: bool = False) -> str:

@@ -16,6 +16,7 @@ from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
 from ecom_assets.ingestion.uploads.landed import empty_landed, land
 from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at
 from ecom_assets.ingestion.uploads.store import LOADED, Upload, Uploads
+from ecom_assets.interfaces.dashboard.upload_words import fate_lines
 from ecom_assets_tests.ingestion.uploads.lists import written
 from ecom_assets_tests.ingestion.uploads.shop_exports import WEEK_1, export, sent, settings_of
 from ecom_assets_tests.ingestion.uploads.test_lists import loaded
@@ -40,6 +41,8 @@ def loaded_ads(home: Path, path: Path) -> Upload:
         first_day=brought.first_day,
         last_day=brought.last_day,
         counted_count=brought.counted_count,
+        amount=brought.amount,
+        currency=brought.currency,
     )
 
 
@@ -77,3 +80,38 @@ def test_a_later_report_restates_the_days_that_it_is_about_and_goes_alone(tmp_pa
     assert spent(home) == {"Brand": Decimal("1234.5"), "Shoes": Decimal("19.25")}
     empty_landed(Uploads(home), second)
     assert spent(home) == {"Brand": Decimal("1234.5"), "Shoes": Decimal(20)}
+
+
+def test_what_ads_cost_is_shown_by_currency_as_the_money_of_orders_is(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    google = sent(home, written(tmp_path / "ads.csv", GOOGLE))
+    ready = look_at(Uploads(home), google, settings_of(home), Chosen(answers=ANSWERS))
+    good, *others = fate_lines(ready)
+    assert good == ("good", "2 of 3 rows would be counted", "\u20ac1,254.50 spent")
+    assert others == [("info", "1 row would not be counted", "")]
+    upload = loaded_ads(home, tmp_path / "ads.csv")
+    assert (upload.amount, upload.currency) == (Decimal("1254.5"), "EUR")
+
+
+def test_two_currencies_are_not_added_up(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    rows = (
+        "spend_date,platform,account_id,campaign_name,spend_amount,currency\n"
+        "2026-06-01,meta,1,Brand,5.25,EUR\n2026-06-01,meta,2,Brand,7,USD\n"
+        "2026-06-02,meta,2,Brand,-1,USD\n2026-06-02,meta,2,Brand,,USD\n"
+    )
+    (tmp_path / "rates.csv").write_text("date,currency,rate\n1970-01-01,USD,0.5\n")
+    settings = settings_of(home).model_copy(
+        update={"currency": "EUR", "rates": tmp_path / "rates.csv"}
+    )
+    look = look_at(
+        Uploads(home),
+        sent(home, written(tmp_path / "both.csv", rows)),
+        settings,
+        Chosen(kind="ad_spend", mapping="native"),
+    )
+    assert fate_lines(look)[0] == (
+        "good",
+        "3 of 4 rows would be counted",
+        "$6.00 and \u20ac5.25 spent",
+    )
