@@ -48,10 +48,10 @@ class FilesOfZone:
 
 def files_of_zone(uploads: Uploads, zone: str) -> FilesOfZone:
     """Return the loaded files that were read in a zone because it is the shop's."""
-    found = [upload for upload in uploads.with_rows() if _is_read_in(uploads, upload, zone)]
+    of_zone = [upload for upload in uploads.with_rows() if _is_read_in(uploads, upload, zone)]
     return FilesOfZone(
-        tuple(upload for upload in found if upload.has_original),
-        tuple(upload for upload in found if not upload.has_original),
+        tuple(upload for upload in of_zone if upload.has_original),
+        tuple(upload for upload in of_zone if not upload.has_original),
     )
 
 
@@ -70,7 +70,7 @@ def _is_read_in(uploads: Uploads, upload: Upload, zone: str) -> bool:
 
 def read_in_zone(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
     """Let the times of a file that say no zone be of the shop's zone as it is set now, and keep
-    that; its rows are landed anew afterwards.
+    that; its rows are landed again afterwards.
 
     Raises:
         UsageError: Its file is not kept any more, or cannot be read so.

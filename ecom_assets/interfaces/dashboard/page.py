@@ -344,8 +344,8 @@ class View:
         """
         if self.context.reading.known.get(ORDERS, NOTHING).first is None:
             return ()
-        asked = {"measures": measures, "by": ", ".join(by), **choices}
-        return ((label, self.link("sales-explorer", **asked)),)
+        parameters = {"measures": measures, "by": ", ".join(by), **choices}
+        return ((label, self.link("sales-explorer", **parameters)),)
 
     def product(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row of a product with its `name` and `href`, the address of its page."""
@@ -428,11 +428,11 @@ def read_filters(kind: type[A], parameters: Iterable[tuple[str, str]]) -> A:
     try:
         return kind.model_validate(choices)
     except ValidationError as error:
-        faults = "; ".join(
+        problems = "; ".join(
             _fault(kind, detail["type"], ".".join(map(str, detail["loc"])), detail["msg"])
             for detail in error.errors()
         )
-        raise DefinitionError(f"This address cannot be shown: {faults}.") from error
+        raise DefinitionError(f"This address cannot be shown: {problems}.") from error
 
 
 def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:

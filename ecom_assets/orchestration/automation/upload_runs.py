@@ -219,15 +219,15 @@ class UploadRun:
                 forget_beside(self.uploads, undone)
         failed += self._sampled(waiting)
         failed += self._of_another_shop(waiting)
-        asked = [
+        requested = [
             (request.kind, upload)
             for request in waiting
             if (upload := self.upload_of(request)) is not None
         ]
         # What has days of its own is landed first: they are those that the others are of.
-        asked.sort(key=lambda request: not request[1].has_days)
+        requested.sort(key=lambda request: not request[1].has_days)
         spans = list[tuple[date, date]]()
-        for kind, named in asked:
+        for kind, named in requested:
             upload = self.uploads.note(named, run_id=self.run_id)
             # Days that its rows had by other answers are computed again, too.
             if upload.first_day and upload.last_day:
@@ -257,7 +257,8 @@ class UploadRun:
         others = ", ".join(kind.label.lower() for kind in KINDS.values() if kind.is_data)
         sentence = f"says nothing alone; load one of {others} first, or with it."
         return [], [
-            self.fail(one, f"A file of {KINDS[one.kind].label.lower()} {sentence}") for one in loads
+            self.fail(upload, f"A file of {KINDS[upload.kind].label.lower()} {sentence}")
+            for upload in loads
         ]
 
     def upload_of(self, request: OperationRequest) -> Upload | None:
@@ -286,11 +287,11 @@ class UploadRun:
         """Change the shop's zone, currency or week as asked for, and compute all days again; return
         why that could not be done, with all as it was.
         """
-        asked = [request for request in waiting if request.kind == SHOP]
-        if not asked:
+        changes = [request for request in waiting if request.kind == SHOP]
+        if not changes:
             return []
         choices: dict[str, str] = {}
-        for request in asked:
+        for request in changes:
             choices |= json.loads(request.subject)
         reads_files = bool(choices.pop(READS_FILES, ""))
         earlier = load_settings(home=self.home).timezone
@@ -457,7 +458,7 @@ class UploadRun:
             self.run(settings, first, last)
             return
         has_sample = is_made(settings)
-        with suppress(EcomError):  # the next run that loads something begins anew
+        with suppress(EcomError):  # the next run that loads something begins again
             if self.reset(settings, keeps_sample=has_sample) and has_sample:
                 command_ended(settings, [])  # what is published of it is shown meanwhile
 

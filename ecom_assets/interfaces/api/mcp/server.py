@@ -120,7 +120,7 @@ def _result(response: httpx2.Response) -> types.CallToolResult:
 
 def without_addresses(text: str) -> str:
     """Return JSON without e-mail addresses, also those that are ids of customers: what an assistant
-    is told leaves the shop.
+    reads leaves the shop.
     """
     if "@" not in text and "%40" not in text:
         return text

@@ -113,7 +113,7 @@ Rows = Callable[[PublishedTables], ir.Table]
 
 
 def _rows_of(context: RequestContext, parameters: WhichRecipients) -> Rows:
-    """Return the list, whoever agreed, as an expression over tables."""
+    """Return the list, of all who agreed or not, as an expression over tables."""
     reading = context.reading
     if parameters.people == "carts":
         require(reading, EVENTS)
