@@ -97,7 +97,11 @@ def home_until(last: str, folder: Path) -> Path:
     (folder / "rates.csv").write_text(RATES)
     options = ("--orders", folder / "orders.csv", "--events", folder / "events.csv")
     spend = f"native={folder / 'spend.csv'}"
-    env = {"ECOM_CURRENCY": "EUR", "ECOM_RATES": str(folder / "rates.csv")}
+    env = {
+        "ECOM_CURRENCY": "EUR",
+        "ECOM_RATES": str(folder / "rates.csv"),
+        "ECOM_AD_ACCOUNT_TIME_ZONES": "meta/act_2=America/New_York",
+    }
     result = ecom("run", *options, "--ad-spend", spend, home=folder / "home", env=env)
     assert result.exit_code == 0, result.out + result.err
     return folder / "home"
@@ -256,6 +260,20 @@ def rows_of(page: Node, title: str) -> list[list[str]]:
     """Return the cells of the rows of a section's last table."""
     (part,) = (one for one in page.all("section") if title in {head.text for head in one.all("h2")})
     return [[cell.text for cell in row.all("td")] for row in part.all("table")[-1].all("tr")]
+
+
+def test_an_account_of_another_time_zone_is_named_by_the_api_and_on_the_page(
+    api: Api, home: Path
+) -> None:
+    assert api.json("/analytics/marketing", **MARCH)["other_zones"] == [
+        {"platform": "meta", "account_id": "act_2", "account_time_zone": "America/New_York"}
+    ]
+    january = {"start_date": "2026-01-01", "end_date": "2026-01-31"}
+    assert api.json("/analytics/marketing", **january)["other_zones"] == [], "it has no spend"
+    with served(build_dashboard_app(Settings(home=home))) as dashboard:
+        page = read(dashboard.get("/dashboard/marketing", **MARCH).text)
+    said = "Days of meta act_2 (America/New_York) are of another time zone than the shop's"
+    assert said in page.text
 
 
 @pytest.mark.slow
