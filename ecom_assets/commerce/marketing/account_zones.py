@@ -37,8 +37,11 @@ class AccountZones:
             ((rows.platform == platform) & (rows.account_id == account_id), zone)
             for (platform, account_id), zone in sorted(self.by_account.items())
         ]
-        of_platforms = (rows.platform.isin(UTC_PLATFORMS), UTC)
-        otherwise = ibis.cases(*of_accounts, of_platforms, else_=ibis.null("string"))
+        # As sources write them: TikTok, reddit_ads.
+        in_utc = rows.platform.lower().isin(
+            [*UTC_PLATFORMS, *(f"{platform}_ads" for platform in UTC_PLATFORMS)]
+        )
+        otherwise = ibis.cases(*of_accounts, (in_utc, UTC), else_=ibis.null("string"))
         return ibis.coalesce(rows.account_time_zone, otherwise)
 
 

@@ -53,20 +53,22 @@ def test_a_source_says_it_then_the_shop_then_the_platform() -> None:
         ad_account_time_zones=f"google_ads/asked={NEW_YORK},google_ads/stated={NEW_YORK}",
     )
     rows = [of_account(account, None) for account in ("asked", "unknown")]
-    rows += [of_account("stated", "Europe/Vienna"), of_account("t", None, platform="tiktok")]
+    rows += [of_account("stated", "Europe/Vienna"), of_account("t", None, platform="TikTok")]
+    rows.append(of_account("r", None, platform="reddit_ads"))
     shop.load(*rows)
     assert zones_of(shop) == {
         ("google_ads/asked", "01", "5", NEW_YORK),
         ("google_ads/unknown", "01", "5", None),
         ("google_ads/stated", "01", "5", "Europe/Vienna"),
-        ("tiktok/t", "01", "5", "UTC"),
+        ("TikTok/t", "01", "5", "UTC"),
+        ("reddit_ads/r", "01", "5", "UTC"),
     }
     result = said(shop)
-    assert (result.broken_count, result.looked_at_count) == (2, 4)
+    assert (result.broken_count, result.looked_at_count) == (3, 5)
     assert result.metadata["sentence"] == (
-        "Time zones of ad accounts that are not the shop's Europe/Berlin: 2, such as google_ads "
-        "asked America/New_York, tiktok t UTC; their days are shown as they are, so that spend "
-        "near midnight may stand beside orders of another day."
+        "Time zones of ad accounts that are not the shop's Europe/Berlin: 3, such as TikTok t UTC, "
+        "google_ads asked America/New_York, reddit_ads r UTC; their days are shown as they are, "
+        "so that spend near midnight may stand beside orders of another day."
     )
 
 
