@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop import traffic as t
-from ecom_sandbox.shop.credit import Orders, SourcedVisits, brought
+from ecom_sandbox.shop.credit import PlacedOrders, SourcedVisits, brought
 from ecom_sandbox.shop.files import write_parquet
 from ecom_sandbox.shop.rows import Dice, Ints, Rows
 
@@ -292,14 +292,14 @@ class CustomerTruth:
     """
 
     def __init__(self) -> None:
-        self._orders: list[Orders] = []
+        self._orders: list[PlacedOrders] = []
         self._visits: list[SourcedVisits] = []
 
     def add(self, orders: Rows, contribution: Ints, is_known: Ints) -> None:
         """Count orders or refunds, each with what it leaves before ads in cents, and whether that
         is known; it is 0 where a cost is not.
         """
-        self._orders.append(Orders.of_rows(orders, contribution, is_known))
+        self._orders.append(PlacedOrders.of_rows(orders, contribution, is_known))
 
     def add_visits(self, visits: SourcedVisits) -> None:
         """Note visits that may bring orders."""
@@ -311,7 +311,7 @@ class CustomerTruth:
         Args:
             knows_first: Whether all orders that customers ever placed are counted.
         """
-        orders = Orders.joined(self._orders)
+        orders = PlacedOrders.joined(self._orders)
         source = SourcedVisits.joined(self._visits).credited(orders)
         return brought(orders, source, orders.first_paid().values() if knows_first else None)
 
@@ -324,7 +324,7 @@ class CustomerTruth:
         """
         if not self._orders:
             return {"cohorts": {}, "by_source": {}}
-        orders = Orders.joined(self._orders)
+        orders = PlacedOrders.joined(self._orders)
         visitor, at, cents, left = orders.visitor, orders.at, orders.cents, orders.contribution
         source = orders.source
         month = [f"{date(1970, 1, 1) + timedelta(days=int(d)):%Y-%m}" for d in at // r.DAY]

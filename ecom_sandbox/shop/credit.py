@@ -47,7 +47,7 @@ class SourcedVisits:
             return cls(*(np.zeros(0, np.int64) for _ in range(3)))
         return cls(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
-    def credited(self, orders: "Orders") -> Ints:
+    def credited(self, orders: "PlacedOrders") -> Ints:
         """Return the index of the source that brings each order or refund, NOTHING without one.
 
         A refund takes back what its customer bought last.
@@ -73,7 +73,7 @@ class SourcedVisits:
 
 
 @dataclass(frozen=True)
-class Orders:
+class PlacedOrders:
     """Orders and refunds: who bought, when, and what it brings; amounts are cents.
 
     Attributes:
@@ -95,7 +95,7 @@ class Orders:
     source: Ints
 
     @classmethod
-    def of_rows(cls, orders: Rows, contribution: Ints, is_known: Ints) -> "Orders":
+    def of_rows(cls, orders: Rows, contribution: Ints, is_known: Ints) -> "PlacedOrders":
         """Return rows of orders or refunds."""
         is_refund = orders["is_refund"].astype(np.int64)
         return cls(
@@ -109,7 +109,7 @@ class Orders:
         )
 
     @classmethod
-    def joined(cls, parts: Iterable["Orders"]) -> "Orders":
+    def joined(cls, parts: Iterable["PlacedOrders"]) -> "PlacedOrders":
         """Return the orders of all parts."""
         columns = [tuple(vars(part).values()) for part in parts]
         if not columns:
@@ -139,7 +139,7 @@ class Orders:
 
 
 def brought(
-    orders: Orders, source: Ints, newcomers: Iterable[int] | None = None
+    orders: PlacedOrders, source: Ints, newcomers: Iterable[int] | None = None
 ) -> dict[str, dict[str, int]]:
     """Return the sums of the orders that each source brings, in cents, by the source's name; and of
     how many orders and refunds the contribution is known.

@@ -10,7 +10,7 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.core.clock import have_same_days
+from ecom_assets.core.tables.days import have_same_days
 
 UTC: Final = "UTC"
 UTC_PLATFORMS: Final = ("linkedin", "pinterest", "reddit", "snapchat", "tiktok")

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.portable import NO, union_all
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, WEEKDAYS, parse_days
@@ -503,3 +504,19 @@ def days_definition(ends: Ends) -> dict[str, str | None]:
         return {}
     first, last = (str(day) if day else None for day in ends)
     return {"first_date": first, "last_date": last}
+
+
+def have_same_days(zone: str, other_zone: str, first: date, last: date) -> bool:
+    """Return whether days of two zones, from the first to the last, begin at the same times; if one
+    of them is not known, whether it is called as the other.
+    """
+    if zone == other_zone or not (is_zone(zone) and is_zone(other_zone)):
+        return zone == other_zone
+    zones = ZoneInfo(zone), ZoneInfo(other_zone)
+    midnight = datetime.combine(first, time())
+    for number in range((last - first).days + 2):  # a day ends where the next one begins
+        at = midnight + timedelta(days=number)
+        begun, begun_there = (at.replace(tzinfo=each).astimezone(UTC) for each in zones)
+        if begun != begun_there:
+            return False
+    return True

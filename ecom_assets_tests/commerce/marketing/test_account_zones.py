@@ -8,10 +8,10 @@ import pytest
 from ecom_assets.commerce.marketing.account_zones import AccountZones
 from ecom_assets.commerce.marketing.checks import zone_checks
 from ecom_assets.commerce.marketing.contracts import AdSpendDaily
-from ecom_assets.core.clock import have_same_days
 from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.tables.check import CheckResult
+from ecom_assets.core.tables.days import have_same_days
 from ecom_assets.orchestration.rules import account_zones
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.marketing.spend_rows import DAY, AdShop, spend
