@@ -1,7 +1,6 @@
 """What files of ad spend say: their accounts, currencies and days, and when they arrived."""
 
 import os
-import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +19,6 @@ from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
-from ecom_assets.ingestion.sources.files.formats import named_paths
 from ecom_assets.ingestion.sources.first_partition import remember_paths
 from ecom_assets.ingestion.sources.home_notes import noted_paths
 from ecom_assets_tests.builders import Row
@@ -118,6 +116,8 @@ def test_each_path_is_read_by_its_own_mapping(tmp_path: Path) -> None:
 def test_a_path_without_its_mapping_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"write NAME=ads\.csv, where NAME is a mapping"):
         read(tmp_path, "ads.csv")
+    with pytest.raises(UsageError, match="'meta=' names no file; write meta=PATH"):
+        read(tmp_path, "native=ads.csv,meta=")
     with pytest.raises(MappingError, match="did you mean 'native'"):
         read(tmp_path, "nativ=ads.csv")
 
@@ -175,16 +175,3 @@ def test_two_exports_of_one_name_are_two_loads_or_refused(tmp_path: Path) -> Non
             tmp_path,
             f"native={tmp_path}/ads/monday/report.csv,native={tmp_path}/ads/tuesday/report.csv",
         )
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("spend.csv", "'spend.csv' does not say by which mapping it is read"),
-        ("meta=", "'meta=' names no file; write meta=PATH"),
-        ("meta=may.csv,=june.csv", "'=june.csv' does not say by which mapping it is read"),
-    ],
-)
-def test_spend_is_named_by_its_mapping_and_its_path(setting: str, message: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(message)):
-        named_paths(setting)
