@@ -66,10 +66,10 @@ def api(truth: Row, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def known(row: Row, names: tuple[str, ...]) -> Row:
-    """Return what a row or a truth says, amounts in cents."""
-    return {
-        name: None if row[name] is None else round(Decimal(str(row[name])), 2) for name in names
-    }
+    """Return what a row or a truth says, amounts in cents; 0 of what is not known, such as the
+    contribution of campaigns that are credited with nothing.
+    """
+    return {name: round(Decimal(str(row[name] or 0)), 2) for name in names}
 
 
 def assert_is_truth(row: Row, truth: Row) -> None:
