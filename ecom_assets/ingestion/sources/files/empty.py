@@ -10,6 +10,7 @@ import duckdb
 from ecom_assets.core.warehouse.sql_text import ident, select
 from ecom_assets.ingestion.sources.files.fit import columns_used
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping
+from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.sql import field_sql
 
 INTERNAL: Final = "__"
@@ -45,7 +46,8 @@ def empty_columns(
     }
     if not absent:
         return frozenset()
-    columns = {*chain.from_iterable(columns_used(mapping).values())}
+    # `by_row` reads the kind of a row, also where no expression of the mapping does.
+    columns = {*chain.from_iterable(columns_used(mapping).values()), *ADDED}
     nowhere = [f"NULL::VARCHAR AS {ident(column)}" for column in sorted(columns)]
     fields = [f"{sql} AS {name}" for name, sql in absent.items()]
     rows = select(fields, select(nowhere, "(VALUES (0))"))
