@@ -1067,7 +1067,8 @@ WHERE event_count > refund_count;
 CREATE TABLE mart.conversions AS
 SELECT event_date AS converted_date, 'purchase' AS unit, event_id AS conversion_id, visitor_id,
   event_type = 'refund' AS is_refund, event_at AS converted_at,
-  if(event_type = 'refund', -cart_amount, cart_amount)::DECIMAL(38, 4) AS revenue_amount
+  if(event_type = 'refund', -cart_amount, cart_amount)::DECIMAL(38, 4) AS revenue_amount,
+  false AS is_renewal
 FROM mart.session_events
 WHERE event_type IN ('purchase', 'refund');
 

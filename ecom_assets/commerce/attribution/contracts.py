@@ -204,6 +204,12 @@ class Conversions(_OfConversion):
     revenue_amount = amount(
         "What was paid; negative for a refund, null where an event has no amount", nullable=True
     )
+    is_renewal = flag(
+        "Whether a line says that a subscription made the order by itself; null in rows from "
+        "before this was kept",
+        nullable=True,
+        chooses_rows=False,
+    )
 
 
 def _credited(how: str) -> tuple[Column, Column]:

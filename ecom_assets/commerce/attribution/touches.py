@@ -552,6 +552,7 @@ def purchases(session_events: ir.Table) -> ir.Table:
         unit=ibis.literal("purchase"),
         is_refund=is_refund,
         revenue_amount=is_refund.ifelse(-worth, worth).cast(MONEY),
+        is_renewal=NO,
     )
     events = events.rename(
         converted_date="event_date", conversion_id="event_id", converted_at="event_at"
@@ -572,8 +573,11 @@ def orders(lines: ir.Table) -> ir.Table:
         is_refund=is_refund,
         ordered_at="ordered_at",
         revenue_amount=signed,
+        renewal=lines.is_renewal.fill_null(NO).ifelse(1, 0),
     )
     whole = lines.group_by("converted_date", "conversion_id", "visitor_id", "is_refund").agg(
-        converted_at=lines.ordered_at.min(), revenue_amount=lines.revenue_amount.sum().cast(MONEY)
+        converted_at=lines.ordered_at.min(),
+        revenue_amount=lines.revenue_amount.sum().cast(MONEY),
+        is_renewal=lines.renewal.max() > 0,
     )
     return whole.mutate(unit=ibis.literal("order")).select(*Conversions.columns)

@@ -24,6 +24,8 @@ from ecom_assets.commerce.marketing.contracts import (
     AdSpend,
     AdSpendDaily,
     CampaignCredit,
+    CampaignTags,
+    MarketingDaily,
     QuarantinedAdSpend,
     RawAdSpend,
     SpendReconciliationDaily,
@@ -341,6 +343,30 @@ def credit_by_campaign_is_that_by_channel(
     return BrokenRows(broken.select(*unit), sums)
 
 
+@check(MarketingDaily, reads=(CampaignCredit, CampaignTags, MarketingDaily))
+def credit_of_ads_and_renewals_is_that_of_their_campaigns(
+    days: Days | None, credit: ir.Table, tags: ir.Table, daily: ir.Table
+) -> BrokenRows:
+    """Per day and model, orders credited and renewals add up to all credit of visits from ads."""
+    of_ads = credit.semi_join(tags, list(CampaignTags.key))
+    orders = daily.credited_order_count + daily.renewal_order_count
+    revenue = daily.credited_revenue_amount + daily.renewal_revenue_amount
+    due, stored = {}, {}
+    for model in SHARING:
+        for part, amount in (("credit", orders), ("revenue_amount", revenue)):
+            name = f"{model}_{part}"
+            due[name] = of_ads[name].cast(MONEY_KINDS[name])
+            stored[name] = (daily.model == model).ifelse(-amount, 0).cast(MONEY_KINDS[name])
+    sides = union_all(
+        of_ads.select(day="converted_date", **due),
+        daily.select(day="marketing_date", **stored),
+    )
+    rows = rows_on_days(sides, "day", days)
+    sums = rows.group_by("day").agg(**{name: rows[name].sum() for name in due})
+    broken = sums.filter(ibis.or_(*(sums[name] != 0 for name in due)))
+    return BrokenRows(broken.select("day"), sums)
+
+
 @check(SpendReconciliationDaily, reads=(SpendReconciliationDaily, AdCampaigns, Touches), warns=True)
 def spend_has_visits(
     days: Days | None, daily: ir.Table, campaigns: ir.Table, touches: ir.Table
@@ -397,6 +423,7 @@ def platforms_claim_no_more_orders_than_there_are(
 
 MARKETING_CHECKS = [
     credit_by_campaign_is_that_by_channel,
+    credit_of_ads_and_renewals_is_that_of_their_campaigns,
     spend_has_visits,
     platforms_claim_no_more_orders_than_there_are,
 ]

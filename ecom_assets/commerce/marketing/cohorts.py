@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.contracts import CUTS, CustomerCohortValue
+from ecom_assets.commerce.marketing.renewals import renewal_orders
 from ecom_assets.commerce.orders.orders import ALL, order_key
 from ecom_assets.commerce.sales.discounts import by_code
 from ecom_assets.core.tables.contract import MONEY
@@ -20,8 +21,10 @@ from ecom_assets.core.tables.portable import first_of_each, ratio, union_all
 MONTHS_OF_YEAR: Final = 12
 UNKNOWN: Final = "unknown"
 COHORT: Final = ("cohort_month_date", "cohort_month")
+COUNTS: Final = ("order_count", "renewal_order_count")
 AMOUNTS: Final = {
     "revenue_amount": MONEY,
+    "renewal_revenue_amount": MONEY,
     "contribution_revenue_amount": PROFIT,
     "contribution_before_ads_amount": PROFIT,
 }
@@ -63,7 +66,7 @@ def month_number(day: ir.DateValue) -> ir.IntegerValue:
 
 def first_customers(sold: ir.Table, cities: ir.Table) -> ir.Table:
     """Return each known customer who paid for an order, with the cuts of the first of these but the
-    code, which may be several.
+    code, which may be several; none of those of whom that is a renewal.
     """
     known = sold.filter(sold.status == "shipped", sold.customer_id != UNKNOWN_CUSTOMER)
     by = ("customer_id", "order_id", "order_date")
@@ -72,6 +75,8 @@ def first_customers(sold: ir.Table, cities: ir.Table) -> ir.Table:
     )
     first = first_of_each(orders.filter(orders.paid > 0), "customer_id", ["first_at", "order_id"])
     first = first.select("customer_id", "first_at", first_order="order_id", first_date="order_date")
+    renewals = renewal_orders(sold, "order_id")
+    first = first.anti_join(renewals, first.first_order == renewals.renewal_id)
     lines = known.join(first, "customer_id")
     lines = lines.filter(lines.order_id == lines.first_order, lines.order_date == lines.first_date)
     largest = first_of_each(lines, "customer_id", [lines.revenue_amount.desc(), lines.uniq_id])
@@ -99,14 +104,21 @@ def _lines(sold: ir.Table, profit_lines: ir.Table, customers: ir.Table) -> ir.Ta
     )
     lines = sold.mutate(order_key=order_key(sold), month=month_number(sold.order_date))
     lines = lines.left_join(left, lines.uniq_id == left.line_id).drop("line_id")
+    renewals = renewal_orders(sold, "order_id")
+    lines = lines.left_join(renewals, lines.order_id == renewals.renewal_id)
     months = customers.select("customer_id", "cohort_month", "first_at")
     lines = lines.join(months, "customer_id")
     lines = lines.mutate(months_since_count=lines.month - lines.cohort_month)
     monthly = lines.filter(lines.ordered_at >= lines.first_at)
-    is_shipped = monthly.status == "shipped"
+    is_shipped, is_renewal = monthly.status == "shipped", monthly.renewal_id.notnull()
+    nothing = ibis.literal(0, MONEY)
     return monthly.group_by("customer_id", "months_since_count").agg(
         order_count=monthly.order_key.nunique(where=is_shipped),
         revenue_amount=monthly.revenue_amount.sum().cast(MONEY),
+        renewal_order_count=monthly.order_key.nunique(where=is_shipped & is_renewal),
+        renewal_revenue_amount=is_renewal.ifelse(monthly.revenue_amount.cast(MONEY), nothing)
+        .sum()
+        .cast(MONEY),
         contribution_revenue_amount=monthly.contribution_revenue_amount.sum().cast(PROFIT),
         contribution_before_ads_amount=monthly.contribution_before_ads_amount.sum().cast(PROFIT),
     )
@@ -141,15 +153,19 @@ def _by_month(customers: ir.Table, lines: ir.Table, calendar: ir.Table) -> ir.Ta
     )
     members = customers.join(lines, "customer_id")
     summed = members.group_by(*cohort, "months_since_count").agg(
-        order_count=members.order_count.sum().cast("int64"),
+        **{name: members[name].sum().cast("int64") for name in COUNTS},
         **{name: members[name].sum().cast(kind) for name, kind in AMOUNTS.items()},
     )
     on = [*cohort, "months_since_count"]
     renamed = summed.rename({f"sum_{name}": name for name in on})
     rows = dense.left_join(renamed, [dense[name] == renamed[f"sum_{name}"] for name in on])
     rows = rows.mutate(
-        order_count=rows.order_count.fill_null(0),
-        revenue_amount=rows.revenue_amount.fill_null(ibis.literal(0, MONEY)),
+        **{name: rows[name].fill_null(0) for name in COUNTS},
+        **{
+            name: rows[name].fill_null(ibis.literal(0, MONEY))
+            for name, kind in AMOUNTS.items()
+            if kind == MONEY
+        },
     )
     so_far = ibis.cumulative_window(group_by=cohort, order_by="months_since_count")
     rows = rows.mutate(

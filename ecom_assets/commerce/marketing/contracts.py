@@ -446,6 +446,7 @@ class CustomerCohortValue(Table):
     """One row per month of first paid orders, months since, and value of one cut: what these
     customers ordered and left in that month, and until its end.
 
+    Who begins with a renewal of a subscription was a customer before, and is in no month.
     The other cuts have `(all)`. Of two codes, a customer counts in each. Empty without costs and ad
     spend.
     """
@@ -468,6 +469,12 @@ class CustomerCohortValue(Table):
     order_count = count("Orders in the month", "Orders", unit="orders")
     revenue_amount = Column(
         MONEY, "Net sales in the month, refunds off", "money", label="Net sales", example="480.00"
+    )
+    renewal_order_count = count(
+        "Of these orders, those that subscriptions made by themselves", "Renewals", unit="orders"
+    )
+    renewal_revenue_amount = Column(
+        MONEY, "Of net sales, those of renewals", "money", label="Net sales of renewals"
     )
     contribution_revenue_amount = Column(
         PROFIT,

@@ -87,7 +87,7 @@ class CreditMeasures:
 
     credited_order_count = _shared(
         "credited_order_count",
-        "Orders credited to ads by the model, on the day of the order",
+        "Orders credited to ads by the model, on the day of the order; renewals are apart",
         "Orders credited",
         "orders",
     )
@@ -98,6 +98,19 @@ class CreditMeasures:
         "Revenue credited",
         nullable=False,
         example="400.00",
+    )
+    renewal_order_count = _shared(
+        "renewal_order_count",
+        "Orders that subscriptions made by themselves, credited in the same way",
+        "Renewals",
+        "orders",
+    )
+    renewal_revenue_amount = _summed(
+        "renewal_revenue_amount",
+        MONEY,
+        "What these brought, less refunds; no other number of ads has it",
+        "Revenue of renewals",
+        nullable=False,
     )
     touched_order_count = _shared(
         "touched_order_count",

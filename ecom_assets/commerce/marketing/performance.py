@@ -23,6 +23,11 @@ from ecom_assets.commerce.marketing.measures import (
     MarketingMeasures,
     SpendMeasures,
 )
+from ecom_assets.commerce.marketing.renewals import (
+    only_renewals,
+    renewal_orders,
+    without_renewals,
+)
 from ecom_assets.core.tables.contract import MONEY, Ratio
 from ecom_assets.core.tables.days import Days, OtherDays
 from ecom_assets.core.tables.measures import aggregates, measures_of, with_ratios
@@ -57,12 +62,16 @@ def marketing_daily(  # noqa: PLR0913, PLR0917 (each is a table)
         days: The days.
     """
     of_days = credit.filter(days.contain(credit.converted_date))
-    worth = _credited(_with_worth(of_days, conversions, profit_lines), tags)
-    touched = _credited(credit.filter(days.contain(credit.touched_date)), tags)
+    ordered = without_renewals(of_days, conversions)
+    worth = _credited(_with_worth(ordered, conversions, profit_lines), tags)
+    renewed = _credited(only_renewals(of_days, conversions), tags)
+    of_touches = credit.filter(days.contain(credit.touched_date))
+    touched = _credited(without_renewals(of_touches, conversions), tags)
     parts = [
         _by_all_models(_spent(spend, days)),
         _by_all_models(_visited(touches, tags, days)),
         _by_own_model(worth, "converted_date", PARTS_OF_ORDER),
+        _by_own_model(renewed, "converted_date", PARTS_OF_RENEWAL),
         _by_own_model(touched, "touched_date", PARTS_OF_TOUCH),
     ]
     rows = union_all(*(_with_all_columns(part) for part in parts))
@@ -100,11 +109,18 @@ def _named(rows: ir.Table) -> ir.Table:
 
 
 def first_paid(conversions: ir.Table) -> ir.Table:
-    """Return the first order of each known customer for which anything was paid.
+    """Return the first order of each new customer for which anything was paid.
 
     Args:
         conversions: All rows of `Conversions` of orders, or of purchase events.
     """
+    first = first_known(conversions)
+    renewals = renewal_orders(conversions, "conversion_id")
+    return first.anti_join(renewals, first.conversion_id == renewals.renewal_id)
+
+
+def first_known(conversions: ir.Table) -> ir.Table:
+    """Return the same of all known customers: who begins with a renewal was a customer before."""
     paid = conversions.filter(
         ~conversions.is_refund,
         conversions.revenue_amount > 0,
@@ -187,6 +203,10 @@ PARTS_OF_ORDER: Final[Mapping[str, PartOfOrder]] = {
     "contribution_before_ads_amount": lambda rows, model: _part(rows, "order_contribution", model),
 }
 """What a model gives of an order or refund, by measure."""
+PARTS_OF_RENEWAL: Final[Mapping[str, PartOfOrder]] = {
+    "renewal_order_count": PARTS_OF_ORDER["credited_order_count"],
+    "renewal_revenue_amount": PARTS_OF_ORDER["credited_revenue_amount"],
+}
 PARTS_OF_TOUCH: Final[Mapping[str, PartOfOrder]] = {
     "touched_order_count": PARTS_OF_ORDER["credited_order_count"],
     "touched_revenue_amount": PARTS_OF_ORDER["credited_revenue_amount"],

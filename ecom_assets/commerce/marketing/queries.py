@@ -33,7 +33,13 @@ from ecom_assets.commerce.marketing.contracts import (
     SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.measures import CreditMeasures, MarketingMeasures
-from ecom_assets.commerce.marketing.performance import MICRO, first_paid, with_gaps
+from ecom_assets.commerce.marketing.performance import (
+    MICRO,
+    first_known,
+    first_paid,
+    with_gaps,
+)
+from ecom_assets.commerce.marketing.renewals import only_renewals
 from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
@@ -70,6 +76,8 @@ NUMBERS: Final = tuple(summable(MarketingMeasures))
 OF_MODEL: Final = (
     "credited_order_count",
     "credited_revenue_amount",
+    "renewal_order_count",
+    "renewal_revenue_amount",
     "new_customer_count",
     "roas",
     "cost_per_new_customer",
@@ -304,19 +312,25 @@ def other_zones(reading: Reading, period: Period) -> list[Row]:
 def shop(reading: Reading, period: Period) -> Row:
     """Return the revenue of the whole shop beside all spend, and what its new customers cost.
 
+    No ratio of spend has revenue of renewals.
+
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
     """
     revenue = _revenue(reading, period)
     spend = _spend(reading, period)
+    renewal_count, renewal_revenue = _renewals(reading, period)
+    ordered = None if revenue is None else revenue - renewal_revenue
     new, first_revenue = _new_customers(reading, period)
     before = _contribution(reading, period)
     cost = mean(spend, new)
     return {
         "revenue_amount": revenue,
+        "renewal_order_count": renewal_count,
+        "renewal_revenue_amount": renewal_revenue,
         "spend_amount": spend,
-        "mer": share(revenue, spend) if spend > 0 else None,
-        "spend_share": share(spend, revenue) if revenue and revenue > 0 else None,
+        "mer": share(ordered, spend) if spend > 0 else None,
+        "spend_share": share(spend, ordered) if ordered and ordered > 0 else None,
         "new_customer_count": new,
         "first_order_revenue_amount": first_revenue,
         "acquisition_mer": share(first_revenue, spend) if spend > 0 else None,
@@ -343,6 +357,20 @@ def _revenue(reading: Reading, period: Period) -> Decimal | None:
     (row,) = reading.rows(rows.agg(revenue=rows.revenue_amount.sum().cast(MONEY)), period)
     revenue: Decimal | None = row["revenue"]
     return ZERO if revenue is None and sales_source(reading) == ORDERS else revenue
+
+
+def _renewals(reading: Reading, period: Period) -> tuple[int, Decimal]:
+    """Return how many orders of a period subscriptions made by themselves, and what renewals
+    brought, less refunds.
+    """
+    conversions = of_sold_unit(reading.table(Conversions))
+    rows = only_renewals(conversions, conversions)
+    rows = rows.filter(in_period(rows.converted_date))
+    counted = rows.agg(
+        n=rows.is_refund.ifelse(0, 1).sum(), revenue=rows.revenue_amount.sum().cast(MONEY)
+    )
+    (row,) = reading.rows(counted, period)
+    return int(row["n"] or 0), row["revenue"] or ZERO
 
 
 def _new_customers(reading: Reading, period: Period) -> tuple[int, Decimal]:
@@ -453,12 +481,21 @@ def cohort_value(
         cells = _without_few(cells)
     return {
         "dimension": dimension,
+        "earlier_customer_count": _earlier_customers(reading),
         "expected": expected,
         "cohorts": sorted(
             cells,
             key=lambda row: (row["value"], row["cohort_month_date"], row["months_since_count"]),
         ),
     }
+
+
+def _earlier_customers(reading: Reading) -> int:
+    """Return how many customers begin with a renewal: they were customers before."""
+    conversions = of_sold_unit(reading.table(Conversions))
+    earlier = only_renewals(first_known(conversions), conversions)
+    (row,) = reading.state(earlier.agg(n=earlier.count()))
+    return int(row["n"])
 
 
 def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.sessions.contracts import Sessions
-from ecom_assets.commerce.attribution.contracts import SessionSources, Touches
+from ecom_assets.commerce.attribution.contracts import Conversions, SessionSources, Touches
 from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, TAG, tagged
 from ecom_assets.commerce.marketing.cohorts import first_customers, month_number
@@ -27,6 +27,7 @@ from ecom_assets.commerce.marketing.contracts import (
     SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
+from ecom_assets.commerce.marketing.renewals import only_renewals, without_renewals
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.orders.orders import ALL
 from ecom_assets.commerce.sales.contracts import City, Sales
@@ -94,12 +95,17 @@ def _visits(context: TraceContext) -> ir.Table:
     return context.table(Sessions).semi_join(ids, "session_id")
 
 
-def _credited(context: TraceContext, day: str = "converted_date", model: str = "") -> ir.Table:
-    """Return the credit of a row's campaign, day and model that is not zero."""
-    credit = context.table(CampaignCredit)
+def _credited(
+    context: TraceContext, day: str = "converted_date", *, are_renewals: bool = False
+) -> ir.Table:
+    """Return the credit of a row's campaign, day and model that is not zero, of renewals or of all
+    other orders.
+    """
+    chosen = only_renewals if are_renewals else without_renewals
+    credit = chosen(context.table(CampaignCredit), context.table(Conversions))
     credit = credit.filter(context.days(DAY).contain(credit[day]))
     credit = credit.semi_join(_tags(context), list(TAG))
-    model = model or context.row.get("model", DEFAULT_MODEL)
+    model = context.row.get("model", DEFAULT_MODEL)
     parts = (credit[f"{model}_{name}"] != 0 for name in ("credit", "revenue_amount"))
     return credit.filter(reduce(or_, parts))
 
@@ -145,9 +151,9 @@ def _clicks(credit: ir.Table, context: TraceContext) -> ir.Table:
     return context.table(CleanEvents).semi_join(ids, ["event_id", "event_date"])
 
 
-def _of_credit(how: str, day: str = "converted_date") -> Computed:
+def _of_credit(how: str, day: str = "converted_date", *, are_renewals: bool = False) -> Computed:
     """Return that a number is shared by a model: orders, visits, and their first events."""
-    credit = partial(_credited, day=day)
+    credit = partial(_credited, day=day, are_renewals=are_renewals)
     return Computed(
         how,
         inputs=(
@@ -174,13 +180,25 @@ SPENT: Final = (
     "platform_conversion_count",
     "platform_conversion_amount",
 )
-SHARED: Final = "each order of the day is shared among the visits before it by the model"
-BY_VISIT: Final = "each order is shared among the visits before it by the model, of the visit's day"
+SHARED: Final = (
+    "each order of the day but renewals is shared among the visits before it by the model"
+)
+BY_VISIT: Final = (
+    "each order but renewals is shared among the visits before it by the model, of the visit's day"
+)
 MARKETING: Final[Mapping[str, Derivation]] = {
     **{name: _of_spend(name) for name in SPENT},
     "session_count": Count(Sessions, _visits, day=DAY),
     "credited_order_count": _of_credit(f"{SHARED}; its part is added up"),
     "credited_revenue_amount": _of_credit(f"{SHARED}; its part of what was paid is added up"),
+    "renewal_order_count": _of_credit(
+        "each renewal of the day is shared in the same way; its part is added up",
+        are_renewals=True,
+    ),
+    "renewal_revenue_amount": _of_credit(
+        "each renewal of the day is shared in the same way; its part of what was paid is added up",
+        are_renewals=True,
+    ),
     "touched_order_count": _of_credit(f"{BY_VISIT}; its part is added up", "touched_date"),
     "touched_revenue_amount": _of_credit(f"{BY_VISIT}; its part is added up", "touched_date"),
     "new_customer_count": _of_credit(
@@ -267,6 +285,10 @@ COHORTS: Final[Mapping[str, Derivation]] = {
     ),
     "order_count": _summed("the number of orders", IN_MONTH, adds_up=True),
     "revenue_amount": _summed("the sum of revenue_amount", IN_MONTH, adds_up=True),
+    "renewal_order_count": _summed("the number of renewals", IN_MONTH, adds_up=True),
+    "renewal_revenue_amount": _summed(
+        "the sum of revenue_amount of renewals", IN_MONTH, adds_up=True
+    ),
     "contribution_revenue_amount": _summed(
         "the sum, where the contribution is known,", IN_MONTH, adds_up=True
     ),

@@ -91,6 +91,9 @@ class ReceivedOrder(Table, abstract=True):
         "What shipping cost the shop, as received", nullable=True, is_cost=True
     )
     received_is_restocked = text("Whether items went back on sale, as received", nullable=True)
+    received_is_renewal = text(
+        "Whether a subscription made the order by itself, as received", nullable=True
+    )
     ordered_at = instant(
         "The instant in date_time; null if the text could not be read", nullable=True
     )
@@ -125,6 +128,7 @@ class ReceivedOrder(Table, abstract=True):
         "The number in received_shipping_cost_amount", nullable=True, is_cost=True
     )
     is_restocked = flag("What received_is_restocked says", nullable=True)
+    is_renewal = flag("What received_is_renewal says", nullable=True)
     currency = text(
         "The currency of the amounts that were read: that in received_currency, or the one to "
         "which ECOM_RATES converts them",
@@ -343,6 +347,11 @@ class UserOrderLog(Table):
     )
     is_restocked = flag(
         "Whether what came back is on sale again", nullable=True, chooses_rows=False
+    )
+    is_renewal = flag(
+        "Whether a subscription made the order by itself; null where the source does not say it",
+        nullable=True,
+        chooses_rows=False,
     )
     shared_order_id = text(
         "The source's id of the order where other orders claim it, too; null where it is the "

@@ -37,6 +37,7 @@ RARE: Final = (
     "received_is_restocked",
     "vendor",
     "landing_page",
+    "received_is_renewal",
 )
 """Texts that most sources do not have: they are compared as one, as each sort key takes time."""
 CONTENT: Final = tuple(

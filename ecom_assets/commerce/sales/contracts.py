@@ -172,6 +172,7 @@ class Sales(Table):
     payment_fee_amount = UserOrderLog.payment_fee_amount
     shipping_cost_amount = UserOrderLog.shipping_cost_amount
     is_restocked = UserOrderLog.is_restocked
+    is_renewal = UserOrderLog.is_renewal
     refund_line_id = text(
         "The refund without an item that the row is a part of, in staging.user_order_log; null of "
         "all others",

@@ -72,8 +72,15 @@ class AdShop(CostShop):
         """Return every asset, in order."""
         return [*MARKETING_ASSETS, *COHORT_ASSETS]
 
-    def order(
-        self, order: str, at: str, revenue: str, *, customer: str, left: str | None = None
+    def order(  # noqa: PLR0913 (what an order says)
+        self,
+        order: str,
+        at: str,
+        revenue: str,
+        *,
+        customer: str,
+        left: str | None = None,
+        is_renewal: bool | None = None,
     ) -> None:
         """Let an order be placed, or a part of it be paid back (below zero), which leaves so much
         before advertising.
@@ -81,7 +88,7 @@ class AdShop(CostShop):
         is_refund = Decimal(revenue) < 0
         number = len(self.sold)
         row = sale(f"{order}-{number}", at[:10], "hat", "1", revenue, customer=customer)
-        row["ordered_at"] = datetime.fromisoformat(at)
+        row |= {"ordered_at": datetime.fromisoformat(at), "is_renewal": is_renewal}
         self.sold.append(row)
         self.bought.append(
             {
@@ -92,6 +99,7 @@ class AdShop(CostShop):
                 "converted_at": row["ordered_at"],
                 "converted_date": row["order_date"],
                 "revenue_amount": Decimal(revenue),
+                "is_renewal": is_renewal,
             }
         )
         if left is not None:

@@ -89,7 +89,9 @@ class Shop:
         is_refund = self.dice.random() < 0.2
         revenue = Decimal(self.dice.randrange(1, 9_999)) / 100 * (-1 if is_refund else 1)
         row = sale(f"{order}-1", str(day), "hat", "1", str(revenue), customer=customer)
+        is_renewal = self.dice.choice((None, None, False, True))
         row |= {"ordered_at": at, "discount_codes": self.dice.choice((None, "A", "A, B"))}
+        row |= {"is_renewal": is_renewal}
         self.sales.append(row)
         self.conversions.append(
             {
@@ -100,6 +102,7 @@ class Shop:
                 "converted_at": at,
                 "converted_date": day,
                 "revenue_amount": revenue,
+                "is_renewal": is_renewal,
             }
         )
         if self.dice.random() < 0.8:

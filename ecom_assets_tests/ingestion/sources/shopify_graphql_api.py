@@ -55,7 +55,7 @@ type Order {{
   id: ID! legacyResourceId: UnsignedInt64! name: String! processedAt: DateTime!
   updatedAt: DateTime! test: Boolean! currencyCode: CurrencyCode!
   sourceName: String email: String phone: String customer: Customer
-  discountCodes: [String!]! paymentGatewayNames: [String!]!
+  discountCodes: [String!]! paymentGatewayNames: [String!]! tags: [String!]!
   customerJourneySummary: CustomerJourneySummary
   shippingAddress: MailingAddress agreements(first: Int, after: String): SalesAgreementConnection!
 }}

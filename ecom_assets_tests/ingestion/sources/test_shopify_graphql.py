@@ -86,6 +86,7 @@ def order(number: int, updated: str, *agreements: Row) -> Row:
         "sourceName": "web",
         "discountCodes": ["fall"],
         "paymentGatewayNames": ["shopify_payments"],
+        "tags": [],
         "email": f"{number}@example.com",
         "phone": None,
         "shippingAddress": {"city": "Bonn", "country": "Germany"},

@@ -2,7 +2,8 @@
 
 In March 40 customers place their first order, 40.00 each of which 12.00 are left, and three others
 order again for 2,400. In the months after, the 40 leave 160, 120 and 60. In January an order in
-dollars is placed, half of which goes back in February.
+dollars is placed, half of which goes back in February; Sue subscribes, and Tom's subscription is
+older than the data.
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from ecom_assets_tests.interfaces.dashboard.html import Node, read
 pytestmark = pytest.mark.xdist_group("marketing")
 LINES: Final = (
     "uniq_id,order_id,date_time,customer_id,city_id,city_name,item_id,item_name,quantity,"
-    "payment_amount,status,id,unit_cost_amount,payment_fee_amount,currency,is_restocked"
+    "payment_amount,status,id,unit_cost_amount,payment_fee_amount,currency,is_restocked,is_renewal"
 )
 EVENTS: Final = (
     "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,"
@@ -35,6 +36,7 @@ EVENTS: Final = (
 )
 SPEND: Final = """spend_date,platform,account_id,campaign_id,campaign_name,spend_amount,currency,\
 click_count,platform_conversion_count,platform_conversion_amount
+2026-01-05,meta,act_2,9,Spring Sale,30,EUR,,,
 2026-01-10,google_ads,1,7,Search DE,22,USD,,,
 2026-03-02,google_ads,1,7,Search DE,300,EUR,40,30,1500
 2026-03-02,meta,act_2,9,Spring Sale,500,EUR,50,40,2000
@@ -47,14 +49,14 @@ GOOGLE, META = "gclid=x&utm_id=7", "fbclid=x&utm_campaign=spring+sale"
 
 
 def line(  # noqa: PLR0913, PLR0917 (each is a column)
-    order: str, at: str, customer: str, amount: str, cost: str, more: str = ""
+    order: str, at: str, customer: str, amount: str, cost: str, more: str = "", renewal: str = ""
 ) -> str:
     """Return an order line of one piece in the shop's currency, or what differs of it."""
     quantity, status, currency = more.split(",") if more else ("1", "shipped", "EUR")
     number = f"{order}-{at[:10]}"
     return (
         f"{number},{order},{at}:00,{customer},1,Berlin,hat,Hat,{quantity},{amount},{status},"
-        f"{number},{cost},0,{currency},true"
+        f"{number},{cost},0,{currency},true,{renewal}"
     )
 
 
@@ -70,7 +72,14 @@ def shop(last: str) -> tuple[list[str], list[str]]:
         line("usd", "2026-01-10T12:00", "dan", "110", "22", "2,shipped,USD"),
         line("usd", "2026-02-10T12:00", "dan", "55", "20", "1,refunded,USD"),
     ]
-    events = [visit("dan", "2026-01-10T11:00", GOOGLE)]
+    orders += [
+        line("sue-1", "2026-01-05T12:00", "sue", "60", "30"),
+        line("sue-2", "2026-01-20T03:00", "sue", "60", "30", renewal="yes"),
+        line("sue-3", "2026-02-03T03:00", "sue", "60", "30", renewal="yes"),
+        line("tom-8", "2026-01-11T03:00", "tom", "40", "20", renewal="yes"),
+    ]
+    events = [visit("dan", "2026-01-10T11:00", GOOGLE), visit("sue", "2026-01-05T11:00", META)]
+    events.append(visit("tom", "2026-01-10T11:00", GOOGLE))
     for number, (amount, cost) in enumerate((("400", "250"), ("400", "250"), ("1600", "980"))):
         name = f"old{number}"
         orders.append(line(f"{name}-1", "2026-02-01T12:00", name, "10", "5"))
@@ -182,6 +191,38 @@ def test_example_10_customers_of_march_pay_back_in_month_3(api: Api) -> None:
         "60.00",
     ]
     assert [float(row["contribution_per_customer"]) for row in cells] == [12, 16, 19, 20.5]
+
+
+def test_example_4_renewals_stand_beside_what_ads_brought(api: Api, home: Path) -> None:
+    """Sue's ad cost 30 and brought 60, and 60 of a renewal; Tom's renewal of 40 is no new customer.
+
+    With 100 of Dan, all revenue of January is 260, for 50.
+    """
+    january: dict[str, Any] = {"start_date": "2026-01-01", "end_date": "2026-01-31"}
+    answer = api.json("/analytics/marketing", **january)
+    names = ("roas", "renewal_order_count", "renewal_revenue_amount", "new_customer_count")
+    rows = {row["platform"]: [row[name] for name in names] for row in answer["parts"]}
+    assert rows == {"google_ads": [5, 1, "40.00", 1], "meta": [2, 1, "60.00", 1]}
+    names = ("revenue_amount", "renewal_revenue_amount", "mer", "cost_per_new_customer")
+    assert [answer["shop"][name] for name in names] == ["260.00", "100.00", 3.2, "25.00"]
+    value = api.json("/analytics/customers/cohort-value")
+    assert value["earlier_customer_count"] == 1, "Tom"
+    names = ("customer_count", "order_count", "renewal_order_count", "renewal_revenue_amount")
+    cells = [row for row in value["cohorts"] if str(row["cohort_month_date"]) == "2026-01-01"]
+    assert [[row[name] for name in names] for row in cells[:3]] == [
+        [2, 3, 1, "60.00"],
+        [2, 1, 1, "60.00"],
+        [2, 0, 0, "0.00"],
+    ]
+    with served(build_dashboard_app(Settings(home=home))) as dashboard:
+        with_any = read(dashboard.get("/dashboard/marketing", **january).text)
+        without = read(dashboard.get("/dashboard/marketing", **MARCH).text)
+        by_month = read(dashboard.get("/dashboard/cohort-value").text)
+    for page, has_any in ((with_any, True), (without, False)):
+        (campaigns,) = (table for table in page.all("table") if "Break-even" in table.text)
+        assert ("Of renewals" in campaigns.text) is has_any
+    assert "Net sales of renewals" in by_month.text
+    assert "Customers before: 1." in by_month.text
 
 
 def test_the_page_has_the_campaigns_with_most_spend_and_says_how_many_more(
@@ -303,6 +344,7 @@ def test_the_weekly_report_says_which_campaigns_changed(home: Path) -> None:
     ("column", "day", "tables"),
     [
         ("credited_revenue_amount", "2026-03-05", ("raw.user_order_log", "raw.events")),
+        ("renewal_revenue_amount", "2026-01-11", ("raw.user_order_log", "raw.events")),
         ("spend_amount", "2026-03-02", ("raw.ad_spend",)),
     ],
 )

@@ -714,6 +714,7 @@ ORDER_FIELDS = (
     "currency",
     *CHARGES,
     *PROFIT_FIELDS,
+    "is_renewal",
 )
 
 
@@ -810,6 +811,7 @@ ORDER = RecordKind(
             "currency",
             *CHARGES,
             *PROFIT_FIELDS,
+            "is_renewal",
         }
     ),
     required=("uniq_id", "date_time", "customer_id", "item_id", "quantity", "payment_amount"),

@@ -716,6 +716,7 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     **dict.fromkeys(NUMBERS_OF, _is_number),
     REFUNDED_AMOUNT: _is_amount,
     "status": _are_states,
+    "is_renewal": _is_flag,
     "order_id": _is_order_number,
     **dict.fromkeys(
         ("event_id", "uniq_id"), lambda values, value: values.different(value) == values.row_count

@@ -32,6 +32,7 @@ _OF_WHOLE_ORDERS: Final = (
     "city_name",
     "sales_channel",
     "payment_method",
+    "is_renewal",
 )
 """Fields that hold for all lines of an order, where its first line has them."""
 _OF_ORDERS: Final = ("date_time", "customer_id", "order_id")

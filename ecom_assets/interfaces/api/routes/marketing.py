@@ -52,11 +52,21 @@ class ShopNumbers(BaseModel):
     """All revenue of the shop beside all spend."""
 
     revenue_amount: Money | None = number("Revenue", "money", "Revenue of the whole shop")
+    renewal_order_count: int = number(
+        "Renewals", "count", "Orders that subscriptions made by themselves"
+    )
+    renewal_revenue_amount: Money = number(
+        "Revenue of renewals", "money", "Of the revenue, that of renewals"
+    )
     spend_amount: Money | None = number("Ad spend", "money", "What was spent on ads")
     mer: float | None = number(
-        "MER", "times", "Revenue divided by all spend; others call the inverse so"
+        "MER",
+        "times",
+        "Revenue but that of renewals, divided by all spend; others call the inverse so",
     )
-    spend_share: float | None = number("Spend share", "rate", "All spend divided by revenue")
+    spend_share: float | None = number(
+        "Spend share", "rate", "All spend divided by revenue but that of renewals"
+    )
     new_customer_count: int | None = number(
         "New customers", "count", "Customers whose first paid order is in the period"
     )
@@ -225,6 +235,12 @@ class CohortAnswer(Answer):
     total_count: int | None = total_of("cohorts", 9)
     expected: list[ExpectedCohort] = Field(
         description="What they are expected to leave; none with a dimension, or without a model"
+    )
+    earlier_customer_count: int = number(
+        "Customers before",
+        "count",
+        "Customers whose first known order is a renewal: they were customers before, and are in no "
+        "month",
     )
     cohorts: list[CohortCell] = Field(description="By value, month, and months since")
 

@@ -3,6 +3,7 @@
 For keys that may see costs.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal
 
@@ -60,6 +61,8 @@ OF_SHOP: Final = (
     "payback_months",
     "contribution_after_ads_amount",
 )
+RENEWALS: Final = ("renewal_order_count", "renewal_revenue_amount")
+"""What only shops with subscriptions have; pages of others do not show it."""
 MOST_PARTS: Final = 50
 MOST_ZONES: Final = 5
 DIMENSIONS: Final = {"campaign": "Campaign", "platform": "Platform", "channel": "Channel"}
@@ -78,6 +81,7 @@ PART_NUMBERS: Final = (
 )
 SHARED: Final = (
     "credited_order_count",
+    "renewal_order_count",
     "new_customer_count",
     "platform_conversion_count",
     "touched_order_count",
@@ -93,6 +97,7 @@ SHORT: Final = {
     "credited_revenue_amount": "Revenue",
     "cost_per_new_customer": "For each",
     "contribution_after_ads_amount": "Left after ads",
+    "renewal_revenue_amount": "Of renewals",
 }
 """What columns of campaigns are called, which are many."""
 
@@ -107,16 +112,13 @@ def _with_short_label(column: TableColumn) -> TableColumn:
     return replace(column, label=SHORT.get(column.name, column.label))
 
 
-BY_MODEL: Final = _readable(
-    TableColumn.from_fields(
-        marketing.AdModel,
-        "label",
-        "credited_order_count",
-        "credited_revenue_amount",
-        "roas",
-        "new_customer_count",
-        "cost_per_new_customer",
-    )
+BY_MODEL: Final = (
+    "label",
+    "credited_order_count",
+    "credited_revenue_amount",
+    "roas",
+    "new_customer_count",
+    "cost_per_new_customer",
 )
 LONE: Final = TableColumn.from_fields(
     marketing.LoneCampaign,
@@ -156,12 +158,18 @@ class MarketingFilters(Filters):
     )
 
 
+def _renewals(*numbers: Row | None) -> tuple[str, ...]:
+    """Return the names of renewals; none where all numbers have none."""
+    has_any = any(row and any(row[name] for name in RENEWALS) for row in numbers)
+    return RENEWALS if has_any else ()
+
+
 def ads(view: View) -> Block:
     """Return what ads cost and brought by the model."""
     answer = _answer(view)
     tiles = [
         compared_tile(answer, "ads", marketing.AdNumbers, name, table=MarketingDaily)
-        for name in OF_ADS[:-1]
+        for name in (*OF_ADS[:-1], *_renewals(answer["ads"], answer["previous"]))
     ]
     after = OF_ADS[-1]
     tiles.append(
@@ -186,15 +194,17 @@ def ads(view: View) -> Block:
 
 def whole_shop(view: View) -> Block:
     """Return all revenue beside all spend, and what a new customer costs."""
-    return Tiles.from_fields(marketing.ShopNumbers, _answer(view)["shop"], OF_SHOP)
+    numbers = _answer(view)["shop"]
+    return Tiles.from_fields(marketing.ShopNumbers, numbers, (*OF_SHOP, *_renewals(numbers)))
 
 
 def by_model(view: View) -> Block:
     """Return what each model credits to ads."""
     answer = _answer(view)
+    names = (*BY_MODEL, *_renewals(*answer["models"]))
     return DataTable(
         answer["models"],
-        BY_MODEL,
+        _readable(TableColumn.from_fields(marketing.AdModel, *names)),
         definition=meaning(answer, "roas"),
         note="Platforms count each order that any of their ads was seen or clicked before.",
     )
@@ -204,6 +214,7 @@ def parts(view: View) -> Block:
     """Return campaigns, platforms or channels, the most spend first."""
     dimension: Dimension = view.filters.dimension
     answer = _answer(view)
+    names = (*PART_NUMBERS, *_renewals(*answer["parts"]))
     rows = [_part(view, dimension, row) for row in answer["parts"][:MOST_PARTS]]
     left = len(answer["parts"]) - len(rows)
     columns = (
@@ -213,7 +224,7 @@ def parts(view: View) -> Block:
                 _with_short_label(
                     TableColumn.from_field(marketing.AdPart, name, href=f"why_{name}")
                 )
-                for name in PART_NUMBERS
+                for name in names
             )
         ),
     )
@@ -236,12 +247,14 @@ def _part(view: View, dimension: Dimension, row: Row) -> dict[str, Any]:
     else:
         label = str(row[dimension])
         where |= {"platform": label} if dimension == "platform" else {}
-    traced = [] if dimension == "channel" else PART_NUMBERS[:-1]
+    traced = () if dimension == "channel" else TRACED
     whys = {f"why_{name}": view.why(Why(MarketingDaily, name, where)) for name in traced}
     return {**row, "label": label, **dict.fromkeys(_HREFS, ""), **whys}
 
 
-_HREFS: Final = tuple(f"why_{name}" for name in PART_NUMBERS)
+TRACED: Final = (*PART_NUMBERS[:-1], *RENEWALS)
+"""The numbers of a part that are of its rows."""
+_HREFS: Final = tuple(f"why_{name}" for name in (*PART_NUMBERS, *RENEWALS))
 
 
 def lone(view: View) -> Block:
@@ -292,8 +305,7 @@ class CohortFilters(PageParameters):
         return None if self.cut == "all" else self.cut
 
 
-CELLS: Final = TableColumn.from_fields(
-    marketing.CohortCell,
+CELLS: Final = (
     "months_since_count",
     "customer_count",
     "order_count",
@@ -304,6 +316,15 @@ CELLS: Final = TableColumn.from_fields(
 )
 COHORT: Final = TableColumn("series", "Customers of", is_on_one_line=True)
 OVER: Final = TableColumn("state", "The month is")
+EARLIER: Final = (
+    "Customers before: {}. Their first known order is a renewal, so that they are in no month."
+)
+
+
+def _columns(cells: Sequence[Row]) -> tuple[TableColumn, ...]:
+    """Return the columns of months since."""
+    names = (*CELLS, *_renewals(*cells))
+    return (COHORT, *TableColumn.from_fields(marketing.CohortCell, *names), OVER)
 
 
 def curves(view: View) -> Block:
@@ -317,7 +338,7 @@ def curves(view: View) -> Block:
     return Chart(
         charts.curves("months_since_count", number, "series"),
         rows,
-        (COHORT, *CELLS, OVER),
+        _columns(cells),
         "What a customer of each month is worth until the end of each month since, as lines.",
         note="Months that are not over are in the table alone.",
         why=Why(CustomerCohortValue, number),
@@ -326,9 +347,11 @@ def curves(view: View) -> Block:
 
 def cohort_table(view: View) -> Block:
     """Return every month since of every cohort."""
+    cells, count = _cells(view), _cohorts(view)["earlier_customer_count"]
     return DataTable(
-        _cells(view),
-        (COHORT, *CELLS, OVER),
+        cells,
+        _columns(cells),
+        note=EARLIER.format(count) if count else "",
         csv=view.csv(
             "/analytics/customers/cohort-value.csv",
             with_days=False,
@@ -356,8 +379,11 @@ def expected(view: View) -> Block:
     return DataTable(rows, EXPECTED, note=note)
 
 
+def _cohorts(view: View) -> dict[str, Any]:
+    return view.answer(marketing.cohort_value, dimension=view.filters.dimension)
+
+
 def _cells(view: View) -> list[dict[str, Any]]:
-    answer = view.answer(marketing.cohort_value, dimension=view.filters.dimension)
     return [
         {
             **row,
@@ -365,7 +391,7 @@ def _cells(view: View) -> list[dict[str, Any]]:
             + (f" {row['value']}" if view.filters.dimension else ""),
             "state": "over" if row["is_complete"] else "not over",
         }
-        for row in answer["cohorts"]
+        for row in _cohorts(view)["cohorts"]
     ]
 
 

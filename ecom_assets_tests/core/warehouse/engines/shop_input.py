@@ -164,13 +164,14 @@ ODD_ORDERS = """
 """
 REGULARS = tuple(
     f"{100 + n},regular-{n},2026-03-{day}T1{n % 10}:00:00Z,2,A b,regular {who},,,i2,,1,"
-    f"{7 * who % 11 + day * who % 5}.1{who % 10},shipped"
+    f"{7 * who % 11 + day * who % 5}.1{who % 10},shipped,"
+    f"{('', 'no', 'yes')[n % 3]}"
     for n, (who, day) in enumerate(
         (who, day) for who in range(24) for day in range(20 + who % 7, 32, 2 + who % 5)
     )
 )
 """Lines of customers who come again, more or less often, so that there is
-something to expect of them.
+something to expect of them; some are renewals of subscriptions.
 """
 CATALOGUE = """product_id,name,category,stock,reorder_point,lead_time_days,unit_cost_amount
 i2,Bär,Ünder_wear,0,1,7,0
@@ -254,7 +255,9 @@ def write_orders(folder: Path) -> tuple[list[str], Path]:
     odd.write_text(ORDER_HEADER + ODD_ORDERS, encoding="utf-8")
     regular = odd.parents[1] / "increment_date=2026-03-31" / "user_order_log_inc.csv"
     regular.parent.mkdir()
-    regular.write_text("\n".join((ORDER_HEADER, *REGULARS)) + "\n", encoding="utf-8")
+    regular.write_text(
+        "\n".join((f"{ORDER_HEADER},is_renewal", *REGULARS)) + "\n", encoding="utf-8"
+    )
     catalogue = folder / "catalogue.csv"
     catalogue.write_text(CATALOGUE, encoding="utf-8")
     return [str(folder / "shop" / "orders.parquet"), str(odd.parents[1])], catalogue
