@@ -1,21 +1,31 @@
-"""Checks of reconciliation: causes add up to the difference,
-and each restatement begins where the last ended.
+"""Checks of reconciliation: causes add up to the difference, each restatement begins where the last
+ended, and no day of ad spend lost much.
 """
+
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.identity.visitors import ANONYMOUS
-from ecom_assets.commerce.marketing.contracts import AdSpendDaily
+from ecom_assets.commerce.marketing.account_zones import ACCOUNT
+from ecom_assets.commerce.marketing.checks import OF_ACCOUNT, shown
+from ecom_assets.commerce.marketing.contracts import ALL, AdSpend, AdSpendDaily, RawAdSpend
+from ecom_assets.commerce.marketing.spend import totals_of_loads
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.reconciliation.contracts import (
     CAUSES,
+    SUM_OF_MANY,
     OrderEventReconciliation,
     OrderEventReconciliationDaily,
+    PublishedDays,
     Restatements,
 )
-from ecom_assets.core.tables.check import BrokenRows, CheckResult, check, rows_on_days
+from ecom_assets.core.tables.check import EXAMPLES, BrokenRows, CheckResult, check, rows_on_days
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
@@ -62,11 +72,12 @@ def causes_add_up_to_the_difference(
 @check(Restatements, reads=(Restatements,))
 def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.Table) -> BrokenRows:
     """What a number was before a restatement is what the restatement before it left, but of tables
-    whose small changes are logged as sums only.
+    whose small changes are logged as sums only, and where a day's sums were logged in between.
     """
     logged = rows_on_days(logged, "restated_date", days)
     logged = logged.filter(logged.table_name != AdSpendDaily.qualified_name())
-    number = ["restated_date", "table_name", "row_key", "column_name"]
+    logged = _with_sums_before(logged)
+    number = ["restated_date", "table_name", "row_key", "column_name", "sums_before"]
     in_order = ibis.window(group_by=number, order_by="restatement_number")
     # A null value means that there was no number, so only `is_first` shows that there is no earlier
     # entry.
@@ -78,6 +89,18 @@ def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.T
         logged.left.isnull() & logged.before_value.isnull()
     )
     return BrokenRows(logged.filter(~logged.is_first, ~is_same.fill_null(NO)), logged)
+
+
+def _with_sums_before(logged: ir.Table) -> ir.Table:
+    """Add how many writes before, or an entry's own, logged only the sums of a table's day."""
+    write = ["restated_date", "table_name", "restatement_number"]
+    has_sums = logged.row_key.contains(f'"{SUM_OF_MANY}"').ifelse(1, 0).max()
+    writes = logged.group_by(*write).agg(has_sums=has_sums)
+    in_order = ibis.cumulative_window(
+        group_by=["restated_date", "table_name"], order_by="restatement_number"
+    )
+    writes = writes.select(*write, sums_before=writes.has_sums.sum().over(in_order))
+    return logged.join(writes, write)
 
 
 FEWEST = 10
@@ -188,6 +211,102 @@ def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Tab
     return rows.select(day=day, term=ibis.literal(term), money=money.cast(MONEY))
 
 
+@check(
+    AdSpendDaily,
+    reads=(AdSpend, RawAdSpend, AdSpendDaily, PublishedDays, Restatements),
+    warns=True,
+)
+def spend_did_not_fall_by_half(
+    _days: Days | None,
+    spend: ir.Table,
+    raw: ir.Table,
+    daily: ir.Table,
+    published: ir.Table,
+    logged: ir.Table,
+) -> CheckResult:
+    """No account's day costs less than half of what was said of it before: by the load before its
+    last one, or, where files are written again, by the run before the last one that changed it.
+    """
+    fallen, looked_at = _fallen_loads(spend, raw)
+    restated, restated_count = _fallen_days(daily, published, logged)
+    by_day = {tuple(row[name] for name in OF_ACCOUNT): row for row in [*restated, *fallen]}
+    rows = [by_day[key] for key in sorted(by_day)]
+    if not rows:
+        return CheckResult(0, looked_at + restated_count)
+    first = {name: shown(value) for name, value in rows[0].items()}
+    sentence = (
+        f"Days of accounts that cost less than half of what was said before: {len(rows)}, first "
+        "{total} in place of {total_before} on {spend_date} of {platform} {account_id}; see "
+        "whether what came last has all campaigns."
+    ).format_map(first)
+    evidence = {"sentence": sentence}
+    return CheckResult(
+        len(rows), max(looked_at + restated_count, len(rows)), rows[:EXAMPLES], metadata=evidence
+    )
+
+
+def _has_fallen(total: Decimal, before: Decimal) -> bool:
+    return before >= 1 and total * 2 < before
+
+
+def _fallen_loads(spend: ir.Table, raw: ir.Table) -> tuple[list[dict[str, Any]], int]:
+    """Return the days of accounts that cost less than half of what the load before said, among the
+    loads that came last, and how many these are.
+    """
+    (newest,) = rows_of(spend.agg(day=spend.received_date.max()))
+    if newest["day"] is None:
+        return [], 0
+    loads = totals_of_loads(raw)
+    now = loads.filter(loads.place == 0, loads.load_date == newest["day"])
+    before = loads.filter(loads.place == 1)
+    pairs = now.join(before, [*OF_ACCOUNT, "level"], rname="{name}_before")
+    names = (*OF_ACCOUNT, "source_file", "total", "total_before")
+    rows = rows_of(pairs.filter(pairs.total * 2 < pairs.total_before).select(*names))
+    (count,) = rows_of(now.agg(n=now.count()))
+    return [row for row in rows if _has_fallen(row["total"], row["total_before"])], int(count["n"])
+
+
+def _fallen_days(
+    daily: ir.Table, published: ir.Table, logged: ir.Table
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the days of accounts that the last run with a change left with less than half, and how
+    many it changed. Where so many rows changed that only days are logged, accounts are one.
+    """
+    name = AdSpendDaily.qualified_name()
+    runs = published.filter(published.table_name == name)
+    runs = runs.order_by([runs.published_at.desc(), runs.run_id.desc()]).select("run_id").limit(1)
+    last = [row["run_id"] for row in rows_of(runs)]
+    if not last:
+        return [], 0
+    changes = logged.filter(
+        logged.table_name == name,
+        logged.run_id == last[0],
+        logged.column_name == "account_spend_amount",
+    )
+    changed: dict[tuple[date, str, str], Decimal] = {}
+    for row in rows_of(changes.select("restated_date", "row_key", "before_value", "after_value")):
+        account = json.loads(row["row_key"])
+        key = (row["restated_date"], *(account.get(part, ALL) for part in ACCOUNT))
+        less = Decimal(str(row["after_value"] or 0)) - Decimal(str(row["before_value"] or 0))
+        changed[key] = changed.get(key, Decimal(0)) + less
+    if not changed:
+        return [], 0
+    rows = rows_on_days(daily, "spend_date", Days.from_dates(key[0] for key in changed))
+    sums = rows.group_by(*OF_ACCOUNT).agg(total=rows.account_spend_amount.sum())
+    totals: dict[tuple[date, str, str], Decimal] = {}
+    for row in rows_of(sums):
+        for account in ((row["platform"], row["account_id"]), (ALL, ALL)):
+            key = (row["spend_date"], *account)
+            totals[key] = totals.get(key, Decimal(0)) + row["total"]
+    fallen = []
+    for key, less in changed.items():
+        total = totals.get(key, Decimal(0))
+        if _has_fallen(total, total - less):
+            row = dict(zip(OF_ACCOUNT, key, strict=True))
+            fallen.append(row | {"total": total, "total_before": total - less})
+    return fallen, len(changed)
+
+
 RECONCILIATION_CHECKS = [
     causes_add_up_to_the_difference,
     each_restatement_begins_where_the_last_ended,
@@ -195,3 +314,5 @@ RECONCILIATION_CHECKS = [
     orders_have_their_events,
 ]
 """All checks of reconciliation, in addition to the contracts."""
+SPEND_CHECKS = [spend_did_not_fall_by_half]
+"""Checks of what became of ad spend that was published."""

@@ -106,6 +106,8 @@ class OrderEventReconciliationDaily(Table):
     time_zone_shift_amount = amount("Their sum; over both days it is zero")
 
 
+SUM_OF_MANY = "sum_of_rows_changed_by"
+"""The key of an entry about the sum of a day's rows, of which more changed than are logged."""
 RESTATEMENT_CAUSES = (
     "late_rows",
     "withdrawn_rows",

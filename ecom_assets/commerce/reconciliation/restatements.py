@@ -20,7 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
-from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restatements
+from ecom_assets.commerce.reconciliation.contracts import (
+    SUM_OF_MANY,
+    PublishedDays,
+    Restatements,
+)
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.tables.contract import Ratio, SmallChange, Table
 from ecom_assets.core.tables.days import Days
@@ -200,7 +204,7 @@ def changed_numbers(
         entries += _compared_sums(contract, {SUM_OF_SMALL: str(small_change)}, *small)
     if max(rows.num_rows for rows in states) <= most_rows:
         return [*entries, *_compared(contract, contract.numbers(), {}, *states)]
-    return [*entries, *_compared_sums(contract, {"sum_of_rows_changed_by": run_id}, *states)]
+    return [*entries, *_compared_sums(contract, {SUM_OF_MANY: run_id}, *states)]
 
 
 def _split_by_cause(

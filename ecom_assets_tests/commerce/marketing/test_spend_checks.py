@@ -18,7 +18,7 @@ from ecom_assets.commerce.marketing.checks import (
     spend_is_by_day,
     spend_is_not_before_the_first_visit,
 )
-from ecom_assets.commerce.reconciliation.spend_checks import spend_did_not_fall_by_half
+from ecom_assets.commerce.reconciliation.checks import spend_did_not_fall_by_half
 from ecom_assets.core.tables.check import CheckResult, TableCheck
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days

@@ -1,5 +1,6 @@
 """What platforms restate is logged by day and campaign; small changes are logged as their sum."""
 
+import json
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,18 +19,21 @@ from ecom_assets.commerce.marketing.contracts import (
     RawAdSpend,
 )
 from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.commerce.reconciliation.checks import each_restatement_begins_where_the_last_ended
+from ecom_assets.commerce.reconciliation.checks import (
+    each_restatement_begins_where_the_last_ended,
+    spend_did_not_fall_by_half,
+)
 from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.commerce.reconciliation.restatements import (
     ChangedNumber,
     RestatementLog,
     changed_numbers,
 )
-from ecom_assets.commerce.reconciliation.spend_checks import spend_did_not_fall_by_half
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.published_numbers import outside
 
 D = Decimal
@@ -359,3 +363,49 @@ def test_the_log_of_small_changes_and_of_rates_goes_on_from_where_a_day_was(log:
         logged = log.engine.table(Restatements)
         result = each_restatement_begins_where_the_last_ended.evaluate(None, logged)
         assert result.broken_count == 0
+
+
+def landed(folder: Path, *days: tuple[str, str]) -> None:
+    """Write a landed file as `ecom extract` does: the spend of days, or nothing any more."""
+    lines = [
+        json.dumps(
+            {
+                "spend_date": on,
+                "platform": "google_ads",
+                "account_id": "shop",
+                "campaign_id": "1",
+                "campaign_name": "Brand",
+                "spend_amount": amount,
+                "currency": "EUR",
+            }
+        )
+        for on, amount in days
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "1.jsonl").write_text("".join(f"{line}\n" for line in lines or [""]))
+
+
+@pytest.mark.slow
+def test_runs_say_what_days_of_a_window_lost(tmp_path: Path) -> None:
+    """The 2nd of June loses half of its spend, and then comes back with nothing."""
+    spend, orders = tmp_path / "spend", tmp_path / "orders.csv"
+    orders.write_text(
+        "uniq_id,date_time,customer_id,city_id,city_name,item_id,item_name,quantity,"
+        "payment_amount,status,id,currency\n"
+        "o1,2026-06-01T10:00:00,c1,1,Berlin,hat,Hat,1,20,shipped,1,EUR\n"
+    )
+
+    def run() -> str:
+        paths = ("--orders", orders, "--ad-spend", f"native={spend}")
+        result = ecom("run", *paths, home=tmp_path / "home", env={"ECOM_CURRENCY": "EUR"})
+        assert result.exit_code == 0, result.err
+        return result.err
+
+    first, second = (spend / f"received_date=2026-06-{day}" for day in (10, 11))
+    landed(first, ("2026-06-01", "40"), ("2026-06-02", "60"))
+    assert "less than half" not in run()
+    landed(first, ("2026-06-01", "40"))
+    landed(second, ("2026-06-02", "20"))
+    assert "1, first 20.00 in place of 60.00 on 2026-06-02 of google_ads shop;" in run()
+    landed(second)
+    assert "1, first 0.00 in place of 20.00 on 2026-06-02 of google_ads shop;" in run()

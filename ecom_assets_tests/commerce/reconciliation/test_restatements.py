@@ -12,11 +12,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from ecom_assets.commerce.reconciliation.checks import (
+    each_restatement_begins_where_the_last_ended,
+)
 from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.commerce.reconciliation.restatements import Movement, changed_numbers
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
-from ecom_assets.core.warehouse.local import connect
+from ecom_assets.core.warehouse.local import connect, in_memory
+from ecom_assets_tests.builders import Row
 from ecom_assets_tests.published_numbers import (
     FRIDAY,
     MONDAY,
@@ -249,3 +253,34 @@ def test_days_are_days(shop: PublishedShop) -> None:
     (row,) = shop.rows(PublishedDays)
     assert isinstance(row["published_date"], date)
     assert (row["row_count"], row["run_id"]) == (1, "run 1")
+
+
+def entry(number: int, before: int, after: int, row_key: str = '{"city": "all"}') -> Row:
+    """Return an entry about a Monday's visits."""
+    return dict.fromkeys(Restatements.columns) | {
+        "restated_date": MONDAY,
+        "table_name": "mart.daily_numbers",
+        "restatement_number": number,
+        "row_key": row_key,
+        "column_name": "visits",
+        "before_value": float(before),
+        "after_value": float(after),
+    }
+
+
+@pytest.mark.parametrize(
+    ("entries", "broken_count"),
+    [
+        ([entry(1, 5, 6), entry(2, 6, 9)], 0),
+        ([entry(1, 5, 6), entry(2, 7, 9)], 1),
+        # More rows changed than are logged: those of the sum have no entry of their own.
+        ([entry(1, 5, 6), entry(2, 50, 70, '{"sum_of_rows_changed_by": "b"}'), entry(3, 7, 9)], 0),
+        ([entry(1, 50, 70, '{"sum_of_rows_changed_by": "a"}'), entry(2, 5, 6), entry(3, 7, 9)], 1),
+    ],
+)
+def test_an_entry_begins_where_the_last_one_of_its_row_ended(
+    entries: list[Row], broken_count: int
+) -> None:
+    logged = in_memory(entries, Restatements)
+    result = each_restatement_begins_where_the_last_ended.evaluate(None, logged)
+    assert result.broken_count == broken_count
