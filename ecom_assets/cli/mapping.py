@@ -13,7 +13,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
-from ecom_assets.ingestion.sources.cost_reading import CostFileReading
+from ecom_assets.ingestion.sources.cost_reading import CostFileReading, spent_lines
 from ecom_assets.ingestion.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.ingestion.sources.files.mapping import AD_SPEND, COST, EVENT, ORDER, STOCK
 from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
@@ -164,7 +164,7 @@ def reading_lines(reading: Reading) -> list[str]:
     for why in reading.not_clean:
         lines.append(f"  {why.reason} {why.row_count:,}{': ' if why.meaning else ''}{why.meaning}")
         lines += [f"    such as {_row_text(why.example)}"] if why.example else []
-    lines += money_lines(reading)
+    lines += money_lines(reading) or spent_lines(reading)
     if reading.event_types:
         lines += ["", "Event types:"]
         width = max(len(source_type) for source_type, _, _ in reading.event_types)

@@ -4,6 +4,7 @@ and what a few of them look like.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, ClassVar, Final, Protocol, Self
 
@@ -16,6 +17,7 @@ from ecom_assets.commerce.marketing.contracts import REASON_MEANINGS as MEANINGS
 from ecom_assets.commerce.marketing.spend import classified as classified_ads
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
 from ecom_assets.ingestion.sources.costs import FileCosts
@@ -220,6 +222,20 @@ class AdSpendFileReading(ClassifiedFileReading):
         rows = self._rows
         (row,) = self._fetched(rows.agg(said=rows[name].count()))
         return not row["said"]
+
+
+def spent_lines(reading: object) -> list[str]:
+    """Return what ads cost by rows that would count, a line per currency; none of other rows."""
+    if not isinstance(reading, AdSpendFileReading) or not reading.spent:
+        return []
+    return [
+        "Money:",
+        *(
+            f"  would count: {formats.amount(read.amount or Decimal(0), read.currency)} "
+            f"{read.currency} spent, {formats.counted(read.row_count, 'row')}"
+            for read in reading.spent
+        ),
+    ]
 
 
 def _of_own(settings: Settings, paths: Mapping[str, str]) -> Settings:

@@ -13,6 +13,7 @@ from ecom_assets.commerce.marketing.spend import ad_spend, ad_spend_daily
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
+from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading, spent_lines
 from ecom_assets.ingestion.uploads.landed import empty_landed, land
 from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at
 from ecom_assets.ingestion.uploads.store import LOADED, Upload, Uploads
@@ -91,6 +92,18 @@ def test_what_ads_cost_is_shown_by_currency_as_the_money_of_orders_is(tmp_path: 
     assert others == [("info", "1 row would not be counted", "")]
     upload = loaded_ads(home, tmp_path / "ads.csv")
     assert (upload.amount, upload.currency) == (Decimal("1254.5"), "EUR")
+
+
+def test_a_terminal_says_what_ads_cost_too(tmp_path: Path) -> None:
+    mapping = written(
+        tmp_path / "own.yaml",
+        "name: own\ndescription: Ours.\nextends: google_ads\nfields:\n"
+        "  account_id: {constant: one}\n  currency: {constant: EUR}\n",
+    )
+    path = written(tmp_path / "ads.csv", GOOGLE)
+    reading = AdSpendFileReading.open([str(path)], str(mapping), settings_of(tmp_path / "home"))
+    assert spent_lines(reading) == ["Money:", "  would count: 1,254.50 EUR spent, 2 rows"]
+    assert spent_lines(object()) == []
 
 
 def test_two_currencies_are_not_added_up(tmp_path: Path) -> None:
