@@ -193,7 +193,7 @@ def test_example_10_customers_of_march_pay_back_in_month_3(api: Api) -> None:
     assert [float(row["contribution_per_customer"]) for row in cells] == [12, 16, 19, 20.5]
 
 
-def test_example_4_renewals_stand_beside_what_ads_brought(api: Api, home: Path) -> None:
+def test_renewals_stand_beside_what_ads_brought(api: Api, home: Path) -> None:
     """Sue's ad cost 30 and brought 60, and 60 of a renewal; Tom's renewal of 40 is no new customer.
 
     With 100 of Dan, all revenue of January is 260, for 50.
