@@ -212,7 +212,7 @@ def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Tab
 
 
 @check(
-    AdSpendDaily,
+    Restatements,
     reads=(AdSpend, RawAdSpend, AdSpendDaily, PublishedDays, Restatements),
     warns=True,
 )

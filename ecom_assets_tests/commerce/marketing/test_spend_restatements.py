@@ -198,7 +198,6 @@ class Log:
 
     def fallen(self) -> str:
         """Return what is said of days that cost less than half of what was said before."""
-        assert spend_did_not_fall_by_half.contract is AdSpendDaily
         tables = map(self.engine.table, spend_did_not_fall_by_half.tables)
         result = spend_did_not_fall_by_half.evaluate(None, *tables)
         assert bool(result.broken_count) is bool(result.metadata)
@@ -240,6 +239,7 @@ def brought(spend: str, revenue: str = "40", **more: Any) -> list[Row]:
             "session_count": 5,
             **dict.fromkeys(("credited_order_count", "touched_order_count"), D(1)),
             **dict.fromkeys(("touched_revenue_amount", "first_order_revenue_amount"), D(0)),
+            **dict.fromkeys(("renewal_order_count", "renewal_revenue_amount"), D(0)),
             "new_customer_count": D(0),
             "spend_amount": D(spend),
             "credited_revenue_amount": D(revenue),

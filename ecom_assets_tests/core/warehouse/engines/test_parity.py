@@ -246,7 +246,7 @@ def test_every_check_says_the_same(embedded: Left, other: Left) -> None:
         "mart/item_costs costs_do_not_contradict",
         "staging/quarantined_ad_spend every_spend_is_read",
         "staging/ad_spend loads_of_a_day_are_one",
-        "staging/ad_spend spend_did_not_fall_by_half",
+        "mart/restatements spend_did_not_fall_by_half",
         "mart/spend_reconciliation_daily spend_has_visits",
         "mart/shared_ids ids_are_not_shared",  # guests share an account
     }
