@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.commerce.marketing.contracts import RawAdSpend
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
@@ -21,7 +22,9 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
+from ecom_assets.ingestion.sources.ad_spend import ad_spend_paths
 from ecom_assets.ingestion.sources.events import event_paths, is_table
+from ecom_assets.ingestion.sources.extraction.landing import STATE
 from ecom_assets.ingestion.sources.files.formats import LANDING_DAY
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.order_reports.source import has_events, order_paths
@@ -128,16 +131,26 @@ MARK = "_SUCCESS"
 
 
 def whole_days(settings: Settings, contract: type[Table]) -> frozenset[date]:
-    """Return the days whose landing folders contain the marker of a complete folder.
-
-    Only files of events and orders can have it.
+    """Return the days whose landing folders contain the marker of a complete folder, which only
+    files of events and orders can have; and those of extracted ad spend, whose rows land again in
+    another folder where their days are restated.
     """
     paths: list[str] = []
     if contract is RawEvents and has_events(settings) and not is_table(settings):
         paths = event_paths(settings)
     elif contract is RawUserOrderLog:
         paths = order_paths(settings)
+    elif contract is RawAdSpend:
+        return frozenset(day for path in ad_spend_paths(settings) for day in _extracted(path))
     return frozenset(day for path in paths for day in _marked(path))
+
+
+def _extracted(path: str) -> Iterator[date]:
+    """Yield the days on which rows landed in the folder of an extraction."""
+    if (Path(path) / STATE).is_file():
+        for folder in Path(path).glob("*/received_date=*"):
+            if landed := LANDING_DAY.fullmatch(folder.name):
+                yield date.fromisoformat(landed[1])
 
 
 def _marked(pattern: str) -> Iterator[date]:

@@ -32,6 +32,7 @@ from ecom_assets.commerce.reconciliation.restatements import (
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.local import connect
+from ecom_assets.ingestion.sources.extraction.landing import STATE
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.published_numbers import outside
@@ -401,8 +402,9 @@ def test_runs_say_what_days_of_a_window_lost(tmp_path: Path) -> None:
         assert result.exit_code == 0, result.err
         return result.err
 
-    first, second = (spend / f"received_date=2026-06-{day}" for day in (10, 11))
+    first, second = (spend / f"campaigns/received_date=2026-06-{day}" for day in (10, 11))
     landed(first, ("2026-06-01", "40"), ("2026-06-02", "60"))
+    (spend / STATE).touch()
     assert "less than half" not in run()
     landed(first, ("2026-06-01", "40"))
     landed(second, ("2026-06-02", "20"))

@@ -8,7 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ecom_assets.commerce.marketing.contracts import RawAdSpend
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.ingestion.sources.day_spans import (
     GAP_DAYS,
@@ -16,7 +18,9 @@ from ecom_assets.ingestion.sources.day_spans import (
     days_of_files,
     parts_of,
     require_span,
+    whole_days,
 )
+from ecom_assets.ingestion.sources.extraction.landing import STATE
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets_tests.command import page_views
@@ -82,3 +86,17 @@ def test_files_say_what_arrived_when_and_which_days_it_counts_for(tmp_path: Path
             date(2026, 1, 2),
         ),
     ]
+
+
+def test_days_of_extracted_ad_spend_are_whole_and_those_of_other_files_are_not(
+    tmp_path: Path,
+) -> None:
+    """A day whose rows landed again elsewhere is empty on purpose."""
+    for name in ("extracted", "exports"):
+        (tmp_path / name / "campaigns" / "received_date=2026-06-10").mkdir(parents=True)
+    (tmp_path / "extracted" / STATE).touch()
+    paths = f"google_ads_api={tmp_path}/extracted,native={tmp_path}/exports"
+    settings = Settings(home=tmp_path / "home", ad_spend=paths)
+    assert whole_days(settings, RawAdSpend) == {date(2026, 6, 10)}
+    others = Settings(home=tmp_path / "home", ad_spend=f"native={tmp_path}/exports")
+    assert whole_days(others, RawAdSpend) == frozenset()
