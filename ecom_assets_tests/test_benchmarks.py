@@ -11,9 +11,12 @@ import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks import figures
+from benchmarks.commerce import marketing
 from benchmarks.figures import Change, Comparison, Figure
 from benchmarks.orchestration import handwritten, whole_run
 from benchmarks.same_tables import MAY_BE_EMPTY, OF_THE_PLATFORM, differences
+from ecom_assets.commerce.marketing.contracts import MarketingDaily
+from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import VERSION
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.markdown import sections
@@ -251,6 +254,16 @@ def test_hand_written_parts_are_tables_of_the_platform_and_what_they_share() -> 
     assert len({*names}) == len(names)
     assert {*tables} <= {table.qualified_name() for table in ALL}
     assert {*handwritten.MODELS} <= {*tables}
+
+
+def test_hand_written_tables_of_advertising_have_the_rows_of_the_platform() -> None:
+    con = connect()
+    marketing.make(con, spend_count=30_000, order_count=2_000)
+    spent = marketing.run(con)  # which ends where two tables differ, or are empty
+    assert [*spent] == [name for name, _ in marketing.parts_by_hand()]
+    con.raw_sql("UPDATE own_marketing_daily SET new_customer_count = new_customer_count + 1")
+    with pytest.raises(SystemExit, match="the tables marketing_daily differ"):
+        marketing.check(con, MarketingDaily)
 
 
 @pytest.mark.slow

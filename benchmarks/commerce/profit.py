@@ -88,14 +88,14 @@ def make(con: Backend, line_count: int, item_count: int, cost_count: int) -> Non
         SELECT customer_id, min(order_date) FILTER (status = 'shipped') AS first_order_date
         FROM lines GROUP BY 1
     """)
-    _fill(con, "sales", Sales, "lines")
-    _fill(con, "versions", CostVersions, "cost_rows")
-    _fill(con, "customers", Customer, "buyers")
-    _fill(con, "cities", City, "(SELECT DISTINCT city_id FROM lines)")
-    _fill(con, "stock", RawStock, "(SELECT NULL AS product_id WHERE false)")
+    fill(con, "sales", Sales, "lines")
+    fill(con, "versions", CostVersions, "cost_rows")
+    fill(con, "customers", Customer, "buyers")
+    fill(con, "cities", City, "(SELECT DISTINCT city_id FROM lines)")
+    fill(con, "stock", RawStock, "(SELECT NULL AS product_id WHERE false)")
 
 
-def _fill(con: Backend, name: str, contract: type[Table], rows: str) -> None:
+def fill(con: Backend, name: str, contract: type[Table], rows: str) -> None:
     """Make a table of a contract; null where rows have no such column."""
     kinds = {column: kind.copy(nullable=True) for column, kind in schema_of(contract).items()}
     con.create_table(name, schema=ibis.schema(kinds))
