@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.contracts import CUTS, CustomerCohortValue
 from ecom_assets.commerce.marketing.renewals import renewal_orders
-from ecom_assets.commerce.orders.orders import ALL, order_key
+from ecom_assets.commerce.orders.orders import ALL
 from ecom_assets.commerce.sales.discounts import by_code
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
@@ -28,6 +28,10 @@ AMOUNTS: Final = {
     "contribution_revenue_amount": PROFIT,
     "contribution_before_ads_amount": PROFIT,
 }
+SUMMED: Final = {**dict.fromkeys(COUNTS, "int64"), **AMOUNTS}
+"""What is added up of orders, with its type."""
+OWN_CUTS: Final = tuple(cut for cut in CUTS if cut != "discount_code")
+"""The cuts of which each customer has one value."""
 
 
 def customer_cohort_value(
@@ -42,20 +46,39 @@ def customer_cohort_value(
         calendar: All rows of `Calendar`: its days are known, and a month is over with its last.
     """
     customers = first_customers(sold, cities)
-    lines = _lines(sold, profit_lines, customers)
-    # Once for all cuts: a statement for each takes five times as long to write as to run.
-    return _by_month(_by_cut(customers, sold), lines, calendar)
+    codes = _by_codes(customers, sold)
+    orders = _by_order(sold, profit_lines, customers)
+    # Cells of all cuts first, which are few: customers would be added up once for each cut.
+    cell = [*COHORT, *OWN_CUTS]
+    sizes = _by_cut(
+        customers.group_by(*cell).agg(customer_count=customers.count()),
+        codes.group_by(*COHORT, "discount_code").agg(customer_count=codes.count()),
+    )
+    # The sides change places, since Ibis would write the orders twice.
+    members, of_codes = customers.join(orders, "customer_id"), orders.join(codes, "customer_id")
+    sums = _by_cut(
+        members.group_by(*cell, "months_since_count").agg(**_sums(members)),
+        of_codes.group_by(*COHORT, "discount_code", "months_since_count").agg(**_sums(of_codes)),
+    )
+    return _by_month(sizes, sums, calendar)
 
 
-def _by_cut(customers: ir.Table, sold: ir.Table) -> ir.Table:
-    """Return each customer once for each cut, and once for all customers; of several codes, once
-    for each.
+def _sums(rows: ir.Table) -> dict[str, ir.Value]:
+    return {name: rows[name].sum().cast(kind) for name, kind in SUMMED.items()}
+
+
+def _by_cut(cells: ir.Table, codes: ir.Table) -> ir.Table:
+    """Return sums of customers once for each cut, and once for all customers.
+
+    Args:
+        cells: Sums by `OWN_CUTS`, of which each customer is in one cell.
+        codes: The same sums by code, of which a customer may have several.
     """
     parts = []
     for cut in (None, *CUTS):
-        rows = _by_codes(customers, sold) if cut == "discount_code" else customers
+        rows = codes if cut == "discount_code" else cells
         values = {name: rows[name] if name == cut else ibis.literal(ALL) for name in CUTS}
-        parts.append(rows.select("customer_id", *COHORT, **values))
+        parts.append(rows.select(*(set(rows.columns) - {*CUTS}), **values))
     return union_all(*parts)
 
 
@@ -79,48 +102,53 @@ def first_customers(sold: ir.Table, cities: ir.Table) -> ir.Table:
     first = first.anti_join(renewals, first.first_order == renewals.renewal_id)
     lines = known.join(first, "customer_id")
     lines = lines.filter(lines.order_id == lines.first_order, lines.order_date == lines.first_date)
-    largest = first_of_each(lines, "customer_id", [lines.revenue_amount.desc(), lines.uniq_id])
+    largest_first = ibis.window(
+        group_by="customer_id", order_by=[lines.revenue_amount.desc(), lines.uniq_id]
+    )
+    lines = lines.mutate(line_place=ibis.row_number().over(largest_first))
     of_cities = cities.select("country", placed_in="city_id")
-    joined = largest.left_join(of_cities, largest.city_id == of_cities.placed_in)
-    return joined.select(
+    lines = lines.left_join(of_cities, lines.city_id == of_cities.placed_in)
+    is_largest = lines.line_place == 0
+    # An aggregate, since Ibis would write all that a plain selection is from each time it is read.
+    return lines.group_by(
         "customer_id",
         "first_at",
         "first_order",
         "first_date",
-        "item_category",
-        first_channel="channel",
-        country=joined.country.fill_null(UNKNOWN),
-        cohort_month_date=joined.first_date.truncate("M").cast("date"),
-        cohort_month=month_number(joined.first_date),
+        cohort_month_date=lines.first_date.truncate("M").cast("date"),
+        cohort_month=month_number(lines.first_date),
+    ).agg(
+        first_channel=lines.channel.max(where=is_largest),
+        item_category=lines.item_category.max(where=is_largest),
+        country=lines.country.max(where=is_largest).fill_null(UNKNOWN),
     )
 
 
-def _lines(sold: ir.Table, profit_lines: ir.Table, customers: ir.Table) -> ir.Table:
-    """Return what customers ordered from their first paid order on, by month since, with what it
-    left.
+def _by_order(sold: ir.Table, profit_lines: ir.Table, customers: ir.Table) -> ir.Table:
+    """Return the orders and refunds of customers of each day from the first paid order on, by month
+    since, with what they left.
     """
     left = profit_lines.select(
         "contribution_revenue_amount", "contribution_before_ads_amount", line_id="uniq_id"
     )
-    lines = sold.mutate(order_key=order_key(sold), month=month_number(sold.order_date))
-    lines = lines.left_join(left, lines.uniq_id == left.line_id).drop("line_id")
+    lines = sold.left_join(left, sold.uniq_id == left.line_id).drop("line_id")
     renewals = renewal_orders(sold, "order_id")
     lines = lines.left_join(renewals, lines.order_id == renewals.renewal_id)
     months = customers.select("customer_id", "cohort_month", "first_at")
     lines = lines.join(months, "customer_id")
-    lines = lines.mutate(months_since_count=lines.month - lines.cohort_month)
-    monthly = lines.filter(lines.ordered_at >= lines.first_at)
-    is_shipped, is_renewal = monthly.status == "shipped", monthly.renewal_id.notnull()
-    nothing = ibis.literal(0, MONEY)
-    return monthly.group_by("customer_id", "months_since_count").agg(
-        order_count=monthly.order_key.nunique(where=is_shipped),
-        revenue_amount=monthly.revenue_amount.sum().cast(MONEY),
-        renewal_order_count=monthly.order_key.nunique(where=is_shipped & is_renewal),
-        renewal_revenue_amount=is_renewal.ifelse(monthly.revenue_amount.cast(MONEY), nothing)
-        .sum()
-        .cast(MONEY),
-        contribution_revenue_amount=monthly.contribution_revenue_amount.sum().cast(PROFIT),
-        contribution_before_ads_amount=monthly.contribution_before_ads_amount.sum().cast(PROFIT),
+    lines = lines.filter(lines.ordered_at >= lines.first_at)
+    is_shipped, is_renewal = lines.status == "shipped", lines.renewal_id.notnull()
+    renewed = is_renewal.ifelse(lines.revenue_amount.cast(MONEY), ibis.literal(0, MONEY))
+    lines = lines.mutate(renewal_revenue_amount=renewed)
+    return lines.group_by(
+        "customer_id",
+        "order_id",
+        "order_date",
+        months_since_count=month_number(lines.order_date) - lines.cohort_month,
+    ).agg(
+        order_count=is_shipped.ifelse(1, 0).max(),
+        renewal_order_count=(is_shipped & is_renewal).ifelse(1, 0).max(),
+        **{name: lines[name].sum().cast(kind) for name, kind in AMOUNTS.items()},
     )
 
 
@@ -135,10 +163,16 @@ def _by_codes(customers: ir.Table, sold: ir.Table) -> ir.Table:
     return codes.drop("discount_codes").distinct()
 
 
-def _by_month(customers: ir.Table, lines: ir.Table, calendar: ir.Table) -> ir.Table:
-    """Return each month since of each cohort and cut, with orders or without."""
+def _by_month(sizes: ir.Table, sums: ir.Table, calendar: ir.Table) -> ir.Table:
+    """Return each month since of each cohort and cut, with orders or without.
+
+    Args:
+        sizes: How many customers some of each cohort and cut are.
+        sums: What some of these ordered, by month since.
+        calendar: All rows of `Calendar`.
+    """
     cohort: Sequence[str] = [*COHORT, *CUTS]
-    sizes = customers.group_by(*cohort).agg(customer_count=customers.customer_id.nunique())
+    sizes = sizes.group_by(*cohort).agg(customer_count=sizes.customer_count.sum().cast("int64"))
     known = calendar.agg(newest_date=calendar.calendar_date.max())
     months = calendar.select(
         month=month_number(calendar.calendar_date),
@@ -151,11 +185,7 @@ def _by_month(customers: ir.Table, lines: ir.Table, calendar: ir.Table) -> ir.Ta
         months_since_count=dense.month - dense.cohort_month,
         is_complete=next_start <= (dense.newest_date + ibis.interval(days=1)).cast("date"),
     )
-    members = customers.join(lines, "customer_id")
-    summed = members.group_by(*cohort, "months_since_count").agg(
-        **{name: members[name].sum().cast("int64") for name in COUNTS},
-        **{name: members[name].sum().cast(kind) for name, kind in AMOUNTS.items()},
-    )
+    summed = sums.group_by(*cohort, "months_since_count").agg(**_sums(sums))
     on = [*cohort, "months_since_count"]
     renamed = summed.rename({f"sum_{name}": name for name in on})
     rows = dense.left_join(renamed, [dense[name] == renamed[f"sum_{name}"] for name in on])

@@ -20,7 +20,7 @@ from ecom_assets.commerce.marketing.contracts import (
     QuarantinedAdSpend,
 )
 from ecom_assets.core.tables.days import Days, OtherDays
-from ecom_assets.core.tables.portable import NO, union_all
+from ecom_assets.core.tables.portable import NO, union_all, union_distinct
 
 TOTAL: Final = "^ *(grand )?(total|totals|gesamt|gesamtsumme|totaal|totale|итого)([^a-z]|$)"
 """What begins the name of a total: `Total: Campaigns` of Google, `Total` of others."""
@@ -35,9 +35,19 @@ SPENT: Final = (
 """The columns of received rows that are added up as decimals; counts are added up as whole numbers.
 """
 COUNTED: Final = ("impression_count", "click_count")
-OF_DAY: Final = ("spend_date", "platform", "account_id", "level")
+STATED: Final = (
+    *("campaign_id", "campaign_name", "ad_group_id", "ad_group_name", "final_url"),
+    *("currency", "account_time_zone", "received_at", "received_date"),
+)
+OF_ACCOUNT: Final = ("spend_date", "platform", "account_id")
+OF_DAY: Final = (*OF_ACCOUNT, "level")
 """What the campaigns of a load have in common that another load may replace."""
 LOAD_OF_DAY: Final = ("source_file", *OF_DAY)
+FILE_OF_DAY: Final = ("source_file", *OF_ACCOUNT)
+"""The same of rows: what a file has of an account is of one level."""
+
+PLACE: Final = ("day_number", "load_place")
+"""Which load of `_loads` a row is of."""
 
 
 def classified(raw: ir.Table) -> ir.Table:
@@ -82,76 +92,70 @@ def _any(condition: ir.Value) -> ir.Value:
 
 
 def _with_keys(raw: ir.Table) -> ir.Table:
-    """Return the rows that count, with the level of their load and keys of what they are about."""
+    """Return the rows that count, with keys of what they are about."""
     rows = classified(raw)
     rows = rows.filter(rows.reject_reason.isnull())
-    of_group = _key(rows.ad_group_id, rows.ad_group_name)
-    # Campaigns without ad groups stand in an export of ad groups, too.
-    load = ["source_file", "platform", "account_id"]
-    levels = rows.group_by(*load).agg(has_groups=_any(of_group.notnull()))
-    joined = rows.join(levels, load)
-    rows = joined.select(*joined.columns)
-    of_group, is_of_groups = _key(rows.ad_group_id, rows.ad_group_name), rows.has_groups > 0
     return rows.mutate(
-        level=is_of_groups.ifelse(AD_GROUP, CAMPAIGN),
         campaign_key=_key(rows.campaign_id, rows.campaign_name),
-        ad_group_key=of_group.fill_null(ALL),
-        name_key=rows.campaign_name.strip().lower().fill_null(""),
-        arrived_at=rows.received_at.fill_null(LONG_AGO),
+        ad_group_key=_key(rows.ad_group_id, rows.ad_group_name).fill_null(ALL),
     )
 
 
-def _loads(rows: ir.Table) -> ir.Table:
-    """Return one row per load, day, campaign and ad group, from rows with their keys."""
-    return rows.group_by(*LOAD_OF_DAY, "campaign_key", "ad_group_key").agg(
-        **{name: rows[name].sum().cast(PROFIT) for name in SPENT},
-        **{name: rows[name].sum().cast("int64") for name in COUNTED},
-        **{
-            name: rows[name].max()
-            for name in (
-                "campaign_id",
-                "campaign_name",
-                "ad_group_id",
-                "ad_group_name",
-                "final_url",
-                "currency",
-                "account_time_zone",
-                "received_at",
-                "received_date",
-                "arrived_at",
-                "name_key",
-            )
-        },
-        row_count=rows.count().cast("int64"),
+def _loads(rows: ir.Table, days: Days | OtherDays | None = None) -> ir.Table:
+    """Return one row per load and day with its level, from rows with their keys.
+
+    `load_place` is 0 for the newest of the account's day and level, `load_count` how many there
+    are.
+    """
+    # A file that was written on several days, such as one of a stream, is one load a day.
+    loads = rows.group_by(*FILE_OF_DAY).agg(
+        has_groups=_any(_key(rows.ad_group_id, rows.ad_group_name).notnull()),
+        load_date=rows.received_date.max(),
+        load_at=rows.received_at.max().fill_null(LONG_AGO),
+    )
+    # Campaigns without ad groups stand in an export of ad groups, too.
+    of_file = ibis.window(group_by=("source_file", "platform", "account_id"))
+    has_groups = loads.has_groups.max().over(of_file) > 0
+    loads = loads.mutate(level=has_groups.ifelse(AD_GROUP, CAMPAIGN)).drop("has_groups")
+    if days is not None:
+        loads = loads.filter(days.contain(loads.spend_date))
+    newest_first = [loads.load_date.desc(), loads.load_at.desc(), loads.source_file.desc()]
+    return loads.mutate(
+        load_place=ibis.row_number().over(ibis.window(group_by=OF_DAY, order_by=newest_first)),
+        day_number=ibis.dense_rank().over(ibis.window(order_by=OF_DAY)),
+        load_count=loads.count().over(ibis.window(group_by=OF_DAY)),
     )
 
 
-def _days_of_loads(loads: ir.Table) -> tuple[ir.Table, ir.Table]:
-    """Return the days of loads that count, and of those that are replaced, one row each.
+def _split_loads(loads: ir.Table, rows: ir.Table) -> tuple[ir.Table, ir.Table]:
+    """Return the loads that count, and those that are replaced, from rows of `_loads`, and from
+    their rows with their keys.
 
     A load is replaced on a day by a newer one with any of its campaigns, by their ids or names.
     Most days have one load, so campaigns are compared of the others only.
     """
-    # A file that was written on several days, such as one of a stream, is one load a day.
-    days = loads.group_by(*LOAD_OF_DAY).agg(
-        load_date=loads.received_date.max(), load_at=loads.arrived_at.max()
-    )
-    days = days.mutate(load_count=days.count().over(ibis.window(group_by=OF_DAY)))
-    several = days.filter(days.load_count > 1)
-    joined = loads.select(*LOAD_OF_DAY, "campaign_key", "name_key").join(several, [*LOAD_OF_DAY])
-    rows = joined.select(*joined.columns)
-    newest_first = [rows.load_date.desc(), rows.load_at.desc(), rows.source_file.desc()]
-
-    def place(key: str) -> ir.Value:
-        window = ibis.window(group_by=(*OF_DAY, key), order_by=newest_first)
-        return ibis.dense_rank().over(window)
-
-    placed = rows.mutate(place=place("campaign_key"), name_place=place("name_key"))
-    older = placed.filter((placed.place > 0) | ((placed.name_key != "") & (placed.name_place > 0)))
-    names = older.select(*LOAD_OF_DAY).distinct()
-    joins = (days.anti_join(names, [*LOAD_OF_DAY]), days.semi_join(names, [*LOAD_OF_DAY]))
-    counted, replaced = (join.select(*days.columns) for join in joins)
+    several = loads.filter(loads.load_count > 1).select(*LOAD_OF_DAY, *PLACE)
+    among = rows.select(*FILE_OF_DAY, "campaign_key", "campaign_name")
+    among = among.join(several, [*FILE_OF_DAY])
+    among = among.select(*PLACE, "campaign_key", "campaign_name")
+    by_key = _older(among, "campaign_key")
+    # Names are compared of the days only that have several loads still.
+    beside = several.anti_join(by_key, [*PLACE])
+    beside = beside.group_by("day_number").agg(load_count=beside.count())
+    among = among.semi_join(beside.filter(beside.load_count > 1), "day_number")
+    among = among.mutate(name_key=among.campaign_name.strip().lower().nullif(""))
+    older = union_distinct(by_key, _older(among, "name_key"))
+    joins = (loads.anti_join(older, [*PLACE]), loads.semi_join(older, [*PLACE]))
+    counted, replaced = (join.select(*loads.columns) for join in joins)
     return counted, replaced
+
+
+def _older(rows: ir.Table, key: str) -> ir.Table:
+    """Return the loads of which the campaign with some key is in a newer one, too."""
+    of_campaign = ["day_number", key]
+    newest = rows.group_by(*of_campaign).agg(newest_place=rows.load_place.min())
+    joined = rows.join(newest, of_campaign)
+    return joined.filter(joined.load_place > joined.newest_place).select(*PLACE).distinct()
 
 
 def totals_of_loads(raw: ir.Table) -> ir.Table:
@@ -160,36 +164,41 @@ def totals_of_loads(raw: ir.Table) -> ir.Table:
     `place` is 0 for the newest load that counts, 1 for the newest that is replaced; others have no
     row.
     """
-    loads = _loads(_with_keys(raw))
-    totals = loads.group_by(*LOAD_OF_DAY).agg(total=loads.account_spend_amount.sum().cast(PROFIT))
+    rows = _with_keys(raw)
+    loads = _loads(rows)
 
     def newest(days: ir.Table, place: int) -> ir.Table:
-        order = [days.load_date.desc(), days.load_at.desc(), days.source_file.desc()]
-        numbered = days.mutate(
-            number=ibis.row_number().over(ibis.window(group_by=OF_DAY, order_by=order)),
-            place=ibis.literal(place, "int64"),
-        )
+        number = ibis.row_number().over(ibis.window(group_by=OF_DAY, order_by="load_place"))
+        numbered = days.mutate(number=number, place=ibis.literal(place, "int64"))
         first = numbered.filter(numbered.number == 0)
         return first.select(*LOAD_OF_DAY, "load_date", "place")
 
-    counted, replaced = _days_of_loads(loads)
+    counted, replaced = _split_loads(loads, rows)
     both = union_all(newest(counted, 0), newest(replaced, 1))
-    return totals.join(both, [*LOAD_OF_DAY])
+    total = rows.account_spend_amount.sum().cast(PROFIT)
+    return rows.group_by(*FILE_OF_DAY).agg(total=total).join(both, [*FILE_OF_DAY])
 
 
 def ad_spend(raw: ir.Table, days: Days | OtherDays) -> ir.Table:
     """Return the spend of the days by the loads that count, from all rows of `RawAdSpend`."""
-    rows = _with_keys(raw)
-    loads = _loads(rows.filter(days.contain(rows.spend_date)))
-    counted, _ = _days_of_loads(loads)
-    of_account = ibis.window(group_by=("spend_date", "platform", "account_id"))
+    every = _with_keys(raw)
+    loads, rows = _loads(every, days), every.filter(days.contain(every.spend_date))
+    counted, _ = _split_loads(loads, rows)
+    of_account = ibis.window(group_by=OF_ACCOUNT)
     is_of_campaigns = counted.level == CAMPAIGN
     counted = counted.select(
         *LOAD_OF_DAY,
         is_counted=is_of_campaigns | (_any(is_of_campaigns).over(of_account) == 0),
         is_conflict=counted.count().over(ibis.window(group_by=OF_DAY)) > 1,
     )
-    return loads.join(counted, [*LOAD_OF_DAY]).select(*AdSpend.columns)
+    rows = rows.semi_join(counted, [*FILE_OF_DAY]).select(*rows.columns)
+    sums = rows.group_by(*FILE_OF_DAY, "campaign_key", "ad_group_key").agg(
+        **{name: rows[name].sum().cast(PROFIT) for name in SPENT},
+        **{name: rows[name].sum().cast("int64") for name in COUNTED},
+        **{name: rows[name].max() for name in STATED},
+        row_count=rows.count().cast("int64"),
+    )
+    return sums.join(counted, [*FILE_OF_DAY]).select(*AdSpend.columns)
 
 
 def ad_spend_daily(
