@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 import duckdb
 
@@ -178,7 +179,14 @@ def measure(histories: tuple[int, int], line_count: int, repetitions: int) -> No
     report_ratios(f"{long} days of history / {short}", after_short, after_long, RATIO)
 
 
-def in_turn(shops: Mapping[str, Shop], repetitions: int) -> list[list[Figures]]:
+class HasNextDay(Protocol):
+    """A shop of which the next day can be run."""
+
+    def one_more(self) -> Figures:
+        """Run the next day on a copy of the home."""
+
+
+def in_turn(shops: Mapping[str, HasNextDay], repetitions: int) -> list[list[Figures]]:
     """Run the next day of each shop in turn; return the runs of each, without the first, which
     warms caches.
     """
@@ -192,7 +200,13 @@ def in_turn(shops: Mapping[str, Shop], repetitions: int) -> list[list[Figures]]:
     return [*runs.values()]
 
 
-def report_ratios(name: str, plain: list[Figures], compared: list[Figures], target: float) -> None:
+def report_ratios(
+    name: str,
+    plain: list[Figures],
+    compared: list[Figures],
+    target: float,
+    subject: str = "one_more_order_day",
+) -> None:
     """Report how much longer one kind of day takes than the other: the median of pairs."""
     about: dict[str, object] = {
         kind: round(median(run[kind] for run in compared), 3) for kind in ("wall_s", "cpu_s")
@@ -202,7 +216,7 @@ def report_ratios(name: str, plain: list[Figures], compared: list[Figures], targ
         value = median(
             after[key] / before[key] for before, after in zip(plain, compared, strict=True)
         )
-        report(Result(f"one_more_order_day: {name}, {kind}", value, "x", bound, about=about))
+        report(Result(f"{subject}: {name}, {kind}", value, "x", bound, about=about))
 
 
 def main() -> None:

@@ -89,7 +89,14 @@ def has_profit(lines: ir.Table) -> bool:
     return has_rows(lines)
 
 
-@invalidation(sold=Sales, item_costs=ItemCosts, customers=Customer, cities=City, stored=ProfitLines)
+@invalidation(
+    only_with_rows_of=(("sold", "order_date"), ("stored", "order_date")),
+    sold=Sales,
+    item_costs=ItemCosts,
+    customers=Customer,
+    cities=City,
+    stored=ProfitLines,
+)
 def days_of_other_lines(  # noqa: PLR0913 (as the lines)
     *,
     sold: ir.Table,
@@ -119,7 +126,11 @@ profit_lines = table_asset(
 )(profit.profit_lines)
 
 
-@invalidation(lines=ProfitLines, stored=ProfitDaily)
+@invalidation(
+    only_with_rows_of=(("lines", "order_date"), ("stored", "order_date")),
+    lines=ProfitLines,
+    stored=ProfitDaily,
+)
 def days_of_other_profit(lines: ir.Table, stored: ir.Table, days: Days) -> ir.Table:
     """Return the other days whose profit is another one now."""
     others = OtherDays(days)

@@ -79,7 +79,7 @@ def knows_spend(raw: ir.Table) -> bool:
     return has_rows(raw)
 
 
-@invalidation(raw=RawAdSpend, stored=AdSpend)
+@invalidation((("raw", "spend_date"), ("stored", "spend_date")), raw=RawAdSpend, stored=AdSpend)
 def days_of_other_spend(raw: ir.Table, stored: ir.Table, days: Days) -> ir.Table:
     """Return the other days whose spend another load says now."""
     others = OtherDays(days)
@@ -95,7 +95,11 @@ ad_spend = table_asset(
 )(spends.ad_spend)
 
 
-@invalidation(spend=AdSpend, stored=AdSpendDaily)
+@invalidation(
+    only_with_rows_of=(("spend", "spend_date"), ("stored", "spend_date")),
+    spend=AdSpend,
+    stored=AdSpendDaily,
+)
 def days_of_other_campaigns(
     spend: ir.Table, stored: ir.Table, account_zones: AccountZones, days: Days
 ) -> ir.Table:
@@ -184,6 +188,13 @@ ad_campaigns = table_asset(
 
 
 @invalidation(
+    only_with_rows_of=(
+        ("spend", "spend_date"),
+        ("touches", "started_date"),
+        ("credit", "converted_date"),
+        ("credit", "touched_date"),
+        ("stored", "marketing_date"),
+    ),
     spend=AdSpendDaily,
     touches=Touches,
     credit=CampaignCredit,
@@ -224,7 +235,11 @@ marketing_daily = table_asset(
 )(performance.marketing_daily)
 
 
-@invalidation(marketing=MarketingDaily, stored=SpendReconciliationDaily)
+@invalidation(
+    only_with_rows_of=(("marketing", "marketing_date"), ("stored", "marketing_date")),
+    marketing=MarketingDaily,
+    stored=SpendReconciliationDaily,
+)
 def days_of_other_claims(marketing: ir.Table, stored: ir.Table, days: Days) -> ir.Table:
     """Return the other days on which claims or credit are others now."""
     others = OtherDays(days)

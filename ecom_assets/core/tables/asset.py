@@ -21,8 +21,8 @@ from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UnavailableError, UsageError
 from ecom_assets.core.tables.code_version import code_version
 from ecom_assets.core.tables.contract import Table, group_of, owner_of
-from ecom_assets.core.tables.days import Days, listed_days
-from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.tables.days import Days, OtherDays, listed_days
+from ecom_assets.core.tables.portable import rows_of, union_all
 from ecom_assets.core.tables.received import SliceOutput, VisitorRows
 from ecom_assets.core.tables.rule_of_data import resolved_rule
 
@@ -173,6 +173,12 @@ class Invalidation:
 
     function: Callable[..., ir.Table]
     reads: Mapping[str, type[Table]] = field(default_factory=dict)
+    only_with_rows_of: Sequence[tuple[str, str]] = ()
+    """The tables and their columns of days without which no other day can be found.
+
+    Where none has a row on a day that the run does not compute, as in the first run over all days,
+    nothing is asked: to write such a statement takes longer than to run it.
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> ir.Table:  # noqa: ANN401 (as the function itself)
         """Return the days, without Dagster."""
@@ -185,18 +191,30 @@ class Invalidation:
 
     def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
         """Return the run's days and the days that the run invalidates."""
+        if self.only_with_rows_of and not self._has_other_days(run, warehouse):
+            return run
         changed = self.rows(run, parameters, warehouse)
         return Days.from_dates([*run.dates, *changed.day.to_pyarrow().to_pylist()])
 
+    def _has_other_days(self, run: Days, warehouse: Tables) -> bool:
+        others = OtherDays(run)
+        parts = []
+        for name, column in self.only_with_rows_of:
+            rows = warehouse.readable(self.reads[name])
+            parts.append(rows.filter(others.contain(rows[column])).limit(1).select(day=column))
+        return has_rows(union_all(*parts))
 
-def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], Invalidation]:
+
+def invalidation(
+    only_with_rows_of: Sequence[tuple[str, str]] = (), **reads: type[Table]
+) -> Callable[[Callable[..., ir.Table]], Invalidation]:
     """Declare a function that returns which days of a table must be computed again.
 
     The function takes the names of `reads`, `days` (the days of the run), rules and resources as
     parameters. It returns the days in a column `day`. Pass the result to
-    `@table_asset(invalidated_by=…)`.
+    `@table_asset(invalidated_by=…)`. See `Invalidation` for `only_with_rows_of`.
     """
-    return lambda function: Invalidation(function, reads)
+    return lambda function: Invalidation(function, reads, only_with_rows_of)
 
 
 @dataclass(frozen=True)
