@@ -10,7 +10,8 @@ WITH loads AS (
         if(ad_group_id IS NULL, 'campaign', 'ad_group') AS level,
         coalesce(ad_group_id, '(all)') AS ad_group_key,
         max(campaign_id) AS campaign_id, max(campaign_name) AS campaign_name,
-        max(currency) AS currency, max(received_date) AS received_date, count(*) AS row_count,
+        max(currency) AS currency, max(account_time_zone) AS account_time_zone,
+        max(received_date) AS received_date, count(*) AS row_count,
         sum(account_spend_amount) AS account_spend_amount, sum(spend_amount) AS spend_amount,
         sum(impression_count)::BIGINT AS impression_count, sum(click_count)::BIGINT AS click_count,
         sum(platform_conversion_count) AS platform_conversion_count,
@@ -55,6 +56,7 @@ SELECT
     spend_date, platform, account_id, campaign_key,
     max(campaign_id) AS campaign_id, max(campaign_name) AS campaign_name,
     max(currency) AS currency, bool_or(is_conflict) AS is_conflict,
+    max(coalesce(account_time_zone, if(platform = 'tiktok', 'UTC', NULL))) AS account_time_zone,
     sum(account_spend_amount) AS account_spend_amount, sum(spend_amount) AS spend_amount,
     sum(impression_count)::BIGINT AS impression_count, sum(click_count)::BIGINT AS click_count,
     sum(platform_conversion_count) AS platform_conversion_count,
@@ -304,22 +306,29 @@ CREATE MACRO part_of(amount, share) AS
     (floor(amount::DOUBLE * 1_000_000 * share + 0.5)::BIGINT * 0.000001)::DECIMAL(38, 6);
 CREATE MACRO share_of(is_refund, money, paid, credit) AS
     if(is_refund, money::DOUBLE / paid::DOUBLE, credit::DOUBLE);
-CREATE MACRO of_model(model, credit, money, is_first, is_refund, paid, revenue, contribution) AS {
+CREATE MACRO of_model(
+    model, credit, money, is_renewal, is_first, is_refund, paid, revenue, contribution
+) AS {
     'model': model,
-    'credited_order_count': sum(credit),
-    'credited_revenue_amount': sum(money),
+    'credited_order_count': sum(credit) FILTER (NOT is_renewal),
+    'credited_revenue_amount': sum(money) FILTER (NOT is_renewal),
+    'renewal_order_count': sum(credit) FILTER (is_renewal),
+    'renewal_revenue_amount': sum(money) FILTER (is_renewal),
     'new_customer_count': sum(if(is_first, credit, 0)),
     'first_order_revenue_amount': sum(if(is_first, money, 0)),
     'contribution_revenue_amount':
-        sum(part_of(revenue, share_of(is_refund, money, paid, credit))),
+        sum(part_of(revenue, share_of(is_refund, money, paid, credit))) FILTER (NOT is_renewal),
     'contribution_before_ads_amount':
         sum(part_of(contribution, share_of(is_refund, money, paid, credit)))
+        FILTER (NOT is_renewal)
 };
 CREATE MACRO of_touch(model, credit, money) AS
     {'model': model, 'touched_order_count': sum(credit), 'touched_revenue_amount': sum(money)};
 
 CREATE TABLE hand_marketing_daily AS
-WITH first_paid AS (
+WITH renewals AS (SELECT DISTINCT conversion_id AS renewal_id FROM conversions WHERE is_renewal),
+
+first_paid AS (
     SELECT arg_min(conversion_id, (converted_at, conversion_id)) AS conversion_id
     FROM conversions WHERE NOT is_refund AND revenue_amount > 0
     GROUP BY visitor_id
@@ -334,15 +343,16 @@ left_over AS (
 ),
 
 ads AS (
-    SELECT c.*, platform, account_id, campaign_key
+    SELECT c.*, platform, account_id, campaign_key, renewal_id IS NOT NULL AS is_renewal
     FROM hand_campaign_credit AS c INNER JOIN hand_campaign_tags
         USING (channel, ad_platform, campaign_id, campaign)
+    LEFT JOIN renewals ON conversion_id = renewal_id
 ),
 
 worth AS (
     SELECT
         ads.*, paid, revenue, contribution,
-        NOT is_refund AND first_paid.conversion_id IS NOT NULL AS is_first
+        NOT is_refund AND NOT is_renewal AND first_paid.conversion_id IS NOT NULL AS is_first
     FROM ads
     LEFT JOIN left_over
         ON
@@ -353,19 +363,34 @@ worth AS (
 
 of_orders AS (
     SELECT converted_date AS marketing_date, platform, account_id, campaign_key, [
-        of_model('first', first_credit, first_revenue_amount, is_first, is_refund, paid, revenue,
-            contribution),
-        of_model('last', last_credit, last_revenue_amount, is_first, is_refund, paid, revenue,
-            contribution),
-        of_model('last_non_direct', last_non_direct_credit, last_non_direct_revenue_amount,
-            is_first, is_refund, paid, revenue, contribution),
-        of_model('linear', linear_credit, linear_revenue_amount, is_first, is_refund, paid, revenue,
-            contribution),
-        of_model('position', position_credit, position_revenue_amount, is_first, is_refund, paid,
-            revenue, contribution),
-        of_model('j', j_credit, j_revenue_amount, is_first, is_refund, paid, revenue, contribution),
-        of_model('time_decay', time_decay_credit, time_decay_revenue_amount, is_first, is_refund,
-            paid, revenue, contribution)
+        of_model(
+            'first', first_credit, first_revenue_amount, is_renewal, is_first,
+            is_refund, paid, revenue, contribution
+        ),
+        of_model(
+            'last', last_credit, last_revenue_amount, is_renewal, is_first,
+            is_refund, paid, revenue, contribution
+        ),
+        of_model(
+            'last_non_direct', last_non_direct_credit, last_non_direct_revenue_amount, is_renewal,
+            is_first, is_refund, paid, revenue, contribution
+        ),
+        of_model(
+            'linear', linear_credit, linear_revenue_amount, is_renewal, is_first,
+            is_refund, paid, revenue, contribution
+        ),
+        of_model(
+            'position', position_credit, position_revenue_amount, is_renewal, is_first,
+            is_refund, paid, revenue, contribution
+        ),
+        of_model(
+            'j', j_credit, j_revenue_amount, is_renewal, is_first,
+            is_refund, paid, revenue, contribution
+        ),
+        of_model(
+            'time_decay', time_decay_credit, time_decay_revenue_amount, is_renewal, is_first,
+            is_refund, paid, revenue, contribution
+        )
     ] AS models
     FROM worth GROUP BY 1, 2, 3, 4
 ),
@@ -380,7 +405,7 @@ of_touches AS (
         of_touch('j', j_credit, j_revenue_amount),
         of_touch('time_decay', time_decay_credit, time_decay_revenue_amount)
     ] AS models
-    FROM ads GROUP BY 1, 2, 3, 4
+    FROM ads WHERE NOT is_renewal GROUP BY 1, 2, 3, 4
 ),
 
 of_visits AS (
@@ -427,6 +452,8 @@ sums AS (
         sum(platform_conversion_amount) AS platform_conversion_amount,
         coalesce(sum(credited_order_count), 0) AS credited_order_count,
         coalesce(sum(credited_revenue_amount), 0) AS credited_revenue_amount,
+        coalesce(sum(renewal_order_count), 0) AS renewal_order_count,
+        coalesce(sum(renewal_revenue_amount), 0) AS renewal_revenue_amount,
         coalesce(sum(touched_order_count), 0) AS touched_order_count,
         coalesce(sum(touched_revenue_amount), 0) AS touched_revenue_amount,
         coalesce(sum(new_customer_count), 0) AS new_customer_count,
@@ -450,6 +477,7 @@ FROM sums
 WHERE
     spend_amount <> 0 OR session_count <> 0 OR credited_order_count <> 0
     OR credited_revenue_amount <> 0 OR touched_order_count <> 0 OR touched_revenue_amount <> 0
+    OR renewal_order_count <> 0 OR renewal_revenue_amount <> 0
     OR new_customer_count <> 0 OR first_order_revenue_amount <> 0
     OR contribution_revenue_amount <> 0 OR contribution_before_ads_amount <> 0
     OR platform_conversion_count IS NOT NULL OR impression_count IS NOT NULL
@@ -490,6 +518,7 @@ bought AS (
         any_value(discount_codes) AS discount_codes
     FROM firsts INNER JOIN sales USING (customer_id, order_id)
     WHERE status = 'shipped' GROUP BY customer_id, order_id, first_at
+    HAVING NOT bool_or(is_renewal)
 ),
 
 customers AS (
@@ -505,6 +534,9 @@ monthly AS (
         s.customer_id, date_diff('month', cohort_month_date, s.order_date) AS months_since_count,
         count(DISTINCT (s.order_id, s.order_date)) FILTER (s.status = 'shipped') AS order_count,
         sum(s.revenue_amount) AS revenue_amount,
+        count(DISTINCT (s.order_id, s.order_date)) FILTER (s.status = 'shipped' AND s.is_renewal)
+            AS renewal_order_count,
+        sum(if(s.is_renewal, s.revenue_amount, 0)) AS renewal_revenue_amount,
         sum(contribution_revenue_amount) AS contribution_revenue_amount,
         sum(contribution_before_ads_amount) AS contribution_before_ads_amount
     FROM sales AS s INNER JOIN customers AS c USING (customer_id)
@@ -533,6 +565,8 @@ sums AS (
     SELECT
         cohort_month_date, first_channel, item_category, NULL AS discount_code, country,
         months_since_count, sum(order_count) AS order_count, sum(revenue_amount) AS revenue_amount,
+        sum(renewal_order_count) AS renewal_order_count,
+        sum(renewal_revenue_amount) AS renewal_revenue_amount,
         sum(contribution_revenue_amount) AS contribution_revenue_amount,
         sum(contribution_before_ads_amount) AS contribution_before_ads_amount
     FROM members
@@ -546,6 +580,8 @@ sums AS (
     SELECT
         cohort_month_date, discount_code, months_since_count,
         sum(order_count) AS order_count, sum(revenue_amount) AS revenue_amount,
+        sum(renewal_order_count) AS renewal_order_count,
+        sum(renewal_revenue_amount) AS renewal_revenue_amount,
         sum(contribution_revenue_amount) AS contribution_revenue_amount,
         sum(contribution_before_ads_amount) AS contribution_before_ads_amount
     FROM members, unnest(codes) AS c(discount_code) GROUP BY ALL
@@ -569,6 +605,8 @@ counted AS (
     SELECT
         d.*, coalesce(s.order_count, 0)::BIGINT AS order_count,
         coalesce(s.revenue_amount, 0) AS revenue_amount,
+        coalesce(s.renewal_order_count, 0)::BIGINT AS renewal_order_count,
+        coalesce(s.renewal_revenue_amount, 0) AS renewal_revenue_amount,
         sum(s.order_count) OVER so_far::BIGINT AS cumulative_order_count,
         sum(coalesce(s.revenue_amount, 0)) OVER so_far AS cumulative_revenue_amount,
         sum(s.contribution_before_ads_amount) OVER so_far AS cumulative_contribution_amount,

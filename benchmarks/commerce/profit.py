@@ -112,7 +112,7 @@ class Spent:
     cpu_s: float
 
 
-def timed(compute: Callable[[], None]) -> Spent:
+def timed(compute: Callable[[], object]) -> Spent:
     """Return what a computation costs."""
     wall, cpu = time.perf_counter(), time.process_time()
     compute()
