@@ -44,7 +44,7 @@ FULL = {
     ],
     "handwritten": [["orchestration.handwritten"]],
     "identity": [["behaviour.identity"]],
-    "marketing": [["commerce.marketing"]],
+    "marketing": [["commerce.marketing"], ["commerce.one_more_ad_day"]],
     "one_caller": [["interfaces.one_caller"]],
     "one_more_day": [["orchestration.one_more_day"]],
     "one_more_order_day": [["commerce.one_more_order_day"]],
@@ -93,7 +93,11 @@ QUICK = {
     "handwritten": [["orchestration.handwritten", "--size", "quick"]],
     "identity": [["behaviour.identity", "--events", "1000000", "--repetitions", "1"]],
     "marketing": [
-        ["commerce.marketing", "--spend", "50000", "--orders", "20000", "--repetitions", "1"]
+        ["commerce.marketing", "--spend", "50000", "--orders", "20000", "--repetitions", "1"],
+        [
+            *("commerce.one_more_ad_day", "--days", "3", "--lines", "200", "--visits", "400"),
+            *("--spend", "50", "--repetitions", "1"),
+        ],
     ],
     "one_caller": [["interfaces.one_caller", "--seconds", "5"]],
     "one_more_day": [
