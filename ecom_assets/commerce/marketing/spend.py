@@ -135,16 +135,19 @@ def _split_loads(loads: ir.Table, rows: ir.Table) -> tuple[ir.Table, ir.Table]:
     Most days have one load, so campaigns are compared of the others only.
     """
     several = loads.filter(loads.load_count > 1).select(*LOAD_OF_DAY, *PLACE)
-    among = rows.select(*FILE_OF_DAY, "campaign_key", "campaign_name")
-    among = among.join(several, [*FILE_OF_DAY])
-    among = among.select(*PLACE, "campaign_key", "campaign_name")
+    about = ("campaign_key", "ad_group_key")
+    among = rows.select(*FILE_OF_DAY, *about, "campaign_name").join(several, [*FILE_OF_DAY])
+    among = among.select(*PLACE, *about, "campaign_name")
     by_key = _older(among, "campaign_key")
     # Names are compared of the days only that have several loads still.
     beside = several.anti_join(by_key, [*PLACE])
     beside = beside.group_by("day_number").agg(load_count=beside.count())
     among = among.semi_join(beside.filter(beside.load_count > 1), "day_number")
-    among = among.mutate(name_key=among.campaign_name.strip().lower().nullif(""))
-    older = union_distinct(by_key, _older(among, "name_key"))
+    among = among.select(*PLACE, *about, "campaign_name")
+    named = among.group_by(*PLACE, *about).agg(
+        name_key=among.campaign_name.strip().lower().max().nullif("")
+    )
+    older = union_distinct(by_key, _older(named, "name_key"))
     joins = (loads.anti_join(older, [*PLACE]), loads.semi_join(older, [*PLACE]))
     counted, replaced = (join.select(*loads.columns) for join in joins)
     return counted, replaced
