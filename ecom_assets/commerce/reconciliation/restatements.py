@@ -36,6 +36,8 @@ MOST_ROWS = 10_000
 """Differing rows of a table in one write of which each number is logged; of more,
 the sums of each day.
 """
+ROWS_AT_ONCE = 200_000
+"""Rows that are compared at once: a year of campaigns by model has millions, of 300 bytes each."""
 SAMPLE = 5
 """How many ids of late rows are logged."""
 SUM_OF_SMALL = "sum_of_rows_that_changed_by"
@@ -175,36 +177,100 @@ def changed_numbers(
     run_id: str = "",
     most_rows: int = MOST_ROWS,
 ) -> list[ChangedNumber]:
-    """Compare two states of the same days, and return the changes sorted by key and column.
+    """Compare two states of the same days, and return the changes sorted by key and column."""
+    comparison = StateComparison(contract, run_id, most_rows)
+    comparison.add(before, after)
+    return comparison.changes()
+
+
+@dataclass
+class StateComparison:
+    """Compares two states of a table, some whole days at a time.
 
     A missing row counts as zero, so a new row with only zeros changes no count or amount. If more
     than `most_rows` rows differ, as after a change of a definition, the sums of these rows by day
     are compared instead; their `row_key` names the run, because they are sums of other rows in each
     run.
     """
-    small_change = contract.restated_by_source
-    columns = [
-        *contract.key,
-        *contract.numbers(),
-        *([small_change.currency] if small_change else []),
-    ]
-    with duckdb.connect() as con:  # far faster than Python where few of many rows differ
-        con.register("before", before)
-        con.register("after", after)
-        states = (
-            _differing(con, columns, "before", "after"),
-            _differing(con, columns, "after", "before"),
+
+    contract: type[Table]
+    run_id: str = ""
+    most_rows: int = MOST_ROWS
+    _entries: list[ChangedNumber] = field(default_factory=list)
+    _differing: list[States] = field(default_factory=list)
+    """Rows that differ, until they are so many that their sums are compared."""
+    _row_counts: tuple[int, int] = (0, 0)
+    """How many rows differ, before and after."""
+
+    def add(self, before: pa.Table, after: pa.Table) -> None:
+        """Compare rows of some days with those of the same days afterwards."""
+        small_change = self.contract.restated_by_source
+        columns = [
+            *self.contract.key,
+            *self.contract.numbers(),
+            *([small_change.currency] if small_change else []),
+        ]
+        with duckdb.connect() as con:  # far faster than Python where few of many rows differ
+            con.register("before", before)
+            con.register("after", after)
+            states = (
+                _differing(con, columns, "before", "after"),
+                _differing(con, columns, "after", "before"),
+            )
+        if small_change:
+            by_rate, small, states = _split_by_cause(self.contract, small_change, *states)
+            for currency, of_currency in by_rate.items():
+                changes = _compared_sums(self.contract, {SUM_BY_RATE: currency}, *of_currency)
+                self._entries += (replace(change, cause=RATES_CHANGED) for change in changes)
+            same_key = {SUM_OF_SMALL: str(small_change)}
+            self._entries += _compared_sums(self.contract, same_key, *small)
+        self._row_counts = (
+            self._row_counts[0] + states[0].num_rows,
+            self._row_counts[1] + states[1].num_rows,
         )
-    entries: list[ChangedNumber] = []
-    if small_change:
-        by_rate, small, states = _split_by_cause(contract, small_change, *states)
-        for currency, of_currency in by_rate.items():
-            changes = _compared_sums(contract, {SUM_BY_RATE: currency}, *of_currency)
-            entries += (replace(change, cause=RATES_CHANGED) for change in changes)
-        entries += _compared_sums(contract, {SUM_OF_SMALL: str(small_change)}, *small)
-    if max(rows.num_rows for rows in states) <= most_rows:
-        return [*entries, *_compared(contract, contract.numbers(), {}, *states)]
-    return [*entries, *_compared_sums(contract, {SUM_OF_MANY: run_id}, *states)]
+        self._differing.append(states)
+        if max(self._row_counts) > self.most_rows:
+            for of_days in self._differing:
+                self._entries += _compared_sums(self.contract, {SUM_OF_MANY: self.run_id}, *of_days)
+            self._differing.clear()
+
+    def changes(self) -> list[ChangedNumber]:
+        """Return the changes, sorted by key and column."""
+        if not self._differing:
+            return self._entries
+        states = (pa.concat_tables(rows) for rows in zip(*self._differing, strict=True))
+        return [
+            *self._entries,
+            *_compared(self.contract, self.contract.numbers(), {}, *states),
+        ]
+
+
+def _parts(days: Iterable[date], row_counts: Mapping[date, int]) -> Iterator[Days]:
+    """Return days in parts of at most `ROWS_AT_ONCE` rows, or one day."""
+    part: list[date] = []
+    row_count = 0
+    for day in sorted(days):
+        row_count += row_counts.get(day, 0)
+        if part and row_count > ROWS_AT_ONCE:
+            yield Days.from_dates(part)
+            part, row_count = [], row_counts.get(day, 0)
+        part.append(day)
+    if part:
+        yield Days.from_dates(part)
+
+
+def _packed(rows: pa.Table) -> pa.Buffer:
+    """Return rows in a tenth of their memory."""
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, rows.schema, options=options) as stream:
+        stream.write_table(rows)
+    return sink.getvalue()
+
+
+def _unpacked(buffer: pa.Buffer) -> pa.Table:
+    with pa.ipc.open_stream(buffer) as stream:
+        return stream.read_all()
 
 
 def _split_by_cause(
@@ -406,7 +472,8 @@ class RestatementHooks:
     days: Days
     own: Days
     notes: dict[date, Row] = field(default_factory=dict)
-    old: pa.Table | None = None
+    old: list[tuple[Days, pa.Buffer]] = field(default_factory=list)
+    """Rows before they are replaced, packed, some days at a time."""
 
     def before(self) -> None:
         """Read the published days before they are deleted."""
@@ -420,17 +487,18 @@ class RestatementHooks:
             if row["table_name"] == self.contract.qualified_name()
             and (row["row_count"] == 0 or counts.get(row["published_date"]))
         }
-        self.old = (
-            engine.slice_rows(self.contract, Days.from_dates(self.notes)) if self.notes else None
-        )
+        self.old = [
+            (days, _packed(engine.slice_rows(self.contract, days)))
+            for days in _parts(self.notes, counts)
+        ]
 
     def after(self) -> None:
         """Compare with the new rows, log the changes, and record what is published."""
         engine = self.log.engine
-        changes: list[ChangedNumber] = []
-        if self.old is not None:
-            new = engine.slice_rows(self.contract, Days.from_dates(self.notes))
-            changes = changed_numbers(self.contract, self.old, new, run_id=self.log.run_id)
+        comparison = StateComparison(self.contract, self.log.run_id)
+        for days, packed in self.old:
+            comparison.add(_unpacked(packed), engine.slice_rows(self.contract, days))
+        changes = comparison.changes()
         sources = self._sources()
         self._note(sources, {change.day for change in changes})
         if changes:

@@ -12,11 +12,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from ecom_assets.commerce.reconciliation import restatements
 from ecom_assets.commerce.reconciliation.checks import (
     each_restatement_begins_where_the_last_ended,
 )
 from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restatements
-from ecom_assets.commerce.reconciliation.restatements import Movement, changed_numbers
+from ecom_assets.commerce.reconciliation.restatements import (
+    Movement,
+    StateComparison,
+    changed_numbers,
+)
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.local import connect, in_memory
@@ -234,6 +239,40 @@ def test_of_very_many_changed_rows_the_sums_of_each_day_are_logged() -> None:
         39,
     )
     assert day.row_key == '{"sum_of_rows_changed_by": "r1"}'
+
+
+@pytest.mark.parametrize("most_rows", [1, 3, 5, 99])
+def test_days_that_are_compared_in_parts_change_as_all_at_once(most_rows: int) -> None:
+    """Six rows differ, on two of three days; of more than may differ, sums are compared."""
+    dates = (MONDAY, TUESDAY, FRIDAY)
+
+    def states(*days: date) -> list[pa.Table]:
+        schema = schema_of(DailyNumbers).to_pyarrow()
+        cities = [(day, visits) for day in days for visits in range(3)]
+        before = [number(day, visits, city=str(visits)) for day, visits in cities]
+        after = [
+            number(day, visits + 5 * (day != TUESDAY), city=str(visits)) for day, visits in cities
+        ]
+        return [pa.Table.from_pylist(rows, schema=schema) for rows in (before, after)]
+
+    whole = changed_numbers(DailyNumbers, *states(*dates), run_id="r1", most_rows=most_rows)
+    assert len(whole) == (6 if most_rows >= 6 else 2)
+    parts = StateComparison(DailyNumbers, "r1", most_rows)
+    for day in dates:
+        parts.add(*states(day))
+    assert parts.changes() == whole
+
+
+def test_a_write_of_more_rows_than_are_compared_at_once_is_logged_whole(
+    shop: PublishedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restatements, "ROWS_AT_ONCE", 1)
+    shop.publish("run 1", (MONDAY, TUESDAY), number(MONDAY, 10), number(TUESDAY, 4))
+    shop.publish("run 2", (MONDAY, TUESDAY), number(MONDAY, 12), number(TUESDAY, 5))
+    assert shop.restatements() == [
+        (MONDAY, 1, "all", 10, 12, 2),
+        (TUESDAY, 1, "all", 4, 5, 1),
+    ]
 
 
 def test_movements_are_found_in_whatever_order_days_of_arrival_come() -> None:
