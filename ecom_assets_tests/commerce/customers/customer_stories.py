@@ -83,6 +83,7 @@ def shop_with(*, events: str = "", orders: str = "") -> Iterator[Platform]:
             order = order_line("o1", DAY_ONE, "someone else") | {
                 "order_id": "o1",
                 "status": "shipped",
+                "is_renewal": False,
             }
             shop.engine.con.con.register("ordered", pa.Table.from_pylist([order]))
             shop.engine.replace(Conversions, compute_orders(shop.engine.con.table("ordered")), None)
