@@ -261,6 +261,7 @@ def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothi
         "customer_id": "7",
         "order_date": DAY_ONE,
         "ordered_at": at("12:00", DAY_ONE),
+        "is_renewal": None,
     }
     lines = [
         sold | {"status": "shipped", "payment_amount": Decimal(600)},
