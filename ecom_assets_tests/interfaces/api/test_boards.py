@@ -247,6 +247,7 @@ def test_the_document_has_an_example_of_each_kind(api: Api) -> None:
         "alert",
         "mail",
         "goal",
+        "decision",
     ]
 
 
