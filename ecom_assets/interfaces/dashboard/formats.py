@@ -48,7 +48,8 @@ def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN40
     if kind == "money":
         return money(Decimal(str(value)), currency)
     is_exact = isinstance(value, str) and kind not in TEXT_FORMATS
-    return _FORMATS[kind](Decimal(value) if is_exact else value)
+    text = _FORMATS[kind](Decimal(value) if is_exact else value)
+    return text if kind in TEXT_FORMATS else formats.with_minus(text)
 
 
 def money(amount: Decimal, currency: str) -> str:

@@ -16,6 +16,7 @@ from ecom_assets.interfaces.dashboard import value_names
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.dashboard.blocks import DataTable
 from ecom_assets.interfaces.dashboard.form_inputs import columns_offered, lists_offered
+from ecom_assets.interfaces.dashboard.formats import Kind, formatted
 from ecom_assets.interfaces.dashboard.page import View
 from ecom_assets.interfaces.dashboard.pages import searches
 from ecom_assets.interfaces.dashboard.wording import lacking, needs_key
@@ -66,6 +67,21 @@ def test_an_event_is_called_by_the_label_of_the_mapping_else_by_plain_words(
 )
 def test_a_factor_is_written_as_people_say_it(factor: float, text: str) -> None:
     assert times_as_often(factor) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (-12, "count", "\N{MINUS SIGN}12"),
+        ("-14.500000", "quantity", "\N{MINUS SIGN}14.5"),
+        (-0.5, "times", "\N{MINUS SIGN}0.50"),
+        ("-3.00", "money", "\N{MINUS SIGN}$3.00"),
+        ("2026-11-27", "date", "2026-11-27"),
+        ("north-east", "text", "north-east"),
+    ],
+)
+def test_numbers_below_zero_have_a_minus_sign(value: object, kind: Kind, text: str) -> None:
+    assert formatted(value, kind, "USD") == text
 
 
 def test_what_is_missing_leads_to_the_page_that_brings_it_in() -> None:
