@@ -23,6 +23,7 @@ from benchmarks.commerce.one_more_order_day import (
     NEXT_DAY,
     in_turn,
     report_ratios,
+    run_next_day,
     write_day,
 )
 from benchmarks.measuring import Result, costs, report, run_platform, say, scratch
@@ -113,15 +114,7 @@ class AdShop:
 
     def one_more(self) -> Figures:
         """Run the next day on a copy of the home, and see that its newest spend is there."""
-        copied = self.home.with_name("copy")
-        shutil.copytree(self.home, copied)
-        try:
-            spent = run_days(copied, NEXT_DAY, NEXT_DAY, **self.source)
-            with duckdb.connect(str(copied / "warehouse.duckdb"), read_only=True) as con:
-                self._check(con)
-            return spent
-        finally:
-            shutil.rmtree(copied)
+        return run_next_day(self.home, self._check, **self.source)
 
     def _check(self, con: duckdb.DuckDBPyConnection) -> None:
         """End with a word unless the newest load of each day, and nothing else, was spent."""

@@ -12,7 +12,7 @@ import logging
 import random
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -119,15 +119,7 @@ class Shop:
 
     def one_more(self) -> Figures:
         """Run the next day on a copy of the home, and see that every line is there."""
-        copied = self.home.with_name("copy")
-        shutil.copytree(self.home, copied)
-        try:
-            spent = run_days(copied, NEXT_DAY, NEXT_DAY, orders=str(self.orders), **self.source)
-            with duckdb.connect(str(copied / "warehouse.duckdb"), read_only=True) as con:
-                self._check(con)
-            return spent
-        finally:
-            shutil.rmtree(copied)
+        return run_next_day(self.home, self._check, orders=str(self.orders), **self.source)
 
     def _check(self, con: duckdb.DuckDBPyConnection) -> None:
         actual = con.execute(
@@ -177,6 +169,21 @@ def measure(histories: tuple[int, int], line_count: int, repetitions: int) -> No
             repetitions,
         )
     report_ratios(f"{long} days of history / {short}", after_short, after_long, RATIO)
+
+
+def run_next_day(
+    home: Path, check: Callable[[duckdb.DuckDBPyConnection], None], **sources: str
+) -> Figures:
+    """Run the next day on a copy of a home, and let its warehouse be checked."""
+    copied = home.with_name("copy")
+    shutil.copytree(home, copied)
+    try:
+        spent = run_days(copied, NEXT_DAY, NEXT_DAY, **sources)
+        with duckdb.connect(str(copied / "warehouse.duckdb"), read_only=True) as con:
+            check(con)
+        return spent
+    finally:
+        shutil.rmtree(copied)
 
 
 class HasNextDay(Protocol):
