@@ -243,9 +243,8 @@ def _with_ratios(sums: Mapping[str, int]) -> dict[str, object]:
     ratios: dict[str, object] = {}
     for name, (part, whole) in RATIOS.items():
         if part in sums and whole in sums:
-            ratio = sums[part] / sums[whole] if sums[whole] > 0 else None
-            of_count = ratio is not None and name == "cost_per_new_customer"
-            ratios[name] = ratio / MICRO if of_count and ratio is not None else ratio
+            unit = MICRO if whole in _WHOLE else 1
+            ratios[name] = sums[part] / (sums[whole] * unit) if sums[whole] > 0 else None
     is_known = sums.get("known_order_count", 0) > 0
     texts = {
         name: value if name in _WHOLE else micros_text(value)

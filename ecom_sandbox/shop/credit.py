@@ -2,9 +2,9 @@
 the model `last_non_direct` says. People are known here, whatever the shop can know of them.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ecom_sandbox.shop.rows import Ints, Rows, total_cents
 
 LOOKBACK_DAYS: Final = 30
 """A visit counts for an order if it began so many days before it, or later."""
+
+Columns = TypeVar("Columns", "SourcedVisits", "PlacedOrders")
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,7 @@ class SourcedVisits:
     @classmethod
     def joined(cls, parts: Iterable["SourcedVisits"]) -> "SourcedVisits":
         """Return the visits of all parts."""
-        columns = [(part.visitor, part.at, part.source) for part in parts]
-        if not columns:
-            return cls(*(np.zeros(0, np.int64) for _ in range(3)))
-        return cls(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+        return _joined(cls, parts)
 
     def credited(self, orders: "PlacedOrders") -> Ints:
         """Return the index of the source that brings each order or refund, NOTHING without one.
@@ -111,10 +110,7 @@ class PlacedOrders:
     @classmethod
     def joined(cls, parts: Iterable["PlacedOrders"]) -> "PlacedOrders":
         """Return the orders of all parts."""
-        columns = [tuple(vars(part).values()) for part in parts]
-        if not columns:
-            return cls(*(np.zeros(0, np.int64) for _ in range(7)))
-        return cls(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+        return _joined(cls, parts)
 
     def last_bought(self, order: Ints) -> Ints:
         """Return when each order was placed, and of each refund when its customer bought last;
@@ -149,18 +145,17 @@ def brought(
         source: The index of the source that brings each.
         newcomers: The positions of orders that are somebody's first; None if that is not known.
     """
-    is_first = np.zeros(len(source), np.int64)
-    is_first[list(newcomers or ())] = 1
-    columns: Mapping[str, Ints] = {
+    columns: dict[str, Ints] = {
         "credited_order_count": 1 - orders.is_refund,
         "credited_revenue_amount": orders.cents,
         "contribution_revenue_amount": orders.cents * orders.is_known,
         "contribution_before_ads_amount": orders.contribution,
         "known_order_count": orders.is_known,
-        "new_customer_count": is_first,
     }
-    if newcomers is None:
-        columns = {name: values for name, values in columns.items() if "new" not in name}
+    if newcomers is not None:
+        is_first = np.zeros(len(source), np.int64)
+        is_first[list(newcomers)] = 1
+        columns["new_customer_count"] = is_first
     return {
         t.SOURCES[index].name: {
             name: int(values[source == index].sum()) for name, values in columns.items()
@@ -168,6 +163,13 @@ def brought(
         for index in np.unique(source).tolist()
         if index != r.NOTHING
     }
+
+
+def _joined(kind: type[Columns], parts: Iterable[Columns]) -> Columns:
+    """Return columns that are those of all parts, one after the other."""
+    nothing = [np.zeros(0, np.int64) for _ in fields(kind)]
+    rows = [nothing, *(vars(part).values() for part in parts)]
+    return kind(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
 def _visit_of(events: Rows) -> tuple[Ints, Ints]:
