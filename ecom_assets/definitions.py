@@ -72,7 +72,7 @@ from ecom_assets.commerce.products.assets import (
 )
 from ecom_assets.commerce.products.checks import PRODUCT_CHECKS
 from ecom_assets.commerce.reconciliation.assets import RECONCILIATION_ASSETS, restatements
-from ecom_assets.commerce.reconciliation.checks import RECONCILIATION_CHECKS, SPEND_CHECKS
+from ecom_assets.commerce.reconciliation.checks import RECONCILIATION_CHECKS
 from ecom_assets.commerce.sales.assets import PURCHASE_ASSETS, SALES_ASSETS, STAR_ASSETS
 from ecom_assets.commerce.sales.checks import SALES_CHECKS
 from ecom_assets.core.clock import today_in
@@ -621,6 +621,5 @@ def checks(settings: Settings) -> list[TableCheck]:
         *CUSTOMER_CHECKS,
         *VALUE_CHECKS,
         *RECONCILIATION_CHECKS,
-        *SPEND_CHECKS,
         *delivery_checks(settings),
     ]

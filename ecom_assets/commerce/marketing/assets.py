@@ -79,7 +79,11 @@ def knows_spend(raw: ir.Table) -> bool:
     return has_rows(raw)
 
 
-@invalidation((("raw", "spend_date"), ("stored", "spend_date")), raw=RawAdSpend, stored=AdSpend)
+@invalidation(
+    only_with_rows_of=(("raw", "spend_date"), ("stored", "spend_date")),
+    raw=RawAdSpend,
+    stored=AdSpend,
+)
 def days_of_other_spend(raw: ir.Table, stored: ir.Table, days: Days) -> ir.Table:
     """Return the other days whose spend another load says now."""
     others = OtherDays(days)

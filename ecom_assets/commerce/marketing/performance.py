@@ -37,6 +37,8 @@ from ecom_assets.core.tables.portable import NO, first_of_each, union_all
 SomeDays = Days | OtherDays
 KINDS: Final = {name: measure.type for name, measure in measures_of(MarketingMeasures).items()}
 UNIT: Final = ("marketing_date", *CAMPAIGN)
+OF_VISITS: Final = ("session_count", *measures_of(CreditMeasures))
+"""The measures that are counted from visits and what they are credited."""
 MICRO: Final = 1_000_000
 
 
@@ -77,7 +79,7 @@ def marketing_daily(  # noqa: PLR0913, PLR0917 (each is a table)
     rows = union_all(*(_with_all_columns(part) for part in parts))
     sums = rows.group_by(*UNIT, "model").agg(**aggregates(rows, MarketingMeasures))
     is_any = sums.spend_amount != 0
-    for name in ("session_count", *measures_of(CreditMeasures)):
+    for name in OF_VISITS:
         is_any |= (sums[name] != 0).fill_null(NO)
     has_claim = sums.platform_conversion_count.notnull() | sums.impression_count.notnull()
     kept = sums.filter(is_any | has_claim | sums.click_count.notnull())

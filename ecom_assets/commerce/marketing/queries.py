@@ -32,9 +32,10 @@ from ecom_assets.commerce.marketing.contracts import (
     MarketingDaily,
     SpendReconciliationDaily,
 )
-from ecom_assets.commerce.marketing.measures import CreditMeasures, MarketingMeasures
+from ecom_assets.commerce.marketing.measures import MarketingMeasures
 from ecom_assets.commerce.marketing.performance import (
     MICRO,
+    OF_VISITS,
     first_known,
     first_paid,
     with_gaps,
@@ -47,7 +48,7 @@ from ecom_assets.commerce.sales.discounts import MOST_HIDDEN, OF_FEW
 from ecom_assets.core.tables.contract import MONEY, Ratio, Table
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
-from ecom_assets.core.tables.measures import completed, measures_of, plain_value, summable, sums
+from ecom_assets.core.tables.measures import completed, plain_value, summable, sums
 from ecom_assets.core.tables.queries import (
     EVENTS,
     NOTHING,
@@ -148,7 +149,6 @@ def marketing(
 
 
 AFTER: Final = "contribution_after_ads_amount"
-OF_VISITS: Final = ("session_count", *measures_of(CreditMeasures))
 UNKNOWN_WITHOUT_VISITS: Final = frozenset(
     name
     for name, measure in summable(MarketingMeasures).items()

@@ -312,7 +312,6 @@ RECONCILIATION_CHECKS = [
     each_restatement_begins_where_the_last_ended,
     customers_are_visitors,
     orders_have_their_events,
+    spend_did_not_fall_by_half,
 ]
 """All checks of reconciliation, in addition to the contracts."""
-SPEND_CHECKS = [spend_did_not_fall_by_half]
-"""Checks of what became of ad spend that was published."""

@@ -260,7 +260,7 @@ def _parts(days: Iterable[date], row_counts: Mapping[date, int]) -> Iterator[Day
 
 
 def _packed(rows: pa.Table) -> pa.Buffer:
-    """Return rows in a tenth of their memory."""
+    """Return rows as compressed bytes, which take a small part of their memory."""
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_stream(sink, rows.schema, options=options) as stream:
