@@ -31,6 +31,7 @@ from ecom_assets.commerce.orders.orders import (
     classified_activities,
     classified_research,
     clean_lines,
+    has_order_of_its_own,
     order_accounting,
     unread_attributes,
 )
@@ -317,39 +318,61 @@ def _mixed_sentence(
 
 @check(UserOrderLog, reads=(RawUserOrderLog, UserOrderLog), warns=True)
 def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> CheckResult:
-    """No money was paid back for an order that the mapping leaves out as no sale:
-    it lowers revenue twice.
+    """No money was paid back for an order that was not sold: one that the mapping leaves out as no
+    sale, or of which no sale was received.
     """
     of_run = rows_on_days(lines, "order_date", days)
     refunds = of_run.filter(of_run.status == "refunded")
     left_out = raw.filter(raw.left_out.notnull() & (raw.status.fill_null("shipped") != "refunded"))
+    left_out_orders = left_out.select(left_out_id="order_id").distinct()
     sold = lines.filter(lines.status != "refunded")
-    unsold = refunds.semi_join(left_out, "order_id").anti_join(sold, "order_id")
-    counts = unsold.agg(
-        order_count=unsold.order_id.nunique(),
+    # A line that names no order is one of its own, which no sale can have.
+    unsold = refunds.filter(~has_order_of_its_own(refunds)).anti_join(sold, "order_id")
+    unsold = unsold.left_join(left_out_orders, unsold.order_id == left_out_orders.left_out_id)
+    orders = unsold.group_by("order_id").agg(
+        is_left_out=unsold.left_out_id.notnull().ifelse(1, 0).max(),
         payment_amount=unsold.payment_amount.sum(),
         currency=unsold.currency.max(),
     )
-    (row,) = rows_of(counts)
-    (looked_at,) = refunds.agg(n=refunds.order_id.nunique()).to_pyarrow().to_pydict()["n"]
-    orders = unsold.group_by("order_id").agg(payment_amount=unsold.payment_amount.sum())
-    examples = orders.order_by("order_id").limit(EXAMPLES).to_pyarrow().to_pylist()
-    if not examples:
-        return CheckResult(0, looked_at)
-    count = row["order_count"]
-    orders_named = (
-        "1 order that counts as no sale"
-        if count == 1
-        else f"{count:,} orders that count as no sales"
+    causes = orders.group_by("is_left_out").agg(
+        order_count=orders.count(),
+        payment_amount=orders.payment_amount.sum(),
+        currency=orders.currency.max(),
+        example=orders.order_id.min(),
     )
-    sentence = (
-        f"{amount(row['payment_amount'], row['currency'] or '')} were paid back for "
-        f"{orders_named}, such as {examples[0]['order_id']}, so that revenue lacks them twice; "
-        "leave such orders in a state that is a sale, or leave their refunds out in the mapping, "
-        "and run again."
+    (looked_at,) = refunds.agg(n=refunds.order_id.nunique()).to_pyarrow().to_pydict()["n"]
+    found = sorted(rows_of(causes), key=lambda row: -row["is_left_out"])
+    if not found:
+        return CheckResult(0, looked_at)
+    examples = rows_of(
+        orders.select("order_id", "payment_amount").order_by("order_id").limit(EXAMPLES)
     )
     return CheckResult(
-        int(row["order_count"]), looked_at, examples, metadata={"sentence": sentence}
+        sum(int(row["order_count"]) for row in found),
+        looked_at,
+        examples,
+        metadata={"sentence": " ".join(map(_unsold_sentence, found))},
+    )
+
+
+def _unsold_sentence(cause: Mapping[str, Any]) -> str:
+    """Return what was paid back for orders that were not sold, of one cause, and what to do."""
+    paid_back = amount(cause["payment_amount"], cause["currency"] or "")
+    if cause["is_left_out"]:
+        orders_named = (
+            "1 order that counts as no sale"
+            if cause["order_count"] == 1
+            else f"{cause['order_count']:,} orders that count as no sales"
+        )
+        return (
+            f"{paid_back} were paid back for {orders_named}, such as {cause['example']}, so that "
+            "revenue lacks them twice; leave such orders in a state that is a sale, or leave their "
+            "refunds out in the mapping, and run again."
+        )
+    return (
+        f"{paid_back} were paid back for {counted(int(cause['order_count']), 'order')} of which no "
+        f"sale was received, such as {cause['example']}, so that revenue is too low by as much; "
+        "load the days on which they were sold, too."
     )
 
 

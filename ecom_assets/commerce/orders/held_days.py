@@ -20,12 +20,12 @@ from ecom_assets.commerce.orders.contracts import (
     WaitingOrderDays,
 )
 from ecom_assets.commerce.orders.orders import OrderRule, classify, counted_rows
-from ecom_assets.commerce.orders.versions import claimed_key
+from ecom_assets.commerce.orders.versions import line_key
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.operations.requests import RELEASE, Requests
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.formats import counted
-from ecom_assets.core.tables.portable import schema_of, union_all
+from ecom_assets.core.tables.portable import NO, schema_of, union_all
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import in_memory
 
@@ -53,14 +53,19 @@ def order_day_counts(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Count the lines, clean lines and customers of each day of `days` on
     which order lines arrived.
 
+    `sale_count` counts the lines that are neither a refund nor left out by the mapping.
+
     Args:
         raw: Rows of `RawUserOrderLog`.
         rule: Which lines are clean.
         days: Arrival days.
     """
     lines = classify(raw.filter(days.contain(raw.received_date)), rule)
+    is_refund = lines.reject_reason.isnull() & (lines.status == "refunded")
+    is_no_sale = (is_refund | (lines.reject_reason == "left_out")).fill_null(NO)
     return lines.group_by(day="received_date").agg(
         received_count=lines.count(),
+        sale_count=is_no_sale.ifelse(0, 1).sum().cast("int64"),
         clean_count=lines.reject_reason.isnull().ifelse(1, 0).sum().cast("int64"),
         customer_count=lines.customer_id.nunique(),
     )
@@ -84,7 +89,7 @@ def held_order_dates(
     """
     arrived = raw.semi_join(held, raw.received_date == held.held_date)
     released, counted = (
-        rows.select("order_date", "received_date", key=claimed_key(rows.uniq_id, rows.claim))
+        rows.select("order_date", "received_date", key=line_key(rows))
         for rows in (counted_rows(raw, without, waiting, rule, arrived) for without in (None, held))
     )
     days_of = {"of_key": counted.key, "of_date": counted.order_date}
@@ -106,6 +111,9 @@ def held_order_days(
     """Return the rows of `HeldOrderDays` of the days that fail the gate, released or not;
     without `held_at`.
 
+    The gate is about reports of sales: what only takes back what was sold, such as a list of
+    refunds, or of payments that failed since, has few customers on most days.
+
     Args:
         counts: Rows of `order_day_counts`.
         gate: The gate that a day must pass.
@@ -120,6 +128,8 @@ def held_order_days(
         if not row and day in absent:
             continue
         customers = int(row.get("customer_count", 0))
+        if row and not row["sale_count"]:
+            continue
         if not row or customers <= gate.customers_over:
             held.append(
                 {

@@ -22,7 +22,13 @@ from ecom_assets.commerce.orders.contracts import (
     UserActivityLog,
     UserOrderLog,
 )
-from ecom_assets.commerce.orders.versions import claimed_key, decided, linked, with_record
+from ecom_assets.commerce.orders.versions import (
+    claimed_key,
+    decided,
+    line_key,
+    linked,
+    with_record,
+)
 from ecom_assets.core.tables.contract import AMOUNT, MONEY, QUANTITY
 from ecom_assets.core.tables.copies import CopyRule, counted_copies
 from ecom_assets.core.tables.currencies import SMALL_CURRENCIES, largest_amount
@@ -194,7 +200,7 @@ def lone_lines(classified: ir.Table, order_rule: OrderRule, days: Days) -> ir.Ta
     """
     rows = classified.filter(classified.reject_reason.isnull(), days.contain(classified.order_date))
     first_claim = ibis.literal(1, "int64")
-    rows = rows.mutate(claim=first_claim, claim_count=first_claim)
+    rows = rows.mutate(claim=first_claim, claim_count=first_claim, is_paid_back=NO)
     return as_clean_lines(rows, order_rule)
 
 
@@ -247,7 +253,7 @@ def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
     order_id = _order_id(lines)
     lines = lines.mutate(
         customer_id=_is_unknown(lines).ifelse(UNKNOWN_CUSTOMER, lines.customer_id),
-        uniq_id=claimed_key(lines.uniq_id, lines.claim),
+        uniq_id=line_key(lines),
         order_id=claimed_key(order_id, lines.claim),
         shared_order_id=(lines.claim_count > 1).ifelse(order_id, ibis.null("string")),
         quantity=known_quantity(lines, rule),
@@ -264,12 +270,19 @@ def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
 
 def _order_id(lines: ir.Table) -> ir.StringValue:
     """Return the order of received lines, of those that do not say it their customer and second."""
-    second = lines.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
     # Lines of unknown customers at one instant need not be one order.
-    of_customer = _is_unknown(lines).ifelse(
-        lines.uniq_id, lines.customer_id.concat("-").concat(second)
-    )
+    of_customer = _is_unknown(lines).ifelse(lines.uniq_id, _customer_and_second(lines))
     return ibis.coalesce(lines.order_id, of_customer)
+
+
+def _customer_and_second(lines: ir.Table) -> ir.StringValue:
+    second = lines.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
+    return lines.customer_id.concat("-").concat(second)
+
+
+def has_order_of_its_own(lines: ir.Table) -> ir.BooleanValue:
+    """Return whether rows of `UserOrderLog` have an order that no source named."""
+    return (lines.order_id == lines.uniq_id) | (lines.order_id == _customer_and_second(lines))
 
 
 def _is_unknown(lines: ir.Table) -> ir.BooleanValue:

@@ -22,7 +22,7 @@ from ecom_assets.commerce.orders.orders import (
     quarantined_orders,
     surplus_lines,
 )
-from ecom_assets.commerce.orders.versions import claimed_key, received_key
+from ecom_assets.commerce.orders.versions import line_key, received_line_key
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.trace import (
@@ -42,18 +42,16 @@ def received_lines(rows: ir.Table, context: TraceContext) -> ir.Table:
     arrived = raw.filter(
         context.span(rows, "received_date", "received_date").contain(raw.received_date)
     )
-    keys = rows.select(
-        uniq_id=received_key(rows.uniq_id, rows.shared_order_id), received_date="received_date"
-    )
+    keys = rows.select(uniq_id=received_line_key(rows), received_date="received_date")
     touched = arrived.semi_join(keys, ["uniq_id", "received_date"])
     counted = counted_rows(raw, held, waiting, context.rules["order_rule"], touched)
-    named = counted.mutate(line_id=claimed_key(counted.uniq_id, counted.claim))
+    named = counted.mutate(line_id=line_key(counted))
     above = rows.select("uniq_id", *carried(rows)).rename(line_id="uniq_id")
     return named.join(above, "line_id").select(*RawUserOrderLog.columns, *carried(rows))
 
 
 def _received_names(rows: ir.Table) -> Mapping[str, ir.Value]:
-    return {"uniq_id": received_key(rows.uniq_id, rows.shared_order_id)}
+    return {"uniq_id": received_line_key(rows)}
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {

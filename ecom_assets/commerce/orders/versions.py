@@ -4,7 +4,8 @@ one decision for all that is made of received order lines.
 A record is an order where the source gives all of it at once, else a line. All of its rows that
 arrived together are a version, and the newest replaces every row of the older ones, also if it is
 shorter, left out or refused. Two orders that claim one number are a conflict instead: both count,
-the later one under its number with ` (2)`.
+the later one under its number with ` (2)`. A line that comes again as refunded was sold before:
+its sale stays, and the refund counts beside it, under its id with ` (refund)`.
 
 Terms: docs/glossary.md#record and #version.
 """
@@ -16,7 +17,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, numbered_copies
-from ecom_assets.core.tables.portable import union_distinct
+from ecom_assets.core.tables.portable import NO, union_distinct
 
 LONG_AGO: Final = ibis.timestamp("1970-01-01 00:00:00")
 NO_DAY: Final = ibis.date("1970-01-01")
@@ -77,7 +78,8 @@ def decided(classified: ir.Table) -> ir.Table:
     """Return rows of whole records with what becomes of them.
 
     Added are `is_counted`, `claim` (the number, from 1, of the order among those that claim the
-    record's id) and `claim_count`; `kept_received_date` and `kept_order_date` are the days of the
+    record's id), `claim_count` and `is_paid_back` (whether it is the refund of a line that is sold
+    under the same id); `kept_received_date` and `kept_order_date` are the days of the
     row that stays in place of the line, the former of its record where the line is in no version
     that stays.
 
@@ -86,7 +88,7 @@ def decided(classified: ir.Table) -> ir.Table:
     """
     takes_part = classified.record_id.notnull() | classified.reject_reason.isnull()
     rows = _with_claims(_with_units(classified.filter(takes_part)))
-    rows = _with_newest(rows)
+    rows = _with_sale_of_refund(_with_newest(rows))
     rows = _numbered(rows)
     return _with_kept(rows)
 
@@ -128,6 +130,8 @@ def _with_claims(rows: ir.Table) -> ir.Table:
 
 
 CLAIM = ("record", "placed", "who")
+MOMENT = ("changed", "moment_date", "moment_at", "moment_own_date")
+"""When a version was made, and when it arrived."""
 
 
 def _with_newest(rows: ir.Table) -> ir.Table:
@@ -145,9 +149,7 @@ def _with_newest(rows: ir.Table) -> ir.Table:
         moment_own_date=is_loose.ifelse(NO_DAY, rows.unit_date),
         line_number=rows.is_order.ifelse(ibis.literal(-1, "int64"), rows.id_number.fill_null(-1)),
     )
-    latest = [
-        ibis.desc(rows[name]) for name in ("changed", "moment_date", "moment_at", "moment_own_date")
-    ]
+    latest = [ibis.desc(rows[name]) for name in MOMENT]
     rows = rows.mutate(
         is_current=ibis.rank().over(ibis.window(group_by=CLAIM, order_by=latest)) == 0
     )
@@ -172,6 +174,34 @@ def _with_newest(rows: ir.Table) -> ir.Table:
     )
     claim = ibis.window(group_by=[*CLAIM, "file_key", "is_newest"])
     return rows.mutate(has_clean=(rows.is_newest & rows.is_clean).ifelse(1, 0).max().over(claim))
+
+
+def _with_sale_of_refund(rows: ir.Table) -> ir.Table:
+    """Add `is_paid_back`, and count the newest sale of a line whose newest version is its refund.
+
+    Such sources have a row for each state of a line, and write the newest only.
+    """
+    of_line = ~rows.is_order & rows.record.identical_to(rows.uniq_id) & rows.is_clean
+    is_refunded = (rows.status == "refunded").fill_null(NO)
+    rows = rows.mutate(
+        is_refund=of_line & rows.is_newest & is_refunded, is_sale=of_line & ~is_refunded
+    )
+    has_refund = rows.is_refund.ifelse(1, 0).max().over(ibis.window(group_by="record")) == 1
+    newest_first = [
+        *(ibis.desc(rows[name]) for name in MOMENT),
+        *(ibis.desc(key) for key in _file_keys(rows)),
+    ]
+    of_sales = ibis.window(group_by=["record", "is_sale"], order_by=newest_first)
+    is_newest_sale = rows.is_sale & (ibis.rank().over(of_sales) == 0)
+    is_sale_of_refund = has_refund & is_newest_sale
+    rows = rows.mutate(
+        is_newest=rows.is_newest | is_sale_of_refund,
+        has_clean=is_sale_of_refund.ifelse(1, rows.has_clean),
+    )
+    has_sale = (rows.is_newest & rows.is_sale).ifelse(1, 0).max()
+    return rows.mutate(
+        is_paid_back=rows.is_refund & (has_sale.over(ibis.window(group_by="record")) == 1)
+    ).drop("is_refund", "is_sale")
 
 
 def _numbered(rows: ir.Table) -> ir.Table:
@@ -209,7 +239,7 @@ def _copy_order(rows: ir.Table) -> list[ir.Value]:
     return [is_newest, *(key.desc() for key in _arrival_keys(rows))]
 
 
-LINE_COPIES: Final = CopyRule(("uniq_id", "claim"), _copy_order)
+LINE_COPIES: Final = CopyRule(("uniq_id", "claim", "is_paid_back"), _copy_order)
 """Which of the rows of `_numbered` counts of an order line."""
 
 
@@ -217,7 +247,6 @@ def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
     # Engines sort nulls differently, so nulls are replaced. Copies that tie are equal in every
     # column.
     received_at = copies.received_at.fill_null(LONG_AGO)
-    file_place = [copies.source_file, copies.id_number.fill_null(-1), copies.position]
     content = [copies[name].fill_null("") for name in CONTENT]
     rare = copies[RARE[0]].fill_null("")
     for name in RARE[1:]:
@@ -225,12 +254,31 @@ def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
     return [
         copies.received_date,
         received_at,
-        *file_place,
+        *_file_keys(copies),
         copies.ordered_at.fill_null(LONG_AGO),
         *content,
         rare,
         copies.id.fill_null(""),
     ]
+
+
+def _file_keys(copies: ir.Table) -> list[ir.Value]:
+    """Return where a row stands among those that arrived together."""
+    return [copies.source_file, copies.id_number.fill_null(-1), copies.position]
+
+
+REFUND_MARK: Final = " (refund)"
+
+
+def line_key(lines: ir.Table) -> ir.StringValue:
+    """Return the id of rows of `decided` as clean lines have it."""
+    key = claimed_key(lines.uniq_id, lines.claim)
+    return lines.is_paid_back.ifelse(key.concat(REFUND_MARK), key)
+
+
+def received_line_key(lines: ir.Table) -> ir.StringValue:
+    """Return the id that clean lines were received with, from `line_key`."""
+    return received_key(lines.uniq_id.re_replace(r" \(refund\)$", ""), lines.shared_order_id)
 
 
 def claimed_key(key: ir.StringValue, claim: ir.IntegerValue) -> ir.StringValue:

@@ -13,9 +13,10 @@ AMOUNT: Final = (
 SENTENCES: Final = {
     "malformed_row": (
         "The line cannot be split into the columns of the file, is longer than 16 "
-        "MB, or is not of the mapping's `encoding`; it is kept as it came, a long "
+        "MB, is not of the mapping's `encoding`, or is a record of JSON without a list "
+        "where the mapping names one; it is kept as it came, a long "
         "one its first megabyte: correct the encoding, or deliver it again, shorter, "
-        "or with as many values as the header has"
+        "with as many values as the header has, or with the list"
     ),
     "implausible_date": (
         "The date is before 2009-12-01 or after 2099, as of a clock that was "

@@ -32,6 +32,7 @@ from ecom_assets.ingestion.sources.files.shape import (
     ADDED,
     GROUP,
     RowShape,
+    ShapeError,
     as_json,
     documents_in,
     records_in,
@@ -139,7 +140,11 @@ class MessageMapper:
         for group, record in enumerate(records, start=number):
             if not isinstance(record, dict):
                 return UNREADABLE
-            lines += [as_json(row, self._columns) for row in rows_of(record, self._shape, group)]
+            try:
+                rows = rows_of(record, self._shape, group)
+            except ShapeError:
+                return UNREADABLE
+            lines += [as_json(row, self._columns) for row in rows]
         return lines
 
     def _mapped(

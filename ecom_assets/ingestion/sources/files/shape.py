@@ -142,36 +142,71 @@ def at(value: Any, path: str) -> Any:  # noqa: ANN401 (any value of JSON)
     return value
 
 
-def rows_of(record: Mapping[str, Any], shape: RowShape, number: int) -> Iterator[FlatRow]:
-    """Yield the rows of a record, of one kind after the other.
+class ShapeError(ValueError):
+    """A record has something else where the mapping names a list."""
 
-    A record without any row is one of the first kind, so that it is counted and explained.
+
+def rows_of(record: Mapping[str, Any], shape: RowShape, number: int) -> list[FlatRow]:
+    """Return the rows of a record, of one kind after the other.
+
+    A record without any row is one of the first kind, and so is one whose list of that kind is
+    empty, so that it is counted and explained: an order of fees only was sold, also if some of it
+    was paid back.
+
+    Raises:
+        ShapeError: What should be a list is an object, a text or a number.
     """
+    first = shape.rows[0]
     kinds: set[str] = set()
+    rows: list[FlatRow] = []
+    if _has_empty_list(record, first.path):
+        kinds.add(first.name)
+        rows.append({**_flat(record, ""), KIND: first.name, GROUP: number, POSITION: 1})
     for kind in shape.rows:
         if kinds.intersection(kind.unless):
             continue
         elements = [{}] if kind.path == WHOLE else _elements(record, kind.path.split("."), "")
         own = _flat(record, "", without=kind.path.split(".")[0])
-        rows = ({**own, **element} for element in elements)
-        for position, row in enumerate(filter(kind.exists, rows), start=1):
+        of_kind = ({**own, **element} for element in elements)
+        for position, row in enumerate(filter(kind.exists, of_kind), start=1):
             kinds.add(kind.name)
             if kind.first_has_list and position == 1:
                 row = {**_flat(record, ""), **row}  # noqa: PLW2901 (of the first only, or a long list would be squared)
-            yield {**row, KIND: kind.name, GROUP: number, POSITION: position}
+            rows.append({**row, KIND: kind.name, GROUP: number, POSITION: position})
     if not kinds:
-        yield {**_flat(record, ""), KIND: shape.rows[0].name, GROUP: number, POSITION: 1}
+        rows.append({**_flat(record, ""), KIND: first.name, GROUP: number, POSITION: 1})
+    return rows
+
+
+def _has_empty_list(record: Mapping[str, Any], path: str) -> bool:
+    """Return whether a record names a list and has nothing in it."""
+    *outer, name = path.split(".")
+    holder = at(record, ".".join(outer)) if outer else record
+    return isinstance(holder, dict) and name in holder and _is_empty(holder[name])
+
+
+def _is_empty(value: object) -> bool:
+    """Return whether a value stands for an empty list, as sources write it."""
+    return value is None or value in ("", [], {})
 
 
 def _elements(value: Mapping[str, Any], path: Sequence[str], prefix: str) -> Iterable[FlatRow]:
     """Yield the members of each element of the list at a path,
     with those of the elements that it lies in.
+
+    Raises:
+        ShapeError: What is at the path, or on the way to it, is no list.
     """
     name, rest = path[0], path[1:]
     inner, inner_prefix = value.get(name), f"{prefix}{name}."
     if isinstance(inner, dict) and rest:
         yield from _elements(inner, rest, inner_prefix)
-    for element in inner if isinstance(inner, list) else ():
+        return
+    if _is_empty(inner):
+        return
+    if not isinstance(inner, list):
+        raise ShapeError(f"{prefix}{name} is not a list")
+    for element in inner:
         if not isinstance(element, dict):
             yield {inner_prefix.removesuffix("."): element}
         elif not rest:
@@ -325,17 +360,20 @@ as in 's-Gravenhage.
 
 
 def shaped_rows(file: InputFile, shape: RowShape) -> Iterator[FlatRow | str]:
-    """Yield the rows of a JSON file; a line that is not JSON,
-    or a record that is no object, as text.
+    """Yield the rows of a JSON file; a line that is not JSON, or a record that is no object or has
+    no list where the mapping names one, as text.
 
     Raises:
         SourceError: The file is not JSON to its end.
     """
     for number, record in enumerate(shaped_records(file, shape), start=1):
-        if isinstance(record, dict):
-            yield from rows_of(record, shape, number)
-        else:
+        if not isinstance(record, dict):
             yield record if isinstance(record, str) else json_text(record)
+            continue
+        try:
+            yield from rows_of(record, shape, number)
+        except ShapeError:
+            yield json_text(record)
 
 
 def shaped_records(file: InputFile, shape: RowShape) -> Iterator[object]:
