@@ -46,7 +46,6 @@ from ecom_assets.ingestion.sources.events import mapping_name
 from ecom_assets.ingestion.sources.files.currency import rates_sql
 from ecom_assets.ingestion.sources.files.formats import named_paths
 from ecom_assets.ingestion.sources.files.mapping import (
-    SourceField,
     load_ad_spend_mapping,
     load_cost_mapping,
     load_mapping,
@@ -132,11 +131,8 @@ def require_rules(settings: Settings) -> None:
 
 
 def user_key(settings: Settings) -> KeyKind:
-    """Return what the id of a user of events is;
-    ids of which a mapping says nothing are spelled as numbers are.
-    """
-    field: SourceField | None = load_mapping(mapping_name(settings)).fields.user_id
-    return (field.key if field else None) or "number"
+    """Return what the id of a user of events is."""
+    return load_mapping(mapping_name(settings)).user_key
 
 
 def source_gate(settings: Settings) -> SourceGate:

@@ -126,6 +126,25 @@ def test_addresses_are_one_in_any_case(case: Case) -> None:
     assert actual == {"Email": (30, Decimal(300))}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["305"], indirect=True)
+def test_an_own_mapping_spells_addresses_as_orders_do(case: Case) -> None:
+    """`Bea.K0@Shop.Example` in both files; the mapping of orders has `lower`, the own one nothing
+    of keys.
+    """
+    (case.folder / "own.yaml").write_text(
+        "fields:\n  event_id: messageId\n  event_type: type\n  event_timestamp: timestamp\n"
+        "  user_id: userId\n  page_url: {expression: \"properties->>'url'\"}\n"
+        "event_types: {page: page_view}\nother_columns: ignore\n"
+    )
+    actual = orders_by_channel(
+        case,
+        *("--events", "events.jsonl", "--events-mapping", "own.yaml"),
+        *("--orders", "orders_export.csv", "--orders-mapping", "shopify"),
+    )
+    assert actual == {"Email": (20, Decimal(200))}
+
+
 @pytest.mark.when_changed
 @pytest.mark.parametrize("case", ["16"], indirect=True)
 def test_numbers_of_pandas_are_the_numbers_of_the_shop(case: Case) -> None:

@@ -21,6 +21,15 @@ def test_a_line_that_is_removed_later_does_not_count(case: Case) -> None:
     assert summary["sales"]["revenue_amount"] == "400.00"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["303"], indirect=True)
+def test_a_refund_that_fails_later_is_withdrawn(case: Case) -> None:
+    """200.00 of 500.00 were paid back on 3 March; a week later the bank returned them."""
+    case.ecom("run", "--orders", "in", "--orders-mapping", "stripe")
+    sold = "SELECT status, sum(payment_amount) FROM staging.user_order_log GROUP BY 1"
+    assert case.rows(sold) == [("shipped", 500)]
+
+
 SHOPIFY = ("--orders-mapping", "shopify")
 
 

@@ -26,7 +26,14 @@ from ecom_assets.behaviour.events.robots import is_robot
 from ecom_assets.core.tables.contract import AMOUNT
 from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, counted_copies, numbered_copies
 from ecom_assets.core.tables.days import Days, day_start, is_implausible
-from ecom_assets.core.tables.placeholders import MARKS, NO_CONSENT, NOBODY, is_placeholder, known
+from ecom_assets.core.tables.placeholders import (
+    MARKS,
+    NO_CONSENT,
+    NOBODY,
+    is_missing,
+    is_placeholder,
+    known,
+)
 from ecom_assets.core.tables.portable import NO, is_true_of, text_digest, union_all
 from ecom_assets.core.tables.received import balance
 from ecom_assets.core.tables.values import (
@@ -136,7 +143,7 @@ def reject_rules(
     return [
         (raw.malformed_row.notnull(), "malformed_row"),
         (is_implausible(raw.received_at, rule.first_day), "implausible_date"),
-        (raw.event_id.isnull(), "missing_event_id"),
+        (is_missing(raw.event_id), "missing_event_id"),
         (raw.event_at.isnull(), "unparseable_timestamp"),
         ((raw.event_at > known_by) | (raw.event_date > day_after), "future_timestamp"),
         (_has_no_consent(raw), "without_consent"),

@@ -37,8 +37,10 @@ from ecom_assets.core.tables.placeholders import (
     MARKS,
     NO_CUSTOMERS,
     UNKNOWN_CUSTOMER,
+    is_missing,
     is_placeholder,
     known,
+    stated,
 )
 from ecom_assets.core.tables.portable import NO, union_distinct
 from ecom_assets.core.tables.received import balance
@@ -100,7 +102,7 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
         (raw.malformed_row.notnull(), "malformed_row"),
         (raw.left_out.notnull(), "left_out"),
         (has_implausible_date, "implausible_date"),
-        (raw.uniq_id.isnull(), "missing_uniq_id"),
+        (is_missing(raw.uniq_id), "missing_uniq_id"),
         (raw.ordered_at.isnull(), "unparseable_date_time"),
         (raw.order_date > day_after, "future_date_time"),
         (raw.customer_id.isnull(), "missing_customer"),
@@ -272,7 +274,7 @@ def _order_id(lines: ir.Table) -> ir.StringValue:
     """Return the order of received lines, of those that do not say it their customer and second."""
     # Lines of unknown customers at one instant need not be one order.
     of_customer = _is_unknown(lines).ifelse(lines.uniq_id, _customer_and_second(lines))
-    return ibis.coalesce(lines.order_id, of_customer)
+    return ibis.coalesce(stated(lines.order_id), of_customer)
 
 
 def _customer_and_second(lines: ir.Table) -> ir.StringValue:
@@ -516,7 +518,7 @@ def classified_activities(raw: ir.Table) -> ir.Table:
         (raw.malformed_row.notnull(), "malformed_row"),
         (raw.activity_at.isnull(), "unparseable_date_time"),
         (raw.activity_date != raw.received_date, "implausible_date"),
-        (raw.uniq_id.isnull(), "missing_uniq_id"),
+        (is_missing(raw.uniq_id), "missing_uniq_id"),
         (raw.action_id.isnull(), "missing_action"),
         (raw.customer_id.isnull(), "missing_customer"),
         (raw.received_quantity.notnull() & raw.quantity.isnull(), "unparseable_quantity"),

@@ -17,6 +17,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, numbered_copies
+from ecom_assets.core.tables.placeholders import stated
 from ecom_assets.core.tables.portable import NO, union_distinct
 
 LONG_AGO: Final = ibis.timestamp("1970-01-01 00:00:00")
@@ -54,9 +55,9 @@ these, or are compared before.
 
 def with_record(raw: ir.Table) -> ir.Table:
     """Add `record`: the record of each row;
-    rows from before there were records are lines of their own.
+    rows from before there were records, or of a record without a number, are lines of their own.
     """
-    return raw.mutate(record=ibis.coalesce(raw.record_id, raw.uniq_id))
+    return raw.mutate(record=ibis.coalesce(stated(raw.record_id), raw.uniq_id))
 
 
 def linked(rows: ir.Table, touched: ir.Table) -> ir.Table:
@@ -86,7 +87,7 @@ def decided(classified: ir.Table) -> ir.Table:
     Args:
         classified: All rows of some records as of `with_record`, with `reject_reason`.
     """
-    takes_part = classified.record_id.notnull() | classified.reject_reason.isnull()
+    takes_part = stated(classified.record_id).notnull() | classified.reject_reason.isnull()
     rows = _with_claims(_with_units(classified.filter(takes_part)))
     rows = _with_sale_of_refund(_with_newest(rows))
     rows = _numbered(rows)

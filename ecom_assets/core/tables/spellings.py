@@ -15,8 +15,19 @@ KeyKind = Literal["address", "number", "text", "order_name"]
 
 In a text, even `1.0` is not `1`; of the name of an order, the `#` is decoration.
 """
-SPELLED: Final = ("user_id", "customer_id", "product_id", "item_id")
-"""The fields that events, orders and customers have in common."""
+PERSON_KEY: Final[KeyKind] = "address"
+"""What the id of a user or customer is where nothing says otherwise: one source may write an
+address in capitals which another does not.
+"""
+KEYS: Final[dict[str, KeyKind]] = {
+    "user_id": PERSON_KEY,
+    "customer_id": PERSON_KEY,
+    "product_id": "number",
+    "item_id": "number",
+}
+"""The fields that events, orders and customers have in common, and what they are where a mapping
+does not say it.
+"""
 BLANKS: Final = " \t\r\n\u00a0\u202f\ufeff"
 APOSTROPHE, WHOLE, _NAME = "^'([0-9+=@-])", r"^(-?[0-9]+)[.]0+$", "^#+"
 

@@ -26,7 +26,7 @@ from ecom_assets.core.tables.asset import subject_of
 from ecom_assets.core.tables.days import ONE_DAY, Days, day_starts_at
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.tables.received import FileRows
-from ecom_assets.core.tables.spellings import APOSTROPHE, BLANKS, WHOLE, KeyKind
+from ecom_assets.core.tables.spellings import APOSTROPHE, BLANKS, KEYS, WHOLE, KeyKind
 from ecom_assets.core.tables.values import PUBLIC_SENDER
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.snowflake.connection import SnowflakeAddress
@@ -259,7 +259,7 @@ class TableSql:
     def _field(self, name: str) -> str:
         """Return the SQL of a field as the file reader gives it: ids have one spelling."""
         value = self._text(name)
-        return _spelled(value, _KEYS[name]) if name in _KEYS and name in self.columns else value
+        return _spelled(value, KEYS[name]) if name in KEYS and name in self.columns else value
 
     def _text(self, name: str) -> str:
         column = self.columns.get(name)
@@ -459,10 +459,6 @@ class EventTable:
         with contextlib.closing(self.con.raw_sql(sql)) as cursor:
             names = [column.name.lower() for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-_KEYS: dict[str, KeyKind | None] = {"user_id": "address", "product_id": None}
-"""What the ids of a table are, as those of the mapping `ecommerce`, whose columns it has."""
 
 
 def _spelled(value: str, key: KeyKind | None) -> str:

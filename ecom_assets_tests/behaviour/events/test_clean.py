@@ -92,6 +92,9 @@ MICROSECOND = timedelta(microseconds=1)
     [
         ({"malformed_row": "a;b"}, "malformed_row"),
         ({"event_id": None}, "missing_event_id"),
+        ({"event_id": r"\N"}, "missing_event_id"),
+        ({"event_id": "NaN"}, "missing_event_id"),
+        ({"event_id": "nan-1"}, "clean"),
         ({"event_at": None, "received_date": DAY_ONE}, "unparseable_timestamp"),
         # Without an arrival time, the arrival day's end and an hour of skew is the limit.
         ({"event_at": at("+1 01:00"), "received_date": DAY_ONE}, "clean"),

@@ -3,6 +3,7 @@ add up to the vendor's totals.
 """
 
 import json
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.cases.case import INPUTS
 from ecom_assets_tests.ingestion.sources.test_order_files import read
 from ecom_assets_tests.ingestion.sources.test_shop_orders import ZERO, totals
 
@@ -500,6 +502,84 @@ def test_stripe_s_balance_has_the_days_of_refunds(tmp_path: Path) -> None:
         "txn_2": (None, "2026-07-03"),
         "txn_3": ("no_sale", "2026-07-02"),
     }
+
+
+def test_stripe_s_refunds_inside_their_charges_are_paid_back() -> None:
+    """20 charges of 50.00, of older versions of the API; a refund of 50.00 failed."""
+    rows = read(INPUTS / "308-stripe-nested-refunds" / "charges.json", "stripe")
+    counted = [row for row in rows if row["left_out"] is None]
+    days: Counter[tuple[str, str]] = Counter()
+    for row in counted:
+        day = "sold" if row["status"] == "shipped" else f"{row['ordered_at']:%d %B}"
+        days[row["status"], day] += row["payment_amount"]
+    assert days == {
+        ("shipped", "sold"): 1000,
+        ("refunded", "09 March"): 30,
+        ("refunded", "12 March"): 20,
+        ("refunded", "18 March"): 50,
+    }
+    assert {row["order_id"] for row in counted if row["status"] == "refunded"} <= {
+        row["uniq_id"] for row in counted
+    }
+
+
+def test_a_refund_inside_its_charge_and_by_itself_is_one(tmp_path: Path) -> None:
+    """The same id, so that the line is one record in either file."""
+    refund = {"id": "re_1", "object": "refund", "amount": 500, "created": CHARGE["created"] + 86400}
+    refund |= {"currency": "eur", "status": "succeeded"}
+    charge = {**CHARGE, "refunds": {"data": [refund]}}
+    rows = rows_in(tmp_path, "stripe", charge, {**refund, "charge": "ch_1"})
+    assert Counter(row["uniq_id"] for row in rows) == {"ch_1": 1, "re_1": 2}
+    assert {row["record_id"] for row in rows if row["uniq_id"] == "re_1"} == {"re_1"}
+
+
+# Records whose lists are empty, or no lists
+
+
+@pytest.mark.parametrize("refunds", [[], [{"id": 77, "reason": "", "total": "-5.00"}]])
+def test_an_order_of_fees_only_was_sold_also_if_some_of_it_was_paid_back(
+    tmp_path: Path, refunds: list[Row]
+) -> None:
+    order = {
+        "id": 105,
+        "status": "completed",
+        "currency": "EUR",
+        "date_created_gmt": "2026-03-02T10:01:00",
+        "date_modified_gmt": "2026-03-02T10:01:00",
+        "total": "40.00",
+        "total_tax": "0.00",
+        "shipping_total": "0.00",
+        "customer_id": 7,
+        "line_items": [],
+        "fee_lines": [{"id": 51, "total": "40.00"}],
+        "refunds": refunds,
+    }
+    assert totals(rows_in(tmp_path, "woocommerce", [order]))["net"] == 40 - 5 * len(refunds)
+
+
+def test_a_shopify_order_without_items_was_sold_for_its_subtotal(tmp_path: Path) -> None:
+    """Adjustments of 1.50 were paid back; nothing says for which item."""
+    adjusted = {**SHOPIFY_ORDER["refunds"][1]}
+    order = {
+        **SHOPIFY_ORDER,
+        "line_items": [],
+        "subtotal_price": "40.00",
+        "refunds": [adjusted],
+    }
+    rows = rows_in(tmp_path, "shopify_admin", {"orders": [order]})
+    assert totals(rows)["net"] == Decimal("38.50")
+
+
+@pytest.mark.parametrize("lines", [{"0": {"id": 1, "price": "40.00"}}, "two", 7])
+@pytest.mark.parametrize(
+    ("mapping", "name"), [("woocommerce", "line_items"), ("shopify_admin", "line_items")]
+)
+def test_a_record_with_something_else_than_a_list_is_refused_as_a_whole(
+    tmp_path: Path, mapping: str, name: str, lines: object
+) -> None:
+    """Its refunds alone would lower revenue."""
+    rows = rows_in(tmp_path, mapping, [{**SHOPIFY_ORDER, name: lines}])
+    assert [json.loads(row["malformed_row"])[name] for row in rows] == [lines]
 
 
 @pytest.mark.when_changed

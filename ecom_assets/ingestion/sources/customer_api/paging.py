@@ -333,7 +333,7 @@ def _is_right(name: str, api_field: ApiField, id_type: str, value: object) -> bo
     if name == "id":
         # A wrong type is an error of the layout; a placeholder id such as "null" is an error of the
         # record.
-        return not read_id(value, id_type)[1].startswith("it is not")
+        return not read_id(value, id_type, None)[1].startswith("it is not")
     if isinstance(api_field, ApiConsent):
         return isinstance(value, str | int)  # also 0 and 1
     if isinstance(api_field, ApiScore):

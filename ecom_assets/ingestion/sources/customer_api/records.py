@@ -30,7 +30,7 @@ from ecom_assets.commerce.customers.contracts import SCORE, SCORED_FIELDS, RawCu
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import MAPPING_COPY, is_of_uploads, rows_folder
 from ecom_assets.core.tables.placeholders import NO_CUSTOMERS, is_placeholder_text
-from ecom_assets.core.tables.spellings import KeyKind, spelled
+from ecom_assets.core.tables.spellings import PERSON_KEY, KeyKind, spelled
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets.core.warehouse.sql_text import HALF_AS_READ, HALF_OF_DAY
 from ecom_assets.ingestion.sources.files.mapping import FieldEntries, ZoneOrShop, known_format
@@ -501,7 +501,7 @@ def _customer(record: object, payload: str, mapping: CustomerMapping) -> Custome
     return CustomerVersion.model_validate(values)
 
 
-def read_id(value: object, id_type: str, key: KeyKind | None = None) -> tuple[str, str]:
+def read_id(value: object, id_type: str, key: KeyKind | None) -> tuple[str, str]:
     """Return an id as text in its one spelling, and what is wrong with it, or an empty string."""
     if (
         isinstance(value, float) and value.is_integer()
@@ -514,7 +514,7 @@ def read_id(value: object, id_type: str, key: KeyKind | None = None) -> tuple[st
         isinstance(value, str) and id_type != "number"
     ):
         return "", f"it is not {ID_TYPES[id_type]}"
-    text = spelled(str(value), key)
+    text = spelled(str(value), key or PERSON_KEY)
     return text, "it stands for nobody" if is_placeholder_text(text, NO_CUSTOMERS) else ""
 
 

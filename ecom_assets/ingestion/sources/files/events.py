@@ -338,9 +338,8 @@ class FileEvents:
                 received.filter(received.event_type == links.ALIAS), self.rule, self._days
             )
             rows = clean.as_clean_events(clean.accepted(rows, self.rule))
-            user = self.mapping.fields.user_id
             rows_of_aliases = fetched(self.con, links.alias_events(rows, self.identity))
-            aliases = links.identity_aliases(rows_of_aliases, user.key if user else None)
+            aliases = links.identity_aliases(rows_of_aliases, self.mapping.user_key)
             if self._may_hold_erased:
                 aliases = links.without_erased(aliases, self._erased_users)
             pairs = [(user, previous) for *_, user, previous in aliases]

@@ -6,7 +6,7 @@ largest value.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ecom_assets.core.tables.placeholders import NOBODY
+from ecom_assets.core.tables.placeholders import NOBODY, NULLS
 from ecom_assets.core.warehouse.sql_text import pattern_of, select, texts
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping, SourceField
 
@@ -144,8 +144,12 @@ def _footer(field: SourceField | None, layout: "Layout") -> Footer | None:
 
 def _filled(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
     """Yield the rules about fields that no row leaves out."""
-    footer = _footer(mapping.id_field, layout)
-    if footer and footer.is_whole and footer.is_filled:
+    field = mapping.id_field
+    footer = _footer(field, layout)
+    if field is None or footer is None or not (footer.is_whole and footer.is_filled):
+        return
+    is_number = layout.own()[field.column or ""].kind == "number"
+    if is_number or (footer.texts and is_plain(*footer.texts, words=NULLS)):
         yield "missing_event_id"
 
 
@@ -179,11 +183,11 @@ def _users(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
         yield from ("without_consent", "missing_identity", PLAIN_USERS)
 
 
-def is_plain(low: str, high: str) -> bool:
-    """Return whether no text from `low` to `high` is a placeholder id,
+def is_plain(low: str, high: str, words: Collection[str] = NOBODY) -> bool:
+    """Return whether no text from `low` to `high` is one of some placeholders,
     or begins with one of `ESCAPED`.
     """
-    nobody = {spelling for word in NOBODY for spelling in _spellings(word)}
+    nobody = {spelling for word in words for spelling in _spellings(word)}
     odd = (" ", "'", "0.", "-1.", "\u00a0")  # how ids begin that are read in another spelling
     ranges = [
         *nobody,

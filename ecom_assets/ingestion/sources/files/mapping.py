@@ -31,6 +31,7 @@ from ecom_assets.commerce.orders.orders import (
 )
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.tables.placeholders import MARKS
+from ecom_assets.core.tables.spellings import PERSON_KEY, KeyKind
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.sql_text import amount, texts
 from ecom_assets.ingestion.sources.files.mapping_content import (
@@ -667,6 +668,12 @@ class EventMapping(RecordMapping):
             )
             for event_type in self.event_types.values()
         }
+
+    @property
+    def user_key(self) -> KeyKind:
+        """What the id of a user is."""
+        field: SourceField | None = self.fields.user_id
+        return (field.key if field else None) or PERSON_KEY
 
     @property
     def has_views(self) -> bool:

@@ -192,8 +192,8 @@ class Operations(MappingPart):
         split: Take one part of the text.
         lower, upper: Take the text in small, or in capital letters.
         lookup: Texts that stand for others; a text that is not listed stays.
-        key: What an id is: an `address`, a `number`, a `text`, or an `order_name`; see
-            `tables/spellings.py`.
+        key: What an id is: an `address`, a `number`, a `text`, or an `order_name`; without one,
+            as `tables/spellings.py` says of the field.
         unknown: Values that are no id in this source, such as 0, in any case.
         currency_code: Take the currency that stands beside a number: `EUR 25.00` and `25,00 €` are
             of EUR.
