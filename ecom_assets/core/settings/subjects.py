@@ -291,9 +291,9 @@ class OrderGateSettings(BaseSettings):
         None,
         ge=0,
         description=(
-            "A day of orders with this many customers or fewer is held back; default 3 for daily "
-            "reports (landing folders, an API, ECOM_ORDER_GATE=day), and 0 for other files, which "
-            "may hold few orders"
+            "A day of orders with this many customers or fewer is held back, but none of refunds "
+            "only; default 3 for daily reports (landing folders, an API, ECOM_ORDER_GATE=day), and "
+            "0 for other files, which may hold few orders"
         ),
     )
     order_gate: Literal["auto", "day", "run"] = Field(
