@@ -18,7 +18,9 @@ from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import (
     EVENTS,
     NOTHING,
+    STOCK,
     KnownDays,
+    Period,
     Reading,
     Row,
 )
@@ -33,15 +35,22 @@ FoundKind = Literal["visits", "conversion", "refunds", "stock", "ads"]
 """What can be looked at; ads only by who may see costs."""
 
 
-def findings(reading: Reading, *, with_costs: bool = False) -> list[Row]:
+def findings(
+    reading: Reading, period: Period | None = None, *, with_costs: bool = False
+) -> list[Row]:
     """Return the rows of `mart.findings` with `title` and `reason`, the most money at stake first;
-    for who may see costs, campaigns below their break-even, too.
+    for who may see costs, campaigns below their break-even, too. Of a period, those of which a day
+    is in it.
 
     Raises:
         NotPublishedError: What is published is of a release without them.
     """
-    rows = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
-    rows += _of_ads(reading) if with_costs else []
+    stored = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
+    rows = [
+        row
+        for row in (*stored, *(_of_ads(reading) if with_costs else ()))
+        if _overlaps(period, row["first_date"], row["last_date"])
+    ]
     types = _event_types(reading, rows)
     names = product_names(reading, {row["subject"] for row in rows if row["kind"] == "refunds"})
     return sorted(
@@ -54,11 +63,25 @@ def findings(reading: Reading, *, with_costs: bool = False) -> list[Row]:
     )
 
 
+def _overlaps(period: Period | None, first: date, last: date) -> bool:
+    """Return whether a period has one of some days; without a period, yes."""
+    return period is None or (first <= period.end_date and last >= period.start_date)
+
+
+def _newest_week(last: date) -> tuple[date, date]:
+    """Return the first and the last of the seven days up to one."""
+    return last - (WEEK - 1) * ONE_DAY, last
+
+
+def _last_of_ads(reading: Reading) -> date:
+    return reading.newest_date - ONE_DAY  # the newest day may not be over
+
+
 def _of_ads(reading: Reading) -> list[Row]:
     """Return the campaigns that are below their break-even, in the week before the newest day."""
     if not publishes_spend(reading):
         return []
-    last = reading.newest_date - ONE_DAY  # the newest day may not be over
+    last = _last_of_ads(reading)
     first = last - (ads.LOOKED_AT_DAYS - 1) * ONE_DAY
     daily, campaigns = reading.table(MarketingDaily), reading.table(AdCampaigns)
     rows = daily.filter(
@@ -77,14 +100,22 @@ def late_sources(known: Mapping[str, KnownDays], newest: date, today: date) -> d
     return {source: last for source, last in lasts.items() if last is not None and last < whole}
 
 
-def compared_kinds(known: Mapping[str, KnownDays]) -> list[Kind]:
+def compared_kinds(
+    known: Mapping[str, KnownDays], period: Period | None = None, today: date = date.max
+) -> list[Kind]:
     """Return what has days enough to be compared, or stock at all: of the others nobody knows
     whether there is anything to look at.
+
+    Args:
+        known: The known days of each source.
+        period: The days that are asked for, of which one has to be among those looked at.
+        today: When the data were published; this day was not over.
     """
     has_events, has_orders = (
-        _spans_weeks(known.get(source, NOTHING)) for source in (EVENTS, ORDERS)
+        _is_compared(known.get(source, NOTHING), period, today) for source in (EVENTS, ORDERS)
     )
-    has_stock = known.get("stock", NOTHING).first is not None
+    stock_date = known.get(STOCK, NOTHING).last
+    has_stock = stock_date is not None and _overlaps(period, stock_date, stock_date)
     is_compared: dict[Kind, bool] = {
         "visits": has_events,
         "conversion": has_events,
@@ -94,11 +125,21 @@ def compared_kinds(known: Mapping[str, KnownDays]) -> list[Kind]:
     return [kind for kind in KINDS if is_compared[kind]]
 
 
-def _spans_weeks(days: KnownDays) -> bool:
-    """Return whether there are days of the newest week and of enough weeks before."""
+def _is_compared(days: KnownDays, period: Period | None, today: date) -> bool:
+    """Return whether there are days of the newest week and of enough weeks before, and a period
+    has one of that week.
+    """
     if days.first is None or days.last is None:
         return False
-    return days.last - days.first >= timedelta(days=WEEK * (FEWEST_WEEKS + 1) - 1)
+    if days.last - days.first < timedelta(days=WEEK * (FEWEST_WEEKS + 1) - 1):
+        return False
+    last = max((day for day in days.dates if day < today), default=days.last)
+    return _overlaps(period, *_newest_week(last))
+
+
+def compares_ads(reading: Reading, period: Period | None = None) -> bool:
+    """Return whether campaigns were looked at, on a day of a period."""
+    return publishes_spend(reading) and _overlaps(period, *_newest_week(_last_of_ads(reading)))
 
 
 def _event_types(reading: Reading, rows: list[Row]) -> Mapping[tuple[str, int], str]:

@@ -22,6 +22,7 @@ from ecom_assets.commerce.marketing.account_zones import (
     in_other_zones,
 )
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, of_sold_unit
+from ecom_assets.commerce.marketing.cohorts import MONTHS_OF_YEAR
 from ecom_assets.commerce.marketing.contracts import (
     CUTS,
     DEFAULT_MODEL,
@@ -450,13 +451,19 @@ def payback_months(reading: Reading, period: Period, cost: Decimal | None) -> in
 
 
 def cohort_value(
-    reading: Reading, dimension: Cut | None = None, *, shows_people: bool = True
+    reading: Reading,
+    dimension: Cut | None = None,
+    period: Period | None = None,
+    *,
+    shows_people: bool = True,
 ) -> dict[str, Any]:
     """Return what customers of each month are worth, of all or by the value of a cut.
 
     Args:
         reading: The published state.
         dimension: The cut; None for all customers.
+        period: The days whose months the customers are of, and up to whose last month they are
+            followed; None for all.
         shows_people: Whether codes of few customers, which may name one, have rows of their own.
 
     Raises:
@@ -475,13 +482,18 @@ def cohort_value(
         raise NoSourceError(
             "What customers are worth needs costs or ad spend; set ECOM_COSTS or ECOM_AD_SPEND."
         )
-    cells: list[Row] = [{name: row[name] for name in ("value", *CELL)} for row in rows]
+    cells: list[Row] = [
+        {name: row[name] for name in ("value", *CELL)}
+        for row in rows
+        if _is_in_months(row["cohort_month_date"], period)
+    ]
     expected = [] if dimension else expected_contribution(reading, cells)
+    cells = [row for row in cells if _is_begun(row, period)]
     if dimension == "discount_code" and not shows_people:
         cells = _without_few(cells)
     return {
         "dimension": dimension,
-        "earlier_customer_count": _earlier_customers(reading),
+        "earlier_customer_count": _earlier_customers(reading, period),
         "expected": expected,
         "cohorts": sorted(
             cells,
@@ -490,12 +502,32 @@ def cohort_value(
     }
 
 
-def _earlier_customers(reading: Reading) -> int:
-    """Return how many customers begin with a renewal: they were customers before."""
+def _is_in_months(month: date, period: Period | None) -> bool:
+    """Return whether a month, by its first day, has a day of a period; all do without one."""
+    return period is None or period.start_date.replace(day=1) <= month <= period.end_date
+
+
+def _is_begun(cell: Row, period: Period | None) -> bool:
+    """Return whether the month of a cell begins before a period ends; all do without one."""
+    if period is None:
+        return True
+    cohort, end = cell["cohort_month_date"], period.end_date
+    months_to_end = (end.year - cohort.year) * MONTHS_OF_YEAR + end.month - cohort.month
+    return int(cell["months_since_count"]) <= months_to_end
+
+
+def _earlier_customers(reading: Reading, period: Period | None) -> int:
+    """Return how many customers begin with a renewal in the months of a period, or in any: they
+    were customers before.
+    """
     conversions = of_sold_unit(reading.table(Conversions))
     earlier = only_renewals(first_known(conversions), conversions)
-    (row,) = reading.state(earlier.agg(n=earlier.count()))
-    return int(row["n"])
+    by_month = earlier.group_by(month=earlier.converted_date.truncate("M").cast("date")).agg(
+        n=earlier.count()
+    )
+    return sum(
+        int(row["n"]) for row in reading.state(by_month) if _is_in_months(row["month"], period)
+    )
 
 
 def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:

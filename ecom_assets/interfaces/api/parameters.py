@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,6 +41,7 @@ from ecom_assets.core.http_server.callers import VERSION_PREFIX, rights_of
 from ecom_assets.core.http_server.headers import TOTAL_HEADER
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Column
+from ecom_assets.core.tables.days import LAST_DATE
 from ecom_assets.core.tables.queries import (
     KnownDays,
     Page,
@@ -105,6 +106,17 @@ class DaysParameters(Parameters):
     end_date: Day | None = Field(None, description="Last day, included")
 
 
+class ChosenDays(DaysParameters):
+    """The parameters of routes that cover a range of days, or without any, all that there is."""
+
+    time_range: TimeRange | None = Field(
+        None,
+        description=(
+            "Days to the newest: 1, 7, 30, 90, 365, or start_date to end_date; default all"
+        ),
+    )
+
+
 class Sliced(Parameters):
     """Which rows of a short list to return; by default all."""
 
@@ -122,6 +134,10 @@ class SlicedOfDays(DaysParameters, Sliced):
     """Which days to cover, and which rows of a short list to return."""
 
 
+class SlicedOfChosenDays(ChosenDays, Sliced):
+    """Which days to cover, if any are chosen, and which rows of a short list to return."""
+
+
 CHANGES_NOTHING: Final = "Accepted as by other routes"
 """How the description of a parameter starts that old clients send and an answer does not depend on.
 """
@@ -129,11 +145,19 @@ ANY_DAYS: Final = f"{CHANGES_NOTHING}; the answer is about one moment, see `defi
 
 
 class AnyDays(Parameters):
-    """Days as other routes take them, of an answer about one moment, which they do not change."""
+    """Days as other routes take them, of an answer about one moment, which they do not change.
+
+    What other routes refuse is refused here, too; `definition` says of which moment the answer is.
+    """
 
     time_range: TimeRange | None = Field(None, description=ANY_DAYS)
     start_date: Day | None = Field(None, description=ANY_DAYS)
     end_date: Day | None = Field(None, description=ANY_DAYS)
+
+    @model_validator(mode="after")
+    def _are_days(self) -> Self:
+        Period.from_range(LAST_DATE, self.time_range, self.start_date, self.end_date)
+        return self
 
 
 class SlicedOfAnyDays(AnyDays, Sliced):
@@ -224,6 +248,11 @@ class RequestContext:
             parameters.end_date,
         )
         return replace(period, known=days_by_source)
+
+    def chosen_period(self, parameters: ChosenDays, *sources: Source) -> Period | None:
+        """Return the requested days, as `period`; None if none are chosen."""
+        chosen = (parameters.time_range, parameters.start_date, parameters.end_date)
+        return self.period(parameters, *sources) if any(chosen) else None
 
     def answer(
         self,
@@ -328,6 +357,7 @@ Context = Annotated[RequestContext, Depends(request_context)]
 OfDays = Annotated[DaysWithoutList, Query()]
 JustSliced = Annotated[Sliced, Query()]
 SlicedAnyDays = Annotated[SlicedOfAnyDays, Query()]
+SlicedChosenDays = Annotated[SlicedOfChosenDays, Query()]
 DaysSliced = Annotated[SlicedOfDays, Query()]
 
 
