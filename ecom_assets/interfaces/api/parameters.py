@@ -10,7 +10,6 @@ import csv
 import hashlib
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -51,6 +50,7 @@ from ecom_assets.core.tables.queries import (
     range_of,
     with_unknown_total,
 )
+from ecom_assets.core.tables.spreadsheet_text import escaped
 from ecom_assets.interfaces.api.cache.answers import RELEASE, is_same
 from ecom_assets.interfaces.api.problems import NotModifiedError
 from ecom_assets.interfaces.api.store.store import (
@@ -481,9 +481,6 @@ SPREAD: Final = {"steps", "cohorts", "visitors"}
 """Lists of objects inside a row that become rows per object;
 other lists of objects beside them are left out.
 """
-FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""The first character of text that spreadsheets read as a formula, including full-width forms."""
-NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _OK: Final = 200
 Row = dict[str, Any]
 
@@ -779,5 +776,4 @@ def _text(value: Any) -> str:  # noqa: ANN401 (any JSON value)
         return json.dumps(value)
     if isinstance(value, float):
         return to_json(value).decode()  # as answers write it: 0.00002, not 2e-05
-    text = str(value)
-    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+    return escaped(str(value))
