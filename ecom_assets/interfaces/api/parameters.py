@@ -543,7 +543,7 @@ class WholeResponse:
     status: int = 0
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
-    noted: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, Any] = field(default_factory=dict)
     file: str = ""
     """The file that is sent in place of the body, and then deleted."""
 
@@ -572,6 +572,15 @@ class WholeResponse:
         return response
 
 
+CSV_ASKED: Final = ("format", "csv")
+"""The parameter of a query that asks for CSV."""
+
+
+def is_asked(scope: Scope, parameter: tuple[str, str]) -> bool:
+    """Return whether the query of a request has a parameter with a value."""
+    return parameter in parse_qsl(scope["query_string"].decode("latin-1"))
+
+
 @dataclass(frozen=True)
 class RewrittenAnswers:
     """ASGI middleware that rewrites JSON responses if the query has a parameter;
@@ -584,9 +593,7 @@ class RewrittenAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and rewrite the response if the query has the parameter."""
-        if scope["type"] != "http" or self.parameter not in parse_qsl(
-            scope["query_string"].decode("latin-1")
-        ):
+        if scope["type"] != "http" or not is_asked(scope, self.parameter):
             await self.app(scope, receive, send)
             return
         whole = WholeResponse()
@@ -632,11 +639,21 @@ def _is_list_of_objects(annotation: Any) -> bool:  # noqa: ANN401 (any type)
 def as_csv(body: bytes, scope: Scope) -> tuple[bytes, dict[bytes, bytes]]:
     """Return the list of an answer as CSV, and how many rows there are in a header."""
     answer = json.loads(body, parse_float=str)  # floats stay as they are written
-    declared = getattr(scope.get("route"), "response_model", None)
-    lists = scope.get(LISTS) or declared_lists(declared)
+    lists = _lists_of(scope)
     count = _total_of(answer, lists)
     total = {} if count is None else {TOTAL_HEADER.encode(): str(count).encode()}
     return csv_of(answer, lists).encode(), {b"content-type": MEDIA_TYPE.encode(), **total}
+
+
+def _lists_of(scope: Scope) -> Sequence[str]:
+    """Return the names of the lists that the answer to a request has."""
+    declared = getattr(scope.get("route"), "response_model", None)
+    return scope.get(LISTS) or declared_lists(declared)
+
+
+def cells_of(answer: Row, scope: Scope) -> list[Row]:
+    """Return the rows that the CSV of a request's answer has, by the names of its columns."""
+    return listed_cells(answer, _lists_of(scope))
 
 
 def _total_of(answer: Row, lists: Sequence[str]) -> int | None:
@@ -663,15 +680,20 @@ def csv_of(answer: Row, lists: Sequence[str]) -> str:
         lists: The names of its lists. The first one with rows comes if it is of `PREFERRED`, else
             the first one of the others.
     """
-    rows = [
-        dict(_cells(row))
-        for whole in _list_of(answer, lists)
-        for row in _spread(whole, answer.get("periods", ()))
-    ]
+    rows = listed_cells(answer, lists)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
     return _csv_text([columns, *([_text(row.get(name)) for name in columns] for row in rows)])
+
+
+def listed_cells(answer: Row, lists: Sequence[str]) -> list[Row]:
+    """Return the rows of `csv_of` by the names of its columns."""
+    return [
+        dict(_cells(row))
+        for whole in _list_of(answer, lists)
+        for row in _spread(whole, answer.get("periods", ()))
+    ]
 
 
 def csv_blocks(blocks: Iterable[Sequence[Row]], columns: Sequence[str]) -> Iterator[str]:

@@ -45,6 +45,7 @@ from ecom_assets.commerce.marketing.contracts import (
 )
 from ecom_assets.commerce.marketing.queries import cohort_value
 from ecom_assets.commerce.orders.queries import days_of_run, held_days, waiting_days
+from ecom_assets.commerce.products.contracts import ProductPerformance
 from ecom_assets.commerce.products.queries import product_names, stock_totals, top_products
 from ecom_assets.commerce.quality.queries import known_days, newest_days
 from ecom_assets.commerce.sales.contracts import RevenueDaily
@@ -122,6 +123,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             {**found, "kind": "conversion", "funnel_name": "(checkout)", "step": 2},
             {**found, "kind": "refunds", "subject": "p1"},
         )
+        hold(engine, ProductPerformance)  # so that what sold its products is looked up
         origins = {
             table.qualified_name(): Origin("run-2", "2", "2026-02-10") for table in IN_SNAPSHOT
         }

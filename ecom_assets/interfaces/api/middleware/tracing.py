@@ -25,14 +25,23 @@ def new_tracer_provider(endpoint: str) -> Any:  # noqa: ANN401 (its packages are
         SettingError: The packages of the extra `otel` are not installed.
     """
     with packages_of("otel", "OpenTelemetry"):
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 (an extra)
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 (an extra)
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 (an extra)
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 (an extra)
-    exporter = OTLPSpanExporter(endpoint=endpoint, session=bounded_session(RECEIPT))
     provider = TracerProvider(resource=Resource.create({"service.name": SERVICE}))
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.add_span_processor(BatchSpanProcessor(new_exporter(endpoint)))
     return provider
+
+
+def new_exporter(endpoint: str) -> Any:  # noqa: ANN401 (as above)
+    """Return what sends spans to an endpoint.
+
+    Raises:
+        SettingError: The packages of the extra `otel` are not installed.
+    """
+    with packages_of("otel", "OpenTelemetry"):
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 (an extra)
+    return OTLPSpanExporter(endpoint=endpoint, session=bounded_session(RECEIPT))
 
 
 class Tracing:
