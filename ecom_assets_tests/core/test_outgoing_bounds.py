@@ -1,5 +1,5 @@
 """Nobody whom we send something holds us up without an end, or fills our memory with an answer:
-webhooks, Dagster's UI, receivers of lineage and traces, key sets, and mail servers.
+webhooks, Dagster's UI, receivers of lineage and traces, key sets, registries, and mail servers.
 """
 
 import itertools
@@ -21,6 +21,7 @@ from ecom_assets.core.http import retry
 from ecom_assets.core.http.retry import ResponseBounds
 from ecom_assets.core.http_server import tokens
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.stream import decoding
 from ecom_assets.interfaces.api.middleware import tracing
 from ecom_assets.interfaces.ui import opening
 from ecom_assets.interfaces.watching import messages
@@ -73,12 +74,21 @@ def to_traces(url: str, _home: Path) -> str:
     return str(tracing.new_exporter(url).export([span]).name)
 
 
+def to_registry(url: str, _home: Path) -> str:
+    try:
+        decoding.RegistryDecoder(url, unknown_s=0).lines([b"\0\0\0\0\1{}"])
+    except decoding.RegistryDownError as error:
+        return str(error)
+    return "decoded"
+
+
 SENDERS: dict[str, tuple[Send, str, str]] = {
     "a webhook": (to_webhook, "taken", "cannot be reached"),
     "Dagster's UI": (to_dagster, "did not end its answer within the 0.3 s", "did not"),
     "a receiver of lineage, asked": (to_receiver, "EndlessResponseError", "EndlessResponseError"),
     "a receiver of lineage": (to_lineage, "EndlessResponseError", "EndlessResponseError"),
     "a key set": (to_keys, "EndlessResponseError", "EndlessResponseError"),
+    "a registry of schemas": (to_registry, "EndlessResponseError", "EndlessResponseError"),
     "a receiver of traces": (to_traces, "FAILURE", "FAILURE"),
 }
 """How each sends, and what becomes of an answer whose body does not end, or whose head does not."""
@@ -93,6 +103,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (openlineage, "RECEIPT"),
         (tokens, "KEY_SET"),
         (tracing, "RECEIPT"),
+        (decoding, "OF_REGISTRY"),
         (opening, "PAGE"),
     ):
         monkeypatch.setattr(module, name, QUICK)
@@ -138,11 +149,15 @@ def test_a_browser_is_not_opened_at_an_address_that_does_not_answer(
 
 def test_a_redirect_that_leads_on_for_ever_ends() -> None:
     def onward() -> Iterator[bytes]:
-        yield b"HTTP/1.1 307 On\r\nLocation: /again\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        yield b"HTTP/1.1 307 On\r\nLocation: /again\r\nConnection: close\r\n"
+        yield b"Content-Length: 0\r\n\r\n"
 
-    with served(onward) as url, retry.bounded_session(QUICK) as session:
-        with pytest.raises(retry.exceptions.TooManyRedirects):
-            session.get(url, timeout=1)
+    with (
+        served(onward) as url,
+        retry.bounded_session(QUICK) as session,
+        pytest.raises(retry.exceptions.TooManyRedirects),
+    ):
+        session.get(url, timeout=1)
 
 
 @contextmanager
