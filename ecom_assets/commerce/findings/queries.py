@@ -1,6 +1,6 @@
 """What to look at, in the order of the money at stake, each with its reason as a sentence."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from math import ceil, floor
 from typing import Any, Final, Literal
@@ -23,6 +23,7 @@ from ecom_assets.core.tables.queries import (
     Period,
     Reading,
     Row,
+    StateRow,
 )
 from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import FEWEST_WEEKS
@@ -142,7 +143,7 @@ def compares_ads(reading: Reading, period: Period | None = None) -> bool:
     return publishes_spend(reading) and _overlaps(period, *_newest_week(_last_of_ads(reading)))
 
 
-def _event_types(reading: Reading, rows: list[Row]) -> Mapping[tuple[str, int], str]:
+def _event_types(reading: Reading, rows: Iterable[StateRow]) -> Mapping[tuple[str, int], str]:
     """Return the event type of each step of the funnels that are named."""
     funnels = sorted({row["funnel_name"] for row in rows if row["kind"] == "conversion"})
     if not funnels:
@@ -154,7 +155,7 @@ def _event_types(reading: Reading, rows: list[Row]) -> Mapping[tuple[str, int], 
 
 
 def _described(
-    row: Row, types: Mapping[tuple[str, int], str], names: Mapping[str, str]
+    row: StateRow, types: Mapping[tuple[str, int], str], names: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the title and the reason of a row."""
     kind, subject = row["kind"], row["subject"]
@@ -181,7 +182,7 @@ def _described(
     return {"title": title, "reason": _reason(row, formats.number, "lower")}
 
 
-def _reason_of_ads(row: Row) -> str:
+def _reason_of_ads(row: StateRow) -> str:
     """Return the ROAS beside the break-even, and how far chance goes, as a sentence."""
     roas, even, bound = (
         f"{row[name]:.2f}" for name in ("observed_number", "expected_number", "bound_number")
@@ -192,7 +193,7 @@ def _reason_of_ads(row: Row) -> str:
     )
 
 
-def _reason(row: Row, shown: Callable[[float], str], further: str) -> str:
+def _reason(row: StateRow, shown: Callable[[float], str], further: str) -> str:
     """Return the number, what is usual, and how far chance goes, as a sentence."""
     first, last = row["first_date"], row["last_date"]
     days = f"on {first:%A}, {first}" if first == last else f"from {first} to {last}"
