@@ -7,7 +7,7 @@ again with the caller's own key: scopes, rates, limits and the log are the API's
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -224,12 +224,14 @@ async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
     """
     app = build_app(settings)
     scopes = {Permission.READ, *({Permission.PERSONAL} if sees_people else ())}
-    audit = AuditLog(settings.home)
-    bounded = PeopleLog(AdHocQuestions(app, app.state.ad_hoc, settings), audit)
-    server = build_server(
-        questions_of(app.openapi()), partial(answer_from, _as_caller(bounded, frozenset(scopes)))
-    )
-    with closing(audit):
+    bounded: ASGIApp = AdHocQuestions(app, app.state.ad_hoc, settings)
+    with ExitStack() as opened:
+        if sees_people:
+            bounded = PeopleLog(bounded, opened.enter_context(closing(AuditLog(settings.home))))
+        server = build_server(
+            questions_of(app.openapi()),
+            partial(answer_from, _as_caller(bounded, frozenset(scopes))),
+        )
         async with app.router.lifespan_context(app), stdio_server() as (received, sent):
             await server.run(received, sent, server.create_initialization_options())
 
