@@ -522,12 +522,20 @@ def _earlier_customers(reading: Reading, period: Period | None) -> int:
     """
     conversions = of_sold_unit(reading.table(Conversions))
     earlier = only_renewals(first_known(conversions), conversions)
-    by_month = earlier.group_by(month=earlier.converted_date.truncate("M").cast("date")).agg(
-        n=earlier.count()
-    )
+    by_month = earlier.group_by(**_month_of(earlier.converted_date)).agg(n=earlier.count())
     return sum(
-        int(row["n"]) for row in reading.state(by_month) if _is_in_months(row["month"], period)
+        int(row["n"]) for row in reading.state(by_month) if _is_in_months(_first_day(row), period)
     )
+
+
+def _month_of(day: ir.DateColumn) -> dict[str, ir.IntegerColumn]:
+    """Return the month of a day as two numbers: DuckDB has the first day of it as an instant."""
+    return {"cohort_year": day.year(), "cohort_month": day.month()}
+
+
+def _first_day(row: Mapping[str, Any]) -> date:
+    """Return the first day of the month of a row with these two numbers."""
+    return date(int(row["cohort_year"]), int(row["cohort_month"]), 1)
 
 
 def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:
@@ -542,28 +550,27 @@ def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:
     """
     value = reading.table(LifetimeValue)
     first = first_paid(of_sold_unit(reading.table(Conversions)))
-    first = first.select(
-        buyer_id="visitor_id", cohort_month_date=first.converted_date.truncate("M").cast("date")
-    )
+    first = first.select(buyer_id="visitor_id", **_month_of(first.converted_date))
     rows = value.join(first, value.customer_id == first.buyer_id)
     # A sum of doubles depends on the order of rows.
     micro = (rows.expected_order_count * rows.expected_order_value * MICRO).round().cast("int64")
-    by_month = rows.group_by("cohort_month_date").agg(
+    month = ("cohort_year", "cohort_month")
+    by_month = rows.group_by(month).agg(
         customer_count=rows.count(), horizon_days=rows.horizon_days.max(), micro=micro.sum()
     )
     rates = _contribution_rates(cells)
     return [
         {
-            "cohort_month_date": row["cohort_month_date"],
+            "cohort_month_date": _first_day(row),
             "customer_count": int(row["customer_count"]),
             "horizon_days": int(row["horizon_days"]),
-            "contribution_rate": share(*rates[row["cohort_month_date"]]),
+            "contribution_rate": share(*rates[_first_day(row)]),
             "expected_contribution_amount": _times(
-                Decimal(int(row["micro"])) / MICRO, *rates[row["cohort_month_date"]]
+                Decimal(int(row["micro"])) / MICRO, *rates[_first_day(row)]
             ),
         }
-        for row in reading.state(by_month.order_by("cohort_month_date"))
-        if row["micro"] is not None and row["cohort_month_date"] in rates
+        for row in reading.state(by_month.order_by(month))
+        if row["micro"] is not None and _first_day(row) in rates
     ]
 
 

@@ -471,7 +471,7 @@ NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", 
 """Fields of every answer that are not rows of its list."""
 LISTS: Final = "ecom.lists"
 """The key of a request's scope with the names of its answer's lists; see `declared_lists`."""
-PREFERRED: Final = ("breakdown", "stickiness", "lifecycle", "parts")
+PREFERRED: Final = ("breakdown", "stickiness", "lifecycle", "parts", "findings")
 """Lists that an answer has instead of its first one, if they have rows."""
 COUNTED: Final = ("cohorts", "breakdown", "parts")
 """Lists that `total_count` counts wherever an answer has them,

@@ -111,12 +111,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     ]
     found = {"dimension": "(all)", "subject": "(all)", "observed_number": 1.0}
     found |= {"first_date": date(2026, 2, 2), "last_date": date(2026, 2, 8)}
+    left = {"contribution_before_ads_amount": 5, "contribution_revenue_amount": 10}
     cohort = {"cohort_month_date": date(2026, 1, 1), **dict.fromkeys(CUTS, "(all)")}
     with closing(new_engine(settings).open()) as engine:
         hold(engine, AdSpendDaily, spent("2026-02-01", "meta", "spring", "100"))
         hold(engine, AdCampaigns, {**named, "campaign_name": "spring"})
         hold(engine, MarketingDaily, *days)
-        hold(engine, CustomerCohortValue, {**cohort, "contribution_before_ads_amount": 5})
+        hold(engine, CustomerCohortValue, {**cohort, **left})
         hold(
             engine,
             ShopFindings,
@@ -281,5 +282,15 @@ def test_a_key_without_costs_reads_none_whoever_asked_before(api: Api) -> None:
         pages = {
             key: api.get("/dashboard/last-week", {"X-API-Key": KEYS[key]}).text for key in KEYS
         }
+        file = api.get("/v1/analytics/findings", {"X-API-Key": KEYS["read"]}, format="csv")
+        assert file.text.count("\n") == 3, "a header, and two findings"
         assert LOST in pages["costs"]
         assert "spring" not in pages["read"]
+
+
+def test_what_customers_are_expected_to_leave_is_known_of_a_snapshot(api: Api) -> None:
+    """Those of January left 5 of net sales of 10, so that a half of what is expected is left."""
+    path, header = "/v1/analytics/customers/cohort-value", {"X-API-Key": KEYS["costs"]}
+    (row,) = api.get(path, header).json()["expected"]
+    assert (row["cohort_month_date"], row["contribution_rate"]) == ("2026-01-01", 0.5)
+    assert float(row["expected_contribution_amount"]) > 0
