@@ -124,6 +124,48 @@ def test_the_pure_files_of_a_subject_know_nothing_of_dagster_engines_files_or_se
         )
 
 
+SENDS = re.compile(
+    r"requests(\.(?!exceptions|Request\b|PreparedRequest|Response)|$)|urllib\.request|urllib3(?!\.exc)"
+    r"|http\.client|_?http(x2?|lib2?)\b|aiohttp|smtplib|requests_cache|pycurl|websockets?\b"
+    r"|jwt\.PyJWKClient|dlt\.sources\.helpers\.rest_client\.RESTClient|.*_httpx_compat"
+    r"|openlineage\.client\.transport|opentelemetry\.exporter|confluent_kafka\.schema_registry$"
+)
+"""What sends requests to others, by the name that is imported."""
+SENT_WITHIN_BOUNDS = {
+    "ecom_assets/core/http/retry.py": "has the bounds",
+    "ecom_assets/core/http/session.py": "mounts them, with retries",
+    "ecom_assets/core/http/response_cache.py": "is sent by that session",
+    "ecom_assets/ingestion/sources/extraction/rest_client.py": "sends by that session",
+    "ecom_assets/ingestion/stream/decoding.py": "gives the client a bounded transport",
+    "ecom_assets/interfaces/api/mcp/server.py": "asks the API in its own process",
+    "ecom_assets/interfaces/api/middleware/tracing.py": "gives the exporter a bounded session",
+    "ecom_assets/orchestration/automation/mail.py": "bounds the session of a mail server",
+    "ecom_assets/orchestration/automation/openlineage.py": "gives the client a bounded session",
+}
+"""The files that may import it, and why; `core/test_outgoing_bounds.py` tries them."""
+
+
+def test_requests_to_others_are_sent_within_bounds() -> None:
+    sending = {
+        name_of(path): names
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if (names := sorted(name for name in imported_names(path) if SENDS.match(name)))
+    }
+    around = {path: names for path, names in sending.items() if path not in SENT_WITHIN_BOUNDS}
+    assert around == {}, "send by `bounded_session` of ecom_assets/core/http/retry.py"
+    assert {*SENT_WITHIN_BOUNDS} == {*sending}
+
+
+def imported_names(path: Path) -> set[str]:
+    """Return the names that a file imports, with their modules."""
+    names = imports(path)
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            names -= {node.module} if node.module == "requests" else set()
+    return names
+
+
 def test_private_names_of_dagster_and_ibis_are_imported_in_two_files_at_most() -> None:
     private = {
         name_of(path): names

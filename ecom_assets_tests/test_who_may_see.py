@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any, Final
 
 import httpx2
@@ -22,12 +21,11 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
-from ecom_assets.core.http_server.callers import Caller, Scope, without_version
+from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.interfaces.api.app import build_app, build_stack
 from ecom_assets.interfaces.api.auth.callers import PERSONAL_COLUMNS, scope_for
-from ecom_assets.interfaces.api.auth.guard import FILES_OF_PEOPLE
 from ecom_assets.interfaces.api.mcp.server import build_http
 from ecom_assets.interfaces.api.mcp.tools import ApiQuestion, questions_of
 from ecom_assets.interfaces.api.store.served_data import open_store
@@ -188,7 +186,6 @@ def asked(document: Row) -> Iterator[Asked]:
 
 DOCUMENT: Final = build_app(Settings()).openapi()
 ASKED: Final = [*asked(DOCUMENT)]
-OF_FILES: Final = [request for request in ASKED if request.path.endswith(".csv")]
 OF_PAGES: Final = [
     Asked("GET", f"{page.address}?{PAGES.get(page.path, '')}") for page in all_pages()
 ]
@@ -304,19 +301,6 @@ def test_a_warm_answer_is_the_cold_one_of_the_same_key(pages: Servers, request_:
 
 def test_who_asked_before_adds_nothing_to_what_a_key_sees(pages: Servers) -> None:
     compare(pages, Asked("GET", "/v1/analytics/values", {"column": "user_id", "limit": "7"}))
-
-
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("request_", OF_FILES, ids=str)
-def test_a_file_is_logged_if_it_has_people(pages: Servers, request_: Asked) -> None:
-    file = request_.ask(pages.cold, "everything")
-    if file.status_code == HTTPStatus.OK:
-        has_people = PERSON.search(file.text) is not None
-        assert has_people == (without_version(request_.path) in FILES_OF_PEOPLE)
-
-
-def test_every_file_that_is_logged_is_asked_for() -> None:
-    assert {without_version(request.path) for request in OF_FILES} >= FILES_OF_PEOPLE
 
 
 def compare(servers: Servers, request_: Asked) -> None:

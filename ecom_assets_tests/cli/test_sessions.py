@@ -283,3 +283,15 @@ def test_a_real_shop_s_own_sessions_are_counted_as_the_shop_cut_them(home: Path)
     assert result["rows"] == {"read": 17_434, "counted": 17_429, "rejected": {"duplicate": 5}}
     sessions = ecom("sessions", "--events", path, *arguments, home=home).json
     assert (sessions["sessions"], sessions["visitors"]) == (5066, 4504)
+
+
+@pytest.mark.when_changed
+def test_a_file_for_spreadsheets_runs_nothing_that_a_visitor_sent(
+    home: Path, tmp_path: Path
+) -> None:
+    events, out = tmp_path / "events.csv", tmp_path / "sessions.csv"
+    events.write_text(HEADER + "\n" + STORY.replace(",ann,", ",=cmd|' /C calc'!A0,"))
+    result = ecom("sessions", "--events", events, "--out", out, home=home)
+    assert result.exit_code == 0, result.err
+    visitors = {row["visitor_id"] for row in pyarrow.csv.read_csv(out).to_pylist()}
+    assert visitors == {"'=cmd|' /C calc'!A0", "bob"}

@@ -28,7 +28,8 @@ def event_types(reading: Reading, limit: int = 100) -> list[Row]:
     """Return the types of clean events with their counts, the most frequent first."""
     events = reading.events()
     counts = events.group_by("event_type").agg(event_count=events.count())
-    return reading.state(counts.order_by([counts.event_count.desc(), "event_type"]).limit(limit))
+    ordered = counts.order_by([counts.event_count.desc(), "event_type"])
+    return [dict(row) for row in reading.state(ordered.limit(limit))]
 
 
 WHO: Final = ("user_id", "device_id", "source_session_id")

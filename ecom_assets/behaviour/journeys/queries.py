@@ -1,5 +1,6 @@
 """Numbers of journeys: transitions, the most frequent paths, and searches."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -126,7 +127,7 @@ def path_rows(paths: ir.Table, top: int, fetch: Fetch = rows_of) -> list[dict[st
     return [path_row(row, total) for row in fetch(top_paths(paths, top))]
 
 
-def path_row(row: Row, total: int) -> dict[str, Any]:
+def path_row(row: Mapping[str, Any], total: int) -> dict[str, Any]:
     """Return a row of `top_paths` as part of an answer;
     `total` is how many sessions there are with any path.
     """

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -91,7 +92,7 @@ def documents_of(events: ir.Table, most: int = MOST_DOCUMENTS) -> ir.Table:
     )
 
 
-def key_counts(documents: list[Row], search: str) -> list[Row]:
+def key_counts(documents: Iterable[Mapping[str, Any]], search: str) -> list[Row]:
     """Return the keys of documents as columns are named, with the documents that have each,
     the most frequent first.
     """

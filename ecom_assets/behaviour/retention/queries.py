@@ -43,7 +43,7 @@ def _rounded(row: Row) -> Row:
     }
 
 
-def _has_money(reading: Reading, rows: Iterable[Row], amount: str) -> bool:
+def _has_money(reading: Reading, rows: Iterable[Mapping[str, Any]], amount: str) -> bool:
     """Return whether purchases have amounts; if not, the table has 0 where the amount is unknown.
 
     Only if all rows have 0, which may be what purchases came to, are the events searched for an
@@ -86,7 +86,7 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _whole_cohorts(number: int, row: Row, *, has_money: bool) -> dict[str, Any]:
+def _whole_cohorts(number: int, row: Mapping[str, Any], *, has_money: bool) -> dict[str, Any]:
     size, returned = int(row["size"]), int(row["returned"])
     return {
         "period": number,

@@ -1,5 +1,6 @@
 """Queries about sessions: engagement by day, bounces, visitors and stickiness."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +15,6 @@ from ecom_assets.core.tables.queries import (
     Page,
     Period,
     Reading,
-    Row,
     compared,
     if_known,
     page_of,
@@ -69,7 +69,7 @@ TOTALS_OF_VIEWS: Final = ("engaged_sessions", "bounce_rate", "pages_per_session"
 """The totals of sessions that need views."""
 
 
-def totals_of(row: Row) -> dict[str, Any]:
+def totals_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the totals of sessions from sums over them; shares are null if there are none."""
     views, count = int(row["views"]), int(row["sessions"])
     totals = {

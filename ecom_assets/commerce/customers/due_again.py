@@ -4,7 +4,7 @@ Due is who bought once, longer ago than the median time to a second order of tho
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from itertools import accumulate
 from typing import Any, Final, Literal
@@ -97,7 +97,7 @@ def once(tables: HasTables, source: SalesSource) -> ir.Table:
     return counted.filter(counted.order_count == 1).drop("order_count")
 
 
-def median_of(counted: Iterable[Row]) -> float | None:
+def median_of(counted: Iterable[Mapping[str, Any]]) -> float | None:
     """Return the median of rows of `waits`, in days; the mean of the two in the middle of an even
     number, and None without any.
     """

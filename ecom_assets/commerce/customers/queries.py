@@ -1,6 +1,7 @@
 """Numbers of customers: new, returning and retained ones, their records, segments and value."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from math import fsum
 from typing import Any, Final
@@ -154,7 +155,7 @@ def _knows_purchases(reading: Reading) -> bool:
     return sales_source(reading) == ORDERS or has_paid_events(reading.events(), reading.state)
 
 
-def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, Row]:
+def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, Mapping[str, Any]]:
     sums = segmented.group_by("segment").agg(
         customer_count=segmented.count(),
         order_count=segmented.order_count.sum(),
@@ -164,7 +165,9 @@ def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, Row]:
     return {row["segment"]: row for row in fetch(sums)}
 
 
-def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: Decimal) -> Row:
+def _segment(
+    name: str, row: Mapping[str, Any] | None, customers_of_all: int, revenue_of_all: Decimal
+) -> Row:
     count = int(row["customer_count"]) if row else 0
     revenue = row["revenue_amount"] if row else ZERO
     return {
@@ -326,14 +329,16 @@ def customer_counts(
             for name, values in COUNTED_VALUES.items()
         },
         "engagement_source": _by_value(
-            [row | {"engagement_source": row["engagement_source"] or NO_SOURCE} for row in rows],
+            [{**row, "engagement_source": row["engagement_source"] or NO_SOURCE} for row in rows],
             "engagement_source",
             ("sessions", "api", NO_SOURCE),
         ),
     }
 
 
-def _by_value(rows: list[dict[str, Any]], name: str, names: tuple[str, ...]) -> dict[str, int]:
+def _by_value(
+    rows: Sequence[Mapping[str, Any]], name: str, names: tuple[str, ...]
+) -> dict[str, int]:
     """Count customers by the values of a column: the known values first,
     then old values that the table still has.
     """
@@ -381,7 +386,7 @@ def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[st
     }
 
 
-def _profiles(rows: list[Row], name: str) -> list[Row]:
+def _profiles(rows: Sequence[Mapping[str, Any]], name: str) -> list[Row]:
     matches = [
         {name: row["value"], "n": int(row["customer_count"])}
         for row in rows
@@ -415,7 +420,7 @@ def expected_value(reading: Reading) -> Row:
     )
     (row,) = reading.state(sums)
     expected = {name: row[name] for name in ("expected_alive", "expected_orders")}
-    return row | {
+    return dict(row) | {
         name: None if sum_ is None else int(sum_) / MILLION for name, sum_ in expected.items()
     }
 

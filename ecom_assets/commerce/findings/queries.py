@@ -1,6 +1,6 @@
 """What to look at, in the order of the money at stake, each with its reason as a sentence."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from math import ceil, floor
 from typing import Any, Final, Literal
@@ -18,9 +18,12 @@ from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import (
     EVENTS,
     NOTHING,
+    STOCK,
     KnownDays,
+    Period,
     Reading,
     Row,
+    StateRow,
 )
 from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import FEWEST_WEEKS
@@ -33,15 +36,22 @@ FoundKind = Literal["visits", "conversion", "refunds", "stock", "ads"]
 """What can be looked at; ads only by who may see costs."""
 
 
-def findings(reading: Reading, *, with_costs: bool = False) -> list[Row]:
+def findings(
+    reading: Reading, period: Period | None = None, *, with_costs: bool = False
+) -> list[Row]:
     """Return the rows of `mart.findings` with `title` and `reason`, the most money at stake first;
-    for who may see costs, campaigns below their break-even, too.
+    for who may see costs, campaigns below their break-even, too. Of a period, those of which a day
+    is in it.
 
     Raises:
         NotPublishedError: What is published is of a release without them.
     """
-    rows = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
-    rows += _of_ads(reading) if with_costs else []
+    stored = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
+    rows = [
+        row
+        for row in (*stored, *(_of_ads(reading) if with_costs else ()))
+        if _overlaps(period, row["first_date"], row["last_date"])
+    ]
     types = _event_types(reading, rows)
     names = product_names(reading, {row["subject"] for row in rows if row["kind"] == "refunds"})
     return sorted(
@@ -54,11 +64,25 @@ def findings(reading: Reading, *, with_costs: bool = False) -> list[Row]:
     )
 
 
+def _overlaps(period: Period | None, first: date, last: date) -> bool:
+    """Return whether a period has one of some days; without a period, yes."""
+    return period is None or (first <= period.end_date and last >= period.start_date)
+
+
+def _newest_week(last: date) -> tuple[date, date]:
+    """Return the first and the last of the seven days up to one."""
+    return last - (WEEK - 1) * ONE_DAY, last
+
+
+def _last_of_ads(reading: Reading) -> date:
+    return reading.newest_date - ONE_DAY  # the newest day may not be over
+
+
 def _of_ads(reading: Reading) -> list[Row]:
     """Return the campaigns that are below their break-even, in the week before the newest day."""
     if not publishes_spend(reading):
         return []
-    last = reading.newest_date - ONE_DAY  # the newest day may not be over
+    last = _last_of_ads(reading)
     first = last - (ads.LOOKED_AT_DAYS - 1) * ONE_DAY
     daily, campaigns = reading.table(MarketingDaily), reading.table(AdCampaigns)
     rows = daily.filter(
@@ -77,14 +101,22 @@ def late_sources(known: Mapping[str, KnownDays], newest: date, today: date) -> d
     return {source: last for source, last in lasts.items() if last is not None and last < whole}
 
 
-def compared_kinds(known: Mapping[str, KnownDays]) -> list[Kind]:
+def compared_kinds(
+    known: Mapping[str, KnownDays], period: Period | None = None, today: date = date.max
+) -> list[Kind]:
     """Return what has days enough to be compared, or stock at all: of the others nobody knows
     whether there is anything to look at.
+
+    Args:
+        known: The known days of each source.
+        period: The days that are asked for, of which one has to be among those looked at.
+        today: When the data were published; this day was not over.
     """
     has_events, has_orders = (
-        _spans_weeks(known.get(source, NOTHING)) for source in (EVENTS, ORDERS)
+        _is_compared(known.get(source, NOTHING), period, today) for source in (EVENTS, ORDERS)
     )
-    has_stock = known.get("stock", NOTHING).first is not None
+    stock_date = known.get(STOCK, NOTHING).last
+    has_stock = stock_date is not None and _overlaps(period, stock_date, stock_date)
     is_compared: dict[Kind, bool] = {
         "visits": has_events,
         "conversion": has_events,
@@ -94,14 +126,24 @@ def compared_kinds(known: Mapping[str, KnownDays]) -> list[Kind]:
     return [kind for kind in KINDS if is_compared[kind]]
 
 
-def _spans_weeks(days: KnownDays) -> bool:
-    """Return whether there are days of the newest week and of enough weeks before."""
+def _is_compared(days: KnownDays, period: Period | None, today: date) -> bool:
+    """Return whether there are days of the newest week and of enough weeks before, and a period
+    has one of that week.
+    """
     if days.first is None or days.last is None:
         return False
-    return days.last - days.first >= timedelta(days=WEEK * (FEWEST_WEEKS + 1) - 1)
+    if days.last - days.first < timedelta(days=WEEK * (FEWEST_WEEKS + 1) - 1):
+        return False
+    last = max((day for day in days.dates if day < today), default=days.last)
+    return _overlaps(period, *_newest_week(last))
 
 
-def _event_types(reading: Reading, rows: list[Row]) -> Mapping[tuple[str, int], str]:
+def compares_ads(reading: Reading, period: Period | None = None) -> bool:
+    """Return whether campaigns were looked at, on a day of a period."""
+    return publishes_spend(reading) and _overlaps(period, *_newest_week(_last_of_ads(reading)))
+
+
+def _event_types(reading: Reading, rows: Iterable[StateRow]) -> Mapping[tuple[str, int], str]:
     """Return the event type of each step of the funnels that are named."""
     funnels = sorted({row["funnel_name"] for row in rows if row["kind"] == "conversion"})
     if not funnels:
@@ -113,7 +155,7 @@ def _event_types(reading: Reading, rows: list[Row]) -> Mapping[tuple[str, int], 
 
 
 def _described(
-    row: Row, types: Mapping[tuple[str, int], str], names: Mapping[str, str]
+    row: StateRow, types: Mapping[tuple[str, int], str], names: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the title and the reason of a row."""
     kind, subject = row["kind"], row["subject"]
@@ -140,7 +182,7 @@ def _described(
     return {"title": title, "reason": _reason(row, formats.number, "lower")}
 
 
-def _reason_of_ads(row: Row) -> str:
+def _reason_of_ads(row: StateRow) -> str:
     """Return the ROAS beside the break-even, and how far chance goes, as a sentence."""
     roas, even, bound = (
         f"{row[name]:.2f}" for name in ("observed_number", "expected_number", "bound_number")
@@ -151,7 +193,7 @@ def _reason_of_ads(row: Row) -> str:
     )
 
 
-def _reason(row: Row, shown: Callable[[float], str], further: str) -> str:
+def _reason(row: StateRow, shown: Callable[[float], str], further: str) -> str:
     """Return the number, what is usual, and how far chance goes, as a sentence."""
     first, last = row["first_date"], row["last_date"]
     days = f"on {first:%A}, {first}" if first == last else f"from {first} to {last}"

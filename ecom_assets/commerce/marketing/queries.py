@@ -22,6 +22,7 @@ from ecom_assets.commerce.marketing.account_zones import (
     in_other_zones,
 )
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, of_sold_unit
+from ecom_assets.commerce.marketing.cohorts import MONTHS_OF_YEAR
 from ecom_assets.commerce.marketing.contracts import (
     CUTS,
     DEFAULT_MODEL,
@@ -450,13 +451,19 @@ def payback_months(reading: Reading, period: Period, cost: Decimal | None) -> in
 
 
 def cohort_value(
-    reading: Reading, dimension: Cut | None = None, *, shows_people: bool = True
+    reading: Reading,
+    dimension: Cut | None = None,
+    period: Period | None = None,
+    *,
+    shows_people: bool = True,
 ) -> dict[str, Any]:
     """Return what customers of each month are worth, of all or by the value of a cut.
 
     Args:
         reading: The published state.
         dimension: The cut; None for all customers.
+        period: The days whose months the customers are of, and up to whose last month they are
+            followed; None for all.
         shows_people: Whether codes of few customers, which may name one, have rows of their own.
 
     Raises:
@@ -475,13 +482,18 @@ def cohort_value(
         raise NoSourceError(
             "What customers are worth needs costs or ad spend; set ECOM_COSTS or ECOM_AD_SPEND."
         )
-    cells: list[Row] = [{name: row[name] for name in ("value", *CELL)} for row in rows]
+    cells: list[Row] = [
+        {name: row[name] for name in ("value", *CELL)}
+        for row in rows
+        if _is_in_months(row["cohort_month_date"], period)
+    ]
     expected = [] if dimension else expected_contribution(reading, cells)
+    cells = [row for row in cells if _is_begun(row, period)]
     if dimension == "discount_code" and not shows_people:
         cells = _without_few(cells)
     return {
         "dimension": dimension,
-        "earlier_customer_count": _earlier_customers(reading),
+        "earlier_customer_count": _earlier_customers(reading, period),
         "expected": expected,
         "cohorts": sorted(
             cells,
@@ -490,12 +502,40 @@ def cohort_value(
     }
 
 
-def _earlier_customers(reading: Reading) -> int:
-    """Return how many customers begin with a renewal: they were customers before."""
+def _is_in_months(month: date, period: Period | None) -> bool:
+    """Return whether a month, by its first day, has a day of a period; all do without one."""
+    return period is None or period.start_date.replace(day=1) <= month <= period.end_date
+
+
+def _is_begun(cell: Row, period: Period | None) -> bool:
+    """Return whether the month of a cell begins before a period ends; all do without one."""
+    if period is None:
+        return True
+    cohort, end = cell["cohort_month_date"], period.end_date
+    months_to_end = (end.year - cohort.year) * MONTHS_OF_YEAR + end.month - cohort.month
+    return int(cell["months_since_count"]) <= months_to_end
+
+
+def _earlier_customers(reading: Reading, period: Period | None) -> int:
+    """Return how many customers begin with a renewal in the months of a period, or in any: they
+    were customers before.
+    """
     conversions = of_sold_unit(reading.table(Conversions))
     earlier = only_renewals(first_known(conversions), conversions)
-    (row,) = reading.state(earlier.agg(n=earlier.count()))
-    return int(row["n"])
+    by_month = earlier.group_by(**_month_of(earlier.converted_date)).agg(n=earlier.count())
+    return sum(
+        int(row["n"]) for row in reading.state(by_month) if _is_in_months(_first_day(row), period)
+    )
+
+
+def _month_of(day: ir.DateColumn) -> dict[str, ir.IntegerColumn]:
+    """Return the month of a day as two numbers: DuckDB has the first day of it as an instant."""
+    return {"cohort_year": day.year(), "cohort_month": day.month()}
+
+
+def _first_day(row: Mapping[str, Any]) -> date:
+    """Return the first day of the month of a row with these two numbers."""
+    return date(int(row["cohort_year"]), int(row["cohort_month"]), 1)
 
 
 def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:
@@ -510,28 +550,27 @@ def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:
     """
     value = reading.table(LifetimeValue)
     first = first_paid(of_sold_unit(reading.table(Conversions)))
-    first = first.select(
-        buyer_id="visitor_id", cohort_month_date=first.converted_date.truncate("M").cast("date")
-    )
+    first = first.select(buyer_id="visitor_id", **_month_of(first.converted_date))
     rows = value.join(first, value.customer_id == first.buyer_id)
     # A sum of doubles depends on the order of rows.
     micro = (rows.expected_order_count * rows.expected_order_value * MICRO).round().cast("int64")
-    by_month = rows.group_by("cohort_month_date").agg(
+    month = ("cohort_year", "cohort_month")
+    by_month = rows.group_by(month).agg(
         customer_count=rows.count(), horizon_days=rows.horizon_days.max(), micro=micro.sum()
     )
     rates = _contribution_rates(cells)
     return [
         {
-            "cohort_month_date": row["cohort_month_date"],
+            "cohort_month_date": _first_day(row),
             "customer_count": int(row["customer_count"]),
             "horizon_days": int(row["horizon_days"]),
-            "contribution_rate": share(*rates[row["cohort_month_date"]]),
+            "contribution_rate": share(*rates[_first_day(row)]),
             "expected_contribution_amount": _times(
-                Decimal(int(row["micro"])) / MICRO, *rates[row["cohort_month_date"]]
+                Decimal(int(row["micro"])) / MICRO, *rates[_first_day(row)]
             ),
         }
-        for row in reading.state(by_month.order_by("cohort_month_date"))
-        if row["micro"] is not None and row["cohort_month_date"] in rates
+        for row in reading.state(by_month.order_by(month))
+        if row["micro"] is not None and _first_day(row) in rates
     ]
 
 

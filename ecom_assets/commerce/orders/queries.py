@@ -32,12 +32,13 @@ def rejected_orders(reading: Reading, period: Period) -> dict[str, Any]:
 def held_days(reading: Reading) -> list[Row]:
     """Return the arrival days that are held back, in ascending order."""
     table = reading.table(HeldOrderDays)
-    return reading.state(table.order_by("held_date"))
+    return [dict(row) for row in reading.state(table.order_by("held_date"))]
 
 
 def waiting_days(reading: Reading) -> list[Row]:
     """Return the days of arrival and of order whose lines wait, in ascending order."""
-    return reading.state(with_waiting_lines(reading.table(WaitingOrderDays)))
+    waiting = with_waiting_lines(reading.table(WaitingOrderDays))
+    return [dict(row) for row in reading.state(waiting)]
 
 
 def held_order_dates(reading: Reading, period: Period) -> tuple[date, ...]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event, Lock, Timer
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from requests import PreparedRequest, Response, Session, exceptions
 from requests.adapters import HTTPAdapter
@@ -34,14 +34,33 @@ _BLOCK_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class ResponseBounds:
-    """The most seconds that a response may take, and the most megabytes that it may have."""
+    """The most seconds that a response may take, and the most megabytes that it may have.
+
+    `settings` names what sets each of them, if anything does.
+    """
 
     most_s: float
     most_mb: float
+    settings: tuple[str, str] | None = None
+
+    @property
+    def too_slow(self) -> str:
+        """Return what a response is that takes too long, as the second half of a sentence."""
+        of_setting = f" of {self.settings[0]}" if self.settings else ""
+        return f"did not end its answer within the {self.most_s:g} s{of_setting}"
+
+    @property
+    def too_large(self) -> str:
+        """Return the same of one that is too large."""
+        of_setting = f" of {self.settings[1]}" if self.settings else ""
+        return f"answers with more than the {self.most_mb:g} MB{of_setting} (unpacked)"
 
 
 class EndlessResponseError(exceptions.RequestException):
-    """A response exceeds its bounds; the message is the second half of a sentence."""
+    """A response exceeds its bounds; the message is the second half of a sentence.
+
+    `response` is what came of it, if its status and headers did.
+    """
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -66,18 +85,15 @@ class BoundedAdapter(HTTPAdapter):
         Raises:
             EndlessResponseError: It takes longer, or is larger, than the bounds allow.
         """
-        began = time.monotonic()
+        began, response = time.monotonic(), None
         try:
             response = super().send(request, *args, **kwargs)
-            with _limited(
+            with limited(
                 max(0.0, self._bounds.most_s - (time.monotonic() - began)), response.raw.shutdown
             ):
                 body = self._body(response)
-        except _TooSlow:
-            raise EndlessResponseError(
-                f"did not end its answer within the {self._bounds.most_s:g} s of "
-                "ECOM_SOURCE_RESPONSE_TIMEOUT_S"
-            ) from None
+        except TooSlow:
+            raise EndlessResponseError(self._bounds.too_slow, response=response) from None
         response._content = body  # noqa: SLF001 (what `Response.content` sets, which reads without bounds)
         return response
 
@@ -88,20 +104,17 @@ class BoundedAdapter(HTTPAdapter):
             left -= len(block)
             if left < 0:
                 response.close()
-                raise EndlessResponseError(
-                    f"answers with more than the {self._bounds.most_mb:g} MB of "
-                    "ECOM_SOURCE_MAX_RESPONSE_MB (unpacked)"
-                )
+                raise EndlessResponseError(self._bounds.too_large, response=response)
         return b"".join(blocks)
 
 
-class _TooSlow(Exception):  # noqa: N818 (it is caught where it becomes an EndlessResponseError)
+class TooSlow(Exception):  # noqa: N818 (it is caught where it becomes an error of its subject)
     """The time is over; no `OSError`, which urllib3 would take for a lost connection."""
 
 
 @contextmanager
-def _limited(seconds: float, stop: Callable[[], Any]) -> Iterator[None]:
-    """Call `stop` in another thread, and raise `_TooSlow`, if the block takes longer."""
+def limited(seconds: float, stop: Callable[[], Any]) -> Iterator[None]:
+    """Call `stop` in another thread, and raise `TooSlow`, if the block takes longer."""
     is_over = Event()
 
     def end() -> None:
@@ -116,12 +129,12 @@ def _limited(seconds: float, stop: Callable[[], Any]) -> Iterator[None]:
         yield
     except Exception:
         if is_over.is_set():
-            raise _TooSlow from None
+            raise TooSlow from None
         raise
     finally:
         timer.cancel()
     if is_over.is_set():  # a body without a length looks complete
-        raise _TooSlow
+        raise TooSlow
 
 
 class _BoundedSourceConnection(HTTPConnection):
@@ -129,7 +142,7 @@ class _BoundedSourceConnection(HTTPConnection):
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
         sock = self.sock
-        with _limited(self.most_s, lambda: sock.shutdown(socket.SHUT_RDWR)):
+        with limited(self.most_s, lambda: sock.shutdown(socket.SHUT_RDWR)):
             return super().getresponse()
 
 
@@ -197,6 +210,19 @@ def through(session: Session, adapter: HTTPAdapter) -> Session:
     """Return the session after mounting the adapter for every URL."""
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
+    return session
+
+
+MOST_REDIRECTS: Final = 5
+
+
+def bounded_session(bounds: ResponseBounds, *, connections: int = 1) -> Session:
+    """Return a session whose responses come whole, each within its bounds.
+
+    Every request to another machine is sent by such a session, or by `ApiSession`.
+    """
+    session = through(Session(), BoundedAdapter(bounds, connections=connections))
+    session.max_redirects = MOST_REDIRECTS
     return session
 
 

@@ -74,7 +74,9 @@ class ApiSession(AbstractContextManager["ApiSession"]):
             max_wait_s=settings.source_max_wait_s,
             connections=settings.source_concurrency,
             bounds=ResponseBounds(
-                settings.source_response_timeout_s, settings.source_max_response_mb
+                settings.source_response_timeout_s,
+                settings.source_max_response_mb,
+                ("ECOM_SOURCE_RESPONSE_TIMEOUT_S", "ECOM_SOURCE_MAX_RESPONSE_MB"),
             ),
             fault_in=fault_in,
             cause_in=cause_in,

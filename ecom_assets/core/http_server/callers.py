@@ -4,6 +4,7 @@ and what the key of the request allows.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from starlette.types import Scope as Request
 
@@ -56,6 +57,10 @@ class Caller:
     def may(self, scope: Scope) -> bool:
         """Return whether the caller has a scope, or `admin`."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+ASSISTANT: Final = "ecom.assistant"
+"""The key in the ASGI scope of requests whose answer an assistant reads."""
 
 
 def is_health(path: str) -> bool:

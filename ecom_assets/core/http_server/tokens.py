@@ -7,10 +7,10 @@ contain other scopes besides ours.
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any, cast
 
 from ecom_assets.core.errors import SettingError
+from ecom_assets.core.http.retry import ResponseBounds, bounded_session
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.settings import Settings
@@ -22,7 +22,8 @@ LEAST_BETWEEN_FETCHES_S = 10
 """A token with an unknown key id causes a new fetch of the key set,
 but only after this many seconds.
 """
-FETCH_TIMEOUT_S = 5
+KEY_SET = ResponseBounds(5.0, most_mb=1.0)
+"""How long a key set may take, and how large it may be."""
 
 
 class TokenReader:
@@ -46,9 +47,7 @@ class TokenReader:
         secret = settings.jwt_secret.get_secret_value()
         self._algorithm = settings.jwt_algorithm or ("HS256" if secret else "RS256")
         self._key: Any = secret or _public_key(settings)
-        self._key_set = (
-            _KeySet(jwt.PyJWKClient, settings.jwt_jwks_url) if settings.jwt_jwks_url else None
-        )
+        self._key_set = _KeySet(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
 
     @staticmethod
     def are_used(settings: Settings) -> bool:
@@ -81,10 +80,8 @@ class TokenReader:
 class _KeySet:
     """The public keys at a URL, fetched in a thread and kept for `KEY_SET_LIFETIME_S` seconds."""
 
-    def __init__(self, client: Callable[..., Any], url: str) -> None:
-        self._client = client(
-            url, cache_jwk_set=True, lifespan=KEY_SET_LIFETIME_S, timeout=FETCH_TIMEOUT_S
-        )
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._keys: dict[str, Any] = {}
         self._fetched_at = -float("inf")
         self._lock = asyncio.Lock()
@@ -99,11 +96,24 @@ class _KeySet:
                 key_id not in self._keys and age > LEAST_BETWEEN_FETCHES_S
             ):
                 self._fetched_at = time.monotonic()
-                fetched = await asyncio.to_thread(self._client.get_signing_keys, refresh=True)
-                self._keys = {key.key_id: key.key for key in fetched}
+                self._keys = await asyncio.to_thread(self._fetched)
         if key_id not in self._keys:
             raise jwt.PyJWKClientError("no such key")
         return cast("object", self._keys[key_id])
+
+    def _fetched(self) -> dict[str, Any]:
+        """Return the keys that sign tokens, by their id."""
+        import jwt  # noqa: PLC0415 (as above)
+
+        with bounded_session(KEY_SET) as session:
+            answer = session.get(self._url, timeout=KEY_SET.most_s, allow_redirects=False)
+        answer.raise_for_status()
+        keys = jwt.PyJWKSet.from_dict(answer.json()).keys
+        return {
+            key.key_id: key.key
+            for key in keys
+            if key.key_id and key.public_key_use in {"sig", None}
+        }
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[Scope]:

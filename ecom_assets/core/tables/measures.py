@@ -143,7 +143,7 @@ def summed(rows: Sequence[Row], declared: type) -> Row:
     return completed(result, declared)
 
 
-def completed(row: Row | None, declared: type) -> Row:
+def completed(row: Mapping[str, Any] | None, declared: type) -> Row:
     """Return sums with the ratios that follow from them; zeros without a row."""
     added = _added(declared).items()
     result: Row = {

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
@@ -305,6 +306,19 @@ def with_previous(table: ir.Table, day: str) -> ir.Table:
 
 
 Row = dict[str, Any]
+StateRow = Mapping[str, Any]
+"""A row that all answers from one state share, so that none can change it."""
+
+
+def read_only(rows: Iterable[Mapping[str, Any]]) -> tuple[StateRow, ...]:
+    """Return rows that nobody can change, nor what is inside them."""
+    return tuple(_read_only(row) for row in rows)
+
+
+def _read_only(value: Any) -> Any:  # noqa: ANN401 (any value of a column)
+    if isinstance(value, Mapping):
+        return MappingProxyType({name: _read_only(inside) for name, inside in value.items()})
+    return tuple(map(_read_only, value)) if isinstance(value, list) else value
 
 
 class NotPublishedError(EcomError):
@@ -356,11 +370,13 @@ class Reading(Protocol):
         `period` is bound to `PARAMETERS`.
         """
 
-    def state(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a query without a period, which answers from a snapshot share."""
+    def state(self, question: ir.Table) -> tuple[StateRow, ...]:
+        """Return the rows of a query without a period, which answers from a snapshot share;
+        see `read_only`.
+        """
 
 
-Fetch = Callable[[ir.Table], list[Row]]
+Fetch = Callable[[ir.Table], Sequence[Mapping[str, Any]]]
 """A function that returns the rows of a small result."""
 
 

@@ -12,11 +12,15 @@ from typing import Any, Final
 import orjson
 
 from ecom_assets.core.errors import WorkError
+from ecom_assets.core.http.retry import ResponseBounds, bounded_session
 from ecom_assets.core.optional_imports import packages_of
 
 with packages_of("kafka", "`ecom stream`"):
     import fastavro
     from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+    # Whichever of httpx and its successor the client uses.
+    from confluent_kafka.schema_registry.common._httpx_compat import httpx
     from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 MAGIC: Final = 0
@@ -24,7 +28,8 @@ _HEAD: Final = struct.Struct(">bI")
 UNKNOWN_SCHEMA: Final = "unknown_schema"
 UNDECODABLE: Final = "undecodable"
 NOT_FOUND: Final = 404
-REGISTRY_TIMEOUT_S: Final = 10
+OF_REGISTRY: Final = ResponseBounds(10.0, most_mb=10.0)
+"""How long the registry may take to answer, and how large a schema may be."""
 
 Lines = tuple[list[bytes | None], dict[int, str]]
 """The JSON of messages, and why some have none, by their positions."""
@@ -52,9 +57,9 @@ class RegistryDecoder:
         """Connect to a registry; a schema that it lacks is asked for
         again for `unknown_s` seconds.
         """
-        self._client = SchemaRegistryClient(
-            {"url": url, "timeout": REGISTRY_TIMEOUT_S, "max.retries": 0}
-        )
+        self._client = SchemaRegistryClient({"url": url, "max.retries": 0})
+        rest = self._client._rest_client  # noqa: SLF001 (the client takes no transport)
+        rest.session = httpx.Client(auth=rest.auth, transport=_BoundedTransport())
         self._unknown_s = unknown_s
         self._clock = clock
         self._missing_since: dict[int, float] = {}
@@ -132,6 +137,22 @@ class RegistryDecoder:
             ).schema
             self._parse_references(other, named)
             fastavro.parse_schema(orjson.loads(other.schema_str or ""), named_schemas=named)
+
+
+class _BoundedTransport(httpx.BaseTransport):
+    """Sends requests of the registry's client as all others are sent."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        with bounded_session(OF_REGISTRY) as session:
+            answer = session.request(
+                request.method,
+                str(request.url),
+                data=request.read(),
+                headers=dict(request.headers),
+                timeout=OF_REGISTRY.most_s,
+                allow_redirects=False,
+            )
+        return httpx.Response(answer.status_code, content=answer.content, request=request)
 
 
 def _json_value(value: object) -> object:

@@ -31,7 +31,14 @@ from ecom_assets.interfaces.api.middleware.bounds import RequestBounds
 from ecom_assets.interfaces.api.middleware.request_log import ApiMetrics, Head, RequestLog
 from ecom_assets.interfaces.api.middleware.tracing import Tracing, new_tracer_provider
 from ecom_assets.interfaces.api.openapi import serve_document_from_thread
-from ecom_assets.interfaces.api.parameters import VERSION, RewrittenAnswers, as_csv, numbers_alone
+from ecom_assets.interfaces.api.parameters import (
+    CSV_ASKED,
+    VERSION,
+    RewrittenAnswers,
+    as_csv,
+    numbers_alone,
+)
+from ecom_assets.interfaces.api.people import NotedPeople, PeopleLog
 from ecom_assets.interfaces.api.problems import documented, handle_errors
 from ecom_assets.interfaces.api.routes import (
     ad_hoc,
@@ -132,7 +139,10 @@ def build_stack(
         )
     audit = AuditLog(settings.home)
     inner = Guard(
-        inner, credentials, RateLimits(settings.rate_limit_key, settings.rate_limit_address), audit
+        PeopleLog(inner, audit),
+        credentials,
+        RateLimits(settings.rate_limit_key, settings.rate_limit_address),
+        audit,
     )
     if before_guard is not None:
         inner = before_guard(inner, credentials)
@@ -306,6 +316,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
     handle_errors(app)
     # the innermost first
     app.add_middleware(RewrittenAnswers, parameter=("fields", "numbers"), rewrite=numbers_alone)
-    app.add_middleware(RewrittenAnswers, parameter=("format", "csv"), rewrite=as_csv)
+    app.add_middleware(NotedPeople)
+    app.add_middleware(RewrittenAnswers, parameter=CSV_ASKED, rewrite=as_csv)
     app.add_middleware(GZipMiddleware, minimum_size=1_000)
     return app

@@ -26,6 +26,7 @@ from ecom_assets.interfaces.api.parameters import (
     Sliced,
     csv_blocks,
 )
+from ecom_assets.interfaces.api.people import note_people
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.store.store import PublishedTables, spill_folder
 
@@ -59,6 +60,7 @@ def file_of_blocks(
         except Exception:
             path.unlink()
             raise
+    note_people(context.request.scope, columns, count)
     return FileOnce.of_csv(path, name, count)
 
 

@@ -10,18 +10,17 @@ import csv
 import hashlib
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,6 +40,7 @@ from ecom_assets.core.http_server.callers import VERSION_PREFIX, rights_of
 from ecom_assets.core.http_server.headers import TOTAL_HEADER
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Column
+from ecom_assets.core.tables.days import LAST_DATE
 from ecom_assets.core.tables.queries import (
     KnownDays,
     Page,
@@ -50,6 +50,7 @@ from ecom_assets.core.tables.queries import (
     range_of,
     with_unknown_total,
 )
+from ecom_assets.core.tables.spreadsheet_text import escaped
 from ecom_assets.interfaces.api.cache.answers import RELEASE, is_same
 from ecom_assets.interfaces.api.problems import NotModifiedError
 from ecom_assets.interfaces.api.store.store import (
@@ -105,6 +106,17 @@ class DaysParameters(Parameters):
     end_date: Day | None = Field(None, description="Last day, included")
 
 
+class ChosenDays(DaysParameters):
+    """The parameters of routes that cover a range of days, or without any, all that there is."""
+
+    time_range: TimeRange | None = Field(
+        None,
+        description=(
+            "Days to the newest: 1, 7, 30, 90, 365, or start_date to end_date; default all"
+        ),
+    )
+
+
 class Sliced(Parameters):
     """Which rows of a short list to return; by default all."""
 
@@ -122,6 +134,10 @@ class SlicedOfDays(DaysParameters, Sliced):
     """Which days to cover, and which rows of a short list to return."""
 
 
+class SlicedOfChosenDays(ChosenDays, Sliced):
+    """Which days to cover, if any are chosen, and which rows of a short list to return."""
+
+
 CHANGES_NOTHING: Final = "Accepted as by other routes"
 """How the description of a parameter starts that old clients send and an answer does not depend on.
 """
@@ -129,11 +145,19 @@ ANY_DAYS: Final = f"{CHANGES_NOTHING}; the answer is about one moment, see `defi
 
 
 class AnyDays(Parameters):
-    """Days as other routes take them, of an answer about one moment, which they do not change."""
+    """Days as other routes take them, of an answer about one moment, which they do not change.
+
+    What other routes refuse is refused here, too; `definition` says of which moment the answer is.
+    """
 
     time_range: TimeRange | None = Field(None, description=ANY_DAYS)
     start_date: Day | None = Field(None, description=ANY_DAYS)
     end_date: Day | None = Field(None, description=ANY_DAYS)
+
+    @model_validator(mode="after")
+    def _are_days(self) -> Self:
+        Period.from_range(LAST_DATE, self.time_range, self.start_date, self.end_date)
+        return self
 
 
 class SlicedOfAnyDays(AnyDays, Sliced):
@@ -224,6 +248,11 @@ class RequestContext:
             parameters.end_date,
         )
         return replace(period, known=days_by_source)
+
+    def chosen_period(self, parameters: ChosenDays, *sources: Source) -> Period | None:
+        """Return the requested days, as `period`; None if none are chosen."""
+        chosen = (parameters.time_range, parameters.start_date, parameters.end_date)
+        return self.period(parameters, *sources) if any(chosen) else None
 
     def answer(
         self,
@@ -328,6 +357,7 @@ Context = Annotated[RequestContext, Depends(request_context)]
 OfDays = Annotated[DaysWithoutList, Query()]
 JustSliced = Annotated[Sliced, Query()]
 SlicedAnyDays = Annotated[SlicedOfAnyDays, Query()]
+SlicedChosenDays = Annotated[SlicedOfChosenDays, Query()]
 DaysSliced = Annotated[SlicedOfDays, Query()]
 
 
@@ -441,7 +471,7 @@ NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", 
 """Fields of every answer that are not rows of its list."""
 LISTS: Final = "ecom.lists"
 """The key of a request's scope with the names of its answer's lists; see `declared_lists`."""
-PREFERRED: Final = ("breakdown", "stickiness", "lifecycle", "parts")
+PREFERRED: Final = ("breakdown", "stickiness", "lifecycle", "parts", "findings")
 """Lists that an answer has instead of its first one, if they have rows."""
 COUNTED: Final = ("cohorts", "breakdown", "parts")
 """Lists that `total_count` counts wherever an answer has them,
@@ -451,9 +481,6 @@ SPREAD: Final = {"steps", "cohorts", "visitors"}
 """Lists of objects inside a row that become rows per object;
 other lists of objects beside them are left out.
 """
-FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""The first character of text that spreadsheets read as a formula, including full-width forms."""
-NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _OK: Final = 200
 Row = dict[str, Any]
 
@@ -516,7 +543,7 @@ class WholeResponse:
     status: int = 0
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
-    noted: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, Any] = field(default_factory=dict)
     file: str = ""
     """The file that is sent in place of the body, and then deleted."""
 
@@ -545,6 +572,15 @@ class WholeResponse:
         return response
 
 
+CSV_ASKED: Final = ("format", "csv")
+"""The parameter of a query that asks for CSV."""
+
+
+def is_asked(scope: Scope, parameter: tuple[str, str]) -> bool:
+    """Return whether the query of a request has a parameter with a value."""
+    return parameter in parse_qsl(scope["query_string"].decode("latin-1"))
+
+
 @dataclass(frozen=True)
 class RewrittenAnswers:
     """ASGI middleware that rewrites JSON responses if the query has a parameter;
@@ -557,9 +593,7 @@ class RewrittenAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and rewrite the response if the query has the parameter."""
-        if scope["type"] != "http" or self.parameter not in parse_qsl(
-            scope["query_string"].decode("latin-1")
-        ):
+        if scope["type"] != "http" or not is_asked(scope, self.parameter):
             await self.app(scope, receive, send)
             return
         whole = WholeResponse()
@@ -605,11 +639,21 @@ def _is_list_of_objects(annotation: Any) -> bool:  # noqa: ANN401 (any type)
 def as_csv(body: bytes, scope: Scope) -> tuple[bytes, dict[bytes, bytes]]:
     """Return the list of an answer as CSV, and how many rows there are in a header."""
     answer = json.loads(body, parse_float=str)  # floats stay as they are written
-    declared = getattr(scope.get("route"), "response_model", None)
-    lists = scope.get(LISTS) or declared_lists(declared)
+    lists = _lists_of(scope)
     count = _total_of(answer, lists)
     total = {} if count is None else {TOTAL_HEADER.encode(): str(count).encode()}
     return csv_of(answer, lists).encode(), {b"content-type": MEDIA_TYPE.encode(), **total}
+
+
+def _lists_of(scope: Scope) -> Sequence[str]:
+    """Return the names of the lists that the answer to a request has."""
+    declared = getattr(scope.get("route"), "response_model", None)
+    return scope.get(LISTS) or declared_lists(declared)
+
+
+def cells_of(answer: Row, scope: Scope) -> list[Row]:
+    """Return the rows that the CSV of a request's answer has, by the names of its columns."""
+    return listed_cells(answer, _lists_of(scope))
 
 
 def _total_of(answer: Row, lists: Sequence[str]) -> int | None:
@@ -636,15 +680,20 @@ def csv_of(answer: Row, lists: Sequence[str]) -> str:
         lists: The names of its lists. The first one with rows comes if it is of `PREFERRED`, else
             the first one of the others.
     """
-    rows = [
-        dict(_cells(row))
-        for whole in _list_of(answer, lists)
-        for row in _spread(whole, answer.get("periods", ()))
-    ]
+    rows = listed_cells(answer, lists)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
     return _csv_text([columns, *([_text(row.get(name)) for name in columns] for row in rows)])
+
+
+def listed_cells(answer: Row, lists: Sequence[str]) -> list[Row]:
+    """Return the rows of `csv_of` by the names of its columns."""
+    return [
+        dict(_cells(row))
+        for whole in _list_of(answer, lists)
+        for row in _spread(whole, answer.get("periods", ()))
+    ]
 
 
 def csv_blocks(blocks: Iterable[Sequence[Row]], columns: Sequence[str]) -> Iterator[str]:
@@ -749,5 +798,4 @@ def _text(value: Any) -> str:  # noqa: ANN401 (any JSON value)
         return json.dumps(value)
     if isinstance(value, float):
         return to_json(value).decode()  # as answers write it: 0.00002, not 2e-05
-    text = str(value)
-    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+    return escaped(str(value))

@@ -30,7 +30,8 @@ from ecom_assets.core.errors import EcomError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.queries import EVENTS, LENGTHS, Reading
 from ecom_assets.ingestion.sources.visitor_segments import read_visitor_segments
-from ecom_assets.interfaces.api.parameters import Sliced, declared_lists
+from ecom_assets.interfaces.api.parameters import Sliced, declared_lists, listed_cells
+from ecom_assets.interfaces.api.people import note_people
 from ecom_assets.interfaces.api.routes.ad_hoc import ask
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Heading, Notice, Several
 from ecom_assets.interfaces.dashboard.form_inputs import (
@@ -385,6 +386,9 @@ def outcome_of(view: View, builder: Builder, question: Question) -> FormOutcome:
     if answer.compared:
         compared = builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True)
     document = answer.model_dump(by_alias=True)
+    # The answer is a file inside the page, at an address of its own.
+    cells = listed_cells(document, declared_lists(builder.kind.answer))
+    note_people(view.request.scope, {name for row in cells for name in row}, len(cells))
     return FormOutcome(document, compared, question, _days_of(builder, question, document))
 
 

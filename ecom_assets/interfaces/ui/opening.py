@@ -4,14 +4,16 @@ ADDRESS`.
 
 import sys
 import time
-import urllib.request
 import webbrowser
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
+from ecom_assets.core.http.retry import ResponseBounds, bounded_session
+
 WAITS_S: Final = 60.0
 AGAIN_S: Final = 0.5
+PAGE: Final = ResponseBounds(WAITS_S, most_mb=20.0)
 
 
 def has_display(environment: Mapping[str, str], platform: str = sys.platform) -> bool:
@@ -29,9 +31,10 @@ def open_once_there(address: str) -> None:
     """Open an address of this machine once it answers; give up after a minute."""
     until = time.monotonic() + WAITS_S
     while time.monotonic() < until:
-        with suppress(OSError), urllib.request.urlopen(address, timeout=WAITS_S):  # noqa: S310 (of ours)
-            webbrowser.open(address)
-            return
+        with suppress(OSError), bounded_session(PAGE) as session:
+            if session.get(address, timeout=WAITS_S).ok:
+                webbrowser.open(address)
+                return
         time.sleep(AGAIN_S)
 
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 from unicodedata import category
 from urllib.parse import quote
 
-import requests
+from requests.exceptions import RequestException
 
 from ecom_assets.core.errors import MailError
+from ecom_assets.core.http.retry import EndlessResponseError, ResponseBounds, bounded_session
 from ecom_assets.core.retrying import retrying
 from ecom_assets.interfaces.boards.incidents import Incident
 from ecom_assets.interfaces.boards.model import NumberAlert
@@ -25,6 +26,8 @@ BARS: Final = "▁▂▃▄▅▆▇█"
 SHOWN_POINTS: Final = 28
 """How many periods the chart shows."""
 TIMEOUT_S: Final = 10.0
+ANSWER: Final = ResponseBounds(TIMEOUT_S, most_mb=1.0)
+"""How long the answer of a webhook may take, and how much of it is read."""
 PAUSES_S: Final = (1.0, 3.0)
 LATER: Final = frozenset({429, *range(500, 600)})
 CHART: Final = "chart"
@@ -248,17 +251,23 @@ def post(message: IncidentMessage, style: str, url: str) -> None:
     payload = getattr(message, style)()
 
     def once() -> None:
-        answer = requests.post(url, json=payload, timeout=TIMEOUT_S, allow_redirects=False)
+        try:
+            answer = session.post(url, json=payload, timeout=TIMEOUT_S, allow_redirects=False)
+        except EndlessResponseError as error:
+            if error.response is None:
+                raise
+            answer = error.response  # its status says whether the message was taken
         if answer.status_code >= 300:  # noqa: PLR2004 (beyond success)
             raise _NotTakenError(answer.status_code)
 
     try:
-        retrying(PAUSES_S, _may_succeed_later)(once)
+        with bounded_session(ANSWER) as session:
+            retrying(PAUSES_S, _may_succeed_later)(once)
     except _NotTakenError as error:
         raise MailError(
             f"The webhook answered {error.status}; see whether its address is still right."
         ) from None
-    except requests.RequestException as error:
+    except RequestException as error:
         raise MailError(
             f"The webhook cannot be reached ({type(error).__name__}); see ECOM_WEBHOOKS."
         ) from None
@@ -276,7 +285,7 @@ def _may_succeed_later(error: BaseException) -> bool:
     return (
         error.status in LATER
         if isinstance(error, _NotTakenError)
-        else isinstance(error, requests.RequestException)
+        else isinstance(error, RequestException)
     )
 
 

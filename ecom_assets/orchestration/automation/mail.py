@@ -8,15 +8,20 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Self, TypeVar
+from typing import IO, Self, TypeVar
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import MailError, SettingError
+from ecom_assets.core.http.retry import TooSlow, limited
 from ecom_assets.core.retrying import retrying
 
 TIMEOUT_S = 10.0
-"""How long the server may take for any one answer."""
+"""How long the server may take for any one part of an answer."""
+SESSION_S = 120.0
+"""How long a session may take as a whole."""
+MOST_BYTES = 1_000_000
+"""How much the server may say in a session."""
 RETRY_PAUSES_S = (1.0, 2.0)
 """How long to wait before each further try where the server was not reached,
 or asked to come back later.
@@ -121,14 +126,26 @@ class MailServer:
         # The machine's full name, which is the standard choice, may take a name server that does
         # not answer.
         name = socket.gethostname()
+        plain = socket.create_connection((self.host, self.port), TIMEOUT_S)
+        # Of the same connection: TLS takes the first one away.
+        second = plain.dup()
+        try:
+            with (
+                closing(plain),
+                closing(second),
+                limited(SESSION_S, lambda: second.shutdown(socket.SHUT_RDWR)),
+            ):
+                yield from self._within(name, plain)
+        except TooSlow:
+            raise smtplib.SMTPException(f"it did not end within {SESSION_S:g} s") from None
+
+    def _within(self, name: str, plain: socket.socket) -> Iterator[smtplib.SMTP]:
+        """Yield a session over a connection, and end it."""
+        connected = plain
         if self.is_tls:
             context = ssl.create_default_context()
-            session: smtplib.SMTP = smtplib.SMTP_SSL(
-                self.host, self.port, name, timeout=TIMEOUT_S, context=context
-            )
-        else:
-            session = smtplib.SMTP(self.host, self.port, name, timeout=TIMEOUT_S)
-        with closing(session):
+            connected = context.wrap_socket(plain, server_hostname=self.host)
+        with closing(_BoundedSmtp(self.host, self.port, name, connected)) as session:
             if self.is_starttls:
                 session.starttls(context=ssl.create_default_context())
             session.ehlo_or_helo_if_needed()
@@ -151,6 +168,40 @@ class MailServer:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = " ".join(reason.split()).rstrip(".")
         return reason.replace(self.password, "…") if self.password else reason
+
+
+class _BoundedSmtp(smtplib.SMTP):
+    """A session over a connection that is there, whose answers are bounded."""
+
+    def __init__(self, host: str, port: int, name: str, connected: socket.socket) -> None:
+        self._connected = connected
+        super().__init__(host, port, name, timeout=TIMEOUT_S)
+
+    def _get_socket(self, *_address: object) -> socket.socket:
+        return self._connected
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Return an answer, of however many lines."""
+        if self.file is None:  # where the library opens one, of any length
+            self.file = _BoundedLines(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _BoundedLines:
+    """The lines that a server sends, up to so many bytes."""
+
+    def __init__(self, lines: IO[bytes]) -> None:
+        self._lines, self._left = lines, MOST_BYTES
+
+    def readline(self, most: int) -> bytes:
+        line = self._lines.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise smtplib.SMTPException(f"it answers with more than {MOST_BYTES:,} bytes")
+        return line
+
+    def close(self) -> None:
+        self._lines.close()
 
 
 def new_message(

@@ -12,7 +12,6 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 import dagster as dg
-import requests
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import (
     column_lineage_dataset,
@@ -25,8 +24,10 @@ from openlineage.client.facet_v2 import (
     schema_dataset,
 )
 from openlineage.client.transport.http import ApiKeyTokenProvider, HttpConfig, HttpTransport
+from requests import exceptions
 
 from ecom_assets.core.clock import Clock, now_utc
+from ecom_assets.core.http.retry import BoundedAdapter, ResponseBounds, bounded_session
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.engine import DatasetNames
@@ -112,6 +113,8 @@ def _steps_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, _StepRecor
 
 
 REQUEST_TIMEOUT_S: Final = 3.0
+RECEIPT: Final = ResponseBounds(REQUEST_TIMEOUT_S, most_mb=1.0)
+"""How long the answer to an event may take, and how much of it is read."""
 ENDPOINT: Final = "api/v1/lineage"
 """Where receivers take events, by the specification."""
 RUN_PATIENCE_S: Final = 5.0
@@ -135,12 +138,13 @@ def trouble_of_receiver(settings: Settings) -> str:
     key = settings.openlineage_api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        response = requests.get(
-            f"{settings.openlineage_url.rstrip('/')}/{ENDPOINT}",
-            headers=headers,
-            timeout=REQUEST_TIMEOUT_S,
-        )
-    except requests.RequestException as error:
+        with bounded_session(RECEIPT) as session:
+            response = session.get(
+                f"{settings.openlineage_url.rstrip('/')}/{ENDPOINT}",
+                headers=headers,
+                timeout=REQUEST_TIMEOUT_S,
+            )
+    except exceptions.RequestException as error:
         return f"was not reached ({type(error).__name__})"
     # The address takes events only, so any other refusal of a GET is that of a receiver that is
     # there.
@@ -284,7 +288,10 @@ class Lineage:
         """Send events in order, until one does not arrive or the time is over."""
         until = time.monotonic() + patience_s
         config = HttpConfig(
-            url=f"{self.url.rstrip('/')}/", timeout=REQUEST_TIMEOUT_S, retry={"total": 0}
+            url=f"{self.url.rstrip('/')}/",
+            timeout=REQUEST_TIMEOUT_S,
+            adapter=BoundedAdapter(RECEIPT, connections=1),  # without retries
+            session=bounded_session(RECEIPT),  # for what a redirect leads to
         )
         if self.api_key:
             config.auth = ApiKeyTokenProvider({"api_key": self.api_key})
@@ -332,10 +339,10 @@ def _emit(transport: HttpTransport, event: RunEvent) -> str:
     """Send one event; return the error if it may succeed later, else nothing."""
     try:
         transport.emit(event)
-    except requests.HTTPError as error:
+    except exceptions.HTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         return "" if status in REFUSED and status not in MAY_PASS else f"it answered {status}"
-    except requests.RequestException as error:
+    except exceptions.RequestException as error:
         return f"it was not reached ({type(error).__name__})"
     return ""
 

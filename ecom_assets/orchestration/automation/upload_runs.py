@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import dagster as dg
-import requests
+from requests.exceptions import RequestException
 
 from ecom_assets.core.clock import now_utc_without_zone, today_in
 from ecom_assets.core.errors import EcomError, UsageError, first_line
+from ecom_assets.core.http.retry import ResponseBounds, bounded_session
 from ecom_assets.core.operations.requests import (
     LOAD,
     SAMPLE,
@@ -86,7 +87,8 @@ UNFINISHED: Final = [
     dg.DagsterRunStatus.STARTED,
 ]
 RELOAD: Final = "mutation { reloadRepositoryLocation(repositoryLocationName: %s) { __typename } }"
-RELOAD_S: Final = 120
+RELOADED: Final = ResponseBounds(120.0, most_mb=1.0)
+"""How long Dagster's UI may take to load the definitions, and how much it may say."""
 
 
 @dataclass(frozen=True)
@@ -562,12 +564,13 @@ def reload_location(settings: Settings, say: Callable[[str], None]) -> None:
     name = json.dumps(LOCATION)
     address = dagster_address(settings)
     try:
-        answer = requests.post(
-            f"{address}/graphql", json={"query": RELOAD % name}, timeout=RELOAD_S
-        )
+        with bounded_session(RELOADED) as session:
+            answer = session.post(
+                f"{address}/graphql", json={"query": RELOAD % name}, timeout=RELOADED.most_s
+            )
         answer.raise_for_status()
         kind = answer.json()["data"]["reloadRepositoryLocation"]["__typename"]
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+    except (RequestException, ValueError, KeyError, TypeError) as error:
         say(f"Dagster's UI at {address} did not load the definitions again: {first_line(error)}.")
         return
     say(f"Dagster's UI at {address} loaded the definitions again: {kind}.")

@@ -11,15 +11,14 @@ from typing import Any
 
 from isal import igzip
 from pyrate_limiter import Limiter, Rate
-from requests import Session, exceptions
+from requests import exceptions
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ecom_assets.core.http.retry import (
-    BoundedAdapter,
     Pause,
     ResponseBounds,
+    bounded_session,
     retry_after_s,
-    through,
 )
 from ecom_assets.core.redact_url import without_secrets
 
@@ -137,8 +136,7 @@ class Sender:
         self.rule = rule
         # The library's retries are off, because which records of a request to retry differs between
         # tools.
-        adapter = BoundedAdapter(_BOUNDS, connections=rule.connections)
-        self._session = through(Session(), adapter)
+        self._session = bounded_session(_BOUNDS, connections=rule.connections)
         self._limiter = _limiter(rule)
         self._pause = Pause()
         self.has_taken = False

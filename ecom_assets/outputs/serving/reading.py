@@ -15,7 +15,7 @@ from ecom_assets.commerce.sales.source_days import DAYS_OF as DAYS_OF_SALES
 from ecom_assets.commerce.sales.source_days import EmptyDayMeaning, days_with_rows, missing_days
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.queries import KnownDays, Period, Row
+from ecom_assets.core.tables.queries import KnownDays, Period, Row, StateRow, read_only
 from ecom_assets.core.warehouse.engine import Engine
 
 
@@ -67,9 +67,9 @@ class WarehouseReading:
         ).to_pylist()
         return rows
 
-    def state(self, question: ir.Table) -> list[Row]:
-        """Return the same of a question that is about no days."""
-        return self.rows(question)
+    def state(self, question: ir.Table) -> tuple[StateRow, ...]:
+        """Return the same of a question that is about no days, which nobody can change."""
+        return read_only(self.rows(question))
 
 
 SourceDays = tuple[str | None, str | None, list[str]]

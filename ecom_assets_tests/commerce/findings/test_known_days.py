@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from ecom_assets.commerce.findings.queries import compared_kinds, late_sources
-from ecom_assets.core.tables.queries import KnownDays
+from ecom_assets.core.tables.queries import KnownDays, Period
 
 NEWEST = date(2026, 3, 16)
 
@@ -24,6 +24,22 @@ def test_a_week_and_four_before_it_can_be_compared() -> None:
     assert compared_kinds({"events": days(34)}) == []
     assert compared_kinds({"events": days(60), "orders": days(20)}) == ["visits", "conversion"]
     assert compared_kinds({"orders": days(60)}) == ["refunds"]
+
+
+def test_days_that_were_not_looked_at_are_not_compared() -> None:
+    """The week looked at is of the 10th to the 16th; it ends on the 15th where that is not over."""
+    known = {"events": days(60), "stock": days(1)}
+
+    def compared(first: int, last: int, today: int = 17) -> list[str]:
+        period = Period("custom", date(2026, 3, first), date(2026, 3, last))
+        return [*compared_kinds(known, period, date(2026, 3, today))]
+
+    assert compared(1, 31) == ["visits", "conversion", "refunds", "stock"]
+    assert compared(10, 10) == ["visits", "conversion", "refunds"]
+    assert compared(16, 20) == ["visits", "conversion", "refunds", "stock"]
+    assert compared(1, 9) == compared(17, 31) == []
+    assert compared(9, 9, today=16) == ["visits", "conversion", "refunds"]
+    assert compared(16, 16, today=16) == ["stock"]
 
 
 def test_a_source_is_late_that_lacks_a_day_which_is_over() -> None:

@@ -15,7 +15,7 @@ from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.discounts import OF_FEW
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.queries import KnownDays, Period
+from ecom_assets.core.tables.queries import KnownDays, Period, StateRow, read_only
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.marketing.shop import AdShop, spent
 from ecom_assets_tests.commerce.marketing.test_performance import example
@@ -51,9 +51,9 @@ class ShopReading:
         result: list[Row] = question.to_pyarrow(params=params).to_pylist()
         return result
 
-    def state(self, question: ir.Table) -> list[Row]:
+    def state(self, question: ir.Table) -> tuple[StateRow, ...]:
         """Return the rows of a result without a period."""
-        return self.rows(question)
+        return read_only(self.rows(question))
 
 
 def total(contract: type[Table], **numbers: Decimal) -> Row:

@@ -564,10 +564,12 @@ def test_customers_are_listed_to_who_may_see_them_and_a_file_has_all(
     ]
     assert not list((home / "serving").rglob("*.csv")), "the file is deleted"
     lines = (home / "api_audit.jsonl").read_text(encoding="utf-8").splitlines()
-    noted = [json.loads(line) for line in lines if "people_downloaded" in line]
-    assert noted[-1]["path"] == "/v1/analytics/sales/who.csv"
-    assert (noted[-1]["row_count"], noted[-1]["status"]) == (len(expected), 200)
-    assert noted[-1]["caller"]
+    file_line, csv_line = [json.loads(line) for line in lines if "people_downloaded" in line][-2:]
+    assert file_line["path"] == "/v1/analytics/sales/who.csv"
+    assert csv_line["path"] == file_line["path"].removesuffix(".csv")
+    for noted in (file_line, csv_line):
+        assert (noted["row_count"], noted["status"]) == (len(expected), 200)
+        assert noted["caller"]
 
 
 @pytest.mark.parametrize(

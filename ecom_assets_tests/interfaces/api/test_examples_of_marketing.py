@@ -358,3 +358,21 @@ def test_a_roas_is_explained_by_orders_visits_clicks_and_spend(
     )
     assert result.exit_code == 0, result.out + result.err
     assert all(f'"{table}"' in result.out for table in tables)
+
+
+def test_cohort_value_is_of_the_months_of_the_days_up_to_the_last(api: Api) -> None:
+    """Customers of January and February, until the end of February; Tom's renewal is of January."""
+    path = "/analytics/customers/cohort-value"
+    answer = api.json(path, start_date="2026-01-15", end_date="2026-02-10")
+    cells = {(row["cohort_month_date"], row["months_since_count"]) for row in answer["cohorts"]}
+    assert cells == {("2026-01-01", 0), ("2026-01-01", 1), ("2026-02-01", 0)}
+    assert answer["total_count"] == 3
+    assert answer["earlier_customer_count"] == 1
+    assert answer["range"]["end_date"] == "2026-02-10"
+    whole = api.json(path)
+    kept = [row for row in whole["cohorts"] if row in answer["cohorts"]]
+    assert kept == answer["cohorts"], "the same numbers, of fewer months"
+    march = api.json(path, **MARCH)
+    assert {row["cohort_month_date"] for row in march["cohorts"]} == {"2026-03-01"}
+    assert march["earlier_customer_count"] == 0
+    assert api.json(path, start_date="2020-01-01", end_date="2020-01-31")["cohorts"] == []

@@ -40,6 +40,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import rows_of, stored
 from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in_period
+from ecom_assets.core.tables.spreadsheet_text import with_escaped_texts
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, ident, select, text
 from ecom_assets.ingestion.sources.files.currency import Currencies, InOneCurrency
@@ -597,6 +598,8 @@ def check_format(option: str, path: Path | None) -> None:
 def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
     """Write the rows in their order; a file that was there is replaced when the new one is whole.
 
+    Texts of CSV, which spreadsheets open, are escaped where these would run them.
+
     Raises:
         WarehouseError: It cannot be written.
     """
@@ -605,10 +608,11 @@ def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
             f"{path} cannot be written: there is no folder {path.parent}; make it, or choose "
             "another."
         )
+    written = with_escaped_texts(rows) if path.suffix == ".csv" else rows
     try:
         with replacing(path) as fresh:
             con.raw_sql(
-                f"COPY ({con.compile(rows)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})"
+                f"COPY ({con.compile(written)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})"
             )
     except (duckdb.Error, OSError) as error:
         raise WarehouseError(

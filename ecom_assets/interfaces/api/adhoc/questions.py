@@ -31,13 +31,19 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.core.http_server.addresses import counted_address
-from ecom_assets.core.http_server.callers import CALLER, VERSION_PREFIX, name_of_caller
+from ecom_assets.core.http_server.callers import (
+    ASSISTANT,
+    CALLER,
+    VERSION_PREFIX,
+    name_of_caller,
+)
 from ecom_assets.core.http_server.json_log import json_lines
 from ecom_assets.core.http_server.problems import REFUSED, RequestRefusal
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.cache.answers import ROUTE
 from ecom_assets.interfaces.api.middleware.request_log import REQUEST_ID
 from ecom_assets.interfaces.api.parameters import FILE_INSTEAD, WholeResponse
+from ecom_assets.interfaces.api.people import PEOPLE
 from ecom_assets.interfaces.api.store.store import spill_folder
 
 MakeApp = Callable[[Settings], Starlette]
@@ -61,6 +67,7 @@ OF_REQUEST: Final = (
     "root_path",
     CALLER,
     REQUEST_ID,
+    ASSISTANT,
 )
 """The parts of an ASGI scope that a question is sent with."""
 _CONTEXT: Final = get_context(
@@ -198,9 +205,9 @@ async def _answer(app: Starlette, request: AdHocRequest) -> WholeResponse:
             "request_failed", request_id=scope.get(REQUEST_ID, "")
         )
     route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "")
-    answered.noted = {
-        name: value for name, value in ((ROUTE, route), (REFUSED, scope.get(REFUSED))) if value
-    }
+    answered.noted = {name: scope[name] for name in (REFUSED, PEOPLE) if name in scope}
+    if route:
+        answered.noted[ROUTE] = route
     return answered
 
 

@@ -128,14 +128,21 @@ def require_costs(request: Request, what: str = "Costs and profit") -> None:
         )
 
 
+IS_ABOUT_PEOPLE: Final = "ecom.is_about_people"
+"""The key in the ASGI scope of a request whose question names columns with personal data."""
+
+
 def require_visible(request: Request, columns: Iterable[str]) -> None:
-    """Raise if a query names columns with personal data or costs, and the key lacks their scope.
+    """Raise if a question names columns with personal data or costs, and the key lacks their scope;
+    note that it names personal data.
 
     Raises:
         ScopeNeededError: The message names the first such column.
     """
     names = list(columns)
     require_personal(request, names)
+    if are_personal(names):
+        request[IS_ABOUT_PEOPLE] = True
     for name in names:
         if name in COST_COLUMNS:
             require_costs(request, f"{name!r}")

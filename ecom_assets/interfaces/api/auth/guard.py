@@ -17,7 +17,7 @@ from typing import Final, Literal
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
 from ecom_assets.core.clock import now_utc
@@ -29,10 +29,8 @@ from ecom_assets.core.http_server.callers import (
     Scope,
     is_health,
     name_of_caller,
-    without_version,
 )
 from ecom_assets.core.http_server.credentials import LONGEST_CREDENTIAL, Credentials, credential_of
-from ecom_assets.core.http_server.headers import TOTAL_HEADER
 from ecom_assets.core.http_server.problems import (
     REFUSED,
     WRONG_SCOPE,
@@ -73,8 +71,8 @@ class RateLimits:
 
 
 class AuditLog:
-    """A log with a line for each denied request, and each file of people that was downloaded,
-    without headers, query and body.
+    """A log with a line for each denied request, and each answer that left the shop with people in
+    it, without headers, query and body.
     """
 
     def __init__(self, home: Path) -> None:
@@ -91,7 +89,7 @@ class AuditLog:
         self._write(scope, reason, status)
 
     def downloaded(self, scope: Request, row_count: int) -> None:
-        """Log a file of people, with how many rows it has."""
+        """Log a file of people, or what else of them leaves, with how many rows it has."""
         self._write(scope, DOWNLOADED, HTTPStatus.OK, row_count=row_count)
 
     def _write(self, scope: Request, reason: str, status: int, **more: int) -> None:
@@ -135,24 +133,12 @@ class Guard:
             return
         refusal = await self._look(scope)
         if refusal is None:
-            is_of_people = without_version(scope["path"]) in FILES_OF_PEOPLE
-            await self.app(scope, receive, self._noted(scope, send) if is_of_people else send)
+            await self.app(scope, receive, send)
             if scope.get(REFUSED) == WRONG_SCOPE:  # refused by a route, which knows the query
                 self.audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
         else:
             self.audit.denied(scope, refusal.reason, refusal.status)
             await refusal.response(scope)(scope, receive, send)
-
-    def _noted(self, scope: Request, send: Send) -> Send:
-        """Return a `send` that logs that a file of people begins to be sent."""
-
-        async def noted(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK:
-                rows = dict(message["headers"]).get(TOTAL_HEADER.encode(), b"0")
-                self.audit.downloaded(scope, int(rows))
-            await send(message)
-
-        return noted
 
     async def _look(self, scope: Request) -> RequestRefusal | None:
         are_needed = self.credentials.are_needed()
@@ -232,20 +218,6 @@ def _wrong_host() -> RequestRefusal:
 
 
 DOWNLOADED: Final = "people_downloaded"
-FILES_OF_PEOPLE: Final = frozenset(
-    f"/analytics/{name}.csv"
-    for name in (
-        "carts",
-        "customers/due-again",
-        "customers/to-write-to",
-        "funnel/who",
-        "reconciliation/differences",
-        "retention/who",
-        "sales/lines",
-        "sales/who",
-    )
-)
-"""The files that list people; that of order lines names them to keys that may see them."""
 FILE_NAME = "api_audit.jsonl"
 LARGEST_BYTES = 10_000_000
 KEPT_FILES = 5

@@ -17,7 +17,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.core.errors import SettingError
-from ecom_assets.core.http_server.callers import rights_of
+from ecom_assets.core.http_server.callers import ASSISTANT, rights_of
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.interfaces.api.streams import is_stream
 
@@ -312,7 +312,8 @@ def key_of(scope: Scope, version: str) -> str:
         version: The version of the data.
     """
     query = scope["query_string"].decode("latin-1")
-    return repr([version, RELEASE, rights_of(scope), scope["path"], query, scope[_PACKED].decode()])
+    asked = [scope["path"], query, scope[_PACKED].decode(), ASSISTANT in scope]
+    return repr([version, RELEASE, rights_of(scope), *asked])
 
 
 def _read(scope: Scope) -> bytes:

@@ -7,7 +7,7 @@ again with the caller's own key: scopes, rates, limits and the log are the API's
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecom_assets.core.errors import did_you_mean
-from ecom_assets.core.http_server.callers import CALLER, Caller
+from ecom_assets.core.http_server.callers import ASSISTANT, CALLER, Caller
 from ecom_assets.core.http_server.callers import Scope as Permission
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
@@ -33,9 +33,11 @@ from ecom_assets.interfaces.api.adhoc.questions import AdHocQuestions
 from ecom_assets.interfaces.api.app import ApiStack, build_app, build_stack
 from ecom_assets.interfaces.api.auth.access import credentials_of
 from ecom_assets.interfaces.api.auth.callers import scope_for
+from ecom_assets.interfaces.api.auth.guard import AuditLog
 from ecom_assets.interfaces.api.cache.answers import ROUTE
 from ecom_assets.interfaces.api.mcp.tools import ApiQuestion, metrics_of, questions_of
 from ecom_assets.interfaces.api.parameters import VERSION
+from ecom_assets.interfaces.api.people import PeopleLog
 
 PATH: Final = "/mcp"
 LIST_METRICS: Final = "list_metrics"
@@ -81,7 +83,9 @@ async def answer_from(
     except ValueError as error:
         return _text_result(str(error), is_error=True)
     peer, headers = _caller_of(request)
-    transport = httpx2.ASGITransport(application, raise_app_exceptions=False, client=peer)
+    transport = httpx2.ASGITransport(
+        _for_assistant(application), raise_app_exceptions=False, client=peer
+    )
     # No time limit of the client's: the API has its own.
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://127.0.0.1", timeout=None
@@ -94,6 +98,15 @@ async def answer_from(
             json=body if question.method == "POST" else None,
         )
     return _result(response)
+
+
+def _for_assistant(application: ASGIApp) -> ASGIApp:
+    """Return an application for requests whose answers an assistant reads."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        await application({**scope, ASSISTANT: True}, receive, send)
+
+    return asked
 
 
 def _caller_of(request: Any) -> tuple[tuple[str, int], dict[str, str]]:  # noqa: ANN401 (as above)
@@ -211,12 +224,16 @@ async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
     """
     app = build_app(settings)
     scopes = {Permission.READ, *({Permission.PERSONAL} if sees_people else ())}
-    bounded = AdHocQuestions(app, app.state.ad_hoc, settings)
-    server = build_server(
-        questions_of(app.openapi()), partial(answer_from, _as_caller(bounded, frozenset(scopes)))
-    )
-    async with app.router.lifespan_context(app), stdio_server() as (received, sent):
-        await server.run(received, sent, server.create_initialization_options())
+    bounded: ASGIApp = AdHocQuestions(app, app.state.ad_hoc, settings)
+    with ExitStack() as opened:
+        if sees_people:
+            bounded = PeopleLog(bounded, opened.enter_context(closing(AuditLog(settings.home))))
+        server = build_server(
+            questions_of(app.openapi()),
+            partial(answer_from, _as_caller(bounded, frozenset(scopes))),
+        )
+        async with app.router.lifespan_context(app), stdio_server() as (received, sent):
+            await server.run(received, sent, server.create_initialization_options())
 
 
 def _as_caller(app: ASGIApp, scopes: frozenset[Permission]) -> ASGIApp:

@@ -7,11 +7,14 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecom_assets.core.http.retry import ResponseBounds, bounded_session
 from ecom_assets.core.http_server.callers import name_of_caller
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.interfaces.api.cache.answers import CACHE, ROUTE
 
 SERVICE: Final = "ecom_api"
+RECEIPT: Final = ResponseBounds(10.0, most_mb=1.0)
+"""How long the endpoint may take to answer, and how much of it is read."""
 _SERVER_ERROR: Final = 500
 
 
@@ -22,13 +25,23 @@ def new_tracer_provider(endpoint: str) -> Any:  # noqa: ANN401 (its packages are
         SettingError: The packages of the extra `otel` are not installed.
     """
     with packages_of("otel", "OpenTelemetry"):
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 (an extra)
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 (an extra)
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 (an extra)
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 (an extra)
     provider = TracerProvider(resource=Resource.create({"service.name": SERVICE}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    provider.add_span_processor(BatchSpanProcessor(new_exporter(endpoint)))
     return provider
+
+
+def new_exporter(endpoint: str) -> Any:  # noqa: ANN401 (as above)
+    """Return what sends spans to an endpoint.
+
+    Raises:
+        SettingError: The packages of the extra `otel` are not installed.
+    """
+    with packages_of("otel", "OpenTelemetry"):
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 (an extra)
+    return OTLPSpanExporter(endpoint=endpoint, session=bounded_session(RECEIPT))
 
 
 class Tracing:

@@ -11,12 +11,11 @@ from pydantic import BaseModel, Field
 from ecom_assets.behaviour.questions.answer import Answer, definition_of
 from ecom_assets.commerce.findings import queries
 from ecom_assets.commerce.findings.contracts import ShopFindings
-from ecom_assets.commerce.marketing.queries import publishes_spend
 from ecom_assets.core.clock import today_in
 from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.api import visible_checks
 from ecom_assets.interfaces.api.auth.callers import may_see_costs
-from ecom_assets.interfaces.api.parameters import Context, SlicedAnyDays, row_of, total_of
+from ecom_assets.interfaces.api.parameters import Context, SlicedChosenDays, row_of, total_of
 from ecom_assets.interfaces.boards.decisions import distance_of, finding_id, with_decisions
 from ecom_assets.interfaces.boards.model import Decision
 
@@ -89,7 +88,7 @@ class FindingsAnswer(Answer):
 
 
 @router.get("/analytics/findings", response_model=FindingsAnswer, summary="What to look at")
-def findings(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
+def findings(context: Context, parameters: SlicedChosenDays) -> dict[str, Any]:
     """Return what is worth a look: numbers of the newest week that are not what the weeks before
     let expect, stock that runs out, late sources, and failing checks.
     """
@@ -97,23 +96,30 @@ def findings(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
     reading, settings = context.reading, context.settings
     late = queries.late_sources(reading.known, reading.newest_date, today_in(settings.timezone))
     with_costs = may_see_costs(context.request.scope)
-    found = queries.findings(reading, with_costs=with_costs)
+    period = context.chosen_period(parameters, "events", "sales")
+    found = queries.findings(reading, period, with_costs=with_costs)
     rows = [_shown(row) for row in with_decisions(found, settings)]
     checks = visible_checks.failing_checks(settings.home, with_costs=with_costs)
-    of_ads: list[queries.FoundKind] = ["ads"] if with_costs and publishes_spend(reading) else []
+    published = today_in(settings.timezone, lambda: reading.published.published_at)
+    compared: list[queries.FoundKind] = [
+        *queries.compared_kinds(reading.known, period, published),
+        *(["ads"] if with_costs and queries.compares_ads(reading, period) else []),
+    ]
     result = {
         "late_sources": [{"source": source, "newest_date": last} for source, last in late.items()],
-        "compared_kinds": [*queries.compared_kinds(reading.known), *of_ads],
+        "compared_kinds": compared,
         "failing_check_count": sum(not check["is_warning"] for check in checks["checks"]),
-        "total_count": len(rows),
+        "total_count": len(rows) if rows or compared or period is None else None,
         "findings": rows,
     }
     definition = definition_of(
         FindingsAnswer, "findings", "late_sources", "failing_check_count", "compared_kinds"
     ) | {
-        "time_range": "The newest seven whole days of the data, whatever days are asked for",
+        "time_range": "The newest seven whole days of the data; with days, those of them. Late "
+        "sources and failing checks are of now, whatever days are asked for",
     }
-    return context.answer(parameters, definition, parameters.cut(result, "findings"), "events")
+    cut = parameters.cut(result, "findings")
+    return context.answer(parameters, definition, cut, period or "events")
 
 
 def _shown(row: Row) -> Row:

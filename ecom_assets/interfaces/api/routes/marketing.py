@@ -22,7 +22,7 @@ from ecom_assets.interfaces.api.csv_files import add_file
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     Context,
-    SlicedOfAnyDays,
+    SlicedOfChosenDays,
     SlicedOfDays,
     change_of,
     row_of,
@@ -220,8 +220,8 @@ class ExpectedCohort(BaseModel):
     )
 
 
-class CohortParameters(SlicedOfAnyDays):
-    """By what customers are cut."""
+class CohortParameters(SlicedOfChosenDays):
+    """Which months to cover, and by what customers are cut."""
 
     dimension: queries.Cut | None = Field(
         None, description="By what of their first order; default not"
@@ -245,7 +245,12 @@ class CohortAnswer(Answer):
     cohorts: list[CohortCell] = Field(description="By value, month, and months since")
 
 
-COHORT_DEFINITION: Final = definition_of(CohortAnswer, *CohortCell.model_fields)
+COHORT_DEFINITION: Final = {
+    **definition_of(CohortAnswer, *CohortCell.model_fields),
+    "time_range": "With days, customers of the months that have one of them, until the end of the "
+    "month of the last; what is expected follows from all months until the newest day. Without "
+    "days, all months",
+}
 
 
 @router.get(
@@ -262,8 +267,12 @@ def cohort_value(
     """
     require_costs(context.request.scope, WHAT)
     shows_people = may_see_people(context.request.scope)
-    result = queries.cohort_value(context.reading, parameters.dimension, shows_people=shows_people)
-    return context.answer(parameters, COHORT_DEFINITION, parameters.cut(result, "cohorts"), "sales")
+    period = context.chosen_period(parameters, "sales")
+    result = queries.cohort_value(
+        context.reading, parameters.dimension, period, shows_people=shows_people
+    )
+    cut = parameters.cut(result, "cohorts")
+    return context.answer(parameters, COHORT_DEFINITION, cut, period or "sales")
 
 
 add_file("/analytics/marketing", marketing, MarketingAnswer, "parts")

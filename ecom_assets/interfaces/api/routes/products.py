@@ -334,7 +334,8 @@ def bought_together(
     if result is None:
         sentence = f"No order has the product {product_id!r}; look at /analytics/products/top."
         raise HTTPException(404, sentence)
-    return context.answer(parameters, PAIRS, parameters.cut(result, "pairs"), "sales")
+    definition = PAIRS | {"time_range": "Pairs are of all days, whatever days are asked for"}
+    return context.answer(parameters, definition, parameters.cut(result, "pairs"), "sales")
 
 
 @router.get(

@@ -36,6 +36,7 @@ from ecom_assets.interfaces.api.parameters import (
     PagedDaysParameters,
     RequestContext,
 )
+from ecom_assets.interfaces.api.people import note_people
 from ecom_assets.interfaces.api.routes.carts import WhichCarts, rows_of_carts
 from ecom_assets.interfaces.api.store.store import PublishedTables
 from ecom_assets.outputs.serving.email_consents import are_published, consents_of
@@ -167,6 +168,7 @@ def recipients(context: RequestContext, parameters: RecipientsParameters) -> dic
         for model in (RecipientCounts, Recipient)
         for name, field in model.model_fields.items()
     }
+    note_people(context.request.scope, Recipient.model_fields, len(agreed))
     return context.answer(parameters, defined, result, period)
 
 

@@ -31,7 +31,15 @@ from ecom_assets.core.settings.memory import limit_of_answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import missing_columns, with_newer_columns
-from ecom_assets.core.tables.queries import EVENTS, KnownDays, NotPublishedError, Period, Row
+from ecom_assets.core.tables.queries import (
+    EVENTS,
+    KnownDays,
+    NotPublishedError,
+    Period,
+    Row,
+    StateRow,
+    read_only,
+)
 from ecom_assets.core.warehouse.local import connect, keep_within
 from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.interfaces.explain.notes import Notes, stored_notes
@@ -242,11 +250,11 @@ class StoreReading(ABC):
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result, in order, as dicts by column name."""
 
-    def state(self, question: ir.Table) -> list[Row]:
+    def state(self, question: ir.Table) -> tuple[StateRow, ...]:
         """Return the rows of a query without a period;
         all answers from this state may share them.
         """
-        return self.rows(question)
+        return read_only(self.rows(question))
 
     def events(self) -> ir.Table:
         """Return clean events."""
@@ -409,7 +417,7 @@ class _Opened:
     path: Path
     published: PublishedState
     readers: int = 0
-    states: dict[str, list[Row]] = field(default_factory=dict)
+    states: dict[str, tuple[StateRow, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Created now, because requests run in parallel and a connection runs one query at a time.
@@ -447,7 +455,7 @@ class SnapshotReading(StoreReading):
         sql = statement_of(self._opened.con, question, period)
         return self._queried(sql, question.columns)
 
-    def state(self, question: ir.Table) -> list[Row]:
+    def state(self, question: ir.Table) -> tuple[StateRow, ...]:
         """Return the rows of a query without a period; it runs once per snapshot,
         not once per answer.
         """
@@ -455,7 +463,7 @@ class SnapshotReading(StoreReading):
         if sql in self._opened.states:
             self.questions.append(sql)
         else:
-            self._opened.states[sql] = self._queried(sql, question.columns)
+            self._opened.states[sql] = read_only(self._queried(sql, question.columns))
         return self._opened.states[sql]
 
     def _queried(self, sql: str, names: Sequence[str]) -> list[Row]:

@@ -29,7 +29,7 @@ from ecom_assets.core.tables.queries import (
     changes,
     unfinished_day_of_sources,
 )
-from ecom_assets.interfaces.api.parameters import SlicedOfAnyDays
+from ecom_assets.interfaces.api.parameters import SlicedOfChosenDays
 from ecom_assets.interfaces.api.routes import behaviour, findings, profit, sales
 from ecom_assets.interfaces.boards.model import (
     GOAL_MEASURES,
@@ -432,7 +432,9 @@ def _cause(view: View, cause: Mapping[str, Any], days: Mapping[str, str]) -> dic
 
 def what_to_look_at(view: View) -> Block:
     """Return at most five rows that are worth a look, after what makes other numbers wrong."""
-    answer = findings.findings(view.context, SlicedOfAnyDays())  # its day is not that of the page
+    answer = findings.findings(
+        view.context, SlicedOfChosenDays()
+    )  # its day is not that of the page
     undecided = [row for row in answer["findings"] if row["decision"] is None]
     decided = len(answer["findings"]) - len(undecided)
     rows = [
@@ -476,7 +478,7 @@ def decide(request: ActionRequest) -> str:
     """Keep that a row is done, put off, or dismissed with a reason."""
     sent = {name: request.form.get(name, "").strip() for name in ("finding", "decision", "reason")}
     with request.request_context() as context:
-        answer = findings.findings(context, SlicedOfAnyDays())
+        answer = findings.findings(context, SlicedOfChosenDays())
     row = next((row for row in answer["findings"] if row["id"] == sent["finding"]), None)
     if row is None:
         raise UsageError("This is no longer among what to look at; nothing was kept.")
