@@ -549,8 +549,8 @@ def _stored_by_dagster(context: dg.InputContext) -> Any:  # noqa: ANN401 (what o
         return _dagsters_own(instance).load_input(context)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise WarehouseError(
-            f"Nothing is stored of {name} in {instance.storage_directory()}: it returns nothing, or "
-            "was not materialized; one with partitions is loaded by a partition_key, and no other."
+            f"Nothing is stored of {name} in {instance.storage_directory()}: it returns nothing, "
+            "or was not materialized; one with partitions is loaded by a partition_key, no other."
         ) from error
 
 
