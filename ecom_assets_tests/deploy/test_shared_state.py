@@ -6,7 +6,9 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,8 +20,11 @@ from ecom_assets.core.operations.requests import NotSharedError, require_shared_
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.state.ledger_store import ledger_address
 from ecom_assets.ingestion.sources.erased_people import ErasedIds, add, open_key
+from ecom_assets.interfaces.api.problems import STATUSES
+from ecom_assets.interfaces.api.routes.operation import request_release, request_retry
 from ecom_assets.interfaces.boards.model import Board
 from ecom_assets.interfaces.boards.store import BoardStore
+from ecom_assets.interfaces.dashboard.pages.mapping import sample
 from ecom_assets_tests.deploy.shipped import DEPLOY, image_environment, service
 
 Environment = Mapping[str, str]
@@ -146,6 +151,27 @@ def test_pods_refuse_what_no_other_would_see(
             seen(lacking)
         found = {finding.subject: finding for finding in diagnose()}["requests"]
         assert (found.ok, name in found.found) == (False, True)
+
+
+def test_a_request_that_no_run_would_see_is_a_conflict(tmp_path: Path) -> None:
+    context: Any = SimpleNamespace(settings=Settings(home=tmp_path, home_is_shared=False))
+    sent: Any = SimpleNamespace(
+        request=SimpleNamespace(app=SimpleNamespace(state=context)), caller="anna"
+    )
+    body: Any = None
+    for leave in (
+        lambda: request_release(context, body, "anna"),
+        lambda: request_retry(context, body, "anna"),
+        lambda: sample(sent),
+    ):
+        with pytest.raises(NotSharedError, match="A request is kept in ECOM_HOME"):
+            leave()
+    assert any(
+        status == HTTPStatus.CONFLICT
+        for kinds, status in STATUSES
+        if NotSharedError in (kinds if isinstance(kinds, tuple) else (kinds,))
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_api_lists_the_boards_and_leaves_out_the_people_that_runs_know(
