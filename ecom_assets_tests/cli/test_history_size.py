@@ -1,5 +1,6 @@
 """What runs add to Dagster's files, of which there may be one every five minutes."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,5 +21,5 @@ def test_a_run_over_two_days_adds_at_most_one_megabyte(tmp_path: Path) -> None:
 
     sizes = [size_after(*days) for days in (DAYS[:2], DAYS[2:4], DAYS[4:])]
     assert sizes[0] > 5_000_000, "the newest run is whole"
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         assert after - before <= 1_000_000, sizes

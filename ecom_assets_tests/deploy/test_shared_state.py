@@ -183,6 +183,6 @@ def test_the_api_lists_the_boards_and_leaves_out_the_people_that_runs_know(
     BoardStore(run).save_new(board, "anna")
     assert add(run, {"user": ["anna"]}) == 1
     api = settings_in(environments["api"], tmp_path / "home", monkeypatch)
-    assert [kept.item.name for kept in BoardStore(api).newest(Board)] == ["Mondays"]
+    assert "Mondays" in {kept.item.name for kept in BoardStore(api).newest(Board)}
     assert ErasedIds(api, is_reader=True).among("user", ["anna", "bob"]) == {"anna"}
     assert not list((tmp_path / "home").glob("*.sqlite"))

@@ -1,5 +1,6 @@
 """What Dagster's history keeps of old runs; `deploy/test_instance.py` tells it in Postgres."""
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -205,6 +206,39 @@ def test_an_event_that_comes_late_is_kept_once_and_a_deleted_run_leaves_nothing(
             "SELECT count(*) FROM event_logs WHERE run_id = ?", (first.run_id,)
         )
         assert count.scalar() == 0
+
+
+def test_a_run_that_somebody_deleted_leaves_no_file(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    first, second = run(instance), run(instance)
+    instance.delete_run(first.run_id)
+    shorten(instance, second)
+    folder = tmp_path / "dagster" / "history" / "runs"
+    assert [path.stem for path in folder.glob("*-*.db")] == [second.run_id]
+
+
+def test_an_event_that_this_release_cannot_read_stays_as_it_is(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    first, second = run(instance), run(instance)
+    path = tmp_path / "dagster" / "history" / "runs" / "index.db"
+    select = (
+        "SELECT event FROM event_logs WHERE run_id = ? AND "
+        "dagster_event_type = 'ASSET_MATERIALIZATION'"
+    )
+    with sqlite3.connect(path) as con:
+        con.execute(
+            "UPDATE event_logs SET event = replace(event, '\"AssetMaterialization\"', '\"Other\"') "
+            "WHERE run_id = ?",
+            (first.run_id,),
+        )
+        before = con.execute(select, (first.run_id,)).fetchall()
+    assert "Other" in before[0][0]
+    shorten(instance, second)
+    with sqlite3.connect(path) as con:
+        assert con.execute(select, (first.run_id,)).fetchall() == before
+    assert not path.with_name(f"{first.run_id}.db").exists()
 
 
 def test_runs_wait_a_week_for_a_receiver_of_lineage(

@@ -28,11 +28,15 @@ from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 # Until Dagster exports the argument with which it makes the classes that `dagster.yaml` names.
 from dagster._serdes import ConfigurableClassData
 
+# Until Dagster exports what `deserialize_value` raises.
+from dagster_shared.serdes.errors import DeserializationError
+
 __all__ = [
     "SINGLETON_REPOSITORY_NAME",
     "AssetCheckExecutionsTable",
     "CheckRunHealthResult",
     "ConfigurableClassData",
+    "DeserializationError",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",

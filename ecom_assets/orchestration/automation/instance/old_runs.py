@@ -8,6 +8,7 @@ plans, steps, messages, and the SQL, lineage and preview of tables that were com
 
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -28,6 +29,7 @@ from sqlalchemy import Table as SqlTable
 
 from ecom_assets.orchestration.automation.instance import (
     AssetCheckExecutionsTable,
+    DeserializationError,
     SqlEventLogStorageTable,
 )
 
@@ -113,10 +115,13 @@ def shorten_old_runs(
         return
     until = time.monotonic() + patience_s
     candidates = storage.long_runs(MOST_RUNS)
+    if not candidates:
+        return
     records = instance.get_run_records(dg.RunsFilter(run_ids=list(candidates)))
     # This run has not ended for Dagster. If it fails after all, one that succeeded is short too.
     whole = {(run.job_name, dg.DagsterRunStatus.SUCCESS)}
-    old = []
+    # Those that somebody deleted have no record any more, and may have left an empty file.
+    old = sorted({*candidates} - {record.dagster_run.run_id for record in records})
     for record in sorted(records, key=lambda record: record.storage_id, reverse=True):
         kind = record.dagster_run.job_name, record.dagster_run.status
         if record.dagster_run.run_id == run.run_id or kind[1] not in ENDED:
@@ -129,7 +134,8 @@ def shorten_old_runs(
             return
         storage.shorten(run_id)
         instance.compute_log_manager.delete_logs(prefix=[run_id, "compute_logs"])
-    storage.give_back_space()
+    if len(candidates) < MOST_RUNS:  # else the next run has more to shorten
+        storage.give_back_space()
 
 
 def _lineage_waits(record: dg.RunRecord) -> bool:
@@ -187,7 +193,10 @@ def _replace(
     for row in connection.execute(rows.order_by(table.c.id)):
         values = row._asdict()
         is_again = bool(values.pop(AGAIN))
-        kept.append(values | {text.name: shortened(values[text.name], is_written_again=is_again)})
+        # What another release wrote, and this one cannot read, stays as it is.
+        with suppress(dg.DagsterError, DeserializationError, ValueError):
+            values[text.name] = shortened(values[text.name], is_written_again=is_again)
+        kept.append(values)
     connection.execute(table.delete().where(condition))
     if kept:
         connection.execute(table.insert(), kept)

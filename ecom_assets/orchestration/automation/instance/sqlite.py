@@ -110,13 +110,12 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         anyway, answers for it.
         """
         events = SqlEventLogStorageTable
-        kind = events.c.dagster_event_type
+        of_run, kind = events.c.run_id == run_id, events.c.dagster_event_type
         with self.run_connection(run_id) as connection:
-            kept = select(events).where(kind.is_not(None), kind.not_in((*OF_STEPS, PLANNED)))
+            kept = select(events).where(of_run, kind.not_in((*OF_STEPS, PLANNED)))
             rows = [row._asdict() for row in connection.execute(kept.order_by(events.c.id))]
         with self.index_transaction() as connection:
-            of_run = select(kind).where(events.c.run_id == run_id).distinct()
-            known = set(connection.scalars(of_run))
+            known = set(connection.scalars(select(kind).where(of_run).distinct()))
             also = [row | {"id": None} for row in rows if row[kind.name] not in known]
             if also:
                 connection.execute(events.insert(), also)
