@@ -11,7 +11,7 @@ Dagster hand over batches.
 import sqlite3
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,11 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
 
     def long_runs(self, limit: int) -> list[str]:
         """Return runs that have a file of their own, those first that wrote last long ago."""
-        files = {run_id: Path(self.path_for_shard(run_id)) for run_id in self.get_all_run_ids()}
-        written_at = {run_id: path.stat().st_mtime for run_id, path in files.items()}
-        return sorted(files, key=written_at.__getitem__)[:limit]
+        written_at: dict[str, float] = {}
+        for run_id in self.get_all_run_ids():
+            with suppress(FileNotFoundError):  # another run that ends may just have removed it
+                written_at[run_id] = Path(self.path_for_shard(run_id)).stat().st_mtime
+        return sorted(written_at, key=written_at.__getitem__)[:limit]
 
     def shorten(self, run_id: str) -> None:
         """Remove the run's own file: the index, which has what became of tables and checks
