@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine
 
 import ecom_assets
+from ecom_assets.core.clock import now_utc
 from ecom_assets.orchestration.automation.instance.old_runs import (
     ALL_SENT,
     LINEAGE_TAG,
@@ -242,7 +243,7 @@ def test_an_event_that_this_release_cannot_read_stays_as_it_is(
 
 
 def test_runs_wait_a_week_for_a_receiver_of_lineage(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance,
 ) -> None:
     unsent, sent, newest = run(instance), run(instance), run(instance)
     instance.add_run_tags(sent.run_id, {LINEAGE_TAG: f"{ALL_SENT}: {sent.run_id}"})
@@ -250,13 +251,12 @@ def test_runs_wait_a_week_for_a_receiver_of_lineage(
     assert "STEP_START" in kinds(instance, unsent)
     assert "STEP_START" not in kinds(instance, sent)
 
-    class NextWeek(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return datetime.now(tz) + timedelta(days=7, minutes=1)
-
-    monkeypatch.setattr("ecom_assets.orchestration.automation.instance.old_runs.datetime", NextWeek)
-    shorten_old_runs(instance, newest, reports_lineage=True)
+    shorten_old_runs(
+        instance,
+        newest,
+        reports_lineage=True,
+        now=lambda: now_utc() + timedelta(days=7, minutes=1),
+    )
     assert "STEP_START" not in kinds(instance, unsent)
 
 

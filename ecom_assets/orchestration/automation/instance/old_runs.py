@@ -9,7 +9,7 @@ plans, steps, messages, and the SQL, lineage and preview of tables that were com
 import time
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, runtime_checkable
 
 import dagster as dg
@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Table as SqlTable
 
+from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.orchestration.automation.instance import (
     AssetCheckExecutionsTable,
     DeserializationError,
@@ -104,6 +105,7 @@ def shorten_old_runs(
     *,
     reports_lineage: bool,
     patience_s: float = PATIENCE_S,
+    now: Clock = now_utc,
 ) -> None:
     """Forget the steps of runs that ended before this one, which is about to end.
 
@@ -126,7 +128,7 @@ def shorten_old_runs(
         kind = record.dagster_run.job_name, record.dagster_run.status
         if record.dagster_run.run_id == run.run_id or kind[1] not in ENDED:
             continue
-        if kind in whole and not (reports_lineage and _lineage_waits(record)):
+        if kind in whole and not (reports_lineage and _lineage_waits(record, now())):
             old.append(record.dagster_run.run_id)
         whole.add(kind)
     for run_id in reversed(old):
@@ -138,10 +140,10 @@ def shorten_old_runs(
         storage.give_back_space()
 
 
-def _lineage_waits(record: dg.RunRecord) -> bool:
+def _lineage_waits(record: dg.RunRecord, now: datetime) -> bool:
     run = record.dagster_run
     is_sent = run.tags.get(LINEAGE_TAG) == f"{ALL_SENT}: {run.run_id}"
-    return not is_sent and datetime.now(UTC) - record.create_timestamp < LINEAGE_WAITS
+    return not is_sent and now - record.create_timestamp < LINEAGE_WAITS
 
 
 def forget_steps(connection: Connection, run_id: str) -> None:
