@@ -50,6 +50,7 @@ from ecom_assets.ingestion.sources.resources import CatalogueApi, CustomerApi, O
 from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock
 from ecom_assets.ingestion.sources.uploaded_rows import beside_uploads
 from ecom_assets.ingestion.uploads.store import taken_back_names
+from ecom_assets.orchestration.automation.run_end import end_run
 from ecom_assets.orchestration.registry import BY_KEY
 from ecom_assets.orchestration.rules import source_gate
 from ecom_assets.orchestration.sandbox import (
@@ -99,7 +100,7 @@ def platform_resources(
     writer = partial(_writer, progress=progress, without_source=without_source)
     orders = partial(_source, settings, api="order_report_api", reads_files=True)
     return {
-        "warehouse": Warehouse.from_settings(settings),
+        "warehouse": Warehouse.from_settings(settings).ending_with(partial(end_run, settings)),
         "io_manager": WarehouseIO.from_settings(settings, writer),
         "event_source": event_source_resource(settings),
         "order_source": orders(order_source_of, description="Where order lines come from."),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from inspect import isfunction, signature
 from pathlib import Path
 from types import ModuleType
@@ -20,9 +21,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from ecom_assets.core.errors import UsageError, WarehouseError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START, asset_key
 from ecom_assets.definitions import build_definitions, code_location, defs
+from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import environment, page_views
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own_tables.md").read_text(encoding="utf-8")
@@ -233,3 +236,42 @@ def test_an_ibis_table_of_an_own_asset_is_refused_with_a_sentence(tmp_path: Path
     error = message(result, "hello")
     assert "the asset hello returned an Ibis table" in error
     assert "return its rows, such as `.to_pyarrow()`, or name an IO manager of your own" in error
+
+
+@pytest.mark.when_changed
+def test_every_asset_is_loaded_outside_of_a_run(home: Path, tmp_path: Path) -> None:
+    @dg.asset(partitions_def=dg.DailyPartitionsDefinition(FIRST))
+    def of_a_day(context: dg.AssetExecutionContext) -> str:
+        return context.partition_key
+
+    shop = module(home, "shop.py").shop
+    both = dg.Definitions.merge(shop, dg.Definitions(assets=[of_a_day]))
+    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
+        run(both, instance, '+key:"mart/sessions"', days=True)
+        run(both, instance, 'key:"visits_by_entry_page" or key:"entry_pages"')
+        dg.materialize(
+            [of_a_day], instance=instance, partition_key=FIRST, resources=dict(both.resources or {})
+        )
+        load = partial(both.load_asset_value, instance=instance)
+        assert load("entry_pages") == ["https://shop.example/"]
+        assert load("of_a_day", partition_key=FIRST) == FIRST
+        sessions: Any = load(["mart", "sessions"])
+        assert sessions.count().to_pyarrow().as_py() == 2
+        frame: Any = load(["mart", "sessions"], partition_key=FIRST, python_type=pd.DataFrame)
+        assert len(frame) == 1
+        with both.get_asset_value_loader(instance=instance) as loader:
+            for contract in ALL:
+                table: Any = loader.load_asset_value(asset_key(contract))
+                assert tuple(table.columns) == tuple(contract.columns)
+            with pytest.raises(WarehouseError, match=r"Nothing is stored of serving/marts in .*"):
+                loader.load_asset_value(["serving", "marts"])
+            with pytest.raises(WarehouseError, match=r"is loaded by a partition_key, no other"):
+                loader.load_asset_value("of_a_day")
+
+
+def test_an_own_asset_without_an_instance_is_refused_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with pytest.raises(UsageError, match="set DAGSTER_HOME, or pass the instance"):
+        beside_the_platform(tmp_path, returning(lambda: 1)).load_asset_value("hello")

@@ -38,6 +38,7 @@ from ecom_assets.core.warehouse.raw_losses import (
     stranded_sentence,
 )
 from ecom_assets.ingestion.sources.customer_api.records import mapping_of
+from ecom_assets.ingestion.sources.erased_people import open_key
 from ecom_assets.ingestion.sources.events import (
     event_paths,
     is_table,
@@ -48,6 +49,7 @@ from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.first_partition import loaded_before, paths_of_last_run
 from ecom_assets.ingestion.sources.order_reports.source import open_orders, order_paths
 from ecom_assets.ingestion.sources.presence import CUSTOMERS, EVENTS, ORDERS
+from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.orchestration.rules import require_rules, segments_of
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -375,6 +377,11 @@ def _requests(settings: Settings) -> str | Problem:
     """Report where requests and notes of runs are: in a file,
     even if everything else is in Postgres.
     """
+    if not settings.home_is_shared:
+        open_key(settings, create=True)  # each of these says what must be set
+        ledger_address(settings)
+        BoardStore(settings)
+        return "and uploads are refused: ECOM_HOME_IS_SHARED is false, and no run would see them"
     path = OperationsStore(settings.home).path.absolute()
     text = f"are in {path}, with what runs note of checks and tables"
     if isinstance(ledger_address(settings), str):

@@ -161,9 +161,8 @@ def _dry_lines(document: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _complain(outcome: RunOutcome, totals: dict[str, Any]) -> None:
-    for failure in outcome.complaints:
-        typer.echo(f"ecom: {failure}", err=True)
+def failures_of(outcome: RunOutcome, totals: dict[str, Any], refused: Sequence[str]) -> list[str]:
+    """Return a sentence for everything for which the command ends with an error."""
     refusing = {
         check.table.partition("/")[2] for check in outcome.failed_checks if check.name == ACCEPTED
     }
@@ -172,12 +171,12 @@ def _complain(outcome: RunOutcome, totals: dict[str, Any]) -> None:
         for name, delivery in totals["deliveries"].items()
         if name not in refusing
     )
-    if waiting:
-        typer.echo(
-            f"ecom: {waiting:,} records wait, as a tool did not take them; run the same again "
-            "later.",
-            err=True,
-        )
+    later = (
+        [f"{waiting:,} records wait, as a tool did not take them; run the same again later."]
+        if waiting
+        else []
+    )
+    return [*outcome.complaints, *later, *refused]
 
 
 LIKE_A_DAY = re.compile(r"\d{4}-\d")
@@ -217,23 +216,17 @@ def export(
         return
     outcome = _delivered(settings, request, days, quiet=as_json)
     totals = delivery_totals(outcome)
-    refused = refusals(settings, totals["deliveries"])
-    failures = [*outcome.failures, *refused]
+    failures = failures_of(outcome, totals, refusals(settings, totals["deliveries"]))
     document = {
         "run_id": outcome.run_id,
-        "success": outcome.is_well and not refused,
+        "success": not failures,
         "failures": failures,
         **totals,
     }
     typer.echo(json_text(document, default=str) if as_json else "\n".join(delivery_lines(totals)))
-    _complain(outcome, totals)
-    for sentence in refused:
-        typer.echo(f"ecom: {sentence}", err=True)
-    if (
-        not outcome.is_well
-        or refused
-        or sum(delivery["pending"] for delivery in totals["deliveries"].values())
-    ):
+    for failure in failures:
+        typer.echo(f"ecom: {failure}", err=True)
+    if failures:
         raise typer.Exit(1)
 
 

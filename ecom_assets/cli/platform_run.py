@@ -62,6 +62,8 @@ from ecom_assets.orchestration.automation.alerts import (
 from ecom_assets.orchestration.automation.instance.location import execute_in_location
 from ecom_assets.orchestration.automation.instance.sqlite import patient_history
 from ecom_assets.orchestration.automation.jobs import EVERYTHING
+from ecom_assets.orchestration.automation.ui_address import has_address
+from ecom_assets.orchestration.automation.upload_runs import reload_location
 from ecom_assets.orchestration.registry import ALL, NOTES, RAW
 from ecom_assets.orchestration.rules import require_rules
 from ecom_assets.orchestration.sandbox import ensure_sandbox
@@ -254,6 +256,8 @@ class PlatformRun:
     may: Permissions = NO_PERMISSIONS
     tags: dict[str, str] = field(default_factory=dict)
     """Further tags of its Dagster run."""
+    moves_partitions: bool = False
+    """Whether its days begin before those for which a UI has loaded the definitions."""
 
     @classmethod
     def prepare(
@@ -282,12 +286,13 @@ class PlatformRun:
             covered = days.covered()
         prepare_dagster_home(settings)
         before, stored = known_sources(settings), _open_for(settings, progress)
+        moves_partitions = False
         if is_own:
             remember_sources(settings, stored)
             if known_sources(settings) != before:
                 definitions = build_definitions(settings, progress=progress)
                 chosen = _selected(definitions, select, without_source(settings))
-            remember_first_day(settings, covered.first)
+            moves_partitions = remember_first_day(settings, covered.first)
             remember_paths(settings)
             covered = with_left_days(settings, covered, progress) if select is None else covered
             _report_skipped(settings, progress)
@@ -315,7 +320,16 @@ class PlatformRun:
                 f"Between {covered.first} and {covered.dates[-1]} are weeks without rows: "
                 f"{_listed(parts)}."
             )
-        return cls(settings, progress, definitions, chosen, covered, parts, may)
+        return cls(
+            settings,
+            progress,
+            definitions,
+            chosen,
+            covered,
+            parts,
+            may,
+            moves_partitions=moves_partitions,
+        )
 
     def materialize(self) -> RunOutcome:
         """Run each part of the days, the oldest first, until one fails;
@@ -334,6 +348,8 @@ class PlatformRun:
                 break
         if outcomes and all(outcome.success for outcome in outcomes) and left_days(self.settings):
             remember_left_days(self.settings, [])
+        if self.moves_partitions and has_address(self.settings):
+            reload_location(self.settings, lambda _sentence: None)  # a UI that is off loads later
         return combined(outcomes, self.days)
 
     def materialize_part(self, *, may_rebuild: bool = True) -> RunOutcome:

@@ -12,6 +12,7 @@ import duckdb
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.core.clock import today_in
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
@@ -34,7 +35,11 @@ from ecom_assets.ingestion.sources.events import (
 )
 from ecom_assets.ingestion.sources.files.mapping import EVENT
 from ecom_assets.ingestion.sources.files.records import RecordFiles
-from ecom_assets.ingestion.sources.first_partition import left_days, remember_left_days
+from ecom_assets.ingestion.sources.first_partition import (
+    left_days,
+    remember_left_days,
+    remembered_sources,
+)
 from ecom_assets.ingestion.sources.home_notes import remembered_paths
 from ecom_assets.ingestion.sources.order_reports.api import fetch_history
 from ecom_assets.ingestion.sources.order_reports.report_files import (
@@ -43,6 +48,7 @@ from ecom_assets.ingestion.sources.order_reports.report_files import (
     with_activities,
 )
 from ecom_assets.ingestion.sources.order_reports.source import has_events, open_history, open_orders
+from ecom_assets.ingestion.sources.presence import EVENTS
 from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, are_activities, report_path
 from ecom_assets.ingestion.sources.sandbox_shop import sandbox_days
 
@@ -109,6 +115,24 @@ class DaysOfRun:
         )
         return Days.between(first, last + ONE_DAY)
 
+    def _days_of_table(self) -> Days:
+        """Return the newest days of the table of events; at its first read say what is older."""
+        days = self._newest(self.today)
+        if self.requested_days.first or EVENTS in remembered_sources(self.settings):
+            return days
+        with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
+            from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only event tables need the packages)
+
+        with closing(EventTable(self.settings)) as table:
+            row_count, earlier = table.earlier(days.first)
+        if row_count:
+            first = max(earlier.first, self.settings.first_day)
+            self.say(
+                f"{row_count:,} rows of {earlier.first} to {earlier.dates[-1]} in {table.name} "
+                f"came before {days.first}, and wait: `ecom run --from {first}` takes them in."
+            )
+        return days
+
     def _span(self) -> tuple[date, date]:
         with duckdb.connect() as con:
             opened = self._opened(con)
@@ -122,7 +146,7 @@ class DaysOfRun:
                 else [sandbox_days(self.settings)]
             )
             if is_table(self.settings):
-                covered.append(self._newest(self.today))
+                covered.append(self._days_of_table())
             if self.with_history:  # and the increments since
                 covered.append(Days((self.today - ONE_DAY,)))
             if not covered:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.cli.export import failures_of
+from ecom_assets.cli.platform_run import CheckOutcome, RunOutcome
+from ecom_assets.core.tables.days import Days
+from ecom_assets.outputs.delivery.assets import ACCEPTED
 from ecom_assets_tests.command import HEADER, UNTIL_DUE, ecom, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_export")
@@ -144,3 +148,19 @@ def test_an_export_of_which_all_is_refused_says_why_and_ends_with_1(tmp_path: Pa
         assert "set ECOM_AMPLITUDE_MIN_ID_LENGTH" in result.err
     shown = ecom("export", "--to", "amplitude", "--json", home=home, env=shop).json
     assert (shown["success"], len(shown["failures"])) == (False, 1)
+
+
+def test_json_names_everything_for_which_the_command_ends_with_1() -> None:
+    lost = CheckOutcome("mart/sessions", "contract_holds", passed=False, description="Keys are so.")
+    refused = CheckOutcome("export/ga4_events", ACCEPTED, passed=False, description="All went.")
+    outcome = RunOutcome("run", Days(()), success=False, checks=[lost, refused], failures=["full"])
+    totals = {"deliveries": {"heap_users": {"pending": 1_200}, "ga4_events": {"pending": 7}}}
+    assert failures_of(outcome, totals, ["ga4_events: nothing was sent"]) == [
+        "full",
+        "mart/sessions: the check contract_holds failed",
+        f"export/ga4_events: the check {ACCEPTED} failed",
+        "1,200 records wait, as a tool did not take them; run the same again later.",
+        "ga4_events: nothing was sent",
+    ]
+    well = RunOutcome("run", Days(()), success=True, checks=[], failures=[])
+    assert failures_of(well, {"deliveries": {"heap_users": {"pending": 0}}}, []) == []

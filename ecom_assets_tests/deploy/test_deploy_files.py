@@ -29,6 +29,7 @@ SECRETS = {
     "POSTGRES_PASSWORD": "a",
     "DAGSTER_PG_PASSWORD": "b",
     "WAREHOUSE_PASSWORD": "c",
+    "STATE_PASSWORD": "e",
     "ECOM_API_KEYS": "read:d",
 }
 
@@ -128,7 +129,7 @@ def test_the_builder_gets_what_is_copied_and_little_else() -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=[path.stem for path in UNITS])
 def test_units_start_what_services_start(unit: Path) -> None:
-    read = configparser.ConfigParser(interpolation=None)
+    read = configparser.ConfigParser(interpolation=None, strict=False)  # a unit may repeat a name
     read.optionxform = str  # type: ignore[assignment,method-assign]  # names of units are not lower case
     read.read(unit)
     variables = {
@@ -147,6 +148,7 @@ def test_units_start_what_services_start(unit: Path) -> None:
 
 def test_units_have_the_variables_of_the_image_and_the_services() -> None:
     variables = named_values(DEPLOY / "systemd" / "ecom.env.example")
+    variables |= named_values(DEPLOY / "systemd" / "warehouse.env.example")
     needed = image_environment() | service("code", SECRETS).environment
     assert set(needed) - {"HOME", "PYTHONUNBUFFERED", "ECOM_EVENTS"} <= set(variables)
     assert {
@@ -213,9 +215,9 @@ def test_kubernetes_serves_the_api_as_compose_does(helm: dict[str, Any]) -> None
     assert api["image"] == f"{image['repository']}:{image['tag']}"
     assert api["command"] == service("api", SECRETS).command
     assert pod["securityContext"] == helm["dagsterWebserver"]["podSecurityContext"]
-    ((secret,),) = ([row["secretRef"] for row in api["envFrom"]],)
     (code,) = helm["dagster-user-deployments"]["deployments"]
-    assert [secret] == code["envSecrets"]
+    secrets = [*(row["secretRef"] for row in api["envFrom"]), {"name": "ecom-warehouse"}]
+    assert secrets == code["envSecrets"]
     probes = [api[name]["httpGet"] for name in ("readinessProbe", "livenessProbe")]
     assert probes == [
         {"path": "/health/ready", "port": "http"},
@@ -229,9 +231,15 @@ def test_kubernetes_serves_the_api_as_compose_does(helm: dict[str, Any]) -> None
     assert exposed["spec"]["ports"][0]["targetPort"] == api["ports"][0]["name"]
 
 
-def test_the_api_has_no_password_of_a_database() -> None:
+def test_the_api_has_no_password_of_the_warehouse_or_of_dagsters_database() -> None:
     answer = service("api", SECRETS).environment
-    assert answer == {"ECOM_API_KEYS": "read:d", "ECOM_EVENTS": ""}
+    state = "postgres://ecom_state:e@postgres:5432/state"
+    assert answer == {
+        "ECOM_LEDGER_URL": state,
+        "ECOM_BOARDS_URL": state,
+        "ECOM_API_KEYS": "read:d",
+        "ECOM_EVENTS": "",
+    }
     assert "/health/live" in service("api", SECRETS).health_check[-1]
 
 

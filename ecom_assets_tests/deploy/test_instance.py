@@ -20,6 +20,7 @@ from dagster_postgres.event_log import PostgresEventLogStorage
 from ecom_assets.orchestration.automation.instance.launcher import WatchedRunLauncher
 from ecom_assets.orchestration.automation.instance.postgres import BatchingPostgresEventLogStorage
 from ecom_assets_tests.deploy.shipped import DEPLOY
+from ecom_assets_tests.orchestration.automation.test_old_runs import story
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")
 
@@ -155,6 +156,11 @@ def test_planned_days_take_one_statement(
     assert single, "other events are stored one by one"
     assert str(dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED) not in single
     assert str(dg.DagsterEventType.ASSET_MATERIALIZATION) not in single
+
+
+@pytest.mark.when_changed
+def test_an_old_run_keeps_what_became_of_tables_and_checks(instance: dg.DagsterInstance) -> None:
+    story(instance)
 
 
 class CodeLocation:

@@ -27,6 +27,8 @@ from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
 
 UNAUTHORIZED = (401, 403)
+LATER = "run again later, or ask the people who run it"
+"""What helps where the API has answered, so that its address is right."""
 NOT_FOUND = 404
 
 
@@ -38,6 +40,14 @@ class Api:
     url: str
     url_setting: str
     key_setting: str
+    is_named_by_answer: bool = False
+    """Whether an answer named the address that is asked: a setting is then no cause of a refusal.
+    """
+
+    @property
+    def origin(self) -> str:
+        """What says where it is, for people who correct it."""
+        return "the address in its answer" if self.is_named_by_answer else self.url_setting
 
 
 class ApiSession(AbstractContextManager["ApiSession"]):
@@ -64,6 +74,7 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         are added to `stats` if it is passed.
         """
         self.api, self._detail_in = api, detail_in
+        self._has_answered = api.is_named_by_answer
         self.stats = stats or HttpStats()
         self._pause = Pause(self.stats.add_wait)
         self._timeouts = (settings.source_connect_timeout_s, settings.source_read_timeout_s)
@@ -129,24 +140,25 @@ class ApiSession(AbstractContextManager["ApiSession"]):
             raise UnavailableError(self._refusal(response))
         if response.status_code != OK:
             raise SourceError(self._refusal(response))
+        self._has_answered = True
         return response
 
     def _unreachable(self, url: str, error: Exception) -> str:
         address, name = without_secrets(url), self.api.name
         if isinstance(error, EndlessResponseError):
             return (
-                f"The {name} at {address} {error}; see that {self.api.url_setting} is right, or "
+                f"The {name} at {address} {error}; see that {self.api.origin} is right, or "
                 "raise that."
             )
         if isinstance(error, BrokenBodyError):
             return (
-                f"The {name} at {address} {error}; see that {self.api.url_setting} is right, or "
+                f"The {name} at {address} {error}; see that {self.api.origin} is right, or "
                 "run again later."
             )
         if isinstance(error, exceptions.SSLError):
             return (
                 f"The {name} at {address} has no certificate that this machine trusts; correct "
-                f"{self.api.url_setting}."
+                f"{self.api.origin}."
             )
         if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
             return (
@@ -160,13 +172,13 @@ class ApiSession(AbstractContextManager["ApiSession"]):
             )
             return (
                 f"The {name} at {address} does not answer within the {most_s:g} s of "
-                f"ECOM_SOURCE_{part}_TIMEOUT_S; see that it runs and {self.api.url_setting} is "
+                f"ECOM_SOURCE_{part}_TIMEOUT_S; see that it runs and {self.api.origin} is "
                 "right, or raise that if it is slow."
             )
         kind = type(error).__name__
         return (
             f"The {name} at {address} does not answer ({kind}); see that it runs and "
-            f"{self.api.url_setting} is right."
+            f"{self.api.origin} is right."
         )
 
     def _refusal(self, response: Response) -> str:
@@ -175,24 +187,33 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         sentence = f"The {self.api.name} at {address} answers {status}" + (
             f" ({detail})" if detail else ""
         )
-        if status in UNAUTHORIZED:
-            return (
-                f"{sentence}: it does not take the key; set {self.api.key_setting} to one that it "
-                "takes."
-            )
-        if status == NOT_FOUND:
-            return f"{sentence}: there is nothing at that address; correct {self.api.url_setting}."
-        if response.is_redirect:
-            target = without_secrets(response.headers.get("Location", ""))
-            return (
-                f"{sentence}, a redirect to {target}; set {self.api.url_setting} to where it "
-                "leads if you trust that."
-            )
         if is_busy(status):
             return f"{sentence} each time it was asked; run again later."
+        return f"{sentence}{self._remedy(response)}."
+
+    def _remedy(self, response: Response) -> str:
+        """Return what a refusal means, and what helps."""
+        status, is_named = response.status_code, self.api.is_named_by_answer
+        if response.is_redirect:
+            target = without_secrets(response.headers.get("Location", ""))
+            helps = (
+                f"; {LATER}"
+                if is_named
+                else f"; set {self.api.url_setting} to where it leads if you trust that"
+            )
+            return f", a redirect to {target}{helps}"
+        if status in UNAUTHORIZED and not is_named:
+            return f": it does not take the key; set {self.api.key_setting} to one that it takes"
+        if status in UNAUTHORIZED:
+            return f": that address may have expired; {LATER}"
+        if self._has_answered:
+            gone = ": there is nothing at that address now" if status == NOT_FOUND else ""
+            return f"{gone}; {LATER}"
+        if status == NOT_FOUND:
+            return f": there is nothing at that address; correct {self.api.url_setting}"
         return (
-            f"{sentence}, so it does not understand the request; see that {self.api.url_setting} "
-            "is that of this API."
+            f", so it does not understand the request; see that {self.api.url_setting} is that of "
+            "this API"
         )
 
 

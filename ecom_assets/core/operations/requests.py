@@ -19,6 +19,8 @@ from typing import Final, Literal
 from pydantic import TypeAdapter
 
 from ecom_assets.core.clock import now_utc_without_zone
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.sqlite_file import Row, SqliteFile
 from ecom_assets.core.tables.days import Days
 
@@ -56,6 +58,28 @@ class OperationsStore(SqliteFile):
         """Set the folder; the first write creates the file."""
         remedy = "make it writable, or move it away with its requests"
         super().__init__(home / FILE, TABLES, remedy)
+
+
+class NotSharedError(UsageError):
+    """What a process would leave for others is kept where they do not look."""
+
+
+def require_shared_home(settings: Settings, what: str) -> None:
+    """Refuse what a process leaves in `ECOM_HOME` for others, where they have another one.
+
+    Args:
+        settings: Whether `ECOM_HOME` is shared.
+        what: What is left, such as "A request", with which the sentence begins.
+
+    Raises:
+        NotSharedError: It is not.
+    """
+    if not settings.home_is_shared:
+        raise NotSharedError(
+            f"{what} is kept in ECOM_HOME, which runs here do not share with this process "
+            "(ECOM_HOME_IS_SHARED is false), so none would see it; use the command `ecom` where "
+            "runs are."
+        )
 
 
 Kind = Literal["release", "retry", "load", "undo", "sample", "shop"]

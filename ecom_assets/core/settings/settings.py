@@ -147,6 +147,14 @@ class Settings(
         )
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
+    home_is_shared: bool = Field(
+        default=True,
+        description=(
+            "Whether runs, the API and all other processes have the same <home>. false where each "
+            "has one of its own, as pods have: then requests and uploads are refused, and "
+            "ECOM_LEDGER_URL, ECOM_BOARDS_URL and ECOM_ERASURE_KEY must be set"
+        ),
+    )
     warehouse: str = Field(
         "", description="Where the tables are stored; default duckdb:///<home>/warehouse.duckdb"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from ecom_assets.core.atomic_files import sync_folder
-from ecom_assets.core.errors import WorkError, first_line
+from ecom_assets.core.errors import SettingError, WorkError, first_line
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
@@ -238,7 +238,17 @@ def state_address(settings: Settings, url: str, default_file: Path) -> Path | st
 
     `url` is its own setting. Where that is empty, it is the Postgres of the warehouse or of
     publishing, else a file.
+
+    Raises:
+        SettingError: It is empty, and processes that need the same database would each find
+            another.
     """
+    if not url and not settings.home_is_shared:
+        name = f"ECOM_{default_file.stem.upper()}_URL"
+        raise SettingError(
+            f"{name} is not set, and ECOM_HOME_IS_SHARED is false, so that each process would have "
+            f"{default_file.name} for itself; set {name} to the same database for all of them."
+        )
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite://"))
     candidates = (url, settings.warehouse_url, settings.postgres_url.get_secret_value())

@@ -13,10 +13,11 @@ from datetime import date
 from typing import Any, Protocol
 
 import dagster as dg
+import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from ecom_assets.core.errors import WarehouseError
+from ecom_assets.core.errors import UsageError, WarehouseError
 from ecom_assets.core.tables.asset import (
     DAYS_AROUND,
     PARTITION,
@@ -225,11 +226,17 @@ class WarehouseIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> Any:  # noqa: ANN401 (what others stored, too)
         """Return the input's table, lazily: the partitions that the asset reads, or all of it.
 
-        An input that is annotated as a frame of pandas or a table of PyArrow is that.
+        An input that is annotated as a frame of pandas or a table of PyArrow is that. Outside of a
+        run, as for `load_asset_value`, the warehouse is closed before the table is used: it then
+        has its rows with it.
+
+        Raises:
+            UsageError: Outside of a run and of an instance, for an asset that Dagster stores.
+            WarehouseError: Nothing is stored of that asset.
         """
         contract = self._contract_of(context)
         if contract is None:
-            return _dagsters_own(context).load_input(context)
+            return _stored_by_dagster(context)
         table = self.engine.table(contract)
         metadata = context.definition_metadata or {}
         if contract.day_column and not metadata.get(WHOLE_TABLE) and context.has_asset_partitions:
@@ -237,6 +244,8 @@ class WarehouseIOManager(dg.IOManager):
             days = _days_of(context).widened(before=before, after=after)
             table = table.filter(days.contain(table[contract.day_column]))
         convert = CONVERSIONS.get(_type_name(context.dagster_type.typing_type))
+        if convert is None and not context.has_input_name:
+            return ibis.memtable(CONVERSIONS[ARROW](table))
         return convert(table) if convert else table
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:  # noqa: ANN401 (as above)
@@ -249,7 +258,7 @@ class WarehouseIOManager(dg.IOManager):
         if contract is None:
             if isinstance(obj, ir.Expr | SliceOutput):
                 raise WarehouseError(_no_table(context))
-            _dagsters_own(context).handle_output(context, obj)
+            _dagsters_own(context.step_context.instance).handle_output(context, obj)
             return
         self.progress.began(contract.qualified_name())
         self.engine.run_id = context.run_id
@@ -505,9 +514,10 @@ def _to_pandas(table: ir.Table) -> Any:  # noqa: ANN401 (nothing else here needs
     return table.to_pyarrow().to_pandas()
 
 
+ARROW = "pyarrow.lib.Table"
 CONVERSIONS: Mapping[str, Callable[[ir.Table], Any]] = {
     "pandas.DataFrame": _to_pandas,
-    "pyarrow.lib.Table": ir.Table.to_pyarrow,
+    ARROW: ir.Table.to_pyarrow,
 }
 """How an input becomes what it is annotated as."""
 
@@ -517,14 +527,31 @@ def _type_name(kind: Any) -> str:  # noqa: ANN401 (a class, or a form of `typing
     return f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else ""
 
 
-def _dagsters_own(context: dg.InputContext | dg.OutputContext) -> dg.IOManager:
+def _dagsters_own(instance: dg.DagsterInstance) -> dg.IOManager:
     """Return the IO manager that Dagster uses where none is set:
     files in the folder of its instance.
     """
-    folder = context.step_context.instance.storage_directory()
-    return dg.FilesystemIOManager(base_dir=folder).create_io_manager(
+    return dg.FilesystemIOManager(base_dir=instance.storage_directory()).create_io_manager(
         dg.build_init_resource_context()
     )
+
+
+def _stored_by_dagster(context: dg.InputContext) -> Any:  # noqa: ANN401 (what others stored)
+    name = context.asset_key.to_user_string() if context.has_asset_key else "its input"
+    try:
+        instance = context.instance
+    except dg.DagsterInvariantViolationError as error:
+        raise UsageError(
+            f"Where Dagster stores {name} is not known outside of a run: set DAGSTER_HOME, or pass "
+            "the instance."
+        ) from error
+    try:
+        return _dagsters_own(instance).load_input(context)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise WarehouseError(
+            f"Nothing is stored of {name} in {instance.storage_directory()}: it returns nothing, "
+            "or was not materialized; one with partitions is loaded by a partition_key, no other."
+        ) from error
 
 
 def _no_table(context: dg.OutputContext) -> str:

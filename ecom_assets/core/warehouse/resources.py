@@ -23,6 +23,9 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import engine_kind, new_engine
 from ecom_assets.core.warehouse.io_manager import WarehouseIOManager
 
+AtEnd = Callable[[dg.DagsterInstance, dg.DagsterRun, Callable[[str], None]], None]
+"""What is done when a run ends, after the warehouse was closed; it logs by its last argument."""
+
 
 class _Warehouse(SettingsResource):
     """The warehouse that all tables are computed in, open for the length of a run.
@@ -30,6 +33,8 @@ class _Warehouse(SettingsResource):
     Without ECOM_WAREHOUSE it is a DuckDB file in ECOM_HOME; set it to a postgres://, snowflake://
     or spark:// address to compute elsewhere.
     """
+
+    _at_end: AtEnd | None = PrivateAttr(None)
 
     url: str = address("Address, shown without its password (ECOM_WAREHOUSE)")
     memory_limit: str = setting("memory_limit")
@@ -45,6 +50,14 @@ class _Warehouse(SettingsResource):
         """Return the resource as it is set."""
         with_address = settings.model_copy(update={"warehouse": settings.warehouse_url})
         return super().from_settings(with_address).bound_to(settings)
+
+    def ending_with(self, at_end: AtEnd | None) -> Self:
+        """Set what else is done when a run ends."""
+        self._at_end = at_end
+        return self
+
+    def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
+        return super()._with_updated_values(values).ending_with(self._at_end)
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
         """Return the Dagster definition,
@@ -69,18 +82,27 @@ class _Warehouse(SettingsResource):
             yield engine
         finally:
             engine.close()
-            _note(context, settings)
+            if context.run is not None and context.instance is not None:
+                instance, run = context.instance, context.run
+                with _warning(context, "The run's results could not be noted in ECOM_HOME"):
+                    note_run(instance, run.run_id, settings.home)
+                if self._at_end:
+                    with _warning(context, "What is done at the end of a run failed"):
+                        self._at_end(instance, run, context.log.info if context.log else _unheard)
 
 
-def _note(context: dg.InitResourceContext, settings: Settings) -> None:
-    """Record the run's results for the API; a failure to record them does not fail the run."""
-    if context.run is None or context.instance is None:
-        return
+def _unheard(_sentence: str) -> None:
+    """Say nothing, where a run has no log."""
+
+
+@contextmanager
+def _warning(context: dg.InitResourceContext, sentence: str) -> Iterator[None]:
+    """Log that something at the end of a run failed; the run does not fail of it."""
     try:
-        note_run(context.instance, context.run.run_id, settings.home)
-    except Exception as error:  # noqa: BLE001 (a note must not fail a run, whatever Dagster's storage says)
+        yield
+    except Exception as error:  # noqa: BLE001 (as above, whatever Dagster's storage says)
         if context.log:
-            context.log.warning(f"The run's results could not be noted in ECOM_HOME: {error}")
+            context.log.warning(f"{sentence}: {error}")
 
 
 def _with_engine_settings() -> type[_Warehouse]:

@@ -72,11 +72,17 @@ def open_key(settings: Settings, *, create: bool) -> KeyedHashes | None:
     created if `create`.
 
     Raises:
-        SettingError: The key file cannot be read or written.
+        SettingError: The key file cannot be read or written, or no other process would have it.
     """
     key = settings.erasure_key.get_secret_value()
     if key:
         return KeyedHashes(key.encode())
+    if create and not settings.home_is_shared:
+        raise SettingError(
+            "ECOM_ERASURE_KEY is not set, and ECOM_HOME_IS_SHARED is false, so that no other "
+            "process would have the key of erased people; set it to the same 32 or more characters "
+            "for all of them."
+        )
     path = settings.home / KEY_FILE
     try:
         if not path.exists():

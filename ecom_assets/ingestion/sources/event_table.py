@@ -199,6 +199,14 @@ class TableSql:
             f"FROM {self.table}"
         )
 
+    def earlier(self, first: date, fallback: date) -> str:
+        """Return the SELECT of how many rows arrived before a day, and from when to when."""
+        day = ident("received_date")
+        return (
+            f"SELECT COUNT(*) AS row_count, MIN({day}) AS first_day, MAX({day}) AS last_day "  # noqa: S608 (quoted here)
+            f"FROM ({self.events(fallback)}) WHERE {day} < {date_literal(first)}"
+        )
+
     def versions(self, first: date, end: date, fallback: date) -> str:
         """Return the SELECT of row count, newest event and fingerprint per arrival day."""
         # A sum of hashes does not depend on row order; as text it keeps all of its digits.
@@ -412,6 +420,13 @@ class EventTable:
     def file_rows(_days: Days | None) -> list[FileRows] | None:
         """Return None: there are no files."""
         return None
+
+    def earlier(self, first: date) -> tuple[int, Days]:
+        """Return how many rows arrived before a day, and the days from first to last."""
+        [row] = self._query(self.sql.earlier(first, self.fallback))
+        if not row["row_count"]:
+            return 0, Days(())
+        return int(row["row_count"]), Days.between(row["first_day"], row["last_day"] + ONE_DAY)
 
     def states(self, days: Days) -> dict[date, DayState]:
         """Return the state of each day that has rows."""

@@ -71,11 +71,28 @@ def is_derived(settings: Settings) -> bool:
     return "first_day" not in settings.model_fields_set and settings.first_day > default
 
 
-def remember_first_day(settings: Settings, first: date) -> None:
-    """Note the first day of the shop's own data; only an earlier one than before is noted."""
+def is_without_data(settings: Settings) -> bool:
+    """Return whether these settings, and what is loaded by them, are of a shop that has no data of
+    its own yet, so that partitions begin years before any.
+    """
+    default: date = Settings.model_fields["first_day"].default
+    return (
+        settings.has_own_data
+        and "first_day" not in settings.model_fields_set
+        and settings.first_day == default
+        and remembered_first_day(settings) is None
+    )
+
+
+def remember_first_day(settings: Settings, first: date) -> bool:
+    """Note the first day of the shop's own data, if it is earlier than the one noted before;
+    return whether it is.
+    """
     remembered = remembered_first_day(settings)
-    if remembered is None or first < remembered:
-        _note(settings, first_day=str(first))
+    if remembered is not None and first >= remembered:
+        return False
+    _note(settings, first_day=str(first))
+    return True
 
 
 def remember_paths(settings: Settings) -> None:

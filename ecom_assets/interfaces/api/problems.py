@@ -34,6 +34,7 @@ from ecom_assets.core.http_server.problems import (
     phrase,
     scope_challenge,
 )
+from ecom_assets.core.operations.requests import NotSharedError
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.openapi import extend_openapi
 from ecom_assets.interfaces.api.store.store import (
@@ -231,7 +232,7 @@ def _not_modified(_request: Request, error: Exception) -> Response:
 STATUSES: Final = (
     (NotKeptError, HTTPStatus.NOT_FOUND),
     (QuestionTooLargeError, 413),
-    ((NoSourceError, NoLedgerError, ChangedMeanwhileError), 409),
+    ((NoSourceError, NoLedgerError, NotSharedError, ChangedMeanwhileError), 409),
 )
 """The statuses of errors that callers can do something about, besides 422."""
 

@@ -25,6 +25,7 @@ from ecom_assets.core.http_server.file_bodies import (
     in_larger_blocks,
 )
 from ecom_assets.core.http_server.problems import REFUSED, WRONG_SCOPE
+from ecom_assets.core.operations.requests import require_shared_home
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
@@ -89,6 +90,7 @@ async def _kept(request: Request, *, by_script: bool) -> Upload:
     Raises:
         ForgedError: The request does not come from a page of this dashboard, for this caller.
         ScopeNeededError: The caller may not send files.
+        NotSharedError: No run would see it.
         UsageError: No file was sent, or one that is not taken.
         WorkError: The disk is full, or cannot be written.
         ClientDisconnect: The file stopped arriving.
@@ -116,6 +118,7 @@ async def _written(
     request: Request, name: str, blocks: AsyncIterator[bytes], size: int | None
 ) -> Upload:
     settings: Settings = request.app.state.settings
+    require_shared_home(settings, "A file")
     uploads = Uploads(settings.home)
     await run_in_threadpool(uploads.remove_old, settings.upload_keep_days)
     writer = uploads.begin(

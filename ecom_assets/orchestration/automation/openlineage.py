@@ -32,6 +32,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.engine import DatasetNames
 from ecom_assets.orchestration.automation.alerts import runs_since, step_sentence
+from ecom_assets.orchestration.automation.instance.old_runs import ALL_SENT, LINEAGE_TAG
 
 PRODUCER: Final = "urn:ecom_assets"
 READ: Final = {
@@ -122,8 +123,6 @@ RUN_PATIENCE_S: Final = 5.0
 TICK_PATIENCE_S: Final = 40.0
 """The same for a look of the sensor, which Dagster ends after 60."""
 INTERVAL_S: Final = 30
-TAG: Final = "ecom/openlineage"
-ALL: Final = "all"
 STATUSES: Final = [dg.DagsterRunStatus.STARTED, *ENDS]
 REFUSED: Final = range(400, 500)
 """Responses that reject the event itself: it is skipped, because it would be rejected again."""
@@ -318,7 +317,7 @@ class Lineage:
         its start was sent.
         """
         before = _noted(run)
-        if before == ALL:
+        if before == ALL_SENT:
             return Delivered(0)
         before = "1" if is_begun and before == "0" else before
         is_over = run.status in ENDS
@@ -329,9 +328,9 @@ class Lineage:
             events = [self.start_event(run.run_id, run.job_name, began_at)]
         result = self.deliver(events[int(before) :], patience_s)
         count = int(before) + result.count
-        state = ALL if is_over and count == len(events) else str(count)
+        state = ALL_SENT if is_over and count == len(events) else str(count)
         if state != _noted(run):
-            instance.add_run_tags(run.run_id, {TAG: f"{state}: {run.run_id}"})
+            instance.add_run_tags(run.run_id, {LINEAGE_TAG: f"{state}: {run.run_id}"})
         return result
 
 
@@ -351,7 +350,7 @@ def _noted(run: dg.DagsterRun) -> str:
     """Return how many events of a run were delivered, or `all`;
     a run that is tried again has its parent's tags.
     """
-    state, _, run_id = run.tags.get(TAG, "").partition(": ")
+    state, _, run_id = run.tags.get(LINEAGE_TAG, "").partition(": ")
     return state if run_id == run.run_id else "0"
 
 
@@ -406,7 +405,7 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
         sent = 0
         for run in runs:
             noted = _noted(run)
-            if noted == ALL or (run.status not in ENDS and noted != "0"):
+            if noted == ALL_SENT or (run.status not in ENDS and noted != "0"):
                 continue
             result = lineage.deliver_run(context.instance, run, max(until - time.monotonic(), 0.0))
             sent += result.count

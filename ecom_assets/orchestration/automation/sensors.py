@@ -32,11 +32,16 @@ from ecom_assets.ingestion.sources.events import days_to_compute, event_paths, i
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.manifest import is_generated
 from ecom_assets.ingestion.sources.files.records import RecordFiles
-from ecom_assets.ingestion.sources.first_partition import is_derived, remember_first_day
+from ecom_assets.ingestion.sources.first_partition import (
+    is_derived,
+    is_without_data,
+    remember_first_day,
+)
 from ecom_assets.ingestion.sources.landing import has_landed
 from ecom_assets.ingestion.sources.presence import EVENTS
 from ecom_assets.ingestion.sources.sandbox_shop import sandbox_days
 from ecom_assets.orchestration.automation.jobs import EVERYTHING, day_of, run_request
+from ecom_assets.orchestration.automation.run_end import FIRST_DATA
 from ecom_assets.outputs.delivery.tools.all import set_tools
 
 INTERVAL_S = 60
@@ -102,6 +107,11 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
         if waits := _asked_lately(settings, seen, now) or _run_over(context.instance, first, last):
             return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
         requests = _requests(parts, [(path, result[path]) for path in fresh])
+        if is_without_data(settings):
+            remember_first_day(settings, first)
+            last_request = requests.pop()
+            tags = {**last_request.tags, FIRST_DATA: str(first)}
+            requests.append(dg.RunRequest(run_key=last_request.run_key, tags=tags))
         return dg.SensorResult(
             requests, cursor=json.dumps({**json.loads(cursor), ASKED: now().isoformat()})
         )

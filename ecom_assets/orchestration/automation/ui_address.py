@@ -24,6 +24,11 @@ def dagster_address(settings: Settings) -> str:
     return settings.dagster_url or _remembered(settings) or DEFAULT
 
 
+def has_address(settings: Settings) -> bool:
+    """Return whether a UI is set, or was started over this home."""
+    return bool(settings.dagster_url or _remembered(settings))
+
+
 def remember_address(settings: Settings, host: str, port: int) -> str:
     """Note where the UI comes up, for runs and daemons that begin elsewhere; return the address."""
     name = socket.gethostname() if host in EVERYWHERE else host

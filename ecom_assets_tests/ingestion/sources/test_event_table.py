@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.core.errors import SettingError, SourceError
+from ecom_assets.core.tables.days import DayRange
 from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.event_table import EventTable
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.first_partition import remember_sources
 from ecom_assets_tests.ingestion.sources.event_table_rows import (
     DAYS,
     FIELDS,
@@ -258,3 +261,20 @@ def test_real_time_has_the_newest_rows_of_the_table(
     assert (five["event_count"], thirty["event_count"], thirty["visitor_count"]) == (1, 2, 2)
     assert (thirty["purchase_count"], str(thirty["revenue_amount"])) == (1, "20.0000")
     assert answer["lag_s"] == 240
+
+
+def test_the_first_read_says_how_many_older_rows_wait_and_the_command(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
+    fill(account, rows_of(TEXTS))
+    settings = settings_of(home, address(snowflake_url))
+    said: list[str] = []
+    DaysOfRun(settings, DayRange(), said.append).covered()
+    (sentence,) = said
+    assert sentence.startswith("9 rows of 2026-03-28 to 2026-03-30 in snowflake://")
+    assert sentence.endswith(", and wait: `ecom run --from 2026-03-28` takes them in.")
+    assert SECRET not in sentence
+    DaysOfRun(settings, DayRange(first=date(2026, 3, 28)), said.append).covered()
+    remember_sources(settings, ["events"])
+    DaysOfRun(settings, DayRange(), said.append).covered()
+    assert said == [sentence]

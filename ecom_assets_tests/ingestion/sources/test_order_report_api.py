@@ -244,6 +244,44 @@ def test_what_was_landed_before_a_failure_stays(api: OrderService, tmp_path: Pat
     assert landed(tmp_path) == ["order_reports/increment_date=2026-01-02/user_order_log_inc.csv"]
 
 
+@pytest.mark.parametrize("gone", ["/get_increment", "/day.csv"])
+def test_what_is_not_there_after_an_answer_is_not_the_fault_of_the_address(
+    orders: Path, tmp_path: Path, gone: str
+) -> None:
+    class Gone(OrderService):
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
+            if request.path == gone:
+                return ServiceResponse(404)
+            if request.path != "/get_increment":
+                return super().answer(request)
+            data = {"increment_id": "i", "s3_path": {"user_order_log_inc": f"{self.url}/day.csv"}}
+            return ServiceResponse.json({"status": "SUCCESS", "data": data})
+
+    with Gone(orders) as service, pytest.raises(SourceError, match="answers 404") as answer:
+        fetch(service, tmp_path)
+    assert str(answer.value).endswith(
+        "there is nothing at that address now; run again later, or ask the people who run it."
+    )
+
+
+def test_a_file_whose_address_expired_is_not_the_fault_of_the_key(
+    orders: Path, tmp_path: Path
+) -> None:
+    class Expired(OrderService):
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
+            if request.path == "/day.csv":
+                return ServiceResponse(403)
+            if request.path != "/get_increment":
+                return super().answer(request)
+            data = {"increment_id": "i", "s3_path": {"user_order_log_inc": f"{self.url}/day.csv"}}
+            return ServiceResponse.json({"status": "SUCCESS", "data": data})
+
+    with Expired(orders) as service, pytest.raises(SourceError, match="answers 403") as answer:
+        fetch(service, tmp_path)
+    assert "that address may have expired; run again later" in str(answer.value)
+    assert "ECOM_ORDER_API" not in str(answer.value)
+
+
 # Keys
 
 

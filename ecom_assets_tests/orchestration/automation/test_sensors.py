@@ -16,6 +16,7 @@ from ecom_assets.core.tables.check import PARTS
 from ecom_assets.definitions import build_definitions
 from ecom_assets.ingestion.sources.compaction import compact
 from ecom_assets.ingestion.sources.first_partition import with_first_partition
+from ecom_assets.orchestration.automation.run_end import FIRST_DATA, end_run
 from ecom_assets.orchestration.automation.sensors import landing_sensor
 from ecom_assets_tests.command import page_views
 
@@ -269,6 +270,29 @@ def test_a_file_of_days_before_the_partitions_waits_until_they_begin_with_it(
     landing.settings = with_first_partition(unset)
     assert landing.settings.first_day == date(2026, 1, 1)
     assert landing.days() == ("2026-01-08", "2026-01-18")
+
+
+def test_the_run_over_the_first_data_lets_the_definitions_begin_with_them(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert with_first_partition(landing.settings).first_day == date(2009, 12, 1), "6,000 partitions"
+    landing.receive("2026-03-05", "2026-03-05")
+    (request,) = landing.look().run_requests or ()
+    assert request.tags[FIRST_DATA] == "2026-03-04"
+    assert with_first_partition(landing.settings).first_day == date(2026, 2, 1)
+    landing.receive("2026-03-06", "2026-03-06")
+    (later,) = landing.look().run_requests or ()
+    assert FIRST_DATA not in later.tags
+
+    reloaded: list[str] = []
+    monkeypatch.setattr(
+        "ecom_assets.orchestration.automation.run_end.reload_location",
+        lambda settings, _say: reloaded.append(str(settings.home)),
+    )
+    for tags in (request.tags, later.tags):
+        run = dg.DagsterRun(job_name="events", run_id="r", tags=dict(tags))
+        end_run(landing.settings, landing.instance, run, print)
+    assert reloaded == [str(landing.settings.home)]
 
 
 def test_generated_files_leave_one_instant_in_the_cursor_and_merging_them_asks_for_nothing(

@@ -455,7 +455,9 @@ class OrderReports:
         own = self._url(usual)
         link = urljoin(own, link or own)
         headers = self._headers if same_origin(link, own) else {}
-        api = replace(self._session.api, name=f"order report API's {label}")
+        api = replace(
+            self._session.api, name=f"order report API's {label}", is_named_by_answer=True
+        )
         with ApiSession(api, self._settings, fault_in=fault_in, stats=self._session.stats) as files:
             return files.get(link, {}, headers).content
 

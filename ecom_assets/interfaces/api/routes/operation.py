@@ -16,7 +16,7 @@ from ecom_assets.commerce.quality import queries as quality_queries
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.addresses import is_origin_of
 from ecom_assets.core.operations import queries
-from ecom_assets.core.operations.requests import RELEASE, RETRY, Requests
+from ecom_assets.core.operations.requests import RELEASE, RETRY, Requests, require_shared_home
 from ecom_assets.core.operations.requests import OperationRequest as RunRequest
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api import visible_checks
@@ -450,8 +450,10 @@ def request_release(context: RequestContext, body: ReleaseBody, asked_by: str) -
     """Record the request to release a held day.
 
     Raises:
+        NotSharedError: No run would see it.
         UsageError: The day is not held.
     """
+    require_shared_home(context.settings, "A request")
     held = [row for row in quality_queries.held(context.reading) if row["source"] == body.source]
     if body.day not in {row["held_date"] for row in held}:
         days = ", ".join(str(row["held_date"]) for row in held) or "none"
@@ -468,9 +470,11 @@ def request_retry(context: RequestContext, body: RetryBody, asked_by: str) -> Ru
     """Record the request to send again the refused records of some days.
 
     Raises:
+        NotSharedError: No run would see it.
         UsageError: There is nothing to send again.
         NoLedgerError: There is no ledger.
     """
+    require_shared_home(context.settings, "A request")
     period = _days(context, body)
     groups = delivery_queries.dead_letters(
         context.settings, period, body.destination, may_see_people=False

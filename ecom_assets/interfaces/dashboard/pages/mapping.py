@@ -13,6 +13,7 @@ from starlette.requests import Request
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.operations.requests import require_shared_home
 from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.uploads.asking import ask_sample, ask_undo
@@ -252,7 +253,9 @@ def delete(sent: ActionRequest) -> ActionResult:
 
 def sample(sent: ActionRequest) -> ActionResult:
     """Ask for the simulated shop."""
-    ask_sample(sent.request.app.state.settings.home, sent.caller)
+    settings: Settings = sent.request.app.state.settings
+    require_shared_home(settings, "A request")
+    ask_sample(settings.home, sent.caller)
     return ActionResult("", address_of(PROGRESS, {}))
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ecom_assets.core.errors import SettingError, UsageError
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.operations.requests import require_shared_home
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import (
     OF_SHOP,
@@ -164,6 +165,7 @@ def change(sent: ActionRequest) -> ActionResult:
     settings = settings_of(sent.request)
     names = (*OF_SHOP, *chosen_rates(settings.home))
     changes = changed(settings, {name: sent.form.get(f"shop.{name}", "") for name in names})
+    require_shared_home(settings, "What the shop is")
     if not changes:
         return ActionResult("Nothing is changed.", address_of(SHOP, {}))
     if not (computes_days(changes) and settings.has_own_data):

@@ -17,19 +17,30 @@ from dagster._core.remote_origin import (
 )
 
 # Until Dagster stores events of a batch together on SQLite, as it does on Postgres, and planned
-# ones on both.
-from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
+# ones on both; and until it can forget the steps of old runs.
+from dagster._core.storage.event_log import (
+    SqlEventLogStorage,
+    SqlEventLogStorageTable,
+    SqliteEventLogStorage,
+)
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
 # Until Dagster exports the argument with which it makes the classes that `dagster.yaml` names.
 from dagster._serdes import ConfigurableClassData
 
+# Until Dagster exports what `deserialize_value` raises.
+from dagster_shared.serdes.errors import DeserializationError
+
 __all__ = [
     "SINGLETON_REPOSITORY_NAME",
+    "AssetCheckExecutionsTable",
     "CheckRunHealthResult",
     "ConfigurableClassData",
+    "DeserializationError",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
+    "SqlEventLogStorage",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
     "WorkerStatus",

@@ -12,11 +12,17 @@ from typing import Any
 import dagster as dg
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
+from sqlalchemy import func, select
 
 from ecom_assets.core.settings.home import keep_private
 from ecom_assets.orchestration.automation.instance import (
     ConfigurableClassData,
     SqlEventLogStorageTable,
+)
+from ecom_assets.orchestration.automation.instance.old_runs import (
+    CHECK_PLANNED,
+    LOGGED,
+    forget_steps,
 )
 
 
@@ -55,6 +61,27 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
                     self._store_asset_event(connection, planned[at], ids[at])
         if other_events:
             super().store_event_batch(other_events)
+
+    def long_runs(self, limit: int) -> list[str]:
+        """Return runs that still have events of steps, the oldest first."""
+        events = SqlEventLogStorageTable
+        rows = (
+            select(events.c.run_id)
+            .where(events.c.dagster_event_type.in_((LOGGED, CHECK_PLANNED)))
+            .group_by(events.c.run_id)
+            .order_by(func.min(events.c.id))
+            .limit(limit)
+        )
+        with self.index_connection() as connection:
+            return list(connection.scalars(rows))
+
+    def shorten(self, run_id: str) -> None:
+        """Keep what became of tables and checks in a run, and forget its steps."""
+        with self.index_transaction() as connection:
+            forget_steps(connection, run_id)
+
+    def give_back_space(self) -> None:
+        """Leave it to the server, which writes newer events there."""
 
 
 def _is_planned_table(event: dg.EventLogEntry) -> bool:

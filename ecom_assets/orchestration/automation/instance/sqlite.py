@@ -11,7 +11,7 @@ Dagster hand over batches.
 import sqlite3
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,14 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from ecom_assets.core.settings.home import keep_private
 from ecom_assets.orchestration.automation.instance import (
     ConfigurableClassData,
+    SqlEventLogStorage,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
+)
+from ecom_assets.orchestration.automation.instance.old_runs import (
+    OF_STEPS,
+    PLANNED,
+    forget_steps,
 )
 
 OPEN_FILES = 8
@@ -31,6 +37,10 @@ and a few that a page of Dagster's UI asks for in turn.
 """
 BUSY_TIMEOUT_S = 30
 """How long a process waits while another one writes; as in Dagster's own storage."""
+INDEX = "index"
+"""The file with the events of all runs that concern tables and checks."""
+INCREMENTAL = 2
+"""The kind of SQLite's `auto_vacuum` that gives back free pages when it is told to."""
 TOGETHER = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
@@ -89,6 +99,62 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
             event = event._replace(dagster_event=logged._replace(event_specific_data=of_all))
         super()._store_asset_check_evaluation_planned(event, event_id)
 
+    def long_runs(self, limit: int) -> list[str]:
+        """Return runs that have a file of their own, those first that wrote last long ago."""
+        written_at: dict[str, float] = {}
+        for run_id in self.get_all_run_ids():
+            with suppress(FileNotFoundError):  # another run that ends may just have removed it
+                written_at[run_id] = Path(self.path_for_shard(run_id)).stat().st_mtime
+        return sorted(written_at, key=written_at.__getitem__)[:limit]
+
+    def shorten(self, run_id: str) -> None:
+        """Remove the run's own file: the index, which has what became of tables and checks
+        anyway, answers for it.
+        """
+        events = SqlEventLogStorageTable
+        of_run, kind = events.c.run_id == run_id, events.c.dagster_event_type
+        with self.run_connection(run_id) as connection:
+            kept = select(events).where(of_run, kind.not_in((*OF_STEPS, PLANNED)))
+            rows = [row._asdict() for row in connection.execute(kept.order_by(events.c.id))]
+        with self.index_transaction() as connection:
+            known = set(connection.scalars(select(kind).where(of_run).distinct()))
+            also = [row | {"id": None} for row in rows if row[kind.name] not in known]
+            if also:
+                connection.execute(events.insert(), also)
+            forget_steps(connection, run_id)
+        with self._db_lock:
+            if run_id in self._engines:
+                self._engines.pop(run_id).dispose()
+            self._initialized_dbs.discard(run_id)
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path_for_shard(run_id)}{suffix}").unlink(missing_ok=True)
+
+    def give_back_space(self) -> None:
+        """Shorten the index by what old runs had there."""
+        with self.index_connection() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            if driver.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+                driver.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+                driver.execute("VACUUM")
+            # `execute` takes a single step of it, which gives back a single page.
+            driver.executescript("PRAGMA incremental_vacuum")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event; one of a run without a file of its own once, as the index is its file."""
+        if self._is_short(event.run_id):
+            SqlEventLogStorage.store_event(self, event)
+        else:
+            super().store_event(event)
+
+    def _is_short(self, run_id: str) -> bool:
+        if run_id in self._engines or Path(self.path_for_shard(run_id)).exists():
+            return False
+        events = SqlEventLogStorageTable
+        with self._connect(INDEX) as connection:
+            found = select(events.c.id).where(events.c.run_id == run_id).limit(1)
+            return connection.scalar(found) is not None
+
     def wipe(self) -> None:
         """Remove every run's file, which none may have open then."""
         with self._db_lock:
@@ -100,6 +166,11 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         with self._db_lock:
             _close(self._engines)
         super().dispose()
+
+    def run_connection(self, run_id: str | None = None) -> AbstractContextManager[Connection]:
+        """Open the file that has the events of a run."""
+        name = run_id or ""
+        return self._connect(INDEX if name and self._is_short(name) else name)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
