@@ -60,8 +60,8 @@ def with_order_amounts(
 ) -> ir.Table:
     """Return lines with their shares of what their orders cost and of goodwill, and by which rules.
 
-    `is_contribution_known` says whether all parts of the order are known; of a refund, of the order
-    that it is of.
+    `is_contribution_known` says whether all parts of the order and of what is paid back of it are
+    known.
 
     Args:
         lines: All lines of some orders, with `cost_amount` and `paid_amount`, without a sign.
@@ -70,7 +70,7 @@ def with_order_amounts(
         rules: The rules.
     """
     orders = _with_rules(_orders(lines, cities), rules)
-    orders = _with_shipped_order(_with_knowledge(orders, sold, rules))
+    orders = _with_known_whole(_with_goodwill(_with_knowledge(orders, sold, rules)))
     rule_names = ("payment_fee_rule", "shipping_cost_rule", "commission_rule")
     return _shared(lines, orders, SHARED, (*rule_names, "is_contribution_known"))
 
@@ -86,8 +86,8 @@ def goodwill(sold: ir.Table) -> ir.Table:
     lines = sold.select(*ORDER, "uniq_id", "item_id", "revenue_amount")
     lines = lines.join(refunded, lines.order_id == refunded.refunded_order)
     lines = lines.mutate(paid_amount=lines.revenue_amount.abs().cast(PROFIT))
-    orders = lines.group_by(*ORDER).agg(**_paid(lines)).mutate(is_known=ibis.literal(value=True))
-    shared = _shared(lines, _with_shipped_order(orders), ("goodwill_amount",))
+    orders = lines.group_by(*ORDER).agg(**_paid(lines))
+    shared = _shared(lines, _with_goodwill(orders), ("goodwill_amount",))
     return shared.filter(shared.status == "refunded").select("uniq_id", "goodwill_amount")
 
 
@@ -253,8 +253,40 @@ def _with_knowledge(orders: ir.Table, sold: ir.Table, rules: CostRules) -> ir.Ta
     return orders.mutate(is_known=orders.is_costed & (is_refund | is_known))
 
 
-def _with_shipped_order(orders: ir.Table) -> ir.Table:
-    """Add goodwill, and to refunds whether all parts of their order are known.
+def _with_known_whole(orders: ir.Table) -> ir.Table:
+    """Add whether all parts of an order are known, with those of its refunds.
+
+    An order and what is paid back of it count together or not at all: a sum with the one and not
+    the other would be of neither. A refund is of all orders of its number up to its day; one whose
+    order is not there is of an order of which no part is known.
+    """
+    is_refund = orders.status == "refunded"
+    days = orders.mutate(
+        shipped_date=is_refund.ifelse(ibis.null("date"), orders.order_date),
+        refunded_date=is_refund.ifelse(orders.order_date, ibis.null("date")),
+    )
+    spans = days.group_by(numbered="order_id").agg(
+        first_shipped_date=days.shipped_date.min(), last_refunded_date=days.refunded_date.max()
+    )
+    joined = orders.join(spans, orders.order_id == spans.numbered).drop("numbered")
+    is_refund = joined.status == "refunded"
+    is_paid_back = (joined.order_date <= joined.last_refunded_date).fill_null(NO)
+    has_order = (joined.order_date >= joined.first_shipped_date).fill_null(NO)
+    joined = joined.mutate(is_with_others=is_refund.ifelse(has_order, is_paid_back))
+    together = joined.filter(joined.is_with_others)
+    unknown = together.group_by(whole_order="order_id").agg(
+        unknown_count=(~together.is_known).ifelse(1, 0).sum()
+    )
+    joined = joined.left_join(unknown, joined.order_id == unknown.whole_order)
+    return joined.mutate(
+        is_contribution_known=joined.is_with_others.ifelse(
+            joined.unknown_count == 0, joined.is_known & (joined.status == "shipped")
+        )
+    ).drop("whole_order")
+
+
+def _with_goodwill(orders: ir.Table) -> ir.Table:
+    """Add goodwill.
 
     What is paid back of an order beyond what its items were sold for is goodwill, and what is paid
     back for no item, where no order is there to be paid back.
@@ -266,20 +298,18 @@ def _with_shipped_order(orders: ir.Table) -> ir.Table:
         "order_id",
         shipped_date="order_date",
         shipped_amount="order_paid_amount",
-        unknown=(~orders.is_known).ifelse(1, 0),
     )
     pairs = refunds.select(
         "order_id", "order_paid_amount", "paid_back_to", refunded_date="order_date"
     ).join(shipped, "order_id")
     pairs = pairs.filter(pairs.shipped_date <= pairs.refunded_date)
     worth = pairs.group_by("order_id", "refunded_date", "order_paid_amount", "paid_back_to").agg(
-        worth=pairs.shipped_amount.sum().cast(PROFIT), unknown_count=pairs.unknown.sum()
+        worth=pairs.shipped_amount.sum().cast(PROFIT)
     )
     beyond = _above_zero(worth.paid_back_to - worth.worth) - _above_zero(
         worth.paid_back_to - worth.order_paid_amount - worth.worth
     )
     worth = worth.select(
-        "unknown_count",
         refunded_order="order_id",
         refunded_date="refunded_date",
         refunded=ibis.literal("refunded"),
@@ -295,10 +325,7 @@ def _with_shipped_order(orders: ir.Table) -> ir.Table:
     )
     goodwill = joined.beyond.fill_null(joined.without_item_amount)
     is_refund = joined.status == "refunded"
-    return joined.mutate(
-        order_goodwill_amount=is_refund.ifelse(goodwill, ibis.literal(0, PROFIT)),
-        is_contribution_known=joined.is_known & (joined.unknown_count.fill_null(0) == 0),
-    )
+    return joined.mutate(order_goodwill_amount=is_refund.ifelse(goodwill, ibis.literal(0, PROFIT)))
 
 
 def _above_zero(amount: ir.DecimalValue) -> ir.DecimalValue:

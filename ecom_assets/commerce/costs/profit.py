@@ -65,12 +65,15 @@ def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend 
 
 
 def _of_orders(sold: ir.Table, days: SomeDays | None) -> ir.Table:
-    """Return the lines of some days, and all lines of orders that are paid back on them."""
+    """Return the lines of some days, and all lines of those of their orders of which anything is
+    ever paid back.
+    """
     if days is None:
         return sold
+    refunds = sold.filter(sold.status == "refunded")
+    refunded = refunds.select(refunded_order="order_id").distinct()
     in_days = sold.filter(days.contain(sold.order_date))
-    refunded = in_days.filter(in_days.status == "refunded")
-    refunded = refunded.select(refunded_order="order_id").distinct()
+    refunded = refunded.semi_join(in_days, refunded.refunded_order == in_days.order_id)
     joined = sold.left_join(refunded, sold.order_id == refunded.refunded_order)
     is_needed = days.contain(joined.order_date) | joined.refunded_order.notnull()
     return joined.filter(is_needed).drop("refunded_order")
