@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures
+from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.commerce.orders.queries import coverage
 from ecom_assets.commerce.products import performance
 from ecom_assets.commerce.products.contracts import (
@@ -43,7 +44,7 @@ from ecom_assets.commerce.sales.coverage import (
     require_orders,
 )
 from ecom_assets.commerce.sales.measures import SalesMeasures
-from ecom_assets.commerce.sales.queries import NUMBERS, sales_by
+from ecom_assets.commerce.sales.queries import NUMBERS, sales_by, sales_by_category_or_item
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
 from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import NO, can_be_null, ratio
@@ -339,14 +340,23 @@ class _Sold:
 def categories(reading: Reading, period: Period) -> dict[str, Any]:
     """Return each category that was viewed or sold, sorted by revenue,
     then by sessions that viewed it.
+
+    An item stands for the category of order lines that have none; no views are counted of it.
     """
     source = find_sales_source(reading)
-    sold = sales_by(reading, period.for_source(source), "item_category") if source else {}
+    of_sales = period.for_source(source) if source else period
+    named = sales_by(reading, of_sales, "item_category") if source else {}
+    sold = sales_by_category_or_item(reading, of_sales) if NONE in named else named
+    items = _item_names(reading, sold.keys() - named.keys())
     rows = rows_in_period(reading, CategoryPerformance)
     added = rows.group_by("product_category").agg(**sums(rows, CategoryMeasures))
     looked = {row["product_category"]: row for row in reading.rows(added, period)}
     result = [
-        _category(name, sold.get(name), looked.get(name), period, source or ORDERS)
+        {
+            **_category(name, sold.get(name), looked.get(name), period, source or ORDERS),
+            **(dict.fromkeys(OF_LOOKS) if name in items and name not in looked else {}),
+            "product_name": items.get(name),
+        }
         for name in {**sold, **looked}
     ]
     result.sort(
@@ -357,8 +367,22 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
         )
     )
     total = None if period.is_unknown else len(result)
-    answer = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
+    answer = {"source": source, "category_data": coverage(named.items()), "total_count": total}
     return {**answer, "categories": result}
+
+
+OF_LOOKS: Final = tuple(summable(CategoryMeasures))
+
+
+def _item_names(reading: Reading, ids: Collection[str]) -> dict[str, str | None]:
+    """Return the names of some items by their ids."""
+    if not ids:
+        return {}
+    items = reading.table(Item)
+    rows = reading.state(
+        items.filter(items.item_id.isin(sorted(ids))).select("item_id", "item_name")
+    )
+    return dict.fromkeys(ids) | {row["item_id"]: row["item_name"] for row in rows}
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:

@@ -227,6 +227,19 @@ class CopiedNumbers:
         return isinstance(ratio, Ratio) and {ratio.part, ratio.whole} <= self.columns
 
 
+@dataclass(frozen=True)
+class TableView:
+    """A view of a table, for people who query the warehouse or what is published of it.
+
+    Attributes:
+        description: What a row is, and what it has.
+        query: A SELECT of standard SQL with `{table}` in place of the table's name.
+    """
+
+    description: str
+    query: str
+
+
 class Table:
     """Base class of all contracts.
 
@@ -250,6 +263,8 @@ class Table:
     """Of a published table whose source says past days anew: which of its changes are small."""
     copied: ClassVar[CopiedNumbers | None] = None
     """Which numbers of a published table are those of another one."""
+    views: ClassVar[Mapping[str, TableView]] = {}
+    """Views of the table by their names, in its schema, on engines that have views."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
     """Columns that hold the key of another table: foreign keys, on engines that have them."""
     referred_by: ClassVar[list[tuple[type["Table"], str]]]

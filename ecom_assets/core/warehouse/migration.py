@@ -127,7 +127,7 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
     planned = changes(engine, contract)
     # The same contract under another name, for the new table that is filled before it replaces the
     # old one.
-    named = {"__doc__": contract.__doc__, "name": f"{contract.name}__migrated"}
+    named = {"__doc__": contract.__doc__, "name": f"{contract.name}__migrated", "views": {}}
     fresh: type[Table] = type(contract.__name__, (contract,), named)
     engine.drop(fresh)
     if any(change.empties for change in planned):

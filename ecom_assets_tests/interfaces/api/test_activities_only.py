@@ -125,6 +125,23 @@ def test_a_question_about_attribution_says_that_no_channel_is_known(api: Api) ->
 
 
 @pytest.mark.when_changed
+def test_an_item_stands_for_the_category_of_order_lines_without_one(api: Api) -> None:
+    """No order line of this shop has a category, so what was sold is listed by item."""
+    answer = api.json("/analytics/categories", time_range="month")
+    rows = answer["categories"]
+    assert answer["category_data"] == "none"
+    assert answer["total_count"] == len(rows) > 5
+    total = api.json("/analytics/sales", time_range="month")["sales"]
+    assert sum(Decimal(row["revenue_amount"]) for row in rows) == Decimal(total["revenue_amount"])
+    products = api.json("/analytics/products/top", time_range="month", limit=100)["products"]
+    names = {row["product_id"]: row["product_name"] for row in products}
+    assert {row["product_category"]: row["product_name"] for row in rows} == names
+    assert {row["viewing_session_count"] for row in rows} == {None}
+    of_weeks = api.json("/analytics/customers/retention", time_range="month", limit=1000)
+    assert {row["item_category"] for row in of_weeks["weeks"]} <= {*names, "(all)"}
+
+
+@pytest.mark.when_changed
 def test_the_way_down_says_that_the_number_is_not_known(api: Api) -> None:
     one, several = '["event_date = 2026-01-21"]', '["event_date >= 2026-01-21"]'
     for where in (one, several):

@@ -374,6 +374,13 @@ class PostgresEngine(Engine):
                     f"({error}); drop or change it, and do this again."
                 ) from error
 
+    def make_views(self, contract: type[Table]) -> None:
+        """Make the views of a table that are not there, while no other run does."""
+        if contract.views:
+            with self.transaction():
+                self._lock(contract)
+                super().make_views(contract)
+
     def refer_to(self, contract: type[Table]) -> None:
         """Create the foreign keys that refer to a replaced table;
         existing rows are checked by the next run.
