@@ -13,7 +13,6 @@ import pytest
 from ecom_assets.commerce.costs.contracts import CategoryProfitability, RawCosts
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.factory import new_engine
