@@ -364,8 +364,7 @@ def _customer_lines(totals: Mapping[str, Any]) -> list[str]:
     )
     lines += _hint(totals)
     lines += [
-        f"  {name.replace('_', ' ')} is {'other' if name == 'market_segment' else 'unknown'} for "
-        f"all; filled by: {', '.join(sources)}"
+        f"  {name.replace('_', ' ')} is unknown for all; filled by: {', '.join(sources)}"
         for name, sources in totals["unfilled"].items()
     ]
     if by_api := totals["engagement_sources"]["api"]:
