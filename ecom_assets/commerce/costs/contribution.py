@@ -25,11 +25,13 @@ from ecom_assets.core.tables.cost_rules import (
     ShippingCostRule,
     spans,
 )
-from ecom_assets.core.tables.portable import NO
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
+from ecom_assets.core.tables.portable import NO, first_of_each
 from ecom_assets.core.tables.shares import share, units
 
 ORDER: Final = ("order_id", "order_date", "status")
 """What identifies the lines that are sold, or paid back, together."""
+REFUNDED: Final = ibis.literal("refunded")
 PERCENT: Final = 100
 SHARED: Final = (
     "shipping_amount",
@@ -64,7 +66,8 @@ def with_order_amounts(
     known.
 
     Args:
-        lines: All lines of some orders, with `cost_amount` and `paid_amount`, without a sign.
+        lines: All lines of some orders, with `cost_amount` and `paid_amount`, without a sign, and
+            `whole_order`.
         sold: All rows of `Sales`.
         cities: All rows of `City`.
         rules: The rules.
@@ -73,6 +76,49 @@ def with_order_amounts(
     orders = _with_known_whole(_with_goodwill(_with_knowledge(orders, sold, rules)))
     rule_names = ("payment_fee_rule", "shipping_cost_rule", "commission_rule")
     return _shared(lines, orders, SHARED, (*rule_names, "is_contribution_known"))
+
+
+def with_whole_order(sold: ir.Table) -> ir.Table:
+    """Return sales with `whole_order`, the number of the order that a line, or a refund, is of.
+
+    Reports without numbers of orders do not say what is paid back: a refund whose number was not
+    sold up to its day is of the last order of its customer with one of its items.
+
+    Args:
+        sold: All rows of `Sales`.
+    """
+    shipped = sold.filter(sold.status == "shipped")
+    refunds = sold.filter(sold.status == "refunded", sold.customer_id != UNKNOWN_CUSTOMER)
+    first = shipped.group_by(shipped_order="order_id").agg(
+        first_shipped_date=shipped.order_date.min()
+    )
+    refunds = refunds.left_join(first, refunds.order_id == first.shipped_order)
+    is_there = (refunds.first_shipped_date <= refunds.order_date).fill_null(NO)
+    lost = refunds.filter(~is_there).select(
+        lost_order="order_id",
+        lost_date="order_date",
+        lost_customer="customer_id",
+        lost_item="item_id",
+    )
+    placed = shipped.select("customer_id", "item_id", "order_date", found_order="order_id")
+    pairs = placed.join(
+        lost.distinct(),
+        [placed.customer_id == lost.lost_customer, placed.item_id == lost.lost_item],
+    )
+    pairs = pairs.filter(pairs.order_date <= pairs.lost_date)
+    last = [pairs.order_date.desc(), pairs.found_order.desc()]
+    found = first_of_each(pairs, ["lost_order", "lost_date"], last)
+    found = found.select("lost_order", "lost_date", "found_order", lost_status=REFUNDED)
+    joined = sold.left_join(
+        found,
+        [
+            sold.order_id == found.lost_order,
+            sold.order_date == found.lost_date,
+            sold.status == found.lost_status,
+        ],
+    )
+    whole = joined.mutate(whole_order=joined.found_order.fill_null(joined.order_id))
+    return whole.drop("lost_order", "lost_date", "lost_status", "found_order")
 
 
 def goodwill(sold: ir.Table) -> ir.Table:
@@ -137,6 +183,7 @@ def _orders(lines: ir.Table, cities: ir.Table) -> ir.Table:
     has_cost = lines.cost_amount.notnull() | (lines.quantity == 0).fill_null(NO)
     return lines.group_by(*ORDER).agg(
         **_paid(lines),
+        whole_order=lines.whole_order.max(),
         charged_amount=charged.sum().cast("decimal(18, 4)"),
         piece_count=(lines.quantity.count() == lines.count()).ifelse(
             lines.quantity.sum().cast("decimal(18, 4)"), ibis.null("decimal(18, 4)")
@@ -257,32 +304,32 @@ def _with_known_whole(orders: ir.Table) -> ir.Table:
     """Add whether all parts of an order are known, with those of its refunds.
 
     An order and what is paid back of it count together or not at all: a sum with the one and not
-    the other would be of neither. A refund is of all orders of its number up to its day; one whose
-    order is not there is of an order of which no part is known.
+    the other would be of neither. A refund is of all orders of its number up to its day, or of what
+    `with_whole_order` finds; one whose order is not there is of an order of which no part is known.
     """
     is_refund = orders.status == "refunded"
     days = orders.mutate(
         shipped_date=is_refund.ifelse(ibis.null("date"), orders.order_date),
         refunded_date=is_refund.ifelse(orders.order_date, ibis.null("date")),
     )
-    spans = days.group_by(numbered="order_id").agg(
+    spans = days.group_by(numbered="whole_order").agg(
         first_shipped_date=days.shipped_date.min(), last_refunded_date=days.refunded_date.max()
     )
-    joined = orders.join(spans, orders.order_id == spans.numbered).drop("numbered")
+    joined = orders.join(spans, orders.whole_order == spans.numbered).drop("numbered")
     is_refund = joined.status == "refunded"
     is_paid_back = (joined.order_date <= joined.last_refunded_date).fill_null(NO)
     has_order = (joined.order_date >= joined.first_shipped_date).fill_null(NO)
     joined = joined.mutate(is_with_others=is_refund.ifelse(has_order, is_paid_back))
     together = joined.filter(joined.is_with_others)
-    unknown = together.group_by(whole_order="order_id").agg(
+    unknown = together.group_by(numbered="whole_order").agg(
         unknown_count=(~together.is_known).ifelse(1, 0).sum()
     )
-    joined = joined.left_join(unknown, joined.order_id == unknown.whole_order)
+    joined = joined.left_join(unknown, joined.whole_order == unknown.numbered)
     return joined.mutate(
         is_contribution_known=joined.is_with_others.ifelse(
             joined.unknown_count == 0, joined.is_known & (joined.status == "shipped")
         )
-    ).drop("whole_order")
+    ).drop("numbered")
 
 
 def _with_goodwill(orders: ir.Table) -> ir.Table:

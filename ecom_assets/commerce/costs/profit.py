@@ -11,7 +11,12 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.contracts import CategoryProfitability, ProfitDaily, ProfitLines
-from ecom_assets.commerce.costs.contribution import CostRules, goodwill, with_order_amounts
+from ecom_assets.commerce.costs.contribution import (
+    CostRules,
+    goodwill,
+    with_order_amounts,
+    with_whole_order,
+)
 from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures, ProfitSalesMeasures
 from ecom_assets.commerce.orders.orders import ALL, order_key
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
@@ -45,7 +50,7 @@ def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend 
         days: Order days.
         cost_rules: What orders cost where they do not state it.
     """
-    lines = _with_cost(with_order(_of_orders(sold, days)), item_costs)
+    lines = _with_cost(with_order(_of_orders(with_whole_order(sold), days)), item_costs)
     is_refund = lines.status == "refunded"
     # What came back takes its cost back, unless it cannot be sold again; the quantity of money that
     # went back for no item is 0.
@@ -71,10 +76,10 @@ def _of_orders(sold: ir.Table, days: SomeDays | None) -> ir.Table:
     if days is None:
         return sold
     refunds = sold.filter(sold.status == "refunded")
-    refunded = refunds.select(refunded_order="order_id").distinct()
+    refunded = refunds.select(refunded_order="whole_order").distinct()
     in_days = sold.filter(days.contain(sold.order_date))
-    refunded = refunded.semi_join(in_days, refunded.refunded_order == in_days.order_id)
-    joined = sold.left_join(refunded, sold.order_id == refunded.refunded_order)
+    refunded = refunded.semi_join(in_days, refunded.refunded_order == in_days.whole_order)
+    joined = sold.left_join(refunded, sold.whole_order == refunded.refunded_order)
     is_needed = days.contain(joined.order_date) | joined.refunded_order.notnull()
     return joined.filter(is_needed).drop("refunded_order")
 

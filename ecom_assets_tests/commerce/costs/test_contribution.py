@@ -15,6 +15,7 @@ import pytest
 
 from ecom_assets.commerce.costs.contracts import ProfitDaily, ProfitLines
 from ecom_assets.commerce.costs.queries import STEPS, steps
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.costs.shop import TOTAL, cost, profit_of, sale, shop_of
 
@@ -112,9 +113,29 @@ def test_a_refund_whose_order_is_not_there_is_of_an_order_of_which_nothing_is_kn
 
 
 @pytest.mark.when_changed
+def test_a_refund_without_a_number_is_of_its_customers_last_order_with_its_item() -> None:
+    """Two hats come back, as a report without numbers of orders says it: anna's second one, whose
+    fee is known, and one of bob, of whose order it is not.
+    """
+    fee: dict[str, Any] = {"payment_fee_amount": D(1)}
+    lines = [
+        sale("a-1", "2026-05-02", "hat", "1", "50"),
+        sale("b-1", "2026-05-03", "hat", "1", "50", **fee),
+        sale("c-1", "2026-05-09", "hat", "-1", "-50"),
+        sale("d-1", "2026-05-02", "hat", "1", "50", customer="bob"),
+        sale("e-1", "2026-05-09", "hat", "-1", "-50", customer="bob"),
+    ]
+    known = {
+        row["uniq_id"]: row["contribution_before_ads_amount"]
+        for row in shop_of(lines, [HAT_20]).rows(ProfitLines)
+    }
+    assert known == {"a-1": None, "b-1": 29, "c-1": -30, "d-1": None, "e-1": None}
+
+
+@pytest.mark.when_changed
 def test_an_order_counts_where_its_refund_is_known_too() -> None:
     """Of order a, a sock comes back, whose cost nobody knows; order b is known, with its refund."""
-    order = {"payment_fee_amount": D(1)}
+    order: dict[str, Any] = {"payment_fee_amount": D(1)}
     lines = [
         sale("a-1", "2026-05-02", "hat", "1", "50", **order),
         sale("a-2", "2026-05-09", "sock", "-1", "-10"),
@@ -141,13 +162,19 @@ def half_known_shop(dice: random.Random) -> list[Row]:
     rows: list[Row] = []
     for order in range(60):
         days = sorted(dice.choices(range(10), k=dice.randint(1, 3)))
+        customer = dice.choice(("anna", "bob", "cid", f"customer {order}", UNKNOWN_CUSTOMER))
         for number, on in enumerate(days):
             is_back = dice.random() < (0.6 if number else 0.1)
             for line in range(dice.randint(1, 2)):
                 item = dice.choice(("hat", "hat", "hat", "hat", "sock"))
                 price, unit_cost = D(dice.randint(0, 5000)) / 100, dice.choice(("3", "4", None))
                 row = sale(
-                    f"{order}-{number}-{line}", f"2026-05-{on + 1:02}", item, "1", str(price)
+                    f"{order}-{number}-{line}",
+                    f"2026-05-{on + 1:02}",
+                    item,
+                    "1",
+                    str(price),
+                    customer=customer,
                 )
                 row |= {"unit_cost_amount": unit_cost and D(unit_cost)}
                 row |= {"quantity": dice.choice((D(1), D(1), D(2), None))}
@@ -161,18 +188,43 @@ def half_known_shop(dice: random.Random) -> list[Row]:
     return rows
 
 
+def whole_of(line: Row, rows: Iterable[Row]) -> str:
+    """Return the number of the order that a line is of."""
+    shipped = [
+        row
+        for row in rows
+        if row["status"] == "shipped" and row["order_date"] <= line["order_date"]
+    ]
+    number: str = line["order_id"]
+    if line["status"] == "shipped" or number in {row["order_id"] for row in shipped}:
+        return number
+    items = {
+        row["item_id"]
+        for row in rows
+        if all(row[name] == line[name] for name in ("order_id", "order_date", "status"))
+    }
+    theirs = [
+        (row["order_date"], row["order_id"])
+        for row in shipped
+        if row["customer_id"] == line["customer_id"] != UNKNOWN_CUSTOMER and row["item_id"] in items
+    ]
+    return max(theirs)[1] if theirs else number
+
+
 def parts_of_orders(rows: Iterable[Row]) -> dict[str, list[list[Row]]]:
     """Return what counts together: what is shipped of a number on a day, by itself or with all
     refunds from that day on, and what else was shipped until the last of them.
     """
+    every = list(rows)
     by_day: dict[str, dict[tuple[date, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        by_day[row["order_id"]][row["order_date"], row["status"]].append(row)
+    for row in every:
+        by_day[whole_of(row, every)][row["order_date"], row["status"]].append(row)
     result = {}
     for order, days in by_day.items():
         shipped = [on for on, status in days if status == "shipped"]
         back = [on for on, status in days if status == "refunded"]
-        whole, alone = [], []
+        whole: list[list[Row]] = []
+        alone: list[list[Row]] = []
         for (on, status), lines in sorted(days.items()):
             if status == "shipped":
                 (whole if back and on <= max(back) else alone).append(lines)
@@ -358,6 +410,7 @@ def random_orders(dice: random.Random) -> list[Row]:
         for line in range(size):
             paid = D(dice.choice((0, 1, 333, 667, 1999, 50_000))) / 100
             row = sale(f"{order}-{line}", str(on), dice.choice(("hat", "sock")), "1", str(paid))
+            row |= {"customer_id": f"customer {order}"}
             row |= dict.fromkeys(AMOUNTS) | {"status": kind}
             if kind == "refunded":
                 row |= {"quantity": D(-1), "revenue_amount": -paid}
