@@ -146,7 +146,7 @@ def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _retention_lines(
-    cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]]
+    cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]] | None
 ) -> list[str]:
     """Return the lines of retention and of abandoned carts; none if nothing is complete yet."""
     lines = []

@@ -100,6 +100,8 @@ class Column:
         example: A value for the documentation of the API.
         chooses_rows: Whether rows are chosen by it, so that null is not "not known".
         is_cost: Whether it says what the shop pays, or what its sales leave.
+        needs: What the events of a shop must record for it to be known, see
+            `ecom_assets/behaviour/events/recorded.py`. A ratio needs what its parts need.
     """
 
     type: str
@@ -118,6 +120,7 @@ class Column:
     example: Any = None
     chooses_rows: bool = False
     is_cost: bool = False
+    needs: tuple[str, ...] = ()
     name: str = field(default="", compare=False)
 
     @property
@@ -125,7 +128,8 @@ class Column:
         """Return whether answers know what null in the column means: in any measure,
         and in nullable columns but those by which rows are chosen: days, instants, most flags.
         """
-        return self.counted_as is not None or (self.nullable and not self.chooses_rows)
+        is_measure = self.counted_as is not None or bool(self.needs)
+        return is_measure or (self.nullable and not self.chooses_rows)
 
     @property
     def shown_as(self) -> Format:
