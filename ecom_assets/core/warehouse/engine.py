@@ -555,6 +555,9 @@ class Engine(ABC):
             self._forget_writes(fresh)
         self._ready.discard(fresh.qualified_name())
 
+    creates_view: ClassVar[str] = "CREATE VIEW IF NOT EXISTS"
+    """How a statement begins that creates a view, which another run may have created meanwhile."""
+
     def make_views(self, contract: type[Table]) -> None:
         """Make the views of a table that are not there; what has the name of one is left alone."""
         missing = {
@@ -568,7 +571,7 @@ class Engine(ABC):
     def views_of(self, contract: type[Table]) -> dict[str, str]:
         """Return the statements that create the views of a table, by the names of the views."""
         return {
-            name: f"CREATE VIEW {self.quoted(contract.layer)}.{self.quoted(name)} AS\n"
+            name: f"{self.creates_view} {self.quoted(contract.layer)}.{self.quoted(name)} AS\n"
             f"{view.query.format(table=self.name_of(contract))}"
             for name, view in contract.views.items()
         }

@@ -169,6 +169,7 @@ class PostgresEngine(Engine):
     """A Postgres database; tables lie in schemas named as the layers."""
 
     con: Backend
+    creates_view = "CREATE VIEW"
 
     def __init__(self, settings: Settings, *, setting: str = "ECOM_WAREHOUSE") -> None:
         """Take the address from the settings;
