@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ecom_assets.cli.summary.lines import summary_lines
-from ecom_assets.commerce.costs.queries import BRINGS_COSTS
 from ecom_assets.commerce.attribution.session_columns import NO_ADDRESSES
+from ecom_assets.commerce.costs.queries import BRINGS_COSTS
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
 from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
