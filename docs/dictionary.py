@@ -98,6 +98,10 @@ def _table(contract: type[Table], earlier: Sequence[type[Table]], said: Said) ->
         yield f"The measures of {base.qualified_name()}, and:\n"
     columns = [column for name, column in contract.columns.items() if name not in shared]
     yield from _column_lines(contract, columns, said)
+    yield from (
+        f"\nThe view `{contract.layer}.{name}`: {view.description}."
+        for name, view in contract.views.items()
+    )
     yield ""
 
 

@@ -237,7 +237,14 @@ def postgres_tables() -> str:
     engine = PostgresEngine(Settings(warehouse="postgres://USER:PASSWORD@HOST/DATABASE"))
     engine.con = PostgresBackend()  # not connected: it only spells
     schemas = (f"CREATE SCHEMA IF NOT EXISTS {engine.quoted(contract.layer)}" for contract in ALL)
-    tables = (statement for contract in ALL for statement in engine.create_statements(contract))
+    tables = (
+        statement
+        for contract in ALL
+        for statement in (
+            *engine.create_statements(contract),
+            *engine.views_of(contract).values(),
+        )
+    )
     return _script(
         "Why\n-- texts have a collation: docs/adr/0008-one-interface-for-four-engines.md.",
         [*schemas, *tables],

@@ -132,7 +132,7 @@ def platform(con: Backend) -> None:
     costs = stored("own_costs", ItemCosts, item_costs(versions, stock))
     lines = stored("own_lines", ProfitLines, profit_lines(sold, costs, customers, cities))
     stored("own_daily", None, profit_daily(lines))
-    stored("own_weekly", None, category_profitability(lines))
+    stored("own_weekly", None, category_profitability(sold, lines))
 
 
 def by_hand(con: Backend) -> None:

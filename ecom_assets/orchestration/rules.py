@@ -35,7 +35,7 @@ from ecom_assets.core.tables.places import ReadPlaces
 from ecom_assets.core.tables.received import SourceGate
 from ecom_assets.core.tables.spellings import KeyKind
 from ecom_assets.core.tables.values import parse_duration
-from ecom_assets.ingestion.sources.activities import has_views
+from ecom_assets.ingestion.sources.activities import not_recorded
 from ecom_assets.ingestion.sources.campaign_tags import read_campaign_tags
 from ecom_assets.ingestion.sources.customer_api.records import (
     CustomerMapping,
@@ -89,7 +89,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "inventory_rule": InventoryRule(reorder_days=settings.reorder_days),
         "empty_days": settings.empty_days,
         "channel_rule": channel_rule(settings),
-        "has_views": has_views(settings),
+        "not_recorded": not_recorded(settings),
         "attribution_rule": AttributionRule.of_days(settings.attribution_lookback_days),
         "order_gate": OrderGate(customers_over(settings), partial(checked_days, settings)),
         "clock": now_utc,

@@ -31,7 +31,8 @@ THERE = {
 
 def test_every_table_setting_and_command_that_the_page_names_is_there() -> None:
     tables = set(re.findall(r"`((?:raw|staging|mart|export)\.\w+)`", PAGE))
-    assert tables - THERE <= {contract.qualified_name() for contract in ALL}
+    views = {f"{contract.layer}.{name}" for contract in ALL for name in contract.views}
+    assert tables - THERE <= {contract.qualified_name() for contract in ALL} | views
     assert tables >= THERE
     settings = {name.removeprefix(PREFIX).lower() for name in re.findall(rf"{PREFIX}[A-Z_]+", PAGE)}
     assert settings <= set(Settings.model_fields)

@@ -200,7 +200,7 @@ def test_an_api_of_names_and_addresses_alone_is_told_what_would_fill_the_rest(
     for line in (
         "activity status is unknown for all; filled by: last_login_at, ECOM_EVENTS",
         "engagement level is unknown for all; filled by: engagement_score, ECOM_EVENTS",
-        "market segment is other for all; filled by: country, region, city",
+        "market segment is unknown for all; filled by: country, region, city",
         "acquisition channel is unknown for all; filled by: ECOM_EVENTS",
         "customer tier is unknown for all; filled by: ECOM_ORDERS, ECOM_EVENTS",
     ):

@@ -19,7 +19,10 @@ import numpy as np
 import pytest
 
 import ecom_sandbox
+from ecom_assets.commerce.attribution.touches import acquisition_channel
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.sandbox.shop_recount import TYPES, Recount
 from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import shop
@@ -83,6 +86,18 @@ def test_truth_is_written_beside_the_data_with_its_settings(tmp_path: Path) -> N
         "received_date=2025-12-31",
         "received_date=2026-01-01",
     ]
+
+
+@pytest.mark.when_changed
+def test_visits_come_to_the_website_by_the_app_and_by_mail(tmp_path: Path) -> None:
+    """A third of phones, so a fifth of visits, have the app; mails are opened in it, too."""
+    small = Recount(tmp_path / "shop", days=3, visitors=200)
+    columns = "page_url, referrer_url, user_agent"
+    pages = small.con.sql(f"select {columns} from clean where event_type = 'page_view'")
+    opened = connect().create_table("opened", pages.to_arrow_table())
+    channel = acquisition_channel(opened.page_url, opened.referrer_url, opened.user_agent)
+    found = {row["channel"] for row in rows_of(opened.select(channel=channel).distinct())}
+    assert found == {"website", "mobile_app", "email_campaign"}
 
 
 def test_progress_counts_the_days(tmp_path: Path) -> None:

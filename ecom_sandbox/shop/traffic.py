@@ -146,11 +146,13 @@ DEVICES = ("mobile", "desktop", "tablet")
 DEVICE_SHARES = (0.62, 0.33, 0.05)
 _M, _LIKE = "Mozilla/5.0", "(KHTML, like Gecko)"
 _WEBKIT, _APPLE = f"AppleWebKit/537.36 {_LIKE}", f"AppleWebKit/605.1.15 {_LIKE} Version/18.2"
+_APP = "Safari/537.36 ExampleShop/3.1"
+"""The shop's own app, which shows pages in a web view."""
 AGENTS = {
     "mobile": (
         f"{_M} (iPhone; CPU iPhone OS 18_2 like Mac OS X) {_APPLE} Mobile/15E148 Safari/604.1",
         f"{_M} (Linux; Android 15; Pixel 9) {_WEBKIT} Chrome/131.0.0.0 Mobile Safari/537.36",
-        f"{_M} (Linux; Android 14; SM-S921B) {_WEBKIT} SamsungBrowser/27.0 Mobile Safari/537.36",
+        f"{_M} (Linux; Android 14; SM-S921B; wv) {_WEBKIT} Chrome/131.0.0.0 Mobile {_APP}",
     ),
     "desktop": (
         f"{_M} (Windows NT 10.0; Win64; x64) {_WEBKIT} Chrome/131.0.0.0 Safari/537.36",

@@ -5,11 +5,14 @@ METRICS "Real time".
 `serving/realtime.py` computes them, over the events of `serving/live_events.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.recorded import CARTS, PRODUCT_VIEWS, PURCHASES
 from ecom_assets.core.tables.contract import MONEY
 
 
@@ -33,6 +36,23 @@ class RealTimeRule:
     def longest_minutes(self) -> int:
         """Return the length of the longest window."""
         return max(*self.windows_minutes, self.funnel_minutes)
+
+
+NEEDS: Final[Mapping[str, str]] = {
+    "open_cart_count": CARTS,
+    "purchase_count": PURCHASES,
+    "revenue_amount": PURCHASES,
+    "view_count": PRODUCT_VIEWS,
+    "add_to_cart_count": CARTS,
+}
+"""What events must record for a number of a window, or of a product in it, to be known."""
+
+
+def known(row: dict[str, Any], lacks: frozenset[str]) -> dict[str, Any]:
+    """Return numbers of a window, or of a product; None for those that need what events do not
+    record.
+    """
+    return {name: None if NEEDS.get(name) in lacks else number for name, number in row.items()}
 
 
 def window_of(events: ir.Table, start: ir.TimestampValue, end: ir.TimestampValue) -> ir.Table:

@@ -1,5 +1,6 @@
 """The measures of the daily funnel, and of carts and checkouts that were left behind."""
 
+from ecom_assets.behaviour.events.recorded import CARTS, CHECKOUTS, PURCHASES
 from ecom_assets.core.tables.contract import Ratio, amount, count, rate
 
 
@@ -18,11 +19,16 @@ class CartMeasures:
     """Carts and checkouts, and those of them without a purchase."""
 
     cart_count = count(
-        "Visits that put something into the cart", "Carts", unit="carts", example=1101
+        "Visits that put something into the cart",
+        "Carts",
+        needs=(CARTS,),
+        unit="carts",
+        example=1101,
     )
     abandoned_cart_count = count(
         "Carts that were not paid for in time",
         "Carts left behind",
+        needs=(CARTS, PURCHASES),
         unit="carts",
         better="down",
         example=777,
@@ -36,11 +42,16 @@ class CartMeasures:
         example=0.706,
     )
     checkout_count = count(
-        "Visits that began to check out", "Checkouts", unit="checkouts", example=536
+        "Visits that began to check out",
+        "Checkouts",
+        needs=(CHECKOUTS,),
+        unit="checkouts",
+        example=536,
     )
     abandoned_checkout_count = count(
         "Checkouts that were not paid for in time",
         "Checkouts left behind",
+        needs=(CHECKOUTS, PURCHASES),
         unit="checkouts",
         better="down",
         example=212,

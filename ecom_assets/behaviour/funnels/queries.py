@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, get_args
 
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.recorded import not_recorded
 from ecom_assets.behaviour.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.behaviour.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
 from ecom_assets.behaviour.funnels.measures import CartAmounts, CartMeasures
@@ -125,12 +126,13 @@ def cart_totals(reading: Reading, period: Period) -> tuple[Row, Row]:
     rows = with_previous(table.filter(table.unit == "session"), "cart_date")
     added = rows.group_by("is_current").agg(**sums(rows, CartMeasures), **sums(rows, CartAmounts))
     result = {row["is_current"]: row for row in reading.rows(added, period)}
-    return _abandonment(result.get(1)), _abandonment(result.get(0))
+    lacks = not_recorded(reading)
+    return _abandonment(result.get(1), lacks), _abandonment(result.get(0), lacks)
 
 
-def _abandonment(row: Row | None) -> Row:
+def _abandonment(row: Row | None, lacks: frozenset[str]) -> Row:
     amounts = {name: row[name] if row else None for name in measures_of(CartAmounts)}
-    return completed(row, CartMeasures) | amounts
+    return completed(row, CartMeasures, lacks) | amounts
 
 
 UNITS: Final = get_args(Unit)

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
+from ecom_assets.behaviour.events.recorded import PURCHASES
 from ecom_assets.behaviour.journeys.journeys import (
     EXIT,
     JOURNEY,
@@ -44,7 +45,7 @@ class CountedTransition(BaseModel):
     from_step: str = Field(alias="from", description="The step before", examples=["product_view"])
     to_step: str = Field(alias="to", description="The step after", examples=["add_to_cart"])
     count: int = number("Times", "count", "Times")
-    converted: int = number(
+    converted: int | None = number(
         "In sessions with a purchase", "count", "Of these, in sessions with a purchase"
     )
 
@@ -62,8 +63,8 @@ class CountedPath(BaseModel):
     is_cut: bool = Field(description="Whether it goes on")
     sessions: int = number("Count", "count", "Sessions that took it")
     share: float = number("Of these", "rate", "Their part of all of the list")
-    converted_sessions: int = Field(description="Of these, those with a purchase")
-    conversion_rate: float = number("With a purchase", "rate", "The share of these")
+    converted_sessions: int | None = Field(description="Of these, those with a purchase")
+    conversion_rate: float | None = number("With a purchase", "rate", "The share of these")
 
 
 class OwnJourneysAnswer(QuestionAnswer):
@@ -92,7 +93,22 @@ def compute(question: JourneyQuestion, data: QuestionData) -> dict[str, Any]:
     """
     question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
     numbers = journeys_of_events(data.con, data.events, question, data.days)
+    if PURCHASES in data.source.not_recorded:
+        numbers = _without_purchases(numbers)
     return {"definition": question.to_mapping() | days_definition(data.days), **numbers}
+
+
+def _without_purchases(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Return numbers of events that record no purchase: nobody knows what ended in one."""
+    of_path = dict.fromkeys(("converted_sessions", "conversion_rate"))
+    return numbers | {
+        "converted_sessions": None,
+        "transitions": [row | {"converted": None} for row in numbers["transitions"]],
+        "steps": [row | {"converted": None} for row in numbers["steps"]],
+        "top_paths": [path | of_path for path in numbers["top_paths"]],
+        "converting_paths": [],
+        "other_paths": [],
+    }
 
 
 def journeys_of_events(

@@ -1,6 +1,7 @@
 """Contracts of journeys: paths and transitions, and the performance of searches and categories."""
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.events.recorded import PURCHASES
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures, SearchMeasures
 from ecom_assets.core.tables.contract import Column, Table, count, day, flag, instant, text
 
@@ -61,7 +62,10 @@ class JourneyTransitions(Table):
         "How often, over all sessions of the day", "Transitions", unit="transitions", example=812
     )
     converted_transition_count = count(
-        "Of these, in sessions with a purchase", unit="transitions", example=240
+        "Of these, in sessions with a purchase",
+        needs=(PURCHASES,),
+        unit="transitions",
+        example=240,
     )
 
 

@@ -1,22 +1,35 @@
 """The measures of searches, and of what views of a category lead to."""
 
+from ecom_assets.behaviour.events.recorded import (
+    CARTS,
+    CATEGORY_VIEWS,
+    PRODUCT_VIEWS,
+    PURCHASES,
+    SEARCHES,
+)
 from ecom_assets.core.tables.contract import Ratio, count, rate
 
 
 class SearchMeasures:
     """What came of searches for a term."""
 
-    search_count = count("How often it was searched", "Searches", unit="searches", example=61)
-    session_count = count("Visits with such a search", "Sessions", unit="sessions", example=54)
+    search_count = count(
+        "How often it was searched", "Searches", needs=(SEARCHES,), unit="searches", example=61
+    )
+    session_count = count(
+        "Visits with such a search", "Sessions", needs=(SEARCHES,), unit="sessions", example=54
+    )
     clicked_search_count = count(
         "Searches after which a product was viewed before the next search",
         "Led to a product",
+        needs=(SEARCHES, PRODUCT_VIEWS),
         unit="searches",
         example=40,
     )
     unclicked_search_count = count(
         "Searches after which no product was viewed before the next search",
         "Led nowhere",
+        needs=(SEARCHES, PRODUCT_VIEWS),
         unit="searches",
         better="down",
         example=21,
@@ -25,6 +38,7 @@ class SearchMeasures:
         "Searches that found nothing, of those whose event says how many they found; null where "
         "none says it",
         "Found nothing",
+        needs=(SEARCHES,),
         unit="searches",
         better="down",
         nullable=True,
@@ -33,6 +47,7 @@ class SearchMeasures:
     cart_search_count = count(
         "Searches after which something was put into the cart before the next search",
         "Led to a cart",
+        needs=(SEARCHES, CARTS),
         unit="searches",
         example=9,
     )
@@ -53,31 +68,41 @@ class SearchMeasures:
 class CategoryMeasures:
     """What views of a category, or of products of it, led to."""
 
-    category_view_count = count("How often the category's page was viewed", "Views of the category")
+    category_view_count = count(
+        "How often the category's page was viewed",
+        "Views of the category",
+        needs=(CATEGORY_VIEWS,),
+    )
     product_view_count = count(
-        "How often products of the category were viewed", "Views of products"
+        "How often products of the category were viewed",
+        "Views of products",
+        needs=(PRODUCT_VIEWS,),
     )
     add_to_cart_count = count(
-        "How often a product of the category was put into a cart", "Into carts"
+        "How often a product of the category was put into a cart", "Into carts", needs=(CARTS,)
     )
     viewing_session_count = count(
         "Visits that viewed the category or a product of it",
         "Sessions that looked",
+        needs=(CATEGORY_VIEWS,),
         unit="sessions",
     )
     cart_session_count = count(
         "Of these visits, those that put a product of it into the cart afterwards",
         "With a cart",
+        needs=(CATEGORY_VIEWS, CARTS),
         unit="sessions",
     )
     any_cart_session_count = count(
         "Of these visits, those that put anything into the cart afterwards",
         "With any cart",
+        needs=(CATEGORY_VIEWS, CARTS),
         unit="sessions",
     )
     purchase_session_count = count(
         "Of these visits, those that bought something afterwards",
         "With a purchase",
+        needs=(CATEGORY_VIEWS, PURCHASES),
         unit="sessions",
     )
     cart_rate = rate(

@@ -7,10 +7,11 @@ from typing import Any, Literal
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.recorded import PURCHASES, SEARCHES, not_recorded
 from ecom_assets.behaviour.journeys.contracts import Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.behaviour.journeys.journeys import steps_of, top_paths
 from ecom_assets.behaviour.journeys.measures import SearchMeasures
-from ecom_assets.core.tables.measures import completed, sums
+from ecom_assets.core.tables.measures import completed, sums, unknown_measures
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import (
     Fetch,
@@ -44,16 +45,18 @@ def journeys(
     pairs = pairs.mutate(from_step_count=from_here)
     order = [pairs.transition_count.desc(), pairs.from_step, pairs.to_step]
     result, total = page_of(reading, pairs, order, page, period)
+    knows_purchases = PURCHASES not in not_recorded(reading)
     return {
         "dimension": dimension,
         "place": place,
         "total_count": total,
-        "transitions": [_transition(row) for row in result],
+        "transitions": [_transition(row, knows_purchases=knows_purchases) for row in result],
     }
 
 
-def _transition(row: Row) -> Row:
-    count, converted = int(row["transition_count"]), int(row["converted_transition_count"])
+def _transition(row: Row, *, knows_purchases: bool) -> Row:
+    count = int(row["transition_count"])
+    converted = int(row["converted_transition_count"]) if knows_purchases else None
     return {
         "from_step": row["from_step"],
         "to_step": row["to_step"],
@@ -78,16 +81,18 @@ def searches(
     nowhere = [terms.unclicked_search_count.desc()] if sort_by == "nowhere" else []
     order = [*nowhere, terms.search_count.desc(), terms.search_term]
     result, total = page_of(reading, terms, order, page, period)
+    lacks = not_recorded(reading)
     return {
-        "total_count": total,
-        "searches": [row | completed(row, SearchMeasures) for row in result],
+        "total_count": None if SEARCHES in lacks else total,
+        "searches": [row | completed(row, SearchMeasures, lacks) for row in result],
     }
 
 
 def search_totals(reading: Reading, period: Period) -> Row:
-    """Return the searches of a period, those followed by a product view, and their share;
-    null without a search.
+    """Return the searches of a period, those followed by a product view, and their share, which is
+    null without a search; all are null where events record none.
     """
+    names = ("search_count", "clicked_search_count", "click_rate")
     rows = rows_in_period(reading, SearchPerformance)
     sums = rows.agg(
         search_count=rows.search_count.sum(), clicked_search_count=rows.clicked_search_count.sum()
@@ -96,16 +101,17 @@ def search_totals(reading: Reading, period: Period) -> Row:
     searched, clicked = (
         int(result[name] or 0) for name in ("search_count", "clicked_search_count")
     )
+    rate = clicked / searched if searched else None
+    unknown = unknown_measures(SearchMeasures, not_recorded(reading))
     return {
-        "search_count": searched,
-        "clicked_search_count": clicked,
-        "click_rate": clicked / searched if searched else None,
+        name: None if name in unknown else number
+        for name, number in zip(names, (searched, clicked, rate), strict=True)
     }
 
 
 def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]:
-    """Return the sessions of a period, those with a purchase,
-    and the most frequent paths of page types.
+    """Return the sessions of a period, those with a purchase, and the most frequent paths of page
+    types; how many end in a purchase is null where events record none.
     """
     table, fetch = reading.table(Journeys), partial(reading.rows, period=period)
     period_journeys = table.filter(in_period(table.started_date), table.dimension == "page_type")
@@ -114,10 +120,15 @@ def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]
         converted_sessions=period_journeys.is_converted.ifelse(1, 0).sum().fill_null(0),
     )
     (row,) = fetch(counted)
-    return {
+    totals: dict[str, Any] = {
         **{name: int(count) for name, count in row.items()},
         "top_paths": path_rows(period_journeys, top, fetch),
     }
+    if PURCHASES in not_recorded(reading):
+        unknown = dict.fromkeys(("converted_sessions", "conversion_rate"))
+        paths = [path | unknown for path in totals["top_paths"]]
+        totals |= {"converted_sessions": None, "top_paths": paths}
+    return totals
 
 
 def path_rows(paths: ir.Table, top: int, fetch: Fetch = rows_of) -> list[dict[str, Any]]:

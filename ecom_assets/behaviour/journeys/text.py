@@ -15,12 +15,9 @@ def lines(answer: dict[str, Any]) -> list[str]:
         for name in ("from", "to")
         if f"{name}_step" in definition
     )
-    result = [
-        (
-            f"{counted(answer['sessions'], 'session')}{part}, {answer['converted_sessions']:,} of "
-            "them with a purchase"
-        )
-    ]
+    converted = answer["converted_sessions"]
+    bought = "" if converted is None else f", {converted:,} of them with a purchase"
+    result = [f"{counted(answer['sessions'], 'session')}{part}{bought}"]
     is_cut_before = "to_step" in definition and "from_step" not in definition
     for title, name in (
         ("Paths of all sessions", "top_paths"),

@@ -179,8 +179,8 @@ class EventSource(Protocol):
         """Whether its engine has the kernels, which count what would be too long a statement."""
 
     @property
-    def has_views(self) -> bool:
-        """Whether views are among its events; an order report's activities have none."""
+    def not_recorded(self) -> frozenset[str]:
+        """What its events do not record; see `behaviour/events/recorded.py`."""
 
     @property
     def is_bounded(self) -> bool:

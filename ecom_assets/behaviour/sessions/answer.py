@@ -9,13 +9,14 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import Field
 
+from ecom_assets.behaviour.events.recorded import VIEWS
 from ecom_assets.behaviour.identity.queries import device_warnings
 from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, field_of, number
 from ecom_assets.behaviour.questions.source import Keep, QuestionData
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.sessions.kernel import can_count, session_sums
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
-from ecom_assets.behaviour.sessions.queries import TOTALS_OF_VIEWS, session_totals, totals_of
+from ecom_assets.behaviour.sessions.queries import known_totals, session_totals, totals_of
 from ecom_assets.behaviour.sessions.question import SessionQuestion, known_session_rule
 from ecom_assets.behaviour.sessions.sessions import whole_sessions
 from ecom_assets.behaviour.sessions.text import lines
@@ -53,8 +54,8 @@ def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
         data.con, data.events, question, data.days, data.keep
     )
     warnings = device_warnings(data.events, data.extent.event_count)
-    if not data.source.has_views:
-        totals |= dict.fromkeys(TOTALS_OF_VIEWS)
+    totals = known_totals(totals, data.source.not_recorded)
+    if VIEWS in data.source.not_recorded:
         warnings = [*warnings, NO_VIEWS]
     return {
         "definition": question.to_mapping() | days_definition(data.days),

@@ -5,30 +5,27 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.measures import aggregates, with_ratios
+from ecom_assets.core.tables.measures import (
+    aggregates,
+    measures_of,
+    unknown_measures,
+    with_ratios,
+)
 from ecom_assets.core.tables.portable import ratio, union_all
 
 MONTH_DAYS = 30
 WEEK_DAYS = 7
 
 
-COLUMNS_OF_VIEWS = {
-    "engaged_session_count": "int64",
-    "single_page_session_count": "int64",
-    "pages_per_session": "float64",
-}
-"""The columns that need views, with their types."""
-
-
 def engagement_daily(
-    sessions: ir.Table, session_days: ir.Table, days: Days, *, has_views: bool
+    sessions: ir.Table, session_days: ir.Table, days: Days, *, not_recorded: frozenset[str]
 ) -> ir.Table:
     """Return the engagement of each day of `days` that has visitors.
 
     The tables are all rows of `Sessions` and `SessionDays`.
 
-    Without views among the events, what needs them is null: each session would be a bounce, of one
-    page at most.
+    What needs something that the events do not record is null: without views, each session would be
+    a bounce, of one page at most.
     """
     visitors = active_visitors(session_days, days)
     numbers = _session_numbers(sessions, days)
@@ -36,8 +33,9 @@ def engagement_daily(
     counts = [name for name in joined.columns if name.endswith("session_count")]
     joined = joined.mutate(**{name: joined[name].fill_null(0) for name in counts})
     joined = joined.mutate(pages_per_session=ratio(joined.view_count, joined.session_count))
-    if not has_views:
-        joined = joined.mutate(**{name: ibis.null(kind) for name, kind in COLUMNS_OF_VIEWS.items()})
+    measures = measures_of(SessionMeasures)
+    unknown = unknown_measures(SessionMeasures, not_recorded) & set(joined.columns)
+    joined = joined.mutate(**{name: ibis.null(measures[name].type) for name in sorted(unknown)})
     return with_ratios(joined, SessionMeasures).drop("started_date", "view_count")
 
 

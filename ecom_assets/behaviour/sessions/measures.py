@@ -1,12 +1,13 @@
 """The measures of engagement: visits, how many of them were engaged, and visitors."""
 
+from ecom_assets.behaviour.events.recorded import PURCHASES, VIEWS
 from ecom_assets.core.tables.contract import Aggregate, Ratio, count, per_unit, rate, seconds
 
 
 class SessionMeasures:
     """What a day's visits were like, counted from sessions by the day on which they started.
 
-    What needs views is null where events have none, as an order report's activities.
+    What needs views or purchases is null where events record none, as an order report's activities.
     """
 
     session_count = count(
@@ -18,6 +19,7 @@ class SessionMeasures:
         "Engaged",
         Aggregate(where={"is_engaged": True}, needs_all=True),
         nullable=True,
+        needs=(VIEWS,),
         unit="sessions",
         example=7204,
     )
@@ -26,6 +28,7 @@ class SessionMeasures:
         "Saw one page at most",
         Aggregate(where={"is_single_page": True}, needs_all=True),
         nullable=True,
+        needs=(VIEWS,),
         unit="sessions",
         better="down",
         example=2981,
@@ -33,7 +36,9 @@ class SessionMeasures:
     purchase_session_count = count(
         "Visits in which something was bought",
         "With a purchase",
-        Aggregate(where={"has_purchase": True}),
+        Aggregate(where={"has_purchase": True}, needs_all=True),
+        nullable=True,
+        needs=(PURCHASES,),
         unit="sessions",
         example=311,
     )
@@ -78,6 +83,7 @@ class SessionMeasures:
     pages_per_session = per_unit(
         "Views of pages, products and categories divided by visits",
         "Pages per session",
+        needs=(VIEWS,),
         unit="views per session",
         at_least=0,
         example=3.1,

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.recorded import not_recorded
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
-from ecom_assets.core.tables.measures import aggregates, completed, sums
+from ecom_assets.core.tables.measures import aggregates, completed, sums, unknown_measures
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import (
     Fetch,
@@ -33,7 +34,8 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
         both_periods.group_by("is_current").agg(**sums(both_periods, SessionMeasures)), period
     )
     result = {row["is_current"]: row for row in rows}
-    now, before = (completed(result.get(which), SessionMeasures) for which in (1, 0))
+    lacks = not_recorded(reading)
+    now, before = (completed(result.get(which), SessionMeasures, lacks) for which in (1, 0))
     period_rows = rows_in_period(reading, EngagementDaily).select(*COLUMNS)
     days, total = page_of(reading, period_rows, ["event_date"], page, period)
     numbers = if_known(now, period)
@@ -65,8 +67,20 @@ def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]
     return totals_of(row)
 
 
-TOTALS_OF_VIEWS: Final = ("engaged_sessions", "bounce_rate", "pages_per_session")
-"""The totals of sessions that need views."""
+MEASURES_OF_TOTALS: Final = {
+    "engaged_sessions": "engaged_session_count",
+    "bounce_rate": "bounce_rate",
+    "pages_per_session": "pages_per_session",
+}
+"""The measures of totals that need more than events."""
+
+
+def known_totals(totals: Row, lacks: frozenset[str]) -> Row:
+    """Return totals of sessions; None for those that need what events do not record."""
+    unknown = unknown_measures(SessionMeasures, lacks)
+    return totals | {
+        name: None for name, measure in MEASURES_OF_TOTALS.items() if measure in unknown
+    }
 
 
 def totals_of(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.cli.summary.unknown import unknown_lines
 from ecom_assets.commerce.attribution.contracts import MODELS
 from ecom_assets.commerce.costs.measures import ProfitMeasures
-from ecom_assets.commerce.costs.queries import ESTIMATED
+from ecom_assets.commerce.costs.queries import BRINGS_COSTS, ESTIMATED
 from ecom_assets.commerce.customers.measures import ValueMeasures
 from ecom_assets.commerce.customers.text import expected_orders, orders_column
 from ecom_assets.commerce.orders.held_days import held_line
@@ -146,7 +146,7 @@ def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _retention_lines(
-    cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]]
+    cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]] | None
 ) -> list[str]:
     """Return the lines of retention and of abandoned carts; none if nothing is complete yet."""
     lines = []
@@ -208,16 +208,18 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
             f"  {_named(SalesMeasures.revenue_amount, _shown(sales['revenue_amount']))}: "
             f"{', '.join(amounts)}"
         ),
-        *_profit_lines(summary["profit"]),
+        *(_profit_lines(summary["profit"]) if sales["source"] == "orders" else ()),
         *without,
     ]
     return lines + _week_lines(week)
 
 
 def _profit_lines(profit: Mapping[str, Any] | None) -> list[str]:
-    """Return the lines of gross profit and contribution, with what share of sales each is of."""
+    """Return the lines of gross profit and contribution, with what share of sales each is of; what
+    would tell it, where nothing says what was sold costs.
+    """
     if profit is None:
-        return []
+        return [f"  no profit, as no cost of what was sold is known; {BRINGS_COSTS}"]
     margin, estimated = profit["gross_margin_rate"], profit["estimated_cost_amount"]
     lines = [
         _profit_line(
@@ -362,8 +364,7 @@ def _customer_lines(totals: Mapping[str, Any]) -> list[str]:
     )
     lines += _hint(totals)
     lines += [
-        f"  {name.replace('_', ' ')} is {'other' if name == 'market_segment' else 'unknown'} for "
-        f"all; filled by: {', '.join(sources)}"
+        f"  {name.replace('_', ' ')} is unknown for all; filled by: {', '.join(sources)}"
         for name, sources in totals["unfilled"].items()
     ]
     if by_api := totals["engagement_sources"]["api"]:

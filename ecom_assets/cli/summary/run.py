@@ -11,13 +11,14 @@ from typing import Any, Final
 
 import typer
 
+from ecom_assets.behaviour.events import recorded
 from ecom_assets.behaviour.events.queries import conflict_counts, conflicts, rejected_events
 from ecom_assets.behaviour.funnels.daily import DEFAULT_NAME
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.behaviour.funnels.queries import UNITS, daily_funnels, final_carts
 from ecom_assets.behaviour.journeys.queries import journey_totals, search_totals, searches
 from ecom_assets.behaviour.retention.queries import retention_totals
-from ecom_assets.behaviour.sessions.queries import TOTALS_OF_VIEWS, has_paid_events, sessions_of
+from ecom_assets.behaviour.sessions.queries import has_paid_events, known_totals, sessions_of
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.cli.summary.unknown import NOT_COMPUTED, is_accounted_for, unknown_sources
@@ -60,7 +61,7 @@ from ecom_assets.core.tables.measures import summable
 from ecom_assets.core.tables.queries import Page, Period, Reading, Row, unfinished_day_of_sources
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
-from ecom_assets.ingestion.sources.activities import has_views
+from ecom_assets.ingestion.sources.activities import not_recorded
 from ecom_assets.ingestion.sources.customer_api.records import mapping_of
 from ecom_assets.ingestion.sources.order_reports.report_files import activity_types, has_report
 from ecom_assets.ingestion.sources.order_reports.source import has_events, has_orders
@@ -291,19 +292,23 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     return {**summary, **nulls, "unknown": unknown, "missing": missing}
 
 
-def _without_promises(summary: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return the summary without what activities of an order report do not say: bounces,
-    pages, and channels.
+NEEDED_BY: Final[Mapping[str, str]] = {
+    "channels": recorded.ADDRESSES,
+    "search": recorded.SEARCHES,
+    "carts": recorded.CARTS,
+    "reconciliation": recorded.PURCHASES,
+}
+"""What events must record for a part of the summary to be known."""
 
-    They have no page address and no referrer, so that every visit would be Direct; and no views,
-    unless a mapping names some, so that every visit would be a bounce.
+
+def _without_promises(summary: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Return the summary without what events do not record, such as activities of an order report:
+    without views, every visit would be a bounce, and without addresses Direct.
     """
-    if not summary["activity_types"]:
-        return summary
-    sessions = summary["sessions"]
-    if sessions and not has_views(settings):
-        sessions = sessions | dict.fromkeys(TOTALS_OF_VIEWS)
-    return {**summary, "sessions": sessions, "channels": None}
+    lacks = not_recorded(settings)
+    unknown = dict.fromkeys(part for part, need in NEEDED_BY.items() if need in lacks)
+    sessions = summary["sessions"] and known_totals(summary["sessions"], lacks)
+    return {**summary, "sessions": sessions, **unknown}
 
 
 def _without_unknown(

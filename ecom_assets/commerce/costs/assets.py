@@ -145,19 +145,21 @@ profit_daily = table_asset(
 )(profit.profit_daily)
 
 
-@invalidation(lines=ProfitLines, stored=CategoryProfitability)
-def weeks_of_other_profit(lines: ir.Table, stored: ir.Table, days: Days) -> ir.Table:
-    """Return the other Mondays of weeks in which a category earned something else now."""
+@invalidation(sold=Sales, lines=ProfitLines, stored=CategoryProfitability)
+def weeks_of_other_profit(
+    sold: ir.Table, lines: ir.Table, stored: ir.Table, days: Days
+) -> ir.Table:
+    """Return the other Mondays of weeks in which a category sold or earned something else now."""
     others = OtherDays(days)
-    now = profit.category_profitability(lines, others)
+    now = profit.category_profitability(sold, lines, others)
     return profit.days_that_differ(stored, now, CategoryProfitability, others)
 
 
 category_profitability = table_asset(
     CategoryProfitability,
+    sold=EVERY_SALE,
     lines=EVERY_PROFIT_LINE,
     invalidated_by=weeks_of_other_profit,
-    empty_unless=has_profit,
 )(profit.category_profitability)
 
 

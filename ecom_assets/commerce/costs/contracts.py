@@ -3,7 +3,8 @@ profit by order line, day and category.
 """
 
 import sys
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
 from ecom_assets.commerce.orders.contracts import STATUSES, UserOrderLog
@@ -11,6 +12,7 @@ from ecom_assets.core.tables.contract import (
     UNIT_COST,
     Column,
     Table,
+    TableView,
     count,
     day,
     flag,
@@ -268,13 +270,47 @@ class ProfitDaily(ProfitMeasures, Table):
     customer_type = text("New or returning customers; `(all)` as for the channel")
 
 
+CATEGORY_RANKING: Final = TableView(
+    "One row per category, of all weeks: what was sold, what it earned as far as costs are known, "
+    "and its place by profit and by orders",
+    """\
+SELECT
+  item_category, order_count, sold_item_count, shipped_amount, revenue_amount,
+  cost_amount, gross_profit_amount,
+  CASE WHEN costed_revenue_amount > 0
+    THEN CAST(gross_profit_amount AS double precision)
+      / CAST(costed_revenue_amount AS double precision)
+  END AS gross_margin_rate,
+  CASE WHEN gross_profit_amount IS NOT NULL
+    THEN rank() OVER (ORDER BY gross_profit_amount DESC NULLS LAST)
+  END AS profit_rank,
+  rank() OVER (ORDER BY order_count DESC) AS popularity_rank
+FROM (
+  SELECT
+    item_category,
+    CAST(sum(order_count) AS bigint) AS order_count,
+    CAST(sum(sold_item_count) AS decimal(38, 4)) AS sold_item_count,
+    CAST(sum(shipped_amount) AS decimal(38, 6)) AS shipped_amount,
+    CAST(sum(revenue_amount) AS decimal(38, 6)) AS revenue_amount,
+    CAST(sum(cost_amount) AS decimal(38, 6)) AS cost_amount,
+    CAST(sum(gross_profit_amount) AS decimal(38, 6)) AS gross_profit_amount,
+    CAST(sum(costed_revenue_amount) AS decimal(38, 6)) AS costed_revenue_amount
+  FROM {table}
+  GROUP BY item_category
+) AS categories""",
+)
+
+
 class CategoryProfitability(ProfitMeasures, Table):
-    """One row per week and category: what it earned, and its place by profit and by orders."""
+    """One row per week and category: what was sold, what it earned as far as costs are known, and
+    its place by profit and by orders.
+    """
 
     layer = "mart"
     key = ("week_start_date", "item_category")
     day_column = "week_start_date"
     counted_from = (UserOrderLog,)
+    views: ClassVar[Mapping[str, TableView]] = {"category_ranking": CATEGORY_RANKING}
 
     week_start_date = day("Monday of the ISO week", "Week from")
     item_category = text("The category; of lines without one the item", "Category", example="shoes")

@@ -25,11 +25,13 @@ from ecom_assets.core.tables.cost_rules import (
     ShippingCostRule,
     spans,
 )
-from ecom_assets.core.tables.portable import NO
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
+from ecom_assets.core.tables.portable import NO, first_of_each
 from ecom_assets.core.tables.shares import share, units
 
 ORDER: Final = ("order_id", "order_date", "status")
 """What identifies the lines that are sold, or paid back, together."""
+REFUNDED: Final = ibis.literal("refunded")
 PERCENT: Final = 100
 SHARED: Final = (
     "shipping_amount",
@@ -60,19 +62,63 @@ def with_order_amounts(
 ) -> ir.Table:
     """Return lines with their shares of what their orders cost and of goodwill, and by which rules.
 
-    `is_contribution_known` says whether all parts of the order are known; of a refund, of the order
-    that it is of.
+    `is_contribution_known` says whether all parts of the order and of what is paid back of it are
+    known.
 
     Args:
-        lines: All lines of some orders, with `cost_amount` and `paid_amount`, without a sign.
+        lines: All lines of some orders, with `cost_amount` and `paid_amount`, without a sign, and
+            `whole_order`.
         sold: All rows of `Sales`.
         cities: All rows of `City`.
         rules: The rules.
     """
     orders = _with_rules(_orders(lines, cities), rules)
-    orders = _with_shipped_order(_with_knowledge(orders, sold, rules))
+    orders = _with_known_whole(_with_goodwill(_with_knowledge(orders, sold, rules)))
     rule_names = ("payment_fee_rule", "shipping_cost_rule", "commission_rule")
     return _shared(lines, orders, SHARED, (*rule_names, "is_contribution_known"))
+
+
+def with_whole_order(sold: ir.Table) -> ir.Table:
+    """Return sales with `whole_order`, the number of the order that a line, or a refund, is of.
+
+    Reports without numbers of orders do not say what is paid back: a refund whose number was not
+    sold up to its day is of the last order of its customer with one of its items.
+
+    Args:
+        sold: All rows of `Sales`.
+    """
+    shipped = sold.filter(sold.status == "shipped")
+    refunds = sold.filter(sold.status == "refunded", sold.customer_id != UNKNOWN_CUSTOMER)
+    first = shipped.group_by(shipped_order="order_id").agg(
+        first_shipped_date=shipped.order_date.min()
+    )
+    refunds = refunds.left_join(first, refunds.order_id == first.shipped_order)
+    is_there = (refunds.first_shipped_date <= refunds.order_date).fill_null(NO)
+    lost = refunds.filter(~is_there).select(
+        lost_order="order_id",
+        lost_date="order_date",
+        lost_customer="customer_id",
+        lost_item="item_id",
+    )
+    placed = shipped.select("customer_id", "item_id", "order_date", found_order="order_id")
+    pairs = placed.join(
+        lost.distinct(),
+        [placed.customer_id == lost.lost_customer, placed.item_id == lost.lost_item],
+    )
+    pairs = pairs.filter(pairs.order_date <= pairs.lost_date)
+    last = [pairs.order_date.desc(), pairs.found_order.desc()]
+    found = first_of_each(pairs, ["lost_order", "lost_date"], last)
+    found = found.select("lost_order", "lost_date", "found_order", lost_status=REFUNDED)
+    joined = sold.left_join(
+        found,
+        [
+            sold.order_id == found.lost_order,
+            sold.order_date == found.lost_date,
+            sold.status == found.lost_status,
+        ],
+    )
+    whole = joined.mutate(whole_order=joined.found_order.fill_null(joined.order_id))
+    return whole.drop("lost_order", "lost_date", "lost_status", "found_order")
 
 
 def goodwill(sold: ir.Table) -> ir.Table:
@@ -86,8 +132,8 @@ def goodwill(sold: ir.Table) -> ir.Table:
     lines = sold.select(*ORDER, "uniq_id", "item_id", "revenue_amount")
     lines = lines.join(refunded, lines.order_id == refunded.refunded_order)
     lines = lines.mutate(paid_amount=lines.revenue_amount.abs().cast(PROFIT))
-    orders = lines.group_by(*ORDER).agg(**_paid(lines)).mutate(is_known=ibis.literal(value=True))
-    shared = _shared(lines, _with_shipped_order(orders), ("goodwill_amount",))
+    orders = lines.group_by(*ORDER).agg(**_paid(lines))
+    shared = _shared(lines, _with_goodwill(orders), ("goodwill_amount",))
     return shared.filter(shared.status == "refunded").select("uniq_id", "goodwill_amount")
 
 
@@ -137,6 +183,7 @@ def _orders(lines: ir.Table, cities: ir.Table) -> ir.Table:
     has_cost = lines.cost_amount.notnull() | (lines.quantity == 0).fill_null(NO)
     return lines.group_by(*ORDER).agg(
         **_paid(lines),
+        whole_order=lines.whole_order.max(),
         charged_amount=charged.sum().cast("decimal(18, 4)"),
         piece_count=(lines.quantity.count() == lines.count()).ifelse(
             lines.quantity.sum().cast("decimal(18, 4)"), ibis.null("decimal(18, 4)")
@@ -253,8 +300,40 @@ def _with_knowledge(orders: ir.Table, sold: ir.Table, rules: CostRules) -> ir.Ta
     return orders.mutate(is_known=orders.is_costed & (is_refund | is_known))
 
 
-def _with_shipped_order(orders: ir.Table) -> ir.Table:
-    """Add goodwill, and to refunds whether all parts of their order are known.
+def _with_known_whole(orders: ir.Table) -> ir.Table:
+    """Add whether all parts of an order are known, with those of its refunds.
+
+    An order and what is paid back of it count together or not at all: a sum with the one and not
+    the other would be of neither. A refund is of all orders of its number up to its day, or of what
+    `with_whole_order` finds; one whose order is not there is of an order of which no part is known.
+    """
+    is_refund = orders.status == "refunded"
+    days = orders.mutate(
+        shipped_date=is_refund.ifelse(ibis.null("date"), orders.order_date),
+        refunded_date=is_refund.ifelse(orders.order_date, ibis.null("date")),
+    )
+    spans = days.group_by(numbered="whole_order").agg(
+        first_shipped_date=days.shipped_date.min(), last_refunded_date=days.refunded_date.max()
+    )
+    joined = orders.join(spans, orders.whole_order == spans.numbered).drop("numbered")
+    is_refund = joined.status == "refunded"
+    is_paid_back = (joined.order_date <= joined.last_refunded_date).fill_null(NO)
+    has_order = (joined.order_date >= joined.first_shipped_date).fill_null(NO)
+    joined = joined.mutate(is_with_others=is_refund.ifelse(has_order, is_paid_back))
+    together = joined.filter(joined.is_with_others)
+    unknown = together.group_by(numbered="whole_order").agg(
+        unknown_count=(~together.is_known).ifelse(1, 0).sum()
+    )
+    joined = joined.left_join(unknown, joined.whole_order == unknown.numbered)
+    return joined.mutate(
+        is_contribution_known=joined.is_with_others.ifelse(
+            joined.unknown_count == 0, joined.is_known & (joined.status == "shipped")
+        )
+    ).drop("numbered")
+
+
+def _with_goodwill(orders: ir.Table) -> ir.Table:
+    """Add goodwill.
 
     What is paid back of an order beyond what its items were sold for is goodwill, and what is paid
     back for no item, where no order is there to be paid back.
@@ -266,20 +345,18 @@ def _with_shipped_order(orders: ir.Table) -> ir.Table:
         "order_id",
         shipped_date="order_date",
         shipped_amount="order_paid_amount",
-        unknown=(~orders.is_known).ifelse(1, 0),
     )
     pairs = refunds.select(
         "order_id", "order_paid_amount", "paid_back_to", refunded_date="order_date"
     ).join(shipped, "order_id")
     pairs = pairs.filter(pairs.shipped_date <= pairs.refunded_date)
     worth = pairs.group_by("order_id", "refunded_date", "order_paid_amount", "paid_back_to").agg(
-        worth=pairs.shipped_amount.sum().cast(PROFIT), unknown_count=pairs.unknown.sum()
+        worth=pairs.shipped_amount.sum().cast(PROFIT)
     )
     beyond = _above_zero(worth.paid_back_to - worth.worth) - _above_zero(
         worth.paid_back_to - worth.order_paid_amount - worth.worth
     )
     worth = worth.select(
-        "unknown_count",
         refunded_order="order_id",
         refunded_date="refunded_date",
         refunded=ibis.literal("refunded"),
@@ -295,10 +372,7 @@ def _with_shipped_order(orders: ir.Table) -> ir.Table:
     )
     goodwill = joined.beyond.fill_null(joined.without_item_amount)
     is_refund = joined.status == "refunded"
-    return joined.mutate(
-        order_goodwill_amount=is_refund.ifelse(goodwill, ibis.literal(0, PROFIT)),
-        is_contribution_known=joined.is_known & (joined.unknown_count.fill_null(0) == 0),
-    )
+    return joined.mutate(order_goodwill_amount=is_refund.ifelse(goodwill, ibis.literal(0, PROFIT)))
 
 
 def _above_zero(amount: ir.DecimalValue) -> ir.DecimalValue:

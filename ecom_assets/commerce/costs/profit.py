@@ -11,13 +11,18 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.contracts import CategoryProfitability, ProfitDaily, ProfitLines
-from ecom_assets.commerce.costs.contribution import CostRules, with_order_amounts
-from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
+from ecom_assets.commerce.costs.contribution import (
+    CostRules,
+    goodwill,
+    with_order_amounts,
+    with_whole_order,
+)
+from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures, ProfitSalesMeasures
 from ecom_assets.commerce.orders.orders import ALL, order_key
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
-from ecom_assets.core.tables.contract import QUANTITY, Table
+from ecom_assets.core.tables.contract import QUANTITY, Aggregate, Table
 from ecom_assets.core.tables.days import Days, OtherDays, start_of_week
-from ecom_assets.core.tables.measures import aggregates, with_ratios
+from ecom_assets.core.tables.measures import aggregates, measures_of, with_ratios
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import NO, union_all
 
@@ -45,7 +50,7 @@ def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend 
         days: Order days.
         cost_rules: What orders cost where they do not state it.
     """
-    lines = _with_cost(with_order(_of_orders(sold, days)), item_costs)
+    lines = _with_cost(with_order(_of_orders(with_whole_order(sold), days)), item_costs)
     is_refund = lines.status == "refunded"
     # What came back takes its cost back, unless it cannot be sold again; the quantity of money that
     # went back for no item is 0.
@@ -65,13 +70,16 @@ def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend 
 
 
 def _of_orders(sold: ir.Table, days: SomeDays | None) -> ir.Table:
-    """Return the lines of some days, and all lines of orders that are paid back on them."""
+    """Return the lines of some days, and all lines of those of their orders of which anything is
+    ever paid back.
+    """
     if days is None:
         return sold
+    refunds = sold.filter(sold.status == "refunded")
+    refunded = refunds.select(refunded_order="whole_order").distinct()
     in_days = sold.filter(days.contain(sold.order_date))
-    refunded = in_days.filter(in_days.status == "refunded")
-    refunded = refunded.select(refunded_order="order_id").distinct()
-    joined = sold.left_join(refunded, sold.order_id == refunded.refunded_order)
+    refunded = refunded.semi_join(in_days, refunded.refunded_order == in_days.whole_order)
+    joined = sold.left_join(refunded, sold.whole_order == refunded.refunded_order)
     is_needed = days.contain(joined.order_date) | joined.refunded_order.notnull()
     return joined.filter(is_needed).drop("refunded_order")
 
@@ -106,6 +114,15 @@ def _with_profit(lines: ir.Table) -> ir.Table:
         contribution_revenue_amount=is_whole.ifelse(revenue, zero),
         contribution_before_ads_amount=is_whole.ifelse(contribution.cast(PROFIT), nothing),
     )
+
+
+OF_SALES: Final = (
+    "gross_sales_amount",
+    "discount_amount",
+    "returns_amount",
+    "goodwill_amount",
+)
+"""The measures of profit that need no costs, beside what was sold."""
 
 
 def sales_steps(lines: ir.Table) -> dict[str, ir.DecimalValue]:
@@ -233,13 +250,43 @@ def profit_daily(lines: ir.Table, days: SomeDays | None = None) -> ir.Table:
     return union_all(*(part.select(*ProfitDaily.columns) for part in parts))
 
 
-def category_profitability(lines: ir.Table, days: SomeDays | None = None) -> ir.Table:
-    """Return what each category earned in the weeks whose Monday is among `days`, from all
-    `ProfitLines`; in all weeks without days.
+OF_LINES: Final = tuple(
+    dict.fromkeys(
+        measure.counted_as.column
+        for name, measure in measures_of(ProfitMeasures).items()
+        if isinstance(measure.counted_as, Aggregate)
+        and name not in {*measures_of(ProfitSalesMeasures), *OF_SALES}
+    )
+)
+"""The columns of order lines that only costs give a value."""
+OF_KNOWN: Final = ("costed_revenue_amount", "contribution_revenue_amount")
+"""Those that are 0 where nothing is known."""
+
+
+def category_profitability(
+    sold: ir.Table, lines: ir.Table, days: SomeDays | None = None
+) -> ir.Table:
+    """Return what each category sold and earned in the weeks whose Monday is among `days`; in all
+    weeks without days. What it earned is null where no cost is known.
+
+    Args:
+        sold: All rows of `Sales`.
+        lines: All rows of `ProfitLines`, of which there are none without costs.
+        days: Mondays.
     """
-    lines = lines.mutate(week_start_date=start_of_week(lines.order_date))
-    lines = lines if days is None else lines.filter(days.contain(lines.week_start_date))
-    lines = by_category_or_item(lines).mutate(order_key=order_key(lines))
+    refunds = goodwill(sold).rename(refund_line="uniq_id")
+    sold = sold.mutate(week_start_date=start_of_week(sold.order_date))
+    sold = sold if days is None else sold.filter(days.contain(sold.week_start_date))
+    sold = by_category_or_item(sold).mutate(order_key=order_key(sold))
+    sold = sold.left_join(refunds, sold.uniq_id == refunds.refund_line)
+    sold = sold.mutate(goodwill_amount=sold.goodwill_amount.fill_null(ibis.literal(0, PROFIT)))
+    sold = sold.mutate(**sales_steps(sold)).drop(*(set(OF_LINES) & set(sold.columns)))
+    profit = lines.select(*OF_LINES, profit_line="uniq_id")
+    lines = sold.left_join(profit, sold.uniq_id == profit.profit_line)
+    lines = lines.mutate(
+        revenue_amount=lines.net_sales_amount,
+        **{name: lines[name].fill_null(ibis.literal(0, PROFIT)) for name in OF_KNOWN},
+    )
     unit = ["week_start_date", "item_category"]
     sums = lines.group_by(*unit).agg(**aggregates(lines, ProfitMeasures))
     rows = with_ratios(sums, ProfitMeasures)

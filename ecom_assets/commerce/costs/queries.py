@@ -66,6 +66,12 @@ NAMES: Final[Mapping[str, tuple[type[Table], str]]] = {
 """Where the values of a dimension have a name."""
 
 
+BRINGS_COSTS: Final = (
+    "set ECOM_COSTS, give `ecom run` --costs PATH, or orders whose lines state them"
+)
+"""What fills the tables of profit."""
+
+
 class NoCostsError(NoSourceError):
     """The query is about profit, and the shop has no costs."""
 
@@ -211,10 +217,7 @@ def require_costs(reading: Reading) -> None:
     """
     require_orders(reading)
     if not has_costs(reading):
-        raise NoCostsError(
-            "There are no costs to count profit from; set ECOM_COSTS, give `ecom run` --costs "
-            "PATH, or orders whose lines state them."
-        )
+        raise NoCostsError(f"There are no costs to count profit from; {BRINGS_COSTS}.")
 
 
 def profit_over_time(

@@ -17,6 +17,7 @@ from ecom_assets.commerce.costs.contracts import (
 )
 from ecom_assets.commerce.costs.contribution import ORDER, SHARED
 from ecom_assets.commerce.costs.measures import ProfitMeasures, ProfitSalesMeasures
+from ecom_assets.commerce.costs.profit import OF_SALES
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import Sales
@@ -45,11 +46,17 @@ def _of_key(context: TraceContext) -> ir.Table:
     return lines.filter(context.days("order_date").contain(lines.order_date))
 
 
-def _of_week(context: TraceContext) -> ir.Table:
-    """Return the order lines of a row of the profitability of categories."""
-    monday = context.row["week_start_date"]
-    lines = by_category_or_item(context.within(ProfitLines, monday, monday + timedelta(days=6)))
-    return lines.filter(lines.item_category == context.row["item_category"])
+def _of_week(table: type[Table]) -> RowsOf:
+    """Return the sales, or the order lines with their profit, of a row of the profitability of
+    categories.
+    """
+
+    def of_week(context: TraceContext) -> ir.Table:
+        monday = context.row["week_start_date"]
+        rows = by_category_or_item(context.within(table, monday, monday + timedelta(days=6)))
+        return rows.filter(rows.item_category == context.row["item_category"])
+
+    return of_week
 
 
 def _costed(rows: RowsOf) -> RowsOf:
@@ -97,26 +104,33 @@ def _used_ranges(lines: ir.Table, context: TraceContext, source: str) -> ir.Tabl
     return keeping(context.table(ItemCosts), used, ["item_id", "valid_from_date"])
 
 
-def _revenue(rows: RowsOf) -> ByRow:
-    """Return how net sales come from order lines: what these say, less what is goodwill."""
-    plain = sales_derivations(ProfitLines, rows, declared=ProfitSalesMeasures)["revenue_amount"]
+def _of_sales(table: type[Table], rows: RowsOf) -> dict[str, Derivation]:
+    """Return how the measures that need no costs come from order lines. Net sales are what these
+    say, less what is goodwill.
+    """
+    sold = sales_derivations(table, rows, declared=ProfitSalesMeasures)
+    plain, inputs = sold["revenue_amount"], Count(table, rows)
     less_goodwill = Computed(
         "the sum of revenue_amount of the order lines, without goodwill",
-        inputs=Count(ProfitLines, rows),
+        inputs=inputs,
         adds_up=True,
     )
 
     def choose(context: TraceContext) -> Derivation:
         return less_goodwill if context.row["goodwill_amount"] else plain
 
-    return ByRow(choose)
+    return {
+        **sold,
+        "revenue_amount": ByRow(choose),
+        **{
+            name: Computed(f"the sum of {name} of the order lines", inputs=inputs, adds_up=True)
+            for name in OF_SALES
+        },
+    }
 
 
 SUMMED: Final = {
-    "gross_sales_amount": "gross_sales_amount",
-    "discount_amount": "discount_amount",
-    "returns_amount": "returns_amount",
-    **{name: name for name in SHARED},
+    **{name: name for name in SHARED if name not in OF_SALES},
     "estimated_shipping_cost_amount": "estimated_shipping_cost_amount",
     "estimated_payment_fee_amount": "estimated_payment_fee_amount",
     "contribution_shipped_amount": "contribution_revenue_amount, of what was shipped,",
@@ -152,8 +166,7 @@ def _derivations(rows: RowsOf, day: str = "") -> dict[str, Derivation]:
         return ByRow(choose)
 
     return {
-        **sales_derivations(ProfitLines, rows, declared=ProfitSalesMeasures),
-        "revenue_amount": _revenue(rows),
+        **_of_sales(ProfitLines, rows),
         **{
             name: Computed(f"the sum of {column} of the order lines", inputs=lines, adds_up=True)
             for name, column in SUMMED.items()
@@ -171,7 +184,8 @@ def _by_rule_of_a_month(context: TraceContext) -> Derivation:
 
 
 CATEGORIES: Final[Mapping[str, Derivation]] = {
-    **_derivations(_of_week),
+    **_derivations(_of_week(ProfitLines)),
+    **_of_sales(Sales, _of_week(Sales)),
     "profit_rank": Computed(
         "1 + the categories of the week with more gross profit", ("gross_profit_amount",)
     ),

@@ -268,7 +268,7 @@ class Customers(Table):
     country = text("The country", nullable=True)
     market_segment = text(
         "Which market the address is in, by the file of ECOM_MARKET_SEGMENTS; `other` is what is "
-        "left"
+        "left, `unknown` who gave no place"
     )
     created_at = instant(
         "When the customer registered; null if missing, unreadable or still to come", nullable=True

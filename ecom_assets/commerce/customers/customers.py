@@ -60,13 +60,14 @@ class MarketSegments:
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise `DefinitionError` for a segment that is called `other`,
+        """Raise `DefinitionError` for a segment that is called `other` or `unknown`,
         or a place in two segments.
         """
-        if any(segment.name == OTHER for segment in self.segments):
-            raise DefinitionError(
-                f"`{OTHER}` is what is left, and cannot be a segment; give it another name."
-            )
+        for name, meaning in ((OTHER, "what is left"), (UNKNOWN, "who gave no place")):
+            if any(segment.name == name for segment in self.segments):
+                raise DefinitionError(
+                    f"`{name}` is {meaning}, and cannot be a segment; give it another name."
+                )
         split = {country for segment in self.segments for country in segment.regions}
         places = [f"the country {name}" for segment in self.segments for name in segment.countries]
         places += [f"the country {name}" for name in split]
@@ -83,7 +84,7 @@ class MarketSegments:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names of all segments, with `other` last."""
+        """Return the names of all segments, with `other` last; who gave no place is in none."""
         return (*(segment.name for segment in self.segments), OTHER)
 
     def add_to(self, rows: ir.Table, present: ir.Table, places: Places) -> ir.Table:
@@ -91,8 +92,11 @@ class MarketSegments:
         which `present` has as well.
 
         The region that is given decides, then the cities that segments name, then the region and
-        the country of the city in the lists. Without a country, the city decides.
+        the country of the city in the lists. Without a country, the city decides; without any of
+        the three, the segment is unknown.
         """
+        given = ibis.coalesce(*(rows[name].nullif("") for name in ("country", "region", "city")))
+        rows = rows.mutate(has_place=given.notnull())
         rows = places.add_to(rows, present, "country", "city")
         spelled = rows.country.upper().fill_null("")
         named = [(spelled.isin(names), code) for code, names in self.written.items() if names]
@@ -105,7 +109,9 @@ class MarketSegments:
             country_code=ibis.coalesce(rows.given_code.nullif(""), rows.place_country_code, "")
         )
         segment = self._segment_of(rows, places.region_names)
-        return rows.mutate(market_segment=segment).drop("given_code", "country_code", *FOUND)
+        segment = rows.has_place.ifelse(segment, UNKNOWN)
+        rows = rows.mutate(market_segment=segment)
+        return rows.drop("given_code", "country_code", "has_place", *FOUND)
 
     def _segment_of(
         self, rows: ir.Table, region_names: Mapping[tuple[str, str], str]

@@ -3,8 +3,10 @@
 METRICS "Advertising"; docs/metrics/marketing.md.
 """
 
+from functools import partial
 from typing import Any, Final
 
+from ecom_assets.behaviour.events.recorded import ADDRESSES
 from ecom_assets.commerce.attribution.contracts import CREDIT
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.core.tables.contract import MONEY, Aggregate, Column, Ratio, count, per_unit
@@ -17,9 +19,13 @@ def _summed(name: str, kind: str, description: str, label: str, **more: Any) -> 
     )
 
 
+_credited = partial(_summed, needs=(ADDRESSES,))
+"""Returns a column of what orders are credited with, by where visits came from."""
+
+
 def _shared(name: str, description: str, label: str, unit: str) -> Column:
     """Return a column of counts of which campaigns have parts."""
-    return _summed(name, CREDIT, description, label, unit=unit, nullable=False, format="quantity")
+    return _credited(name, CREDIT, description, label, unit=unit, nullable=False, format="quantity")
 
 
 def _times(part: str, whole: str, description: str, label: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
@@ -61,6 +67,7 @@ class SpendMeasures:
         "Visits of people from these ads",
         "Visits",
         Aggregate("session_count", is_sum=True),
+        needs=(ADDRESSES,),
         unit="sessions",
         is_cost=True,
     )
@@ -91,7 +98,7 @@ class CreditMeasures:
         "Orders credited",
         "orders",
     )
-    credited_revenue_amount = _summed(
+    credited_revenue_amount = _credited(
         "credited_revenue_amount",
         MONEY,
         "What they brought, less refunds, on the day of the order or refund",
@@ -105,7 +112,7 @@ class CreditMeasures:
         "Renewals",
         "orders",
     )
-    renewal_revenue_amount = _summed(
+    renewal_revenue_amount = _credited(
         "renewal_revenue_amount",
         MONEY,
         "What these brought, less refunds; no other number of ads has it",
@@ -118,7 +125,7 @@ class CreditMeasures:
         "Orders by day of visit",
         "orders",
     )
-    touched_revenue_amount = _summed(
+    touched_revenue_amount = _credited(
         "touched_revenue_amount",
         MONEY,
         "What these brought, less refunds, on the day of the visit that is credited",
@@ -131,20 +138,20 @@ class CreditMeasures:
         "New customers",
         "customers",
     )
-    first_order_revenue_amount = _summed(
+    first_order_revenue_amount = _credited(
         "first_order_revenue_amount",
         MONEY,
         "What these first orders brought, before refunds",
         "Revenue of first orders",
         nullable=False,
     )
-    contribution_revenue_amount = _summed(
+    contribution_revenue_amount = _credited(
         "contribution_revenue_amount",
         PROFIT,
         "Net sales credited, of orders whose contribution is known",
         "Revenue with a contribution",
     )
-    contribution_before_ads_amount = _summed(
+    contribution_before_ads_amount = _credited(
         "contribution_before_ads_amount",
         PROFIT,
         "What credited orders leave before advertising, where it is known",

@@ -18,11 +18,7 @@ from ecom_assets.commerce.marketing.contracts import (
     MarketingDaily,
     SpendReconciliationDaily,
 )
-from ecom_assets.commerce.marketing.measures import (
-    CreditMeasures,
-    MarketingMeasures,
-    SpendMeasures,
-)
+from ecom_assets.commerce.marketing.measures import MarketingMeasures, SpendMeasures
 from ecom_assets.commerce.marketing.renewals import (
     only_renewals,
     renewal_orders,
@@ -37,7 +33,9 @@ from ecom_assets.core.tables.portable import NO, first_of_each, union_all
 SomeDays = Days | OtherDays
 KINDS: Final = {name: measure.type for name, measure in measures_of(MarketingMeasures).items()}
 UNIT: Final = ("marketing_date", *CAMPAIGN)
-OF_VISITS: Final = ("session_count", *measures_of(CreditMeasures))
+OF_VISITS: Final = tuple(
+    name for name, measure in measures_of(MarketingMeasures).items() if measure.needs
+)
 """The measures that are counted from visits and what they are credited."""
 MICRO: Final = 1_000_000
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, get_args
 
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.recorded import ADDRESSES, not_recorded
 from ecom_assets.commerce.attribution.contracts import MODELS, Conversions
 from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.costs.contracts import ProfitDaily
@@ -36,7 +37,6 @@ from ecom_assets.commerce.marketing.contracts import (
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
 from ecom_assets.commerce.marketing.performance import (
     MICRO,
-    OF_VISITS,
     first_known,
     first_paid,
     with_gaps,
@@ -51,8 +51,6 @@ from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
 from ecom_assets.core.tables.measures import completed, plain_value, summable, sums
 from ecom_assets.core.tables.queries import (
-    EVENTS,
-    NOTHING,
     ZERO,
     NoSourceError,
     NotPublishedError,
@@ -150,26 +148,13 @@ def marketing(
 
 
 AFTER: Final = "contribution_after_ads_amount"
-UNKNOWN_WITHOUT_VISITS: Final = frozenset(
-    name
-    for name, measure in summable(MarketingMeasures).items()
-    if name in OF_VISITS
-    or (
-        isinstance(measure.counted_as, Ratio)
-        and {measure.counted_as.part, measure.counted_as.whole}.intersection(OF_VISITS)
-    )
-)
-"""What nobody knows of ads in a shop without events: not that nobody came, or bought."""
 
 
 def _as_known(reading: Reading, row: Row | None) -> Row:
-    """Return all measures of sums; None for those of visits where no event says any."""
-    numbers = completed(row, MarketingMeasures)
-    return numbers if _has_events(reading) else numbers | dict.fromkeys(UNKNOWN_WITHOUT_VISITS)
-
-
-def _has_events(reading: Reading) -> bool:
-    return reading.known.get(EVENTS, NOTHING).first is not None
+    """Return all measures of sums; None for those of visits where no event says where any came
+    from: not that nobody came, or bought.
+    """
+    return completed(row, MarketingMeasures, not_recorded(reading))
 
 
 def _with_after(numbers: Row) -> Row:
@@ -279,7 +264,7 @@ def claims(reading: Reading, period: Period) -> list[Row]:
     """Return clicks beside visits, and orders that platforms claim beside those credited by the
     day of the visit, by campaign that was spent on, the most spend first; none without events.
     """
-    if not _has_events(reading):
+    if ADDRESSES in not_recorded(reading):
         return []
     rows = rows_in_period(reading, SpendReconciliationDaily)
     rows = rows.filter(rows.platform != NO_PLATFORM)

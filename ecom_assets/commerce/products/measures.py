@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from ecom_assets.behaviour.events.recorded import CARTS, PRODUCT_VIEWS, REMOVALS
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.core.tables.contract import Column, Ratio, count, per_unit, rate
 
@@ -22,17 +23,30 @@ def sold_count(sold: Column, description: str, **more: Any) -> Column:  # noqa: 
 class ViewMeasures:
     """How often a product was looked at and put into carts."""
 
-    product_view_count = view_count("How often it was viewed", "Views", example=812)
-    add_to_cart_count = view_count("How often it was put into a cart", "Into carts", example=40)
+    product_view_count = view_count(
+        "How often it was viewed", "Views", needs=(PRODUCT_VIEWS,), example=812
+    )
+    add_to_cart_count = view_count(
+        "How often it was put into a cart", "Into carts", needs=(CARTS,), example=40
+    )
     remove_from_cart_count = view_count(
-        "How often it was taken out of a cart", "Out of carts", better="down", example=6
+        "How often it was taken out of a cart",
+        "Out of carts",
+        needs=(REMOVALS,),
+        better="down",
+        example=6,
     )
     viewing_visitor_count = view_count(
-        "How many visitors viewed it", "Visitors who viewed it", unit="visitors", is_additive=False
+        "How many visitors viewed it",
+        "Visitors who viewed it",
+        needs=(PRODUCT_VIEWS,),
+        unit="visitors",
+        is_additive=False,
     )
     cart_visitor_count = view_count(
         "How many of them put it into the cart on the same day",
         "Of these, into carts",
+        needs=(PRODUCT_VIEWS, CARTS),
         unit="visitors",
         is_additive=False,
     )

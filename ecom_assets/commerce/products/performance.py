@@ -15,7 +15,12 @@ from ecom_assets.commerce.products.measures import ProductMeasures, SoldMeasures
 from ecom_assets.commerce.sales.sales import added_up, sales_of_events
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.measures import aggregates, measures_of, with_ratios
+from ecom_assets.core.tables.measures import (
+    aggregates,
+    measures_of,
+    unknown_measures,
+    with_ratios,
+)
 from ecom_assets.core.tables.portable import union_all, union_distinct
 
 ORDERS, EVENTS = "orders", "events"
@@ -54,10 +59,15 @@ def days_of_other_source(performance: ir.Table, events: ir.Table, sold: ir.Table
     return every.cross_join(moved).select("day")
 
 
-def product_performance(events: ir.Table, sold: ir.Table, days: Days) -> ir.Table:
+def product_performance(
+    events: ir.Table,
+    sold: ir.Table,
+    days: Days,
+    not_recorded: frozenset[str] = frozenset(),
+) -> ir.Table:
     """Return one row per day of `days` and product, from all rows of `SessionEvents` and `Sales`.
 
-    Views are unknown on days without a single event.
+    Views are unknown on days without a single event, and where events do not record them.
     """
     source = source_of_sales(sold)
     events = events.filter(days.contain(events.event_date))
@@ -78,6 +88,13 @@ def product_performance(events: ir.Table, sold: ir.Table, days: Days) -> ir.Tabl
         **{name: parts_union[name].sum() for name in COUNTS},
         **{name: parts_union[name].sum().cast(MONEY) for name in AMOUNTS},
         **{PRICED: parts_union[PRICED].sum()},
+    )
+    rows = rows.mutate(
+        **{
+            name: ibis.null("int64")
+            for name in OF_VIEWS
+            if name in unknown_measures(ViewMeasures, not_recorded)
+        }
     )
     rows = _without_unnamed(
         _without_unwatched(_without_unpriced(rows), watched), unnamed

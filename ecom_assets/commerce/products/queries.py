@@ -12,8 +12,10 @@ from typing import Any, Final, Literal
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.recorded import not_recorded
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures
+from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.commerce.orders.queries import coverage
 from ecom_assets.commerce.products import performance
 from ecom_assets.commerce.products.contracts import (
@@ -43,7 +45,7 @@ from ecom_assets.commerce.sales.coverage import (
     require_orders,
 )
 from ecom_assets.commerce.sales.measures import SalesMeasures
-from ecom_assets.commerce.sales.queries import NUMBERS, sales_by
+from ecom_assets.commerce.sales.queries import NUMBERS, sales_by, sales_by_category_or_item
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
 from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import NO, can_be_null, ratio
@@ -282,10 +284,13 @@ def _last_category(rows: ir.Table) -> ir.Value:
 
 @dataclass(frozen=True)
 class _Sold:
-    """The source of purchases; `is_product_row` is whether the source names the products."""
+    """The source of purchases; `is_product_row` is whether the source names the products, and
+    `lacks` what events do not record.
+    """
 
     source: SalesSource | None
     is_product_row: bool
+    lacks: frozenset[str]
 
     @classmethod
     def from_reading(cls, reading: Reading) -> "_Sold":
@@ -299,18 +304,19 @@ class _Sold:
         )  # all rows have the same
         source = SOURCES.get(named_sources[0]["sales_source"]) or find_sales_source(reading)
         if source != PURCHASES:
-            return cls(source, source is not None)
+            return cls(source, source is not None, not_recorded(reading))
         named = days.filter((days.purchase_count > 0) | (days.refunded_item_count > 0))
-        return cls(source, bool(reading.state(named.select("product_id").limit(1))))
+        is_product_row = bool(reading.state(named.select("product_id").limit(1)))
+        return cls(source, is_product_row, not_recorded(reading))
 
     def numbers(self, row: Row | None, period: Period) -> Row:
         """Return a product's numbers in a period;
         None for numbers whose source has none of the days.
         """
-        views = if_known(completed(row, ViewMeasures), period.for_source(EVENTS))
+        views = if_known(completed(row, ViewMeasures, self.lacks), period.for_source(EVENTS))
         sales = completed(row, SoldMeasures)
         sales = if_known(sales, self._days(period)) if self.is_product_row else dict.fromkeys(sales)
-        return completed(views | sales, ProductMeasures)
+        return completed(views | sales, ProductMeasures, self.lacks)
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
         """Return the change of each number;
@@ -339,14 +345,25 @@ class _Sold:
 def categories(reading: Reading, period: Period) -> dict[str, Any]:
     """Return each category that was viewed or sold, sorted by revenue,
     then by sessions that viewed it.
+
+    An item stands for the category of order lines that have none; no views are counted of it.
     """
     source = find_sales_source(reading)
-    sold = sales_by(reading, period.for_source(source), "item_category") if source else {}
+    of_sales = period.for_source(source) if source else period
+    named = sales_by(reading, of_sales, "item_category") if source else {}
+    sold = sales_by_category_or_item(reading, of_sales) if NONE in named else named
+    lacks, of_events = not_recorded(reading), period.for_source(EVENTS)
+    items = _item_names(reading, sold.keys() - named.keys())
     rows = rows_in_period(reading, CategoryPerformance)
     added = rows.group_by("product_category").agg(**sums(rows, CategoryMeasures))
     looked = {row["product_category"]: row for row in reading.rows(added, period)}
     result = [
-        _category(name, sold.get(name), looked.get(name), period, source or ORDERS)
+        {
+            **_category(name, sold.get(name), period.for_source(source or ORDERS)),
+            **if_known(completed(looked.get(name), CategoryMeasures, lacks), of_events),
+            **(dict.fromkeys(OF_LOOKS) if name in items and name not in looked else {}),
+            "product_name": items.get(name),
+        }
         for name in {**sold, **looked}
     ]
     result.sort(
@@ -357,12 +374,25 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
         )
     )
     total = None if period.is_unknown else len(result)
-    answer = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
+    answer = {"source": source, "category_data": coverage(named.items()), "total_count": total}
     return {**answer, "categories": result}
 
 
-def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:
-    of_sales = period.for_source(source)
+OF_LOOKS: Final = tuple(summable(CategoryMeasures))
+
+
+def _item_names(reading: Reading, ids: Collection[str]) -> dict[str, str | None]:
+    """Return the names of some items by their ids."""
+    if not ids:
+        return {}
+    items = reading.table(Item)
+    rows = reading.state(
+        items.filter(items.item_id.isin(sorted(ids))).select("item_id", "item_name")
+    )
+    return dict.fromkeys(ids) | {row["item_id"]: row["item_name"] for row in rows}
+
+
+def _category(name: str, sold: Row | None, of_sales: Period) -> Row:
     sales = (
         {name: sold[name] for name in NUMBERS}
         if sold
@@ -370,7 +400,6 @@ def _category(name: str, sold: Row | None, looked: Row | None, period: Period, s
     )
     return {
         "product_category": name,
-        **if_known(completed(looked, CategoryMeasures), period.for_source(EVENTS)),
         **sales,
         "revenue_share": sold["revenue_share"] if sold else if_known({"": 0.0}, of_sales)[""],
         "revenue_change": sold["revenue_change"] if sold else None,

@@ -6,6 +6,7 @@ from dataclasses import replace
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.events.recorded import PURCHASES
 from ecom_assets.commerce.orders.assets import EVERY_LINE
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays, UserOrderLog
 from ecom_assets.commerce.reconciliation import differences
@@ -15,7 +16,14 @@ from ecom_assets.commerce.reconciliation.contracts import (
     Restatements,
 )
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
-from ecom_assets.core.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
+from ecom_assets.core.tables.asset import (
+    Reads,
+    TableAsset,
+    asset_key,
+    invalidation,
+    presence,
+    table_asset,
+)
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import NO, union_all, union_distinct
@@ -56,6 +64,12 @@ def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
     )
 
 
+@presence()
+def have_purchases(not_recorded: frozenset[str]) -> bool:
+    """Return whether the events of the shop record purchases, with which orders are compared."""
+    return PURCHASES not in not_recorded
+
+
 order_event_reconciliation = table_asset(
     OrderEventReconciliation,
     events=EVERY_EVENT,
@@ -65,6 +79,7 @@ order_event_reconciliation = table_asset(
         asset_key(RevenueDaily),
         asset_key(PurchaseRevenueDaily),
     ),  # which days have sales, see `days_near_changes`
+    empty_unless=have_purchases,
 )(differences.order_event_reconciliation)
 order_event_reconciliation_daily = table_asset(
     OrderEventReconciliationDaily,
@@ -72,6 +87,7 @@ order_event_reconciliation_daily = table_asset(
     lines=EVERY_LINE,
     differences=Reads(OrderEventReconciliation, whole=True),
     invalidated_by=days_near_changes,
+    empty_unless=have_purchases,
 )(differences.reconciliation_daily)
 RECONCILIATION_ASSETS = (order_event_reconciliation, order_event_reconciliation_daily)
 """The assets that need both events and orders."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.recorded import PURCHASES, not_recorded
 from ecom_assets.commerce.reconciliation.contracts import (
     CAUSES,
     RESTATEMENT_CAUSES,
@@ -52,7 +53,10 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
     )
     days, total = page_of(reading, period_rows, ["reconciled_date"], page, period)
     numbers = {name: row[name] or nothing for name, (_, nothing) in kinds.items()}
-    return {"reconciliation": if_known(numbers, period), "total_count": total, "days": days}
+    numbers = if_known(numbers, period)
+    if PURCHASES in not_recorded(reading):  # there is nothing to compare orders with
+        return {"reconciliation": dict.fromkeys(numbers), "total_count": None, "days": []}
+    return {"reconciliation": numbers, "total_count": total, "days": days}
 
 
 OF_DIFFERENCE: Final = (
@@ -83,7 +87,7 @@ def differences(reading: Reading, period: Period, cause: str | None, page: Page)
     order += [rows.record_id, rows.cause]
     result, total = page_of(reading, rows, order, page, period)
     return {
-        "total_count": total,
+        "total_count": None if PURCHASES in not_recorded(reading) else total,
         "differences": [{name: row[name] for name in OF_DIFFERENCE} for row in result],
     }
 

@@ -30,7 +30,7 @@ from ecom_assets.commerce.sales.coverage import (
     require_orders,
     sales_source,
 )
-from ecom_assets.commerce.sales.customer_retention import customers_of_days
+from ecom_assets.commerce.sales.customer_retention import by_category_or_item, customers_of_days
 from ecom_assets.commerce.sales.discounts import by_code, discounted, hidden
 from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.sales import (
@@ -96,7 +96,29 @@ def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str
         NoOrdersError: There are neither order lines nor purchase events.
     """
     rows = with_previous(daily_revenue(reading, dimension), "order_date")
-    result = reading.rows(added(rows, [dimension, "is_current"]), period)
+    return _by_value(reading, period, added(rows, [dimension, "is_current"]), dimension)
+
+
+def sales_by_category_or_item(reading: Reading, period: Period) -> dict[str, Row]:
+    """Return the same by category of order lines, with the item in place of a category where a line
+    has none, as `mart.customer_retention` has them. Purchase events have no items of orders.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    by_category = sales_by(reading, period, "item_category")
+    if NONE not in by_category or sales_source(reading) != ORDERS:
+        return by_category
+    sold = with_previous(by_category_or_item(reading.table(Sales)), "order_date")
+    rows = added_up(sold, ["item_category", "is_current"])
+    return _by_value(reading, period, rows, "item_category")
+
+
+def _by_value(
+    reading: Reading, period: Period, added_rows: ir.Table, dimension: Dimension
+) -> dict[str, Row]:
+    """Return sums of a period and of the one before by each value of a dimension, compared."""
+    result = reading.rows(added_rows, period)
     before = {row[dimension]: row for row in result if not row["is_current"]}
     current = {row[dimension]: row for row in result if row["is_current"]}
     whole = revenue_of(current.values())

@@ -100,6 +100,8 @@ class Column:
         example: A value for the documentation of the API.
         chooses_rows: Whether rows are chosen by it, so that null is not "not known".
         is_cost: Whether it says what the shop pays, or what its sales leave.
+        needs: What the events of a shop must record for it to be known, see
+            `ecom_assets/behaviour/events/recorded.py`. A ratio needs what its parts need.
     """
 
     type: str
@@ -118,6 +120,7 @@ class Column:
     example: Any = None
     chooses_rows: bool = False
     is_cost: bool = False
+    needs: tuple[str, ...] = ()
     name: str = field(default="", compare=False)
 
     @property
@@ -125,7 +128,8 @@ class Column:
         """Return whether answers know what null in the column means: in any measure,
         and in nullable columns but those by which rows are chosen: days, instants, most flags.
         """
-        return self.counted_as is not None or (self.nullable and not self.chooses_rows)
+        is_measure = self.counted_as is not None or bool(self.needs)
+        return is_measure or (self.nullable and not self.chooses_rows)
 
     @property
     def shown_as(self) -> Format:
@@ -227,6 +231,19 @@ class CopiedNumbers:
         return isinstance(ratio, Ratio) and {ratio.part, ratio.whole} <= self.columns
 
 
+@dataclass(frozen=True)
+class TableView:
+    """A view of a table, for people who query the warehouse or what is published of it.
+
+    Attributes:
+        description: What a row is, and what it has.
+        query: A SELECT of standard SQL with `{table}` in place of the table's name.
+    """
+
+    description: str
+    query: str
+
+
 class Table:
     """Base class of all contracts.
 
@@ -250,6 +267,8 @@ class Table:
     """Of a published table whose source says past days anew: which of its changes are small."""
     copied: ClassVar[CopiedNumbers | None] = None
     """Which numbers of a published table are those of another one."""
+    views: ClassVar[Mapping[str, TableView]] = {}
+    """Views of the table by their names, in its schema, on engines that have views."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
     """Columns that hold the key of another table: foreign keys, on engines that have them."""
     referred_by: ClassVar[list[tuple[type["Table"], str]]]

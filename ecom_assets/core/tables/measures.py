@@ -143,8 +143,30 @@ def summed(rows: Sequence[Row], declared: type) -> Row:
     return completed(result, declared)
 
 
-def completed(row: Mapping[str, Any] | None, declared: type) -> Row:
-    """Return sums with the ratios that follow from them; zeros without a row."""
+@cache
+def unknown_measures(declared: type, not_recorded: frozenset[str]) -> frozenset[str]:
+    """Return the measures of a class that need something that the events of a shop do not record:
+    they are not known, whatever is counted.
+    """
+    measures = measures_of(declared)
+    return frozenset(
+        name
+        for name, measure in measures.items()
+        if not not_recorded.isdisjoint(
+            need
+            for part in {name, *measures_added(name, measure)} & measures.keys()
+            for need in measures[part].needs
+        )
+    )
+
+
+def completed(
+    row: Mapping[str, Any] | None, declared: type, not_recorded: frozenset[str] = frozenset()
+) -> Row:
+    """Return sums with the ratios that follow from them; zeros without a row.
+
+    Measures that need what is not recorded are None.
+    """
     added = _added(declared).items()
     result: Row = {
         name: plain_value(row[name], measure) if row else zero_of(measure)
@@ -153,7 +175,8 @@ def completed(row: Mapping[str, Any] | None, declared: type) -> Row:
     for name, measure in summable(declared).items():
         if isinstance(measure.counted_as, Ratio):
             result[name] = quotient(measure, measure.counted_as, result)
-    return {name: result[name] for name in summable(declared)}
+    unknown = unknown_measures(declared, not_recorded)
+    return {name: None if name in unknown else result[name] for name in summable(declared)}
 
 
 def quotient(measure: Column, ratio: Ratio, numbers: Row) -> Any:  # noqa: ANN401 (an amount or a share)

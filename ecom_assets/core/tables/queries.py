@@ -357,6 +357,8 @@ class Reading(Protocol):
     """The reporting time zone, an IANA name."""
     currency: str
     """The currency of all amounts, as an ISO 4217 code; empty where it is unknown."""
+    not_recorded: frozenset[str]
+    """What the events of the shop do not record; see `behaviour/events/recorded.py`."""
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""

@@ -289,9 +289,7 @@ class Engine(ABC):
 
     def has(self, contract: type[Table]) -> bool:
         """Return whether the table exists."""
-        tables = "information_schema.tables WHERE table_catalog = current_database()"
-        named = f"table_schema = {text(contract.layer)} AND table_name = {text(contract.name)}"
-        return bool(self.query(f"SELECT 1 FROM {tables} AND {named}"))  # noqa: S608 (names come from contracts)
+        return self.has_named(contract.layer, contract.name)
 
     def ensure(self, contract: type[Table]) -> None:
         """Create the table from its contract, or add its new columns.
@@ -417,6 +415,7 @@ class Engine(ABC):
 
     def _ensure_noted(self, contract: type[Table]) -> None:
         self.ensure(contract)
+        self.make_views(contract)
         if self.notes_writes:
             self.ensure(
                 WrittenSlices
@@ -555,6 +554,33 @@ class Engine(ABC):
             self.note_write(contract, None)
             self._forget_writes(fresh)
         self._ready.discard(fresh.qualified_name())
+
+    creates_view: ClassVar[str] = "CREATE VIEW IF NOT EXISTS"
+    """How a statement begins that creates a view, which another run may have created meanwhile."""
+
+    def make_views(self, contract: type[Table]) -> None:
+        """Make the views of a table that are not there; what has the name of one is left alone."""
+        missing = {
+            name: statement
+            for name, statement in self.views_of(contract).items()
+            if not self.has_named(contract.layer, name)
+        }
+        for statement in missing.values():
+            self.execute(statement)
+
+    def views_of(self, contract: type[Table]) -> dict[str, str]:
+        """Return the statements that create the views of a table, by the names of the views."""
+        return {
+            name: f"{self.creates_view} {self.quoted(contract.layer)}.{self.quoted(name)} AS\n"
+            f"{view.query.format(table=self.name_of(contract))}"
+            for name, view in contract.views.items()
+        }
+
+    def has_named(self, layer: str, name: str) -> bool:
+        """Return whether a schema has a table or a view of a name."""
+        tables = "information_schema.tables WHERE table_catalog = current_database()"
+        named = f"table_schema = {text(layer)} AND table_name = {text(name)}"
+        return bool(self.query(f"SELECT 1 FROM {tables} AND {named}"))  # noqa: S608 (names come from contracts)
 
     def refer_to(self, contract: type[Table]) -> None:  # noqa: B027 (only some engines have foreign keys)
         """Create the foreign keys that refer to a replaced table, where the engine has some."""

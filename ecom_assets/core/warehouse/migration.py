@@ -6,6 +6,7 @@ The next run adds new nullable columns, and lets columns be null, automatically
 
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -127,7 +128,8 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
     planned = changes(engine, contract)
     # The same contract under another name, for the new table that is filled before it replaces the
     # old one.
-    named = {"__doc__": contract.__doc__, "name": f"{contract.name}__migrated"}
+    name = f"{contract.name}__migrated"
+    named: dict[str, Any] = {"__doc__": contract.__doc__, "name": name, "views": {}}
     fresh: type[Table] = type(contract.__name__, (contract,), named)
     engine.drop(fresh)
     if any(change.empties for change in planned):

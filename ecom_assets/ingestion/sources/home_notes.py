@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from ecom_assets.core.settings.settings import OWN_DATA, PREFIX, Settings
-from ecom_assets.ingestion.sources.report_paths import are_activities
+from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, are_activities
 
 REMEMBERED: Final = OWN_DATA
 """The file in `ECOM_HOME` with the first day of runs over the shop's own data, their paths,
@@ -55,6 +55,10 @@ def notes_of(settings: Settings) -> dict[str, Any]:
 
 def have_activities(settings: Settings) -> bool:
     """Return whether an order report's activities are the events of the settings, or, without any,
-    of the last run.
+    of the last run: the file of a report, or what the mapping of such files reads.
     """
-    return are_activities(settings.events or noted_paths(settings).get("events", ""))
+    noted = noted_paths(settings)
+    events, mapping = noted.get("events", ""), noted.get("events_mapping", "")
+    if settings.events:
+        events, mapping = settings.events, settings.events_mapping
+    return bool(events) and (are_activities(events) or mapping == ACTIVITIES)

@@ -380,6 +380,7 @@ def _etag(request: Request, reading: StoreReading) -> str:
         source_days,
         reading.currency,
         reading.timezone,
+        sorted(reading.not_recorded),
     ]
     if "explain" in request.query_params:
         state.append(published.published_at)

@@ -14,13 +14,15 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Flow:
-    """A flow from a node of a column to a node of the next one."""
+    """A flow from a node of a column to a node of the next one; `converted` is None where nobody
+    knows who bought.
+    """
 
     column: int
     source: str
     target: str
     count: int
-    converted: int = 0
+    converted: int | None = 0
 
 
 def rows_of(
@@ -58,7 +60,9 @@ def rows_of(
                 "from_step": flow.source,
                 "to_step": flow.target,
                 "transition_count": flow.count,
-                "conversion_rate": flow.converted / flow.count if flow.count else None,
+                "conversion_rate": None
+                if flow.converted is None or not flow.count
+                else flow.converted / flow.count,
                 "x0": flow.column * step + NODE,
                 "x1": (flow.column + 1) * step,
                 "thick": thick,
@@ -123,7 +127,8 @@ PATH: Final = (
 )
 FLOW_TIP: Final = (
     "{'From': datum.from_step, 'To': datum.to_step, 'Transitions': format(datum.transition_count, "
-    "','), 'With a purchase': format(datum.conversion_rate, '.1%')}"
+    "','), 'With a purchase': isValid(datum.conversion_rate) ? "
+    "format(datum.conversion_rate, '.1%') : 'not known'}"
 )
 NODE_TIP: Final = "{'Step': datum.name, 'Sessions': format(datum.count, ',')}"
 

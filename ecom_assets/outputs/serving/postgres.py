@@ -188,6 +188,8 @@ def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
                 f"WHERE table_name = {text(table.qualified_name())}"
             )
     target.restore_views()
+    for table in tables:
+        target.make_views(table)
 
 
 def _require_ours(target: PostgresEngine, table: type[Table]) -> None:

@@ -17,6 +17,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.queries import KnownDays, Period, Row, StateRow, read_only
 from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.ingestion.sources.activities import not_recorded
 
 
 @dataclass
@@ -28,6 +29,7 @@ class WarehouseReading:
     timezone: str = "UTC"
     currency: str = ""
     known: Mapping[str, KnownDays] = field(default_factory=dict)
+    not_recorded: frozenset[str] = frozenset()
 
     @classmethod
     def from_engine(
@@ -50,7 +52,14 @@ class WarehouseReading:
             ),
             default=today,
         )
-        return cls(engine, newest, settings.timezone, settings.known_currency, days_by_source)
+        return cls(
+            engine,
+            newest,
+            settings.timezone,
+            settings.known_currency,
+            days_by_source,
+            not_recorded(settings),
+        )
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""

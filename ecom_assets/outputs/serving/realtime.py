@@ -21,6 +21,7 @@ from ecom_assets.core.tables.columns import meeting
 from ecom_assets.core.tables.queries import EVENTS, NEEDED, NoSourceError
 from ecom_assets.core.warehouse.raw_slices import ErasedPeopleFilter
 from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.ingestion.sources.activities import not_recorded
 from ecom_assets.ingestion.sources.order_reports.source import has_events
 from ecom_assets.outputs.serving.earlier_links import PublishedLinks
 from ecom_assets.outputs.serving.live_events import LIVE, FilesRead, LiveEvents
@@ -77,7 +78,10 @@ class RealTime:
             "now_at": now,
             "newest_event_at": newest_at.replace(tzinfo=UTC) if newest_at else None,
             "lag_s": (end - newest_at).total_seconds() if newest_at else None,
-            "windows": [last.window(minutes, rule) for minutes in rule.windows_minutes],
+            "windows": [
+                last.window(minutes, rule, not_recorded(self._settings))
+                for minutes in rule.windows_minutes
+            ],
             "minutes": last.minutes(max(rule.windows_minutes)),
             "funnel": last.funnel(rule.funnel_minutes, self._funnel),
             "newest_file_at": reading.changed_at,
@@ -108,8 +112,8 @@ class _Now:
         ((newest,),) = self.con.con.execute(past).fetchall()
         return newest  # type: ignore[no-any-return]  # the type of the column
 
-    def window(self, minutes: int, rule: RealTimeRule) -> dict[str, Any]:
-        """Return the numbers of the last minutes."""
+    def window(self, minutes: int, rule: RealTimeRule, lacks: frozenset[str]) -> dict[str, Any]:
+        """Return the numbers of the last minutes; None for what events do not record, `lacks`."""
         most = rule.top_product_count
         start = self._ask_about(self.now - timedelta(minutes=minutes))
         (numbers,) = self._rows("totals", realtime.totals)
@@ -118,11 +122,14 @@ class _Now:
             "minutes": minutes,
             "start_at": start.replace(tzinfo=UTC),
             "end_at": self.now.replace(tzinfo=UTC),
-            **numbers,
+            **realtime.known(numbers, lacks),
             "events_by_type": {row["event_type"]: row["event_count"] for row in types},
-            "top_products": self._rows(
-                "products", lambda events: realtime.top_products(events, most)
-            ),
+            "top_products": [
+                realtime.known(row, lacks)
+                for row in self._rows(
+                    "products", lambda events: realtime.top_products(events, most)
+                )
+            ],
             "top_pages": self._rows(
                 "pages",
                 lambda events: realtime.top_pages(

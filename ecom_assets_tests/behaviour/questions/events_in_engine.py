@@ -32,7 +32,7 @@ class EventsInEngine:
     source_names: None = None
     of_orders: bool = False
     is_bounded: bool = False
-    has_views: bool = True
+    not_recorded: frozenset[str] = frozenset()
     may_see_people: bool = True
     order_tables: None = None
     newest_date: None = None

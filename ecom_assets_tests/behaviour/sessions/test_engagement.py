@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from ecom_assets.behaviour.events.recorded import PURCHASES, VIEWS
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys
@@ -80,7 +81,7 @@ def test_a_day_on_which_a_session_only_goes_on_has_visitors_and_no_session(shop:
 
 @pytest.mark.when_changed
 def test_without_views_among_the_events_no_session_is_a_bounce() -> None:
-    with closing(Platform(has_views=False)) as shop:
+    with closing(Platform(not_recorded=frozenset({VIEWS, PURCHASES}))) as shop:
         day = engagement(
             shop,
             {
@@ -91,7 +92,8 @@ def test_without_views_among_the_events_no_session_is_a_bounce() -> None:
     assert (day["session_count"], day["daily_visitor_count"], day["mean_duration_s"]) == (2, 2, 150)
     of_views = ("engaged_session_count", "single_page_session_count", "pages_per_session")
     rates = ("engagement_rate", "bounce_rate", "single_page_rate")
-    assert [day[name] for name in (*of_views, *rates)] == [None] * 6
+    bought = ("purchase_session_count", "session_conversion_rate")
+    assert [day[name] for name in (*of_views, *rates, *bought)] == [None] * 8
 
 
 @pytest.mark.when_changed

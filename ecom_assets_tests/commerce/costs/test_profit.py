@@ -10,10 +10,10 @@ from functools import cache
 
 import pytest
 
-from ecom_assets.commerce.costs.contracts import ProfitLines
+from ecom_assets.commerce.costs.contracts import CategoryProfitability, ProfitLines
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.commerce.costs.shop import CITIES, CostShop, cost, profit_of, sale
+from ecom_assets_tests.commerce.costs.shop import CITIES, CostShop, cost, profit_of, sale, shop_of
 from ecom_assets_tests.hypothesis_settings import seeds
 
 D = Decimal
@@ -288,3 +288,38 @@ def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
 def test_more_shops_end_as_one_run_over_everything() -> None:
     for seed in seeds((1, *range(100, 130))):
         check(seed)
+
+
+def weekly(shop: CostShop, *names: str) -> dict[str, tuple[object, ...]]:
+    """Return columns of the profitability of categories, which all are of one week."""
+    return {row["item_category"]: numbers(row, *names) for row in shop.rows(CategoryProfitability)}
+
+
+SOLD_BY_CATEGORY = (
+    sale("a-1", "2026-05-04", "hat", "2", "180", item_category="hats"),
+    sale("b-1", "2026-05-05", "hat", "1", "90", item_category="hats"),
+    sale("c-1", "2026-05-06", "sock", "5", "50"),
+    sale("c-2", "2026-05-08", "sock", "-1", "-10"),
+)
+
+
+@pytest.mark.when_changed
+def test_categories_are_ranked_by_orders_where_nothing_is_known_of_costs() -> None:
+    """270 of hats in two orders; socks for 50 have no category, of which 10 are paid back."""
+    shop = shop_of(SOLD_BY_CATEGORY, [])
+    names = ("order_count", "sold_item_count", "revenue_amount", "returns_amount")
+    assert weekly(shop, *names) == {"hats": (2, 3, 270, 0), "sock": (1, 5, 40, 10)}
+    assert weekly(shop, "popularity_rank", "profit_rank") == {"hats": (1, None), "sock": (2, None)}
+    unknown = ("gross_profit_amount", "cost_amount", "gross_margin_rate")
+    assert weekly(shop, *unknown, "contribution_before_ads_amount") == dict.fromkeys(
+        ("hats", "sock"), (None,) * 4
+    )
+    assert weekly(shop, "costed_shipped_amount", "cost_coverage_rate")["hats"] == (0, 0)
+    assert not shop.rows(ProfitLines)
+
+
+@pytest.mark.when_changed
+def test_a_cost_of_one_category_changes_no_number_of_another_but_its_rank() -> None:
+    shop = shop_of(SOLD_BY_CATEGORY, [cost("hat", "100", "2026-01-01")])
+    names = ("revenue_amount", "gross_profit_amount", "profit_rank", "popularity_rank")
+    assert weekly(shop, *names) == {"hats": (270, -30, 1, 1), "sock": (40, None, None, 2)}

@@ -136,7 +136,7 @@ def test_everything_missing_leaves_twenty_points(shop: Platform) -> None:
         "low",
         "basic",
     )
-    assert (row["acquisition_channel"], row["market_segment"]) == ("unknown", "other")
+    assert (row["acquisition_channel"], row["market_segment"]) == ("unknown", "unknown")
 
 
 @pytest.mark.parametrize(("flaw_count", "score"), [(0, 100), (1, 90), (10, 0), (11, 0)])

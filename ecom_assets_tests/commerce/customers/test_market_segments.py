@@ -105,7 +105,9 @@ def test_the_address_gives_the_market() -> None:
         (None, None, "Vienna"): "EU-Central",
         (None, None, "Lyon"): "EU-Central",
         (None, None, "Neustadt"): "other",
-        (None, None, None): "other",
+        (None, "Atlantis", None): "other",
+        (None, None, None): "unknown",
+        ("", None, ""): "unknown",
     }
     assert segments_by_address(expected) == expected
 

@@ -31,6 +31,7 @@ class ShopReading:
 
     newest_date = date(2026, 4, 30)
     timezone, currency = "Europe/Berlin", "EUR"
+    not_recorded: frozenset[str] = frozenset()
 
     def __init__(self, shop: AdShop) -> None:
         """Read the tables of a shop."""

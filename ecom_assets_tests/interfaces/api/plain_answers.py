@@ -419,6 +419,7 @@ def categories(shop: PlainShop, span: Span) -> Row:
         rows.append(
             {
                 "product_category": name,
+                "product_name": None,
                 **if_known(views, shop, span, "events"),
                 **if_known(sold, shop, span, "orders"),
                 "revenue_share": _share(sold["revenue_amount"], whole),

@@ -10,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.behaviour.events.recorded import (
+    CATEGORY_VIEWS,
+    EVERYTHING,
+    PRODUCT_VIEWS,
+    PURCHASES,
+    VIEWS,
+)
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.ingestion.sources.activities import not_recorded
 from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, report_path
 from ecom_assets.interfaces.api.app import create_app
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
@@ -27,6 +35,17 @@ pytestmark = pytest.mark.xdist_group("api_activities_only")
 OF_VIEWS = ("engaged_session_count", "single_page_session_count")
 RATES = ("engagement_rate", "bounce_rate", "single_page_rate")
 WEEK = "2026-W05"
+
+
+OWN_NAMES = """\
+fields:
+  event_id: uniq_id
+  user_id: customer_id
+  event_type: {expression: "'action_' || action_id"}
+  event_timestamp: date_time
+event_types: {action_7: product_view, action_3: purchase}
+other_columns: ignore
+"""
 
 
 def write_activities(events: Path, path: Path) -> int:
@@ -122,6 +141,75 @@ def test_a_question_about_attribution_says_that_no_channel_is_known(api: Api) ->
         "do not say where visits came from, so no channel is known."
     )
     assert {row["channel"] for row in answer["channels"]} <= {"(unknown)", "(none)"}
+
+
+@pytest.mark.when_changed
+def test_an_item_stands_for_the_category_of_order_lines_without_one(api: Api) -> None:
+    """No order line of this shop has a category, so what was sold is listed by item."""
+    answer = api.json("/analytics/categories", time_range="month")
+    rows = answer["categories"]
+    assert answer["category_data"] == "none"
+    assert answer["total_count"] == len(rows) > 5
+    total = api.json("/analytics/sales", time_range="month")["sales"]
+    assert sum(Decimal(row["revenue_amount"]) for row in rows) == Decimal(total["revenue_amount"])
+    products = api.json("/analytics/products/top", time_range="month", limit=100)["products"]
+    names = {row["product_id"]: row["product_name"] for row in products}
+    assert {row["product_category"]: row["product_name"] for row in rows} == names
+    assert {row["viewing_session_count"] for row in rows} == {None}
+    of_weeks = api.json("/analytics/customers/retention", time_range="month", limit=1000)
+    assert {row["item_category"] for row in of_weeks["weeks"]} <= {*names, "(all)"}
+
+
+@pytest.mark.when_changed
+def test_nothing_is_0_that_activities_do_not_record(api: Api) -> None:
+    """They are no views, no searches, no carts, no checkouts and no purchases."""
+    days = {"time_range": "month"}
+    numbers = api.json("/analytics/engagement", **days)["engagement"]
+    assert (numbers["purchase_session_count"], numbers["session_conversion_rate"]) == (None, None)
+    products = api.json("/analytics/products/top", **days)["products"]
+    of_carts = ("add_to_cart_count", "remove_from_cart_count")
+    of_looks = ("product_view_count", "purchases_per_view", *of_carts)
+    assert {row[name] for row in products for name in of_looks} == {None}
+    assert all(row["purchase_count"] > 0 for row in products)
+    one = api.json(f"/analytics/products/{products[0]['product_id']}", **days)
+    assert {one["product"][name] for name in of_looks} == {None}
+    assert {day["product_view_count"] for day in one["trend"]} == {None}
+    funnel = api.json("/analytics/conversion", **days)
+    assert (funnel["steps"], funnel["conversion_rate"]) == ([], None)
+    assert set(funnel["abandonment"].values()) == {None}
+    searches = api.json("/analytics/searches", **days)
+    assert (searches["searches"], searches["total_count"]) == ([], None)
+    steps = api.json("/analytics/journeys", **days)["transitions"]
+    assert {step["converted_transition_count"] for step in steps} == {None}
+    assert {step["conversion_rate"] for step in steps} == {None}
+
+
+@pytest.mark.when_changed
+def test_paths_do_not_say_what_ends_in_a_purchase(api: Api) -> None:
+    answer = api.post("/analytics/journeys", {}).json()
+    assert (answer["sessions"] > 0, answer["converted_sessions"]) == (True, None)
+    assert {path["conversion_rate"] for path in answer["top_paths"]} == {None}
+    assert answer["converting_paths"] == answer["other_paths"] == []
+
+
+@pytest.mark.when_changed
+def test_orders_are_not_missing_events_where_no_event_is_a_purchase(api: Api) -> None:
+    answer = api.json("/analytics/reconciliation", time_range="month")
+    assert set(answer["reconciliation"].values()) == {None}
+    assert (answer["days"], answer["total_count"]) == ([], None)
+
+
+@pytest.mark.when_changed
+def test_a_mapping_of_ones_own_records_the_types_that_it_names(tmp_path: Path) -> None:
+    mapping = tmp_path / "named.yaml"
+    mapping.write_text(OWN_NAMES)
+    file = tmp_path / f"{ACTIVITIES}.csv"  # in any folder, by the mapping of such files
+    plain = Settings(home=tmp_path, events=str(file), events_mapping=ACTIVITIES)
+    assert not_recorded(plain) == EVERYTHING
+    report = report_path(tmp_path, ACTIVITIES)
+    named = Settings(home=tmp_path, events=str(report), events_mapping=str(mapping))
+    assert not_recorded(named) == EVERYTHING - {VIEWS, PRODUCT_VIEWS, CATEGORY_VIEWS, PURCHASES}
+    assert not_recorded(Settings(home=tmp_path, events="events.csv")) == frozenset()
 
 
 @pytest.mark.when_changed

@@ -14,6 +14,7 @@ import pytest
 
 from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.commerce.attribution.session_columns import NO_ADDRESSES
+from ecom_assets.commerce.costs.queries import BRINGS_COSTS
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
 from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
@@ -68,7 +69,9 @@ def api(files: Path) -> Iterator[Api]:
 def both(files: Path) -> Iterator[Api]:
     summary = run(files, "both").json
     assert summary["missing_days"] == {"events": [LOST], "orders": [UNSOLD]}
-    (of_events, of_orders) = summary_lines(summary)[2:4]
+    lines = summary_lines(summary)
+    assert f"  no profit, as no cost of what was sold is known; {BRINGS_COSTS}" in lines
+    (of_events, of_orders) = lines[2:4]
     assert of_events.startswith(
         f"  No events were received of {LOST}: what happened then is unknown"
     )

@@ -21,7 +21,6 @@ from pydantic import (
     model_validator,
 )
 
-from ecom_assets.behaviour.events.contracts import VIEW_TYPES
 from ecom_assets.commerce.orders.orders import (
     CHARGES,
     FLAGS,
@@ -675,13 +674,12 @@ class EventMapping(RecordMapping):
         field: SourceField | None = self.fields.user_id
         return (field.key if field else None) or PERSON_KEY
 
-    @property
-    def has_views(self) -> bool:
-        """Whether it names a type of views:
+    def names_type(self, event_type: str) -> bool:
+        """Return whether it names an event type:
         among the types that it translates to, or in its SQL.
         """
         texts = [*self.event_types.values(), str(self.fields.event_type)]
-        return any(view_type in text for view_type in VIEW_TYPES for text in texts)
+        return any(event_type in text for text in texts)
 
     def accepted_types(self, event_types: Sequence[str]) -> tuple[str, ...] | None:
         """Return event types as `CleaningRule` takes them; None if the list is empty.

@@ -17,6 +17,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.behaviour.events.missing import SourceNames
+from ecom_assets.behaviour.events.recorded import NOT_BY_ORDERS, not_recorded_by
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.questions.source import Narrowed, identity_rule
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
@@ -268,9 +269,9 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
     lacking: ClassVar[Sequence[str]] = ()
 
     @property
-    def has_views(self) -> bool:
-        """Whether views are among the events."""
-        return not self.of_orders
+    def not_recorded(self) -> frozenset[str]:
+        """What the rows do not record."""
+        return NOT_BY_ORDERS if self.of_orders else frozenset()
 
     @property
     def known_at(self) -> datetime:
@@ -382,9 +383,11 @@ class EventFileSource(RecordFileSource[FileEvents]):
     of_sessions: frozenset[str] = frozenset()
 
     @property
-    def has_views(self) -> bool:
-        """Whether views are among the events: of activities, if their mapping names some."""
-        return not have_activities(self.settings) or self.files.mapping.has_views
+    def not_recorded(self) -> frozenset[str]:
+        """What the events do not record: activities have what their mapping names."""
+        if not have_activities(self.settings):
+            return frozenset()
+        return not_recorded_by(self.files.mapping.names_type, has_addresses=False)
 
     def warnings(self, events: ir.Table) -> list[str]:
         """Return a sentence if the question names where sessions came from,

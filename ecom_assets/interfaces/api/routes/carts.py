@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from ecom_assets.behaviour.events.recorded import CARTS, not_recorded
 from ecom_assets.behaviour.funnels.carts import CartRule
 from ecom_assets.behaviour.funnels.left_carts import (
     CartOrder,
@@ -139,7 +140,8 @@ def carts_left(
         listed = tables.rows(
             of_period(rows_of_carts(context, parameters, parameters.page)(tables), period)
         )
-    result = {"total_count": int(count["n"]), "carts": listed}
+    is_known = CARTS not in not_recorded(context.reading)
+    result = {"total_count": int(count["n"]) if is_known else None, "carts": listed}
     return context.answer(parameters, definition_of(LeftCartsAnswer, *DEFINED), result, period)
 
 

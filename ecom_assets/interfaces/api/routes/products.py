@@ -179,6 +179,11 @@ class Category(
     """The sales and the traffic of a category."""
 
     product_category: str = field_of(CategoryPerformance.product_category)
+    product_name: str | None = Field(
+        description="The name of the item that stands for the category of order lines without one; "
+        "its id is the category, and its views are not known",
+        examples=["Black boots"],
+    )
     revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
     revenue_change: float | None = Field(description=CHANGE)
 
@@ -194,8 +199,9 @@ class CategoriesAnswer(MaybeSoldAnswer):
         examples=["whole"],
     )
     categories: list[Category] = Field(
-        description="Categories as events carry them, and of what was sold; `(none)` has what was "
-        "sold without one. Most revenue first, then most looked at"
+        description="Categories as events carry them, and of what was sold. Of order lines without "
+        "one the item stands for it, as in mart.customer_retention; `(none)` has purchase events "
+        "without one. Most revenue first, then most looked at"
     )
 
 

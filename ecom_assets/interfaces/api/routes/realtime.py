@@ -95,9 +95,9 @@ class ProductNow(BaseModel):
         title="Name", description="Its name, where an order line has it"
     )
     visitor_count: int = number("Visitors", "count", "Visitors who viewed, added or bought it")
-    view_count: int = number("Views", "count", "Times it was viewed")
-    add_to_cart_count: int = number("Into carts", "count", "Times it was put into a cart")
-    purchase_count: int = number("Purchases", "count", "Times it was bought")
+    view_count: int | None = number("Views", "count", "Times it was viewed")
+    add_to_cart_count: int | None = number("Into carts", "count", "Times it was put into a cart")
+    purchase_count: int | None = number("Purchases", "count", "Times it was bought")
 
 
 class PageNow(BaseModel):
@@ -151,13 +151,13 @@ class Window(BaseModel):
         ),
     )
     visitor_count: int = number("Visitors", "count", "Visitors with an event")
-    open_cart_count: int = number(
+    open_cart_count: int | None = number(
         "Open carts",
         "count",
         "Visitors who put something into a cart after their last purchase, within the window",
     )
-    purchase_count: int = number("Purchases", "count", "Purchase events")
-    revenue_amount: Money = number("Revenue", "money", "Sum of their amounts")
+    purchase_count: int | None = number("Purchases", "count", "Purchase events")
+    revenue_amount: Money | None = number("Revenue", "money", "Sum of their amounts")
     events_by_type: dict[str, int] = Field(
         description="Events of each type", examples=[{"page_view": 40}]
     )

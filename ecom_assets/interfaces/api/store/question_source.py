@@ -12,6 +12,7 @@ from ibis.backends.sql import SQLBackend
 from starlette.requests import Request
 
 from ecom_assets.behaviour.events.clean import OF_IDENTITY
+from ecom_assets.behaviour.events.recorded import NOT_BY_ORDERS
 from ecom_assets.behaviour.identity.contracts import ERASED, MergedUsers, SharedIds
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import with_visitors_of_all
@@ -54,7 +55,7 @@ from ecom_assets.core.tables.queries import (
     events_in_period,
     require,
 )
-from ecom_assets.ingestion.sources.activities import has_views
+from ecom_assets.ingestion.sources.activities import not_recorded
 from ecom_assets.ingestion.sources.places import known_places
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment
@@ -86,9 +87,9 @@ class TableSource:
         return self.reading.has_kernel
 
     @property
-    def has_views(self) -> bool:
-        """Whether views are among the events of the settings, or of the last run."""
-        return has_views(self.settings)
+    def not_recorded(self) -> frozenset[str]:
+        """What the events of the settings, or of the last run, do not record."""
+        return not_recorded(self.settings)
 
     @property
     def may_see_people(self) -> bool:
@@ -197,9 +198,9 @@ class OrderTableSource(TableSource):
     of_orders: bool = True
 
     @property
-    def has_views(self) -> bool:
-        """Whether views are among the events: orders have none."""
-        return False
+    def not_recorded(self) -> frozenset[str]:
+        """What order lines do not record."""
+        return NOT_BY_ORDERS
 
     @property
     def lacking(self) -> Sequence[str]:

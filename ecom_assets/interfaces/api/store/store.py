@@ -42,6 +42,7 @@ from ecom_assets.core.tables.queries import (
 )
 from ecom_assets.core.warehouse.local import connect, keep_within
 from ecom_assets.core.warehouse.statements import STATEMENTS
+from ecom_assets.ingestion.sources.activities import not_recorded
 from ecom_assets.interfaces.explain.notes import Notes, stored_notes
 from ecom_assets.outputs.serving.places import serving_folder
 from ecom_assets.outputs.serving.reading import PUBLISHED_DAYS_OF
@@ -230,6 +231,7 @@ class StoreReading(ABC):
         self.published = published
         self.newest_date, self.known = published.newest_date, published.known
         self.timezone, self.currency = settings.timezone, settings.known_currency
+        self.not_recorded = not_recorded(settings)
         self.questions: list[str] = []
         self.used: list[str] = []
         self._settings = settings

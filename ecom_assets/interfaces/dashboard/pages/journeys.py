@@ -145,12 +145,13 @@ def _with_rare_names_merged(flows: list[Flow], columns: int) -> list[Flow]:
             if column in {edge.column, edge.column + 1}:
                 sizes[edge.source if edge.column == column else edge.target] += edge.count
         largest.append(set(sorted(sizes, key=lambda name: (-sizes[name], name))[:BRANCHES]))
-    sums: dict[tuple[int, str, str], tuple[int, int]] = {}
+    sums: dict[tuple[int, str, str], tuple[int, int | None]] = {}
     for edge in flows:
         source = edge.source if edge.source in largest[edge.column] else OTHERS_LABEL
         target = edge.target if edge.target in largest[edge.column + 1] else OTHERS_LABEL
         count, converted = sums.get((edge.column, source, target), (0, 0))
-        sums[edge.column, source, target] = count + edge.count, converted + edge.converted
+        both = None if None in {converted, edge.converted} else converted + edge.converted
+        sums[edge.column, source, target] = count + edge.count, both
     return [Flow(*key, *counts) for key, counts in sums.items()]
 
 
@@ -215,7 +216,7 @@ MOST_SHOWN: Final = 100
 def totals(answer: Answer) -> Block:
     """Return how many sessions there are."""
     count, converted = answer["sessions"], answer["converted_sessions"]
-    rate = converted / count if count else None
+    rate = converted / count if count and converted is not None else None
     share = Tile("Conversion", rate, "rate", "The share of these.", of=count)
     counts = Tiles.from_fields(OwnJourneysAnswer, answer, ("sessions", "converted_sessions"))
     return replace(counts, tiles=(*counts.tiles, share))
@@ -244,7 +245,8 @@ def after_first(view: View, answer: Answer) -> Block:
     for row in steps:
         counts = by_name.setdefault(LEAVE if row["to"] == EXIT else row["to"], [0, 0])
         counts[0] += row["count"]
-        counts[1] += row["converted"]
+        counts[1] += row["converted"] or 0
+    knows_purchases = answer["converted_sessions"] is not None
     ranked = sorted(by_name.items(), key=lambda item: (-item[1][0], item[0]))
     rows = [
         {
@@ -252,8 +254,8 @@ def after_first(view: View, answer: Answer) -> Block:
             "count": count,
             "all_count": total,
             "share": count / total,
-            "conversion_rate": converted / count,
-            "chance": chance(converted / count, count),
+            "conversion_rate": converted / count if knows_purchases else None,
+            "chance": chance(converted / count if knows_purchases else None, count),
         }
         for name, (count, converted) in ranked[:BRANCHES]
     ]

@@ -15,6 +15,7 @@ from ecom_assets.commerce.costs.queries import SORTED_BY
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.commerce.products.queries import SortBy
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.api.routes import products
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -133,13 +134,18 @@ def categories(view: View) -> Block:
     answer = view.answer(products.categories, limit=1000)
     left = len(answer["categories"]) - MOST_CATEGORIES
     return DataTable(
-        answer["categories"][:MOST_CATEGORIES],
+        [named_category(row) for row in answer["categories"][:MOST_CATEGORIES]],
         CATEGORIES,
         note=f"And {left} more; the CSV has all." if left > 0 else "",
         csv=view.csv("/analytics/categories.csv"),
         definition=meaning(answer, "cart_rate", "purchase_rate"),
         why=Why(CategoryPerformance, "viewing_session_count"),
     )
+
+
+def named_category(row: Row) -> Row:
+    """Return a category under the name of the item that stands for it."""
+    return row | {"product_category": row["product_name"] or row["product_category"]}
 
 
 def reorder(view: View) -> Block:

@@ -22,6 +22,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.charts import SHAPES, shape_of
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.pages.products import named_category
 from ecom_assets.interfaces.dashboard.static_files import address_of_file
 
 TABLE = RevenueDaily
@@ -127,7 +128,7 @@ def places(view: View) -> Block:
 def categories(view: View) -> Block:
     """Return the categories with their revenue."""
     answer = view.answer(products.categories, limit=1000)
-    sold = [row for row in answer["categories"] if row["revenue_amount"]]
+    sold = [named_category(row) for row in answer["categories"] if row["revenue_amount"]]
     sold.sort(key=lambda row: row["revenue_amount"], reverse=True)
     left, sold = len(sold[MOST_CATEGORIES:]), sold[:MOST_CATEGORIES]
     return Chart(

@@ -169,6 +169,7 @@ class PostgresEngine(Engine):
     """A Postgres database; tables lie in schemas named as the layers."""
 
     con: Backend
+    creates_view = "CREATE VIEW"
 
     def __init__(self, settings: Settings, *, setting: str = "ECOM_WAREHOUSE") -> None:
         """Take the address from the settings;
@@ -373,6 +374,13 @@ class PostgresEngine(Engine):
                     f"The view {view.name} does not fit the changed tables of {self.address} "
                     f"({error}); drop or change it, and do this again."
                 ) from error
+
+    def make_views(self, contract: type[Table]) -> None:
+        """Make the views of a table that are not there, while no other run does."""
+        if contract.views:
+            with self.transaction():
+                self._lock(contract)
+                super().make_views(contract)
 
     def refer_to(self, contract: type[Table]) -> None:
         """Create the foreign keys that refer to a replaced table;

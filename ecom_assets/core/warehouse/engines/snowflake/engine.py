@@ -257,14 +257,13 @@ class SnowflakeEngine(Engine):
         self.drop(fresh)
         self._ready.discard(contract.qualified_name())
 
-    def has(self, contract: type[Table]) -> bool:
-        """Return whether the table exists."""
+    def has_named(self, layer: str, name: str) -> bool:
+        """Return whether a schema has a table or a view of a name."""
         return bool(
             self.query(
                 "SELECT table_name "  # noqa: S608 (names come from contracts)
                 f"FROM {self.quoted(self.location.database)}.information_schema.tables "
-                f"WHERE table_schema = '{contract.layer.upper()}' "
-                f"AND table_name = '{contract.name.upper()}'"
+                f"WHERE table_schema = '{layer.upper()}' AND table_name = '{name.upper()}'"
             )
         )
 
@@ -324,7 +323,7 @@ class SnowflakeEngine(Engine):
         """Return all statements that create a table, for people who create tables by hand."""
         schema = f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}"
         create = [schema, *self.create_statements(contract), *self.view_statements(contract)]
-        return [*create, *self.lock_statements(contract)]
+        return [*create, *self.views_of(contract).values(), *self.lock_statements(contract)]
 
     def create_statements(self, contract: type[Table]) -> list[str]:
         """Return the statement that creates the table, clustered by its day."""

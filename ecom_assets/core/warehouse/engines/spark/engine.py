@@ -187,6 +187,9 @@ class SparkEngine(Engine):
         with self._plain_errors(), self.slice_of(contract, days) as new:
             new.fill_from(make(self.slice_rows(contract, days)).to_reader())
 
+    def make_views(self, contract: type[Table]) -> None:
+        """Do nothing: a view of the session ends with it, and not every catalog keeps others."""
+
     def reconnect(self) -> None:
         """Start Spark again where it has died, for the tables that were handed out too."""
         try:
