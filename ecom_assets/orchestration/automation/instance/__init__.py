@@ -16,21 +16,35 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
+# Until Dagster exports what it knows of the looks of sensors and schedules.
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, TickStatus
+
 # Until Dagster stores events of a batch together on SQLite, as it does on Postgres, and planned
 # ones on both.
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 
+# Until Dagster's own launcher knows whether a run's process is still there.
+from dagster._core.storage.tags import GRPC_INFO_TAG
+
 # Until Dagster exports the argument with which it makes the classes that `dagster.yaml` names.
 from dagster._serdes import ConfigurableClassData
 
+# Until a schedule says when its next and its last time is.
+from dagster._utils.schedules import cron_string_iterator
+
 __all__ = [
+    "GRPC_INFO_TAG",
     "SINGLETON_REPOSITORY_NAME",
     "CheckRunHealthResult",
     "ConfigurableClassData",
+    "InstigatorState",
+    "InstigatorTick",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
+    "TickStatus",
     "WorkerStatus",
+    "cron_string_iterator",
 ]
