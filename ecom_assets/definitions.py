@@ -137,6 +137,7 @@ from ecom_assets.interfaces.report.report import (
 from ecom_assets.interfaces.watching.jobs import watch_job, watch_sensor
 from ecom_assets.orchestration.automation.alerts import Alerts, alert_sensor
 from ecom_assets.orchestration.automation.expectations import expected_assets
+from ecom_assets.orchestration.automation.heartbeats import heartbeat_sensor
 from ecom_assets.orchestration.automation.jobs import (
     EVERYTHING,
     ManualJobs,
@@ -482,7 +483,9 @@ def _lands_files(settings: Settings) -> bool:
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensors: for new events, automation, requests, alerts, numbers and lineage."""
+    """Return the sensors: for new events, automation, requests, heartbeats, alerts, numbers and
+    lineage.
+    """
     landing = [arrival_sensor(settings)] if has_events(settings) else []
     requested = request_sensor(
         settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES]
@@ -495,6 +498,7 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
         automation_condition_sensor(),
         requested,
         upload_sensor(settings),
+        heartbeat_sensor(settings, alerts),
         *alerting,
         *watching,
         *lineage_sensors(settings),

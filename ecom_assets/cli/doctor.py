@@ -16,9 +16,12 @@ from ecom_assets.cli.options import Json
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.operations.heartbeats import heartbeats_of, late_sentence
+from ecom_assets.core.operations.publications import dues_of
 from ecom_assets.core.operations.requests import OperationsStore
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.redact_url import without_secrets
+from ecom_assets.core.settings.dagster_instance import INSTANCE, SHIPPED, lacking_sections
 from ecom_assets.core.settings.home import damage_of, open_to_others
 from ecom_assets.core.settings.memory import answer_sentence, run_sentence
 from ecom_assets.core.settings.settings import (
@@ -122,6 +125,7 @@ def diagnose() -> list[Finding]:
         "customers": _customers,
         "dagster": _dagster_home,
         "requests": _requests,
+        "daemon": _daemon,
         "alerts": _alerts,
         "lineage": _lineage,
         "publishing": _publishing,
@@ -363,14 +367,19 @@ def _event_table(settings: Settings) -> str:
         return f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
 
 
-def _dagster_home(settings: Settings) -> str | Problem:
+def _dagster_home(settings: Settings) -> str | Problem | Advice:
     home = settings.dagster_home
-    text = f"{home}" + ("" if (home / "dagster.yaml").exists() else " is made at the first run")
+    text = f"{home}" + ("" if (home / INSTANCE).exists() else " is made at the first run")
     if damage := damage_of(home, thorough=True):
         return Problem(*damage.split("; ", 1))
-    return (
-        text if _is_writable(home) else Problem(text, f"make {home} writable, or set DAGSTER_HOME")
-    )
+    if not _is_writable(home):
+        return Problem(text, f"make {home} writable, or set DAGSTER_HOME")
+    if missing := lacking_sections(home):
+        return Advice(
+            f"{home / INSTANCE} is yours, and lacks {', '.join(missing)}",
+            f"compare it with {SHIPPED}, or remove it, so that the next run writes it",
+        )
+    return text
 
 
 def _requests(settings: Settings) -> str | Problem:
@@ -394,6 +403,37 @@ def _requests(settings: Settings) -> str | Problem:
         if _is_writable(path.parent)
         else Problem(text, f"make {path.parent} writable for the API and runs")
     )
+
+
+def _daemon(settings: Settings) -> str | Problem:
+    """Report runs of sensors that failed, publications that did not come, and what of the daemon is
+    late.
+    """
+    from ecom_assets.outputs.serving.places import last_published_at  # noqa: PLC0415 (loads Dagster)
+
+    now, dues = now_utc(), dues_of(settings.home)
+    heartbeats = heartbeats_of(settings.home)
+    published_at = last_published_at(settings) if dues else None
+    overdue = [due.overdue(published_at, now) for due in dues]
+    found = [each.sentence for each in overdue if each]
+    found += [
+        due.sentence for due, late in zip(dues, overdue, strict=True) if due.sentence and not late
+    ]
+    if found:
+        fix = (
+            "see the page of the run in Dagster, and fix what it says; or run the days by hand, "
+            "with `ecom run --from … --to …`"
+        )
+        return Problem(" ".join(found), fix)
+    if heartbeats and all(each.is_late(now) for each in heartbeats):
+        newest = max((each.beat_at for each in heartbeats if each.beat_at), default=None)
+        since = f" since {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
+        return f"no daemon is at work{since}; `ecom ui` starts one"
+    if late := late_sentence(heartbeats, now):
+        return Problem(*late.split(": ", 1))
+    if not heartbeats:
+        return "none has looked yet; `ecom ui` starts it"
+    return f"it and its {len(heartbeats)} sensors, schedules and parts looked in time"
 
 
 def _alerts(settings: Settings) -> str:

@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +22,7 @@ from ecom_assets.core.settings.settings import (
     prepare_dagster_home,
     written_paths,
 )
+from ecom_assets.interfaces.ui.services import LocalServer, services_text
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 API_PORT, COLLECTOR_PORT = "ECOM_API_PORT", "ECOM_COLLECT_PORT"
@@ -29,10 +32,8 @@ LOG_NAME, SHOP_LOG_NAME, COLLECTOR_LOG_NAME = "api.log", "sandbox.log", "collect
 DAGSTER_LOG_NAME = "dagster.log"
 
 
-def start_api(settings: Settings) -> str:
-    """Start the API, which ends with this process, and return a message if it cannot start: the UI
-    runs without it then.
-    """
+def api_service(settings: Settings) -> LocalServer | str:
+    """Return the API as a service, or a message if it cannot start: the UI runs without it then."""
     from ecom_assets.interfaces.api.auth.access import credentials_of, refuse_open_access  # noqa: PLC0415 (loads Starlette)
 
     try:
@@ -40,8 +41,7 @@ def start_api(settings: Settings) -> str:
         refuse_open_access(settings, credentials_of(settings))
     except EcomError as error:
         return f"The dashboard and the HTTP API do not come up: {error}"
-    start_beside(settings, LOG_NAME, "api")
-    return ""
+    return command_service(settings, "the dashboard and the HTTP API", LOG_NAME, "api")
 
 
 def dashboard_address(settings: Settings) -> str:
@@ -57,27 +57,57 @@ def open_later(address: str) -> None:
     subprocess.Popen(program, stdin=nowhere, stdout=nowhere, stderr=nowhere)  # noqa: S603 (our own)
 
 
-def start_beside(settings: Settings, log_name: str, *command: str) -> None:
-    """Start a command that ends with this process; what it prints is its log."""
-    program = [
+def command_service(settings: Settings, name: str, log_name: str, *command: str) -> LocalServer:
+    """Return a command that ends with who starts it as a service; what it prints is its log."""
+    program = (
         sys.executable,
         "-c",
         "from ecom_assets.cli import main; main()",
         *command,
         "--until-parent-ends",
+    )
+    return LocalServer(name, program, str(settings.home / log_name))
+
+
+def dagster_services(host: str, port: int, folder: Path, log: str) -> list[LocalServer]:
+    """Return Dagster's code server, its webserver behind our guard, and its daemon, as services.
+
+    Each is started again alone: the other two find the code server by its socket, in a folder that
+    is theirs.
+    """
+    import yaml  # noqa: PLC0415 (slow, and needed here only)
+
+    (loaded,) = yaml.safe_load(WORKSPACE.read_text(encoding="utf-8"))["load_from"]
+    module, name = loaded["python_module"]["module_name"], loaded["python_module"]["location_name"]
+    socket_path, workspace = str(folder / "code.sock"), folder / "workspace.yaml"
+    location = {
+        "location_name": name,
+        "socket": socket_path,
+        "additional_metadata": {"module_name": module},
+    }
+    workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}))
+    code = ("dagster", "code-server", "start", "-m", module, "--socket", socket_path)
+    options = ("--location-name", name, "--log-level", "warning")
+    of_workspace = ("--workspace", str(workspace))
+    webserver = ("ecom_assets.interfaces.ui.webserver", "--host", host, "--port", str(port))
+    return [
+        LocalServer("Dagster's code server", _until_end(*code, *options), log, socket_path),
+        LocalServer(
+            "Dagster's webserver", _until_end(*webserver, *of_workspace), log, after=socket_path
+        ),
+        LocalServer(
+            "Dagster's daemon",
+            _until_end("dagster._daemon", "run", *of_workspace),
+            log,
+            after=socket_path,
+        ),
     ]
-    opened = open_log(settings, log_name)
-    try:
-        # Dagster replaces this process; the command notices by itself when it ends.
-        subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened)  # noqa: S603 (our own)
-    finally:
-        os.close(opened)
 
 
-def open_log(settings: Settings, log_name: str) -> int:
-    """Return the file descriptor of a log in the folder of the platform, which begins anew."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return os.open(settings.home / log_name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _until_end(module: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command for a module that ends with this process, or what replaces it."""
+    wrapper = ("-m", "ecom_assets.interfaces.ui.until_parent_ends", str(os.getpid()))
+    return (sys.executable, *wrapper, module, *arguments)
 
 
 def take_own_data(settings: Settings) -> str:
@@ -96,9 +126,9 @@ def take_own_data(settings: Settings) -> str:
     return f"Over your own data, as the last `ecom run` here was: {variables}"
 
 
-def start_shop(settings: Settings) -> str:
-    """Start to deliver the events of today in a sandbox shop that grows,
-    and return a message for the user.
+def shop_services(settings: Settings) -> tuple[list[LocalServer], str]:
+    """Return what delivers the events of today in a sandbox shop that grows, as services,
+    and a message for the user.
 
     In a home in which nobody has chosen that shop, nothing but a process that waits until somebody
     does.
@@ -106,10 +136,10 @@ def start_shop(settings: Settings) -> str:
     from ecom_assets.ingestion.sources.sandbox_shop import grows, is_made  # noqa: PLC0415 (loads Ibis)
 
     if not grows(settings):
-        return ""
+        return [], ""
+    live = partial(command_service, settings, "the sandbox shop", SHOP_LOG_NAME, "sandbox", "live")
     if not is_made(settings):
-        start_beside(settings, SHOP_LOG_NAME, "sandbox", "live", "--once-chosen")
-        return (
+        return [live("--once-chosen")], (
             "Nothing is loaded here yet: bring in your files on that page, or look around in a "
             "sample shop first."
         )
@@ -119,12 +149,13 @@ def start_shop(settings: Settings) -> str:
     try:
         refuse_taken("collector", settings.collect_host, settings.collect_port, COLLECTOR_PORT)
     except EcomError as error:
-        start_beside(settings, SHOP_LOG_NAME, "sandbox", "live")
-        return f"{of_shop} They do not come through a collector: {error}"
-    start_beside(settings, COLLECTOR_LOG_NAME, "collect", "--sandbox")
-    collector = f"http://{settings.collect_host}:{settings.collect_port}"
-    start_beside(settings, SHOP_LOG_NAME, "sandbox", "live", "--to", collector)
-    return f"{of_shop}\n{port_line(collector, 'collector of events', COLLECTOR_PORT)}"
+        return [live()], f"{of_shop} They do not come through a collector: {error}"
+    collector = command_service(
+        settings, "the collector of events", COLLECTOR_LOG_NAME, "collect", "--sandbox"
+    )
+    address = f"http://{settings.collect_host}:{settings.collect_port}"
+    line = port_line(address, "collector of events", COLLECTOR_PORT)
+    return [collector, live("--to", address)], f"{of_shop}\n{line}"
 
 
 def port_line(address: str, what: str, moved_by: str) -> str:
@@ -166,14 +197,17 @@ def ui(
     # stop as well.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     remember_address(settings, host, port)
-    page, refused = dashboard_address(settings), start_api(settings)
+    page, api_or_refusal = dashboard_address(settings), api_service(settings)
     api = f"http://{settings.api_host}:{settings.api_port}"
+    of_shop, about_shop = shop_services(settings)
     messages = (
         f"Your shop: {page}",
         own_data,
-        refused or port_line(api, "dashboard and HTTP API", API_PORT),
+        api_or_refusal
+        if isinstance(api_or_refusal, str)
+        else port_line(api, "dashboard and HTTP API", API_PORT),
         port_line(f"http://{host}:{port}", "Dagster: runs, schedules, tables", "--port"),
-        start_shop(settings),
+        about_shop,
         f"They log into {settings.home}; stop them with Ctrl-C.",
     )
     for message in messages:
@@ -181,32 +215,19 @@ def ui(
             typer.echo(message)
     if not no_open and has_display(environment_with({})):
         open_later(page)
-    # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
-    program = [
-        sys.executable,
-        "-W",
-        "ignore:Function `dev_command`",
-        "-m",
-        "ecom_assets.interfaces.ui.development",
+    log = "" if verbose else str(settings.home / DAGSTER_LOG_NAME)
+    folder = Path(tempfile.mkdtemp(prefix="ecom-ui-"))
+    services = [
+        *dagster_services(host, port, folder, log),
+        *([] if isinstance(api_or_refusal, str) else [api_or_refusal]),
+        *of_shop,
     ]
-    options = ["-w", str(WORKSPACE), "--port", str(port), "--host", host]
-    if not verbose:
-        program += [str(_leave_terminal(settings)), str(settings.home / DAGSTER_LOG_NAME)]
-    sys.stdout.flush()
-    os.execv(program[0], [*program, *options])  # noqa: S606 (our own interpreter)
-
-
-def _leave_terminal(settings: Settings) -> int:
-    """Let this process and its children print into Dagster's log, and return the file descriptor of
-    the terminal, for the one sentence at the end.
-    """
     terminal = os.dup(sys.stderr.fileno())
     os.set_inheritable(terminal, True)  # noqa: FBT003 (positional in os)
-    log = open_log(settings, DAGSTER_LOG_NAME)
-    os.dup2(log, sys.stdout.fileno())
-    os.dup2(log, sys.stderr.fileno())
-    os.close(log)
-    return terminal
+    program = [sys.executable, "-m", "ecom_assets.interfaces.ui.supervisor"]
+    sys.stdout.flush()
+    # With little in memory, this process keeps the others up.
+    os.execv(program[0], [*program, services_text(services), str(terminal), str(folder)])  # noqa: S606 (our own interpreter)
 
 
 def prepare_server(server_name: str, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.cli.ui import start_api
+from ecom_assets.cli.ui import api_service
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.cli.contents import contents
@@ -198,4 +198,4 @@ def test_a_port_that_is_taken_says_which_setting_moves_it(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         settings = Settings(home=home, api_port=port)
-        assert start_api(settings).endswith("give ECOM_API_PORT another value.")
+        assert str(api_service(settings)).endswith("give ECOM_API_PORT another value.")

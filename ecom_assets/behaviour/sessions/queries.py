@@ -16,6 +16,7 @@ from ecom_assets.core.tables.queries import (
     Page,
     Period,
     Reading,
+    Row,
     compared,
     if_known,
     page_of,

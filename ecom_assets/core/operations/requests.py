@@ -48,6 +48,11 @@ CREATE TABLE IF NOT EXISTS steps (
     number INTEGER PRIMARY KEY AUTOINCREMENT, table_name TEXT NOT NULL, began_at TEXT NOT NULL,
     ended_at TEXT, row_count INTEGER);
 CREATE TABLE IF NOT EXISTS looks (looked_at TEXT NOT NULL, waits_for TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS heartbeats (
+    kind TEXT NOT NULL, name TEXT NOT NULL, beat_at TEXT, late_at TEXT NOT NULL,
+    PRIMARY KEY (kind, name));
+CREATE TABLE IF NOT EXISTS publications_due (
+    source TEXT PRIMARY KEY, due_at TEXT, next_at TEXT, sentence TEXT NOT NULL, alerted_for TEXT);
 """
 
 

@@ -28,6 +28,7 @@ from ecom_assets.core.errors import DefinitionError, SettingError, did_you_mean,
 from ecom_assets.core.redact_url import hides_its_password, without_secrets
 from ecom_assets.core.settings import cost_rules, subjects
 from ecom_assets.core.settings.constants import Constants, removal_of
+from ecom_assets.core.settings.dagster_instance import write_instance
 from ecom_assets.core.settings.home import close_to_others, platform_files_in, require_history
 from ecom_assets.core.settings.intake import (
     STREAM,
@@ -811,7 +812,8 @@ def written_paths(settings: Settings) -> list[Path]:
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Make the Dagster instance's folder with its `dagster.yaml`, and name it to Dagster.
+    """Make the Dagster instance's folder with its `dagster.yaml`, or renew that of an earlier
+    release, and name it to Dagster.
 
     Dagster reads `DAGSTER_HOME` itself, in this process and in those it starts.
 
@@ -820,11 +822,9 @@ def prepare_dagster_home(settings: Settings) -> Path:
         WorkError: The history in it is damaged.
     """
     home = settings.dagster_home
-    shipped = Path(__file__).parents[2] / "dagster.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        if not (home / "dagster.yaml").exists():
-            (home / "dagster.yaml").write_text(shipped.read_text())
+        write_instance(home)
         close_to_others(written_paths(settings), settings.home)
     except OSError as error:
         raise SettingError(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Final, Literal, Protocol, TypedDict
 
 import dagster as dg
 import ibis
@@ -101,9 +101,16 @@ def follows_marts() -> Condition:
     return _settled(on.any_deps_updated()) & ~weekly_mart_is_due
 
 
+AGAIN: Final = "15 */6 * * *"
+"""When an automated asset whose last run failed is requested again, in UTC."""
+
+
 def _settled(updated: Condition) -> Condition:
     on = dg.AutomationCondition
-    return updated.since_last_handled() & ~on.any_deps_in_progress() & ~on.in_progress()
+    # A run that dies would leave its days as they are until others come.
+    has_failed = on.execution_failed() & on.cron_tick_passed(AGAIN)
+    due = updated.since_last_handled() | has_failed
+    return due & ~on.any_deps_in_progress() & ~on.in_progress()
 
 
 @dataclass(frozen=True)

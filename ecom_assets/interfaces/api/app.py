@@ -27,6 +27,7 @@ from ecom_assets.interfaces.api.auth.access import credentials_of, refuse_open_a
 from ecom_assets.interfaces.api.auth.callers import DOCUMENTATION, PAGE_FILES, document_security
 from ecom_assets.interfaces.api.auth.guard import AuditLog, Guard, RateLimits
 from ecom_assets.interfaces.api.cache.answers import AnswerCache, AnswersInMemory, RedisAnswers
+from ecom_assets.interfaces.api.daemon_state import DaemonMetrics
 from ecom_assets.interfaces.api.middleware.bounds import RequestBounds
 from ecom_assets.interfaces.api.middleware.request_log import ApiMetrics, Head, RequestLog
 from ecom_assets.interfaces.api.middleware.tracing import Tracing, new_tracer_provider
@@ -305,6 +306,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
     app.state.store = store or open_store(settings)
     app.state.served = served = ServedData(app.state.store, settings)
     app.state.metrics = ApiMetrics(lambda: served.age_s)
+    app.state.metrics.registry.register(DaemonMetrics(settings.home, lambda: served.published_at))
     app.state.recent_reading = realtime.RecentReading(settings, app.state.store)
     app.state.endpoints = operation.endpoints_of(ROUTERS)
     for router in ROUTERS:

@@ -33,6 +33,11 @@ from ecom_assets.orchestration.automation.mail import (
     new_message,
     who_may_see_costs,
 )
+from ecom_assets.orchestration.automation.requested_runs import (
+    REQUESTED_FOR,
+    again_at,
+    outcome_of,
+)
 
 
 def build_report(
@@ -197,6 +202,7 @@ def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
 
 SEND: Final = "send_board"
 INTERVAL_S: Final = 60
+MOMENT: Final = timedelta(microseconds=1)
 
 
 def due_at(mail: BoardMail, now: datetime, timezone: str) -> datetime:
@@ -238,8 +244,11 @@ def board_job(settings: Settings) -> dg.JobDefinition:
 
 
 def board_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
-    """Return the sensor that requests each e-mail of a board when it is due;
-    the cursor is when it looked last.
+    """Return the sensor that requests each e-mail of a board when it is due; the cursor is when it
+    looked last.
+
+    It stays before an e-mail whose run goes on. One whose run was lost, with its process, is
+    requested again, later each time; one that the mail server refused is not, since others have it.
     """
 
     @dg.sensor(
@@ -254,14 +263,27 @@ def board_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefini
         looked_at = datetime.fromisoformat(context.cursor) if context.cursor else at
         mails = [kept for kept in BoardStore(settings).newest(BoardMail) if kept.item.is_on]
         due = [(kept.slug, due_at(kept.item, at, settings.timezone)) for kept in mails]
-        requests = [
-            dg.RunRequest(
-                run_key=f"{slug} {when.isoformat()}",
-                run_config={"ops": {"send": {"config": {"mail": slug, "due": when.isoformat()}}}},
+        requests, reached = list[dg.RunRequest](), at
+        for slug, when in due:
+            if when <= looked_at:
+                continue
+            purpose = f"{SEND} {slug} {when.isoformat()}"
+            outcome = outcome_of(context.instance, purpose, at)
+            if outcome.run_count and not (outcome.is_open or outcome.was_lost):
+                continue  # it is sent, or cannot be
+            reached = min(reached, when - MOMENT)
+            next_at = again_at(outcome.ended_at or at, max(outcome.run_count, 1))
+            if outcome.is_open or (outcome.run_count and at < next_at):
+                continue
+            tries = f" {outcome.run_count + 1}" if outcome.run_count else ""
+            config = {"ops": {"send": {"config": {"mail": slug, "due": when.isoformat()}}}}
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"{slug} {when.isoformat()}{tries}",
+                    run_config=config,
+                    tags={REQUESTED_FOR: purpose},
+                )
             )
-            for slug, when in due
-            if when > looked_at
-        ]
-        return dg.SensorResult(run_requests=requests, cursor=at.isoformat())
+        return dg.SensorResult(run_requests=requests, cursor=reached.isoformat())
 
     return boards

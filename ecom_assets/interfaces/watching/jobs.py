@@ -7,6 +7,11 @@ import dagster as dg
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.orchestration.automation.jobs import job_of_steps
+from ecom_assets.orchestration.automation.requested_runs import (
+    REQUESTED_FOR,
+    again_at,
+    outcome_of,
+)
 
 WATCH = "watch_numbers"
 INTERVAL_S = 60
@@ -33,8 +38,8 @@ def watch_job(settings: Settings) -> dg.JobDefinition:
 
 
 def watch_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
-    """Return the sensor that requests a look after each publication,
-    and while a message is owed.
+    """Return the sensor that requests a look after each publication, and while a message is owed;
+    again where the run of the last look has failed, later each time.
     """
 
     @dg.sensor(
@@ -60,9 +65,19 @@ def watch_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefini
                 )
         except NothingPublishedError:
             return dg.SensorResult(skip_reason="Nothing is published yet.")
+        purpose = f"{WATCH} {state}"
         if state == context.cursor and not has_unsent(settings, now):
-            return dg.SensorResult(skip_reason="Nothing was published since the last look.")
+            outcome = outcome_of(context.instance, purpose, now())
+            if not outcome.failed_run:
+                return dg.SensorResult(skip_reason="Nothing was published since the last look.")
+            next_at = again_at(outcome.ended_at or now(), outcome.run_count)
+            if now() < next_at:
+                return dg.SensorResult(
+                    skip_reason=f"Run {outcome.failed_run} has failed; another look is asked for "
+                    f"at {next_at:%H:%M} UTC."
+                )
         key = state if state != context.cursor else f"{state} {now().isoformat(timespec='minutes')}"
-        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=key)], cursor=state)
+        request = dg.RunRequest(run_key=key, tags={REQUESTED_FOR: purpose})
+        return dg.SensorResult(run_requests=[request], cursor=state)
 
     return published

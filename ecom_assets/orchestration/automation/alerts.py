@@ -260,6 +260,20 @@ class Alerts:
         refused = self.server.send(message)
         return self._outcome_line("the run that did not begin", refused)
 
+    def report_overdue(self, sentences: Sequence[str]) -> str:
+        """Send the message about publications that are due and did not come; return a line about
+        it.
+
+        Raises:
+            MailError: It could not be sent.
+        """
+        headline = f"{counted(len(sentences), 'publication')} did not come"
+        shown = "; until then numbers stay as they were published last."
+        lines = [f"{headline}{shown}", "", *(f"  {each}" for each in sentences), ""]
+        text = "\n".join([*lines, f"Runs: {self.dagster_url}/runs", ""])
+        message = self._written(headline, f"{uuid4()}.overdue", text, self.recipients)
+        return self._outcome_line(headline, self.server.send(message))
+
     def messages(self, report: RunReport) -> Iterator[EmailMessage]:
         """Write the message about a run, without what checks of costs say for those who may not see
         costs.

@@ -30,6 +30,7 @@ from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.ingestion.sources.presence import CUSTOMERS, EVENTS, ORDERS, STOCK
 from ecom_assets.ingestion.sources.sandbox_shop import grows, is_made, sandbox_until
 from ecom_assets.orchestration.automation.instance.location import execute_in_location
+from ecom_assets.orchestration.automation.requested_runs import REQUESTED_FOR
 
 EVERYTHING = "everything"
 
@@ -167,11 +168,20 @@ def customers_schedule(settings: Settings) -> dg.ScheduleDefinition:
     return evening
 
 
-def run_request(first: date, last: date, *, run_key: str) -> dg.RunRequest:
-    """Request one run over the days from `first` to `last`, both included."""
-    return dg.RunRequest(
-        run_key=run_key, tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
-    )
+def run_request(
+    first: date,
+    last: date,
+    *,
+    run_key: str,
+    tags: Mapping[str, str] | None = None,
+    purpose: str = "",
+) -> dg.RunRequest:
+    """Request one run over the days from `first` to `last`, both included; by its purpose a sensor
+    finds it again.
+    """
+    days = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+    purposes = {REQUESTED_FOR: purpose} if purpose else {}
+    return dg.RunRequest(run_key=run_key, tags={**days, **purposes, **(tags or {})})
 
 
 def day_of(instant: datetime, settings: Settings) -> date:

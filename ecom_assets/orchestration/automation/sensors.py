@@ -4,8 +4,9 @@ and requests of people.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from ecom_assets.behaviour.events.assets import raw_events
 from ecom_assets.commerce.orders.contracts import HeldOrderDays
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import SourceError, UsageError, WorkError
+from ecom_assets.core.operations.publications import note_due
 from ecom_assets.core.operations.requests import (
     OF_UPLOADS,
     RELEASE,
@@ -41,6 +43,15 @@ from ecom_assets.ingestion.sources.landing import has_landed
 from ecom_assets.ingestion.sources.presence import EVENTS
 from ecom_assets.ingestion.sources.sandbox_shop import sandbox_days
 from ecom_assets.orchestration.automation.jobs import EVERYTHING, day_of, run_request
+from ecom_assets.orchestration.automation.requested_runs import (
+    UNFINISHED,
+    RequestedRuns,
+    RequestOutcome,
+    again_at,
+    outcome_of,
+    read_requested,
+    write_requested,
+)
 from ecom_assets.orchestration.automation.run_end import FIRST_DATA
 from ecom_assets.outputs.delivery.tools.all import set_tools
 
@@ -48,9 +59,10 @@ INTERVAL_S = 60
 TABLE_INTERVAL_S = 300
 """Each query of the table of events wakes a suspended warehouse, which is paid for by the minute.
 """
-MARK, ASKED = "//came_until", "//asked_at"
-"""The cursor's instants beside the states of files: until when generated files were seen,
-and the last request.
+LANDING, EVENT_TABLE_SENSOR = "landing_files", "event_table"
+MARK, ASKED, REQUESTED = "//came_until", "//asked_at", "//requested"
+"""What the cursor holds beside the states of files: the instants until when generated files were
+seen and of the last request, and the requested runs that have not succeeded yet.
 """
 MOST_RUNS: Final = 100
 SETTLED: Final = timedelta(seconds=30)
@@ -68,13 +80,14 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
     """Return the sensor that sees new or changed landing files and requests runs over
     the days that they change.
 
-    The cursor holds the state of each file that the shop delivered, and one instant for all that
-    the platform writes, which never change. Without one, files from before the last run over events
-    count as taken in.
+    The cursor holds the state of each file that the shop delivered and a run has taken in, one
+    instant for all that the platform writes, which never change, and the runs that were requested
+    and have not succeeded yet: until then their files count as new. Without a cursor, files from
+    before the last run over events count as taken in.
     """
 
     @dg.sensor(
-        name="landing_files",
+        name=LANDING,
         job_name=EVENTS,
         minimum_interval_seconds=INTERVAL_S,
         default_status=_status(settings),
@@ -87,50 +100,122 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             seen = (
                 json.loads(context.cursor) if context.cursor else _taken_in(context.instance, files)
             )
+            waiting, failed = _settle(settings, LANDING, context.instance, seen, now)
             settled = [file for file in files if _is_settled(file, now)]
-            result = {file.path: _state(file) for file in settled}
-            fresh = sorted(file.path for file in settled if _is_fresh(file, seen))
-            cursor = _cursor(files, settled, seen, now)
+            fresh = sorted(file.path for file in settled if _is_fresh(file, seen, waiting))
+            again = None if fresh else _due_again(waiting, failed, now)
+            if again:
+                waiting = [each for each in waiting if each is not again]
+                fresh = sorted(file.path for file in settled if _is_of(file, again))
             if not fresh:
-                return _nothing_new(len(files) - len(result), cursor)
-            first, last = _touched_days(settings, fresh, is_known=not seen.keys().isdisjoint(fresh))
+                cursor = _cursor(files, settled, seen, waiting, now)
+                return _nothing_new(len(files) - len(settled), cursor, waiting, failed)
+            known = {*seen, *(path for each in waiting for path in each.states)}
+            first, last = _touched_days(settings, fresh, is_known=not known.isdisjoint(fresh))
             if first < settings.first_day and settings.has_own_data and is_derived(settings):
                 return _before_partitions(settings, first)
             first, last = max(first, settings.first_day), min(last, newest)
             parts = _parts(settings, fresh, Days.between(first, last + ONE_DAY))
         except (SourceError, UsageError) as error:
             return dg.SensorResult(skip_reason=str(error))
+        states = {file.path: _state(file) for file in settled if file.path in set(fresh)}
         if first > last:
+            seen |= _of_shop(states)
             return dg.SensorResult(
-                skip_reason="New event files, but of days without a partition.", cursor=cursor
+                skip_reason="New event files, but of days without a partition.",
+                cursor=_cursor(files, settled, seen, waiting, now),
             )
         if waits := _asked_lately(settings, seen, now) or _run_over(context.instance, first, last):
             return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
-        requests = _requests(parts, [(path, result[path]) for path in fresh])
+        requests, asked = _requests(parts, states, again, now)
+        if again is None:
+            mark = json.loads(_cursor(files, settled, seen, waiting, now))[MARK]
+            asked = replace(asked, after=seen.get(MARK, ""), until=mark)
         if is_without_data(settings):
             remember_first_day(settings, first)
             last_request = requests.pop()
             tags = {**last_request.tags, FIRST_DATA: str(first)}
             requests.append(dg.RunRequest(run_key=last_request.run_key, tags=tags))
-        return dg.SensorResult(
-            requests, cursor=json.dumps({**json.loads(cursor), ASKED: now().isoformat()})
-        )
+        seen[ASKED] = now().isoformat()
+        cursor = _cursor(files, settled, seen, [*waiting, asked], now)
+        return dg.SensorResult(requests, cursor=cursor)
 
     return landing_files
 
 
-def _requests(parts: Sequence[Days], files: list[tuple[str, str]]) -> list[dg.RunRequest]:
-    """Return a request for each part, with a key by which Dagster runs the same files once,
-    and with all parts.
+def _settle(
+    settings: Settings, name: str, instance: dg.DagsterInstance, seen: dict[str, str], now: Clock
+) -> tuple[list[RequestedRuns], dict[str, RequestOutcome]]:
+    """Take in what runs of a sensor were requested for that have succeeded, and return the other
+    ones, with the outcome of each that has failed, by its purpose.
+
+    It is noted from when on a publication is due, for who asks how the platform does.
     """
-    key = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
+    waiting, failed = list[RequestedRuns](), dict[str, RequestOutcome]()
+    done = list[RequestedRuns]()
+    for each in read_requested(seen.get(REQUESTED)):
+        outcome = each.outcome(instance, now())
+        if outcome.has_succeeded:
+            seen |= each.states
+            done.append(each)
+            continue
+        waiting.append(each)
+        if not outcome.is_open:
+            failed[each.purpose] = outcome
+    owed = [each for each in waiting if each.purpose in failed or each.attempt > 1]
+    if owed:
+        sentence = owed[0].sentence(failed.get(owed[0].purpose))
+        note_due(settings.home, name, min(each.first_asked_at for each in owed), sentence)
+    elif done:
+        note_due(settings.home, name, max(each.asked_at for each in done))
+    return waiting, failed
+
+
+def _due_again(
+    waiting: Sequence[RequestedRuns], failed: Mapping[str, RequestOutcome], now: Clock
+) -> RequestedRuns | None:
+    """Return the first requested runs that have failed, and that may be requested again now."""
+    due = (
+        each
+        for each in waiting
+        if each.purpose in failed and now() >= each.again_at(failed[each.purpose])
+    )
+    return next(due, None)
+
+
+def _requests(
+    parts: Sequence[Days], states: Mapping[str, str], again: RequestedRuns | None, now: Clock
+) -> tuple[list[dg.RunRequest], RequestedRuns]:
+    """Return a request for each part, with a key by which Dagster runs the same files once, and
+    with all parts; and these requests for the cursor, with the states of the shop's own files.
+    """
+    key = hashlib.sha256(json.dumps(sorted(states.items())).encode()).hexdigest()[:16]
+    attempt = again.attempt + 1 if again else 1
+    purpose = f"{key}-{attempt}" if again else key
     spans = [(part.first, part.dates[-1]) for part in parts]
     tags = {PARTS: spans_text(parts)} if len(parts) > 1 else {}
-    requests = [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
-    return [
-        dg.RunRequest(run_key=request.run_key, tags={**request.tags, **tags})
-        for request in requests
+    requests = [
+        run_request(*span, run_key=f"{span[0]}-{span[1]}-{purpose}", tags=tags, purpose=purpose)
+        for span in spans
     ]
+    asked = RequestedRuns(
+        purpose,
+        tuple((first.isoformat(), last.isoformat()) for first, last in spans),
+        asked_at := now(),
+        again.first_asked_at if again else asked_at,
+        _of_shop(states),
+        again.after if again else "",
+        again.until if again else "",
+        attempt,
+    )
+    return requests, asked
+
+
+def _of_shop(states: Mapping[str, str]) -> dict[str, str]:
+    """Return the states of files that the shop delivered: what the platform writes has an instant
+    for all.
+    """
+    return {path: state for path, state in states.items() if not is_generated(Path(path).name)}
 
 
 def _last_day(settings: Settings, now: Clock) -> date:
@@ -174,11 +259,21 @@ def _is_settled(file: InputFile, now: Clock) -> bool:
     return age >= SETTLED or age < -SETTLED  # the clock of a network storage may be ahead
 
 
-def _is_fresh(file: InputFile, seen: dict[str, str]) -> bool:
-    """Return whether a settled file is new or has changed since the last look."""
+def _is_fresh(file: InputFile, seen: Mapping[str, str], waiting: Sequence[RequestedRuns]) -> bool:
+    """Return whether a settled file is new or has changed, and no run was requested for it."""
     if is_generated(Path(file.path).name):
         return _came_at(file).isoformat() > seen.get(MARK, "")
-    return seen.get(file.path) != _state(file)
+    state = _state(file)
+    return seen.get(file.path) != state and not any(
+        each.is_for(file.path, state) for each in waiting
+    )
+
+
+def _is_of(file: InputFile, requested: RequestedRuns) -> bool:
+    """Return whether runs were requested for a settled file as it is."""
+    if is_generated(Path(file.path).name):
+        return requested.is_for_generated(_came_at(file).isoformat())
+    return requested.is_for(file.path, _state(file))
 
 
 def _came_at(file: InputFile) -> datetime:
@@ -186,21 +281,24 @@ def _came_at(file: InputFile) -> datetime:
 
 
 def _cursor(
-    files: list[InputFile], settled: list[InputFile], seen: dict[str, str], now: Clock
+    files: list[InputFile],
+    settled: list[InputFile],
+    seen: Mapping[str, str],
+    waiting: Sequence[RequestedRuns],
+    now: Clock,
 ) -> str:
-    """Return the states of settled files, and what was seen of files being written,
-    so that they stay known files.
+    """Return the states of files that runs have taken in and that are still there, until when
+    generated files were seen, and the requested runs that have not succeeded yet.
     """
-    own = {file.path: _state(file) for file in settled if not is_generated(Path(file.path).name)}
-    unsettled = {
-        file.path: seen[file.path] for file in files if file.path in seen and file.path not in own
-    }
+    taken_in = {file.path: seen[file.path] for file in files if file.path in seen}
     # Only a file that came after this instant is not settled yet, or the clock of its storage is
     # ahead.
     generated = [_came_at(file) for file in settled if is_generated(Path(file.path).name)]
     mark = max([seen.get(MARK, ""), *(at.isoformat() for at in generated if at <= now())])
     kept = {ASKED: seen[ASKED]} if ASKED in seen else {}
-    return json.dumps({**unsettled, **own, MARK: mark, **kept})
+    if waiting:
+        kept[REQUESTED] = write_requested(waiting)
+    return json.dumps({**taken_in, MARK: mark, **kept})
 
 
 def _asked_lately(settings: Settings, seen: dict[str, str], now: Clock) -> str:
@@ -219,7 +317,9 @@ def _run_over(instance: dg.DagsterInstance, first: date, last: date) -> str:
     """Return which unfinished run is over any of these days, in a sentence;
     empty if there is none.
     """
-    for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED), limit=MOST_RUNS):
+    for record in instance.get_run_records(
+        dg.RunsFilter(statuses=list(UNFINISHED)), limit=MOST_RUNS
+    ):
         tags = record.dagster_run.tags
         if (
             RANGE_START in tags
@@ -244,8 +344,14 @@ def _taken_in(instance: dg.DagsterInstance, files: list[InputFile]) -> dict[str,
     return {**states, MARK: datetime.fromtimestamp(began, UTC).isoformat()}
 
 
-def _nothing_new(being_written: int, cursor: str) -> dg.SensorResult:
-    reason = "No new event files."
+def _nothing_new(
+    being_written: int,
+    cursor: str,
+    waiting: Sequence[RequestedRuns],
+    failed: Mapping[str, RequestOutcome],
+) -> dg.SensorResult:
+    owed = [each.sentence(failed[each.purpose]) for each in waiting if each.purpose in failed]
+    reason = " ".join(["No new event files.", *owed])
     if being_written:
         reason = (
             f"{being_written:,} event files changed within the last {SETTLED.seconds} s; they may "
@@ -315,12 +421,13 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
     """Return the sensor that reports the versions of the last days to Dagster,
     and requests a run if one changed.
 
-    The cursor holds the version of each day as it was at its last look.
+    The cursor holds the version of each day that a run has taken in, and the runs that were
+    requested and have not succeeded yet.
     """
     from ecom_assets.ingestion.sources.event_table import EventTable, observations  # noqa: PLC0415 (needs the extra `snowflake`)
 
     @dg.sensor(
-        name="event_table",
+        name=EVENT_TABLE_SENSOR,
         job_name=EVENTS,
         minimum_interval_seconds=TABLE_INTERVAL_S,
         description=(
@@ -334,20 +441,31 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
                 states, today = table.states(table.newest_days), table.today
         except WorkError as error:
             return dg.SensorResult(skip_reason=str(error))
-        result = {day.isoformat(): state.version for day, state in states.items()}
-        changed = [
-            date.fromisoformat(day) for day in sorted(result) if seen.get(day) != result[day]
-        ]
+        waiting, failed = _settle(settings, EVENT_TABLE_SENSOR, context.instance, seen, now)
+        versions = {day.isoformat(): state.version for day, state in states.items()}
+        changed = {
+            day: version
+            for day, version in versions.items()
+            if seen.get(day) != version and not any(each.is_for(day, version) for each in waiting)
+        }
+        again = None if changed else _due_again(waiting, failed, now)
+        if again:
+            waiting = [each for each in waiting if each is not again]
+            changed = dict(again.states)
+        taken_in = {day: seen[day] for day in versions if day in seen}
         if not changed:
-            return dg.SensorResult(skip_reason="No new events.", cursor=json.dumps(result))
+            kept = {REQUESTED: write_requested(waiting)} if waiting else {}
+            return dg.SensorResult(skip_reason="No new events.", cursor=json.dumps(taken_in | kept))
         # Rows that arrive on a day belong to it, or to one of the days before that are not yet too
         # late.
-        first = max(changed[0] - settings.late_days * ONE_DAY, settings.first_day)
-        key = hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:16]
+        arrived = date.fromisoformat(min(changed))
+        first = max(arrived - settings.late_days * ONE_DAY, settings.first_day)
+        requests, asked = _requests([Days.between(first, today + ONE_DAY)], changed, again, now)
+        kept = {REQUESTED: write_requested([*waiting, asked])}
         return dg.SensorResult(
-            run_requests=[run_request(first, today, run_key=f"{first}-{today}-{key}")],
-            asset_events=list(observations(states)),
-            cursor=json.dumps(result),
+            run_requests=requests,
+            asset_events=[] if again else list(observations(states)),
+            cursor=json.dumps(taken_in | kept),
         )
 
     return event_table
@@ -370,22 +488,20 @@ def automation_condition_sensor() -> dg.AutomationConditionSensorDefinition:
 REQUESTS_EVERY_S = 10
 REQUEST_TAG = "ecom/request"
 """The tag of a run with the number of the request that it was started for."""
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def request_sensor(
-    settings: Settings, skipped: Collection[dg.AssetKey], reported: Collection[dg.AssetKey]
+    settings: Settings,
+    skipped: Collection[dg.AssetKey],
+    reported: Collection[dg.AssetKey],
+    *,
+    now: Clock = now_utc,
 ) -> dg.SensorDefinition:
     """Return the sensor that starts runs for requests: a held day to be released,
     dead letters to be sent again.
 
     The `skipped` assets have no source or destination; the `reported` ones are computed again after
-    a delivery.
+    a delivery. A request whose run ended without taking it has another one, later each time.
     """
 
     @dg.sensor(
@@ -404,15 +520,27 @@ def request_sensor(
         if not waiting:
             yield dg.SkipReason("There are no requests.")
         for request in waiting:
-            filters = dg.RunsFilter(tags={REQUEST_TAG: str(request.number)}, statuses=UNFINISHED)
+            tag = {REQUEST_TAG: str(request.number)}
+            filters = dg.RunsFilter(tags=tag, statuses=list(UNFINISHED))
             if context.instance.get_run_records(filters, limit=1):
                 yield dg.SkipReason(f"The run for request {request.number} is under way.")
                 continue
-            first, last = request.first_day, request.last_day
-            run = run_request(first, last, run_key=f"request-{request.number}-{request.attempt}")
+            purpose = f"request-{request.number}-{request.attempt}"
+            outcome = outcome_of(context.instance, purpose, now())
+            if outcome.run_count:
+                # It has ended without taking the request.
+                next_at = again_at(outcome.ended_at or now(), outcome.run_count)
+                if outcome.is_open or now() < next_at:
+                    yield dg.SkipReason(
+                        f"The run for request {request.number} failed; it is asked for again at "
+                        f"{next_at:%H:%M} UTC."
+                    )
+                    continue
+            key = f"{purpose}-{outcome.run_count + 1}" if outcome.run_count else purpose
+            days = (request.first_day, request.last_day)
+            run = run_request(*days, run_key=key, tags=tag, purpose=purpose)
             chosen = sorted(_assets(context, request, reported) - set(skipped))
-            tags = {**run.tags, REQUEST_TAG: str(request.number)}
-            yield dg.RunRequest(run_key=run.run_key, tags=tags, asset_selection=chosen)
+            yield dg.RunRequest(run_key=run.run_key, tags=run.tags, asset_selection=chosen)
 
     return requests
 

@@ -71,7 +71,7 @@ from ecom_assets.ingestion.uploads.store import (
     Uploads,
 )
 from ecom_assets.ingestion.uploads.zones import files_of_zone, put_on_days, read_in_zone
-from ecom_assets.orchestration.automation.instance.location import LOCATION
+from ecom_assets.orchestration.automation.instance.location import LOCATION, NO_RETRY
 from ecom_assets.orchestration.automation.ui_address import dagster_address
 
 UPLOADS: Final = "uploads"
@@ -139,7 +139,9 @@ def upload_sensor(settings: Settings) -> dg.SensorDefinition:
         if tried >= MOST_TRIES:
             give_up(settings, waiting)
             return dg.SkipReason(f"{tried} runs for requests {numbers} were killed.")
-        return dg.RunRequest(run_key=f"{numbers}-{tried}", tags={REQUESTED: numbers})
+        # A run that is killed is started again by this sensor, and not by Dagster too.
+        tags = {REQUESTED: numbers, **NO_RETRY}
+        return dg.RunRequest(run_key=f"{numbers}-{tried}", tags=tags)
 
     return uploads
 

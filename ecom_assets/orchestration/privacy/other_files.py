@@ -60,7 +60,7 @@ CACHES = (
     "statements.sqlite*",
 )
 """Caches and payloads of dry runs: nothing is lost that cannot be made again."""
-LOGS = ("api.log*", "api_audit.jsonl*")
+LOGS = ("api.log*", "api_audit.jsonl*", "collector.log*", "dagster.log*", "sandbox.log*")
 """Logs: the lines that name the person are removed."""
 ELSEWHERE = ("sandbox", ORDER_REPORTS, FOLDER, SAMPLES, UPLOADS, "erasure.key")
 """The simulated shop's files, order reports and rows of uploads are handled as landing files,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +48,25 @@ def newest_publication(target: "PostgresEngine") -> dict[str, Any] | None:
     name = target.name_of(Publication)
     result = target.query(f"SELECT * FROM {name} ORDER BY publication_number DESC LIMIT 1")  # noqa: S608 (names come from contracts)
     return result[0] if result else None
+
+
+def last_published_at(settings: Settings) -> datetime | None:
+    """Return when what the HTTP API reads was published last, in UTC; None if nothing is.
+
+    Raises:
+        EcomError: It cannot be read.
+    """
+    if not serves_postgres(settings):
+        from ecom_assets.outputs.serving.snapshot import Snapshot  # noqa: PLC0415 (loads Ibis)
+
+        snapshot = Snapshot.read(serving_folder(settings))
+        return (
+            datetime.fromisoformat(snapshot.published_at).replace(tzinfo=UTC) if snapshot else None
+        )
+    with closing(publication_target(settings).open()) as target:
+        newest = newest_publication(target)
+    at: datetime | None = newest["published_at"] if newest else None
+    return at.replace(tzinfo=UTC) if at else None
 
 
 def serves_postgres(settings: Settings) -> bool:

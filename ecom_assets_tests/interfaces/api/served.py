@@ -92,9 +92,10 @@ BLOCK_COUNT = 8
 """The blocks of `/analytics/blocks`, a line each."""
 
 
-def small_app(shop: Shop) -> FastAPI:
+def small_app(shop: Shop, settings: Settings | None = None) -> FastAPI:
     """Return an app whose answers tests can distinguish."""
     app = FastAPI()
+    app.state.settings = settings or Settings(home=Path("never written"))
     app.state.served = shop_served(shop)
     app.state.metrics = ApiMetrics(lambda: shop.age_s)
 
@@ -164,7 +165,7 @@ def running(home: Path, shop: Shop | None = None, **settings: Any) -> Iterator[R
     """Serve the small app, with these settings."""
     shop = shop or Shop()
     api_settings = Settings(**{"home": home, "api_stop_s": 1.0, **settings})
-    with serving(api_settings, small_app(shop), shop) as actual:
+    with serving(api_settings, small_app(shop, api_settings), shop) as actual:
         yield actual
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.core.operations.heartbeats import Heartbeat, note_heartbeats
+from ecom_assets.core.operations.publications import note_due
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.store.served_data import ServedData
 from ecom_assets.interfaces.api.store.store import (
@@ -38,7 +40,24 @@ def test_it_is_ready_once_there_are_fresh_data(tmp_path: Path) -> None:
             "reason": "",
             "data_as_of": "2026-01-30",
             "published_at": "2026-01-31T00:00:00Z",
+            "daemon": None,
+            "heartbeats": [],
+            "overdue": [],
         }
+
+
+def test_a_daemon_that_is_late_changes_no_status_and_is_named(tmp_path: Path) -> None:
+    beat_at = datetime.now(UTC) - timedelta(hours=3)
+    note_heartbeats(tmp_path, [Heartbeat("daemon", "SENSOR", beat_at, beat_at)])
+    note_due(tmp_path, "daily_orders", beat_at, "run 1 has failed.")
+    with running(tmp_path) as served:
+        answer = served.get("/health")
+        assert answer.status_code == 200
+        health = answer.json()
+    assert [beat["is_late"] for beat in health["heartbeats"]] == [True]
+    assert [overdue["source"] for overdue in health["overdue"]] == ["daily_orders"]
+    assert "the daemon SENSOR since" in health["daemon"]
+    assert "is not published: run 1 has failed." in health["daemon"]
 
 
 def test_without_data_it_lives_and_is_not_ready(tmp_path: Path) -> None:

@@ -9,11 +9,15 @@ from typing import Final
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.execution.api import execute_run
 from dagster._core.execution.backfill import BulkActionStatus
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import GrpcServerTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 
+from ecom_assets.core.settings.dagster_instance import RETRY_BACKFILLS, SHIPPED
 from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.interfaces.ui.served_ui import DAGSTER_S_OWN, SELECTOR, CodeLocation, loaded
@@ -34,9 +38,14 @@ SOURCES = pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`:D
 
 def launch(location: CodeLocation, target: str, days: list[str]) -> None:
     """Start a backfill as a page does, and let the daemon look at it once."""
+    ask_for(location, target, days)
+    iterate(location)
+
+
+def ask_for(location: CodeLocation, target: str, days: list[str]) -> None:
+    """Start a backfill as a page does."""
     launched = location.ask(LAUNCH.format(target=target, days=json.dumps(days)))
     assert launched["launchPartitionBackfill"] == {"__typename": "LaunchBackfillSuccess"}
-    iterate(location)
 
 
 def iterate(location: CodeLocation) -> None:
@@ -67,6 +76,31 @@ def test_a_backfill_of_three_days_from_the_asset_graph_is_one_run(tmp_path: Path
         (run,) = location.instance.get_runs()
         assert run.asset_selection == set(keys)
         assert (run.tags[RANGE_START], run.tags[RANGE_END]) == (days[0], days[-1])
+
+
+@DAGSTER_S_OWN
+@SOURCES
+def test_a_backfill_waits_while_the_code_location_is_away_and_then_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(RETRY_BACKFILLS, raising=False)
+    storage = yaml.safe_load(SHIPPED.read_text())["event_log_storage"]
+    storage["config"] = {"base_dir": str(tmp_path)}
+    with loaded(tmp_path, FIRST_DAY, QUEUED | {"event_log_storage": storage}) as location:
+        assert location.instance.event_log_storage, "which is opened by who needs it first"
+        keys = [dg.AssetKey(["mart", "sessions"])]
+        ask_for(location, of_assets(keys), ["2026-01-09"])
+        gone = GrpcServerTarget("localhost", None, str(tmp_path / "gone.sock"), "ecom_assets")
+        with (
+            pytest.warns(UserWarning, match="Error loading repository location"),
+            WorkspaceProcessContext(location.instance, gone) as away,
+        ):
+            list(execute_backfill_iteration(away, logging.getLogger("backfills")))
+        (backfill,) = location.instance.get_backfills()
+        assert backfill.status == BulkActionStatus.REQUESTED, "it was not given up"
+        iterate(location)
+        (run,) = location.instance.get_runs()
+        assert run.asset_selection == set(keys)
 
 
 @pytest.mark.slow  # a job is as long a look of the daemon as the asset graph

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from ecom_assets.cli.ui import dagster_services
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.http_server.keys import KeyFile
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.interfaces.ui import development
 from ecom_assets.interfaces.ui.guard import ui_access_of
 from ecom_assets_tests.command import ecom, environment
 from ecom_assets_tests.interfaces.ui.served_ui import PATIENCE_S, Ui, running, served_here
@@ -324,5 +324,9 @@ def test_a_dagster_that_starts_its_ui_otherwise_is_not_served_unguarded(
     monkeypatch.delattr(cli, webserver.SERVES)
     with pytest.raises(RuntimeError, match=re.escape("has to be fitted again")):
         webserver.main()
-    with pytest.raises(RuntimeError, match="fit the guard of its UI again"):
-        development.open_guarded([sys.executable, "-m", "another_webserver", "--port", "1"])
+
+
+def test_ecom_ui_starts_the_guarded_webserver(tmp_path: Path) -> None:
+    services = dagster_services("127.0.0.1", 3000, tmp_path, "dagster.log")
+    modules = [word for service in services for word in service.command if "webserver" in word]
+    assert modules == ["ecom_assets.interfaces.ui.webserver"]

@@ -158,8 +158,10 @@ def test_what_is_on_over_the_sandbox_is_what_reaches_nobody_who_has_not_asked(
     assert {name: sensor["sensorState"]["status"] for name, sensor in sensors.items()} == {
         "board_mails": "RUNNING",  # of mails that somebody has made
         "following": "RUNNING",
+        "heartbeats": "RUNNING",
         "landing_files": "STOPPED",  # the schedules take the sandbox shop's days in
         "requests": "RUNNING",
+        "uploads": "RUNNING",
         "watched_numbers": "RUNNING",  # of alerts that somebody has made
     }
     assert {

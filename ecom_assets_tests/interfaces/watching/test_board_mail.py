@@ -1,7 +1,8 @@
 """Boards by e-mail: when each is due, what the message has, and that it is requested once."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -94,16 +95,65 @@ def test_each_due_board_is_requested_once_and_none_that_was_due_before_the_first
     at = datetime(2026, 3, 2, 6, 59, tzinfo=UTC)
     sensor = board_sensor(own, now=lambda: at)
 
-    def look(cursor: str | None) -> dg.SensorResult:
-        result = sensor(dg.build_sensor_context(cursor=cursor))
-        assert isinstance(result, dg.SensorResult)
-        return result
+    with dg.DagsterInstance.ephemeral() as instance:
 
-    first = look(None)
-    assert not first.run_requests
-    at = datetime(2026, 3, 2, 7, 1, tzinfo=UTC)
-    second = look(first.cursor)
-    assert [request.run_key for request in second.run_requests or ()] == [
-        "shop-by-week 2026-03-02T07:00:00+00:00"
-    ]
-    assert not look(second.cursor).run_requests
+        def look(cursor: str | None) -> dg.SensorResult:
+            result = sensor(dg.build_sensor_context(instance, cursor=cursor))
+            assert isinstance(result, dg.SensorResult)
+            return result
+
+        first = look(None)
+        assert not first.run_requests
+        at = datetime(2026, 3, 2, 7, 1, tzinfo=UTC)
+        second = look(first.cursor)
+        (request,) = second.run_requests or ()
+        assert request.run_key == "shop-by-week 2026-03-02T07:00:00+00:00"
+        run = instance.create_run_for_job(sending, tags=request.tags)
+        assert not look(second.cursor).run_requests, "its run goes on"
+        instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name), run.run_id
+        )
+        third = look(second.cursor)
+        assert not third.run_requests
+        assert third.cursor == at.isoformat()
+
+
+@dg.job
+def sending() -> None:
+    """Send nothing."""
+
+
+def test_a_board_whose_run_is_killed_is_requested_again_and_one_that_was_refused_is_not(
+    own: Settings,
+) -> None:
+    began_at = datetime.now(UTC)
+    hour = (began_at - timedelta(hours=3)).astimezone(ZoneInfo(own.timezone)).hour
+    mail = BoardMail(board="shop", every="day", at=f"{hour:02}:00", emails=("a@shop.example",))
+    BoardStore(own).save_new(mail, "anna")
+    at = began_at
+    sensor = board_sensor(own, now=lambda: at)
+    cursor: str | None = (due_at(mail, at, own.timezone) - timedelta(seconds=1)).isoformat()
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def look() -> list[dg.RunRequest]:
+            nonlocal cursor
+            result = sensor(dg.build_sensor_context(instance, cursor=cursor))
+            assert isinstance(result, dg.SensorResult)
+            cursor = result.cursor
+            return list(result.run_requests or ())
+
+        (request,) = look()
+        lost = instance.create_run_for_job(
+            sending, tags=request.tags, status=dg.DagsterRunStatus.STARTED
+        )
+        instance.report_run_failed(lost)
+        at = datetime.now(UTC) + timedelta(minutes=4)
+        assert look() == []
+        at += timedelta(minutes=2)
+        (again,) = look()
+        assert again.run_key == f"{request.run_key} 2"
+        refused = {**again.tags, "dagster/failure_reason": "STEP_FAILURE"}
+        run = instance.create_run_for_job(sending, tags=refused, status=dg.DagsterRunStatus.STARTED)
+        instance.report_run_failed(run)
+        at += timedelta(hours=1)
+        assert look() == []

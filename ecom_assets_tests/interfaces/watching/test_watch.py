@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import dagster as dg
 import pytest
 from pydantic import SecretStr
 
@@ -23,6 +24,7 @@ from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import NumberAlert, SavedQuestion
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.watching import messages
+from ecom_assets.interfaces.watching.jobs import watch_sensor
 from ecom_assets.interfaces.watching.watch import back_test, has_unsent, is_quiet, watch
 from ecom_assets_tests.mail_server import Mailbox, mail_server
 
@@ -286,3 +288,40 @@ def test_the_causes_of_a_falling_sum_are_the_categories_that_lost_most(own: Sett
     assert changes == sorted(changes, key=abs, reverse=True)
     for cause in message["causes"]:
         assert float(cause["change"]) == float(cause["now"]) - float(cause["before"])
+
+
+@dg.job
+def looking() -> None:
+    """Look at nothing."""
+
+
+def test_a_look_whose_run_dies_is_asked_for_again(own: Settings) -> None:
+    save(own)
+    at = datetime.now(UTC)
+    sensor = watch_sensor(own, now=lambda: at)
+    cursor: str | None = None
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def look() -> list[dg.RunRequest]:
+            nonlocal cursor
+            result = sensor(dg.build_sensor_context(instance, cursor=cursor))
+            assert isinstance(result, dg.SensorResult)
+            cursor = result.cursor or cursor
+            return list(result.run_requests or ())
+
+        (request,) = look()
+        run = instance.create_run_for_job(
+            looking, tags=request.tags, status=dg.DagsterRunStatus.STARTED
+        )
+        assert look() == [], "it goes on"
+        instance.report_run_failed(run)
+        at = datetime.now(UTC) + timedelta(minutes=4)
+        assert look() == []
+        at += timedelta(minutes=2)
+        (again,) = look()
+        assert again.run_key != request.run_key
+        run = instance.create_run_for_job(looking, tags=again.tags)
+        done = dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name)
+        instance.report_dagster_event(done, run.run_id)
+        at += timedelta(hours=7)
+        assert look() == []

@@ -387,6 +387,7 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
         "following",
         "requests",
         "uploads",
+        "heartbeats",
         "watched_numbers",
         "board_mails",
     ]

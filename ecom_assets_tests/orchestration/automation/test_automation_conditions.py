@@ -3,7 +3,7 @@ and publishing follows the marts.
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -12,7 +12,14 @@ from pydantic import SecretStr
 from ecom_assets.commerce.orders.assets import raw_user_order_log
 from ecom_assets.commerce.sales.assets import customer, customer_retention, sales
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.asset import AUTOMATED, PUBLICATION, RETENTION, SNAPSHOT
+from ecom_assets.core.tables.asset import (
+    AUTOMATED,
+    PUBLICATION,
+    RETENTION,
+    SALES,
+    SNAPSHOT,
+    follows_sales,
+)
 from ecom_assets.definitions import build_definitions
 
 POSTGRES = SecretStr("postgres://ann@localhost/shop")
@@ -122,3 +129,56 @@ def test_marts_are_published_once_all_of_them_have_settled(daemon: Daemon) -> No
     daemon.computed(customer_retention.key, YESTERDAY)
     assert daemon.requested() == {f"publish {YESTERDAY}"}
     assert daemon.requested() == set()
+
+
+def test_a_day_whose_run_fails_is_asked_for_again_within_six_hours() -> None:
+    is_broken, days = True, dg.DailyPartitionsDefinition("2026-11-01")
+
+    @dg.asset(key=SALES, partitions_def=days)
+    def of_sales() -> None:
+        """Sell."""
+
+    @dg.asset(
+        key=RETENTION, partitions_def=days, deps=[SALES], automation_condition=follows_sales()
+    )
+    def of_customers() -> None:
+        assert not is_broken
+
+    assets, day = [of_sales, of_customers], "2026-11-10"
+    noon = datetime(2026, 11, 20, 12, 20, tzinfo=UTC)
+    with dg.DagsterInstance.ephemeral() as instance:
+        cursor: dg.AssetDaemonCursor | None = None
+
+        def requested(**later: float) -> set[str]:
+            nonlocal cursor
+            looked = dg.evaluate_automation_conditions(
+                dg.Definitions(assets),
+                instance,
+                asset_selection=dg.AssetSelection.assets(RETENTION),
+                cursor=cursor,
+                evaluation_time=noon + timedelta(**later),
+            )
+            cursor = looked.cursor
+            return set(map(str, looked.get_requested_partitions(RETENTION)))
+
+        def run(asset: dg.AssetsDefinition) -> None:
+            dg.materialize(
+                assets,
+                selection=[asset],
+                partition_key=day,
+                instance=instance,
+                raise_on_error=False,
+            )
+
+        assert requested() == set()
+        run(of_sales)
+        assert requested(minutes=1) == {day}
+        run(of_customers)
+        assert requested(minutes=2) == set()
+        assert requested(hours=5) == set()
+        assert requested(hours=6) == {day}
+        run(of_customers)
+        is_broken = False
+        assert requested(hours=12) == {day}
+        run(of_customers)
+        assert requested(hours=18) == set()

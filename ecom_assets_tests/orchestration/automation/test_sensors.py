@@ -1,5 +1,6 @@
 """The sensor on landing files: what is new is materialized, what is not is left alone."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import duckdb
 import pytest
 
 from ecom_assets.core.clock import now_utc
+from ecom_assets.core.operations.publications import dues_of
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.core.tables.check import PARTS
@@ -319,7 +321,7 @@ def test_generated_files_leave_one_instant_in_the_cursor_and_merging_them_asks_f
     found = landing.look()
     assert found.run_requests, found.skip_reason
     assert landing.cursor
-    assert len(landing.cursor) < 200
+    assert len(landing.cursor) < 400, "and what was asked for names no file of the platform"
     assert reason(landing.look()) == "No new event files."
     settings = landing.settings.model_copy(update={"compact_after_hours": 0.0})
     assert compact(settings, now=landing.now.timestamp).merged_count == 50
@@ -354,3 +356,137 @@ def test_no_two_runs_are_requested_over_the_same_days(
 @dg.job
 def _nothing() -> None:
     pass
+
+
+# What becomes of the runs that were requested
+
+
+class History:
+    """The runs of an instance, as the daemon starts them for what the sensor requests."""
+
+    def __init__(self, landing: Landing) -> None:
+        self.landing = landing
+        self.instance = landing.instance
+
+    def start(self, *requests: dg.RunRequest) -> list[dg.DagsterRun]:
+        """Start runs for requests."""
+        return [
+            self.instance.create_run_for_job(
+                _nothing, tags=dict(request.tags), status=dg.DagsterRunStatus.STARTED
+            )
+            for request in requests
+        ]
+
+    def look(self) -> list[dg.DagsterRun]:
+        """Let the sensor look, and start what it requests."""
+        return self.start(*(self.landing.look().run_requests or ()))
+
+    def wait(self, **time: float) -> None:
+        """Let time go by."""
+        self.landing.now += timedelta(**time)
+
+
+@pytest.fixture
+def history(landing: Landing) -> History:
+    landing.now = now_utc() + timedelta(minutes=2)
+    day = landing.now.date()
+    landing.receive(day.isoformat(), day.isoformat())
+    return History(landing)
+
+
+def succeed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name), run.run_id
+    )
+
+
+def test_files_whose_run_dies_are_asked_for_again_without_another_file_and_later_each_time(
+    landing: Landing, history: History
+) -> None:
+    first_asked_at = landing.now
+    (run,) = history.look()
+    assert reason(landing.look()) == "No new event files.", "it goes on"
+    keys = {run.tags["ecom/requested_for"]}
+    for minutes in (5, 10, 20, 40, 80, 160, 320, 360, 360):
+        landing.instance.report_run_failed(run)
+        ended_at = now_utc()
+        landing.now = ended_at + timedelta(minutes=minutes - 1)
+        assert run.run_id in reason(landing.look())
+        landing.now = ended_at + timedelta(minutes=minutes)
+        (run,) = history.look()
+        keys.add(run.tags["ecom/requested_for"])
+    assert len(keys) == 10, "each attempt is a run of its own for Dagster"
+    assert reason(landing.look()) == "No new event files.", "the tenth goes on"
+    (due,) = dues_of(landing.settings.home)
+    assert (due.source, due.due_at) == ("landing_files", first_asked_at.replace(microsecond=0))
+    assert "attempt 10 goes on" in due.sentence
+    succeed(landing.instance, run)
+    history.wait(hours=12)
+    assert reason(landing.look()) == "No new event files."
+    (done,) = dues_of(landing.settings.home)
+    assert done.sentence == "", "a publication is due, and nothing failed"
+
+
+def test_files_that_came_meanwhile_do_not_wait_for_those_whose_run_failed(
+    landing: Landing, history: History
+) -> None:
+    (poisoned,) = history.look()
+    landing.instance.report_run_failed(poisoned)
+    landing.receive("2026-03-05", "2026-03-05", name="other.csv")
+    (other,) = history.look()
+    assert other.tags[RANGE_START] == "2026-03-04"
+    succeed(landing.instance, other)
+    history.wait(minutes=9)
+    (again,) = history.look()
+    assert again.tags[RANGE_END] == poisoned.tags[RANGE_END]
+    succeed(landing.instance, again)
+    history.wait(hours=12)
+    assert reason(landing.look()) == "No new event files."
+
+
+def test_a_retry_by_dagster_counts_and_is_waited_for(landing: Landing, history: History) -> None:
+    (run,) = history.look()
+    landing.instance.report_run_failed(run)
+    landing.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+    landing.now = now_utc() + timedelta(minutes=6)
+    assert reason(landing.look()) == "No new event files."
+    retried = landing.instance.create_run_for_job(
+        _nothing, tags={"ecom/requested_for": run.tags["ecom/requested_for"]} | day_tags(run)
+    )
+    succeed(landing.instance, retried)
+    history.wait(hours=12)
+    assert reason(landing.look()) == "No new event files."
+    assert "//requested" not in (landing.cursor or "")
+
+
+def day_tags(run: dg.DagsterRun) -> dict[str, str]:
+    return {name: run.tags[name] for name in (RANGE_START, RANGE_END)}
+
+
+def test_generated_files_whose_run_dies_are_asked_for_again_and_no_later_ones(
+    landing: Landing,
+) -> None:
+    landing.now = now_utc() + timedelta(hours=1)
+    history, day = History(landing), landing.now.date().isoformat()
+    for number in (1, 2):
+        landing.receive(day, day, name=f"kafka-topic-0-{number:020}.csv")
+    if not (runs := history.look()):
+        pytest.fail(str(landing.look().skip_reason))
+    landing.instance.report_run_failed(runs[0])
+    history.wait(minutes=6)
+    (again,) = history.look()
+    assert day_tags(again) == day_tags(runs[0])
+    succeed(landing.instance, again)
+    history.wait(hours=12)
+    assert reason(landing.look()) == "No new event files."
+
+
+def test_a_cursor_of_an_earlier_release_goes_on(landing: Landing) -> None:
+    path = landing.receive("2026-03-05", "2026-03-05")
+    landing.look()
+    stat = path.stat()
+    state = f"{stat.st_size}-{datetime.fromtimestamp(stat.st_mtime, UTC).isoformat()}"
+    landing.cursor = json.dumps({str(path): state, "//came_until": ""})
+    assert reason(landing.look()) == "No new event files."
+    landing.receive("2026-03-08", "2026-03-08")
+    assert landing.days() == ("2026-03-07", "2026-03-08")

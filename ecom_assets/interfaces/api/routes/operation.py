@@ -2,6 +2,7 @@
 and requests to runs to release or retry.
 """
 
+import asyncio
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -18,9 +19,11 @@ from ecom_assets.core.http_server.addresses import is_origin_of
 from ecom_assets.core.operations import queries
 from ecom_assets.core.operations.requests import RELEASE, RETRY, Requests, require_shared_home
 from ecom_assets.core.operations.requests import OperationRequest as RunRequest
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api import visible_checks
 from ecom_assets.interfaces.api.auth.callers import may_see_costs, may_see_people, require_write
+from ecom_assets.interfaces.api.daemon_state import NOT_KNOWN, daemon_state
 from ecom_assets.interfaces.api.middleware.request_log import CONTENT_TYPE, ApiMetrics
 from ecom_assets.interfaces.api.parameters import (
     VERSION,
@@ -49,8 +52,30 @@ class Live(BaseModel):
     live: bool = Field(description="Always true: what is not live does not answer", examples=[True])
 
 
+class HeartbeatState(BaseModel):
+    """When a part of Dagster's daemon, a sensor or a schedule looked last."""
+
+    kind: str = Field(description="`daemon`, `sensor` or `schedule`", examples=["schedule"])
+    name: str = Field(description="Which", examples=["daily_orders"])
+    beat_at: datetime | None = Field(
+        description="When it looked last, in UTC; null if it never did"
+    )
+    is_late: bool = Field(description="Whether it should have looked again by now")
+
+
+class Overdue(BaseModel):
+    """A publication that is due and did not come."""
+
+    source: str = Field(
+        description="The schedule or the sensor that leads to it", examples=["daily_orders"]
+    )
+    due_at: datetime = Field(description="When its run was due, in UTC")
+
+
 class Health(Live):
-    """The health of the API: whether it can serve fresh data."""
+    """The health of the API: whether it can serve fresh data; and how Dagster's daemon does, which
+    changes no status.
+    """
 
     ready: bool = Field(
         description="Whether there are data, and fresh ones by ECOM_API_FRESH_HOURS"
@@ -61,6 +86,16 @@ class Health(Live):
     )
     published_at: datetime | None = Field(
         description="When they were published, in UTC; null where there are none"
+    )
+    daemon: str | None = Field(
+        description="What is late or overdue, in sentences; empty if nothing is, null where no "
+        "daemon notes anything in the ECOM_HOME of the API"
+    )
+    heartbeats: list[HeartbeatState] = Field(
+        description="When the daemon, and the sensors and schedules that are on, looked last"
+    )
+    overdue: list[Overdue] = Field(
+        description="Publications that are due, by two hours and more, and did not come"
     )
 
 
@@ -93,7 +128,11 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
     complaint, published = served.complaint, served.published
     response.headers.update(_NO_STORE)
     response.status_code = HTTPStatus.SERVICE_UNAVAILABLE if complaint else 200
+    settings: Settings = request.app.state.settings
+    published_at = published.published_at if published else None
+    state = await asyncio.to_thread(daemon_state, settings.home, published_at)
     return {
+        **(state.to_mapping() if state else NOT_KNOWN),
         "live": True,
         "ready": not complaint,
         "reason": complaint,
@@ -104,11 +143,14 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
 
 @router.get("/metrics", response_class=Response, summary="Metrics for Prometheus")
 async def metrics(request: Request) -> Response:
-    """Return the metrics: requests by route, cache look-ups, refusals, and the age of the data."""
+    """Return the metrics: requests by route, cache look-ups, refusals, the age of the data, and
+    how Dagster's daemon does.
+    """
     counted: ApiMetrics = request.app.state.metrics
     served: ServedData = request.app.state.served
     await served.version()
-    return Response(counted.text(), media_type=CONTENT_TYPE, headers=_NO_STORE)
+    text = await asyncio.to_thread(counted.text)
+    return Response(text, media_type=CONTENT_TYPE, headers=_NO_STORE)
 
 
 class Endpoint(BaseModel):

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -59,6 +59,11 @@ class ServedData:
                     self._stamp = stamp
         published = self.published
         return f"{published.data_version} {published.published_at.timestamp()}" if published else ""
+
+    @property
+    def published_at(self) -> datetime | None:
+        """Return when it was published, in UTC; None if nothing is."""
+        return self.published.published_at if self.published else None
 
     @property
     def age_s(self) -> float:

@@ -16,6 +16,9 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
+# Until Dagster exports what it knows of the looks of sensors and schedules.
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, TickStatus
+
 # Until Dagster stores events of a batch together on SQLite, as it does on Postgres, and planned
 # ones on both; and until it can forget the steps of old runs.
 from dagster._core.storage.event_log import (
@@ -25,23 +28,34 @@ from dagster._core.storage.event_log import (
 )
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
+# Until Dagster's own launcher knows whether a run's process is still there.
+from dagster._core.storage.tags import GRPC_INFO_TAG
+
 # Until Dagster exports the argument with which it makes the classes that `dagster.yaml` names.
 from dagster._serdes import ConfigurableClassData
+
+# Until a schedule says when its next and its last time is.
+from dagster._utils.schedules import cron_string_iterator
 
 # Until Dagster exports what `deserialize_value` raises.
 from dagster_shared.serdes.errors import DeserializationError
 
 __all__ = [
+    "GRPC_INFO_TAG",
     "SINGLETON_REPOSITORY_NAME",
     "AssetCheckExecutionsTable",
     "CheckRunHealthResult",
     "ConfigurableClassData",
     "DeserializationError",
+    "InstigatorState",
+    "InstigatorTick",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
     "SqlEventLogStorage",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
+    "TickStatus",
     "WorkerStatus",
+    "cron_string_iterator",
 ]

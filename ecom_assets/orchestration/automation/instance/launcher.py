@@ -2,19 +2,42 @@
 
 Runs are processes of the code location. When that is restarted under them (out of memory, a lost
 machine, an upgrade), nobody is left to say that they died: Dagster would show them as running, and
-hold their place in the queue, for ever. `deploy/dagster.yaml` names this class, and run monitoring
+hold their place in the queue, for ever. Both `dagster.yaml` name this class, and run monitoring
 asks it.
 """
 
-from typing import Any
+import math
+import os
+import socket
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final
 
 import dagster as dg
 
-from ecom_assets.orchestration.automation.instance import CheckRunHealthResult, WorkerStatus
+from ecom_assets.core.file_lock import has_ended
+from ecom_assets.orchestration.automation.instance import (
+    GRPC_INFO_TAG,
+    CheckRunHealthResult,
+    WorkerStatus,
+)
+from ecom_assets.orchestration.automation.instance.location import PROCESS
+
+STARTED: Final = "Started process for run"
+"""How the event begins in which Dagster notes the process of a run."""
+CLOCKS_DIFFER_S: Final = 5.0
+ZOMBIE: Final = "Z"
 
 
 class WatchedRunLauncher(dg.DefaultRunLauncher):
-    """Starts runs in the code location, and asks it which of them it still has."""
+    """Starts runs in the code location, and knows which of them are still there.
+
+    A run of `ecom run`, or of a job that is started by hand, names its process itself.
+
+    A code location on a socket is on this machine, and may have handed its runs to nobody: one that
+    loads its definitions again starts another server, and a killed one leaves its runs behind. So
+    their processes are looked at. One on a port is asked which runs it has.
+    """
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -24,9 +47,13 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Return whether the code location still has the run's process.
 
-        A code location that does not answer is taken to have it: it may be about to come back, and
-        a run that was given up while it goes on would be run twice.
+        A code location on a port that does not answer is taken to have it: it may be about to come
+        back, and a run that was given up while it goes on would be run twice.
         """
+        if PROCESS in run.tags or '"socket"' in run.tags.get(GRPC_INFO_TAG, ""):
+            if process_is_there(self._instance, run):
+                return CheckRunHealthResult(WorkerStatus.RUNNING)
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "Its process is gone.")
         client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]  # Dagster's own
         if client is None:
             return CheckRunHealthResult(WorkerStatus.SUCCESS, "The run has ended.")
@@ -39,3 +66,49 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         return CheckRunHealthResult(
             WorkerStatus.NOT_FOUND, "The code location was restarted and has it no longer."
         )
+
+
+def process_is_there(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Return whether the process that a run is in still goes on; a run that has not noted it yet,
+    or that is on another machine, counts as there.
+    """
+    if noted := run.tags.get(PROCESS):
+        machine, _, process_id = noted.rpartition(" ")
+        record = instance.get_run_record_by_id(run.run_id)
+        if machine != socket.gethostname() or record is None:
+            return True
+        return _is_there(process_id, record.create_timestamp.replace(tzinfo=UTC).timestamp())
+    started = [
+        entry
+        for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        if entry.get_dagster_event().message.startswith(STARTED)
+    ]
+    if not started:
+        return True
+    metadata = started[-1].get_dagster_event().engine_event_data.metadata
+    return _is_there(str(metadata["pid"].value), started[-1].timestamp)
+
+
+def _is_there(process_id: str, noted_at: float) -> bool:
+    """Return whether a process goes on that was there at an instant, in seconds since 1970."""
+    if has_ended(process_id):
+        return False
+    began_at = _began_at(process_id)
+    # A process that began later has the number of one that is gone.
+    return began_at is None or began_at <= noted_at + CLOCKS_DIFFER_S
+
+
+def _began_at(process_id: str) -> float | None:
+    """Return when a process began, in seconds since 1970: never for one that has ended and that
+    nobody has asked for since; None where the system does not say.
+    """
+    try:
+        fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+        if fields[0] == ZOMBIE:
+            return math.inf
+        ticks = int(fields[19])
+        lines = Path("/proc/stat").read_text().splitlines()
+        booted_at = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+    return booted_at + ticks / os.sysconf("SC_CLK_TCK")

@@ -5,6 +5,8 @@ Dagster knows where a run that its daemon or UI started comes from. A run of `ex
 has no origin, and the timeline of Overview leaves out runs without one.
 """
 
+import os
+import socket
 from functools import partial
 from typing import Any, Final
 
@@ -21,6 +23,15 @@ LOCATION: Final = "ecom_assets"
 """The name of the code location in workspace.yaml, `ecom ui` and deploy/."""
 NO_RETRY: Final = {"dagster/max_retries": "0"}
 """The tag of a run that the daemon must not start again: who started it sees how it ended."""
+PROCESS: Final = "ecom/process"
+"""The tag of a run with the process that it is in, and its machine, by which the daemon notices
+that it is gone.
+"""
+
+
+def this_process() -> str:
+    """Return this process as the tag `PROCESS` names it."""
+    return f"{socket.gethostname()} {os.getpid()}"
 
 
 def execute_in_location(
@@ -42,6 +53,7 @@ def execute_in_location(
     )
     vars(instance)["create_run_for_job"] = recorded
     try:
-        return job.execute_in_process(instance=instance, tags=tags | NO_RETRY, **arguments)
+        tags = {**tags, **NO_RETRY, PROCESS: this_process()}
+        return job.execute_in_process(instance=instance, tags=tags, **arguments)
     finally:
         del vars(instance)["create_run_for_job"]

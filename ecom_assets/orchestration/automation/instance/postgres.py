@@ -14,6 +14,7 @@ from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 from sqlalchemy import func, select
 
+from ecom_assets.core.settings.dagster_instance import wait_for_code_location
 from ecom_assets.core.settings.home import keep_private
 from ecom_assets.orchestration.automation.instance import (
     ConfigurableClassData,
@@ -34,6 +35,7 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "BatchingPostgresEventLogStorage":
         """Open the storage; the options are those of Dagster's own."""
+        wait_for_code_location()
         keep_private()  # the daemon and the webserver, which load no definitions, come by here
         return cls(
             postgres_url=pg_url_from_config(config_value),

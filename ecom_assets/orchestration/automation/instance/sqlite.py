@@ -18,6 +18,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 
+from ecom_assets.core.settings.dagster_instance import wait_for_code_location
 from ecom_assets.core.settings.home import keep_private
 from ecom_assets.orchestration.automation.instance import (
     ConfigurableClassData,
@@ -64,6 +65,7 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
     ) -> "BatchingEventLogStorage":
         """Open the storage in the instance's folder, where Dagster's own would lie."""
+        wait_for_code_location()
         keep_private()  # the daemon and the webserver, which load no definitions, come by here
         return cls(str(Path(config_value["base_dir"]) / "history" / "runs"), inst_data=inst_data)
 
