@@ -51,7 +51,7 @@ def looked(home: Path, path: Path, choices: Chosen | None = None) -> UploadLook:
 
 
 def of_bytes(home: Path, name: str, content: bytes) -> UploadLook:
-    with Uploads(home).begin(name, "ann", "ann", most_bytes=MOST_BYTES) as writer:
+    with Uploads(home).begin(name, "ann", most_bytes=MOST_BYTES) as writer:
         writer.write(content)
         upload = writer.finish()
     return look_at(Uploads(home), upload, settings_of(home))
