@@ -68,6 +68,10 @@ STATES: Final[Mapping[UploadState, str]] = {
 }
 
 
+NO_NUMBERS: Final = dict.fromkeys(("days", "rows", "of_rows", "money", "replaced"), "")
+"""What the list shows of how much an upload has to who may not see that."""
+
+
 def uploads_of(request: Request) -> Uploads:
     """Return the uploads of the platform that serves a request."""
     return Uploads(request.app.state.settings.home)
@@ -125,7 +129,11 @@ def brought_in(view: View) -> Block:
     uploads, caller = uploads_of(view.request), caller_of(view.request.scope)
     rows = [
         _row(upload, caller)
-        | (_numbers(upload, by_number, view.currency) if sees_numbers(upload, caller) else {})
+        | (
+            _numbers(upload, by_number, view.currency)
+            if sees_numbers(upload, caller)
+            else NO_NUMBERS
+        )
         | _mapping(uploads, upload, caller)
         for upload in listed
     ]
