@@ -11,7 +11,7 @@ by the note: an upload that is said to be something else meanwhile has its rows 
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import date
@@ -240,7 +240,7 @@ def remove_every_landed(uploads: Uploads) -> None:
     """Remove the rows of all uploads, also of those that are not in the list any more."""
     for upload in uploads.every():
         remove_landed(uploads, upload)
-    for _, folder, _ in _lying(uploads):
+    for _, folder, _ in _lying(uploads, set()):
         _remove_folder(uploads, folder)
 
 
@@ -305,10 +305,8 @@ def note_what_lies(uploads: Uploads) -> None:
     Rows of an upload that was deleted are of one again, which can be undone; so are those of one
     that is not loaded by its state.
     """
-    noted = uploads.noted_landed()
-    for number, folder, kind in _lying(uploads):
-        if (number, kind) in noted:
-            continue
+    noted = uploads.noted_folders()
+    for number, folder, kind in _lying(uploads, noted):
         entry = _entry_of(uploads, number)
         named = Landed(kind, _below(uploads.folder, folder))
         if entry is not None and entry.kind == kind:
@@ -328,10 +326,12 @@ def note_what_lies(uploads: Uploads) -> None:
             uploads.note_loaded(entry, LEFT)
 
 
-def _lying(uploads: Uploads) -> Iterator[tuple[int, Path, str]]:
+def _lying(uploads: Uploads, without: Collection[str]) -> Iterator[tuple[int, Path, str]]:
     """Yield the folders of rows of uploads: the number of the upload, the folder, and the kind."""
     for kind in KINDS:
         for folder in sorted(rows_folder(uploads.folder.parent, kind).glob("*")):
+            if _below(uploads.folder, folder) in without:
+                continue
             names = (path.name for path in _landed_paths(folder))
             if (first := next(filter(is_uploaded, names), None)) is not None:
                 yield number_of(first), folder, kind
@@ -414,9 +414,7 @@ def day_of(uploads: Uploads, upload: Upload, settings: Settings) -> date:
     if upload.has_days:
         return sent
     # Of what was landed as another kind, its day says nothing.
-    if upload.first_day is not None and all(
-        landed.kind == upload.kind for landed in upload.landed if landed.files
-    ):
+    if upload.first_day is not None and {one.kind for one in upload.landed} <= {upload.kind}:
         return upload.first_day
     known = [
         other.last_day

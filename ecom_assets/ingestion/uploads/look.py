@@ -23,7 +23,6 @@ from ecom_assets.core.settings.uploaded import (
     OF_SHOP,
     RATE,
     checked_rate,
-    choose_shop,
     chosen_rates,
     rate_name,
     rates_text,
@@ -686,16 +685,6 @@ def checked_shop(
             except ValueError as error:
                 problems[name] = str(error)
     return choices, problems
-
-
-def answer_shop(settings: Settings, answers: Mapping[str, str]) -> Mapping[str, str]:
-    """Keep the answers about the shop; return, by their keys, what is wrong with those that are not
-    possible, of which none is kept then.
-    """
-    choices, problems = checked_shop(settings, answers)
-    if not problems:
-        choose_shop(settings.home, choices)
-    return problems
 
 
 def changes_days(settings: Settings, said: Mapping[str, str]) -> bool:

@@ -476,20 +476,52 @@ class Uploads:
         }
         return self.add(row)
 
-    def noted_landed(self) -> set[tuple[int, str]]:
-        """Return the number and kind of all that was noted as landed, also of uploads that are not
-        in the list any more.
+    def noted_folders(self) -> set[str]:
+        """Return the folders of all that was noted as landed, also of uploads that are not in the
+        list any more.
         """
-        rows = self._list.rows("SELECT number, kind FROM landed")
-        return {(row["number"], row["kind"]) for row in rows}
+        return {row["folder"] for row in self._list.rows("SELECT folder FROM landed")}
 
     def choose(
-        self, upload: Upload, *, kind: str, mapping: str, answers: Mapping[str, str]
+        self,
+        upload: Upload,
+        *,
+        kind: str,
+        mapping: str,
+        answers: Mapping[str, str],
+        caller: Caller | None = None,
     ) -> Upload:
         """Note what an upload is, by which kept mapping it is read, and the answers about it; what
         was landed of it stays as it is until it is loaded again.
+
+        Args:
+            upload: The upload.
+            kind: What its rows are.
+            mapping: The name of the kept mapping; empty until one is kept.
+            answers: The answers.
+            caller: Who says so; None where a run does.
+
+        Raises:
+            UsageError: The caller may not change it, or a run is at it, which was asked for what
+                was noted before.
+            WorkError: The list cannot be written.
         """
-        return self.note(upload, kind=kind, mapping=mapping, answers=dict(answers))
+        values = {"kind": kind, "mapping": mapping, "answers": dict(answers)}
+        if caller is None:
+            return self.note(upload, **values)
+        self.require_changeable(upload, caller)
+        if not self._change(upload, values, f"state NOT IN ('{LOADING}', '{UNDOING}')"):
+            raise UsageError(f"A run is at {upload.name}; wait until it is over.")
+        return self.numbered(upload.number)
+
+    def require_changeable(self, upload: Upload, caller: Caller) -> None:
+        """Refuse a caller who may not say what an upload is, as it is now.
+
+        Raises:
+            UsageError: The caller may not.
+        """
+        if not self.numbered(upload.number).may_be_changed_by(caller):
+            raise UsageError(f"{upload.name} was loaded; an admin can change what it is.")
 
     def note(self, upload: Upload, **values: Any) -> Upload:  # noqa: ANN401 (values of the columns)
         """Change columns of an upload, such as `state` and `sentence`, and return it as it is now.
@@ -497,14 +529,19 @@ class Uploads:
         Raises:
             WorkError: The list cannot be written.
         """
+        self._change(upload, values, "true")
+        return self.numbered(upload.number)
+
+    def _change(self, upload: Upload, values: Mapping[str, Any], where: str) -> bool:
+        """Change columns of an upload if it is as a condition says, and return whether it is."""
         written = {name: _stored(value) for name, value in values.items()}
         changes = ", ".join(f"{name} = :{name}" for name in (*written, "changed_at"))
         with self._list.writing() as con:
-            con.execute(
-                f"UPDATE uploads SET {changes} WHERE number = :number",  # noqa: S608 (names of ours)
+            changed = con.execute(
+                f"UPDATE uploads SET {changes} WHERE number = :number AND {where}",  # noqa: S608 (names of ours)
                 {**written, "changed_at": _now(), "number": upload.number},
             )
-        return self.numbered(upload.number)
+            return changed.rowcount > 0
 
     def original(self, upload: Upload) -> Path:
         """Return the file as it was sent.

@@ -200,7 +200,7 @@ def files(view: View) -> Block:
         done = [look is not None for look in looks]
         return Custom("upload_looking.html", {"files": list(zip(uploads, done, strict=True))})
     known = [seen_look(look, caller) for look in looks if look is not None]
-    may_change = all(upload.may_be_changed_by(caller) for upload in uploads)
+    may_change = all(one.may_be_changed_by(caller) and not one.is_waiting for one in uploads)
     settings, said = settings_as_said(view.request, uploads), said_of_shop(uploads)
     asked = asked_of_shop(settings, known, said) if may_change else []
     shop = [shop_field(question) for question in asked]
@@ -316,15 +316,12 @@ def changeable_uploads(sent: ActionRequest) -> list[Upload]:
     """Return the uploads of a form.
 
     Raises:
-        UsageError: The caller may not change one of them, or a run is at it.
+        UsageError: The caller may not change one of them.
     """
     caller = caller_of(sent.request.scope)
     uploads = chosen_uploads(sent.request, sent.form.get("files"))
     for upload in uploads:
-        if upload.is_waiting:
-            raise UsageError(f"A run is at {upload.name}; wait until it is over.")
-        if not upload.may_be_changed_by(caller):
-            raise UsageError(f"{upload.name} was loaded; an admin can change what it is.")
+        uploads_of(sent.request).require_changeable(upload, caller)
     return uploads
 
 
@@ -373,6 +370,7 @@ def _keep(sent: ActionRequest, uploads: Sequence[Upload]) -> bool:
                 kind=now.get(KIND, ""),
                 mapping=upload.mapping,
                 answers=answers | wanted | kept,
+                caller=caller_of(sent.request.scope),
             )
     return is_changed
 
