@@ -242,8 +242,11 @@ def test_what_is_not_hidden_is_shown_by_column(site: Site) -> None:
     assert HIDDEN in prices
     own = shown("writer", UNLOADED_NUMBER)
     assert "c1005@shop.example" in own, "who sends a file sees it until it is loaded"
-    listed = site.get("controller", "/mapping").text
+    listed, others = (site.get(who, "/mapping").text for who in ("controller", "reader"))
     assert "1,254.50" in listed
+    for kind, sees_all in (("Ad spend", False), ("Costs", False), ("Orders", True)):
+        assert f"<strong>{kind}</strong> reach" in listed
+        assert (f"<strong>{kind}</strong> reach" in others) is sees_all
     assert "€210.00" in site.get("reader", "/mapping").text
 
 
