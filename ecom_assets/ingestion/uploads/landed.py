@@ -357,12 +357,14 @@ def _name_as_now(uploads: Uploads, upload: Upload, landed: Landed) -> None:
     """Give what a run of an earlier version had put aside when it was killed the name that is
     looked for now.
     """
-    for ending in (".undo", ".days"):
-        before = uploads.folder / STAGING / f"{_folder_name(upload)}{ending}"
-        if before.exists():
-            kept = _with_rows_in(landed, before), upload
-            (before / _NOTE).write_bytes(_KEPT.dump_json(kept))
-            before.rename(before.with_name(f"{landed.kind}-{before.name}"))
+    beside = uploads.folder / STAGING / f"{_folder_name(upload)}.undo"
+    if beside.exists():
+        kept = _with_rows_in(landed, beside), upload
+        (beside / _NOTE).write_bytes(_KEPT.dump_json(kept))
+        beside.rename(_beside(uploads, upload, landed.kind))
+    days = beside.with_suffix(".days")
+    if days.exists():
+        days.rename(_again(uploads, upload, landed))
 
 
 def _landed(uploads: Uploads, upload: Upload) -> tuple[Landed, ...]:

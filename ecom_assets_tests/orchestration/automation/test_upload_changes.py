@@ -17,7 +17,7 @@ from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import KINDS, choose_shop
 from ecom_assets.ingestion.uploads.asking import ask_load, ask_undo, waiting_requests
-from ecom_assets.ingestion.uploads.landed import note_what_lies
+from ecom_assets.ingestion.uploads.landed import empty_landed, note_what_lies
 from ecom_assets.ingestion.uploads.store import LOADED, UNDONE, Upload, Uploads
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun, give_up
 from ecom_assets_tests.ingestion.uploads.lists import written
@@ -245,6 +245,19 @@ def test_rows_of_two_kinds_that_an_earlier_version_left_go_with_one_undo(runs: R
     [(_, first, _)] = runs.seen
     assert first == date(2026, 1, 5), "the days of both kinds are computed again"
     assert landed_rows(runs.home) == {"orders": 1}
+
+
+def test_an_undo_that_was_killed_before_the_upgrade_still_has_its_rows(runs: Runs) -> None:
+    uploads, folder = Uploads(runs.home), runs.home / "uploads"
+    ask_undo(runs.home, uploads.numbered(1), "root")
+    # As the version before kept them beside, and had emptied the files when it was killed.
+    shutil.copytree(folder / "orders" / "000001", folder / "landing" / "000001.undo")
+    empty_landed(uploads, uploads.numbered(1))
+    forgotten(runs.home)
+    runs.ends = [RunEnd(is_published=False, sentence="The disk is full.")]
+    assert runs.work_off() == ["The disk is full."]
+    assert (uploads.numbered(1).state, landed_rows(runs.home)) == ("loaded", {"orders": 4})
+    assert left_aside(runs.home) == []
 
 
 def test_an_undo_whose_runs_are_killed_leaves_the_file_loaded(runs: Runs) -> None:
