@@ -47,7 +47,7 @@ from ecom_assets.ingestion.uploads.store import (
     MAPPINGS,
     UNDONE,
     WITH_ROWS,
-    Landed,
+    LandedRows,
     Upload,
     Uploads,
 )
@@ -63,7 +63,7 @@ LEFT: Final = (
 """What the list says of an upload that counts though it was taken back, or is not in the list."""
 _NOTE: Final = ".landed.json"
 """The file beside rows that are kept beside, with what was noted of them."""
-_KEPT: Final = TypeAdapter(tuple[Landed, Upload])
+_KEPT: Final = TypeAdapter(tuple[LandedRows, Upload])
 NUMBERS: Final = (
     "first_day",
     "last_day",
@@ -126,7 +126,7 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
     finally:
         shutil.rmtree(copies, ignore_errors=True)
     lay_on = days_of_landed(uploads, upload)
-    landed = Landed(
+    landed = LandedRows(
         upload.kind,
         _below(uploads.folder, target),
         _files_in(staged),
@@ -143,7 +143,7 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
     return result
 
 
-def _lay(uploads: Uploads, upload: Upload, landed: Landed, staged: Path) -> None:
+def _lay(uploads: Uploads, upload: Upload, landed: LandedRows, staged: Path) -> None:
     """Note what is landed, and let the rows in a folder appear as that."""
     folder = uploads.folder / landed.folder
     uploads.note_landed(upload.number, landed)
@@ -152,7 +152,7 @@ def _lay(uploads: Uploads, upload: Upload, landed: Landed, staged: Path) -> None
     sync_folder(folder.parent)
 
 
-def lay_again(uploads: Uploads, upload: Upload, landed: Landed, staged: Path) -> None:
+def lay_again(uploads: Uploads, upload: Upload, landed: LandedRows, staged: Path) -> None:
     """Let rows in a folder lie in place of those of a kind, the days of which stay days of it."""
     lay_on = days_of_landed(uploads, upload)
     ready = _again(uploads, upload, landed)
@@ -163,14 +163,14 @@ def lay_again(uploads: Uploads, upload: Upload, landed: Landed, staged: Path) ->
     leave_days(uploads, upload, lay_on)
 
 
-def end_laying_again(uploads: Uploads, upload: Upload, landed: Landed) -> None:
+def end_laying_again(uploads: Uploads, upload: Upload, landed: LandedRows) -> None:
     """End what a run has begun with `lay_again` that was killed between the two folders."""
     ready, folder = _again(uploads, upload, landed), uploads.folder / landed.folder
     if ready.exists() and not folder.exists():
         ready.rename(folder)
 
 
-def _again(uploads: Uploads, upload: Upload, landed: Landed) -> Path:
+def _again(uploads: Uploads, upload: Upload, landed: LandedRows) -> Path:
     return uploads.folder / STAGING / f"{landed.kind}-{_folder_name(upload)}.days"
 
 
@@ -308,7 +308,7 @@ def note_what_lies(uploads: Uploads) -> None:
     noted = uploads.noted_folders()
     for number, folder, kind in _lying(uploads, noted):
         entry = _entry_of(uploads, number)
-        named = Landed(kind, _below(uploads.folder, folder))
+        named = LandedRows(kind, _below(uploads.folder, folder))
         if entry is not None and entry.kind == kind:
             named = replace(named, mapping=entry.mapping, answers=entry.file_answers)
         if entry is not None and entry.was_loaded:
@@ -343,7 +343,7 @@ def _entry_of(uploads: Uploads, number: int) -> Upload | None:
     return None
 
 
-def _with_rows_in(landed: Landed, folder: Path) -> Landed:
+def _with_rows_in(landed: LandedRows, folder: Path) -> LandedRows:
     """Return what was landed with the files in a folder that have rows, and how many."""
     counts = dict[str, int]()
     for path in _landed_paths(folder):
@@ -353,7 +353,7 @@ def _with_rows_in(landed: Landed, folder: Path) -> Landed:
     return replace(landed, files=files, row_count=sum(counts.values()))
 
 
-def _name_as_now(uploads: Uploads, upload: Upload, landed: Landed) -> None:
+def _name_as_now(uploads: Uploads, upload: Upload, landed: LandedRows) -> None:
     """Give what a run of an earlier version had put aside when it was killed the name that is
     looked for now.
     """
@@ -367,12 +367,12 @@ def _name_as_now(uploads: Uploads, upload: Upload, landed: Landed) -> None:
         days.rename(_again(uploads, upload, landed))
 
 
-def _landed(uploads: Uploads, upload: Upload) -> tuple[Landed, ...]:
+def _landed(uploads: Uploads, upload: Upload) -> tuple[LandedRows, ...]:
     """Return what was landed of an upload, as it is noted now."""
     return uploads.numbered(upload.number).landed
 
 
-def _without_rows(landed: Landed) -> Landed:
+def _without_rows(landed: LandedRows) -> LandedRows:
     return replace(landed, files=(), row_count=0)
 
 

@@ -86,7 +86,7 @@ FROM uploads
 
 
 @dataclass(frozen=True)
-class Landed:
+class LandedRows:
     """What was landed of an upload as one kind of rows: noted before it appears, so that all that
     lies somewhere is noted; whatever the upload is said to be later, its rows are found by this.
 
@@ -163,7 +163,7 @@ class Upload:
     run_id: str | None = None
     sentence: str = ""
     changed_at: datetime | None = None
-    landed: tuple[Landed, ...] = ()
+    landed: tuple[LandedRows, ...] = ()
 
     @property
     def is_waiting(self) -> bool:
@@ -205,7 +205,7 @@ class Upload:
             if key.startswith(OF_SHOP_ANSWERS)
         }
 
-    def as_landed(self, landed: Landed) -> "Upload":
+    def as_landed(self, landed: LandedRows) -> "Upload":
         """Return the upload as it was read when rows of it were landed."""
         return replace(self, kind=landed.kind, mapping=landed.mapping, answers=landed.answers)
 
@@ -416,7 +416,7 @@ class Uploads:
             if upload.state in WITH_ROWS and (not kind or kind in upload.kinds_with_rows)
         ]
 
-    def note_landed(self, number: int, landed: Landed) -> None:
+    def note_landed(self, number: int, landed: LandedRows) -> None:
         """Note what is landed as a kind of rows, in place of what was noted of that kind.
 
         Raises:
@@ -446,7 +446,7 @@ class Uploads:
         return self.note(upload, state=LOADED, sentence=sentence)
 
     def add_found(
-        self, number: int, landed: Landed, days: tuple[str, str], sentence: str
+        self, number: int, landed: LandedRows, days: tuple[str, str], sentence: str
     ) -> Upload:
         """Note an upload whose rows count, and which is not in the list any more: its file is not
         kept, and nobody knows who has sent it.

@@ -24,7 +24,7 @@ from ecom_assets.ingestion.sources.proposal.questions import ZONE
 from ecom_assets.ingestion.uploads.landed import STAGING, end_laying_again, lay_again
 from ecom_assets.ingestion.uploads.landings import BATCH_ROWS, LANDINGS, DayWriter, MappedRows
 from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at, mapping_of_kept
-from ecom_assets.ingestion.uploads.store import Landed, Upload, Uploads
+from ecom_assets.ingestion.uploads.store import LandedRows, Upload, Uploads
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _is_read_in(uploads: Uploads, upload: Upload, zone: str) -> bool:
     return any(_landed_in(uploads, upload, landed, zone) for landed in upload.landed)
 
 
-def _landed_in(uploads: Uploads, upload: Upload, landed: Landed, zone: str) -> bool:
+def _landed_in(uploads: Uploads, upload: Upload, landed: LandedRows, zone: str) -> bool:
     landing = LANDINGS[landed.kind]
     is_read_again = landed.files and landed.mapping and KINDS[landed.kind].has_days
     if not is_read_again or not isinstance(landing, MappedRows):
@@ -99,7 +99,7 @@ def put_on_days(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
 
 
 def _put_on_days(
-    uploads: Uploads, upload: Upload, landed: Landed, landing: MappedRows, settings: Settings
+    uploads: Uploads, upload: Upload, landed: LandedRows, landing: MappedRows, settings: Settings
 ) -> set[date]:
     """Let the rows of a kind lie on their own days, and return these."""
     end_laying_again(uploads, upload, landed)

@@ -15,7 +15,7 @@ from ecom_assets.ingestion.sources.reading import MoneyRead, NotClean
 from ecom_assets.ingestion.uploads.landings import LANDINGS
 from ecom_assets.ingestion.uploads.look import UploadLook
 from ecom_assets.ingestion.uploads.sight import NOT_SAID, seen_look, seen_sentence, sees_numbers
-from ecom_assets.ingestion.uploads.store import Landed, Upload
+from ecom_assets.ingestion.uploads.store import LandedRows, Upload
 
 
 def caller(name: str, *scopes: Scope) -> Caller:
@@ -31,7 +31,7 @@ def upload(kind: str, state: str = "loaded") -> Upload:
     """Return a file of Ann's."""
     sent_at = datetime(2026, 3, 2, 10)  # noqa: DTZ001 (UTC, as everywhere in the list)
     result = Upload(1, "0" * 32, "a.csv", 10, "ann", sent_at, "kept", kind=kind)
-    landed = (Landed(kind, f"{kind}/000001", ("received_date=2026-03-02/a.parquet",), 1),)
+    landed = (LandedRows(kind, f"{kind}/000001", ("received_date=2026-03-02/a.parquet",), 1),)
     return result if state == "kept" else replace(result, state="loaded", landed=landed)
 
 
