@@ -2,7 +2,6 @@
 load, as on the page of uploads.
 """
 
-import secrets
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -162,10 +161,9 @@ def load_question(settings: Settings, looks: Sequence[UploadLook]) -> str:
 def _kept(uploads: Uploads, path: Path, settings: Settings) -> Upload:
     most = settings.upload_max_mb * 1_000_000
     size = path.stat().st_size
-    owner = secrets.token_hex(16)
     with (
         path.open("rb") as file,
-        uploads.begin(path.name, owner, SENT_BY, most_bytes=most, expected_bytes=size) as writer,
+        uploads.begin(path.name, SENT_BY, most_bytes=most, expected_bytes=size) as writer,
     ):
         while block := file.read(BLOCK):
             writer.write(block)

@@ -250,6 +250,21 @@ def rates_path(home: Path, currency: str) -> Path:
     return home / FOLDER / f"rates-{currency}.csv"
 
 
+def rates_text(currency: str, choices: Mapping[str, Any]) -> str:
+    """Return the rates into a currency that are among what is chosen for the shop, as the text of
+    the file that the setting `rates` takes; only the header without any.
+    """
+    prefix = rate_name(currency, "")
+    rows = sorted(
+        (SINCE_EVER, name.removeprefix(prefix), str(rate))
+        for name, rate in choices.items()
+        if name.startswith(prefix)
+    )
+    written = io.StringIO()  # by a writer, as a file may say a currency with a comma
+    csv.writer(written, lineterminator="\n").writerows([RATE_COLUMNS, *rows])
+    return written.getvalue()
+
+
 def checked_rate(text: str) -> str:
     """Return what one unit of a currency is worth, as a file of rates has it.
 
@@ -356,16 +371,12 @@ def _write(home: Path, content: Mapping[str, Any]) -> None:
 
 def _write_rates(home: Path, content: Mapping[str, Any]) -> None:
     """Write what was chosen as a file of rates for each currency that they are in."""
-    rows: dict[str, list[tuple[str, str, str]]] = {}
-    for name, rate in content.items():
-        if name.startswith(RATE):
-            currency, _, other = name.removeprefix(RATE).partition(".")
-            rows.setdefault(currency, []).append((SINCE_EVER, other, str(rate)))
-    for currency, rates in rows.items():
-        written = io.StringIO()  # by a writer, as a file may say a currency with a comma
-        csv.writer(written, lineterminator="\n").writerows([RATE_COLUMNS, *sorted(rates)])
-        replace_bytes(rates_path(home, currency), written.getvalue().encode(), 0o600)
-    kept = {rates_path(home, currency) for currency in rows}
+    currencies = {
+        name.removeprefix(RATE).partition(".")[0] for name in content if name.startswith(RATE)
+    }
+    kept = {rates_path(home, currency): rates_text(currency, content) for currency in currencies}
+    for path, text in kept.items():
+        replace_bytes(path, text.encode(), 0o600)
     for path in (home / FOLDER).glob("rates-*.csv"):
         if path not in kept:
             path.unlink()

@@ -20,6 +20,9 @@ from ecom_assets.core.operations.requests import (
     Requests,
 )
 from ecom_assets.core.operations.steps import TableStep, last_look, steps_since
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import choose_shop
+from ecom_assets.ingestion.uploads.look import changes_days, checked_shop
 from ecom_assets.ingestion.uploads.store import (
     FAILED,
     KEPT,
@@ -111,6 +114,23 @@ def ask_shop(home: Path, choices: Mapping[str, str], asked_by: str) -> Operation
         raise UsageError("A run is at your files; wait until it is over, then change it.")
     today = now_utc_without_zone().date()
     return Requests(home).make(SHOP, json_text(dict(choices)), (today, today), asked_by)
+
+
+def ask_shop_said(settings: Settings, said: Mapping[str, str], asked_by: str) -> None:
+    """Let hold what was said of the shop with files that are about to be loaded: at once where no
+    day that is there follows from it, else by a run over all days, before they are loaded.
+
+    Raises:
+        UsageError: It is not possible, or a run is at uploads.
+        WorkError: It cannot be written.
+    """
+    choices, problems = checked_shop(settings, said)
+    if problems:
+        raise UsageError("; ".join(problems.values()))
+    if changes_days(settings, choices):
+        ask_shop(settings.home, choices, asked_by)
+    elif choices:
+        choose_shop(settings.home, choices)
 
 
 def shop_progress(home: Path) -> tuple[OperationRequest | None, tuple[TableStep, ...]]:

@@ -4,11 +4,14 @@
 
 The folder of an upload appears whole, by one rename. A row arrives on its own day, or a history
 would be too late to count; the time of the upload says which version is the newer one.
+
+What is landed is noted in the list of uploads before it appears, and all that takes rows away goes
+by the note: an upload that is said to be something else meanwhile has its rows where they were.
 """
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import date
@@ -16,7 +19,9 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from ecom_assets.core.atomic_files import sync_folder
 from ecom_assets.core.errors import (
@@ -27,24 +32,56 @@ from ecom_assets.core.errors import (
     system_reason,
 )
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.settings.uploaded import MAPPING_COPY, choose_steps, rows_folder
+from ecom_assets.core.settings.uploaded import KINDS, MAPPING_COPY, choose_steps, rows_folder
 from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.files.damage import copies_in
-from ecom_assets.ingestion.sources.files.manifest import uploaded_name
+from ecom_assets.ingestion.sources.files.manifest import is_uploaded, number_of, uploaded_name
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load
 from ecom_assets.ingestion.sources.landing import make_folder
 from ecom_assets.ingestion.uploads.landings import LANDINGS, LandedUpload, Landing, ToLand, day_sent
 from ecom_assets.ingestion.uploads.packed import require_unpacked_size
-from ecom_assets.ingestion.uploads.store import LOADING, MAPPINGS, WITH_ROWS, Upload, Uploads
+from ecom_assets.ingestion.uploads.store import (
+    FAILED,
+    KEPT,
+    LOADING,
+    MAPPINGS,
+    UNDONE,
+    WITH_ROWS,
+    LandedRows,
+    Upload,
+    Uploads,
+)
 
 STAGING: Final = "landing"
 """The folder, beside those of the kinds, in which rows are written before they count."""
 COPIES: Final = "copies"
 """The folder beside an original for what is made of it while it is read."""
+LEFT: Final = (
+    "Rows of it were left by an earlier version of the platform, and count; undo it to take them "
+    "back."
+)
+"""What the list says of an upload that counts though it was taken back, or is not in the list."""
+_NOTE: Final = ".landed.json"
+"""The file beside rows that are kept beside, with what was noted of them."""
+_KEPT: Final = TypeAdapter(tuple[LandedRows, Upload])
+NUMBERS: Final = (
+    "first_day",
+    "last_day",
+    "row_count",
+    "counted_count",
+    "amount",
+    "currency",
+    "replaced_count",
+    "replaced_uploads",
+)
+"""What the list says of the rows that were landed."""
+DayOfKind = tuple[str, date]
+"""A day on which an upload has files of a kind, with rows or without."""
 
 
 def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
-    """Write the rows of an upload where every run reads them; what it landed before goes.
+    """Write the rows of an upload where every run reads them; what it landed before goes, whatever
+    it was, and its days stay days without rows until `forget_left_days`.
 
     Raises:
         UsageError: It has no mapping, is too large, or its file is not kept any more.
@@ -55,7 +92,8 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
     landing = _landing_of(upload)
     original = uploads.original(upload)
     require_unpacked_size(original)
-    staged = uploads.folder / STAGING / _folder_name(upload)
+    target = rows_folder(uploads.folder.parent, upload.kind) / _folder_name(upload)
+    staged = uploads.folder / STAGING / target.name
     copies = original.parent / COPIES
     shutil.rmtree(staged, ignore_errors=True)
     make_folder(staged)
@@ -87,55 +125,127 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
         ) from error
     finally:
         shutil.rmtree(copies, ignore_errors=True)
+    lay_on = days_of_landed(uploads, upload)
+    landed = LandedRows(
+        upload.kind,
+        _below(uploads.folder, target),
+        _files_in(staged),
+        result.row_count,
+        upload.mapping,
+        upload.file_answers,
+    )
     remove_landed(uploads, upload)
-    target = folder_of(uploads, upload)
-    make_folder(target.parent)
-    staged.rename(target)
-    sync_folder(target.parent)
+    _lay(uploads, upload, landed, staged)
+    leave_days(uploads, upload, lay_on)
     if upload.kind == "events":  # events have the platform's own names from now on
         steps = load(EventMapping, of_upload.mapping).funnel_steps
         choose_steps(settings.home, steps)
     return result
 
 
-def empty_landed(uploads: Uploads, upload: Upload) -> list[date]:
-    """Leave no row of an upload, on days that are still days of its source; return these days.
+def _lay(uploads: Uploads, upload: Upload, landed: LandedRows, staged: Path) -> None:
+    """Note what is landed, and let the rows in a folder appear as that."""
+    folder = uploads.folder / landed.folder
+    uploads.note_landed(upload.number, landed)
+    make_folder(folder.parent)
+    staged.rename(folder)
+    sync_folder(folder.parent)
+
+
+def lay_again(uploads: Uploads, upload: Upload, landed: LandedRows, staged: Path) -> None:
+    """Let rows in a folder lie in place of those of a kind, the days of which stay days of it."""
+    lay_on = days_of_landed(uploads, upload)
+    ready = _again(uploads, upload, landed)
+    shutil.rmtree(ready, ignore_errors=True)
+    staged.rename(ready)
+    _remove_folder(uploads, uploads.folder / landed.folder)
+    _lay(uploads, upload, replace(landed, files=_files_in(ready)), ready)
+    leave_days(uploads, upload, lay_on)
+
+
+def end_laying_again(uploads: Uploads, upload: Upload, landed: LandedRows) -> None:
+    """End what a run has begun with `lay_again` that was killed between the two folders."""
+    ready, folder = _again(uploads, upload, landed), uploads.folder / landed.folder
+    if ready.exists() and not folder.exists():
+        ready.rename(folder)
+
+
+def _again(uploads: Uploads, upload: Upload, landed: LandedRows) -> Path:
+    return uploads.folder / STAGING / f"{landed.kind}-{_folder_name(upload)}.days"
+
+
+def empty_landed(uploads: Uploads, upload: Upload) -> None:
+    """Leave no row of an upload, on days that are still days of its source.
 
     A run over them takes the rows out of the tables, also where no other file has these days.
     """
-    schema = _landing_of(upload).schema
-    days = []
-    folder = folder_of(uploads, upload)
-    (folder / MAPPING_COPY).unlink(missing_ok=True)
-    for path in sorted(folder.glob("received_date=*/*.parquet")):
-        staged = path.with_name(f".{path.name}.part")
-        pq.write_table(schema.empty_table(), staged)
-        staged.replace(path)
-        days.append(date.fromisoformat(path.parent.name.partition("=")[2]))
-    return days
+    for landed in _landed(uploads, upload):
+        folder = uploads.folder / landed.folder
+        (folder / MAPPING_COPY).unlink(missing_ok=True)
+        for path in _landed_paths(folder):
+            _write_empty(landed.kind, path)
+        uploads.note_landed(upload.number, _without_rows(landed))
 
 
-def days_of_landed(uploads: Uploads, upload: Upload) -> set[date]:
-    """Return the days on which an upload has files, with rows or without."""
-    folders = folder_of(uploads, upload).glob("received_date=*")
-    return {date.fromisoformat(folder.name.partition("=")[2]) for folder in folders}
+def days_of_landed(uploads: Uploads, upload: Upload) -> set[DayOfKind]:
+    """Return the days on which an upload has files, with rows or without, or had them before a run
+    that is at it.
+    """
+    return {
+        (landed.kind, date.fromisoformat(day.name.partition("=")[2]))
+        for landed in _landed(uploads, upload)
+        for folder in (uploads.folder / landed.folder, _beside(uploads, upload, landed.kind))
+        for day in folder.glob("received_date=*")
+    }
 
 
-def leave_days(uploads: Uploads, upload: Upload, days: Iterable[date]) -> None:
+def leave_days(uploads: Uploads, upload: Upload, days: Iterable[DayOfKind]) -> None:
     """Let days stay days of an upload, without rows where it has none: a run over them takes the
     rows out of the tables that it had there before.
     """
-    folder, schema = folder_of(uploads, upload), _landing_of(upload).schema
-    for day in set(days) - days_of_landed(uploads, upload):
-        of_day = folder / f"received_date={day.isoformat()}"
-        make_folder(of_day)
-        pq.write_table(schema.empty_table(), of_day / uploaded_name(upload.number, 1))
+    folders = {landed.kind: landed.folder for landed in _landed(uploads, upload)}
+    for kind, day in days:
+        of_day = uploads.folder / folders[kind] / f"received_date={day.isoformat()}"
+        if not of_day.exists():
+            make_folder(of_day)
+            _write_empty(kind, of_day / uploaded_name(upload.number, 1))
+
+
+def forget_left_days(uploads: Uploads, upload: Upload) -> None:
+    """Remove files of an upload that have no rows, where others of their kind have some: the days
+    of a source that has no other file stay days of it.
+    """
+    for landed in _landed(uploads, upload):
+        if not uploads.with_rows(landed.kind):
+            continue
+        folder = uploads.folder / landed.folder
+        if not landed.files:
+            _remove_folder(uploads, folder)
+            continue
+        for path in _landed_paths(folder):
+            if _below(folder, path) not in landed.files:
+                path.unlink()
+                with suppress(OSError):  # another file of the day has rows
+                    path.parent.rmdir()
 
 
 def remove_landed(uploads: Uploads, upload: Upload) -> None:
-    """Remove the folder of an upload's rows."""
-    folder = folder_of(uploads, upload)
-    gone = uploads.folder / STAGING / f"{folder.name}.gone"
+    """Remove the rows of an upload, of whatever kinds they are."""
+    for landed in _landed(uploads, upload):
+        _remove_folder(uploads, uploads.folder / landed.folder)
+        uploads.note_landed(upload.number, _without_rows(landed))
+
+
+def remove_every_landed(uploads: Uploads) -> None:
+    """Remove the rows of all uploads, also of those that are not in the list any more."""
+    for upload in uploads.every():
+        remove_landed(uploads, upload)
+    for _, folder, _ in _lying(uploads, set()):
+        _remove_folder(uploads, folder)
+
+
+def _remove_folder(uploads: Uploads, folder: Path) -> None:
+    gone = uploads.folder / STAGING / f"{folder.parent.name}-{folder.name}.gone"
     shutil.rmtree(gone, ignore_errors=True)
     with suppress(FileNotFoundError):
         make_folder(gone.parent)
@@ -145,35 +255,143 @@ def remove_landed(uploads: Uploads, upload: Upload) -> None:
 
 def keep_beside(uploads: Uploads, upload: Upload) -> None:
     """Keep the rows of an upload where nothing reads them, until it is sure that they go."""
-    beside = _beside(uploads, upload)
-    folder = folder_of(uploads, upload)
-    if not beside.exists() and folder.exists():  # else a run was killed after it had kept them
-        part = beside.with_name(f"{beside.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(folder, part, copy_function=os.link)
-        part.rename(beside)
+    for landed in _landed(uploads, upload):
+        beside = _beside(uploads, upload, landed.kind)
+        folder = uploads.folder / landed.folder
+        # Else a run was killed after it had kept them.
+        if landed.files and not beside.exists() and folder.exists():
+            part = beside.with_name(f"{beside.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(folder, part, copy_function=os.link)
+            (part / _NOTE).write_bytes(_KEPT.dump_json((landed, upload)))
+            part.rename(beside)
 
 
-def put_back(uploads: Uploads, upload: Upload) -> None:
-    """Let the rows of an upload count again that were kept beside."""
-    beside = _beside(uploads, upload)
-    if beside.exists():
-        remove_landed(uploads, upload)
-        beside.rename(folder_of(uploads, upload))
+def put_back(uploads: Uploads, upload: Upload) -> bool:
+    """Let the rows of an upload count again that were kept beside, and return whether there were
+    any; days that it has had meanwhile stay days of it, without rows.
+    """
+    besides = [path for kind in KINDS if (path := _beside(uploads, upload, kind)).exists()]
+    if not besides:
+        return False
+    lay_on = days_of_landed(uploads, upload)
+    remove_landed(uploads, upload)
+    for beside in besides:
+        landed, before = _KEPT.validate_json((beside / _NOTE).read_bytes())
+        uploads.note_landed(upload.number, landed)
+        uploads.note(upload, **{name: getattr(before, name) for name in NUMBERS})
+        folder = uploads.folder / landed.folder
+        make_folder(folder.parent)
+        beside.rename(folder)
+        (folder / _NOTE).unlink()
+    leave_days(uploads, upload, lay_on)
+    return True
 
 
 def forget_beside(uploads: Uploads, upload: Upload) -> None:
     """Remove the rows of an upload that were kept beside."""
-    shutil.rmtree(_beside(uploads, upload), ignore_errors=True)
+    for kind in KINDS:
+        shutil.rmtree(_beside(uploads, upload, kind), ignore_errors=True)
 
 
-def _beside(uploads: Uploads, upload: Upload) -> Path:
-    return uploads.folder / STAGING / f"{_folder_name(upload)}.undo"
+def _beside(uploads: Uploads, upload: Upload, kind: str) -> Path:
+    return uploads.folder / STAGING / f"{kind}-{_folder_name(upload)}.undo"
 
 
-def folder_of(uploads: Uploads, upload: Upload) -> Path:
-    """Return where the rows of an upload lie, whether there are any or not."""
-    return rows_folder(uploads.folder.parent, upload.kind) / _folder_name(upload)
+def note_what_lies(uploads: Uploads) -> None:
+    """Note the rows of uploads that nothing has noted, as in a home of before: they are found in
+    the folders of all kinds by the numbers that the names of their files begin with.
+
+    Rows of an upload that was deleted are of one again, which can be undone; so are those of one
+    that is not loaded by its state.
+    """
+    noted = uploads.noted_folders()
+    for number, folder, kind in _lying(uploads, noted):
+        entry = _entry_of(uploads, number)
+        named = LandedRows(kind, _below(uploads.folder, folder))
+        if entry is not None and entry.kind == kind:
+            named = replace(named, mapping=entry.mapping, answers=entry.file_answers)
+        if entry is not None and entry.was_loaded:
+            named = replace(named, loaded_at=entry.changed_at)
+        if entry is not None:
+            _name_as_now(uploads, entry, named)
+        landed = _with_rows_in(named, folder)
+        uploads.note_landed(number, landed)
+        if not landed.files:
+            continue
+        if entry is None:
+            days = sorted(path.parent.name.partition("=")[2] for path in _landed_paths(folder))
+            uploads.note_loaded(uploads.add_found(number, landed, (days[0], days[-1]), LEFT), LEFT)
+        elif entry.state in {KEPT, UNDONE, FAILED}:
+            uploads.note_loaded(entry, LEFT)
+
+
+def _lying(uploads: Uploads, without: Collection[str]) -> Iterator[tuple[int, Path, str]]:
+    """Yield the folders of rows of uploads: the number of the upload, the folder, and the kind."""
+    for kind in KINDS:
+        for folder in sorted(rows_folder(uploads.folder.parent, kind).glob("*")):
+            if _below(uploads.folder, folder) in without:
+                continue
+            names = (path.name for path in _landed_paths(folder))
+            if (first := next(filter(is_uploaded, names), None)) is not None:
+                yield number_of(first), folder, kind
+
+
+def _entry_of(uploads: Uploads, number: int) -> Upload | None:
+    with suppress(UsageError):
+        return uploads.numbered(number)
+    return None
+
+
+def _with_rows_in(landed: LandedRows, folder: Path) -> LandedRows:
+    """Return what was landed with the files in a folder that have rows, and how many."""
+    counts = dict[str, int]()
+    for path in _landed_paths(folder):
+        with suppress(pa.ArrowException):  # a run over it says that it cannot be read
+            counts[_below(folder, path)] = pq.read_metadata(path).num_rows
+    files = tuple(name for name, count in counts.items() if count)
+    return replace(landed, files=files, row_count=sum(counts.values()))
+
+
+def _name_as_now(uploads: Uploads, upload: Upload, landed: LandedRows) -> None:
+    """Give what a run of an earlier version had put aside when it was killed the name that is
+    looked for now.
+    """
+    beside = uploads.folder / STAGING / f"{_folder_name(upload)}.undo"
+    if beside.exists():
+        kept = _with_rows_in(landed, beside), upload
+        (beside / _NOTE).write_bytes(_KEPT.dump_json(kept))
+        beside.rename(_beside(uploads, upload, landed.kind))
+    days = beside.with_suffix(".days")
+    if days.exists():
+        days.rename(_again(uploads, upload, landed))
+
+
+def _landed(uploads: Uploads, upload: Upload) -> tuple[LandedRows, ...]:
+    """Return what was landed of an upload, as it is noted now."""
+    return uploads.numbered(upload.number).landed
+
+
+def _without_rows(landed: LandedRows) -> LandedRows:
+    return replace(landed, files=(), row_count=0)
+
+
+def _landed_paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob("received_date=*/*.parquet"))
+
+
+def _files_in(folder: Path) -> tuple[str, ...]:
+    return tuple(_below(folder, path) for path in _landed_paths(folder))
+
+
+def _below(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _write_empty(kind: str, path: Path) -> None:
+    staged = path.with_name(f".{path.name}.part")
+    pq.write_table(LANDINGS[kind].schema.empty_table(), staged)
+    staged.replace(path)
 
 
 def _folder_name(upload: Upload) -> str:
@@ -197,14 +415,15 @@ def day_of(uploads: Uploads, upload: Upload, settings: Settings) -> date:
     sent = day_sent(upload.sent_at, settings.timezone)
     if upload.has_days:
         return sent
-    if upload.first_day is not None:
+    # Of what was landed as another kind, its day says nothing.
+    if upload.first_day is not None and {one.kind for one in upload.landed} <= {upload.kind}:
         return upload.first_day
     known = [
         other.last_day
         for other in uploads.every()
         if other.state in {LOADING, *WITH_ROWS}
         and other.last_day
-        and (other.has_days or other.kind == upload.kind)
+        and any(KINDS[kind].has_days or kind == upload.kind for kind in other.kinds_with_rows)
     ]
     return min(max(known, default=sent), sent)
 
@@ -222,7 +441,12 @@ def _replaced(uploads: Uploads, upload: Upload, landing: Landing, staged: Path) 
     result = {}
     with duckdb.connect() as con:
         for earlier in uploads.with_rows(upload.kind):
-            paths = sorted(folder_of(uploads, earlier).glob("received_date=*/*.parquet"))
+            paths = [
+                path
+                for landed in earlier.landed
+                if landed.kind == upload.kind
+                for path in _landed_paths(uploads.folder / landed.folder)
+            ]
             if earlier.number >= upload.number or not paths:
                 continue
             theirs = f"read_parquet({texts(map(str, paths))}, hive_partitioning = false)"

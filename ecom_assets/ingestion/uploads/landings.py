@@ -20,7 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.customers.contracts import RawCustomers
+from ecom_assets.commerce.marketing.contracts import RawAdSpend
+from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.memory import limit_of_run
@@ -147,6 +151,14 @@ class Landing(Protocol):
     """How the rows of a kind land."""
 
     @property
+    def contract(self) -> type[Table]:
+        """Return the raw table of the kind, whose columns say who may see what of its rows."""
+
+    @property
+    def amount_column(self) -> str:
+        """Return the column that its rows are about, if that is money; else empty."""
+
+    @property
     def schema(self) -> pa.Schema:
         """Return the columns of landed files."""
 
@@ -175,11 +187,15 @@ class MappedRows:
 
     Attributes:
         mapping: The class of the mappings of the kind.
+        contract: The raw table that every run reads them into.
         key: The SQL of what two versions of a row have in common.
+        amount_column: The column that they are about, if that is money.
     """
 
     mapping: type[RecordMapping]
+    contract: type[Table]
     key: str
+    amount_column: str = ""
 
     @property
     def schema(self) -> pa.Schema:
@@ -276,12 +292,14 @@ class LandedList:
         key: The SQL of what two versions of a row have in common.
         read: Yields the rows of an upload.
         keeps_mapping: Whether tables need to know the mapping.
+        amount_column: As of `MappedRows`.
     """
 
     contract: type[Table]
     key: str
     read: Callable[[ToLand], Iterator[dict[str, Any]]]
     keeps_mapping: bool = False
+    amount_column: str = ""
 
     @property
     def schema(self) -> pa.Schema:
@@ -375,15 +393,21 @@ def _stock(upload: ToLand) -> Iterator[dict[str, Any]]:
 
 
 LANDINGS: Final[Mapping[str, Landing]] = {
-    "events": MappedRows(EventMapping, "event_id"),
-    "orders": MappedRows(OrderMapping, "coalesce(record_id, uniq_id)"),
+    "events": MappedRows(EventMapping, RawEvents, "event_id"),
+    "orders": MappedRows(
+        OrderMapping, RawUserOrderLog, "coalesce(record_id, uniq_id)", "payment_amount"
+    ),
     "customers": LandedList(RawCustomers, "customer_id", _customers, keeps_mapping=True),
-    "costs": MappedRows(CostMapping, "concat_ws('|', item_id, valid_from_date)"),
+    "costs": MappedRows(
+        CostMapping, RawCosts, "concat_ws('|', item_id, valid_from_date)", "unit_cost_amount"
+    ),
     "stock": LandedList(RawStock, "product_id", _stock),
     "ad_spend": MappedRows(
         AdSpendMapping,
+        RawAdSpend,
         "concat_ws('|', spend_date, platform, account_id, coalesce(campaign_id, campaign_name), "
         "coalesce(ad_group_id, ad_group_name))",
+        "spend_amount",
     ),
 }
 """How the rows of each kind land; `core/settings/uploaded.py` declares the kinds."""

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import available_timezones
@@ -17,15 +18,16 @@ from ecom_assets.core.errors import EcomError, SettingError, UsageError, first_l
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import (
+    FOLDER,
     KINDS,
     OF_SHOP,
     RATE,
     checked_rate,
-    choose_shop,
     chosen_rates,
     rate_name,
-    rates_path,
+    rates_text,
     rows_folder,
+    shop_choices,
 )
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.core.warehouse.sql_text import select, texts
@@ -70,6 +72,8 @@ ZONES: Final = (
     *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),
 )
 """The time zones to choose from."""
+OF_DAYS: Final = ("timezone", "currency", "week_start")
+"""What of the shop numbers of days follow from; its name is only shown."""
 DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 
@@ -197,7 +201,7 @@ def look_at(
     """
     if chosen is None:
         kept = f"{KEPT_MARK}{upload.mapping}" if upload.mapping else ""
-        chosen = Chosen(upload.answers, upload.kind, kept)
+        chosen = Chosen(upload.file_answers, upload.kind, kept)
     original = uploads.original(upload)
     copies = original.parent / COPIES
     copies.mkdir(mode=0o700, exist_ok=True)
@@ -548,18 +552,20 @@ def mapping_of_kept(uploads: Uploads, upload: Upload) -> tuple[str, Path]:
 
 def may_choose_rates(settings: Settings) -> bool:
     """Return whether rates can be chosen on the page: no setting names a file of them."""
-    return settings.rates in {None, rates_path(settings.home, settings.currency)}
+    return settings.rates is None or settings.rates.is_relative_to(settings.home / FOLDER)
 
 
-def rate_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[ShopQuestion, ...]:
+def rate_questions(
+    settings: Settings, looks: Sequence[UploadLook], said: Mapping[str, str] | None = None
+) -> tuple[ShopQuestion, ...]:
     """Return what currencies are worth in that of the shop: those of files that need it, and those
-    of which it was chosen before.
+    of which it was chosen before, or is said with these files.
     """
     if not may_choose_rates(settings):
         return ()
     names_in_files = [name for look in looks for name in look.currencies]
     currency = settings.currency or _first_code(names_in_files)
-    chosen = chosen_rates(settings.home)
+    chosen = {**chosen_rates(settings.home), **(said or {})}
     names = dict.fromkeys(rate_name(currency, name) for name in names_in_files if name != currency)
     names |= {name: None for name in chosen if name.startswith(rate_name(currency, ""))}
     return tuple(
@@ -626,9 +632,43 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
     )
 
 
-def answer_shop(settings: Settings, answers: Mapping[str, str]) -> Mapping[str, str]:
-    """Keep the answers to `shop_questions`; return, by their keys, what is wrong with those that
-    are not possible, of which none is kept then.
+def with_shop_said(settings: Settings, folder: Path, said: Mapping[str, str]) -> Settings:
+    """Return settings as they are once what was said of the shop with a file holds; what the
+    environment, .env or ecom.toml says goes before it.
+
+    Args:
+        settings: The settings, with what was chosen for the shop.
+        folder: Where a file of rates is kept that only the look at a file knows.
+        said: What was said, as `Upload.shop_answers`; it was checked before.
+    """
+    chosen = shop_choices(settings.home)
+    of_shop = {
+        name: said[name]
+        for name in OF_SHOP
+        if name in said and (name in chosen or name not in settings.model_fields_set)
+    }
+    if not said:
+        return settings
+    checked = load_settings(**{"home": settings.home, **of_shop})
+    values: dict[str, Any] = {name: getattr(checked, name) for name in of_shop}
+    rates = {**chosen_rates(settings.home), **said}
+    currency = values.get("currency", settings.currency)
+    if may_choose_rates(settings) and any(
+        name.startswith(rate_name(currency, "")) for name in rates
+    ):
+        content = rates_text(currency, rates).encode()
+        path = folder / f".rates-{sha256(content).hexdigest()[:16]}.csv"
+        if not path.exists():
+            replace_bytes(path, content, 0o600)
+        values["rates"] = path
+    return settings.model_copy(update=values)
+
+
+def checked_shop(
+    settings: Settings, answers: Mapping[str, str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the answers to `shop_questions` and `rate_questions` as they are kept; and, by their
+    keys, what is wrong with those that are not possible.
     """
     filled = {name: answers[name].strip() for name in answers if answers[name].strip()}
     choices: dict[str, str] = {name: filled[name] for name in OF_SHOP if name in filled}
@@ -644,6 +684,17 @@ def answer_shop(settings: Settings, answers: Mapping[str, str]) -> Mapping[str, 
                 choices[name] = checked_rate(value)
             except ValueError as error:
                 problems[name] = str(error)
-    if not problems:
-        choose_shop(settings.home, choices)
-    return problems
+    return choices, problems
+
+
+def changes_days(settings: Settings, said: Mapping[str, str]) -> bool:
+    """Return whether numbers of days that are there follow from what is said of the shop, so that
+    all of them have to be computed again.
+    """
+    chosen = chosen_rates(settings.home)
+    return settings.has_own_data and any(
+        chosen.get(name, value) != value
+        if name.startswith(RATE)
+        else name in OF_DAYS and str(getattr(settings, name)) != value
+        for name, value in said.items()
+    )

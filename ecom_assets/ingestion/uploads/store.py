@@ -9,7 +9,6 @@
 The list needs neither an engine nor Dagster: the API and the pages read it at each request.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -17,7 +16,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -29,11 +28,15 @@ from pydantic import TypeAdapter
 from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, WorkError, system_reason
+from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.settings.uploaded import FOLDER, KINDS, LIST, is_shop_changing
 from ecom_assets.core.sqlite_file import Row, SqliteFile
-from ecom_assets.core.tables.received import OF_UPLOADS
 from ecom_assets.ingestion.sources.files.formats import format_of
-from ecom_assets.ingestion.sources.files.manifest import is_uploaded, uploaded_prefix
+from ecom_assets.ingestion.sources.files.manifest import (
+    is_uploaded,
+    number_of,
+    uploaded_prefix,
+)
 
 ORIGINALS: Final = "originals"
 MAPPINGS: Final = "mappings"
@@ -53,6 +56,10 @@ UNDONE: Final[UploadState] = "undone"
 FAILED: Final[UploadState] = "failed"
 WITH_ROWS: Final = (LOADED, UNDOING)
 """The states in which rows of an upload count, or did until just now."""
+OF_PAGE: Final = "@"
+"""How the names of answers begin that are not about the rows of a file."""
+OF_SHOP_ANSWERS: Final = f"{OF_PAGE}shop."
+"""How the names of answers about the shop begin, which hold once the file is loaded."""
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS uploads (
@@ -64,7 +71,42 @@ CREATE TABLE IF NOT EXISTS uploads (
     replaced_count INTEGER, replaced_uploads TEXT NOT NULL DEFAULT '[]',
     has_original INTEGER NOT NULL DEFAULT 1, run_id TEXT, sentence TEXT NOT NULL DEFAULT '',
     changed_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS landed (
+    number INTEGER NOT NULL, kind TEXT NOT NULL, folder TEXT NOT NULL, files TEXT NOT NULL,
+    row_count INTEGER NOT NULL, mapping TEXT NOT NULL, answers TEXT NOT NULL, loaded_at TEXT,
+    PRIMARY KEY (number, kind));
 """
+_WITH_LANDED: Final = """
+SELECT *, (SELECT json_group_array(json_object('kind', kind, 'folder', folder,
+        'files', json(files), 'row_count', row_count, 'mapping', mapping,
+        'answers', json(answers), 'loaded_at', loaded_at))
+    FROM (SELECT * FROM landed WHERE landed.number = uploads.number ORDER BY kind)) AS landed
+FROM uploads
+"""
+
+
+@dataclass(frozen=True)
+class LandedRows:
+    """What was landed of an upload as one kind of rows: noted before it appears, so that all that
+    lies somewhere is noted; whatever the upload is said to be later, its rows are found by this.
+
+    Attributes:
+        kind: What the rows are.
+        folder: Where they lie, below the folder of uploads, such as `orders/000007`.
+        files: The files that have rows, below that folder; none once they were taken back.
+        row_count: The rows in them, as they were landed.
+        mapping: The kept mapping that they were read by; empty where nobody knows.
+        answers: The answers that they were read by.
+        loaded_at: When they counted first, in UTC; None if they never did.
+    """
+
+    kind: str
+    folder: str
+    files: tuple[str, ...] = ()
+    row_count: int = 0
+    mapping: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    loaded_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +138,7 @@ class Upload:
         run_id: Dagster's run that loaded it last, or took it back.
         sentence: Why it failed; empty otherwise.
         changed_at: When its state changed last, in UTC.
+        landed: What was landed of it, an entry per kind.
     """
 
     number: int
@@ -120,6 +163,7 @@ class Upload:
     run_id: str | None = None
     sentence: str = ""
     changed_at: datetime | None = None
+    landed: tuple[LandedRows, ...] = ()
 
     @property
     def is_waiting(self) -> bool:
@@ -130,6 +174,60 @@ class Upload:
     def has_days(self) -> bool:
         """Return whether its rows lie on days of their own."""
         return self.kind in KINDS and KINDS[self.kind].has_days
+
+    @property
+    def kinds_with_rows(self) -> tuple[str, ...]:
+        """Return what the rows are that lie somewhere."""
+        return tuple(landed.kind for landed in self.landed if landed.files)
+
+    @property
+    def was_loaded(self) -> bool:
+        """Return whether rows of it have ever counted."""
+        counted = self.state in {LOADED, UNDOING, UNDONE}
+        return counted or any(landed.loaded_at for landed in self.landed)
+
+    @property
+    def had_rows(self) -> bool:
+        """Return whether rows of it were ever landed, also if they never counted."""
+        return self.was_loaded or bool(self.landed) or self.first_day is not None
+
+    @property
+    def file_answers(self) -> Mapping[str, str]:
+        """Return the answers about the rows of the file."""
+        return {key: value for key, value in self.answers.items() if not key.startswith(OF_PAGE)}
+
+    @property
+    def shop_answers(self) -> Mapping[str, str]:
+        """Return what was said of the shop with the file, by the names of the settings."""
+        return {
+            key.removeprefix(OF_SHOP_ANSWERS): value
+            for key, value in self.answers.items()
+            if key.startswith(OF_SHOP_ANSWERS)
+        }
+
+    def as_landed(self, landed: LandedRows) -> "Upload":
+        """Return the upload as it was read when rows of it were landed."""
+        return replace(self, kind=landed.kind, mapping=landed.mapping, answers=landed.answers)
+
+    def is_of(self, caller: Caller) -> bool:
+        """Return whether a caller has sent it."""
+        return self.sent_by == caller.name
+
+    def may_be_seen_by(self, caller: Caller) -> bool:
+        """Return whether a caller finds it: its sender and admins always, others once it was
+        loaded.
+        """
+        return self.was_loaded or self.is_of(caller) or caller.may(Scope.ADMIN)
+
+    def may_be_changed_by(self, caller: Caller) -> bool:
+        """Return whether a caller may say what it is: of one that was loaded an admin only."""
+        return caller.may(Scope.ADMIN) or (self.is_of(caller) and not self.was_loaded)
+
+    def may_be_removed_by(self, caller: Caller) -> bool:
+        """Return whether a caller may remove it, if it has no rows: one that had some, an admin
+        only.
+        """
+        return caller.may(Scope.ADMIN) or (self.is_of(caller) and not self.had_rows)
 
 
 _UPLOAD: Final = TypeAdapter(Upload)
@@ -224,7 +322,6 @@ class Uploads:
     def begin(
         self,
         name: str,
-        owner: str,
         sent_by: str,
         *,
         most_bytes: int,
@@ -232,16 +329,15 @@ class Uploads:
     ) -> UploadWriter:
         """Return what takes the blocks of a file that somebody sends.
 
-            with uploads.begin(name, owner, sent_by, most_bytes=…) as writer:
+            with uploads.begin(name, sent_by, most_bytes=…) as writer:
                 for block in blocks:
                     writer.write(block)
                 upload = writer.finish()
 
         Args:
             name: The file's name, as the browser says it.
-            owner: The secret of the login, without which no other one finds the file until it is
-                loaded.
-            sent_by: The name of the key, as the list shows it.
+            sent_by: The name of the caller, as the list shows it: until the file is loaded, nobody
+                else but admins finds it.
             most_bytes: The size of the largest file, of ECOM_UPLOAD_MAX_MB.
             expected_bytes: What the browser says of the size; None if it does not.
 
@@ -258,7 +354,7 @@ class Uploads:
         upload_id = secrets.token_hex(16)
         row = {
             "id": upload_id,
-            "owner": _owner_hash(owner, upload_id),
+            "owner": "",  # a column of homes of before, which nothing asks any more
             "name": safe,
             "sent_by": sent_by,
             "sent_at": _now(),
@@ -275,20 +371,19 @@ class Uploads:
             con.execute(f"INSERT INTO uploads ({names}) VALUES ({values})", row)  # noqa: S608 (names of ours)
         return self.of(row["id"])
 
-    def of(self, upload_id: str, owner: str | None = None) -> Upload:
+    def of(self, upload_id: str, caller: Caller | None = None) -> Upload:
         """Return an upload.
 
         Args:
             upload_id: Its id.
-            owner: The secret of the login that asks: an upload that was never loaded is found by
-                its sender only. None where a run asks.
+            caller: Who asks; None where a run does.
 
         Raises:
-            UsageError: There is none, or it is of another login.
+            UsageError: There is none, or the caller may not see it.
         """
-        rows = self._list.rows("SELECT * FROM uploads WHERE id = :id", {"id": upload_id})
-        if rows and (owner is None or _is_seen_by(rows[0], owner)):
-            return _upload(rows[0])
+        for upload in self._found("WHERE id = :id", {"id": upload_id}):
+            if caller is None or upload.may_be_seen_by(caller):
+                return upload
         raise UsageError("This upload is not there any more; send the file again.")
 
     def numbered(self, number: int) -> Upload:
@@ -297,38 +392,136 @@ class Uploads:
         Raises:
             UsageError: There is none.
         """
-        rows = self._list.rows("SELECT * FROM uploads WHERE number = :number", {"number": number})
-        if not rows:
-            raise UsageError(f"There is no upload {number}.")
-        return _upload(rows[0])
+        for upload in self._found("WHERE number = :number", {"number": number}):
+            return upload
+        raise UsageError(f"There is no upload {number}.")
 
-    def newest(self, owner: str, limit: int = 100) -> list[Upload]:
-        """Return the newest uploads that a login sees, the newest first: those that were ever
-        loaded, and those that it has sent.
-        """
-        seen = [row for row in self._newest_rows() if _is_seen_by(row, owner)]
-        return [_upload(row) for row in seen[:limit]]
+    def newest(self, caller: Caller, limit: int = 100) -> list[Upload]:
+        """Return the newest uploads that a caller may see, the newest first."""
+        return [upload for upload in self.every() if upload.may_be_seen_by(caller)][:limit]
 
     def every(self) -> list[Upload]:
-        """Return the uploads of all logins, the newest first."""
-        return [_upload(row) for row in self._newest_rows()]
+        """Return the uploads of all senders, the newest first."""
+        return self._found("ORDER BY number DESC")
 
-    def _newest_rows(self) -> list[Row]:
-        return self._list.rows("SELECT * FROM uploads ORDER BY number DESC")
+    def _found(self, which: str, parameters: Mapping[str, Any] | None = None) -> list[Upload]:
+        rows = self._list.rows(f"{_WITH_LANDED} {which}", parameters)
+        return [_upload(row) for row in rows]
 
     def with_rows(self, kind: str = "") -> list[Upload]:
         """Return the uploads whose rows count, of one kind or all, the oldest first."""
         return [
             upload
             for upload in reversed(self.every())
-            if upload.state in WITH_ROWS and (not kind or upload.kind == kind)
+            if upload.state in WITH_ROWS and (not kind or kind in upload.kinds_with_rows)
         ]
 
-    def choose(
-        self, upload: Upload, *, kind: str, mapping: str, answers: Mapping[str, str]
+    def note_landed(self, number: int, landed: LandedRows) -> None:
+        """Note what is landed as a kind of rows, in place of what was noted of that kind.
+
+        Raises:
+            WorkError: The list cannot be written.
+        """
+        row = {
+            **{name: _stored(value) for name, value in vars(landed).items()},
+            "number": number,
+        }
+        names = ", ".join(row)
+        values = ", ".join(f":{name}" for name in row)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "loaded_at")
+        with self._list.writing() as con:
+            con.execute(
+                f"INSERT INTO landed ({names}) VALUES ({values}) "  # noqa: S608 (names of ours)
+                f"ON CONFLICT (number, kind) DO UPDATE SET {changes}",
+                row,
+            )
+
+    def note_loaded(self, upload: Upload, sentence: str = "") -> Upload:
+        """Note that the rows of an upload count, since when they do so."""
+        with self._list.writing() as con:
+            con.execute(
+                "UPDATE landed SET loaded_at = coalesce(loaded_at, ?) WHERE number = ?",
+                (_now(), upload.number),
+            )
+        return self.note(upload, state=LOADED, sentence=sentence)
+
+    def add_found(
+        self, number: int, landed: LandedRows, days: tuple[str, str], sentence: str
     ) -> Upload:
-        """Note what an upload is, by which kept mapping it is read, and the answers about it."""
-        return self.note(upload, kind=kind, mapping=mapping, answers=dict(answers))
+        """Note an upload whose rows count, and which is not in the list any more: its file is not
+        kept, and nobody knows who has sent it.
+
+        Args:
+            number: Its number.
+            landed: What lies of it.
+            days: The first and the last day of its rows.
+            sentence: What the list says of it.
+        """
+        row = {
+            "number": number,
+            "id": secrets.token_hex(16),
+            "owner": "",
+            "name": f"upload {number}",
+            "byte_count": 0,
+            "sent_by": "",
+            "sent_at": _now(),
+            "state": LOADED,
+            "kind": landed.kind,
+            "first_day": days[0],
+            "last_day": days[1],
+            "row_count": landed.row_count,
+            "has_original": 0,
+            "sentence": sentence,
+            "changed_at": _now(),
+        }
+        return self.add(row)
+
+    def noted_folders(self) -> set[str]:
+        """Return the folders of all that was noted as landed, also of uploads that are not in the
+        list any more.
+        """
+        return {row["folder"] for row in self._list.rows("SELECT folder FROM landed")}
+
+    def choose(
+        self,
+        upload: Upload,
+        *,
+        kind: str,
+        mapping: str,
+        answers: Mapping[str, str],
+        caller: Caller | None = None,
+    ) -> Upload:
+        """Note what an upload is, by which kept mapping it is read, and the answers about it; what
+        was landed of it stays as it is until it is loaded again.
+
+        Args:
+            upload: The upload.
+            kind: What its rows are.
+            mapping: The name of the kept mapping; empty until one is kept.
+            answers: The answers.
+            caller: Who says so; None where a run does.
+
+        Raises:
+            UsageError: The caller may not change it, or a run is at it, which was asked for what
+                was noted before.
+            WorkError: The list cannot be written.
+        """
+        values = {"kind": kind, "mapping": mapping, "answers": dict(answers)}
+        if caller is None:
+            return self.note(upload, **values)
+        self.require_changeable(upload, caller)
+        if not self._change(upload, values, f"state NOT IN ('{LOADING}', '{UNDOING}')"):
+            raise UsageError(f"A run is at {upload.name}; wait until it is over.")
+        return self.numbered(upload.number)
+
+    def require_changeable(self, upload: Upload, caller: Caller) -> None:
+        """Refuse a caller who may not say what an upload is, as it is now.
+
+        Raises:
+            UsageError: The caller may not.
+        """
+        if not self.numbered(upload.number).may_be_changed_by(caller):
+            raise UsageError(f"{upload.name} was loaded; an admin can change what it is.")
 
     def note(self, upload: Upload, **values: Any) -> Upload:  # noqa: ANN401 (values of the columns)
         """Change columns of an upload, such as `state` and `sentence`, and return it as it is now.
@@ -336,14 +529,19 @@ class Uploads:
         Raises:
             WorkError: The list cannot be written.
         """
+        self._change(upload, values, "true")
+        return self.numbered(upload.number)
+
+    def _change(self, upload: Upload, values: Mapping[str, Any], where: str) -> bool:
+        """Change columns of an upload if it is as a condition says, and return whether it is."""
         written = {name: _stored(value) for name, value in values.items()}
         changes = ", ".join(f"{name} = :{name}" for name in (*written, "changed_at"))
         with self._list.writing() as con:
-            con.execute(
-                f"UPDATE uploads SET {changes} WHERE number = :number",  # noqa: S608 (names of ours)
+            changed = con.execute(
+                f"UPDATE uploads SET {changes} WHERE number = :number AND {where}",  # noqa: S608 (names of ours)
                 {**written, "changed_at": _now(), "number": upload.number},
             )
-        return self.numbered(upload.number)
+            return changed.rowcount > 0
 
     def original(self, upload: Upload) -> Path:
         """Return the file as it was sent.
@@ -368,17 +566,31 @@ class Uploads:
         with self._list.writing() as con:
             con.execute("UPDATE uploads SET has_original = 0 WHERE id = ?", (upload_id,))
 
-    def remove(self, upload: Upload) -> None:
-        """Remove an upload that was never loaded, with all that was kept of it.
+    def remove(self, upload: Upload, caller: Caller | None = None) -> None:
+        """Remove an upload that has no rows, with all that was kept of it.
+
+        Args:
+            upload: The upload.
+            caller: Who wants that; None where the platform does.
 
         Raises:
-            UsageError: Its rows count, or a run is at it: it can be undone instead.
+            UsageError: It has rows, a run is at it, or the caller may not remove it.
         """
-        if upload.state in {LOADING, *WITH_ROWS}:
-            raise UsageError(f"{upload.name} is loaded; undo it instead.")
-        shutil.rmtree(self.folder / ORIGINALS / upload.id, ignore_errors=True)
         with self._list.writing() as con:
+            row = con.execute(f"{_WITH_LANDED} WHERE number = ?", (upload.number,)).fetchone()
+            # As it is now: a run may have begun with it since it was shown.
+            now = _upload(dict(row)) if row else upload
+            if now.is_waiting:
+                raise UsageError(f"A run is at {upload.name}; wait until it is over.")
+            if now.state in WITH_ROWS or now.kinds_with_rows:
+                raise UsageError(f"{upload.name} is loaded; undo it instead.")
+            if caller is not None and not now.may_be_removed_by(caller):
+                raise UsageError(
+                    f"{upload.name} was loaded once, or somebody else has sent it; an admin can "
+                    "delete it."
+                )
             con.execute("DELETE FROM uploads WHERE number = ?", (upload.number,))
+        shutil.rmtree(self.folder / ORIGINALS / upload.id, ignore_errors=True)
 
     def remove_old(self, keep_days: int) -> None:
         """Remove files as they were sent that are older than `keep_days`, and uploads that nobody
@@ -387,7 +599,8 @@ class Uploads:
         now = now_utc_without_zone()
         for upload in self.every():
             if upload.state == KEPT and upload.sent_at < now - timedelta(hours=UNLOADED_HOURS):
-                self.remove(upload)
+                with suppress(UsageError):  # somebody has just asked for it to be loaded
+                    self.remove(upload)
             elif (
                 upload.has_original
                 and not upload.is_waiting
@@ -421,7 +634,7 @@ def name_as_sent(home: Path, source_file: str) -> str:
     """
     if not (is_uploaded(source_file) and (home / FOLDER / LIST).exists()):
         return source_file
-    number = int(source_file.removeprefix(OF_UPLOADS).partition("-")[0])
+    number = number_of(source_file)
     try:
         return f"{Uploads(home).numbered(number).name} (upload {number})"
     except UsageError:
@@ -481,26 +694,16 @@ def _plain_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _owner_hash(owner: str, upload_id: str) -> str:
-    return hashlib.sha256(f"{owner}|{upload_id}".encode()).hexdigest()
-
-
-def _is_seen_by(row: Row, owner: str) -> bool:
-    """Return whether a login sees an upload: its sender always, everybody once it was loaded."""
-    was_loaded = row["state"] in {LOADED, UNDOING, UNDONE} or row["first_day"] is not None
-    return was_loaded or row["owner"] == _owner_hash(owner, row["id"])
-
-
 def _upload(row: Row) -> Upload:
     values = {name: row[name] for name in _KEPT_COLUMNS}
-    values["answers"] = json.loads(row["answers"])
-    values["replaced_uploads"] = json.loads(row["replaced_uploads"])
+    for name in ("answers", "replaced_uploads", "landed"):
+        values[name] = json.loads(row[name])
     return _UPLOAD.validate_python(values)
 
 
 def _stored(value: Any) -> Any:  # noqa: ANN401 (a value of any column)
     """Return a value as its column holds it."""
-    if isinstance(value, dict | list | tuple):
+    if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, sort_keys=True)
     if isinstance(value, date):
         return value.isoformat()

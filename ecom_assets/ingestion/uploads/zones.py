@@ -6,31 +6,25 @@ files. What a file means by a time without a zone is read from it again, while i
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
 
-from ecom_assets.core.atomic_files import sync_folder
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.core.warehouse.sql_text import day_in_zone, ident, instant, select, texts
 from ecom_assets.ingestion.sources.files.mapping import load
 from ecom_assets.ingestion.sources.landing import make_folder
 from ecom_assets.ingestion.sources.proposal.questions import ZONE
-from ecom_assets.ingestion.uploads.landed import (
-    STAGING,
-    days_of_landed,
-    folder_of,
-    leave_days,
-    remove_landed,
-)
+from ecom_assets.ingestion.uploads.landed import STAGING, end_laying_again, lay_again
 from ecom_assets.ingestion.uploads.landings import BATCH_ROWS, LANDINGS, DayWriter, MappedRows
 from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at, mapping_of_kept
-from ecom_assets.ingestion.uploads.store import Upload, Uploads
+from ecom_assets.ingestion.uploads.store import LandedRows, Upload, Uploads
 
 
 @dataclass(frozen=True)
@@ -56,15 +50,21 @@ def files_of_zone(uploads: Uploads, zone: str) -> FilesOfZone:
 
 
 def _is_read_in(uploads: Uploads, upload: Upload, zone: str) -> bool:
-    """Return whether times of an upload follow from the shop's zone: its mapping says so, or the
-    answer about them is that zone.
+    """Return whether times of an upload follow from the shop's zone: the mapping that its rows were
+    read by says so, or the answer about them is that zone.
     """
-    landing = LANDINGS.get(upload.kind)
-    if not upload.has_days or not isinstance(landing, MappedRows):
+    return any(_landed_in(uploads, upload, landed, zone) for landed in upload.landed)
+
+
+def _landed_in(uploads: Uploads, upload: Upload, landed: LandedRows, zone: str) -> bool:
+    landing = LANDINGS[landed.kind]
+    is_read_again = landed.files and landed.mapping and KINDS[landed.kind].has_days
+    if not is_read_again or not isinstance(landing, MappedRows):
         return False
-    if ZONE in upload.answers:
-        return upload.answers[ZONE] == zone
-    mapping = load(landing.mapping, mapping_of_kept(uploads, upload)[1])
+    if ZONE in landed.answers:
+        return landed.answers[ZONE] == zone
+    path = mapping_of_kept(uploads, upload.as_landed(landed))[1]
+    mapping = load(landing.mapping, path)
     return mapping.in_zone("UTC") != mapping
 
 
@@ -72,14 +72,17 @@ def read_in_zone(uploads: Uploads, upload: Upload, settings: Settings) -> Upload
     """Let the times of a file that say no zone be of the shop's zone as it is set now, and keep
     that; its rows are landed again afterwards.
 
+    It is read as its rows were landed, whatever somebody says of it since.
+
     Raises:
         UsageError: Its file is not kept any more, or cannot be read so.
     """
-    named, _ = mapping_of_kept(uploads, upload)
-    answers: Mapping[str, str] = upload.answers
+    landed = next(landed for landed in upload.landed if landed.files and landed.mapping)
+    named, _ = mapping_of_kept(uploads, upload.as_landed(landed))
+    answers = landed.answers
     if ZONE in answers:
         answers = {**answers, ZONE: settings.timezone}
-    look = look_at(uploads, upload, settings, Chosen(answers, upload.kind, named))
+    look = look_at(uploads, upload, settings, Chosen(answers, landed.kind, named))
     return keep_choices(uploads, look)
 
 
@@ -87,17 +90,23 @@ def put_on_days(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
     """Let the rows of an upload lie on their own days in the shop's zone, and note these days; the
     rows are the same instants. Rows without a time that can be read stay where they are.
     """
-    landing = LANDINGS.get(upload.kind)
-    if not upload.has_days or not isinstance(landing, MappedRows):
-        return upload
-    folder = folder_of(uploads, upload)
-    ready = uploads.folder / STAGING / f"{folder.name}.days"
-    if ready.exists() and not folder.exists():  # a run was killed between the two
-        ready.rename(folder)
+    days = set[date]()
+    for landed in upload.landed:
+        landing = LANDINGS[landed.kind]
+        if landed.files and KINDS[landed.kind].has_days and isinstance(landing, MappedRows):
+            days |= _put_on_days(uploads, upload, landed, landing, settings)
+    return uploads.note(upload, first_day=min(days), last_day=max(days)) if days else upload
+
+
+def _put_on_days(
+    uploads: Uploads, upload: Upload, landed: LandedRows, landing: MappedRows, settings: Settings
+) -> set[date]:
+    """Let the rows of a kind lie on their own days, and return these."""
+    end_laying_again(uploads, upload, landed)
+    folder = uploads.folder / landed.folder
     paths = sorted(map(str, folder.glob("received_date=*/*.parquet")))
-    staged = ready.with_suffix(".part")
-    for unfinished in (ready, staged):
-        shutil.rmtree(unfinished, ignore_errors=True)
+    staged = uploads.folder / STAGING / f"{landed.kind}-{folder.name}.part"
+    shutil.rmtree(staged, ignore_errors=True)
     make_folder(staged)
     schema = landing.schema
     rows = _rows_sql(paths, landing.mapping.kind.time, settings.timezone, schema.names)
@@ -111,13 +120,8 @@ def put_on_days(uploads: Uploads, upload: Upload, settings: Settings) -> Upload:
                 table = pa.Table.from_batches([batch])
                 days |= set(table["received_date"].unique().to_pylist())
                 writer.write(table)
-    lay_on = days_of_landed(uploads, upload)
-    staged.rename(ready)
-    remove_landed(uploads, upload)
-    ready.rename(folder)
-    leave_days(uploads, upload, lay_on)
-    sync_folder(folder.parent)
-    return uploads.note(upload, first_day=min(days), last_day=max(days)) if days else upload
+    lay_again(uploads, upload, landed, staged)
+    return days
 
 
 def _rows_sql(paths: Sequence[str], time: str, zone: str, columns: Sequence[str]) -> str:

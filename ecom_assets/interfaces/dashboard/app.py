@@ -34,6 +34,7 @@ from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.http_server.callers import ScopeNeededError, may, name_of_caller
 from ecom_assets.core.http_server.problems import REFUSED, WRONG_SCOPE, RequestRefusal
 from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.ingestion.uploads.landed import note_what_lies
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.interfaces.api.adhoc.questions import AdHoc
 from ecom_assets.interfaces.api.app import ApiStack, behind_stack, build_app, build_stack
@@ -200,7 +201,9 @@ def create_dashboard_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _stack_of(settings: Settings, app: FastAPI, served: ASGIApp | None = None) -> ApiStack:
-    Uploads(settings.home).remove_old(settings.upload_keep_days)
+    uploads = Uploads(settings.home)
+    note_what_lies(uploads)
+    uploads.remove_old(settings.upload_keep_days)
     return build_stack(
         settings,
         app,

@@ -23,7 +23,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import KINDS, chosen_rates
 from ecom_assets.ingestion.uploads.look import Chosen, UploadLook, look_at
 from ecom_assets.ingestion.uploads.months import MonthOfFile, months_of
-from ecom_assets.ingestion.uploads.store import KEPT, MAPPINGS, Upload, Uploads
+from ecom_assets.ingestion.uploads.store import KEPT, MAPPINGS, OF_PAGE, Upload, Uploads
 
 LOOK, MONTHS = ".look.json", ".months.json"
 """The files beside an upload with what is known of it, and of its months; no upload is called so.
@@ -36,7 +36,7 @@ TOO_LONG: Final = (
     "Looking at this file took too long, or more memory than there is; send a part of it, such as "
     "one month."
 )
-CHOSEN_MAPPING: Final = "@mapping"
+CHOSEN_MAPPING: Final = f"{OF_PAGE}mapping"
 """Among the answers about an upload, by which mapping a person wants it to be read."""
 _CONTEXT: Final = get_context("forkserver")  # a fork of the server itself would have its locks
 _LOOK: Final = TypeAdapter(UploadLook)
@@ -133,7 +133,7 @@ def chosen_of(upload: Upload) -> Chosen | None:
 
     One that was loaded is asked about again, with the answers that it was loaded by.
     """
-    answers = {key: value for key, value in upload.answers.items() if key != CHOSEN_MAPPING}
+    answers = upload.file_answers
     if CHOSEN_MAPPING in upload.answers or (upload.state != KEPT and answers):
         return Chosen(answers, upload.kind, upload.answers.get(CHOSEN_MAPPING, ""))
     return None
@@ -154,7 +154,9 @@ def mark_of(settings: Settings, upload: Upload) -> str:
     """
     folder = Uploads(settings.home).folder / MAPPINGS
     mappings = sorted((path.name, path.stat().st_mtime_ns) for path in folder.glob("*.yaml"))
-    said = [upload.id, upload.kind, upload.mapping, sorted(upload.answers.items()), upload.state]
+    answers = sorted(upload.file_answers.items())
+    wanted = upload.answers.get(CHOSEN_MAPPING, "")
+    said = [upload.id, upload.kind, upload.mapping, answers, wanted, upload.state]
     shop = [settings.timezone, settings.currency, list(settings.event_types)]
     rates = [str(settings.rates or ""), sorted(chosen_rates(settings.home).items())]
     return sha256(json_text([said, shop, rates, mappings]).encode()).hexdigest()

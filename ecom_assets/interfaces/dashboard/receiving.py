@@ -28,7 +28,7 @@ from ecom_assets.core.http_server.problems import REFUSED, WRONG_SCOPE
 from ecom_assets.core.operations.requests import require_shared_home
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
-from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
+from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard.form_checks import (
     ForgedError,
     check_origin,
@@ -36,7 +36,7 @@ from ecom_assets.interfaces.dashboard.form_checks import (
     check_token,
 )
 from ecom_assets.interfaces.dashboard.page import address_of
-from ecom_assets.interfaces.dashboard.sessions import PREFIX, keep_message, token_of
+from ecom_assets.interfaces.dashboard.sessions import PREFIX, keep_message
 
 MB: Final = 1_000_000
 PAGE, FILES = "mapping", "mapping-files"
@@ -123,8 +123,7 @@ async def _written(
     await run_in_threadpool(uploads.remove_old, settings.upload_keep_days)
     writer = uploads.begin(
         name,
-        token_of(request),
-        name_of_caller(request.scope) or ON_THIS_MACHINE,
+        caller_of(request.scope).name,
         most_bytes=settings.upload_max_mb * MB,
         expected_bytes=size,
     )

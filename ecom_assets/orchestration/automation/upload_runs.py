@@ -55,10 +55,12 @@ from ecom_assets.ingestion.uploads.landed import (
     days_of_landed,
     empty_landed,
     forget_beside,
+    forget_left_days,
     keep_beside,
     land,
-    leave_days,
+    note_what_lies,
     put_back,
+    remove_every_landed,
     remove_landed,
 )
 from ecom_assets.ingestion.uploads.store import (
@@ -151,7 +153,9 @@ def _remove_old(settings: Settings) -> None:
     before = last_look(settings.home)
     hour = now_utc_without_zone().replace(minute=0, second=0, microsecond=0)
     if before is None or before.looked_at < hour:
-        Uploads(settings.home).remove_old(settings.upload_keep_days)
+        uploads = Uploads(settings.home)
+        note_what_lies(uploads)
+        uploads.remove_old(settings.upload_keep_days)
 
 
 def upload_job(settings: Settings, reset: Reset, pool: str | None = None) -> dg.JobDefinition:
@@ -183,7 +187,7 @@ def give_up(settings: Settings, waiting: Sequence[OperationRequest]) -> None:
     run = UploadRun(settings.home, None, run_days, _left_as_it_is)
     for request in waiting:
         if (upload := run.upload_of(request)) is not None:
-            run.fail(upload, "its runs were ended from outside, such as for want of memory")
+            run.give_up(upload, "its runs were ended from outside, such as for want of memory")
     Requests(settings.home).take(list(waiting))
 
 
@@ -218,11 +222,14 @@ class UploadRun:
         A request is done once, whatever becomes of it: who wants it again asks again.
         """
         loads, undos, failed = list[Upload](), list[Upload](), list[str]()
-        for undone in self.uploads.every():
-            if undone.state == UNDONE:  # a run was killed before it had removed its rows for good
-                forget_beside(self.uploads, undone)
+        note_what_lies(self.uploads)
+        in_change = files_before(self.home)
+        for over in self.uploads.every():
+            # A run was killed before it had removed its rows of before for good.
+            if not over.is_waiting and str(over.number) not in in_change:
+                forget_beside(self.uploads, over)
         failed += self._sampled(waiting)
-        failed += self._of_another_shop(waiting)
+        failed += (of_shop := self._of_another_shop(waiting))
         requested = [
             (request.kind, upload)
             for request in waiting
@@ -236,8 +243,12 @@ class UploadRun:
             # Days that its rows had by other answers are computed again, too.
             if upload.first_day and upload.last_day:
                 spans.append((upload.first_day, upload.last_day))
+            if days := [day for _, day in days_of_landed(self.uploads, upload)]:
+                spans.append((min(days), max(days)))
             if kind == LOAD and upload.state == LOADING:
-                landed = self._landed(upload)
+                keep_beside(self.uploads, upload)
+                # It was looked at with what was to be the shop's own.
+                landed = self.fail(upload, of_shop[0]) if of_shop else self._landed(upload)
                 failed += [landed] if isinstance(landed, str) else []
                 loads += [landed] if isinstance(landed, Upload) else []
             elif upload.state == UNDOING:
@@ -301,7 +312,11 @@ class UploadRun:
         earlier = load_settings(home=self.home).timezone
         of_zone = files_of_zone(self.uploads, earlier).kept if reads_files else ()
         files = {
-            str(upload.number): {"mapping": upload.mapping, "answers": dict(upload.answers)}
+            str(upload.number): {
+                "kind": upload.kind,
+                "mapping": upload.mapping,
+                "answers": dict(upload.answers),
+            }
             for upload in of_zone
         }
         begin_shop_change(self.home, choices, files)
@@ -332,10 +347,8 @@ class UploadRun:
         try:
             for upload in self._files_before():
                 keep_beside(self.uploads, upload)
-                lay_on = days_of_landed(self.uploads, upload)
                 read = read_in_zone(self.uploads, upload, now)
                 land(self.uploads, read, now)
-                leave_days(self.uploads, read, lay_on)
         except EcomError as error:
             return str(error)
         return self._on_every_day(now)
@@ -355,9 +368,7 @@ class UploadRun:
         take_back_shop_choices(self.home, problem)
         before = files_before(self.home)
         for upload in self._files_before():
-            lay_on = days_of_landed(self.uploads, upload)
             put_back(self.uploads, upload)
-            leave_days(self.uploads, upload, lay_on)
             self.uploads.note(upload, **before[str(upload.number)])
         self._on_every_day(load_settings(home=self.home))
 
@@ -411,12 +422,14 @@ class UploadRun:
         ended = self.run(settings, first, last)
         if not ended.is_published:
             self._not_undone(undos, ended.sentence)
+            again = [upload for upload in loads if put_back(self.uploads, upload)]
+            self._as_before(loads, again, first, last)
             for upload in loads:
-                self.fail(upload, ended.sentence)
-            self._as_before(loads, first, last)
+                self.fail(upload, ended.sentence, is_put_back=upload in again)
             return ended.sentence
         for upload in loads:
-            self.uploads.note(upload, state=LOADED, sentence=ended.sentence)
+            forget_left_days(self.uploads, self.uploads.note_loaded(upload, ended.sentence))
+            forget_beside(self.uploads, upload)
         self._settled(undos)
         return ""
 
@@ -439,39 +452,56 @@ class UploadRun:
         except EcomError as error:
             self._not_undone(undos, str(error))
             return str(error)
-        self._settled(undos, keeps_days=False)
-        for upload in self.uploads.every():
-            remove_landed(self.uploads, upload)
+        self._settled(undos)
+        remove_every_landed(self.uploads)
         return ""
 
-    def _settled(self, undos: Sequence[Upload], *, keeps_days: bool = True) -> None:
+    def _settled(self, undos: Sequence[Upload]) -> None:
         """Note what was taken back, and remove its rows for good."""
         for upload in undos:
             self.uploads.note(upload, state=UNDONE, sentence="")
-            # The days of a source that has no other file stay days of it, without rows.
-            if not keeps_days or self.uploads.with_rows(upload.kind):
-                remove_landed(self.uploads, upload)
+            forget_left_days(self.uploads, upload)
             forget_beside(self.uploads, upload)
 
-    def _as_before(self, loads: Sequence[Upload], first: date, last: date) -> None:
-        """Take rows that were landed for nothing out of the tables that have taken them."""
+    def _as_before(
+        self, loads: Sequence[Upload], again: Sequence[Upload], first: date, last: date
+    ) -> None:
+        """Take rows that were landed for nothing out of the tables that have taken them; those of
+        `again` are as they were before they were loaded again.
+        """
         if not loads:
             return
-        settings = load_settings(home=self.home)
-        if settings.has_own_data and self._is_left([]):
-            self.run(settings, first, last)
+        new = [upload for upload in loads if upload not in again]
+        if again or self._is_left([]):
+            for upload in new:  # on days that the run takes out of the tables
+                empty_landed(self.uploads, upload)
+            self.run(load_settings(home=self.home), first, last)
             return
+        for upload in new:
+            remove_landed(self.uploads, upload)
+        settings = load_settings(home=self.home)
         has_sample = is_made(settings)
         with suppress(EcomError):  # the next run that loads something begins again
             if self.reset(settings, keeps_sample=has_sample) and has_sample:
                 command_ended(settings, [])  # what is published of it is shown meanwhile
 
-    def fail(self, upload: Upload, sentence: str) -> str:
-        """Note that an upload is not loaded, with the reason, and leave nothing of its rows."""
-        if upload.kind:
+    def fail(self, upload: Upload, sentence: str, *, is_put_back: bool = False) -> str:
+        """Note that an upload is not loaded, with the reason: nothing of it counts, or what counted
+        before it was to be loaded again.
+        """
+        if is_put_back or put_back(self.uploads, upload):
+            self.uploads.note_loaded(upload, f"It is not loaded again: {sentence}")
+        else:
             remove_landed(self.uploads, upload)
-        self.uploads.note(upload, state=FAILED, sentence=sentence)
+            self.uploads.note(upload, state=FAILED, sentence=sentence)
         return f"{upload.name} is not loaded: {sentence}"
+
+    def give_up(self, upload: Upload, sentence: str) -> None:
+        """Note that an upload is not loaded, or not taken back, since no run comes to its end."""
+        if upload.state == UNDOING:
+            self._not_undone([upload], sentence)
+        else:
+            self.fail(upload, sentence)
 
     def _days(
         self, settings: Settings, changed: Sequence[Upload], spans: Sequence[tuple[date, date]]

@@ -68,7 +68,7 @@ def revenue_of(*exports: Iterable[Order]) -> Mapping[str, int]:
 def sent(home: Path, path: Path, owner: str = "ann") -> Upload:
     """Send a file, in blocks of a few bytes."""
     content = path.read_bytes()
-    with Uploads(home).begin(path.name, owner, owner, most_bytes=MOST_BYTES) as writer:
+    with Uploads(home).begin(path.name, owner, most_bytes=MOST_BYTES) as writer:
         for start in range(0, len(content), 100):
             writer.write(content[start : start + 100])
         return writer.finish()

@@ -15,24 +15,29 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.settings.uploaded import (
     begin_shop_change,
     choose_shop,
+    chosen_rates,
     end_shop_change,
     rate_name,
     rates_path,
+    shop_choices,
     take_back_shop_choices,
 )
 from ecom_assets.ingestion.sources.files.currency import rates_sql
 from ecom_assets.ingestion.uploads import packed
+from ecom_assets.ingestion.uploads.asking import ask_shop_said
 from ecom_assets.ingestion.uploads.look import (
     Chosen,
     UploadLook,
-    answer_shop,
+    checked_shop,
     keep_choices,
     look_at,
     rate_questions,
     shop_questions,
+    with_shop_said,
 )
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets_tests.ingestion.sources.workbook import Rows, write_xlsx
@@ -51,7 +56,7 @@ def looked(home: Path, path: Path, choices: Chosen | None = None) -> UploadLook:
 
 
 def of_bytes(home: Path, name: str, content: bytes) -> UploadLook:
-    with Uploads(home).begin(name, "ann", "ann", most_bytes=MOST_BYTES) as writer:
+    with Uploads(home).begin(name, "ann", most_bytes=MOST_BYTES) as writer:
         writer.write(content)
         upload = writer.finish()
     return look_at(Uploads(home), upload, settings_of(home))
@@ -69,8 +74,9 @@ def test_a_known_export_needs_no_answer_but_the_shop_s_own(tmp_path: Path) -> No
     assert (currency.value, currency.is_open) == ("EUR", False), "each line says it"
     assert (zone.value, zone.is_open) == ("", True)
     assert (week.value, name.value) == ("monday", "")
-    assert answer_shop(settings_of(home), {"timezone": "Mars"}).keys() == {"timezone"}
-    assert answer_shop(settings_of(home), {"timezone": "Europe/Berlin", "shop_name": "Lamps"}) == {}
+    assert checked_shop(settings_of(home), {"timezone": "Mars"})[1].keys() == {"timezone"}
+    said = {"timezone": "Europe/Berlin", "shop_name": "Lamps"}
+    ask_shop_said(settings_of(home), said, "root")
     assert settings_of(home).timezone == "Europe/Berlin"
     _, zone, _, name = shop_questions(settings_of(home), [look])
     assert (zone.value, zone.is_open, name.value) == ("Europe/Berlin", False, "Lamps")
@@ -217,6 +223,31 @@ def test_files_that_cannot_be_read_are_a_sentence_each(tmp_path: Path) -> None:
     assert refusals["three tables beside each other"].startswith(f"{several} columns 1, 6, 9;")
 
 
+def test_what_is_said_of_the_shop_with_a_file_is_looked_at_before_it_holds(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    path = export(tmp_path / "orders.csv", WEEK_1)  # 100, 80 and 30
+    path.write_text(path.read_text().replace("EUR,80.00", "USD,80.00"))
+    choose_shop(home, {"timezone": "UTC"})
+    before = looked(home, path)
+    said = {"currency": "EUR", "rate.EUR.USD": "0.5", "week_start": "sunday"}
+    folder = Uploads(home).original(before.upload).parent
+    as_said = with_shop_said(settings_of(home), folder, said)
+    look = look_at(Uploads(home), before.upload, as_said, Chosen())
+    assert look.money["counted"].amount == Decimal(170), "130 and half of 80"
+    assert as_said.week_start == "sunday"
+    [rate] = rate_questions(as_said, [look], said)
+    assert (rate.value, rate.is_open) == ("0.5", False)
+    assert (shop_choices(home), chosen_rates(home)) == ({"timezone": "UTC"}, {})
+    assert settings_of(home).rates is None
+    # It holds once somebody loads the file; nothing is here yet that would be computed again.
+    ask_shop_said(settings_of(home), said, "root")
+    assert settings_of(home).currency == "EUR"
+    assert chosen_rates(home) == {"rate.EUR.USD": "0.5"}
+    assert Requests(home).waiting() == []
+    with pytest.raises(UsageError, match="is not what money is worth"):
+        ask_shop_said(settings_of(home), {"rate.EUR.USD": "viel"}, "root")
+
+
 def test_currencies_are_added_up_by_what_they_are_said_to_be_worth(tmp_path: Path) -> None:
     home = tmp_path / "home"
     path = export(tmp_path / "orders.csv", WEEK_1)  # 100, 80 and 30
@@ -229,10 +260,11 @@ def test_currencies_are_added_up_by_what_they_are_said_to_be_worth(tmp_path: Pat
     assert (currency.value, currency.is_open) == ("EUR", False), "most lines have it"
     [rate] = rate_questions(settings_of(home), [look])
     assert (rate.label, rate.is_open) == ("What is 1 USD worth in EUR?", True)
-    wrong = answer_shop(settings_of(home), {rate.key: "viel"})
+    _, wrong = checked_shop(settings_of(home), {rate.key: "viel"})
     assert wrong == {rate.key: "'viel' is not what money is worth; write a number such as 0.92."}
-    assert answer_shop(settings_of(home), {rate.key: "1e30"}), "more digits than can be rounded"
-    assert answer_shop(settings_of(home), {rate.key: "0,5", "currency": "EUR"}) == {}
+    _, wrong = checked_shop(settings_of(home), {rate.key: "1e30"})
+    assert wrong, "more digits than can be rounded"
+    ask_shop_said(settings_of(home), {rate.key: "0,5", "currency": "EUR"}, "root")
     again = look_at(Uploads(home), look.upload, settings_of(home), Chosen())
     assert (again.refusal, again.currencies, again.is_ready) == ("", (), True)
     assert again.money["counted"].amount == Decimal(170), "130 and half of 80"

@@ -9,6 +9,7 @@ import pytest
 
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, WorkError
+from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import UploadSettings
 from ecom_assets.ingestion.uploads import store
@@ -32,7 +33,7 @@ DiskUsage = namedtuple("DiskUsage", "total used free")
 
 def give(home: Path, *blocks: bytes, most_bytes: int = MOST_BYTES, is_cut: bool = False) -> None:
     """Send the blocks of a file; one that is cut off ends as a browser does that goes away."""
-    with Uploads(home).begin("orders.csv", "ann", "ann", most_bytes=most_bytes) as writer:
+    with Uploads(home).begin("orders.csv", "ann", most_bytes=most_bytes) as writer:
         for block in blocks:
             writer.write(block)
         if is_cut:
@@ -47,18 +48,20 @@ def kept_folders(home: Path) -> list[str]:
 
 def test_a_file_is_kept_as_it_was_sent_and_only_its_sender_finds_it(tmp_path: Path) -> None:
     path = export(tmp_path / "orders march.csv", WEEK_1)
-    upload = sent(tmp_path / "home", path, owner="ann's login")
+    upload = sent(tmp_path / "home", path, owner="ann")
+    ann, bob = (Caller(name, frozenset({Scope.WRITE})) for name in ("ann", "bob"))
     uploads = Uploads(tmp_path / "home")
     assert (upload.number, upload.name, upload.state) == (1, "orders_march.csv", "kept")
     assert upload.byte_count == path.stat().st_size
     assert uploads.original(upload).read_bytes() == path.read_bytes()
-    assert uploads.of(upload.id, "ann's login") == upload
-    assert [mine.number for mine in uploads.newest("ann's login")] == [1]
-    assert uploads.newest("bob's login") == []
+    assert uploads.of(upload.id, ann) == upload
+    assert [mine.number for mine in uploads.newest(ann)] == [1]
+    assert uploads.newest(bob) == []
     with pytest.raises(UsageError, match="not there any more"):
-        uploads.of(upload.id, "bob's login")
+        uploads.of(upload.id, bob)
+    assert uploads.of(upload.id, Caller("root", frozenset({Scope.ADMIN}))), "who is to load it"
     uploads.note(upload, state=LOADED)
-    assert uploads.of(upload.id, "bob's login").state == "loaded", "what is loaded all may see"
+    assert uploads.of(upload.id, bob).state == "loaded", "what is loaded all may see"
 
 
 def test_what_is_cancelled_too_large_empty_or_of_no_format_leaves_nothing(tmp_path: Path) -> None:
@@ -71,11 +74,9 @@ def test_what_is_cancelled_too_large_empty_or_of_no_format_leaves_nothing(tmp_pa
     with pytest.raises(UsageError, match="is empty"):
         give(home)
     with pytest.raises(UsageError, match=r"holiday.jpg has a format that is not read"):
-        uploads.begin("holiday.jpg", "ann", "ann", most_bytes=5)
+        uploads.begin("holiday.jpg", "ann", most_bytes=5)
     with pytest.raises(UsageError, match="larger than 500 MB"):
-        uploads.begin(
-            "orders.csv", "ann", "ann", most_bytes=MOST_BYTES, expected_bytes=2_000_000_000
-        )
+        uploads.begin("orders.csv", "ann", most_bytes=MOST_BYTES, expected_bytes=2_000_000_000)
     assert uploads.every() == []
     assert kept_folders(home) == []
 
@@ -105,8 +106,8 @@ def test_rows_are_named_by_the_file_as_it_was_sent(tmp_path: Path) -> None:
 def test_two_people_send_files_of_one_name_at_once(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path / "home")
     with (
-        uploads.begin("orders.csv", "ann", "ann", most_bytes=MOST_BYTES) as hers,
-        uploads.begin("orders.csv", "bob", "bob", most_bytes=MOST_BYTES) as his,
+        uploads.begin("orders.csv", "ann", most_bytes=MOST_BYTES) as hers,
+        uploads.begin("orders.csv", "bob", most_bytes=MOST_BYTES) as his,
     ):
         hers.write(b"hers\n")
         his.write(b"his\n")

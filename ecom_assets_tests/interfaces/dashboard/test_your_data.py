@@ -12,7 +12,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.questions import ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.reading import MoneyRead
 from ecom_assets.ingestion.uploads.look import UploadLook, look_at
-from ecom_assets.ingestion.uploads.store import Upload, Uploads
+from ecom_assets.ingestion.uploads.store import LandedRows, Upload, Uploads
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
 from ecom_assets.interfaces.dashboard.pages.mapping import due_day, reaches
 from ecom_assets.interfaces.dashboard.upload_words import fate_lines, field_of
@@ -31,6 +31,9 @@ def upload(number: int, sent: str, first: str, last: str, kind: str = "orders") 
         kind=kind,
         first_day=date.fromisoformat(first),
         last_day=date.fromisoformat(last),
+        landed=(
+            LandedRows(kind, f"{kind}/{number:06}", ("received_date=2026-03-02/a.parquet",), 1),
+        ),
     )
 
 

@@ -42,6 +42,7 @@ from ecom_assets_tests.ingestion.uploads.shop_exports import (
     sent,
     settings_of,
 )
+from ecom_assets_tests.orchestration.automation.test_upload_changes import as_costs, landed_rows
 
 
 def run_few_tables(settings: Settings, first: date, last: date) -> RunEnd:
@@ -245,6 +246,31 @@ def test_a_run_that_is_killed_in_the_middle_is_begun_anew(tmp_path: Path) -> Non
         UploadRun(home, "killed", killed, emptied).do(waiting_requests(home))
     assert work_off(home) == []
     assert (states(home), revenue(home)) == (["undone", "loaded"], revenue_of(WEEK_2))
+
+
+@pytest.mark.slow
+def test_a_file_that_is_said_to_be_something_else_leaves_no_row_in_the_tables(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home"
+    for number, orders in enumerate((WEEK_1, WEEK_3), 1):
+        ask_load(home, chosen(home, export(tmp_path / f"week{number}.csv", orders)), "ann")
+    assert work_off(home) == []
+    assert revenue(home) == revenue_of(WEEK_1, WEEK_3)
+    as_costs(home, 1)
+    ask_undo(home, Uploads(home).numbered(1), "root")
+    assert work_off(home) == []
+    assert revenue(home) == revenue_of(WEEK_3)
+    # As orders again, and then as costs in their place: its orders go out of the tables.
+    [week_3, week_1] = Uploads(home).every()
+    orders = {"kind": "orders", "mapping": week_3.mapping, "answers": dict(week_3.answers)}
+    ask_load(home, Uploads(home).choose(week_1, **orders), "root")
+    assert work_off(home) == []
+    assert revenue(home) == revenue_of(WEEK_1, WEEK_3)
+    ask_load(home, as_costs(home, 1), "root")
+    assert work_off(home) == []
+    assert revenue(home) == revenue_of(WEEK_3)
+    assert landed_rows(home) == {"orders": 1, "costs": 3}
 
 
 def night_orders(path: Path) -> Path:

@@ -18,7 +18,7 @@ from ecom_assets.core.settings.home import open_to_others, platform_files_in
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import choose_shop
 from ecom_assets.ingestion.sources.files.sql import MALFORMED
-from ecom_assets.ingestion.uploads.landed import folder_of, land
+from ecom_assets.ingestion.uploads.landed import land
 from ecom_assets.ingestion.uploads.store import LOADED, Uploads
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.orchestration.privacy.landing_files import (
@@ -80,7 +80,7 @@ def test_a_person_goes_from_the_rows_of_uploads(tmp_path: Path) -> None:
     assert names_of(home) == [name for name in before if ANN not in name]
     with closing(duckdb.connect()) as con:
         assert [*find_records(next(iter(landing_files(con, settings))), person)] == []
-    assert folder_of(uploads, upload).is_dir()
+    assert (home / "uploads" / "orders" / "000001").is_dir()
     # What is written there only its owner reads, and `ecom doctor` looks at it.
     assert home / "uploads" in platform_files_in(home)
     assert oct(uploads.original(upload).parent.stat().st_mode & 0o777) == "0o700"

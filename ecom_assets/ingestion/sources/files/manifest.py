@@ -67,6 +67,11 @@ def is_uploaded(name: str) -> bool:
     return _UPLOADED.fullmatch(name) is not None
 
 
+def number_of(uploaded: str) -> int:
+    """Return the number of the upload whose rows a file has."""
+    return int(uploaded.removeprefix(OF_UPLOADS).partition("-")[0])
+
+
 @dataclass(frozen=True)
 class Replacement:
     """A merged file's sources, and when they were replaced, in seconds since 1970;

@@ -11,7 +11,9 @@ from ecom_assets.commerce.costs.contracts import cost_columns
 from ecom_assets.commerce.custom_sales.lines import COST_NAMES
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.http_server.callers import (
+    CALLER,
     HEALTH_PATHS,
+    Caller,
     Scope,
     ScopeNeededError,
     may,
@@ -165,3 +167,11 @@ def require_write(request: Request) -> str:
 
 ON_THIS_MACHINE: Final = "somebody on this machine"
 """Who makes a request where no keys are used."""
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who sends a request; where no keys are used, somebody on this machine, who may do
+    everything.
+    """
+    caller: Caller | None = request.get(CALLER)
+    return caller or Caller(ON_THIS_MACHINE, frozenset({Scope.ADMIN}))

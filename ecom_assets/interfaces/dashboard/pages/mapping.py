@@ -12,12 +12,13 @@ from starlette.requests import Request
 
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.operations.requests import require_shared_home
 from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.uploads.asking import ask_sample, ask_undo
 from ecom_assets.ingestion.uploads.look import kept_mapping_path
+from ecom_assets.ingestion.uploads.sight import seen_sentence, sees_numbers, sight_of
 from ecom_assets.ingestion.uploads.store import (
     FAILED,
     KEPT,
@@ -30,6 +31,7 @@ from ecom_assets.ingestion.uploads.store import (
     Uploads,
     UploadState,
 )
+from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard import receiving
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Nothing, Notice
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
@@ -45,7 +47,6 @@ from ecom_assets.interfaces.dashboard.page import (
     address_of,
     data_address,
 )
-from ecom_assets.interfaces.dashboard.sessions import token_of
 from ecom_assets.interfaces.dashboard.upload_words import kind_words, rows_words
 from ecom_assets.interfaces.dashboard.wording import needs_key
 
@@ -68,6 +69,10 @@ STATES: Final[Mapping[UploadState, str]] = {
 }
 
 
+NO_NUMBERS: Final = dict.fromkeys(("days", "rows", "of_rows", "money", "replaced"), "")
+"""What the list shows of how much an upload has to who may not see that."""
+
+
 def uploads_of(request: Request) -> Uploads:
     """Return the uploads of the platform that serves a request."""
     return Uploads(request.app.state.settings.home)
@@ -75,7 +80,7 @@ def uploads_of(request: Request) -> Uploads:
 
 def newest_of(request: Request) -> list[Upload]:
     """Return the uploads that the caller may see, the newest first."""
-    return uploads_of(request).newest(token_of(request))
+    return uploads_of(request).newest(caller_of(request.scope))
 
 
 def drop(view: View) -> Block:
@@ -98,13 +103,21 @@ def drop(view: View) -> Block:
 
 
 def waiting(view: View) -> Block:
-    """Return the files that the caller has sent and not loaded; nothing if there are none."""
+    """Return the files that the caller has sent and not loaded, for an admin those of others, too;
+    nothing if there are none.
+    """
+    caller = caller_of(view.request.scope)
     kept = [upload for upload in newest_of(view.request) if upload.state == KEPT]
     if not kept:
         return Nothing()
-    files = ",".join(upload.id for upload in reversed(kept[:10]))
+    own = [upload for upload in kept if upload.is_of(caller)]
+    files = ",".join(upload.id for upload in reversed(own[:10]))
     return Custom(
-        "upload_waiting.html", {"uploads": kept, "all": address_of(FILES, {"files": files})}
+        "upload_waiting.html",
+        {
+            "uploads": [(upload, "" if upload in own else upload.sent_by) for upload in kept],
+            "all": address_of(FILES, {"files": files}) if len(own) > 1 else "",
+        },
     )
 
 
@@ -114,14 +127,56 @@ def brought_in(view: View) -> Block:
     if not listed:
         return Nothing()
     by_number = {upload.number: upload for upload in listed}
-    uploads = uploads_of(view.request)
-    currency = view.currency
-    rows = [_row(upload, by_number, currency) | _mapping(uploads, upload) for upload in listed]
-    return Custom("upload_list.html", {"rows": rows, "reaches": list(reaches(listed))})
+    uploads, caller = uploads_of(view.request), caller_of(view.request.scope)
+    rows = [
+        _row(upload, caller)
+        | (
+            _numbers(upload, by_number, view.currency)
+            if sees_numbers(upload, caller)
+            else NO_NUMBERS
+        )
+        | _mapping(uploads, upload, caller)
+        for upload in listed
+    ]
+    return Custom(
+        "upload_list.html", {"rows": rows, "reaches": list(reaches(_known(listed, caller)))}
+    )
 
 
-def _row(upload: Upload, others: dict[int, Upload], currency: str) -> dict[str, Any]:
-    """Return what the list shows of an upload; amounts that say no currency are in the shop's."""
+def _known(uploads: Sequence[Upload], caller: Caller) -> list[Upload]:
+    """Return the uploads of which a caller sees how much they have, or that the caller has sent."""
+    return [one for one in uploads if one.is_of(caller) or sees_numbers(one, caller)]
+
+
+def _row(upload: Upload, caller: Caller) -> dict[str, Any]:
+    """Return what the list shows of an upload to everybody who sees it, and what this caller may do
+    about it.
+    """
+    kinds = upload.kinds_with_rows or ((upload.kind,) if upload.kind else ())
+    may_change = upload.may_be_changed_by(caller)
+    return {
+        "upload": upload,
+        "kind": " and ".join(map(kind_words, kinds)),
+        "state": STATES[upload.state],
+        "sentence": seen_sentence(upload, caller),
+        "sent_at": f"{upload.sent_at:%Y-%m-%d %H:%M} UTC",
+        "progress": address_of(PROGRESS, {"files": upload.id}) if upload.is_waiting else "",
+        "change": (
+            address_of(FILES, {"files": upload.id})
+            if may_change and upload.has_original and upload.state in {LOADED, FAILED, UNDONE}
+            else ""
+        ),
+        "can_undo": upload.state == LOADED,
+        "can_delete": (
+            upload.state in {FAILED, UNDONE}
+            and not upload.kinds_with_rows
+            and upload.may_be_removed_by(caller)
+        ),
+    }
+
+
+def _numbers(upload: Upload, others: dict[int, Upload], currency: str) -> dict[str, Any]:
+    """Return how much an upload has; amounts that say no currency are in the shop's."""
     days = (
         day_range(upload.first_day, upload.last_day) if upload.first_day and upload.last_day else ""
     )
@@ -129,13 +184,10 @@ def _row(upload: Upload, others: dict[int, Upload], currency: str) -> dict[str, 
         others[number].name if number in others else f"file {number}"
         for number in upload.replaced_uploads
     ]
-    rows = "" if upload.counted_count is None else rows_words(upload.kind, upload.counted_count)
+    kind = next(iter(upload.kinds_with_rows), upload.kind)
+    rows = "" if upload.counted_count is None else rows_words(kind, upload.counted_count)
     read = upload.row_count
     return {
-        "upload": upload,
-        "kind": kind_words(upload.kind) if upload.kind else "",
-        "state": STATES[upload.state],
-        "sent_at": f"{upload.sent_at:%Y-%m-%d %H:%M} UTC",
         "days": days,
         "rows": rows,
         "of_rows": f"of {counted(read, 'row')}" if read and read != upload.counted_count else "",
@@ -145,20 +197,15 @@ def _row(upload: Upload, others: dict[int, Upload], currency: str) -> dict[str, 
             if upload.replaced_count and replaced
             else ""
         ),
-        "progress": address_of(PROGRESS, {"files": upload.id}) if upload.is_waiting else "",
-        "change": (
-            address_of(FILES, {"files": upload.id})
-            if upload.has_original and upload.state in {LOADED, FAILED, UNDONE}
-            else ""
-        ),
-        "can_undo": upload.state == LOADED,
     }
 
 
-def _mapping(uploads: Uploads, upload: Upload) -> dict[str, str]:
+def _mapping(uploads: Uploads, upload: Upload, caller: Caller) -> dict[str, str]:
     """Return the kept mapping of an upload as an address from which it is downloaded; empty if it
-    has none.
+    has none, or has words of rows of which something is hidden from the caller.
     """
+    if not sight_of(upload, caller).is_whole:
+        return {"mapping": ""}
     try:
         text = kept_mapping_path(uploads, upload.mapping).read_text(encoding="utf-8")
     except (UsageError, OSError):
@@ -168,9 +215,9 @@ def _mapping(uploads: Uploads, upload: Upload) -> dict[str, str]:
 
 def reaches(uploads: Sequence[Upload]) -> Iterator[dict[str, Any]]:
     """Yield, for each kind, the days that its loaded files reach over, and when the next is due."""
-    kinds = dict.fromkeys(upload.kind for upload in uploads if upload.state in WITH_ROWS)
-    for kind in kinds:
-        loaded = [upload for upload in uploads if upload.kind == kind and upload.state in WITH_ROWS]
+    with_rows = [upload for upload in uploads if upload.state in WITH_ROWS]
+    for kind in dict.fromkeys(kind for upload in with_rows for kind in upload.kinds_with_rows):
+        loaded = [upload for upload in with_rows if kind in upload.kinds_with_rows]
         first = min((upload.first_day for upload in loaded if upload.first_day), default=None)
         last = max((upload.last_day for upload in loaded if upload.last_day), default=None)
         yield {
@@ -200,7 +247,7 @@ def reminder(view: View) -> Block:
     today = now_utc_without_zone().date()
     overdue = [
         reach
-        for reach in reaches(newest_of(view.request))
+        for reach in reaches(_known(newest_of(view.request), caller_of(view.request.scope)))
         if reach["due"] is not None and reach["due"] <= today
     ]
     if not overdue:
@@ -238,16 +285,16 @@ def first_steps(view: View) -> Block:
 def undo(sent: ActionRequest) -> ActionResult:
     """Ask for the rows of an upload to be taken back."""
     uploads, home = uploads_of(sent.request), sent.request.app.state.settings.home
-    upload = uploads.of(sent.form.get("upload", ""), token_of(sent.request))
+    upload = uploads.of(sent.form.get("upload", ""), caller_of(sent.request.scope))
     ask_undo(home, upload, sent.caller)
     return ActionResult("", address_of(PROGRESS, {"files": upload.id}))
 
 
 def delete(sent: ActionRequest) -> ActionResult:
-    """Remove a file that was not loaded."""
-    uploads = uploads_of(sent.request)
-    upload = uploads.of(sent.form.get("upload", ""), token_of(sent.request))
-    uploads.remove(upload)
+    """Remove a file that has no rows: of one that had some, an admin only."""
+    uploads, caller = uploads_of(sent.request), caller_of(sent.request.scope)
+    upload = uploads.of(sent.form.get("upload", ""), caller)
+    uploads.remove(upload, caller)
     return ActionResult(f"{upload.name} is deleted.", address_of(PATH, {}))
 
 

@@ -11,7 +11,9 @@ from pydantic import Field
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.ingestion.uploads.months import MonthOfFile
+from ecom_assets.ingestion.uploads.sight import sight_of
 from ecom_assets.ingestion.uploads.store import Upload
+from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
 from ecom_assets.interfaces.dashboard.formats import money
 from ecom_assets.interfaces.dashboard.looking import kept_months
@@ -21,7 +23,7 @@ from ecom_assets.interfaces.dashboard.pages.mapping_files import (
     FilesParameters,
     chosen_uploads,
     looks_of,
-    settings_of,
+    settings_as_said,
 )
 from ecom_assets.interfaces.dashboard.wording import needs_key
 
@@ -35,6 +37,8 @@ WORDS: Final = {
     "zone": "orders around midnight at the ends of the month, by another time zone",
 }
 """Why an admin may show another number."""
+AMOUNTS: Final = ("payment_amount", "tax_amount", "shipping_amount", "discount_amount")
+"""The columns of order lines that the amounts of a month are sums of."""
 DECIMALS: Final = 2
 
 
@@ -49,8 +53,10 @@ def compared(view: View) -> Block:
     """Return the form that asks what the admin shows, and the difference by reason."""
     if not view.may(Scope.WRITE):
         return Notice(needs_key("Looking at a file", Scope.WRITE))
-    settings = settings_of(view.request)
     uploads = chosen_uploads(view.request, view.filters.files)
+    settings = settings_as_said(view.request, uploads)
+    caller = caller_of(view.request.scope)
+    uploads = [one for one in uploads if sight_of(one, caller, "orders").shows(*AMOUNTS)]
     looks = looks_of(view.request, uploads)  # months are added up after a look, which this begins
     found = [(upload, kept_months(settings, upload)) for upload in uploads]
     known = [(upload, month) for upload, months in found for month in months or ()]

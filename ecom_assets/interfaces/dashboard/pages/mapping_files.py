@@ -12,21 +12,24 @@ from starlette.requests import Request
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.settings.settings import Settings, with_uploads
-from ecom_assets.core.settings.uploaded import shop_choices
+from ecom_assets.core.settings.uploaded import RATE, shop_choices
 from ecom_assets.ingestion.sources.proposal import questions
 from ecom_assets.ingestion.sources.proposal.draft import STAYS
 from ecom_assets.ingestion.sources.proposal.questions import CHANNELS_OF, NO_CUSTOMER, shown
 from ecom_assets.ingestion.sources.sandbox_shop import is_made
-from ecom_assets.ingestion.uploads.asking import ask_load
+from ecom_assets.ingestion.uploads.asking import ask_load, ask_shop_said
 from ecom_assets.ingestion.uploads.look import (
     ShopQuestion,
     UploadLook,
-    answer_shop,
+    checked_shop,
     keep_choices,
     rate_questions,
     shop_questions,
+    with_shop_said,
 )
-from ecom_assets.ingestion.uploads.store import Upload, Uploads
+from ecom_assets.ingestion.uploads.sight import seen_look
+from ecom_assets.ingestion.uploads.store import OF_SHOP_ANSWERS, Upload, Uploads
+from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice, TableColumn
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.looking import CHOSEN_MAPPING, LOOKS
@@ -48,7 +51,6 @@ from ecom_assets.interfaces.dashboard.pages.mapping import (
     PROGRESS,
     uploads_of,
 )
-from ecom_assets.interfaces.dashboard.sessions import token_of
 from ecom_assets.interfaces.dashboard.upload_words import (
     AskedField,
     fate_lines,
@@ -139,13 +141,13 @@ def chosen_uploads(request: Request, files: str | None) -> list[Upload]:
     ids = [part for part in (files or "").split(",") if part][:MOST_FILES]
     if not ids:
         raise UsageError("No file is chosen; send one first.")
-    uploads = uploads_of(request)
-    return [uploads.of(part, token_of(request)) for part in dict.fromkeys(ids)]
+    uploads, caller = uploads_of(request), caller_of(request.scope)
+    return [uploads.of(part, caller) for part in dict.fromkeys(ids)]
 
 
 def looks_of(request: Request, uploads: Sequence[Upload]) -> list[UploadLook | None]:
     """Return what is known of uploads; None for those that are being looked at."""
-    settings = settings_of(request)
+    settings = settings_as_said(request, uploads)
     return [LOOKS.of(settings, upload) for upload in uploads]
 
 
@@ -155,29 +157,53 @@ def settings_of(request: Request) -> Settings:
     return with_uploads(settings)
 
 
-def asked_of_shop(settings: Settings, looks: Sequence[UploadLook]) -> list[ShopQuestion]:
-    """Return what the page asks of the shop: what nothing says; and until something is loaded, what
-    was chosen here, too.
+def said_of_shop(uploads: Sequence[Upload]) -> dict[str, str]:
+    """Return what was said of the shop with files, which holds once they are loaded."""
+    return {name: value for upload in uploads for name, value in upload.shop_answers.items()}
+
+
+def settings_as_said(request: Request, uploads: Sequence[Upload]) -> Settings:
+    """Return the settings as they are once files are loaded."""
+    settings, said = settings_of(request), said_of_shop(uploads)
+    if not said:
+        return settings
+    return with_shop_said(settings, uploads_of(request).original(uploads[0]).parent, said)
+
+
+def asked_of_shop(
+    settings: Settings, looks: Sequence[UploadLook], said: Mapping[str, str]
+) -> list[ShopQuestion]:
+    """Return what the page asks of the shop: what nothing says, and what was said with the files;
+    and until something is loaded, what was chosen here, too.
     """
     is_loaded = bool(Uploads(settings.home).with_rows())
-    chosen = () if is_loaded else shop_choices(settings.home)
+    chosen = {*said, *(() if is_loaded else shop_choices(settings.home))}
     own = [one for one in shop_questions(settings, looks) if not one.is_set or one.key in chosen]
-    needed = any(look.currencies for look in looks) or not is_loaded
-    return [*own, *(rate_questions(settings, looks) if needed else ())]
+    needed = (
+        any(look.currencies for look in looks)
+        or any(name.startswith(RATE) for name in said)
+        or not is_loaded
+    )
+    return [*own, *(rate_questions(settings, looks, said) if needed else ())]
 
 
 def files(view: View) -> Block:
-    """Return what is known of the files, and the form with what is open."""
+    """Return what is known of the files, and the form with what is open; who may not change a file
+    sees what there is to see of it.
+    """
     if not view.may(Scope.WRITE):
         return Notice(needs_key("Looking at a file", Scope.WRITE))
+    caller = caller_of(view.request.scope)
     uploads = chosen_uploads(view.request, view.filters.files)
     looks = looks_of(view.request, uploads)
     if None in looks:
         done = [look is not None for look in looks]
         return Custom("upload_looking.html", {"files": list(zip(uploads, done, strict=True))})
-    known = [look for look in looks if look is not None]
-    settings = settings_of(view.request)
-    shop = [shop_field(question) for question in asked_of_shop(settings, known)]
+    known = [seen_look(look, caller) for look in looks if look is not None]
+    may_change = all(one.may_be_changed_by(caller) and not one.is_waiting for one in uploads)
+    settings, said = settings_as_said(view.request, uploads), said_of_shop(uploads)
+    asked = asked_of_shop(settings, known, said) if may_change else []
+    shop = [shop_field(question) for question in asked]
     readable = [look for look in known if look.is_readable]
     asks_zone = any(field.name == f"{SHOP}.timezone" and field.is_open for field in shop)
     cards = [_card(look, asks_shop_zone=asks_zone) for look in known]
@@ -188,7 +214,9 @@ def files(view: View) -> Block:
         {
             "files": ",".join(upload.id for upload in uploads),
             "cards": cards,
+            "may_change": may_change,
             "shop": shop,
+            "said_by": sorted({one.sent_by for one in uploads if one.shop_answers}),
             "is_ready": bool(readable)
             and not open_count
             and all(look.is_ready for look in readable),
@@ -279,65 +307,79 @@ def _cell(value: object, name: str = "") -> str:
 
 def choose(sent: ActionRequest) -> ActionResult:
     """Keep what was chosen, and show what follows from it."""
-    uploads = chosen_uploads(sent.request, sent.form.get("files"))
+    uploads = changeable_uploads(sent)
     _keep(sent, uploads)
     return ActionResult("", _address(uploads))
 
 
+def changeable_uploads(sent: ActionRequest) -> list[Upload]:
+    """Return the uploads of a form.
+
+    Raises:
+        UsageError: The caller may not change one of them.
+    """
+    caller = caller_of(sent.request.scope)
+    uploads = chosen_uploads(sent.request, sent.form.get("files"))
+    for upload in uploads:
+        uploads_of(sent.request).require_changeable(upload, caller)
+    return uploads
+
+
 def load(sent: ActionRequest) -> ActionResult:
     """Ask for the files to be loaded; where something is open, or was changed just now, show it."""
-    uploads = chosen_uploads(sent.request, sent.form.get("files"))
+    uploads = changeable_uploads(sent)
     if _keep(sent, uploads):
         return ActionResult(
             "You have changed something: see what follows from it, then load.", _address(uploads)
         )
+    uploads = chosen_uploads(sent.request, sent.form.get("files"))
     looks = [look for look in looks_of(sent.request, uploads) if look is not None]
     readable = [look for look in looks if look.is_readable]
-    settings = settings_of(sent.request)
+    settings = settings_as_said(sent.request, uploads)
     is_open = any(question.is_open for question in shop_questions(settings, looks))
     if len(looks) < len(uploads) or is_open or not all(look.is_ready for look in readable):
         return ActionResult("", _address(uploads))
     store = uploads_of(sent.request)
+    ask_shop_said(settings_of(sent.request), said_of_shop(uploads), sent.caller)
     for look in readable:
         ask_load(settings.home, keep_choices(store, look), sent.caller)
     return ActionResult("", address_of(PROGRESS, {"files": _ids([one.upload for one in readable])}))
 
 
 def _keep(sent: ActionRequest, uploads: Sequence[Upload]) -> bool:
-    """Keep the choices of a form; return whether any differs from what was known before.
+    """Keep the choices of a form with its files; return whether any differs from what was known
+    before. What is said of the shop holds once the files are loaded.
 
     Raises:
         UsageError: An answer about the shop is not possible.
     """
     store = uploads_of(sent.request)
-    is_changed = False
     looks = looks_of(sent.request, uploads)
+    of_shop, is_changed = _said_of_shop_anew(sent, uploads, looks)
+    kept = {f"{OF_SHOP_ANSWERS}{name}": value for name, value in of_shop.items()}
     for upload, look in zip(uploads, looks, strict=True):
         said = _fields(sent.form, str(upload.number))
         before = _said_before(upload)
         now = said if look is None else _said_anew(said, look, before)
-        if now != before:
+        is_changed = is_changed or now != before
+        if now != before or of_shop != upload.shop_answers:
             answers = {key: value for key, value in now.items() if key not in {KIND, MAPPING}}
             wanted = {CHOSEN_MAPPING: now[MAPPING]} if now.get(MAPPING) else {}
             store.choose(
-                upload, kind=now.get(KIND, ""), mapping=upload.mapping, answers=answers | wanted
+                upload,
+                kind=now.get(KIND, ""),
+                mapping=upload.mapping,
+                answers=answers | wanted | kept,
+                caller=caller_of(sent.request.scope),
             )
-            is_changed = True
-    return _keep_shop(sent, looks) or is_changed
+    return is_changed
 
 
 def _said_before(upload: Upload) -> dict[str, str]:
     """Return what is noted of an upload, by the names of its fields."""
-    said = dict(upload.answers)
-    return {
-        name: value
-        for name, value in {
-            **said,
-            KIND: upload.kind,
-            MAPPING: said.pop(CHOSEN_MAPPING, ""),
-        }.items()
-        if value and name != CHOSEN_MAPPING
-    }
+    wanted = upload.answers.get(CHOSEN_MAPPING, "")
+    said = {**upload.file_answers, KIND: upload.kind, MAPPING: wanted}
+    return {name: value for name, value in said.items() if value}
 
 
 def _said_anew(
@@ -353,20 +395,27 @@ def _said_anew(
     return {**before, **fresh}
 
 
-def _keep_shop(sent: ActionRequest, looks: Sequence[UploadLook | None]) -> bool:
-    settings = settings_of(sent.request)
+def _said_of_shop_anew(
+    sent: ActionRequest, uploads: Sequence[Upload], looks: Sequence[UploadLook | None]
+) -> tuple[dict[str, str], bool]:
+    """Return what is said of the shop with files, by now and by a form; and whether the form says
+    anything else than the page did.
+
+    Raises:
+        UsageError: An answer is not possible.
+    """
+    before = said_of_shop(uploads)
+    settings = settings_as_said(sent.request, uploads)
     known = [look for look in looks if look is not None]
-    asked = {one.key: one for one in asked_of_shop(settings, known)}
+    asked = {one.key: one for one in asked_of_shop(settings, known, before)}
     said = {key: value.strip() for key, value in _fields(sent.form, SHOP).items() if key in asked}
     said = {key: value for key, value in said.items() if value}
-    if not said:
-        return False
-    was_open = any(asked[key].is_open for key in said)
+    was_open = any(asked[key].is_open and key not in before for key in said)
     changed = any(asked[key].value != value for key, value in said.items())
-    problems = answer_shop(settings, said)
+    choices, problems = checked_shop(settings_of(sent.request), said)
     if problems:
         raise UsageError("; ".join(problems.values()))
-    return was_open or changed
+    return {**before, **choices}, was_open or changed
 
 
 def _fields(form: Mapping[str, str], group: str) -> dict[str, str]:

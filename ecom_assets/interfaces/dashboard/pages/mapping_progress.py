@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ecom_assets.core.clock import now_utc_without_zone
-from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.operations.requests import OperationRequest
 from ecom_assets.core.operations.steps import TableStep, last_look
 from ecom_assets.core.settings.settings import Settings
@@ -19,7 +19,9 @@ from ecom_assets.ingestion.uploads.asking import (
     sample_progress,
     shop_progress,
 )
+from ecom_assets.ingestion.uploads.sight import seen_problem, seen_sentence
 from ecom_assets.ingestion.uploads.store import LOADED
+from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, address_of
@@ -47,7 +49,7 @@ def progress(view: View) -> Block:
     settings: Settings = view.request.app.state.settings
     if not view.filters.files:
         if view.filters.of == "shop":
-            return _of_shop(settings)
+            return _of_shop(view, settings)
         return _of_sample(view, settings)
     uploads = chosen_uploads(view.request, view.filters.files)
     loads = [progress_of(settings.home, upload) for upload in uploads]
@@ -55,7 +57,7 @@ def progress(view: View) -> Block:
     return Custom(
         "upload_progress.html",
         {
-            "files": [_file(load) for load in loads],
+            "files": [_file(load, caller_of(view.request.scope)) for load in loads],
             "is_over": is_over,
             "is_loaded": any(load.upload.state == LOADED for load in loads),
             "again_s": AGAIN_S,
@@ -73,10 +75,10 @@ def _of_sample(view: View, settings: Settings) -> Block:
     return Custom("sample_progress.html", values | {"is_there": view.context.has_reading})
 
 
-def _of_shop(settings: Settings) -> Block:
+def _of_shop(view: View, settings: Settings) -> Block:
     """Return how far the run is that computes all days again."""
     values = _of_request(settings, *shop_progress(settings.home))
-    problem = shop_problem(settings.home)
+    problem = seen_problem(shop_problem(settings.home), caller_of(view.request.scope))
     more = {"problem": problem, "shop": address_of(SHOP, {})}
     return Custom("shop_progress.html", values | more)
 
@@ -112,11 +114,12 @@ def is_quiet_since(asked_at: datetime | None, looked_at: datetime | None, now: d
     return (asked_at is None or asked_at < before) and (looked_at is None or looked_at < before)
 
 
-def _file(load: LoadProgress) -> dict[str, Any]:
+def _file(load: LoadProgress, caller: Caller) -> dict[str, Any]:
     done = [step for step in load.steps if step.ended_at]
     working = [step for step in load.steps if not step.ended_at]
     return {
         "upload": load.upload,
+        "sentence": seen_sentence(load.upload, caller),
         "is_begun": load.is_begun,
         "done": counted(len(done), "table is", "tables are"),
         "working": _words(working[-1].table_name) if working else "",

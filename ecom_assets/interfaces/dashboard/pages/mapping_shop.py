@@ -21,9 +21,16 @@ from ecom_assets.core.settings.uploaded import (
     shop_problem,
 )
 from ecom_assets.ingestion.uploads.asking import READS_FILES, ask_shop
-from ecom_assets.ingestion.uploads.look import ShopQuestion, rate_questions, shop_questions
+from ecom_assets.ingestion.uploads.look import (
+    OF_DAYS,
+    ShopQuestion,
+    rate_questions,
+    shop_questions,
+)
+from ecom_assets.ingestion.uploads.sight import seen_problem
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.ingestion.uploads.zones import files_of_zone
+from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
 from ecom_assets.interfaces.dashboard.page import (
     Action,
@@ -40,8 +47,6 @@ from ecom_assets.interfaces.dashboard.pages.mapping_files import settings_of
 from ecom_assets.interfaces.dashboard.upload_words import shop_field
 from ecom_assets.interfaces.dashboard.wording import needs_key
 
-OF_DAYS: Final = ("timezone", "currency", "week_start")
-"""What numbers of days follow from; the name is only shown."""
 WHAT_FOLLOWS: Final = {
     "timezone": "Days will begin at midnight in {}: orders and visits around midnight move to the "
     "day before or after.",
@@ -73,7 +78,8 @@ def shop(view: View) -> Block:
     said = {name: str(wanted[name]) for name in OF_SHOP if name in wanted}
     changes = changed(settings, said | _rates_in(view.filters.rates or ""))
     if not computes_days(changes):
-        return Custom("upload_shop.html", _form(settings))
+        problem = seen_problem(shop_problem(settings.home), caller_of(view.request.scope))
+        return Custom("upload_shop.html", _form(settings) | {"problem": problem})
     days = {"week_start": changes.get("week_start", "").capitalize()}
     files = files_of_zone(Uploads(settings.home), settings.timezone)
     return Custom(
@@ -121,7 +127,6 @@ def _form(settings: Settings) -> dict[str, Any]:
     return {
         "fields": [shop_field(one) for one in questions if not is_fixed(one, chosen)],
         "fixed": [(one.label, one.value) for one in questions if is_fixed(one, chosen)],
-        "problem": shop_problem(settings.home),
         "list": address_of(PATH, {}),
     }
 
