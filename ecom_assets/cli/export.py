@@ -19,6 +19,7 @@ from ecom_assets.core.errors import UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.days import DayRange, Days
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.ingestion.sources.presence import with_origin
@@ -93,11 +94,7 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
 def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
     """Return the requested days, by default all days from the first to the last event."""
     events = engine.table(CleanEvents)
-    rows = (
-        events.agg(first=events.event_date.min(), last=events.event_date.max())
-        .to_pyarrow()
-        .to_pylist()[0]
-    )
+    rows = rows_of(events.agg(first=events.event_date.min(), last=events.event_date.max()))[0]
     first = requested_days.first or rows["first"] or requested_days.last or settings.first_day
     last = requested_days.last or rows["last"] or first
     if last < first:
