@@ -23,6 +23,7 @@ from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.ingestion.sources.presence import with_origin
+from ecom_assets.orchestration.registry import ALL
 from ecom_assets.outputs.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
 from ecom_assets.outputs.delivery.contracts import DEAD, DeadLetters
 from ecom_assets.outputs.delivery.ledger.sent_ids import declared_key
@@ -74,12 +75,16 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
     """
     settings = load_settings()
     engine = new_engine(settings)
+    nothing = UsageError(
+        f"There is no warehouse yet at {engine.address}, so there is nothing to export; run "
+        "`ecom run`."
+    )
     if not engine.exists():
-        raise UsageError(
-            f"There is no warehouse yet at {engine.address}, so there is nothing to export; run "
-            "`ecom run`."
-        )
+        raise nothing
     with closing(engine.open()) as opened:
+        # A server's database is there before any table of ours is.
+        if not any(opened.has(contract) for contract in ALL):
+            raise nothing
         settings = with_origin(opened, settings)
         days = _days(opened, settings, request.requested_days)
     unset = [name for name in request.places if name in SETTING_OF.keys() - set_tools(settings)]

@@ -34,8 +34,8 @@ FILES = {
 """,
     "customers": "id,first_name,email\nanna,Anna,anna@example.com\nben,Ben,ben@example.com\n",
     "costs": "item_id,unit_cost_amount\np1,10\n",
-    "ad_spend": """spend_date,platform,account_id,campaign_id,campaign_name,spend_amount
-2026-01-10,meta,act_1,1,Spring,10.50
+    "ad_spend": """spend_date,platform,account_id,campaign_id,campaign_name,spend_amount,currency
+2026-01-10,meta,act_1,1,Spring,10.50,EUR
 """,
 }
 SHOPS: dict[str, Mapping[str, str]] = {
@@ -51,7 +51,7 @@ SHOPS: dict[str, Mapping[str, str]] = {
 ON_THE_OTHERS = ("events only", "nothing")
 ENDS = {
     "nothing": "no_events.csv holds no rows; give files that do.",
-    "nothing that counts": "raw/events: Of 1 rows of events, 1 (100%) are refused",
+    "nothing that counts": "staging/quarantined_events: Of 1 rows of events, 1 (100%) were refused",
 }
 """What a run says that ends with 1."""
 
