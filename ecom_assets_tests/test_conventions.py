@@ -209,6 +209,60 @@ def test_the_first_line_of_an_error_is_read_in_one_place() -> None:
     assert found == [], "an error can have no line: use first_line of errors.py"
 
 
+RUNS_EXPRESSIONS = (
+    "ecom_assets/core/tables/portable.py",
+    # what Ibis' own backends do otherwise
+    "ecom_assets/core/warehouse/engines/",
+)
+"""Where Ibis is asked for rows; all others call `rows_of` and the functions around it."""
+
+
+def runs_an_expression(node: ast.AST) -> bool:
+    """Return whether a part of the code asks Ibis for the rows of an expression."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        # cursors are given a statement
+        return node.func.attr == "execute" and not (node.args or node.keywords)
+    if not isinstance(node, ast.Attribute):
+        return False
+    of_arrow = (
+        isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "arrow_of"
+    )
+    return node.attr in {"to_pyarrow", "to_pyarrow_batches", "to_pandas_batches", "to_polars"} or (
+        node.attr == "to_pandas" and not of_arrow
+    )
+
+
+def test_expressions_are_run_in_one_place() -> None:
+    found = [
+        f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
+        for path in SOURCES
+        if not name_of(path).startswith(RUNS_EXPRESSIONS)
+        for node in ast.walk(tree(path))
+        if runs_an_expression(node)
+    ]
+    assert found == [], (
+        "Ibis takes the least value of no rows for one that is never null, and Postgres' backend "
+        "refuses the null: use rows_of, value_of, arrow_of or batches_of of portable.py"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rows.to_pyarrow()",
+        "con.to_pyarrow(rows).to_pylist()",
+        "fetch = ir.Table.to_pyarrow",
+        "rows.to_pyarrow_batches(chunk_size=1)",
+        "rows.first.min().execute()",
+        "rows.to_pandas()",
+    ],
+)
+def test_a_place_that_runs_an_expression_is_found(line: str) -> None:
+    assert any(map(runs_an_expression, ast.walk(ast.parse(line))))
+
+
 def test_pure_files_read_no_clock() -> None:
     for path in PURE:
         calls = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)} & {

@@ -19,9 +19,11 @@ from ecom_assets.core.errors import UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.days import DayRange, Days
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.ingestion.sources.presence import with_origin
+from ecom_assets.orchestration.registry import ALL
 from ecom_assets.outputs.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
 from ecom_assets.outputs.delivery.contracts import DEAD, DeadLetters
 from ecom_assets.outputs.delivery.ledger.sent_ids import declared_key
@@ -73,12 +75,16 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
     """
     settings = load_settings()
     engine = new_engine(settings)
+    nothing = UsageError(
+        f"There is no warehouse yet at {engine.address}, so there is nothing to export; run "
+        "`ecom run`."
+    )
     if not engine.exists():
-        raise UsageError(
-            f"There is no warehouse yet at {engine.address}, so there is nothing to export; run "
-            "`ecom run`."
-        )
+        raise nothing
     with closing(engine.open()) as opened:
+        # A server's database is there before any table of ours is.
+        if not any(opened.has(contract) for contract in ALL):
+            raise nothing
         settings = with_origin(opened, settings)
         days = _days(opened, settings, request.requested_days)
     unset = [name for name in request.places if name in SETTING_OF.keys() - set_tools(settings)]
@@ -93,11 +99,7 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
 def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
     """Return the requested days, by default all days from the first to the last event."""
     events = engine.table(CleanEvents)
-    rows = (
-        events.agg(first=events.event_date.min(), last=events.event_date.max())
-        .to_pyarrow()
-        .to_pylist()[0]
-    )
+    rows = rows_of(events.agg(first=events.event_date.min(), last=events.event_date.max()))[0]
     first = requested_days.first or rows["first"] or requested_days.last or settings.first_day
     last = requested_days.last or rows["last"] or first
     if last < first:

@@ -117,6 +117,10 @@ class RunOutcome:
     delivered: dict[str, dict[str, Any]] = field(default_factory=dict)
     written: tuple[str, ...] = ()
     has_begun: bool = True
+    not_evaluated: tuple[tuple[str, str], ...] = ()
+    """Table and name of each check that a failed run did not evaluate: it raised, or what it looks
+    at was not computed.
+    """
     earlier_run_ids: tuple[str, ...] = ()
     """The runs over the days before a gap of weeks, if there are any."""
 
@@ -154,6 +158,9 @@ class RunOutcome:
 def combined(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
     """Return the combined result of all parts of a run; for each check,
     its failure or its last result.
+
+    A part that fails is the last one, so that the checks that it did not evaluate are all there
+    are.
     """
     checks: dict[tuple[str, str], CheckOutcome] = {}
     for check in (check for outcome in outcomes for check in outcome.checks):
@@ -174,8 +181,10 @@ def combined(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
     )
 
 
-def outcome_of(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
-    """Return the result of a run."""
+def outcome_of(
+    result: dg.ExecuteInProcessResult, days: Days, instance: dg.DagsterInstance
+) -> RunOutcome:
+    """Return the result of a run, whose events an instance has."""
     checks = [
         CheckOutcome(
             table=evaluation.asset_key.to_user_string(),
@@ -212,6 +221,27 @@ def outcome_of(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
         delivered,
         written,
         has_begun=any(event.is_step_start for event in result.all_events),
+        not_evaluated=() if result.success else _not_evaluated(result, instance),
+    )
+
+
+def _not_evaluated(
+    result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance
+) -> tuple[tuple[str, str], ...]:
+    """Return table and name of the checks that a run was to evaluate, and has no result of."""
+    evaluated = {
+        (evaluation.asset_key, evaluation.check_name)
+        for evaluation in result.get_asset_check_evaluations()
+    }
+    planned = instance.all_logs(
+        result.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+    )
+    # Dagster's class of these data is not public; it names the asset and the check.
+    checks: list[Any] = [entry.get_dagster_event().event_specific_data for entry in planned]
+    return tuple(
+        (check.asset_key.to_user_string(), check.check_name)
+        for check in checks
+        if (check.asset_key, check.check_name) not in evaluated
     )
 
 
@@ -380,8 +410,8 @@ class PlatformRun:
                 )
             except dg.DagsterExecutionInterruptedError as error:
                 raise KeyboardInterrupt from error
-        _raise_on_interrupt(result)
-        outcome = outcome_of(result, self.days)
+            _raise_on_interrupt(result)
+            outcome = outcome_of(result, self.days, instance)
         if may_rebuild and new_engine(self.settings).mark_damaged(outcome.failures):
             _open_for(self.settings, self.progress)
             if not self.may.rebuild:

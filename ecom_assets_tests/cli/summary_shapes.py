@@ -192,7 +192,7 @@ SUMMARY = {
     "id_conflicts": {"ids": int, "events": int, "examples": []},
     "reconciliation": RECONCILIATION,
     "restatements": {"changed": int, "causes": {}, "largest": type(None)},
-    "checks": {"passed": int, "failed": [], "warned": [WARNED]},
+    "checks": {"passed": int, "failed": [], "warned": [WARNED], "not_evaluated": []},
     "tables": dict.fromkeys([*TABLES, *UNDECLARED], int),
     "written": [str],
     "published": type(None),

@@ -97,7 +97,7 @@ def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
     events = rows_on_days(clean, "event_date", days)
     types = events.group_by("event_type").agg(event_count=events.count())
     earlier = clean.filter(clean.event_date < min(days.dates) if days else NO)
-    if not earlier.limit(1).count().to_pyarrow().as_py():
+    if not count_of(earlier.limit(1)):
         return BrokenRows(types.filter(NO), types)
     own = types.filter(types.event_type.notin((*EVENT_TYPES, *IDENTITY_TYPES)))
     return BrokenRows(own.anti_join(earlier.select("event_type").distinct(), "event_type"), types)

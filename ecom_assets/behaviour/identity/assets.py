@@ -48,7 +48,13 @@ from ecom_assets.core.tables.asset import (
 )
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import dialect_of, has_kernels, schema_of, stored, union_all
+from ecom_assets.core.tables.portable import (
+    arrow_schema_of,
+    dialect_of,
+    has_kernels,
+    stored,
+    union_all,
+)
 from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.core.tables.spellings import KeyKind
 from ecom_assets.core.warehouse.engine import Engine
@@ -375,7 +381,7 @@ def groups_of(
 def table_of(contract: type[Table], rows: Iterable[Sequence[object]]) -> ir.Table:
     """Return rows whose values are in the order of the columns of a contract."""
     records = [dict(zip(contract.columns, row, strict=True)) for row in rows]
-    return ibis.memtable(pa.Table.from_pylist(records, schema=schema_of(contract).to_pyarrow()))
+    return ibis.memtable(pa.Table.from_pylist(records, schema=arrow_schema_of(contract)))
 
 
 identities = table_asset(Identities, follows="visitors", events=CleanEvents)(linking.identities)

@@ -1,6 +1,6 @@
 """The summary of a run as text: lines for each part of what `cli/summary/run.py` returns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -31,6 +31,10 @@ MISSING_SHOWN: Final = 5
 NEXT: Final = (
     "Next: `ecom ui` (or `make ui`) opens the dashboard and Dagster's UI; `ecom explain TABLE` "
     "goes from a number to its rows"
+)
+AFTER_A_FAILURE: Final = (
+    "This run ends with exit code 1, because of what is FAILED above; mend it, and run the same "
+    "command again"
 )
 MOST_NAMED_TABLES: Final = 10
 """The progress of a run names each table already."""
@@ -509,16 +513,34 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
         total = f" of {counted(customers['received'], 'record')}"
         lines += _quarantine_lines("Quarantined customers", customers, total=total, width=48)
     lines += _fetched_lines(summary["fetched"])
-    return lines + check_lines(summary["checks"])
+    return lines + check_lines(summary["checks"], summary["failures"])
 
 
-def check_lines(checks: Mapping[str, Any]) -> list[str]:
-    """Return the lines of checks: their numbers, and those that failed or warned."""
+def check_lines(checks: Mapping[str, Any], failures: Sequence[str] = ()) -> list[str]:
+    """Return the lines of checks: their numbers, those that failed or warned, what else failed,
+    and what could not be evaluated because of that.
+    """
     warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""
+    not_evaluated = checks["not_evaluated"]
+    left = f", {len(not_evaluated)} could not be evaluated" if not_evaluated else ""
+    by_table: dict[str, list[str]] = {}
+    for check in not_evaluated:
+        by_table.setdefault(check["table"], []).append(check["name"])
     return [
-        f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}",
+        f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}{left}",
         *(f"  FAILED {_check_line(check)}" for check in checks["failed"]),
+        *(f"  FAILED {failure}" for failure in failures),
+        *_not_evaluated_lines(by_table),
         *(f"  WARNING {_warning_line(check)}" for check in checks["warned"]),
+    ]
+
+
+def _not_evaluated_lines(by_table: Mapping[str, Sequence[str]]) -> list[str]:
+    some = list(by_table.items())[:MOST_NAMED_TABLES]
+    more = len(by_table) - len(some)
+    return [
+        *(f"  NOT EVALUATED {table}: {', '.join(names)}" for table, names in some),
+        *([f"  NOT EVALUATED those of {counted(more, 'more table')}"] if more else []),
     ]
 
 
@@ -617,8 +639,13 @@ def _where_lines(summary: Mapping[str, Any]) -> list[str]:
         *_published_lines(summary["published"]),
         f"Memory: {summary['memory']}",
         f"Dagster run {summary['run_id']}",
-        NEXT,
+        NEXT if is_well(summary) else AFTER_A_FAILURE,
     ]
+
+
+def is_well(summary: Mapping[str, Any]) -> bool:
+    """Return whether the run that a summary is of ends with 0."""
+    return bool(summary["success"]) and not summary["checks"]["failed"]
 
 
 def plain(value: object) -> str:

@@ -634,6 +634,7 @@ def _checks(outcome: RunOutcome) -> dict[str, Any]:
         "passed": len(outcome.checks) - len(failed) - len(warned),
         "failed": [check.as_json() for check in failed],
         "warned": [check.as_json() for check in warned],
+        "not_evaluated": [{"table": table, "name": name} for table, name in outcome.not_evaluated],
     }
 
 

@@ -24,6 +24,7 @@ from ecom_assets.commerce.orders.assets import EVERY_LINE, days_of_changed_order
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays
 from ecom_assets.core.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import connect
 
 
@@ -102,7 +103,7 @@ def channel_removal_effects(
     spans = markov.step_spans(conversions, touches, attribution_rule, days)
     counted = markov.steps_on(spans, days).semi_join(markov.converting_days(spans), ["unit", "day"])
     con = connect()
-    chains = _chains(counted.to_pyarrow().to_pylist())
+    chains = _chains(rows_of(counted))
     con.con.register("removal_effects", markov.removal_effect_rows(chains))
     return con.table("removal_effects")
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from ecom_assets.commerce.attribution.contracts import ChannelRemovalEffects
 from ecom_assets.commerce.attribution.credit import AttributionRule
 from ecom_assets.core.tables.days import Days, day_table
-from ecom_assets.core.tables.portable import NO, schema_of, union_all
+from ecom_assets.core.tables.portable import NO, arrow_schema_of, union_all
 
 STEP = ["unit", "here", "there"]
 Keep = Callable[[ir.Table], ir.Table]
@@ -288,5 +288,5 @@ def removal_effect_rows(chains: Iterable[Chain]) -> pa.Table:
         for day, unit, effects in chains
         for rank, effect in enumerate(effects, start=1)
     ]
-    kinds = schema_of(ChannelRemovalEffects).to_pyarrow()
+    kinds = arrow_schema_of(ChannelRemovalEffects)
     return pa.Table.from_pylist(rows, schema=pa.schema([(kind.name, kind.type) for kind in kinds]))

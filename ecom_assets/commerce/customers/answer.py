@@ -31,7 +31,7 @@ from ecom_assets.commerce.customers.value import (
 )
 from ecom_assets.commerce.customers.value_models import ModelFit, NoFit
 from ecom_assets.commerce.sales.measures import SalesMeasures
-from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.tables.portable import arrow_of, rows_of, stored
 
 WRITES: Final = ("--out", "Write a row per customer to this .parquet or .csv file.")
 
@@ -128,7 +128,7 @@ def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]
     rule = ValueRule(**{**usual, **question.options})
     named = {**asdict(rule), "time_unit": "week", "order": "day_with_an_order"}
     purchases, facts = _purchases(question, data, named)
-    histories_table = data.con.to_pyarrow(histories(purchases))
+    histories_table = arrow_of(histories(purchases))
     models = ValueModels.fit(histories_table)
     rows = lifetime_value(histories_table, models, rule, settings.known_currency).select(
         list(LifetimeValue.columns)
@@ -159,7 +159,7 @@ def _purchases(
         )
     # Stored, because an answer asks several times.
     orders, as_of = (
-        data.con.create_table(f"purchase_{name}", rows, temp=True, overwrite=True)
+        stored(data.con, f"purchase_{name}", rows)
         for name, rows in (("orders", purchases.orders), ("as_of", purchases.as_of))
     )
     (newest,) = rows_of(as_of)

@@ -26,6 +26,7 @@ from ecom_assets.commerce.sales.assets import EVERY_SALE
 from ecom_assets.core.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.places import ReadPlaces
+from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.core.warehouse.local import connect
 
@@ -48,7 +49,7 @@ def lifetime_value(
     """Fit both models to the order histories, and compute the expected value of each customer."""
     from ecom_assets.commerce.customers import value  # noqa: PLC0415 (loads SciPy)
 
-    histories = value.histories(Purchases.from_platform(sales, sessions)).to_pyarrow()
+    histories = arrow_of(value.histories(Purchases.from_platform(sales, sessions)))
     con = connect()
     con.con.register(
         "lifetime_value",

@@ -20,7 +20,7 @@ from ecom_assets.commerce.findings.contracts import NO_FUNNEL, Kind, ShopFinding
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import USUAL_WEEKS
 
@@ -266,4 +266,4 @@ def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 def as_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Return the rows of `ShopFindings` as a table."""
     ordered = sorted(rows, key=lambda row: tuple(row[name] for name in ShopFindings.key))
-    return pa.Table.from_pylist(ordered, schema=schema_of(ShopFindings).to_pyarrow())
+    return pa.Table.from_pylist(ordered, schema=arrow_schema_of(ShopFindings))

@@ -44,6 +44,7 @@ from ecom_assets.core.clock import Clock
 from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.received import FileRows, SliceOutput, sampled_rows
 from ecom_assets.core.warehouse.day_notes import AbsentDays, noted_days
 from ecom_assets.core.warehouse.engine import Engine
@@ -92,7 +93,7 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     days: Days,
 ) -> ir.Table:
     """Hold back the days that do not pass the gate, except released ones."""
-    counts = order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
+    counts = rows_of(order_day_counts(raw_user_order_log, order_rule, days))
     absent = noted_days(warehouse, AbsentDays, RawUserOrderLog.qualified_name())
     result = compute_held_order_days(counts, order_gate, days, absent)
     take_releases(warehouse, requests, result, days)
@@ -118,7 +119,7 @@ def waiting_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definiti
     run_days: Days,
 ) -> SliceOutput:
     """Let lines wait whose day of order was not loaded: of such a day they are only a part."""
-    late = late_lines(raw, held, order_rule, days).to_pyarrow().to_pylist()
+    late = rows_of(late_lines(raw, held, order_rule, days))
     order_days = arrival_days(late)
     arrived = order_source.arrival_days(order_days).dates if late else ()
     absent = noted_days(warehouse, AbsentDays, RawUserOrderLog.qualified_name())
@@ -153,7 +154,7 @@ def changed_order_days(
     """
     warehouse.ensure(ChangedOrderDays)
     before = warehouse.slice_rows(ChangedOrderDays, days).to_pylist()
-    now = orders.changed_order_days(raw, waiting, order_rule, days).to_pyarrow().to_pylist()
+    now = rows_of(orders.changed_order_days(raw, waiting, order_rule, days))
     pairs = {(row["received_date"], row["order_date"]) for row in (*before, *now)}
     return in_memory(
         ({"received_date": arrived, "order_date": ordered} for arrived, ordered in sorted(pairs)),

@@ -49,7 +49,7 @@ from ecom_assets.core.tables.check import (
 from ecom_assets.core.tables.contract import MONEY, Table
 from ecom_assets.core.tables.days import Days, listed_days
 from ecom_assets.core.tables.formats import amount, counted
-from ecom_assets.core.tables.portable import NO, rows_of
+from ecom_assets.core.tables.portable import NO, count_of, rows_of, value_of, values_of
 from ecom_assets.core.tables.received import OF_UPLOADS
 
 ACCOUNTED = (
@@ -129,7 +129,7 @@ def _gates_of_a_run(
 @check(HeldOrderDays, reads=(HeldOrderDays,))
 def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
     """No day of the run is held back for a missing order report, or for too few customers in it."""
-    listed = held.order_by("held_date").to_pyarrow().to_pylist()
+    listed = rows_of(held.order_by("held_date"))
     of_run = [row for row in listed if days is None or row["held_date"] in days.dates]
     looked_at = len(days.dates) if days else len(listed)
     every = {HELD_DAYS: dg.MetadataValue.json([held_day_entry(row) for row in listed])}
@@ -175,7 +175,7 @@ def received_lines_are_accounted_for(
             .select("received_date")
             .distinct()
         )
-        days = Days.from_dates([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
+        days = Days.from_dates([*days.dates, *values_of(copies.received_date)])
     per_day = order_accounting(days, raw, *outcomes)
     return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
 
@@ -224,7 +224,7 @@ def amounts_are_of_one_currency(days: Days | None, lines: ir.Table) -> CheckResu
     """
     del days
     counts = lines.group_by("currency").agg(line_count=lines.count())
-    rows = counts.order_by("currency").to_pyarrow().to_pylist()
+    rows = rows_of(counts.order_by("currency"))
     currencies = [row for row in rows if row["currency"] is not None]
     return CheckResult(
         max(len(currencies) - 1, 0), sum(row["line_count"] for row in rows), currencies[:EXAMPLES]
@@ -248,9 +248,9 @@ def order_numbers_are_unique(days: Days | None, lines: ir.Table) -> CheckResult:
         currency=of_run.currency.max(),
         file=of_run.source_file.min(),
     )
-    listed = orders.order_by("shared_order_id", "order_id").to_pyarrow().to_pylist()
+    listed = rows_of(orders.order_by("shared_order_id", "order_id"))
     numbers = {row["shared_order_id"] for row in listed}
-    looked_at = rows_on_days(lines, "order_date", days).order_id.nunique().to_pyarrow().as_py()
+    looked_at = value_of(rows_on_days(lines, "order_date", days).order_id.nunique())
     examples = [{**row, "ordered_at": str(row["ordered_at"])} for row in listed[:EXAMPLES]]
     return CheckResult(
         len(numbers), looked_at, examples, metadata=_shared_sentence(listed, len(numbers))
@@ -293,9 +293,9 @@ def orders_have_one_customer(days: Days | None, lines: ir.Table) -> CheckResult:
     mixed = orders.filter(orders.customer_count > 1).order_by(
         ibis.desc("customer_count"), "order_id"
     )
-    (looked_at,) = orders.agg(n=orders.count()).to_pyarrow().to_pydict()["n"]
-    (broken,) = mixed.agg(n=mixed.count()).to_pyarrow().to_pydict()["n"]
-    examples = mixed.limit(EXAMPLES).to_pyarrow().to_pylist()
+    looked_at = count_of(orders)
+    broken = count_of(mixed)
+    examples = rows_of(mixed.limit(EXAMPLES))
     return CheckResult(
         broken, looked_at, examples, metadata=_mixed_sentence(examples, broken, looked_at)
     )
@@ -340,7 +340,7 @@ def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> C
         currency=orders.currency.max(),
         example=orders.order_id.min(),
     )
-    (looked_at,) = refunds.agg(n=refunds.order_id.nunique()).to_pyarrow().to_pydict()["n"]
+    looked_at = value_of(refunds.order_id.nunique())
     found = sorted(rows_of(causes), key=lambda row: -row["is_left_out"])
     if not found:
         return CheckResult(0, looked_at)
@@ -479,7 +479,7 @@ def _mostly_clean(
     raw: ir.Table,
 ) -> CheckResult:
     lines = classify(rows_on_days(raw, "received_date", days))
-    counts = lines.group_by("reject_reason").agg(line_count=lines.count()).to_pyarrow().to_pylist()
+    counts = rows_of(lines.group_by("reject_reason").agg(line_count=lines.count()))
     total = sum(row["line_count"] for row in counts)
     refused = {row["reject_reason"]: row["line_count"] for row in counts if row["reject_reason"]}
     number, limit = sum(refused.values()), int(total * share)
@@ -502,7 +502,7 @@ def _mostly_clean(
 def _is_there(
     uploaded_days: Callable[[], Collection[date]], days: Days | None, raw: ir.Table
 ) -> CheckResult:
-    result = int(rows_on_days(raw, "received_date", days).count().to_pyarrow().as_py())
+    result = count_of(rows_on_days(raw, "received_date", days))
     if result or _is_of_uploads(uploaded_days, days, raw):
         return CheckResult(0, result, observed=result, limit=1)
     sentence = (
@@ -521,7 +521,7 @@ def _is_of_uploads(
         return False
     lines = rows_on_days(raw, "received_date", days)
     is_uploaded = lines.source_file.startswith(OF_UPLOADS).fill_null(NO)
-    return not lines.filter(~is_uploaded).count().to_pyarrow().as_py()
+    return not count_of(lines.filter(~is_uploaded))
 
 
 def _has_customers(

@@ -25,7 +25,7 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.core.operations.requests import RELEASE, Requests
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.formats import counted
-from ecom_assets.core.tables.portable import NO, schema_of, union_all
+from ecom_assets.core.tables.portable import NO, arrow_schema_of, rows_of, union_all
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import in_memory
 
@@ -206,7 +206,7 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
     if not held:
         return {}
     raw, held_lines, waiting = map(engine.table, (RawUserOrderLog, HeldOrderDays, WaitingOrderDays))
-    rows = held_order_dates(raw, held_lines, waiting, rule).to_pyarrow().to_pylist()
+    rows = rows_of(held_order_dates(raw, held_lines, waiting, rule))
     days = {str(row["order_date"]): "none" if row["missing_count"] else "part" for row in rows}
     return {ORDERS: dict(sorted(days.items()))} if days else {}
 
@@ -287,7 +287,7 @@ def _record(engine: Engine, held: Row, released_by: str, released_at: datetime) 
 
 def _with_release(fresh: Row, old: pa.Table) -> pa.Table:
     other_rows = [row for row in old.to_pylist() if row["source"] != fresh["source"]]
-    kinds = schema_of(DayReleases).to_pyarrow()
+    kinds = arrow_schema_of(DayReleases)
     return pa.Table.from_pylist(
         [{name: row[name] for name in kinds.names} for row in [*other_rows, fresh]], schema=kinds
     )

@@ -28,7 +28,7 @@ from ecom_assets.commerce.reconciliation.contracts import (
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.tables.contract import Ratio, SmallChange, Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.sql_text import ident, text
 
@@ -733,7 +733,7 @@ def _with_entries(fresh: list[Row], old: pa.Table) -> pa.Table:
 
 
 def _table(contract: type[Table], rows: Iterable[Row]) -> pa.Table:
-    kinds = schema_of(contract).to_pyarrow()
+    kinds = arrow_schema_of(contract)
     return pa.Table.from_pylist(
         [{name: row[name] for name in kinds.names} for row in rows], schema=kinds
     )

@@ -15,6 +15,7 @@ from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import EVENTS, KnownDays
 from ecom_assets.core.warehouse.engine import Engine
 
@@ -116,7 +117,7 @@ def _by_day_since(engine: Engine, contract: type[Table]) -> date | None:
     by_day = raw.filter(in_folder | raw.source.contains("://"))
     # Not the least of them: Ibis takes it for one that is never null, and refuses the null of
     # Postgres without rows.
-    days: list[dict[str, date]] = (
-        by_day.select("received_date").order_by("received_date").limit(1).to_pyarrow().to_pylist()
+    days: list[dict[str, date]] = rows_of(
+        by_day.select("received_date").order_by("received_date").limit(1)
     )
     return days[0]["received_date"] if days else None

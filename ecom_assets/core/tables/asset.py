@@ -22,7 +22,7 @@ from ecom_assets.core.errors import UnavailableError, UsageError
 from ecom_assets.core.tables.code_version import code_version
 from ecom_assets.core.tables.contract import Table, group_of, owner_of
 from ecom_assets.core.tables.days import Days, OtherDays, listed_days
-from ecom_assets.core.tables.portable import rows_of, union_all
+from ecom_assets.core.tables.portable import rows_of, union_all, values_of
 from ecom_assets.core.tables.received import SliceOutput, VisitorRows
 from ecom_assets.core.tables.rule_of_data import resolved_rule
 
@@ -201,7 +201,7 @@ class Invalidation:
         if self.only_with_rows_of and not self._has_other_days(run, warehouse):
             return run
         changed = self.rows(run, parameters, warehouse)
-        return Days.from_dates([*run.dates, *changed.day.to_pyarrow().to_pylist()])
+        return Days.from_dates([*run.dates, *values_of(changed.day)])
 
     def _has_other_days(self, run: Days, warehouse: Tables) -> bool:
         others = OtherDays(run)
@@ -397,7 +397,7 @@ class TableAsset:
         table, day = warehouse.table(self.contract), self.contract.day_column
         if day is None:
             return table.limit(0)
-        stored = table.select(day=day).distinct().day.to_pyarrow().to_pylist()
+        stored = values_of(table.select(day=day).distinct().day)
         return SliceOutput(table.limit(0), Days.from_dates([*run.dates, *stored]))
 
     def _with_late_days(self, run: Days, warehouse: Tables) -> Days:
@@ -451,7 +451,7 @@ class TableAsset:
         if self.outdated_by is None or not changed.dates:
             return run
         outdated = self.outdated_by.rows(changed, parameters, warehouse)
-        return Days.from_dates([*run.dates, *outdated.day.to_pyarrow().to_pylist()])
+        return Days.from_dates([*run.dates, *values_of(outdated.day)])
 
     def _visitors_concerned(
         self, run: Days, parameters: Mapping[str, Any], warehouse: Tables

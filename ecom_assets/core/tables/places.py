@@ -15,6 +15,8 @@ from functools import cached_property
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.core.tables.portable import rows_of
+
 SEPARATOR = "|"
 LONGEST_CODE = 3
 """ISO 3166-2's codes of regions have one to three letters or digits."""
@@ -88,7 +90,7 @@ class Places:
             country: The column of the country.
             city: The column of the city's name.
         """
-        pairs = present.select(country, city).distinct().to_pyarrow().to_pylist()
+        pairs = rows_of(present.select(country, city).distinct())
         found = {
             (pair[country], pair[city]): self.find(pair[country], pair[city]) for pair in pairs
         }
@@ -107,7 +109,7 @@ class Places:
             each_alone: Whether no place says anything of another one, so that a day's places have
                 the same names whichever days are computed with it.
         """
-        distinct = stated.select(*PLACE_LEVELS).distinct().to_pyarrow().to_pylist()
+        distinct = rows_of(stated.select(*PLACE_LEVELS).distinct())
         places: list[StatedPlace] = [
             (row["country"], row["region"], row["city_name"]) for row in distinct
         ]

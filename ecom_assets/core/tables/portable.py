@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from secrets import token_hex
-from typing import Any, ClassVar, Final, TypeGuard
+from typing import Any, ClassVar, Final, TypeAlias, TypeGuard
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -16,6 +16,9 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.tables.contract import Table
+
+Parameters: TypeAlias = Mapping[ir.Scalar, Any] | None
+"""Values of the parameters of an expression."""
 
 
 class Dialect:
@@ -46,9 +49,9 @@ class Dialect:
         """Run an expression and return its rows in batches."""
         return rows.to_pyarrow_batches(chunk_size=row_count)
 
-    def fetched(self, con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
+    def fetched(self, _con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
         """Return the rows of a small result."""
-        return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]
+        return [tuple(row.values()) for row in rows_of(rows)]
 
     def stored(self, con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
         """Return a temporary table with the rows, for several queries; `name` begins its name."""
@@ -294,6 +297,11 @@ def schema_of(contract: type[Table]) -> ibis.Schema:
     )
 
 
+def arrow_schema_of(contract: type[Table]) -> pa.Schema:
+    """Return the contract's columns as an Arrow schema."""
+    return schema_of(contract).to_pyarrow()
+
+
 def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
     """Return `rows` in the contract's column order and types.
 
@@ -343,7 +351,8 @@ def batches_of(rows: ir.Table, row_count: int) -> Iterator[pa.RecordBatchReader]
     """
     result = dialect_of(rows.get_backend()).batches(rows, row_count)
     try:
-        yield in_their_types(pa.RecordBatchReader.from_batches(rows.schema().to_pyarrow(), result))
+        declared = with_nulls(rows.schema().to_pyarrow())
+        yield in_their_types(pa.RecordBatchReader.from_batches(declared, result))
     finally:
         result.close()
 
@@ -396,20 +405,70 @@ def kind_of(dtype: dt.DataType) -> dt.DataType:
     return dtype.copy(nullable=True)
 
 
+def nullable_schema(schema: ibis.Schema) -> ibis.Schema:
+    """Return a schema whose columns may all be null."""
+    return ibis.schema({name: kind_of(kind) for name, kind in schema.items()})
+
+
+def as_declared(made: ir.Table, declared: ibis.Schema) -> ir.Table:
+    """Return a table whose columns are never null where a schema declares so.
+
+    Temporary tables are made without such constraints: Ibis declares too many (see `arrow_of`).
+    """
+    kinds = {
+        name: kind.copy(nullable=declared[name].nullable) for name, kind in made.schema().items()
+    }
+    result: ir.Table = made.op().copy(schema=ibis.schema(kinds)).to_expr()
+    return result
+
+
 def fetched(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
     """Return the rows of a small result."""
     return dialect_of(con).fetched(con, rows)
 
 
-def rows_of(rows: ir.Table) -> list[dict[str, Any]]:
+def with_nulls(schema: pa.Schema) -> pa.Schema:
+    """Return an Arrow schema whose columns may all be null."""
+    return pa.schema([field.with_nullable(True) for field in schema])  # noqa: FBT003 (Arrow's name for it)
+
+
+def arrow_of(rows: ir.Table, params: Parameters = None) -> pa.Table:
+    """Return the rows of a result as Arrow, in the types of their expression.
+
+    Each column may have nulls. Ibis declares that the least, the first or the previous value of a
+    column that is never null is never null itself, although there is none without rows, and its
+    own backends refuse the null. So this and the functions below are the only ones that run an
+    expression.
+
+    Args:
+        rows: The expression.
+        params: Values of its parameters.
+    """
+    result = rows.to_pyarrow(params=params)
+    return pa.Table.from_arrays(result.columns, schema=with_nulls(result.schema))
+
+
+def rows_of(rows: ir.Table, params: Parameters = None) -> list[dict[str, Any]]:
     """Return the rows of a small result by column name, in the types of their expression."""
-    result: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
+    result: list[dict[str, Any]] = arrow_of(rows, params).to_pylist()
+    return result
+
+
+def values_of(column: ir.Column) -> list[Any]:
+    """Return the values of a column of a small result."""
+    result: list[Any] = arrow_of(column.as_table()).column(0).to_pylist()
+    return result
+
+
+def value_of(value: ir.Scalar) -> Any:  # noqa: ANN401 (of any type)
+    """Return a value that is computed from rows; None if it is null."""
+    (result,) = arrow_of(value.as_table()).column(0).to_pylist()
     return result
 
 
 def count_of(rows: ir.Table) -> int:
     """Return the number of rows."""
-    return int(rows.count().to_pyarrow().as_py())
+    return int(value_of(rows.count()))
 
 
 def stored(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:

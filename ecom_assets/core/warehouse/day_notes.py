@@ -21,7 +21,7 @@ import pyarrow as pa
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.tables.contract import Table, count, day, instant, text
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, schema_of
 from ecom_assets.core.warehouse.sql_text import text as literal
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def renew_notes(
             earlier = before.get(row["received_date"], {})
             since = {"noticed_at": earlier["noticed_at"]} if "noticed_at" in earlier else {}
             fresh.append({**row, **since, "source_table": source_table})
-        return pa.Table.from_pylist([*other_rows, *fresh], schema=schema_of(notes).to_pyarrow())
+        return pa.Table.from_pylist([*other_rows, *fresh], schema=arrow_schema_of(notes))
 
     engine.ensure(notes)
     with engine.transaction():
@@ -308,7 +308,7 @@ class LateRows:
                 {"received_date": pair[0], "source_table": name, "late_date": pair[1]}
                 for pair in pairs
             ]
-            return pa.Table.from_pylist([*others, *fresh], schema=schema_of(LateDays).to_pyarrow())
+            return pa.Table.from_pylist([*others, *fresh], schema=arrow_schema_of(LateDays))
 
         self._engine.rewrite(LateDays, arrived, renewed)
 

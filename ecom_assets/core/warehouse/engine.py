@@ -28,6 +28,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import (
+    arrow_schema_of,
     batches_of,
     columns_to_add,
     columns_to_loosen,
@@ -427,7 +428,7 @@ class Engine(ABC):
         rows = self.query(
             f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}"  # noqa: S608 (as above)
         )
-        return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
+        return pa.Table.from_pylist(rows, schema=arrow_schema_of(contract))
 
     def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
         """Return the row count of each of some days (None for all) that has rows.

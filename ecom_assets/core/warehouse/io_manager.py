@@ -28,6 +28,7 @@ from ecom_assets.core.tables.asset import (
 )
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.received import SliceOutput, SourceGate
 from ecom_assets.core.warehouse.day_notes import (
     CODE_VERSION,
@@ -511,13 +512,13 @@ class WarehouseIOManager(dg.IOManager):
 
 def _to_pandas(table: ir.Table) -> Any:  # noqa: ANN401 (nothing else here needs pandas)
     # Ibis's own way sets an option that pandas has deprecated.
-    return table.to_pyarrow().to_pandas()
+    return arrow_of(table).to_pandas()
 
 
 ARROW = "pyarrow.lib.Table"
 CONVERSIONS: Mapping[str, Callable[[ir.Table], Any]] = {
     "pandas.DataFrame": _to_pandas,
-    ARROW: ir.Table.to_pyarrow,
+    ARROW: arrow_of,
 }
 """How an input becomes what it is annotated as."""
 

@@ -29,7 +29,13 @@ from ibis.formats.pyarrow import PyArrowData
 
 from ecom_assets.core.errors import DefinitionError, SourceError
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import DIALECTS, Dialect, schema_of
+from ecom_assets.core.tables.portable import (
+    DIALECTS,
+    Dialect,
+    arrow_schema_of,
+    as_declared,
+    nullable_schema,
+)
 from ecom_assets.core.warehouse.sql_text import ident, pattern_of, text
 from ecom_assets.core.warehouse.statements import STATEMENTS, WritesDateSlots
 
@@ -196,14 +202,14 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
             or not isinstance(obj, ir.Table)
         ):
             return super().create_table(name, obj, **kwargs)
-        kwargs.setdefault("schema", obj.schema())
-        table = super().create_table(name, **kwargs)
+        declared = kwargs.get("schema") or obj.schema()
+        made = super().create_table(name, **kwargs | {"schema": nullable_schema(declared)})
         self._run_pre_execute_hooks(
             obj
         )  # until Ibis has a public method that loads tables of this process
         columns = ", ".join(map(ident, obj.columns))
         self.raw_sql(f"INSERT INTO temp.main.{ident(name)} ({columns}) {self.compile(obj)}")
-        return table
+        return as_declared(made, declared)
 
     # Until `cache()` of Ibis takes the name of its table: each has another random one. With it,
     # both methods can go.
@@ -385,7 +391,7 @@ DIALECTS[DuckDB.name] = DuckDBDialect()
 
 def in_memory(rows: Iterable[Mapping[str, Any]], contract: type[Table]) -> ir.Table:
     """Return rows as a table in memory with the columns of a contract, all of which may be null."""
-    schema = pa.schema([(field.name, field.type) for field in schema_of(contract).to_pyarrow()])
+    schema = pa.schema([(field.name, field.type) for field in arrow_schema_of(contract)])
     con = connect()
     con.con.register(contract.name, pa.Table.from_pylist(list(rows), schema))
     return con.table(contract.name)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import batches_of, kind_of, schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, kind_of, schema_of
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.core.warehouse.sql_text import ident
@@ -32,7 +32,7 @@ class Content:
 
 def content_of(engine: Engine, contract: type[Table]) -> Content:
     """Return the row count and checksum of a table; it is read in batches."""
-    kinds = schema_of(contract).to_pyarrow()
+    kinds = arrow_schema_of(contract)
     kinds = pa.schema(
         [pa.field(field.name, field.type) for field in kinds]
     )  # nullability does not matter for the checksum

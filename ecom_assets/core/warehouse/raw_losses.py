@@ -18,7 +18,7 @@ import pyarrow as pa
 from ecom_assets.core.tables.contract import Table, count, text
 from ecom_assets.core.tables.contract import day as day_of
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.day_notes import (
     DayNotes,
     Withdrawals,
@@ -126,7 +126,7 @@ def note_stored(
 def _with_counts(source_table: str, counts: Mapping[date, int], old: pa.Table) -> pa.Table:
     others = [row for row in old.to_pylist() if row["source_table"] != source_table]
     fresh = [{**row, "source_table": source_table} for row in _rows(counts)]
-    return pa.Table.from_pylist([*others, *fresh], schema=schema_of(StoredRows).to_pyarrow())
+    return pa.Table.from_pylist([*others, *fresh], schema=arrow_schema_of(StoredRows))
 
 
 def _rows(counts: Mapping[date, int]) -> list[dict[str, object]]:

@@ -26,7 +26,7 @@ from ecom_assets.core.errors import SourceError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
 from ecom_assets.core.tables.contract import Table, count, day, text
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import conform, schema_of
+from ecom_assets.core.tables.portable import conform, rows_of, schema_of
 from ecom_assets.core.tables.received import NO_DAYS, OF_UPLOADS, SourceGate
 from ecom_assets.core.warehouse.day_notes import (
     ErasedRows,
@@ -376,7 +376,7 @@ class WithdrawalGuard:
                 _file_counts(table.filter(days.contain(table[contract.day_column])))
             )
         )
-        now = _by_file(_file_counts(rows).to_pyarrow().to_pylist())
+        now = _by_file(rows_of(_file_counts(rows)))
         is_known = None not in before and sum(before.values()) >= there_were
         return is_known and all(now.get(file, 0) >= number for file, number in before.items())
 

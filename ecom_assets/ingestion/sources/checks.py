@@ -27,6 +27,7 @@ from ecom_assets.core.tables.check import EXAMPLES, CheckResult, TableCheck, row
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import count_of, rows_of, value_of, values_of
 from ecom_assets.core.tables.received import (
     LARGE_SHARE,
     NO_DAYS,
@@ -122,7 +123,7 @@ def _own_rows(raw: ir.Table, origin: str) -> ir.Table:
     """
     if not origin:
         return raw
-    sources = raw.select("source").distinct().to_pyarrow()["source"].to_pylist()
+    sources = values_of(raw.select("source").distinct()["source"])
     return raw.filter(
         raw.source.isin([source for source in sources if kind_of(source) == kind_of(origin)])
     )
@@ -146,7 +147,7 @@ def _by_file(rows: ir.Table, number: ir.IntegerScalar, days: Days | None) -> Cou
         .group_by("source_file", "received_date")
         .agg(number=number)
     )
-    listed = counts.to_pyarrow().to_pylist()
+    listed = rows_of(counts)
     return Counter(
         {(row["source_file"], row["received_date"]): int(row["number"]) for row in listed}
     )
@@ -445,7 +446,7 @@ class _SourceChecks:
         """Name the days of the run without an increment, and what the table has of them;
         the other days go on.
         """
-        rows = self._absent_of(absent, days).order_by("received_date").to_pyarrow().to_pylist()
+        rows = rows_of(self._absent_of(absent, days).order_by("received_date"))
         looked_at = len(days.dates) if days else len(rows)
         if not rows:
             return CheckResult(0, looked_at)
@@ -473,7 +474,7 @@ class _SourceChecks:
         self, days: Days | None, raw: ir.Table, unanswered: ir.Table
     ) -> CheckResult:
         """Name the day for which the source did not answer, and of which day its rows are."""
-        newest = raw.received_date.max().to_pyarrow().as_py()
+        newest = value_of(raw.received_date.max())
         noted = self._absent_of(unanswered, days)
         asked = _received_dates(noted)
         if not asked:
@@ -564,7 +565,7 @@ class _SourceChecks:
     def _check_nothing(
         self, raw: ir.Table, checked: Days, usual: float, files: RowCountSource | None
     ) -> CheckResult:
-        is_empty = not int(raw.count().to_pyarrow().as_py())
+        is_empty = not count_of(raw)
         # A run is split where weeks have no rows, so an early part can be before the first day of
         # the source.
         begins_later = is_empty and any(
@@ -640,7 +641,7 @@ class _SourceChecks:
         refused = refused.filter(refused.reject_reason.notin(NO_FAULT))
         if not warns:
             raw, refused = _not_public(raw), _not_public(refused)
-        count = int(rows_on_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
+        count = count_of(rows_on_days(refused, quarantine.day_column, days))
         received = self._received_rows(raw, days)
         share = self.gate.refused_share
         exceeds = self._is_large if warns else self.gate.is_refused
@@ -697,7 +698,7 @@ class _SourceChecks:
 
     @staticmethod
     def _sender_counts(rows: ir.Table) -> dict[str, int]:
-        counted = rows.group_by("sent_by").agg(number=rows.count()).to_pyarrow().to_pylist()
+        counted = rows_of(rows.group_by("sent_by").agg(number=rows.count()))
         return {row["sent_by"]: int(row["number"]) for row in counted}
 
     def _check_refused_money(
@@ -719,7 +720,7 @@ class _SourceChecks:
             unread_count=refused.is_unread.sum(),
             amount=refused.amount.sum(),
         )
-        lost = [_refused_of(row) for row in by_day.to_pyarrow().to_pylist()]
+        lost = [_refused_of(row) for row in rows_of(by_day)]
         totals = self._received_money(raw, days)
         over = [
             day
@@ -729,7 +730,7 @@ class _SourceChecks:
         if not over:
             return CheckResult(0, len(totals))
         most = max(
-            reasons.to_pyarrow().to_pylist(),
+            rows_of(reasons),
             key=lambda row: (row["row_count"], row["reject_reason"]),
         )
         total = NO_MONEY.added(totals[day.day] for day in over if day.day in totals)
@@ -771,7 +772,7 @@ class _SourceChecks:
         )
         return {
             row["received_day"]: _Money(int(row["read_count"]), Decimal(row["amount"] or 0))
-            for row in by_day.to_pyarrow().to_pylist()
+            for row in rows_of(by_day)
         }
 
     @staticmethod
@@ -824,7 +825,7 @@ class _SourceChecks:
 
     def _received_rows(self, raw: ir.Table, days: Days | None) -> int:
         """Return the number of rows that the days account for."""
-        return int(self._accounted_rows(raw, days).count().to_pyarrow().as_py())
+        return count_of(self._accounted_rows(raw, days))
 
     def _accounted_rows(self, raw: ir.Table, days: Days | None) -> ir.Table:
         """Return the rows that the days account for."""
@@ -836,15 +837,13 @@ class _SourceChecks:
 
     def _reasons(self, refused: ir.Table, days: Days | None) -> dict[str, int]:
         rows = rows_on_days(refused, (self.source.quarantine or self.source.raw).day_column, days)
-        counted = rows.group_by("reject_reason").agg(number=rows.count()).to_pyarrow().to_pylist()
+        counted = rows_of(rows.group_by("reject_reason").agg(number=rows.count()))
         return {row["reject_reason"]: int(row["number"]) for row in counted}
 
     def _check_lost(self, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
         name = self.source.raw.qualified_name()
         held = _held_days(self.source.raw, withdrawals).order_by("received_date")
-        rows = (
-            held.select("received_date", "stored_count", "offered_count").to_pyarrow().to_pylist()
-        )
+        rows = rows_of(held.select("received_date", "stored_count", "offered_count"))
         if not rows:
             return CheckResult(0, 0)
         first, last = rows[0]["received_date"], rows[-1]["received_date"]
@@ -865,7 +864,7 @@ class _SourceChecks:
         """
         day = raw[str(self.source.raw.day_column)]
         near = raw.filter(day >= days.first - LOOK_BACK, day < days.end)
-        rows = near.group_by(counted_day=day).agg(number=near.count()).to_pyarrow().to_pylist()
+        rows = rows_of(near.group_by(counted_day=day).agg(number=near.count()))
         return {row["counted_day"]: int(row["number"]) for row in rows}
 
 
@@ -890,7 +889,7 @@ def _split(parts: Days, days: Days) -> tuple[Days, Days]:
 
 
 def _received_dates(rows: ir.Table) -> set[date]:
-    return set(rows.received_date.to_pyarrow().to_pylist())
+    return set(values_of(rows.received_date))
 
 
 def _span(days: Days) -> str:

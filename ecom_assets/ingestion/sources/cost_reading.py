@@ -18,6 +18,7 @@ from ecom_assets.commerce.marketing.spend import classified as classified_ads
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
 from ecom_assets.ingestion.sources.costs import FileCosts
@@ -140,7 +141,7 @@ class ClassifiedFileReading:
         return self._fetched(rows.order_by(order).limit(PREVIEW_ROWS))
 
     def _fetched(self, rows: ir.Table) -> list[dict[str, Any]]:
-        result: list[dict[str, Any]] = self.files.reader.to_pyarrow(rows).to_pylist()
+        result: list[dict[str, Any]] = rows_of(rows)
         return result
 
 

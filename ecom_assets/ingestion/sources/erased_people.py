@@ -30,7 +30,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.state.ledger_store import ledger_address, listed_in_postgres, open_store
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import NO, dialect_of
+from ecom_assets.core.tables.portable import NO, batches_of, dialect_of, rows_of
 from ecom_assets.core.tables.spellings import KeyKind, spelled
 from ecom_assets.core.warehouse.engine import BATCH_ROWS
 from ecom_assets.core.warehouse.raw_slices import FileDay
@@ -379,20 +379,13 @@ def _distinct(rows: ir.Table, columns: PersonColumns) -> Iterator[pa.RecordBatch
         name: user.isnull().ifelse(rows[name], nothing)
         for name in (*columns.without_user, columns.text)
     }
-    yield from (
-        rows.select(**{columns.user: user}, **alone)
-        .distinct()
-        .to_pyarrow_batches(chunk_size=BATCH_ROWS)
-    )
+    distinct = rows.select(**{columns.user: user}, **alone).distinct()
+    with batches_of(distinct, BATCH_ROWS) as batches:
+        yield from batches
 
 
 def _counts(rows: ir.Table) -> dict[FileDay, int]:
     has_file = "source_file" in rows.columns
     file = rows.source_file.fill_null("") if has_file else ibis.literal("")
-    counts = (
-        rows.group_by(file=file, arrived=rows.received_date)
-        .agg(number=rows.count())
-        .to_pyarrow()
-        .to_pylist()
-    )
+    counts = rows_of(rows.group_by(file=file, arrived=rows.received_date).agg(number=rows.count()))
     return {(row["file"], row["arrived"]): int(row["number"]) for row in counts}

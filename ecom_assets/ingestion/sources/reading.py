@@ -16,6 +16,7 @@ from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.customer_api.files import FileCustomers
@@ -191,7 +192,7 @@ class FileReading:
             row["fate"]: MoneyRead(
                 row["row_count"], row["order_count"] or None, row["amount"], _one_currency(row)
             )
-            for row in self.files.con.to_pyarrow(grouped).to_pylist()
+            for row in rows_of(grouped)
         }
 
     @cached_property
@@ -247,7 +248,7 @@ class FileReading:
         return [as_read, as_text, *other_columns]
 
     def _fetched(self, rows: ir.Table) -> list[dict[str, Any]]:
-        result: list[dict[str, Any]] = self.files.con.to_pyarrow(rows).to_pylist()
+        result: list[dict[str, Any]] = rows_of(rows)
         return result
 
 

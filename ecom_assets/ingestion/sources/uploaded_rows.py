@@ -14,7 +14,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import NATIVE_OF, has_rows, is_of_uploads, rows_folder
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import conform, schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, conform
 from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping, load
 from ecom_assets.ingestion.sources.files.records import RecordFiles
@@ -124,7 +124,7 @@ def uploaded_rows(paths: list[Path], contract: type[Table]) -> pa.Table:
     """Return the rows of landed files in the columns of their raw table; columns that it did not
     have when they were landed are null.
     """
-    fields = [(field.name, field.type) for field in schema_of(contract).to_pyarrow()]
+    fields = [(field.name, field.type) for field in arrow_schema_of(contract)]
     schema = pa.schema(fields)
     tables = [_as_now(pq.read_table(path, partitioning=None), schema) for path in paths]
     return pa.concat_tables([schema.empty_table(), *tables])

@@ -31,7 +31,7 @@ from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import MAPPING_COPY, NATIVE_OF, setting_of
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.core.warehouse.sql_text import (
     date_literal,
@@ -304,9 +304,7 @@ class LandedList:
     @property
     def schema(self) -> pa.Schema:
         """Return the columns of the raw table."""
-        return pa.schema(
-            [(field.name, field.type) for field in schema_of(self.contract).to_pyarrow()]
-        )
+        return pa.schema([(field.name, field.type) for field in arrow_schema_of(self.contract)])
 
     def write(self, upload: ToLand, staged: Path) -> None:
         """Write the rows of an original into one file."""

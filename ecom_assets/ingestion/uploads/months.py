@@ -11,6 +11,7 @@ from typing import Any, Final
 import ibis
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.ingestion.sources.files.damage import copies_in
 from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT
 from ecom_assets.ingestion.sources.reading import FileReading
@@ -138,9 +139,8 @@ def _months(reading: FileReading) -> Iterator[MonthOfFile]:
         last_currency=rows.currency.max(),
     )
     by_utc = rows.group_by("utc_month").agg(utc_amount=amount(rows.payment_amount, counts, sign))
-    con = reading.files.con
-    utc = {row["utc_month"]: row["utc_amount"] for row in con.to_pyarrow(by_utc).to_pylist()}
-    months = con.to_pyarrow(by_month).to_pylist()
+    utc = {row["utc_month"]: row["utc_amount"] for row in rows_of(by_utc)}
+    months = rows_of(by_month)
     for row in sorted(months, key=lambda row: str(row["month"]), reverse=True):
         first, last = row.pop("first_currency") or "", row.pop("last_currency") or ""
         currency = first if first == last else ""

@@ -16,6 +16,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import CheckResult, TableCheck, rows_on_days
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import count_of, values_of
 from ecom_assets.ingestion.sources.erased_people import (
     COLUMNS,
     DEVICE,
@@ -52,7 +53,7 @@ def _look(
     settings: Settings, contract: type[Table], days: Days | None, rows: ir.Table
 ) -> CheckResult:
     rows = rows_on_days(rows, contract.day_column, days)
-    looked_at = int(rows.count().to_pyarrow().as_py())
+    looked_at = count_of(rows)
     erased = ErasedIds(settings)
     if erased.is_empty:
         return CheckResult(0, looked_at, metadata={"sentence": "Nobody was erased."})
@@ -65,17 +66,13 @@ def _look(
     if (
         "device_id" in contract.columns
     ):  # without a user, a device or source session names the person
-        alone = (
-            rows.filter(rows.user_id.isnull())
-            .select("device_id")
-            .distinct()
-            .to_pyarrow()["device_id"]
-            .to_pylist()
+        alone = values_of(
+            rows.filter(rows.user_id.isnull()).select("device_id").distinct()["device_id"]
         )
         devices = {str(value) for value in alone if value is not None}
         broken += len(erased.among(DEVICE, devices) | erased.among(SESSION, devices))
     for name in (column for column in PEOPLE if column in contract.columns):
-        values = rows.select(name).distinct().to_pyarrow()[name].to_pylist()
+        values = values_of(rows.select(name).distinct()[name])
         ids = {str(value) for value in values if value is not None}
         broken += len(_visitors(erased, ids) if name == "visitor_id" else erased.among(USER, ids))
     return _result(contract, broken, looked_at)

@@ -13,6 +13,7 @@ from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents,
 from ecom_assets.behaviour.identity.contracts import MergedUsers
 from ecom_assets.behaviour.identity.visitors import ANONYMOUS
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.spellings import spelled_value
 from ecom_assets.core.tables.values import batches_of
 from ecom_assets.core.warehouse.engine import Engine
@@ -278,7 +279,7 @@ def _distinct_rows(
     result: list[dict[str, Any]] = []
     for some in batches_of(values, AT_ONCE):
         rows = events.filter(among(events, by, some)).select(*names).distinct()
-        result += rows.to_pyarrow().to_pylist()
+        result += rows_of(rows)
     return result
 
 

@@ -28,9 +28,18 @@ from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
 from ecom_assets.commerce.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import NO, schema_of, union_all
+from ecom_assets.core.tables.portable import (
+    NO,
+    arrow_schema_of,
+    count_of,
+    rows_of,
+    union_all,
+    value_of,
+    values_of,
+)
+from ecom_assets.core.tables.portable import batches_of as rows_in_batches
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
-from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.core.warehouse.raw_losses import declared_loss
 from ecom_assets.core.warehouse.raw_slices import note_withdrawn
 from ecom_assets.ingestion.sources.erased_people import (
@@ -81,12 +90,7 @@ def raw_rows(engine: Engine, contract: type[Table], person: Person) -> RawRows:
         return RawRows()
     table, own = engine.table(contract), OWN_DAY.get(contract, "received_date")
     rows = table.filter(condition(table, COLUMNS[contract], _values(engine, contract, person)))
-    counts = (
-        rows.group_by(arrived=rows.received_date, own=rows[own])
-        .agg(n=rows.count())
-        .to_pyarrow()
-        .to_pylist()
-    )
+    counts = rows_of(rows.group_by(arrived=rows.received_date, own=rows[own]).agg(n=rows.count()))
     arrived = Days.from_dates(row["arrived"] for row in counts)
     plausible = [
         row["own"]
@@ -104,7 +108,7 @@ def first_day_of_visitors(engine: Engine, visitors: Sequence[str]) -> date | Non
         return None
     events = engine.table(CleanEvents)
     days = (
-        events.filter(_has(events, "visitor_id", some)).event_date.min().to_pyarrow().as_py()
+        value_of(events.filter(_has(events, "visitor_id", some)).event_date.min())
         for some in batches_of(visitors, AT_ONCE)
     )
     return min((day for day in days if day is not None), default=None)
@@ -134,8 +138,8 @@ def record_ids(engine: Engine, person: Person, rule: CleaningRule) -> dict[str, 
         ]
         parts.append(named.mutate(event_id=named.clean_event_id).select(*columns))
     values: dict[str, date] = {}
-    for batch in union_all(*parts).to_pyarrow_batches():
-        for row in batch.to_pylist():
+    with rows_in_batches(union_all(*parts), BATCH_ROWS) as batches:
+        for row in (row for batch in batches for row in batch.to_pylist()):
             record_id = f"{row['event_id']}@{row['event_at']:%Y-%m-%d}"
             values |= dict.fromkeys((record_id, SIGN_IN + record_id), row["event_date"])
     return values
@@ -201,7 +205,7 @@ def keep_event_ids(engine: Engine, erased: ir.Table) -> None:
         rows = [
             dict(zip(names, content, strict=True)) for content in sorted((stored | others) - gone)
         ]
-        return pa.Table.from_pylist(rows, schema=schema_of(KeptEventIds).to_pyarrow())
+        return pa.Table.from_pylist(rows, schema=arrow_schema_of(KeptEventIds))
 
     with engine.transaction():
         engine.rewrite(KeptEventIds, days, renewed)
@@ -229,9 +233,7 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
             for name, values in result.items()
             for batch in batches_of(sorted(values), AT_ONCE)
         ]
-        deleted[contract.qualified_name()] = int(
-            table.count().to_pyarrow().as_py() - remaining.count().to_pyarrow().as_py()
-        )
+        deleted[contract.qualified_name()] = count_of(table) - count_of(remaining)
         with declared_loss(engine, contract):
             engine.remove(contract, conditions, remaining, None)
     return deleted
@@ -257,9 +259,7 @@ def forget_changed_visitors(engine: Engine, days: Days) -> None:
 def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> dict[str, int]:
     """Return the tables that have rows of a person, with their number; none after an erasure."""
     return {
-        contract.qualified_name(): int(
-            table.filter(_is_of(table, values)).count().to_pyarrow().as_py()
-        )
+        contract.qualified_name(): count_of(table.filter(_is_of(table, values)))
         for contract, values in _naming_tables(engine, person, records)
         for table in [engine.table(contract)]
     }
@@ -285,7 +285,7 @@ def mentions(engine: Engine, person: Person) -> dict[str, int]:
                 name: text.re_search(pattern).fill_null(NO).ifelse(1, 0).sum()
                 for name, text in texts.items()
             }
-            (row,) = table.agg(**counts).to_pyarrow().to_pylist()
+            (row,) = rows_of(table.agg(**counts))
             result |= {
                 f"{contract.qualified_name()}.{name}": int(n) for name, n in row.items() if n
             }
@@ -341,7 +341,7 @@ def _present(table: ir.Table, name: str, wanted: set[str]) -> set[str]:
     result: set[str] = set()
     for batch in batches_of(sorted(wanted), AT_ONCE):
         rows = table.filter(_has(table, name, batch)).select(name).distinct()
-        result |= set(rows.to_pyarrow()[name].to_pylist())
+        result |= set(values_of(rows[name]))
     return result
 
 
@@ -357,8 +357,9 @@ def _naming(table: ir.Table, name: str, person: Person) -> set[str]:
         rows = texts.filter(reduce(or_, (texts[name].contains(form) for form in sorted(forms))))
     else:
         rows = texts.semi_join(ids, texts[name].contains(ids.value))
-    result = (text for batch in rows.to_pyarrow_batches() for text in batch[name].to_pylist())
-    return {text for text in result if users.intersection(words_of(text))}
+    with rows_in_batches(rows, BATCH_ROWS) as batches:
+        result = (text for batch in batches for text in batch[name].to_pylist())
+        return {text for text in result if users.intersection(words_of(text))}
 
 
 def _is_of(table: ir.Table, result: Mapping[str, set[str]]) -> ir.BooleanValue:

@@ -35,6 +35,7 @@ from ecom_assets.core.tables.asset import (
 )
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days, days_of_spans, spans_text
+from ecom_assets.core.tables.portable import arrow_of, rows_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.io_manager import Progress
 from ecom_assets.core.warehouse.local import connect
@@ -231,7 +232,7 @@ def delivered_since(
     """
     delivery_context.refuse_emptier(warehouse)
     noted = set(map(_row, noted_days(delivery_context.store_if_any).to_pylist()))
-    stored = reconciliation_daily.select(*NOTED).to_pyarrow().to_pylist()
+    stored = rows_of(reconciliation_daily.select(*NOTED))
     days = {row[0] for row in noted ^ set(map(_row, stored))}
     return ibis.memtable(
         [{"day": day} for day in sorted(days)], schema=ibis.schema({"day": "date"})
@@ -275,11 +276,11 @@ def reconciliation_daily(
     """
     con = connect()
     con.con.register("noted", noted_days(delivery_context.store_if_any, days))
-    con.con.register("purchases", purchases_by_outcome(events, deliveries, days).to_pyarrow())
+    con.con.register("purchases", arrow_of(purchases_by_outcome(events, deliveries, days)))
     per_day = orders.filter(days.contain(orders.reconciled_date)).select(
         "reconciled_date", "order_count"
     )
-    con.con.register("orders", per_day.to_pyarrow())
+    con.con.register("orders", arrow_of(per_day))
     return compute_reconciliation_daily(
         con.table("noted"), con.table("purchases"), con.table("orders")
     )

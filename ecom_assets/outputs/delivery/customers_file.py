@@ -21,6 +21,7 @@ from ecom_assets.core.atomic_files import replacing_text
 from ecom_assets.core.errors import DeliveryError, SettingError, did_you_mean, system_reason
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.tables.formats import percent
+from ecom_assets.core.tables.portable import batches_of
 from ecom_assets.core.warehouse.sql_text import text
 
 BATCH_ROWS = 20_000
@@ -138,9 +139,12 @@ def _lines(current: ir.Table, fields: tuple[str, ...], folder: Path) -> Iterator
     are consumed.
     """
     names = dict.fromkeys((*fields, "full_name", "customer_id", "is_number_id"))
-    batches = current.select(*names).to_pyarrow_batches(chunk_size=BATCH_ROWS)
     folder_of_runs = TemporaryDirectory(prefix=".sorting-", dir=folder)
-    with folder_of_runs as sorting, duckdb.connect(f"{sorting}/sorting.duckdb") as con:
+    with (
+        batches_of(current.select(*names), BATCH_ROWS) as batches,
+        folder_of_runs as sorting,
+        duckdb.connect(f"{sorting}/sorting.duckdb") as con,
+    ):
         con.execute(f"SET memory_limit = '{MEMORY}'")
         con.execute(f"SET temp_directory = {text(f'{sorting}/spilled')}")
         con.register(

@@ -28,7 +28,7 @@ from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.portable import NO, union_all
+from ecom_assets.core.tables.portable import NO, batches_of, rows_of, union_all, value_of
 from ecom_assets.core.tables.spellings import KeyKind
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.outputs.delivery.destination import Destination
@@ -65,22 +65,23 @@ class Due:
         """Return the number of due records of each day that has any."""
         due = self.rows if self.is_whole else self._of_days(days)
         counts = due.group_by(day=self.day_column).agg(n=due.count())
-        return {row["day"]: int(row["n"]) for row in counts.to_pyarrow().to_pylist()}
+        return {row["day"]: int(row["n"]) for row in rows_of(counts)}
 
     def newest_day(self) -> date | None:
         """Return the newest day with due records."""
-        result: date | None = self.rows[self.day_column].max().to_pyarrow().as_py()
+        result: date | None = value_of(self.rows[self.day_column].max())
         return result
 
     def chunks(self, day: date) -> Iterator[pa.Table]:
         """Yield the records of a day, in the order in which they must arrive."""
         rows = self._of_days(Days((day,))).order_by(*self.order).select(*self.columns)
         held: list[pa.RecordBatch] = []
-        for batch in rows.to_pyarrow_batches(chunk_size=CHUNK_ROWS):
-            held.append(batch)
-            if sum(map(len, held)) >= CHUNK_ROWS:
-                yield pa.Table.from_batches(held)
-                held = []
+        with batches_of(rows, CHUNK_ROWS) as batches:
+            for batch in batches:
+                held.append(batch)
+                if sum(map(len, held)) >= CHUNK_ROWS:
+                    yield pa.Table.from_batches(held)
+                    held = []
         if held:
             yield pa.Table.from_batches(held)
 

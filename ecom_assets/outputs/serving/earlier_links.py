@@ -19,7 +19,7 @@ from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY
-from ecom_assets.core.tables.portable import dialect_of, schema_of, union_all
+from ecom_assets.core.tables.portable import arrow_schema_of, dialect_of, schema_of, union_all
 
 BEFORE: Final = -1_000_000
 """Added to the places of earlier links,
@@ -159,7 +159,5 @@ class EarlierLinks:
         self._add(contract, rows)
 
     def _add(self, contract: type[Table], rows: list[dict[str, Any]]) -> None:
-        self._con.con.register(
-            "rows", pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
-        )
+        self._con.con.register("rows", pa.Table.from_pylist(rows, schema=arrow_schema_of(contract)))
         self._con.con.execute(f"INSERT INTO {TABLES[contract]} SELECT * FROM rows")  # noqa: S608 (names of this module)

@@ -19,7 +19,7 @@ from ecom_assets.commerce.customers.contracts import EmailConsents
 from ecom_assets.core.atomic_files import replacing
 from ecom_assets.core.settings.memory import limit_of_answer
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.portable import batches_of, conform, schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, conform
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.outputs.serving.places import serving_folder
@@ -66,7 +66,7 @@ def publish_email_consents(source: Engine, settings: Settings) -> None:
         with (
             pq.ParquetWriter(
                 fresh,
-                schema_of(EmailConsents).to_pyarrow(),
+                arrow_schema_of(EmailConsents),
                 compression="none",
                 use_dictionary=False,
             ) as file,

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, rows_of
 from ecom_assets.core.warehouse.day_notes import writes_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.outputs.serving.contracts import PublishedSlices
@@ -72,7 +72,7 @@ def fingerprints(
     if row_hash := engine.row_hash(contract):
         result = engine.query(_hashed_sql(engine, contract, row_hash, unread))
     else:
-        result = _hashed(engine.readable(contract), contract, unread).to_pyarrow().to_pylist()
+        result = rows_of(_hashed(engine.readable(contract), contract, unread))
     return unchanged | {
         name: Fingerprint(
             int(row["row_count"]), str(int(row["hash_sum"] or 0)), writes.version(_day(name))
@@ -152,7 +152,7 @@ def notes_of(state: State) -> pa.Table:
         for table, slices in state.items()
         for name, result in slices.items()
     ]
-    return pa.Table.from_pylist(rows, schema=schema_of(PublishedSlices).to_pyarrow())
+    return pa.Table.from_pylist(rows, schema=arrow_schema_of(PublishedSlices))
 
 
 def data_version(state: State) -> str:

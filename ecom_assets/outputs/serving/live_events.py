@@ -26,6 +26,7 @@ from ecom_assets.core.errors import EcomError
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.core.tables.values import batches_of
 from ecom_assets.core.warehouse.local import connect, keep_within
@@ -254,7 +255,7 @@ class LiveEvents:
             arrived = table.rows(Days.between(today - ONE_DAY, today + ONE_DAY))
             newest = arrived.filter(arrived.event_at >= ibis.literal(naive_since, "timestamp(6)"))
             reading.questions.append(str(ibis.to_sql(newest, dialect="snowflake")))
-            result = newest.to_pyarrow()
+            result = arrow_of(newest)
         con.con.register(NEWEST_ROWS, result)
         columns = con.table(RAW, database=("temp", "main")).columns
         names = ", ".join(name for name in columns if name in result.column_names)

@@ -19,7 +19,7 @@ from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.retrying import reconnecting
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import batches_of, conform, schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, conform
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.migration import changes
@@ -277,7 +277,7 @@ def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row)
         "table_row_counts": json_text(published.row_counts),
         **notes,
     }
-    result = pa.Table.from_pylist([row], schema=schema_of(Publication).to_pyarrow())
+    result = pa.Table.from_pylist([row], schema=arrow_schema_of(Publication))
     target.take_in(Publication, result.to_reader())
 
 

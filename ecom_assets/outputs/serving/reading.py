@@ -15,6 +15,7 @@ from ecom_assets.commerce.sales.source_days import DAYS_OF as DAYS_OF_SALES
 from ecom_assets.commerce.sales.source_days import EmptyDayMeaning, days_with_rows, missing_days
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import KnownDays, Period, Row, StateRow, read_only
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.ingestion.sources.activities import not_recorded
@@ -71,10 +72,7 @@ class WarehouseReading:
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result by column name, in its order."""
-        rows: list[Row] = question.to_pyarrow(
-            params=period.parameters if period else {}
-        ).to_pylist()
-        return rows
+        return rows_of(question, period.parameters if period else None)
 
     def state(self, question: ir.Table) -> tuple[StateRow, ...]:
         """Return the same of a question that is about no days, which nobody can change."""

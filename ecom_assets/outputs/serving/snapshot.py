@@ -32,9 +32,9 @@ from ecom_assets.core.file_lock import file_lock
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import conform, schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, conform
 from ecom_assets.core.warehouse.day_notes import Computations, WrittenSlices
-from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.migration import changes
 from ecom_assets.core.warehouse.sql_text import text
@@ -352,10 +352,11 @@ class SnapshotWriter:
         """Copy the records of writers: which runs wrote which days, and with which SQL."""
         for contract in (WrittenSlices, Computations):
             if self.source.has(contract):
-                rows = self.source.table(contract).select(*contract.columns).to_pyarrow_batches()
                 target.clear([contract])
                 target.ensure(contract)
-                target.take_in(contract, rows)
+                rows = self.source.table(contract).select(*contract.columns)
+                with batches_of(rows, BATCH_ROWS) as batches:
+                    target.take_in(contract, batches)
 
     def _note_history(
         self, target: DuckDBEngine, state: State, target_state: State, history: "RunHistory"
@@ -391,7 +392,7 @@ class SnapshotWriter:
             ):
                 target.take_in(
                     contract,
-                    pa.Table.from_pylist(rows, schema_of(contract).to_pyarrow()).to_reader(),
+                    pa.Table.from_pylist(rows, arrow_schema_of(contract)).to_reader(),
                 )
 
 

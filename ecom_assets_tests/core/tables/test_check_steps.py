@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables import portable
 from ecom_assets.core.tables.asset import Reads, TableAsset
 from ecom_assets.core.tables.check import BrokenRows, CheckResult, Evaluate, TableCheck, check_steps
 from ecom_assets.core.tables.contract import Table, count
@@ -104,13 +105,13 @@ def seen(result: dg.ExecuteInProcessResult) -> dict[str, tuple[Any, Any]]:
 
 def test_checks_of_rows_are_counted_by_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[ir.Table] = []
-    execute = ir.Table.to_pyarrow
+    fetch = portable.arrow_of
 
-    def noted(rows: ir.Table) -> pa.Table:
+    def noted(rows: ir.Table, params: portable.Parameters = None) -> pa.Table:
         statements.append(rows)
-        return execute(rows)
+        return fetch(rows, params)
 
-    monkeypatch.setattr(ir.Table, "to_pyarrow", noted)
+    monkeypatch.setattr(portable, "arrow_of", noted)
     result = run(
         *(one_check(f"above_{limit}", above(limit)) for limit in (3, 4, 5)), one_check("good", good)
     )

@@ -39,7 +39,7 @@ from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import SourceError, UsageError, WarehouseError, first_line
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.portable import rows_of, stored
+from ecom_assets.core.tables.portable import rows_of, stored, values_of
 from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in_period
 from ecom_assets.core.tables.spreadsheet_text import with_escaped_texts
 from ecom_assets.core.warehouse.local import temporary
@@ -519,7 +519,7 @@ class OpenFileEvents:
         ends = {"oldest_at": clean.event_at.min(), "newest_at": clean.event_at.max()}
         if not is_utc:  # where the day of a later time can be an earlier one
             ends |= {"first": clean.event_date.min(), "last": clean.event_date.max()}
-        (row,) = clean.agg(**ends).to_pyarrow().to_pylist()
+        (row,) = rows_of(clean.agg(**ends))
         if is_utc and row["newest_at"] is not None:
             row |= {"first": row["oldest_at"].date(), "last": row["newest_at"].date()}
         return {"first": None, "last": None, **row}
@@ -543,7 +543,7 @@ class OpenFileEvents:
         events = events_in_period(self._clean, period)
         days = events.event_date
         ends = events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max())
-        (row,) = ends.to_pyarrow().to_pylist()
+        (row,) = rows_of(ends)
         return Extent(**row)
 
     def missing(self, first: date, last: date) -> frozenset[date]:
@@ -558,7 +558,7 @@ class OpenFileEvents:
             return frozenset()
         first = first if meaning == "unknown" else max(first, min(landed))
         asked_for = set(Days.between(first, max(first, last) + ONE_DAY).dates)
-        seen = self._clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist()
+        seen = values_of(self._clean.select("event_date").distinct().event_date)
         return frozenset(asked_for - set(seen))
 
     def warnings(self) -> list[str]:

@@ -30,7 +30,7 @@ from ecom_assets.core.errors import EcomError, WarehouseError
 from ecom_assets.core.settings.memory import limit_of_answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import missing_columns, with_newer_columns
+from ecom_assets.core.tables.portable import missing_columns, rows_of, with_newer_columns
 from ecom_assets.core.tables.queries import (
     EVENTS,
     KnownDays,
@@ -317,7 +317,7 @@ class PublishedTables:
 
     def rows(self, question: ir.Table) -> list[Row]:
         """Return the rows of a small result."""
-        rows: list[Row] = self.con.to_pyarrow(question).to_pylist()
+        rows: list[Row] = rows_of(question)
         return rows
 
     @property
@@ -338,7 +338,7 @@ class PublishedTables:
 
     def query(self, sql: str) -> list[Row]:
         """Run a small query."""
-        rows: list[Row] = self.con.sql(sql).to_pyarrow().to_pylist()
+        rows: list[Row] = rows_of(self.con.sql(sql))
         return rows
 
     @staticmethod

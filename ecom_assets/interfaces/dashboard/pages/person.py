@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import EVENTS, require
 from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_personal
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -75,13 +76,13 @@ def person(view: View) -> Block:
         events = reading.events_in(con)
         events = events.filter(events.visitor_id == visitor)
         first, last = events.event_at.min(), events.event_at.max()
-        (numbers,) = con.to_pyarrow(
+        (numbers,) = rows_of(
             events.agg(
                 count=events.count(), days=events.event_date.nunique(), first=first, last=last
             )
-        ).to_pylist()
+        )
         newest = events.order_by(events.event_at.desc(), events.event_id.desc()).select(*columns)
-        rows = con.to_pyarrow(newest.limit(MOST, offset=view.filters.offset)).to_pylist()
+        rows = rows_of(newest.limit(MOST, offset=view.filters.offset))
     if not numbers["count"]:
         return Notice(
             f"No event is of the visitor {visitor!r}; the id is as lists of visitors show it.",

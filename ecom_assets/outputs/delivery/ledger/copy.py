@@ -18,7 +18,7 @@ from ecom_assets.core.json_text import json_text
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.state.ledger_store import create_tables
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, rows_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.outputs.delivery.contracts import Deliveries, ReconciliationDaily
@@ -66,7 +66,7 @@ NOTED = tuple(ReconciliationDaily.columns)[
 def deliveries_of(store: Database | None, days: Days) -> ir.Table:
     """Return the rows of `Deliveries` for some days, as an in-memory table."""
     con = connect()
-    schema = schema_of(Deliveries).to_pyarrow()
+    schema = arrow_schema_of(Deliveries)
     con.con.register("rows", schema.empty_table())
     con.con.execute("CREATE TABLE deliveries AS SELECT * FROM rows")
     if store:
@@ -84,7 +84,7 @@ def noted_days(store: Database | None, days: Days | None = None) -> pa.Table:
     result = store.rows(NOTES) if store else []
     wanted = None if days is None else set(days.dates)
     rows = [_noted(row) for row in result if wanted is None or date.fromisoformat(row[0]) in wanted]
-    schema = schema_of(ReconciliationDaily).to_pyarrow()
+    schema = arrow_schema_of(ReconciliationDaily)
     return pa.Table.from_pylist(rows, schema=pa.schema([schema.field(name) for name in NOTED]))
 
 
@@ -134,8 +134,7 @@ def gap_of(store: Database | None, engine: Engine) -> tuple[int, int]:
         .agg(n=lambda table: table.count())
     )
     copied = {
-        (row["destination"], row["record_date"].isoformat()): row["n"]
-        for row in rows.to_pyarrow().to_pylist()
+        (row["destination"], row["record_date"].isoformat()): row["n"] for row in rows_of(rows)
     }
     per_day = (
         "SELECT d.name, b.day, sum(b.record_count) FROM batches b JOIN destinations d ON d.id = "
@@ -184,7 +183,7 @@ def restore(store: Database, engine: Engine) -> Restored:
     done = Restored()
     with store.transaction():
         known_numbers = {number for (number,) in store.rows("SELECT number FROM batches")}
-        days = engine.table(Deliveries).select("record_date").distinct().to_pyarrow().to_pylist()
+        days = rows_of(engine.table(Deliveries).select("record_date").distinct())
         for day in sorted(row["record_date"] for row in days):
             for batch in _batches(engine, day):
                 _bring_back(store, batch, known_numbers, done)
@@ -200,7 +199,7 @@ def _batches(engine: Engine, day: date) -> Iterator[list[Row]]:
     ordered = table.filter(table.record_date == day).order_by(
         "batch_number", "destination", "account", "record_id"
     )
-    rows = ordered.to_pyarrow().to_pylist()
+    rows = rows_of(ordered)
     for _, batch in groupby(rows, key=itemgetter("batch_number", "destination", "account")):
         yield list(batch)
 
@@ -273,7 +272,7 @@ def _bring_back_days(store: Database, engine: Engine) -> int:
     """Add the totals of days; the next delivery checks days with records
     in doubt or waiting again.
     """
-    rows = engine.table(ReconciliationDaily).to_pyarrow().to_pylist()
+    rows = rows_of(engine.table(ReconciliationDaily))
     count = 0
     for row in rows:
         outcomes = {of[0]: row[column] for column, of in OF_OUTCOME.items() if row[column]}

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
-import pyarrow as pa
 import pytest
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
@@ -292,10 +291,6 @@ class NothingStored:
     def create_table(self, _name: str, rows: ir.Table, **_options: bool) -> ir.Table:
         """Return the rows as they are."""
         return rows
-
-    def to_pyarrow(self, rows: ir.Table) -> pa.Table:
-        """Return the rows, computed in their own engine."""
-        return rows.to_pyarrow()
 
 
 def answer_of(engine: Engine, kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:

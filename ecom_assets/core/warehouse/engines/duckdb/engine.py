@@ -28,7 +28,7 @@ from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import columns_to_add, schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, columns_to_add
 from ecom_assets.core.warehouse.engine import Engine, broken_contract
 from ecom_assets.core.warehouse.engines.duckdb import ENGINE
 from ecom_assets.core.warehouse.engines.duckdb.file_copy import keep_tables
@@ -370,7 +370,7 @@ class DuckDBEngine(Engine):
             rows = self.con.con.sql(
                 f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}"  # noqa: S608 (names come from contracts)
             )
-            return rows.to_arrow_table().cast(schema_of(contract).to_pyarrow())
+            return rows.to_arrow_table().cast(arrow_schema_of(contract))
 
     def in_order(self, sql: str, contract: type[Table], days: Days | None) -> str:
         """Return the query with its rows sorted by day, if they are of several days of a mart.

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
+import ibis.expr.types as ir
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +26,12 @@ from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.resource import SecretKeeper
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import DIALECTS, Dialect
+from ecom_assets.core.tables.portable import (
+    DIALECTS,
+    Dialect,
+    as_declared,
+    nullable_schema,
+)
 from ecom_assets.core.warehouse.engine import DatasetNames, Engine, broken_contract
 from ecom_assets.core.warehouse.engines.postgres.views import SavedView, dependent_views
 from ecom_assets.core.warehouse.local import CopiedParts, WholeKeys
@@ -156,19 +161,38 @@ whatever the database's language is.
 """
 
 
+class PostgresBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
+    """Ibis' backend, taking null where Ibis declares that there is none."""
+
+    compiler = PortablePostgresCompiler()
+
+    def to_pyarrow(self, expr: ir.Expr, /, **options: Any) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
+        """Run an expression and return its result; `options` are those of Ibis."""
+        with self.to_pyarrow_batches(expr.as_table(), **options) as batches:
+            return expr.__pyarrow_result__(batches.read_all())
+
+    def create_table(self, name: str, /, obj: Any = None, **options: Any) -> ir.Table:  # noqa: ANN401 (as Ibis has it)
+        """Create a table as Ibis does, but a temporary one without its constraints."""
+        if not (options.get("temp") and isinstance(obj, ir.Table)):
+            return super().create_table(name, obj, **options)
+        declared = options.get("schema") or obj.schema()
+        made = super().create_table(name, obj, **options | {"schema": nullable_schema(declared)})
+        return as_declared(made, declared)
+
+
 class PostgresDialect(Dialect):
     """Postgres takes `IN (SELECT …)` everywhere."""
 
     joins_in_columns = True
 
 
-DIALECTS[Backend.name] = PostgresDialect()
+DIALECTS[PostgresBackend.name] = PostgresDialect()
 
 
 class PostgresEngine(Engine):
     """A Postgres database; tables lie in schemas named as the layers."""
 
-    con: Backend
+    con: PostgresBackend
     creates_view = "CREATE VIEW"
 
     def __init__(self, settings: Settings, *, setting: str = "ECOM_WAREHOUSE") -> None:
@@ -228,8 +252,7 @@ class PostgresEngine(Engine):
             WarehouseError: The server cannot be reached, or refuses the user.
         """
         try:
-            self.con = ibis.postgres.from_connection(self._connect())
-            self.con.compiler = PortablePostgresCompiler()
+            self.con = PostgresBackend.from_connection(self._connect())
         except psycopg.Error as error:
             message = first_line(error).replace(
                 self._url, self.address

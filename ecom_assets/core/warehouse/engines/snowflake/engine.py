@@ -28,7 +28,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import DIALECTS, Dialect, schema_of
+from ecom_assets.core.tables.portable import DIALECTS, Dialect, schema_of, with_nulls
 from ecom_assets.core.warehouse.engine import DatasetNames, Engine
 from ecom_assets.core.warehouse.engines.snowflake.connection import (
     Account,
@@ -156,11 +156,20 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
             self.raw_sql(COPY.format(table=loaded, stage=f"@%{loaded}")).close()
         self.raw_sql(f"ALTER TABLE {loaded} RENAME TO {ident(op.name)}").close()
 
-    def _make_batch_iter(self, sql: str, **kwargs: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 (as Ibis has it)
+    def _make_batch_iter(
+        self,
+        sql: str,
+        *,
+        target_schema: pa.Schema,
+        **kwargs: Any,  # noqa: ANN401 (as Ibis has it)
+    ) -> Iterator[pa.RecordBatch]:
         self.failure = None
         try:
             with plain_errors(self.location):
-                yield from super()._make_batch_iter(sql, **kwargs)
+                # Ibis would refuse nulls where it expects none.
+                yield from super()._make_batch_iter(
+                    sql, target_schema=with_nulls(target_schema), **kwargs
+                )
         except WarehouseError as error:
             self.failure = error
             raise

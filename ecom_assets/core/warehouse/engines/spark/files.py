@@ -31,7 +31,7 @@ from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import kind_of, schema_of
+from ecom_assets.core.tables.portable import arrow_schema_of, nullable_schema, schema_of
 from ecom_assets.core.warehouse.engine import BATCH_ROWS
 from ecom_assets.core.warehouse.engines.spark.engine import SparkEngine
 from ecom_assets.core.warehouse.engines.spark.log import (
@@ -266,7 +266,7 @@ class SparkFiles(SparkEngine):
 
     def _dataset(self, contract: type[Table], paths: Iterable[str]) -> ds.Dataset:
         schema, folder = (
-            schema_of(contract).to_pyarrow(),
+            arrow_schema_of(contract),
             self.log(contract.layer, contract.name).folder,
         )
         day = [schema.field(contract.day_column)] if contract.day_column else []
@@ -488,7 +488,7 @@ def write_batches(
     contract: type[Table], batches: pa.RecordBatchReader, folder: Path, *, by_day: bool
 ) -> None:
     """Write rows in the contract's columns and types into Parquet files, a batch at a time."""
-    kinds = ibis.schema({name: kind_of(kind) for name, kind in schema_of(contract).items()})
+    kinds = nullable_schema(schema_of(contract))
     schema = kinds.to_pyarrow()
     day = [schema.field(contract.day_column)] if contract.day_column and by_day else []
     ds.write_dataset(

@@ -27,7 +27,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from ecom_assets.core.atomic_files import replacing_text, sync_file, sync_folder
 from ecom_assets.core.errors import ConnectionLostError, WarehouseError, first_line
 from ecom_assets.core.file_lock import file_lock
-from ecom_assets.core.tables.portable import kind_of
+from ecom_assets.core.tables.portable import nullable_schema
 
 LOG = "_delta_log"
 INCOMING = "_incoming-"
@@ -332,9 +332,7 @@ class TableLog:
 
 def _schema(columns: ibis.Schema) -> DeltaSchema:
     """Return columns as Delta has them; each may be null, as in Parquet files that Spark writes."""
-    return DeltaSchema.from_arrow(
-        ibis.schema({name: kind_of(kind) for name, kind in columns.items()}).to_pyarrow()
-    )
+    return DeltaSchema.from_arrow(nullable_schema(columns).to_pyarrow())
 
 
 def _cut(day_column: str | None) -> list[str]:

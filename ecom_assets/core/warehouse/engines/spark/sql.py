@@ -25,6 +25,7 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.backends.sql.datatypes import PySparkType
 from pyspark.sql import DataFrame, SparkSession
 
+from ecom_assets.core.tables.portable import with_nulls
 from ecom_assets.core.warehouse.local import WORTH_STORING
 
 NUMBERS = ("BIGINT", "DOUBLE", "DECIMAL")
@@ -253,7 +254,7 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         table = expr.as_table()
         with self.reading(expr), self._computed(table, **options) as result:
             rows = fetch(result)
-        return expr.__pyarrow_result__(rows.cast(table.schema().to_pyarrow()))
+        return expr.__pyarrow_result__(rows.cast(with_nulls(table.schema().to_pyarrow())))
 
     def to_pyarrow_batches(
         self,
@@ -268,7 +269,7 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         folder = self.scratch / f"result-{uuid.uuid4().hex}"
         with self.reading(expr), self._computed(table, **options) as result:
             result.write.parquet(f"file://{folder}")
-        schema = pa.schema([field.with_nullable(True) for field in table.schema().to_pyarrow()])  # noqa: FBT003 (Arrow's name for it)
+        schema = with_nulls(table.schema().to_pyarrow())
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:

@@ -1,0 +1,132 @@
+"""Shops of one source alone on each engine: they are run, exported, explained and erased from, and
+what is not there is said in a sentence.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import HEADER, CommandResult, ecom
+from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
+from ecom_assets_tests.core.warehouse.engines.warehouses import (
+    ALL_ENGINES,
+    FEW_ROWS_ON_SPARK,
+    on_one_worker_each,
+)
+from ecom_assets_tests.outputs.delivery.scripted_tool import ScriptedTool, scripted_tool
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+FILES = {
+    "events": f"""{HEADER}
+1,anna,product_view,2026-01-10T09:00:00Z,p1,shoes,s1,,,
+2,anna,purchase,2026-01-10T09:02:00Z,p1,shoes,s1,,,69.80
+3,ben,page_view,2026-01-12T09:00:00Z,,,s2,https://shop.example/,,
+""",
+    "refused_events": f"""{HEADER}
+1,anna,purchase,yesterday,p1,shoes,s1,,,69.80
+""",
+    "no_events": f"{HEADER}\n",
+    "orders": f"""{ORDER_HEADER}
+1,a,2026-01-10T09:00:00,1,Rome,anna,,,p1,Shoe,1,69.80,shipped
+2,b,2026-01-10T10:00:00,1,Rome,ben,,,p1,Shoe,1,69.80,shipped
+""",
+    "customers": "id,first_name,email\nanna,Anna,anna@example.com\nben,Ben,ben@example.com\n",
+    "costs": "item_id,unit_cost_amount\np1,10\n",
+    "ad_spend": """spend_date,platform,account_id,campaign_id,campaign_name,spend_amount,currency
+2026-01-10,meta,act_1,1,Spring,10.50,EUR
+""",
+}
+SHOPS: dict[str, Mapping[str, str]] = {
+    "events only": {"events": "events"},
+    "orders only": {"orders": "orders"},
+    "customers only": {"customers": "customers"},
+    "costs without orders": {"events": "events", "costs": "costs"},
+    "spend without visits": {"orders": "orders", "ad-spend": "ad_spend"},
+    "nothing": {"events": "no_events"},
+    "nothing that counts": {"events": "refused_events"},
+}
+"""The options of `ecom run`, and the file that each names."""
+ON_THE_OTHERS = ("events only", "nothing")
+ENDS = {
+    "nothing": "no_events.csv holds no rows; give files that do.",
+    "nothing that counts": "staging/quarantined_events: Of 1 rows of events, 1 (100%) were refused",
+}
+"""What a run says that ends with 1."""
+
+
+@dataclass(frozen=True)
+class OneShop:
+    """A home with a warehouse of an engine, and a stand-in of Heap."""
+
+    home: Path
+    env: Mapping[str, str]
+    heap: ScriptedTool
+
+    def ecom(self, *arguments: str | Path, to_heap: bool = False) -> CommandResult:
+        """Run a command, which never ends with a traceback."""
+        heap = {"ECOM_HEAP_APP_ID": "1", "ECOM_HEAP_URL": self.heap.url} if to_heap else {}
+        result = ecom(*arguments, home=self.home, env={**self.env, **heap})
+        assert "Traceback" not in result.out + result.err
+        assert "non-nullable" not in result.err
+        return result
+
+
+@pytest.fixture(params=on_one_worker_each(ALL_ENGINES))
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OneShop]:
+    """An empty home and an empty warehouse."""
+    env = {}
+    if request.param in {"postgres", "snowflake"}:
+        env = {"ECOM_WAREHOUSE": request.getfixturevalue(f"{request.param}_url")}
+    elif request.param == "spark":
+        request.getfixturevalue("spark")  # ends it
+        env = {
+            "ECOM_WAREHOUSE": f"spark://local[2]{tmp_path / 'spark'}",
+            "ECOM_SPARK_CONF": FEW_ROWS_ON_SPARK.get_secret_value(),
+        }
+    with scripted_tool() as heap:
+        yield OneShop(tmp_path / "home", env, heap)
+
+
+@pytest.mark.parametrize("name", SHOPS)
+def test_every_command_takes_a_shop_of_one_source(
+    request: pytest.FixtureRequest, shop: OneShop, tmp_path: Path, name: str
+) -> None:
+    engine = request.node.callspec.params["shop"]
+    if engine not in {"duckdb", "postgres"} and name not in ON_THE_OTHERS:
+        pytest.skip("on DuckDB and Postgres only")
+    options: list[str] = []
+    for option, file in SHOPS[name].items():
+        path = tmp_path / f"{file}.csv"
+        path.write_text(FILES[file])
+        options += [f"--{option}", f"{'native=' if option == 'ad-spend' else ''}{path}"]
+    for _ in range(2):
+        ran = shop.ecom("run", *options)
+        if name in ENDS:
+            assert (ran.exit_code, ENDS[name] in ran.err) == (1, True), ran.err
+            assert "Next: " not in ran.out
+        else:
+            assert ran.exit_code == 0, ran.out + ran.err
+            assert " 0 failed" in ran.out
+            assert "could not be evaluated" not in ran.out
+            assert "Next: `ecom ui`" in ran.out
+    has_warehouse = name != "nothing" or engine != "duckdb"
+    for arguments in (
+        ("export", "--to", "heap", "--dry-run"),
+        ("export", "--to", "heap"),
+        ("export", "--to", "customers-json"),
+        ("explain", "mart.sessions"),
+        ("explain", "mart.sales"),
+        ("erase", "--visitor", "anna", "--customer", "anna", "--yes", "--skip-tool", "heap"),
+        ("erase", "--visitor", "anna", "--customer", "anna", "--verify"),
+    ):
+        result = shop.ecom(*arguments, to_heap=arguments[1] == "--to")
+        if name == "nothing" and result.exit_code:
+            assert result.sentence
+        else:
+            assert result.exit_code == 0, f"{arguments}: {result.out}{result.err}"
+    assert has_warehouse or not (shop.home / "warehouse.duckdb").exists()
+    if name not in ENDS:
+        again = shop.ecom("run", *options)
+        assert again.exit_code == 0, again.out + again.err
