@@ -30,7 +30,7 @@ def money(text: str) -> dict[str, Any]:
     return {"price": text}
 
 
-SHOPIFY_ORDER = {
+SHOPIFY_ORDER: Row = {
     "id": 450789469,
     "name": "#1001",
     "created_at": "2026-07-01T23:30:00+02:00",
@@ -525,7 +525,7 @@ def test_stripe_s_refunds_inside_their_charges_are_paid_back() -> None:
 
 def test_a_refund_inside_its_charge_and_by_itself_is_one(tmp_path: Path) -> None:
     """The same id, so that the line is one record in either file."""
-    refund = {"id": "re_1", "object": "refund", "amount": 500, "created": CHARGE["created"] + 86400}
+    refund: Row = {"id": "re_1", "object": "refund", "amount": 500, "created": 1783036800}
     refund |= {"currency": "eur", "status": "succeeded"}
     charge = {**CHARGE, "refunds": {"data": [refund]}}
     rows = rows_in(tmp_path, "stripe", charge, {**refund, "charge": "ch_1"})
