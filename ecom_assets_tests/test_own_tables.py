@@ -242,7 +242,7 @@ def test_an_ibis_table_of_an_own_asset_is_refused_with_a_sentence(tmp_path: Path
 def test_every_asset_is_loaded_outside_of_a_run(home: Path, tmp_path: Path) -> None:
     @dg.asset(partitions_def=dg.DailyPartitionsDefinition(FIRST))
     def of_a_day(context: dg.AssetExecutionContext) -> str:
-        return context.partition_key
+        return str(context.partition_key)
 
     shop = module(home, "shop.py").shop
     both = dg.Definitions.merge(shop, dg.Definitions(assets=[of_a_day]))
