@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import tracemalloc
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
+from requests.exceptions import TooManyRedirects
 
 from ecom_assets.core.errors import MailError
 from ecom_assets.core.http import retry
@@ -55,7 +57,7 @@ def to_receiver(url: str, home: Path) -> str:
 
 
 def to_lineage(url: str, _home: Path) -> str:
-    lineage = openlineage.Lineage(url, "", "shop", lambda _contract: None, ())  # type: ignore[arg-type,return-value]  # asked of no table
+    lineage = openlineage.Lineage(url, "", "shop", lambda _contract: None, ())  # type: ignore[arg-type]  # asked of no table
     start = lineage.start_event("0190a7d4-7b5c-7000-8000-000000000000", "events", time.time())
     return lineage.deliver([start], 10.0).trouble
 
@@ -141,7 +143,7 @@ def test_a_browser_is_not_opened_at_an_address_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(opening.webbrowser, "open", opened.append)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
     with served(SLOW["a body without a length"]) as url:
         opening.open_once_there(url)
     assert opened == []
@@ -155,7 +157,7 @@ def test_a_redirect_that_leads_on_for_ever_ends() -> None:
     with (
         served(onward) as url,
         retry.bounded_session(QUICK) as session,
-        pytest.raises(retry.exceptions.TooManyRedirects),
+        pytest.raises(TooManyRedirects),
     ):
         session.get(url, timeout=1)
 

@@ -496,7 +496,8 @@ def _is_begun(cell: Row, period: Period | None) -> bool:
     """Return whether the month of a cell begins before a period ends; all do without one."""
     if period is None:
         return True
-    cohort, end = cell["cohort_month_date"], period.end_date
+    cohort: date = cell["cohort_month_date"]
+    end = period.end_date
     months_to_end = (end.year - cohort.year) * MONTHS_OF_YEAR + end.month - cohort.month
     return int(cell["months_since_count"]) <= months_to_end
 

@@ -182,7 +182,9 @@ class _BoundedSmtp(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         """Return an answer, of however many lines."""
-        if self.file is None:  # where the library opens one, of any length
+        if (
+            self.file is None and self.sock is not None
+        ):  # where the library opens one, of any length
             self.file = _BoundedLines(self.sock.makefile("rb"))
         return super().getreply()
 

@@ -45,6 +45,7 @@ from ecom_assets.commerce.marketing.contracts import (
 )
 from ecom_assets.commerce.marketing.queries import cohort_value
 from ecom_assets.commerce.orders.queries import days_of_run, held_days, waiting_days
+from ecom_assets.commerce.products import queries as products
 from ecom_assets.commerce.products.contracts import ProductPerformance
 from ecom_assets.commerce.products.queries import product_names, stock_totals, top_products
 from ecom_assets.commerce.quality.queries import known_days, newest_days
@@ -176,6 +177,7 @@ CALLED: Final[tuple[Callable[[WarehouseReading], Any], ...]] = (
     lambda reading: days_of_run(reading, MONTH.days),
     stock_totals,
     lambda reading: product_names(reading, ["p1"]),
+    lambda reading: products._item_names(reading, ["p1"]),  # noqa: SLF001 (asked where items lack categories)
     lambda reading: top_products(without_orders(reading), MONTH, "revenue", None, Page(1)),
     known_days,
     lambda reading: newest_days(reading, [RevenueDaily]),

@@ -101,10 +101,9 @@ def findings(context: Context, parameters: SlicedChosenDays) -> dict[str, Any]:
     rows = [_shown(row) for row in with_decisions(found, settings)]
     checks = visible_checks.failing_checks(settings.home, with_costs=with_costs)
     published = today_in(settings.timezone, lambda: reading.published.published_at)
-    compared: list[queries.FoundKind] = [
-        *queries.compared_kinds(reading.known, period, published),
-        *(["ads"] if with_costs and queries.compares_ads(reading, period) else []),
-    ]
+    compared: list[queries.FoundKind] = [*queries.compared_kinds(reading.known, period, published)]
+    if with_costs and queries.compares_ads(reading, period):
+        compared.append("ads")
     result = {
         "late_sources": [{"source": source, "newest_date": last} for source, last in late.items()],
         "compared_kinds": compared,

@@ -539,4 +539,6 @@ def _days(context: RequestContext, body: RetryBody) -> Period:
     events = context.reading.known.get("events")
     first = body.start_date or (events.first if events else None) or context.reading.newest_date
     last = body.end_date or context.reading.newest_date
-    return Period.from_range(context.reading.newest_date, "custom", min(first, last), last)
+    if body.start_date is None:
+        first = min(first, last)
+    return Period.from_range(context.reading.newest_date, "custom", first, last)
