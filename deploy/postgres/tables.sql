@@ -298,7 +298,7 @@ CREATE TABLE "mart"."engagement_daily" (
   "session_count" BIGINT NOT NULL,
   "engaged_session_count" BIGINT,
   "single_page_session_count" BIGINT,
-  "purchase_session_count" BIGINT NOT NULL,
+  "purchase_session_count" BIGINT,
   "bot_session_count" BIGINT NOT NULL,
   "engagement_rate" DOUBLE PRECISION,
   "bounce_rate" DOUBLE PRECISION,
@@ -1423,6 +1423,32 @@ CREATE TABLE "mart"."category_profitability" (
   "contribution_coverage_rate" DOUBLE PRECISION,
   PRIMARY KEY ("week_start_date", "item_category")
 );
+
+CREATE VIEW "mart"."category_ranking" AS
+SELECT
+  item_category, order_count, sold_item_count, shipped_amount, revenue_amount,
+  cost_amount, gross_profit_amount,
+  CASE WHEN costed_revenue_amount > 0
+    THEN CAST(gross_profit_amount AS double precision)
+      / CAST(costed_revenue_amount AS double precision)
+  END AS gross_margin_rate,
+  CASE WHEN gross_profit_amount IS NOT NULL
+    THEN rank() OVER (ORDER BY gross_profit_amount DESC NULLS LAST)
+  END AS profit_rank,
+  rank() OVER (ORDER BY order_count DESC) AS popularity_rank
+FROM (
+  SELECT
+    item_category,
+    CAST(sum(order_count) AS bigint) AS order_count,
+    CAST(sum(sold_item_count) AS decimal(38, 4)) AS sold_item_count,
+    CAST(sum(shipped_amount) AS decimal(38, 6)) AS shipped_amount,
+    CAST(sum(revenue_amount) AS decimal(38, 6)) AS revenue_amount,
+    CAST(sum(cost_amount) AS decimal(38, 6)) AS cost_amount,
+    CAST(sum(gross_profit_amount) AS decimal(38, 6)) AS gross_profit_amount,
+    CAST(sum(costed_revenue_amount) AS decimal(38, 6)) AS costed_revenue_amount
+  FROM "mart"."category_profitability"
+  GROUP BY item_category
+) AS categories;
 
 CREATE TABLE "mart"."other_costs_daily" (
   "cost_date" DATE NOT NULL,

@@ -328,7 +328,7 @@ CREATE TABLE IF NOT EXISTS "MART"."ENGAGEMENT_DAILY" (
   "SESSION_COUNT" NUMBER(19, 0) NOT NULL,
   "ENGAGED_SESSION_COUNT" NUMBER(19, 0),
   "SINGLE_PAGE_SESSION_COUNT" NUMBER(19, 0),
-  "PURCHASE_SESSION_COUNT" NUMBER(19, 0) NOT NULL,
+  "PURCHASE_SESSION_COUNT" NUMBER(19, 0),
   "BOT_SESSION_COUNT" NUMBER(19, 0) NOT NULL,
   "ENGAGEMENT_RATE" FLOAT,
   "BOUNCE_RATE" FLOAT,
@@ -1515,6 +1515,32 @@ CREATE TABLE IF NOT EXISTS "MART"."CATEGORY_PROFITABILITY" (
   "CONTRIBUTION_COVERAGE_RATE" FLOAT
 )
 CLUSTER BY ("WEEK_START_DATE");
+
+CREATE VIEW IF NOT EXISTS "MART"."CATEGORY_RANKING" AS
+SELECT
+  item_category, order_count, sold_item_count, shipped_amount, revenue_amount,
+  cost_amount, gross_profit_amount,
+  CASE WHEN costed_revenue_amount > 0
+    THEN CAST(gross_profit_amount AS double precision)
+      / CAST(costed_revenue_amount AS double precision)
+  END AS gross_margin_rate,
+  CASE WHEN gross_profit_amount IS NOT NULL
+    THEN rank() OVER (ORDER BY gross_profit_amount DESC NULLS LAST)
+  END AS profit_rank,
+  rank() OVER (ORDER BY order_count DESC) AS popularity_rank
+FROM (
+  SELECT
+    item_category,
+    CAST(sum(order_count) AS bigint) AS order_count,
+    CAST(sum(sold_item_count) AS decimal(38, 4)) AS sold_item_count,
+    CAST(sum(shipped_amount) AS decimal(38, 6)) AS shipped_amount,
+    CAST(sum(revenue_amount) AS decimal(38, 6)) AS revenue_amount,
+    CAST(sum(cost_amount) AS decimal(38, 6)) AS cost_amount,
+    CAST(sum(gross_profit_amount) AS decimal(38, 6)) AS gross_profit_amount,
+    CAST(sum(costed_revenue_amount) AS decimal(38, 6)) AS costed_revenue_amount
+  FROM "MART"."CATEGORY_PROFITABILITY"
+  GROUP BY item_category
+) AS categories;
 
 CREATE TABLE IF NOT EXISTS "ECOM_LOCKS"."MART_CATEGORY_PROFITABILITY" AS SELECT SYSDATE() AS WRITTEN_AT;
 

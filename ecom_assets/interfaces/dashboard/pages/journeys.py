@@ -150,8 +150,9 @@ def _with_rare_names_merged(flows: list[Flow], columns: int) -> list[Flow]:
         source = edge.source if edge.source in largest[edge.column] else OTHERS_LABEL
         target = edge.target if edge.target in largest[edge.column + 1] else OTHERS_LABEL
         count, converted = sums.get((edge.column, source, target), (0, 0))
-        both = None if None in {converted, edge.converted} else converted + edge.converted
-        sums[edge.column, source, target] = count + edge.count, both
+        is_known = converted is not None and edge.converted is not None
+        both = (converted or 0) + (edge.converted or 0)
+        sums[edge.column, source, target] = count + edge.count, both if is_known else None
     return [Flow(*key, *counts) for key, counts in sums.items()]
 
 
