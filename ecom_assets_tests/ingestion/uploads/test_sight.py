@@ -2,6 +2,7 @@
 quote any value only where nothing is hidden.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -35,10 +36,10 @@ def upload(kind: str, state: str = "loaded") -> Upload:
     return result if state == "kept" else replace(result, state="loaded", landed=landed)
 
 
-def look(of: Upload, row: dict[str, object], **more: object) -> UploadLook:
+def look(of: Upload, row: Mapping[str, object], **more: object) -> UploadLook:
     values: dict[str, object] = {
         "preview": (row,),
-        "not_clean": (NotClean("missing_amount", 1, "", row),),
+        "not_clean": (NotClean("missing_amount", 1, "", dict(row)),),
         "rows": {"read": 1, "counted": 1, "rejected": {}},
         "text": "fields: …",
         "why": ("Ann's column is the amount.",),

@@ -109,7 +109,7 @@ def test_a_dropped_file_is_asked_about_by_choices_and_waits_to_be_loaded(
     page.get_by_role("button", name="Load it").click()
     page.wait_for_url("**/mapping-progress?**")
     expect(main).to_contain_text("Waits to be loaded")
-    is_sound(page, WIDTHS[1])
+    is_sound(page, WIDTHS[-1])
     [upload] = Uploads(shop.home).every()
     assert (upload.state, upload.kind) == ("loading", "orders")
     [request] = waiting_requests(shop.home)

@@ -263,8 +263,10 @@ def test_a_file_that_is_said_to_be_something_else_leaves_no_row_in_the_tables(
     assert revenue(home) == revenue_of(WEEK_3)
     # As orders again, and then as costs in their place: its orders go out of the tables.
     [week_3, week_1] = Uploads(home).every()
-    orders = {"kind": "orders", "mapping": week_3.mapping, "answers": dict(week_3.answers)}
-    ask_load(home, Uploads(home).choose(week_1, **orders), "root")
+    named = Uploads(home).choose(
+        week_1, kind="orders", mapping=week_3.mapping, answers=week_3.answers
+    )
+    ask_load(home, named, "root")
     assert work_off(home) == []
     assert revenue(home) == revenue_of(WEEK_1, WEEK_3)
     ask_load(home, as_costs(home, 1), "root")
