@@ -74,7 +74,7 @@ class Served:
     def started(self, *words: str, by: int | None = None) -> list[int]:
         """Return the processes under this one, or one of them, whose command has some words."""
         listed = subprocess.run(
-            ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+            ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
         ).stdout
         rows = [line.split(None, 2) for line in listed.splitlines()]
         under = {by or self.process.pid}
