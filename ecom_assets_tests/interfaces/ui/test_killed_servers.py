@@ -71,21 +71,22 @@ class Served:
         beats = [each["beat_at"] for each in health["heartbeats"] if each["name"] == "heartbeats"]
         return beats[0] or "" if beats else ""
 
-    def started(self, *words: str) -> list[int]:
-        """Return the processes under this one whose command has some words."""
+    def started(self, *words: str, by: int | None = None) -> list[int]:
+        """Return the processes under this one, or one of them, whose command has some words."""
         listed = subprocess.run(
-            ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+            ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
         ).stdout
         rows = [line.split(None, 2) for line in listed.splitlines()]
-        under, found = {self.process.pid}, list[int]()
+        under = {by or self.process.pid}
         for _ in range(5):  # the supervisor, a server, its own server, a run, what that starts
             under |= {int(pid) for pid, parent, *_ in rows if int(parent) in under}
-        for pid, _, *command in rows:
-            if int(pid) in under - {self.process.pid} and all(
-                word in command[0] for word in words if command
-            ):
-                found.append(int(pid))
-        return found
+        return [
+            int(pid)
+            for pid, _, *command in rows
+            if int(pid) in under - {by or self.process.pid}
+            and command
+            and all(word in command[0] for word in words)
+        ]
 
     def until(self, condition: Callable[[], Any]) -> Any:
         """Wait until a condition holds, and return what it returned."""
@@ -163,7 +164,8 @@ def test_the_api_comes_back_and_its_log_goes_on(served: Served) -> None:
 def test_a_killed_run_is_tried_once_more_and_gives_its_place_back(served: Served) -> None:
     launched = served.until(lambda: served.ask(LAUNCH))["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    (run,) = served.until(lambda: served.started("multiprocessing.spawn", "spawn_main"))
+    server = served.started("dagster api grpc", "--socket")[-1]
+    (run,) = served.until(lambda: served.started("spawn_main", by=server))
     os.kill(run, signal.SIGKILL)
 
     def ended() -> list[dict[str, Any]]:
