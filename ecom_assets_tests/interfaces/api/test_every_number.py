@@ -210,6 +210,7 @@ NO_FIELDS: dict[str, set[str]] = {
 has a field of this name.
 """
 NEVER_RETURNED: dict[str, set[str]] = {
+    "/analytics/categories": {"categories.product_name"},  # each item has a category here
     "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
     "/analytics/engagement": {"change.bot_session_count"},
     "/analytics/products/top": {f"products.{name}" for name in plain.NO_COSTS},
