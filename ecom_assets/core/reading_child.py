@@ -17,16 +17,18 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection as connections
-from multiprocessing import get_context, parent_process
+from multiprocessing import forkserver, get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType, TracebackType
 from typing import Any, Final, Literal, TypeVar
 
@@ -40,6 +42,10 @@ WATCH_S: Final = 0.02
 """How often the memory of a child is looked at: some 50 MB are taken meanwhile at most."""
 KEPT_SHARE: Final = 0.25
 """The share of its memory that a child may have kept of earlier files; then another one begins."""
+UNTOUCHED: Final = 700_000_000
+"""What libraries ask the system for and never write to, which `RLIMIT_DATA` counts all the same;
+the parent, who counts what is written, looks less often than a library can ask for gigabytes.
+"""
 USUAL_STACK: Final = 8 << 20
 PAGE: Final = resource.getpagesize()
 _CONTEXT: Final = get_context("forkserver")  # a fork of a server itself would have its locks
@@ -82,7 +88,8 @@ class ReadingChild:
     """A process that reads one file after the other; a context manager.
 
     It starts with the first file, and again after one that ended it. Within another child,
-    functions are called where they are, in the limits of that. One thread uses it at a time.
+    functions are called where they are, in the narrower limits of memory. One thread uses it at a
+    time.
     """
 
     def __init__(self, limits: ReadingLimits) -> None:
@@ -91,6 +98,7 @@ class ReadingChild:
         self._process: Any = None
         self._connection: Connection | None = None
         self._first_bytes: int | None = None
+        self._folder: TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> "ReadingChild":
         """Return itself; nothing is started yet."""
@@ -120,7 +128,8 @@ class ReadingChild:
             Exception: What the function raises.
         """
         if _Here.is_child:
-            return function(*args)
+            with _within(name, self._limits):
+                return function(*args)
         try:
             next(self._answered(name, function, args))
         except StopIteration as end:
@@ -138,7 +147,8 @@ class ReadingChild:
         returns; otherwise as `run`.
         """
         if _Here.is_child:
-            return (yield from function(*args))
+            with _within(name, self._limits):
+                return (yield from function(*args))
         result: T = yield from self._answered(name, function, args)
         return result
 
@@ -152,6 +162,9 @@ class ReadingChild:
             process.kill()
             process.join()
             process.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     def _answered(
         self, name: str, function: Callable[..., Any], args: tuple[Any, ...]
@@ -159,7 +172,7 @@ class ReadingChild:
         goes_on = False
         try:
             try:
-                connection = self._started()
+                connection = self._started(function.__module__)
                 connection.send_bytes(pickle.dumps((function, args)))
                 kind, value = _next(connection, None)
             except (EOFError, OSError) as error:
@@ -167,11 +180,13 @@ class ReadingChild:
                     f"No process can be started to read {name} ({system_reason(error)}); see that "
                     "the machine has memory left, and try again."
                 ) from error
-            watch = _Watch(self._process.pid, self._limits)
+            watch = _Watch(self._process.pid, self._limits, value if kind == BEGUN else None)
             self._first_bytes = self._first_bytes or watch.first_bytes
-            while kind in {BEGUN, STEP}:
+            while kind in {BEGUN, STEP, WITHIN}:
                 if kind == STEP:
                     yield value
+                elif kind == WITHIN:
+                    watch.narrow(*value)
                 kind, value = self._awaited(connection, watch, name)
             if kind == FAILED:
                 goes_on = isinstance(value, EcomError) and not self._has_kept_much()
@@ -184,13 +199,16 @@ class ReadingChild:
             if not goes_on:  # also where the steps are left, or Ctrl-C was pressed
                 self.end()
 
-    def _started(self) -> Connection:
+    def _started(self, module: str) -> Connection:
         if self._connection is not None and self._process.is_alive():
             return self._connection
         self.end()
         self._connection, of_child = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_serve, args=(of_child, self._limits), daemon=True)
+        self._folder = TemporaryDirectory(prefix="ecom_reading_", ignore_cleanup_errors=True)
+        args = (of_child, self._limits, self._folder.name)
+        self._process = _CONTEXT.Process(target=_serve, args=args, daemon=True)
         try:
+            start_server(module)
             with _without_main_module():
                 self._process.start()
         except (EOFError, OSError):
@@ -206,15 +224,26 @@ class ReadingChild:
             return _next(connection, watch)
         except (EOFError, OSError):
             self._process.join()
-            raise _over(
-                name, watch.over or _limit_of(self._process.exitcode), self._limits
-            ) from None
+            limit = watch.over or _limit_of(self._process.exitcode)
+            raise _over(name, limit, watch.limits) from None
 
     def _has_kept_much(self) -> bool:
         now = memory_bytes(self._process.pid)
         if now is None or self._first_bytes is None:
             return False
         return now - self._first_bytes > KEPT_SHARE * self._limits.memory_mb * _MB
+
+
+def start_server(module: str) -> None:
+    """Start the process that children are copied from, unless it is there; it imports a module
+    first, with which children begin. Nothing waits for it.
+    """
+    with _STARTING:
+        if not _Here.has_server:
+            _CONTEXT.set_forkserver_preload([module])
+            _Here.has_server = True
+    with _without_main_module():
+        forkserver.ensure_running()
 
 
 @contextmanager
@@ -234,37 +263,68 @@ def _without_main_module() -> Iterator[None]:
 _STARTING: Final = threading.Lock()
 
 
-def is_reading_child() -> bool:
-    """Return whether this process is a child, whose limits hold for all that it does."""
-    return _Here.is_child
+def memory_mb_here() -> int | None:
+    """Return the megabytes that a file may take in this process; None if it is no child."""
+    return _Here.memory_mb if _Here.is_child else None
 
 
-BEGUN, STEP, DONE, FAILED, OVER = "begun", "step", "done", "failed", "over"
-"""What a child says: the function is imported and begins; it yields; it returns; it raises; it has
-no memory left.
+BEGUN, STEP, WITHIN, DONE, FAILED, OVER = "begun", "step", "within", "done", "failed", "over"
+"""What a child says: the function is imported and begins; it yields; it has so many megabytes from
+now on; it returns; it raises; it has no memory left.
 """
 
 
 class _Here:
     """What this process is."""
 
+    has_server = False
     is_child = False
+    connection: Connection
+    memory_mb: int
+    """Of a child: to whom it answers, and what it may take now."""
+
+
+@contextmanager
+def _within(name: str, limits: ReadingLimits) -> Iterator[None]:
+    """Take no more memory than some limits within a child that may have more."""
+    outer = _Here.memory_mb
+    if outer <= limits.memory_mb:
+        yield
+        return
+    _Here.memory_mb = limits.memory_mb
+    _Here.connection.send((WITHIN, (limits.memory_mb, memory_bytes(os.getpid()))))
+    try:
+        with _LimitedMemory(limits.memory_mb):
+            yield
+    except MemoryError as error:
+        raise _over(name, "memory", limits) from error
+    finally:
+        _Here.memory_mb = outer
+        _Here.connection.send((WITHIN, (outer, None)))
 
 
 class _Watch:
     """Looks at the memory and the time of one file, and ends a process that takes more."""
 
-    def __init__(self, process_id: int, limits: ReadingLimits) -> None:
-        self._id, self._limits = process_id, limits
-        self.first_bytes = memory_bytes(process_id)
+    def __init__(self, process_id: int, limits: ReadingLimits, first_bytes: int | None) -> None:
+        self._id, self.limits, self._outer = process_id, limits, limits
+        self.first_bytes = self._from_bytes = first_bytes
         self._until = time.monotonic() + limits.time_s
         self.over: Limit | None = None
+
+    def narrow(self, memory_mb: int, now_bytes: int | None) -> None:
+        """Let the process take so much more than it has, or, as before, what its limits say."""
+        if self.over:  # it was ended just now
+            return
+        self.limits = replace(self.limits, memory_mb=memory_mb)
+        is_as_before = memory_mb == self._outer.memory_mb
+        self._from_bytes = self.first_bytes if is_as_before else now_bytes
 
     def look(self) -> None:
         """End the process if it takes more than it may."""
         now = memory_bytes(self._id)
-        grown = now - self.first_bytes if now is not None and self.first_bytes is not None else 0
-        if grown > self._limits.memory_mb * _MB:
+        grown = now - self._from_bytes if now is not None and self._from_bytes is not None else 0
+        if grown > self.limits.memory_mb * _MB:
             self.over = "memory"
         elif time.monotonic() > self._until:
             self.over = "time"
@@ -318,11 +378,11 @@ def _over(name: str, limit: Limit, limits: ReadingLimits) -> OverLimitError:
     )
 
 
-def _serve(connection: Connection, limits: ReadingLimits) -> None:
+def _serve(connection: Connection, limits: ReadingLimits, folder: str) -> None:
     """Call functions that come by a connection until it is closed: the whole life of a child."""
-    _Here.is_child = True
+    _Here.is_child, _Here.connection, _Here.memory_mb = True, connection, limits.memory_mb
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this then
-    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # mimalloc asks for 1 GB with its first byte
+    os.environ["TMPDIR"] = tempfile.tempdir = folder  # what it leaves when it dies goes with it
     _be_quiet()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -334,8 +394,9 @@ def _serve(connection: Connection, limits: ReadingLimits) -> None:
         _limit_time(limits)
         try:
             function, args = pickle.loads(task)  # noqa: S301 (of the parent)
-            connection.send((BEGUN, None))
-            with _LimitedMemory(limits):
+            _reserve_little()
+            connection.send((BEGUN, memory_bytes(os.getpid())))
+            with _LimitedMemory(limits.memory_mb):
                 message = _called(connection, function, args)
         except MemoryError:
             message = (OVER, "memory")
@@ -365,6 +426,15 @@ def _called(
         connection.send((STEP, step))
 
 
+def _reserve_little() -> None:
+    """Have Arrow, where a function's module imports it, ask the system for what it writes only: its
+    usual allocator begins with 1 GB.
+    """
+    if (arrow := sys.modules.get("pyarrow")) is not None:
+        arrow.set_memory_pool(arrow.system_memory_pool())
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # where it is imported later
+
+
 def _end_with_parent() -> None:
     """End this process when the one that reads by it is gone."""
     parent = parent_process()
@@ -392,11 +462,11 @@ def _limit_time(limits: ReadingLimits) -> None:
 class _LimitedMemory:
     """The memory of this process while a function reads a file.
 
-    Stacks of threads, of which a machine with many processors has many, are not counted.
+    It is what the system refuses at once; what is written to is counted by the parent, closer.
     """
 
-    def __init__(self, limits: ReadingLimits) -> None:
-        self._limits = limits
+    def __init__(self, memory_mb: int) -> None:
+        self._bytes = memory_mb * _MB
         self._before: tuple[int, int] | None = None
 
     def __enter__(self) -> None:
@@ -405,10 +475,9 @@ class _LimitedMemory:
         stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
         stack = USUAL_STACK if stack == resource.RLIM_INFINITY else stack
         of_threads = 2 * (os.cpu_count() or 1) * stack  # DuckDB's and Arrow's
-        self._before = resource.getrlimit(resource.RLIMIT_DATA)
-        most = now + self._limits.memory_mb * _MB + of_threads
-        hard = self._before[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        soft, hard = self._before = resource.getrlimit(resource.RLIMIT_DATA)
+        most = now + self._bytes + UNTOUCHED + of_threads
+        most = most if soft == resource.RLIM_INFINITY else min(most, soft)
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
     def __exit__(self, *_: object) -> None:

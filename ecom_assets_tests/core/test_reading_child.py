@@ -18,8 +18,8 @@ from ecom_assets.core.reading_child import (
     OverLimitError,
     ReadingChild,
     ReadingLimits,
-    is_reading_child,
     memory_bytes,
+    memory_mb_here,
 )
 
 LIMITS = ReadingLimits(memory_mb=100, cpu_s=30, time_s=30)
@@ -70,7 +70,7 @@ def spin() -> None:
 def names_child() -> bool:
     with ReadingChild(LIMITS) as another:
         return (
-            is_reading_child()
+            memory_mb_here() == 100
             and another.run("a.csv", size_and_process, Path(__file__))[1] == os.getpid()
         )
 
@@ -110,7 +110,7 @@ def test_steps_come_as_they_are_made_and_may_be_left(child: ReadingChild) -> Non
     assert child.run("file", take, 1) == 1_000_000
 
 
-@pytest.mark.parametrize(("function", "args"), [(take, (400,)), (abort, ())])
+@pytest.mark.parametrize(("function", "args"), [(take, (1_000,)), (abort, ())])
 def test_a_file_that_takes_too_much_memory_ends_its_child_alone(
     child: ReadingChild, function: object, args: tuple[int, ...], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,3 +187,21 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 30) -> None:
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def take_within(outer: int, inner: int) -> int:
+    with ReadingChild(ReadingLimits(memory_mb=20, cpu_s=30, time_s=30)) as narrower:
+        return take(outer) + narrower.run("orders.xlsx", hold, inner)
+
+
+def hold(megabytes: int) -> int:
+    taken = bytearray(b"1" * megabytes * 1_000_000)
+    if megabytes > 20:
+        signal.pause()
+    return len(taken)
+
+
+def test_what_is_read_within_a_child_may_have_narrower_limits(child: ReadingChild) -> None:
+    assert child.run("upload", take_within, 50, 10) == 60_000_000
+    with pytest.raises(OverLimitError, match=r"takes more than 20 MB of memory"):
+        child.run("upload", take_within, 5, 40)
