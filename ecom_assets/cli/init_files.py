@@ -24,7 +24,7 @@ from ecom_assets.ingestion.uploads.look import (
     Chosen,
     UploadLook,
     keep_choices,
-    look_at,
+    look_in_child,
     shop_questions,
 )
 from ecom_assets.ingestion.uploads.store import LOADED, Upload, Uploads, safe_name
@@ -73,7 +73,7 @@ def looked_at(settings: Settings, paths: Sequence[Path]) -> list[UploadLook]:
             typer.echo(f"{path} is loaded already.")
             continue
         try:
-            look = look_at(uploads, _kept(uploads, path, settings), settings, Chosen())
+            look = look_in_child(uploads, _kept(uploads, path, settings), settings, Chosen())
         except EcomError as error:
             typer.echo(f"{path} is left out: {error}")
             continue
@@ -111,7 +111,7 @@ def answered(settings: Settings, look: UploadLook) -> UploadLook:
         if asked:
             typer.echo(f"\n{look.upload.name}", err=True)
         answers |= {question.key: _asked(question) for question in asked}
-        look = look_at(uploads, look.upload, settings, Chosen(answers))
+        look = look_in_child(uploads, look.upload, settings, Chosen(answers))
         typer.echo("\n".join(_lines(look)))
     return look
 

@@ -50,7 +50,7 @@ from ecom_assets.core.tables.contract import MONEY, Table
 from ecom_assets.core.tables.days import Days, listed_days
 from ecom_assets.core.tables.formats import amount, counted
 from ecom_assets.core.tables.portable import NO, count_of, rows_of, value_of, values_of
-from ecom_assets.core.tables.received import OF_UPLOADS
+from ecom_assets.core.tables.received_files import OF_UPLOADS
 
 ACCOUNTED = (
     RawUserOrderLog,

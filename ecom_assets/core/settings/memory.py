@@ -5,6 +5,7 @@ Megabytes are of a million bytes, as DuckDB's are.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -153,6 +154,14 @@ def _inner(values: object, *keys: str) -> object:
 def limit_of_run(settings: Settings) -> str:
     """Return the memory limit of a run, such as 1500MB."""
     return settings.memory_limit if _is_stated(settings) else _of_run(settings).limit
+
+
+def mb_of_run(settings: Settings) -> int:
+    """Return the memory limit of a run in megabytes."""
+    if not _is_stated(settings):
+        return _of_run(settings).mb
+    size = re.fullmatch(r"([\d.]+)\s*([MG])i?B", settings.memory_limit)
+    return int(float(size[1]) * (1000 if size[2] == "G" else 1)) if size else LEAST_OF_RUN_MB
 
 
 def limit_of_heap(settings: Settings) -> str:

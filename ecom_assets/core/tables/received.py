@@ -23,8 +23,6 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import count_of, union_all
 
 NO_DAYS = Days(())
-OF_UPLOADS: Final = "upload-"
-"""What the names of files with rows of uploads begin with, and of no others."""
 
 
 class RowCounts:
@@ -166,8 +164,6 @@ LEAST_WEEKS = 2
 """With fewer earlier weeks, there is no usual count yet."""
 
 
-LARGE_SHARE = 0.05
-"""Share of rows that may be refused without a warning."""
 NO_FAULT = frozenset({"left_out", "without_consent"})
 """Reject reasons that say nothing against a source.
 

@@ -4,6 +4,7 @@ and Parquet files that it cannot read.
 
 import re
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 from ibis.formats.pyarrow import PyArrowData
 
 from ecom_assets.core.errors import DefinitionError, SourceError
+from ecom_assets.core.reading_child import memory_mb_here
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import (
     DIALECTS,
@@ -57,6 +59,23 @@ def plain_connection(memory_limit: str | None) -> duckdb.DuckDBPyConnection:
         con.execute(statement)
     if memory_limit:
         con.execute(f"SET memory_limit = {text(memory_limit)}")
+    return within_child(con)
+
+
+SHARE_IN_CHILD = 0.5
+"""The share of the memory of a process that reads a file of other people which DuckDB may take; the
+rest is Python's.
+"""
+
+
+def within_child(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Keep a connection within the memory of this process, if that reads a file of other people:
+    what does not fit goes to its own temporary folder.
+    """
+    if (memory_mb := memory_mb_here()) is not None:
+        most = text(f"{int(memory_mb * SHARE_IN_CHILD)}MB")
+        con.execute(f"SET memory_limit = {most}")
+        con.execute(f"SET temp_directory = {text(tempfile.gettempdir())}")
     return con
 
 

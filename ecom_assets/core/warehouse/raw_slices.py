@@ -27,7 +27,8 @@ from ecom_assets.core.retrying import reconnecting
 from ecom_assets.core.tables.contract import Table, count, day, text
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import conform, rows_of, schema_of
-from ecom_assets.core.tables.received import NO_DAYS, OF_UPLOADS, SourceGate
+from ecom_assets.core.tables.received import NO_DAYS, SourceGate
+from ecom_assets.core.tables.received_files import OF_UPLOADS
 from ecom_assets.core.warehouse.day_notes import (
     ErasedRows,
     Row,

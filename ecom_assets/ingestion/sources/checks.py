@@ -29,7 +29,6 @@ from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import count_of, rows_of, value_of, values_of
 from ecom_assets.core.tables.received import (
-    LARGE_SHARE,
     NO_DAYS,
     NO_FAULT,
     FileRows,
@@ -37,6 +36,7 @@ from ecom_assets.core.tables.received import (
     latest_count,
     usual_count,
 )
+from ecom_assets.core.tables.received_files import LARGE_SHARE
 from ecom_assets.core.warehouse.day_notes import (
     AbsentDays,
     ErasedRows,

@@ -25,12 +25,15 @@ from pydantic import TypeAdapter
 
 from ecom_assets.core.atomic_files import sync_folder
 from ecom_assets.core.errors import (
+    EcomError,
     SourceError,
     UsageError,
     WorkError,
     first_line,
     system_reason,
 )
+from ecom_assets.core.reading_child import FOREIGN_FILE, ReadingChild, ReadingLimits
+from ecom_assets.core.settings.memory import mb_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import KINDS, MAPPING_COPY, choose_steps, rows_folder
 from ecom_assets.core.warehouse.sql_text import select, texts
@@ -50,10 +53,14 @@ from ecom_assets.ingestion.uploads.store import (
     LandedRows,
     Upload,
     Uploads,
+    as_sent,
 )
 
 STAGING: Final = "landing"
 """The folder, beside those of the kinds, in which rows are written before they count."""
+LOAD_CPU_S: Final = 3_600
+LOAD_S: Final = 7_200.0
+"""What loading one file may take of a processor, and of the clock."""
 COPIES: Final = "copies"
 """The folder beside an original for what is made of it while it is read."""
 LEFT: Final = (
@@ -91,7 +98,6 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
     """
     landing = _landing_of(upload)
     original = uploads.original(upload)
-    require_unpacked_size(original)
     target = rows_folder(uploads.folder.parent, upload.kind) / _folder_name(upload)
     staged = uploads.folder / STAGING / target.name
     copies = original.parent / COPIES
@@ -111,11 +117,13 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
     try:
         with ExitStack() as unless_written:
             unless_written.callback(shutil.rmtree, staged, ignore_errors=True)
-            with copies_in(copies):
-                landing.write(of_upload, staged)
-            result = landing.brought(of_upload, staged)
+            with ReadingChild(limits_of_load(settings)) as child:
+                result = child.run(upload.name, write_rows, of_upload, staged, copies)
             result = replace(result, replaced=_replaced(uploads, upload, landing, staged))
             unless_written.pop_all()
+    except EcomError as error:
+        error.args = (as_sent(str(error), upload),)
+        raise
     except duckdb.Error as error:
         raise SourceError(f"{upload.name} cannot be read: {first_line(error)}.") from error
     except OSError as error:
@@ -141,6 +149,28 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
         steps = load(EventMapping, of_upload.mapping).funnel_steps
         choose_steps(settings.home, steps)
     return result
+
+
+def limits_of_load(settings: Settings) -> ReadingLimits:
+    """Return what a process may take that reads a file and writes its rows: what a run may."""
+    return ReadingLimits(max(FOREIGN_FILE.memory_mb, mb_of_run(settings)), LOAD_CPU_S, LOAD_S)
+
+
+def write_rows(upload: ToLand, staged: Path, copies: Path) -> LandedUpload:
+    """Write the rows of an upload into a folder, and return what they are: the whole work of a
+    process that reads a file of other people.
+
+    Raises:
+        EcomError: It cannot be read.
+    """
+    landing = LANDINGS[upload.kind]
+    require_unpacked_size(upload.original)
+    try:
+        with copies_in(copies):
+            landing.write(upload, staged)
+        return landing.brought(upload, staged)
+    except duckdb.OutOfMemoryException as error:
+        raise MemoryError(str(error)) from error
 
 
 def _lay(uploads: Uploads, upload: Upload, landed: LandedRows, staged: Path) -> None:

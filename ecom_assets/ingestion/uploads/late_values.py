@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecom_assets.core.errors import EcomError
+from ecom_assets.core.warehouse.local import within_child
 from ecom_assets.core.warehouse.sql_text import ident, select, text, texts
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
@@ -84,7 +85,7 @@ def _add_lines(values: FileValues, seen: Seen, original: Path, beginning: Path) 
         "ignore_errors": "true",
     }
     arguments = ", ".join(f"{name} = {value}" for name, value in options.items())
-    with _in_utf_8(original, values, beginning) as path, duckdb.connect() as con:
+    with _in_utf_8(original, values, beginning) as path, within_child(duckdb.connect()) as con:
         rows = f"read_csv({text(str(path))}, {arguments})"
         names = [name for name, *_ in con.execute(f"DESCRIBE {select('*', rows)}").fetchall()]
         new = [
@@ -148,7 +149,7 @@ def _add_records(values: FileValues, seen: Seen, original: Path, beginning: Path
     ]
     lines = line_source([str(original)], is_gzip=original.name.lower().endswith(".gz"))
     is_new = f"CASE WHEN json_valid(line) THEN {' OR '.join(new)} ELSE false END"
-    with duckdb.connect() as con:
+    with within_child(duckdb.connect()) as con:
         late = con.execute(f"{select('line', lines, is_new)} LIMIT {MOST_ROWS}").fetchall()
     _append("".join(f"{line}\n" for (line,) in late), values, beginning)
 
@@ -161,7 +162,7 @@ def _add_rows(_values: FileValues, seen: Seen, original: Path, beginning: Path) 
     ]
     rows = parquet_source([str(original)])
     numbered = f"{rows[:-1]}, file_row_number = true)"
-    with duckdb.connect() as con:
+    with within_child(duckdb.connect()) as con:
         is_new = select("file_row_number", numbered, " OR ".join(new))
         late = con.execute(f"{is_new} ORDER BY 1 LIMIT {MOST_ROWS}").fetchall()
     if late:

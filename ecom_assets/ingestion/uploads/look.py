@@ -16,6 +16,7 @@ import duckdb
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError, SettingError, UsageError, first_line
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.reading_child import OverLimitError, ReadingChild, ReadingLimits
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import (
     FOLDER,
@@ -61,8 +62,11 @@ from ecom_assets.ingestion.sources.reading import (
 from ecom_assets.ingestion.uploads.landed import COPIES
 from ecom_assets.ingestion.uploads.late_values import add_late_values
 from ecom_assets.ingestion.uploads.packed import beginning_of, require_unpacked_size
-from ecom_assets.ingestion.uploads.store import MAPPINGS, Upload, Uploads
+from ecom_assets.ingestion.uploads.store import MAPPINGS, Upload, Uploads, as_sent
 
+LOOK: Final = ReadingLimits(memory_mb=300, cpu_s=300, time_s=600)
+LARGE_LOOK: Final = ReadingLimits(memory_mb=650, cpu_s=300, time_s=600)
+"""What a look may take; beside one that takes more than most, no other one begins."""
 KEPT_MARK: Final = "kept:"
 """What the name of a kept mapping begins with where shipped ones can be chosen, too."""
 BY_COLUMNS: Final = "By the names and values of the columns"
@@ -183,12 +187,36 @@ class Chosen:
     mapping: str = ""
 
 
+def look_in_child(
+    uploads: Uploads, upload: Upload, settings: Settings, chosen: Chosen | None = None
+) -> UploadLook:
+    """Return what `look_at` does, which another process reads: whatever the file is, it takes no
+    more than `LARGE_LOOK`, and a file that takes more is refused.
+
+    Raises:
+        UsageError: The file is not kept any more.
+        WorkError: The process cannot be started.
+    """
+    with ReadingChild(LARGE_LOOK) as child:
+        try:
+            return child.run(upload.name, look_at, uploads, upload, settings, chosen)
+        except OverLimitError as error:
+            return refused(upload, error)
+
+
+def refused(upload: Upload, error: EcomError) -> UploadLook:
+    """Return the look at an upload that cannot be read for a reason."""
+    lines = (("File", upload.name),)
+    return UploadLook(upload, kinds=tuple(KINDS), lines=lines, refusal=str(error))
+
+
 def look_at(
     uploads: Uploads, upload: Upload, settings: Settings, chosen: Chosen | None = None
 ) -> UploadLook:
     """Return what an upload is, and how it would be read with the answers so far.
 
-    A file that cannot be read is no error: `refusal` says why.
+    A file that cannot be read is no error: `refusal` says why. One that nobody knows yet is read in
+    another process: `look_in_child`.
 
     Args:
         uploads: The uploads, whose kept mappings are tried first.
@@ -216,13 +244,15 @@ def look_at(
             return _Looker(uploads, look, str(path), settings, chosen, copies).looked()
     except EcomError as error:
         return replace(look, refusal=_named(str(error), look))
+    except duckdb.OutOfMemoryException as error:
+        raise MemoryError(str(error)) from error
     except (duckdb.Error, OSError, ValueError, ArithmeticError) as error:
         return replace(look, refusal=f"{upload.name} cannot be read: {first_line(error)}.")
 
 
 def _named(sentence: str, look: UploadLook) -> str:
-    """Return a sentence without the folders of this machine."""
-    return re.sub(r"\S*/originals/[0-9a-f]+/(copies/)?", "", sentence) or look.upload.name
+    """Return a sentence with the name that people know."""
+    return as_sent(sentence, look.upload) or look.upload.name
 
 
 @dataclass(frozen=True)
@@ -502,7 +532,7 @@ def _keep(uploads: Uploads, look: UploadLook) -> str:
     """Write the mapping of a look, and return its name; one of the same text has one name."""
     folder = uploads.folder / MAPPINGS
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    base = look.mapping if look.mapping != OWN else look.upload.name.partition(".")[0].lower()
+    base = look.mapping if look.mapping != OWN else _mapping_name(look.upload.name)
     lines = [line for line in look.text.splitlines() if not line.startswith("#")]
     text = "\n".join([*lines, ""])
     number = 1
@@ -524,6 +554,12 @@ def _keep(uploads: Uploads, look: UploadLook) -> str:
     replace_bytes(path, text.encode(), 0o600)
     replace_bytes(path.with_suffix(".json"), json_text(content, indent=1).encode(), 0o600)
     return name
+
+
+def _mapping_name(file_name: str) -> str:
+    """Return what a mapping by a file's columns is called: its name, in letters of addresses."""
+    name = re.sub(r"[^a-z0-9_-]+", "_", file_name.partition(".")[0].lower())
+    return name.strip("_-")[:80] or "file"
 
 
 def kept_mapping_path(uploads: Uploads, name: str) -> Path:

@@ -9,10 +9,14 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecom_assets.core.errors import SourceError, UsageError
+from ecom_assets.ingestion.sources.files.measured import (
+    PARQUET,
+    parquet_bytes,
+    require_readable_parquet,
+)
 from ecom_assets.ingestion.sources.files.text_blocks import marked_encoding
 
 MOST_TIMES: Final = 20
@@ -33,6 +37,8 @@ def require_unpacked_size(path: Path) -> None:
         UsageError: It is, or it is an archive of very many files.
         SourceError: It is damaged or encrypted.
     """
+    if path.name.lower().endswith(PARQUET):
+        require_readable_parquet(path, path.name)
     most = max(path.stat().st_size * MOST_TIMES, ALWAYS_BYTES)
     try:
         size = _unpacked_size(path, most)
@@ -70,16 +76,25 @@ LOOKED_AT_BYTES: Final = 10_000_000
 """As many rows as this has say all that a mapping needs."""
 LOOKED_AT_ROWS: Final = 100_000
 """Rows of a Parquet file that are looked at."""
+BATCHES: Final = 10
+"""In so many parts these are written, each of which is in memory."""
 WHOLE_BYTES: Final = 100_000_000
 """The size, unpacked, of the largest file that is looked at as a whole because it has no
 beginning: workbooks, archives and JSON documents.
 """
 LINES: Final = (".csv", ".tsv", ".txt", ".ndjson", ".jsonl")
-PARQUET: Final = (".parquet", ".pq")
+
+
+def read_as_a_whole(path: Path) -> bool:
+    """Return whether a file has no beginning that can be looked at: a workbook, an archive or a
+    JSON document.
+    """
+    return not path.name.lower().removesuffix(".gz").endswith((*LINES, *PARQUET))
 
 
 def beginning_of(path: Path, folder: Path) -> tuple[Path, bool]:
-    """Return a file, or the beginning of one that is large, and whether it is only that.
+    """Return a file, or the beginning of one that is large, and whether it is only that. A Parquet
+    file is large where its values are, however few bytes it takes.
 
     Args:
         path: The file.
@@ -89,12 +104,15 @@ def beginning_of(path: Path, folder: Path) -> tuple[Path, bool]:
         UsageError: It is large, and of a format that has to be read as a whole.
     """
     name = path.name.lower()
+    if name.endswith(PARQUET):
+        value_bytes = parquet_bytes(path)
+        if path.stat().st_size <= LOOKED_AT_BYTES and value_bytes <= WHOLE_BYTES:
+            return path, False
+        return _first_rows(path, folder / "beginning" / path.name, value_bytes)
     if path.stat().st_size <= LOOKED_AT_BYTES and not name.endswith(".gz"):
         return path, False
     if name.removesuffix(".gz").endswith(LINES):
         return _first_lines(path, folder / "beginning" / path.name)
-    if name.endswith(PARQUET):
-        return _first_rows(path, folder / "beginning" / path.name)
     if max(path.stat().st_size, _unpacked_size(path, WHOLE_BYTES)) > WHOLE_BYTES:
         raise UsageError(
             f"{path.name} is too large for a look at it; send it as CSV or Parquet, or in parts."
@@ -125,11 +143,18 @@ def _whole_lines(block: bytes) -> bytes:
     return block[: at + 2] if at > 0 else b""
 
 
-def _first_rows(path: Path, target: Path) -> tuple[Path, bool]:
+def _first_rows(path: Path, target: Path, value_bytes: int) -> tuple[Path, bool]:
     with pq.ParquetFile(path) as file:
-        if file.metadata.num_rows <= LOOKED_AT_ROWS:
+        row_count = file.metadata.num_rows
+        most = min(LOOKED_AT_ROWS, max(1, WHOLE_BYTES * row_count // max(value_bytes, 1)))
+        if row_count <= most:
             return path, False
         target.parent.mkdir(exist_ok=True)
-        batch = next(file.iter_batches(LOOKED_AT_ROWS))
-        pq.write_table(pa.Table.from_batches([batch]), target)
+        at_once, left = max(1, most // BATCHES), most
+        with pq.ParquetWriter(target, file.schema_arrow) as written:
+            for batch in file.iter_batches(at_once):
+                written.write_batch(batch[:left])
+                left -= len(batch)
+                if left <= 0:
+                    break
     return target, True

@@ -1,7 +1,7 @@
 """The files that people sent: what was kept of each, who sent it, what became of it.
 
     ECOM_HOME/uploads/uploads.sqlite               a row per upload
-    ECOM_HOME/uploads/originals/ID/NAME            the file as it was sent
+    ECOM_HOME/uploads/originals/ID/file-NUMBER.csv the file as it was sent
     ECOM_HOME/uploads/mappings/NAME.yaml           how files of a layout are read
     ECOM_HOME/uploads/shop.json                    the shop's currency, zone, week and name
     ECOM_HOME/uploads/KIND/received_date=…/        the rows, in the platform's own layout
@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Literal
 
@@ -31,6 +31,7 @@ from ecom_assets.core.errors import UsageError, WorkError, system_reason
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.settings.uploaded import FOLDER, KINDS, LIST, is_shop_changing
 from ecom_assets.core.sqlite_file import Row, SqliteFile
+from ecom_assets.ingestion.sources.files.file_names import ending_of, shown_name
 from ecom_assets.ingestion.sources.files.formats import format_of
 from ecom_assets.ingestion.sources.files.manifest import (
     is_uploaded,
@@ -116,7 +117,8 @@ class Upload:
     Attributes:
         number: Its place among all uploads, from 1; a later one has the newer versions.
         id: What finds it in an address; nobody guesses it.
-        name: The file's name, safe for a file system.
+        name: The file's name as its sender gave it, as `shown_name` has it; on the disk it is
+            called by its number.
         byte_count: The size of the file.
         sent_by: Who sent it, as the list shows it.
         sent_at: When, in UTC.
@@ -244,7 +246,7 @@ class UploadWriter:
         """Open the file; `Uploads.begin` makes it."""
         self._uploads, self._row, self._most = uploads, upload, most_bytes
         self._folder = uploads.folder / ORIGINALS / upload["id"]
-        self._part = self._folder / f".{upload['name']}.part"
+        self._part = self._folder / f"sent{ending_of(upload['name'])}"
         self._file: IO[bytes] | None = None
         self._size = 0
 
@@ -288,10 +290,8 @@ class UploadWriter:
         with _plain_errors(self._uploads.folder):
             self._file.close()
             sync_file(self._part)
-            os.replace(self._part, self._folder / self._row["name"])  # noqa: PTH105 (as in atomic_files)
-            sync_folder(self._folder)
-        require_known_format(self._folder / self._row["name"])
-        kept = self._uploads.add(self._row | {"byte_count": self._size})
+        require_known_format(self._part, self._row["name"])
+        kept = self._uploads.add(self._row | {"byte_count": self._size}, self._part)
         self._file = None
         return kept
 
@@ -347,7 +347,7 @@ class Uploads:
         """
         safe = safe_name(name)
         if not safe.lower().endswith(PACKED):  # what it holds is seen once it is there
-            require_known_format(Path(safe))
+            require_known_format(Path(name_on_disk(0, safe)), safe)
         if expected_bytes is not None and expected_bytes > most_bytes:
             raise _too_large(safe, most_bytes)
         _require_free(self.folder, expected_bytes or 0)
@@ -363,12 +363,21 @@ class Uploads:
         }
         return UploadWriter(self, row, most_bytes)
 
-    def add(self, row: Mapping[str, Any]) -> Upload:
-        """Note a file that came whole; `UploadWriter` calls it."""
+    def add(self, row: Mapping[str, Any], sent: Path | None = None) -> Upload:
+        """Note a file that came whole, and give it its name on the disk; `UploadWriter` calls it.
+
+        Raises:
+            WorkError: The disk cannot be written.
+        """
         names = ", ".join(row)
         values = ", ".join(f":{name}" for name in row)
         with self._list.writing() as con:
             con.execute(f"INSERT INTO uploads ({names}) VALUES ({values})", row)  # noqa: S608 (names of ours)
+            (number,) = con.execute("SELECT last_insert_rowid()").fetchone()
+            if sent is not None:
+                with _plain_errors(self.folder):
+                    os.replace(sent, sent.with_name(name_on_disk(number, row["name"])))  # noqa: PTH105 (as in atomic_files)
+                    sync_folder(sent.parent)
         return self.of(row["id"])
 
     def of(self, upload_id: str, caller: Caller | None = None) -> Upload:
@@ -549,7 +558,10 @@ class Uploads:
         Raises:
             UsageError: It is not kept any more.
         """
-        path = self.folder / ORIGINALS / upload.id / upload.name
+        folder = self.folder / ORIGINALS / upload.id
+        path = folder / name_on_disk(upload.number, upload.name)
+        if not path.is_file():  # one of before, when names had letters of file systems only
+            path = folder / safe_name(upload.name)
         if not path.is_file():
             raise UsageError(
                 f"{upload.name} is not kept any more, only its rows are; send the file again."
@@ -642,22 +654,39 @@ def name_as_sent(home: Path, source_file: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Return the name of a file without its folders,
-    and without what a file system or a glob reads into it.
+    """Return the name of a file as it is kept and shown."""
+    shown = shown_name(name)
+    return f"file{shown}" if shown == ending_of(shown) else shown
+
+
+def name_on_disk(number: int, name: str) -> str:
+    """Return what the file of an upload is called on the disk, where nothing depends on what a file
+    system makes of the letters of its name.
     """
-    last = PurePosixPath(name.replace("\\", "/")).name
-    return re.sub(r"[^A-Za-z0-9._-]", "_", last).lstrip("._-")[-80:] or "file"
+    return f"file-{number:06}{ending_of(name)}"
 
 
-def require_known_format(path: Path) -> None:
+def as_sent(sentence: str, upload: Upload) -> str:
+    """Return a sentence about the file of an upload with the name that people know, and without
+    the folders of this machine.
+    """
+    shown = re.sub(r"\S*/originals/[0-9a-f]+/(copies/\S+/)?", "", sentence)
+    return shown.replace(name_on_disk(upload.number, upload.name), upload.name)
+
+
+def require_known_format(path: Path, name: str) -> None:
     """Refuse a file of which the ending, or what is packed in it, says that it is not read.
+
+    Args:
+        path: The file, or its name before it is there.
+        name: What people call it.
 
     Raises:
         UsageError: It is a picture, a document or the like.
     """
     if format_of(path)[0] is None:
         raise UsageError(
-            f"{path.name} has a format that is not read; send an Excel, CSV, TSV, NDJSON, JSON or "
+            f"{name} has a format that is not read; send an Excel, CSV, TSV, NDJSON, JSON or "
             "Parquet file, or one of these in a .gz or .zip file."
         )
 

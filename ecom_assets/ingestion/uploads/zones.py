@@ -23,7 +23,7 @@ from ecom_assets.ingestion.sources.landing import make_folder
 from ecom_assets.ingestion.sources.proposal.questions import ZONE
 from ecom_assets.ingestion.uploads.landed import STAGING, end_laying_again, lay_again
 from ecom_assets.ingestion.uploads.landings import BATCH_ROWS, LANDINGS, DayWriter, MappedRows
-from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at, mapping_of_kept
+from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_in_child, mapping_of_kept
 from ecom_assets.ingestion.uploads.store import LandedRows, Upload, Uploads
 
 
@@ -82,7 +82,7 @@ def read_in_zone(uploads: Uploads, upload: Upload, settings: Settings) -> Upload
     answers = landed.answers
     if ZONE in answers:
         answers = {**answers, ZONE: settings.timezone}
-    look = look_at(uploads, upload, settings, Chosen(answers, landed.kind, named))
+    look = look_in_child(uploads, upload, settings, Chosen(answers, landed.kind, named))
     return keep_choices(uploads, look)
 
 

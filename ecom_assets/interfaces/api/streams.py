@@ -26,9 +26,13 @@ def is_stream(scope: Scope) -> bool:
 
 @dataclass
 class OpenStreams:
-    """The streams that are open, by caller: a key, or an address where no keys are used."""
+    """The streams, or other requests that stay open, by caller: a key, or an address where no keys
+    are used. `noun` and `remedy` say in a refusal what they are, and what to do.
+    """
 
     most_per_caller: int
+    noun: str = "streams"
+    remedy: str = "close one, or raise ECOM_API_STREAMS_PER_CALLER"
     _open: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
@@ -51,9 +55,12 @@ class OpenStreams:
 
     def _refusal(self, kind: str) -> RequestRefusal:
         detail = (
-            f"This {kind} has {self.most_per_caller} streams open, as many as one may have; close "
-            "one, or raise ECOM_API_STREAMS_PER_CALLER."
+            f"This {kind} has {self.most_per_caller} {self.noun} open, as many as one may have; "
+            f"{self.remedy}."
         )
         return RequestRefusal(
-            HTTPStatus.TOO_MANY_REQUESTS, "too_many_streams", detail, {"retry-after": RETRY_S}
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"too_many_{self.noun}",
+            detail,
+            {"retry-after": RETRY_S},
         )

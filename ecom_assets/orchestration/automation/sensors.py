@@ -25,6 +25,7 @@ from ecom_assets.core.operations.requests import (
     OperationRequest,
     Requests,
 )
+from ecom_assets.core.reading_child import FOREIGN_FILE, ReadingChild
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import RANGE_END, RANGE_START, asset_key
 from ecom_assets.core.tables.check import PARTS
@@ -32,7 +33,8 @@ from ecom_assets.core.tables.days import ONE_DAY, Days, spans_text
 from ecom_assets.ingestion.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
 from ecom_assets.ingestion.sources.events import days_to_compute, event_paths, is_table, open_events
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
-from ecom_assets.ingestion.sources.files.manifest import is_generated
+from ecom_assets.ingestion.sources.files.manifest import is_generated, is_of_others
+from ecom_assets.ingestion.sources.files.measured import PARQUET, require_readable_parquet
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.first_partition import (
     is_derived,
@@ -111,6 +113,7 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
                 cursor = _cursor(files, settled, seen, waiting, now)
                 return _nothing_new(len(files) - len(settled), cursor, waiting, failed)
             known = {*seen, *(path for each in waiting for path in each.states)}
+            _require_readable(fresh)
             first, last = _touched_days(settings, fresh, is_known=not known.isdisjoint(fresh))
             if first < settings.first_day and settings.has_own_data and is_derived(settings):
                 return _before_partitions(settings, first)
@@ -409,6 +412,20 @@ def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
     require_span(days.first, days.dates[-1], settings.max_days, matches)
     rows = Days.from_dates(day for file in matches for day in file.days)
     return parts_of(days, rows.widened(before=1, after=settings.late_days + 2).dates)
+
+
+def _require_readable(paths: Sequence[str]) -> None:
+    """Refuse new Parquet files of others whose values would take the memory of this machine;
+    workbooks are measured where they are read.
+
+    Raises:
+        SourceError: One does.
+    """
+    others = [path for path in map(Path, paths) if path.suffix in PARQUET and is_of_others(path)]
+    if others:
+        with ReadingChild(FOREIGN_FILE) as child:
+            for path in others:
+                child.run(path.name, require_readable_parquet, path, path.name)
 
 
 @contextmanager

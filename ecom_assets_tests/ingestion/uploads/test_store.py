@@ -51,7 +51,7 @@ def test_a_file_is_kept_as_it_was_sent_and_only_its_sender_finds_it(tmp_path: Pa
     upload = sent(tmp_path / "home", path, owner="ann")
     ann, bob = (Caller(name, frozenset({Scope.WRITE})) for name in ("ann", "bob"))
     uploads = Uploads(tmp_path / "home")
-    assert (upload.number, upload.name, upload.state) == (1, "orders_march.csv", "kept")
+    assert (upload.number, upload.name, upload.state) == (1, "orders march.csv", "kept")
     assert upload.byte_count == path.stat().st_size
     assert uploads.original(upload).read_bytes() == path.read_bytes()
     assert uploads.of(upload.id, ann) == upload

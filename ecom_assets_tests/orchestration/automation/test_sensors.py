@@ -21,6 +21,8 @@ from ecom_assets.ingestion.sources.first_partition import with_first_partition
 from ecom_assets.orchestration.automation.run_end import FIRST_DATA, end_run
 from ecom_assets.orchestration.automation.sensors import landing_sensor
 from ecom_assets_tests.command import page_views
+from ecom_assets_tests.ingestion.sources.bound_files import BOUND_FILES
+from ecom_assets_tests.memory_of_processes import peak_memory
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
@@ -132,6 +134,21 @@ def test_a_folder_that_is_missing_or_empty_is_a_reason_to_wait(landing: Landing)
     assert "does not exist" in reason(landing.look())
     landing.folder.mkdir()
     assert "holds no files" in reason(landing.look())
+
+
+@pytest.mark.parametrize("kind", BOUND_FILES)
+def test_a_file_that_would_take_gigabytes_is_a_reason_and_the_rest_goes_on(
+    landing: Landing, kind: str
+) -> None:
+    landing.receive("2026-03-09", "2026-03-09")
+    path = BOUND_FILES[kind](landing.folder / "received_date=2026-03-09")
+    with peak_memory() as peak:
+        said = reason(landing.look())
+    assert path.name in said
+    assert "more than can be read here" in said
+    assert peak.mb < 1_000
+    path.unlink()
+    assert landing.days()[0] == "2026-03-08"  # with the day whose visitors the views may name
 
 
 def test_a_file_without_rows_is_news_of_its_day(landing: Landing) -> None:

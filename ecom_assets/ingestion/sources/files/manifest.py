@@ -17,7 +17,7 @@ from uuid import uuid4
 from ecom_assets.core.atomic_files import replacing_text
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.json_text import json_text
-from ecom_assets.core.tables.received import OF_UPLOADS
+from ecom_assets.core.tables.received_files import OF_UPLOADS
 
 NAME: Final = "compacted.manifest.json"
 """The manifest's file; no source reads names that end so."""
@@ -70,6 +70,11 @@ def is_uploaded(name: str) -> bool:
 def number_of(uploaded: str) -> int:
     """Return the number of the upload whose rows a file has."""
     return int(uploaded.removeprefix(OF_UPLOADS).partition("-")[0])
+
+
+def is_of_others(path: Path) -> bool:
+    """Return whether a file was not written by the platform."""
+    return not (is_generated(path.name) or is_uploaded(path.name))
 
 
 @dataclass(frozen=True)

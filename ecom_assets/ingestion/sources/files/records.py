@@ -21,7 +21,8 @@ import duckdb
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.errors import MappingError, UsageError
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.received import LARGE_SHARE, NO_FAULT, FileRows
+from ecom_assets.core.tables.received import NO_FAULT, FileRows
+from ecom_assets.core.tables.received_files import LARGE_SHARE
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.local import naming_damaged_parquet, note_parquet
 from ecom_assets.core.warehouse.sql_text import date_literal, select

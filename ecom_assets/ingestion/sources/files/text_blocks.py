@@ -14,7 +14,7 @@ from typing import IO, cast
 from isal import igzip, isal_zlib
 
 from ecom_assets.core.errors import SourceError
-from ecom_assets.core.tables.received import LARGE_SHARE
+from ecom_assets.core.tables.received_files import LARGE_SHARE
 from ecom_assets.ingestion.sources.files.formats import InputFile
 
 UTF_8 = "utf-8"

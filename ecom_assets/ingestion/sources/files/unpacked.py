@@ -22,6 +22,7 @@ from ecom_assets.core.errors import SourceError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.ingestion.sources.files.damage import copies_folder
+from ecom_assets.ingestion.sources.files.file_names import ending_of, shown_name
 from ecom_assets.ingestion.sources.files.formats import (
     Format,
     InputFile,
@@ -251,26 +252,30 @@ def _members(file: InputFile) -> Iterator[InputFile]:
 
 
 def _member(file: InputFile, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> InputFile:
-    name = PurePosixPath(entry.filename).name
-    copy = _copy_of(file, entry.filename) / name
+    copy = _copy_of(file, entry.filename) / f"member{ending_of(entry.filename)}"
+    name = shown_name(entry.filename)
     if not copy.exists():
         with _written(copy) as part, archive.open(entry) as packed, part.open("wb") as written:
             shutil.copyfileobj(packed, written)
     kind, is_gzip = format_of(copy)
     if kind is None or kind == "zip":
         raise SourceError(
-            f"{file.name} holds {entry.filename}, which is not read here; unpack it and take that "
-            "away"
+            f"{file.name} holds {name}, which is not read here; unpack it and take that away"
         )
     return replace(
         file,
         path=str(copy),
-        name=f"{file.name}/{entry.filename}",
+        name=f"{file.name}/{_shown_path(entry.filename)}",
         format=kind,
         is_gzip=is_gzip,
         size=copy.stat().st_size,
         packed_in=file.path,
     )
+
+
+def _shown_path(path: str) -> str:
+    """Return the path of a file in an archive, each part as it is shown."""
+    return "/".join(filter(None, map(shown_name, PurePosixPath(path).parts)))
 
 
 def _is_array(file: InputFile) -> bool:

@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.core.errors import SourceError
+from ecom_assets.core.reading_child import ReadingChild, ReadingLimits
 from ecom_assets.ingestion.sources.files.formats import InputFile
+from ecom_assets.ingestion.sources.files.measured import (
+    limits_of_workbook,
+    require_readable_workbook,
+)
 from ecom_assets.ingestion.sources.files.table_heads import (
     ROWS_OF_TABLE,
     TableHead,
@@ -79,25 +84,25 @@ class SheetTable:
         )
 
 
-def sheet_names(file: InputFile) -> list[str]:
-    """Return the names of the sheets of a workbook that have tables,
-    the one with the most rows first.
-
-    Raises:
-        SourceError: The file cannot be read.
-    """
-    return [sheet.name for sheet in _tables(file)]
-
-
 def write_table(file: InputFile, copy: Path, keys: TableKeys) -> SheetTable:
     """Write the table of a workbook as text, its cells separated by tabs.
 
-    Sheets with the same header are one table, such as those of months.
+    Sheets with the same header are one table, such as those of months. The workbook is read in a
+    process of its own.
 
     Raises:
-        SourceError: The file cannot be read, has no table, or not the sheet that the mapping names.
+        SourceError: The file cannot be read, takes too much memory or time, has no table, or not
+            the sheet that the mapping names.
     """
-    tables = _tables(file)
+    limits = limits_of_workbook(Path(file.path))
+    with ReadingChild(limits) as child:
+        return child.run(file.name, _written_table, file, copy, keys, limits)
+
+
+def _written_table(
+    file: InputFile, copy: Path, keys: TableKeys, limits: ReadingLimits
+) -> SheetTable:
+    tables = _tables(file, limits)
     names = ", ".join(repr(sheet.name) for sheet in tables)
     if not tables:
         raise SourceError(
@@ -180,10 +185,11 @@ def _is_near_second(moment: datetime) -> bool:
     )
 
 
-def _tables(file: InputFile) -> list[Sheet]:
+def _tables(file: InputFile, limits: ReadingLimits) -> list[Sheet]:
     """Return the tables of the visible sheets, the one with the most rows first."""
     from python_calamine import CalamineError  # noqa: PLC0415 (most runs read no workbook)
 
+    require_readable_workbook(Path(file.path), file.name, limits)
     try:
         with _opened(file) as workbook:
             tables = (_table_in(file, workbook, name) for name in _visible(workbook))

@@ -17,6 +17,7 @@ from ecom_assets.core.errors import SourceError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.placeholders import NULLS
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
+from ecom_assets.core.warehouse.local import within_child
 from ecom_assets.core.warehouse.sql_text import date_literal, ident, instant, select, text
 from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.damage import with_encoding
@@ -280,7 +281,7 @@ class FileValues:
         Raises:
             SourceError: They cannot be read, or have no rows.
         """
-        con = duckdb.connect()
+        con = within_child(duckdb.connect())
         found = find_files(paths)
         is_workbook = found[0].format == "workbook"
         keys = TableKeys(encoding=encoding, sheet=table if is_workbook else "")

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from multiprocessing import forkserver, get_context
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ from ecom_assets.core.http_server.callers import (
 )
 from ecom_assets.core.http_server.json_log import json_lines
 from ecom_assets.core.http_server.problems import REFUSED, RequestRefusal
+from ecom_assets.core.reading_child import start_server
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.cache.answers import ROUTE
 from ecom_assets.interfaces.api.middleware.request_log import REQUEST_ID
@@ -152,8 +153,7 @@ def prepare(make_app: MakeApp) -> None:
     """Start the process that workers are copied from, which imports the application first;
     nothing waits for it.
     """
-    _CONTEXT.set_forkserver_preload([make_app.__module__])
-    forkserver.ensure_running()
+    start_server(make_app.__module__)
 
 
 def work(make_app: MakeApp, settings: Settings, connection: Connection) -> None:

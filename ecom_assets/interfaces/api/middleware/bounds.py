@@ -4,9 +4,11 @@ The server limits the time to send the headers (`http_server/connections.py`).
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -15,6 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ecom_assets.core.http_server.problems import RequestRefusal
 from ecom_assets.interfaces.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Cancellation
 from ecom_assets.interfaces.api.streams import OpenStreams, is_stream
+
+MOST_UPLOADS: Final = 4
+"""Files that one caller may be sending at once."""
+RATE_S: Final = 30.0
+LEAST_BYTES_PER_S: Final = 1_000
+"""Of a file that is sent, so many bytes come in each second, over so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,11 @@ class RequestBounds:
     streams: OpenStreams
     streamed_bodies: Mapping[str, int] = field(default_factory=dict)
     refuse: Callable[[RequestRefusal, Scope], Response] = RequestRefusal.response
+    uploads: OpenStreams = field(
+        default_factory=lambda: OpenStreams(
+            MOST_UPLOADS, "uploads", "wait until one of them has come, then send the next"
+        )
+    )
     _ending: set["asyncio.Future[None]"] = field(default_factory=set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,20 +56,25 @@ class RequestBounds:
             return
         most = self.streamed_bodies.get(scope["path"]) if scope["method"] == "POST" else None
         if most is not None:
-            await self._stream(scope, StreamedBody(receive, most, self.client_timeout_s), send)
+            body = StreamedBody(receive, most, self.client_timeout_s)
+            with self.uploads.opened(scope) as refusal:
+                if refusal is None:
+                    await self._stream(scope, body, send)
+                else:
+                    await self.refuse(refusal, scope)(scope, receive, send)
             return
         try:
-            body = await self._body(scope, receive)
+            whole = await self._body(scope, receive)
         except ClientDisconnect:
             return
-        if isinstance(body, RequestRefusal):
-            await body.response(scope)(scope, receive, send)
+        if isinstance(whole, RequestRefusal):
+            await whole.response(scope)(scope, receive, send)
         elif is_stream(scope):
             with self.streams.opened(scope) as refusal:
                 answer = self.app if refusal is None else refusal.response(scope)
-                await answer(scope, _replay(body, receive), send)
+                await answer(scope, _replay(whole, receive), send)
         else:
-            await self._answer(scope, _replay(body, receive), send)
+            await self._answer(scope, _replay(whole, receive), send)
 
     async def _stream(self, scope: Scope, body: "StreamedBody", send: Send) -> None:
         """Pass a request on whose body is read as it comes, and refuse it where the body does not
@@ -146,7 +164,8 @@ class RequestBounds:
 
 @dataclass
 class StreamedBody:
-    """The body of a request as its endpoint reads it: block by block, each within a time.
+    """The body of a request as its endpoint reads it: block by block, each within a time, and so
+    many bytes within another one: a body of a byte every few seconds would stay for ever.
 
     Where a block does not come in time, or the body is too large, the endpoint learns that the
     client is gone, and `refusal` says what is answered.
@@ -159,6 +178,8 @@ class StreamedBody:
     block_count: int = 0
     is_read: bool = False
     refusal: RequestRefusal | None = None
+    _waited_s: float = 0.0
+    _bytes_since: int = 0
 
     async def receive(self) -> Message:
         """Return the next block, or what comes after the body."""
@@ -166,12 +187,18 @@ class StreamedBody:
             return {"type": "http.disconnect"}
         if self.is_read:
             return await self.pass_on()
+        left_s, begun = RATE_S - self._waited_s, time.monotonic()
         try:
-            async with asyncio.timeout(self.block_timeout_s):
+            async with asyncio.timeout(min(self.block_timeout_s, left_s)):
                 message = await self.pass_on()
         except TimeoutError:
-            self.refusal = _file_stopped(self.block_timeout_s)
+            is_slow = left_s < self.block_timeout_s
+            self.refusal = _file_slow() if is_slow else _file_stopped(self.block_timeout_s)
             return {"type": "http.disconnect"}
+        self._waited_s += time.monotonic() - begun  # not what it takes to write them here
+        self._bytes_since += len(message.get("body", b""))
+        if self._bytes_since >= RATE_S * LEAST_BYTES_PER_S:
+            self._waited_s, self._bytes_since = 0.0, 0
         self.block_count += 1
         self.byte_count += len(message.get("body", b""))
         self.is_read = not message.get("more_body", False)
@@ -212,6 +239,15 @@ def _file_stopped(timeout_s: float) -> RequestRefusal:
         "body_too_slow",
         f"Nothing more of this file came for {timeout_s:g} s, so nothing of it is kept; look at "
         "your connection, and send it again.",
+    )
+
+
+def _file_slow() -> RequestRefusal:
+    return _closed(
+        HTTPStatus.REQUEST_TIMEOUT,
+        "body_too_slow",
+        f"Less than {LEAST_BYTES_PER_S / 1000:g} kB of this file came in a second, for "
+        f"{RATE_S:g} s, so nothing of it is kept; look at your connection, and send it again.",
     )
 
 
