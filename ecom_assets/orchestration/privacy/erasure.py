@@ -35,6 +35,7 @@ from ecom_assets.orchestration.privacy.deliveries import (
     ToolRequests,
     count_records,
     hash_records,
+    is_in_ledger,
 )
 from ecom_assets.orchestration.privacy.landing_files import (
     FileRecords,
@@ -128,9 +129,7 @@ def plan_of(
     }
     records = warehouse_rows.record_ids(engine, person, amounts_of(settings))
     with _ledger(settings) as store:
-        ledger_count = (
-            count_records(store, LedgerPerson(records, frozenset(person.users))) if store else 0
-        )
+        ledger_count = count_records(store, LedgerPerson.of_person(person, records)) if store else 0
     return ErasurePlan(
         person,
         raw,
@@ -262,7 +261,7 @@ class Erasure:
     def _hash_ledger(self) -> None:
         with _ledger(self.settings) as store:
             if store is not None:
-                person = LedgerPerson(self.pending.days_of_records, frozenset(self._person.users))
+                person = LedgerPerson.of_person(self._person, self.pending.days_of_records)
                 hash_records(store, person, self._hashes)
 
     def _recompute(self) -> dict[str, Any]:
@@ -455,7 +454,7 @@ def remains_of(  # noqa: PLR0913 (each is a place where the person can be, or wh
     to_clean = _files_to_clean(engine, naming)
     kept_rows = warehouse_rows.mentions(engine, person)
     with _ledger(settings) as store:
-        if store and count_records(store, LedgerPerson(records, frozenset(person.users))):
+        if store and is_in_ledger(store, LedgerPerson.of_person(person, records)):
             to_clean.append(store.address)
     left = {
         "tables": warehouse_rows.tables_with(engine, person, records),
