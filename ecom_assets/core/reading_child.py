@@ -139,7 +139,8 @@ class ReadingChild:
         """
         if _Here.is_child:
             return (yield from function(*args))
-        return (yield from self._answered(name, function, args))
+        result: T = yield from self._answered(name, function, args)
+        return result
 
     def end(self) -> None:
         """End the process at once, whatever it does."""
