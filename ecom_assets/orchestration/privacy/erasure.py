@@ -3,7 +3,7 @@
 Each step may be taken again, so a killed erasure continues with the step in which it was killed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -401,22 +401,24 @@ class Erasure:
                 "under one id; see there that events of the person are gone, and deliver those of "
                 "the others again."
             )
-        prefix = other_files.KEPT_PREFIX
-        if named := [
-            name.removeprefix(prefix) for name in results["other_files"] if name.startswith(prefix)
-        ]:
+        if named := _behind(other_files.KEPT_PREFIX, results["other_files"]):
             notes.append(
                 f"{', '.join(named)} had an id of the person, which is masked in all versions; "
                 "see on the dashboard whether each is still of use."
             )
-        prefix = sample_files.UNREADABLE_PREFIX
+        # What was found counts, too: a killed step does not find again what it has removed.
+        removed = sorted({*self.pending.plan["other_files"], *results["other_files"]})
         notes += [
-            f"{name.removeprefix(prefix)} could not be searched, so it was removed; the rows that "
-            "were loaded from it stay, without the person's."
-            for name in results["other_files"]
-            if name.startswith(prefix)
+            f"{folder} could not be searched, so it was removed; the rows that were loaded from it "
+            "stay, without the person's."
+            for folder in _behind(sample_files.UNREADABLE_PREFIX, removed)
         ]
         return [*notes, "Backups, and copies outside of the platform, are not reached."]
+
+
+def _behind(prefix: str, names: Iterable[str]) -> list[str]:
+    """Return the names that begin with a prefix, without it."""
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
 
 def days_held(engine: Engine) -> list[str]:

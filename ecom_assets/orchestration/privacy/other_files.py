@@ -77,7 +77,9 @@ class NamingFiles:
     """The files in the home folder that contain an id of a person."""
 
     cleaned: list[str]
-    """Files that an erasure removes or cleans, so none after it."""
+    """Files that an erasure removes or cleans, so none after it; those that could not be searched
+    are behind `UNREADABLE_PREFIX`.
+    """
     tables: list[str]
     """Files with tables, whose rows are looked at as tables; rows of others can contain the id."""
     others: list[str]
@@ -98,7 +100,7 @@ def naming(
     paths = {path for path in _files(settings.home) if _has(path, pattern)}
     logs, databases = _logs(settings), _databases(settings)
     items = _items_naming(kept, pattern, are_masked=False)
-    samples = {folder.path for folder in samples_naming(settings.home, pattern, say)}
+    samples = {folder.address for folder in samples_naming(settings.home, pattern, say)}
     cleaned = paths & {
         *_caches(settings),
         *logs,

@@ -60,9 +60,10 @@ def remove(home: Path, folder: Path) -> None:
     """Remove a sample, whose owner is asked to upload it again, or an upload as it was sent, which
     the list of uploads says.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     if folder.parent.name == ORIGINALS:
+        # First, or a kill between the two leaves a list that offers what is gone.
         Uploads(home).forget_original(folder.name)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _found_in(folder: Path, pattern: PersonPattern, child: ReadingChild, say: Say) -> Found:
