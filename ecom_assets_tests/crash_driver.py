@@ -1,4 +1,4 @@
-"""Runs `ecom run` again and again in children that are killed,
+"""Runs `ecom` again and again in children that are killed,
 without loading its libraries each time.
 
 A program of its own, because forking is safe only where no threads run. It reads one JSON line per
@@ -22,8 +22,13 @@ import pandas as pd
 import ecom_assets.cli.app
 import ecom_assets.cli.platform_run
 import ecom_assets.cli.summary.run
-from ecom_assets.cli import main
+from ecom_assets.cli import main, warehouse
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse import engine
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.orchestration.privacy import erasure
+from ecom_assets.orchestration.privacy.pending import Pending
 from ecom_assets_tests.fixed_settings import FIXED
 from ecom_assets_tests.known_history import remember_history, template
 
@@ -43,8 +48,8 @@ that it was materialized.
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run: in which home, and when it is to die, if at all: at the nth time of a step,
-    or after some seconds.
+    """One run of a command: in which home, and when it is to die, if at all: at the nth time of a
+    step, or after some seconds.
     """
 
     home: str
@@ -52,9 +57,10 @@ class Attempt:
     nth: int = 0
     kill_after_s: float | None = None
     arguments: Sequence[str] = ()
-    """What `ecom run` is given beside; with anything, Dagster's empty files
+    """What the command is given beside; with anything, Dagster's empty files
     are copied instead of made.
     """
+    command: str = "run"
 
 
 def serve() -> None:
@@ -91,7 +97,7 @@ def _run(attempt: Attempt) -> None:
     if attempt.arguments:
         remember_history()
     _die_at(attempt)
-    sys.argv = ["ecom", "run", *attempt.arguments]
+    sys.argv = ["ecom", attempt.command, *attempt.arguments]
     exit_code = 1
     try:
         main()
@@ -128,8 +134,53 @@ def _die_at(attempt: Attempt) -> None:
 
         return add_and_announce
 
+    _listen_to_erasures(announce)
+    _listen_to_migrations(announce)
     engine.Engine.__init__ = listening(engine.Engine.__init__)  # type: ignore[method-assign, assignment]
     dg.OutputContext.add_output_metadata = reporting(dg.OutputContext.add_output_metadata)  # type: ignore[method-assign]
+
+
+def _listen_to_erasures(announce: Callable[[str], None]) -> None:
+    def recording(write: Callable[..., None]) -> Callable[..., None]:
+        def announce_and_write(settings: Settings, pending: Pending) -> None:
+            announce(f"{next(reversed(pending.results), 'nothing')} is not recorded")
+            write(settings, pending)
+
+        return announce_and_write
+
+    def removing(remove: Callable[..., None]) -> Callable[..., None]:
+        def announce_and_remove(settings: Settings, pending: Pending) -> None:
+            announce("receipt is written")
+            remove(settings, pending)
+
+        return announce_and_remove
+
+    replaced: dict[str, Any] = vars(erasure)
+    replaced["write_pending"] = recording(replaced["write_pending"])
+    replaced["remove_pending"] = removing(replaced["remove_pending"])
+
+
+def _listen_to_migrations(announce: Callable[[str], None]) -> None:
+    def executing(execute: Callable[..., Any]) -> Callable[..., Any]:
+        def execute_and_announce(self: DuckDBEngine, sql: str, *more: Any) -> Any:
+            result = execute(self, sql, *more)
+            if "RENAME TO" in sql:
+                announce("table is renamed")
+            return result
+
+        return execute_and_announce
+
+    def migrating(migrate: Callable[..., int]) -> Callable[..., int]:
+        def migrate_and_announce(opened: engine.Engine, contract: type[Table]) -> int:
+            count = migrate(opened, contract)
+            announce("table is migrated")
+            return count
+
+        return migrate_and_announce
+
+    replaced: dict[str, Any] = vars(warehouse)
+    replaced["migrate"] = migrating(replaced["migrate"])
+    DuckDBEngine.execute = executing(DuckDBEngine.execute)  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

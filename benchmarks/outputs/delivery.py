@@ -65,8 +65,10 @@ def chunks(path: Path) -> Iterator[pa.Table]:
     """The rows of the mart, some at a time."""
     with duckdb.connect(str(path), read_only=True) as mart:
         mart.execute(f"SET memory_limit = '{MART_MEMORY}'")
-        columns = ", ".join(name for name in EVENT_COLUMNS if name not in FLAGS)
-        query = f"SELECT {columns}, {', '.join(f'false AS {name}' for name in FLAGS)} FROM events"
+        made = {**dict.fromkeys(FLAGS, "false"), "session_started_at": "event_at"}
+        columns = ", ".join(name for name in EVENT_COLUMNS if name not in made)
+        added = ", ".join(f"{sql} AS {name}" for name, sql in made.items())
+        query = f"SELECT {columns}, {added} FROM events"
         for batch in mart.sql(query).to_arrow_reader(CHUNK_ROWS):
             yield pa.Table.from_batches([batch])
 

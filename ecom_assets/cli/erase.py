@@ -144,13 +144,19 @@ class _ErasureRequest:
         Raises:
             UsageError: It was not confirmed.
         """
+        progress = RunProgress(quiet=as_json)
         pending = _resumed(self.settings, self._all_requested(self.also))
         if pending is None:
             with closing(new_engine(self.settings).open()) as engine:
                 also = self._confirmed(engine, asks=not (yes or dry_run) and sys.stdin.isatty())
                 requested = self._all_requested(also)
                 plan = plan_of(
-                    self.settings, engine, requested, self.kept, has_files=self.has_files
+                    self.settings,
+                    engine,
+                    requested,
+                    self.kept,
+                    has_files=self.has_files,
+                    say=progress.say,
                 )
             if dry_run or plan.is_empty:
                 found = {"found": plan.as_json(), "known_as": list(plan.person.known_as)}
@@ -163,7 +169,6 @@ class _ErasureRequest:
                 "An erasure of this person is under way; run it again without --dry-run to finish "
                 "it."
             )
-        progress = RunProgress(quiet=as_json)
         run = partial(_recomputed, self.settings, progress)
         erasure = Erasure(
             self.settings, pending, self.kept, run, progress.say, self.has_files, self.skipped_tools

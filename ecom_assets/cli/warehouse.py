@@ -15,7 +15,13 @@ from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
-from ecom_assets.core.warehouse.migration import ColumnChange, changes, copy_table, migrate
+from ecom_assets.core.warehouse.migration import (
+    ColumnChange,
+    changes,
+    copy_table,
+    drop_left_over,
+    migrate,
+)
 from ecom_assets.orchestration.registry import ALL, NOTES
 from ecom_assets.outputs.delivery.ids_until_now import note_delivered_ids
 
@@ -94,14 +100,17 @@ def migrate_command(
         if yes:  # first, since a table that is emptied has no ids any more
             note_delivered_ids(settings, engine)
         plan = {contract: changes(engine, contract) for contract in (*ALL, *NOTES)}
-        for contract, planned_changes in plan.items():
-            if planned_changes and yes:
+        planned = [change for result in plan.values() for change in result]
+        if not as_json:  # before, so that who is killed has read which tables are emptied
+            typer.echo("\n".join(_lines(planned, engine.address, done=yes)))
+        for contract, planned_changes in plan.items() if yes else ():
+            drop_left_over(engine, contract)
+            if planned_changes:
                 migrate(engine, contract)
-    planned = [change for result in plan.values() for change in result]
-    document = {"changes": [asdict(change) for change in planned], "done": yes}
-    typer.echo(
-        json_text(document) if as_json else "\n".join(_lines(planned, engine.address, done=yes))
-    )
+    if as_json:
+        typer.echo(json_text({"changes": [asdict(change) for change in planned], "done": yes}))
+    elif planned and yes:
+        typer.echo("Done.")
 
 
 def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:
@@ -111,11 +120,7 @@ def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str
     emptied = sorted({change.table.replace(".", "/") for change in planned if change.empties})
     backfill = [f"Then materialize again: ecom run --select '{name}+'" for name in emptied]
     end = (
-        "Done."
-        if done
-        else (
-            "Nothing was changed yet; `ecom migrate --yes` does it, table by table, each "
-            "whole or not at all."
-        )
+        "Nothing was changed yet; `ecom migrate --yes` does it, table by table, each whole or not "
+        "at all."
     )
-    return [f"In {address}:", *lines, end, *backfill]
+    return [f"In {address}:", *lines, *([] if done else [end]), *backfill]

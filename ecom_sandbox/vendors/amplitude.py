@@ -59,6 +59,8 @@ RESERVED_EVENTS = frozenset(
 )
 _IDS = ("user_id", "device_id")
 _NUMBERS = ("price", "revenue", "quantity", "session_id", "event_id", "time")
+NO_SESSION = -1
+"""The session of an event that is in none; others are a start in milliseconds since 1970."""
 _OBJECTS = ("event_properties", "user_properties", "groups", "group_properties", "plan")
 Fields = defaultdict[str, list[int]]
 
@@ -135,9 +137,9 @@ def _ids(
 def _is_invalid(column: str, value: object) -> bool:
     kind = type(value)
     if column in _NUMBERS:
-        return value is not None and not (
-            kind is int or (kind is float and column in {"price", "revenue", "time"})
-        )
+        is_number = kind is int or (kind is float and column in {"price", "revenue", "time"})
+        is_before_all = column == "session_id" and is_number and value < NO_SESSION  # type: ignore[operator]
+        return value is not None and (not is_number or is_before_all)
     if column in _OBJECTS and kind is not dict:
         return value is not None
     if kind is str:

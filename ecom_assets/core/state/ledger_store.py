@@ -55,6 +55,10 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS sent_ids (
         account TEXT NOT NULL, id TEXT NOT NULL, first_sent_at TEXT NOT NULL, PRIMARY KEY (account,
           id))""",
+    # Starts of sessions as a destination was sent them first, under the hash of their id.
+    """CREATE TABLE IF NOT EXISTS sent_sessions (
+        destination_id BIGINT NOT NULL REFERENCES destinations (id), session_hash BIGINT NOT NULL,
+        started_ms BIGINT NOT NULL, PRIMARY KEY (destination_id, session_hash))""",
 )
 VIEW = """{create_view} sendings AS
     SELECT d.name AS destination, d.account, b.day, {record} AS record_id, b.number AS batch,

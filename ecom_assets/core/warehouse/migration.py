@@ -126,11 +126,7 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
         WarehouseError: A value cannot be cast; the table is unchanged.
     """
     planned = changes(engine, contract)
-    # The same contract under another name, for the new table that is filled before it replaces the
-    # old one.
-    name = f"{contract.name}__migrated"
-    named: dict[str, Any] = {"__doc__": contract.__doc__, "name": name, "views": {}}
-    fresh: type[Table] = type(contract.__name__, (contract,), named)
+    fresh = _fresh(contract)
     engine.drop(fresh)
     if any(change.empties for change in planned):
         engine.ensure(fresh)
@@ -139,6 +135,25 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
     if planned:
         engine.put_in_place(fresh, contract)
     return engine.row_count(contract)
+
+
+def drop_left_over(engine: Engine, contract: type[Table]) -> None:
+    """Drop what a migration that was killed has left: a table that is half filled, or the old one
+    where the engine exchanges two.
+    """
+    fresh = _fresh(contract)
+    if engine.has(fresh):
+        engine.drop(fresh)
+
+
+def _fresh(contract: type[Table]) -> type[Table]:
+    """Return the same contract under another name, for the new table that is filled before it
+    replaces the old one.
+    """
+    name = f"{contract.name}__migrated"
+    named: dict[str, Any] = {"__doc__": contract.__doc__, "name": name, "views": {}}
+    fresh: type[Table] = type(contract.__name__, (contract,), named)
+    return fresh
 
 
 def _cast(stored: ir.Table, contract: type[Table]) -> ir.Table:

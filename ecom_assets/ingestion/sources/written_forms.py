@@ -118,40 +118,69 @@ def alternatives_of(ids: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class BytesPattern:
-    """What finds ids as whole words in bytes: in UTF-8, and in UTF-16 in either order of bytes.
+    """What finds ids as whole words in bytes: in UTF-8, and in UTF-16 in either order of bytes."""
 
-    Of each encoding, the first pattern finds forms at any place, in a tenth of the time, and the
-    second one looks at what is beside.
-    """
-
-    patterns: tuple[tuple[re.Pattern[bytes], re.Pattern[bytes]], ...]
+    encoded: tuple["_EncodedForms", ...]
 
     @classmethod
     def of_ids(cls, ids: Iterable[str]) -> "BytesPattern | None":
         """Return the pattern of ids; None without any."""
         forms = _forms(ids)
-        if not forms:
-            return None
-        patterns = []
-        for encoding, character in {"utf-8": "{}", **WIDE}.items():
-            encoded = (form.encode(encoding, "surrogatepass").decode("latin-1") for form in forms)
-            anywhere = _any_of(encoded)
-            word = _as_word(anywhere, character)
-            patterns.append((_of_bytes(anywhere), _of_bytes(word)))
-        return cls(tuple(patterns))
+        encodings = {"utf-8": "{}", **WIDE}.items()
+        return cls(tuple(_EncodedForms.of(forms, *each) for each in encodings)) if forms else None
 
-    def is_in(self, data: bytes) -> bool:
-        """Return whether bytes have one of the ids."""
-        return any(_is_word_in(data, anywhere, word) for anywhere, word in self.patterns)
+    def is_in(self, data: bytes, places: Iterable[int] | None = None) -> bool:
+        """Return whether bytes have one of the ids; `places` is the result of `places_in`."""
+        in_utf_8, *wide = self.encoded
+        return in_utf_8.is_word_at(data, self.places_in(data) if places is None else places) or any(
+            forms.is_word_at(data, forms.places_in(data)) for forms in wide
+        )
+
+    def places_in(self, data: bytes) -> Iterator[int]:
+        """Yield where a form of an id begins in UTF-8, as a word or within one."""
+        return self.encoded[0].places_in(data)
 
 
-def _is_word_in(data: bytes, anywhere: re.Pattern[bytes], word: re.Pattern[bytes]) -> bool:
-    start = 0
-    while (match := anywhere.search(data, start)) is not None:
-        if word.match(data, match.start()):
-            return True
-        start = match.start() + 1
-    return False
+FEW_FORMS: Final = 30
+"""So many texts are found faster one by one than as alternatives of a pattern."""
+
+
+@dataclass(frozen=True)
+class _EncodedForms:
+    """The forms of ids in an encoding.
+
+    Forms are looked for at any place first, in a tenth of the time, and what is beside them then.
+    """
+
+    forms: tuple[bytes, ...]
+    anywhere: re.Pattern[bytes]
+    word: re.Pattern[bytes]
+    has_zeros: bool
+    """Whether each form has a zero byte, which most files have nowhere."""
+
+    @classmethod
+    def of(cls, forms: Iterable[str], encoding: str, character: str) -> "_EncodedForms":
+        """Return forms in an encoding; `character` is how it writes a character of ASCII."""
+        encoded = tuple(form.encode(encoding, "surrogatepass") for form in forms)
+        anywhere = _any_of(form.decode("latin-1") for form in encoded)
+        word = _as_word(anywhere, character)
+        has_zeros = all(b"\0" in form for form in encoded)
+        return cls(encoded, _of_bytes(anywhere), _of_bytes(word), has_zeros)
+
+    def is_word_at(self, data: bytes, places: Iterable[int]) -> bool:
+        """Return whether one of the forms is at one of some places as a word."""
+        return any(self.word.match(data, place) for place in places)
+
+    def places_in(self, data: bytes) -> Iterator[int]:
+        """Yield where a form begins in bytes, as a word or within one."""
+        if self.has_zeros and b"\0" not in data:
+            return
+        if len(self.forms) <= FEW_FORMS and not any(form in data for form in self.forms):
+            return
+        start = 0
+        while (match := self.anywhere.search(data, start)) is not None:
+            yield match.start()
+            start = match.start() + 1
 
 
 def _of_bytes(pattern: str) -> re.Pattern[bytes]:

@@ -23,6 +23,7 @@ from ecom_assets.ingestion.sources.erased_people import KeyedHashes
 from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets.outputs.delivery.batch_sender import patience
 from ecom_assets.outputs.delivery.ledger.sent_ids import forget
+from ecom_assets.outputs.delivery.ledger.sent_sessions import count_sessions, forget_sessions
 from ecom_assets.outputs.delivery.sender import HttpRule, Limits, Sender
 from ecom_assets.outputs.delivery.tool import Deletion, Tool, patient
 from ecom_assets.outputs.delivery.tools.all import TOOLS
@@ -39,11 +40,17 @@ PAGE = 50
 @dataclass(frozen=True)
 class LedgerPerson:
     """The ids by which the ledger can have a person's records: of events,
-    with their days, and of users.
+    with their days, and of users, and by the source sessions that are only theirs.
     """
 
     events: Mapping[str, date]
     users: frozenset[str]
+    sessions: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_person(cls, person: Person, records: Mapping[str, date]) -> "LedgerPerson":
+        """Return a person's ids in the ledger; `records` are those of their events."""
+        return cls(records, frozenset(person.users), frozenset(person.sessions))
 
     @property
     def ids(self) -> frozenset[str]:
@@ -56,6 +63,11 @@ def count_records(store: Database, person: LedgerPerson) -> int:
     return sum(
         len(person.ids.intersection(json.loads(ids))) for _, ids, _ in _batches(store, person)
     )
+
+
+def is_in_ledger(store: Database, person: LedgerPerson) -> bool:
+    """Return whether the ledger has a record or a session of a person."""
+    return bool(count_records(store, person) or count_sessions(store, person.sessions))
 
 
 def hash_records(store: Database, person: LedgerPerson, hashes: KeyedHashes) -> int:
@@ -94,6 +106,7 @@ def hash_records(store: Database, person: LedgerPerson, hashes: KeyedHashes) -> 
         renamed = [(hashed(hashes, person_id), person_id) for person_id in sorted(person.ids)]
         store.many("UPDATE changes SET record_id = ? WHERE record_id = ?", renamed)
         forget(store, person.users)
+        forget_sessions(store, person.sessions)
     return changed
 
 

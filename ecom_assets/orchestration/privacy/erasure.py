@@ -3,7 +3,7 @@
 Each step may be taken again, so a killed erasure continues with the step in which it was killed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -28,13 +28,19 @@ from ecom_assets.ingestion.sources import erased_people
 from ecom_assets.ingestion.sources.compaction import remove_replaced
 from ecom_assets.ingestion.sources.erased_people import COLUMNS, USER, KeyedHashes, open_key
 from ecom_assets.ingestion.sources.landing import changing_landing_files
-from ecom_assets.orchestration.privacy import customer_files, other_files, warehouse_rows
+from ecom_assets.orchestration.privacy import (
+    customer_files,
+    other_files,
+    sample_files,
+    warehouse_rows,
+)
 from ecom_assets.orchestration.privacy.deliveries import (
     Answers,
     LedgerPerson,
     ToolRequests,
     count_records,
     hash_records,
+    is_in_ledger,
 )
 from ecom_assets.orchestration.privacy.landing_files import (
     FileRecords,
@@ -55,6 +61,7 @@ from ecom_assets.orchestration.privacy.pending import (
     write_receipt,
 )
 from ecom_assets.orchestration.privacy.person import Person
+from ecom_assets.orchestration.privacy.sample_files import Say
 from ecom_assets.orchestration.privacy.warehouse_rows import RawRows
 from ecom_assets.orchestration.registry import ALL, MARTS, NOTES
 from ecom_assets.outputs.delivery.ledger.ledger import DeliveryLedger
@@ -66,7 +73,6 @@ Recompute = Callable[[Days], str]
 """Computes the tables of some days again, and publishes them; returns the id of the run,
 or raises `WorkError`.
 """
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -112,13 +118,14 @@ def _as_tools_know(settings: Settings, person: Person) -> Person:
     return replace(person, users=(*person.users, *sent))
 
 
-def plan_of(
+def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and who is told how far it is)
     settings: Settings,
     engine: Engine,
     requested: Person,
     kept: KeptItems,
     *,
     has_files: bool = True,
+    say: Say = lambda _sentence: None,
 ) -> ErasurePlan:
     """Find all rows and records of a person, in what people keep, too; nothing is changed."""
     person = _as_tools_know(settings, requested).completed(engine)
@@ -128,9 +135,7 @@ def plan_of(
     }
     records = warehouse_rows.record_ids(engine, person, amounts_of(settings))
     with _ledger(settings) as store:
-        ledger_count = (
-            count_records(store, LedgerPerson(records, frozenset(person.users))) if store else 0
-        )
+        ledger_count = count_records(store, LedgerPerson.of_person(person, records)) if store else 0
     return ErasurePlan(
         person,
         raw,
@@ -138,7 +143,7 @@ def plan_of(
         _files(settings, person) if has_files else [],
         records,
         ledger_count,
-        _files_to_clean(engine, other_files.naming(settings, person, kept)),
+        _files_to_clean(engine, other_files.naming(settings, person, kept, say)),
         days_held(engine),
         warehouse_rows.first_day_of_visitors(engine, person.joined_visitors),
     )
@@ -217,7 +222,7 @@ class Erasure:
             ),
             "other_files": (
                 "Removing caches and files that name the person.",
-                lambda: other_files.clean(self.settings, self._person, self.kept),
+                lambda: other_files.clean(self.settings, self._person, self.kept, self.say),
             ),
             "verified": ("Proving that nothing is left.", self._verify),
         }
@@ -262,7 +267,7 @@ class Erasure:
     def _hash_ledger(self) -> None:
         with _ledger(self.settings) as store:
             if store is not None:
-                person = LedgerPerson(self.pending.days_of_records, frozenset(self._person.users))
+                person = LedgerPerson.of_person(self._person, self.pending.days_of_records)
                 hash_records(store, person, self._hashes)
 
     def _recompute(self) -> dict[str, Any]:
@@ -327,7 +332,13 @@ class Erasure:
         with closing(_opened(self.settings)) as engine:
             records = self.pending.days_of_records
             result = remains_of(
-                self.settings, engine, self._person, records, self.kept, has_files=self.has_files
+                self.settings,
+                engine,
+                self._person,
+                records,
+                self.kept,
+                has_files=self.has_files,
+                say=self.say,
             )
         if not result.is_absent:
             locations = ", ".join(
@@ -390,15 +401,24 @@ class Erasure:
                 "under one id; see there that events of the person are gone, and deliver those of "
                 "the others again."
             )
-        prefix = other_files.KEPT_PREFIX
-        if named := [
-            name.removeprefix(prefix) for name in results["other_files"] if name.startswith(prefix)
-        ]:
+        if named := _behind(other_files.KEPT_PREFIX, results["other_files"]):
             notes.append(
                 f"{', '.join(named)} had an id of the person, which is masked in all versions; "
                 "see on the dashboard whether each is still of use."
             )
+        # What was found counts, too: a killed step does not find again what it has removed.
+        removed = sorted({*self.pending.plan["other_files"], *results["other_files"]})
+        notes += [
+            f"{folder} could not be searched, so it was removed; the rows that were loaded from it "
+            "stay, without the person's."
+            for folder in _behind(sample_files.UNREADABLE_PREFIX, removed)
+        ]
         return [*notes, "Backups, and copies outside of the platform, are not reached."]
+
+
+def _behind(prefix: str, names: Iterable[str]) -> list[str]:
+    """Return the names that begin with a prefix, without it."""
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
 
 def days_held(engine: Engine) -> list[str]:
@@ -446,16 +466,17 @@ def remains_of(  # noqa: PLR0913 (each is a place where the person can be, or wh
     kept: KeptItems,
     *,
     has_files: bool = True,
+    say: Say = lambda _sentence: None,
 ) -> Remains:
     """Return what there is of a person;
     `records` are the ids of the person's events in the ledger.
     """
-    naming = other_files.naming(settings, person, kept)
+    naming = other_files.naming(settings, person, kept, say)
     # Before any query: what a large one has no memory for lies beside the warehouse until it ends.
     to_clean = _files_to_clean(engine, naming)
     kept_rows = warehouse_rows.mentions(engine, person)
     with _ledger(settings) as store:
-        if store and count_records(store, LedgerPerson(records, frozenset(person.users))):
+        if store and is_in_ledger(store, LedgerPerson.of_person(person, records)):
             to_clean.append(store.address)
     left = {
         "tables": warehouse_rows.tables_with(engine, person, records),

@@ -5,7 +5,6 @@ What was refused is kept as it came, as dead letters beside landing folders, so 
 named anywhere in it.
 """
 
-import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,32 +23,22 @@ from ecom_assets.core.http.response_cache import FOLDER as HTTP_CACHE
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import FOLDER as UPLOADS
 from ecom_assets.core.settings.uploaded import LIST as UPLOAD_LIST
-from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.warehouse.sql_text import ident
 from ecom_assets.ingestion.sources.events import event_paths, is_table
 from ecom_assets.ingestion.sources.files.formats import LANDING_DAY
 from ecom_assets.ingestion.sources.files.kept_checks import forget_user_checks
 from ecom_assets.ingestion.sources.landing import dead_letter_folder, stream_folders
 from ecom_assets.ingestion.sources.report_paths import FOLDER as ORDER_REPORTS
-from ecom_assets.ingestion.sources.written_forms import (
-    BytesPattern,
-    forms_of,
-    pattern_of,
-    readings_of,
-    texts_of,
-)
 from ecom_assets.orchestration.privacy import sample_files
+from ecom_assets.orchestration.privacy.file_search import overlapping
 from ecom_assets.orchestration.privacy.landing_files import FileRecords
 from ecom_assets.orchestration.privacy.pending import FOLDER
 from ecom_assets.orchestration.privacy.person import Person
+from ecom_assets.orchestration.privacy.person_pattern import PersonPattern
 from ecom_assets.orchestration.privacy.sample_files import FOLDER as SAMPLES
-from ecom_assets.orchestration.privacy.sample_files import overlapping, samples_naming
+from ecom_assets.orchestration.privacy.sample_files import Say, samples_naming
 
 BLOCK_BYTES = 1 << 22
-MOST_BYTES: Final = 4
-"""Of a character, in UTF-8 and in UTF-16."""
-AROUND: Final = 16
-"""Characters of an escape before an id, and one after it."""
 CACHES = (
     HTTP_CACHE,
     "dry_run",
@@ -88,7 +77,9 @@ class NamingFiles:
     """The files in the home folder that contain an id of a person."""
 
     cleaned: list[str]
-    """Files that an erasure removes or cleans, so none after it."""
+    """Files that an erasure removes or cleans, so none after it; those that could not be searched
+    are behind `UNREADABLE_PREFIX`.
+    """
     tables: list[str]
     """Files with tables, whose rows are looked at as tables; rows of others can contain the id."""
     others: list[str]
@@ -97,41 +88,11 @@ class NamingFiles:
     """
 
 
-@dataclass(frozen=True)
-class PersonPattern:
-    """What finds an id of a person, as a whole word and in any form, in texts and in bytes."""
-
-    text: re.Pattern[str]
-    data: BytesPattern
-    longest: int
-    """The most bytes that a match and what is looked at beside it can have."""
-
-    @classmethod
-    def of_person(cls, person: Person) -> "PersonPattern | None":
-        """Return the pattern of a person; None if all ids are too short to be sure."""
-        ids = person.searched_ids
-        text, data = pattern_of(ids), BytesPattern.of_ids(ids)
-        if text is None or data is None:
-            return None
-        most_characters = max(len(form) for id_ in ids for form in forms_of(id_))
-        return cls(text, data, MOST_BYTES * (most_characters + AROUND))
-
-    def is_received_in(self, value: bytes) -> bool:
-        """Return whether what was received, in any encoding and with any escapes,
-        names the person.
-        """
-        return self.data.is_in(value) or any(
-            self.text.search(reading) for text in texts_of(value) for reading in readings_of(text)
-        )
-
-    def hidden(self, text: str) -> str:
-        """Return a text with the ids in it masked."""
-        return self.text.sub(HIDDEN, text)
-
-
-def naming(settings: Settings, person: Person, kept: KeptItems) -> NamingFiles:
+def naming(
+    settings: Settings, person: Person, kept: KeptItems, say: Say = lambda _sentence: None
+) -> NamingFiles:
     """Return the files in the home folder that contain an id of the person,
-    and which kept items do.
+    and which kept items do; `say` is told how far the search of large files is.
     """
     pattern = PersonPattern.of_person(person)
     if pattern is None:
@@ -139,7 +100,7 @@ def naming(settings: Settings, person: Person, kept: KeptItems) -> NamingFiles:
     paths = {path for path in _files(settings.home) if _has(path, pattern)}
     logs, databases = _logs(settings), _databases(settings)
     items = _items_naming(kept, pattern, are_masked=False)
-    samples = samples_naming(settings.home, pattern.is_received_in, pattern.longest)
+    samples = {folder.address for folder in samples_naming(settings.home, pattern, say)}
     cleaned = paths & {
         *_caches(settings),
         *logs,
@@ -152,12 +113,15 @@ def naming(settings: Settings, person: Person, kept: KeptItems) -> NamingFiles:
     return NamingFiles(*(sorted(map(str, paths_of_kind)) for paths_of_kind in kinds))
 
 
-def clean(settings: Settings, person: Person, kept: KeptItems) -> list[str]:
+def clean(
+    settings: Settings, person: Person, kept: KeptItems, say: Say = lambda _sentence: None
+) -> list[str]:
     """Remove caches and the lines of logs that name the person,
     and hide the ids in Dagster's history and on boards.
 
     Returns:
-        The paths of the files that were changed, and what was kept that named the person.
+        The paths of the files that were changed, those of samples and uploads that could not be
+        searched behind `UNREADABLE_PREFIX`, and what was kept that named the person.
     """
     pattern = PersonPattern.of_person(person)
     changed = _caches(settings)
@@ -166,16 +130,16 @@ def clean(settings: Settings, person: Person, kept: KeptItems) -> list[str]:
     changed += forget_user_checks()
     if pattern is None:
         return sorted(map(str, changed))
-    samples = samples_naming(settings.home, pattern.is_received_in, pattern.longest)
+    samples = samples_naming(settings.home, pattern, say)
     for folder in samples:
-        sample_files.remove(settings.home, folder)
-    changed += samples
+        sample_files.remove(settings.home, folder.path)
     for clean_file, paths in ((_remove_lines, _logs(settings)), (_hide, _databases(settings))):
         for path in paths:
             if _has(path, pattern) or _has(_wal_of(path), pattern):
                 clean_file(path, pattern)
                 changed.append(path)
-    return sorted([*map(str, changed), *_items_naming(kept, pattern, are_masked=True)])
+    removed = [folder.address for folder in samples]
+    return sorted([*map(str, changed), *removed, *_items_naming(kept, pattern, are_masked=True)])
 
 
 def _caches(settings: Settings) -> list[Path]:
@@ -311,8 +275,6 @@ def _letters_naming(
         return
     for path, _ in letter_files(settings):
         letters = pq.read_table(path, partitioning=None)
-        names = [
-            bool(value) and pattern.is_received_in(value) for value in letters["value"].to_pylist()
-        ]
+        names = [bool(value) and pattern.is_in(value) for value in letters["value"].to_pylist()]
         if any(names):
             yield path, letters, names

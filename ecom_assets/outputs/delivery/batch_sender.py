@@ -89,6 +89,7 @@ class HttpDestination:
     confirms: bool
     takes_updates: bool
     takes_sign_ins: bool
+    takes_sessions: bool
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return the `PAYLOADS` for rows of the mart."""

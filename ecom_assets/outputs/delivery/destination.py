@@ -64,6 +64,8 @@ class Destination(Protocol):
     """Whether it gets a further record for the first sign-in on each device,
     by which it joins device and user.
     """
+    takes_sessions: bool
+    """Whether its events need the start of their source session, which is kept as it was sent."""
     safe_to_repeat: bool
     """Whether sending a record again within `repeat_window_s` creates no duplicate."""
     repeat_window_s: float | None
@@ -104,6 +106,7 @@ PAYLOADS = pa.schema(
         pa.field("payload", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("words", pa.string()),
+        pa.field("former", pa.string()),
     ]
 )
 """The schema of payloads: one row per input row, in the same order.
@@ -113,4 +116,6 @@ user_key: Records with the same key reach the destination in their order.
 payload: The record as JSON text, as the destination documents it; null if it cannot be sent.
 reason: A fixed code for why it cannot be sent; null if it can.
 words: The reason as a sentence for people; null if it can be sent.
+former: The payload as an earlier release wrote it; null if it wrote the same. A record that the
+    ledger has in this form has not changed. It is never sent.
 """

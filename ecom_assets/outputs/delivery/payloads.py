@@ -116,6 +116,8 @@ class PayloadForm:
     """Additional columns; each may use the ones before it."""
     properties: PropertyRule | None = None
     """What the tool takes of an event's properties; None if the rows are users."""
+    former: str = "NULL"
+    """The payload as an earlier release wrote it, so that nothing it sent counts as changed."""
 
     def payloads(self, rows: pa.Table, sent_at: datetime, choices: "EventChoices") -> pa.Table:
         """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`) or users (`USER_COLUMNS`)."""
@@ -337,14 +339,15 @@ def _payloads(
         SELECT record_id, user_key, CASE WHEN reason IS NULL THEN payload END AS payload, reason,
                CASE reason WHEN 'too_large' THEN {text(too_large)} {messages}
                  ELSE property_words END
-               AS words
+               AS words,
+               CASE WHEN reason IS NULL THEN former END AS former
         FROM (
-            SELECT record_id, user_key, payload, property_words,
+            SELECT record_id, user_key, payload, former, property_words,
                    coalesce(refused, CASE WHEN strlen(payload) > {form.most_bytes}
                      THEN 'too_large' END) AS reason
             FROM (
                 SELECT record_id, coalesce({form.user_key}, '') AS user_key, {form.payload}
-                  AS payload, property_words,
+                  AS payload, {form.former} AS former, property_words,
                        CASE {whens} WHEN property_reason IS NOT NULL THEN property_reason END
                          AS refused
                 FROM {source}
@@ -376,6 +379,7 @@ EVENT_ROWS = pa.schema(
         ("properties", pa.string()),
         ("joins_nobody", pa.bool_()),
         ("is_sign_in", pa.bool_()),
+        ("session_started_at", pa.timestamp("us")),
     ]
 )
 EVENT_COLUMNS = tuple(EVENT_ROWS.names)
@@ -383,6 +387,8 @@ EVENT_COLUMNS = tuple(EVENT_ROWS.names)
 
 joins_nobody: whether the event does not join its user and its device; see `pending.events_due`.
 is_sign_in: whether the record only says that the user signed in on the device; most tools get none.
+session_started_at: the start of the event's source session, for tools that know sessions by it, as
+they were sent it first; null for an event without a source session, and for other tools.
 """
 USER_ROWS = pa.schema(
     [

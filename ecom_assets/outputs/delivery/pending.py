@@ -34,6 +34,7 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.outputs.delivery.destination import Destination
 from ecom_assets.outputs.delivery.ledger.known import KnownRecords
 from ecom_assets.outputs.delivery.ledger.sent_ids import SentIds
+from ecom_assets.outputs.delivery.ledger.sent_sessions import SentSessions
 from ecom_assets.outputs.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
 from ecom_assets.outputs.delivery.totals import (
     due_events,
@@ -60,6 +61,8 @@ class Due:
     """Whether the ledger may have a record under any day,
     because the records do not belong to a day.
     """
+    has_sessions: bool = False
+    """Whether each record gets the start of its source session."""
 
     def counts(self, days: Days) -> dict[date, int]:
         """Return the number of due records of each day that has any."""
@@ -74,7 +77,10 @@ class Due:
 
     def chunks(self, day: date) -> Iterator[pa.Table]:
         """Yield the records of a day, in the order in which they must arrive."""
-        rows = self._of_days(Days((day,))).order_by(*self.order).select(*self.columns)
+        rows = self._of_days(Days((day,)))
+        if self.has_sessions:
+            rows = _with_session_starts(rows, self._of_days(Days((day - ONE_DAY, day))))
+        rows = rows.order_by(*self.order).select(*self.columns)
         held: list[pa.RecordBatch] = []
         with batches_of(rows, CHUNK_ROWS) as batches:
             for batch in batches:
@@ -89,19 +95,37 @@ class Due:
         return self.rows.filter(days.contain(self.rows[self.day_column]))
 
 
-def events_due(engine: Engine, settings: Settings, *, with_sign_ins: bool = False) -> Due:
+def _with_session_starts(events: ir.Table, around: ir.Table) -> ir.Table:
+    """Return events with the start of their source session; `around` are those of their day and of
+    the day before.
+    """
+    known = around.filter(around.source_session_id.notnull())
+    starts = known.group_by("source_session_id").agg(session_started_at=known.event_at.min())
+    joined = events.drop("session_started_at").left_join(starts, "source_session_id")
+    return joined.drop("source_session_id_right")
+
+
+def events_due(
+    engine: Engine,
+    settings: Settings,
+    *,
+    with_sign_ins: bool = False,
+    with_sessions: bool = False,
+) -> Due:
     """Return the clean events without bots, by the day on which they happened.
 
     An event joins nobody if too many share its user or its device, if it lacks the consent to link
     them, or if the identity rule gave it to somebody else than its user. `with_sign_ins` adds, for
-    each device, a record of the first event by which it joins its user.
+    each device, a record of the first event by which it joins its user, and `with_sessions` the
+    start of each event's source session.
     """
     rule = identity_rule(settings)
     rows = due_events(engine.readable(CleanEvents))
     is_own = (rows.joined_by == "user") | (rows.visitor_id == visitor_of_user(rows.user_id))
     is_of_other = rows.user_id.notnull() & ~is_own.fill_null(NO)
     joins_nobody = _is_of_shared_id(rows, engine) | ~may_link(rows, rule) | is_of_other
-    rows = rows.mutate(joins_nobody=joins_nobody, is_sign_in=NO)
+    no_start = ibis.null(rows.event_at.type().copy(nullable=True))
+    rows = rows.mutate(joins_nobody=joins_nobody, is_sign_in=NO, session_started_at=no_start)
     if with_sign_ins:
         rows = union_all(rows, _sign_ins(rows, engine))
     return Due(
@@ -110,6 +134,7 @@ def events_due(engine: Engine, settings: Settings, *, with_sign_ins: bool = Fals
         EVENT_COLUMNS,
         order=("event_at", "event_id", "is_sign_in"),
         is_whole=False,
+        has_sessions=with_sessions,
     )
 
 
@@ -143,7 +168,12 @@ def due_at(destination: Destination, engine: Engine, settings: Settings) -> Due:
     """Return what is due at a destination."""
     if destination.name.endswith("_users"):
         return users_due(engine, settings)
-    return events_due(engine, settings, with_sign_ins=destination.takes_sign_ins)
+    return events_due(
+        engine,
+        settings,
+        with_sign_ins=destination.takes_sign_ins,
+        with_sessions=destination.takes_sessions,
+    )
 
 
 def users_due(engine: Engine, settings: Settings) -> Due:
@@ -220,6 +250,7 @@ class DryDestination:
         sent_ids = SentIds.read(
             self.store if identity else None, self.destination.account, self.key
         )
+        sent_sessions = SentSessions(self.store, identity)
         around = (None, None) if self.due.is_whole else (day - ONE_DAY, day + ONE_DAY)
         with ExitStack() as stack:
             known_records = stack.enter_context(
@@ -233,6 +264,8 @@ class DryDestination:
             }
             for due_rows in self.due.chunks(day):
                 chunk = sent_ids.as_sent(due_rows)
+                if self.destination.takes_sessions:
+                    chunk = sent_sessions.as_sent(chunk)
                 payloads = self.destination.payloads(chunk, self.sent_at)
                 plan = known_records.plan(
                     payloads, self.destination, self.sent_at, retry_rejected=False

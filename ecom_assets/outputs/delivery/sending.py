@@ -34,6 +34,7 @@ from ecom_assets.outputs.delivery.ledger.ledger import (
 )
 from ecom_assets.outputs.delivery.ledger.opening import DeliveryContext
 from ecom_assets.outputs.delivery.ledger.sent_ids import SentIds, declared_key
+from ecom_assets.outputs.delivery.ledger.sent_sessions import SentSessions
 from ecom_assets.outputs.delivery.payloads import hashes_of
 from ecom_assets.outputs.delivery.pending import Due
 
@@ -218,6 +219,8 @@ class DeliveryPlan:
     """
     new_ids: set[str]
     """Ids of people to keep as the tool gets them."""
+    events_of_sessions: pa.Table | None
+    """The due rows to send, whose sessions are kept as the tool gets them; None if it gets none."""
 
 
 class _DayDelivery:
@@ -229,6 +232,7 @@ class _DayDelivery:
         self.ledger = delivery.ledger
         self.day = day
         self.known_records = known_records
+        self.sent_sessions = SentSessions(self.ledger.store, delivery.writer.destination_id)
         self.stats = DeliveryStats()
         # If records must not be sent twice, send one batch at a time: a killed process then leaves
         # only one in doubt.
@@ -248,12 +252,16 @@ class _DayDelivery:
 
     def _plan(self, rows: pa.Table) -> DeliveryPlan:
         rows = self.delivery.sent_ids.as_sent(rows)
+        takes_sessions = self.destination.takes_sessions
+        if takes_sessions:
+            rows = self.sent_sessions.as_sent(rows)
         payloads = self.destination.payloads(rows, (self.delivery.sending_at or self.ledger.now)())
         retry = self.delivery.retry_rejected
         plan = self.known_records.plan(
             payloads, self.destination, self.ledger.now(), retry_rejected=retry
         )
         payloads = payloads.append_column(HASH, plan[HASH])
+        is_sent = pc.equal(plan["decision"], "send")
         counts = pc.value_counts(
             plan["kept_as"].filter(pc.equal(plan["decision"], "keep"))
         ).to_pylist()
@@ -262,10 +270,11 @@ class _DayDelivery:
             kept={state["values"]: state["counts"] for state in counts},
             changed=payloads.select(["record_id", HASH]).filter(plan["is_changed"]),
             refused=payloads.filter(pc.equal(plan["decision"], "refuse")),
-            to_send=payloads.filter(pc.equal(plan["decision"], "send")),
+            to_send=payloads.filter(is_sent),
             new_ids=self.delivery.sent_ids.not_noted(
                 rows.filter(pc.not_equal(plan["decision"], "refuse"))
             ),
+            events_of_sessions=rows.filter(is_sent) if takes_sessions else None,
         )
 
     def _note(self, plan: DeliveryPlan) -> None:
@@ -279,6 +288,9 @@ class _DayDelivery:
         if plan.new_ids:
             with self.ledger.turn(self.delivery.writer):
                 self.ledger.note_ids(self.destination, plan.new_ids)
+        if plan.events_of_sessions is not None and len(plan.events_of_sessions):
+            with self.ledger.turn(self.delivery.writer):
+                self.sent_sessions.note(plan.events_of_sessions)
         self._refuse(plan.refused)
 
     def _refuse(self, refused: pa.Table) -> None:

@@ -64,6 +64,8 @@ class Feed(Generic[S]):
     """
     takes_sign_ins: Callable[[S], bool] = lambda _settings: False
     """Whether it gets a further record for the first sign-in on each device."""
+    takes_sessions: bool = False
+    """Whether payloads have the start of the event's source session."""
     safe_to_repeat: Callable[[S], bool] = lambda _settings: True
     """Whether sending a record again within `repeat_window_s` creates no duplicate."""
     repeatable: Callable[[S, str], bool] = lambda _settings, _payload: True
@@ -208,6 +210,7 @@ class Tool(Generic[S]):
             confirms=self.confirms,
             takes_updates=feed is self.users,
             takes_sign_ins=feed.takes_sign_ins(tool_settings),
+            takes_sessions=feed.takes_sessions,
         )
 
 

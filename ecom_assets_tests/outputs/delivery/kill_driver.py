@@ -73,6 +73,7 @@ def rows_of(first: int, size: int, now: datetime) -> pa.Table:
             "visitor_id": f"visitor-{number % USERS:03}",
             "user_id": f"visitor-{number % USERS:03}",
             "source_session_id": f"session-{number % USERS:03}",
+            "session_started_at": now - timedelta(hours=1),
             "product_id": "p1",
             "cart_amount": 10 if number % 5 == 0 else None,
         }

@@ -49,6 +49,7 @@ class Tool:
     confirms: bool = True
     takes_updates: bool = False
     takes_sign_ins: bool = False
+    takes_sessions: bool = False
     safe_to_repeat: bool = True
     repeat_window_s: float | None = WEEK_S
     batch_size: int = 3
@@ -73,7 +74,8 @@ class Tool:
         ]
         reasons = ["bad_name" if is_bad else None for is_bad in cannot]
         messages = ["Its name is bad." if is_bad else None for is_bad in cannot]
-        columns = [rows["record_id"], rows["user_key"], kept, reasons, messages]
+        former = [None] * len(rows)
+        columns = [rows["record_id"], rows["user_key"], kept, reasons, messages, former]
         return pa.table(
             [pa.array(c, pa.string()) if isinstance(c, list) else c for c in columns],
             schema=PAYLOADS,

@@ -5,7 +5,7 @@ its reasons and limits are those of the code.
 import ast
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ def test_the_purchase_of_the_page_becomes_what_the_page_says(position: int, name
     row = json.loads(code[0])
     row["event_at"] = datetime.fromisoformat(row["event_at"]).replace(tzinfo=None)
     row["cart_amount"] = f"{row['cart_amount']:.2f}"
+    row["session_started_at"] = row["event_at"].replace(minute=0, second=0) - timedelta(minutes=2)
     (payload,) = tool(name).payloads(events(row), SENT_AT)["payload"].to_pylist()
     assert json.loads(payload) == json.loads(code[position])
 

@@ -46,7 +46,9 @@ def user_payload(name: str, **row: object) -> Any:
 
 
 def test_amplitude_gets_a_purchase_with_its_revenue() -> None:
-    assert made("amplitude_events", event(1, **BOUGHT)) == {
+    began = {"session_started_at": NOON}
+    assert made("amplitude_events", event(1, **BOUGHT, **began)) == {
+        "session_id": (AT_S - 1) * 1000,
         "user_id": "anna-1",
         "event_type": "Order Completed",
         "time": AT_S * 1000,

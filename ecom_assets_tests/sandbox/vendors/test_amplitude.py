@@ -130,6 +130,8 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"event_properties": "text"}, "event_properties"),
     ({"price": "1.5"}, "price"),
     ({"quantity": 1.5}, "quantity"),
+    ({"session_id": "s-1"}, "session_id"),
+    ({"session_id": -2}, "session_id"),
     ({"groups": {str(number): "a" for number in range(6)}}, "groups"),
     ({"groups": {"team": [str(number) for number in range(11)]}}, "groups"),
     ({"device_id": "000-000"}, "device_id"),
@@ -170,6 +172,8 @@ def test_a_wrong_value_refuses_all_by_name(
         {"time": None},
         {"user_id": None},
         {"device_id": None},
+        {"session_id": -1},
+        {"session_id": 1_767_614_280_000},
     ],
 )
 def test_values_at_their_limit_pass(amplitude: AmplitudeReceiver, changes: dict[str, Any]) -> None:

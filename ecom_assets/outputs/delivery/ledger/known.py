@@ -69,7 +69,7 @@ FROM sendings GROUP BY destination_id, record_id
 PLAN = """
 SELECT c.position, k.record_id IS NOT NULL AS is_known, c.can_go,
     k.outcome IN ('delivered', 'unconfirmed') AS is_there,
-    coalesce(k.payload_hash IN (0, c.payload_hash), false) AS is_same,
+    coalesce(k.payload_hash IN (0, c.payload_hash, c.former_hash), false) AS is_same,
     CASE
         WHEN NOT is_known THEN if(can_go, 'send', 'refuse')
         WHEN is_there THEN if(can_go AND NOT is_same AND $takes_updates, 'send', 'keep')
@@ -89,7 +89,8 @@ ORDER BY c.position
 """A delivered record stays, even if its payload has changed.
 
 A record that may be delivered is sent again only if that is safe. Every other record is sent if it
-can be. A rebuilt ledger may have no hash, which is 0.
+can be. A rebuilt ledger may have no hash, which is 0. What an earlier release sent is compared in
+the form in which it wrote it.
 """
 
 
@@ -146,7 +147,12 @@ class KnownRecords:
             )
         position = pa.array(np.arange(len(payloads)))
         due = payloads.select(["record_id", "reason"])
-        for name, column in (("position", position), ("can_go", can_go), ("payload_hash", hashes)):
+        for name, column in (
+            ("position", position),
+            ("can_go", can_go),
+            ("payload_hash", hashes),
+            ("former_hash", hashes_of(payloads["former"])),
+        ):
             due = due.append_column(name, column)
         self.con.register("due", due)
         choices = {

@@ -28,6 +28,7 @@ class FixedTool:
     senders: int = 1
     confirms: bool = True
     takes_sign_ins: bool = False
+    takes_sessions: bool = False
     safe_to_repeat: bool = True
     repeat_window_s: float | None = None
 
@@ -68,7 +69,7 @@ class FixedTool:
 def fixed_delivery(settings: Settings) -> DeliveryContext:
     """Return the delivery_context of a run, with a ledger where the settings have it."""
     tools = [
-        FixedTool("amplitude_events", takes_updates=False),
+        FixedTool("amplitude_events", takes_updates=False, takes_sessions=True),
         FixedTool("amplitude_users", takes_updates=True),
     ]
     return DeliveryContext(settings, nullcontext({tool.name: tool for tool in tools}))

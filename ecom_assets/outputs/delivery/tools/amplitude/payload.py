@@ -71,6 +71,8 @@ _EVENT = {
     "productId": json_value("CASE WHEN revenue IS NOT NULL THEN product_id END"),
     "event_properties": json_object(_OWN_PROPERTIES, "property_fields"),
 }
+NO_SESSION = -1
+"""What Amplitude takes as the session of an event that is in none."""
 
 
 def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
@@ -95,9 +97,14 @@ def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
                 "CASE event_type WHEN 'purchase' THEN cart_amount WHEN 'refund' THEN "
                 "-cart_amount END"
             ),
+            "without_session": json_object(_EVENT),
         },
         user_key="actor",
-        payload=json_object(_EVENT),
+        payload=(
+            f"concat('{{\"session_id\":', coalesce(epoch_ms(session_started_at), {NO_SESSION}), "
+            "',', without_session[2:])"
+        ),
+        former="without_session",
         refusals=[
             *id_refusals("actor", min_id_length),
             Refusal(

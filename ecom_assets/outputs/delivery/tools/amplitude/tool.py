@@ -184,6 +184,7 @@ TOOL = Tool(
         around_bytes=lambda settings: len(_head(settings)) + 2,
         takes_gzip=True,
         joins_devices=True,
+        takes_sessions=True,
         repeat_window_s=WINDOW_S,
     ),
     users=Feed(

@@ -15,6 +15,7 @@ from ecom_assets.outputs.delivery.payloads import (
     id_length,
     json_object,
     json_value,
+    known_properties,
     money_json,
     names_as,
     nothing_known,
@@ -241,21 +242,39 @@ EVENTS = PayloadForm(
     properties=PROPERTIES,
 )
 """Each payload is a whole request with one event."""
-_USER_PROPERTY_SQL = {
-    name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'"
-    for name, sql in user_values("joined_segments").items()
-}
-USERS = PayloadForm(
-    named={"joined_segments": segments_joined(","), "known": json_object(_USER_PROPERTY_SQL)},
-    user_key="customer_id",
-    payload=json_object(
+
+
+def _user_properties(values: dict[str, str]) -> str:
+    """Return the SQL of user properties, from the SQL of their values as JSON."""
+    return json_object({name: f"'{{\"value\":' || ({sql}) || '}}'" for name, sql in values.items()})
+
+
+def _user_request(properties: str) -> str:
+    """Return the SQL of the request with a user's properties in a column."""
+    events = f'[{{"name":"{PROFILE_EVENT}","params":{{"engagement_time_msec":1}}}}]'
+    return json_object(
         {
             "client_id": json_value("customer_id"),
             "user_id": json_value("customer_id"),
-            "user_properties": "known",
-            "events": text(f'[{{"name":"{PROFILE_EVENT}","params":{{"engagement_time_msec":1}}}}]'),
+            "user_properties": properties,
+            "events": text(events),
         }
-    ),
+    )
+
+
+_FORMER_VALUES = {
+    name: json_value(f"({sql})") for name, sql in user_values("joined_segments").items()
+}
+"""The properties as releases wrote them that gave each amount four decimals: 935.6000."""
+USERS = PayloadForm(
+    named={
+        "joined_segments": segments_joined(","),
+        "known": _user_properties(known_properties("joined_segments")),
+        "formerly_known": _user_properties(_FORMER_VALUES),
+    },
+    user_key="customer_id",
+    payload=_user_request("known"),
+    former=_user_request("formerly_known"),
     refusals=[
         _client_id("customer_id"),
         nothing_known("GA4"),
