@@ -108,8 +108,8 @@ AGAIN: Final = "15 */6 * * *"
 def _settled(updated: Condition) -> Condition:
     on = dg.AutomationCondition
     # A run that dies would leave its days as they are until others come.
-    has_failed = on.execution_failed() & on.cron_tick_passed(AGAIN)
-    due = updated.since_last_handled() | has_failed
+    is_time: Condition = on.cron_tick_passed(AGAIN)
+    due = updated.since_last_handled() | (is_time & on.execution_failed())
     return due & ~on.any_deps_in_progress() & ~on.in_progress()
 
 

@@ -40,7 +40,7 @@ class DaemonState:
         }
 
 
-NOT_KNOWN = {"daemon": None, "heartbeats": [], "overdue": []}
+NOT_KNOWN: dict[str, Any] = {"daemon": None, "heartbeats": [], "overdue": []}
 """The fields of `/health` where no daemon has noted anything here."""
 
 

@@ -81,7 +81,8 @@ def heartbeat_sensor(
             for schedule in schedules:
                 if schedule.job_name in PUBLISHING:
                     _note_owed(settings, context.instance, schedule, states.get(schedule.name), at)
-            forget_dues(settings.home, kept=[each.name for each in (*schedules, *sensors)])
+            names = [each.name for each in schedules] + [each.name for each in sensors]
+            forget_dues(settings.home, kept=names)
             overdue = overdue_publications(settings.home, last_published_at(settings), at)
             lines = _alerted(settings, alerts, overdue)
         except EcomError as error:

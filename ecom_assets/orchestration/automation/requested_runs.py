@@ -86,7 +86,8 @@ def again_at(ended_at: datetime, attempt: int) -> datetime:
     then each time after twice as long, and every six hours in the end.
     """
     doublings = min(attempt - 1, 16)
-    return ended_at + min(FIRST_WAIT * 2**doublings, LONGEST_WAIT)
+    wait: timedelta = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT)
+    return ended_at + wait
 
 
 def _is_open(record: dg.RunRecord, now: datetime) -> bool:

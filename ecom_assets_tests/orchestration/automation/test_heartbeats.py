@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -25,7 +26,7 @@ from dagster._core.scheduler.instigation import (
     TickData,
     TickStatus,
 )
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from ecom_assets.cli.doctor import Problem, _daemon
 from ecom_assets.core.operations.heartbeats import Heartbeat, heartbeats_of, note_heartbeats
@@ -131,7 +132,7 @@ class Platform:
 
 
 @contextmanager
-def platform_of(folder: Path, **settings: str) -> Iterator[Platform]:
+def platform_of(folder: Path, **settings: Any) -> Iterator[Platform]:
     own = Settings(
         home=folder / "home",
         orders=str(folder / "orders.csv"),

@@ -81,7 +81,7 @@ def process_is_there(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     started = [
         entry
         for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-        if entry.get_dagster_event().message.startswith(STARTED)
+        if entry.message.startswith(STARTED)
     ]
     if not started:
         return True
