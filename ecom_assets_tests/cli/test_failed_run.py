@@ -44,6 +44,7 @@ def test_checks_that_could_not_be_evaluated_are_counted_and_named(
     assert checks["not_evaluated"] == [{"table": "staging/events", "name": "contract_holds"}]
 
 
+@pytest.mark.slow
 def test_what_was_not_computed_was_not_checked_either(tmp_path: Path, home: Path) -> None:
     customers = tmp_path / "customers.csv"
     customers.write_text("number,first_name\n1,Anna\n")
