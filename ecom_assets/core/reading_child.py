@@ -42,7 +42,7 @@ WATCH_S: Final = 0.02
 """How often the memory of a child is looked at: some 50 MB are taken meanwhile at most."""
 KEPT_SHARE: Final = 0.25
 """The share of its memory that a child may have kept of earlier files; then another one begins."""
-UNTOUCHED: Final = 700_000_000
+UNTOUCHED: Final = 1_500_000_000
 """What libraries ask the system for and never write to, which `RLIMIT_DATA` counts all the same;
 the parent, who counts what is written, looks less often than a library can ask for gigabytes.
 """

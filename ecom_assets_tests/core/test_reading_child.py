@@ -110,7 +110,7 @@ def test_steps_come_as_they_are_made_and_may_be_left(child: ReadingChild) -> Non
     assert child.run("file", take, 1) == 1_000_000
 
 
-@pytest.mark.parametrize(("function", "args"), [(take, (1_000,)), (abort, ())])
+@pytest.mark.parametrize(("function", "args"), [(take, (2_000,)), (abort, ())])
 def test_a_file_that_takes_too_much_memory_ends_its_child_alone(
     child: ReadingChild, function: object, args: tuple[int, ...], capfd: pytest.CaptureFixture[str]
 ) -> None:
