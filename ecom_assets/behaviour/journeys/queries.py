@@ -56,7 +56,8 @@ def journeys(
 
 def _transition(row: Row, *, knows_purchases: bool) -> Row:
     count = int(row["transition_count"])
-    converted = int(row["converted_transition_count"]) if knows_purchases else None
+    stored = row["converted_transition_count"]  # null in what an older release published
+    converted = int(stored) if knows_purchases and stored is not None else None
     return {
         "from_step": row["from_step"],
         "to_step": row["to_step"],
