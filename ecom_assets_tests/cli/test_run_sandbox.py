@@ -410,6 +410,7 @@ def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
         "customers",
         "dagster",
         "requests",
+        "daemon",
         "alerts",
         "lineage",
         "publishing",
