@@ -79,8 +79,9 @@ from ecom_assets.core.clock import today_in
 from ecom_assets.core.gc_tuning import collect_rarely
 from ecom_assets.core.operations.steps import NotedProgress
 from ecom_assets.core.optional_imports import packages_of
+from ecom_assets.core.settings.environment import hand_on
 from ecom_assets.core.settings.home import keep_private
-from ecom_assets.core.settings.settings import Settings, hand_on, load_settings
+from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.asset import (
     AUTOMATED,
     PUBLICATION,

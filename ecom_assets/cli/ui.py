@@ -13,11 +13,10 @@ from typing import Annotated
 import typer
 
 from ecom_assets.core.errors import EcomError, UsageError, system_reason
+from ecom_assets.core.settings.environment import environment_with, hand_on
 from ecom_assets.core.settings.home import close_to_others, require_history
 from ecom_assets.core.settings.settings import (
     Settings,
-    environment_with,
-    hand_on,
     load_settings,
     prepare_dagster_home,
     written_paths,

@@ -33,6 +33,7 @@ from types import ModuleType, TracebackType
 from typing import Any, Final, Literal, TypeVar
 
 from ecom_assets.core.errors import EcomError, SourceError, WorkError, first_line, system_reason
+from ecom_assets.core.settings.environment import hand_on
 
 Limit = Literal["memory", "CPU time", "time"]
 """What a file took too much of: memory, seconds of a processor, or seconds of a clock."""
@@ -382,7 +383,8 @@ def _serve(connection: Connection, limits: ReadingLimits, folder: str) -> None:
     """Call functions that come by a connection until it is closed: the whole life of a child."""
     _Here.is_child, _Here.connection, _Here.memory_mb = True, connection, limits.memory_mb
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this then
-    os.environ["TMPDIR"] = tempfile.tempdir = folder  # what it leaves when it dies goes with it
+    tempfile.tempdir = folder  # what it leaves when it dies goes with it
+    hand_on({"TMPDIR": folder})
     _be_quiet()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -432,7 +434,7 @@ def _reserve_little() -> None:
     """
     if (arrow := sys.modules.get("pyarrow")) is not None:
         arrow.set_memory_pool(arrow.system_memory_pool())
-    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # where it is imported later
+    hand_on({"ARROW_DEFAULT_MEMORY_POOL": "system"})  # where it is imported later
 
 
 def _end_with_parent() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import ecom_assets_tests
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.reading_child import (
     OverLimitError,
@@ -167,7 +168,10 @@ def test_a_child_ends_with_its_parent_and_runs_nothing_of_its_script(tmp_path: P
         "with Path(sys.argv[2]).open('a') as runs: runs.write('run')\n"
         "ReadingChild(ReadingLimits(100, 60, 60)).run('file', say_and_wait, Path(sys.argv[1]))\n"
     )
-    parent = subprocess.Popen([sys.executable, script, said, tmp_path / "runs"])
+    parent = subprocess.Popen(
+        [sys.executable, script, said, tmp_path / "runs"],
+        env={**os.environ, "PYTHONPATH": str(Path(ecom_assets_tests.__file__).parents[1])},
+    )
     wait_until(said.exists)
     parent.kill()
     parent.wait()

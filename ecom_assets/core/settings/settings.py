@@ -763,16 +763,6 @@ def variable(name: str) -> str | None:
     return os.environ.get(name) or in_dotenv().get(name)
 
 
-def environment_with(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a process that this one starts, with other values."""
-    return {**os.environ, **values}
-
-
-def hand_on(values: Mapping[str, str]) -> None:
-    """Set variables of the environment, for this process and those that it starts."""
-    os.environ.update(values)
-
-
 def _within_retention(settings: Settings) -> Settings:
     """Begin partitions with the first day that is kept:
     older days must not be computed from rows that are gone.

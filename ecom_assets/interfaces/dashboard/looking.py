@@ -51,7 +51,7 @@ _LOOK: Final = TypeAdapter(UploadLook)
 _MONTHS: Final = TypeAdapter(list[MonthOfFile])
 
 
-class Places:
+class LookPlaces:
     """Where looks wait until there is memory for them, in order; one caller has one at a time."""
 
     def __init__(self, most_mb: int = MOST_MB) -> None:
@@ -97,7 +97,7 @@ class Looks:
     """The looks that are in progress in this server."""
 
     _begun: dict[str, Thread] = field(default_factory=dict)
-    _places: Places = field(default_factory=Places)
+    _places: LookPlaces = field(default_factory=LookPlaces)
     _lock: Lock = field(default_factory=Lock)
 
     def of(self, settings: Settings, upload: Upload) -> UploadLook | None:

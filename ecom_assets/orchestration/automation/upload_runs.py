@@ -30,7 +30,8 @@ from ecom_assets.core.operations.requests import (
     Requests,
 )
 from ecom_assets.core.operations.steps import last_look, note_look
-from ecom_assets.core.settings.settings import Settings, environment_with, load_settings
+from ecom_assets.core.settings.environment import environment_with
+from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import (
     KINDS,
     NATIVE_OF,

@@ -14,7 +14,7 @@ from ecom_assets.core.reading_child import ReadingLimits, start_server
 from ecom_assets.ingestion.uploads.look import LARGE_LOOK, LOOK, UploadLook
 from ecom_assets.ingestion.uploads.store import Upload
 from ecom_assets.interfaces.dashboard import looking
-from ecom_assets.interfaces.dashboard.looking import Looks, Places, limits_of
+from ecom_assets.interfaces.dashboard.looking import LookPlaces, Looks, limits_of
 from ecom_assets_tests.ingestion.sources.bound_files import far_cell
 from ecom_assets_tests.ingestion.uploads.shop_exports import WEEK_1, export, sent, settings_of
 from ecom_assets_tests.memory_of_processes import peak_memory
@@ -36,7 +36,7 @@ class Turns:
     """Looks that wait for their places, each in a thread."""
 
     def __init__(self) -> None:
-        self.places = Places()
+        self.places = LookPlaces()
         self.begun: list[str] = []
         self.ends: dict[str, ExitStack] = {}
 

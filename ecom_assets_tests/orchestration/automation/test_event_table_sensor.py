@@ -68,7 +68,8 @@ def test_the_sensor_asks_for_the_days_of_new_rows(
 ) -> None:
     ship(account)
     sensor = event_table_sensor(settings_of(home, address(snowflake_url)), now=lambda: NOON)
-    first = sensor(dg.build_sensor_context())
+    instance = dg.DagsterInstance.ephemeral()
+    first = sensor(dg.build_sensor_context(instance))
     assert isinstance(first, dg.SensorResult)
     [run] = first.run_requests or []
     # Rows came on the 28th, 29th and 30th; those of the 28th may belong to the 22nd.
@@ -79,11 +80,11 @@ def test_the_sensor_asks_for_the_days_of_new_rows(
         for event in first.asset_events
     }
     assert answer == {"2026-03-28": 1, "2026-03-29": 1, "2026-03-30": 1}
-    again = sensor(dg.build_sensor_context(cursor=first.cursor))
+    again = sensor(dg.build_sensor_context(instance, cursor=first.cursor))
     assert isinstance(again, dg.SensorResult)
     assert not again.run_requests
     account.execute("UPDATE sales.ecommerce_events SET user_id = 'kim' WHERE event_id = 'e3'")
-    later = sensor(dg.build_sensor_context(cursor=first.cursor))
+    later = sensor(dg.build_sensor_context(instance, cursor=first.cursor))
     assert isinstance(later, dg.SensorResult)
     assert [
         request.tags["dagster/asset_partition_range_start"] for request in later.run_requests or []

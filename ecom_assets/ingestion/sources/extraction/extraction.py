@@ -23,7 +23,8 @@ from typing import Any, Final, Protocol
 from ecom_assets.core.clock import today_in
 from ecom_assets.core.errors import SettingError, SourceError
 from ecom_assets.core.optional_imports import packages_of
-from ecom_assets.core.settings.settings import Settings, hand_on, variable
+from ecom_assets.core.settings.environment import hand_on
+from ecom_assets.core.settings.settings import Settings, variable
 from ecom_assets.ingestion.sources.extraction.definition import (
     START,
     WINDOW_FROM,

@@ -57,7 +57,7 @@ def limits_of_workbook(path: Path) -> ReadingLimits:
 
 
 @dataclass
-class Extent:
+class SheetExtent:
     """How far the cells of a workbook reach, all of its sheets together.
 
     Attributes:
@@ -114,8 +114,8 @@ def require_readable_workbook(path: Path, name: str, limits: ReadingLimits) -> N
     )
 
 
-def _extent(archive: zipfile.ZipFile, limits: ReadingLimits) -> Extent:
-    extent, names = Extent(), archive.namelist()
+def _extent(archive: zipfile.ZipFile, limits: ReadingLimits) -> SheetExtent:
+    extent, names = SheetExtent(), archive.namelist()
     if "content.xml" in names and "xl/workbook.xml" not in names:
         _parsed(archive, "content.xml", _OdsPass(extent), limits)
         return extent
@@ -144,13 +144,13 @@ def _root(archive: zipfile.ZipFile, name: str) -> str:
     return found[0] if found else ""
 
 
-class _Pass:
+class _XmlPass:
     """What is looked at in a part of a workbook, element by element."""
 
     looks_at_ends = True
 
-    def __init__(self, extent: Extent | None = None) -> None:
-        self.extent = extent or Extent()
+    def __init__(self, extent: SheetExtent | None = None) -> None:
+        self.extent = extent or SheetExtent()
 
     def start(self, element: str, attributes: Mapping[str, str]) -> None:
         """Look at the begin of an element."""
@@ -162,7 +162,7 @@ class _Pass:
         """Look at a text."""
 
 
-def _parsed(archive: zipfile.ZipFile, name: str, looks: _Pass, limits: ReadingLimits) -> None:
+def _parsed(archive: zipfile.ZipFile, name: str, looks: _XmlPass, limits: ReadingLimits) -> None:
     """Pass over a part, until it is known to be too large."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -176,7 +176,7 @@ def _parsed(archive: zipfile.ZipFile, name: str, looks: _Pass, limits: ReadingLi
                 return
 
 
-class _TextsPass(_Pass):
+class _TextsPass(_XmlPass):
     """The lengths of the texts that cells refer to by their place."""
 
     def __init__(self, lengths: "array[int]") -> None:
@@ -196,12 +196,12 @@ class _TextsPass(_Pass):
             self.extent.text_bytes += self._length  # as many as there are, whoever refers to them
 
 
-class _SheetPass(_Pass):
+class _SheetPass(_XmlPass):
     """The cells of a sheet of Excel's."""
 
     looks_at_ends = False
 
-    def __init__(self, extent: Extent, lengths: Sequence[int]) -> None:
+    def __init__(self, extent: SheetExtent, lengths: Sequence[int]) -> None:
         super().__init__(extent)
         self._lengths = lengths
         self.last_row = self.last_column = 0
@@ -255,10 +255,10 @@ class _SheetPass(_Pass):
         return number
 
 
-class _OdsPass(_Pass):
+class _OdsPass(_XmlPass):
     """The cells of all sheets of an OpenDocument workbook."""
 
-    def __init__(self, extent: Extent) -> None:
+    def __init__(self, extent: SheetExtent) -> None:
         super().__init__(extent)
         self._row = self._rows = self._last_row = self._last_column = 0
         self._column = self._columns = 0
