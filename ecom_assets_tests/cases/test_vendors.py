@@ -2,9 +2,12 @@
 each says the value of its README.
 """
 
+from collections import Counter
+
 import pytest
 
 from ecom_assets_tests.cases.case import Case
+from ecom_assets_tests.ingestion.sources.test_order_files import read
 
 PURCHASES = ("--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day")
 
@@ -55,3 +58,23 @@ def test_orders_of_the_test_gateway_are_left_out(case: Case) -> None:
     """Forty orders of 20; three of 999 were paid by "(for testing) Bogus Gateway"."""
     summary = case.run("--orders", "orders_export.csv", "--orders-mapping", "shopify")
     assert (summary["sales"]["orders"], float(summary["sales"]["revenue_amount"])) == (40, 800)
+
+
+@pytest.mark.parametrize("case", ["308"], indirect=True)
+def test_stripe_s_refunds_inside_their_charges_are_paid_back(case: Case) -> None:
+    """20 charges of 50.00, of older versions of the API; a refund of 50.00 failed."""
+    rows = read(case.folder / "charges.json", "stripe")
+    counted = [row for row in rows if row["left_out"] is None]
+    days: Counter[tuple[str, str]] = Counter()
+    for row in counted:
+        day = "sold" if row["status"] == "shipped" else f"{row['ordered_at']:%d %B}"
+        days[row["status"], day] += row["payment_amount"]
+    assert days == {
+        ("shipped", "sold"): 1000,
+        ("refunded", "09 March"): 30,
+        ("refunded", "12 March"): 20,
+        ("refunded", "18 March"): 50,
+    }
+    assert {row["order_id"] for row in counted if row["status"] == "refunded"} <= {
+        row["uniq_id"] for row in counted
+    }

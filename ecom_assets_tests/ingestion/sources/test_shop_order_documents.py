@@ -12,7 +12,6 @@ import pytest
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.cases.case import INPUTS
 from ecom_assets_tests.ingestion.sources.test_order_files import read
 from ecom_assets_tests.ingestion.sources.test_shop_orders import ZERO, totals
 
@@ -501,25 +500,6 @@ def test_stripe_s_balance_has_the_days_of_refunds(tmp_path: Path) -> None:
         "txn_1": (None, "2026-07-02"),
         "txn_2": (None, "2026-07-03"),
         "txn_3": ("no_sale", "2026-07-02"),
-    }
-
-
-def test_stripe_s_refunds_inside_their_charges_are_paid_back() -> None:
-    """20 charges of 50.00, of older versions of the API; a refund of 50.00 failed."""
-    rows = read(INPUTS / "308-stripe-nested-refunds" / "charges.json", "stripe")
-    counted = [row for row in rows if row["left_out"] is None]
-    days: Counter[tuple[str, str]] = Counter()
-    for row in counted:
-        day = "sold" if row["status"] == "shipped" else f"{row['ordered_at']:%d %B}"
-        days[row["status"], day] += row["payment_amount"]
-    assert days == {
-        ("shipped", "sold"): 1000,
-        ("refunded", "09 March"): 30,
-        ("refunded", "12 March"): 20,
-        ("refunded", "18 March"): 50,
-    }
-    assert {row["order_id"] for row in counted if row["status"] == "refunded"} <= {
-        row["uniq_id"] for row in counted
     }
 
 
