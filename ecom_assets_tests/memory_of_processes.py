@@ -11,7 +11,9 @@ from threading import Event, Thread
 
 @dataclass
 class Peak:
-    """The most memory, in megabytes, shared pages counted once."""
+    """The most memory, in megabytes, shared pages counted once: what came to that of this process
+    as it was before, in which other tests may have left a gigabyte.
+    """
 
     mb: int = 0
 
@@ -19,11 +21,12 @@ class Peak:
 @contextmanager
 def peak_memory(every_s: float = 0.05) -> Iterator[Peak]:
     """Watch the memory until the end of the context."""
-    peak, is_over = Peak(), Event()
+    peak, is_over, before_kb = Peak(), Event(), _pss_kb(os.getpid())
 
     def watch() -> None:
         while not is_over.wait(every_s):
-            peak.mb = max(peak.mb, sum(map(_pss_kb, _tree(os.getpid()))) // 1_000)
+            now_kb = sum(map(_pss_kb, _tree(os.getpid()))) - before_kb
+            peak.mb = max(peak.mb, now_kb // 1_000)
 
     watching = Thread(target=watch, daemon=True)
     watching.start()

@@ -235,7 +235,7 @@ def test_one_failure_ends_the_waits_of_the_others(tmp_path: Path) -> None:
 
     with (
         Broken(people(*SIX)) as broken,
-        pytest.raises(SourceError, match="answers 410, so it does not understand"),
+        pytest.raises(SourceError, match="answers 410; run again later"),
     ):
         customers_fetched(broken, tmp_path)
     assert broken.counts.request_count == 3

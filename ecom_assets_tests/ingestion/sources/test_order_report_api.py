@@ -216,7 +216,7 @@ def test_a_file_that_is_not_whole_is_reported_and_the_earlier_one_stays(
         SourceError,
         match=(
             r"^The order report API's file of 2026-01-01 at \S+/user_order_log_inc\.csv "
-            rf"{sentence}; see that E"
+            rf"{sentence}; see that the address in its answer is right, or run again later"
         ),
     ):
         fetch(api, tmp_path, faults=faults)

@@ -1,5 +1,6 @@
 """Files of a few kilobytes that would take gigabytes are looked at and loaded with a sentence, in
-less than 1 GB for this process and its children together, and what comes after them is read.
+less than 1 GB for the API, which takes 300 MB itself, and its children together; and what comes
+after them is read.
 """
 
 import re
@@ -20,7 +21,7 @@ from ecom_assets_tests.ingestion.sources.bound_files import BOUND_FILES, far_cel
 from ecom_assets_tests.ingestion.uploads.shop_exports import WEEK_1, export, sent, settings_of
 from ecom_assets_tests.memory_of_processes import peak_memory
 
-MOST_MB = 1_000
+MOST_MB = 700
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -100,7 +100,7 @@ def test_a_look_that_takes_too_much_is_told_and_kept_and_others_go_on(
         looks.of(settings_of(home), bound)
         assert looked(looks, home, usual).rows["counted"] == 3
         assert "far.xlsx has cells as far as row 100,000" in looked(looks, home, bound).refusal
-    assert peak.mb < 1_000
+    assert peak.mb < 700  # beside the 300 that the API takes itself
     tiny = ReadingLimits(memory_mb=5, cpu_s=60, time_s=60)
     monkeypatch.setattr(looking, "LOOK", tiny)
     monkeypatch.setattr(looking, "LARGE_LOOK", tiny)

@@ -253,7 +253,7 @@ def _members(file: InputFile) -> Iterator[InputFile]:
 
 def _member(file: InputFile, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> InputFile:
     copy = _copy_of(file, entry.filename) / f"member{ending_of(entry.filename)}"
-    name = shown_name(entry.filename)
+    name = _shown_path(entry.filename)
     if not copy.exists():
         with _written(copy) as part, archive.open(entry) as packed, part.open("wb") as written:
             shutil.copyfileobj(packed, written)
@@ -265,7 +265,7 @@ def _member(file: InputFile, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -
     return replace(
         file,
         path=str(copy),
-        name=f"{file.name}/{_shown_path(entry.filename)}",
+        name=f"{file.name}/{name}",
         format=kind,
         is_gzip=is_gzip,
         size=copy.stat().st_size,
