@@ -19,7 +19,7 @@ from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.commerce.sales.sales import sales_of_lines
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import rows_of, schema_of
+from ecom_assets.core.tables.portable import rows_of, schema_of, stored
 from ecom_assets.core.tables.queries import Row
 from ecom_assets.ingestion.sources.places import known_places
 
@@ -83,7 +83,8 @@ class FileOrderTables:
 
     def _profit_lines(self) -> ir.Table:
         """Return what lines cost and left; no row where no line states a cost."""
-        sold = self._sales()
+        # Read a dozen times below: computed each time, three lines took gigabytes.
+        sold = stored(self.lines.get_backend(), "sold_lines", self._sales())
         has_costs = bool(rows_of(sold.filter(sold.unit_cost_amount.notnull()).limit(1)))
         if not has_costs:
             return self._no_rows(ProfitLines)
