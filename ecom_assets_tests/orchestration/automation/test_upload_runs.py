@@ -17,6 +17,7 @@ from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import choose_shop, shop_problem
 from ecom_assets.definitions import build_definitions
+from ecom_assets.ingestion.uploads import landed
 from ecom_assets.ingestion.uploads.asking import (
     READS_FILES,
     ask_load,
@@ -25,7 +26,6 @@ from ecom_assets.ingestion.uploads.asking import (
     progress_of,
     waiting_requests,
 )
-from ecom_assets.ingestion.uploads.landings import DayWriter
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.ingestion.uploads.zones import files_of_zone
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
@@ -210,16 +210,20 @@ def test_a_run_that_fails_leaves_nothing_loaded_and_says_why(tmp_path: Path) -> 
     assert waiting_requests(home) == [], "who wants it again asks again"
 
 
+def disk_is_full(_upload: object, staged: Path, _copies: Path) -> None:
+    """Write the first rows, in the child that reads the file, and find no place for the next."""
+    staged.mkdir(parents=True, exist_ok=True)
+    (staged / "part.parquet").touch()
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_disk_that_fills_up_while_rows_are_written_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     ask_load(home, chosen(home, export(tmp_path / "week1.csv", WEEK_1)), "ann")
 
-    def full(*_rows: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(DayWriter, "write", full)
+    monkeypatch.setattr(landed, "write_rows", disk_is_full)
     [sentence] = work_off(home)
     assert "The rows of week1.csv cannot be written (No space left on device)" in sentence
     assert states(home) == ["failed"]
