@@ -69,7 +69,7 @@ class ReadingLimits:
 
 
 FOREIGN_FILE: Final = ReadingLimits(memory_mb=500, cpu_s=600, time_s=1_200)
-"""What reading a file of other people may take, unless whoever asks has reasons for less."""
+"""What reading a file of other people may take, unless the caller sets less."""
 
 
 class OverLimitError(SourceError):

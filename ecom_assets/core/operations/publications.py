@@ -1,5 +1,5 @@
 """Publications that are due: by when schedules and sensors should have led to one, and whether it
-came. The daemon notes the former, and whoever serves or checks what is published knows the latter.
+came. The daemon notes the former, and what serves or checks the published data knows the latter.
 """
 
 from collections.abc import Iterable

@@ -185,8 +185,7 @@ class Supervisor:
         if self._probe(child.service.socket):
             child.has_answered, child.failed_probes = True, 0
             return
-        is_starting = not child.has_answered and time.monotonic() - child.began_at < STARTS_WITHIN_S
-        child.failed_probes += not is_starting
+        child.failed_probes += not _is_starting(child)
         if child.failed_probes >= MOST_FAILED_PROBES:
             child.failed_probes, child.was_silent = 0, True
             process.kill()

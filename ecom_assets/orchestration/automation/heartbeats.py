@@ -112,9 +112,9 @@ def _since_noted(settings: Settings, found: Sequence[Heartbeat]) -> list[Heartbe
 def _alerted(
     settings: Settings, alerts: Alerts | None, overdue: Sequence[OverduePublication]
 ) -> list[str]:
-    """Send a message about what is overdue and was not told of yet; return lines about that."""
-    told = {due.source: due.alerted_for for due in dues_of(settings.home)}
-    fresh = [each for each in overdue if told.get(each.source) != each.due_at]
+    """Send a message about what is overdue and was not reported yet; return lines about that."""
+    reported = {due.source: due.alerted_for for due in dues_of(settings.home)}
+    fresh = [each for each in overdue if reported.get(each.source) != each.due_at]
     if not fresh or alerts is None:
         return []
     try:

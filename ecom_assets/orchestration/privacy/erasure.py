@@ -118,7 +118,7 @@ def _as_tools_know(settings: Settings, person: Person) -> Person:
     return replace(person, users=(*person.users, *sent))
 
 
-def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and who is told how far it is)
+def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what reports how far it is)
     settings: Settings,
     engine: Engine,
     requested: Person,

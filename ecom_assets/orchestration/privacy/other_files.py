@@ -92,7 +92,7 @@ def naming(
     settings: Settings, person: Person, kept: KeptItems, say: Say = lambda _sentence: None
 ) -> NamingFiles:
     """Return the files in the home folder that contain an id of the person,
-    and which kept items do; `say` is told how far the search of large files is.
+    and which kept items do; `say` reports how far the search of large files is.
     """
     pattern = PersonPattern.of_person(person)
     if pattern is None:

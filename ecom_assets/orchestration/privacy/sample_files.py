@@ -46,7 +46,7 @@ def samples_naming(
     Args:
         home: `ECOM_HOME`.
         pattern: What finds the person.
-        say: Is told how far the search of a large file is.
+        say: Reports how far the search of a large file is.
     """
     folders = sorted(path for place in PLACES for path in (home / place).glob("*") if path.is_dir())
     with ReadingChild(SEARCH) as child:

@@ -99,7 +99,7 @@ def require_readable_workbook(path: Path, name: str, limits: ReadingLimits) -> N
         with zipfile.ZipFile(path) as archive:
             extent = _extent(archive, limits)
     except (*_BROKEN, OSError, expat.ExpatError, ValueError):
-        return  # whoever reads it says what is wrong with it
+        return  # its reader says what is wrong with it
     if extent.bytes_taken <= limits.memory_mb * MB:
         return
     row, column = extent.last
@@ -193,7 +193,9 @@ class _TextsPass(_XmlPass):
     def end(self, element: str) -> None:
         if element == "si" or element.endswith(":si"):
             self._lengths.append(self._length)
-            self.extent.text_bytes += self._length  # as many as there are, whoever refers to them
+            self.extent.text_bytes += (
+                self._length
+            )  # as many as there are, also where no cell refers to them
 
 
 class _SheetPass(_XmlPass):
@@ -403,7 +405,7 @@ def parquet_bytes(path: Path) -> int:
     try:
         return parquet_extent(path, most_parquet_bytes(path)).value_bytes
     except (OSError, ValueError, ArithmeticError, NotImplementedError):
-        return 0  # whoever reads it says what is wrong with it
+        return 0  # its reader says what is wrong with it
 
 
 def require_readable_parquet(path: Path, name: str) -> None:
@@ -416,7 +418,7 @@ def require_readable_parquet(path: Path, name: str) -> None:
     try:
         extent = parquet_extent(path, most)
     except (OSError, ValueError, ArithmeticError, NotImplementedError):
-        return  # whoever reads it says what is wrong with it
+        return  # its reader says what is wrong with it
     if extent.value_bytes > most:
         raise SourceError(
             f"{name} has values of more than {most / MB:,.0f} MB in {extent.row_count:,} rows, "

@@ -41,7 +41,7 @@ BUSY_TIMEOUT_S = 30
 INDEX = "index"
 """The file with the events of all runs that concern tables and checks."""
 INCREMENTAL = 2
-"""The kind of SQLite's `auto_vacuum` that gives back free pages when it is told to."""
+"""The kind of SQLite's `auto_vacuum` that gives back free pages on request."""
 TOGETHER = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
