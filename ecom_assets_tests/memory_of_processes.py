@@ -12,7 +12,7 @@ from threading import Event, Thread
 @dataclass
 class Peak:
     """The most memory, in megabytes, shared pages counted once: what came to that of this process
-    as it was before, in which other tests may have left a gigabyte.
+    and of those it had started before, such as other tests' servers, which may have a gigabyte.
     """
 
     mb: int = 0
@@ -21,12 +21,11 @@ class Peak:
 @contextmanager
 def peak_memory(every_s: float = 0.05) -> Iterator[Peak]:
     """Watch the memory until the end of the context."""
-    peak, is_over, before_kb = Peak(), Event(), _pss_kb(os.getpid())
+    peak, is_over, before_kb = Peak(), Event(), _memory_kb()
 
     def watch() -> None:
         while not is_over.wait(every_s):
-            now_kb = sum(map(_pss_kb, _tree(os.getpid()))) - before_kb
-            peak.mb = max(peak.mb, now_kb // 1_000)
+            peak.mb = max(peak.mb, (_memory_kb() - before_kb) // 1_000)
 
     watching = Thread(target=watch, daemon=True)
     watching.start()
@@ -35,6 +34,10 @@ def peak_memory(every_s: float = 0.05) -> Iterator[Peak]:
     finally:
         is_over.set()
         watching.join()
+
+
+def _memory_kb() -> int:
+    return sum(map(_pss_kb, _tree(os.getpid())))
 
 
 def _tree(root: int) -> list[int]:
