@@ -191,7 +191,7 @@ def test_the_ui_names_its_ports_and_stops_with_a_sentence_even_from_the_backgrou
         f"They log into {home}; stop them with Ctrl-C.",
         "Stopping the dashboard, Dagster and its schedules; `ecom ui` starts them again.",
     ]
-    assert has_ended(process.pid, within_s=30)
+    assert has_ended(process.pid)
 
 
 def test_a_port_that_is_taken_says_which_setting_moves_it(home: Path) -> None:

@@ -100,7 +100,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     os.killpg(process.pid, signal.SIGINT)
     try:
         process.wait(30)
-        assert has_ended(process.pid, within_s=30), "the UI left processes behind"
+        assert has_ended(process.pid), "the UI left processes behind"
     finally:
         kill_group(process.pid)
 
