@@ -11,101 +11,103 @@ they did; a sample that a seed repeats needs neither.
 import argparse
 import ast
 import os
-import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import blake2b
+from heapq import nsmallest
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 from ecom_assets_tests.sampling import ABOUT, ROOT, TESTS
 
-PACKAGE = "ecom_assets"
-SECONDS, ENDING_S = 180, 60
-SHARED = (".venv", ".venv-snowflake", ".kafka", ".segment")
-"""What the copy has by a link: nothing in it is changed."""
-OPERATORS: dict[type[ast.AST], tuple[str, str]] = {
-    ast.Lt: ("<", "<="),
-    ast.LtE: ("<=", "<"),
-    ast.Gt: (">", ">="),
-    ast.GtE: (">=", ">"),
-    ast.Eq: ("==", "!="),
-    ast.NotEq: ("!=", "=="),
-    ast.In: ("in", "not in"),
-    ast.NotIn: ("not in", "in"),
-    ast.Is: ("is", "is not"),
-    ast.IsNot: ("is not", "is"),
-    ast.And: ("and", "or"),
-    ast.Or: ("or", "and"),
-    ast.BitAnd: ("&", "|"),
-    ast.BitOr: ("|", "&"),
-    ast.Not: ("not ", ""),
-    ast.Invert: ("~", ""),
+SECONDS = 180
+LINKED = (".venv", ".venv-snowflake", ".kafka", ".segment")
+OPERATORS: dict[type[ast.AST], tuple[bytes, bytes]] = {
+    ast.Lt: (b"<", b"<="),
+    ast.LtE: (b"<=", b"<"),
+    ast.Gt: (b">", b">="),
+    ast.GtE: (b">=", b">"),
+    ast.Eq: (b"==", b"!="),
+    ast.NotEq: (b"!=", b"=="),
+    ast.In: (b"in", b"not in"),
+    ast.NotIn: (b"not in", b"in"),
+    ast.Is: (b"is", b"is not"),
+    ast.IsNot: (b"is not", b"is"),
+    ast.And: (b"and", b"or"),
+    ast.Or: (b"or", b"and"),
+    ast.BitAnd: (b"&", b"|"),
+    ast.BitOr: (b"|", b"&"),
+    ast.Not: (b"not ", b""),
+    ast.Invert: (b"~", b""),
 }
 """Each operator as it is written, and what stands there in a mutant."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change of one place in a file of the package."""
+    """A change of one line in a file of the package."""
 
     file: str
-    """Relative to the folder that has the package."""
-    line: int
-    start: int
-    """The byte of the file at which the change begins."""
-    before: str
-    after: str
+    number: int
+    line: bytes
+    changed: bytes
 
-    def applied_to(self, source: bytes) -> bytes:
-        """Return the file's text with the change."""
-        end = self.start + len(self.before.encode())
-        return source[: self.start] + self.after.encode() + source[end:]
+    @property
+    def shown(self) -> str:
+        """Return the place, and the line before and after the change."""
+        before, after = (line.decode().strip() for line in (self.line, self.changed))
+        return f"{self.file}:{self.number}: {before} → {after}"
 
-    def shown(self, source: bytes) -> str:
-        """Return the place, and its line before and after the change."""
-        texts = (source, self.applied_to(source))
-        before, after = (text.splitlines()[self.line - 1].decode().strip() for text in texts)
-        return f"{self.file}:{self.line}: {before} → {after}"
+    def rank(self, seed: int) -> bytes:
+        """Return its place among all, which changes elsewhere in the package do not move."""
+        return blake2b(f"{seed} {self.file} ".encode() + self.line + self.changed).digest()
 
 
-def mutants_of(file: str, source: bytes, choice: random.Random) -> Iterator[Mutant]:
+def mutants_of(file: str, source: bytes) -> Iterator[Mutant]:
     """Yield each change of a condition or an integer in a file."""
-    starts = [0]
-    for text in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(text))
+    lines = source.splitlines(keepends=True)
+    starts = [0, *accumulate(map(len, lines))]
 
-    def between(left: int, operator: ast.AST, right: ast.expr) -> Iterator[Mutant]:
-        """Yield the change of the operator between two places, if nothing else stands there."""
-        before, after = OPERATORS[type(operator)]
-        place = source[left : starts[right.lineno - 1] + right.col_offset]
-        if found := re.fullmatch(rb"([\s)]*)%b[\s(]*" % re.escape(before.encode()), place):
-            start = left + len(found[1])
-            yield Mutant(file, source[:start].count(b"\n") + 1, start, before, after)
+    def changed(start: int, before: bytes, after: bytes) -> Mutant:
+        number = bisect(starts, start)
+        line, column = lines[number - 1], start - starts[number - 1]
+        return Mutant(file, number, line, line[:column] + after + line[column + len(before) :])
+
+    def begin(node: ast.expr) -> int:
+        return starts[node.lineno - 1] + node.col_offset
 
     def end(node: ast.expr) -> int:
         return starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
 
     for node in _expressions(ast.parse(source)):
-        begin = starts[node.lineno - 1] + node.col_offset
         match node:
             case (
                 ast.Compare(left=left, ops=[operator], comparators=[right])
                 | ast.BoolOp(op=operator, values=[*_, left, right])
                 | ast.BinOp(left=left, op=(ast.BitAnd() | ast.BitOr()) as operator, right=right)
             ) if not _is_type(node):
-                yield from between(end(left), operator, right)
+                first, last = end(left), begin(right)
             case ast.UnaryOp(op=ast.Not() | ast.Invert() as operator, operand=operand):
-                yield from between(begin, operator, operand)
+                first, last = begin(node), begin(operand)
             case ast.Constant(value=int(value)) if not isinstance(value, bool):
-                after = str(value + choice.choice((1, -1)))
-                yield Mutant(file, node.lineno, begin, source[begin : end(node)].decode(), after)
+                for after in (value + 1, value - 1):
+                    yield changed(begin(node), source[begin(node) : end(node)], b"%d" % after)
+                continue
+            case _:
+                continue
+        old, new = OPERATORS[type(operator)]
+        # Where a comment stands between, too, the place is passed over.
+        if found := re.fullmatch(rb"([\s)]*)%b[\s(]*" % re.escape(old), source[first:last]):
+            yield changed(first + len(found[1]), old, new)
 
 
 def _is_type(node: ast.expr) -> bool:
@@ -130,14 +132,10 @@ def _expressions(node: ast.AST) -> Iterator[ast.expr]:
 
 def chosen(root: Path, seed: int, count: int) -> list[Mutant]:
     """Return so many changes of the package in a folder, always the same for a seed."""
-    choice = random.Random(seed)  # noqa: S311 (a sample, no secret)
-    every = [
-        mutant
-        for path in sorted((root / PACKAGE).rglob("*.py"))
-        for mutant in mutants_of(path.relative_to(root).as_posix(), path.read_bytes(), choice)
-    ]
-    choice.shuffle(every)
-    return every[:count]
+    files = sorted((root / "ecom_assets").rglob("*.py"))
+    named = ((path.relative_to(root).as_posix(), path.read_bytes()) for path in files)
+    every = (mutant for file, source in named for mutant in mutants_of(file, source))
+    return nsmallest(count, every, key=lambda mutant: mutant.rank(seed))
 
 
 def tests_about(file: str) -> list[str]:
@@ -148,15 +146,16 @@ def tests_about(file: str) -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in next(filter(None, found))]
 
 
-def tried(mutant: Mutant, copy: Path, tests: Sequence[str], seconds: float = SECONDS) -> str:
-    """Return what became of a change in a copy: how it ended, and the test that failed first."""
-    path = copy / mutant.file
-    path.write_bytes(mutant.applied_to(path.read_bytes()))
-    scratch = Path(tempfile.mkdtemp(dir=copy.parent))
-    words = ("-m", "pytest", "-x", "-q", "-n", "0", "--tb", "no", "-m", "not slow")
+def tried(mutant: Mutant, copy: Path, tests: Sequence[str]) -> str:
+    """Return what became of a change in a copy, and the test that failed first."""
+    path, scratch = copy / mutant.file, Path(tempfile.mkdtemp(dir=copy.parent))
+    lines = path.read_bytes().splitlines(keepends=True)
+    changed = [mutant.changed if n == mutant.number else line for n, line in enumerate(lines, 1)]
+    path.write_bytes(b"".join(changed))
+    options = ("-x", "-q", "-n", "0", "--tb", "no", "-m", "not slow")
     with (scratch / "out").open("w+") as out:
         session = subprocess.Popen(
-            [sys.executable, *words, *tests],
+            [sys.executable, "-m", "pytest", *options, *tests],
             cwd=copy,
             env={**os.environ, "PYTHONPATH": str(copy), "TMPDIR": str(scratch)},
             stdout=out,
@@ -164,24 +163,22 @@ def tried(mutant: Mutant, copy: Path, tests: Sequence[str], seconds: float = SEC
             start_new_session=True,
         )
         try:
-            session.wait(seconds)
+            session.wait(SECONDS)
         except subprocess.TimeoutExpired:
             session.send_signal(signal.SIGINT)  # pytest ends the servers that tests started
             with suppress(subprocess.TimeoutExpired):
-                session.wait(ENDING_S)
+                session.wait(SECONDS)
             return "timed out"
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(session.pid, signal.SIGKILL)
             session.wait()
-            shutil.copy2(ROOT / mutant.file, path)
+            path.write_bytes(b"".join(lines))
             shutil.rmtree(scratch, ignore_errors=True)
         out.seek(0)
         said = out.read()
-    if session.returncode == 0:
-        return "survived"
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
-    return f"killed by {failed[1] if failed else said[-200:]}"
+    return f"killed by {failed[1] if failed else said[-200:]}" if session.returncode else "survived"
 
 
 def main() -> int:
@@ -194,13 +191,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder, "copy")
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-        for name in SHARED:
+        for name in LINKED:
             (copy / name).symlink_to(ROOT / name)
         for mutant in chosen(copy, told.seed, told.count):
             end = tried(mutant, copy, tests_about(mutant.file))
             counts[end.split(" by ")[0]] += 1
-            shown = mutant.shown((copy / mutant.file).read_bytes())
-            sys.stdout.write(f"{shown}: {end}\n")
+            sys.stdout.write(f"{mutant.shown}: {end}\n")
             sys.stdout.flush()
     found = ", ".join(f"{counts[end]} {end}" for end in ("killed", "timed out", "survived"))
     sys.stdout.write(f"{counts.total()} mutants: {found}.\n")
