@@ -1,6 +1,6 @@
 """Change conditions and numbers of the package, one at a time, and see which changes no test finds.
 
-Usage: python -m ecom_assets_tests.mutants --seed 1 [--count 60]
+Usage: python -m ecom_assets_tests.mutants --seed 1 [--count 60] [--minutes 3]
 
 Each change is made in a temporary copy, against the tests in the folder that is about the file,
 without the slow ones. It was killed if one of them failed, survived if none did, and timed out if
@@ -29,7 +29,6 @@ from pathlib import Path, PurePosixPath
 
 from ecom_assets_tests.sampling import ABOUT, ROOT, TESTS
 
-SECONDS = 180
 LINKED = (".venv", ".venv-snowflake", ".kafka", ".segment")
 OPERATORS: dict[type[ast.AST], tuple[bytes, bytes]] = {
     ast.Lt: (b"<", b"<="),
@@ -139,14 +138,17 @@ def chosen(root: Path, seed: int, count: int) -> list[Mutant]:
 
 
 def tests_about(file: str) -> list[str]:
-    """Return the files of tests of the nearest folder that has any, for a file of the package."""
+    """Return the files of tests of the nearest folder that has any, for a file of the package;
+    those of the same name first.
+    """
     first, *below = PurePosixPath(file).parts
-    place = PurePosixPath(ABOUT[first], *below).parent
-    found = (sorted(Path(TESTS, folder).glob("test_*.py")) for folder in (place, *place.parents))
-    return [path.relative_to(ROOT).as_posix() for path in next(filter(None, found))]
+    place = PurePosixPath(ABOUT[first], *below)
+    found = ([*Path(TESTS, folder).glob("test_*.py")] for folder in place.parents)
+    tests = sorted(next(filter(None, found)), key=lambda path: (place.stem not in path.stem, path))
+    return [path.relative_to(ROOT).as_posix() for path in tests]
 
 
-def tried(mutant: Mutant, copy: Path, tests: Sequence[str]) -> str:
+def tried(mutant: Mutant, copy: Path, tests: Sequence[str], minutes: float) -> str:
     """Return what became of a change in a copy, and the test that failed first."""
     path, scratch = copy / mutant.file, Path(tempfile.mkdtemp(dir=copy.parent))
     lines = path.read_bytes().splitlines(keepends=True)
@@ -163,11 +165,11 @@ def tried(mutant: Mutant, copy: Path, tests: Sequence[str]) -> str:
             start_new_session=True,
         )
         try:
-            session.wait(SECONDS)
+            session.wait(60 * minutes)
         except subprocess.TimeoutExpired:
             session.send_signal(signal.SIGINT)  # pytest ends the servers that tests started
             with suppress(subprocess.TimeoutExpired):
-                session.wait(SECONDS)
+                session.wait(60 * minutes)
             return "timed out"
         finally:
             with suppress(ProcessLookupError):
@@ -186,6 +188,7 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="python -m ecom_assets_tests.mutants")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--count", type=int, default=60)
+    options.add_argument("--minutes", type=float, default=3.0, help="for the tests of each change")
     told = options.parse_args()
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -194,7 +197,7 @@ def main() -> int:
         for name in LINKED:
             (copy / name).symlink_to(ROOT / name)
         for mutant in chosen(copy, told.seed, told.count):
-            end = tried(mutant, copy, tests_about(mutant.file))
+            end = tried(mutant, copy, tests_about(mutant.file), told.minutes)
             counts[end.split(" by ")[0]] += 1
             sys.stdout.write(f"{mutant.shown}: {end}\n")
             sys.stdout.flush()
