@@ -161,7 +161,7 @@ def pytest_terminal_summary(
     )
     for file, count in sorted(late.items()):
         terminalreporter.write_line(f"{count:,} not begun in time: {file}")
-    if part := config.option.part:
+    if part := config.getoption("part", None):
         result = "failed" if exitstatus else "passed"
         begun = f"; {late.total():,} were not begun in time" if late else ""
         terminalreporter.write_line(f"Part {part} of the slow tests {result}{begun}.")
@@ -202,7 +202,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin no test once the time is over."""
-    minutes = item.config.option.minutes
+    minutes = item.config.getoption("minutes", None)
     if minutes is not None and time.monotonic() > item.config.stash[BEGAN_AT] + 60 * minutes:
         pytest.skip(NO_TIME)
 
@@ -305,7 +305,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         live = [item for item in items if item.get_closest_marker("live")]
         config.hook.pytest_deselected(items=live)
         items[:] = [item for item in items if item not in live]
-    if part := config.option.part:
+    if part := config.getoption("part", None):
         others = set(sampling.not_of_part(items, part))
         config.hook.pytest_deselected(items=list(others))
         items[:] = [item for item in items if item not in others]
