@@ -141,7 +141,7 @@ def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Pa
             if "staging.duplicate_events" in line:
                 break
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "ecom: stopped; what was committed stays, run again to go on."
     assert "Traceback" not in err
@@ -186,7 +186,7 @@ def test_the_ui_names_its_ports_and_stops_with_a_sentence_even_from_the_backgrou
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     os.killpg(process.pid, signal.SIGTERM)
     lines = process.stdout.read().splitlines()
-    process.wait(60)
+    process.wait(240)
     process.stdout.close()
     assert lines == [
         f"Your shop: http://127.0.0.1:{api_port}/dashboard/",
