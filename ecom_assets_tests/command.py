@@ -128,7 +128,6 @@ def ecom_process(
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
