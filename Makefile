@@ -21,7 +21,7 @@ COMPILED_BY_LOADING := import compileall, pandas, ecom_assets.cli.run, ecom_asse
 	import dagster._core.storage as storage, ecom_assets.definitions as definitions; \
 	compileall.compile_dir(storage.__path__[0], quiet=1); definitions.defs().get_repository_def().load_all_definitions()
 
-.PHONY: help run ui test normal-tests test-all coverage check fix bench charts screenshots pictures docs first-run lock setup setup-dev snowflake-stand-in browser redis kafka segment clean
+.PHONY: help run ui test normal-tests test-all test-part coverage check fix bench charts screenshots pictures docs first-run lock setup setup-dev snowflake-stand-in browser redis kafka segment clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ normal-tests: $(VENV)/compiled.done
 EXAMPLES ?= 10
 test-all: setup-dev snowflake-stand-in browser redis kafka segment check ## every test, with a tenth of the random examples
 	RANDOM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --timeout 3600
+
+PART ?= 1/4
+test-part: setup-dev snowflake-stand-in browser redis kafka segment ## a part of the tests that `make test` leaves out (PART=2/4, MINUTES=40: begin no test after that)
+	RANDOM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --timeout 1800 --part $(PART) $(if $(MINUTES),--minutes $(MINUTES))
 
 # Not part of test-all: what counts lines takes as much CPU time again as the tests.
 coverage: setup-dev snowflake-stand-in browser redis ## what of the code the tests but the slow ones run

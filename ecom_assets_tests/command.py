@@ -128,12 +128,11 @@ def ecom_process(
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def has_ended(group: int, *, within_s: float = 10) -> bool:
+def has_ended(group: int, *, within_s: float = 120) -> bool:
     """Return whether all processes of a group end in time."""
     deadline = time.monotonic() + within_s
     while True:

@@ -7,6 +7,8 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +37,8 @@ OVER_THE_SMALL_SHOP = {"api", "dashboard", "watching"}
 TEMPORARY = pytest.StashKey[Path]()
 LEFT_OUT = pytest.StashKey[int]()
 LEFT_OUT_KEY = "tests_left_out"
+BEGAN_AT = pytest.StashKey[float]()
+NO_TIME = "the time of --minutes was over before it began"
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 (what is made there has a name of its own, and only its owner's rights)
 FINALIZERS = "_run_finalizers"
 LONGEST_NAME = 500
@@ -43,10 +47,17 @@ ROOM = 4 * 1024**3
 """More bytes than the files of a session take."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Run one part of the slow tests, and for so many minutes only."""
+    parser.addoption("--part", help="run only this part of the slow tests, such as 2/4")
+    parser.addoption("--minutes", type=float, help="after so many minutes, begin no further test")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Make SQL and Dagster's empty files once, give children back their Ctrl-C,
     a session a folder of its own; take the shell's settings away.
     """
+    config.stash[BEGAN_AT] = time.monotonic()
     forget_settings()
     sampling.decide(config)
     # What a shell starts in the background ignores Ctrl-C, and so would every process that tests
@@ -133,15 +144,27 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
-    """Say how many tests did not run because nothing was changed that they are about."""
+    """Say how many tests did not run because nothing was changed that they are about, of which
+    files tests were not begun in time, and what became of a part.
+    """
     count = config.stash.get(LEFT_OUT, 0)
     if count:
         terminalreporter.write_line(
             f"{count:,} tests were left out, as no file of their folder was changed: `make "
             "test-all` runs them, and so does a session that names their file."
         )
+    skipped = terminalreporter.stats.get("skipped", ())
+    late = Counter(
+        report.nodeid.partition("::")[0] for report in skipped if NO_TIME in str(report.longrepr)
+    )
+    for file, count in sorted(late.items()):
+        terminalreporter.write_line(f"{count:,} not begun in time: {file}")
+    if part := config.getoption("part", None):
+        result = "failed" if exitstatus else "passed"
+        begun = f"; {late.total():,} were not begun in time" if late else ""
+        terminalreporter.write_line(f"Part {part} of the slow tests {result}{begun}.")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -174,6 +197,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             with suppress(OSError):  # sockets and pipes, which cannot be copied; the rest is
                 shutil.copytree(folder, Path(tempfile.gettempdir(), folder.name), symlinks=True)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin no test once the time is over."""
+    minutes = item.config.getoption("minutes", None)
+    if minutes is not None and time.monotonic() > item.config.stash[BEGAN_AT] + 60 * minutes:
+        pytest.skip(NO_TIME)
 
 
 @pytest.fixture(autouse=True)
@@ -274,6 +305,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         live = [item for item in items if item.get_closest_marker("live")]
         config.hook.pytest_deselected(items=live)
         items[:] = [item for item in items if item not in live]
+    if part := config.getoption("part", None):
+        others = set(sampling.not_of_part(items, part))
+        config.hook.pytest_deselected(items=list(others))
+        items[:] = [item for item in items if item not in others]
     # What may take long begins first, or one process would still have it when the others are done.
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 

@@ -52,7 +52,7 @@ class RedisServer:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(240)
             self.process = None
 
     def freeze(self) -> None:

@@ -1,5 +1,5 @@
 """What a session of tests gives the processes that tests start, where it keeps its files, and which
-cases it runs.
+cases and which part of the slow tests it runs.
 """
 
 import os
@@ -100,6 +100,70 @@ def test_settings_of_the_shell_are_gone_and_a_failure_says_only_what_failed(tmp_
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
     assert "assert None == 'Asia/Tokyo'" in done.stdout
     assert done.stderr == ""
+
+
+A_SLOW_TEST = """
+import pytest
+
+@pytest.mark.slow
+def test_of_an_hour():
+    assert False
+
+def test_of_a_second():
+    assert False
+"""
+
+
+def test_what_is_not_begun_in_time_is_named_and_fails_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text(A_SLOW_TEST)
+    session = (sys.executable, "-m", "pytest", "-q", "-p", "ecom_assets_tests.conftest")
+    done = subprocess.run(
+        [*session, "--part", "1/1", "--minutes", "0", "--rootdir", tmp_path, tmp_path],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(sampling.ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.OK, done.stdout
+    lines = done.stdout.splitlines()
+    assert "1 not begun in time: test_one.py" in lines
+    assert "Part 1/1 of the slow tests passed; 1 were not begun in time." in lines
+    assert "1 skipped, 1 deselected" in done.stdout
+
+
+def slow_tests(file: str, count: int, group: str = "") -> list[Mock]:
+    """Return slow tests of a file, as far as the choice of a part looks at them."""
+    marks = {"slow": pytest.mark.slow.mark, "xdist_group": pytest.mark.xdist_group(group).mark}
+    return [
+        Mock(
+            path=Path(file),
+            get_closest_marker=marks.get,
+            iter_markers=lambda name: [marks[name]] if group else [],
+        )
+        for _ in range(count)
+    ]
+
+
+def test_parts_have_whole_files_and_about_as_many_tests_of_each_group() -> None:
+    """Most first: four of a, three of d, two of b and of c, one of e."""
+    items = [
+        *slow_tests("a", 4, "spark"),
+        *slow_tests("b", 2, "spark"),
+        *slow_tests("c", 2, "spark"),
+        *slow_tests("d", 3),
+        *slow_tests("e", 1),
+        Mock(path=Path("short"), get_closest_marker={}.get),
+    ]
+
+    def part(number: int) -> str:
+        others = sampling.not_of_part(items, f"{number}/2")
+        return "".join(str(item.path) for item in items if item not in others)
+
+    assert (part(1), part(2)) == ("aaaae", "bbccddd")
+    for wrong in ("3/2", "0/2", "1", "1/0"):
+        with pytest.raises(pytest.UsageError, match="as in 2/4"):
+            sampling.not_of_part(items, wrong)
 
 
 def test_a_file_is_tested_by_its_folder_and_those_above_it() -> None:

@@ -43,10 +43,14 @@ def events(home: Path) -> Path:
     return page_views(home.with_name("own.csv"), "2026-01-01")
 
 
+OF_ITS_ADS = "ecom: warning: mart/spend_reconciliation_daily: Campaigns with spend and no visits: "
+
+
 @pytest.mark.slow
-def test_a_run_warns_of_nothing(home: Path) -> None:
+def test_a_run_warns_of_nothing_but_ads_that_brought_none_of_a_hundred_people(home: Path) -> None:
     result = ecom_process("run", "--json", home=home)
-    assert (result.exit_code, result.err) == (0, "")
+    warnings = [line for line in result.err.splitlines() if not line.startswith(OF_ITS_ADS)]
+    assert (result.exit_code, warnings) == (0, [])
     assert result.json["success"] is True
 
 
@@ -137,7 +141,7 @@ def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Pa
             if "staging.duplicate_events" in line:
                 break
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "ecom: stopped; what was committed stays, run again to go on."
     assert "Traceback" not in err
@@ -182,7 +186,7 @@ def test_the_ui_names_its_ports_and_stops_with_a_sentence_even_from_the_backgrou
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     os.killpg(process.pid, signal.SIGTERM)
     lines = process.stdout.read().splitlines()
-    process.wait(60)
+    process.wait(240)
     process.stdout.close()
     assert lines == [
         f"Your shop: http://127.0.0.1:{api_port}/dashboard/",
@@ -191,7 +195,7 @@ def test_the_ui_names_its_ports_and_stops_with_a_sentence_even_from_the_backgrou
         f"They log into {home}; stop them with Ctrl-C.",
         "Stopping the dashboard, Dagster and its schedules; `ecom ui` starts them again.",
     ]
-    assert has_ended(process.pid, within_s=30)
+    assert has_ended(process.pid)
 
 
 def test_a_port_that_is_taken_says_which_setting_moves_it(home: Path) -> None:

@@ -119,7 +119,7 @@ class Webserver:
             actual["runId"], actual["status"], actual["startTime"] or 0, actual["endTime"] or 0
         )
 
-    def wait_for(self, run_id: str, *statuses: str, within_s: float = 300) -> Run:
+    def wait_for(self, run_id: str, *statuses: str, within_s: float = 500) -> Run:
         """Wait until a run has one of the statuses (by default, until it has ended)."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
@@ -132,7 +132,7 @@ class Webserver:
             f"the run is {run.status} after {within_s} s:\n" + "\n".join(self.messages(run_id)[-8:])
         )
 
-    def retry_of(self, run_id: str, *, within_s: float = 60) -> str:
+    def retry_of(self, run_id: str, *, within_s: float = 500) -> str:
         """Wait for the run that Dagster starts in the place of a lost one, and return its id."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:

@@ -32,6 +32,7 @@ OF_SO_SMALL_A_SHOP = {
     ("raw/user_order_log", "each_day_has_an_increment"),  # a day has no order
     ("mart/shared_ids", "ids_are_not_shared"),  # guests share an account
     ("mart/profit_daily", "most_costs_are_known"),  # a day sells few products, some without a cost
+    ("mart/spend_reconciliation_daily", "spend_has_visits"),  # nobody comes by one of the campaigns
 }
 """Checks that may find what is true of the shop."""
 

@@ -131,7 +131,7 @@ def record_ids(engine: Engine, person: Person, rule: CleaningRule) -> dict[str, 
     columns = ("event_id", "event_at", "event_date")
     parts = [rows.select(*columns)]
     if engine.has(DuplicateEvents):
-        duplicates = engine.readable(DuplicateEvents)
+        duplicates = engine.table(DuplicateEvents)  # joined with raw rows, in one engine
         named = with_event_ids(rows, duplicates)
         parts = [
             rows.anti_join(received_ids(duplicates), ["event_date", "event_id"]).select(*columns)

@@ -50,15 +50,15 @@ class Landed:
         """Return every landed row of whatever kind, in the order of some columns."""
         return _rows(self.folder, order)
 
-    def wait_for(self, count: int, within_s: float = 30.0) -> list[Row]:
+    def wait_for(self, count: int, within_s: float = 120.0) -> list[Row]:
         """Return the rows once there are so many."""
         return _once(self.events, count, within_s)
 
     def wait_for_letters(self, count: int) -> list[Row]:
         """Return the dead letters once there are so many."""
-        return _once(self.letters, count, within_s=10.0)
+        return _once(self.letters, count, within_s=120.0)
 
-    def wait_until_sealed(self, within_s: float = 30.0) -> None:
+    def wait_until_sealed(self, within_s: float = 120.0) -> None:
         """Wait until nothing that a collector has answered for is still to land."""
         end = time.monotonic() + within_s
         while waiting := list(self.folder.parent.rglob(f"*{SUFFIX}")):
@@ -151,7 +151,7 @@ class CollectProcess(CollectClient):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, within_s: float = 30.0) -> None:
+    def stop(self, within_s: float = 120.0) -> None:
         """Ask it to end, and wait until what it has answered for has landed."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(within_s) == 0

@@ -87,7 +87,7 @@ def visit(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
+def until(condition: Callable[[], object], within_s: float = 120.0) -> None:
     end = time.monotonic() + within_s
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)

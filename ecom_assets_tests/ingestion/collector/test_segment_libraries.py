@@ -82,7 +82,7 @@ def test_the_library_for_node(tmp_path: Path) -> None:
             str(PACKAGES / "analytics-node"),
             client.address,
         ]
-        subprocess.run(node, check=True, timeout=60)
+        subprocess.run(node, check=True, timeout=240)
         assert counted(client) == CALLS
 
 

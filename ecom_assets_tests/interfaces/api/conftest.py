@@ -122,7 +122,7 @@ class served:  # noqa: N801 (used as a function)
     def __enter__(self) -> Api:
         """Start, and wait until it listens."""
         self._thread.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self._server.started:
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.01)

@@ -197,7 +197,7 @@ def logged() -> Iterator[io.StringIO]:
         yield log
 
 
-def wait_until(is_so: Any, patience_s: float = 10.0) -> None:
+def wait_until(is_so: Any, patience_s: float = 120.0) -> None:
     """Wait for something that is about to happen."""
     deadline = time.monotonic() + patience_s
     while not is_so():

@@ -157,9 +157,9 @@ def test_the_server_ends_the_question_of_a_process_that_is_gone(
 
         command = [sys.executable, "-c", SLEEPS, str(in_postgres.home), postgres_warehouse]
         with subprocess.Popen(command) as process:
-            wait_until(lambda: sleeping() == 1, 60)
+            wait_until(lambda: sleeping() == 1)
             process.kill()
-        wait_until(lambda: sleeping() == 0, 15)
+        wait_until(lambda: sleeping() == 0)
 
 
 def test_an_empty_database_is_reported_with_what_to_do(

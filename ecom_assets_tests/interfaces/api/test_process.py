@@ -162,7 +162,7 @@ def test_it_ends_with_the_process_that_started_it(home: Path) -> None:
     finally:
         parent.kill()
         parent.communicate()
-    wait_until(lambda: not is_alive(child), 20)
+    wait_until(lambda: not is_alive(child))
 
 
 def is_alive(pid: int) -> bool:

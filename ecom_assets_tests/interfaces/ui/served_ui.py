@@ -158,10 +158,10 @@ def running(home: Path, host: str, **env: str) -> Iterator[Ui]:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(30)
+            process.wait(240)
         finally:
             process.kill()
-            process.wait(30)
+            process.wait(240)
     assert "Traceback" not in log.read_text()
 
 

@@ -105,7 +105,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     finally:
         os.killpg(process.pid, signal.SIGINT)
         try:
-            process.wait(30)
+            process.wait(240)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 

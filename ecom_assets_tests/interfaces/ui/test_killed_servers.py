@@ -122,7 +122,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
         try:
-            process.wait(60)
+            process.wait(240)
         finally:
             kill_group(process.pid)
     assert not served.started("ecom_assets")
@@ -186,7 +186,7 @@ def test_all_ends_when_who_started_it_is_killed(served: Served) -> None:
     under = served.started("ecom_assets")
     assert len(under) >= 5
     os.kill(served.process.pid, signal.SIGKILL)
-    served.process.wait(30)
+    served.process.wait(240)
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and not all(has_ended(str(each)) for each in under):
         time.sleep(0.5)

@@ -76,4 +76,4 @@ def test_a_schedule_that_is_switched_on_in_one_is_on_in_the_other(
                 }
                 instance.start_schedule(schedule)
     for server in servers:
-        server.wait(60)
+        server.wait(240)

@@ -33,7 +33,7 @@ def address_after(
         "PYTHONPATH": str(Path.cwd()),
     }
     environment |= {"DAGSTER_IS_DEV_CLI": of_dev} if of_dev else {}
-    subprocess.run([str(script), *arguments], env=environment, check=True, timeout=60)
+    subprocess.run([str(script), *arguments], env=environment, check=True, timeout=240)
     return dagster_address(Settings(home=Path(home)))
 
 

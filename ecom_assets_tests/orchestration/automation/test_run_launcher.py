@@ -57,7 +57,7 @@ def test_a_run_whose_process_goes_on_is_left_alone_without_its_code_server(
         run = run_in(instance, process.pid)
         assert status_of(instance, run) == WorkerStatus.RUNNING
         process.kill()
-        process.wait(30)
+        process.wait(240)
         assert status_of(instance, run) == WorkerStatus.NOT_FOUND
 
 
@@ -107,6 +107,6 @@ def test_a_run_of_our_own_command_that_was_killed_gives_its_place_back(
         )
         assert status_of(instance, run) == WorkerStatus.RUNNING
         process.kill()
-        process.wait(30)
+        process.wait(240)
         assert status_of(instance, run) == WorkerStatus.NOT_FOUND
         assert status_of(instance, elsewhere) == WorkerStatus.RUNNING, "nobody here knows"

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.behaviour.events.clean import CleaningRule
-from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.behaviour.events.contracts import DuplicateEvents, RawEvents
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.ledger_store import PostgresStore, create_tables
 from ecom_assets.core.tables.days import Days
@@ -110,6 +110,7 @@ def test_a_person_s_rows_leave_and_all_others_stay(engine: Engine) -> None:
 
 def test_rows_of_others_in_a_session_that_was_named_stay(engine: Engine) -> None:
     engine.replace(RawEvents, events((1, ONE, None, "s1"), (2, ONE, "bob", "s1")), DAYS)
+    engine.ensure(DuplicateEvents)  # that is joined with the raw rows
     person = Person(sessions=("s1",)).completed(engine)
     assert person.known_as == ("bob",)
     # Also of the record by which Mixpanel's Original ID Merge knows who signed in.

@@ -191,7 +191,7 @@ def kill_server_side(target: PostgresEngine) -> None:
 
 
 def wait_until_back(target: PostgresEngine) -> None:
-    for _ in range(100):
+    for _ in range(1200):
         try:
             target.reconnect()
         except ConnectionLostError:

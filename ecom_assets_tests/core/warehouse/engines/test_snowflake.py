@@ -19,6 +19,7 @@ from ecom_assets.core.errors import ConnectionLostError, SettingError, Warehouse
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table, amount, count, day, flag, instant, seconds, text
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import value_of
 from ecom_assets.core.warehouse import local as embedded
 from ecom_assets.core.warehouse.engines.snowflake.connection import SnowflakeAddress
 from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
@@ -168,6 +169,14 @@ def test_json_text_is_beside_its_table_as_a_variant(engine: SnowflakeEngine) -> 
 def test_a_quotient_has_all_its_digits_as_on_other_engines(engine: SnowflakeEngine) -> None:
     third = ibis.literal(1, "int64") / ibis.literal(3, "int64")
     assert engine.compile(third.name("third").as_table()).count("CAST(1 AS DOUBLE) / 3") == 1
+
+
+def test_of_no_row_none_is_a_robot_and_of_two_one(engine: SnowflakeEngine) -> None:
+    engine.ensure(Visits)
+    robots = engine.table(Visits).count(where=lambda visits: visits.is_bot)
+    assert value_of(robots) == 0
+    engine.replace(Visits, visits(visit(ONE, "ann"), visit(ONE, "bot", is_bot=True)), Days((ONE,)))
+    assert value_of(robots) == 1
 
 
 def test_a_pattern_of_alternatives_is_found_anywhere_in_a_text(engine: SnowflakeEngine) -> None:

@@ -78,6 +78,12 @@ class PortableSnowflakeCompiler(CopiedParts, SnowflakeCompiler):  # type: ignore
         is_exact = op.dtype.is_floating() and not op.left.dtype.is_floating()
         return self.binop(sge.Div, self.cast(left, op.dtype) if is_exact else left, right)
 
+    def visit_CountStar(self, op: ops.CountStar, *, arg: Any, where: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Count rows of which something is true: COUNT_IF, as Ibis writes it, is null of no row."""
+        if where is None:
+            return super().visit_CountStar(op, arg=arg, where=where)
+        return self.f.count(self.if_(where, 1))
+
     def visit_TimestampAdd(self, _op: ops.Value, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Add an interval, written as a number: Ibis writes it as text."""
         return self.f.timestampadd(right.unit, _number(right), left)
