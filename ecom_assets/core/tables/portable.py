@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from secrets import token_hex
 from typing import Any, ClassVar, Final, TypeAlias, TypeGuard
 
@@ -15,10 +16,13 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.core.errors import ContractError, WarehouseError
+from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.contract import Table
 
 Parameters: TypeAlias = Mapping[ir.Scalar, Any] | None
 """Values of the parameters of an expression."""
+Build: TypeAlias = Callable[..., Any]
+"""A function that returns an expression; one of an asset may return more than that."""
 
 
 class Dialect:
@@ -44,6 +48,25 @@ class Dialect:
     def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
         """Return a hash of a text: 64 bits without a sign."""
         raise NotImplementedError
+
+    def computed(
+        self,
+        _con: SQLBackend,
+        function: Build,
+        arguments: Mapping[str, Any],
+        contract: type[Table] | None,
+    ) -> Any:  # noqa: ANN401 (as the function)
+        """Return what a function returns, in the columns of a contract if one is given."""
+        return built(function, arguments, contract)
+
+    def numbered(self, tables: Sequence[ir.Table]) -> ir.Table:
+        """Return the rows of several tables with the place of their table in `number`."""
+        return union_all(
+            *(
+                table.mutate(number=ibis.literal(number, "int64"))
+                for number, table in enumerate(tables)
+            )
+        )
 
     def batches(self, rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
         """Run an expression and return its rows in batches."""
@@ -99,6 +122,11 @@ def union_all(*tables: ir.Table) -> ir.Table:
             for table in tables
         )
     )
+
+
+def numbered(tables: Sequence[ir.Table]) -> ir.Table:
+    """Return the rows of several tables with the place of their table in `number`, from 0 on."""
+    return dialect_of(tables[0].get_backend()).numbered(tables)
 
 
 def union_distinct(*tables: ir.Table) -> ir.Table:
@@ -287,6 +315,7 @@ def backend_with_kernels(rows: ir.Table) -> DuckDB | None:
 NO = ibis.literal(value=False)
 
 
+@lru_cache(maxsize=1_024)
 def schema_of(contract: type[Table]) -> ibis.Schema:
     """Return the contract's columns as an Ibis schema."""
     return ibis.schema(
@@ -308,6 +337,8 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
     Raises:
         ContractError: A column is missing or unknown.
     """
+    if rows.schema() is schema_of(contract):  # they are so already, by their statement
+        return rows
     missing = [name for name in contract.columns if name not in rows.columns]
     unknown = [name for name in rows.columns if name not in contract.columns]
     if missing or unknown:
@@ -321,6 +352,12 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
         for name, kind in kinds.items()
     }
     return rows.select(**columns)
+
+
+def built(function: Build, arguments: Mapping[str, Any], contract: type[Table] | None) -> Any:  # noqa: ANN401 (as the function)
+    """Return what a function returns, in the columns of a contract if one is given."""
+    rows = function(**arguments)
+    return conform(rows, contract) if contract and isinstance(rows, ir.Table) else rows
 
 
 def missing_columns(table: ir.Table, contract: type[Table]) -> list[str]:
@@ -444,6 +481,7 @@ def arrow_of(rows: ir.Table, params: Parameters = None) -> pa.Table:
         rows: The expression.
         params: Values of its parameters.
     """
+    BUILDING.require_none()
     result = rows.to_pyarrow(params=params)
     return pa.Table.from_arrays(result.columns, schema=with_nulls(result.schema))
 

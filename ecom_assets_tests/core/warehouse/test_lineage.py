@@ -14,7 +14,7 @@ from ecom_assets.behaviour.events.contracts import KeptEventIds
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
-from ecom_assets.core.warehouse.io_manager import Source, column_lineage
+from ecom_assets.core.warehouse.lineage import Source, column_lineage
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.builders import DAY_ONE
 from ecom_assets_tests.platform import Platform
