@@ -246,6 +246,18 @@ def rows_on_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Ta
     return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
 
 
+def count_on_days(table: ir.Table, column: str | None, days: Days | None) -> int:
+    """Return the number of rows of some days; of all rows as `rows_on_days`."""
+    asked = {"table": table, "column": column, "days": days}
+    (counted_rows,) = rows_of(computed(_counted_on_days, asked))
+    return int(counted_rows["row_count"])
+
+
+def _counted_on_days(table: ir.Table, column: str | None, days: Days | None) -> ir.Table:
+    rows = rows_on_days(table, column, days)
+    return rows.agg(row_count=rows.count())
+
+
 def unread_values(
     rows: ir.Table,
     unread: Mapping[str, ir.BooleanValue],
@@ -394,12 +406,7 @@ def _fits_at_once(contract: type[Table], table: ir.Table) -> bool:
     column = contract.day_column
     if column is None or column not in contract.key or not has_kernels(table.get_backend()):
         return True
-    (counted_rows,) = rows_of(computed(_row_count, {"table": table}))
-    return int(counted_rows["row_count"]) <= KEYS_AT_ONCE
-
-
-def _row_count(table: ir.Table) -> ir.Table:
-    return table.agg(row_count=table.count())
+    return count_on_days(table, None, None) <= KEYS_AT_ONCE
 
 
 def _parts(

@@ -2,9 +2,9 @@
 or finds the statement of an earlier call whose result would be the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import ibis
 import ibis.expr.operations as ops
@@ -13,6 +13,12 @@ import ibis.expr.types as ir
 from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import Build, built, dialect_of
+
+
+OWN_FUNCTIONS: Final[dict[str, Callable[[Any], None]]] = {}
+"""Functions of Python that statements call, by name, with what defines each in a connection of
+DuckDB that may have it already. A kept statement is of no use where they are missing.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +31,7 @@ class Statement:
         schema: The columns of its rows.
         lineage: The stored columns (layer, table, column) that each column is computed from.
         read_columns: The stored columns that it reads in any way, by table.
+        functions: The names of `OWN_FUNCTIONS` that it calls.
     """
 
     template: str
@@ -32,6 +39,7 @@ class Statement:
     schema: ibis.Schema
     lineage: Mapping[str, frozenset[tuple[str, str, str]]] = field(default_factory=dict)
     read_columns: Mapping[str, list[str]] = field(default_factory=dict)
+    functions: frozenset[str] = frozenset()
 
 
 class KeptRows(ops.SQLQueryResult):  # type: ignore[misc]  # Ibis ships no types

@@ -34,6 +34,7 @@ from ibis.common.graph import Node
 from ibis.expr.operations.relations import Namespace
 from ibis.expr.operations.udf import InputType
 
+from ecom_assets.core.sqlite_file import require_own_file
 from ecom_assets.core.tables.open_days import DateSlot
 
 SLOT: Final = re.compile(r"\{date_(\d+) *\}")
@@ -80,6 +81,9 @@ class NotKeptError(Exception):
 class Shape:
     """The shape of an expression: its operations,
     each with the numbers of those it is made of, and its dates.
+
+    `has_values` says whether there are other values in it than dates, such as what a question
+    names.
     """
 
     def __init__(self, root: Node, dates: Mapping[Node, date], *, has_slots: bool = False) -> None:
@@ -91,6 +95,7 @@ class Shape:
         """
         self._date_literals = dates
         self._has_slots = has_slots
+        self.has_values = False
         self._numbers: dict[Node, int] = {}
         self._lines: list[str] = []
         self._dates: dict[date, int] = {}
@@ -146,6 +151,7 @@ class Shape:
                 f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} "
                 f"{' '.join(arguments)}"
             )
+        self.has_values |= isinstance(node, ops.Literal) and not isinstance(node.value, bool)
         if self._has_slots and isinstance(node, DateSlot):
             return f"Slot {node.dtype} {node.value}"
         # The template of an expression with open dates is kept by the caller who left them open.
@@ -251,10 +257,11 @@ class Statements:
 
     def keep_in(self, path: Path) -> None:
         """Keep statements in a file too, from now on; without it if the file cannot be used."""
-        with self._lock, suppress(sqlite3.Error):
+        with self._lock, suppress(sqlite3.Error, OSError):
             if not self._has_files or (path == self._path and path.exists()):
                 return
             self._path, self._file = path, None
+            require_own_file(path)
             file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
             file.execute("PRAGMA journal_mode = WAL")
             file.execute("PRAGMA synchronous = NORMAL")

@@ -6,10 +6,15 @@ statement is known before anything is built: the source of this package and what
 the function, the values of its rules, the shapes of the tables that it is given, and the form of
 its days. What the function asked of its days beside conditions is kept too, with the answers.
 
-What is not kept, and so built each time: the result of a function with an argument whose value
-cannot be spelled out (a function, an open connection), of one that reads data before it returns,
-of one from outside of this package, and whatever has rows of this process or names of functions of
-Python in it.
+What is not kept, and so built each time: what is computed from a table that somebody filtered by
+more than days, as a question does, whose values may name a person; the result of a function with
+an argument whose value cannot be spelled out (a function, an open connection), of one that reads
+data before it returns, of one from outside of this package, and whatever has rows or functions of
+this process in it.
+
+The file is the user's own, in the user's cache folder: a new home has no statements to write. It is
+opened for its owner only, and no link is followed, as what it holds is executed. `ECOM_CACHE=off`
+keeps nothing.
 """
 
 import json
@@ -17,6 +22,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -31,11 +37,12 @@ from typing import Any, Final
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+from platformdirs import user_cache_path
 from pydantic import BaseModel
 
 import ecom_assets
 from ecom_assets.core.tables.building import BUILDING, ReadsDataError
-from ecom_assets.core.tables.computed import KeptRows, Statement
+from ecom_assets.core.tables.computed import OWN_FUNCTIONS, KeptRows, Statement
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.open_days import Edge, OpenDays, Question, Slots, answers
@@ -51,6 +58,8 @@ from ecom_assets.core.warehouse.statements import (
 )
 
 PACKAGE: Final = "ecom_assets"
+SOURCE: Final = frozenset((".py", ".csv", ".yaml", ".sql"))
+FILE: Final = "table_statements.sqlite"
 PLAIN: Final = (str, bytes, bool, int, float, Decimal, date, datetime, time, timedelta, type(None))
 MOST_TEXTS: Final = 1_024
 READS_DATA: Final = "reads data"
@@ -61,17 +70,17 @@ READS_DATA: Final = "reads data"
 def source_digest() -> str:
     """Return a digest of this package's source: whatever a function uses of it is in this.
 
-    It is made once in a process. A process that began before its source changed has a digest of
-    files that it has not loaded; see `is_loaded`.
+    It is made once in a process, as soon as a warehouse is opened: a process that goes on while the
+    package is installed anew has loaded what it read.
     """
+    root = Path(ecom_assets.__file__).parent
     digest = blake2b(digest_size=16)
-    for path in _source_files():
-        digest.update(path.read_bytes())
+    for folder in ("behaviour", "commerce", "core", "ingestion", "orchestration", "outputs"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in SOURCE:
+                digest.update(f"{path.relative_to(root)} ".encode())
+                digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _source_files() -> list[Path]:
-    return sorted(Path(ecom_assets.__file__).parent.rglob("*.py"))
 
 
 class _Texts:
@@ -209,6 +218,17 @@ class TableStatements:
         self._lock = threading.Lock()
         self.is_on = True
 
+    def keep(self, *, is_on: bool) -> None:
+        """Keep statements from now on, in the user's file too, or none."""
+        self.is_on = is_on
+        if is_on:
+            source_digest()
+        path = user_file() if is_on else None
+        if path is not None:
+            with suppress(OSError):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.store.keep_in(path)
+
     def rows(
         self,
         con: Any,  # noqa: ANN401 (`local.DuckDB`, which this does not import)
@@ -224,7 +244,7 @@ class TableStatements:
         except NotKeptError:
             return built(function, arguments, contract)
         statement = self._read(call, contract)
-        if statement == READS_DATA:
+        if statement == READS_DATA or (statement and statement.functions - OWN_FUNCTIONS.keys()):
             return built(function, arguments, contract)
         if statement is None:
             try:
@@ -234,6 +254,8 @@ class TableStatements:
                 return built(function, arguments, contract)
             except NotKeptError:
                 return built(function, arguments, contract)
+        for name in statement.functions:
+            OWN_FUNCTIONS[name](con.con)
         return _as_rows(con, statement, call)
 
     def _call(
@@ -244,6 +266,8 @@ class TableStatements:
         for name, value in arguments.items():
             if isinstance(value, ir.Table):
                 shape = call.shapes[name] = Shape(value.op(), {})
+                if shape.has_values:
+                    raise NotKeptError(name)
                 numbers = [call.number(day) for day in shape.dates]
                 parts += [name, shape.text, numbers]
             elif isinstance(value, Days):
@@ -291,6 +315,7 @@ class TableStatements:
             schema_of(contract) if contract else rows.schema(),
             {name: frozenset(sources) for name, sources in column_lineage(rows).items()},
             stored_columns(rows),
+            _own_functions(rows),
         )
         asked = [*slots.answers]
         key = _key_of_answers(call, asked)
@@ -329,6 +354,12 @@ def _require_statement(rows: ir.Table, arguments: Iterable[Any]) -> None:
     if read - given:
         raise NotKeptError(read - given)
     Shape(rows.op(), {}, has_slots=True)  # raises for what no shape shows
+
+
+def _own_functions(rows: ir.Table) -> frozenset[str]:
+    """Return which functions of Python an expression calls."""
+    called = {call.__func_name__ for call in rows.op().find(ops.ScalarUDF)}
+    return frozenset(called & OWN_FUNCTIONS.keys())
 
 
 def _as_rows(con: Any, statement: Statement, call: _Call) -> ir.Table:  # noqa: ANN401 (as `rows`)
@@ -379,6 +410,7 @@ def _entry_of(statement: Statement) -> dict[str, Any]:
         "schema": [(name, str(kind)) for name, kind in statement.schema.items()],
         "lineage": {name: sorted(sources) for name, sources in statement.lineage.items()},
         "read_columns": statement.read_columns,
+        "functions": sorted(statement.functions),
     }
 
 
@@ -392,8 +424,24 @@ def _statement_of(entry: Mapping[str, Any], contract: type[Table] | None) -> Sta
             for name, sources in entry["lineage"].items()
         },
         entry["read_columns"],
+        frozenset(entry["functions"]),
     )
 
 
 TABLE_STATEMENTS: Final = TableStatements()
 """The statements of tables and checks of this process."""
+
+
+def user_file() -> Path | None:
+    """Return the file of this user; None if nobody knows where the user's files are."""
+    folder = user_cache_path("ecom_assets", appauthor=False)
+    return folder / FILE if folder.is_absolute() else None
+
+
+def forget_user_statements() -> list[Path]:
+    """Remove the user's file, with SQLite's journal; return the paths of what was removed."""
+    path = user_file()
+    paths = sorted(path.parent.glob(f"{path.name}*")) if path else []
+    for removed in paths:
+        removed.unlink(missing_ok=True)
+    return paths
