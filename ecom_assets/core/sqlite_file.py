@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ecom_assets.core.errors import WorkError
 
+
 def require_own_file(path: Path) -> None:
     """Make a file for its owner only, or take away the rights of others.
 

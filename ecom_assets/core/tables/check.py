@@ -17,12 +17,11 @@ from operator import itemgetter, or_
 from typing import Any
 
 import dagster as dg
-import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, TableAsset, asset_key
 from ecom_assets.core.tables.computed import computed
-from ecom_assets.core.tables.contract import HIDDEN, Column, Table
+from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days, days_of_spans
 from ecom_assets.core.tables.portable import has_kernels, numbered, rows_of
 from ecom_assets.core.tables.received import NO_DAYS
@@ -70,29 +69,37 @@ class BrokenRows:
         broken = self.broken.agg(broken=self.broken.count())
         return broken.cross_join(self.looked_at.agg(looked_at=self.looked_at.count()))
 
+    def broken_rows(self) -> ir.Table:
+        """Return the rows that fail."""
+        return self.broken
+
 
 @dataclass(frozen=True)
 class Counts:
     """How many rows fail and how many a check looks at, not counted yet, with what lists them."""
 
     rows: ir.Table
-    broken: Callable[[], ir.Table]
+    broken_rows: Callable[[], ir.Table]
+
+    def counts(self) -> ir.Table:
+        """Return how many rows these are, in one row."""
+        return self.rows
 
 
-def counted(checks: Sequence[Counts]) -> list[CheckResult]:
+def counted(checks: Sequence[BrokenRows | Counts]) -> list[CheckResult]:
     """Return the results of several checks, counted by one statement, with failing examples."""
-    rows = rows_of(numbered([check.rows for check in checks]))
+    rows = rows_of(numbered([check.counts() for check in checks]))
     return [
         CheckResult(
             row["broken"],
             row["looked_at"],
-            rows_of(check.broken().limit(EXAMPLES)) if row["broken"] else [],
+            rows_of(check.broken_rows().limit(EXAMPLES)) if row["broken"] else [],
         )
         for check, row in zip(checks, sorted(rows, key=itemgetter("number")), strict=True)
     ]
 
 
-Evaluate = Callable[..., CheckResult | Counts]
+Evaluate = Callable[..., CheckResult | BrokenRows]
 """The function of a check, of the run's days (None for all), whole tables and the source."""
 
 
@@ -148,10 +155,11 @@ class TableCheck:
         """Return the result, or the rows whose number is the result."""
         arguments = {f"table_{number}": table for number, table in enumerate(tables)}
         function = partial(_counts_or_result, self.function)
-        outcome = computed(function, {"days": days, **arguments, **more})
-        if not isinstance(outcome, ir.Table):
+        outcome: Any = computed(function, {"days": days, **arguments, **more})
+        if isinstance(outcome, CheckResult):
             return outcome
-        return Counts(outcome, lambda: self.function(days, *tables, **more).broken)
+        built: Callable[..., Any] = self.function
+        return Counts(outcome, lambda: built(days, *tables, **more).broken)
 
     def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | Counts:  # noqa: ANN401 (Dagster makes the type)
         """Return the result for a Dagster step, or the rows whose number is the result."""
@@ -377,11 +385,11 @@ def _violations(contract: type[Table]) -> Iterator[tuple[str, str, Condition]]:
             yield name, "is not among the known values", partial(_is_unknown, column.one_of)
 
 
-def _is_below(least: float, value: ir.Column) -> ir.BooleanValue:
+def _is_below(least: Any, value: ir.Column) -> ir.BooleanValue:  # noqa: ANN401 (a number or a day)
     return value < least
 
 
-def _is_above(most: float, value: ir.Column) -> ir.BooleanValue:
+def _is_above(most: Any, value: ir.Column) -> ir.BooleanValue:  # noqa: ANN401 (as above)
     return value > most
 
 

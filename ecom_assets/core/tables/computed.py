@@ -14,7 +14,6 @@ from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import Build, built, dialect_of
 
-
 OWN_FUNCTIONS: Final[dict[str, Callable[[Any], None]]] = {}
 """Functions of Python that statements call, by name, with what defines each in a connection of
 DuckDB that may have it already. A kept statement is of no use where they are missing.

@@ -142,11 +142,11 @@ class OpenDays(Days):
 
     def widened(self, *, before: int = 0, after: int = 0) -> Days:
         """Return these days together with some days before and after each of them."""
-        starts: Sequence[int] = self._noted("starts", (before, after)) if len(self.edges) > 1 else (0,)
+        starts: Sequence[int] = (
+            self._noted("starts", (before, after)) if len(self.edges) > 1 else (0,)
+        )
         firsts = [self.edges[place][0].moved(-before) for place in starts]
-        ends = [
-            self.edges[place - 1][1].moved(after) for place in (*starts[1:], len(self.edges))
-        ]
+        ends = [self.edges[place - 1][1].moved(after) for place in (*starts[1:], len(self.edges))]
         return OpenDays(
             self.closed().widened(before=before, after=after).dates,
             self.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from secrets import token_hex
@@ -319,13 +319,20 @@ def backend_with_kernels(rows: ir.Table) -> DuckDB | None:
 NO = ibis.literal(value=False)
 
 
-@lru_cache(maxsize=1_024)
 def schema_of(contract: type[Table]) -> ibis.Schema:
-    """Return the contract's columns as an Ibis schema."""
+    """Return the contract's columns as an Ibis schema; each time the same one."""
+    key: Hashable = contract  # type: ignore[assignment]  # mypy takes a class for its instances
+    schema: ibis.Schema = _schema_of(key)
+    return schema
+
+
+@lru_cache(maxsize=1_024)
+def _schema_of(contract: Hashable) -> ibis.Schema:
+    columns: Mapping[str, Any] = contract.columns  # type: ignore[attr-defined]  # as above
     return ibis.schema(
         {
             name: dt.dtype(column.type).copy(nullable=column.nullable)
-            for name, column in contract.columns.items()
+            for name, column in columns.items()
         }
     )
 

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import dagster as dg
 import ibis
-import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from ecom_assets.core.errors import UsageError, WarehouseError

@@ -1,6 +1,6 @@
 """Which stored columns an expression is computed from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
@@ -9,20 +9,18 @@ from ecom_assets.core.tables.computed import KeptRows
 
 Source = tuple[str, str, str]
 """Layer, table and column."""
-Sources = Mapping[str, set[Source]]
+Sources = Mapping[str, Set[Source]]
 SourcesByRelation = dict[ops.Relation, Sources]
 
 
-def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
+def column_lineage(table: ir.Table) -> dict[str, Set[Source]]:
     """Return the stored columns that each column of `table` is computed from."""
-    if isinstance(table.op(), KeptRows):
-        return {name: set(sources) for name, sources in table.op().statement.lineage.items()}
     return dict(_of_relation(table.op(), {}))
 
 
 def _of_relation(op: ops.Relation, traced: SourcesByRelation) -> Sources:
     if op not in traced:
-        traced[op] = _trace(op, traced)
+        traced[op] = op.statement.lineage if isinstance(op, KeptRows) else _trace(op, traced)
     return traced[op]
 
 
@@ -31,8 +29,6 @@ def _trace(op: ops.Relation, traced: SourcesByRelation) -> Sources:
         layer = op.namespace.database or ""
         # Names in contracts are lower case, but an engine may store them in upper case.
         return {name: {(layer.lower(), op.name.lower(), name.lower())} for name in op.schema.names}
-    if isinstance(op, KeptRows):
-        return {name: set(sources) for name, sources in op.statement.lineage.items()}
     if isinstance(op, ops.PhysicalTable):
         return {name: set() for name in op.schema.names}
     if isinstance(op, ops.Set):
@@ -60,18 +56,18 @@ def stored_columns(table: ir.Table) -> dict[str, list[str]]:
     """Return the stored columns that `table` reads in any way, by table;
     `column_lineage` has those of its values.
     """
-    if isinstance(table.op(), KeptRows):
-        read_columns: dict[str, list[str]] = table.op().statement.read_columns
-        return read_columns
     traced: SourcesByRelation = {}
     stored = table.op().find(ops.DatabaseTable)
     result = {
         f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]()
         for table in stored
     }
+    for kept in table.op().find(KeptRows):
+        for name, columns in kept.statement.read_columns.items():
+            result.setdefault(name, set()).update(columns)
     for read in table.op().find(ops.Field):
         for layer, name, column in _of_relation(read.rel, traced)[read.name]:
-            result[f"{layer}.{name}"].add(column)
+            result.setdefault(f"{layer}.{name}", set()).add(column)
     return {
         name: sorted(columns)
         for name, columns in sorted(result.items())

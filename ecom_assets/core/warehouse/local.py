@@ -95,7 +95,13 @@ class WritesKeptRows:
     __slots__ = ()
 
     def visit_KeptRows(  # noqa: N802 (as Ibis has it)
-        self, op: KeptRows, *, query: str, schema: ibis.Schema, source: Any, **_: object  # noqa: ANN401 (as above)
+        self,
+        op: KeptRows,
+        *,
+        query: str,
+        schema: ibis.Schema,
+        source: object,
+        **_: object,
     ) -> Any:  # noqa: ANN401 (as above)
         """Return the statement as a part of another one."""
         return self.visit_SQLQueryResult(op, query=query, schema=schema, source=source)  # type: ignore[attr-defined]  # of the compiler

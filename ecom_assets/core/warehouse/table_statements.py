@@ -31,7 +31,6 @@ from functools import cache, cached_property, partial
 from hashlib import blake2b
 from inspect import isclass, isfunction
 from pathlib import Path
-from types import FunctionType
 from typing import Any, Final
 
 import ibis
@@ -135,9 +134,9 @@ class _Texts:
         if isinstance(function, partial):
             first, *more = function.args or (None,)
             is_function = isfunction(first) or isinstance(first, partial)
-            made_with = self.of_function(first) if is_function else self.of(first)
+            text = self.of_function(first) if is_function else self.of(first)
             rest = self.of([*more, function.keywords])
-            return f"{self.of_function(function.func)}({made_with}, {rest})"
+            return f"{self.of_function(function.func)}({text}, {rest})"
         if not isfunction(function) or not _is_ours(function):
             raise NotKeptError(type(function))
         code = function.__code__
@@ -153,7 +152,8 @@ def _never_changes(value: Any) -> bool:  # noqa: ANN401 (as `_Texts.of`)
     if isinstance(value, BaseModel):
         return bool(value.model_config.get("frozen"))
     if is_dataclass(value):
-        return bool(value.__dataclass_params__.frozen)  # type: ignore[attr-defined]  # of each dataclass
+        parameters: Any = getattr(value, "__dataclass_params__")  # noqa: B009 (no stub knows it)
+        return bool(parameters.frozen)
     return isclass(value)
 
 
@@ -243,17 +243,13 @@ class TableStatements:
             call = self._call(function, arguments, contract)
         except NotKeptError:
             return built(function, arguments, contract)
-        statement = self._read(call, contract)
-        if statement == READS_DATA or (statement and statement.functions - OWN_FUNCTIONS.keys()):
+        try:
+            statement = self._read(call, contract) or self._build(con, call, contract)
+        except ReadsDataError:
+            self.store.keep(call.key, json.dumps(READS_DATA))
             return built(function, arguments, contract)
-        if statement is None:
-            try:
-                statement = self._build(con, call, contract)
-            except ReadsDataError:
-                self.store.keep(call.key, json.dumps(READS_DATA))
-                return built(function, arguments, contract)
-            except NotKeptError:
-                return built(function, arguments, contract)
+        except NotKeptError:
+            return built(function, arguments, contract)
         for name in statement.functions:
             OWN_FUNCTIONS[name](con.con)
         return _as_rows(con, statement, call)
@@ -278,20 +274,27 @@ class TableStatements:
         call.key = key_of(source_digest(), *parts)
         return call
 
-    def _read(self, call: _Call, contract: type[Table] | None) -> Statement | str | None:
-        """Return the statement of a call; None if none is kept, `READS_DATA` if none can be."""
+    def _read(self, call: _Call, contract: type[Table] | None) -> Statement | None:
+        """Return the statement of a call; None if none is kept.
+
+        Raises:
+            NotKeptError: None can be: the function reads data, or a function that the statement
+                calls is not loaded.
+        """
         text = self.store.read(call.key)
         if text is None:
             return None
         asked = json.loads(text)
         if asked == READS_DATA:
-            return READS_DATA
+            raise NotKeptError(READS_DATA)
         key = _key_of_answers(call, [_question(entry) for entry in asked])
         if key not in self._known:
             entry = self.store.read(key)
             if entry is None:
                 return None
             self._known[key] = _statement_of(json.loads(entry), contract)
+        if self._known[key].functions - OWN_FUNCTIONS.keys():
+            raise NotKeptError(self._known[key].functions)
         return self._known[key]
 
     def _build(self, con: Any, call: _Call, contract: type[Table] | None) -> Statement:  # noqa: ANN401 (as `rows`)
@@ -328,9 +331,7 @@ class TableStatements:
 def _opened(call: _Call, name: str, value: Any, slots: Slots) -> Any:  # noqa: ANN401 (an argument)
     """Return an argument with slots in place of its dates."""
     if isinstance(value, Days):
-        runs = [
-            (Edge(call.number(first)), Edge(call.number(end))) for first, end in value.runs()
-        ]
+        runs = [(Edge(call.number(first)), Edge(call.number(end))) for first, end in value.runs()]
         return OpenDays(value.dates, name, slots, tuple(runs))
     if isinstance(value, ir.Table):
         return with_literals(value, call.shapes[name].slots_of(call.dates))

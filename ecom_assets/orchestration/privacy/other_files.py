@@ -24,9 +24,9 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import FOLDER as UPLOADS
 from ecom_assets.core.settings.uploaded import LIST as UPLOAD_LIST
 from ecom_assets.core.warehouse.sql_text import ident
+from ecom_assets.core.warehouse.table_statements import forget_user_statements
 from ecom_assets.ingestion.sources.events import event_paths, is_table
 from ecom_assets.ingestion.sources.files.formats import LANDING_DAY
-from ecom_assets.core.warehouse.table_statements import forget_user_statements
 from ecom_assets.ingestion.sources.files.kept_checks import forget_user_checks
 from ecom_assets.ingestion.sources.landing import dead_letter_folder, stream_folders
 from ecom_assets.ingestion.sources.report_paths import FOLDER as ORDER_REPORTS
