@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import Build, built, dialect_of
+from ecom_assets.core.tables.portable import Build, dialect_of
 
 OWN_FUNCTIONS: Final[dict[str, Callable[[Any], None]]] = {}
 """Functions of Python that statements call, by name, with what defines each in a connection of
@@ -50,7 +50,7 @@ class KeptRows(ops.SQLQueryResult):  # type: ignore[misc]  # Ibis ships no types
 def computed(
     function: Build, arguments: Mapping[str, Any], contract: type[Table] | None = None
 ) -> ir.Table:
-    """Return the table that a function returns, in the columns of a contract if one is given.
+    """Return the table that a function returns.
 
     DuckDB's connections keep statements, with the dates of their days left open: where one is kept
     of the same function, rules and columns, the function is not called. So nothing but its
@@ -59,11 +59,11 @@ def computed(
     Args:
         function: Returns an expression.
         arguments: Its arguments by name: tables, days and rules.
-        contract: The contract of the result.
+        contract: The contract of the result, whose columns a kept statement has in their order.
     """
     tables = (value for value in arguments.values() if isinstance(value, ir.Table))
     table = next(tables, None)
     if table is None or BUILDING.is_going_on:
-        return built(function, arguments, contract)
+        return function(**arguments)
     con = table.get_backend()
     return dialect_of(con).computed(con, function, arguments, contract)

@@ -54,10 +54,10 @@ class Dialect:
         _con: SQLBackend,
         function: Build,
         arguments: Mapping[str, Any],
-        contract: type[Table] | None,
+        _contract: type[Table] | None,
     ) -> Any:  # noqa: ANN401 (as the function)
-        """Return what a function returns, in the columns of a contract if one is given."""
-        return built(function, arguments, contract)
+        """Return what a function returns, or the same rows in the columns of a contract."""
+        return function(**arguments)
 
     def numbered(self, tables: Sequence[ir.Table]) -> ir.Table:
         """Return the rows of several tables with the place of their table in `number`."""
@@ -363,12 +363,6 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
         for name, kind in kinds.items()
     }
     return rows.select(**columns)
-
-
-def built(function: Build, arguments: Mapping[str, Any], contract: type[Table] | None) -> Any:  # noqa: ANN401 (as the function)
-    """Return what a function returns, in the columns of a contract if one is given."""
-    rows = function(**arguments)
-    return conform(rows, contract) if contract and isinstance(rows, ir.Table) else rows
 
 
 def missing_columns(table: ir.Table, contract: type[Table]) -> list[str]:

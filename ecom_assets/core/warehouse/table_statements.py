@@ -40,12 +40,13 @@ from platformdirs import user_cache_path
 from pydantic import BaseModel
 
 import ecom_assets
+from ecom_assets.core.errors import ContractError
 from ecom_assets.core.tables.building import BUILDING, ReadsDataError
 from ecom_assets.core.tables.computed import OWN_FUNCTIONS, KeptRows, Statement
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.open_days import Edge, OpenDays, Question, Slots, answers
-from ecom_assets.core.tables.portable import Build, built, schema_of
+from ecom_assets.core.tables.portable import Build, conform, schema_of
 from ecom_assets.core.warehouse.lineage import column_lineage, stored_columns
 from ecom_assets.core.warehouse.statements import (
     NotKeptError,
@@ -238,18 +239,18 @@ class TableStatements:
     ) -> Any:  # noqa: ANN401 (as the function)
         """Return what a function returns, by its kept statement if there is one."""
         if not self.is_on:
-            return built(function, arguments, contract)
+            return function(**arguments)
         try:
             call = self._call(function, arguments, contract)
         except NotKeptError:
-            return built(function, arguments, contract)
+            return function(**arguments)
         try:
             statement = self._read(call, contract) or self._build(con, call, contract)
         except ReadsDataError:
             self.store.keep(call.key, json.dumps(READS_DATA))
-            return built(function, arguments, contract)
+            return function(**arguments)
         except NotKeptError:
-            return built(function, arguments, contract)
+            return function(**arguments)
         for name in statement.functions:
             OWN_FUNCTIONS[name](con.con)
         return _as_rows(con, statement, call)
@@ -307,9 +308,11 @@ class TableStatements:
         slots = Slots.of(len(call.dates))
         opened = {name: _opened(call, name, value, slots) for name, value in call.arguments.items()}
         with BUILDING.going_on():
-            rows = built(call.function, opened, contract)
+            rows = call.function(**opened)
             if not isinstance(rows, ir.Table):
                 raise NotKeptError(type(rows))
+            if contract:
+                rows = _conforming(rows, contract)
             _require_statement(rows, opened.values())
             template = con.write_streaming(rows)
         statement = Statement(
@@ -336,6 +339,13 @@ def _opened(call: _Call, name: str, value: Any, slots: Slots) -> Any:  # noqa: A
     if isinstance(value, ir.Table):
         return with_literals(value, call.shapes[name].slots_of(call.dates))
     return value
+
+
+def _conforming(rows: ir.Table, contract: type[Table]) -> ir.Table:
+    try:
+        return conform(rows, contract)
+    except ContractError as error:  # whoever writes the rows says it
+        raise NotKeptError(contract) from error
 
 
 def _require_statement(rows: ir.Table, arguments: Iterable[Any]) -> None:
