@@ -75,7 +75,7 @@ class BrokenRows:
 
 
 @dataclass(frozen=True)
-class Counts:
+class CheckCounts:
     """How many rows fail and how many a check looks at, not counted yet, with what lists them."""
 
     rows: ir.Table
@@ -86,7 +86,7 @@ class Counts:
         return self.rows
 
 
-def counted(checks: Sequence[BrokenRows | Counts]) -> list[CheckResult]:
+def counted(checks: Sequence[BrokenRows | CheckCounts]) -> list[CheckResult]:
     """Return the results of several checks, counted by one statement, with failing examples."""
     rows = rows_of(numbered([check.counts() for check in checks]))
     return [
@@ -149,9 +149,9 @@ class TableCheck:
     def evaluate(self, days: Days | None, *parameters: Any) -> CheckResult:  # noqa: ANN401 (tables, and the source)
         """Return the result for some days (None for all) of the whole tables and the source."""
         outcome = self._outcome(days, *parameters)
-        return counted([outcome])[0] if isinstance(outcome, Counts) else outcome
+        return counted([outcome])[0] if isinstance(outcome, CheckCounts) else outcome
 
-    def _outcome(self, days: Days | None, *tables: Any, **more: Any) -> CheckResult | Counts:  # noqa: ANN401 (as `evaluate`)
+    def _outcome(self, days: Days | None, *tables: Any, **more: Any) -> CheckResult | CheckCounts:  # noqa: ANN401 (as `evaluate`)
         """Return the result, or the rows whose number is the result."""
         arguments = {f"table_{number}": table for number, table in enumerate(tables)}
         function = partial(_counts_or_result, self.function)
@@ -159,9 +159,9 @@ class TableCheck:
         if isinstance(outcome, CheckResult):
             return outcome
         built: Callable[..., Any] = self.function
-        return Counts(outcome, lambda: built(days, *tables, **more).broken)
+        return CheckCounts(outcome, lambda: built(days, *tables, **more).broken)
 
-    def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | Counts:  # noqa: ANN401 (Dagster makes the type)
+    def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | CheckCounts:  # noqa: ANN401 (Dagster makes the type)
         """Return the result for a Dagster step, or the rows whose number is the result."""
         days = days_of_run(tags)
         tables = [resources.warehouse.readable(table) for table in self.tables]
@@ -474,7 +474,7 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
     def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         selected = {key.name for key in context.selected_asset_check_keys}
         errors: list[Exception] = []
-        begun: dict[TableCheck, CheckResult | Counts] = {}
+        begun: dict[TableCheck, CheckResult | CheckCounts] = {}
         for check in (check for check in checks if check.name in selected):
             with _noting(errors):
                 begun[check] = check.begin(context.run.tags, context.resources)
@@ -487,13 +487,13 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
 
 
 def _finished(
-    begun: Mapping[TableCheck, CheckResult | Counts], errors: list[Exception]
+    begun: Mapping[TableCheck, CheckResult | CheckCounts], errors: list[Exception]
 ) -> dict[TableCheck, CheckResult]:
     """Return the results of checks, also if one of them cannot be evaluated."""
     results = {
         check: outcome for check, outcome in begun.items() if isinstance(outcome, CheckResult)
     }
-    rows = {check: outcome for check, outcome in begun.items() if isinstance(outcome, Counts)}
+    rows = {check: outcome for check, outcome in begun.items() if isinstance(outcome, CheckCounts)}
     try:
         results |= zip(rows, counted([*rows.values()]) if rows else (), strict=True)
     except Exception:  # noqa: BLE001 (which check it is comes out below)

@@ -74,7 +74,7 @@ class WritesDateSlots:
         return sge.Var(this=f"{{date_{value}".ljust(SLOT_WIDTH - 1) + "}")
 
 
-class NotKeptError(Exception):
+class NoShapeError(Exception):
     """An expression has something in it that its shape does not show, such as rows in memory."""
 
 
@@ -90,7 +90,7 @@ class Shape:
         """Write an expression down; `dates` are those of its parameters.
 
         Raises:
-            NotKeptError: It has something in it that its shape does not show, such as slots of
+            NoShapeError: It has something in it that its shape does not show, such as slots of
                 dates, unless it `has_slots`.
         """
         self._date_literals = dates
@@ -103,7 +103,7 @@ class Shape:
         self._visit(root)
         self.text = "\n".join(self._lines)
         if SLOT.search(self.text):  # a value or a name that would be taken for a date
-            raise NotKeptError
+            raise NoShapeError
 
     @property
     def dates(self) -> list[date]:
@@ -156,7 +156,7 @@ class Shape:
             return f"Slot {node.dtype} {node.value}"
         # The template of an expression with open dates is kept by the caller who left them open.
         if isinstance(node, (*NEVER, DateSlot)):
-            raise NotKeptError
+            raise NoShapeError
         # The number of a reference only distinguishes it from others, as its line does, and differs
         # in each process.
         arguments = node.__args__[:1] if isinstance(node, ops.Reference) else node.__args__
@@ -199,7 +199,7 @@ def _value_key(value: object) -> str:
         return "here"  # which warehouse a table is in is not in its statement
     if type(value).__module__ in {"datetime", "uuid"}:
         return repr(value)
-    raise NotKeptError
+    raise NoShapeError
 
 
 @lru_cache(maxsize=1024)
@@ -246,7 +246,7 @@ class Statements:
         dates: dict[Node, date] = {param.op(): day for param, day in (params or {}).items()}
         try:
             shape = Shape(rows.op(), dates)
-        except NotKeptError:
+        except NoShapeError:
             return write(_with_dates(rows, dates))
         key = key_of(kind, shape.text)
         template = self.read(key)

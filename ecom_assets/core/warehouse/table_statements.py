@@ -49,7 +49,7 @@ from ecom_assets.core.tables.open_days import Edge, OpenDays, Question, Slots, a
 from ecom_assets.core.tables.portable import Build, conform, schema_of
 from ecom_assets.core.warehouse.lineage import column_lineage, stored_columns
 from ecom_assets.core.warehouse.statements import (
-    NotKeptError,
+    NoShapeError,
     Shape,
     Statements,
     filled,
@@ -93,7 +93,7 @@ class _Texts:
         """Return everything that a value says.
 
         Raises:
-            NotKeptError: It cannot be spelled out.
+            NoShapeError: It cannot be spelled out.
         """
         if isinstance(value, PLAIN) and not isinstance(value, Enum):
             return repr(value)
@@ -130,7 +130,7 @@ class _Texts:
         A function among the values of a rule is none of these: it may read a file.
 
         Raises:
-            NotKeptError: It is from elsewhere, or a value cannot be spelled out.
+            NoShapeError: It is from elsewhere, or a value cannot be spelled out.
         """
         if isinstance(function, partial):
             first, *more = function.args or (None,)
@@ -139,10 +139,10 @@ class _Texts:
             rest = self.of([*more, function.keywords])
             return f"{self.of_function(function.func)}({text}, {rest})"
         if not isfunction(function) or not _is_ours(function):
-            raise NotKeptError(type(function))
+            raise NoShapeError(type(function))
         code = function.__code__
         if code.co_name == "<lambda>":
-            raise NotKeptError(function.__qualname__)
+            raise NoShapeError(function.__qualname__)
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
         made_with = [*cells, function.__defaults__, function.__kwdefaults__]
         place = f"{function.__module__}:{function.__qualname__}:{code.co_firstlineno}"
@@ -162,16 +162,16 @@ def _parts_of(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (as `_Texts.of`)
     """Return the values that an object is made of.
 
     Raises:
-        NotKeptError: It is no dataclass and no model, or has more than their fields.
+        NoShapeError: It is no dataclass and no model, or has more than their fields.
     """
     if isinstance(value, BaseModel) and not (value.model_extra or value.__pydantic_private__):
         return {name: getattr(value, name) for name in type(value).model_fields}
     if not is_dataclass(value):
-        raise NotKeptError(type(value))
+        raise NoShapeError(type(value))
     parts = {entry.name: getattr(value, entry.name) for entry in fields(value)}
     others = getattr(value, "__dict__", {}).keys() - parts.keys()
     if any(not isinstance(getattr(type(value), name, None), cached_property) for name in others):
-        raise NotKeptError(type(value), others)
+        raise NoShapeError(type(value), others)
     return parts
 
 
@@ -183,13 +183,13 @@ def _name_of(kind: type) -> str:
     """Return the name of a class of this package, which its source defines.
 
     Raises:
-        NotKeptError: It is none, or is made by a function: its name does not say what it does.
+        NoShapeError: It is none, or is made by a function: its name does not say what it does.
     """
     found: Any = sys.modules.get(kind.__module__)
     for part in kind.__qualname__.split("."):
         found = getattr(found, part, None)
     if not _is_ours(kind) or found is not kind:
-        raise NotKeptError(kind)
+        raise NoShapeError(kind)
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
@@ -242,14 +242,14 @@ class TableStatements:
             return function(**arguments)
         try:
             call = self._call(function, arguments, contract)
-        except NotKeptError:
+        except NoShapeError:
             return function(**arguments)
         try:
             statement = self._read(call, contract) or self._build(con, call, contract)
         except ReadsDataError:
             self.store.keep(call.key, json.dumps(READS_DATA))
             return function(**arguments)
-        except NotKeptError:
+        except NoShapeError:
             return function(**arguments)
         for name in statement.functions:
             OWN_FUNCTIONS[name](con.con)
@@ -264,7 +264,7 @@ class TableStatements:
             if isinstance(value, ir.Table):
                 shape = call.shapes[name] = Shape(value.op(), {})
                 if shape.has_values:
-                    raise NotKeptError(name)
+                    raise NoShapeError(name)
                 numbers = [call.number(day) for day in shape.dates]
                 parts += [name, shape.text, numbers]
             elif isinstance(value, Days):
@@ -279,7 +279,7 @@ class TableStatements:
         """Return the statement of a call; None if none is kept.
 
         Raises:
-            NotKeptError: None can be: the function reads data, or a function that the statement
+            NoShapeError: None can be: the function reads data, or a function that the statement
                 calls is not loaded.
         """
         text = self.store.read(call.key)
@@ -287,7 +287,7 @@ class TableStatements:
             return None
         asked = json.loads(text)
         if asked == READS_DATA:
-            raise NotKeptError(READS_DATA)
+            raise NoShapeError(READS_DATA)
         key = _key_of_answers(call, [_question(entry) for entry in asked])
         if key not in self._known:
             entry = self.store.read(key)
@@ -295,14 +295,14 @@ class TableStatements:
                 return None
             self._known[key] = _statement_of(json.loads(entry), contract)
         if self._known[key].functions - OWN_FUNCTIONS.keys():
-            raise NotKeptError(self._known[key].functions)
+            raise NoShapeError(self._known[key].functions)
         return self._known[key]
 
     def _build(self, con: Any, call: _Call, contract: type[Table] | None) -> Statement:  # noqa: ANN401 (as `rows`)
         """Call a function with open dates, and keep the statement of what it returns.
 
         Raises:
-            NotKeptError: The expression has something in it that cannot be kept.
+            NoShapeError: The expression has something in it that cannot be kept.
             ReadsDataError: The function runs an expression before it returns one.
         """
         slots = Slots.of(len(call.dates))
@@ -310,7 +310,7 @@ class TableStatements:
         with BUILDING.going_on():
             rows = call.function(**opened)
             if not isinstance(rows, ir.Table):
-                raise NotKeptError(type(rows))
+                raise NoShapeError(type(rows))
             if contract:
                 rows = _conforming(rows, contract)
             _require_statement(rows, opened.values())
@@ -345,14 +345,14 @@ def _conforming(rows: ir.Table, contract: type[Table]) -> ir.Table:
     try:
         return conform(rows, contract)
     except ContractError as error:  # whoever writes the rows says it
-        raise NotKeptError(contract) from error
+        raise NoShapeError(contract) from error
 
 
 def _require_statement(rows: ir.Table, arguments: Iterable[Any]) -> None:
     """Refuse an expression whose statement is not for other calls.
 
     Raises:
-        NotKeptError: It has rows or functions of this process in it, or reads a table that it was
+        NoShapeError: It has rows or functions of this process in it, or reads a table that it was
             not given, such as a temporary one.
     """
     given = {
@@ -363,7 +363,7 @@ def _require_statement(rows: ir.Table, arguments: Iterable[Any]) -> None:
     }
     read = set(rows.op().find(ops.PhysicalTable))
     if read - given:
-        raise NotKeptError(read - given)
+        raise NoShapeError(read - given)
     Shape(rows.op(), {}, has_slots=True)  # raises for what no shape shows
 
 

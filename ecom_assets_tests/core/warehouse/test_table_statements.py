@@ -22,7 +22,7 @@ from ecom_assets.core.tables.days import Days, clock_hour, day_start
 from ecom_assets.core.tables.portable import count_of, rows_of
 from ecom_assets.core.warehouse import table_statements
 from ecom_assets.core.warehouse.local import DuckDB, connect
-from ecom_assets.core.warehouse.statements import NotKeptError
+from ecom_assets.core.warehouse.statements import NoShapeError
 from ecom_assets.core.warehouse.table_statements import TableStatements, forget_user_statements
 from ecom_assets.orchestration.rules import rules
 
@@ -250,11 +250,11 @@ def test_each_value_of_each_rule_is_in_the_key(monkeypatch: pytest.MonkeyPatch) 
         texts = table_statements._Texts()  # noqa: SLF001 (what keys are made of)
         try:
             text = texts.of(rule)
-        except NotKeptError:
+        except NoShapeError:
             not_spelled.add(name)
             continue
         for number, other in enumerate(variants(rule)):
-            with suppress(NotKeptError):
+            with suppress(NoShapeError):
                 if table_statements._Texts().of(other) == text:  # noqa: SLF001 (as above)
                     same.append(f"{name}: variant {number}")
     assert not same
