@@ -198,12 +198,11 @@ def clean_events_asset(late_days: int) -> TableAsset:
             cleaned = {**received, "may_crowd": may_crowd, "days": of_run}
             parts.append(computed(_events_of_run, cleaned, CleanEvents))
         if other_days.dates:
-            parts.append(
-                _with_other_visitors(warehouse, known_ids, identity_rule, other_days, only_visitors)
+            others = _with_other_visitors(
+                warehouse, known_ids, identity_rule, other_days, only_visitors
             )
-        if len(parts) == 1:
-            return parts[0]
-        return union_all(*(part.select(*CleanEvents.columns) for part in parts))
+            parts.append(others.select(*CleanEvents.columns))
+        return parts[0] if len(parts) == 1 else union_all(*parts)
 
     return events
 
