@@ -108,6 +108,7 @@ def remember(folder: Path) -> None:
     from ecom_assets_tests.known_history import remember_history  # noqa: PLC0415 (loads Dagster)
     from ecom_assets_tests.known_sql import remember_sql  # noqa: PLC0415 (loads Ibis)
 
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # of the processes that tests start, too
     remember_sql(folder / "statements.sqlite")
     remember_history()
 

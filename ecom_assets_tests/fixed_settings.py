@@ -1,5 +1,3 @@
-"""The settings that all tests have, so that they depend on nothing of the machine or its user:
-a memory limit, and no checks of files in the user's cache folder.
-"""
+"""The setting that all tests have, so that they depend on nothing of the machine."""
 
-FIXED = {"ECOM_MEMORY_LIMIT": "1500MB", "ECOM_CACHE": "off"}
+FIXED = {"ECOM_MEMORY_LIMIT": "1500MB"}

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from ecom_assets.core.warehouse.statements import STATEMENTS
+from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
 
 _SHARED: list[Path] = []
 
@@ -18,6 +19,8 @@ def remember_sql(path: Path) -> None:
     and in no other.
     """
     _SHARED[:] = [path]
+    TABLE_STATEMENTS.keep(is_on=True)
+    TABLE_STATEMENTS.keep = lambda *, is_on: None  # type: ignore[method-assign]  # noqa: ARG005 (as below)
     STATEMENTS.keep_in(path)
     STATEMENTS.keep_in = lambda path: None  # type: ignore[method-assign]  # noqa: ARG005 (the names of the method)
 

@@ -2,7 +2,9 @@
 write is one transaction.
 """
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -10,6 +12,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from ecom_assets.core.errors import WorkError
+
+
+def require_own_file(path: Path) -> None:
+    """Make a file for its owner only, or take away the rights of others.
+
+    Raises:
+        OSError: It cannot be opened, is a link, or belongs to somebody else, whose content is not
+            taken.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        state = os.fstat(descriptor)
+        if state.st_uid != os.geteuid() or not stat.S_ISREG(state.st_mode):
+            raise PermissionError(path)
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
 
 PATIENCE_S: Final = 30
 """Seconds that a writer waits for the transaction of another one."""

@@ -8,7 +8,7 @@ import pytest
 
 from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
 from ecom_assets.core.errors import WarehouseError
-from ecom_assets.core.tables.check import BrokenRows, CheckResult, TableCheck
+from ecom_assets.core.tables.check import CheckCounts, CheckResult, TableCheck
 from ecom_assets_tests.command import UNTIL_DUE, ecom, page_views
 
 BROKEN = "the table cannot be read; look at the server."
@@ -21,7 +21,7 @@ def test_checks_that_could_not_be_evaluated_are_counted_and_named(
 
     def fails_for_one(
         self: TableCheck, tags: Mapping[str, str], resources: Any
-    ) -> CheckResult | BrokenRows:
+    ) -> CheckResult | CheckCounts:
         if self.contract is CleanEvents and self.name == "contract_holds":
             raise WarehouseError(BROKEN)
         return begin(self, tags, resources)

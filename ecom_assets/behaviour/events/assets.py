@@ -17,6 +17,7 @@ from ecom_assets.behaviour.events.contracts import (
     RawEvents,
 )
 from ecom_assets.core.tables.asset import Reads, TableAsset, Tables, table_asset
+from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import FileRows, sampled_rows
 from ecom_assets.core.warehouse.raw_slices import DayByDay
@@ -59,9 +60,13 @@ def staging_assets(late_days: int) -> list[TableAsset]:
     def duplicate_events(
         raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days, warehouse: Tables
     ) -> ir.Table:
-        return clean.duplicate_events(
-            raw_events, cleaning_rule, days, warehouse.table(KeptEventIds)
-        )
+        asked = {
+            "raw": raw_events,
+            "rule": cleaning_rule,
+            "days": days,
+            "kept": warehouse.table(KeptEventIds),
+        }
+        return computed(clean.duplicate_events, asked, DuplicateEvents)
 
     @table_asset(QuarantinedEvents, raw_events=accepted_arrivals(late_days))
     def quarantined_events(

@@ -46,6 +46,7 @@ from ecom_assets.core.tables.asset import (
     invalidation,
     table_asset,
 )
+from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import (
@@ -122,14 +123,32 @@ def link_assets(late_days: int) -> list[TableAsset]:
         days: Days,
     ) -> ir.Table:
         """Find the events that say that two user ids are of one person, if neither is erased."""
-        # Before they are cleaned: copies of one event have one type.
-        received = raw_events.filter(raw_events.event_type == linking.ALIAS)
-        events = clean.clean_events(received, duplicate_events, cleaning_rule, days)
-        rows = warehouse.rows_of(linking.alias_events(events, identity_rule))
+        asked = {
+            "raw_events": raw_events,
+            "duplicate_events": duplicate_events,
+            "cleaning_rule": cleaning_rule,
+            "identity_rule": identity_rule,
+            "days": days,
+        }
+        rows = warehouse.rows_of(computed(_alias_events, asked))
         aliases = linking.identity_aliases((row.values() for row in rows), user_key)
         return table_of(IdentityAliases, linking.without_erased(aliases, erased_users))
 
     return [identity_links, identity_aliases]
+
+
+def _alias_events(
+    raw_events: ir.Table,
+    duplicate_events: ir.Table,
+    cleaning_rule: CleaningRule,
+    identity_rule: IdentityRule,
+    days: Days,
+) -> ir.Table:
+    """Return the events that say that two user ids are of one person."""
+    # Before they are cleaned: copies of one event have one type.
+    received = raw_events.filter(raw_events.event_type == linking.ALIAS)
+    events = clean.clean_events(received, duplicate_events, cleaning_rule, days)
+    return linking.alias_events(events, identity_rule)
 
 
 def clean_events_asset(late_days: int) -> TableAsset:
@@ -159,21 +178,31 @@ def clean_events_asset(late_days: int) -> TableAsset:
         only_visitors: ir.Table | None,
     ) -> ir.Table:
         """Give each clean event its visitor."""
-        cleaned = partial(clean.clean_events, raw_events, duplicate_events, cleaning_rule)
         known_ids = KnownIds(identity_links, shared_ids, merged_users)
+        received = {
+            "raw_events": raw_events,
+            "duplicate_events": duplicate_events,
+            "identity_links": identity_links,
+            "shared_ids": shared_ids,
+            "merged_users": merged_users,
+            "cleaning_rule": cleaning_rule,
+            "identity_rule": identity_rule,
+        }
         if not identity_rule.has_links:
-            rows = with_visitors(cleaned(days.widened(before=1, after=1)), known_ids, identity_rule)
-            return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
+            return computed(_events_without_links, {**received, "days": days}, CleanEvents)
         of_run, other_days = _split(days, run_days)
         parts = []
         if of_run.dates:
-            nearby_ids = _ids_of_run(warehouse, known_ids, identity_rule, of_run)
-            parts.append(with_visitors(cleaned(of_run), nearby_ids, identity_rule))
+            seen = {"identity_links": identity_links, "days": of_run}
+            may_crowd = bool(warehouse.rows_of(computed(_any_crowded_day, seen)))
+            cleaned = {**received, "may_crowd": may_crowd, "days": of_run}
+            parts.append(computed(_events_of_run, cleaned, CleanEvents))
         if other_days.dates:
-            parts.append(
-                _with_other_visitors(warehouse, known_ids, identity_rule, other_days, only_visitors)
+            others = _with_other_visitors(
+                warehouse, known_ids, identity_rule, other_days, only_visitors
             )
-        return union_all(*(part.select(*CleanEvents.columns) for part in parts))
+            parts.append(others.select(*CleanEvents.columns))
+        return parts[0] if len(parts) == 1 else union_all(*parts)
 
     return events
 
@@ -226,15 +255,54 @@ def _with_other_visitors(
     )
 
 
-def _ids_of_run(warehouse: Engine, known_ids: KnownIds, rule: IdentityRule, days: Days) -> KnownIds:
-    """Return what is known of ids with those links only that can decide about events of some days,
-    whose visitors other events decide, and whether devices are crowded then.
+def _events_without_links(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    raw_events: ir.Table,
+    duplicate_events: ir.Table,
+    identity_links: ir.Table,
+    shared_ids: ir.Table,
+    merged_users: ir.Table,
+    cleaning_rule: CleaningRule,
+    identity_rule: IdentityRule,
+    days: Days,
+) -> ir.Table:
+    """Return the clean events of some days with visitors whom no link decides."""
+    near = days.widened(before=1, after=1)
+    events = clean.clean_events(raw_events, duplicate_events, cleaning_rule, near)
+    known_ids = KnownIds(identity_links, shared_ids, merged_users)
+    rows = with_visitors(events, known_ids, identity_rule)
+    return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
+
+
+def _any_crowded_day(identity_links: ir.Table, days: Days) -> ir.Table:
+    """Return a row if a device is crowded on any of some days."""
+    return crowded_days(_seen_on(identity_links, days)).limit(1)
+
+
+def _seen_on(links: ir.Table, days: Days) -> ir.Table:
+    return links.filter(days.contain(links.event_date))
+
+
+def _events_of_run(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    raw_events: ir.Table,
+    duplicate_events: ir.Table,
+    identity_links: ir.Table,
+    shared_ids: ir.Table,
+    merged_users: ir.Table,
+    cleaning_rule: CleaningRule,
+    identity_rule: IdentityRule,
+    may_crowd: bool,  # noqa: FBT001 (asked of the data before)
+    days: Days,
+) -> ir.Table:
+    """Return the clean events of a run's days with their visitors, by those links only that can
+    decide about them, whose visitors other events decide.
     """
-    seen = known_ids.links.filter(days.contain(known_ids.links.event_date))
-    asking = seen.filter(seen.user_id.isnull()) if rule.keeps_users else seen
-    nearby_ids = _ids_near(known_ids, rule, days, asking.select("device_id"))
-    may_crowd = bool(warehouse.rows_of(crowded_days(seen).limit(1)))
-    return replace(nearby_ids, may_crowd=may_crowd)
+    events = clean.clean_events(raw_events, duplicate_events, cleaning_rule, days)
+    seen = _seen_on(identity_links, days)
+    asking = seen.filter(seen.user_id.isnull()) if identity_rule.keeps_users else seen
+    known_ids = KnownIds(identity_links, shared_ids, merged_users)
+    nearby_ids = _ids_near(known_ids, identity_rule, days, asking.select("device_id"))
+    rows = with_visitors(events, replace(nearby_ids, may_crowd=may_crowd), identity_rule)
+    return rows.select(*CleanEvents.columns)
 
 
 def _ids_near(known_ids: KnownIds, rule: IdentityRule, days: Days, devices: ir.Table) -> KnownIds:
@@ -329,14 +397,15 @@ def shared_ids(
     warehouse: Engine,
 ) -> ir.Table:
     """Find the ids that join nobody, of all links and aliases; they are few."""
-    shared = warehouse.rows_of(linking.shared_ids(identity_links, identity_rule))
+    asked = {"links": identity_links, "rule": identity_rule}
+    shared = warehouse.rows_of(computed(linking.shared_ids, asked))
     rows = [tuple(row[name] for name in SharedIds.columns) for row in shared]
     users = {id_value for id_kind, id_value, *_ in rows if id_kind == "user"}
     _, too_large = groups_of(identity_aliases, users, identity_rule, warehouse)
     of_groups = [("user", user, "group_users", len(users)) for users in too_large for user in users]
-    devices = linking.users_of_devices(identity_links.filter(identity_links.user_id.notnull()))
 
     def users_of_each() -> list[tuple[str, bool, int]]:
+        devices = linking.users_of_devices(identity_links.filter(identity_links.user_id.notnull()))
         return [
             (row["device_id"], row["is_device"], row["reached_count"])
             for row in warehouse.rows_of(devices)
@@ -373,7 +442,7 @@ def groups_of(
     """
     if not rule.joins_aliases:
         return {}, []
-    rows = warehouse.rows_of(linking.aliases_in_order(aliases))
+    rows = warehouse.rows_of(computed(linking.aliases_in_order, {"aliases": aliases}))
     pairs = linking.aliases_of_users(((row["user_id"], row["previous_id"]) for row in rows), shared)
     return linking.merged_users(pairs, rule.group_users)
 

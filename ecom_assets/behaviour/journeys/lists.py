@@ -6,6 +6,7 @@ that are left after repeats become texts. `journeys.py` has the portable form, w
 definition, and tests require that both give equal rows.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -46,14 +47,23 @@ _SELECTED: Final = ibis.udf.scalar.builtin(
 )
 
 
+def step_counts(events: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return in one row how many different steps the rows of `SessionEvents` have, by dimension."""
+    return events.aggregate(**{name: events[NODES[name]].nunique() for name in rule.dimensions})
+
+
+def are_few_steps(counts: Iterable[int]) -> bool:
+    """Return whether so many different steps can be numbered."""
+    return sum(map(int, counts)) < MOST_STEPS
+
+
 def has_few_steps(events: ir.Table, rule: JourneyRule) -> bool:
     """Return whether the rows of `SessionEvents` are in DuckDB, and have few different steps."""
     con = backend_with_kernels(events)
     if con is None:
         return False
-    counts = {name: events[NODES[name]].nunique() for name in rule.dimensions}
-    [found] = fetched(con, events.aggregate(**counts))
-    return int(sum(found)) < MOST_STEPS
+    [found] = fetched(con, step_counts(events, rule))
+    return are_few_steps(found)
 
 
 def listed_journeys(

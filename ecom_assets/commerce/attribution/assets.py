@@ -23,6 +23,7 @@ from ecom_assets.commerce.orders import orders
 from ecom_assets.commerce.orders.assets import EVERY_LINE, days_of_changed_orders
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays
 from ecom_assets.core.tables.asset import Reads, invalidation, table_asset
+from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import connect
@@ -100,12 +101,24 @@ def channel_removal_effects(
     """Solve the Markov chain of each day; the engine counts its transitions,
     and Python solves the few equations.
     """
-    spans = markov.step_spans(conversions, touches, attribution_rule, days)
-    counted = markov.steps_on(spans, days).semi_join(markov.converting_days(spans), ["unit", "day"])
+    asked = {
+        "conversions": conversions,
+        "touches": touches,
+        "attribution_rule": attribution_rule,
+        "days": days,
+    }
+    chains = _chains(rows_of(computed(_counted_steps, asked)))
     con = connect()
-    chains = _chains(rows_of(counted))
     con.con.register("removal_effects", markov.removal_effect_rows(chains))
     return con.table("removal_effects")
+
+
+def _counted_steps(
+    conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
+) -> ir.Table:
+    """Return the transitions of each day on which somebody was converted, counted."""
+    spans = markov.step_spans(conversions, touches, attribution_rule, days)
+    return markov.steps_on(spans, days).semi_join(markov.converting_days(spans), ["unit", "day"])
 
 
 def _chains(counted: list[dict[str, Any]]) -> Iterator[markov.Chain]:

@@ -24,6 +24,7 @@ from ecom_assets.commerce.customers.value import ValueRule
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.assets import EVERY_SALE
 from ecom_assets.core.tables.asset import Reads, invalidation, table_asset
+from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.places import ReadPlaces
 from ecom_assets.core.tables.portable import arrow_of
@@ -49,7 +50,7 @@ def lifetime_value(
     """Fit both models to the order histories, and compute the expected value of each customer."""
     from ecom_assets.commerce.customers import value  # noqa: PLC0415 (loads SciPy)
 
-    histories = arrow_of(value.histories(Purchases.from_platform(sales, sessions)))
+    histories = arrow_of(computed(_histories, {"sales": sales, "sessions": sessions}))
     con = connect()
     con.con.register(
         "lifetime_value",
@@ -58,6 +59,13 @@ def lifetime_value(
         ),
     )
     return con.table("lifetime_value").select(*LifetimeValue.columns)
+
+
+def _histories(sales: ir.Table, sessions: ir.Table) -> ir.Table:
+    """Return the order history of each customer."""
+    from ecom_assets.commerce.customers import value  # noqa: PLC0415 (loads SciPy)
+
+    return value.histories(Purchases.from_platform(sales, sessions))
 
 
 VALUE_ASSETS = (customer_segments, lifetime_value)

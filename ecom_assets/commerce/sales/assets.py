@@ -26,8 +26,10 @@ from ecom_assets.commerce.sales.customer_retention import (
     customer_retention as compute_customer_retention,
 )
 from ecom_assets.core.tables.asset import Reads, asset_key, follows_sales, invalidation, table_asset
+from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.places import ReadPlaces
+from ecom_assets.core.tables.places import ReadPlaces, as_places
+from ecom_assets.core.tables.portable import rows_of
 
 EVERY_SALE = Reads(contracts.Sales, whole=True)
 
@@ -115,7 +117,12 @@ SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
 @table_asset(PurchaseRevenueDaily, follows="groups", events=CleanEvents)
 def purchase_revenue_daily(events: ir.Table, places: ReadPlaces) -> ir.Table:
     """Sum purchases and refunds by day, category and place."""
-    return sold_lines.purchase_revenue_daily(events, places())
+    stated = as_places(rows_of(computed(sold_lines.places_of_purchases, {"events": events})))
+    if any((part or "").strip() for place in stated for part in place):
+        # Built each time: names of the data are in it.
+        return sold_lines.purchase_revenue_daily(events, places().found_alone(stated))
+    without = {"events": events, "found": {}}
+    return computed(sold_lines.purchase_revenue_daily, without, PurchaseRevenueDaily)
 
 
 PURCHASE_ASSETS = (purchase_revenue_daily,)

@@ -18,7 +18,7 @@ from ecom_assets.core.tables.contract import AMOUNT, MONEY
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import aggregates, with_ratios
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
-from ecom_assets.core.tables.places import Places
+from ecom_assets.core.tables.places import FoundPlaces, Places, distinct_places, with_names
 from ecom_assets.core.tables.portable import union_all
 
 DIMENSIONS = ("channel", "city_id", "item_category", "sales_channel")
@@ -120,12 +120,12 @@ PLACE_NAMES = {
 PURCHASE_DIMENSIONS = ("product_category", *PLACE_NAMES)
 
 
-def purchase_revenue_daily(events: ir.Table, places: Places) -> ir.Table:
+def purchase_revenue_daily(events: ir.Table, found: FoundPlaces) -> ir.Table:
     """Return the totals of each day in `CleanEvents`, and the sums by category and by place.
 
-    A dimension that is summed is `(all)`.
+    A dimension that is summed is `(all)`. `found` has the locations of the events' places.
     """
-    bought = purchases_and_refunds(events, places)
+    bought = with_names(_bought(events), found)
     parts = [
         purchase_totals(bought, ["event_date", *kept]).mutate(
             **{name: ibis.literal(ALL) for name in PURCHASE_DIMENSIONS if name not in kept}
@@ -137,12 +137,21 @@ def purchase_revenue_daily(events: ir.Table, places: Places) -> ir.Table:
 
 def purchases_and_refunds(events: ir.Table, places: Places) -> ir.Table:
     """Return the events of purchases and refunds, with their category and place."""
+    bought = _bought(events)
+    return places.name(bought, bought, each_alone=True)
+
+
+def places_of_purchases(events: ir.Table) -> ir.Table:
+    """Return the distinct places that purchases and refunds state."""
+    return distinct_places(_bought(events))
+
+
+def _bought(events: ir.Table) -> ir.Table:
     bought = events.filter(events.event_type.isin([PURCHASE, REFUND]))
-    bought = bought.mutate(
+    return bought.mutate(
         product_category=bought.product_category.fill_null(NONE),
         **{level: _named(bought.properties, names) for level, names in PLACE_NAMES.items()},
     )
-    return places.name(bought, bought, each_alone=True)
 
 
 def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:

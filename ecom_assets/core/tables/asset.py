@@ -20,6 +20,7 @@ import ibis.expr.types as ir
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UnavailableError, UsageError
 from ecom_assets.core.tables.code_version import code_version
+from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Table, group_of, owner_of
 from ecom_assets.core.tables.days import Days, OtherDays, listed_days
 from ecom_assets.core.tables.portable import rows_of, union_all, values_of
@@ -194,14 +195,15 @@ class Invalidation:
     def rows(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> ir.Table:
         """Return what the function does for the run's days."""
         tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
-        return self.function(**_arguments(self.function, {**parameters, **tables, "days": run}))
+        arguments = _arguments(self.function, {**parameters, **tables, "days": run})
+        return computed(self.function, arguments)
 
     def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
         """Return the run's days and the days that the run invalidates."""
         if self.only_with_rows_of and not self._has_other_days(run, warehouse):
             return run
         changed = self.rows(run, parameters, warehouse)
-        return Days.from_dates([*run.dates, *values_of(changed.day)])
+        return Days.from_dates([*run.dates, *(row["day"] for row in rows_of(changed))])
 
     def _has_other_days(self, run: Days, warehouse: Tables) -> bool:
         others = OtherDays(run)
@@ -489,7 +491,8 @@ class TableAsset:
                 whole,
                 warning=_not_loaded(self.loaded_from, days),
             )
-        rows = self.function(**_arguments(self.function, {**parameters, "days": whole}))
+        arguments = _arguments(self.function, {**parameters, "days": whole})
+        rows = computed(self.function, arguments, self.contract)
         if isinstance(rows, SliceOutput):  # it says itself which days it has
             return rows
         if whole != days:

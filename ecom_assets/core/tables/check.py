@@ -17,13 +17,13 @@ from operator import itemgetter, or_
 from typing import Any
 
 import dagster as dg
-import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, TableAsset, asset_key
-from ecom_assets.core.tables.contract import HIDDEN, Column, Table
+from ecom_assets.core.tables.computed import computed
+from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days, days_of_spans
-from ecom_assets.core.tables.portable import count_of, has_kernels, rows_of, union_all
+from ecom_assets.core.tables.portable import has_kernels, numbered, rows_of
 from ecom_assets.core.tables.received import NO_DAYS
 
 PARTS = "ecom/parts"
@@ -62,23 +62,38 @@ class BrokenRows:
     broken: ir.Table
     looked_at: ir.Table
 
-    def counts(self, number: int) -> ir.Table:
+    def counts(self) -> ir.Table:
         """Return how many rows these are, in one row."""
         # One query for both: `broken` is usually a subset of `looked_at`, so Ibis compiles the
         # common part once.
         broken = self.broken.agg(broken=self.broken.count())
-        counts = broken.cross_join(self.looked_at.agg(looked_at=self.looked_at.count()))
-        return counts.mutate(number=ibis.literal(number, "int64"))
+        return broken.cross_join(self.looked_at.agg(looked_at=self.looked_at.count()))
+
+    def broken_rows(self) -> ir.Table:
+        """Return the rows that fail."""
+        return self.broken
 
 
-def counted(checks: Sequence[BrokenRows]) -> list[CheckResult]:
+@dataclass(frozen=True)
+class CheckCounts:
+    """How many rows fail and how many a check looks at, not counted yet, with what lists them."""
+
+    rows: ir.Table
+    broken_rows: Callable[[], ir.Table]
+
+    def counts(self) -> ir.Table:
+        """Return how many rows these are, in one row."""
+        return self.rows
+
+
+def counted(checks: Sequence[BrokenRows | CheckCounts]) -> list[CheckResult]:
     """Return the results of several checks, counted by one statement, with failing examples."""
-    rows = rows_of(union_all(*(check.counts(number) for number, check in enumerate(checks))))
+    rows = rows_of(numbered([check.counts() for check in checks]))
     return [
         CheckResult(
             row["broken"],
             row["looked_at"],
-            rows_of(check.broken.limit(EXAMPLES)) if row["broken"] else [],
+            rows_of(check.broken_rows().limit(EXAMPLES)) if row["broken"] else [],
         )
         for check, row in zip(checks, sorted(rows, key=itemgetter("number")), strict=True)
     ]
@@ -133,10 +148,20 @@ class TableCheck:
 
     def evaluate(self, days: Days | None, *parameters: Any) -> CheckResult:  # noqa: ANN401 (tables, and the source)
         """Return the result for some days (None for all) of the whole tables and the source."""
-        outcome = self.function(days, *parameters)
-        return counted([outcome])[0] if isinstance(outcome, BrokenRows) else outcome
+        outcome = self._outcome(days, *parameters)
+        return counted([outcome])[0] if isinstance(outcome, CheckCounts) else outcome
 
-    def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | BrokenRows:  # noqa: ANN401 (Dagster makes the type)
+    def _outcome(self, days: Days | None, *tables: Any, **more: Any) -> CheckResult | CheckCounts:  # noqa: ANN401 (as `evaluate`)
+        """Return the result, or the rows whose number is the result."""
+        arguments = {f"table_{number}": table for number, table in enumerate(tables)}
+        function = partial(_counts_or_result, self.function)
+        outcome: Any = computed(function, {"days": days, **arguments, **more})
+        if isinstance(outcome, CheckResult):
+            return outcome
+        built: Callable[..., Any] = self.function
+        return CheckCounts(outcome, lambda: built(days, *tables, **more).broken)
+
+    def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | CheckCounts:  # noqa: ANN401 (Dagster makes the type)
         """Return the result for a Dagster step, or the rows whose number is the result."""
         days = days_of_run(tags)
         tables = [resources.warehouse.readable(table) for table in self.tables]
@@ -144,11 +169,9 @@ class TableCheck:
         if self.loaded_from:
             days = resources.warehouse.loaded_days(self.loaded_from, days)
         parts = {"parts": days_of_spans(tags[PARTS])} if self.sees_parts and PARTS in tags else {}
-        return (
-            CheckResult(0, 0)
-            if days == NO_DAYS
-            else self.function(days, *tables, *sources, **parts)
-        )
+        if days == NO_DAYS:
+            return CheckResult(0, 0)
+        return self._outcome(days, *tables, *sources, **parts)
 
     def reported(self, result: CheckResult, days: Days | None = None) -> dg.AssetCheckResult:
         """Return a result as Dagster stores it, with the days that it is about (None for all)."""
@@ -186,6 +209,17 @@ class TableCheck:
         }
 
 
+def _counts_or_result(
+    check: Evaluate,
+    days: Days | None,
+    **parameters: Any,  # noqa: ANN401 (tables, and the source)
+) -> Any:  # noqa: ANN401 (a table, or a result)
+    """Return the counts of a check's rows, or its result."""
+    parts = {name: parameters.pop(name) for name in ("parts",) if name in parameters}
+    outcome = check(days, *parameters.values(), **parts)
+    return outcome.counts() if isinstance(outcome, BrokenRows) else outcome
+
+
 def _span(days: Days) -> str:
     first, last = days.dates[0], days.dates[-1]
     return str(first) if first == last else f"{first} to {last}"
@@ -218,6 +252,18 @@ def check(
 def rows_on_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
     """Return the rows of some days; all rows if `days` is None or the table has no days."""
     return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
+
+
+def count_on_days(table: ir.Table, column: str | None, days: Days | None) -> int:
+    """Return the number of rows of some days; of all rows as `rows_on_days`."""
+    asked = {"table": table, "column": column, "days": days}
+    (counted_rows,) = rows_of(computed(_counted_on_days, asked))
+    return int(counted_rows["row_count"])
+
+
+def _counted_on_days(table: ir.Table, column: str | None, days: Days | None) -> ir.Table:
+    rows = rows_on_days(table, column, days)
+    return rows.agg(row_count=rows.count())
 
 
 def unread_values(
@@ -285,40 +331,70 @@ def contract_check(contract: type[Table]) -> TableCheck:
 
 
 def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> CheckResult:
-    rows = rows_on_days(table, contract.day_column, days)
-    broken = {
-        f"{name}: {violation}": (condition.ifelse(1, 0)).sum().fill_null(0)
-        for name, column in contract.columns.items()
-        for violation, condition in _violations(rows[name], column).items()
+    is_by_part = bool(contract.key) and not _fits_at_once(contract, table)
+    asked = {"table": table, "contract": contract, "days": days, "has_keys": not is_by_part}
+    (result,) = rows_of(computed(_contract_counts, asked))
+    counted_rows = {
+        f"{name}: {violation}": int(result[f"measure_{n}"])
+        for n, (name, violation, _) in enumerate(_violations(contract))
     }
-    counts = rows.agg(
-        looked_at=rows.count(), **{f"measure_{n}": value for n, value in enumerate(broken.values())}
-    )
-    keys = [_repeated(contract, part) for part in _parts(contract, table, rows)]
-    (result,) = rows_of(reduce(ir.Table.cross_join, keys[:1], counts))
-    counted_rows = {violation: int(result[f"measure_{n}"]) for n, violation in enumerate(broken)}
-    if keys:
-        repeated = (int(row["repeated"]) for part in keys[1:] for row in rows_of(part))
-        counted_rows[f"{', '.join(contract.key)}: is not unique"] = int(result["repeated"]) + sum(
-            repeated
+    if contract.key:
+        repeated = (
+            sum(int(row["repeated"]) for part in _parts(contract, table, days) for row in part)
+            if is_by_part
+            else int(result["repeated"])
         )
+        counted_rows[f"{', '.join(contract.key)}: is not unique"] = repeated
     examples = [
         {"check": violation, "rows": count} for violation, count in counted_rows.items() if count
     ][:EXAMPLES]
     return CheckResult(sum(counted_rows.values()), int(result["looked_at"]), examples)
 
 
-def _violations(value: ir.Column, column: Column) -> dict[str, ir.BooleanValue]:
-    values: dict[str, ir.BooleanValue] = {}
-    if not column.nullable:
-        values["is missing"] = value.isnull()
-    if column.at_least is not None:
-        values[f"is below {column.at_least}"] = value < column.at_least
-    if column.at_most is not None:
-        values[f"is above {column.at_most}"] = value > column.at_most
-    if column.one_of:
-        values["is not among the known values"] = value.notin(column.one_of)
-    return values
+def _contract_counts(
+    table: ir.Table,
+    contract: type[Table],
+    days: Days | None,
+    has_keys: bool,  # noqa: FBT001 (by the size of the table)
+) -> ir.Table:
+    """Return in one row how many rows there are, how many break which part of the contract,
+    and how many keys are there more than once, if it `has_keys`.
+    """
+    rows = rows_on_days(table, contract.day_column, days)
+    broken = {
+        f"measure_{n}": (is_broken(rows[name]).ifelse(1, 0)).sum().fill_null(0)
+        for n, (name, _, is_broken) in enumerate(_violations(contract))
+    }
+    counts = rows.agg(looked_at=rows.count(), **broken)
+    return counts.cross_join(_repeated(contract, rows)) if has_keys and contract.key else counts
+
+
+Condition = Callable[[ir.Column], ir.BooleanValue]
+
+
+def _violations(contract: type[Table]) -> Iterator[tuple[str, str, Condition]]:
+    """Yield each column with what can be wrong with a value, and the condition that it is."""
+    for name, column in contract.columns.items():
+        if not column.nullable:
+            yield name, "is missing", lambda value: value.isnull()
+        if (least := column.at_least) is not None:
+            yield name, f"is below {least}", partial(_is_below, least)
+        if (most := column.at_most) is not None:
+            yield name, f"is above {most}", partial(_is_above, most)
+        if column.one_of:
+            yield name, "is not among the known values", partial(_is_unknown, column.one_of)
+
+
+def _is_below(least: Any, value: ir.Column) -> ir.BooleanValue:  # noqa: ANN401 (a number or a day)
+    return value < least
+
+
+def _is_above(most: Any, value: ir.Column) -> ir.BooleanValue:  # noqa: ANN401 (as above)
+    return value > most
+
+
+def _is_unknown(known: Sequence[str], value: ir.Column) -> ir.BooleanValue:
+    return value.notin(known)
 
 
 def _repeated(contract: type[Table], rows: ir.Table) -> ir.Table:
@@ -328,29 +404,36 @@ def _repeated(contract: type[Table], rows: ir.Table) -> ir.Table:
     return repeated.agg(repeated=repeated.count())
 
 
-def _parts(contract: type[Table], table: ir.Table, rows: ir.Table) -> list[ir.Table]:
-    """Split rows by day if the day is part of the key, so that memory does not grow with days.
+def _fits_at_once(contract: type[Table], table: ir.Table) -> bool:
+    """Return whether all keys of a table are compared in one query, so that memory does not grow
+    with days.
 
     Only in DuckDB, which has the memory of this process and knows the size of a table without
-    reading it.
+    reading it, and only if the day is part of the key, are they more.
     """
     column = contract.day_column
-    if not contract.key:
-        return []
     if column is None or column not in contract.key or not has_kernels(table.get_backend()):
-        return [rows]
-    if count_of(table) <= KEYS_AT_ONCE:
-        return [rows]
+        return True
+    return count_on_days(table, None, None) <= KEYS_AT_ONCE
+
+
+def _parts(
+    contract: type[Table], table: ir.Table, days: Days | None
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield how many keys are there more than once, for some days after the other."""
+    column = str(contract.day_column)
+    rows = rows_on_days(table, column, days)
     per_day = rows_of(rows.group_by(column).agg(row_count=rows.count()).order_by(column))
     parts: list[list[date]] = []
-    counted = KEYS_AT_ONCE
+    counted_keys = KEYS_AT_ONCE
     for row in per_day:
-        counted += row["row_count"]
-        if counted > KEYS_AT_ONCE:
+        counted_keys += row["row_count"]
+        if counted_keys > KEYS_AT_ONCE:
             parts.append([])
-            counted = row["row_count"]
+            counted_keys = row["row_count"]
         parts[-1].append(row[column])
-    return [rows.filter(rows[column].between(part[0], part[-1])) for part in parts]
+    for part in parts:
+        yield rows_of(_repeated(contract, rows.filter(rows[column].between(part[0], part[-1]))))
 
 
 Tables = frozenset[type[Table]]
@@ -391,7 +474,7 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
     def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         selected = {key.name for key in context.selected_asset_check_keys}
         errors: list[Exception] = []
-        begun: dict[TableCheck, CheckResult | BrokenRows] = {}
+        begun: dict[TableCheck, CheckResult | CheckCounts] = {}
         for check in (check for check in checks if check.name in selected):
             with _noting(errors):
                 begun[check] = check.begin(context.run.tags, context.resources)
@@ -404,13 +487,13 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
 
 
 def _finished(
-    begun: Mapping[TableCheck, CheckResult | BrokenRows], errors: list[Exception]
+    begun: Mapping[TableCheck, CheckResult | CheckCounts], errors: list[Exception]
 ) -> dict[TableCheck, CheckResult]:
     """Return the results of checks, also if one of them cannot be evaluated."""
     results = {
         check: outcome for check, outcome in begun.items() if isinstance(outcome, CheckResult)
     }
-    rows = {check: outcome for check, outcome in begun.items() if isinstance(outcome, BrokenRows)}
+    rows = {check: outcome for check, outcome in begun.items() if isinstance(outcome, CheckCounts)}
     try:
         results |= zip(rows, counted([*rows.values()]) if rows else (), strict=True)
     except Exception:  # noqa: BLE001 (which check it is comes out below)

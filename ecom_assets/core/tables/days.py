@@ -53,6 +53,19 @@ class Days:
         """Return the day after the latest day."""
         return self.dates[-1] + ONE_DAY
 
+    @property
+    def is_none(self) -> bool:
+        """Return whether there are no days."""
+        return not self.dates
+
+    def from_first(self, column: ir.Column) -> ir.BooleanValue:
+        """Return the condition that a date is not before these days."""
+        return column >= ibis.literal(self.first)
+
+    def before_end(self, column: ir.Column) -> ir.BooleanValue:
+        """Return the condition that a date is not after these days."""
+        return column < ibis.literal(self.end)
+
     def widened(self, *, before: int = 0, after: int = 0) -> Days:
         """Return these days together with some days before and after each of them."""
         wider = [
@@ -82,6 +95,17 @@ class Days:
                 for first, end in self.runs()
             ],
         )
+
+    def offset_changes(self, timezone: str) -> tuple[list[tuple[date, int]], int]:
+        """Return the offsets of a zone's midnights in seconds: the earlier ones in order, each with
+        its end, and the last one.
+        """
+        *changes, (_, last_offset_s) = _offset_changes(self.first, self.end, timezone)
+        return changes, last_offset_s
+
+    def instant_offsets(self, timezone: str) -> list[tuple[datetime, int]]:
+        """Return the offsets of a zone in seconds, in order, each with its end in UTC."""
+        return _offsets(self.first, self.end, timezone)
 
 
 @dataclass(frozen=True)
@@ -148,7 +172,7 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
     midnight = column.cast("timestamp(6)")
     if timezone == "UTC":
         return midnight
-    *changes, (_, last_offset_s) = _offset_changes(days.first, days.end, timezone)
+    changes, last_offset_s = days.offset_changes(timezone)
     offset_s = ibis.literal(last_offset_s, "int64")
     if changes:
         offset_s = ibis.cases(
@@ -159,7 +183,7 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
 
 
 def _require_days(days: Days) -> None:
-    if not days.dates:
+    if days.is_none:
         raise DefinitionError(
             "What clocks show depends on which days there are, and none were given; give those of "
             "the rows, or ANY_DAYS for a table that is not cut by days."
@@ -202,7 +226,7 @@ def clock_hour(at: ir.TimestampValue, days: Days, timezone: str) -> ir.IntegerVa
         DefinitionError: There are no days, as of `day_start`.
     """
     _require_days(days)
-    *changes, (_, last_offset_s) = _offsets(days.first, days.end, timezone)
+    *changes, (_, last_offset_s) = days.instant_offsets(timezone)
     offset_s = ibis.literal(last_offset_s, "int64")
     if changes:
         branches = ((at < ibis.literal(until, "timestamp(6)"), before) for until, before in changes)

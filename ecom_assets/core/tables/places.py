@@ -24,6 +24,8 @@ StatedPlace = tuple[str | None, str | None, str | None]
 """A country, a region and a city, as a row states them."""
 PLACE_LEVELS = ("country", "region", "city_name")
 UNKNOWN = "unknown"
+FoundPlaces = dict[StatedPlace, "Location | None"]
+"""The location of each place; None where it is not known."""
 FOUND = ("place_country_code", "place_country", "place_region_code", "place_region")
 
 
@@ -109,23 +111,15 @@ class Places:
             each_alone: Whether no place says anything of another one, so that a day's places have
                 the same names whichever days are computed with it.
         """
-        distinct = rows_of(stated.select(*PLACE_LEVELS).distinct())
-        places: list[StatedPlace] = [
-            (row["country"], row["region"], row["city_name"]) for row in distinct
-        ]
-        if each_alone:
-            found = {place: self.named_regions([place])[place] for place in places}
-        else:
-            found = self.named_regions(places)
-        placed = _with_locations(rows, PLACE_LEVELS, found.items())
-        named = placed.mutate(
-            city_name=placed.city_name.nullif("").fill_null(UNKNOWN),
-            region=ibis.coalesce(placed.place_region, placed.region.nullif(""), UNKNOWN),
-            country=ibis.coalesce(placed.place_country, placed.country.nullif(""), UNKNOWN),
-        )
-        return named.drop(*FOUND)
+        places = stated_places(stated)
+        found = self.found_alone(places) if each_alone else self.named_regions(places)
+        return with_names(rows, found)
 
-    def named_regions(self, stated: Iterable[StatedPlace]) -> dict[StatedPlace, Location | None]:
+    def found_alone(self, stated: Iterable[StatedPlace]) -> FoundPlaces:
+        """Return what `named_regions` does, where no place says anything of another one."""
+        return {place: self.named_regions([place])[place] for place in stated}
+
+    def named_regions(self, stated: Iterable[StatedPlace]) -> FoundPlaces:
         """Return the location of each stated (country, region, city).
 
         A region that the lists know by its name or code has the name of the lists. Another code
@@ -168,6 +162,37 @@ class Places:
             if code.isalpha()
         }
         return coded | spellings
+
+
+def stated_places(rows: ir.Table) -> list[StatedPlace]:
+    """Return the distinct places that rows with the columns `PLACE_LEVELS` state."""
+    return as_places(rows_of(distinct_places(rows)))
+
+
+def distinct_places(rows: ir.Table) -> ir.Table:
+    """Return the distinct places as a table."""
+    return rows.select(*PLACE_LEVELS).distinct()
+
+
+def as_places(rows: Iterable[Mapping[str, str | None]]) -> list[StatedPlace]:
+    """Return the rows of such a table."""
+    return [(row["country"], row["region"], row["city_name"]) for row in rows]
+
+
+def with_names(rows: ir.Table, found: FoundPlaces) -> ir.Table:
+    """Return rows whose `PLACE_LEVELS` have one name per place, and `UNKNOWN` for others.
+
+    Args:
+        rows: The rows, with the columns `PLACE_LEVELS`.
+        found: The locations of their places.
+    """
+    placed = _with_locations(rows, PLACE_LEVELS, found.items())
+    named = placed.mutate(
+        city_name=placed.city_name.nullif("").fill_null(UNKNOWN),
+        region=ibis.coalesce(placed.place_region, placed.region.nullif(""), UNKNOWN),
+        country=ibis.coalesce(placed.place_country, placed.country.nullif(""), UNKNOWN),
+    )
+    return named.drop(*FOUND)
 
 
 def _is_code(region: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from secrets import token_hex
 from typing import Any, ClassVar, Final, TypeAlias, TypeGuard
 
@@ -15,10 +16,13 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.core.errors import ContractError, WarehouseError
+from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.contract import Table
 
 Parameters: TypeAlias = Mapping[ir.Scalar, Any] | None
 """Values of the parameters of an expression."""
+Build: TypeAlias = Callable[..., Any]
+"""A function that returns an expression; one of an asset may return more than that."""
 
 
 class Dialect:
@@ -44,6 +48,29 @@ class Dialect:
     def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
         """Return a hash of a text: 64 bits without a sign."""
         raise NotImplementedError
+
+    def computed(
+        self,
+        _con: SQLBackend,
+        function: Build,
+        arguments: Mapping[str, Any],
+        _contract: type[Table] | None,
+    ) -> Any:  # noqa: ANN401 (as the function)
+        """Return what a function returns, or the same rows in the columns of a contract."""
+        return function(**arguments)
+
+    def numbered(self, tables: Sequence[ir.Table]) -> ir.Table:
+        """Return the rows of several tables with the place of their table in `number`."""
+        return union_all(
+            *(
+                table.mutate(number=ibis.literal(number, "int64"))
+                for number, table in enumerate(tables)
+            )
+        )
+
+    def small_result(self, rows: ir.Table, params: Parameters) -> pa.Table:
+        """Return the rows of a small result as Arrow, in the types of their expression."""
+        return rows.to_pyarrow(params=params)
 
     def batches(self, rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
         """Run an expression and return its rows in batches."""
@@ -99,6 +126,11 @@ def union_all(*tables: ir.Table) -> ir.Table:
             for table in tables
         )
     )
+
+
+def numbered(tables: Sequence[ir.Table]) -> ir.Table:
+    """Return the rows of several tables with the place of their table in `number`, from 0 on."""
+    return dialect_of(tables[0].get_backend()).numbered(tables)
 
 
 def union_distinct(*tables: ir.Table) -> ir.Table:
@@ -288,11 +320,19 @@ NO = ibis.literal(value=False)
 
 
 def schema_of(contract: type[Table]) -> ibis.Schema:
-    """Return the contract's columns as an Ibis schema."""
+    """Return the contract's columns as an Ibis schema; each time the same one."""
+    key: Hashable = contract  # type: ignore[assignment]  # mypy takes a class for its instances
+    schema: ibis.Schema = _schema_of(key)
+    return schema
+
+
+@lru_cache(maxsize=1_024)
+def _schema_of(contract: Hashable) -> ibis.Schema:
+    columns: Mapping[str, Any] = contract.columns  # type: ignore[attr-defined]  # as above
     return ibis.schema(
         {
             name: dt.dtype(column.type).copy(nullable=column.nullable)
-            for name, column in contract.columns.items()
+            for name, column in columns.items()
         }
     )
 
@@ -308,6 +348,8 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
     Raises:
         ContractError: A column is missing or unknown.
     """
+    if rows.schema() is schema_of(contract):  # they are so already, by their statement
+        return rows
     missing = [name for name in contract.columns if name not in rows.columns]
     unknown = [name for name in rows.columns if name not in contract.columns]
     if missing or unknown:
@@ -444,25 +486,33 @@ def arrow_of(rows: ir.Table, params: Parameters = None) -> pa.Table:
         rows: The expression.
         params: Values of its parameters.
     """
+    BUILDING.require_none()
     result = rows.to_pyarrow(params=params)
+    return pa.Table.from_arrays(result.columns, schema=with_nulls(result.schema))
+
+
+def _small(rows: ir.Table, params: Parameters = None) -> pa.Table:
+    """Return the rows of a small result as Arrow, as `arrow_of` does."""
+    BUILDING.require_none()
+    result = dialect_of(rows.get_backend()).small_result(rows, params)
     return pa.Table.from_arrays(result.columns, schema=with_nulls(result.schema))
 
 
 def rows_of(rows: ir.Table, params: Parameters = None) -> list[dict[str, Any]]:
     """Return the rows of a small result by column name, in the types of their expression."""
-    result: list[dict[str, Any]] = arrow_of(rows, params).to_pylist()
+    result: list[dict[str, Any]] = _small(rows, params).to_pylist()
     return result
 
 
 def values_of(column: ir.Column) -> list[Any]:
     """Return the values of a column of a small result."""
-    result: list[Any] = arrow_of(column.as_table()).column(0).to_pylist()
+    result: list[Any] = _small(column.as_table()).column(0).to_pylist()
     return result
 
 
 def value_of(value: ir.Scalar) -> Any:  # noqa: ANN401 (of any type)
     """Return a value that is computed from rows; None if it is null."""
-    (result,) = arrow_of(value.as_table()).column(0).to_pylist()
+    (result,) = _small(value.as_table()).column(0).to_pylist()
     return result
 
 

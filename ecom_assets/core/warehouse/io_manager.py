@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import dagster as dg
 import ibis
-import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from ecom_assets.core.errors import UsageError, WarehouseError
@@ -37,6 +36,7 @@ from ecom_assets.core.warehouse.day_notes import (
     note_unanswered,
 )
 from ecom_assets.core.warehouse.engine import Engine, SliceHooks, Written
+from ecom_assets.core.warehouse.lineage import LAYERS, column_lineage, stored_columns
 from ecom_assets.core.warehouse.local import naming_damaged_parquet
 from ecom_assets.core.warehouse.owner import Claim
 from ecom_assets.core.warehouse.raw_losses import loss_sentence, lost_rows
@@ -54,71 +54,6 @@ from ecom_assets.core.warehouse.raw_slices import (
     nothing_taken_back,
     replace_day_by_day,
 )
-
-Source = tuple[str, str, str]
-"""Layer, table and column."""
-Sources = Mapping[str, set[Source]]
-SourcesByRelation = dict[ops.Relation, Sources]
-
-
-def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
-    """Return the stored columns that each column of `table` is computed from."""
-    return dict(_of_relation(table.op(), {}))
-
-
-def _of_relation(op: ops.Relation, traced: SourcesByRelation) -> Sources:
-    if op not in traced:
-        traced[op] = _trace(op, traced)
-    return traced[op]
-
-
-def _trace(op: ops.Relation, traced: SourcesByRelation) -> Sources:
-    if isinstance(op, ops.DatabaseTable | ops.UnboundTable):
-        layer = op.namespace.database or ""
-        # Names in contracts are lower case, but an engine may store them in upper case.
-        return {name: {(layer.lower(), op.name.lower(), name.lower())} for name in op.schema.names}
-    if isinstance(op, ops.PhysicalTable):
-        return {name: set() for name in op.schema.names}
-    if isinstance(op, ops.Set):
-        left, right = _of_relation(op.left, traced), _of_relation(op.right, traced)
-        return {name: left[name] | right[name] for name in op.schema.names}
-    # A table that stands a second time in a query is its parent, whatever its empty `values` say.
-    values = None if isinstance(op, ops.SelfReference) else getattr(op, "values", None)
-    if isinstance(values, Mapping):
-        return {name: _of_value(value, traced) for name, value in values.items()}
-    parent = getattr(op, "parent", None)
-    if isinstance(parent, ops.Relation):
-        return _of_relation(parent, traced)
-    return {name: set() for name in op.schema.names}
-
-
-def _of_value(value: ops.Node, traced: SourcesByRelation) -> set[Source]:
-    reads = value.find(ops.Field, filter=ops.Value)
-    return set().union(*(_of_relation(read.rel, traced)[read.name] for read in reads))
-
-
-LAYERS = ("raw", "staging", "mart", "export")
-
-
-def stored_columns(table: ir.Table) -> dict[str, list[str]]:
-    """Return the stored columns that `table` reads in any way, by table;
-    `column_lineage` has those of its values.
-    """
-    traced: SourcesByRelation = {}
-    stored = table.op().find(ops.DatabaseTable)
-    result = {
-        f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]()
-        for table in stored
-    }
-    for read in table.op().find(ops.Field):
-        for layer, name, column in _of_relation(read.rel, traced)[read.name]:
-            result[f"{layer}.{name}"].add(column)
-    return {
-        name: sorted(columns)
-        for name, columns in sorted(result.items())
-        if name.partition(".")[0] in LAYERS
-    }
-
 
 CODE = "code_version"
 """In the metadata of a materialization: the version of ecom_assets that wrote,

@@ -30,9 +30,12 @@ from ibis.formats.pyarrow import PyArrowData
 
 from ecom_assets.core.errors import DefinitionError, SourceError
 from ecom_assets.core.reading_child import memory_mb_here
+from ecom_assets.core.tables.building import BUILDING
+from ecom_assets.core.tables.computed import KeptRows
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import (
     DIALECTS,
+    Build,
     Dialect,
     arrow_schema_of,
     as_declared,
@@ -40,6 +43,7 @@ from ecom_assets.core.tables.portable import (
 )
 from ecom_assets.core.warehouse.sql_text import ident, pattern_of, text
 from ecom_assets.core.warehouse.statements import STATEMENTS, WritesDateSlots
+from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS, numbered_statements
 
 SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -83,6 +87,24 @@ WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge
 """What makes a part of a query more expensive to compute than to store; a scan alone is not."""
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 """The suffixes of the files that DuckDB writes beside its database file."""
+
+
+class WritesKeptRows:
+    """A method of a compiler of Ibis', which finds it by its name: writes `KeptRows`."""
+
+    __slots__ = ()
+
+    def visit_KeptRows(  # noqa: N802 (as Ibis has it)
+        self,
+        op: KeptRows,
+        *,
+        query: str,
+        schema: ibis.Schema,
+        source: object,
+        **_: object,
+    ) -> Any:  # noqa: ANN401 (as above)
+        """Return the statement as a part of another one."""
+        return self.visit_SQLQueryResult(op, query=query, schema=schema, source=source)  # type: ignore[attr-defined]  # of the compiler
 
 
 class WholeKeys:
@@ -131,7 +153,7 @@ class DuckDBTypes(DuckDBType):  # type: ignore[misc]  # Ibis ships no types
         return super().from_string(text, nullable=nullable)
 
 
-class PortableDuckDBCompiler(WritesDateSlots, WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortableDuckDBCompiler(WritesDateSlots, WritesKeptRows, WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, with keys of JSON objects taken whole,
     and the same statement in every process.
     """
@@ -259,6 +281,9 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         pretty: bool = False,
     ) -> str:
         """Return the statement that computes an expression."""
+        BUILDING.require_none()
+        if isinstance(expr, ir.Table) and isinstance(expr.op(), KeptRows):
+            return str(expr.op().query)
         write = super().compile
         if limit is not None or params:
             return str(write(expr, limit=limit, params=params, pretty=pretty))
@@ -282,6 +307,17 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         result = self._to_duckdb_relation(expr, params=params, limit=limit).to_arrow_table()
         return expr.__pyarrow_result__(result, data_mapper=_ArrowData)
 
+    def small_result(self, rows: ir.Table, params: Mapping[ir.Scalar, Any] | None) -> Any:  # noqa: ANN401 (a table of Arrow)
+        """Return what `to_pyarrow` does, all of it in memory at once.
+
+        A relation, which Ibis makes, is planned twice: for a small result that is half of the time.
+        """
+        self._run_pre_execute_hooks(rows)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that the Arrow output copies its rows
+            result = self.con.execute(self.compile(rows, params=params)).to_arrow_table()
+        return rows.__pyarrow_result__(result, data_mapper=_ArrowData)
+
     def table_of(self, contract: type[Table], schema: ibis.Schema) -> ir.Table:
         """Return a table whose columns are known, lazily."""
         layer = ops.Namespace(catalog=None, database=contract.layer)
@@ -293,13 +329,21 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         """Return the statement that computes rows,
         with repeated scans left for DuckDB to run as scans.
         """
+        BUILDING.require_none()
+        if isinstance(rows.op(), KeptRows):
+            return str(rows.op().query)
+        return STATEMENTS.sql(rows, "streaming", self.write_streaming)
 
-        def write(rows: ir.Table) -> str:
-            query = streaming(self.compiler.to_sqlglot(rows))
-            # Nobody else has the query: sqlglot would copy it, a seventh of the time.
-            return query.sql(dialect=self.dialect, pretty=True, copy=False)
+    def write_streaming(self, rows: ir.Table) -> str:
+        """Write that statement."""
+        query = streaming(self.compiler.to_sqlglot(rows))
+        # Nobody else has the query: sqlglot would copy it, a seventh of the time.
+        return query.sql(dialect=self.dialect, pretty=True, copy=False)
 
-        return STATEMENTS.sql(rows, "streaming", write)
+    def raw_sql(self, query: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
+        """Run a statement."""
+        BUILDING.require_none()
+        return super().raw_sql(query, **kwargs)
 
 
 def adapt_duckdb_2_to_ibis_12() -> None:
@@ -369,9 +413,33 @@ class DuckDBDialect(Dialect):
 
     joins_in_columns = has_text_hash = has_kernels = joins_cheaply = True
 
+    def computed(
+        self,
+        con: Backend,
+        function: Build,
+        arguments: Mapping[str, Any],
+        contract: type[Table] | None,
+    ) -> Any:  # noqa: ANN401 (as the function)
+        """Return what a function returns, by a kept statement if there is one."""
+        if not isinstance(con, DuckDB):
+            return super().computed(con, function, arguments, contract)
+        return TABLE_STATEMENTS.rows(con, function, arguments, contract)
+
+    def numbered(self, tables: Sequence[ir.Table]) -> ir.Table:
+        """Return the rows of several tables; kept statements stay texts."""
+        kept = numbered_statements(tables)
+        return super().numbered(tables) if kept is None else kept
+
     def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
         """Return DuckDB's own hash."""
         return _HASH(text)
+
+    def small_result(self, rows: ir.Table, params: Mapping[ir.Scalar, Any] | None) -> pa.Table:
+        """Return the rows of a small result as Arrow."""
+        con = rows.get_backend()
+        if isinstance(con, DuckDB):
+            return con.small_result(rows, params)
+        return super().small_result(rows, params)
 
     def batches(self, rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
         """Return batches that are computed as they are read:
@@ -401,6 +469,7 @@ class DuckDBDialect(Dialect):
 
     def listed(self, con: Backend, name: str, values: Sequence[str]) -> ir.Table:
         """Return texts as a table of the connection."""
+        BUILDING.require_none()
         con.con.register(name, pa.table({"value": pa.array(values, pa.string())}))
         return con.table(name)
 

@@ -4,7 +4,7 @@ Ibis takes several times longer to write a statement than DuckDB to run it, and 
 two days differ in their dates only. So a statement is kept as a template in which slots stand for
 the dates: `day >= {date_0} AND day < {date_1}`. To find the template of an expression:
 
-1. `_Shape` writes the expression down as text, with numbers in place of its dates.
+1. `Shape` writes the expression down as text, with numbers in place of its dates.
 2. If a template is kept under that text, its slots are filled with the dates.
 3. If not, `DateSlot`s replace the dates in the expression, and the compiler writes the template.
 """
@@ -34,6 +34,9 @@ from ibis.common.graph import Node
 from ibis.expr.operations.relations import Namespace
 from ibis.expr.operations.udf import InputType
 
+from ecom_assets.core.sqlite_file import require_own_file
+from ecom_assets.core.tables.open_days import DateSlot
+
 SLOT: Final = re.compile(r"\{date_(\d+) *\}")
 """What stands for a date in a template."""
 SLOT_WIDTH: Final = len("MAKE_DATE(2026, 3, 2)")
@@ -61,17 +64,6 @@ what is not given.
 Write = Callable[[ir.Table], str]
 
 
-class DateSlot(ops.Literal):  # type: ignore[misc]  # Ibis ships no types
-    """A date in an expression that its statement leaves open; its `value` is a number.
-
-    It is a literal, so that Ibis treats it as the date that it stands for.
-    """
-
-    def __init__(self, value: int, dtype: dt.DataType) -> None:
-        """Leave the date of a number open: no date, as a literal would check."""
-        ops.Value.__init__(self, value=value, dtype=dtype)
-
-
 class WritesDateSlots:
     """A method of a compiler of Ibis', which finds it by its name: writes a `DateSlot`."""
 
@@ -82,17 +74,28 @@ class WritesDateSlots:
         return sge.Var(this=f"{{date_{value}".ljust(SLOT_WIDTH - 1) + "}")
 
 
-class _NotKept(Exception):  # noqa: N818 (no error: the caller writes the statement)
+class NoShapeError(Exception):
     """An expression has something in it that its shape does not show, such as rows in memory."""
 
 
-class _Shape:
+class Shape:
     """The shape of an expression: its operations,
     each with the numbers of those it is made of, and its dates.
+
+    `has_values` says whether there are other values in it than dates, such as what a question
+    names.
     """
 
-    def __init__(self, root: Node, dates: Mapping[Node, date]) -> None:
+    def __init__(self, root: Node, dates: Mapping[Node, date], *, has_slots: bool = False) -> None:
+        """Write an expression down; `dates` are those of its parameters.
+
+        Raises:
+            NoShapeError: It has something in it that its shape does not show, such as slots of
+                dates, unless it `has_slots`.
+        """
         self._date_literals = dates
+        self._has_slots = has_slots
+        self.has_values = False
         self._numbers: dict[Node, int] = {}
         self._lines: list[str] = []
         self._dates: dict[date, int] = {}
@@ -100,7 +103,7 @@ class _Shape:
         self._visit(root)
         self.text = "\n".join(self._lines)
         if SLOT.search(self.text):  # a value or a name that would be taken for a date
-            raise _NotKept
+            raise NoShapeError
 
     @property
     def dates(self) -> list[date]:
@@ -111,6 +114,14 @@ class _Shape:
     def slots(self) -> dict[Node, DateSlot]:
         """Return the slots of the dates, by the literals and parameters whose place they take."""
         return {node: DateSlot(number, node.dtype) for node, number in self._date_numbers.items()}
+
+    def slots_of(self, numbers: Mapping[date, int]) -> dict[Node, DateSlot]:
+        """Return slots with other numbers, by the literals whose place they take."""
+        dates = self.dates
+        return {
+            node: DateSlot(numbers[dates[number]], node.dtype)
+            for node, number in self._date_numbers.items()
+        }
 
     def _visit(self, root: Node) -> None:
         waiting = [root]
@@ -140,9 +151,12 @@ class _Shape:
                 f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} "
                 f"{' '.join(arguments)}"
             )
+        self.has_values |= isinstance(node, ops.Literal) and not isinstance(node.value, bool)
+        if self._has_slots and isinstance(node, DateSlot):
+            return f"Slot {node.dtype} {node.value}"
         # The template of an expression with open dates is kept by the caller who left them open.
         if isinstance(node, (*NEVER, DateSlot)):
-            raise _NotKept
+            raise NoShapeError
         # The number of a reference only distinguishes it from others, as its line does, and differs
         # in each process.
         arguments = node.__args__[:1] if isinstance(node, ops.Reference) else node.__args__
@@ -185,7 +199,7 @@ def _value_key(value: object) -> str:
         return "here"  # which warehouse a table is in is not in its statement
     if type(value).__module__ in {"datetime", "uuid"}:
         return repr(value)
-    raise _NotKept
+    raise NoShapeError
 
 
 @lru_cache(maxsize=1024)
@@ -231,22 +245,23 @@ class Statements:
         """
         dates: dict[Node, date] = {param.op(): day for param, day in (params or {}).items()}
         try:
-            shape = _Shape(rows.op(), dates)
-        except _NotKept:
+            shape = Shape(rows.op(), dates)
+        except NoShapeError:
             return write(_with_dates(rows, dates))
         key = key_of(kind, shape.text)
         template = self.read(key)
         if template is None:
-            template = write(_with_literals(rows, shape.slots))
+            template = write(with_literals(rows, shape.slots))
             self.keep(key, template)
-        return _filled(template, shape.dates)
+        return filled(template, shape.dates)
 
     def keep_in(self, path: Path) -> None:
         """Keep statements in a file too, from now on; without it if the file cannot be used."""
-        with self._lock, suppress(sqlite3.Error):
+        with self._lock, suppress(sqlite3.Error, OSError):
             if not self._has_files or (path == self._path and path.exists()):
                 return
             self._path, self._file = path, None
+            require_own_file(path)
             file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
             file.execute("PRAGMA journal_mode = WAL")
             file.execute("PRAGMA synchronous = NORMAL")
@@ -308,10 +323,10 @@ def key_of(*parts: object) -> bytes:
 
 def _with_dates(rows: ir.Table, dates: Mapping[Node, date]) -> ir.Table:
     """Return the expression with dates in place of some of its parameters."""
-    return _with_literals(rows, {node: ops.Literal(day, node.dtype) for node, day in dates.items()})
+    return with_literals(rows, {node: ops.Literal(day, node.dtype) for node, day in dates.items()})
 
 
-def _with_literals(rows: ir.Table, literals: Mapping[Node, ops.Literal]) -> ir.Table:
+def with_literals(rows: ir.Table, literals: Mapping[Node, ops.Literal]) -> ir.Table:
     """Return the expression with literals in place of some of its operations."""
     return rows.op().replace(literals).to_expr() if literals else rows
 
@@ -323,7 +338,7 @@ def _seal(key: bytes, template: str) -> str:
     return blake2b(template.encode(), key=key, digest_size=16).hexdigest()
 
 
-def _filled(template: str, dates: Sequence[date]) -> str:
+def filled(template: str, dates: Sequence[date]) -> str:
     """Return the statement of a template: each slot becomes the date of its number."""
 
     def date_literal(slot: re.Match[str]) -> str:

@@ -13,10 +13,10 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.identity.visitors import ANONYMOUS
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.check import CheckResult, TableCheck, rows_on_days
+from ecom_assets.core.tables.check import CheckResult, TableCheck, count_on_days, rows_on_days
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import count_of, values_of
+from ecom_assets.core.tables.portable import values_of
 from ecom_assets.ingestion.sources.erased_people import (
     COLUMNS,
     DEVICE,
@@ -52,8 +52,8 @@ def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[Ta
 def _look(
     settings: Settings, contract: type[Table], days: Days | None, rows: ir.Table
 ) -> CheckResult:
+    looked_at = count_on_days(rows, contract.day_column, days)
     rows = rows_on_days(rows, contract.day_column, days)
-    looked_at = count_of(rows)
     erased = ErasedIds(settings)
     if erased.is_empty:
         return CheckResult(0, looked_at, metadata={"sentence": "Nobody was erased."})

@@ -24,6 +24,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import FOLDER as UPLOADS
 from ecom_assets.core.settings.uploaded import LIST as UPLOAD_LIST
 from ecom_assets.core.warehouse.sql_text import ident
+from ecom_assets.core.warehouse.table_statements import forget_user_statements
 from ecom_assets.ingestion.sources.events import event_paths, is_table
 from ecom_assets.ingestion.sources.files.formats import LANDING_DAY
 from ecom_assets.ingestion.sources.files.kept_checks import forget_user_checks
@@ -128,6 +129,7 @@ def clean(
     for path in changed:
         path.unlink(missing_ok=True)
     changed += forget_user_checks()
+    changed += forget_user_statements()
     if pattern is None:
         return sorted(map(str, changed))
     samples = samples_naming(settings.home, pattern, say)

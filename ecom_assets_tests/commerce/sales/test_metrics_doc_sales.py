@@ -36,8 +36,9 @@ from ecom_assets.commerce.sales.contracts import (
     Sales,
 )
 from ecom_assets.commerce.sales.queries import sales_totals
-from ecom_assets.commerce.sales.sales import DIMENSIONS, purchase_revenue_daily
+from ecom_assets.commerce.sales.sales import DIMENSIONS, places_of_purchases, purchase_revenue_daily
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.places import as_places
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets.ingestion.sources.places import known_places
@@ -236,7 +237,10 @@ def test_the_sales_of_purchase_events_are_those_of_the_page() -> None:
     events = ibis.memtable(
         clean_events([row | {"cart_amount": _amount(row["cart_amount"])} for row in rows_of(lines)])
     )
-    actual = purchase_revenue_daily(events, known_places()).to_pyarrow().to_pylist()
+    found = known_places().found_alone(
+        as_places(places_of_purchases(events).to_pyarrow().to_pylist())
+    )
+    actual = purchase_revenue_daily(events, found).to_pyarrow().to_pylist()
     actual.sort(key=lambda row: [str(row[name]) for name in PurchaseRevenueDaily.key])
     assert as_shown(actual, expected) == expected
 

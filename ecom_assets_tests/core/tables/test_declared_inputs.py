@@ -15,6 +15,7 @@ import pytest
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset, asset_key
+from ecom_assets.core.tables.computed import KeptRows
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
@@ -61,7 +62,10 @@ class Reader:
         stored = (
             table for table in rows.op().find(ops.DatabaseTable) if table.source is self.engine.con
         )
-        return {f"{dataset.namespace.database}/{dataset.name}" for dataset in stored}
+        kept = (statement.statement.read_columns for statement in rows.op().find(KeptRows))
+        return {f"{dataset.namespace.database}/{dataset.name}" for dataset in stored} | {
+            name.replace(".", "/") for read_columns in kept for name in read_columns
+        }
 
     def read_by(self, asset: TableAsset, parameters: dict[str, Any]) -> set[str]:
         """Return the tables whose rows are in an asset's result, its own apart,

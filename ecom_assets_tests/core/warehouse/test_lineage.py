@@ -2,7 +2,7 @@
 where the two can be compared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import ibis
 import ibis.expr.types as ir
@@ -14,7 +14,7 @@ from ecom_assets.behaviour.events.contracts import KeptEventIds
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
-from ecom_assets.core.warehouse.io_manager import Source, column_lineage
+from ecom_assets.core.warehouse.lineage import Source, column_lineage
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.builders import DAY_ONE
 from ecom_assets_tests.platform import Platform
@@ -103,7 +103,7 @@ def test_filters_and_join_conditions_are_no_source_of_a_value() -> None:
 
 
 @pytest.fixture(scope="module")
-def traced() -> dict[str, dict[str, set[Source]]]:
+def traced() -> dict[str, dict[str, Set[Source]]]:
     """Lineage of every table of the platform, as a run reports it."""
     platform = Platform()
     days = Days((DAY_ONE,))
@@ -120,7 +120,7 @@ def contract_named(name: str) -> type[Table]:
 
 
 def test_every_column_is_traced_to_columns_that_exist(
-    traced: dict[str, dict[str, set[Source]]],
+    traced: dict[str, dict[str, Set[Source]]],
 ) -> None:
     contracts: list[type[Table]] = [*ALL, KeptEventIds]
     tables = {contract.qualified_name(): contract for contract in contracts}
@@ -142,6 +142,6 @@ def test_every_column_is_traced_to_columns_that_exist(
     ],
 )
 def test_some_columns_that_can_be_followed_by_hand(
-    traced: dict[str, dict[str, set[Source]]], table: str, column: str, sources: set[Source]
+    traced: dict[str, dict[str, Set[Source]]], table: str, column: str, sources: set[Source]
 ) -> None:
     assert traced[table][column] == sources

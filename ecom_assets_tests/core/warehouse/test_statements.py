@@ -141,7 +141,7 @@ def test_functions_over_lists_are_kept_without_anything_of_this_process() -> Non
     for day in (TUESDAY, FRIDAY):
         assert "LAMBDA" in written(statements, of_days(day), count)
     assert count["written"] == 1
-    assert " at 0x" not in module._Shape(of_days(FRIDAY).op(), {}).text  # noqa: SLF001 (what is kept by)
+    assert " at 0x" not in module.Shape(of_days(FRIDAY).op(), {}).text
 
 
 def test_functions_of_python_are_not_kept() -> None:

@@ -28,6 +28,7 @@ from ecom_assets.behaviour.funnels.kernel.passes import (
     step_codes,
 )
 from ecom_assets.behaviour.funnels.matching import Matching, counted_events, matches
+from ecom_assets.core.tables.computed import OWN_FUNCTIONS
 from ecom_assets.core.tables.packed import Ints, sorted_parts
 from ecom_assets.core.tables.portable import backend_with_kernels
 
@@ -208,3 +209,6 @@ def _starts(part: Part) -> tuple[Ints, Ints]:
     for attempts, _ in followed(starts, codes, times, part.plan):
         levels[attempts] += 1
     return part.times_us(starts), levels
+
+
+OWN_FUNCTIONS[NAME] = _define

@@ -5,9 +5,7 @@ cache folder. Only its owner can read it. It holds hashes and counts: no path, n
 value that a question names.
 """
 
-import os
 import sqlite3
-import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Final
 from platformdirs import user_cache_path
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.sqlite_file import require_own_file
 
 FILE: Final = "row_checks.sqlite"
 MOST_BYTES: Final = 50_000_000
@@ -109,14 +108,7 @@ class KeptChecks:
         Raises:
             OSError: It cannot be opened, or belongs to somebody else, whose counts are not taken.
         """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            state = os.fstat(descriptor)
-            if state.st_uid != os.geteuid() or not stat.S_ISREG(state.st_mode):
-                raise PermissionError(self.path)
-            os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
+        require_own_file(self.path)
         with closing(sqlite3.connect(self.path, timeout=1, isolation_level=None)) as file:
             yield file
 

@@ -24,7 +24,7 @@ from ecom_assets.core.warehouse import local as embedded
 from ecom_assets.core.warehouse.engines.snowflake.connection import SnowflakeAddress
 from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.core.warehouse.factory import new_engine
-from ecom_assets.core.warehouse.io_manager import column_lineage
+from ecom_assets.core.warehouse.lineage import column_lineage
 from ecom_assets_tests.core.warehouse.engines.snowflake_server import options, plan_fault
 
 ONE, TWO, THREE = (date(2026, 3, day_number) for day_number in (1, 2, 3))

@@ -35,6 +35,7 @@ from ecom_assets.core.warehouse.engines.duckdb.file_copy import keep_tables
 from ecom_assets.core.warehouse.local import LOGS, DuckDB, connect, keep_within, plain_connection
 from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.core.warehouse.statements import STATEMENTS
+from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
 
 _PID = re.compile(r"\(PID (\d+)\)")
 _SHOWN = 80
@@ -167,6 +168,7 @@ class DuckDBEngine(Engine):
                 f"a warehouse; write {ENGINE.form}."
             )
         STATEMENTS.keep_in(settings.home / "statements.sqlite")
+        TABLE_STATEMENTS.keep(is_on=settings.cache == "on")
         return cls(
             Path(f"/{path}"),
             memory_limit=limit_of_run(settings),
