@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, bindparam, create_engine, event, func, select, update
 
 from ecom_assets.core.settings.dagster_instance import wait_for_code_location
 from ecom_assets.core.settings.home import keep_private
@@ -25,6 +25,7 @@ from ecom_assets.orchestration.automation.instance import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
     EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    AssetCheckExecutionsTable,
     ConfigurableClassData,
     EventLogRecord,
     SqlEventLogStorageTable,
@@ -63,6 +64,30 @@ next step, a failure, or the end of the run.
 
 So the start of a step is there before its work begins, and all that was before it.
 """
+EVALUATED = {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+_CHECKS = AssetCheckExecutionsTable
+COMPLETE_CHECK = (
+    update(_CHECKS)
+    .where(
+        _CHECKS.c.asset_key == bindparam("of_table"),
+        _CHECKS.c.check_name == bindparam("of_check"),
+        _CHECKS.c.run_id == bindparam("of_run"),
+        _CHECKS.c.partition.is_not_distinct_from(bindparam("of_partition")),
+    )
+    .values(
+        {
+            column: bindparam(column)
+            for column in (
+                "execution_status",
+                "evaluation_event",
+                "evaluation_event_timestamp",
+                "evaluation_event_storage_id",
+                "materialization_event_storage_id",
+            )
+        }
+    )
+)
+"""Completes what was planned of a check in a run by its result."""
 WAITS_AT_MOST_S = 0.5
 """When they are written by themselves: a step can take minutes, and its log is read meanwhile."""
 Stored = tuple[dg.EventLogEntry, dict[str, Any]]
@@ -149,25 +174,67 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
                     select(func.max(SqlEventLogStorageTable.c.id))
                 ).scalar_one()
                 ids = range(last_id - len(indexed) + 1, last_id + 1)
-                self._index(connection, [event for event, _ in indexed], ids)
+                self._index(connection, indexed, ids)
             if not is_short:
                 connection = files.enter_context(self._connect(run_id))
                 connection.execute(SqlEventLogStorageTable.insert(), [row for _, row in stored])
 
-    def _index(
-        self, connection: Connection, events: Sequence[dg.EventLogEntry], ids: Sequence[int]
-    ) -> None:
+    def _index(self, connection: Connection, stored: Sequence[Stored], ids: Sequence[int]) -> None:
         """Write what the index has of tables and checks beside their events."""
-        numbered = list(zip(events, ids, strict=True))
-        tables = [(event, number) for event, number in numbered if _is_of(event, ASSET_EVENTS)]
+        numbered = [(of_run, number) for (of_run, _), number in zip(stored, ids, strict=True)]
+        tables = [of_table for of_table in numbered if _is_of(of_table[0], ASSET_EVENTS)]
         if tables:
-            of_tables, numbers = zip(*tables, strict=True)
-            self._store_asset_event_tags(connection, of_tables, numbers)
-            for position in _newest(of_tables):
+            self._store_asset_event_tags(connection, *zip(*tables, strict=True))
+            for position in _newest([of_table for of_table, _ in tables]):
                 self._store_asset_event(connection, *tables[position])
-        for of_check, number in numbered:
+        for (of_check, row), number in zip(stored, ids, strict=True):
+            if _is_of(of_check, EVALUATED) and self._is_completed(
+                connection, of_check, row, number
+            ):
+                continue
             if _is_of(of_check, ASSET_CHECK_EVENTS):
                 self.store_asset_check_event(of_check, number)
+
+    @staticmethod
+    def _is_completed(
+        connection: Connection, evaluated: dg.EventLogEntry, row: Mapping[str, Any], number: int
+    ) -> bool:
+        """Complete what was planned of a check, by a statement that is compiled once; return
+        whether it was, and only once: of anything else, Dagster knows what to do.
+        """
+        result: Any = evaluated.get_dagster_event().event_specific_data
+        target = result.target_materialization_data
+        found = {
+            "of_table": result.asset_key.to_string(),
+            "of_check": result.check_name,
+            "of_run": evaluated.run_id,
+            "of_partition": result.partition,
+        }
+        completed = connection.execute(
+            COMPLETE_CHECK,
+            {
+                **found,
+                "execution_status": "SUCCEEDED" if result.passed else "FAILED",
+                "evaluation_event": row["event"],
+                "evaluation_event_timestamp": row["timestamp"],
+                "evaluation_event_storage_id": number,
+                "materialization_event_storage_id": target.storage_id if target else None,
+            },
+        )
+        return completed.rowcount == 1
+
+    def _get_asset_entry_values(
+        self,
+        event: dg.EventLogEntry,
+        event_id: int,
+        has_asset_key_index_cols: bool,  # noqa: FBT001 (as Dagster's)
+    ) -> dict[str, Any]:
+        values = super()._get_asset_entry_values(event, event_id, has_asset_key_index_cols)
+        key = event.get_dagster_event().asset_key
+        if key and values.get("last_materialization"):
+            newest = values["last_materialization"], EventLogRecord(event_id, event)
+            self._newest_read[key.to_string()] = newest
+        return values
 
     def has_table(self, table_name: str) -> bool:
         """Return whether the index has a table, which is asked once: no table ever goes."""
