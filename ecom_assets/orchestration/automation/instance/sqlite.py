@@ -354,6 +354,9 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
     def dispose(self) -> None:
         """Write what waits and close the files, as the instance is given back."""
         with self._db_lock:
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
             self._write()
             _close(self._engines)
         super().dispose()
@@ -368,7 +371,8 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         # As Dagster's own, which has one connection in use at a time too, but makes its engine
         # again for each.
         with self._db_lock:
-            self._write()  # what is read next
+            if self._is_read_in(shard):
+                self._write()
             if shard in self._in_use:
                 yield self._in_use[shard]
                 return
@@ -387,6 +391,13 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
                     yield connection
                 finally:
                     del self._in_use[shard]
+
+    def _is_read_in(self, shard: str) -> bool:
+        """Return whether an event that waits is one of those that a reader of the file wants."""
+        has_file = bool(self._waiting) and self._waiting[0][0].run_id in self._engines
+        return not (shard == INDEX and has_file) or any(
+            _is_in_index(waiting) for waiting, _ in self._waiting
+        )
 
 
 def _close(engines: dict[str, Engine]) -> None:
