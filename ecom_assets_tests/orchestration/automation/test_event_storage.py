@@ -242,6 +242,30 @@ def test_what_a_step_says_is_written_once_for_each_file(
     assert written[-2:] == [["PIPELINE_SUCCESS"], ["PIPELINE_SUCCESS"]]
 
 
+def test_what_nobody_ran_is_noted_beside_what_was_noted_before(tmp_path: Path) -> None:
+    key = dg.AssetCheckKey(dg.AssetKey("visits"), "has_rows")
+    with instance_in(tmp_path / "home", 1000) as instance:
+        for passed in (True, False):
+            instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(key.asset_key, key.name, passed, {})
+            )
+        noted = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+    assert [record.status.value for record in noted] == ["FAILED", "SUCCEEDED"]
+
+
+def test_what_was_just_written_is_as_another_process_reads_it(tmp_path: Path) -> None:
+    with instance_in(tmp_path / "home", 1000) as instance:
+        run_two_tables(instance)
+        storage = instance.event_log_storage
+        assert isinstance(storage, BatchingEventLogStorage)
+        other = BatchingEventLogStorage(str(tmp_path / "home" / "history" / "runs"))
+        keys = [dg.AssetKey("visits"), dg.AssetKey("visitors")]
+        assert storage.get_asset_records(keys) == other.get_asset_records(keys)
+        storage.wipe_asset(keys[0])
+        assert storage.get_latest_materialization_events(keys[:1]) == {}
+        other.dispose()
+
+
 KILLED = """
 import sys, time
 from pathlib import Path

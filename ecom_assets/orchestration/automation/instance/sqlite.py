@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from sqlalchemy import Connection, Engine, bindparam, create_engine, event, func, select, update
+from sqlalchemy import Connection, Engine, bindparam, create_engine, func, select, update
+from sqlalchemy import event as engine_event
 
 from ecom_assets.core.settings.dagster_instance import wait_for_code_location
 from ecom_assets.core.settings.home import keep_private
@@ -49,13 +50,14 @@ INCREMENTAL = 2
 """The kind of SQLite's `auto_vacuum` that gives back free pages on request."""
 IN_INDEX = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
 """The events that Dagster keeps in the index too: of tables, of checks, and how runs fare."""
+EVALUATED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 WAITING = {
     dg.DagsterEventType.STEP_INPUT,
     dg.DagsterEventType.LOADED_INPUT,
     dg.DagsterEventType.STEP_OUTPUT,
     dg.DagsterEventType.HANDLED_OUTPUT,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
-    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    EVALUATED,
     dg.DagsterEventType.STEP_SUCCESS,
     None,  # a message of its log
 }
@@ -64,7 +66,6 @@ next step, a failure, or the end of the run.
 
 So the start of a step is there before its work begins, and all that was before it.
 """
-EVALUATED = {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 _CHECKS = AssetCheckExecutionsTable
 COMPLETE_CHECK = (
     update(_CHECKS)
@@ -125,6 +126,8 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store events of one run, if all are of a step with the next one that must not wait."""
+        if not events:
+            return
         new = [(event, self._event_to_row(event)) for event in events]
         with self._db_lock:
             if self._waiting and self._waiting[0][0].run_id != events[0].run_id:
@@ -181,47 +184,17 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
 
     def _index(self, connection: Connection, stored: Sequence[Stored], ids: Sequence[int]) -> None:
         """Write what the index has of tables and checks beside their events."""
-        numbered = [(of_run, number) for (of_run, _), number in zip(stored, ids, strict=True)]
-        tables = [of_table for of_table in numbered if _is_of(of_table[0], ASSET_EVENTS)]
+        numbered = [(event, number) for (event, _), number in zip(stored, ids, strict=True)]
+        tables = [(event, number) for event, number in numbered if _is_of(event, ASSET_EVENTS)]
         if tables:
             self._store_asset_event_tags(connection, *zip(*tables, strict=True))
-            for position in _newest([of_table for of_table, _ in tables]):
+            for position in _newest([event for event, _ in tables]):
                 self._store_asset_event(connection, *tables[position])
-        for (of_check, row), number in zip(stored, ids, strict=True):
-            if _is_of(of_check, EVALUATED) and self._is_completed(
-                connection, of_check, row, number
+        for (event, row), number in zip(stored, ids, strict=True):
+            if _is_of(event, ASSET_CHECK_EVENTS) and not _is_completed(
+                connection, event, row, number
             ):
-                continue
-            if _is_of(of_check, ASSET_CHECK_EVENTS):
-                self.store_asset_check_event(of_check, number)
-
-    @staticmethod
-    def _is_completed(
-        connection: Connection, evaluated: dg.EventLogEntry, row: Mapping[str, Any], number: int
-    ) -> bool:
-        """Complete what was planned of a check, by a statement that is compiled once; return
-        whether it was, and only once: of anything else, Dagster knows what to do.
-        """
-        result: Any = evaluated.get_dagster_event().event_specific_data
-        target = result.target_materialization_data
-        found = {
-            "of_table": result.asset_key.to_string(),
-            "of_check": result.check_name,
-            "of_run": evaluated.run_id,
-            "of_partition": result.partition,
-        }
-        completed = connection.execute(
-            COMPLETE_CHECK,
-            {
-                **found,
-                "execution_status": "SUCCEEDED" if result.passed else "FAILED",
-                "evaluation_event": row["event"],
-                "evaluation_event_timestamp": row["timestamp"],
-                "evaluation_event_storage_id": number,
-                "materialization_event_storage_id": target.storage_id if target else None,
-            },
-        )
-        return completed.rowcount == 1
+                self.store_asset_check_event(event, number)
 
     def _get_asset_entry_values(
         self,
@@ -425,6 +398,30 @@ def _waits(event: dg.EventLogEntry) -> bool:
     return event.step_key is not None and event.dagster_event_type in WAITING
 
 
+def _is_completed(
+    connection: Connection, event: dg.EventLogEntry, row: Mapping[str, Any], number: int
+) -> bool:
+    """Return whether a result completes what was planned of a check in the run, by a statement that
+    is compiled once.
+    """
+    if event.dagster_event_type is not EVALUATED or not event.run_id:
+        return False
+    result: Any = event.get_dagster_event().event_specific_data
+    target = result.target_materialization_data
+    values = {
+        "of_table": result.asset_key.to_string(),
+        "of_check": result.check_name,
+        "of_run": event.run_id,
+        "of_partition": result.partition,
+        "execution_status": "SUCCEEDED" if result.passed else "FAILED",
+        "evaluation_event": row["event"],
+        "evaluation_event_timestamp": row["timestamp"],
+        "evaluation_event_storage_id": number,
+        "materialization_event_storage_id": target.storage_id if target else None,
+    }
+    return connection.execute(COMPLETE_CHECK, values).rowcount > 0
+
+
 @contextmanager
 def patient_history() -> Iterator[None]:
     """Let SQLite write what this process adds when it is done, instead of after each event.
@@ -448,10 +445,10 @@ def patient_history() -> Iterator[None]:
                 connections[path] = sqlite3.connect(path, check_same_thread=False)
             connections[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
 
-    event.listen(Engine, "connect", connected)
+    engine_event.listen(Engine, "connect", connected)
     try:
         yield
     finally:
-        event.remove(Engine, "connect", connected)
+        engine_event.remove(Engine, "connect", connected)
         for connection in connections.values():
             connection.close()
