@@ -426,8 +426,8 @@ def _is_completed(
 def patient_history() -> Iterator[None]:
     """Let SQLite write what this process adds when it is done, instead of after each event.
 
-    A killed process loses nothing that was written, the system has it already. A power cut can lose the newest
-    events, never the file: that is what SQLite promises of `synchronous = NORMAL` with a
+    A killed process loses nothing that was written, the system has it already. A power cut can lose
+    the newest events, never the file: that is what SQLite promises of `synchronous = NORMAL` with a
     write-ahead log.
     """
     connections: dict[str, sqlite3.Connection] = {}
