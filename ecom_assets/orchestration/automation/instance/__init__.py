@@ -5,6 +5,13 @@ and the names for it that Dagster does not export.
 # Until `execute_in_process` takes the origin of its run, by which Overview shows it.
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 
+# Until Dagster stores events of a step together on SQLite.
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+)
+
 # Until Dagster's own launcher supports health checks of runs, or Dagster exports what such a check
 # returns.
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
@@ -22,7 +29,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick,
 # Until Dagster stores events of a batch together on SQLite, as it does on Postgres, and planned
 # ones on both; and until it can forget the steps of old runs.
 from dagster._core.storage.event_log import (
-    SqlEventLogStorage,
+    EventLogRecord,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
 )
@@ -41,18 +48,21 @@ from dagster._utils.schedules import cron_string_iterator
 from dagster_shared.serdes.errors import DeserializationError
 
 __all__ = [
+    "ASSET_CHECK_EVENTS",
+    "ASSET_EVENTS",
+    "EVENT_TYPE_TO_PIPELINE_RUN_STATUS",
     "GRPC_INFO_TAG",
     "SINGLETON_REPOSITORY_NAME",
     "AssetCheckExecutionsTable",
     "CheckRunHealthResult",
     "ConfigurableClassData",
     "DeserializationError",
+    "EventLogRecord",
     "InstigatorState",
     "InstigatorTick",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
-    "SqlEventLogStorage",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
     "TickStatus",

@@ -7,9 +7,10 @@ plans, steps, messages, and the SQL, lineage and preview of tables that were com
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final, Protocol, runtime_checkable
 
 import dagster as dg
@@ -25,7 +26,6 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy import Table as SqlTable
 
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.orchestration.automation.instance import (
@@ -164,9 +164,9 @@ def forget_steps(connection: Connection, run_id: str) -> None:
     is_written_again = exists().where(
         of_table, newer.c.dagster_event_type == WRITTEN, newer.c.run_id.not_in((run_id, ""))
     )
+    shorten = cache(shortened)  # the event of a check is in both tables
     _replace(
         connection,
-        events,
         events.c.event,
         select(events, is_written_again.label(AGAIN)).where(
             of_run,
@@ -174,30 +174,32 @@ def forget_steps(connection: Connection, run_id: str) -> None:
             or_(kind != PLANNED, not_(is_known)),
         ),
         of_run,
+        shorten,
     )
     checks = AssetCheckExecutionsTable
     of_checks = checks.c.run_id == run_id
     rows = select(checks, false().label(AGAIN)).where(of_checks)
-    _replace(connection, checks, checks.c.evaluation_event, rows, of_checks)
+    _replace(connection, checks.c.evaluation_event, rows, of_checks, shorten)
 
 
 def _replace(
     connection: Connection,
-    table: SqlTable,
     text: Column[Any],
     rows: Select[Any],
     condition: ColumnElement[bool],
+    shorten: Callable[..., str],
 ) -> None:
     """Replace the rows of a run by those that stay, shortened: rows that are shortened in place
     leave SQLite's pages half empty.
     """
+    table: Any = text.table
     kept = []
     for row in connection.execute(rows.order_by(table.c.id)):
         values = row._asdict()
         is_again = bool(values.pop(AGAIN))
         # What another release wrote, and this one cannot read, stays as it is.
         with suppress(dg.DagsterError, DeserializationError, ValueError):
-            values[text.name] = shortened(values[text.name], is_written_again=is_again)
+            values[text.name] = shorten(values[text.name], is_written_again=is_again)
         kept.append(values)
     connection.execute(table.delete().where(condition))
     if kept:

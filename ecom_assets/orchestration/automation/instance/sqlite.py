@@ -1,28 +1,34 @@
-"""Dagster's own SQLite event storage, with the events of a batch written together, through
+"""Dagster's own SQLite event storage, with the events of a step written together, through
 connections that stay open.
 
 A run over 90 days of 9 tables writes 1,620 partition events; one transaction each, as Dagster does
-on SQLite, costs more than computing the tables. Dagster also opens its files and compiles its
-statements again for every event. With this class an `ecom run` over the sandbox shop takes a third
-of the CPU time (docs/adr/0006). `dagster.yaml` names it, and `DAGSTER_EVENT_BATCH_SIZE` makes
-Dagster hand over batches.
+on SQLite, costs more than computing the tables. Dagster also opens its files, compiles its
+statements and asks for its own columns again for every event. With this class an `ecom run` over
+the sandbox shop takes a third of the CPU time (docs/adr/0006, 0058). `dagster.yaml` names it, and
+`DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
 """
 
 import sqlite3
+import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, bindparam, create_engine, func, select, update
+from sqlalchemy import event as engine_event
 
 from ecom_assets.core.settings.dagster_instance import wait_for_code_location
 from ecom_assets.core.settings.home import keep_private
 from ecom_assets.orchestration.automation.instance import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    AssetCheckExecutionsTable,
     ConfigurableClassData,
-    SqlEventLogStorage,
+    EventLogRecord,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
 )
@@ -42,22 +48,67 @@ INDEX = "index"
 """The file with the events of all runs that concern tables and checks."""
 INCREMENTAL = 2
 """The kind of SQLite's `auto_vacuum` that gives back free pages on request."""
-TOGETHER = {
+IN_INDEX = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
+"""The events that Dagster keeps in the index too: of tables, of checks, and how runs fare."""
+EVALUATED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+WAITING = {
+    dg.DagsterEventType.STEP_INPUT,
+    dg.DagsterEventType.LOADED_INPUT,
+    dg.DagsterEventType.STEP_OUTPUT,
+    dg.DagsterEventType.HANDLED_OUTPUT,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
-    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    EVALUATED,
+    dg.DagsterEventType.STEP_SUCCESS,
+    None,  # a message of its log
 }
-"""The events that are written together: a run has one of each per table and day."""
+"""The events of a step that are written with the next one that is none of these: the start of the
+next step, a failure, or the end of the run.
+
+So the start of a step is there before its work begins, and all that was before it.
+"""
+_CHECKS = AssetCheckExecutionsTable
+COMPLETE_CHECK = (
+    update(_CHECKS)
+    .where(
+        _CHECKS.c.asset_key == bindparam("of_table"),
+        _CHECKS.c.check_name == bindparam("of_check"),
+        _CHECKS.c.run_id == bindparam("of_run"),
+        _CHECKS.c.partition.is_not_distinct_from(bindparam("of_partition")),
+    )
+    .values(
+        {
+            column: bindparam(column)
+            for column in (
+                "execution_status",
+                "evaluation_event",
+                "evaluation_event_timestamp",
+                "evaluation_event_storage_id",
+                "materialization_event_storage_id",
+            )
+        }
+    )
+)
+"""Completes what was planned of a check in a run by its result."""
+WAITS_AT_MOST_S = 0.5
+"""When they are written by themselves: a step can take minutes, and its log is read meanwhile."""
+Stored = tuple[dg.EventLogEntry, dict[str, Any]]
+"""An event, and the row that it is in a file."""
 
 
 class BatchingEventLogStorage(SqliteEventLogStorage):
-    """Stores the asset events of a batch in two transactions instead of two each.
-
-    A batch is of one run.
+    """Stores the events of a step in one transaction of each file, instead of up to three for each
+    event.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}
+        self._in_use: dict[str, Connection] = {}
+        self._waiting: list[Stored] = []
+        self._timer: threading.Timer | None = None
+        self._found: set[str] = set()
+        self._newest_read: dict[str, tuple[str, EventLogRecord]] = {}
         super().__init__(base_dir, inst_data)
+        self._db_lock: Any = threading.RLock()  # as both files of a run are written at once
         weakref.finalize(self, _close, self._engines)
 
     @classmethod
@@ -69,24 +120,139 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         keep_private()  # the daemon and the webserver, which load no definitions, come by here
         return cls(str(Path(config_value["base_dir"]) / "history" / "runs"), inst_data=inst_data)
 
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event, if it is of a step with the next one that must not wait."""
+        self.store_event_batch([event])
+
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store events of one run together where they concern assets, and any others one by one."""
-        together = [event for event in events if _is_together(event)]
-        if together:
-            rows = [self._event_to_row(event) for event in together]
-            with self.run_connection(together[0].run_id) as connection:
-                connection.execute(SqlEventLogStorageTable.insert(), rows)
-            with self.index_transaction() as connection:
-                connection.execute(SqlEventLogStorageTable.insert(), rows)
+        """Store events of one run, if all are of a step with the next one that must not wait."""
+        if not events:
+            return
+        new = [(event, self._event_to_row(event)) for event in events]
+        with self._db_lock:
+            if self._waiting and self._waiting[0][0].run_id != events[0].run_id:
+                self._write()
+            if not all(map(_waits, events)):
+                self._write(new)
+                return
+            self._waiting += new
+            if self._timer is None:
+                self._write_later()
+
+    def _write_later(self) -> None:
+        self._timer = threading.Timer(WAITS_AT_MOST_S, self._write_now)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _write_now(self) -> None:
+        with self._db_lock:
+            self._timer = None
+            try:
+                self._write()
+            except Exception:  # noqa: BLE001 (whoever stores or reads next tries again, and raises)
+                self._write_later()
+
+    def _write(self, new: Sequence[Stored] = ()) -> None:
+        """Write what waits, and new events of the same run after it."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting and not new:
+            return
+        try:
+            self._write_to_files([*waiting, *new])
+        except BaseException:
+            self._waiting = waiting
+            raise
+
+    def _write_to_files(self, stored: Sequence[Stored]) -> None:
+        run_id = stored[0][0].run_id
+        # The index is also the file of a run without one of its own.
+        is_short = self._is_short(run_id)
+        indexed = [(event, row) for event, row in stored if is_short or _is_in_index(event)]
+        with ExitStack() as files:  # a file that cannot be written leaves the other as it was
+            if indexed:
+                connection = files.enter_context(self.index_transaction())
+                connection.execute(SqlEventLogStorageTable.insert(), [row for _, row in indexed])
                 # Nobody else can write meanwhile, and SQLite counts on from row to row.
                 last_id = connection.execute(
                     select(func.max(SqlEventLogStorageTable.c.id))
                 ).scalar_one()
-                ids = range(last_id - len(rows) + 1, last_id + 1)
-                self._store_asset_event_tags(connection, together, ids)
-                for position in _newest(together):
-                    self._store_asset_event(connection, together[position], ids[position])
-        super().store_event_batch([event for event in events if not _is_together(event)])
+                ids = range(last_id - len(indexed) + 1, last_id + 1)
+                self._index(connection, indexed, ids)
+            if not is_short:
+                connection = files.enter_context(self._connect(run_id))
+                connection.execute(SqlEventLogStorageTable.insert(), [row for _, row in stored])
+
+    def _index(self, connection: Connection, stored: Sequence[Stored], ids: Sequence[int]) -> None:
+        """Write what the index has of tables and checks beside their events."""
+        numbered = [(event, number) for (event, _), number in zip(stored, ids, strict=True)]
+        tables = [(event, number) for event, number in numbered if _is_of(event, ASSET_EVENTS)]
+        if tables:
+            self._store_asset_event_tags(connection, *zip(*tables, strict=True))
+            for position in _newest([event for event, _ in tables]):
+                self._store_asset_event(connection, *tables[position])
+        for (event, row), number in zip(stored, ids, strict=True):
+            if _is_of(event, ASSET_CHECK_EVENTS) and not _is_completed(
+                connection, event, row, number
+            ):
+                self.store_asset_check_event(event, number)
+
+    def _get_asset_entry_values(
+        self,
+        event: dg.EventLogEntry,
+        event_id: int,
+        has_asset_key_index_cols: bool,  # noqa: FBT001 (as Dagster's)
+    ) -> dict[str, Any]:
+        values = super()._get_asset_entry_values(event, event_id, has_asset_key_index_cols)
+        key = event.get_dagster_event().asset_key
+        if key and values.get("last_materialization"):
+            newest = values["last_materialization"], EventLogRecord(event_id, event)
+            self._newest_read[key.to_string()] = newest
+        return values
+
+    def has_table(self, table_name: str) -> bool:
+        """Return whether the index has a table, which is asked once: no table ever goes."""
+        return self._is_found(f"table {table_name}", super().has_table, table_name)
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Return whether tables of the index have a column, asked once, too."""
+        return self._is_found(f"column {column_name}", super().has_asset_key_col, column_name)
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        has_column = super()._has_asset_key_col_on_connection
+        return self._is_found(f"column {column_name}", has_column, conn, column_name)
+
+    def has_secondary_index(self, name: str) -> bool:
+        """Return whether a migration of Dagster's is done, asked once, too."""
+        return self._is_found(f"migration {name}", super().has_secondary_index, name)
+
+    def _is_found(self, name: str, look: Callable[..., bool], *arguments: object) -> bool:
+        if name not in self._found and look(*arguments):
+            self._found.add(name)
+        return name in self._found
+
+    def _get_latest_materialization_records(
+        self, raw_asset_rows: Sequence[Mapping[str, Any]]
+    ) -> Mapping[dg.AssetKey, EventLogRecord | None]:
+        # Each step asks for those of its inputs, mostly as the step before it: an event of ten
+        # kilobytes is read once, as long as it is the same.
+        records: dict[dg.AssetKey, EventLogRecord | None] = {}
+        unread = []
+        for row in raw_asset_rows:
+            text, record = self._newest_read.get(row["asset_key"], ("", None))
+            key = dg.AssetKey.from_db_string(row["asset_key"])
+            if key and record and text == row["last_materialization"] and not row["asset_details"]:
+                records[key] = record
+            else:
+                unread.append(row)
+        if not unread:
+            return records
+        read = super()._get_latest_materialization_records(unread)
+        for row in unread:
+            key = dg.AssetKey.from_db_string(row["asset_key"])
+            record = read.get(key) if key else None
+            if record and row["last_materialization"]:
+                self._newest_read[row["asset_key"]] = (row["last_materialization"], record)
+        return {**records, **read}
 
     def _store_asset_check_evaluation_planned(
         self, event: dg.EventLogEntry, event_id: int | None
@@ -142,13 +308,6 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
             driver.executescript("PRAGMA incremental_vacuum")
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def store_event(self, event: dg.EventLogEntry) -> None:
-        """Store an event; one of a run without a file of its own once, as the index is its file."""
-        if self._is_short(event.run_id):
-            SqlEventLogStorage.store_event(self, event)
-        else:
-            super().store_event(event)
-
     def _is_short(self, run_id: str) -> bool:
         if run_id in self._engines or Path(self.path_for_shard(run_id)).exists():
             return False
@@ -160,12 +319,18 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
     def wipe(self) -> None:
         """Remove every run's file, which none may have open then."""
         with self._db_lock:
+            self._write()
+            self._newest_read.clear()
             _close(self._engines)
         super().wipe()
 
     def dispose(self) -> None:
-        """Close the files, as the instance is given back."""
+        """Write what waits and close the files, as the instance is given back."""
         with self._db_lock:
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
+            self._write()
             _close(self._engines)
         super().dispose()
 
@@ -179,6 +344,11 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         # As Dagster's own, which has one connection in use at a time too, but makes its engine
         # again for each.
         with self._db_lock:
+            if self._is_read_in(shard):
+                self._write()
+            if shard in self._in_use:
+                yield self._in_use[shard]
+                return
             if shard not in self._engines:
                 if len(self._engines) >= OPEN_FILES:
                     _close(self._engines)
@@ -189,7 +359,18 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
             with engine.begin() as connection:
-                yield connection
+                self._in_use[shard] = connection
+                try:
+                    yield connection
+                finally:
+                    del self._in_use[shard]
+
+    def _is_read_in(self, shard: str) -> bool:
+        """Return whether an event that waits is one of those that a reader of the file wants."""
+        has_file = bool(self._waiting) and self._waiting[0][0].run_id in self._engines
+        return not (shard == INDEX and has_file) or any(
+            _is_in_index(waiting) for waiting, _ in self._waiting
+        )
 
 
 def _close(engines: dict[str, Engine]) -> None:
@@ -205,16 +386,48 @@ def _newest(events: Sequence[dg.EventLogEntry]) -> list[int]:
     return sorted({kind: position for position, kind in enumerate(kinds)}.values())
 
 
-def _is_together(event: dg.EventLogEntry) -> bool:
-    return event.is_dagster_event and event.dagster_event_type in TOGETHER
+def _is_of(event: dg.EventLogEntry, kinds: Container[dg.DagsterEventType]) -> bool:
+    return event.is_dagster_event and event.dagster_event_type in kinds
+
+
+def _is_in_index(event: dg.EventLogEntry) -> bool:
+    return _is_of(event, IN_INDEX)
+
+
+def _waits(event: dg.EventLogEntry) -> bool:
+    return event.step_key is not None and event.dagster_event_type in WAITING
+
+
+def _is_completed(
+    connection: Connection, event: dg.EventLogEntry, row: Mapping[str, Any], number: int
+) -> bool:
+    """Return whether a result completes what was planned of a check in the run, by a statement that
+    is compiled once.
+    """
+    if event.dagster_event_type is not EVALUATED or not event.run_id:
+        return False
+    result: Any = event.get_dagster_event().event_specific_data
+    target = result.target_materialization_data
+    values = {
+        "of_table": result.asset_key.to_string(),
+        "of_check": result.check_name,
+        "of_run": event.run_id,
+        "of_partition": result.partition,
+        "execution_status": "SUCCEEDED" if result.passed else "FAILED",
+        "evaluation_event": row["event"],
+        "evaluation_event_timestamp": row["timestamp"],
+        "evaluation_event_storage_id": number,
+        "materialization_event_storage_id": target.storage_id if target else None,
+    }
+    return connection.execute(COMPLETE_CHECK, values).rowcount > 0
 
 
 @contextmanager
 def patient_history() -> Iterator[None]:
     """Let SQLite write what this process adds when it is done, instead of after each event.
 
-    A killed process loses nothing, the system has it already. A power cut can lose the newest
-    events, never the file: that is what SQLite promises of `synchronous = NORMAL` with a
+    A killed process loses nothing that was written, the system has it already. A power cut can lose
+    the newest events, never the file: that is what SQLite promises of `synchronous = NORMAL` with a
     write-ahead log.
     """
     connections: dict[str, sqlite3.Connection] = {}
@@ -232,10 +445,10 @@ def patient_history() -> Iterator[None]:
                 connections[path] = sqlite3.connect(path, check_same_thread=False)
             connections[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
 
-    event.listen(Engine, "connect", connected)
+    engine_event.listen(Engine, "connect", connected)
     try:
         yield
     finally:
-        event.remove(Engine, "connect", connected)
+        engine_event.remove(Engine, "connect", connected)
         for connection in connections.values():
             connection.close()
