@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from secrets import token_hex
 from typing import Any, ClassVar, Final, TypeAlias, TypeGuard
 
@@ -287,6 +288,7 @@ def backend_with_kernels(rows: ir.Table) -> DuckDB | None:
 NO = ibis.literal(value=False)
 
 
+@lru_cache(maxsize=1_024)  # a run asks for each some fifty times
 def schema_of(contract: type[Table]) -> ibis.Schema:
     """Return the contract's columns as an Ibis schema."""
     return ibis.schema(
@@ -297,6 +299,7 @@ def schema_of(contract: type[Table]) -> ibis.Schema:
     )
 
 
+@lru_cache(maxsize=1_024)
 def arrow_schema_of(contract: type[Table]) -> pa.Schema:
     """Return the contract's columns as an Arrow schema."""
     return schema_of(contract).to_pyarrow()
@@ -392,6 +395,15 @@ def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
                 "without null; run `ecom migrate` to see the changes."
             )
     return missing
+
+
+def is_as_declared(contract: type[Table], result: ibis.Schema) -> bool:
+    """Return whether nothing of a stored table's columns needs to be changed."""
+    wanted = schema_of(contract)
+    return result.keys() == wanted.keys() and all(
+        kind_of(result[name]) == kind_of(kind) and (result[name].nullable or not kind.nullable)
+        for name, kind in wanted.items()
+    )
 
 
 def columns_to_loosen(contract: type[Table], result: ibis.Schema) -> list[str]:
