@@ -287,7 +287,11 @@ class SnowflakeEngine(Engine):
         return _as_contracts_have(result)
 
     def read_columns(self) -> list[dict[str, Any]]:
-        """Return the stored columns of all tables and views, and of the tables of locks."""
+        """Return the stored columns of all tables and views, and of the tables of locks.
+
+        A schema that is created becomes the session's, in which temporary tables are made.
+        """
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(LOCKS)}")
         schemas = ", ".join(text(layer.upper()) for layer in (*LAYERS, LOCKS))
         rows = self.query(
             "SELECT table_schema || '.' || table_name AS table_name, column_name, is_nullable, "  # noqa: S608 (names of layers)
