@@ -487,35 +487,40 @@ class RestatementHooks:
             for row in engine.slice_rows(PublishedDays, self.days).to_pylist()
             if row["table_name"] == name
         }
-        noted = Days.from_dates(notes)
-        counts = engine.day_counts(self.contract, noted) if notes else {}
-        # Days that were emptied by something other than a run, such as a migration, count as not
-        # yet published.
-        self.notes = {
-            day: row for day, row in notes.items() if row["row_count"] == 0 or counts.get(day)
-        }
-        self.old = [
-            (days, _packed(engine.slice_rows(self.contract, days)))
-            for days in _parts(self.notes, counts)
-        ]
+        self.notes, self.old = {}, []
+        for days in _parts(notes, {day: row["row_count"] for day, row in notes.items()}):
+            rows = engine.slice_rows(self.contract, days)
+            counts = self._day_counts(rows)
+            # Days that were emptied by something other than a run, such as a migration, count as
+            # not yet published.
+            published = {
+                day: notes[day]
+                for day in days.dates
+                if notes[day]["row_count"] == 0 or day in counts
+            }
+            self.notes |= published
+            if published:
+                self.old.append((Days.from_dates(published), _packed(rows)))
 
     def after(self) -> None:
         """Compare with the new rows, log the changes, and record what is published."""
-        engine, day = self.log.engine, str(self.contract.day_column)
+        engine = self.log.engine
         comparison = StateComparison(self.contract, self.log.run_id)
-        fresh = Days.from_dates(day for day in self.days.dates if day not in self.notes)
+        fresh = Days.from_dates(set(self.days.dates) - self.notes.keys())
         self.row_counts = engine.day_counts(self.contract, fresh) if fresh.dates else {}
         for days, packed in self.old:
             rows = engine.slice_rows(self.contract, days)
             comparison.add(_unpacked(packed), rows)
-            self.row_counts |= {
-                count["values"]: count["counts"] for count in rows[day].value_counts().to_pylist()
-            }
+            self.row_counts |= self._day_counts(rows)
         changes = comparison.changes()
         sources = self._sources()
         self._note(sources, {change.day for change in changes})
         if changes:
             self._log(changes, sources)
+
+    def _day_counts(self, rows: pa.Table) -> dict[date, int]:
+        counts = rows[str(self.contract.day_column)].value_counts().to_pylist()
+        return {count["values"]: count["counts"] for count in counts}
 
     def _sources(self) -> dict[date, Counts]:
         """Return the current source row counts of each day;
