@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from secrets import token_hex
 from typing import Any, ClassVar, Final, TypeAlias, TypeGuard
+from weakref import WeakKeyDictionary
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -288,18 +288,23 @@ def backend_with_kernels(rows: ir.Table) -> DuckDB | None:
 NO = ibis.literal(value=False)
 
 
-@lru_cache(maxsize=1_024)  # a run asks for each some fifty times
+_schemas: WeakKeyDictionary[type[Table], ibis.Schema] = WeakKeyDictionary()
+"""The schemas of contracts: a run asks for each some fifty times."""
+
+
 def schema_of(contract: type[Table]) -> ibis.Schema:
     """Return the contract's columns as an Ibis schema."""
-    return ibis.schema(
-        {
-            name: dt.dtype(column.type).copy(nullable=column.nullable)
-            for name, column in contract.columns.items()
-        }
-    )
+    schema = _schemas.get(contract)
+    if schema is None:
+        schema = _schemas[contract] = ibis.schema(
+            {
+                name: dt.dtype(column.type).copy(nullable=column.nullable)
+                for name, column in contract.columns.items()
+            }
+        )
+    return schema
 
 
-@lru_cache(maxsize=1_024)
 def arrow_schema_of(contract: type[Table]) -> pa.Schema:
     """Return the contract's columns as an Arrow schema."""
     return schema_of(contract).to_pyarrow()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 
 from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import text
+from ecom_assets.core.tables.contract import Table, text
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.day_notes import (
     Computations,
     LoadedDays,
+    Row,
     Writes,
     WrittenSlices,
     run_writes,
@@ -196,10 +198,20 @@ def test_what_is_there_is_asked_once(
     source.close()
     reader = new_engine(Settings(warehouse=address)).open()
     asked: list[str] = []
-    query = reader.query
-    monkeypatch.setattr(reader, "query", lambda sql: (asked.append(sql), query(sql))[1])
-    monkeypatch.setattr(reader.con, "get_schema", lambda *_, **__: asked.append("columns"))
-    for contract in (*TABLES, WrittenSlices, *TABLES):
+    query, get_schema = reader.query, reader.con.get_schema
+
+    def noted(sql: str) -> list[Row]:
+        asked.append(sql)
+        return query(sql)
+
+    def described(name: str, **where: str) -> Any:
+        asked.append(name)
+        return get_schema(name, **where)
+
+    monkeypatch.setattr(reader, "query", noted)
+    monkeypatch.setattr(reader.con, "get_schema", described)
+    tables: tuple[type[Table], ...] = (*TABLES, WrittenSlices, *TABLES)
+    for contract in tables:
         reader.ensure(contract)
         assert reader.has(contract)
         assert [*reader.table(contract).columns] == [*contract.columns]
