@@ -54,7 +54,6 @@ from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.memory import run_sentence
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import EXAMPLES
-from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import summable
@@ -270,7 +269,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         **rejected_events(reading, period),
         "id_conflicts": _conflicts(reading, period),
         "checks": _checks(outcome),
-        "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
+        "tables": _row_counts(engine),
         "fetched": {key: _fetch(result) for key, result in sorted(outcome.fetched.items())},
         "written": list(outcome.written),
         "published": outcome.published,
@@ -638,9 +637,11 @@ def _checks(outcome: RunOutcome) -> dict[str, Any]:
     }
 
 
-def _row_count(engine: Engine, contract: type[Table]) -> int:
-    engine.ensure(contract)
-    return engine.row_count(contract)
+def _row_counts(engine: Engine) -> dict[str, int]:
+    for table in ALL:
+        engine.ensure(table)
+    counts = engine.row_counts(ALL)
+    return {table.qualified_name(): counts[table.qualified_name()] for table in ALL}
 
 
 def delivery_totals(outcome: RunOutcome) -> dict[str, Any]:

@@ -204,6 +204,8 @@ class StateComparison:
 
     def add(self, before: pa.Table, after: pa.Table) -> None:
         """Compare rows of some days with those of the same days afterwards."""
+        if before.equals(after):  # as of most days, in the same order
+            return
         small_change = self.contract.restated_by_source
         columns = [
             *self.contract.key,
@@ -474,35 +476,51 @@ class RestatementHooks:
     notes: dict[date, Row] = field(default_factory=dict)
     old: list[tuple[Days, pa.Buffer]] = field(default_factory=list)
     """Rows before they are replaced, packed, some days at a time."""
+    row_counts: dict[date, int] = field(default_factory=dict)
+    """How many rows each day has afterwards."""
 
     def before(self) -> None:
         """Read the published days before they are deleted."""
-        engine = self.log.engine
-        counts = engine.day_counts(self.contract, self.days)
-        # Days that were emptied by something other than a run, such as a migration, count as not
-        # yet published.
-        self.notes = {
+        engine, name = self.log.engine, self.contract.qualified_name()
+        notes = {
             row["published_date"]: row
             for row in engine.slice_rows(PublishedDays, self.days).to_pylist()
-            if row["table_name"] == self.contract.qualified_name()
-            and (row["row_count"] == 0 or counts.get(row["published_date"]))
+            if row["table_name"] == name
         }
-        self.old = [
-            (days, _packed(engine.slice_rows(self.contract, days)))
-            for days in _parts(self.notes, counts)
-        ]
+        self.notes, self.old = {}, []
+        for days in _parts(notes, {day: row["row_count"] for day, row in notes.items()}):
+            rows = engine.slice_rows(self.contract, days)
+            counts = self._day_counts(rows)
+            # Days that were emptied by something other than a run, such as a migration, count as
+            # not yet published.
+            published = {
+                day: notes[day]
+                for day in days.dates
+                if notes[day]["row_count"] == 0 or day in counts
+            }
+            self.notes |= published
+            if published:
+                self.old.append((Days.from_dates(published), _packed(rows)))
 
     def after(self) -> None:
         """Compare with the new rows, log the changes, and record what is published."""
         engine = self.log.engine
         comparison = StateComparison(self.contract, self.log.run_id)
+        fresh = Days.from_dates(set(self.days.dates) - self.notes.keys())
+        self.row_counts = engine.day_counts(self.contract, fresh) if fresh.dates else {}
         for days, packed in self.old:
-            comparison.add(_unpacked(packed), engine.slice_rows(self.contract, days))
+            rows = engine.slice_rows(self.contract, days)
+            comparison.add(_unpacked(packed), rows)
+            self.row_counts |= self._day_counts(rows)
         changes = comparison.changes()
         sources = self._sources()
         self._note(sources, {change.day for change in changes})
         if changes:
             self._log(changes, sources)
+
+    def _day_counts(self, rows: pa.Table) -> dict[date, int]:
+        counts = rows[str(self.contract.day_column)].value_counts().to_pylist()
+        return {count["values"]: count["counts"] for count in counts}
 
     def _sources(self) -> dict[date, Counts]:
         """Return the current source row counts of each day;
@@ -524,7 +542,7 @@ class RestatementHooks:
         return values
 
     def _note(self, sources: dict[date, Counts], changed: set[date]) -> None:
-        counts = self.log.engine.day_counts(self.contract, self.days)
+        counts = self.row_counts
         published = [
             day
             for day in self.days.dates
@@ -541,8 +559,10 @@ class RestatementHooks:
         differing = [row for row in fresh if row != self.notes.get(row["published_date"])]
         if differing:
             days = Days.from_dates(row["published_date"] for row in differing)
-            make = partial(_with_notes, self.contract.qualified_name(), differing)
-            self.log.engine.rewrite(PublishedDays, days, make)
+            # Nobody else writes notes about a table that this transaction has locked.
+            about = {"table_name": self.contract.qualified_name()}
+            rows = _table(PublishedDays, differing)
+            self.log.engine.rewrite_about(PublishedDays, days, about, rows)
 
     def _noted(self, day: date, noted: Row, changed: set[date]) -> Row:
         old = self.notes.get(day)
@@ -705,17 +725,6 @@ def _cause_of_copy(causes: Mapping[str, str], row_key: str) -> str:
         if json.loads(row).keys() & {SUM_OF_SMALL, SUM_BY_RATE}
     }
     return RATES_CHANGED if of_sums == {RATES_CHANGED} else SOURCE_RESTATED
-
-
-def _with_notes(table: str, fresh: list[Row], old: pa.Table) -> pa.Table:
-    """Replace a table's records of these days; those of other tables stay."""
-    days = {row["published_date"] for row in fresh}
-    other_rows = [
-        row
-        for row in old.to_pylist()
-        if row["table_name"] != table or row["published_date"] not in days
-    ]
-    return _table(PublishedDays, [*other_rows, *fresh])
 
 
 def _with_entries(fresh: list[Row], old: pa.Table) -> pa.Table:

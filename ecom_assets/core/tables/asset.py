@@ -381,8 +381,10 @@ class TableAsset:
         rules and resources. A function that takes `run_days` gets the days of the run, beside
         `days`.
         """
+        taken = self._taken()
         parameters = {
-            name: resolved_rule(rule, warehouse.readable, rows_of)
+            # Only what a function takes: a rule of data reads all rows of a table.
+            name: resolved_rule(rule, warehouse.readable, rows_of) if name in taken else rule
             for name, rule in parameters.items()
         }
         if self.empty_unless and not self.empty_unless.holds(parameters, warehouse):
@@ -527,14 +529,25 @@ class TableAsset:
 
     def _code_version(self, dependencies: Mapping[str, Any]) -> str:
         """Return the version of the definition, with the rules that the functions take."""
-        taken = (
+        names = self._taken()
+        rules = {name: value for name, value in dependencies.items() if name in names}
+        return code_version(self._functions(), rules)
+
+    def _functions(self) -> list[Callable[..., Any]]:
+        """Return the functions that compute the table, its days and its visitors."""
+        parts = (
             *(self.invalidated_by, self.widened_by, self.only_visitors, self.outdated_by),
             self.empty_unless,
         )
-        functions = [self.function, *(part.function for part in taken if part)]
-        names = {name for function in functions for name in inspect.signature(function).parameters}
-        rules = {name: value for name, value in dependencies.items() if name in names}
-        return code_version(functions, rules)
+        return [self.function, *(part.function for part in parts if part)]
+
+    def _taken(self) -> set[str]:
+        """Return the names of the parameters of these functions."""
+        return {
+            name
+            for function in self._functions()
+            for name in inspect.signature(function).parameters
+        }
 
     def _resources(self, dependencies: Mapping[str, Any]) -> set[str]:
         names = set(inspect.signature(self.function).parameters)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from secrets import token_hex
 from typing import Any, ClassVar, Final, TypeAlias, TypeGuard
+from weakref import WeakKeyDictionary
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -319,22 +319,21 @@ def backend_with_kernels(rows: ir.Table) -> DuckDB | None:
 NO = ibis.literal(value=False)
 
 
+_schemas: WeakKeyDictionary[type[Table], ibis.Schema] = WeakKeyDictionary()
+"""The schemas of contracts: a run asks for each some fifty times."""
+
+
 def schema_of(contract: type[Table]) -> ibis.Schema:
     """Return the contract's columns as an Ibis schema; each time the same one."""
-    key: Hashable = contract  # type: ignore[assignment]  # mypy takes a class for its instances
-    schema: ibis.Schema = _schema_of(key)
+    schema = _schemas.get(contract)
+    if schema is None:
+        schema = _schemas[contract] = ibis.schema(
+            {
+                name: dt.dtype(column.type).copy(nullable=column.nullable)
+                for name, column in contract.columns.items()
+            }
+        )
     return schema
-
-
-@lru_cache(maxsize=1_024)
-def _schema_of(contract: Hashable) -> ibis.Schema:
-    columns: Mapping[str, Any] = contract.columns  # type: ignore[attr-defined]  # as above
-    return ibis.schema(
-        {
-            name: dt.dtype(column.type).copy(nullable=column.nullable)
-            for name, column in columns.items()
-        }
-    )
 
 
 def arrow_schema_of(contract: type[Table]) -> pa.Schema:
@@ -434,6 +433,15 @@ def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
                 "without null; run `ecom migrate` to see the changes."
             )
     return missing
+
+
+def is_as_declared(contract: type[Table], result: ibis.Schema) -> bool:
+    """Return whether nothing of a stored table's columns needs to be changed."""
+    wanted = schema_of(contract)
+    return result.keys() == wanted.keys() and all(
+        kind_of(result[name]) == kind_of(kind) and (result[name].nullable or not kind.nullable)
+        for name, kind in wanted.items()
+    )
 
 
 def columns_to_loosen(contract: type[Table], result: ibis.Schema) -> list[str]:

@@ -224,9 +224,9 @@ class LoadedDays:
         if days is None:
             return Days.from_dates(self._stored(raw, None))
         loaded_by_day = self._loaded_by_table.setdefault(raw, {})
-        if unknown := Days.from_dates(set(days.dates) - loaded_by_day.keys()):
-            loaded = self._stored(raw, unknown)
-            loaded_by_day.update({day: day in loaded for day in unknown.dates})
+        if unknown := set(days.dates) - loaded_by_day.keys():
+            loaded = self._stored(raw, Days.from_dates(unknown))
+            loaded_by_day.update({day: day in loaded for day in unknown})
         return Days.from_dates(day for day in days.dates if loaded_by_day[day])
 
     def note(self, raw: type[Table], days: Days, with_rows: Iterable[date]) -> None:
@@ -360,29 +360,58 @@ class Writes:
         )
 
 
-def note_write(engine: "Engine", contract: type[Table], days: Days | None) -> None:
-    """Record that some days of a table, or all, were replaced;
+@dataclass(frozen=True)
+class Computation:
+    """How the rows of a write are computed.
+
+    Attributes:
+        sql: The statement.
+        upstream: The stored columns that it reads, by table.
+    """
+
+    sql: str
+    upstream: Mapping[str, Sequence[str]]
+
+
+def note_write(
+    engine: "Engine",
+    contract: type[Table],
+    days: Days | None,
+    computation: Computation | None = None,
+) -> None:
+    """Record that some days of a table, or all, were replaced, and how they were computed;
     call it in the transaction that replaces them.
 
     The engine must keep other writers of the table out until the transaction ends.
     """
+    statements = _write_statements(engine, contract, days)
+    if computation is not None:
+        statements += _computation_statements(engine, contract, engine.run_id, computation)
+    if statements:
+        engine.execute(";\n".join(statements))
+
+
+def _write_statements(engine: "Engine", contract: type[Table], days: Days | None) -> list[str]:
     ranges = [ALL_DAYS] if days is None else list(days.runs())
     if not ranges:
-        return
+        return []
     notes, name = engine.name_of(WrittenSlices), literal(contract.qualified_name())
+    write, rows = (
+        literal(uuid.uuid4().hex),
+        ", ".join(f"(DATE '{first}', DATE '{end}')" for first, end in ranges),
+    )
     inside = " OR ".join(
         f"(first_date >= DATE '{first}' AND end_date <= DATE '{end}')" for first, end in ranges
     )
-    (newest,) = engine.query(
-        f"SELECT max(write_number) AS number FROM {notes} WHERE table_name = {name}"  # noqa: S608 (names come from contracts)
-    )
-    number, write = (newest["number"] or 0) + 1, literal(uuid.uuid4().hex)
     by = f"{literal(engine.run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"
-    rows = ", ".join(
-        f"({name}, DATE '{first}', DATE '{end}', {number}, {write}, {by})" for first, end in ranges
+    newest = f"max(write_number) AS number FROM {notes} WHERE table_name = {name}"
+    insert = (
+        f"INSERT INTO {notes} ({engine.columns_of(WrittenSlices)}) "  # noqa: S608 (as above)
+        f"SELECT {name}, first_date, end_date, coalesce(newest.number, 0) + 1, {write}, {by} "
+        f"FROM (SELECT {newest}) AS newest, (VALUES {rows}) AS written(first_date, end_date)"
     )
-    engine.execute(f"DELETE FROM {notes} WHERE table_name = {name} AND ({inside})")  # noqa: S608 (as above)
-    engine.execute(f"INSERT INTO {notes} ({engine.columns_of(WrittenSlices)}) VALUES {rows}")  # noqa: S608 (as above)
+    delete = f"DELETE FROM {notes} WHERE table_name = {name} AND write_id <> {write} AND ({inside})"  # noqa: S608 (as above)
+    return [insert, delete]
 
 
 def now_text() -> str:
@@ -398,13 +427,29 @@ def forget_writes(engine: "Engine", contract: type[Table]) -> None:
 
 def writes_of(engine: "Engine", contract: type[Table]) -> Writes:
     """Return the recorded writes of a table; none if the engine does not record them."""
-    if not engine.notes_writes:
+    return writes_by_table(engine, [contract])[contract.qualified_name()]
+
+
+def writes_by_table(engine: "Engine", contracts: Iterable[type[Table]]) -> dict[str, Writes]:
+    """Return the recorded writes of tables, by qualified name;
+    none if the engine does not record them.
+    """
+    by_name = {contract.qualified_name(): contract for contract in contracts}
+    rows: dict[str, list[Row]] = {name: [] for name in by_name}
+    if engine.notes_writes and by_name:
+        engine.ensure(WrittenSlices)
+        for row in engine.query(
+            f"SELECT table_name, first_date, end_date, write_id "  # noqa: S608 (names come from contracts)
+            f"FROM {engine.name_of(WrittenSlices)} "
+            f"WHERE table_name IN ({', '.join(map(literal, by_name))}) ORDER BY write_number DESC"
+        ):
+            rows[row["table_name"]].append(row)
+    return {name: _writes(by_name[name], of_table) for name, of_table in rows.items()}
+
+
+def _writes(contract: type[Table], rows: Sequence[Row]) -> Writes:
+    if not rows:
         return Writes()
-    engine.ensure(WrittenSlices)
-    rows = engine.query(
-        f"SELECT first_date, end_date, write_id FROM {engine.name_of(WrittenSlices)} "  # noqa: S608 (as above)
-        f"WHERE table_name = {literal(contract.qualified_name())} ORDER BY write_number DESC"
-    )
     # A column that the contract has gained is a change of every row.
     columns = hashlib.sha256(str(schema_of(contract)).encode()).hexdigest()[:8]
     return Writes(
@@ -447,25 +492,27 @@ class Computations(Table):
 
 
 def note_computation(
-    engine: "Engine",
-    contract: type[Table],
-    run_id: str,
-    sql: str,
-    upstream: Mapping[str, list[str]],
+    engine: "Engine", contract: type[Table], run_id: str, computation: Computation
 ) -> None:
-    """Record how a table was computed, if the engine records its writes.
-
-    `upstream` has the stored columns that the statement reads, by table.
-    """
+    """Record how a table was computed by several writes, if the engine records its writes."""
     if not engine.notes_writes:
         return
     engine.ensure(Computations)
-    notes, name = engine.name_of(Computations), literal(contract.qualified_name())
-    by = f"{literal(run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"
-    values = f"{name}, {by}, {literal(json.dumps(upstream, sort_keys=True))}, {literal(sql)}"
     with engine.transaction():
         engine.begin_slice(
             contract
         )  # another run that writes the table waits, so that one row stays
-        engine.execute(f"DELETE FROM {notes} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
-        engine.execute(f"INSERT INTO {notes} ({engine.columns_of(Computations)}) VALUES ({values})")  # noqa: S608 (as above)
+        engine.execute(";\n".join(_computation_statements(engine, contract, run_id, computation)))
+
+
+def _computation_statements(
+    engine: "Engine", contract: type[Table], run_id: str | None, computation: Computation
+) -> list[str]:
+    notes, name = engine.name_of(Computations), literal(contract.qualified_name())
+    by = f"{literal(run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"
+    upstream = literal(json.dumps(computation.upstream, sort_keys=True))
+    values = f"{name}, {by}, {upstream}, {literal(computation.sql)}"
+    return [
+        f"DELETE FROM {notes} WHERE table_name = {name}",  # noqa: S608 (names come from contracts)
+        f"INSERT INTO {notes} ({engine.columns_of(Computations)}) VALUES ({values})",  # noqa: S608 (as above)
+    ]

@@ -4,7 +4,7 @@ Terms: docs/glossary.md#engine.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +20,7 @@ import pyarrow as pa
 import sqlglot as sg
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql import SQLBackend
+from ibis.common.exceptions import TableNotFound
 
 from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
@@ -33,11 +34,14 @@ from ecom_assets.core.tables.portable import (
     columns_to_add,
     columns_to_loosen,
     conform,
+    is_as_declared,
     kind_of,
     schema_of,
 )
 from ecom_assets.core.tables.received import VisitorRows
 from ecom_assets.core.warehouse.day_notes import (
+    Computation,
+    Computations,
     LateRows,
     LoadedDays,
     WrittenSlices,
@@ -106,6 +110,7 @@ class Engine(ABC):
         self.address = address
         self.on_step: Callable[[str], None] = lambda _step: None
         self._ready: set[str] = set()
+        self._found: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
         self._handed_out: dict[str, ir.Table] = {}
         self.notes_writes = False
         self.run_id: str | None = None
@@ -286,11 +291,13 @@ class Engine(ABC):
 
     def stored_table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table with its stored columns, even if they differ from its contract."""
-        return self.con.table(contract.name, database=contract.layer)
+        return self.table_of(contract, self.stored_schema(contract))
 
     def has(self, contract: type[Table]) -> bool:
         """Return whether the table exists."""
-        return self.has_named(contract.layer, contract.name)
+        return contract.qualified_name() in self._ready or self.has_named(
+            contract.layer, contract.name
+        )
 
     def ensure(self, contract: type[Table]) -> None:
         """Create the table from its contract, or add its new columns.
@@ -300,18 +307,81 @@ class Engine(ABC):
         Raises:
             WarehouseError: The table differs in a way that adding columns does not fix.
         """
-        if contract.qualified_name() in self._ready:
+        if self.is_ready(contract):
             return
         self._handed_out.pop(contract.qualified_name(), None)
         result = self.found_schema(contract)
         if result is None:
             self.create(contract)
+            self._handed_out[contract.qualified_name()] = self.table_of(
+                contract, schema_of(contract)
+            )
         else:
             for name in columns_to_add(contract, result):
                 self.add_column(contract, name)
             for name in columns_to_loosen(contract, result):
                 self.let_be_null(contract, name)
         self._ready.add(contract.qualified_name())
+
+    def is_ready(self, contract: type[Table]) -> bool:
+        """Return whether the table is known to be as its contract says.
+
+        All tables are looked at when the first one is asked for: one statement instead of two for
+        each. What was missing or different then is looked at again by `ensure`.
+        """
+        name = contract.qualified_name()
+        if name in self._ready:
+            return True
+        columns = self.found_columns().get(name)
+        if columns is None or not is_as_declared(contract, result := self.schema_from(columns)):
+            return False
+        self._ready.add(name)
+        self._handed_out[name] = self.table_of(contract, result)
+        return True
+
+    def found_columns(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """Return the columns of the tables that were there at the first look, by qualified name."""
+        if self._found is None:
+            found: dict[str, list[Mapping[str, Any]]] = {}
+            for row in self.read_columns():
+                found.setdefault(row["table_name"], []).append(row)
+            self._found = found
+        return self._found
+
+    def read_columns(self) -> Iterable[Mapping[str, Any]]:
+        """Return the stored columns of all tables and views, by one statement, in their order:
+        `table_name` with the layer, `column_name`, `data_type` and `is_nullable`.
+
+        An engine that reads them without a statement returns none.
+        """
+        return ()
+
+    def schema_from(self, columns: Iterable[Mapping[str, Any]]) -> ibis.Schema:
+        """Return the columns of a table of `read_columns`."""
+        mapper = self.con.compiler.type_mapper
+        return ibis.schema(
+            {
+                row["column_name"]: mapper.from_string(
+                    row["data_type"], nullable=bool(row["is_nullable"])
+                )
+                for row in columns
+            }
+        )
+
+    def table_of(self, contract: type[Table], columns: ibis.Schema) -> ir.Table:
+        """Return a table whose stored columns are known, lazily."""
+        layer = ops.Namespace(catalog=None, database=contract.layer)
+        table: ir.Table = ops.DatabaseTable(
+            contract.name, schema=columns, source=self.con, namespace=layer
+        ).to_expr()
+        return table
+
+    def _forget(self, contract: type[Table]) -> None:
+        """Forget the columns of a table that is gone or becomes another one."""
+        name = contract.qualified_name()
+        self._ready.discard(name)
+        if self._found is not None:
+            self._found = {n: columns for n, columns in self._found.items() if n != name}
 
     def create(self, contract: type[Table]) -> None:
         """Create the empty table, and its schema if needed."""
@@ -330,17 +400,19 @@ class Engine(ABC):
             f"ALTER TABLE {self.name_of(contract)} ALTER COLUMN {self.quoted(name)} DROP NOT NULL"
         )
 
-    def replace(
+    def replace(  # noqa: PLR0913, PLR0917 (a slice, and what is done with it)
         self,
         contract: type[Table],
         rows: ir.Table,
         days: Days | None,
         hooks: SliceHooks | None = None,
         also: VisitorRows | None = None,
+        upstream: Mapping[str, Sequence[str]] | None = None,
     ) -> Written:
         """Replace the slice of `days` (the whole table if None) with `rows` in one transaction.
 
-        With `also`, rows of visitors on other days are replaced in it too.
+        With `also`, rows of visitors on other days are replaced in it too. With `upstream`, the
+        stored columns that `rows` are computed from, by table, it is noted how they were computed.
 
         Rows of another database are fetched in batches. If the connection is lost, the engine
         reconnects and writes the slice again, which is safe because the operation is idempotent.
@@ -350,15 +422,18 @@ class Engine(ABC):
             ContractError: `rows` lacks a column of the contract, or has an unknown column.
             ConnectionLostError: The connection was lost, and every retry failed.
         """
-        return reconnecting(self.reconnect)(self._replace, contract, rows, days, hooks, also)
+        return reconnecting(self.reconnect)(
+            self._replace, contract, rows, days, hooks, also, upstream
+        )
 
-    def _replace(
+    def _replace(  # noqa: PLR0913, PLR0917 (as `replace`)
         self,
         contract: type[Table],
         rows: ir.Table,
         days: Days | None,
         hooks: SliceHooks | None,
         also: VisitorRows | None,
+        upstream: Mapping[str, Sequence[str]] | None,
     ) -> Written:
         self._ensure_noted(contract)
         rows = conform(rows, contract)
@@ -382,6 +457,7 @@ class Engine(ABC):
             self.note_write(
                 contract,
                 Days.from_dates([*days.dates, *also.changed.dates]) if days and also else days,
+                None if upstream is None else Computation(sql, upstream),
             )
             self.end_slice(contract)
             if hooks:
@@ -405,10 +481,15 @@ class Engine(ABC):
         """Return the query whose rows are inserted, sorted where this makes reading days faster."""
         return sql
 
-    def note_write(self, contract: type[Table], days: Days | None) -> None:
+    def note_write(
+        self,
+        contract: type[Table],
+        days: Days | None,
+        computation: Computation | None = None,
+    ) -> None:
         """Record, within a transaction, that it writes days of an asset's table (None for all)."""
         if self.notes_writes and contract.written_by == "asset":
-            note_write(self, contract, days)
+            note_write(self, contract, days, computation)
 
     def _forget_writes(self, contract: type[Table]) -> None:
         if self.notes_writes and self.has(WrittenSlices):
@@ -418,9 +499,8 @@ class Engine(ABC):
         self.ensure(contract)
         self.make_views(contract)
         if self.notes_writes:
-            self.ensure(
-                WrittenSlices
-            )  # not in the transaction: if it is rolled back, so is the table
+            for notes in (WrittenSlices, Computations):
+                self.ensure(notes)  # not in the transaction: if it is rolled back, so is the table
 
     def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
         """Return the rows of some days, including uncommitted changes of the open transaction."""
@@ -459,6 +539,20 @@ class Engine(ABC):
         self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (as above)
         self.take_in(contract, made.to_reader())
         self.note_write(contract, days)
+
+    def rewrite_about(
+        self, notes: type[Table], days: Days, about: Mapping[str, str], rows: pa.Table
+    ) -> None:
+        """Replace the rows of some days that have a value in a column, such as the name of the
+        table that they are about; call it within a transaction that keeps other writers of them
+        out.
+        """
+        matches = [f"{self.quoted(name)} = {self.text_of(value)}" for name, value in about.items()]
+        of_days = self.where(notes, days).removeprefix(" WHERE ")
+        self.execute(
+            f"DELETE FROM {self.name_of(notes)} WHERE {' AND '.join(matches)} AND ({of_days})"  # noqa: S608 (as above)
+        )
+        self.take_in(notes, rows.to_reader())
 
     def holds(self, rows: ir.Table) -> bool:
         """Return whether all tables that `rows` are computed from are in this warehouse."""
@@ -536,7 +630,7 @@ class Engine(ABC):
     def drop(self, contract: type[Table]) -> None:
         """Drop the table if it exists."""
         self.execute(f"DROP TABLE IF EXISTS {self.name_of(contract)}")
-        self._ready.discard(contract.qualified_name())
+        self._forget(contract)
         self._forget_writes(contract)
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
@@ -554,20 +648,19 @@ class Engine(ABC):
             self.restore_views()
             self.note_write(contract, None)
             self._forget_writes(fresh)
-        self._ready.discard(fresh.qualified_name())
+        self._forget(fresh)
 
     creates_view: ClassVar[str] = "CREATE VIEW IF NOT EXISTS"
     """How a statement begins that creates a view, which another run may have created meanwhile."""
 
     def make_views(self, contract: type[Table]) -> None:
         """Make the views of a table that are not there; what has the name of one is left alone."""
-        missing = {
-            name: statement
-            for name, statement in self.views_of(contract).items()
-            if not self.has_named(contract.layer, name)
-        }
-        for statement in missing.values():
-            self.execute(statement)
+        for name, statement in self.views_of(contract).items():
+            view = f"{contract.layer}.{name}"
+            if view not in self._ready and view not in self.found_columns():
+                if not self.has_named(contract.layer, name):
+                    self.execute(statement)
+                self._ready.add(view)
 
     def views_of(self, contract: type[Table]) -> dict[str, str]:
         """Return the statements that create the views of a table, by the names of the views."""
@@ -594,12 +687,40 @@ class Engine(ABC):
         (row,) = self.query(f"SELECT count(*) AS n FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
         return int(row["n"])
 
+    def row_counts(self, contracts: Iterable[type[Table]]) -> dict[str, int]:
+        """Return the numbers of rows of whole tables, by qualified name."""
+        counts = [
+            f"SELECT {text(contract.qualified_name())} AS table_name, count(*) AS n "  # noqa: S608 (names come from contracts)
+            f"FROM {self.name_of(contract)}"
+            for contract in contracts
+        ]
+        rows = self.query("\nUNION ALL ".join(counts)) if counts else []
+        return {row["table_name"]: int(row["n"]) for row in rows}
+
     def has_rows(self, contract: type[Table]) -> bool:
         """Return whether a table is there with a row, whatever columns it has: an older release
         may have written it.
         """
         query = f"SELECT 1 AS is_there FROM {self.name_of(contract)} LIMIT 1"  # noqa: S608 (as above)
         return self.has(contract) and bool(self.query(query))
+
+    def counted_and_some_rows(
+        self, contract: type[Table], days: Days | None, limit: int
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Return the number of rows of the whole table, and any few rows of the slice of `days`."""
+        where = self.where(contract, days)
+        shown = (
+            f"SELECT 1 AS is_shown, {self.columns_of(contract)} "  # noqa: S608 (as above)
+            f"FROM {self.name_of(contract)}{where} LIMIT {limit}"
+        )
+        rows = self.query(
+            f"SELECT counted.*, shown.* FROM (SELECT count(*) AS rows_of_table "  # noqa: S608 (as above)
+            f"FROM {self.name_of(contract)}) AS counted LEFT JOIN ({shown}) AS shown ON 1 = 1"
+        )
+        row_count = int(rows[0]["rows_of_table"])
+        return row_count, [
+            {name: row[name] for name in contract.columns} for row in rows if row["is_shown"]
+        ]
 
     def some_rows(
         self, contract: type[Table], days: Days | None, limit: int
@@ -616,7 +737,10 @@ class Engine(ABC):
 
     def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
         """Return the stored columns of the table; None if there is no such table yet."""
-        return self.stored_schema(contract) if self.has(contract) else None
+        try:
+            return self.stored_schema(contract)
+        except TableNotFound:
+            return None
 
     def type_of(self, kind: dt.DataType) -> str:
         """Return the name of an Ibis type in the engine's DDL."""

@@ -7,7 +7,7 @@ IO manager.
 """
 
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -31,6 +31,7 @@ from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.received import SliceOutput, SourceGate
 from ecom_assets.core.warehouse.day_notes import (
     CODE_VERSION,
+    Computation,
     note_absent,
     note_computation,
     note_unanswered,
@@ -205,28 +206,33 @@ class WarehouseIOManager(dg.IOManager):
         if is_guarded(contract) and days is not None:
             with naming_damaged_parquet():
                 written, replaced_days = self._guarded(context, contract, obj, rows, days)
+            computation = Computation(written.sql, stored_columns(rows))
+            note_computation(self.engine, contract, context.run_id, computation)
             metadata["days_held"] = len(days.dates) - len(replaced_days.dates)
             days = replaced_days
         else:
             also = obj.also if isinstance(obj, SliceOutput) else None
             hooks = self._hooks(context, contract, days)
-            written = self.engine.replace(contract, rows, obj.days if also else days, hooks, also)
+            written = self.engine.replace(
+                contract, rows, obj.days if also else days, hooks, also, stored_columns(rows)
+            )
         took_s = time.monotonic() - started
         self.progress.ended(contract.qualified_name(), written.row_count, took_s)
         if self._log:
             metadata |= self._log.metadata(contract)
         if not self.engine.notes_writes:
             metadata[CODE] = CODE_VERSION
-        metadata["dagster/row_count"] = self.engine.row_count(contract)
+        newest_days = days if days is None or contract.day_column is None else Days(days.dates[-1:])
+        row_count, shown = self.engine.counted_and_some_rows(contract, newest_days, PREVIEW_ROWS)
+        metadata["dagster/row_count"] = row_count
         context.add_output_metadata({**metadata, "dagster/table_name": contract.qualified_name()})
-        note_computation(self.engine, contract, context.run_id, written.sql, stored_columns(rows))
-        self._add_day_counts(context, contract)
+        self._add_day_counts(context, contract, days, written)
         of_run = _of_run(days, written, took_s)
         context.log.info(f"{contract.qualified_name()}: {_in_words(of_run)}")
         # Of the newest day of the run only: on every day, the explanation was most of a history of
         # gigabytes.
         newest = context.asset_partition_keys[-1] if context.has_asset_partitions else None
-        explanation = self._explanation(contract, rows, days, written)
+        explanation = self._explanation(contract, rows, days, written, shown)
         warning = self._warning(context, contract, obj, written)
         context.step_context.add_asset_metadata(
             {**of_run, **warning, **explanation}, context.asset_key, newest
@@ -337,7 +343,13 @@ class WarehouseIOManager(dg.IOManager):
         days = _days_of(context) if context.has_asset_partitions else Days(())
         return obj, require_days(days)
 
-    def _add_day_counts(self, context: dg.OutputContext, contract: type[Table]) -> None:
+    def _add_day_counts(
+        self,
+        context: dg.OutputContext,
+        contract: type[Table],
+        days: Days | None,
+        written: Written,
+    ) -> None:
         """Show each day's own row count, where counting takes little time."""
         if contract.day_column is None or not context.has_asset_partitions:
             return
@@ -347,7 +359,13 @@ class WarehouseIOManager(dg.IOManager):
             not self.engine.notes_writes
         ):  # as with notes, one more statement for each table is noticed there
             return
-        counts = self.engine.day_counts(contract, _days_of(context))
+        own = _days_of(context)
+        # What was written is all that a single day has.
+        counts = (
+            {own.first: written.row_count}
+            if days == own and len(own.dates) == 1
+            else self.engine.day_counts(contract, own)
+        )
         for key in context.asset_partition_keys:
             of_day = {"dagster/partition_row_count": counts.get(date.fromisoformat(key), 0)}
             context.step_context.add_asset_metadata(of_day, context.asset_key, key)
@@ -398,7 +416,12 @@ class WarehouseIOManager(dg.IOManager):
         )
 
     def _explanation(
-        self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written
+        self,
+        contract: type[Table],
+        rows: ir.Table,
+        days: Days | None,
+        written: Written,
+        shown: Sequence[Mapping[str, Any]],
     ) -> dict[str, Any]:
         """Return the metadata that explain a slice: schema, lineage, SQL and a preview."""
         lineage = {
@@ -425,24 +448,21 @@ class WarehouseIOManager(dg.IOManager):
                 "\n".join(listed)
             ),  # open-source Dagster does not show column lineage
             "sql": dg.MetadataValue.md(f"```sql\n{written.sql}\n```"),
-            "preview": dg.MetadataValue.md(self._preview(contract, days)),
+            "preview": dg.MetadataValue.md(_preview(contract, shown)),
         }
 
-    def _preview(self, contract: type[Table], days: Days | None) -> str:
-        newest = days if days is None or contract.day_column is None else Days(days.dates[-1:])
-        # Dagster keeps metadata longer than the warehouse keeps the rows, so personal data are
-        # hidden.
-        shown = {
-            name: HIDDEN if column.pii or name in FREE_TEXT else None
-            for name, column in contract.columns.items()
-        }
-        records = self.engine.some_rows(contract, newest, PREVIEW_ROWS)
-        lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
-        lines += [
-            " | ".join(shown[name] or _cell(name, value) for name, value in record.items())
-            for record in records
-        ]
-        return "\n".join(f"| {line} |" for line in lines)
+
+def _preview(contract: type[Table], rows: Sequence[Mapping[str, Any]]) -> str:
+    # Dagster keeps metadata longer than the warehouse keeps the rows, so personal data are hidden.
+    shown = {
+        name: HIDDEN if column.pii or name in FREE_TEXT else None
+        for name, column in contract.columns.items()
+    }
+    lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
+    lines += [
+        " | ".join(shown[name] or _cell(name, value) for name, value in row.items()) for row in rows
+    ]
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def _to_pandas(table: ir.Table) -> Any:  # noqa: ANN401 (nothing else here needs pandas)

@@ -318,13 +318,6 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
             result = self.con.execute(self.compile(rows, params=params)).to_arrow_table()
         return rows.__pyarrow_result__(result, data_mapper=_ArrowData)
 
-    def table_of(self, contract: type[Table], schema: ibis.Schema) -> ir.Table:
-        """Return a table whose columns are known, lazily."""
-        layer = ops.Namespace(catalog=None, database=contract.layer)
-        return ops.DatabaseTable(
-            contract.name, schema=schema, source=self, namespace=layer
-        ).to_expr()
-
     def compile_streaming(self, rows: ir.Table) -> str:
         """Return the statement that computes rows,
         with repeated scans left for DuckDB to run as scans.

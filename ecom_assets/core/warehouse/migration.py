@@ -86,9 +86,9 @@ def changes(engine: Engine, contract: type[Table]) -> list[ColumnChange]:
     """Return the differences between a stored table and its contract;
     none if there is no table yet.
     """
-    if not engine.has(contract):
+    stored, wanted = engine.found_schema(contract), schema_of(contract)
+    if stored is None:
         return []
-    stored, wanted = engine.stored_schema(contract), schema_of(contract)
     table = contract.qualified_name()
     matches = [
         ColumnChange(table, name, "dropped, with its values")

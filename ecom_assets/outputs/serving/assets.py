@@ -4,7 +4,7 @@ With ECOM_POSTGRES_URL the API reads what is published there, and there is no sn
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -246,10 +246,7 @@ def _publish(
         warehouse,
         serving_folder(settings),
         IN_SNAPSHOT,
-        {
-            contract.qualified_name(): _origin(context.instance, asset_key(contract))
-            for contract in IN_SNAPSHOT
-        },
+        _origins(context.instance, IN_SNAPSHOT),
         context.run.run_id,
         History.from_warehouse(warehouse, settings).runs,
         order_rule,
@@ -263,9 +260,14 @@ def _publish(
     return snapshot
 
 
-def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:
-    """Return which run made a table last."""
-    event = instance.get_latest_materialization_event(key)
+def _origins(instance: dg.DagsterInstance, contracts: Iterable[type[Table]]) -> dict[str, Origin]:
+    """Return which run made each table last, by qualified name."""
+    keys = {contract.qualified_name(): asset_key(contract) for contract in contracts}
+    events = instance.get_latest_materialization_events(keys.values())
+    return {name: _origin(events.get(key)) for name, key in keys.items()}
+
+
+def _origin(event: dg.EventLogEntry | None) -> Origin:
     if event is None or event.asset_materialization is None:
         return Origin()
     when = datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds")

@@ -6,8 +6,10 @@ Fingerprints of one engine are compared with each other only: engines hash diffe
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -16,8 +18,9 @@ import pyarrow as pa
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of, rows_of
-from ecom_assets.core.warehouse.day_notes import writes_of
+from ecom_assets.core.warehouse.day_notes import writes_by_table
 from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.outputs.serving.contracts import PublishedSlices
 
 WHOLE = "all"
@@ -57,29 +60,62 @@ def fingerprints(
     Days of the `earlier` fingerprints of this engine that were not written since are not read
     again.
     """
-    engine.ensure(contract)
-    writes = writes_of(
-        engine, contract
-    )  # before the rows: a write between the two is met again next time
-    unchanged = {
-        name: result
-        for name, result in (earlier or {}).items()
-        if result.version and result.version == writes.version(_day(name))
+    name = contract.qualified_name()
+    return state_of(engine, [contract], {name: earlier or {}})[name]
+
+
+def state_of(engine: Engine, contracts: Iterable[type[Table]], earlier: State) -> State:
+    """Return the `fingerprints` of several tables."""
+    by_name = {contract.qualified_name(): contract for contract in contracts}
+    for contract in by_name.values():
+        engine.ensure(contract)
+    # Before the rows: a write between the two is met again next time.
+    writes = writes_by_table(engine, by_name.values())
+    state = {
+        table: {
+            name: result
+            for name, result in earlier.get(table, {}).items()
+            if result.version and result.version == writes[table].version(_day(name))
+        }
+        for table in by_name
     }
-    if WHOLE in unchanged:
-        return unchanged
-    unread = Days.from_dates(date.fromisoformat(name) for name in unchanged)
-    if row_hash := engine.row_hash(contract):
-        result = engine.query(_hashed_sql(engine, contract, row_hash, unread))
-    else:
-        result = rows_of(_hashed(engine.readable(contract), contract, unread))
-    return unchanged | {
-        name: Fingerprint(
-            int(row["row_count"]), str(int(row["hash_sum"] or 0)), writes.version(_day(name))
+    unread = {
+        table: Days.from_dates(map(date.fromisoformat, slices))
+        for table, slices in state.items()
+        if WHOLE not in slices
+    }
+    for table, row in _read(engine, by_name, unread):
+        name = row["slice"].isoformat()[:10] if row["slice"] else WHOLE
+        state[table][name] = Fingerprint(
+            int(row["row_count"]),
+            str(int(row["hash_sum"] or 0)),
+            writes[table].version(_day(name)),
         )
-        for row in result
-        for name in [str(row["slice"])[:10]]  # a date as engines return it, or a text
-    }
+    return state
+
+
+def _read(
+    engine: Engine, by_name: Mapping[str, type[Table]], unread: Mapping[str, Days]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the slices of tables but for some days, each with the name of its table: those in the
+    engine by one statement.
+    """
+    statements = []
+    for table, days in unread.items():
+        contract = by_name[table]
+        if row_hash := engine.row_hash(contract):
+            sql = _hashed_sql(engine, contract, row_hash, days)
+        else:
+            rows = _hashed(engine.readable(contract), contract, days)
+            if not engine.holds(rows):
+                yield from ((table, row) for row in rows_of(rows))
+                continue
+            sql = engine.compile(rows)
+        named = f"SELECT {text(table)} AS table_name, hashed.* FROM"
+        statements.append(f"{named} (\n{sql}\n) AS hashed")
+    if statements:
+        for row in engine.query("\nUNION ALL\n".join(statements)):
+            yield row["table_name"], row
 
 
 def _day(name: str) -> date | None:
@@ -95,13 +131,14 @@ def _hashed(rows: ir.Table, contract: type[Table], unread: Days) -> ir.Table:
     hashed = ibis.literal(BETWEEN).join(texts).hash() % HASHES
     measures = {"row_count": rows.count(), "hash_sum": hashed.cast("decimal(38, 0)").sum()}
     if contract.day_column is None:
-        return rows.agg(**measures).mutate(slice=ibis.literal(WHOLE))
-    return rows.group_by(slice=rows[contract.day_column]).agg(**measures)
+        return rows.agg(**measures).select("row_count", "hash_sum", slice=ibis.null("date"))
+    by_day = rows.group_by(slice=rows[contract.day_column]).agg(**measures)
+    return by_day.select("row_count", "hash_sum", "slice")
 
 
 def _hashed_sql(engine: Engine, contract: type[Table], row_hash: str, unread: Days) -> str:
     """Return the same question by the engine's own hash of a row."""
-    day = engine.quoted(contract.day_column) if contract.day_column else f"'{WHOLE}'"
+    day = engine.quoted(contract.day_column) if contract.day_column else "CAST(NULL AS DATE)"
     by_day = " GROUP BY 1" if contract.day_column else ""
     where = (
         f" WHERE NOT ({engine.where(contract, unread).removeprefix(' WHERE ')})"

@@ -30,9 +30,9 @@ from ecom_assets.outputs.serving.fingerprints import (
     State,
     data_version,
     differing,
-    fingerprints,
     noted,
     notes_of,
+    state_of,
 )
 from ecom_assets.outputs.serving.history import Runs
 from ecom_assets.outputs.serving.places import newest_publication
@@ -112,17 +112,14 @@ def _published(
         _make_tables(target, (*NOTES, *tables))
         target_state = noted(target)
         by_name = {table.qualified_name(): table for table in tables}
-        source_state = {
-            name: fingerprints(source, table, target_state.get(name))
-            for name, table in by_name.items()
-        }
+        source_state = state_of(source, tables, target_state)
         written = {
             name: _bring(source, target, table, source_state[name], target_state.get(name, {}))
             for name, table in by_name.items()
             if source_state[name] != target_state.get(name, {})
         }
         _note_versions(target, by_name, source_state, target_state)
-        _require_unmoved(source, by_name, source_state)
+        _require_unmoved(source, tables, source_state)
         published = Published(
             data_version(source_state),
             {name: _rows(slices) for name, slices in source_state.items()},
@@ -203,16 +200,11 @@ def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
         )
 
 
-def _require_unmoved(
-    source: Engine, by_name: Mapping[str, type[Table]], source_state: State
-) -> None:
+def _require_unmoved(source: Engine, tables: Contracts, source_state: State) -> None:
     """Check that the copied rows are of one state, if others can write meanwhile."""
     if source.has_one_writer:
         return
-    if any(
-        fingerprints(source, table, source_state[name]) != source_state[name]
-        for name, table in by_name.items()
-    ):
+    if state_of(source, tables, source_state) != source_state:
         raise _moved(source)
 
 

@@ -44,9 +44,9 @@ from ecom_assets.outputs.serving.fingerprints import (
     State,
     data_version,
     differing,
-    fingerprints,
     noted,
     notes_of,
+    state_of,
 )
 from ecom_assets.outputs.serving.reading import SourceDays, source_days
 
@@ -239,11 +239,7 @@ class SnapshotWriter:
     def published(self, before: Snapshot | None, origins: Mapping[str, Origin]) -> Snapshot:
         """Write the snapshot's file, and return the content of its pointer."""
         earlier_state = _noted_state(self.folder / before.file) if before else {}
-        by_name = {table.qualified_name(): table for table in self.tables}
-        state = {
-            name: fingerprints(self.source, table, earlier_state.get(name))
-            for name, table in by_name.items()
-        }
+        state = state_of(self.source, self.tables, earlier_state)
         version = data_version(state)
         name, written = f"marts-{version}-{self.run_id[:8]}.duckdb", 0
         if before and before.data_version == version and set(before.tables) == set(state):
@@ -312,7 +308,7 @@ class SnapshotWriter:
         """
         for table in self.tables:
             stored = target_state.get(table.qualified_name(), {})
-            if changes(target, table):
+            if not target.is_ready(table) and changes(target, table):
                 target.drop(table)
                 stored = {}
             target.ensure(table)

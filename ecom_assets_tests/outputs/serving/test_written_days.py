@@ -4,23 +4,32 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.core.errors import ContractError
+from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import text
+from ecom_assets.core.tables.contract import Table, text
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.warehouse.day_notes import Writes, WrittenSlices, run_writes, writes_of
+from ecom_assets.core.warehouse.day_notes import (
+    Computations,
+    LoadedDays,
+    Row,
+    Writes,
+    WrittenSlices,
+    run_writes,
+    writes_of,
+)
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.core.warehouse.migration import migrate
-from ecom_assets.outputs.serving.fingerprints import Fingerprint, fingerprints
+from ecom_assets.outputs.serving.fingerprints import Fingerprint, fingerprints, state_of
 from ecom_assets.outputs.serving.snapshot import Snapshot, publish_snapshot
 from ecom_assets_tests.core.warehouse.engines.visits_table import (
     ONE,
@@ -43,12 +52,15 @@ has read the first of March.
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """A warehouse as the factory makes it, with two days of visits and two cities."""
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "duckdb":
-        address = f"duckdb:///{tmp_path}/source.duckdb"
-    else:
-        address = fresh_database(request.getfixturevalue("postgres_server"))
+        return f"duckdb:///{tmp_path}/source.duckdb"
+    return fresh_database(request.getfixturevalue("postgres_server"))
+
+
+@pytest.fixture
+def source(address: str) -> Iterator[Engine]:
+    """A warehouse as the factory makes it, with two days of visits and two cities."""
     engine = new_engine(Settings(warehouse=address)).open()
     fill(engine, {ONE: ["ann", "bob"], TWO: ["eva"]}, "Riga", "Rom")
     yield engine
@@ -144,6 +156,78 @@ def test_a_write_that_fails_notes_nothing(source: Engine) -> None:
     with pytest.raises(ContractError):
         source.replace(Visits, from_outside((ONE, None)), Days.from_dates([ONE]))
     assert writes_of(source, Visits) == before
+
+
+def test_how_rows_were_computed_is_noted_with_them_or_not_at_all(
+    source: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(run_id: str) -> None:
+        source.run_id = run_id
+        rows, upstream = from_outside((ONE, run_id)), {"raw.events": ["user_id"]}
+        source.replace(Visits, rows, Days.from_dates([ONE]), upstream=upstream)
+
+    def killed(_step: str) -> None:
+        raise WarehouseError("killed")
+
+    write("first")
+    write("second")
+    monkeypatch.setattr(source, "on_step", killed)
+    with pytest.raises(WarehouseError, match="killed"):
+        write("third")
+    (noted,) = source.noted_rows(Computations)
+    assert noted["run_id"] == run_writes(source)["mart.visits"][1] == "second"
+    assert (noted["table_name"], noted["upstream_columns"]) == (
+        "mart.visits",
+        '{"raw.events": ["user_id"]}',
+    )
+    assert noted["sql"].startswith("SELECT")
+    numbers = [
+        row["write_number"]
+        for row in source.noted_rows(WrittenSlices)
+        if row["table_name"] == "mart.visits"
+    ]
+    assert sorted(numbers) == [1, 3], "the first of March was written three times, the second once"
+
+
+def test_what_is_there_is_asked_once(
+    source: Engine, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two tables: one statement for their columns, one for their rows, one for their writes,
+    one for their fingerprints.
+    """
+    source.close()
+    reader = new_engine(Settings(warehouse=address)).open()
+    asked: list[str] = []
+    query, get_schema = reader.query, reader.con.get_schema
+
+    def noted(sql: str) -> list[Row]:
+        asked.append(sql)
+        return query(sql)
+
+    def described(name: str, **where: str) -> Any:
+        asked.append(name)
+        return get_schema(name, **where)
+
+    monkeypatch.setattr(reader, "query", noted)
+    monkeypatch.setattr(reader.con, "get_schema", described)
+    tables: tuple[type[Table], ...] = (*TABLES, WrittenSlices, *TABLES)
+    for contract in tables:
+        reader.ensure(contract)
+        assert reader.has(contract)
+        assert [*reader.table(contract).columns] == [*contract.columns]
+    assert len(asked) == 1
+    assert reader.row_counts(TABLES) == {"mart.visits": 3, "mart.cities": 2}
+    assert len(asked) == 2
+    state = state_of(reader, TABLES, {})
+    assert len(asked) == 4
+    assert state == {table.qualified_name(): fingerprints(reader, table) for table in TABLES}
+    loaded = LoadedDays(reader)
+    days = Days.from_dates([ONE, TWO, THREE])
+    before = loaded.among(Visits, days)
+    del asked[:]
+    assert loaded.among(Visits, days) == before == Days((ONE, TWO))
+    assert asked == []
+    reader.close()
 
 
 @pytest.mark.sampled(1)

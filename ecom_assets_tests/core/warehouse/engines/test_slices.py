@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import ibis
+import pyarrow as pa
 import pytest
 
 from ecom_assets.commerce.products.contracts import RawStock
@@ -17,6 +18,7 @@ from ecom_assets.core.errors import ContractError, SourceError, WarehouseError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import count, text
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.tables.received import NO_DAYS, SourceGate, VisitorRows
 from ecom_assets.core.warehouse.day_notes import (
     AbsentDays,
@@ -340,6 +342,25 @@ def test_a_type_that_changed_is_cast_or_everything_stays(
 
 
 @pytest.mark.parametrize("name", on_one_worker_each(SEVERAL_WRITERS))
+def test_what_another_process_made_after_the_first_look_is_met(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    settings = settings_of(name, request, tmp_path)
+    mine, other = opened(settings), opened(settings)
+    for contract in (Visits, SessionSources):
+        other.drop(contract)
+    mine.ensure(SessionSources)  # looks at all tables
+    assert not mine.has(Visits)
+    other.replace(Visits, from_outside((ONE, "ann")), None)
+    assert mine.has(Visits)
+    assert mine.row_counts([Visits, SessionSources]) == {"mart.visits": 1, "raw.session_sources": 0}
+    mine.replace(Visits, from_outside((TWO, "bob")), Days((TWO,)))
+    assert stored(other) == [(ONE, "ann"), (TWO, "bob")]
+    mine.close()
+    other.close()
+
+
+@pytest.mark.parametrize("name", on_one_worker_each(SEVERAL_WRITERS))
 def test_of_two_writers_of_one_slice_one_wins_whole(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -436,6 +457,25 @@ def held(tracked: Engine) -> list[tuple[date, int, int]]:
         (row["received_date"], row["stored_count"], row["offered_count"])
         for row in held_withdrawals(tracked)
     ]
+
+
+def test_notes_about_a_table_are_replaced_and_those_about_others_stay(tracked: Engine) -> None:
+    """Three days of no rows, noted of two tables: those of one change on the first two days."""
+    days = Days.between(FIRST_DAY, date(2026, 1, 4))
+    noted = [
+        {"received_date": day, "source_table": table}
+        for day in days.dates
+        for table in ("raw.events", "raw.stock")
+    ]
+    tracked.replace(EmptyDays, in_memory(noted, EmptyDays), None)
+    with tracked.transaction():
+        fresh = [{"received_date": SECOND_DAY, "source_table": "raw.stock"}]
+        rows = pa.Table.from_pylist(fresh, schema=arrow_schema_of(EmptyDays))
+        tracked.rewrite_about(EmptyDays, BOTH, {"source_table": "raw.stock"}, rows)
+    left = {"raw.events": list(days.dates), "raw.stock": [SECOND_DAY, days.dates[-1]]}
+    for table, of_table in left.items():
+        rows_of_table = notes_of(tracked, EmptyDays, table)
+        assert [row["received_date"] for row in rows_of_table] == of_table, table
 
 
 @pytest.mark.sampled(1)

@@ -34,6 +34,7 @@ from ecom_assets.core.tables.portable import (
 )
 from ecom_assets.core.warehouse.engine import DatasetNames, Engine, broken_contract
 from ecom_assets.core.warehouse.engines.postgres.views import SavedView, dependent_views
+from ecom_assets.core.warehouse.lineage import LAYERS
 from ecom_assets.core.warehouse.local import CopiedParts, WholeKeys
 from ecom_assets.core.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
 from ecom_assets.core.warehouse.statements import WritesDateSlots
@@ -276,10 +277,22 @@ class PostgresEngine(Engine):
         """
         for _, target in contract.references:
             self.ensure(target)
-        if contract.qualified_name() not in self._ready:
+        if not self.is_ready(contract):
             with self.transaction():
                 self._lock(contract)
                 super().ensure(contract)
+
+    def read_columns(self) -> list[dict[str, Any]]:
+        """Return the stored columns of all tables and views, as Ibis reads those of one."""
+        layers = ", ".join(map(text, LAYERS))
+        return self.query(
+            "SELECT n.nspname || '.' || c.relname AS table_name, a.attname AS column_name, "  # noqa: S608 (names of layers)
+            "CASE t.typtype WHEN 'e' THEN 'enum' ELSE format_type(a.atttypid, a.atttypmod) END "
+            "AS data_type, NOT a.attnotnull AS is_nullable FROM pg_attribute a "
+            "JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "JOIN pg_type t ON t.oid = a.atttypid WHERE a.attnum > 0 AND NOT a.attisdropped "
+            f"AND c.relkind IN ('r', 'p', 'v') AND n.nspname IN ({layers}) ORDER BY c.oid, a.attnum"
+        )
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

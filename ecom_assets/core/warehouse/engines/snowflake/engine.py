@@ -6,7 +6,7 @@ and locks are explained in docs/adr/0009-snowflake-types.md.
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -35,8 +35,9 @@ from ecom_assets.core.warehouse.engines.snowflake.connection import (
     SnowflakeAddress,
     plain_errors,
 )
+from ecom_assets.core.warehouse.lineage import LAYERS
 from ecom_assets.core.warehouse.local import CopiedParts
-from ecom_assets.core.warehouse.sql_text import ident
+from ecom_assets.core.warehouse.sql_text import ident, text
 
 TYPES = {
     dt.string: "VARCHAR",
@@ -250,13 +251,10 @@ class SnowflakeEngine(Engine):
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily, with the names of its contract."""
         self.ensure(contract)
-        return self._bound(contract, schema_of(contract))
+        return self.table_of(contract, schema_of(contract))
 
-    def stored_table(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table with its stored columns, even if they differ from its contract."""
-        return self._bound(contract, self.stored_schema(contract))
-
-    def _bound(self, contract: type[Table], columns: ibis.Schema) -> ir.Table:
+    def table_of(self, contract: type[Table], columns: ibis.Schema) -> ir.Table:
+        """Return a table whose stored columns are known, lazily, by lower-case name."""
         stored = ibis.schema({name.upper(): kind for name, kind in columns.items()})
         namespace = ops.Namespace(catalog=self.location.database, database=contract.layer.upper())
         table = ops.DatabaseTable(
@@ -270,7 +268,7 @@ class SnowflakeEngine(Engine):
         """
         self.execute(f"ALTER TABLE {self.name_of(contract)} SWAP WITH {self.name_of(fresh)}")
         self.drop(fresh)
-        self._ready.discard(contract.qualified_name())
+        self._forget(contract)
 
     def has_named(self, layer: str, name: str) -> bool:
         """Return whether a schema has a table or a view of a name."""
@@ -282,6 +280,10 @@ class SnowflakeEngine(Engine):
             )
         )
 
+    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+        """Return the stored columns of the table; None if there is no such table yet."""
+        return self.stored_schema(contract) if self.has(contract) else None
+
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has, by lower-case name;
         instants whatever their digits.
@@ -289,15 +291,51 @@ class SnowflakeEngine(Engine):
         result = self.con.get_schema(
             contract.name.upper(), catalog=self.location.database, database=contract.layer.upper()
         )
-        kinds = {
-            name.lower(): dt.Timestamp(scale=6) if kind.is_timestamp() else kind
-            for name, kind in result.items()
-        }
-        return ibis.schema(kinds)
+        return _as_contracts_have(result)
+
+    def read_columns(self) -> list[dict[str, Any]]:
+        """Return the stored columns of all tables and views, and of the tables of locks.
+
+        A schema that is created becomes the session's, in which temporary tables are made.
+        """
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(LOCKS)}")
+        schemas = ", ".join(text(layer.upper()) for layer in (*LAYERS, LOCKS))
+        rows = self.query(
+            "SELECT table_schema || '.' || table_name AS table_name, column_name, is_nullable, "  # noqa: S608 (names of layers)
+            "data_type, numeric_precision, numeric_scale FROM "
+            f"{self.quoted(self.location.database)}.information_schema.columns "
+            f"WHERE table_schema IN ({schemas}) ORDER BY table_schema, table_name, ordinal_position"
+        )
+        return [
+            {
+                "table_name": row["table_name"].lower(),
+                "column_name": row["column_name"].lower(),
+                "is_nullable": row["is_nullable"] == "YES",
+                "data_type": f"NUMBER({row['numeric_precision']}, {row['numeric_scale']})"
+                if row["data_type"] == "NUMBER"
+                else row["data_type"],
+            }
+            for row in rows
+        ]
+
+    def schema_from(self, columns: Iterable[Mapping[str, Any]]) -> ibis.Schema:
+        """Return the columns of a table of `read_columns`."""
+        return _as_contracts_have(super().schema_from(columns))
+
+    def is_ready(self, contract: type[Table]) -> bool:
+        """Return whether the table, its lock and its view are known to be as its contract says."""
+        if contract.qualified_name() in self._ready:
+            return True
+        found = self.found_columns()
+        lock = f"{LOCKS}.{contract.layer}_{contract.name}".lower()
+        view = found.get(f"{contract.layer}.{VARIANT_VIEW.format(contract.name)}", ())
+        in_view = {row["column_name"] for row in view}
+        has_view = in_view == contract.columns.keys() or JSON_COLUMN not in contract.columns
+        return lock in found and has_view and super().is_ready(contract)
 
     def ensure(self, contract: type[Table]) -> None:
         """Create the table or add its new columns; its lock and its view with them."""
-        if contract.qualified_name() not in self._ready:
+        if not self.is_ready(contract):
             for statement in self.lock_statements(contract):
                 self.execute(statement)
             super().ensure(contract)
@@ -408,3 +446,13 @@ class SnowflakeEngine(Engine):
         with plain_errors(self.location), contextlib.closing(self.con.con.cursor()) as cursor:
             cursor.execute(sql)
             yield cursor
+
+
+def _as_contracts_have(columns: ibis.Schema) -> ibis.Schema:
+    """Return columns by lower-case name; instants whatever their digits."""
+    return ibis.schema(
+        {
+            name.lower(): dt.Timestamp(scale=6) if kind.is_timestamp() else kind
+            for name, kind in columns.items()
+        }
+    )

@@ -3,7 +3,7 @@
 import contextlib
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -122,13 +122,6 @@ class SparkEngine(Engine):
         """Return whether the table exists."""
         return self.found_schema(contract) is not None
 
-    def stored_table(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table with its stored columns, lazily."""
-        namespace = ops.Namespace(database=contract.layer)
-        schema = self.stored_schema(contract)
-        table: ir.Table = ops.DatabaseTable(contract.name, schema, self.con, namespace).to_expr()
-        return table
-
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has.
 
@@ -142,14 +135,16 @@ class SparkEngine(Engine):
             )
         return schema
 
-    def _replace(
+    def _replace(  # noqa: PLR0913, PLR0917 (as `replace`)
         self,
         contract: type[Table],
         rows: ir.Table,
         days: Days | None,
         hooks: SliceHooks | None,
         also: VisitorRows | None,
+        upstream: Mapping[str, Sequence[str]] | None,
     ) -> Written:
+        del upstream  # it notes no writes
         assert also is None  # noqa: S101 (`replaces_visitors` says so)
         self.ensure(contract)
         rows = conform(rows, contract)
@@ -186,6 +181,19 @@ class SparkEngine(Engine):
         """
         with self._plain_errors(), self.slice_of(contract, days) as new:
             new.fill_from(make(self.slice_rows(contract, days)).to_reader())
+
+    def rewrite_about(
+        self, notes: type[Table], days: Days, about: Mapping[str, str], rows: pa.Table
+    ) -> None:
+        """Replace the rows of some days that have a value in a column: the days are written again
+        with those of others.
+        """
+
+        def with_others(old: pa.Table) -> pa.Table:
+            others = [row for row in old.to_pylist() if not about.items() <= row.items()]
+            return pa.Table.from_pylist([*others, *rows.to_pylist()], schema=rows.schema)
+
+        self.rewrite(notes, days, with_others)
 
     def make_views(self, contract: type[Table]) -> None:
         """Do nothing: a view of the session ends with it, and not every catalog keeps others."""

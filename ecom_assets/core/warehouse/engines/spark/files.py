@@ -160,7 +160,7 @@ class SparkFiles(SparkEngine):
             shutil.rmtree(gone)
         self._logs.pop(f"{contract.layer}/{contract.name}", None)
         self._shown.pop(view_name(contract.layer, contract.name), None)
-        self._ready.discard(contract.qualified_name())
+        self._forget(contract)
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
         """Replace the rows and columns of a table with another table's, atomically."""
@@ -215,6 +215,18 @@ class SparkFiles(SparkEngine):
     def row_count(self, contract: type[Table]) -> int:
         """Return the number of rows of the whole table, from its log."""
         return self.snapshot(contract).row_count
+
+    def row_counts(self, contracts: Iterable[type[Table]]) -> dict[str, int]:
+        """Return the numbers of rows of whole tables, by qualified name, from their logs."""
+        return {contract.qualified_name(): self.row_count(contract) for contract in contracts}
+
+    def counted_and_some_rows(
+        self, contract: type[Table], days: Days | None, limit: int
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Return the number of rows of the whole table, and a few rows of a slice,
+        read without Spark.
+        """
+        return self.row_count(contract), self.some_rows(contract, days, limit)
 
     def has_rows(self, contract: type[Table]) -> bool:
         """Return whether a table is there with a row, read without Spark."""
