@@ -80,6 +80,9 @@ renew-robots: setup ## make the list of robots again, from the package with this
 renew-channel-sources: setup ## take in Google's list of sources by channel: FILE= is the text of its PDF, or a CSV file
 	@$(BIN)/python renew/channel_sources.py "$(FILE)"
 
+renew-history: setup ## write the SQL of Dagster's empty files again, after a new version of Dagster
+	@$(BIN)/python renew/dagster_history.py
+
 screenshots: setup-dev browser ## take the pictures of docs/dashboard.md over the simulated shop
 	$(BIN)/python docs/make_screenshots.py
 
