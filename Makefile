@@ -16,10 +16,11 @@ INSTALL_STAND_IN = $(call installer,$(STAND_IN_VENV))
 installer = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet \
 	--disable-pip-version-check)
 
-# What a run loads. Loading it compiles it; compiling all of the packages would take minutes.
-COMPILED_BY_LOADING := import compileall, pandas, ecom_assets.cli.run, ecom_assets.cli.platform_run; \
-	import dagster._core.storage as storage, ecom_assets.definitions as definitions; \
-	compileall.compile_dir(storage.__path__[0], quiet=1); definitions.defs().get_repository_def().load_all_definitions()
+# What a run loads. Loading it compiles it; compiling all of the packages would take minutes. Dagster is compiled by
+# another process, while this one compiles pandas and Ibis.
+COMPILED_BY_LOADING := import pandas, ibis.backends.duckdb, ecom_assets.cli.run, ecom_assets.cli.platform_run; \
+	import ecom_assets.definitions as definitions; definitions.defs().get_repository_def().load_all_definitions()
+COMPILED_BESIDE := import compileall, dagster, dagster._core.storage as storage; compileall.compile_dir(storage.__path__[0], quiet=1)
 
 .PHONY: help run ui test normal-tests test-all test-part coverage check fix bench charts screenshots pictures docs first-run lock setup setup-dev snowflake-stand-in browser redis kafka segment clean
 
@@ -84,6 +85,9 @@ renew-robots: setup ## make the list of robots again, from the package with this
 renew-channel-sources: setup ## take in Google's list of sources by channel: FILE= is the text of its PDF, or a CSV file
 	@$(BIN)/python renew/channel_sources.py "$(FILE)"
 
+renew-history: setup ## write the SQL of Dagster's empty files again, after a new version of Dagster
+	@$(BIN)/python renew/dagster_history.py
+
 screenshots: setup-dev browser ## take the pictures of docs/dashboard.md over the simulated shop
 	$(BIN)/python docs/make_screenshots.py
 
@@ -105,8 +109,8 @@ $(VENV)/core.done: requirements/core.txt pyproject.toml
 	@echo "Setting up $(VENV) with $(PYTHON); this takes 1 to 3 minutes, once."
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --no-compile --require-hashes -r requirements/core.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(BIN)/python -c "$(COMPILED_BY_LOADING)"
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -c "$(COMPILED_BESIDE)" & $(BIN)/python -c "$(COMPILED_BY_LOADING)" && wait
 	@touch $@
 
 $(VENV)/dev.done: $(VENV)/core.done requirements/dev.txt

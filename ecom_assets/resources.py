@@ -53,14 +53,6 @@ from ecom_assets.ingestion.uploads.store import taken_back_names
 from ecom_assets.orchestration.automation.run_end import end_run
 from ecom_assets.orchestration.registry import BY_KEY
 from ecom_assets.orchestration.rules import source_gate
-from ecom_assets.orchestration.sandbox import (
-    SandboxAdSpend,
-    SandboxCosts,
-    SandboxCustomers,
-    SandboxOrders,
-    SandboxStock,
-    ensure_sandbox,
-)
 from ecom_assets.outputs.delivery.ledger.opening import DeliveryContext
 from ecom_assets.outputs.delivery.tools.all import TOOLS, tool_resources
 from ecom_assets.outputs.serving.plots import plot_of
@@ -133,7 +125,7 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
     def event_source(context: dg.InitResourceContext) -> Iterator[RawEventSource]:
         engine = context.resources.warehouse
         if not is_table(settings):
-            yield ReceivedEventFiles(engine.file_reader(settings), settings, ensure_sandbox)
+            yield ReceivedEventFiles(engine.file_reader(settings), settings, _ensure_sandbox)
             return
         from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only tables need it)
 
@@ -141,6 +133,12 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
             yield table
 
     return event_source
+
+
+def _ensure_sandbox(settings: Settings) -> None:
+    from ecom_assets.orchestration.sandbox import ensure_sandbox  # noqa: PLC0415 (loads the sandbox)
+
+    ensure_sandbox(settings)
 
 
 def _source(
@@ -179,6 +177,8 @@ def cost_source_resource(settings: Settings) -> dg.ResourceDefinition:
         reader = context.resources.warehouse.file_reader(settings)
         if settings.costs:
             return FileCosts(reader, settings)
+        from ecom_assets.orchestration.sandbox import SandboxCosts, ensure_sandbox  # noqa: PLC0415 (loads the sandbox)
+
         return SandboxCosts(settings, ensure_sandbox, reader)
 
     return cost_source
@@ -196,6 +196,8 @@ def ad_spend_source_resource(settings: Settings) -> dg.ResourceDefinition:
         reader = context.resources.warehouse.file_reader(settings)
         if settings.ad_spend:
             return FileAdSpend(reader, settings)
+        from ecom_assets.orchestration.sandbox import SandboxAdSpend, ensure_sandbox  # noqa: PLC0415 (loads the sandbox)
+
         return SandboxAdSpend(settings, ensure_sandbox, reader)
 
     return ad_spend_source
@@ -242,7 +244,7 @@ def delivery_resource(settings: Settings, *, retry_rejected: bool = False) -> dg
 def delivery_context_of(settings: Settings, *, retry_rejected: bool = False) -> DeliveryContext:
     """Return the delivery context: the configured tools, or the sandbox's vendor stand-ins."""
     if not settings.has_own_data:
-        from ecom_assets.orchestration.sandbox import (  # noqa: PLC0415 (only the sandbox has them)
+        from ecom_assets.orchestration.sandbox import (  # noqa: PLC0415 (loads the sandbox)
             first_delivered_day,
             sandbox_destinations,
             sandbox_now,
@@ -287,6 +289,8 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
     if not has_orders(settings):
         nothing = OrderReader(reader, settings.timezone, "").nothing
         return NoSource(partial(nothing, "neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set"))
+    from ecom_assets.orchestration.sandbox import SandboxOrders, ensure_sandbox  # noqa: PLC0415 (loads the sandbox)
+
     catalogue = settings.sandbox_folder / "catalogue.parquet"
     return SandboxOrders(
         settings, ensure_sandbox, OrderReader(reader, settings.timezone, SANDBOX, catalogue)
@@ -308,7 +312,11 @@ def _customer_source_of(settings: Settings) -> CustomerSource:
         return FileCustomers(settings)
     if settings.customer_api_url:
         return ApiCustomers(settings)
-    return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NO_CUSTOMERS
+    if not has_customers(settings):
+        return NO_CUSTOMERS
+    from ecom_assets.orchestration.sandbox import SandboxCustomers, ensure_sandbox  # noqa: PLC0415 (loads the sandbox)
+
+    return SandboxCustomers(settings, ensure_sandbox)
 
 
 def stock_source_of(settings: Settings) -> StockSource:
@@ -323,4 +331,8 @@ def _stock_source_of(settings: Settings) -> StockSource:
         return ApiStock(settings)
     if settings.catalogue:
         return FileStock(settings)
-    return SandboxStock(settings, ensure_sandbox) if not settings.has_own_data else NO_STOCK
+    if settings.has_own_data:
+        return NO_STOCK
+    from ecom_assets.orchestration.sandbox import SandboxStock, ensure_sandbox  # noqa: PLC0415 (loads the sandbox)
+
+    return SandboxStock(settings, ensure_sandbox)

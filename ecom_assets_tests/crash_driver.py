@@ -30,7 +30,6 @@ from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.orchestration.privacy import erasure
 from ecom_assets.orchestration.privacy.pending import Pending
 from ecom_assets_tests.fixed_settings import FIXED
-from ecom_assets_tests.known_history import remember_history, template
 
 LOADED_ONCE = (
     alembic.command,
@@ -57,15 +56,12 @@ class Attempt:
     nth: int = 0
     kill_after_s: float | None = None
     arguments: Sequence[str] = ()
-    """What the command is given beside; with anything, Dagster's empty files
-    are copied instead of made.
-    """
+    """What the command is given beside."""
     command: str = "run"
 
 
 def serve() -> None:
     """Do every run that is asked for."""
-    template()  # once, and not by each child
     for line in sys.stdin:
         attempt = Attempt(**json.loads(line))
         started = time.monotonic()
@@ -94,8 +90,6 @@ def _run(attempt: Attempt) -> None:
     log = os.open(f"{attempt.home}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    if attempt.arguments:
-        remember_history()
     _die_at(attempt)
     sys.argv = ["ecom", attempt.command, *attempt.arguments]
     exit_code = 1

@@ -139,6 +139,7 @@ SENT_WITHIN_BOUNDS = {
     "ecom_assets/ingestion/stream/decoding.py": "gives the client a bounded transport",
     "ecom_assets/interfaces/api/mcp/server.py": "asks the API in its own process",
     "ecom_assets/interfaces/api/middleware/tracing.py": "gives the exporter a bounded session",
+    "ecom_assets/interfaces/ui/supervisor.py": "reads the status of its own server, no body",
     "ecom_assets/orchestration/automation/mail.py": "bounds the session of a mail server",
     "ecom_assets/orchestration/automation/openlineage.py": "gives the client a bounded session",
 }

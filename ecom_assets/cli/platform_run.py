@@ -62,11 +62,10 @@ from ecom_assets.orchestration.automation.alerts import (
 from ecom_assets.orchestration.automation.instance.location import execute_in_location
 from ecom_assets.orchestration.automation.instance.sqlite import patient_history
 from ecom_assets.orchestration.automation.jobs import EVERYTHING
+from ecom_assets.orchestration.automation.reloading import reload_location
 from ecom_assets.orchestration.automation.ui_address import has_address
-from ecom_assets.orchestration.automation.upload_runs import reload_location
 from ecom_assets.orchestration.registry import ALL, NOTES, RAW
 from ecom_assets.orchestration.rules import require_rules
-from ecom_assets.orchestration.sandbox import ensure_sandbox
 from ecom_assets.outputs.delivery.assets import deliver_also
 from ecom_assets.outputs.delivery.tools.all import SETTING_OF, set_tools
 from ecom_assets.outputs.serving.history import last_publication, require_rebuild
@@ -327,6 +326,8 @@ class PlatformRun:
             covered = with_left_days(settings, covered, progress) if select is None else covered
             _report_skipped(settings, progress)
         else:
+            from ecom_assets.orchestration.sandbox import ensure_sandbox  # noqa: PLC0415 (loads the sandbox)
+
             progress.say(
                 "Nothing was given: this is the sandbox shop. It takes 1 to 2 minutes. Your own "
                 "data: ecom run --events PATH"

@@ -13,9 +13,10 @@ from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.interfaces.report.board_mail import board_page
 from ecom_assets.interfaces.report.page import print_pdf, render_page
-from ecom_assets.interfaces.report.report import build_report, mail_server_of, send_report
+from ecom_assets.interfaces.report.report import build_report, send_report
 from ecom_assets.interfaces.weeks.weekly import Week
 from ecom_assets.interfaces.weeks.wording import text_lines
+from ecom_assets.orchestration.automation.mail import mail_server_of
 
 SUFFIXES = (".html", ".pdf")
 

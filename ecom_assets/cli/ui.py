@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -45,8 +46,13 @@ def api_service(settings: Settings) -> LocalServer | str:
 
 def dashboard_address(settings: Settings) -> str:
     """Return where the dashboard is reached from this machine."""
-    host = "127.0.0.1" if settings.api_host in EVERYWHERE else settings.api_host
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}/dashboard/"
+    return f"{local_address(settings.api_host, settings.api_port)}/dashboard/"
+
+
+def local_address(host: str, port: int) -> str:
+    """Return where a server that listens at a host is reached from this machine."""
+    name = "127.0.0.1" if host in EVERYWHERE else host
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def open_later(address: str) -> None:
@@ -68,11 +74,13 @@ def command_service(settings: Settings, name: str, log_name: str, *command: str)
     return LocalServer(name, program, str(settings.home / log_name))
 
 
-def dagster_services(host: str, port: int, folder: Path, log: str) -> list[LocalServer]:
+def dagster_services(
+    host: str, port: int, folder: Path, log: str, after: str = ""
+) -> list[LocalServer]:
     """Return Dagster's code server, its webserver behind our guard, and its daemon, as services.
 
     Each is started again alone: the other two find the code server by its socket, in a folder that
-    is theirs.
+    is theirs. Where the dashboard comes up, they begin `after` it answers.
     """
     import yaml  # noqa: PLC0415 (slow, and needed here only)
 
@@ -90,9 +98,16 @@ def dagster_services(host: str, port: int, folder: Path, log: str) -> list[Local
     of_workspace = ("--workspace", str(workspace))
     webserver = ("ecom_assets.interfaces.ui.webserver", "--host", host, "--port", str(port))
     return [
-        LocalServer("Dagster's code server", _until_end(*code, *options), log, socket_path),
         LocalServer(
-            "Dagster's webserver", _until_end(*webserver, *of_workspace), log, after=socket_path
+            "Dagster's code server", _until_end(*code, *options), log, socket_path, after=after
+        ),
+        LocalServer(
+            "Dagster's webserver",
+            _until_end(*webserver, *of_workspace),
+            log,
+            after=socket_path,
+            address=local_address(host, port),
+            ready=port_line(f"http://{host}:{port}", "Dagster: runs, schedules, tables", "--port"),
         ),
         LocalServer(
             "Dagster's daemon",
@@ -178,12 +193,16 @@ def ui(
 
     Where there is a display, the dashboard is opened in a browser.
     """
+    settings = load_settings()
+    typer.echo(
+        f"Starting the dashboard and Dagster; they log into {settings.home}, and Ctrl-C stops them."
+    )
+    sys.stdout.flush()
     from ecom_assets.interfaces.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
     from ecom_assets.interfaces.ui.opening import has_display  # noqa: PLC0415 (loads webbrowser)
     from ecom_assets.orchestration.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.orchestration.rules import require_rules  # noqa: PLC0415 (loads Ibis)
 
-    settings = load_settings()
     own_data = take_own_data(settings)
     settings = load_settings() if own_data else settings
     require_rules(settings)
@@ -197,30 +216,27 @@ def ui(
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     remember_address(settings, host, port)
     page, api_or_refusal = dashboard_address(settings), api_service(settings)
-    api = f"http://{settings.api_host}:{settings.api_port}"
     of_shop, about_shop = shop_services(settings)
-    messages = (
-        f"Your shop: {page}",
-        own_data,
-        api_or_refusal
-        if isinstance(api_or_refusal, str)
-        else port_line(api, "dashboard and HTTP API", API_PORT),
-        port_line(f"http://{host}:{port}", "Dagster: runs, schedules, tables", "--port"),
-        about_shop,
-        f"They log into {settings.home}; stop them with Ctrl-C.",
-    )
-    for message in messages:
+    refused = (api_or_refusal, about_shop) if isinstance(api_or_refusal, str) else ()
+    for message in (own_data, *refused):
         if message:
             typer.echo(message)
-    if not no_open and has_display(environment_with({})):
-        open_later(page)
     log = "" if verbose else str(settings.home / DAGSTER_LOG_NAME)
     folder = Path(tempfile.mkdtemp(prefix="ecom-ui-"))
-    services = [
-        *dagster_services(host, port, folder, log),
-        *([] if isinstance(api_or_refusal, str) else [api_or_refusal]),
-        *of_shop,
-    ]
+    if isinstance(api_or_refusal, str):
+        services = [*dagster_services(host, port, folder, log), *of_shop]
+    else:
+        api = f"http://{settings.api_host}:{settings.api_port}"
+        lines = (
+            f"Your shop: {page}",
+            port_line(api, "dashboard and HTTP API", API_PORT),
+            about_shop,
+        )
+        dashboard = replace(api_or_refusal, address=page, ready="\n".join(filter(None, lines)))
+        others = [*dagster_services(host, port, folder, log, after=page), *of_shop]
+        services = [dashboard, *(replace(each, after=each.after or page) for each in others)]
+        if not no_open and has_display(environment_with({})):
+            open_later(page)
     terminal = os.dup(sys.stderr.fileno())
     os.set_inheritable(terminal, True)  # noqa: FBT003 (positional in os)
     program = [sys.executable, "-m", "ecom_assets.interfaces.ui.supervisor"]

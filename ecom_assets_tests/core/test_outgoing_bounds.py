@@ -27,7 +27,7 @@ from ecom_assets.ingestion.stream import decoding
 from ecom_assets.interfaces.api.middleware import tracing
 from ecom_assets.interfaces.ui import opening
 from ecom_assets.interfaces.watching import messages
-from ecom_assets.orchestration.automation import mail, openlineage, upload_runs
+from ecom_assets.orchestration.automation import mail, openlineage, reloading
 from ecom_assets_tests.core.test_http_bounds import SLOW, Sends, flood, served
 
 QUICK = ResponseBounds(0.3, most_mb=1.0)
@@ -48,7 +48,7 @@ def to_webhook(url: str, _home: Path) -> str:
 def to_dagster(url: str, home: Path) -> str:
     said: list[str] = []
     (home / "ui_address").write_text(url)
-    upload_runs.reload_location(Settings(home=home), said.append)
+    reloading.reload_location(Settings(home=home), said.append)
     return said[0]
 
 
@@ -101,7 +101,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all wait for 0.3 s, and try once."""
     for module, name in (
         (messages, "ANSWER"),
-        (upload_runs, "RELOADED"),
+        (reloading, "RELOADED"),
         (openlineage, "RECEIPT"),
         (tokens, "KEY_SET"),
         (tracing, "RECEIPT"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ecom_assets.core.atomic_files import replacing_text
+from ecom_assets.core.settings.empty_history import begin_history
 
 INSTANCE: Final = "dagster.yaml"
 NOTE: Final = "dagster.yaml.sha256"
@@ -38,6 +39,8 @@ def write_instance(dagster_home: Path) -> None:
         there = path.read_bytes()
         if there == shipped.encode() or _hash(there) not in WRITTEN_BEFORE | _noted(dagster_home):
             return
+    else:
+        begin_history(dagster_home)
     hashes = "\n".join(sorted({*_noted(dagster_home), _hash(shipped.encode())}))
     # Noted first: a process that ends in between leaves a file that the next one renews.
     for target, text in ((dagster_home / NOTE, f"{hashes}\n"), (path, shipped)):

@@ -5,17 +5,17 @@ They are declared in the shop's file, `ecom.toml`; docs/metrics/costs.md.
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ecom_assets.core.tables.days import ONE_DAY
-
 Percent = Annotated[Decimal, Field(ge=0, le=100, max_digits=9, decimal_places=6)]
 Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=4)]
 Cents = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
+ONE_DAY = timedelta(days=1)
+"""As that of `days.py`, which loads Ibis; every command reads the settings."""
 
 
 class CostRule(BaseModel):

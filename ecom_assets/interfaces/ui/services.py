@@ -14,7 +14,10 @@ class LocalServer:
         command: The program and its arguments.
         log: The file for what it prints; empty for the terminal.
         socket: The socket on which Dagster's code server answers; empty for other services.
-        after: The socket that must answer before it is started the first time; empty for none.
+        after: The socket or address that must answer before it is started the first time; empty
+            for none.
+        address: Where it answers over HTTP; empty for other services.
+        ready: What is said when it answers at its address the first time.
     """
 
     name: str
@@ -22,6 +25,8 @@ class LocalServer:
     log: str = ""
     socket: str = ""
     after: str = ""
+    address: str = ""
+    ready: str = ""
 
 
 def services_text(services: Iterable[LocalServer]) -> str:

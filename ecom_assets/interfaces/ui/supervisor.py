@@ -6,6 +6,7 @@ A service that ends more than five times in ten minutes ends all, with a sentenc
 print goes into their logs, which this process rotates.
 """
 
+import http.client
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO, Final
+from urllib.parse import urlsplit
 
 from ecom_assets.interfaces.ui.rotated_log import RotatedLog
 from ecom_assets.interfaces.ui.services import LocalServer, services_of
@@ -33,6 +35,7 @@ MOST_FAILED_PROBES: Final = 3
 STARTS_WITHIN_S: Final = 120.0
 """How long a service may take until its first answer to a probe."""
 STOPS_WITHIN_S: Final = 30.0
+ANSWERS_WITHIN_S: Final = 30.0
 READS_WITHIN_S: Final = 2.0
 READ_BYTES: Final = 65_536
 STOPPED: Final = "Stopping the dashboard, Dagster and its schedules; `ecom ui` starts them again."
@@ -54,10 +57,33 @@ class _Child:
     failed_probes: int = 0
     was_silent: bool = False
     """Whether it was ended since it did not answer."""
+    is_announced: bool = False
+    """Whether it was said that it answers at its address."""
+
+    @property
+    def comes_up(self) -> bool:
+        """Whether it has an address, at which it has not answered yet."""
+        return bool(self.service.address) and not self.has_answered
 
 
 Probe = Callable[[str], bool]
-"""Returns whether the code server on a socket answers."""
+"""Returns whether the code server on a socket, or the server at an address, answers."""
+
+
+def http_answers(address: str) -> bool:
+    """Return whether a server answers at an address, whatever it says."""
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(
+        parts.hostname or "", parts.port, timeout=ANSWERS_WITHIN_S
+    )
+    try:
+        connection.request("GET", parts.path or "/")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 class Supervisor:
@@ -114,7 +140,11 @@ class Supervisor:
     def _may_begin(self, service: LocalServer) -> bool:
         if not service.after:
             return True
-        servers = [each for each in self._children if each.service.socket == service.after]
+        servers = [
+            each
+            for each in self._children
+            if service.after in {each.service.socket, each.service.address}
+        ]
         return any(each.has_answered or not _is_starting(each) for each in servers)
 
     def _look(self) -> str:
@@ -172,10 +202,24 @@ class Supervisor:
         return process
 
     def _keep_probing(self) -> None:
-        while not self._stop.wait(LOOK_EVERY_S if self._waiting else PROBE_EVERY_S):
+        while not self._stop.wait(LOOK_EVERY_S if self._is_coming_up() else PROBE_EVERY_S):
             for child in list(self._children):
-                if child.service.socket and child.process.poll() is None:
+                if child.process.poll() is not None:
+                    continue
+                if child.service.socket:
                     self._look_at(child)
+                elif child.comes_up and http_answers(child.service.address):
+                    self._announce(child)
+
+    def _is_coming_up(self) -> bool:
+        return bool(self._waiting) or any(child.comes_up for child in self._children)
+
+    def _announce(self, child: _Child) -> None:
+        """Say once where a server is reached, now that it answers."""
+        child.has_answered = True
+        if child.service.ready and not child.is_announced and not self._stop.is_set():
+            child.is_announced = True
+            self._say(child.service.ready)
 
     def _look_at(self, child: _Child) -> None:
         """End a code server that does not answer, so that it is started again: what it is made of

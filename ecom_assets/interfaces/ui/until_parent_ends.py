@@ -12,6 +12,8 @@ import threading
 import time
 from typing import Final
 
+from ecom_assets.core.gc_tuning import collect_rarely
+
 LOOK_EVERY_S: Final = 1.0
 STOPS_WITHIN_S: Final = 30.0
 
@@ -20,6 +22,7 @@ def main() -> None:
     """Run the module, with its arguments."""
     parent, module, *arguments = sys.argv[1:]
     threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+    collect_rarely()  # each of them imports Dagster
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

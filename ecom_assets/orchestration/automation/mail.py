@@ -15,6 +15,7 @@ from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import MailError, SettingError
 from ecom_assets.core.http.retry import TooSlow, limited
 from ecom_assets.core.retrying import retrying
+from ecom_assets.core.settings.settings import Settings
 
 TIMEOUT_S = 10.0
 """How long the server may take for any one part of an answer."""
@@ -270,3 +271,21 @@ def _may_succeed_later(error: BaseException) -> bool:
 
 def _reply(code: int, text: bytes | str) -> str:
     return f"{code} {text.decode(errors='replace') if isinstance(text, bytes) else text}"
+
+
+def mail_server_of(settings: Settings) -> MailServer:
+    """Return the server that sends reports.
+
+    Raises:
+        SettingError: ECOM_REPORT_EMAIL or ECOM_SMTP_URL is not set.
+    """
+    if not settings.report_email:
+        raise SettingError(
+            "ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas."
+        )
+    url = settings.smtp_url.get_secret_value()
+    if not url:
+        raise SettingError(
+            "ECOM_REPORT_EMAIL is set without ECOM_SMTP_URL; set both to send reports, or neither."
+        )
+    return MailServer.parse(url)

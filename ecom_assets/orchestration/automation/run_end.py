@@ -9,7 +9,7 @@ import dagster as dg
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.orchestration.automation.instance.old_runs import shorten_old_runs
-from ecom_assets.orchestration.automation.upload_runs import reload_location
+from ecom_assets.orchestration.automation.reloading import reload_location
 
 FIRST_DATA: Final = "ecom/first_data"
 """The tag of a run over the first data of a shop. The code location was loaded before there were

@@ -15,12 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Final, Protocol
 
-import dagster as dg
-from requests.exceptions import RequestException
-
-from ecom_assets.core.clock import now_utc_without_zone, today_in
+from ecom_assets.core.clock import today_in
 from ecom_assets.core.errors import EcomError, UsageError, first_line
-from ecom_assets.core.http.retry import ResponseBounds, bounded_session
 from ecom_assets.core.operations.requests import (
     LOAD,
     SAMPLE,
@@ -29,7 +25,6 @@ from ecom_assets.core.operations.requests import (
     OperationRequest,
     Requests,
 )
-from ecom_assets.core.operations.steps import last_look, note_look
 from ecom_assets.core.settings.environment import environment_with
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import (
@@ -51,7 +46,7 @@ from ecom_assets.ingestion.sources.first_partition import (
 )
 from ecom_assets.ingestion.sources.sandbox_shop import is_made
 from ecom_assets.ingestion.sources.uploaded_rows import stand_beside
-from ecom_assets.ingestion.uploads.asking import READS_FILES, waiting_requests
+from ecom_assets.ingestion.uploads.asking import READS_FILES
 from ecom_assets.ingestion.uploads.landed import (
     days_of_landed,
     empty_landed,
@@ -74,24 +69,6 @@ from ecom_assets.ingestion.uploads.store import (
     Uploads,
 )
 from ecom_assets.ingestion.uploads.zones import files_of_zone, put_on_days, read_in_zone
-from ecom_assets.orchestration.automation.instance.location import LOCATION, NO_RETRY
-from ecom_assets.orchestration.automation.ui_address import dagster_address
-
-UPLOADS: Final = "uploads"
-REQUESTED: Final = "ecom/uploads"
-"""The tag of a run with the numbers of the requests that it was started for."""
-EVERY_S: Final = 10
-MOST_TRIES: Final = 3
-"""Runs that are started for a request while each of them is killed."""
-UNFINISHED: Final = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
-RELOAD: Final = "mutation { reloadRepositoryLocation(repositoryLocationName: %s) { __typename } }"
-RELOADED: Final = ResponseBounds(120.0, most_mb=1.0)
-"""How long Dagster's UI may take to load the definitions, and how much it may say."""
 
 
 @dataclass(frozen=True)
@@ -113,74 +90,6 @@ class Reset(Protocol):
 
     def __call__(self, settings: Settings, *, keeps_sample: bool = False) -> bool:
         """Empty a home, or remove own data only; return whether tables were cleared."""
-
-
-def upload_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that starts the job for uploads that somebody asks to load or to undo."""
-
-    @dg.sensor(
-        name=UPLOADS,
-        job_name=UPLOADS,
-        minimum_interval_seconds=EVERY_S,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Starts a run for uploads that somebody loads, or takes back.",
-    )
-    def uploads(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        _remove_old(settings)
-        waiting = waiting_requests(settings.home)
-        if not waiting:
-            note_look(settings.home)
-            return dg.SkipReason("Nobody asks for an upload.")
-        filters = dg.RunsFilter(job_name=UPLOADS, statuses=UNFINISHED)
-        if unfinished := context.instance.get_run_records(filters, limit=1):
-            run_id = unfinished[0].dagster_run.run_id
-            note_look(settings.home, run_id)
-            return dg.SkipReason(f"Run {run_id} is at uploads.")
-        note_look(settings.home)
-        numbers = ",".join(str(request.number) for request in waiting)
-        tried = context.instance.get_runs_count(dg.RunsFilter(tags={REQUESTED: numbers}))
-        if tried >= MOST_TRIES:
-            give_up(settings, waiting)
-            return dg.SkipReason(f"{tried} runs for requests {numbers} were killed.")
-        # A run that is killed is started again by this sensor, and not by Dagster too.
-        tags = {REQUESTED: numbers, **NO_RETRY}
-        return dg.RunRequest(run_key=f"{numbers}-{tried}", tags=tags)
-
-    return uploads
-
-
-def _remove_old(settings: Settings) -> None:
-    """Remove files that are kept for long enough, at the first look of an hour."""
-    before = last_look(settings.home)
-    hour = now_utc_without_zone().replace(minute=0, second=0, microsecond=0)
-    if before is None or before.looked_at < hour:
-        uploads = Uploads(settings.home)
-        note_what_lies(uploads)
-        uploads.remove_old(settings.upload_keep_days)
-
-
-def upload_job(settings: Settings, reset: Reset, pool: str | None = None) -> dg.JobDefinition:
-    """Return the job that loads uploads and takes them back, in one step."""
-
-    @dg.op(name="uploads_run", description="Loads uploads, or takes them back.", pool=pool)
-    def uploads_run(context: dg.OpExecutionContext) -> None:
-        home = settings.home
-        sentences = UploadRun(home, context.run_id, run_days, reset).do(waiting_requests(home))
-        reload_location(load_settings(home=home), context.log.info)
-        if sentences:
-            raise dg.Failure(" ".join(sentences))
-
-    # Of the platform's resources none: one that has the warehouse open keeps `ecom run` out.
-    @dg.job(
-        name=UPLOADS,
-        description="Uploads that somebody loads, or takes back.",
-        executor_def=dg.in_process_executor,
-        resource_defs={"io_manager": dg.mem_io_manager},
-    )
-    def job() -> None:
-        uploads_run()
-
-    return job
 
 
 def give_up(settings: Settings, waiting: Sequence[OperationRequest]) -> None:
@@ -586,24 +495,3 @@ def _complaints(errors: str) -> str:
     ]
     said = own[:MOST_SENTENCES] or lines[-1:] or ["The run ended without a word."]
     return " ".join(dict.fromkeys(said))
-
-
-def reload_location(settings: Settings, say: Callable[[str], None]) -> None:
-    """Let Dagster's UI load the definitions again, so that partitions, schedules and sensors are
-    those of the home as it is now; the daemon follows by itself within a minute.
-
-    Where no UI answers, it says so: whoever starts one has the new definitions.
-    """
-    name = json.dumps(LOCATION)
-    address = dagster_address(settings)
-    try:
-        with bounded_session(RELOADED) as session:
-            answer = session.post(
-                f"{address}/graphql", json={"query": RELOAD % name}, timeout=RELOADED.most_s
-            )
-        answer.raise_for_status()
-        kind = answer.json()["data"]["reloadRepositoryLocation"]["__typename"]
-    except (RequestException, ValueError, KeyError, TypeError) as error:
-        say(f"Dagster's UI at {address} did not load the definitions again: {first_line(error)}.")
-        return
-    say(f"Dagster's UI at {address} loaded the definitions again: {kind}.")

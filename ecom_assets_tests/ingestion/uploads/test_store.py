@@ -23,7 +23,7 @@ from ecom_assets.ingestion.uploads.store import (
     Uploads,
     name_as_sent,
 )
-from ecom_assets.orchestration.automation.upload_runs import MOST_TRIES
+from ecom_assets.orchestration.automation.upload_job import MOST_TRIES
 from ecom_assets_tests.ingestion.uploads.shop_exports import MOST_BYTES, WEEK_1, export, sent
 from ecom_assets_tests.markdown import ROOT
 

@@ -27,8 +27,9 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.definitions import schedules
 from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.report import report as report_module
+from ecom_assets.interfaces.report.jobs import NAME, report_job
 from ecom_assets.interfaces.report.page import print_pdf, render_page
-from ecom_assets.interfaces.report.report import NAME, build_report, report_job
+from ecom_assets.interfaces.report.report import build_report
 from ecom_assets.interfaces.weeks.weekly import Week, weekly_report
 from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets_tests.command import ecom

@@ -17,6 +17,7 @@ from ecom_assets.interfaces.ui.rotated_log import RotatedLog
 from ecom_assets.interfaces.ui.services import LocalServer, services_of, services_text
 from ecom_assets.interfaces.ui.supervisor import FAILED, INTERRUPTED, STOPPED, Supervisor
 from ecom_assets_tests.interfaces.api.served import wait_until
+from ecom_assets_tests.ports import free_port
 
 WAITS = (
     "import os, signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); "
@@ -137,6 +138,43 @@ def test_a_code_server_that_answers_no_more_is_started_again(tmp_path: Path) -> 
         is_well.set()
     assert f"The code ended (it did not answer) and is started again; {code} says why." in kept.said
     assert len(printed(daemon)) == 1
+
+
+SERVES = """
+import os, socket, time
+print(os.getpid(), flush=True)
+while not os.path.exists(%r):
+    time.sleep(0.02)
+server = socket.create_server(("127.0.0.1", %d))
+while True:
+    with server.accept()[0] as caller:
+        caller.recv(4096)
+        caller.sendall(b"HTTP/1.0 303 See Other\\r\\n\\r\\n")
+"""
+
+
+def test_an_address_is_said_once_it_answers_and_what_waits_for_it_begins_then(
+    tmp_path: Path,
+) -> None:
+    api, dagster, may_serve = tmp_path / "api.log", tmp_path / "dagster.log", tmp_path / "go"
+    port = free_port()
+    page = f"http://127.0.0.1:{port}/"
+    serves = SERVES % (str(may_serve), port)
+    shop = program(api, serves, address=page, ready=f"Your shop: {page}")
+    with kept_up(shop, program(dagster, after=page)) as kept:
+        first = newest(api, 1)
+        assert (kept.said, dagster.exists()) == ([], False), "nobody is sent to a closed port"
+        may_serve.touch()
+        newest(dagster, 1)
+        wait_until(lambda: bool(kept.said), PATIENCE_S)
+        os.kill(first, signal.SIGKILL)
+        newest(api, 2)
+    assert kept.said == [
+        f"Your shop: {page}",
+        f"The api ended (by signal 9) and is started again; {api} says why.",
+        STOPPED,
+    ]
+    assert len(printed(dagster)) == 1
 
 
 def test_what_a_service_has_started_ends_with_it_all(tmp_path: Path) -> None:

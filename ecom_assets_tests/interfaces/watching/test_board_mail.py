@@ -13,7 +13,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.boards.model import Board, BoardMail
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.report.board_mail import MOST_ROWS, board_page, send_board
-from ecom_assets.interfaces.report.report import board_sensor, due_at
+from ecom_assets.interfaces.report.jobs import board_sensor, due_at
 from ecom_assets_tests.mail_server import mail_server
 
 MONDAY = datetime(2026, 3, 2, 6, tzinfo=UTC)

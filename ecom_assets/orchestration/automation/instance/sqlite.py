@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, bindparam, create_engine, func, selec
 from sqlalchemy import event as engine_event
 
 from ecom_assets.core.settings.dagster_instance import wait_for_code_location
+from ecom_assets.core.settings.empty_history import begin_run
 from ecom_assets.core.settings.home import keep_private
 from ecom_assets.orchestration.automation.instance import (
     ASSET_CHECK_EVENTS,
@@ -119,6 +120,11 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         wait_for_code_location()
         keep_private()  # the daemon and the webserver, which load no definitions, come by here
         return cls(str(Path(config_value["base_dir"]) / "history" / "runs"), inst_data=inst_data)
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:  # noqa: FBT001, FBT002 (as Dagster's)
+        # As Dagster's own, which reads all of its migrations before it leaves a file as it is.
+        if for_index_shard or not begin_run(Path(str(engine.url.database))):
+            super()._initdb(engine, for_index_shard)
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Store an event, if it is of a step with the next one that must not wait."""
