@@ -194,9 +194,18 @@ class Invalidation:
 
     def rows(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> ir.Table:
         """Return what the function does for the run's days."""
+        return computed(self.function, self._arguments_of(run, parameters, warehouse))
+
+    def expression(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> ir.Table:
+        """Return the same, built now, as a part of other expressions."""
+        rows: ir.Table = self.function(**self._arguments_of(run, parameters, warehouse))
+        return rows
+
+    def _arguments_of(
+        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+    ) -> dict[str, Any]:
         tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
-        arguments = _arguments(self.function, {**parameters, **tables, "days": run})
-        return computed(self.function, arguments)
+        return _arguments(self.function, {**parameters, **tables, "days": run})
 
     def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
         """Return the run's days and the days that the run invalidates."""
@@ -462,7 +471,7 @@ class TableAsset:
     ) -> ir.Table:
         """Return, in `visitor_id`, whose rows a run changes on days that it does not compute."""
         assert self.only_visitors is not None  # noqa: S101 (the caller looks)
-        return self.only_visitors.rows(run, parameters, warehouse)
+        return self.only_visitors.expression(run, parameters, warehouse)
 
     def _rows_of_visitors(
         self, visitors: ir.Table, days: Days, parameters: Mapping[str, Any]

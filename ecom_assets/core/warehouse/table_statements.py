@@ -20,7 +20,6 @@ keeps nothing.
 import json
 import re
 import sys
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -216,7 +215,6 @@ class TableStatements:
         self.store = Statements()
         self._texts = _Texts()
         self._known: dict[bytes, Statement] = {}
-        self._lock = threading.Lock()
         self.is_on = True
 
     def keep(self, *, is_on: bool) -> None:
