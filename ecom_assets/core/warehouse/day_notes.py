@@ -361,7 +361,7 @@ class Writes:
 
 
 @dataclass(frozen=True)
-class Computation:
+class TableComputation:
     """How the rows of a write are computed.
 
     Attributes:
@@ -377,7 +377,7 @@ def note_write(
     engine: "Engine",
     contract: type[Table],
     days: Days | None,
-    computation: Computation | None = None,
+    computation: TableComputation | None = None,
 ) -> None:
     """Record that some days of a table, or all, were replaced, and how they were computed;
     call it in the transaction that replaces them.
@@ -492,7 +492,7 @@ class Computations(Table):
 
 
 def note_computation(
-    engine: "Engine", contract: type[Table], run_id: str, computation: Computation
+    engine: "Engine", contract: type[Table], run_id: str, computation: TableComputation
 ) -> None:
     """Record how a table was computed by several writes, if the engine records its writes."""
     if not engine.notes_writes:
@@ -506,7 +506,7 @@ def note_computation(
 
 
 def _computation_statements(
-    engine: "Engine", contract: type[Table], run_id: str | None, computation: Computation
+    engine: "Engine", contract: type[Table], run_id: str | None, computation: TableComputation
 ) -> list[str]:
     notes, name = engine.name_of(Computations), literal(contract.qualified_name())
     by = f"{literal(run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"

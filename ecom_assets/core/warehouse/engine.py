@@ -40,10 +40,10 @@ from ecom_assets.core.tables.portable import (
 )
 from ecom_assets.core.tables.received import VisitorRows
 from ecom_assets.core.warehouse.day_notes import (
-    Computation,
     Computations,
     LateRows,
     LoadedDays,
+    TableComputation,
     WrittenSlices,
     forget_writes,
     note_write,
@@ -457,7 +457,7 @@ class Engine(ABC):
             self.note_write(
                 contract,
                 Days.from_dates([*days.dates, *also.changed.dates]) if days and also else days,
-                None if upstream is None else Computation(sql, upstream),
+                None if upstream is None else TableComputation(sql, upstream),
             )
             self.end_slice(contract)
             if hooks:
@@ -485,7 +485,7 @@ class Engine(ABC):
         self,
         contract: type[Table],
         days: Days | None,
-        computation: Computation | None = None,
+        computation: TableComputation | None = None,
     ) -> None:
         """Record, within a transaction, that it writes days of an asset's table (None for all)."""
         if self.notes_writes and contract.written_by == "asset":

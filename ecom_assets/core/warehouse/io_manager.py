@@ -31,7 +31,7 @@ from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.received import SliceOutput, SourceGate
 from ecom_assets.core.warehouse.day_notes import (
     CODE_VERSION,
-    Computation,
+    TableComputation,
     note_absent,
     note_computation,
     note_unanswered,
@@ -206,7 +206,7 @@ class WarehouseIOManager(dg.IOManager):
         if is_guarded(contract) and days is not None:
             with naming_damaged_parquet():
                 written, replaced_days = self._guarded(context, contract, obj, rows, days)
-            computation = Computation(written.sql, stored_columns(rows))
+            computation = TableComputation(written.sql, stored_columns(rows))
             note_computation(self.engine, contract, context.run_id, computation)
             metadata["days_held"] = len(days.dates) - len(replaced_days.dates)
             days = replaced_days
