@@ -4,7 +4,7 @@ connections that stay open.
 A run over 90 days of 9 tables writes 1,620 partition events; one transaction each, as Dagster does
 on SQLite, costs more than computing the tables. Dagster also opens its files, compiles its
 statements and asks for its own columns again for every event. With this class an `ecom run` over
-the sandbox shop takes a third of the CPU time (docs/adr/0006, 0058). `dagster.yaml` names it, and
+the sandbox shop takes a third of the CPU time (docs/adr/0006, 0057). `dagster.yaml` names it, and
 `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
 """
 
