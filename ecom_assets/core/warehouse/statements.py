@@ -262,16 +262,15 @@ class Statements:
                 return
             self._path, self._file = path, None
             require_own_file(path)
-            file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
-            file.execute("PRAGMA journal_mode = WAL")
-            file.execute("PRAGMA synchronous = NORMAL")
-            file.execute(
-                "CREATE TABLE IF NOT EXISTS statement (key BLOB PRIMARY KEY, sql TEXT NOT NULL)"
-            )
-            file.execute(
-                f"DELETE FROM statement WHERE rowid <= (SELECT max(rowid) FROM statement) - {MOST}"  # noqa: S608 (a number)
-            )
-            self._file = file
+            try:
+                self._file = _opened(path)
+            except sqlite3.OperationalError:  # such as a lock of another process
+                return
+            except sqlite3.DatabaseError:  # a damaged file, whose statements are written again
+                for damaged in path.parent.glob(f"{path.name}*"):
+                    damaged.unlink()
+                require_own_file(path)
+                self._file = _opened(path)
 
     @contextmanager
     def in_memory_only(self) -> Iterator[None]:
@@ -314,6 +313,18 @@ class Statements:
                     "INSERT OR REPLACE INTO statement VALUES (?, ?)",
                     [key, f"{_seal(key, text)}\n{text}"],
                 )
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open a file of statements, without the oldest of too many."""
+    file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+    file.execute("PRAGMA journal_mode = WAL")
+    file.execute("PRAGMA synchronous = NORMAL")
+    file.execute("CREATE TABLE IF NOT EXISTS statement (key BLOB PRIMARY KEY, sql TEXT NOT NULL)")
+    file.execute(
+        f"DELETE FROM statement WHERE rowid <= (SELECT max(rowid) FROM statement) - {MOST}"  # noqa: S608 (a number)
+    )
+    return file
 
 
 def key_of(*parts: object) -> bytes:

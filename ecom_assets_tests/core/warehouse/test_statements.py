@@ -314,6 +314,11 @@ def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: byt
     statements = Statements()
     statements.keep_in(path)
     assert written(statements, between(MONDAY, FRIDAY)) == compiled_again(between(MONDAY, FRIDAY))
+    if content is not None:  # a damaged file is made anew
+        again, count = Statements(), Counter[str]()
+        again.keep_in(path)
+        assert written(again, between(MONDAY, FRIDAY), count)
+        assert count["written"] == 0
 
 
 @pytest.mark.slow

@@ -2,10 +2,11 @@
 
 import sqlite3
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -19,12 +20,14 @@ from hypothesis import strategies as st
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.computed import KeptRows
 from ecom_assets.core.tables.days import Days, clock_hour, day_start
-from ecom_assets.core.tables.portable import count_of, rows_of
-from ecom_assets.core.warehouse import table_statements
+from ecom_assets.core.tables.portable import conform, count_of, rows_of
+from ecom_assets.core.warehouse import local, table_statements
 from ecom_assets.core.warehouse.local import DuckDB, connect
 from ecom_assets.core.warehouse.statements import NoShapeError
 from ecom_assets.core.warehouse.table_statements import TableStatements, forget_user_statements
 from ecom_assets.orchestration.rules import rules
+from ecom_assets_tests.builders import received
+from ecom_assets_tests.platform import Platform
 
 FIRST = date(2026, 3, 20)
 """Clocks in Berlin go forward on March 29."""
@@ -283,6 +286,47 @@ def test_functions_that_differ_in_a_value_are_others(con: DuckDB) -> None:
 
 def later_than_day(number: int, visits: ir.Table) -> ir.Table:
     return visits.filter(visits.visited_date > date(2026, 3, number))
+
+
+@pytest.mark.slow
+def test_every_kept_statement_of_a_shop_is_the_one_that_would_be_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three days with a purchase each, computed one after another."""
+    monkeypatch.setattr(table_statements, "PACKAGE", "ecom_assets")
+    statements, counts = TableStatements(), Counter[str]()
+
+    def compared(con: Any, function: Any, arguments: Mapping[str, Any], contract: Any) -> Any:
+        rows = statements.rows(con, function, arguments, contract)
+        if isinstance(rows, ir.Table) and isinstance(rows.op(), KeptRows):
+            counts["kept"] += 1
+            built = function(**arguments)
+            built = conform(built, contract) if contract else built
+            counts["same"] += rows.op().query == con.write_streaming(built)
+            assert sorted(map(repr, rows_of(rows))) == sorted(map(repr, rows_of(built)))
+        return rows
+
+    class Compared:
+        rows = staticmethod(compared)
+
+    monkeypatch.setattr(local, "TABLE_STATEMENTS", Compared)
+    platform = Platform()
+    days = Days.between(date(2026, 2, 27), date(2026, 3, 2))
+    platform.receive(
+        [
+            received(f"{kind} {day}", datetime(day.year, day.month, day.day, 12), event_type=kind)  # noqa: DTZ001 (in UTC)
+            for day in days.dates
+            for kind in ("view", "purchase")
+        ],
+        days,
+    )
+    for day in days.dates:
+        platform.run(Days((day,)))
+        platform.state()  # a table is computed when it is read
+    platform.close()
+    assert counts["kept"] > 3 * 25
+    # Where two dates are equal by chance, building writes one, and a kept statement two.
+    assert counts["same"] > counts["kept"] / 2
 
 
 def test_the_file_is_the_user_s_own_and_no_link_is_followed(
