@@ -58,6 +58,7 @@ class Night:
 OF_SO_SMALL_A_SHOP = {
     "ids_are_not_shared",  # guests share an account
     "spend_has_visits",  # nobody comes by one of the campaigns
+    "spend_is_not_before_the_first_visit",  # platforms report days before the first night, too
 }
 
 

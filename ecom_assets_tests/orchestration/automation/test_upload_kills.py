@@ -16,9 +16,10 @@ import duckdb
 import pytest
 
 from ecom_assets.core.operations.requests import Requests
+from ecom_assets.core.reading_child import ReadingChild
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import choose_shop
-from ecom_assets.ingestion.uploads import landed, landings
+from ecom_assets.ingestion.uploads import landed
 from ecom_assets.ingestion.uploads.asking import ask_load, ask_undo, waiting_requests
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.orchestration.automation import upload_runs
@@ -33,8 +34,7 @@ from ecom_assets_tests.ingestion.uploads.shop_exports import (
 )
 
 STEPS: tuple[tuple[Any, str], ...] = (
-    (landings.DayWriter, "write"),
-    (landings.MappedRows, "brought"),
+    (ReadingChild, "run"),  # in which rows are written
     (landed, "remove_landed"),
     (landed, "sync_folder"),
     (upload_runs, "keep_beside"),
