@@ -68,10 +68,6 @@ class Dialect:
             )
         )
 
-    def small_result(self, rows: ir.Table, params: Parameters) -> pa.Table:
-        """Return the rows of a small result as Arrow, in the types of their expression."""
-        return rows.to_pyarrow(params=params)
-
     def batches(self, rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
         """Run an expression and return its rows in batches."""
         return rows.to_pyarrow_batches(chunk_size=row_count)
@@ -499,28 +495,21 @@ def arrow_of(rows: ir.Table, params: Parameters = None) -> pa.Table:
     return pa.Table.from_arrays(result.columns, schema=with_nulls(result.schema))
 
 
-def _small(rows: ir.Table, params: Parameters = None) -> pa.Table:
-    """Return the rows of a small result as Arrow, as `arrow_of` does."""
-    BUILDING.require_none()
-    result = dialect_of(rows.get_backend()).small_result(rows, params)
-    return pa.Table.from_arrays(result.columns, schema=with_nulls(result.schema))
-
-
 def rows_of(rows: ir.Table, params: Parameters = None) -> list[dict[str, Any]]:
     """Return the rows of a small result by column name, in the types of their expression."""
-    result: list[dict[str, Any]] = _small(rows, params).to_pylist()
+    result: list[dict[str, Any]] = arrow_of(rows, params).to_pylist()
     return result
 
 
 def values_of(column: ir.Column) -> list[Any]:
     """Return the values of a column of a small result."""
-    result: list[Any] = _small(column.as_table()).column(0).to_pylist()
+    result: list[Any] = arrow_of(column.as_table()).column(0).to_pylist()
     return result
 
 
 def value_of(value: ir.Scalar) -> Any:  # noqa: ANN401 (of any type)
     """Return a value that is computed from rows; None if it is null."""
-    (result,) = _small(value.as_table()).column(0).to_pylist()
+    (result,) = arrow_of(value.as_table()).column(0).to_pylist()
     return result
 
 

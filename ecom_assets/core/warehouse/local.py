@@ -307,17 +307,6 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         result = self._to_duckdb_relation(expr, params=params, limit=limit).to_arrow_table()
         return expr.__pyarrow_result__(result, data_mapper=_ArrowData)
 
-    def small_result(self, rows: ir.Table, params: Mapping[ir.Scalar, Any] | None) -> Any:  # noqa: ANN401 (a table of Arrow)
-        """Return what `to_pyarrow` does, all of it in memory at once.
-
-        A relation, which Ibis makes, is planned twice: for a small result that is half of the time.
-        """
-        self._run_pre_execute_hooks(rows)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that the Arrow output copies its rows
-            result = self.con.execute(self.compile(rows, params=params)).to_arrow_table()
-        return rows.__pyarrow_result__(result, data_mapper=_ArrowData)
-
     def compile_streaming(self, rows: ir.Table) -> str:
         """Return the statement that computes rows,
         with repeated scans left for DuckDB to run as scans.
@@ -426,13 +415,6 @@ class DuckDBDialect(Dialect):
     def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
         """Return DuckDB's own hash."""
         return _HASH(text)
-
-    def small_result(self, rows: ir.Table, params: Mapping[ir.Scalar, Any] | None) -> pa.Table:
-        """Return the rows of a small result as Arrow."""
-        con = rows.get_backend()
-        if isinstance(con, DuckDB):
-            return con.small_result(rows, params)
-        return super().small_result(rows, params)
 
     def batches(self, rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
         """Return batches that are computed as they are read:

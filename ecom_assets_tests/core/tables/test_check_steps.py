@@ -105,13 +105,13 @@ def seen(result: dg.ExecuteInProcessResult) -> dict[str, tuple[Any, Any]]:
 
 def test_checks_of_rows_are_counted_by_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[ir.Table] = []
-    fetch = portable._small  # noqa: SLF001 (what runs small results)
+    fetch = portable.arrow_of
 
     def noted(rows: ir.Table, params: portable.Parameters = None) -> pa.Table:
         statements.append(rows)
         return fetch(rows, params)
 
-    monkeypatch.setattr(portable, "_small", noted)
+    monkeypatch.setattr(portable, "arrow_of", noted)
     result = run(
         *(one_check(f"above_{limit}", above(limit)) for limit in (3, 4, 5)), one_check("good", good)
     )
