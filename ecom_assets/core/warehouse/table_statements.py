@@ -6,11 +6,14 @@ statement is known before anything is built: the source of this package and what
 the function, the values of its rules, the shapes of the tables that it is given, and the form of
 its days. What the function asked of its days beside conditions is kept too, with the answers.
 
-What is not kept, and so built each time: what is computed from a table that somebody filtered by
-more than days, as a question does, whose values may name a person; the result of a function with
-an argument whose value cannot be spelled out (a function, an open connection), of one that reads
-data before it returns, of one from outside of this package, and whatever has rows or functions of
-this process in it.
+These are built each time:
+
+- what is computed from a table that is filtered by more than days: a question's values may name a
+  person;
+- the result of a function with an argument that cannot be written as text, such as a function or an
+  open connection;
+- the result of a function that reads data before it returns, or that is not of this package;
+- an expression with rows or functions of this process.
 
 The file is the user's own, in the user's cache folder: a new home has no statements to write. It is
 opened for its owner only, and no link is followed, as what it holds is executed. `ECOM_CACHE=off`
@@ -83,30 +86,30 @@ def source_digest() -> str:
 
 
 class _Texts:
-    """The values of rules, spelled out; those of an object that cannot change, once."""
+    """The values of rules as text; that of an object that cannot change is made once."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[object, str]] = {}
 
     def of(self, value: Any) -> str:  # noqa: ANN401 (rules are of any type)
-        """Return everything that a value says.
+        """Return a value as text: other values have other texts.
 
         Raises:
-            NoShapeError: It cannot be spelled out.
+            NoShapeError: It cannot be written as text.
         """
         if isinstance(value, PLAIN) and not isinstance(value, Enum):
             return repr(value)
         known = self._known.get(id(value))
         if known is not None:
             return known[1]
-        spelled = self._spelled(value)
+        text = self._written(value)
         if _never_changes(value):
             if len(self._known) >= MOST_TEXTS:
                 self._known.clear()
-            self._known[id(value)] = (value, spelled)
-        return spelled
+            self._known[id(value)] = (value, text)
+        return text
 
-    def _spelled(self, value: Any) -> str:  # noqa: ANN401, PLR0911 (as `of`; each kind has its form)
+    def _written(self, value: Any) -> str:  # noqa: ANN401, PLR0911 (as `of`; each kind has its form)
         kind = type(value)
         if isinstance(value, Enum):
             return f"{_name_of(kind)}.{value.name}"
@@ -129,7 +132,7 @@ class _Texts:
         A function among the values of a rule is none of these: it may read a file.
 
         Raises:
-            NoShapeError: It is from elsewhere, or a value cannot be spelled out.
+            NoShapeError: It is not of this package, or a value cannot be written as text.
         """
         if isinstance(function, partial):
             first, *more = function.args or (None,)
@@ -182,7 +185,7 @@ def _name_of(kind: type) -> str:
     """Return the name of a class of this package, which its source defines.
 
     Raises:
-        NoShapeError: It is none, or is made by a function: its name does not say what it does.
+        NoShapeError: It is of another package, or made by a function, whose name is not enough.
     """
     found: Any = sys.modules.get(kind.__module__)
     for part in kind.__qualname__.split("."):
@@ -342,7 +345,7 @@ def _opened(call: _Call, name: str, value: Any, slots: Slots) -> Any:  # noqa: A
 def _conforming(rows: ir.Table, contract: type[Table]) -> ir.Table:
     try:
         return conform(rows, contract)
-    except ContractError as error:  # whoever writes the rows says it
+    except ContractError as error:  # the writer of the rows reports it
         raise NoShapeError(contract) from error
 
 
@@ -442,7 +445,7 @@ TABLE_STATEMENTS: Final = TableStatements()
 
 
 def user_file() -> Path | None:
-    """Return the file of this user; None if nobody knows where the user's files are."""
+    """Return the file of this user; None if the folder of the user's caches is not known."""
     folder = user_cache_path("ecom_assets", appauthor=False)
     return folder / FILE if folder.is_absolute() else None
 

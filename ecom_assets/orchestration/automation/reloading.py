@@ -21,7 +21,7 @@ def reload_location(settings: Settings, say: Callable[[str], None]) -> None:
     """Let Dagster's UI load the definitions again, so that partitions, schedules and sensors are
     those of the home as it is now; the daemon follows by itself within a minute.
 
-    Where no UI answers, it says so: whoever starts one has the new definitions.
+    Where no UI answers, it reports so: one that starts later has the new definitions.
     """
     name = json.dumps(LOCATION)
     address = dagster_address(settings)

@@ -241,27 +241,27 @@ def _replaced(value: Any, name: str, other: Any) -> Any:
         return copy
 
 
-NOT_SPELLED = {"clock", "order_gate", "places", "requests"}
+NOT_AS_TEXT = {"clock", "order_gate", "places", "requests"}
 """Rules that are functions or have some: what asks for one is built each time."""
 
 
 def test_each_value_of_each_rule_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_statements, "PACKAGE", "ecom_assets")
     same: list[str] = []
-    not_spelled = set()
+    not_as_text = set()
     for name, rule in rules(Settings(home=Path("never written"))).items():
         texts = table_statements._Texts()  # noqa: SLF001 (what keys are made of)
         try:
             text = texts.of(rule)
         except NoShapeError:
-            not_spelled.add(name)
+            not_as_text.add(name)
             continue
         for number, other in enumerate(variants(rule)):
             with suppress(NoShapeError):
                 if table_statements._Texts().of(other) == text:  # noqa: SLF001 (as above)
                     same.append(f"{name}: variant {number}")
     assert not same
-    assert not_spelled == NOT_SPELLED
+    assert not_as_text == NOT_AS_TEXT
 
 
 def test_functions_that_differ_in_a_value_are_others(con: DuckDB) -> None:

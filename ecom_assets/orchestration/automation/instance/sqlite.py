@@ -155,7 +155,7 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
             self._timer = None
             try:
                 self._write()
-            except Exception:  # noqa: BLE001 (whoever stores or reads next tries again, and raises)
+            except Exception:  # noqa: BLE001 (the next to store or read tries again, and raises)
                 self._write_later()
 
     def _write(self, new: Sequence[Stored] = ()) -> None:
