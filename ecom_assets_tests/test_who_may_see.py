@@ -40,6 +40,7 @@ from ecom_assets.interfaces.watching.numbers import title_of
 from ecom_assets.interfaces.watching.rule import findings
 from ecom_assets.interfaces.watching.watch import watched
 from ecom_assets_tests.interfaces.api import plain_correlation, plain_experiments, plain_paths
+from ecom_assets_tests.interfaces.api.api_document import api_document
 from ecom_assets_tests.interfaces.api.conftest import published_shop, served
 from ecom_assets_tests.redis_server import running_redis
 
@@ -176,15 +177,15 @@ def routes(document: Row) -> Iterator[tuple[str, str]]:
 
 
 def asked(document: Row) -> Iterator[Asked]:
-    """Yield the requests of every route; one whose body is not listed is a KeyError."""
+    """Yield the requests of every route; one that is asked by a body needs it in BODIES."""
     for method, path in routes(document):
         queries = [*([] if path in NEEDED else [{}, {"format": "csv"}]), *QUERIES.get(path, ())]
         for query in queries:
-            for body in [None] if method == "GET" else BODIES[path]:
+            for body in [None] if method == "GET" else BODIES.get(path, []):
                 yield Asked(method, with_path(path), query, body)
 
 
-DOCUMENT: Final = build_app(Settings()).openapi()
+DOCUMENT: Final = api_document()
 ASKED: Final = [*asked(DOCUMENT)]
 OF_PAGES: Final = [
     Asked("GET", f"{page.address}?{PAGES.get(page.path, '')}") for page in all_pages()
@@ -287,16 +288,24 @@ def may_see_costs(key: str) -> bool:
     return bool(RIGHTS[key] & {Scope.COSTS, Scope.ADMIN})
 
 
+def test_every_route_that_is_asked_by_a_body_has_one_here() -> None:
+    assert {path for method, path in routes(DOCUMENT) if method != "GET"} <= {*BODIES}
+
+
 def test_keys_of_every_scope_ask() -> None:
     assert {scope for scopes in RIGHTS.values() for scope in scopes} == {*Scope}
     assert next(iter(RIGHTS)) == "everything"
     assert Caller("", RIGHTS["everything"]).may(Scope.ADMIN)
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("request_", ASKED, ids=str)
-def test_a_warm_answer_is_the_cold_one_of_the_same_key(pages: Servers, request_: Asked) -> None:
-    compare(pages, request_)
+@pytest.mark.slow
+@pytest.mark.parametrize("third", range(3))
+def test_a_warm_answer_is_the_cold_one_of_the_same_key(
+    pages: Servers, third: int, subtests: pytest.Subtests
+) -> None:
+    for request_ in ASKED[third::3]:
+        with subtests.test(request=str(request_)):
+            compare(pages, request_)
 
 
 def test_who_asked_before_adds_nothing_to_what_a_key_sees(pages: Servers) -> None:
@@ -335,9 +344,21 @@ def expected_codes(request_: Asked, key: str, whole: int) -> set[int]:
     return {whole} if may_see(key) or request_.path in OF_COSTS else {whole, 403}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("page", OF_PAGES, ids=str)
-def test_a_page_names_people_only_to_those_who_may_see_them(pages: Servers, page: Asked) -> None:
+@pytest.mark.slow
+def test_a_page_names_people_only_to_those_who_may_see_them(
+    pages: Servers, subtests: pytest.Subtests
+) -> None:
+    for page in OF_PAGES:
+        with subtests.test(page=str(page)):
+            compare_page(pages, page)
+
+
+def test_the_page_of_somebody_names_them_only_to_those_who_may_see_people(pages: Servers) -> None:
+    compare_page(pages, next(page for page in OF_PAGES if "/person" in page.path))
+
+
+def compare_page(pages: Servers, page: Asked) -> None:
+    """Open a page with each key, twice, cold and warm, and look for people."""
     codes = {}
     for key in [*KEYS, *KEYS]:
         answers = [page.ask(address, key) for address in (pages.cold, pages.warm)]
@@ -409,12 +430,14 @@ def test_every_tool_is_called() -> None:
     assert {name for name, _ in TOOLS} == {*QUESTIONS}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(("name", "arguments"), TOOLS, ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("third", range(3))
 def test_a_tool_answers_a_key_the_same_after_any_other(
-    tools: Servers, name: str, arguments: Row
+    tools: Servers, third: int, subtests: pytest.Subtests
 ) -> None:
-    compare_tool(tools, name, arguments)
+    for name, arguments in TOOLS[third::3]:
+        with subtests.test(tool=name, arguments=str(arguments)):
+            compare_tool(tools, name, arguments)
 
 
 def test_a_tool_gives_the_values_of_a_column_to_those_who_may_see_them(tools: Servers) -> None:
@@ -432,7 +455,6 @@ def compare_tool(tools: Servers, name: str, arguments: Row) -> None:
             assert warm == cold[key], key
 
 
-@pytest.mark.when_changed
 def test_an_e_mail_of_a_board_names_nobody(settings: Settings) -> None:
     page = board_page(settings, SAVED)
     html = page.html(page.alone, "")
@@ -440,7 +462,6 @@ def test_an_e_mail_of_a_board_names_nobody(settings: Settings) -> None:
     assert not PERSON.search(html)
 
 
-@pytest.mark.when_changed
 def test_a_message_of_an_alert_names_no_person_as_a_cause(settings: Settings) -> None:
     alert = BoardStore(settings).get(NumberAlert, SAVED).item
     with closing(open_store(settings)) as store, store.reading() as reading:
@@ -450,7 +471,7 @@ def test_a_message_of_an_alert_names_no_person_as_a_cause(settings: Settings) ->
     assert named == {"event_type"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_nor_does_a_redis_that_processes_share(settings: Settings) -> None:
     values = Asked("GET", "/v1/analytics/values", {"column": "device_id"})
     with running_redis() as redis:
