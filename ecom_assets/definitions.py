@@ -45,6 +45,7 @@ from ecom_assets.commerce.attribution.assets import (
     TOUCH_ASSETS,
     conversions,
     first_touches,
+    order_visits,
 )
 from ecom_assets.commerce.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.commerce.conversion.assets import CONVERSION_ASSETS
@@ -280,6 +281,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
     of_sales = [
         *LINE_ASSETS,
         *REPORT_ASSETS,
+        order_visits,
         conversions,
         *STAR_ASSETS,
         *CREDIT_ASSETS,
@@ -389,7 +391,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (MARKETING_ASSETS, {AD_SPEND}),
         (COHORT_ASSETS, {ORDERS}),
         (CUSTOMER_ASSETS, {CUSTOMERS}),
-        (RECONCILIATION_ASSETS, {EVENTS, ORDERS}),
+        ((order_visits, *RECONCILIATION_ASSETS), {EVENTS, ORDERS}),
     ]
     empty = {
         asset.key for assets, sources in needed if not sources <= all_sources for asset in assets

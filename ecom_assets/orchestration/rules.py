@@ -17,6 +17,7 @@ from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.attribution.credit import AttributionRule
+from ecom_assets.commerce.attribution.order_visits import ReconciliationRule
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.customers.customers import CustomerRule, MarketSegments
 from ecom_assets.commerce.customers.value import ValueRule
@@ -25,7 +26,6 @@ from ecom_assets.commerce.marketing.campaigns import CampaignRule, CampaignTag
 from ecom_assets.commerce.orders.held_days import OrderGate
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.products.stock import InventoryRule
-from ecom_assets.commerce.reconciliation.differences import ReconciliationRule
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import DefinitionError, SettingError, SourceError
 from ecom_assets.core.operations.requests import Requests

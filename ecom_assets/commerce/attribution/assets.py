@@ -11,21 +11,23 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.events.recorded import PURCHASES
 from ecom_assets.behaviour.sessions.assets import days_of_changed_sessions
 from ecom_assets.behaviour.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.commerce.attribution import contracts, credit, markov
+from ecom_assets.commerce.attribution import order_visits as meeting
 from ecom_assets.commerce.attribution import touches as compute
 from ecom_assets.commerce.attribution.contracts import Conversions, FirstTouches, Touches
 from ecom_assets.commerce.attribution.credit import UNITS_OF_ONE, AttributionRule, touched_days
 from ecom_assets.commerce.attribution.touches import ChannelRule
 from ecom_assets.commerce.orders import orders
-from ecom_assets.commerce.orders.assets import EVERY_LINE, days_of_changed_orders
-from ecom_assets.commerce.orders.contracts import ChangedOrderDays
-from ecom_assets.core.tables.asset import Reads, invalidation, table_asset
+from ecom_assets.commerce.orders.assets import EVERY_LINE
+from ecom_assets.commerce.orders.contracts import ChangedOrderDays, UserOrderLog
+from ecom_assets.core.tables.asset import Reads, invalidation, presence, table_asset
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.tables.portable import rows_of, union_distinct
 from ecom_assets.core.warehouse.local import connect
 
 
@@ -53,18 +55,68 @@ def touches(
     return compute.touches(sessions, session_sources, channel_rule, days)
 
 
+@presence()
+def have_purchases(not_recorded: frozenset[str]) -> bool:
+    """Return whether the events of the shop record purchases, with which orders are compared."""
+    return PURCHASES not in not_recorded
+
+
+@invalidation(events=CleanEvents, user_order_log=UserOrderLog, changed_order_days=ChangedOrderDays)
+def days_of_pairs(
+    events: ir.Table, user_order_log: ir.Table, changed_order_days: ir.Table, days: Days
+) -> ir.Table:
+    """Return the days near those with events or orders that the run can change."""
+    return meeting.reconciled_days(events, user_order_log, changed_order_days, days).select("day")
+
+
+order_visits = table_asset(
+    contracts.OrderVisits,
+    events=Reads(CleanEvents, whole=True),
+    session_events=Reads(SessionEvents, whole=True),
+    sessions=Reads(Sessions, whole=True),
+    lines=EVERY_LINE,
+    invalidated_by=days_of_pairs,
+    empty_unless=have_purchases,
+)(meeting.order_visits)
+
+
+def _days_of_orders(
+    lines: ir.Table, changed: ir.Table, not_recorded: frozenset[str], days: Days
+) -> ir.Table:
+    """Return the days whose orders a run over `days` can change, or the visits of these."""
+    moved = orders.changed_days(changed, days)
+    if PURCHASES in not_recorded:
+        return moved
+    return union_distinct(moved, meeting.days_of_visited_orders(lines, changed, days))
+
+
+@invalidation(user_order_log=UserOrderLog, changed_order_days=ChangedOrderDays)
+def days_of_changed_conversions(
+    user_order_log: ir.Table,
+    changed_order_days: ir.Table,
+    not_recorded: frozenset[str],
+    days: Days,
+) -> ir.Table:
+    """Return the days whose orders the run can change, or the visits of these."""
+    return _days_of_orders(user_order_log, changed_order_days, not_recorded, days)
+
+
 @table_asset(
     contracts.Conversions,
     follows="visitors",
     session_events=Reads(SessionEvents, whole=True),
     user_order_log=EVERY_LINE,
-    invalidated_by=days_of_changed_orders,
+    order_visits=Reads(contracts.OrderVisits, whole=True, of_all_visitors=True),
+    invalidated_by=days_of_changed_conversions,
 )
-def conversions(session_events: ir.Table, user_order_log: ir.Table, days: Days) -> ir.Table:
+def conversions(
+    session_events: ir.Table, user_order_log: ir.Table, order_visits: ir.Table, days: Days
+) -> ir.Table:
     """Return the purchases and refunds in events and order lines."""
     return compute.conversions(
         session_events.filter(days.contain(session_events.event_date)),
         user_order_log.filter(days.contain(user_order_log.order_date)),
+        order_visits,
     )
 
 
@@ -73,18 +125,23 @@ EVERY_TOUCH = Reads(Touches, whole=True)
 
 
 @invalidation(
-    conversions=Conversions, session_days=SessionDays, changed_order_days=ChangedOrderDays
+    conversions=Conversions,
+    session_days=SessionDays,
+    user_order_log=UserOrderLog,
+    changed_order_days=ChangedOrderDays,
 )
 def days_of_changed_attribution(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     conversions: ir.Table,
     session_days: ir.Table,
+    user_order_log: ir.Table,
     changed_order_days: ir.Table,
     session_rule: SessionRule,
     attribution_rule: AttributionRule,
+    not_recorded: frozenset[str],
     days: Days,
 ) -> ir.Table:
     """Return the conversion days whose look-back reaches data that the run can change."""
-    changed = orders.changed_days(changed_order_days, days)
+    changed = _days_of_orders(user_order_log, changed_order_days, not_recorded, days)
     converted = conversions.select(day="converted_date")
     return touched_days(converted, session_days, changed, session_rule, attribution_rule, days)
 

@@ -71,6 +71,8 @@ MODELS = {
 }
 """The models, and what people call them."""
 UNITS = ("purchase", "order")
+KINDS = ("purchase", "refund")
+"""Of an order and of its event: sold, or paid back."""
 
 
 class _Sourced(Table, abstract=True):
@@ -176,6 +178,32 @@ class SessionColumns(Table, abstract=True):
     )
 
 
+class OrderVisits(Table):
+    """One row per order, or refund, whose purchase, or refund, event is known: the visit in which
+    it happened.
+    """
+
+    layer = "mart"
+    key = ("order_date", "kind", "order_id")
+    day_column = "order_date"
+
+    order_date = day("The day of the order, or of the refund")
+    kind = text("Whether something was sold, or paid back", one_of=KINDS)
+    order_id = text("The order", "Order", pii=True)
+    customer_id = text("Whose order it is", "Customer", pii=True)
+    event_date = day("The day of the event, at most one from that of the order")
+    event_id = text("The event")
+    session_id = text(
+        "The visit, see mart.sessions; null where the event is in none", nullable=True, pii=True
+    )
+    visitor_id = text("Whose visit it is, see staging.events", "Visitor", pii=True)
+    matched_by = text(
+        "How order and event were matched: by the order that the event names, by customer and "
+        "amount, or by customer and time",
+        one_of=("order_id", "customer_amount", "customer_time"),
+    )
+
+
 class _OfConversion(Table, abstract=True):
     """What credit is given for: a purchase or refund event,
     or an order or refund of order lines.
@@ -187,7 +215,17 @@ class _OfConversion(Table, abstract=True):
     converted_date = day("The day of the purchase, or of the refund")
     unit = text("`purchase`: an event; `order`: the lines of one order", one_of=UNITS)
     conversion_id = text("The event, or the order", pii=True)
-    visitor_id = text("Who; the customer of an order", pii=True)
+    visitor_id = text(
+        "Whose visits count for it: who made the purchase event; of an order, the visitor of its "
+        "event, else its customer",
+        pii=True,
+    )
+    customer_id = text(
+        "Who bought: the customer of an order, else the visitor; null in rows from before this was "
+        "kept, where it is the visitor",
+        nullable=True,
+        pii=True,
+    )
     is_refund = flag(
         "Whether money was paid back; such a row takes back revenue, and no conversion"
     )

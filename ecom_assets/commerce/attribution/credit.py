@@ -111,9 +111,16 @@ may be worth, is shared in steps of so many parts: the number of steps is a 64-b
 PARTS = "decimal(38, 0)"
 """Sums of money in `MONEY_PARTS`."""
 FULL_WEIGHT = 2**40
-CONVERSION = ["unit", "converted_date", "conversion_id", "visitor_id", "is_refund"]
+CONVERSION = ["unit", "converted_date", "conversion_id", "visitor_id", "customer_id", "is_refund"]
 SHARING = tuple(model for model in MODELS if model != "markov")
 """Models that share each conversion among its touches."""
+
+
+def buyer_of(conversions: ir.Table) -> ir.StringValue:
+    """Return who bought, of rows of `Conversions` or of credit: the visitor in rows from before
+    customers were kept.
+    """
+    return conversions.customer_id.fill_null(conversions.visitor_id)
 
 
 # Which touches count for a conversion
@@ -566,14 +573,14 @@ def order_touches(
         rows.channel.isin(WITHOUT_SOURCE).ifelse(1, 0),
         rows.touch_position.desc(),
     ]
-    key = ["converted_date", "conversion_id", "visitor_id", "is_refund"]
+    key = ["converted_date", "conversion_id", "visitor_id", "customer_id", "is_refund"]
     order_touch = first_of_each(rows, key, last_sourced_first)
     return order_touch.select(
         "session_id",
         "channel",
         order_date="converted_date",
         order_id="conversion_id",
-        customer_id="visitor_id",
+        customer_id=buyer_of(order_touch),
         status=order_touch.is_refund.ifelse("refunded", "shipped"),
     )
 

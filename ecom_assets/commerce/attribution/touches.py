@@ -534,11 +534,11 @@ def _of_several(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
     return first_of_each(joined, "session_id", order).select(*sessions.columns, *says)
 
 
-def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
+def conversions(session_events: ir.Table, lines: ir.Table, order_visits: ir.Table) -> ir.Table:
     """Return the purchases and refunds in `SessionEvents`,
-    and the orders and refunds in rows of `UserOrderLog`.
+    and the orders and refunds in rows of `UserOrderLog`, with visitors by all of `OrderVisits`.
     """
-    return union_all(purchases(session_events), orders(lines))
+    return union_all(purchases(session_events), orders(lines, order_visits))
 
 
 def purchases(session_events: ir.Table) -> ir.Table:
@@ -553,6 +553,7 @@ def purchases(session_events: ir.Table) -> ir.Table:
         is_refund=is_refund,
         revenue_amount=is_refund.ifelse(-worth, worth).cast(MONEY),
         is_renewal=NO,
+        customer_id=events.visitor_id,
     )
     events = events.rename(
         converted_date="event_date", conversion_id="event_id", converted_at="event_at"
@@ -560,24 +561,35 @@ def purchases(session_events: ir.Table) -> ir.Table:
     return events.select(*Conversions.columns)
 
 
-def orders(lines: ir.Table) -> ir.Table:
+def orders(lines: ir.Table, order_visits: ir.Table) -> ir.Table:
     """Return one row per order and day, and per refund and day;
     the lines of one order id are one order.
+
+    Its visitor is that of its purchase event, also of a refund; without one, its customer.
     """
     is_refund = lines.status == "refunded"
     signed = is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY)
     lines = lines.select(
         converted_date="order_date",
         conversion_id="order_id",
-        visitor_id="customer_id",
+        customer_id="customer_id",
         is_refund=is_refund,
         ordered_at="ordered_at",
         revenue_amount=signed,
         renewal=lines.is_renewal.fill_null(NO).ifelse(1, 0),
     )
-    whole = lines.group_by("converted_date", "conversion_id", "visitor_id", "is_refund").agg(
+    whole = lines.group_by("converted_date", "conversion_id", "customer_id", "is_refund").agg(
         converted_at=lines.ordered_at.min(),
         revenue_amount=lines.revenue_amount.sum().cast(MONEY),
         is_renewal=lines.renewal.max() > 0,
     )
-    return whole.mutate(unit=ibis.literal("order")).select(*Conversions.columns)
+    sold = order_visits.filter(order_visits.kind == "purchase")
+    sold = sold.semi_join(whole, sold.order_id == whole.conversion_id)
+    visited = first_of_each(sold, ["order_id", "customer_id"], ["order_date", "event_id"])
+    visited = visited.select("visitor_id", met_order="order_id", met_customer="customer_id")
+    met = [whole.conversion_id == visited.met_order, whole.customer_id == visited.met_customer]
+    joined = whole.left_join(visited, met)
+    return joined.mutate(
+        unit=ibis.literal("order"),
+        visitor_id=joined.visitor_id.fill_null(joined.customer_id),
+    ).select(*Conversions.columns)

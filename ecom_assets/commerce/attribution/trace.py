@@ -45,9 +45,8 @@ def _this_purchase(context: TraceContext) -> ir.Table:
 def _this_order(context: TraceContext) -> ir.Table:
     lines, row = _lines(context), context.row
     status = "refunded" if row["is_refund"] else "shipped"
-    is_of_order = (lines.order_id == row["conversion_id"]) & (
-        lines.customer_id == row["visitor_id"]
-    )
+    buyer = row["customer_id"] or row["visitor_id"]
+    is_of_order = (lines.order_id == row["conversion_id"]) & (lines.customer_id == buyer)
     return lines.filter(is_of_order, lines.status == status)
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.commerce.attribution.credit import buyer_of
 from ecom_assets.commerce.attribution.touches import first_touch_ever
 from ecom_assets.commerce.customers.contracts import (
     PROFILE_DIMENSIONS,
@@ -425,7 +426,7 @@ def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
     counted = conversions.filter(conversions.unit == conversions.first_unit)
     versions = versions.select("customer_id", "valid_from", "as_of_date")
     until = [
-        versions.customer_id == counted.visitor_id,
+        versions.customer_id == buyer_of(counted),
         versions.as_of_date >= counted.converted_date,
     ]
     joined = versions.join(counted, until)

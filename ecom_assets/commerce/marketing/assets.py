@@ -142,6 +142,7 @@ def spends_on_ads(daily: ir.Table) -> bool:
 @invalidation(
     conversions=Conversions,
     session_days=SessionDays,
+    user_order_log=UserOrderLog,
     changed_order_days=ChangedOrderDays,
     stored=CampaignCredit,
 )
@@ -149,17 +150,26 @@ def days_of_changed_credit(  # noqa: PLR0913 (each is a table or a definition)
     *,
     conversions: ir.Table,
     session_days: ir.Table,
+    user_order_log: ir.Table,
     changed_order_days: ir.Table,
     stored: ir.Table,
     session_rule: SessionRule,
     attribution_rule: AttributionRule,
+    not_recorded: frozenset[str],
     days: Days,
 ) -> ir.Table:
     """Return the days of orders whose credit the run changes, and those without credit by the rule
     of now, as before the first spend.
     """
     changed = days_of_changed_attribution(
-        conversions, session_days, changed_order_days, session_rule, attribution_rule, days
+        conversions,
+        session_days,
+        user_order_log,
+        changed_order_days,
+        session_rule,
+        attribution_rule,
+        not_recorded,
+        days,
     )
     orders = campaigns.of_sold_unit(conversions)
     orders = orders.select(sold_unit="unit", day="converted_date").distinct()

@@ -18,6 +18,7 @@ from ecom_assets.commerce.attribution.credit import (
     CONVERSION,
     SHARING,
     AttributionRule,
+    buyer_of,
     conversion_touches,
     sum_credit,
     with_model_credit,
@@ -94,11 +95,14 @@ def tagged(touches: ir.Table) -> ir.Table:
 
 
 def of_sold_unit(conversions: ir.Table) -> ir.Table:
-    """Return the orders and refunds of a shop with order lines, else its purchase events."""
+    """Return the orders and refunds of a shop with order lines, else its purchase events, with who
+    bought in `customer_id`.
+    """
     is_order = conversions.unit == "order"
     orders = conversions.agg(order_count=is_order.ifelse(1, 0).sum().fill_null(0))
     joined = conversions.cross_join(orders)
-    return joined.filter((joined.unit == "order") == (joined.order_count > 0)).drop("order_count")
+    sold = joined.filter((joined.unit == "order") == (joined.order_count > 0))
+    return sold.drop("order_count").mutate(customer_id=buyer_of(sold))
 
 
 def campaign_credit(

@@ -319,6 +319,7 @@ class CampaignCredit(ModelCredit, Table):
     unit = ConversionCredit.unit
     conversion_id = ConversionCredit.conversion_id
     visitor_id = ConversionCredit.visitor_id
+    customer_id = ConversionCredit.customer_id
     is_refund = ConversionCredit.is_refund
     bought_date = ConversionCredit.bought_date
     touched_date = day("The day of the touch; without one that of the order or refund")

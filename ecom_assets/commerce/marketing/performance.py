@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.attribution.contracts import CREDIT
-from ecom_assets.commerce.attribution.credit import SHARING
+from ecom_assets.commerce.attribution.credit import SHARING, buyer_of
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, TAG, of_sold_unit, tagged
 from ecom_assets.commerce.marketing.contracts import (
@@ -112,7 +112,7 @@ def first_paid(conversions: ir.Table) -> ir.Table:
     """Return the first order of each new customer for which anything was paid.
 
     Args:
-        conversions: All rows of `Conversions` of orders, or of purchase events.
+        conversions: All rows of `of_sold_unit`.
     """
     first = first_known(conversions)
     renewals = renewal_orders(conversions, "conversion_id")
@@ -124,9 +124,9 @@ def first_known(conversions: ir.Table) -> ir.Table:
     paid = conversions.filter(
         ~conversions.is_refund,
         conversions.revenue_amount > 0,
-        conversions.visitor_id != UNKNOWN_CUSTOMER,
+        conversions.customer_id != UNKNOWN_CUSTOMER,
     )
-    return first_of_each(paid, "visitor_id", ["converted_at", "conversion_id"])
+    return first_of_each(paid, "customer_id", ["converted_at", "conversion_id"])
 
 
 def _with_worth(credit: ir.Table, conversions: ir.Table, profit_lines: ir.Table) -> ir.Table:
@@ -135,19 +135,19 @@ def _with_worth(credit: ir.Table, conversions: ir.Table, profit_lines: ir.Table)
     A refund has no credit, so its part of the contribution is that of what was paid back.
     """
     first = first_paid(of_sold_unit(conversions)).select(
-        first_date="converted_date", first_id="conversion_id", first_visitor="visitor_id"
+        first_date="converted_date", first_id="conversion_id", first_customer="customer_id"
     )
     rows = credit.left_join(
         first,
         [
             credit.converted_date == first.first_date,
             credit.conversion_id == first.first_id,
-            credit.visitor_id == first.first_visitor,
+            buyer_of(credit) == first.first_customer,
         ],
     )
     rows = rows.mutate(is_first=rows.first_id.notnull() & ~rows.is_refund)
-    by = ("order_id", "order_date", "customer_id", "status")
-    left = profit_lines.group_by(*by).agg(
+    by = ("order_id", "order_date", "status")
+    left = profit_lines.group_by(*by, paying_customer="customer_id").agg(
         order_contribution=profit_lines.contribution_before_ads_amount.sum().cast(PROFIT),
         order_revenue=profit_lines.contribution_revenue_amount.sum().cast(PROFIT),
         paid=profit_lines.revenue_amount.sum().cast(PROFIT),
@@ -158,13 +158,11 @@ def _with_worth(credit: ir.Table, conversions: ir.Table, profit_lines: ir.Table)
         [
             rows.conversion_id == left.order_id,
             rows.converted_date == left.order_date,
-            rows.visitor_id == left.customer_id,
+            buyer_of(rows) == left.paying_customer,
             status == left.status,
         ],
     )
-    return joined.drop("first_date", "first_id", "first_visitor", "order_id", "order_date").drop(
-        "customer_id", "status"
-    )
+    return joined.drop("first_date", "first_id", "first_customer", *by, "paying_customer")
 
 
 def _credited(credit: ir.Table, tags: ir.Table) -> ir.Table:

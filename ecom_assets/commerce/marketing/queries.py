@@ -536,7 +536,7 @@ def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:
     """
     value = reading.table(LifetimeValue)
     first = first_paid(of_sold_unit(reading.table(Conversions)))
-    first = first.select(buyer_id="visitor_id", **_month_of(first.converted_date))
+    first = first.select(buyer_id="customer_id", **_month_of(first.converted_date))
     rows = value.join(first, value.customer_id == first.buyer_id)
     # A sum of doubles depends on the order of rows.
     micro = (rows.expected_order_count * rows.expected_order_value * MICRO).round().cast("int64")

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.commerce.attribution.contracts import Conversions, SessionSources, Touches
-from ecom_assets.commerce.attribution.credit import SHARING
+from ecom_assets.commerce.attribution.credit import SHARING, buyer_of
 from ecom_assets.commerce.marketing.campaigns import CAMPAIGN, TAG, tagged
 from ecom_assets.commerce.marketing.cohorts import first_customers, month_number
 from ecom_assets.commerce.marketing.contracts import (
@@ -113,12 +113,14 @@ def _credited(
 def _lines_of(credit: ir.Table, context: TraceContext) -> ir.Table:
     """Return the order lines of some credit."""
     lines = context.table(UserOrderLog)
-    keys = credit.select("conversion_id", "visitor_id", "converted_date", "is_refund").distinct()
+    keys = credit.select(
+        "conversion_id", "converted_date", "is_refund", buyer_id=buyer_of(credit)
+    ).distinct()
     return lines.semi_join(
         keys,
         [
             lines.order_id == keys.conversion_id,
-            lines.customer_id == keys.visitor_id,
+            lines.customer_id == keys.buyer_id,
             lines.order_date == keys.converted_date,
             (lines.status == "refunded") == keys.is_refund,
         ],

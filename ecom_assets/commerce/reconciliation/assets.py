@@ -6,7 +6,9 @@ from dataclasses import replace
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
-from ecom_assets.behaviour.events.recorded import PURCHASES
+from ecom_assets.commerce.attribution.assets import have_purchases
+from ecom_assets.commerce.attribution.contracts import OrderVisits
+from ecom_assets.commerce.attribution.order_visits import reconciled_days
 from ecom_assets.commerce.orders.assets import EVERY_LINE
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays, UserOrderLog
 from ecom_assets.commerce.reconciliation import differences
@@ -21,7 +23,6 @@ from ecom_assets.core.tables.asset import (
     TableAsset,
     asset_key,
     invalidation,
-    presence,
     table_asset,
 )
 from ecom_assets.core.tables.contract import Table
@@ -55,7 +56,7 @@ def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
 
     Days that came when the shop had one of the two sources only have never been compared.
     """
-    near = differences.reconciled_days(events, user_order_log, changed_order_days, days)
+    near = reconciled_days(events, user_order_log, changed_order_days, days)
     sold = union_all(
         revenue_daily.select(day="order_date"), purchase_revenue_daily.select(day="event_date")
     )
@@ -64,16 +65,11 @@ def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
     )
 
 
-@presence()
-def have_purchases(not_recorded: frozenset[str]) -> bool:
-    """Return whether the events of the shop record purchases, with which orders are compared."""
-    return PURCHASES not in not_recorded
-
-
 order_event_reconciliation = table_asset(
     OrderEventReconciliation,
     events=EVERY_EVENT,
     lines=EVERY_LINE,
+    order_visits=Reads(OrderVisits, whole=True),
     invalidated_by=days_near_changes,
     deps=(
         asset_key(RevenueDaily),

@@ -3,10 +3,10 @@ and the days that were published.
 """
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.commerce.attribution.contracts import KINDS
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.tables.contract import Column, Table, amount, count, day, instant, text
 
-KINDS = ("purchase", "refund")
 SIDES = ("order", "event")
 CAUSES = (
     "missing_event",

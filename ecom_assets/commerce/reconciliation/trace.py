@@ -8,9 +8,9 @@ from typing import Final
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.commerce.attribution.contracts import KINDS
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.reconciliation.contracts import (
-    KINDS,
     OrderEventReconciliation,
     OrderEventReconciliationDaily,
     Restatements,

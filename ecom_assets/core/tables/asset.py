@@ -116,12 +116,17 @@ def _settled(updated: Condition) -> Condition:
 
 @dataclass(frozen=True)
 class Reads:
-    """How much of an upstream table an asset reads: days around its own, or the whole table."""
+    """How much of an upstream table an asset reads: days around its own, or the whole table.
+
+    `of_all_visitors`: the rows of all visitors, also where only those of some are computed: the
+    table says whose other rows are.
+    """
 
     contract: type[Table]
     days_before: int = 0
     days_after: int = 0
     whole: bool = False
+    of_all_visitors: bool = False
 
     def select(self, table: ir.Table, days: Days) -> ir.Table:
         """Return what an asset that computes `days` reads of the whole table."""
@@ -478,7 +483,12 @@ class TableAsset:
     ) -> ir.Table:
         """Return the table's rows of some visitors on some days."""
         tables = {
-            name: reads.select(_of_visitors(parameters[name], visitors), days)
+            name: reads.select(
+                parameters[name]
+                if reads.of_all_visitors
+                else _of_visitors(parameters[name], visitors),
+                days,
+            )
             for name, reads in self.reads.items()
         }
         inputs = {**parameters, **tables, "days": days, "only_visitors": visitors}
