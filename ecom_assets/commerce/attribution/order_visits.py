@@ -32,8 +32,9 @@ class ReconciliationRule:
     """When an event and an order are the same purchase; they are at most one calendar day apart.
 
     Attributes:
-        order_id_keys: Keys of an event's `properties` that may contain the order id; the first one
-            present counts. GA4 and many others use transaction_id.
+        order_id_keys: Keys of an event's `properties` that may contain an id of the order; the
+            first and the last one present count. GA4 and many others use transaction_id, Matomo and
+            Segment orderId and order_id, Snowplow's tracker tr_orderid.
         line_suffix: A regular expression for what follows the order id in the id of an order line,
             because events name orders, not lines.
         shift_s: The most seconds between an order and an event with the same customer and amount:
@@ -45,7 +46,17 @@ class ReconciliationRule:
             page.
     """
 
-    order_id_keys: tuple[str, ...] = ("order_id", "transaction_id", "transactionid")
+    order_id_keys: tuple[str, ...] = (
+        "order_id",
+        "transaction_id",
+        "transactionid",
+        "orderId",
+        "transactionId",
+        "tr_orderid",
+        "[$]order_id",
+        "order_number",
+        "orderNumber",
+    )
     line_suffix: str = "-[0-9]+(-r)?$"
     shift_s: int = 14 * 3600
     near_s: int = 3600
@@ -54,6 +65,14 @@ class ReconciliationRule:
     def to_mapping(self) -> dict[str, Any]:
         """Return the rule as it is shown in answers."""
         return asdict(self)
+
+
+OTHER_NAMES = {"other_name": "^([^ ]+)", "third_name": "^[^ ]+ +([^ ]+)"}
+"""What `order_keys` call an order, by the column of `orders_of`."""
+NAMES_OF_ORDER = (("order_id", "line_order_id"), tuple(OTHER_NAMES))
+"""What an event may call an order. Other names count where its own id meets nothing, and only if
+they are of one order: a number may be that of two shops.
+"""
 
 
 def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
@@ -65,7 +84,12 @@ def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table
         kind=(lines.status == "refunded").ifelse("refund", "purchase"),
         line_order_id=lines.uniq_id.re_replace(rule.line_suffix, ""),
     )
+    keys = lines.order_keys
     return lines.group_by(*ORDER).agg(
+        **{
+            name: keys.re_extract(pattern, 1).nullif("").min()
+            for name, pattern in OTHER_NAMES.items()
+        },
         ordered_at=lines.ordered_at.min(),
         customer_id=lines.customer_id.min(),
         line_order_id=lines.line_order_id.min(),
@@ -78,7 +102,7 @@ def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Tabl
     with the order that it names.
     """
     events = events.filter(days.contain(events.event_date), events.event_type.isin(KINDS))
-    kinds = [
+    named = [
         events.properties.re_extract(f'"{key}"[ ]*:[ ]*"?([^",}}]+)', 1).nullif("").nullif("null")
         for key in rule.order_id_keys
     ]
@@ -88,7 +112,8 @@ def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Tabl
         "visitor_id",
         kind=events.event_type,
         event_amount=events.cart_amount,
-        named_order_id=ibis.coalesce(*kinds),
+        named_order_id=ibis.coalesce(*named),
+        last_named_id=ibis.coalesce(*reversed(named)),
     )
 
 
@@ -109,24 +134,40 @@ class Pairing:
 
     @cached_property
     def named(self) -> ir.Table:
-        """Every event with every order near it that it names,
-        by the id of the order or of its lines.
+        """Every event with every order near it that it names: by the id of the order or of its
+        lines, or by another name of the order.
         """
+        events = union_all(
+            *(
+                self.events.select("kind", *EVENT, "event_at", name=order_name(self.events[column]))
+                for column in ("named_order_id", "last_named_id")
+            )
+        ).distinct()
         names = union_all(
-            self.orders.select(*ORDER, "ordered_at", name="order_id"),
-            self.orders.filter(
-                order_name(self.orders.line_order_id) != order_name(self.orders.order_id)
-            ).select(*ORDER, "ordered_at", name="line_order_id"),
+            *(
+                self.orders.select(
+                    *ORDER,
+                    "ordered_at",
+                    name=order_name(self.orders[column]),
+                    name_place=ibis.literal(place, "int64"),
+                )
+                for place, columns in enumerate(NAMES_OF_ORDER)
+                for column in columns
+            )
         )
-        events = self.events.mutate(order_name=order_name(self.events.named_order_id))
-        names = names.mutate(name=order_name(names.name))
-        candidates = events.join(
-            names, [events.kind == names.kind, events.order_name == names.name]
-        )
+        candidates = events.join(names, [events.kind == names.kind, events.name == names.name])
         candidates = candidates.mutate(
             matched_by=ibis.literal(BY_ORDER_ID), preference=_days_apart(candidates)
         )
-        return candidates.filter(candidates.preference <= 1).select(*CANDIDATE)
+        candidates = candidates.filter(candidates.preference <= 1)
+        of_event = ibis.window(group_by=[*EVENT])
+        place = candidates.name_place
+        candidates = candidates.mutate(is_first=place == place.min().over(of_event))
+        firsts = candidates.filter(candidates.is_first)
+        order_id = firsts.order_id
+        is_one = order_id.min().over(of_event) == order_id.max().over(of_event)
+        named = firsts.filter(is_one | (firsts.name_place == 0))
+        return named.select(*CANDIDATE).distinct()
 
     @cached_property
     def by_id(self) -> ir.Table:

@@ -61,6 +61,12 @@ class ReceivedOrder(Table, abstract=True):
     )
     vendor = text("Whose product it is, in the same way", nullable=True)
     landing_page = text("The landing page of the order, as received", nullable=True)
+    order_keys = text(
+        "What else the order is called, such as its number beside its id, as received, with blanks "
+        "between them",
+        nullable=True,
+        pii=True,
+    )
     sales_channel = text(
         "Where it was sold, such as web, app, store or marketplace, as received", nullable=True
     )
@@ -287,6 +293,11 @@ class UserOrderLog(Table):
     vendor = text("Whose product it is, where the line or the catalogue says it", nullable=True)
     landing_page = text(
         "The order's landing page without query, where the source says it", nullable=True
+    )
+    order_keys = text(
+        "What else the order is called, with blanks between; null where there is nothing else",
+        nullable=True,
+        pii=True,
     )
     sales_channel = text(
         "Where it was sold, such as web, app, store or marketplace; `(none)` without one"

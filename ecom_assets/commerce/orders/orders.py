@@ -262,6 +262,7 @@ def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
         item_id=_item_id(lines),
         item_name=known(lines.item_name, MARKS),
         vendor=known(lines.vendor, MARKS),
+        order_keys=lines.order_keys.strip().nullif(""),
         landing_page=without_query(known(lines.landing_page, MARKS)),
         city_id=lines.city_id.nullif(ALL).fill_null(NONE),
         item_category=lines.item_category.nullif(ALL).fill_null(NONE),

@@ -39,6 +39,7 @@ RARE: Final = (
     "received_is_restocked",
     "vendor",
     "landing_page",
+    "order_keys",
     "received_is_renewal",
 )
 """Texts that most sources do not have: they are compared as one, as each sort key takes time."""

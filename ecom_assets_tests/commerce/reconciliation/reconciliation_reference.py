@@ -15,13 +15,18 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
+from ecom_assets.commerce.attribution.order_visits import (
+    REACH_DAYS,
+    ReconciliationRule,
+    order_visits,
+)
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.reconciliation.contracts import (
     OrderEventReconciliation,
     OrderEventReconciliationDaily,
 )
 from ecom_assets.commerce.reconciliation.differences import (
-    ReconciliationRule,
     order_event_reconciliation,
     reconciliation_daily,
 )
@@ -32,7 +37,7 @@ from ecom_assets_tests.builders import Row, as_table, clean_events, received
 
 Difference = tuple[date, str, str, str, str, Decimal]
 """Day, kind, cause, side, the id of that side's record, and what it adds to orders less events."""
-KEYS = ("order_id", "transaction_id", "transactionid")
+KEYS = ("order_id", "transaction_id", "transactionid", "orderId", "transactionId", "tr_orderid")
 HOUR = timedelta(hours=1)
 
 
@@ -67,6 +72,11 @@ class Order:
         }
 
     @property
+    def other_names(self) -> set[str]:
+        """Return what else events may call it."""
+        return {name for line in self.lines for name in (line.get("order_keys") or "").split()}
+
+    @property
     def amount(self) -> Decimal:
         """Return what the lines come to."""
         return sum((line["payment_amount"] for line in self.lines), Decimal(0))
@@ -82,7 +92,7 @@ class Event:
     at: datetime
     who: str
     amount: Decimal | None
-    named: str | None
+    named: set[str]
     order: Order | None = None
     matched_by: str = ""
 
@@ -114,7 +124,8 @@ def orders_of(lines: Iterable[Row]) -> list[Order]:
 
 def event_of(row: Row) -> Event:
     result = json.loads(row["properties"] or "{}")
-    named = next((str(result[key]) for key in KEYS if result.get(key)), None)
+    ids = [str(result[key]) for key in KEYS if result.get(key)]
+    named = {*ids[:1], *ids[-1:]}
     who = row["visitor_id"]
     return Event(
         row["event_type"],
@@ -131,14 +142,18 @@ def pair_by_id(orders: list[Order], events: list[Event]) -> set[int]:
     """Pair events with the orders that they name, at most a day apart;
     return the events that name any.
     """
-    candidates = [
-        (abs((event.day - order.day).days), order, event)
-        for event in events
-        for order in orders
-        if event.kind == order.kind
-        and event.named in order.names
-        and abs((event.day - order.day).days) <= 1
-    ]
+    candidates = []
+    for event in events:
+        near = [
+            order
+            for order in orders
+            if event.kind == order.kind and abs((event.day - order.day).days) <= 1
+        ]
+        called = [order for order in near if event.named & order.names]
+        if not called:
+            called = [order for order in near if event.named & order.other_names]
+            called = called if len({order.order_id for order in called}) == 1 else []
+        candidates += [(abs((event.day - order.day).days), order, event) for order in called]
     keep_mutual(candidates, "order_id")
     return {id(event) for _, _, event in candidates}
 
@@ -295,6 +310,8 @@ class ReconciledShop:
         self._con = connect()
         self._con.raw_sql("SET threads = 1")
         self._compiled: dict[tuple[str, Days], str] = {}
+        self._con.con.register("session_events", as_table([], SessionEvents))
+        self._con.con.register("sessions", as_table([], Sessions))
         self.land([], [])
 
     def land(self, events: Iterable[Row], lines: Iterable[Row]) -> None:
@@ -330,7 +347,15 @@ class ReconciledShop:
         events, lines = self._con.table("events"), self._con.table("lines")
         rows: ir.Table
         if contract is OrderEventReconciliation:
-            rows = order_event_reconciliation(events, lines, RULE, days)
+            pairs = order_visits(
+                events,
+                self._con.table("session_events"),
+                self._con.table("sessions"),
+                lines,
+                RULE,
+                days.widened(before=REACH_DAYS, after=REACH_DAYS),
+            )
+            rows = order_event_reconciliation(events, lines, pairs, RULE, days)
         else:
             rows = reconciliation_daily(events, lines, self._con.table("differences"), RULE, days)
         return str(self._con.compile(rows))

@@ -227,9 +227,12 @@ def random_shop(dice: random.Random, days: Days) -> tuple[list[Row], list[Row]]:
         return (datetime.combine(day, datetime.min.time()) + timedelta(seconds=clock)).isoformat()
 
     ids = [f"o{n}" for n in range(6)]
+    # Two orders share a key, which is nobody's then.
+    keys = {f"o{n}": f"k{n % 4} n{n}" for n in range(6)}
     events, lines = [], []
     for n in range(dice.randint(0, 24)):
-        named = {"order": dice.choice(ids)} if dice.random() < 0.6 else {}
+        names = (*ids, *ids, "k0", "k2", "n1", "n5")
+        named = {"order": dice.choice(names)} if dice.random() < 0.6 else {}
         kind, amount = (
             dice.choice(("purchase", "purchase", "refund")),
             dice.choice((10, 10, 20, None)),
@@ -237,6 +240,7 @@ def random_shop(dice: random.Random, days: Days) -> tuple[list[Row], list[Row]]:
         events.append(purchase(f"e{n:02}", when(), dice.choice("abc"), amount, kind=kind, **named))
     for n in range(dice.randint(0, 24)):
         own = {"order_id": dice.choice(ids)} if dice.random() < 0.5 else {}
+        own |= {"order_keys": keys[own["order_id"]]} if own else {}
         status = dice.choice(("shipped", "shipped", "refunded"))
         suffix = "-r" if status == "refunded" else ""
         uniq_id = f"{dice.choice((*ids, 'p', 'q'))}-{n}{suffix}"

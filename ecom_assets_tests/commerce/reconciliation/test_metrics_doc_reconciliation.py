@@ -40,7 +40,8 @@ UNLOGGED = {
         OF_ROWS,
     ),
     **dict.fromkeys(
-        ("first_touches", "conversions", "sales", "order_event_reconciliation"), OF_ROWS
+        ("first_touches", "conversions", "sales", "order_visits", "order_event_reconciliation"),
+        OF_ROWS,
     ),
     **dict.fromkeys(("identities", "funnel_entries", "conversion_credit", "profit_lines"), OF_ROWS),
     "products_bought_together": (
