@@ -15,7 +15,7 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import RawEvents
-from ecom_assets.commerce.attribution.assets import CREDIT_ASSETS, conversions
+from ecom_assets.commerce.attribution.assets import CREDIT_ASSETS, conversions, order_visits
 from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS
 from ecom_assets.commerce.customers.contracts import RawCustomers
 from ecom_assets.commerce.orders.assets import LINE_ASSETS
@@ -290,7 +290,7 @@ class ShopPlatform(Platform):
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
-        built_on = [*LINE_ASSETS[1:], conversions, *STAR_ASSETS, *CREDIT_ASSETS]
+        built_on = [*LINE_ASSETS[1:], order_visits, conversions, *STAR_ASSETS, *CREDIT_ASSETS]
         return widened_by_identity([*event_assets(settings)[1:], *built_on])
 
     def receive_orders(self, rows: Iterable[Row], days: Days) -> None:

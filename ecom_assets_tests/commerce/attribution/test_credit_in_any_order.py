@@ -33,6 +33,8 @@ PAGES = (
 )
 KINDS = ("page_view", "page_view", "page_view", "purchase", "purchase", "refund")
 PEOPLE = ("anna", "ben")
+BUYERS = (*PEOPLE, "anna@shop.example")
+"""Customers, of whom one is no visitor by any id."""
 
 
 @cache
@@ -55,6 +57,8 @@ def random_rows(dice: random.Random) -> tuple[list[Row], list[Row]]:
         }
         if values["event_type"] in {"purchase", "refund"}:
             values["cart_amount"] = dice.randint(1, 90)
+            if dice.random() < 0.6:  # of an order of the same customer, or of another one
+                values["properties"] = f'{{"transaction_id": "o{dice.randint(0, 5)}"}}'
         events.append(
             received(f"e{number:02}", moment, received_date=moment.date() + late, **values)
         )
@@ -62,7 +66,7 @@ def random_rows(dice: random.Random) -> tuple[list[Row], list[Row]]:
         moment = _moment(dice)
         status = dice.choice(("shipped", "shipped", "refunded"))
         line = order_line(
-            f"o{number}", moment.date(), dice.choice(PEOPLE), ordered_at=moment, status=status
+            f"o{number}", moment.date(), dice.choice(BUYERS), ordered_at=moment, status=status
         )
         lines.append(
             line | {"received_date": moment.date() + timedelta(days=dice.choice((0, LATE_DAYS)))}

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.commerce.attribution.assets import order_visits
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.reconciliation.assets import RECONCILIATION_ASSETS
 from ecom_assets.core.settings.settings import Settings
@@ -35,7 +36,7 @@ class ReconciledPlatform(Platform):
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:  # noqa: ARG002 (these depend on none)
         """Return the assets that compare."""
-        return [*RECONCILIATION_ASSETS]
+        return [order_visits, *RECONCILIATION_ASSETS]
 
     def hold(self, contract: type[Table], rows: Iterable[Row], days: Days) -> None:
         """Let these be the rows of some days of a clean table."""
