@@ -15,6 +15,8 @@ SEARCHES, CARTS, REMOVALS = "searches", "carts", "removals"
 CHECKOUTS, PURCHASES, REFUNDS = "checkouts", "purchases", "refunds"
 ADDRESSES: Final = "addresses"
 """Where visits come from, and which pages they see."""
+ORDER_VISITS: Final = "order_visits"
+"""The visits of those who order: events may be of others, or know nobody by an id of an order."""
 TYPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     VIEWS: VIEW_TYPES,
     PRODUCT_VIEWS: ("product_view",),
@@ -27,7 +29,7 @@ TYPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     REFUNDS: ("refund",),
 }
 """The event types that record each, of which one is enough."""
-EVERYTHING: Final = frozenset((*TYPES_OF, ADDRESSES))
+EVERYTHING: Final = frozenset((*TYPES_OF, ADDRESSES, ORDER_VISITS))
 """All that events can record."""
 NOT_BY_ORDERS: Final = EVERYTHING - {PURCHASES, REFUNDS}
 """What order lines do not record that are asked like events."""

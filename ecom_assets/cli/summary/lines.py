@@ -11,6 +11,7 @@ from ecom_assets.behaviour.journeys.text import path_line
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.cli.summary.unknown import unknown_lines
 from ecom_assets.commerce.attribution.contracts import MODELS
+from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.costs.measures import ProfitMeasures
 from ecom_assets.commerce.costs.queries import BRINGS_COSTS, ESTIMATED
 from ecom_assets.commerce.customers.measures import ValueMeasures
@@ -339,6 +340,8 @@ def _ad_lines(ads: Mapping[str, Any]) -> list[str]:
             f"  credited by the model {MODELS[ads['model']]}: "
             f"{_shown(ads['credited_revenue_amount'])}, a ROAS of {ads['roas']:.2f}"
         )
+    if met := coverage_sentence(ads["visit_coverage_rate"]):
+        lines.append(f"  {met[0].lower()}{met[1:-1]}")
     if ads["platform_roas"] is not None:
         lines.append(
             f"  claimed by the platforms: {_shown(ads['platform_conversion_amount'])}, a ROAS of "

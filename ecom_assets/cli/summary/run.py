@@ -472,6 +472,7 @@ def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
     whole = answer["shop"]
     return shown | {
         "model": answer["model"],
+        "visit_coverage_rate": answer["visit_coverage_rate"],
         "new_customer_count": whole["new_customer_count"],
         "cost_per_new_customer": _money(whole["cost_per_new_customer"], reading.currency),
     }

@@ -1,14 +1,25 @@
 """Queries of conversions by channel under each attribution model."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.attribution.contracts import CREDIT, ChannelAttribution
+from ecom_assets.commerce.attribution.contracts import (
+    CREDIT,
+    ChannelAttribution,
+    Conversions,
+    Touches,
+)
+from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.portable import NO
 from ecom_assets.core.tables.queries import (
     DECIMALS,
+    EVENTS,
+    NOTHING,
+    ZERO,
     Period,
     Reading,
     Row,
@@ -27,6 +38,70 @@ Model = Literal[
 DEFAULT_MODEL: Final = "last_non_direct"
 Unit = Literal["order", "purchase"]
 """What channels get credit for: orders, or purchase events."""
+
+
+LEAST_COVERAGE: Final = 0.2
+"""Below this share of the revenue, what visits say of orders is not known."""
+WHOLE_COVERAGE: Final = 0.995
+"""From this share on, which is shown as 100 %, nothing is said."""
+
+
+@dataclass(frozen=True)
+class VisitCoverage:
+    """The revenue of orders of some days, and that of orders of whose buyers any visit is known."""
+
+    revenue_amount: Decimal = ZERO
+    met_amount: Decimal = ZERO
+
+    @property
+    def rate(self) -> float | None:
+        """Return the share whose visits are known; None without revenue."""
+        return share(self.met_amount, self.revenue_amount) if self.revenue_amount else None
+
+    @property
+    def is_too_low(self) -> bool:
+        """Return whether too few visits are known to say what brought the orders."""
+        return self.rate is not None and self.rate < LEAST_COVERAGE
+
+
+def coverage_sentence(rate: float | None) -> str:
+    """Return how much of what is credited is known, as a sentence; empty where all is, or nothing
+    was ordered.
+    """
+    if rate is None or rate >= WHOLE_COVERAGE:
+        return ""
+    share_of = f"A visit is known of {formats.rate(rate)} of the revenue of orders"
+    if rate < LEAST_COVERAGE:
+        return f"{share_of}: too few to say what they were brought by."
+    return f"{share_of}: what is credited is a lower bound."
+
+
+def visit_coverage(reading: Reading, period: Period) -> VisitCoverage:
+    """Return how many of the orders of a period meet visits.
+
+    Of days that events know, without refunds and without renewals, which no visit brings.
+    """
+    known = reading.known.get(EVENTS, NOTHING)
+    if known.first is None or known.last is None:
+        return VisitCoverage()
+    conversions = reading.table(Conversions)
+    orders = conversions.filter(
+        in_period(conversions.converted_date),
+        conversions.unit == "order",
+        ~conversions.is_refund,
+        ~conversions.is_renewal.fill_null(NO),
+        conversions.converted_date >= known.first,
+        conversions.converted_date <= known.last,
+    )
+    visitors = reading.table(Touches).select("visitor_id").distinct().mutate(has_visit=1)
+    joined = orders.left_join(visitors, "visitor_id")
+    revenue = joined.revenue_amount
+    sums = joined.agg(
+        met=joined.has_visit.notnull().ifelse(revenue, 0).sum().cast(MONEY),
+        total=revenue.sum().cast(MONEY),
+    )
+    (row,) = reading.rows(sums, period)
+    return VisitCoverage(row["total"] or ZERO, row["met"] or ZERO)
 
 
 def credits_of(reading: Reading, period: Period, model: Model, unit: Unit) -> list[Row]:

@@ -5,10 +5,11 @@ from datetime import date, timedelta
 from math import ceil, floor
 from typing import Any, Final, Literal
 
+from ecom_assets.commerce.attribution.queries import LEAST_COVERAGE, visit_coverage
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.findings import ads
 from ecom_assets.commerce.findings.chance import WEEK
-from ecom_assets.commerce.findings.contracts import KINDS, Kind, ShopFindings
+from ecom_assets.commerce.findings.contracts import KINDS, NO_FUNNEL, Kind, ShopFindings
 from ecom_assets.commerce.marketing.contracts import DEFAULT_MODEL, AdCampaigns, MarketingDaily
 from ecom_assets.commerce.marketing.queries import publishes_spend
 from ecom_assets.commerce.products.queries import product_names
@@ -20,6 +21,7 @@ from ecom_assets.core.tables.queries import (
     NOTHING,
     STOCK,
     KnownDays,
+    NotPublishedError,
     Period,
     Reading,
     Row,
@@ -28,12 +30,14 @@ from ecom_assets.core.tables.queries import (
 from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import FEWEST_WEEKS
 
+MEETING_DAYS: Final = 28
+"""The newest days of which orders have to meet visits."""
 NEAR: Final = {"device": "on", "channel": "from", "category": "in"}
 """What stands before a value of each dimension."""
 
 
-FoundKind = Literal["visits", "conversion", "refunds", "stock", "ads"]
-"""What can be looked at; ads only by who may see costs."""
+FoundKind = Literal["visits", "conversion", "refunds", "stock", "ads", "meeting"]
+"""What can be looked at; ads only by who may see costs. `meeting`: whether orders have visits."""
 
 
 def findings(
@@ -49,7 +53,7 @@ def findings(
     stored = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
     rows = [
         row
-        for row in (*stored, *(_of_ads(reading) if with_costs else ()))
+        for row in (*_of_meeting(reading), *stored, *(_of_ads(reading) if with_costs else ()))
         if _overlaps(period, row["first_date"], row["last_date"])
     ]
     types = _event_types(reading, rows)
@@ -57,6 +61,7 @@ def findings(
     return sorted(
         ({**row, **_described(row, types, names)} for row in rows),
         key=lambda row: (
+            row["kind"] != "meeting",  # it makes numbers of channels and ads unknown
             row["weekly_amount"] is None,
             -(row["weekly_amount"] or 0),
             *(row[name] for name in ShopFindings.key),
@@ -89,7 +94,41 @@ def _of_ads(reading: Reading) -> list[Row]:
         daily.model == DEFAULT_MODEL, daily.marketing_date >= first, daily.marketing_date <= last
     )
     named = rows.join(campaigns, list(AdCampaigns.key)).select(rows, campaigns.campaign_name)
+    if visit_coverage(reading, Period("custom", first, last)).is_too_low:
+        return []  # what campaigns are credited with is not known
     return list(ads.ad_findings(ads.looked_at(reading.state(named), last), last))
+
+
+def _of_meeting(reading: Reading) -> list[Row]:
+    """Return a row if hardly any order of the newest days meets a visit: channels, ads and landing
+    pages are credited with nothing then, whatever they brought.
+    """
+    days = [reading.known.get(source, NOTHING).last for source in (EVENTS, ORDERS)]
+    if None in days:
+        return []
+    last = min(day for day in days if day is not None)
+    first = last - (MEETING_DAYS - 1) * ONE_DAY
+    try:
+        met = visit_coverage(reading, Period("custom", first, last))
+    except NotPublishedError:
+        return []
+    if not met.is_too_low:
+        return []
+    return [
+        {
+            "kind": "meeting",
+            "funnel_name": NO_FUNNEL,
+            "step": 0,
+            "dimension": ALL,
+            "subject": ALL,
+            "first_date": first,
+            "last_date": last,
+            "observed_number": met.rate,
+            "expected_number": LEAST_COVERAGE,
+            "bound_number": LEAST_COVERAGE,
+            "weekly_amount": None,
+        }
+    ]
 
 
 def late_sources(known: Mapping[str, KnownDays], newest: date, today: date) -> dict[str, date]:
@@ -164,6 +203,8 @@ def _described(
         run = "runs" if count == 1 else "run"
         title = f"{formats.counted(count, 'product')} {run} out before more can arrive"
         return {"title": title, "reason": "Reorder them; the list says how many of each."}
+    if kind == "meeting":
+        return {"title": "Orders and visits do not meet", "reason": _reason_of_meeting(row)}
     if kind == "conversion":
         before, after = (
             _spaced(types.get((row["funnel_name"], step), "an earlier step"))
@@ -180,6 +221,16 @@ def _described(
         return {"title": title, "reason": _reason(row, formats.number, "higher")}
     title = f"Fewer visits from {subject}"
     return {"title": title, "reason": _reason(row, formats.number, "lower")}
+
+
+def _reason_of_meeting(row: StateRow) -> str:
+    """Return how much revenue has a visit, and what to do, as a sentence."""
+    return (
+        f"A visit is known of {formats.rate(row['observed_number'])} of the revenue from "
+        f"{row['first_date']} to {row['last_date']}: what channels and ads brought is not known. "
+        "Let purchase events name the order (order_id or transaction_id), or give events the user "
+        "id that orders have as their customer; Data quality shows ids of both."
+    )
 
 
 def _reason_of_ads(row: StateRow) -> str:

@@ -6,7 +6,7 @@ METRICS "Advertising"; docs/metrics/marketing.md.
 from functools import partial
 from typing import Any, Final
 
-from ecom_assets.behaviour.events.recorded import ADDRESSES
+from ecom_assets.behaviour.events.recorded import ADDRESSES, ORDER_VISITS
 from ecom_assets.commerce.attribution.contracts import CREDIT
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.core.tables.contract import MONEY, Aggregate, Column, Ratio, count, per_unit
@@ -19,7 +19,7 @@ def _summed(name: str, kind: str, description: str, label: str, **more: Any) -> 
     )
 
 
-_credited = partial(_summed, needs=(ADDRESSES,))
+_credited = partial(_summed, needs=(ADDRESSES, ORDER_VISITS))
 """Returns a column of what orders are credited with, by where visits came from."""
 
 

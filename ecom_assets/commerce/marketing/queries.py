@@ -10,9 +10,10 @@ from typing import Any, Final, Literal, get_args
 
 import ibis.expr.types as ir
 
-from ecom_assets.behaviour.events.recorded import ADDRESSES, not_recorded
+from ecom_assets.behaviour.events.recorded import ADDRESSES, ORDER_VISITS, not_recorded
 from ecom_assets.commerce.attribution.contracts import MODELS, Conversions
 from ecom_assets.commerce.attribution.credit import SHARING
+from ecom_assets.commerce.attribution.queries import VisitCoverage, visit_coverage
 from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.costs.profit import DIMENSIONS
@@ -128,16 +129,23 @@ def marketing(
     """
     require_spend(reading)
     sums_of = _of_ads(reading, period, model)
-    campaigns = parts(reading, period, model, "campaign")
-    named = campaigns if dimension == "campaign" else parts(reading, period, model, dimension)
-    current, previous = (_with_after(_as_known(reading, sums_of.get(which))) for which in (1, 0))
+    coverage = visit_coverage(reading, period)
+    lacks = lacking(reading, coverage)
+    lacked_before = lacking(reading, visit_coverage(reading, period.previous))
+    campaigns = parts(reading, period, model, "campaign", lacks)
+    named = (
+        campaigns if dimension == "campaign" else parts(reading, period, model, dimension, lacks)
+    )
+    current = _with_after(_as_known(sums_of.get(1), lacks))
+    previous = _with_after(_as_known(sums_of.get(0), lacked_before))
     whole = shop(reading, period)
     return {
         "model": model,
+        "visit_coverage_rate": coverage.rate,
         "ads": if_known(current, period),
         **compared(current, previous, (*NUMBERS, AFTER), period),
         "shop": if_known(whole, period),
-        "models": by_model(reading, period),
+        "models": by_model(reading, period, lacks),
         "dimension": dimension,
         "parts": named,
         "spend_without_visits": [_named(row) for row in campaigns if _lacks_visits(row)],
@@ -150,11 +158,16 @@ def marketing(
 AFTER: Final = "contribution_after_ads_amount"
 
 
-def _as_known(reading: Reading, row: Row | None) -> Row:
+def lacking(reading: Reading, coverage: VisitCoverage) -> frozenset[str]:
+    """Return what events do not record, and the visits of orders if too few of these meet any."""
+    return not_recorded(reading) | ({ORDER_VISITS} if coverage.is_too_low else set())
+
+
+def _as_known(row: Row | None, lacks: frozenset[str]) -> Row:
     """Return all measures of sums; None for those of visits where no event says where any came
-    from: not that nobody came, or bought.
+    from, and for those of orders where too few meet a visit: not that nobody came, or bought.
     """
-    return completed(row, MarketingMeasures, not_recorded(reading))
+    return completed(row, MarketingMeasures, lacks)
 
 
 def _with_after(numbers: Row) -> Row:
@@ -190,19 +203,20 @@ def marketing_over_time(
     day = rows.marketing_date
     rows = rows.mutate(start=start_of_week(day) if by == "week" else day)
     added = rows.group_by("start").agg(**sums(rows, MarketingMeasures))
-    numbers = {row["start"]: _as_known(reading, row) for row in reading.rows(added, period)}
+    lacks = lacking(reading, visit_coverage(reading, period))
+    numbers = {row["start"]: _as_known(row, lacks) for row in reading.rows(added, period)}
     first = period.start_date
     first -= first.weekday() * ONE_DAY if by == "week" else 0 * ONE_DAY
     step = 7 if by == "week" else 1
     starts = Days.between(first, period.end_date + ONE_DAY).dates[::step]
-    return {start: numbers.get(start) or _as_known(reading, None) for start in starts}
+    return {start: numbers.get(start) or _as_known(None, lacks) for start in starts}
 
 
-def by_model(reading: Reading, period: Period) -> list[Row]:
-    """Return what each model credits to ads in a period."""
+def by_model(reading: Reading, period: Period, lacks: frozenset[str]) -> list[Row]:
+    """Return what each model credits to ads in a period; `lacks` as `lacking` returns it."""
     rows = rows_in_period(reading, MarketingDaily)
     added = rows.group_by("model").agg(**sums(rows, MarketingMeasures))
-    numbers = {row["model"]: _as_known(reading, row) for row in reading.rows(added, period)}
+    numbers = {row["model"]: _as_known(row, lacks) for row in reading.rows(added, period)}
     return [
         {"model": name, "label": MODELS[name], **{of: numbers[name][of] for of in OF_MODEL}}
         for name in SHARING
@@ -217,8 +231,12 @@ UNIT_OF: Final[Mapping[Dimension, tuple[str, ...]]] = {
 }
 
 
-def parts(reading: Reading, period: Period, model: Model, dimension: Dimension) -> list[Row]:
-    """Return what ads cost and brought by a dimension, the most spend first."""
+def parts(
+    reading: Reading, period: Period, model: Model, dimension: Dimension, lacks: frozenset[str]
+) -> list[Row]:
+    """Return what ads cost and brought by a dimension, the most spend first; `lacks` as `lacking`
+    returns it.
+    """
     daily = _daily(reading, model)
     rows = daily.filter(in_period(daily.marketing_date))
     campaigns = reading.table(AdCampaigns)
@@ -226,10 +244,18 @@ def parts(reading: Reading, period: Period, model: Model, dimension: Dimension) 
     unit = UNIT_OF[dimension]
     added = rows.group_by(*unit).agg(**sums(rows, MarketingMeasures))
     result = [
-        {name: row.get(name) for name in UNIT_OF["campaign"]} | _with_after(_as_known(reading, row))
+        {name: row.get(name) for name in UNIT_OF["campaign"]} | _of_part(row, lacks)
         for row in reading.rows(added, period)
     ]
     return sorted(result, key=partial(_most_spend, unit))
+
+
+def _of_part(row: Row, lacks: frozenset[str]) -> Row:
+    """Return what is known of a campaign; not what orders brought of one that was clicked and has
+    no visit: its visits are not recognised.
+    """
+    is_without_visits = bool(row["click_count"]) and not row["session_count"]
+    return _with_after(_as_known(row, lacks | ({ORDER_VISITS} if is_without_visits else set())))
 
 
 def _most_spend(unit: Sequence[str], row: Row) -> tuple[Any, ...]:

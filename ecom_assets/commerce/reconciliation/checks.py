@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.identity.visitors import ANONYMOUS
+from ecom_assets.commerce.attribution.contracts import OrderVisits
 from ecom_assets.commerce.marketing.account_zones import ACCOUNT
 from ecom_assets.commerce.marketing.checks import OF_ACCOUNT, shown
 from ecom_assets.commerce.marketing.contracts import ALL, AdSpend, AdSpendDaily, RawAdSpend
@@ -29,7 +30,7 @@ from ecom_assets.core.tables.check import EXAMPLES, BrokenRows, CheckResult, che
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
-from ecom_assets.core.tables.portable import NO, rows_of, union_all
+from ecom_assets.core.tables.portable import NO, rows_of, union_all, union_distinct
 
 
 @check(
@@ -114,10 +115,12 @@ It is one of the smaller side: of all customers, or of all users who bought.
 SHOWN = 3
 
 
-@check(OrderEventReconciliationDaily, reads=(CleanEvents, UserOrderLog), warns=True)
-def customers_are_visitors(days: Days | None, events: ir.Table, lines: ir.Table) -> CheckResult:
-    """Some customers of the orders are users of the events: if hardly any is,
-    the two spell ids differently.
+@check(OrderEventReconciliationDaily, reads=(CleanEvents, UserOrderLog, OrderVisits), warns=True)
+def customers_are_visitors(
+    days: Days | None, events: ir.Table, lines: ir.Table, order_visits: ir.Table
+) -> CheckResult:
+    """Some customers of the orders are users of the events, or their orders have visits: if hardly
+    any is, the two spell ids differently.
     """
     lines = rows_on_days(lines, "order_date", days)
     customers = (
@@ -125,7 +128,7 @@ def customers_are_visitors(days: Days | None, events: ir.Table, lines: ir.Table)
     )
     users = rows_on_days(events, "event_date", days)
     users = _buyers_or_users(users.filter(~users.is_bot))
-    visitors = events.select(id="visitor_id").distinct()
+    visitors = union_distinct(events.select(id="visitor_id"), order_visits.select(id="customer_id"))
     return _meeting(
         "customers of the orders is a visitor of the events",
         _sizes(customers, users, customers.semi_join(visitors, "id")),

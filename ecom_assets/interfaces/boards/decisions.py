@@ -20,7 +20,7 @@ def finding_id(row: Mapping[str, Any]) -> str:
 
 def distance_of(row: Mapping[str, Any]) -> float:
     """Return how far a number is from what is usual, as a share of that; of stock, how many
-    products.
+    products; of what is usually not looked at, the number itself.
     """
     observed, expected = row["observed_number"], row["expected_number"]
     if expected is None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final, Self
 
 from ecom_assets.behaviour.sessions.queries import engagement
+from ecom_assets.commerce.attribution.queries import visit_coverage
 from ecom_assets.commerce.conversion.queries import conversion
 from ecom_assets.commerce.costs import queries as costs
 from ecom_assets.commerce.costs.measures import HEADLINES
@@ -313,7 +314,8 @@ def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
     known_period = of_sources(reading, period, "sales")
     try:
         result = ads.marketing(reading, known_period)
-        before = ads.parts(reading, known_period.previous, result["model"], "campaign")
+        lacked = ads.lacking(reading, visit_coverage(reading, known_period.previous))
+        before = ads.parts(reading, known_period.previous, result["model"], "campaign", lacked)
     except (NoSourceError, NothingPublishedError, NotPublishedError):
         return None
     previous, currency = result["previous"] or {}, reading.currency
@@ -336,7 +338,8 @@ def _campaigns(now: Sequence[Row], before: Sequence[Row], currency: str) -> list
             key = tuple(str(part[name]) for name in AdCampaigns.key)
             row = rows.setdefault(key, {**named, **dict.fromkeys(OF_CAMPAIGNS, Decimal(0))})
             for name in OF_CAMPAIGNS:
-                row[name] += sign * part[name]
+                if part[name] is not None:
+                    row[name] += sign * part[name]
     changed = [_in_digits(row, currency) for row in rows.values()]
     changed = [row for row in changed if any(row[name] for name in OF_CAMPAIGNS)]
     return sorted(

@@ -26,6 +26,7 @@ PAGES: Final = {
     "refunds": "sales-explorer?by=product&measures=refunded_amount,refund_count",
     "stock": "products#what-to-reorder",
     "ads": "marketing",
+    "meeting": "quality",
 }
 """The page of the dashboard that shows more of each kind, below `/dashboard/`."""
 

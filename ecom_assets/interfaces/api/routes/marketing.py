@@ -152,6 +152,13 @@ class MarketingAnswer(Answer):
     """What ads of a period cost and brought."""
 
     model: queries.Model = Field(description="The model")
+    visit_coverage_rate: float | None = number(
+        "Orders with visits",
+        "rate",
+        "Share of the revenue of orders of whose buyers any visit is known; what is credited is a "
+        "lower bound by the rest, and not known below 20 %; null without orders or events",
+        examples=[0.62],
+    )
     ads: AdNumbers = Field(description="Of all ads, by the model")
     previous: AdNumbers | None = Field(description=PREVIOUS)
     change: AdChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function

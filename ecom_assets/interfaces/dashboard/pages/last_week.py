@@ -81,9 +81,10 @@ COMPARED: Final[Mapping[FoundKind, str]] = {
     "refunds": "refunds by product",
     "stock": "stock",
     "ads": "ads below their break-even",
+    "meeting": "orders that meet visits",
 }
 """What is looked at, as people say it."""
-NOT_MISSED: Final = ("stock", "ads")
+NOT_MISSED: Final = ("stock", "ads", "meeting")
 """What a shop need not have, and others may not see."""
 DECIDED: Final = "Done, put off or dismissed: {}; they come back when they become worse."
 NO_PERIOD: Final = "The data have no whole {} yet."
@@ -468,7 +469,7 @@ def nothing_found(compared: Sequence[FoundKind]) -> str:
 
 
 def _why_of_finding(view: View, row: Mapping[str, Any]) -> str:
-    if row["kind"] == "ads":  # no row of the table
+    if row["kind"] in {"ads", "meeting"}:  # no rows of the table
         return ""
     key = {name: str(row[name]) for name in ShopFindings.key}
     return view.why(Why(ShopFindings, "observed_number", key))

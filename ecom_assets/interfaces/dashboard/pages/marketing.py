@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from ecom_assets.commerce.attribution.contracts import MODELS
+from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.marketing.contracts import (
     DEFAULT_MODEL,
@@ -181,15 +182,21 @@ def ads(view: View) -> Block:
             change=answer["change"].get(after),
         )
     )
-    block: Block = Tiles(tiles)
-    if not answer["other_zones"]:
-        return block
+    blocks: list[Block] = [Tiles(tiles)]
+    if met := coverage_sentence(answer["visit_coverage_rate"]):
+        blocks.append(Notice(met, "info"))
+    if answer["other_zones"]:
+        blocks.append(_zones(answer["other_zones"]))
+    return Several(tuple(blocks)) if len(blocks) > 1 else blocks[0]
+
+
+def _zones(other_zones: Sequence[Row]) -> Block:
+    """Return which accounts have days of another time zone."""
     zones = [
-        f"{row['platform']} {row['account_id']} ({row['account_time_zone']})"
-        for row in answer["other_zones"]
+        f"{row['platform']} {row['account_id']} ({row['account_time_zone']})" for row in other_zones
     ]
     shown = zones[:MOST_ZONES] + [f"{len(zones) - MOST_ZONES} more"] * (len(zones) > MOST_ZONES)
-    return Several((block, Notice(ZONES.format(", ".join(shown)), "info")))
+    return Notice(ZONES.format(", ".join(shown)), "info")
 
 
 def whole_shop(view: View) -> Block:
