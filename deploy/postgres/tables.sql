@@ -434,6 +434,7 @@ CREATE TABLE "raw"."user_order_log" (
   "item_category" text COLLATE "C",
   "vendor" text COLLATE "C",
   "landing_page" text COLLATE "C",
+  "order_keys" text COLLATE "C",
   "sales_channel" text COLLATE "C",
   "received_quantity" text COLLATE "C",
   "received_payment_amount" text COLLATE "C",
@@ -503,6 +504,7 @@ CREATE TABLE "staging"."quarantined_orders" (
   "item_category" text COLLATE "C",
   "vendor" text COLLATE "C",
   "landing_page" text COLLATE "C",
+  "order_keys" text COLLATE "C",
   "sales_channel" text COLLATE "C",
   "received_quantity" text COLLATE "C",
   "received_payment_amount" text COLLATE "C",
@@ -600,6 +602,7 @@ CREATE TABLE "mart"."quarantined_order_samples" (
   "item_category" text COLLATE "C",
   "vendor" text COLLATE "C",
   "landing_page" text COLLATE "C",
+  "order_keys" text COLLATE "C",
   "sales_channel" text COLLATE "C",
   "received_quantity" text COLLATE "C",
   "received_payment_amount" text COLLATE "C",
@@ -674,6 +677,7 @@ CREATE TABLE "staging"."user_order_log" (
   "item_category" text COLLATE "C" NOT NULL,
   "vendor" text COLLATE "C",
   "landing_page" text COLLATE "C",
+  "order_keys" text COLLATE "C",
   "sales_channel" text COLLATE "C" NOT NULL,
   "quantity" DECIMAL(18, 4),
   "payment_amount" DECIMAL(18, 4) NOT NULL,
@@ -833,11 +837,25 @@ CREATE TABLE "mart"."touches" (
 
 CREATE INDEX ON "mart"."touches" ("started_date");
 
+CREATE TABLE "mart"."order_visits" (
+  "order_date" DATE NOT NULL,
+  "kind" text COLLATE "C" NOT NULL,
+  "order_id" text COLLATE "C" NOT NULL,
+  "customer_id" text COLLATE "C" NOT NULL,
+  "event_date" DATE NOT NULL,
+  "event_id" text COLLATE "C" NOT NULL,
+  "session_id" text COLLATE "C",
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "matched_by" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("order_date", "kind", "order_id")
+);
+
 CREATE TABLE "mart"."conversions" (
   "converted_date" DATE NOT NULL,
   "unit" text COLLATE "C" NOT NULL,
   "conversion_id" text COLLATE "C" NOT NULL,
   "visitor_id" text COLLATE "C" NOT NULL,
+  "customer_id" text COLLATE "C",
   "is_refund" BOOLEAN NOT NULL,
   "converted_at" TIMESTAMP(6) NOT NULL,
   "revenue_amount" DECIMAL(38, 4),
@@ -850,6 +868,7 @@ CREATE TABLE "mart"."conversion_credit" (
   "unit" text COLLATE "C" NOT NULL,
   "conversion_id" text COLLATE "C" NOT NULL,
   "visitor_id" text COLLATE "C" NOT NULL,
+  "customer_id" text COLLATE "C",
   "is_refund" BOOLEAN NOT NULL,
   "channel" text COLLATE "C" NOT NULL,
   "bought_date" DATE,
@@ -1730,6 +1749,7 @@ CREATE TABLE "mart"."campaign_credit" (
   "unit" text COLLATE "C" NOT NULL,
   "conversion_id" text COLLATE "C" NOT NULL,
   "visitor_id" text COLLATE "C" NOT NULL,
+  "customer_id" text COLLATE "C",
   "is_refund" BOOLEAN NOT NULL,
   "bought_date" DATE,
   "touched_date" DATE NOT NULL,

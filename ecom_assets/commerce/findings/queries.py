@@ -226,7 +226,7 @@ def _described(
 def _reason_of_meeting(row: StateRow) -> str:
     """Return how much revenue has a visit, and what to do, as a sentence."""
     return (
-        f"A visit is known of {formats.rate(row['observed_number'])} of the revenue from "
+        f"Visits are known for {formats.rate(row['observed_number'])} of the revenue from "
         f"{row['first_date']} to {row['last_date']}: what channels and ads brought is not known. "
         "Let purchase events name the order (order_id or transaction_id), or give events the user "
         "id that orders have as their customer; Data quality shows ids of both."

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.behaviour.sessions.contracts import Sessions
-from ecom_assets.commerce.attribution.contracts import Conversions
+from ecom_assets.commerce.attribution.contracts import Conversions, OrderVisits
 from ecom_assets.commerce.attribution.touches import orders as compute_orders
 from ecom_assets.commerce.customers.contracts import Customers
 from ecom_assets.commerce.customers.purchases import Purchases
@@ -86,7 +86,8 @@ def shop_with(*, events: str = "", orders: str = "") -> Iterator[Platform]:
                 "is_renewal": False,
             }
             shop.engine.con.con.register("ordered", pa.Table.from_pylist([order]))
-            shop.engine.replace(Conversions, compute_orders(shop.engine.con.table("ordered")), None)
+            of_orders = compute_orders(shop.engine.con.table("ordered"), shop.table(OrderVisits))
+            shop.engine.replace(Conversions, of_orders, None)
         yield shop
     finally:
         shop.close()

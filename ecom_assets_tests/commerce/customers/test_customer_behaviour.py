@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 import pytest
 
-from ecom_assets.commerce.attribution.contracts import Conversions, FirstTouches
+from ecom_assets.commerce.attribution.contracts import Conversions, OrderVisits, FirstTouches
 from ecom_assets.commerce.attribution.touches import acquisition_channel, orders
 from ecom_assets.commerce.customers.contracts import Customers, QuarantinedCustomers
 from ecom_assets.commerce.customers.customers import CustomerRule
@@ -271,7 +271,8 @@ def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothi
     kinds = {name: UserOrderLog.columns[name].type for name in lines[0]}
     shop.engine.con.con.register("sold", ibis.memtable(lines, schema=kinds).to_pyarrow())
     shop.engine.con.con.register("bought", shop.table(Conversions).to_pyarrow())
-    of_events, of_orders = shop.engine.con.table("bought"), orders(shop.engine.con.table("sold"))
+    of_events = shop.engine.con.table("bought")
+    of_orders = orders(shop.engine.con.table("sold"), shop.table(OrderVisits))
     shop.engine.replace(Conversions, union_all(of_events, of_orders), None)
     row = one_of(shop)
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("499.99"), "premium")

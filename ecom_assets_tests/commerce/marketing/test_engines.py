@@ -146,6 +146,7 @@ def run(engine: Engine, days: Days) -> None:
             "campaign_rule": RULE,
             "attribution_rule": AttributionRule(),
             "session_rule": SessionRule(),
+            "not_recorded": frozenset(),
         }
         output = asset.output(days, parameters, engine)
         rows, written = (
