@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 import pytest
 
-from ecom_assets.commerce.attribution.contracts import Conversions, OrderVisits, FirstTouches
+from ecom_assets.commerce.attribution.contracts import Conversions, FirstTouches, OrderVisits
 from ecom_assets.commerce.attribution.touches import acquisition_channel, orders
 from ecom_assets.commerce.customers.contracts import Customers, QuarantinedCustomers
 from ecom_assets.commerce.customers.customers import CustomerRule

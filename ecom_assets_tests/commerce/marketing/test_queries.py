@@ -10,6 +10,8 @@ import pytest
 
 from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.customers.contracts import LifetimeValue
+from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.findings.queries import findings
 from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.commerce.sales.contracts import RevenueDaily
@@ -17,7 +19,7 @@ from ecom_assets.commerce.sales.discounts import OF_FEW
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.queries import KnownDays, Period, StateRow, read_only
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.commerce.marketing.shop import AdShop, spent
+from ecom_assets_tests.commerce.marketing.shop import AdShop, spent, visit
 from ecom_assets_tests.commerce.marketing.test_performance import example
 
 pytestmark = pytest.mark.when_changed
@@ -216,3 +218,76 @@ def test_customers_have_paid_back_in_months_that_are_over_for_all_of_them() -> N
         reading = ShopReading(shop.fill([], [], first="2026-03-01", last=last))
         assert queries.payback_months(reading, MARCH, D(30)) == paid_back
         assert queries.payback_months(reading, both, D(30)) is None, "April has no month 1 yet"
+
+
+APRIL: Final = Period("custom", date(2026, 4, 1), date(2026, 4, 30), {"orders": DAYS})
+
+
+@pytest.fixture(scope="module")
+def half_known() -> ShopReading:
+    """Ten orders of 40.00 a month; an ad brought one of those of March, and two of those of April.
+    The others are of people whose visits nobody knows.
+    """
+    shop = AdShop()
+    visits = []
+    for month, met in (("03", 1), ("04", 2)):
+        for n in range(10):
+            who = f"{month}-{n}"
+            shop.order(f"o{who}", f"2026-{month}-05T12:00", "40", customer=who)
+            if n < met:
+                at = f"2026-{month}-05T11:00"
+                ad = {"campaign_id": "7", "ad_platform": "google_ads"}
+                visits.append(visit(who, at, "Paid Search", **ad))
+    spend = [
+        spent(f"2026-{month}-05", "google_ads", "7:Brand", "20", click_count=9)
+        for month in ("03", "04")
+    ]
+    spend.append(spent("2026-04-05", "google_ads", "8:Unseen", "10", click_count=4))
+    shop.fill(spend, visits, first="2026-03-01", last="2026-04-30")
+    shop.hold(RevenueDaily, [total(RevenueDaily, revenue_amount=D(400))])
+    shop.hold(ProfitDaily, [])
+    shop.hold(ShopFindings, [])
+    return ShopReading(shop)
+
+
+def test_below_a_fifth_of_the_revenue_what_ads_brought_is_not_known(
+    half_known: ShopReading,
+) -> None:
+    """Visits of 40.00 of 400.00 are known in March: 40.00 ÷ 20.00 would say that ads brought twice
+    what they cost, and nobody knows.
+    """
+    answer = queries.marketing(half_known, MARCH)
+    assert answer["visit_coverage_rate"] == 0.1
+    of_ads = ("roas", "credited_revenue_amount", "cost_per_new_customer")
+    assert [answer["ads"][name] for name in of_ads] == [None] * 3
+    assert (answer["ads"]["spend_amount"], answer["ads"]["session_count"]) == (20, 1)
+    assert {row["roas"] for row in answer["models"]} == {None}
+    assert {row["roas"] for row in answer["parts"]} == {None}
+    by_day = queries.marketing_over_time(half_known, MARCH, "day")
+    assert {row["credited_revenue_amount"] for row in by_day.values()} == {None}
+
+
+def test_from_a_fifth_on_it_stands_with_its_share(half_known: ShopReading) -> None:
+    answer = queries.marketing(half_known, APRIL)
+    assert answer["visit_coverage_rate"] == 0.2
+    assert answer["ads"]["roas"] == round(80 / 30, 6)
+    assert answer["change"]["roas"] is None, "nobody knows what it was in March"
+
+
+def test_a_campaign_that_was_clicked_and_has_no_visit_brought_what_nobody_knows(
+    half_known: ShopReading,
+) -> None:
+    parts = {row["campaign_name"]: row for row in queries.marketing(half_known, APRIL)["parts"]}
+    assert (parts["Brand"]["roas"], parts["Unseen"]["roas"]) == (4.0, None)
+    assert parts["Unseen"]["session_count"] == 0
+
+
+def test_orders_that_meet_no_visit_are_the_first_thing_to_look_at(half_known: ShopReading) -> None:
+    in_march = ShopReading(half_known.shop)
+    in_march.known = {"orders": KnownDays(date(2026, 3, 1), date(2026, 3, 31)), "events": DAYS}
+    (row,) = findings(in_march)
+    assert row["title"] == "Orders and visits do not meet"
+    assert row["reason"].startswith(
+        "Visits are known for 10.0% of the revenue from 2026-03-04 to 2026-03-31"
+    )
+    assert findings(half_known) == [], "a fifth of April's is known"

@@ -16,6 +16,7 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
+from ecom_assets.commerce.attribution.contracts import OrderVisits
 from ecom_assets.commerce.attribution.order_visits import (
     REACH_DAYS,
     ReconciliationRule,
@@ -319,6 +320,10 @@ class ReconciledShop:
         self._con.con.register("events", clean_events(events))
         self._con.con.register("lines", as_table(lines, UserOrderLog))
 
+    def visits(self, days: Days) -> list[Row]:
+        """Return the rows of `mart/order_visits` of some days; no session is known here."""
+        return self._asked(OrderVisits, days)
+
     def differences(self, days: Days) -> list[Row]:
         """Return the rows of `mart/order_event_reconciliation` of some days."""
         return self._asked(OrderEventReconciliation, days)
@@ -346,19 +351,18 @@ class ReconciledShop:
     def _sql(self, contract: type[Table], days: Days) -> str:
         events, lines = self._con.table("events"), self._con.table("lines")
         rows: ir.Table
-        if contract is OrderEventReconciliation:
-            pairs = order_visits(
-                events,
-                self._con.table("session_events"),
-                self._con.table("sessions"),
-                lines,
-                RULE,
-                days.widened(before=REACH_DAYS, after=REACH_DAYS),
-            )
+        if contract is OrderVisits:
+            rows = self._pairs(days)
+        elif contract is OrderEventReconciliation:
+            pairs = self._pairs(days.widened(before=REACH_DAYS, after=REACH_DAYS))
             rows = order_event_reconciliation(events, lines, pairs, RULE, days)
         else:
             rows = reconciliation_daily(events, lines, self._con.table("differences"), RULE, days)
         return str(self._con.compile(rows))
+
+    def _pairs(self, days: Days) -> ir.Table:
+        names = ("events", "session_events", "sessions", "lines")
+        return order_visits(*map(self._con.table, names), RULE, days)
 
 
 def reported(rows: Iterable[Row]) -> list[Difference]:
