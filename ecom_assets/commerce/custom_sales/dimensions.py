@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.questions.source import OrderTables
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.commerce.attribution.contracts import Conversions, Touches
-from ecom_assets.commerce.attribution.credit import AttributionRule, order_touches
+from ecom_assets.commerce.attribution.credit import AttributionRule, buyer_of, order_touches
 from ecom_assets.commerce.costs.profit import with_customer_type, with_order
 from ecom_assets.commerce.customers.contracts import CustomerSegments
 from ecom_assets.commerce.orders.orders import NONE, landing_page_of
@@ -24,7 +24,7 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days, clock_hour, weekday_number
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.places import UNKNOWN
-from ecom_assets.core.tables.portable import first_of_each
+from ecom_assets.core.tables.portable import first_of_each, union_all
 
 DISCOUNT_CODE: Final = "discount_code"
 """The dimension of which one order line may have several values."""
@@ -285,9 +285,21 @@ def _of_touch(lines: ir.Table, context: SalesContext) -> ir.Table:
 
 
 def _of_first_touch(lines: ir.Table, context: SalesContext) -> ir.Table:
+    """Add the channel of the first visit of each customer: their own, and those of whoever made the
+    purchase event of one of their orders.
+    """
     touches = context.tables.table(Touches)
-    first = first_of_each(touches, "visitor_id", ["started_at", "session_id"])
-    return _of_customer(lines, first.select("visitor_id", first_channel="channel"), "first_channel")
+    conversions = context.tables.table(Conversions)
+    buyers = conversions.select("visitor_id", buyer_id=buyer_of(conversions)).distinct()
+    visits = union_all(
+        touches.select("started_at", "session_id", "channel", buyer_id="visitor_id"),
+        touches.join(buyers.filter(buyers.visitor_id != buyers.buyer_id), "visitor_id").select(
+            "started_at", "session_id", "channel", "buyer_id"
+        ),
+    )
+    first = first_of_each(visits, "buyer_id", ["started_at", "session_id"])
+    channels = first.select(visitor_id="buyer_id", first_channel="channel")
+    return _of_customer(lines, channels, "first_channel")
 
 
 def _of_customer_type(lines: ir.Table, context: SalesContext) -> ir.Table:
