@@ -13,6 +13,7 @@ import pytest
 
 from ecom_assets.core.tables.values import TOOLS
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import ROOT
 
 EVENTS = str(ROOT / "docs" / "example_events.csv")
@@ -135,8 +136,7 @@ def test_a_j_of_two_touches_is_split_in_amplitude(home: Path) -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("name", ["retention", "trend"])
+@each("name", ["retention", "trend"])
 def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(
     home: Path, tmp_path: Path, name: str
 ) -> None:
@@ -160,8 +160,8 @@ def _series(name: str) -> dict[str, list[str]]:
     return {"series": ["purchase"]} if name == "trend" else {}
 
 
-@pytest.mark.parametrize(
-    ("command", "tool", "sentence"),
+@each(
+    "command, tool, sentence",
     [
         (
             "sessions",

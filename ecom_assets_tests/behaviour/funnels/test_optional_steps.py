@@ -19,6 +19,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.funnels.definitions import exclusion_of, funnel_of, step_of
 from ecom_assets_tests.behaviour.funnels.funnel_reference import SECOND, Event, fits, table_of
 from ecom_assets_tests.behaviour.funnels.test_funnel_references import random_streams
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 VIEW, CART, COUPON, PURCHASE = (step_of(name) for name in ("view", "cart", "coupon", "purchase"))
@@ -107,8 +108,7 @@ def test_an_event_of_a_step_that_has_to_be_taken_is_no_optional_one() -> None:
     assert [answer["count"] for answer in answers([*once, *twice], again)] == [2, 1, 1]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("attribution", ["first", "last", "step_4"])
+@each("attribution", ["first", "last", "step_4"])
 def test_a_breakdown_is_that_of_the_steps_that_have_to_be_taken(attribution: str) -> None:
     shelves = {"view": "hats", "cart": "hats", "coupon": "shoes", "purchase": "bags"}
     events = [row._replace(category=shelves[row.event_type]) for row in STORY]
@@ -201,8 +201,8 @@ def test_a_text_with_a_question_mark_and_a_mapping_say_it() -> None:
     assert Funnel.from_mapping(funnel.to_mapping()).to_mapping() == funnel.to_mapping()
 
 
-@pytest.mark.parametrize(
-    ("options", "why"),
+@each(
+    "options, why",
     [
         (
             {"steps": (MAY_COUPON, PURCHASE)},

@@ -38,6 +38,7 @@ from ecom_assets_tests.behaviour.retention.choices_reference import (
     by_value,
     members_of,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -367,8 +368,7 @@ def test_no_order_of_rows_changes_anything(
 # Against others
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("seed", range(3))
+@each("seed", range(3))
 def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(
     seed: int, tmp_path: Path
 ) -> None:
@@ -449,8 +449,8 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("raw", "why"),
+@each(
+    "raw, why",
     [
         (
             {"starting": "second_time"},

@@ -29,6 +29,7 @@ from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.trends.trend_reference import make_series, make_trend, start_of
 from ecom_assets_tests.builders import local_day
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -315,8 +316,7 @@ def test_no_order_of_rows_changes_anything(seed: int, kind: str) -> None:
 # Against others
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("seed", range(3))
+@each("seed", range(3))
 def test_clickhouse_says_the_same_of_weeks(seed: int, tmp_path: Path) -> None:
     acts = acts_of(seed, PLACES[0])
     pq.write_table(as_events(acts, "UTC"), tmp_path / "acts.parquet")
@@ -376,8 +376,8 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("options", "why"),
+@each(
+    "options, why",
     [
         (
             {"kind": "lifecycle", "by": "event_type"},

@@ -36,6 +36,7 @@ from ecom_assets_tests.commerce.attribution.credit import (
     effects_on,
     let_happen,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=200))
@@ -54,9 +55,8 @@ def credit(
     }
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("model", "expected"),
+@each(
+    "model, expected",
     [
         ("first", [1, 0, 0, 0, 0, 0]),
         ("last", [0, 0, 0, 0, 0, 1]),
@@ -108,10 +108,7 @@ def test_a_week_before_counts_half_in_time_decay() -> None:
     assert actual == {"A": pytest.approx(1 / 3, abs=2e-9), "B": pytest.approx(2 / 3, abs=2e-9)}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("two_touches", "expected"), [("normalised", (0.25, 0.75)), ("split", (0.3, 0.7))]
-)
+@each("two_touches, expected", [("normalised", (0.25, 0.75)), ("split", (0.3, 0.7))])
 def test_two_touches_of_a_j_are_as_mixpanel_s_or_amplitude_s(
     two_touches: str, expected: tuple[float, float]
 ) -> None:
@@ -126,8 +123,7 @@ def test_last_non_direct_passes_over_direct_but_for_nothing_else() -> None:
     assert credit("last_non_direct", Story(touches[1:], (120,))) == {"Direct": 1}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("model", SHARING)
+@each("model", SHARING)
 def test_the_look_back_includes_both_of_its_ends(model: str) -> None:
     assert credit(model, Story(((0, "A"),), (LOOKBACK_S,))) == {"A": 1}
     assert credit(model, Story(((0, "A"),), (LOOKBACK_S + 1,))) == {"(none)": 1}
@@ -178,7 +174,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
         model_name("markow")
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong", [{"lookback": "0s"}, {"lookback": "400d"}, {"half_life": "0d"}, {"two_touches": "x"}]
 )
 def test_lengths_and_choices_that_make_no_credit_are_refused(wrong: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -26,6 +27,7 @@ from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.report.report import build_report
 from ecom_assets.interfaces.weeks.weekly import Week
 from ecom_assets.interfaces.weeks.wording import text_lines
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.interfaces.api.shop_files import DAYS, FIRST, write_shop
 from ecom_assets_tests.interfaces.api.small_run import run
@@ -35,6 +37,8 @@ pytestmark = pytest.mark.xdist_group("api_activities_only")
 OF_VIEWS = ("engaged_session_count", "single_page_session_count")
 RATES = ("engagement_rate", "bounce_rate", "single_page_rate")
 WEEK = "2026-W05"
+PATIENT: Final[dict[str, Any]] = {"api_timeout_s": 300, "adhoc_timeout_s": 300}
+"""A busy machine may take long for a question."""
 
 
 OWN_NAMES = """\
@@ -79,6 +83,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         events_mapping=ACTIVITIES,
         orders=str(folder / "files" / "orders.csv"),
         order_customers_over=0,
+        **PATIENT,
     )
     monday = FIRST.date() - FIRST.weekday() * ONE_DAY
     run(loaded, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
@@ -90,7 +95,7 @@ def api(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Api]:
     """The API with the settings of the run, and with those that leave the events
     to what the home remembers.
     """
-    without_events = Settings(home=settings.home, orders=settings.orders)
+    without_events = Settings(home=settings.home, orders=settings.orders, **PATIENT)
     with served(
         create_app(settings if request.param == "of the run" else without_events)
     ) as answer:
@@ -111,7 +116,7 @@ def test_no_day_and_no_period_has_a_bounce(api: Api) -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("definition", [{}, {"idle": "10m"}], ids=["stored sessions", "others"])
+@each("definition", [{}, {"idle": "10m"}])
 def test_a_question_about_sessions_says_what_is_not_known(
     api: Api, definition: dict[str, str]
 ) -> None:
@@ -123,7 +128,6 @@ def test_a_question_about_sessions_says_what_is_not_known(
     assert any("bounces and pages are not known" in warning for warning in answer["warnings"])
 
 
-@pytest.mark.sampled(1)
 def test_all_that_was_ordered_after_a_visit_is_of_an_unknown_channel(api: Api) -> None:
     answer = api.json("/analytics/revenue/by-channel", time_range="month")
     revenue = {

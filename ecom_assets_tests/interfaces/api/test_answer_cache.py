@@ -14,6 +14,7 @@ from ecom_assets.interfaces.api.cache.answers import (
     is_same,
     takes_gzip,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.served import Shop, running, wait_until
 
 SALES = "/analytics/sales"
@@ -68,7 +69,6 @@ def test_another_question_has_another_answer(tmp_path: Path, path: str) -> None:
         assert served.shop.calls == 2
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("first", ["gzip;q=0", "identity", "", "br"])
 def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(
     tmp_path: Path, first: str
@@ -88,8 +88,8 @@ def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(
         assert served.shop.calls == 2
 
 
-@pytest.mark.parametrize(
-    ("accepted", "takes"),
+@each(
+    "accepted, takes",
     [
         (b"gzip", True),
         (b"br, gzip", True),
@@ -121,8 +121,8 @@ def test_a_client_that_has_the_answer_gets_304_without_a_body(tmp_path: Path) ->
         assert served.get(SALES, **{"If-None-Match": etag}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("question", "same"),
+@each(
+    "question, same",
     [
         (b'"a"', True),
         (b'W/"a"', True),
@@ -136,7 +136,6 @@ def test_marks_are_compared_as_weak_ones(question: bytes, same: bool) -> None:  
     assert is_same(question, b'W/"a"') is same
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("path", ["/analytics/now", "/health", "/metrics", "/nowhere"])
 def test_what_may_not_be_kept_is_not(tmp_path: Path, path: str) -> None:
     with running(tmp_path) as served:
