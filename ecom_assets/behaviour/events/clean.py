@@ -29,6 +29,7 @@ from ecom_assets.core.tables.days import Days, day_start, is_implausible
 from ecom_assets.core.tables.placeholders import (
     MARKS,
     NO_CONSENT,
+    NO_PRODUCTS,
     NOBODY,
     is_missing,
     is_placeholder,
@@ -600,7 +601,7 @@ def without_placeholders(events: ir.Table) -> ir.Table:
         "user_id": NOBODY,
         "device_id": NOBODY,
         "source_session_id": NOBODY,
-        "product_id": MARKS,
+        "product_id": NO_PRODUCTS,
     }
     return events.mutate(
         **{

@@ -24,9 +24,11 @@ KEYS: Final[dict[str, KeyKind]] = {
     "customer_id": PERSON_KEY,
     "product_id": "number",
     "item_id": "number",
+    "event_type": "text",
 }
-"""The fields that events, orders and customers have in common, and what they are where a mapping
-does not say it.
+"""The fields that are written in one spelling, and what they are where a mapping does not say it.
+
+Of an event type only the blanks around it go, with which exports fill columns of a fixed length.
 """
 BLANKS: Final = " \t\r\n\u00a0\u202f\ufeff"
 APOSTROPHE, WHOLE, _NAME = "^'([0-9+=@-])", r"^(-?[0-9]+)[.]0+$", "^#+"

@@ -481,7 +481,9 @@ def _spelled(value: str, key: KeyKind | None) -> str:
     # A backslash is an escape in Snowflake's texts.
     blanks, group = text(BLANKS), r"'\\1'"
     bare = f"TRIM(REGEXP_REPLACE(TRIM({value}, {blanks}), {text(APOSTROPHE)}, {group}), {blanks})"
-    bare = f"NULLIF(REGEXP_REPLACE({bare}, {text(WHOLE)}, {group}), '')"
+    if key != "text":
+        bare = f"REGEXP_REPLACE({bare}, {text(WHOLE)}, {group})"
+    bare = f"NULLIF({bare}, '')"
     return (
         f"CASE WHEN CONTAINS({bare}, '@') THEN LOWER({bare}) ELSE {bare} END"
         if key == "address"

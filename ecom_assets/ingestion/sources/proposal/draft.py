@@ -13,7 +13,7 @@ from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
-from ecom_assets.core.warehouse.sql_text import texts
+from ecom_assets.core.warehouse.sql_text import ident, text, texts
 from ecom_assets.ingestion.sources.files.mapping import (
     AdSpendMapping,
     CostMapping,
@@ -255,6 +255,7 @@ class Draft:
             self._id(kind.id),
             *(self._page_by_source(name) or self._field(name) for name in names),
             *self._currency_beside(),
+            *(self._other_members(names) if is_events else []),
         ]
         return [
             *file_lines(self.values),
@@ -887,6 +888,19 @@ class Draft:
         rows = ", ".join(f"{shown(name)} {count:,} rows" for name, count in counts.items())
         column = quoted(amounts[0].value.path[0])
         return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
+
+    def _other_members(self, names: Sequence[str]) -> list[str]:
+        """Return the line that keeps the objects of which fields use some members, as a column that
+        a field uses is in no `other_columns`; none where there are no such objects.
+        """
+        used = [self.found[name].value for name in names if name in self.found]
+        objects = [*dict.fromkeys(value.path[0] for value in used if not value.is_column)]
+        if not objects or "properties" in self.found or self.values.spread:
+            return []
+        if len(objects) == 1:
+            return [f"  properties: {{column: {quoted(objects[0])}, optional: true}}"]
+        members = ", ".join(f"{text(name)}, {ident(name)}::JSON" for name in objects)
+        return [f"  properties: {{expression: {quoted(f'json_object({members})')}, optional: true}}"]
 
     def ask(  # noqa: PLR0913 (what a question has)
         self,

@@ -182,7 +182,7 @@ COMPACT = (
 """Times of digits: 20260302234810 is the second of March 2026, 23:48:10."""
 TWO_DIGIT_YEAR = r"(\d{1,2}|[A-Za-z]{3})[./-](\d{1,2}|[A-Za-z]{3})[./-]\d\d([^\d].*)?"
 """What a time with a year of two digits looks like; a version, such as 4.3.0, does not."""
-EPOCHS = {"epoch_s": (9, 10), "epoch_ms": (12, 13), "epoch_us": (15, 16)}
+EPOCHS = {"epoch_s": (9, 10), "epoch_ms": (12, 13), "epoch_us": (15, 16), "epoch_ns": (18, 19)}
 NUMBERS = {
     ".": Numerals(has_currency=True),
     ",": Numerals(decimal=",", thousands=".", has_currency=True),
