@@ -63,9 +63,9 @@ def missing_property_warnings(
     if inside and not _has_one(con, events, events.properties):
         return [
             (
-                f"No event has properties, so none has {inside[0]}; a mapping keeps columns that no "
-                "field uses with `other_columns: properties`, and an object of which a field uses "
-                "a member with `properties: NAME OF ITS COLUMN` under `fields`."
+                f"No event has properties, so none has {inside[0]}; a mapping keeps them with "
+                "`other_columns: properties`, and those of an object that a field uses with "
+                "`properties: NAME OF THE OBJECT` under `fields`."
             )
         ]
     missing = [column for column in inside if not _has_one(con, events, text_of(events, column))]

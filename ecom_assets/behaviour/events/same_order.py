@@ -1,6 +1,6 @@
-"""Purchases of one order that came several times, as a thank-you page sends them that is opened again.
+"""Purchases of one order that came several times: a thank-you page that is opened again sends one.
 
-Each time the page has another event id, and the same order. METRICS "Purchases of one order".
+Each time it has another event id, and names the same order. METRICS "Purchases of one order".
 """
 
 from typing import Final
@@ -91,7 +91,10 @@ def _other_days(rows: ir.Table, unit: list[str], late_days: int) -> ir.Table:
         low=rows.event_at.min(), high=rows.event_at.max()
     )
     others = daily.select(
-        other_key="key", is_other_public="is_public", other_date="received_date", low="low",
+        other_key="key",
+        is_other_public="is_public",
+        other_date="received_date",
+        low="low",
         high="high",
     )
     pairs = rows.select(*unit, "is_asked").distinct().join(others, [("key", "other_key")])

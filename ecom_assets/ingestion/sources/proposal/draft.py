@@ -900,7 +900,9 @@ class Draft:
         if len(objects) == 1:
             return [f"  properties: {{column: {quoted(objects[0])}, optional: true}}"]
         members = ", ".join(f"{text(name)}, {ident(name)}::JSON" for name in objects)
-        return [f"  properties: {{expression: {quoted(f'json_object({members})')}, optional: true}}"]
+        return [
+            f"  properties: {{expression: {quoted(f'json_object({members})')}, optional: true}}"
+        ]
 
     def ask(  # noqa: PLR0913 (what a question has)
         self,
