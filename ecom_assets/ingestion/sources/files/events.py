@@ -46,6 +46,7 @@ from ecom_assets.ingestion.sources.files.row_check import (
     repeated,
     view_direct,
 )
+from ecom_assets.ingestion.sources.files.row_notes import notes_of
 
 
 def may_hold_erased(settings: Settings) -> bool:
@@ -409,7 +410,10 @@ class FileEvents:
         if self.checked is not None:
             rejected = self.checked.rejected | {DUPLICATE: self.checked.surplus}
             return FileRowCounts(
-                self.checked.read, rejected, {"cart_value": self.checked.unread_amounts}
+                self.checked.read,
+                rejected,
+                {"cart_value": self.checked.unread_amounts},
+                notes=notes_of(self.files, f"({self.files.received_sql()})"),
             )
         rows = self._classified
         counts = dict(fetched(self.con, rows.group_by("reject_reason").agg(row_count=rows.count())))
@@ -423,6 +427,7 @@ class FileEvents:
             rejected | {DUPLICATE: int(surplus)},
             unread,
             self.files.malformed_bytes,
+            notes_of(self.files, ROWS),
         )
 
     @cached_property

@@ -629,6 +629,8 @@ class EventMapping(RecordMapping):
     fields: fields_of(EVENT, EventFields)  # type: ignore[valid-type]  # made from the kind
     event_types: dict[str, str] = Field(default_factory=dict)
     usual_event_types: bool = False
+    # The property with the number of events that a row stands for, which answers say.
+    weight: str = ""
     labels: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = Field(
         default_factory=dict
     )

@@ -130,6 +130,17 @@ NO_AMOUNT: Final = "none"
 """The answer that events have no amount."""
 STAYS: Final = "as it is"
 """The answer that an event type keeps its name."""
+WEIGHTS: Final = frozenset(
+    {
+        *("itemcount", "eventcount", "hitcount", "numevents", "nbevents", "occurrences"),
+        *("samplerate", "samplingrate", "sampleinterval", "sampleweight", "samplingweight"),
+        *("samplingfactor", "samplefactor", "weight", "count", "anzahl", "nombre", "cantidad"),
+    }
+)
+"""Names of columns, without signs, that say how many events a row stands for."""
+ONE: Final = r"1(\.0*)?"
+WEIGHT: Final = r"[1-9]\d*(\.0*)?|0?\.\d*[1-9]\d*"
+"""Such numbers: how many, or the share of events that a sample has."""
 FEWEST_STEPS: Final = 2
 OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
@@ -266,6 +277,7 @@ class Draft:
             *fields,
             *self._status_lines(states),
             *(self._event_types() if is_events else []),
+            *(self._weight() if is_events else []),
             "other_columns: properties" if is_events else "other_columns: ignore",
         ]
 
@@ -888,6 +900,23 @@ class Draft:
         rows = ", ".join(f"{shown(name)} {count:,} rows" for name, count in counts.items())
         column = quoted(amounts[0].value.path[0])
         return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
+
+    def _weight(self) -> list[str]:
+        """Return the line of the number of events that each row of a sample stands for."""
+        used = {match.value for match in self.found.values()}
+        for value in self.values.values:
+            if value in used or not value.is_column or bare(value.name) not in WEIGHTS:
+                continue
+            rows = self.values.row_count
+            are_ones = self.values.matching(value, ONE) == rows
+            if not are_ones and self.values.matching(value, WEIGHT) == rows:
+                examples = [name for name, _ in self.values.counts(value) if name != "1"]
+                self.notes.append(
+                    f"{value.name} says how many events each row stands for, such as "
+                    f"{shown(examples[0])}; each row counts as one, and answers say the sum"
+                )
+                return [f"weight: {quoted(value.path[0])}  # check this"]
+        return []
 
     def _other_members(self, names: Sequence[str]) -> list[str]:
         """Return the line that keeps the objects of which fields use some members, as a column that
