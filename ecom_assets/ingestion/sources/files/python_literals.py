@@ -39,7 +39,8 @@ def _converted(value: str) -> str:
     tokens = f"regexp_extract_all({_by_pattern(value, _VALUE, _INSIDE)}, {text(_PIECE)})"
     each = (
         f"CASE WHEN starts_with(token, {text(_QUOTE)}) THEN {_single_quoted('token')} "
-        f"WHEN starts_with(token, {text(_DOUBLE)}) THEN {_coded('token')} ELSE {_between('token')} END"
+        f"WHEN starts_with(token, {text(_DOUBLE)}) THEN {_coded('token')} "
+        f"ELSE {_between('token')} END"
     )
     joined = f"array_to_string(list_transform({tokens}, lambda token: {each}), '')"
     chosen = f"CASE WHEN json_valid(result) THEN result ELSE {value} END"
