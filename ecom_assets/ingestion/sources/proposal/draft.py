@@ -130,6 +130,10 @@ NO_AMOUNT: Final = "none"
 """The answer that events have no amount."""
 STAYS: Final = "as it is"
 """The answer that an event type keeps its name."""
+OBJECTS: Final = frozenset(
+    {"properties", "eventproperties", "props", "eventprops", "params", "eventparams", "attributes"}
+)
+"""Names of columns, without signs, with further values of an event."""
 WEIGHTS: Final = frozenset(
     {
         *("itemcount", "eventcount", "hitcount", "numevents", "nbevents", "occurrences"),
@@ -919,11 +923,15 @@ class Draft:
         return []
 
     def _other_members(self, names: Sequence[str]) -> list[str]:
-        """Return the line that keeps the objects of which fields use some members, as a column that
-        a field uses is in no `other_columns`; none where there are no such objects.
+        """Return the line that keeps objects of properties: those of which fields use some members,
+        as a column that a field uses is in no `other_columns`, and one that is named so, whose
+        members would be one below `properties` and, in CSV, a text.
         """
         used = [self.found[name].value for name in names if name in self.found]
         objects = [*dict.fromkeys(value.path[0] for value in used if not value.is_column)]
+        if not objects:
+            nested = [value.path[0] for value in self.values.values if not value.is_column]
+            objects = [name for name in dict.fromkeys(nested) if bare(name) in OBJECTS][:1]
         if not objects or "properties" in self.found or self.values.spread:
             return []
         if len(objects) == 1:
