@@ -29,6 +29,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     CANCELLED_AT,
     CHANGED_AT,
     HELPERS,
+    MOST_EVENT_TYPES,
     NUMBERS_OF,
     ORDER_TOTAL,
     REFUNDED_AMOUNT,
@@ -114,6 +115,11 @@ def has_word(value: Value, stems: Sequence[str]) -> bool:
     return any(begins(word, stems) for word in words_of(value.last_name))
 
 
+def known_rows(counts: Sequence[tuple[str, int]]) -> int:
+    """Return how many rows are of event types whose names are known."""
+    return sum(count for name, count in counts if known_event_type(name))
+
+
 def rows_lines(spread: str) -> list[str]:
     """Return the lines that say which list has the rows; none where each record is one."""
     return ["rows:", f"  line: {quoted(spread)}"] if spread else []
@@ -130,6 +136,13 @@ NO_AMOUNT: Final = "none"
 """The answer that events have no amount."""
 STAYS: Final = "as it is"
 """The answer that an event type keeps its name."""
+CODE: Final = r"[A-Za-z]{0,2}[-_]?\d+"
+"""A code of an event type, such as 2 or A2."""
+OF_NAMES: Final = (
+    *("name", "label", "desc", "title", "text", "bezeichn", "libell", "nom", "intitul", "titre"),
+    *("event", "ereignis", "evenement", "action", "aktion", "accion", "azione"),
+)
+"""How words in the names of columns begin that have names of codes."""
 OBJECTS: Final = frozenset(
     {"properties", "eventproperties", "props", "eventprops", "params", "eventparams", "attributes"}
 )
@@ -227,6 +240,8 @@ class Draft:
         """Find the fields."""
         columns = {name: self.answers[name] for name in COLUMNS if name in self.answers}
         self.found = dict(found_fields(self.values, self.kind, columns))
+        if self.kind is MappingKind.EVENTS and "event_type" not in columns:
+            self._find_finer_type()
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
@@ -238,6 +253,48 @@ class Draft:
             self.found = {
                 name: match for name, match in self.found.items() if name not in CHARGES_FOUND
             }
+
+    def _find_finer_type(self) -> None:
+        """Take the column that says more of what happened, where the one that is named so has codes
+        or less: names beside codes, or what happened to the product of a `product_event`.
+
+        Each value of it goes with one type, and more rows are of known types by it.
+        """
+        match = self.found.get("event_type")
+        if match is None or not match.value.is_column:
+            return
+        coarse, rows = match.value, self.values.row_count
+        best, most = None, known_rows(self.values.counts(coarse))
+        are_codes = self.values.matching(coarse, CODE) == self.values.filled(coarse)
+        for value in self.values.values:
+            if not self._may_refine(value, coarse):
+                continue
+            counts = self.values.counts_of_either(value, coarse)
+            is_named = are_codes and self._names_each(value, coarse)
+            if (known := known_rows(counts)) > most or (is_named and best is None):
+                best, most = value, max(known, most)
+        if best is None:
+            return
+        why = f"{best.name} says more than {coarse.name}"
+        if self.values.filled(best) < rows:
+            self.values, best = self.values.with_alternative(best, coarse)
+        self.found["event_type"] = FoundField("event_type", best, why)
+
+    def _may_refine(self, value: Value, coarse: Value) -> bool:
+        used = {match.value for match in self.found.values()}
+        if value in used or not value.is_column or value.joined or not self.values.filled(value):
+            return False
+        different = self.values.different(value)
+        return different <= MOST_EVENT_TYPES and (
+            self.values.different_pairs(value, coarse) == different
+        )
+
+    def _names_each(self, value: Value, coarse: Value) -> bool:
+        """Return whether a column has a name for each code of another one."""
+        is_whole = self.values.filled(value) == self.values.row_count
+        are_names = not self.values.matching(value, CODE)
+        are_as_many = self.values.different(value) == self.values.different(coarse)
+        return is_whole and are_names and are_as_many and has_word(value, OF_NAMES)
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping,
@@ -1010,10 +1067,12 @@ class Draft:
         keys = tuple(self.found[key].value for key in names if key in self.found)
         return keys if keys and self.values.are_unique(keys) else ()
 
-    def _field(self, name: str) -> str:
+    def _field(self, name: str) -> str:  # noqa: PLR0911 (a line for each kind of field)
         if name not in self.found:
             return self._field_without_column(name)
         value = self.found[name].value
+        if name == "event_type" and value.joined:
+            return f"  {name}: {{first_of: {quoted_list([value.path[0], value.joined])}}}"
         if name in {MAPPINGS[self.kind].kind.time, CHANGED_AT}:
             return self._changed_at(value) if name == CHANGED_AT else self._time(name)
         if name in AMOUNTS and (line := self._amount(name, value)):

@@ -350,6 +350,18 @@ class FileValues:
             else self
         )
 
+    def with_alternative(self, value: Value, other: Value) -> "tuple[FileValues, Value]":
+        """Return the values with one more, a column or another one where it is empty; and that."""
+        either = replace(
+            value,
+            position=len(self.values),
+            joined=other.path[0],
+            sql=f"coalesce({value.sql}, {other.sql})",
+        )
+        joined = f"*, coalesce({value.column}, {other.column}) AS {either.column}"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {select(joined, TABLE)}")
+        return replace(self, values=(*self.values, either)), either
+
     def _are_days(self, value: Value) -> bool:
         forms = self.time_formats(value)
         has_clock = self.scalar(f"count(*) FILTER (contains({value.column}, ':'))")
@@ -398,6 +410,12 @@ class FileValues:
             f"{value.column}, count(*)", TABLE, f"{value.column} IS NOT NULL", value.column
         )
         return list(self.rows(f"{grouped} ORDER BY 2 DESC, 1 LIMIT {most}"))
+
+    def counts_of_either(self, value: Value, other: Value) -> list[tuple[str, int]]:
+        """Return a value, or another one where it is empty, with their number of rows."""
+        either = f"coalesce({value.column}, {other.column})"
+        grouped = select(f"{either}, count(*)", TABLE, f"{either} IS NOT NULL", either)
+        return list(self.rows(f"{grouped} ORDER BY 2 DESC, 1 LIMIT 200"))
 
     def counts_beside(self, value: Value, other: Value, but: Sequence[str]) -> dict[str, int]:
         """Return values with their number of rows where another value is none of `but`."""
