@@ -134,3 +134,33 @@ def test_members_beside_the_amount_are_kept(case: Case) -> None:
     answer = case.ecom("trend", *asked, "--by", "properties.plan", "--json").json
     plans = {series["breakdown"]: Decimal(series["total"]) for series in answer["series"]}
     assert plans == {"pro": 10, "free": 10}
+
+
+def with_person(case: Case, column: str) -> None:
+    """Answer who it was in the mapping by hand."""
+    path = case.folder / "m.yaml"
+    lines = path.read_text().splitlines()
+    answered = [f'  user_id: "{column}"' if "user_id:" in line else line for line in lines]
+    path.write_text("\n".join(answered))
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["301"], indirect=True)
+def test_the_column_that_says_more_of_what_happened_is_taken(case: Case) -> None:
+    said = by_init(case, "browsing_train.csv")
+    assert "product_action says more than event_type" in said
+    with_person(case, "session_id_hash")
+    asked = ("--series", "purchase", "--series", "page_view", "--period", "day")
+    totals = case.series("--events", "browsing_train.csv", "--mapping", "m.yaml", *asked)
+    assert totals == [10, 60]
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["302"], indirect=True)
+def test_an_amount_that_each_row_of_an_order_repeats_is_not_that_of_a_row(case: Case) -> None:
+    said = by_init(case, "ga4_flat.csv")
+    assert "item_revenue adds up to purchase_revenue of each transaction_id" in said
+    with_person(case, "user_pseudo_id")
+    asked = ("--series", "purchase:visitors", "--series", "purchase:sum(cart_amount)")
+    totals = case.series("--events", "ga4_flat.csv", "--mapping", "m.yaml", *asked)
+    assert totals == [10, 775]

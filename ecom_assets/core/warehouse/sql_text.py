@@ -128,8 +128,11 @@ def _from_form(value: str, form: str) -> str:
 
 def _from_epoch(value: str, digits: int) -> str:
     number = f"TRY_CAST({value} AS DECIMAL(38, 6))"
-    # What is less than a microsecond is cut, as of texts.
-    scaled = f"{number} * {10**digits}" if digits >= 0 else f"trunc({number} / {10**-digits})"
+    # What is less than a microsecond is cut, as of texts. A division of decimals would round.
+    is_finer = digits < 0
+    scaled = (
+        f"floor({number})::HUGEINT // {10**-digits}" if is_finer else f"{number} * {10**digits}"
+    )
     micros = f"TRY_CAST({scaled} AS BIGINT)"
     low, high = -62135510400000000, 253402128000000000  # the two limits above, in microseconds
     return f"CASE WHEN {micros} BETWEEN {low} AND {high} THEN make_timestamp({micros}) END"

@@ -25,6 +25,7 @@ from ecom_assets.ingestion.sources.files.mapping import (
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.text_blocks import UTF_8
+from ecom_assets.ingestion.sources.proposal.event_amounts import amount_of_rows
 from ecom_assets.ingestion.sources.proposal.fields import (
     CANCELLED_AT,
     CHANGED_AT,
@@ -233,6 +234,8 @@ class Draft:
     """What a line below zero is; empty where there is none."""
     source: Value | None = None
     """Of events, the column that says where visits come from, where no address says it."""
+    times: Value | None = None
+    """Of events, the number of pieces of whose price the amount is."""
     cents: frozenset[Value] = frozenset()
     """Amounts that count the smallest units of their currency."""
 
@@ -242,6 +245,8 @@ class Draft:
         self.found = dict(found_fields(self.values, self.kind, columns))
         if self.kind is MappingKind.EVENTS and "event_type" not in columns:
             self._find_finer_type()
+        if self.kind is MappingKind.EVENTS and "cart_value" not in columns:
+            self._find_amount_of_rows()
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
@@ -279,6 +284,11 @@ class Draft:
         if self.values.filled(best) < rows:
             self.values, best = self.values.with_alternative(best, coarse)
         self.found["event_type"] = FoundField("event_type", best, why)
+
+    def _find_amount_of_rows(self) -> None:
+        """Take the amount of each row where one of the whole order is on each of its rows."""
+        if (found := amount_of_rows(self.values, self.found)) is not None:
+            self.found["cart_value"], self.times = found
 
     def _may_refine(self, value: Value, coarse: Value) -> bool:
         used = {match.value for match in self.found.values()}
@@ -1131,6 +1141,9 @@ class Draft:
             return line
         if hundredth := self._hundredth(value):
             return f"  {name}: {hundredth}"
+        if name == "cart_value" and self.times:
+            parts = f"column: {quoted(value.path[0])}, times: {quoted(self.times.path[0])}"
+            return f"  {name}: {{{parts}, optional: true}}"
         if charges := self._charges_in(name, value):
             parts = [
                 f"column: {quoted(value.path[0])}",
