@@ -120,8 +120,8 @@ def test_rows_that_stand_for_several_events_say_so(case: Case) -> None:
 @pytest.mark.when_changed
 @pytest.mark.parametrize("case", ["240"], indirect=True)
 def test_properties_as_python_writes_them_are_read(case: Case) -> None:
-    asked = ("--series", "*:visitors", "--series", "purchase")
-    asked = (*asked, "--series", "purchase:sum(cart_amount)", "--period", "month")
+    series = ("--series", "*:visitors", "--series", "purchase")
+    asked = (*series, "--series", "purchase:sum(cart_amount)", "--period", "month")
     totals = case.series("--events", "events.csv", "--mapping", "posthog", *asked)
     assert totals == [10, 10, 125]
 

@@ -1142,8 +1142,8 @@ class Draft:
         if hundredth := self._hundredth(value):
             return f"  {name}: {hundredth}"
         if name == "cart_value" and self.times:
-            parts = f"column: {quoted(value.path[0])}, times: {quoted(self.times.path[0])}"
-            return f"  {name}: {{{parts}, optional: true}}"
+            price = f"column: {quoted(value.path[0])}, times: {quoted(self.times.path[0])}"
+            return f"  {name}: {{{price}, optional: true}}"
         if charges := self._charges_in(name, value):
             parts = [
                 f"column: {quoted(value.path[0])}",

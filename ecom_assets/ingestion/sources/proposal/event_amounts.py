@@ -81,7 +81,7 @@ def _is_of_order(values: FileValues, value: Value, unit: str) -> bool:
     ((most, several),) = values.rows(
         select("max(numbers), count(*) FILTER (row_count > 1)", f"({rows})")
     )
-    return most == 1 and several >= FEWEST_ORDERS
+    return bool(most == 1 and several >= FEWEST_ORDERS)
 
 
 def _adds_up(values: FileValues, unit: str, whole: Value, part: Value, times: Value | None) -> bool:
@@ -94,4 +94,4 @@ def _adds_up(values: FileValues, unit: str, whole: Value, part: Value, times: Va
     )
     fits = "count(*) FILTER (abs(whole - parts) < 0.005)"
     ((count, fitting),) = values.rows(select(f"count(*), {fits}", f"({sums})", "row_count > 1"))
-    return count >= FEWEST_ORDERS and fitting >= SHARE * count
+    return bool(count >= FEWEST_ORDERS and fitting >= SHARE * count)
