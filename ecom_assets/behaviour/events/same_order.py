@@ -47,7 +47,8 @@ def ids_of_repeated_orders(rows: ir.Table) -> ir.Table:
     Args:
         rows: Received rows with their properties.
     """
-    keyed = _keyed(rows.mutate(order_hash=order_of(rows)), ("event_id",))
+    sold = rows.filter(rows.event_type == "purchase")
+    keyed = _keyed(sold.mutate(order_hash=order_of(sold)), ("event_id",))
     keys = keyed.group_by("key").agg(low=keyed.event_id.min(), high=keyed.event_id.max())
     return keyed.semi_join(keys.filter(keys.low != keys.high), "key").select("event_id").distinct()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from ecom_assets.commerce.orders.orders import CHARGES, PRICE_PARTS
-from ecom_assets.core.tables.spellings import KEYS, spelled_sql
+from ecom_assets.core.tables.spellings import KEYS, TRIMMED, spelled_sql, trimmed_sql
 from ecom_assets.core.tables.values import LAST_PLAUSIBLE
 from ecom_assets.core.warehouse.sql_text import (
     date_literal,
@@ -653,6 +653,8 @@ def _translated_sql(mapping: RecordMapping, name: str, exact: Collection[str | N
         and not (field.column in exact or field.constant is not None)
     ):
         value = spelled_sql(value, key)
+    elif field and name in TRIMMED:
+        value = trimmed_sql(value)
     if translations := mapping.translations().get(name):
         pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in translations.items())
         return f"CASE {value} {pairs} ELSE {value} END"
