@@ -151,6 +151,7 @@ OBJECTS: Final = frozenset(
 WEIGHTS: Final = frozenset(
     {
         *("itemcount", "eventcount", "hitcount", "numevents", "nbevents", "occurrences"),
+        *("events", "hits", "eventos", "evenements", "ereignisse"),
         *("samplerate", "samplingrate", "sampleinterval", "sampleweight", "samplingweight"),
         *("samplingfactor", "samplefactor", "weight", "count", "anzahl", "nombre", "cantidad"),
     }
