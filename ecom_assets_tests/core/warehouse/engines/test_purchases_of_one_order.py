@@ -23,7 +23,7 @@ from ecom_assets_tests.core.warehouse.engines.warehouses import (
     settings_of,
 )
 
-DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=20))
+DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=22))
 
 
 def rows() -> list[Row]:
