@@ -24,6 +24,7 @@ from ecom_assets.behaviour.events.checks import (
     amounts_have_a_rate,
     no_event_type_is_new,
     purchases_have_amounts,
+    purchases_of_an_order_agree,
     rows_of_an_id_agree,
     standard_types_are_spelled_so,
 )
@@ -587,6 +588,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         accounting_check(settings.late_days),
         amounts_check(rules(settings)["cleaning_rule"]),
         no_event_type_is_new,
+        purchases_of_an_order_agree,
         rows_of_an_id_agree,
         standard_types_are_spelled_so,
         *identity_checks(rules(settings)["identity_rule"]),

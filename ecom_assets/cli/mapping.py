@@ -161,6 +161,7 @@ def check(
 def reading_lines(reading: Reading) -> list[str]:
     """Return a reading as text: rows and reasons, event types, the first rows."""
     lines = [rows_line(reading.rows_json)]
+    lines += [f"  {note}." for note in reading.rows_json.get("notes", ())]
     for why in reading.not_clean:
         lines.append(f"  {why.reason} {why.row_count:,}{': ' if why.meaning else ''}{why.meaning}")
         lines += [f"    such as {_row_text(why.example)}"] if why.example else []

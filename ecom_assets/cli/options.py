@@ -103,6 +103,8 @@ def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_j
         typer.echo(f"ecom: warning: {refused}", err=True)
     if unread := unread_warning(answer["rows"]):
         typer.echo(f"ecom: warning: {unread}.", err=True)
+    for note in answer["rows"].get("notes", ()):
+        typer.echo(f"ecom: warning: {note}.", err=True)
     if as_json:
         typer.echo(json_text(answer))
         return

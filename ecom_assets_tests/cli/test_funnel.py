@@ -694,7 +694,8 @@ def test_values_that_no_event_has_in_its_properties_are_warned_of(
     path.write_text("\n".join(line.format(*row, "") for row in rows))
     nowhere = (
         "No event has properties, so none has properties.plan; a mapping keeps them with "
-        "`other_columns: properties`."
+        "`other_columns: properties`, and those of an object that a field uses with "
+        "`properties: NAME OF THE OBJECT` under `fields`."
     )
     assert ecom(*arguments, home=home).json["warnings"] == [nowhere]
     mapping.write_text(mapping.read_text() + "other_columns: properties\n")

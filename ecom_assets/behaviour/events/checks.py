@@ -21,6 +21,7 @@ from ecom_assets.behaviour.events.contracts import (
     RawEvents,
 )
 from ecom_assets.behaviour.events.queries import conflict_rows, event_text, shared_ids
+from ecom_assets.behaviour.events.same_order import order_of
 from ecom_assets.core.tables.check import (
     EXAMPLES,
     BrokenRows,
@@ -175,6 +176,38 @@ def rows_of_an_id_agree(days: Days | None, duplicates: ir.Table, clean: ir.Table
         "it; else give each event an id of its own."
     )
     return CheckResult(counts["event_count"], looked_at, examples, metadata={"sentence": sentence})
+
+
+@check(CleanEvents, reads=(CleanEvents,), warns=True)
+def purchases_of_an_order_agree(days: Days | None, clean: ir.Table) -> CheckResult:
+    """Purchases that name one order are of one visitor; those of one product have one amount."""
+    events = rows_on_days(clean, "event_date", days).filter(
+        lambda event: event.event_type == "purchase"
+    )
+    named = events.mutate(order=order_of(events)).filter(lambda event: event.order.notnull())
+    amounts = named.group_by("order", product=named.product_id.fill_null("")).agg(
+        visitor_count=named.visitor_id.nunique(), amount_count=named.cart_amount.nunique()
+    )
+    orders = amounts.group_by("order").agg(
+        visitor_count=amounts.visitor_count.max(), amount_count=amounts.amount_count.max()
+    )
+    orders = orders.filter((orders.visitor_count > 1) | (orders.amount_count > 1))
+    broken = named.semi_join(orders, "order")
+    order_count, looked_at = count_of(orders), count_of(named)
+    if not order_count:
+        return CheckResult(0, looked_at)
+    shown = broken.order_by(["order", "event_at", "event_id"]).limit(EXAMPLES)
+    # Without the order and who it is of: examples are in logs and in messages.
+    columns = ["event_date", "event_id", "event_type", "cart_amount", "sent_by"]
+    rows = rows_of(shown.select("order", *columns))
+    examples = [{name: row[name] for name in columns} for row in rows]
+    same = [row for row in rows if row["order"] == rows[0]["order"]]
+    sentence = (
+        f"{counted(order_count, 'order is', 'orders are')} named by purchases of several visitors "
+        f"or of different amounts, such as {'; '.join(map(event_text, same))}. All of them count. "
+        "If one is not yours, look at who sent it; else send each order's number once."
+    )
+    return CheckResult(count_of(broken), looked_at, examples, metadata={"sentence": sentence})
 
 
 PLAIN_NUMBER: Final = r"^[+-]?[0-9]{1,13}([.][0-9]{1,9})?$"

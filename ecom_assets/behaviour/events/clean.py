@@ -23,12 +23,20 @@ from ecom_assets.behaviour.events.contracts import (
     RawEvents,
 )
 from ecom_assets.behaviour.events.robots import is_robot
+from ecom_assets.behaviour.events.same_order import (
+    END_OF_DAY,
+    OF_ROW,
+    ids_of_repeated_orders,
+    order_of,
+    repeated_purchases,
+)
 from ecom_assets.core.tables.contract import AMOUNT
 from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, counted_copies, numbered_copies
 from ecom_assets.core.tables.days import Days, day_start, is_implausible
 from ecom_assets.core.tables.placeholders import (
     MARKS,
     NO_CONSENT,
+    NO_PRODUCTS,
     NOBODY,
     is_missing,
     is_placeholder,
@@ -87,8 +95,6 @@ ID_MARK = "~"
 """Separates an id from the hash of its content, where events that disagree share the id."""
 HASH_LENGTH = 16
 """Hexadecimal digits of a content's hash: 64 bits, of one event id."""
-END_OF_DAY = ibis.timestamp("9999-12-30 00:00:00")
-"""Sorts a row without a time of arrival after those that arrived on its day with one."""
 
 
 @dataclass(frozen=True)
@@ -244,15 +250,16 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = N
 
     Rows of one id are copies of one event if they agree in who, what and amount. Others are
     different events: the one that arrived first has the id as received, and each other one has the
-    hash of its content behind it.
+    hash of its content behind it. Purchases that repeat one of the same order are surplus, too, of
+    whatever ids.
 
     Args:
-        copies: Clean rows with the columns of `COPY_COLUMNS` and `IN_CONTENT`.
+        copies: Clean rows with the columns of `COPY_COLUMNS`, `IN_CONTENT` and `event_at`.
         rule: The cleaning rule.
         kept: The rows of `KeptEventIds`: events that have the hash behind their id in any case.
             None for none.
     """
-    names = dict.fromkeys(("event_id", "event_date", *IN_CONTENT, *COPY_COLUMNS))
+    names = dict.fromkeys(("event_id", "event_date", "event_at", *IN_CONTENT, *COPY_COLUMNS))
     copies = with_content(ids_that_may_repeat(copies.select(*names), kept))
     per_day = _surplus_counts(_with_surplus(copies, rule))
     first = _first_contents(copies, rule)
@@ -289,10 +296,11 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = N
 def ids_that_may_repeat(copies: ir.Table, kept: ir.Table | None = None) -> ir.Table:
     """Return the rows of ids that may repeat.
 
-    These are ids that other rows have too, that look like the id of another event, or are in
-    `kept`.
+    These are ids that other rows have too, that look like the id of another event, whose purchase
+    is of an order that another one names, or that are in `kept`.
 
     A few other rows may be among them: equal ids have equal hashes, but two ids may share one.
+    Of rows without their properties nothing is known of orders.
     """
     rows = copies.mutate(id_hash=copies.event_id.hash())
     counted = rows.mutate(is_marked=is_marked(rows.event_id).ifelse(1, 0))
@@ -300,6 +308,9 @@ def ids_that_may_repeat(copies: ir.Table, kept: ir.Table | None = None) -> ir.Ta
         copy_count=counted.count(), marked_count=counted.is_marked.sum()
     )
     ids = ids.filter((ids.copy_count > 1) | (ids.marked_count > 0)).select("id_hash")
+    if "properties" in copies.columns:
+        of_orders = ids_of_repeated_orders(copies)
+        ids = union_all(ids, of_orders.select(id_hash=of_orders.event_id.hash()))
     if kept is not None:
         ids = union_all(ids, kept.select(id_hash=kept.event_id.hash()))
     return rows.semi_join(ids, "id_hash").drop("id_hash")
@@ -323,6 +334,20 @@ def with_content(rows: ir.Table) -> ir.Table:
         (device.notnull(), ibis.literal("device ").concat(device.fill_null(""))),
         else_=ibis.literal("session ").concat(rows.session_id.fill_null("")),
     )
+    hashed = _hash_of(who, rows.event_type, *_product_and_amount(rows))
+    return rows.mutate(content_hash=hashed.substr(0, HASH_LENGTH))
+
+
+def _hash_of(*parts: ir.StringValue) -> ir.StringValue:
+    # The hash of each part has one length, so that no two contents are one text.
+    hashed = reduce(
+        lambda text, part: text.concat(text_digest(part)), parts[1:], text_digest(parts[0])
+    )
+    return text_digest(hashed)
+
+
+def _product_and_amount(rows: ir.Table) -> tuple[ir.StringValue, ...]:
+    """Return what an event is about, and for how much, as texts."""
     # In cents, as ids of events that disagree were made before amounts had four digits.
     # DuckDB keeps products of decimals of at most 18 digits to 18, which 10 billion exceed.
     parts_of_cent = (rows.cart_amount.cast("decimal(22, 4)") * 10_000).cast("int64")
@@ -332,12 +357,7 @@ def with_content(rows: ir.Table) -> ir.Table:
     # Amounts without a rate are unknown, and differ by what was received.
     unrated = rows.unrated_currency.concat(" ", rows.cart_value.fill_null("")).fill_null("")
     product = ibis.literal("product ").concat(rows.product_id).fill_null("")
-    # The hash of each part has one length, so that no two contents are one text.
-    parts = (who, rows.event_type, product, cents, unrated)
-    hashed = reduce(
-        lambda text, part: text.concat(text_digest(part)), parts[1:], text_digest(parts[0])
-    )
-    return rows.mutate(content_hash=text_digest(hashed).substr(0, HASH_LENGTH))
+    return product, cents, unrated
 
 
 MONEY_TYPES: Final = ("purchase", "refund")
@@ -374,9 +394,11 @@ def _with_surplus(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     day are no longer accepted.
     """
     span = rule.late_days + 1
-    copies = copies.mutate(is_public=is_public(copies).ifelse(1, 0))
+    copies = _with_repeats(copies, rule)
     content = ["event_id", "content_hash"]
-    of_kind = ibis.window(group_by=[*content, "is_public"], order_by=copies.received_date)
+    # In the order of `repeated_purchases`, or two rows could be surplus for each other.
+    in_order = [copies.received_date, copies.arrived_at, copies.event_at]
+    of_kind = ibis.window(group_by=[*content, "is_public"], order_by=in_order)
     own_date = ibis.cases((copies.is_public == 0, copies.received_date), else_=ibis.null("date"))
     by_day = [copies.received_date, copies.is_public]
     until = ibis.window(group_by=content, order_by=by_day, rows=(None, 0))
@@ -395,7 +417,23 @@ def _with_surplus(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     last_date = (copies.event_date + ibis.interval(days=rule.late_days)).cast("date")
     beside = is_near(copies.trusted_before) | (copies.trusted_after <= last_date).fill_null(NO)
     surplus = is_near(copies.previous_date) | ((copies.is_public == 1) & beside)
-    return copies.mutate(surplus=surplus.ifelse(1, 0))
+    return copies.mutate(surplus=(surplus | copies.is_repeat).ifelse(1, 0))
+
+
+def _with_repeats(copies: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return copies with `is_public` as 1 or 0, `arrived_at`, and `is_repeat`: whether it is a
+    purchase that another one of the same order stands for.
+    """
+    order = order_of(copies)
+    hashed = _hash_of(order.fill_null(""), *_product_and_amount(copies))
+    copies = copies.mutate(
+        is_public=is_public(copies).ifelse(1, 0),
+        arrived_at=copies.received_at.fill_null(END_OF_DAY),
+        order_hash=order.isnull().ifelse(ibis.null("string"), hashed),
+    )
+    repeats = repeated_purchases(copies, rule.late_days).mutate(is_repeat=~NO)
+    joined = copies.left_join(repeats, OF_ROW)
+    return joined.select(*copies.columns, is_repeat=joined.is_repeat.fill_null(NO))
 
 
 def _surplus_counts(copies: ir.Table) -> ir.Table:
@@ -600,7 +638,7 @@ def without_placeholders(events: ir.Table) -> ir.Table:
         "user_id": NOBODY,
         "device_id": NOBODY,
         "source_session_id": NOBODY,
-        "product_id": MARKS,
+        "product_id": NO_PRODUCTS,
     }
     return events.mutate(
         **{

@@ -119,7 +119,8 @@ class QuarantinedEvents(ReceivedEvent):
 class DuplicateEvents(Table):
     """One row per day and event whose id several rows have: copies, or different events.
 
-    Rows of one id that agree in who, what and amount are copies of one event, of which one stays.
+    So has a purchase that repeats another one of the same order, with all of its rows surplus. Rows
+    of one id that agree in who, what and amount are copies of one event, of which one stays.
     The others are different events; then each has a row, with the hash of its content.
     """
 
@@ -140,7 +141,10 @@ class DuplicateEvents(Table):
         nullable=True,
     )
     surplus_count = count("Copies left out of the clean events of this day", unit="rows")
-    has_kept_copy = flag("Whether a copy of this very day stays; if not, one of another day did")
+    has_kept_copy = flag(
+        "Whether a copy of this very day stays; if not, one of another day did, or another "
+        "purchase of the same order"
+    )
     first_received_date = day("When the first copy of this day arrived")
     last_received_date = day("When the last copy of this day arrived")
 

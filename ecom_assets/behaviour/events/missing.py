@@ -64,7 +64,8 @@ def missing_property_warnings(
         return [
             (
                 f"No event has properties, so none has {inside[0]}; a mapping keeps them with "
-                "`other_columns: properties`."
+                "`other_columns: properties`, and those of an object that a field uses with "
+                "`properties: NAME OF THE OBJECT` under `fields`."
             )
         ]
     missing = [column for column in inside if not _has_one(con, events, text_of(events, column))]

@@ -31,7 +31,12 @@ from ecom_assets.behaviour.experiments.comparison import (
     sample_ratio,
     sequential,
 )
-from ecom_assets.behaviour.experiments.experiment import square_sum, variant_counts
+from ecom_assets.behaviour.experiments.experiment import (
+    outside_counts,
+    outside_values,
+    square_sum,
+    variant_counts,
+)
 from ecom_assets.behaviour.experiments.question import MAX_VARIANTS, ExperimentQuestion
 from ecom_assets.behaviour.experiments.text import lines
 from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, number
@@ -134,6 +139,13 @@ class VariantCounts(BaseModel):
     mean: Metric | None = Field(description="Amount per unit; null where none is requested")
 
 
+class OutsideUnits(BaseModel):
+    """Units that a flag left out of the experiment."""
+
+    value: str = Field(description="What the flag said", examples=["false"])
+    unit_count: int | None = number("Visitors", "count", "Visitors that saw nothing else")
+
+
 class ExperimentSplit(BaseModel):
     """Whether the units are split as planned."""
 
@@ -151,6 +163,10 @@ class ExperimentAnswer(QuestionAnswer):
     total_count: int | None = Field(description="How many variants there are")
     variants: list[VariantCounts] = Field(
         description="The control first, the others by name or as listed"
+    )
+    outside: list[OutsideUnits] = Field(
+        description="Units that a flag left out of the experiment, by what it said; in no variant, "
+        "and not in the split"
     )
     mixed_count: int | None = number("Saw several", "count", "Units exposed to several variants")
     sample_ratio: ExperimentSplit | None = Field(description="Null with fewer than two variants")
@@ -190,8 +206,13 @@ def experiment_answer(
     Raises:
         DefinitionError: The definition does not fit the events.
     """
-    counted = variant_counts(events, experiment, *days)
-    rows = rows_of(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2))
+    rows = _largest(variant_counts(events, experiment, *days))
+    seen = [row["variant"] for row in rows if row["variant"] is not None]
+    outside = outside_values(seen, experiment)
+    left_out = []
+    if outside:
+        rows = _largest(variant_counts(events, experiment, *days, outside))
+        left_out = _largest(outside_counts(events, experiment, *days, outside))
     variants = _in_order(rows, experiment)
     split = sample_ratio(
         [variant.unit_count for variant in variants], _shares(variants, experiment)
@@ -207,6 +228,9 @@ def experiment_answer(
         },
         "variants": _described(variants, experiment),
         "mixed_count": sum(int(row["mixed_count"]) for row in rows),
+        "outside": [
+            {"value": row["variant"], "unit_count": int(row["unit_count"])} for row in left_out
+        ],
         "sample_ratio": _ratio(split),
         "warnings": [
             *missing_type_warnings(con, events, event_types, source_names),
@@ -214,6 +238,11 @@ def experiment_answer(
             *_warnings(variants, split),
         ],
     }
+
+
+def _largest(counted: ir.Table) -> list[dict[str, Any]]:
+    """Return the counts of variants with the most units, one more than there may be."""
+    return rows_of(counted.order_by(counted.unit_count.desc(), "variant").limit(MAX_VARIANTS + 2))
 
 
 def _missing_properties(

@@ -3,7 +3,7 @@
 `comparison.py` compares the counts; `answer.py` puts both together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -26,8 +26,53 @@ DuckDB multiplies decimals of 18 digits or fewer in 64 bits, which are too few.
 BILLION: Final = 1_000_000_000
 
 
+OUTSIDE: Final = {"false": "true", "off": "on", "disabled": "enabled"}
+"""What tools of flags call the variant of who is not in an experiment.
+
+Beside the other word of its pair only, it is a variant: of a flag that is on or off.
+"""
+
+
+def outside_values(variants: Collection[str], experiment: ExperimentQuestion) -> list[str]:
+    """Return those values of a flag that say who is not in the experiment.
+
+    None does where the definition names it as the control or gives it a share.
+    """
+    named = {experiment.control, *(experiment.shares or ())}
+    words = {variant: variant.strip().lower() for variant in variants}
+    return sorted(
+        variant
+        for variant, word in words.items()
+        if word in OUTSIDE
+        and variant not in named
+        and not {*words.values()} <= {word, OUTSIDE[word]}
+    )
+
+
+def outside_counts(
+    events: ir.Table,
+    experiment: ExperimentQuestion,
+    first: date,
+    last: date,
+    outside: Collection[str],
+) -> ir.Table:
+    """Return `unit_count` by `variant`: the units that saw that value from outside only.
+
+    The arguments are those of `variant_counts`.
+    """
+    rows = _exposures(events, experiment, first, last)
+    rows = rows.filter(rows.variant.notnull())
+    inside = rows.filter(rows.variant.notin(outside)).select("visitor_id")
+    only = rows.anti_join(inside, "visitor_id")
+    return only.group_by("variant").agg(unit_count=only.visitor_id.nunique())
+
+
 def variant_counts(
-    events: ir.Table, experiment: ExperimentQuestion, first: date, last: date
+    events: ir.Table,
+    experiment: ExperimentQuestion,
+    first: date,
+    last: date,
+    outside: Collection[str] = (),
 ) -> ir.Table:
     """Return the counts of each variant.
 
@@ -44,11 +89,12 @@ def variant_counts(
         experiment: The definition.
         first: The first day of exposures.
         last: The last day of exposures, included.
+        outside: Values that say who is not in the experiment.
 
     Raises:
         DefinitionError: A column is missing, or has another kind of value.
     """
-    units = _outcomes(events, experiment, first, last)
+    units = _outcomes(events, experiment, first, last, outside)
     is_out = (units.is_mixed == 1) & ibis.literal(experiment.multiple != "first")
     units = units.mutate(
         variant=is_out.ifelse(ibis.null("string"), units.variant), is_counted=is_out.ifelse(0, 1)
@@ -88,12 +134,16 @@ def square_sum(counts: Mapping[str, Any]) -> Fraction:
 
 
 def _outcomes(
-    events: ir.Table, experiment: ExperimentQuestion, first: date, last: date
+    events: ir.Table,
+    experiment: ExperimentQuestion,
+    first: date,
+    last: date,
+    outside: Collection[str],
 ) -> ir.Table:
     """Return a row per exposed unit: `variant`, and whether it saw several, converted,
     and may still convert.
     """
-    exposed = _first_exposures(events, experiment, first, last)
+    exposed = _first_exposures(events, experiment, first, last, outside)
     goals = rows_between(events, "event_date", (first, last if experiment.within is None else None))
     goals = goals.filter(experiment.goal.filter.matches(goals), holds(goals, experiment.where))
     amount = (
@@ -123,19 +173,32 @@ def _outcomes(
     )
 
 
-def _first_exposures(
+def _exposures(
     events: ir.Table, experiment: ExperimentQuestion, first: date, last: date
 ) -> ir.Table:
-    """Return each exposed visitor's variant, time of first exposure,
-    and whether there were several variants.
-    """
+    """Return who was exposed to which value, and when."""
     events = rows_between(events, "event_date", (first, last))
     rows = events.filter(
         experiment.exposure.filter.matches(events), holds(events, experiment.where)
     )
-    rows = rows.select(
+    return rows.select(
         "visitor_id", "event_at", "event_id", variant=text_of(rows, experiment.variant)
     )
+
+
+def _first_exposures(
+    events: ir.Table,
+    experiment: ExperimentQuestion,
+    first: date,
+    last: date,
+    outside: Collection[str],
+) -> ir.Table:
+    """Return each exposed visitor's variant, time of first exposure,
+    and whether there were several variants.
+    """
+    rows = _exposures(events, experiment, first, last)
+    if outside:
+        rows = rows.filter(rows.variant.isnull() | rows.variant.notin(outside))
     if experiment.shares:
         rows = rows.filter(rows.variant.isin([*experiment.shares]))
     is_mixed = (rows.variant.min() != rows.variant.max()).ifelse(1, 0)

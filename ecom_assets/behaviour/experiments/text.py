@@ -97,6 +97,9 @@ def _notes(answer: dict[str, Any]) -> list[str]:
         lines.append(
             f"Split: {planned} (chi-squared {ratio['chi_squared']:.2f}, p {ratio['p_value']:.2g})"
         )
+    if answer["outside"]:
+        named = ", ".join(f"{left['value']} {left['unit_count']:,}" for left in answer["outside"])
+        lines.append(f"Units outside of the experiment, in no variant: {named}")
     if answer["mixed_count"]:
         handling = "counted for the first" if definition["multiple"] == "first" else "left out"
         lines.append(f"Units exposed to several variants: {answer['mixed_count']:,}, {handling}")

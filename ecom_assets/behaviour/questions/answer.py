@@ -317,6 +317,14 @@ class Rows(BaseModel):
             "left out if none"
         ),
     )
+    notes: list[str] = Field(
+        default_factory=list,
+        exclude_if=operator.not_,
+        description=(
+            "What else to know of the rows: local times that name two instants, rows that stand "
+            "for several events; left out if nothing"
+        ),
+    )
 
 
 class QuestionAnswer(Answer):

@@ -36,6 +36,7 @@ from ecom_assets.core.tables.days import Days, is_implausible
 from ecom_assets.core.tables.placeholders import (
     MARKS,
     NO_CUSTOMERS,
+    NO_PRODUCTS,
     UNKNOWN_CUSTOMER,
     is_missing,
     is_placeholder,
@@ -293,7 +294,7 @@ def _is_unknown(lines: ir.Table) -> ir.BooleanValue:
 
 
 def _item_id(lines: ir.Table) -> ir.StringValue:
-    return known(lines.item_id, MARKS).fill_null(NONE)
+    return known(lines.item_id, NO_PRODUCTS).fill_null(NONE)
 
 
 def without_query(page: ir.StringValue) -> ir.StringValue:

@@ -7,8 +7,11 @@ customer and a product, unless the mapping says otherwise (`unknown`). Countries
 `NA` is Namibia.
 """
 
-from collections.abc import Collection
+import base64
+import hashlib
+from collections.abc import Collection, Iterator
 from typing import Final
+from uuid import UUID
 
 import ibis
 import ibis.expr.types as ir
@@ -40,6 +43,24 @@ NULLS: Final = (
     "[object object]",
 )
 """What stands for no value in any column but those of places."""
+HASHED_WORDS: Final = ("", "null", "undefined", "None", "nan")
+"""What programs hash in place of an id that they do not have."""
+
+
+def _hashes_of_nothing() -> Iterator[str]:
+    """Yield the hashes of no id, in lower case: as digits and, of no text, in other forms."""
+    for word in HASHED_WORDS:
+        for name in ("md5", "sha1", "sha256", "sha512"):
+            yield hashlib.new(name, word.encode(), usedforsecurity=False).hexdigest()
+    for name in ("md5", "sha1", "sha256"):
+        yield base64.b64encode(hashlib.new(name, usedforsecurity=False).digest()).decode().lower()
+    md5 = hashlib.md5(usedforsecurity=False).digest()
+    yield str(UUID(bytes=md5))
+    yield str(UUID(bytes=md5, version=3))  # of Java's `nameUUIDFromBytes`
+
+
+HASHES_OF_NOTHING: Final = (*_hashes_of_nothing(),)
+"""Ids that all have in common who had none before ids were hashed."""
 MARKS: Final = (
     *NULLS,
     "none",
@@ -56,8 +77,10 @@ r"""What languages, databases and tools write for no value, in lower case.
 Examples are `\N` of MySQL, Hive and Postgres, `nan` and `<NA>` of pandas, `undefined` of
 JavaScript, and `(not set)` of Google Analytics.
 """
+NO_PRODUCTS: Final = (*MARKS, *HASHES_OF_NOTHING)
+"""Placeholders of products and items."""
 NO_CUSTOMERS: Final = (
-    *MARKS,
+    *NO_PRODUCTS,
     "-1",
     "anonymous",
     "anon",

@@ -28,6 +28,8 @@ KEYS: Final[dict[str, KeyKind]] = {
 """The fields that events, orders and customers have in common, and what they are where a mapping
 does not say it.
 """
+TRIMMED: Final = frozenset({"event_type"})
+"""Fields that only lose the blanks around them, with which exports fill `CHAR` columns."""
 BLANKS: Final = " \t\r\n\u00a0\u202f\ufeff"
 APOSTROPHE, WHOLE, _NAME = "^'([0-9+=@-])", r"^(-?[0-9]+)[.]0+$", "^#+"
 
@@ -42,6 +44,7 @@ def spelled(value: str, key: KeyKind | None = None) -> str:
     return result.lower() if key == "address" and "@" in result else result
 
 
+_BLANKS_SQL: Final = "' ' || chr(9) || chr(13) || chr(10) || chr(160) || chr(8239) || chr(65279)"
 LONG: Final = 200
 """The SQL of a value that is longer, in characters, is an expression, and no column."""
 
@@ -51,7 +54,7 @@ def spelled_sql(value: str, key: KeyKind | None = None) -> str:
     if len(value) > LONG:
         # What follows has the value eleven times, and the engine would compute each.
         return f"list_transform([{value}], lambda written: {spelled_sql('written', key)})[1]"
-    blanks = "' ' || chr(9) || chr(13) || chr(10) || chr(160) || chr(8239) || chr(65279)"
+    blanks = _BLANKS_SQL
     result = f"trim(regexp_replace(trim({value}, {blanks}), '^''([0-9+=@-])', '\\1'), {blanks})"
     if key == "order_name":
         result = f"trim(regexp_replace({result}, '{_NAME}', ''), {blanks})"
@@ -69,6 +72,11 @@ def spelled_sql(value: str, key: KeyKind | None = None) -> str:
         if key == "address"
         else result
     )
+
+
+def trimmed_sql(value: str) -> str:
+    """Return the SQL of a text without blanks around it in DuckDB; NULL for blanks only."""
+    return f"nullif(trim({value}, {_BLANKS_SQL}), '')"
 
 
 def spelled_value(value: ir.StringValue, key: KeyKind | None = None) -> ir.StringValue:

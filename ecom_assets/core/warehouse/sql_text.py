@@ -19,7 +19,7 @@ BLANKS: Final = r"[\s\pZ]+"
 HALF_OF_DAY: Final = r" ?([AaPp])\.? ?[Mm]\b\.?"
 HALF_AS_READ: Final = r" \1m"
 """AM and PM in any spelling, and as all readers of strptime formats know them."""
-_EPOCH_DIGITS = {"epoch_s": 6, "epoch_ms": 3, "epoch_us": 0}
+_EPOCH_DIGITS = {"epoch_s": 6, "epoch_ms": 3, "epoch_us": 0, "epoch_ns": -3}
 
 
 def ident(name: str) -> str:
@@ -127,7 +127,13 @@ def _from_form(value: str, form: str) -> str:
 
 
 def _from_epoch(value: str, digits: int) -> str:
-    micros = f"TRY_CAST(TRY_CAST({value} AS DECIMAL(38, 6)) * {10**digits} AS BIGINT)"
+    number = f"TRY_CAST({value} AS DECIMAL(38, 6))"
+    # What is less than a microsecond is cut, as of texts. A division of decimals would round.
+    is_finer = digits < 0
+    scaled = (
+        f"floor({number})::HUGEINT // {10**-digits}" if is_finer else f"{number} * {10**digits}"
+    )
+    micros = f"TRY_CAST({scaled} AS BIGINT)"
     low, high = -62135510400000000, 253402128000000000  # the two limits above, in microseconds
     return f"CASE WHEN {micros} BETWEEN {low} AND {high} THEN make_timestamp({micros}) END"
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ecom_assets.behaviour.identity.links import ALIAS, IDENTIFY, PREVIOUS_IDS, previous_id_of
 from ecom_assets.core.http_server.callers import Caller, Scope
+from ecom_assets.core.tables.spellings import BLANKS
 from ecom_assets.ingestion.collector.refusals import EventRefusal
 from ecom_assets.ingestion.collector.segments import SegmentLayout
 from ecom_assets.ingestion.sources.mapping_file import usual_event_types
@@ -100,15 +101,19 @@ _SESSION: Final = "session_id"
 
 def type_of_line(line: Mapping[str, Any], layout: SegmentLayout) -> str:
     """Return the event type that the mapping of a layout reads in a line;
-    spaces at its ends hide nothing.
+    blanks at its ends hide nothing.
     """
-    kind = str(line[_NAMES[layout].kind])
+    kind = _trimmed(line[_NAMES[layout].kind])
     if layout is SegmentLayout.SEGMENT:
         if kind in _PAGES:
             return "page_view"
-        kind = str(line["event"]) if kind == "track" else kind
+        kind = _trimmed(line["event"]) if kind == "track" else kind
         kind = usual_event_types().get(kind, kind)
-    return kind.strip()
+    return kind
+
+
+def _trimmed(value: object) -> str:
+    return str(value).strip(BLANKS).strip()
 
 
 def _identify(line: Line, names: _Names) -> Line:

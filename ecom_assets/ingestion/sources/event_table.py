@@ -26,7 +26,7 @@ from ecom_assets.core.tables.asset import subject_of
 from ecom_assets.core.tables.days import ONE_DAY, Days, day_starts_at
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.tables.received import FileRows
-from ecom_assets.core.tables.spellings import APOSTROPHE, BLANKS, KEYS, WHOLE, KeyKind
+from ecom_assets.core.tables.spellings import APOSTROPHE, BLANKS, KEYS, TRIMMED, WHOLE, KeyKind
 from ecom_assets.core.tables.values import PUBLIC_SENDER
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.snowflake.connection import SnowflakeAddress
@@ -267,6 +267,8 @@ class TableSql:
     def _field(self, name: str) -> str:
         """Return the SQL of a field as the file reader gives it: ids have one spelling."""
         value = self._text(name)
+        if name in TRIMMED:
+            return f"NULLIF(TRIM({value}, {text(BLANKS)}), '')"
         return _spelled(value, KEYS[name]) if name in KEYS and name in self.columns else value
 
     def _text(self, name: str) -> str:

@@ -5,7 +5,7 @@ and what a few of them look like.
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, ClassVar, Final
@@ -33,6 +33,7 @@ from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT, RecordMapping
 from ecom_assets.ingestion.sources.files.question_source import FileOrders
 from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
+from ecom_assets.ingestion.sources.files.row_notes import impossible_times
 from ecom_assets.ingestion.sources.mapping_file import shipped_in
 
 PREVIEW_ROWS = 10
@@ -128,7 +129,8 @@ class FileReading:
     @cached_property
     def rows(self) -> FileRowCounts:
         """Return the number of rows, and of those that are not clean, by reason."""
-        return self.files.rows
+        rows = self.files.rows
+        return replace(rows, notes=[*rows.notes, *impossible_times(self.files.files)])
 
     @property
     def rows_json(self) -> dict[str, Any]:

@@ -421,6 +421,7 @@ def _with_reading(look: UploadLook, reading: Reading) -> UploadLook:
     money = reading.money if isinstance(reading, FileReading) else {}
     return replace(
         look,
+        why=(*look.why, *(f"{note}." for note in reading.rows_json.get("notes", ()))),
         rows=reading.rows_json,
         money=money,
         spent=reading.spent if isinstance(reading, AdSpendFileReading) else (),

@@ -26,7 +26,13 @@ from ecom_assets_tests.ingestion.sources.conftest import (
 MAPPING = EventMapping.model_validate(
     {
         "name": "tiny",
-        "fields": {"event_id": "a", "event_type": "b", "event_timestamp": "c", "user_id": "b"},
+        "fields": {
+            "event_id": "a",
+            "event_type": "b",
+            "event_timestamp": "c",
+            "user_id": "b",
+            "page_url": "b",  # as it is, without what is done with ids and types
+        },
     }
 )
 HEADER = ",".join(SHOP[0])
@@ -44,7 +50,7 @@ def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None
                 "received_date",
             }
     good = [
-        (r["event_id"], r["event_type"], r["event_timestamp"])
+        (r["event_id"], r["page_url"], r["event_timestamp"])
         for r in rows
         if r["malformed_row"] is None
     ]

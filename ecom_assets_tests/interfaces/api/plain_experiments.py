@@ -56,6 +56,7 @@ def experiment(shop: PlainShop) -> Row:
         "total_count": 3,
         "variants": _variants([units[name] for name in names], names),
         "mixed_count": mixed,
+        "outside": [],
         "sample_ratio": _ratio([len(units[name]) for name in names]),
         "warnings": [_few({name: len(units[name]) for name in names})],
     }

@@ -43,7 +43,7 @@ NATIVE = "customers"
 WHOLE_ANSWER = "."
 MISSING: Final = object()
 """The result of a path that does not exist; null is a value that exists."""
-EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
+EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
 """Time formats that are numbers, with their units per second."""
 CONSENT_TIME: Final = "email_consent_at"
 """The time of which only the instant is kept: one that cannot be read costs no record."""

@@ -15,6 +15,7 @@ from ecom_assets.behaviour.events import clean
 from ecom_assets.behaviour.events.clean import CleaningRule
 from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
 from ecom_assets.behaviour.events.robots import is_robot
+from ecom_assets.behaviour.events.same_order import ids_of_repeated_orders
 from ecom_assets.behaviour.identity import links
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import (
@@ -45,6 +46,7 @@ from ecom_assets.ingestion.sources.files.row_check import (
     repeated,
     view_direct,
 )
+from ecom_assets.ingestion.sources.files.row_notes import notes_of
 
 
 def may_hold_erased(settings: Settings) -> bool:
@@ -408,7 +410,10 @@ class FileEvents:
         if self.checked is not None:
             rejected = self.checked.rejected | {DUPLICATE: self.checked.surplus}
             return FileRowCounts(
-                self.checked.read, rejected, {"cart_value": self.checked.unread_amounts}
+                self.checked.read,
+                rejected,
+                {"cart_value": self.checked.unread_amounts},
+                notes=notes_of(self.files, f"({self.files.received_sql()})"),
             )
         rows = self._classified
         counts = dict(fetched(self.con, rows.group_by("reject_reason").agg(row_count=rows.count())))
@@ -422,6 +427,7 @@ class FileEvents:
             rejected | {DUPLICATE: int(surplus)},
             unread,
             self.files.malformed_bytes,
+            notes_of(self.files, ROWS),
         )
 
     @cached_property
@@ -460,13 +466,18 @@ class FileEvents:
         """
         if self.columns == ALL_COLUMNS:
             return self._copies
-        ids = clean.ids_that_may_repeat(self._copies).select("event_id").distinct()
+        received = self.received()
+        ids = clean.ids_that_may_repeat(self._copies).select("event_id")
+        sold = received.filter(received.event_type == "purchase")
+        of_orders = ids_of_repeated_orders(self._accepted(sold))
+        ids = union_all(ids, of_orders).distinct()
         if not fetched(self.con, ids.limit(1)):
-            return self.received().limit(0).select(*ALL_COLUMNS)
-        rows = clean.classify(self.received().semi_join(ids, "event_id"), self.rule, self._days)
-        return self._as_temporary(
-            REPEATED_ROWS, clean.accepted(rows, self.rule).select(*ALL_COLUMNS)
-        )
+            return received.limit(0).select(*ALL_COLUMNS)
+        rows = self._accepted(received.semi_join(ids, "event_id"))
+        return self._as_temporary(REPEATED_ROWS, rows.select(*ALL_COLUMNS))
+
+    def _accepted(self, received: ir.Table) -> ir.Table:
+        return clean.accepted(clean.classify(received, self.rule, self._days), self.rule)
 
     @cached_property
     def _duplicates(self) -> ir.Table:

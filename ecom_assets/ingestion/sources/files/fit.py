@@ -28,7 +28,7 @@ from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.sql import field_sql
 from ecom_assets.ingestion.sources.mapping_file import bracketed_guess
 
-_EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
+_EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us", 19: "epoch_ns"}
 _SERIAL_DAY = re.compile(r"(\d{5})(?:[.,]\d+)?")
 _SERIAL_DAYS = range(36526, 73051)
 """The numbers that spreadsheets have for the days from 2000 to 2099, which they count from 1900."""

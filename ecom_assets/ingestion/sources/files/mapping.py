@@ -30,7 +30,7 @@ from ecom_assets.commerce.orders.orders import (
 )
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.tables.placeholders import MARKS
-from ecom_assets.core.tables.spellings import PERSON_KEY, KeyKind
+from ecom_assets.core.tables.spellings import BLANKS, PERSON_KEY, KeyKind
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.sql_text import amount, texts
 from ecom_assets.ingestion.sources.files.mapping_content import (
@@ -66,7 +66,7 @@ OF_VERSIONS = {
     "record_number": "BIGINT",
 }
 """The columns that say which rows are a version of one record, with their SQL types."""
-FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
+FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
 
 
 def valid_zone(name: str) -> str:
@@ -221,7 +221,7 @@ class KindOfRow(MappingPart):
 
 class TimeField(SourceField):
     """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`,
-    `epoch_us` or a strptime format) and time zone.
+    `epoch_us`, `epoch_ns` or a strptime format) and time zone.
 
     The zone `shop` is that of the shop's days, for texts of which the source does not say the zone.
     """
@@ -629,6 +629,8 @@ class EventMapping(RecordMapping):
     fields: fields_of(EVENT, EventFields)  # type: ignore[valid-type]  # made from the kind
     event_types: dict[str, str] = Field(default_factory=dict)
     usual_event_types: bool = False
+    # The property with the number of events that a row stands for, which answers say.
+    weight: str = ""
     labels: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = Field(
         default_factory=dict
     )
@@ -651,7 +653,7 @@ class EventMapping(RecordMapping):
 
     def translations(self) -> dict[str, dict[str, str]]:
         """Return the platform's names of the source's values, by field."""
-        return {"event_type": self.event_types}
+        return {"event_type": {name.strip(BLANKS): to for name, to in self.event_types.items()}}
 
     def translate(self, event_type: str) -> str:
         """Return the platform's name of a source's event type;

@@ -55,6 +55,7 @@ from ecom_assets.ingestion.sources.files.records import (
     RecordFiles,
     rows_line,
 )
+from ecom_assets.ingestion.sources.files.row_notes import notes_of
 from ecom_assets.ingestion.sources.home_notes import have_activities
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment, visitor_segment_of_text
@@ -173,6 +174,7 @@ class FileOrders:
             rejected,
             {name: int(clean.get(name, 0)) for name in unread},
             self.files.malformed_bytes,
+            notes_of(self.files, CLASSIFIED),
         )
 
     def _copy_count(self) -> int:

@@ -481,7 +481,17 @@ def _layout(
         needed=needed,
         named=frozenset(mapped),
         other_columns=mapping.other_columns,
+        documents=_documents(mapping, used),
     )
+
+
+def _documents(mapping: RecordMapping, used: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """Return the columns that a mapping reads as JSON: those of expressions and properties, and the
+    list that it explodes.
+    """
+    names = {name for name, field in mapping.mapped() if field.expression} | {"properties"}
+    columns = {column for name in names & used.keys() for column in used[name]}
+    return frozenset(columns | ({mapping.explode} if mapping.explode else set()))
 
 
 def _is_numbered(mapping: RecordMapping) -> bool:
@@ -520,13 +530,15 @@ class FileRowCounts:
 
     `unread` is the number of counted rows with a value that cannot be read, so that it is not
     known, by its name. `malformed_bytes` are those of the lines that cannot be split into rows, by
-    the name of the file: one such line may have held many rows.
+    the name of the file: one such line may have held many rows. `notes` is what people should know
+    of the rows beside that, in sentences without their end.
     """
 
     read: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     unread: Mapping[str, int] = field(default_factory=dict)
     malformed_bytes: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     @property
     def counted(self) -> int:
@@ -549,6 +561,7 @@ class FileRowCounts:
             rows
             | ({"unread": unread} if unread else {})
             | ({"malformed_bytes": malformed} if malformed else {})
+            | ({"notes": [*self.notes]} if self.notes else {})
         )
 
 

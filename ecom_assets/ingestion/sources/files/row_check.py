@@ -22,7 +22,7 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.behaviour.events import clean, contracts
+from ecom_assets.behaviour.events import clean, contracts, same_order
 from ecom_assets.behaviour.events.clean import (
     CleaningRule,
     has_unread_amount,
@@ -33,6 +33,7 @@ from ecom_assets.behaviour.events.clean import (
     with_known_amounts,
 )
 from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.behaviour.events.same_order import ids_of_repeated_orders
 from ecom_assets.behaviour.identity.links import ALIAS
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.core.clock import now_utc
@@ -75,8 +76,9 @@ COLUMNS = (
     "event_at",
     "malformed_row",
     "is_sure",
+    "properties",
 )
-"""The columns that the other rules need."""
+"""The columns that the other rules need, and that say which order a purchase names."""
 REPEATED_HASHES, REPEATED = "repeated_hashes", "repeated_copies"
 """The tables of hashes that several rows have, and of the clean rows with such a hash."""
 DIRECT: Final = "direct_events"
@@ -132,6 +134,13 @@ def device_sql() -> str:
     """Return the SQL of the device of a row `t0`, or of the source session in its place."""
     device = ibis.coalesce(known(_raw().anonymous_id, NOBODY), known(_raw().session_id, NOBODY))
     return _values_sql({"device": device})["device"]
+
+
+@cache
+def _repeated_orders_sql() -> str:
+    """Return the SELECT of the ids of purchases whose order another one of somebody names."""
+    schema = {name: kind for name, kind in schema_of(RawEvents).items() if name in COLUMNS}
+    return _rows_sql(ids_of_repeated_orders(ibis.table(schema, name=SURE)))
 
 
 def _rows_sql(rows: ir.Table) -> str:
@@ -204,7 +213,7 @@ def _source_digest() -> str:
     """Return what any edit of the rules of cleaning and their bounds changes,
     so that no check by others is taken.
     """
-    modules = (clean, contracts, days, footers, placeholders, values)
+    modules = (clean, same_order, contracts, days, footers, placeholders, values)
     files = (__file__, *(str(module.__file__) for module in modules))
     sources = (Path(file).read_bytes() for file in files)
     return blake2b(b"".join(sources), digest_size=8).hexdigest()
@@ -431,8 +440,13 @@ class RowCheck:
         marked = self.con.execute(
             select("hash(event_id) AS id_hash", f"{SURE} AS t0", marked_sql())
         ).fetchnumpy()
+        of_orders = self.con.execute(
+            select("hash(event_id) AS id_hash", f"({_repeated_orders_sql()})")
+        ).fetchnumpy()
         repeated = np.unique(
-            np.concatenate((hashes[1:][hashes[1:] == hashes[:-1]], marked["id_hash"]))
+            np.concatenate(
+                (hashes[1:][hashes[1:] == hashes[:-1]], marked["id_hash"], of_orders["id_hash"])
+            )
         )
         if not len(repeated):
             return 0, False

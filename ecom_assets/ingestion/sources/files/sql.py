@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from ecom_assets.commerce.orders.orders import CHARGES, PRICE_PARTS
-from ecom_assets.core.tables.spellings import KEYS, spelled_sql
+from ecom_assets.core.tables.spellings import KEYS, TRIMMED, spelled_sql, trimmed_sql
 from ecom_assets.core.tables.values import LAST_PLAUSIBLE
 from ecom_assets.core.warehouse.sql_text import (
     date_literal,
@@ -40,6 +40,7 @@ from ecom_assets.ingestion.sources.files.mapping import (
     TimeField,
 )
 from ecom_assets.ingestion.sources.files.plain import NUMBER, Numerals, in_currency_sql
+from ecom_assets.ingestion.sources.files.python_literals import as_json_sql
 from ecom_assets.ingestion.sources.files.shape import GROUP, KIND, POSITION, RowShape
 from ecom_assets.ingestion.sources.files.text_blocks import MAX_LINE_BYTES
 
@@ -108,6 +109,7 @@ class Layout:
         frozenset()
     )  # columns whose times are all of the years 1 to 9999, also by footers
     footers: Mapping[str, Footer] = field(default_factory=dict)  # of one file
+    documents: frozenset[str] = frozenset()  # columns that the mapping reads as JSON
 
     def with_footers(self, footers: Mapping[str, Footer]) -> "Layout":
         """Return the layout of one file with its footer."""
@@ -188,6 +190,8 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         cells = {
             name: parquet_text(name, column, layout.filled) for name, column in layout.own().items()
         }
+        texts_of_json = {name for name, column in layout.own().items() if column.kind == "text"}
+        cells |= {name: _document(cells[name], name, layout) for name in texts_of_json}
         other_cells = {name: ident(name) for name in layout.others()}
         source = parquet_source(paths)
     columns = [
@@ -212,7 +216,11 @@ def _cell(name: str, layout: Layout) -> str:
     value = (
         f"regexp_replace({ident(name)}, {_APOSTROPHE})" if layout.has_apostrophes else ident(name)
     )
-    return f"nullif({value}, '')"
+    return _document(f"nullif({value}, '')", name, layout)
+
+
+def _document(value: str, name: str, layout: Layout) -> str:
+    return as_json_sql(value) if name in layout.documents else value
 
 
 def copied_rows(layout: Layout, path: str, sound: str, damaged: str) -> str:
@@ -298,7 +306,8 @@ def _json_rows(layout: Layout, lines: str) -> str:
     top = _top(layout)
     values = f"json_extract_string(line, {texts(json_pointer(name) for name in top)}) AS v"
     columns = [
-        f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(top, start=1)
+        f"{_document(_member(number), name, layout)} AS {ident(name)}"
+        for number, name in enumerate(top, start=1)
     ]
     other = _NOTHING
     if layout.other_columns == "properties":
@@ -315,6 +324,10 @@ def _json_rows(layout: Layout, lines: str) -> str:
     extracted = select(["line", "__file", "__malformed", *numbered, values], lines)
     columns += [f"{other} AS __other", *numbered, "__file", "__malformed"]
     return _exploded(layout, select(columns, extracted))
+
+
+def _member(number: int) -> str:
+    return f"nullif(v[{number}], '')"
 
 
 def _exploded(layout: Layout, rows: str) -> str:
@@ -640,6 +653,8 @@ def _translated_sql(mapping: RecordMapping, name: str, exact: Collection[str | N
         and not (field.column in exact or field.constant is not None)
     ):
         value = spelled_sql(value, key)
+    elif field and name in TRIMMED:
+        value = trimmed_sql(value)
     if translations := mapping.translations().get(name):
         pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in translations.items())
         return f"CASE {value} {pairs} ELSE {value} END"

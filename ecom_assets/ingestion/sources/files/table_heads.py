@@ -5,10 +5,11 @@ or a header of two lines.
 import csv
 import io
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from ecom_assets.ingestion.sources.files.formats import InputFile, head_of
 from ecom_assets.ingestion.sources.files.text_blocks import (
@@ -207,6 +208,52 @@ def title_of(file: InputFile, keys: TableKeys) -> TableHead | None:
     rows = list(itertools.islice(_rows(_decoded(file, head), delimiter, keys), _LOOKED_AT))
     found = table_head(rows)
     return found if found and found.names != tuple(first) else None
+
+
+_ESCAPED: Final = re.compile(rb'\\(\\|"|\r?\n|[,;|\t])')
+
+
+def has_escaped_quotes(file: InputFile, keys: TableKeys) -> bool:
+    """Return whether quotes within quotes have a backslash before them, as MySQL, Hive and Redshift
+    write them: the first records of the file are whole by this rule only.
+    """
+    head = head_of(file) if file.size and keys.has_quotes else b""
+    if b'\\"' not in head or file.encoding or marked_encoding(head):
+        return False
+    text = head[: head.rfind(b"\n") + 1 or None].decode(UTF_8, "surrogateescape")
+    delimiter = keys.delimiter or delimiter_of(file)
+    doubled = _whole_rows(text, delimiter, '"')
+    return doubled < _whole_rows(text, delimiter, "\\")
+
+
+def _whole_rows(text: str, delimiter: str, escape: str) -> int:
+    """Return how many rows are as wide as the first, up to one that is no record."""
+    by_rule: dict[str, Any] = (
+        {"doublequote": True} if escape == '"' else {"doublequote": False, "escapechar": escape}
+    )
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, **by_rule)
+    width = count = 0
+    try:
+        for row in filter(None, rows):
+            width = width or len(row)
+            if len(row) != width:
+                break
+            count += 1
+    except csv.Error:
+        pass
+    return count
+
+
+def with_doubled_quotes(file: InputFile) -> Iterator[bytes]:
+    """Yield the lines of a file whose quotes have backslashes before them with doubled quotes, as
+    all readers know them.
+    """
+    for line in lines_of(file):
+        yield _ESCAPED.sub(_unescaped, line) if b"\\" in line else line
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return b'""' if found[1] == b'"' else found[1]
 
 
 def _decoded(file: InputFile, head: bytes) -> str:

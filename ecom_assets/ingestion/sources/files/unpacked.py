@@ -31,7 +31,13 @@ from ecom_assets.ingestion.sources.files.formats import (
     is_ignored,
 )
 from ecom_assets.ingestion.sources.files.shape import json_in, objects_on
-from ecom_assets.ingestion.sources.files.table_heads import TableKeys, lines_below, title_of
+from ecom_assets.ingestion.sources.files.table_heads import (
+    TableKeys,
+    has_escaped_quotes,
+    lines_below,
+    title_of,
+    with_doubled_quotes,
+)
 from ecom_assets.ingestion.sources.files.text_blocks import (
     BYTE_ORDER_MARK,
     DAMAGED,
@@ -81,7 +87,8 @@ def unpacked(
             elif member.format == "ndjson":
                 yield _json(replace(member, encoding=keys.encoding), keeps_arrays=keeps_arrays)
             elif member.format == "csv":
-                yield _below_titles(replace(member, encoding=keys.encoding), keys)
+                table = _with_doubled_quotes(replace(member, encoding=keys.encoding), keys)
+                yield _below_titles(table, keys)
             else:
                 yield member
 
@@ -96,6 +103,20 @@ def _sheet(file: InputFile, keys: TableKeys) -> InputFile:
     read = replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
     table = from_json(copy.with_name(SHEET_NOTES).read_text(encoding=UTF_8))
     return _noted(read, f"{file.name} is read from {table.sentence}")
+
+
+def _with_doubled_quotes(file: InputFile, keys: TableKeys) -> InputFile:
+    """Return a file whose quotes within quotes are doubled: itself, or a copy of one that has
+    backslashes before them.
+    """
+    if not has_escaped_quotes(file, keys):
+        return file
+    copy = _copy_of(file, f"quotes {keys.delimiter!r}") / "quotes.csv"
+    if not copy.exists():
+        with _written(copy) as part, part.open("wb") as written:
+            written.writelines(with_doubled_quotes(file))
+    note = f"{file.name} has a backslash before each quote within quotes, and is read so"
+    return _noted(_as_copy(file, copy), note)
 
 
 def _below_titles(file: InputFile, keys: TableKeys) -> InputFile:

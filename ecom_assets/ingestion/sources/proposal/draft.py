@@ -13,7 +13,7 @@ from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
-from ecom_assets.core.warehouse.sql_text import texts
+from ecom_assets.core.warehouse.sql_text import ident, text, texts
 from ecom_assets.ingestion.sources.files.mapping import (
     AdSpendMapping,
     CostMapping,
@@ -25,10 +25,12 @@ from ecom_assets.ingestion.sources.files.mapping import (
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.text_blocks import UTF_8
+from ecom_assets.ingestion.sources.proposal.event_amounts import amount_of_rows
 from ecom_assets.ingestion.sources.proposal.fields import (
     CANCELLED_AT,
     CHANGED_AT,
     HELPERS,
+    MOST_EVENT_TYPES,
     NUMBERS_OF,
     ORDER_TOTAL,
     REFUNDED_AMOUNT,
@@ -114,6 +116,11 @@ def has_word(value: Value, stems: Sequence[str]) -> bool:
     return any(begins(word, stems) for word in words_of(value.last_name))
 
 
+def known_rows(counts: Sequence[tuple[str, int]]) -> int:
+    """Return how many rows are of event types whose names are known."""
+    return sum(count for name, count in counts if known_event_type(name))
+
+
 def rows_lines(spread: str) -> list[str]:
     """Return the lines that say which list has the rows; none where each record is one."""
     return ["rows:", f"  line: {quoted(spread)}"] if spread else []
@@ -130,6 +137,29 @@ NO_AMOUNT: Final = "none"
 """The answer that events have no amount."""
 STAYS: Final = "as it is"
 """The answer that an event type keeps its name."""
+CODE: Final = r"[A-Za-z]{0,2}[-_]?\d+"
+"""A code of an event type, such as 2 or A2."""
+OF_NAMES: Final = (
+    *("name", "label", "desc", "title", "text", "bezeichn", "libell", "nom", "intitul", "titre"),
+    *("event", "ereignis", "evenement", "action", "aktion", "accion", "azione"),
+)
+"""How words in the names of columns begin that have names of codes."""
+OBJECTS: Final = frozenset(
+    {"properties", "eventproperties", "props", "eventprops", "params", "eventparams", "attributes"}
+)
+"""Names of columns, without signs, with further values of an event."""
+WEIGHTS: Final = frozenset(
+    {
+        *("itemcount", "eventcount", "hitcount", "numevents", "nbevents", "occurrences"),
+        *("events", "hits", "eventos", "evenements", "ereignisse"),
+        *("samplerate", "samplingrate", "sampleinterval", "sampleweight", "samplingweight"),
+        *("samplingfactor", "samplefactor", "weight", "count", "anzahl", "nombre", "cantidad"),
+    }
+)
+"""Names of columns, without signs, that say how many events a row stands for."""
+ONE: Final = r"1(\.0*)?"
+WEIGHT: Final = r"[1-9]\d*(\.0*)?|0?\.\d*[1-9]\d*"
+"""Such numbers: how many, or the share of events that a sample has."""
 FEWEST_STEPS: Final = 2
 OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
@@ -205,6 +235,8 @@ class Draft:
     """What a line below zero is; empty where there is none."""
     source: Value | None = None
     """Of events, the column that says where visits come from, where no address says it."""
+    times: Value | None = None
+    """Of events, the number of pieces of whose price the amount is."""
     cents: frozenset[Value] = frozenset()
     """Amounts that count the smallest units of their currency."""
 
@@ -212,6 +244,10 @@ class Draft:
         """Find the fields."""
         columns = {name: self.answers[name] for name in COLUMNS if name in self.answers}
         self.found = dict(found_fields(self.values, self.kind, columns))
+        if self.kind is MappingKind.EVENTS and "event_type" not in columns:
+            self._find_finer_type()
+        if self.kind is MappingKind.EVENTS and "cart_value" not in columns:
+            self._find_amount_of_rows()
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
@@ -223,6 +259,53 @@ class Draft:
             self.found = {
                 name: match for name, match in self.found.items() if name not in CHARGES_FOUND
             }
+
+    def _find_finer_type(self) -> None:
+        """Take the column that says more of what happened, where the one that is named so has codes
+        or less: names beside codes, or what happened to the product of a `product_event`.
+
+        Each value of it goes with one type, and more rows are of known types by it.
+        """
+        match = self.found.get("event_type")
+        if match is None or not match.value.is_column:
+            return
+        coarse, rows = match.value, self.values.row_count
+        best, most = None, known_rows(self.values.counts(coarse))
+        are_codes = self.values.matching(coarse, CODE) == self.values.filled(coarse)
+        for value in self.values.values:
+            if not self._may_refine(value, coarse):
+                continue
+            counts = self.values.counts_of_either(value, coarse)
+            is_named = are_codes and self._names_each(value, coarse)
+            if (known := known_rows(counts)) > most or (is_named and best is None):
+                best, most = value, max(known, most)
+        if best is None:
+            return
+        why = f"{best.name} says more than {coarse.name}"
+        if self.values.filled(best) < rows:
+            self.values, best = self.values.with_alternative(best, coarse)
+        self.found["event_type"] = FoundField("event_type", best, why)
+
+    def _find_amount_of_rows(self) -> None:
+        """Take the amount of each row where one of the whole order is on each of its rows."""
+        if (found := amount_of_rows(self.values, self.found)) is not None:
+            self.found["cart_value"], self.times = found
+
+    def _may_refine(self, value: Value, coarse: Value) -> bool:
+        used = {match.value for match in self.found.values()}
+        if value in used or not value.is_column or value.joined or not self.values.filled(value):
+            return False
+        different = self.values.different(value)
+        return different <= MOST_EVENT_TYPES and (
+            self.values.different_pairs(value, coarse) == different
+        )
+
+    def _names_each(self, value: Value, coarse: Value) -> bool:
+        """Return whether a column has a name for each code of another one."""
+        is_whole = self.values.filled(value) == self.values.row_count
+        are_names = not self.values.matching(value, CODE)
+        are_as_many = self.values.different(value) == self.values.different(coarse)
+        return is_whole and are_names and are_as_many and has_word(value, OF_NAMES)
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping,
@@ -255,6 +338,7 @@ class Draft:
             self._id(kind.id),
             *(self._page_by_source(name) or self._field(name) for name in names),
             *self._currency_beside(),
+            *(self._other_members(names) if is_events else []),
         ]
         return [
             *file_lines(self.values),
@@ -265,6 +349,7 @@ class Draft:
             *fields,
             *self._status_lines(states),
             *(self._event_types() if is_events else []),
+            *(self._weight() if is_events else []),
             "other_columns: properties" if is_events else "other_columns: ignore",
         ]
 
@@ -888,6 +973,42 @@ class Draft:
         column = quoted(amounts[0].value.path[0])
         return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
 
+    def _weight(self) -> list[str]:
+        """Return the line of the number of events that each row of a sample stands for."""
+        used = {match.value for match in self.found.values()}
+        for value in self.values.values:
+            if value in used or not value.is_column or bare(value.name) not in WEIGHTS:
+                continue
+            rows = self.values.row_count
+            are_ones = self.values.matching(value, ONE) == rows
+            if not are_ones and self.values.matching(value, WEIGHT) == rows:
+                examples = [name for name, _ in self.values.counts(value) if name != "1"]
+                self.notes.append(
+                    f"{value.name} says how many events each row stands for, such as "
+                    f"{shown(examples[0])}; each row counts as one, and answers say the sum"
+                )
+                return [f"weight: {quoted(value.path[0])}  # check this"]
+        return []
+
+    def _other_members(self, names: Sequence[str]) -> list[str]:
+        """Return the line that keeps objects of properties: those of which fields use some members,
+        as a column that a field uses is in no `other_columns`, and one that is named so, whose
+        members would be one below `properties` and, in CSV, a text.
+        """
+        used = [self.found[name].value for name in names if name in self.found]
+        objects = [*dict.fromkeys(value.path[0] for value in used if not value.is_column)]
+        if not objects:
+            nested = [value.path[0] for value in self.values.values if not value.is_column]
+            objects = [name for name in dict.fromkeys(nested) if bare(name) in OBJECTS][:1]
+        if not objects or "properties" in self.found or self.values.spread:
+            return []
+        if len(objects) == 1:
+            return [f"  properties: {{column: {quoted(objects[0])}, optional: true}}"]
+        members = ", ".join(f"{text(name)}, {ident(name)}::JSON" for name in objects)
+        return [
+            f"  properties: {{expression: {quoted(f'json_object({members})')}, optional: true}}"
+        ]
+
     def ask(  # noqa: PLR0913 (what a question has)
         self,
         key: str,
@@ -957,10 +1078,12 @@ class Draft:
         keys = tuple(self.found[key].value for key in names if key in self.found)
         return keys if keys and self.values.are_unique(keys) else ()
 
-    def _field(self, name: str) -> str:
+    def _field(self, name: str) -> str:  # noqa: PLR0911 (a line for each kind of field)
         if name not in self.found:
             return self._field_without_column(name)
         value = self.found[name].value
+        if name == "event_type" and value.joined:
+            return f"  {name}: {{first_of: {quoted_list([value.path[0], value.joined])}}}"
         if name in {MAPPINGS[self.kind].kind.time, CHANGED_AT}:
             return self._changed_at(value) if name == CHANGED_AT else self._time(name)
         if name in AMOUNTS and (line := self._amount(name, value)):
@@ -1019,6 +1142,9 @@ class Draft:
             return line
         if hundredth := self._hundredth(value):
             return f"  {name}: {hundredth}"
+        if name == "cart_value" and self.times:
+            price = f"column: {quoted(value.path[0])}, times: {quoted(self.times.path[0])}"
+            return f"  {name}: {{{price}, optional: true}}"
         if charges := self._charges_in(name, value):
             parts = [
                 f"column: {quoted(value.path[0])}",

@@ -182,7 +182,7 @@ COMPACT = (
 """Times of digits: 20260302234810 is the second of March 2026, 23:48:10."""
 TWO_DIGIT_YEAR = r"(\d{1,2}|[A-Za-z]{3})[./-](\d{1,2}|[A-Za-z]{3})[./-]\d\d([^\d].*)?"
 """What a time with a year of two digits looks like; a version, such as 4.3.0, does not."""
-EPOCHS = {"epoch_s": (9, 10), "epoch_ms": (12, 13), "epoch_us": (15, 16)}
+EPOCHS = {"epoch_s": (9, 10), "epoch_ms": (12, 13), "epoch_us": (15, 16), "epoch_ns": (18, 19)}
 NUMBERS = {
     ".": Numerals(has_currency=True),
     ",": Numerals(decimal=",", thousands=".", has_currency=True),
@@ -350,6 +350,18 @@ class FileValues:
             else self
         )
 
+    def with_alternative(self, value: Value, other: Value) -> "tuple[FileValues, Value]":
+        """Return the values with one more, a column or another one where it is empty; and that."""
+        either = replace(
+            value,
+            position=len(self.values),
+            joined=other.path[0],
+            sql=f"coalesce({value.sql}, {other.sql})",
+        )
+        joined = f"*, coalesce({value.column}, {other.column}) AS {either.column}"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {select(joined, TABLE)}")
+        return replace(self, values=(*self.values, either)), either
+
     def _are_days(self, value: Value) -> bool:
         forms = self.time_formats(value)
         has_clock = self.scalar(f"count(*) FILTER (contains({value.column}, ':'))")
@@ -398,6 +410,12 @@ class FileValues:
             f"{value.column}, count(*)", TABLE, f"{value.column} IS NOT NULL", value.column
         )
         return list(self.rows(f"{grouped} ORDER BY 2 DESC, 1 LIMIT {most}"))
+
+    def counts_of_either(self, value: Value, other: Value) -> list[tuple[str, int]]:
+        """Return a value, or another one where it is empty, with their number of rows."""
+        either = f"coalesce({value.column}, {other.column})"
+        grouped = select(f"{either}, count(*)", TABLE, f"{either} IS NOT NULL", either)
+        return list(self.rows(f"{grouped} ORDER BY 2 DESC, 1 LIMIT 200"))
 
     def counts_beside(self, value: Value, other: Value, but: Sequence[str]) -> dict[str, int]:
         """Return values with their number of rows where another value is none of `but`."""

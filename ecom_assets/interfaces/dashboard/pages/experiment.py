@@ -79,6 +79,8 @@ def compared_variants(answer: Answer) -> Block:
     ratio, notes = answer["sample_ratio"], []
     if ratio is not None and not ratio["is_mismatch"]:
         notes.append(Notice(f"The split is as planned (p = {ratio['p_value']:.3g}).", "good"))
+    left_out = sum(left["unit_count"] or 0 for left in answer["outside"])
+    outside = f" {left_out:,} were left out by the flag, and are in no variant." if left_out else ""
     chart = Chart(
         _spec(),
         [_row(variant) for variant in answer["variants"]],
@@ -86,7 +88,7 @@ def compared_variants(answer: Answer) -> Block:
         "A point per variant: its conversion, with the Bayesian interval as a line.",
         csv=csv_address(answer, "variants"),
         height=max(120, 44 * len(answer["variants"])),
-        note=f"{answer['mixed_count']:,} visitors saw several variants.",
+        note=f"{answer['mixed_count']:,} visitors saw several variants.{outside}",
         empty="No event has a variant.",
     )
     return Several((*notes, chart))

@@ -1,0 +1,97 @@
+"""The amount of events that are the rows of an order: that of each row, not that of the whole order
+on each of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Final
+
+from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.ingestion.sources.proposal.fields import (
+    Found,
+    FoundField,
+    MappingKind,
+    named_values,
+)
+from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
+
+FEWEST_ORDERS: Final = 3
+SHARE: Final = 0.98
+"""How many orders of several rows must add up, and which share of them."""
+MOST_NUMBERS: Final = 12
+PLAIN: Final = r"-?\d+([.,]\d+)?"
+
+
+def amount_of_rows(values: FileValues, found: Found) -> tuple[FoundField, Value | None] | None:
+    """Return the amount of rows whose sum by order is an amount that each row of an order repeats,
+    with the number of pieces that it is to be multiplied by, if it is a price; None where rows are
+    no parts of orders, or nothing adds up.
+    """
+    if "event_type" not in found or "cart_value" not in found:
+        return None
+    orders = named_values(values, MappingKind.ORDERS, "order_id", {})
+    order = next((value for value in orders if value.is_column and _repeats(values, value)), None)
+    if order is None:
+        return None
+    unit = f"{order.column}, {found['event_type'].value.column}"
+    numbers = _numbers(values, order, found)
+    wholes = [value for value in numbers if _is_of_order(values, value, unit)]
+    parts = [value for value in numbers if value not in wholes]
+    for whole, (part, times) in product(wholes, _products(parts)):
+        if _adds_up(values, unit, whole, part, times):
+            name = f"{part.name} times {times.name}" if times else part.name
+            why = f"{name} adds up to {whole.name} of each {order.name}"
+            return FoundField("cart_value", part, why), times
+    return None
+
+
+def _repeats(values: FileValues, order: Value) -> bool:
+    return 0 < values.different(order) < values.filled(order)
+
+
+def _numbers(values: FileValues, order: Value, found: Found) -> list[Value]:
+    used = {match.value for name, match in found.items() if name != "cart_value"}
+    return [
+        value
+        for value in values.values
+        if value.is_column
+        and value not in used
+        and value != order
+        and 0 < values.filled(value) == values.matching(value, PLAIN)
+    ][:MOST_NUMBERS]
+
+
+def _products(parts: Sequence[Value]) -> Iterator[tuple[Value, Value | None]]:
+    yield from ((part, None) for part in parts)
+    yield from ((part, times) for part in parts for times in parts if part != times)
+
+
+def _number(value: Value) -> str:
+    return f"TRY_CAST(replace({value.column}, ',', '.') AS DECIMAL(24, 6))"
+
+
+def _is_of_order(values: FileValues, value: Value, unit: str) -> bool:
+    """Return whether each row of an order has the same number, and orders have several."""
+    rows = select(
+        f"count(DISTINCT {value.column}) AS numbers, count({value.column}) AS row_count",
+        TABLE,
+        f"{value.column} IS NOT NULL",
+        unit,
+    )
+    ((most, several),) = values.rows(
+        select("max(numbers), count(*) FILTER (row_count > 1)", f"({rows})")
+    )
+    return bool(most == 1 and several >= FEWEST_ORDERS)
+
+
+def _adds_up(values: FileValues, unit: str, whole: Value, part: Value, times: Value | None) -> bool:
+    amount = f"{_number(part)} * {_number(times)}" if times else _number(part)
+    sums = select(
+        f"max({_number(whole)}) AS whole, sum({amount}) AS parts, count(*) AS row_count",
+        TABLE,
+        f"{whole.column} IS NOT NULL",
+        unit,
+    )
+    fits = "count(*) FILTER (abs(whole - parts) < 0.005)"
+    ((count, fitting),) = values.rows(select(f"count(*), {fits}", f"({sums})", "row_count > 1"))
+    return bool(count >= FEWEST_ORDERS and fitting >= SHARE * count)

@@ -1,0 +1,166 @@
+"""Cases of events: how trackers and databases write them, and what one of them stands for."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ecom_assets_tests.cases.case import Case
+from ecom_assets_tests.ingestion.collector.served import collect_settings, collecting
+
+VIEWS_AND_SALES = (
+    *("--series", "product_view", "--series", "purchase"),
+    *("--series", "purchase:sum(cart_amount)", "--period", "month"),
+)
+
+
+def by_init(case: Case, file: str, zone: str = "UTC") -> str:
+    """Let a mapping of events be written for a file, and return what the command says."""
+    options = ("--events", "--timezone", zone, "--out", "m.yaml")
+    return case.ecom("mapping", "init", file, *options).out
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["205"], indirect=True)
+def test_a_thank_you_page_that_is_loaded_again_sells_nothing_again(case: Case) -> None:
+    """Five buyers load it three times each, with another event id each time."""
+    batches = json.loads((case.folder / "sent.json").read_text())
+    with collecting(collect_settings(case.folder.parent)) as client:
+        for batch in batches:
+            client.post({"batch": batch})
+        client.wait_for(15)
+        asked = ("--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day")
+        totals = case.series(
+            "--events", str(client.folder), *asked, "--series", "purchase:visitors"
+        )
+    assert totals == [5, 299, 5]
+
+
+@pytest.mark.parametrize("case", ["208"], indirect=True)
+def test_blanks_around_event_types_are_no_part_of_them(case: Case) -> None:
+    by_init(case, "events.csv")
+    asked = ("--mapping", "m.yaml", *VIEWS_AND_SALES, "--series", "*:visitors")
+    assert case.series("--events", "events.csv", *asked) == [20, 20, 398, 20]
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["219"], indirect=True)
+def test_nineteen_digits_are_nanoseconds(case: Case) -> None:
+    by_init(case, "events.ndjson")
+    asked = ("--events", "events.ndjson", "--mapping", "m.yaml", "--series", "*", "--period", "day")
+    answer = case.ecom("trend", *asked, "--json").json
+    days = {
+        day[5:10]: count
+        for day, count in zip(answer["periods"], answer["series"][0]["values"], strict=True)
+    }
+    assert days == {"03-02": 5, "03-03": 5, "03-04": 5, "03-05": 5}
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["221"], indirect=True)
+def test_a_backslash_before_a_quote_ends_no_cell(case: Case) -> None:
+    assert "has a backslash before each quote within quotes" in by_init(case, "events000.csv")
+    asked = ("--events", "events000.csv", "--mapping", "m.yaml")
+    assert case.series(*asked, *VIEWS_AND_SALES) == [10, 10, 199]
+    note = "properties.note"
+    plans = case.ecom("trend", *asked, "--series", "purchase", "--by", note, "--json").json
+    assert {series["breakdown"] for series in plans["series"]} == {'say "hi" | now'}
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["223"], indirect=True)
+def test_times_of_the_hour_that_comes_twice_are_named_with_their_number(case: Case) -> None:
+    """Ten views and ten purchases of the night are 20 times that name two instants each."""
+    sentence = "20 times of the hour that comes twice in Europe/Berlin"
+    assert sentence in by_init(case, "events.csv", "Europe/Berlin")
+    asked = ("--events", "events.csv", "--mapping", "m.yaml", "--steps", "product_view,purchase")
+    funnel = case.ecom("funnel", *asked, "--within", "1h", "--json")
+    assert funnel.json["rows"]["notes"][0].startswith(sentence)
+    assert f"ecom: warning: {sentence}" in funnel.err
+    check = case.ecom("mapping", "check", "events.csv", "--mapping", "m.yaml").out
+    assert sentence in check
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["224"], indirect=True)
+def test_people_whom_a_flag_leaves_out_are_in_no_variant(case: Case) -> None:
+    answer = case.ecom(
+        *("experiment", "--events", "events.jsonl.gz", "--mapping", "posthog"),
+        *("--variant", "properties.$feature_flag_response", "--goal", "purchase"),
+        *("--exposure", "$feature_flag_called"),
+        *("--exposure-where", "properties.$feature_flag = checkout", "--json"),
+    ).json
+    arms = {
+        arm["variant"]: (arm["unit_count"], arm["converted_count"]) for arm in answer["variants"]
+    }
+    assert arms == {"control": (100, 20), "test": (100, 20)}
+    assert not answer["sample_ratio"]["is_mismatch"]
+    assert answer["outside"] == [{"value": "false", "unit_count": 50}]
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["231"], indirect=True)
+def test_rows_that_stand_for_several_events_say_so(case: Case) -> None:
+    """102 views and 25 purchases are 127 events, in 30 rows."""
+    assert 102 + 25 == 127
+    said = by_init(case, "events.csv")
+    assert "itemCount says how many events each row stands for" in said
+    answer: dict[str, Any] = case.ecom(
+        "trend", "--events", "events.csv", "--mapping", "m.yaml", *VIEWS_AND_SALES, "--json"
+    ).json
+    assert answer["rows"]["notes"] == [
+        (
+            "30 rows stand for 127 events by itemCount, as a sample or a sum does; each row counts "
+            "as one here"
+        )
+    ]
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["240"], indirect=True)
+def test_properties_as_python_writes_them_are_read(case: Case) -> None:
+    series = ("--series", "*:visitors", "--series", "purchase")
+    asked = (*series, "--series", "purchase:sum(cart_amount)", "--period", "month")
+    totals = case.series("--events", "events.csv", "--mapping", "posthog", *asked)
+    assert totals == [10, 10, 125]
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["254"], indirect=True)
+def test_members_beside_the_amount_are_kept(case: Case) -> None:
+    by_init(case, "events.ndjson")
+    asked = ("--events", "events.ndjson", "--mapping", "m.yaml", "--series", "purchase")
+    answer = case.ecom("trend", *asked, "--by", "properties.plan", "--json").json
+    plans = {series["breakdown"]: Decimal(series["total"]) for series in answer["series"]}
+    assert plans == {"pro": 10, "free": 10}
+
+
+def with_person(case: Case, column: str) -> None:
+    """Answer who it was in the mapping by hand."""
+    path = case.folder / "m.yaml"
+    lines = path.read_text().splitlines()
+    answered = [f'  user_id: "{column}"' if "user_id:" in line else line for line in lines]
+    path.write_text("\n".join(answered))
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["301"], indirect=True)
+def test_the_column_that_says_more_of_what_happened_is_taken(case: Case) -> None:
+    said = by_init(case, "browsing_train.csv")
+    assert "product_action says more than event_type" in said
+    with_person(case, "session_id_hash")
+    asked = ("--series", "purchase", "--series", "page_view", "--period", "day")
+    totals = case.series("--events", "browsing_train.csv", "--mapping", "m.yaml", *asked)
+    assert totals == [10, 60]
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["302"], indirect=True)
+def test_an_amount_that_each_row_of_an_order_repeats_is_not_that_of_a_row(case: Case) -> None:
+    said = by_init(case, "ga4_flat.csv")
+    assert "item_revenue adds up to purchase_revenue of each transaction_id" in said
+    with_person(case, "user_pseudo_id")
+    asked = ("--series", "purchase:visitors", "--series", "purchase:sum(cart_amount)")
+    totals = case.series("--events", "ga4_flat.csv", "--mapping", "m.yaml", *asked)
+    assert totals == [10, 775]

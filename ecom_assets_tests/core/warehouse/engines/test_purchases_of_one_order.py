@@ -1,0 +1,82 @@
+"""Every engine finds the same purchases of one order."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ecom_assets.behaviour.events import clean
+from ecom_assets.behaviour.events.clean import CleaningRule
+from ecom_assets.behaviour.events.contracts import DuplicateEvents, RawEvents
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import arrow_schema_of
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets_tests.behaviour.events.test_same_order import repeats, sale
+from ecom_assets_tests.builders import DAY_ONE, Row, at
+from ecom_assets_tests.core.warehouse.engines.warehouses import (
+    ALL_ENGINES,
+    on_one_worker_each,
+    opened,
+    settings_of,
+)
+
+DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=22))
+
+
+def rows() -> list[Row]:
+    """Return 72 purchases of two orders, of all that decides which of them count."""
+    made = []
+    for number in range(72):
+        event_day = number * 5 % 14
+        received_date = DAY_ONE + timedelta(days=event_day + (0, 0, 1, 7)[number % 4])
+        row = sale(
+            f"e{number:02}",
+            f"+{event_day} {('09:00', '09:30', '10:00')[number % 3]}",
+            ("o-1", "#o-1", "o-2", "null", None)[number % 5],
+            user_id=("anna", "ben", None)[number // 2 % 3],
+            anonymous_id=("phone", "desk", None)[number // 3 % 3],
+            session_id="s",
+            amount=("20.00", "20.00", "0.50")[number // 5 % 3],
+            sent_by=(None, "key:1", "public-key:2")[number // 7 % 3],
+            received_date=received_date,
+            source_file=f"{number}.csv",
+        )
+        if number % 2:
+            row["received_at"] = at("11:00", received_date)
+        made.append(row)
+    return made
+
+
+@pytest.fixture(scope="module", params=on_one_worker_each(ALL_ENGINES))
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    home = tmp_path_factory.mktemp(request.param)
+    engine = opened(settings_of(request.param, request, home))
+    yield engine
+    engine.close()
+
+
+def test_every_engine_leaves_out_the_same_purchases(engine: Engine) -> None:
+    received = rows()
+    engine.drop(RawEvents)
+    table = pa.Table.from_pylist(received, schema=arrow_schema_of(RawEvents))
+    outside = connect()
+    outside.con.register("received", table)
+    engine.replace(RawEvents, outside.table("received"), DAYS)
+    found: list[dict[str, Any]] = engine.rows_of(
+        clean.duplicate_events(engine.table(RawEvents), CleaningRule(), DAYS)
+    )
+    # `#o-1` is `o-1`.
+    plain = [
+        row | {"properties": (row["properties"] or "").replace("#", "") or None} for row in received
+    ]
+    expected = [row["event_id"] for row in plain if any(repeats(row, other) for other in plain)]
+    assert len(expected) > 10
+    assert sorted(row["event_id"] for row in found) == expected
+    assert {row["surplus_count"] for row in found} == {1}
+    assert {row["has_kept_copy"] for row in found} == {False}
+    assert {*found[0]} == {*DuplicateEvents.columns}
