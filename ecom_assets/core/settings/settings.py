@@ -24,7 +24,13 @@ from pydantic_settings import (
 )
 
 from ecom_assets.core.clock import is_zone, today_in
-from ecom_assets.core.errors import DefinitionError, SettingError, did_you_mean, nearest
+from ecom_assets.core.errors import (
+    DefinitionError,
+    SettingError,
+    SourceError,
+    did_you_mean,
+    nearest,
+)
 from ecom_assets.core.redact_url import hides_its_password, without_secrets
 from ecom_assets.core.settings import cost_rules, subjects
 from ecom_assets.core.settings.constants import Constants, removal_of
@@ -837,7 +843,7 @@ def about_setting(field: str) -> Iterator[None]:
     """
     try:
         yield
-    except DefinitionError as error:
+    except (DefinitionError, SourceError) as error:
         raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
 
 

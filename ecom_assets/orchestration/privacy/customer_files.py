@@ -23,7 +23,6 @@ from ecom_assets.ingestion.sources.erased_people import words_of
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files, head_of, split_paths
 from ecom_assets.ingestion.sources.files.shape import (
-    RowShape,
     json_in,
     shaped_records,
     without_apostrophe,
@@ -105,8 +104,8 @@ class _CustomerFile:
         """Return how many records are the person's."""
         if self.file.format == "csv":
             return self._count_in_lines()
-        shape = RowShape(records=(self.mapping.records,))
-        return sum(self._is_theirs(record) for record in shaped_records(self.file, shape))
+        records = shaped_records(self.file, self.mapping.shape)
+        return sum(map(self._is_theirs, records))
 
     def records(self) -> Iterator[tuple[bytes, bool]]:
         """Yield each record in UTF-8 with its line end, and whether it is the person's."""
