@@ -241,7 +241,7 @@ class Settings(
     campaign_tags: Path | None = Field(
         None,
         description=(
-            "CSV file with `tag` (utm_campaign or utm_id), `campaign` (its name or id at the "
+            "File with `tag` (utm_campaign or utm_id), `campaign` (its name or id at the "
             "platform) and optionally `platform`, where these differ"
         ),
     )
@@ -288,7 +288,7 @@ class Settings(
     catalogue: Path | None = Field(
         None,
         description=(
-            "CSV or Parquet file or workbook with product_id and category, for order "
+            "File with product_id and category, for order "
             "lines without a category; with stock (and reorder_point, lead_time_days, "
             "unit_cost_amount), "
             "also for inventory alerts"
@@ -321,7 +321,7 @@ class Settings(
     rates: Path | None = Field(
         None,
         description=(
-            "CSV file of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by "
+            "File of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by "
             "which order lines are converted; the newest rate up to the order's day counts"
         ),
     )
@@ -488,7 +488,7 @@ class Settings(
     cities: Path | None = Field(
         None,
         description=(
-            "CSV file with `country`, `city` and `region`: cities that the included lists lack, "
+            "File with `country`, `city` and `region`: cities that the included lists lack, "
             "or place elsewhere"
         ),
     )

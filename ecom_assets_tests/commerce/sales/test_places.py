@@ -16,7 +16,7 @@ from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.places import Places, folded
 from ecom_assets.core.warehouse.local import connect
-from ecom_assets.ingestion.sources.places import known_places
+from ecom_assets.ingestion.sources.files.places import known_places
 from ecom_assets.orchestration.rules import places_of
 from ecom_assets_tests.builders import as_table, at
 

@@ -11,28 +11,32 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.places import folded
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.campaign_tags import read_campaign_tags
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading, CostFileReading
+from ecom_assets.ingestion.sources.files.catalogue import categories_sql
 from ecom_assets.ingestion.sources.files.currency import rates_sql
+from ecom_assets.ingestion.sources.files.places import known_places
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.order_reports.report_files import (
     activity_mapping,
     price_rows,
     research_mapping,
 )
-from ecom_assets.ingestion.sources.order_reports.source import categories_sql
-from ecom_assets.ingestion.sources.places import known_places
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading
 from ecom_assets.ingestion.sources.stock import FileStock
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 from ecom_assets_tests.ingestion.sources.forms import FORMS, PlainTable
 
 READ, REFUSED, FAILED = "read", "refused", "failed"
+DOCS: Final = Path(__file__).parents[3] / "docs"
 NAMES: Final = ('Küche 5" weiß', "Straße, Nord", "Hut")
 DAY: Final = "2026-02-03"
 
@@ -141,7 +145,7 @@ def _rates(path: Path, _home: Path) -> Any:
 
 def _cities(path: Path, _home: Path) -> Any:
     places = known_places(path)
-    return [places.cities.get(("DE", name.casefold())) for name in ("hut", "straße, nord")]
+    return [places.cities.get(("DE", folded(name))) for name in NAMES]
 
 
 @dataclass(frozen=True)
@@ -180,8 +184,8 @@ KINDS: Final = {
             "event_id user_id event_type event_timestamp product_id product_category session_id "
             "page_url referrer_url cart_value",
             lambda n: (
-                (f"e{n}", f"u{n}", "purchase", _at(n), f"p{n}", NAMES[n], f"s{n}", "", "")
-                + (AMOUNTS[n],)
+                *(f"e{n}", f"u{n}", "purchase", _at(n), f"p{n}", NAMES[n], f"s{n}", "", ""),
+                AMOUNTS[n],
             ),
             "product_category",
             "cart_value",
@@ -194,8 +198,8 @@ KINDS: Final = {
             "id uniq_id order_id date_time city_id city_name customer_id first_name last_name "
             "item_id item_name quantity payment_amount",
             lambda n: (
-                (f"{n}", f"x{n}", f"o{n}", _at(n), "1", "Ulm", f"c{n}", "A", "B", f"i{n}")
-                + (NAMES[n], "2", AMOUNTS[n])
+                *(f"{n}", f"x{n}", f"o{n}", _at(n), "1", "Ulm", f"c{n}", "A", "B", f"i{n}"),
+                *(NAMES[n], "2", AMOUNTS[n]),
             ),
             "item_name",
             "payment_amount",
@@ -310,8 +314,12 @@ KINDS: Final = {
 }
 
 
-def outcome(kind: MatrixKind, form: str, folder: Path) -> tuple[str, Any]:
-    """Return whether a file is read or refused, and its rows or the sentence."""
+Outcome = tuple[str, Any]
+"""Whether a file is read, and its clean rows; or the sentence of the refusal."""
+
+
+def outcome(kind: MatrixKind, form: str, folder: Path) -> Outcome:
+    """Write the table of a kind in a form, and return what comes of reading it."""
     folder.mkdir(parents=True)
     path = FORMS[form].write(folder, kind.table)
     try:
@@ -322,19 +330,56 @@ def outcome(kind: MatrixKind, form: str, folder: Path) -> tuple[str, Any]:
         return FAILED, repr(error)[:200]
 
 
-def test_each_form_of_each_kind_gives_the_plain_rows_or_is_named(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Outcome]:
+    """What comes of each form of each kind that can be written in it."""
+    home = tmp_path_factory.mktemp("matrix")
+    return {
+        (name, form): outcome(kind, form, home / name / form)
+        for name, kind in KINDS.items()
+        for form in FORMS
+        if form != "comma" or kind.table.decimals
+    }
+
+
+@pytest.mark.xdist_group("reader_matrix")
+def test_each_form_of_each_kind_gives_the_plain_rows_or_is_named(
+    outcomes: dict[tuple[str, str], Outcome],
+) -> None:
     faults = []
-    for name, kind in KINDS.items():
-        _, plain = outcome(kind, "plain", tmp_path / name / "plain")
-        if len(plain) != (2 if name == "cities" else 3):
-            faults.append(f"{name}: the plain file gives {plain}")
-        for form in FORMS:
-            if form == "comma" and not kind.table.decimals:
-                continue
-            is_read, found = outcome(kind, form, tmp_path / name / f"{form} of it")
-            named_by = FORMS[form].named_by
-            if is_read == READ and found != plain:
-                faults.append(f"{name} of {form}: rows {found}")
-            elif is_read == FAILED or (is_read == REFUSED and not (named_by and named_by in found)):
-                faults.append(f"{name} of {form}: {found}")
+    for (name, form), (state, found) in outcomes.items():
+        _, plain = outcomes[name, "plain"]
+        named_by = FORMS[form].named_by
+        is_named = state == REFUSED and named_by and named_by in found
+        if not (is_named or (state == READ and found == plain)):
+            faults.append(f"{name}, {form}: {state} {found}")
     assert not faults, "\n".join([f"{len(faults)} cells:", *faults])
+    for name, kind in KINDS.items():
+        state, plain = outcomes[name, "plain"]
+        assert (state, len(plain)) == (READ, len(kind.table.rows)), name
+
+
+@pytest.mark.xdist_group("reader_matrix")
+def test_the_docs_say_what_is_read_in_which_form(
+    outcomes: dict[tuple[str, str], Outcome],
+) -> None:
+    docs = (DOCS / "mappings.md").read_text(encoding="utf-8")
+    table = table_of_docs({cell: state for cell, (state, _) in outcomes.items()})
+    assert table in docs, f"docs/mappings.md has another table than:\n{table}"
+
+
+def table_of_docs(states: dict[tuple[str, str], str]) -> str:
+    """Return the table of forms as the docs have it: which kinds read each, and which refuse it."""
+    lines = ["| a file with | is read as | is refused, and named, as |", "| --- | --- | --- |"]
+    for key, form in FORMS.items():
+        of_form = {kind.label: states.get((name, key)) for name, kind in KINDS.items()}
+        by_state = {
+            state: [label for label, own in of_form.items() if own == state]
+            for state in (READ, REFUSED)
+        }
+        read, refused = (
+            "anything" if len(kinds) == len(KINDS) else ", ".join(kinds)
+            for kinds in by_state.values()
+        )
+        lines.append(f"| {form.label} | {read} | {refused} |")
+    return "\n".join(lines)

@@ -34,8 +34,7 @@ Amounts = tuple[str | None, Decimal, int]
 """A currency, the sum of the amounts in it, and their number."""
 RATE_COLUMNS: Final = ("date", "currency", "rate")
 _BY_RATES = (
-    "set ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate, or load one "
-    "currency only"
+    "set ECOM_CURRENCY and ECOM_RATES, a file of date, currency and rate, or load one currency only"
 )
 SIGNS_OF_SEVERAL: Final = {
     **dict.fromkeys(

@@ -385,8 +385,8 @@ class SoundCopy:
 def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
     r"""Copy the readable records and the damaged lines of a text file into two files.
 
-    Where `\"` stands in damaged lines, and fewer are damaged if that is a quote within quotes, it is
-    one in the whole file.
+    Where `\"` stands in damaged lines, and fewer are damaged if that is a quote within quotes, it
+    is one in the whole file.
     """
     copy, has_backslashes = _sound_copy(file, layout)
     if has_backslashes:
