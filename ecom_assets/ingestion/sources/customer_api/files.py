@@ -160,7 +160,7 @@ def customer_records(
         require_once(file, names, mapping.paths)
         if delimiter := delimiter_in_name(file, names):
             raise MappingError(separated_by(file, delimiter, mapping.name, HOW_TO_MAP))
-        records = list(_lines(CellFiles(con, ((file, replace(layout, shape=None)),)), names))
+        records = list(_lines(CellFiles(con, ((file, layout),)), names))
     else:
         records = list(shaped_records(file, mapping.shape))
     _check(file, records, mapping)

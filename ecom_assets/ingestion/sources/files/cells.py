@@ -126,6 +126,12 @@ class CellFiles:
             (file, layout.with_footers(self.footers.get(file.path, {}))) for file, layout in files
         ]
 
+    def has_backslashes(self, file: InputFile, layout: Layout) -> bool:
+        """Return whether a quote within quotes of a CSV file has a backslash before it."""
+        self.look_for_damage([(file, layout)])
+        copy = self.copies[file.path]
+        return copy is not None and copy.has_backslashes
+
     def look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> Findings:
         """Find the lines of files that cannot be read, and count their rows."""
         new = [file for file, _ in group if file.path not in self.copies]
@@ -140,7 +146,9 @@ def table_of(
 ) -> tuple[InputFile, Layout]:
     """Return a file with its encoding, and the layout by which all of its columns are read."""
     found = columns_of(con.cursor(), file, keys)
-    return replace(file, encoding=found.encoding), layout_of(file, found, keys)
+    layout = layout_of(file, found, keys)
+    shape = None if file.format == "csv" else keys.shape  # lists of records are in documents only
+    return replace(file, encoding=found.encoding), replace(layout, shape=shape)
 
 
 def layout_of(file: InputFile, found: FileColumns, keys: TableKeys) -> Layout:

@@ -227,7 +227,7 @@ def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) 
 
 EndOf = Callable[[bytes], int | None]
 _QUOTED = rb'"[^"]*+(?:""[^"]*+)*+'
-_ESCAPED = rb'"(?:[^"\\]|\\[\s\S]|"")*+'
+_ESCAPED = rb'"(?:[^"\\]++|\\[\s\S]|"")*+'
 """A quoted value without its last quote, where a backslash stands before a quote within it."""
 _BACKSLASHED = re.compile(rb"%s\"" % _ESCAPED)
 _BACKSLASH = re.compile(rb'\\(["\\])')
@@ -372,7 +372,7 @@ class SoundCopy:
     damaged lines (as Parquet).
 
     The counts are from when they were copied; `damaged_bytes` are those of the damaged lines in the
-    file.
+    file. With `has_backslashes`, a quote within quotes has one before it in the file.
     """
 
     sound: str
@@ -380,6 +380,7 @@ class SoundCopy:
     sound_count: int
     damaged_count: int
     damaged_bytes: int
+    has_backslashes: bool = False
 
 
 def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
@@ -425,7 +426,8 @@ def _sound_copy(file: InputFile, layout: Layout) -> tuple[SoundCopy, bool]:
                 damaged_count += 1
                 damaged_bytes += byte_count(record.content)
         damaged.flush()
-    copy = SoundCopy(sound_path, damaged_path, sound_count, damaged_count, damaged_bytes)
+    counts = sound_count, damaged_count, damaged_bytes
+    copy = SoundCopy(sound_path, damaged_path, *counts, layout.has_backslashes)
     return copy, has_backslashes and not layout.has_backslashes
 
 
