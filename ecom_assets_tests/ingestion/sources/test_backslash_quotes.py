@@ -2,6 +2,7 @@ r"""A quote within quotes has a backslash before it, as Redshift, MySQL and Spar
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,7 @@ from ecom_assets_tests.hypothesis_settings import examples
 TEXTS = st.text(st.sampled_from('"\\, \nabé;'), max_size=8)
 
 
-def write(path: Path, rows: list[tuple[str, ...]]) -> Path:
+def write(path: Path, rows: Sequence[tuple[str, ...]]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(
             file, quoting=csv.QUOTE_ALL, doublequote=False, escapechar="\\", lineterminator="\n"

@@ -136,6 +136,11 @@ class CellFiles:
         """Find the lines of files that cannot be read, and count their rows."""
         new = [file for file, _ in group if file.path not in self.copies]
         copies, result = copied_files(self.con.cursor(), group[0][1], new)
+        for file in new:
+            if (copy := copies[file.path]) and copy.has_backslashes:
+                _log_once(
+                    f"{file.name} has a backslash before quotes within quotes, and is read so"
+                )
         self.copies.update(copies)
         self.row_counts.update(result.row_counts)
         return result
