@@ -26,6 +26,7 @@ from pydantic_settings import (
 from ecom_assets.core.clock import is_zone, today_in
 from ecom_assets.core.errors import (
     DefinitionError,
+    MappingError,
     SettingError,
     SourceError,
     did_you_mean,
@@ -843,7 +844,7 @@ def about_setting(field: str) -> Iterator[None]:
     """
     try:
         yield
-    except (DefinitionError, SourceError) as error:
+    except (DefinitionError, MappingError, SourceError) as error:
         raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
 
 

@@ -114,7 +114,7 @@ def check_fit(
             fit.check_type(name, field, field.column)
         if isinstance(field, TimeField) and "iso" in field.formats:
             fit.check_serial_days(name, field)
-        if name in mapping.kind.numbers and mapping.numerals.number_sql("") == "":
+        if name in mapping.kind.numbers and mapping.numerals.are_plain:
             fit.check_decimal_points(field)
 
 

@@ -225,7 +225,7 @@ def price_rows(path: Path, day: date, source: str) -> Iterator[dict[str, Any]]:
     """
     with opened_list(path) as listed:
         begins = list(listed.names)
-    is_headless = len(begins) == len(HEADLESS) and any(map(_amount, begins))
+    is_headless = len(begins) == len(HEADLESS) and any(_amount(name) is not None for name in begins)
     with opened_list(path, HEADLESS if is_headless else ()) as listed:
         if (
             name := next(filter(listed.names.get, NAMES), None)
