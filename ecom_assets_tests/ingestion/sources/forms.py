@@ -21,14 +21,13 @@ from ecom_assets_tests.ingestion.sources.workbook import write_xlsx
 
 @dataclass(frozen=True)
 class PlainTable:
-    """A table as texts: names, rows, the columns with numbers that have decimals, and the column
-    with a name that holds letters beyond ASCII, a quote and a comma.
+    """A table as texts: names, rows, the columns with numbers that have decimals, and those with
+    whole numbers.
     """
 
     names: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     decimals: tuple[str, ...]
-    named: str
     numbers: tuple[str, ...] = field(default=())
 
     def with_cells(self, change: Callable[[str, str], str]) -> "PlainTable":
@@ -37,12 +36,18 @@ class PlainTable:
             tuple(change(name, cell) for name, cell in zip(self.names, row, strict=True))
             for row in self.rows
         )
-        return PlainTable(self.names, changed, self.decimals, self.named, self.numbers)
+        return PlainTable(self.names, changed, self.decimals, self.numbers)
 
     def with_columns(self, names: Sequence[str], cells: Sequence[Sequence[str]]) -> "PlainTable":
         """Return the table with more columns behind the others."""
         rows = tuple((*row, *more) for row, more in zip(self.rows, cells, strict=True))
-        return PlainTable((*self.names, *names), rows, self.decimals, self.named, self.numbers)
+        return PlainTable((*self.names, *names), rows, self.decimals, self.numbers)
+
+    def renamed(self, names: Mapping[str, str]) -> "PlainTable":
+        """Return the table with other names of some columns."""
+        changed = tuple(names.get(name, name) for name in self.names)
+        decimals = tuple(names.get(name, name) for name in self.decimals)
+        return PlainTable(changed, self.rows, decimals, self.numbers)
 
     def text(self, delimiter: str = ",") -> str:
         """Return the table as delimited text, as RFC 4180 has it."""

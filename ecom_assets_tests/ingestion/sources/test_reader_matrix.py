@@ -70,6 +70,15 @@ def _orders(path: Path, home: Path) -> Any:
     return _picked(kept, "uniq_id", "ordered_at", "item_name", "quantity", "payment_amount")
 
 
+def _order_lines(path: Path, home: Path) -> Any:
+    reading = FileReading.open(
+        [str(path)], "shopify", is_events=False, settings=Settings(home=home)
+    )
+    rows = reading.files.classified()
+    kept = rows_of(rows.filter(rows.reject_reason.isnull()))
+    return _picked(kept, "uniq_id", "ordered_at", "item_name", "quantity", "payment_amount")
+
+
 def _mapped(path: Path, mapping: Any, *names: str) -> Any:
     con = connect()
     files = RecordFiles.open(con.con, [path], mapping(path))
@@ -162,14 +171,11 @@ class MatrixKind:
 def _table(
     names: str,
     row: Callable[[int], tuple[str, ...]],
-    named: str,
     decimals: str = "",
     numbers: str = "",
 ) -> PlainTable:
     rows = tuple(row(number) for number in range(3))
-    return PlainTable(
-        tuple(names.split()), rows, tuple(decimals.split()), named, tuple(numbers.split())
-    )
+    return PlainTable(tuple(names.split()), rows, tuple(decimals.split()), tuple(numbers.split()))
 
 
 def _at(number: int) -> str:
@@ -187,7 +193,6 @@ KINDS: Final = {
                 *(f"e{n}", f"u{n}", "purchase", _at(n), f"p{n}", NAMES[n], f"s{n}", "", ""),
                 AMOUNTS[n],
             ),
-            "product_category",
             "cart_value",
         ),
         _events,
@@ -201,17 +206,55 @@ KINDS: Final = {
                 *(f"{n}", f"x{n}", f"o{n}", _at(n), "1", "Ulm", f"c{n}", "A", "B", f"i{n}"),
                 *(NAMES[n], "2", AMOUNTS[n]),
             ),
-            "item_name",
             "payment_amount",
         ),
         _orders,
+    ),
+    "order_lines": MatrixKind(
+        "orders of several lines (`shopify`)",
+        _table(
+            "Name Email FinancialStatus Currency Subtotal Created Quantity Item Price Cancelled",
+            lambda n: (
+                (
+                    *(
+                        "#1001",
+                        "ann@example.com",
+                        "paid",
+                        "EUR",
+                        "1224.49",
+                        f"{DAY} 10:14:00 +0200",
+                    ),
+                    *("1", NAMES[0], "19.50", ""),
+                )
+                if n == 0
+                else (
+                    *("#1001", "ann@example.com", "", "", "", ""),
+                    *("1", NAMES[1], "1204.99", ""),
+                )
+                if n == 1
+                else (
+                    *("#1002", "bob@example.com", "paid", "EUR", "0.75", f"{DAY} 11:14:00 +0200"),
+                    *("1", NAMES[2], "0.75", ""),
+                )
+            ),
+            "Subtotal Price",
+        ).renamed(
+            {
+                "FinancialStatus": "Financial Status",
+                "Created": "Created at",
+                "Quantity": "Lineitem quantity",
+                "Item": "Lineitem name",
+                "Price": "Lineitem price",
+                "Cancelled": "Cancelled at",
+            }
+        ),
+        _order_lines,
     ),
     "activities": MatrixKind(
         "activities",
         _table(
             "uniq_id date_time action_id customer_id quantity",
             lambda n: (f"a{n}", _at(n), "3", NAMES[n], AMOUNTS[n]),
-            "customer_id",
             "quantity",
         ),
         _activities,
@@ -221,14 +264,13 @@ KINDS: Final = {
         _table(
             "date_id category_id geo_id sales_qty sales_amt",
             lambda n: (_at(n), NAMES[n], f"{n}", "3", AMOUNTS[n]),
-            "category_id",
             "sales_amt",
         ),
         _research,
     ),
     "prices": MatrixKind(
         "prices",
-        _table("item_name price", lambda n: (NAMES[n], AMOUNTS[n]), "item_name", "price"),
+        _table("item_name price", lambda n: (NAMES[n], AMOUNTS[n]), "price"),
         _prices,
     ),
     "costs": MatrixKind(
@@ -236,7 +278,6 @@ KINDS: Final = {
         _table(
             "item_id item_name unit_cost_amount valid_from_date",
             lambda n: (f"i{n}", NAMES[n], AMOUNTS[n], DAY),
-            "item_name",
             "unit_cost_amount",
         ),
         _costs,
@@ -246,7 +287,6 @@ KINDS: Final = {
         _table(
             "id email first_name created_at",
             lambda n: (f"k{n}", f"k{n}@example.com", NAMES[n], _at(n)),
-            "first_name",
         ),
         _customers,
     ),
@@ -255,7 +295,6 @@ KINDS: Final = {
         _table(
             "spend_date platform account_id campaign_name spend_amount currency",
             lambda n: (DAY, "meta", "1", NAMES[n], AMOUNTS[n], "EUR"),
-            "campaign_name",
             "spend_amount",
         ),
         _ad_spend,
@@ -265,7 +304,6 @@ KINDS: Final = {
         _table(
             "product_id name stock unit_cost_amount",
             lambda n: (f"p{n}", NAMES[n], f"{n + 4}", AMOUNTS[n]),
-            "name",
             "unit_cost_amount",
             "stock",
         ),
@@ -276,7 +314,6 @@ KINDS: Final = {
         _table(
             "product_id name stock unit_cost_amount",
             lambda n: (f"p{n}", NAMES[n], f"{n + 4}", AMOUNTS[n]),
-            "name",
             "unit_cost_amount",
             "stock",
         ),
@@ -287,13 +324,12 @@ KINDS: Final = {
         _table(
             "product_id category vendor",
             lambda n: (f"p{n}", NAMES[n], "Acme"),
-            "category",
         ),
         _categories,
     ),
     "tags": MatrixKind(
         "campaign tags",
-        _table("tag campaign", lambda n: (NAMES[n], f"c{n}"), "tag"),
+        _table("tag campaign", lambda n: (NAMES[n], f"c{n}")),
         _tags,
     ),
     "rates": MatrixKind(
@@ -301,14 +337,13 @@ KINDS: Final = {
         _table(
             "date currency rate note",
             lambda n: (f"2026-02-0{n + 1}", "USD", AMOUNTS[n], NAMES[n]),
-            "note",
             "rate",
         ),
         _rates,
     ),
     "cities": MatrixKind(
         "own cities",
-        _table("country city region", lambda n: ("DE", NAMES[n], f"R{n}"), "city"),
+        _table("country city region", lambda n: ("DE", NAMES[n], f"R{n}")),
         _cities,
     ),
 }

@@ -115,7 +115,7 @@ def check_fit(
         if isinstance(field, TimeField) and "iso" in field.formats:
             fit.check_serial_days(name, field)
         if name in mapping.kind.numbers and mapping.numerals.are_plain:
-            fit.check_decimal_points(field)
+            fit.check_decimal_points(name, field)
 
 
 def unknown_column(file: InputFile, column: str, mapping: RecordMapping) -> str:
@@ -219,11 +219,12 @@ class _Fit:
                     "the column there as a date, such as 2026-01-31, and save the file again"
                 )
 
-    def check_decimal_points(self, field: SourceField) -> None:
+    def check_decimal_points(self, name: str, field: SourceField) -> None:
         """Raise MappingError for a column of numbers with a decimal comma, where the mapping has
-        points.
+        points; an expression that names a comma may take it away.
         """
-        for column in _plain_columns(field):
+        is_aware = "','" in field.model_dump_json()
+        for column in () if is_aware else self.used[name]:
             keys = self.mapping.table_keys
             if example := decimal_comma(self.file, self.found, keys, column):
                 raise MappingError(

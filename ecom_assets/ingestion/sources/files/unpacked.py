@@ -2,6 +2,7 @@
 JSON documents as lines.
 """
 
+import csv
 import hashlib
 import json
 import logging
@@ -34,7 +35,12 @@ from ecom_assets.ingestion.sources.files.formats import (
     head_of,
     is_ignored,
 )
-from ecom_assets.ingestion.sources.files.shape import RowShape, json_in, objects_on
+from ecom_assets.ingestion.sources.files.shape import (
+    RowShape,
+    json_in,
+    objects_on,
+    shaped_records,
+)
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, lines_below, title_of
 from ecom_assets.ingestion.sources.files.text_blocks import (
     BYTE_ORDER_MARK,
@@ -55,6 +61,7 @@ from ecom_assets.ingestion.sources.files.workbooks import (
 
 SHEET_NOTES = "sheet.json"
 """The file beside the copy of a workbook that says what was read of it."""
+NO_NOTES = SheetTable((), (), 1, (), (), ())
 _logger = logging.getLogger(__name__)
 
 
@@ -82,7 +89,9 @@ def unpacked(
             if member.format == "workbook":
                 yield _sheet(member, keys)
             elif member.format == "ndjson":
-                yield _json(replace(member, encoding=keys.encoding), keeps_arrays=keeps_arrays)
+                read = _json(replace(member, encoding=keys.encoding), keeps_arrays=keeps_arrays)
+                has_lines = keys.shape is not None and bool(keys.shape.group_by)
+                yield _order_lines(read) if has_lines else read
             elif member.format == "csv":
                 yield _below_titles(replace(member, encoding=keys.encoding), keys)
             elif keys.shape:
@@ -101,6 +110,32 @@ def _sheet(file: InputFile, keys: TableKeys) -> InputFile:
     read = replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
     table = from_json(copy.with_name(SHEET_NOTES).read_text(encoding=UTF_8))
     return _noted(read, f"{file.name} is read from {table.sentence}")
+
+
+def _order_lines(file: InputFile) -> InputFile:
+    """Return the objects of a JSON file as a copy with their members as cells, separated by tabs:
+    several lines of one order are read together from those only.
+    """
+    copy = _copy_of(file, "order lines") / "rows.tsv"
+    if not copy.exists():
+        records = list(shaped_records(file, RowShape()))
+        objects = [record for record in records if isinstance(record, dict)]
+        names = list(dict.fromkeys(name for record in objects for name in record))
+        with _written(copy) as part, part.open("w", encoding=UTF_8, newline="") as written:
+            rows = csv.writer(written, delimiter="\t", lineterminator="\n")
+            rows.writerow(names)
+            for record in records:
+                is_object = isinstance(record, dict)
+                # What is no object is a line that cannot be split.
+                rows.writerow(
+                    [_cell(record.get(name)) for name in names] if is_object else [record]
+                )
+            copy.with_name(SHEET_NOTES).write_text(as_json(NO_NOTES), encoding=UTF_8)
+    return replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else json_text(value)
 
 
 def _parquet_records(file: InputFile, shape: RowShape) -> InputFile:
@@ -124,7 +159,7 @@ def _parquet_records(file: InputFile, shape: RowShape) -> InputFile:
             note_parquet([file.path])
             with naming_damaged_parquet():
                 con.execute(f"COPY ({rows}) TO {text(str(part))} ({written_as})")
-            notes = SheetTable((), (), 1, (), (), rounded)
+            notes = replace(NO_NOTES, rounded_columns=rounded)
             copy.with_name(SHEET_NOTES).write_text(as_json(notes), encoding=UTF_8)
     read_as: Format = "csv" if shape.group_by else "ndjson"
     return replace(_as_copy(file, copy), format=read_as, encoding=UTF_8, is_sheet=True)
