@@ -1,4 +1,6 @@
-"""Mappings whose rows are not the lines of a file read Parquet as what it was made from."""
+"""Mappings whose rows are not the lines of a file read Parquet, and JSON of such lines, as what it
+was made from.
+"""
 
 import json
 from pathlib import Path
@@ -9,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ecom_assets.core.errors import MappingError
+from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.ingestion.sources.test_order_files import read
 from ecom_assets_tests.ingestion.sources.test_shop_order_documents import (
@@ -79,6 +81,29 @@ def test_lines_of_one_order_are_the_same_as_csv_and_as_parquet(
     assert len(as_csv) == 5
     assert totals(as_parquet) == totals(as_csv)
     assert content(as_parquet) == content(as_csv)
+
+
+def test_lines_of_one_order_are_the_same_as_csv_and_as_json(tmp_path: Path) -> None:
+    """A line that is no object stays a line that cannot be read, and no other is lost with it."""
+    lines = [ANN, ANN_2, BOB, CARLA]
+    plain, objects, array = (tmp_path / name for name in ("o.csv", "o.ndjson", "o.json"))
+    plain.write_text(csv_text(lines))
+    array.write_text(json.dumps(lines))
+    objects.write_text("\n".join([*map(json.dumps, lines), '"Note: the end"']) + "\n")
+    as_csv = read(plain, "shopify")
+    assert content(read(array, "shopify")) == content(as_csv)
+    *rows, malformed = sorted(
+        read(objects, "shopify"), key=lambda row: row["malformed_row"] is not None
+    )
+    assert content(rows) == content(as_csv)
+    assert malformed["malformed_row"] == "Note: the end"
+
+
+def test_an_empty_file_of_json_is_refused_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "orders.ndjson"
+    path.touch()
+    with pytest.raises(SourceError, match=r"orders\.ndjson is empty \(0 bytes\)"):
+        read(path, "shopify")
 
 
 def test_ids_that_parquet_has_rounded_are_refused(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from ecom_assets.ingestion.sources.files.formats import (
     format_of,
     head_of,
     is_ignored,
+    require_text,
 )
 from ecom_assets.ingestion.sources.files.shape import (
     RowShape,
@@ -116,6 +117,7 @@ def _order_lines(file: InputFile) -> InputFile:
     """Return the objects of a JSON file as a copy with their members as cells, separated by tabs:
     several lines of one order are read together from those only.
     """
+    require_text(file, head_of(file))
     copy = _copy_of(file, "order lines") / "rows.tsv"
     if not copy.exists():
         records = list(shaped_records(file, RowShape()))
@@ -125,11 +127,9 @@ def _order_lines(file: InputFile) -> InputFile:
             rows = csv.writer(written, delimiter="\t", lineterminator="\n")
             rows.writerow(names)
             for record in records:
-                is_object = isinstance(record, dict)
                 # What is no object is a line that cannot be split.
-                rows.writerow(
-                    [_cell(record.get(name)) for name in names] if is_object else [record]
-                )
+                cells = map(record.get, names) if isinstance(record, dict) else [record]
+                rows.writerow(map(_cell, cells))
             copy.with_name(SHEET_NOTES).write_text(as_json(NO_NOTES), encoding=UTF_8)
     return replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
 
