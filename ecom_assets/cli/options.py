@@ -42,7 +42,7 @@ LoadedOrders = Annotated[
 ]
 Customers = Annotated[
     list[str] | None,
-    typer.Option("--customers", help="File, folder or glob of customers: CSV or JSON (gzip too)."),
+    typer.Option("--customers", help="File, folder or glob of customers, in any form of files."),
 ]
 Costs = Annotated[
     list[str] | None,

@@ -51,10 +51,10 @@ from ecom_assets.ingestion.sources.files.mapping import (
     load_mapping,
     load_order_mapping,
 )
+from ecom_assets.ingestion.sources.files.places import known_places, market_segments
 from ecom_assets.ingestion.sources.home_notes import remembered_paths
 from ecom_assets.ingestion.sources.mapping_file import definition_in
 from ecom_assets.ingestion.sources.order_reports.source import checked_days, customers_over
-from ecom_assets.ingestion.sources.places import known_places, market_segments
 from ecom_assets.ingestion.sources.site_lists import channel_rule
 from ecom_assets.ingestion.sources.stock import require_catalogue
 from ecom_assets.ingestion.sources.visitor_segments import read_visitor_segments

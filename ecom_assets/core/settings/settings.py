@@ -24,7 +24,14 @@ from pydantic_settings import (
 )
 
 from ecom_assets.core.clock import is_zone, today_in
-from ecom_assets.core.errors import DefinitionError, SettingError, did_you_mean, nearest
+from ecom_assets.core.errors import (
+    DefinitionError,
+    MappingError,
+    SettingError,
+    SourceError,
+    did_you_mean,
+    nearest,
+)
 from ecom_assets.core.redact_url import hides_its_password, without_secrets
 from ecom_assets.core.settings import cost_rules, subjects
 from ecom_assets.core.settings.constants import Constants, removal_of
@@ -235,7 +242,7 @@ class Settings(
     campaign_tags: Path | None = Field(
         None,
         description=(
-            "CSV file with `tag` (utm_campaign or utm_id), `campaign` (its name or id at the "
+            "File with `tag` (utm_campaign or utm_id), `campaign` (its name or id at the "
             "platform) and optionally `platform`, where these differ"
         ),
     )
@@ -282,7 +289,7 @@ class Settings(
     catalogue: Path | None = Field(
         None,
         description=(
-            "CSV or Parquet file or workbook with product_id and category, for order "
+            "File with product_id and category, for order "
             "lines without a category; with stock (and reorder_point, lead_time_days, "
             "unit_cost_amount), "
             "also for inventory alerts"
@@ -315,7 +322,7 @@ class Settings(
     rates: Path | None = Field(
         None,
         description=(
-            "CSV file of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by "
+            "File of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by "
             "which order lines are converted; the newest rate up to the order's day counts"
         ),
     )
@@ -482,7 +489,7 @@ class Settings(
     cities: Path | None = Field(
         None,
         description=(
-            "CSV file with `country`, `city` and `region`: cities that the included lists lack, "
+            "File with `country`, `city` and `region`: cities that the included lists lack, "
             "or place elsewhere"
         ),
     )
@@ -837,7 +844,7 @@ def about_setting(field: str) -> Iterator[None]:
     """
     try:
         yield
-    except DefinitionError as error:
+    except (DefinitionError, MappingError, SourceError) as error:
         raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
 
 

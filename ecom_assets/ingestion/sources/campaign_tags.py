@@ -1,39 +1,39 @@
 """The table of a shop whose tags are not called as its campaigns are: ECOM_CAMPAIGN_TAGS."""
 
-import csv
 from pathlib import Path
 from typing import Final
 
 from ecom_assets.commerce.marketing.campaigns import CampaignTag
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.ingestion.sources.files.lists import opened_list
 
 COLUMNS: Final = ("tag", "campaign")
+PLATFORM: Final = "platform"
 MOST_TAGS: Final = 1_000
 """Each is a case of one expression, with which every tag of visits is compared."""
 
 
 def read_campaign_tags(path: Path) -> tuple[CampaignTag, ...]:
-    """Return the lines of a CSV file with `tag`, `campaign` and optionally `platform`.
+    """Return the lines of a file with `tag`, `campaign` and optionally `platform`.
 
     Raises:
-        DefinitionError: It cannot be read, lacks a column or a value, has too many lines, or says
-            two campaigns of one tag.
+        DefinitionError: It lacks a value, has too many lines, or says two campaigns of one tag.
+        SourceError: It cannot be read, or lacks a column.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{path} cannot be read: {error}.") from error
-    rows = csv.DictReader(text.splitlines())
-    if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-        raise DefinitionError(f"{path} has no column {' and '.join(missing)} in its first line.")
+    with opened_list(path) as listed:
+        listed.require(COLUMNS, optional=[PLATFORM])
+        listed.require_whole()
+        rows = listed.rows((*COLUMNS, PLATFORM))
     seen: dict[tuple[str, str], int] = {}
     tags = []
     for number, row in enumerate(rows, start=2):
-        tag, campaign, platform = (
-            (row.get(name) or "").strip().lower() for name in (*COLUMNS, "platform")
-        )
+        tag, campaign, platform = ((cell or "").strip().lower() for cell in row.values())
         if not tag or not campaign:
-            raise DefinitionError(f"{path}, line {number}, has no tag or no campaign.")
+            said = tag or campaign or platform
+            raise DefinitionError(
+                f"{path}, line {number}, has no tag or no campaign ({said!r}); write both, or "
+                "remove the line."
+            )
         if (first := seen.setdefault((tag, platform), number)) != number:
             raise DefinitionError(f"{path} has the tag {tag!r} in lines {first} and {number}.")
         tags.append(CampaignTag(tag, campaign, platform))

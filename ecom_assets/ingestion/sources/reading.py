@@ -333,15 +333,13 @@ class CustomerFileReading:
     def known_columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return which columns of the mapping any record has, and all that the mapping knows."""
         mapping = load_customer_mapping(self.files.settings.customers_mapping)
-        fields = [field for _, field in mapping.fields.mapped()]
-        paths = tuple(dict.fromkeys(path for field in fields for path in field.paths))
         sample = [json.loads(record.payload) for record in self.records[:1000]]
         has = [
             path
-            for path in paths
+            for path in mapping.paths
             if any(value_at(record, path) is not MISSING for record in sample)
         ]
-        return tuple(has), paths
+        return tuple(has), mapping.paths
 
     @property
     def filled_count(self) -> int:

@@ -13,13 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import ibis.expr.types as ir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.core.clock import Clock, now_utc, today_in
-from ecom_assets.core.errors import SourceError
+from ecom_assets.core.errors import MissingFileError, SourceError
 from ecom_assets.core.http.retry import HttpCosts
 from ecom_assets.core.http.session import Api, ApiSession, header_value
 from ecom_assets.core.redact_url import without_secrets
@@ -29,8 +28,7 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.received import NoSource, SliceOutput
 from ecom_assets.core.tables.values import MAX_STOCK
 from ecom_assets.core.warehouse.local import in_memory
-from ecom_assets.core.warehouse.sql_text import ident, select
-from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
+from ecom_assets.ingestion.sources.files.lists import ListFile, opened_list
 
 
 @dataclass(frozen=True)
@@ -74,15 +72,11 @@ class FileStock:
         Raises:
             SourceError: The file is missing or unreadable, or has stock but no product ids.
         """
-        with _readable(self._path) as rows:
-            columns = catalogue_columns(rows, self._path)
-            if "stock" not in columns:
+        with opened_catalogue(self._path) as listed:
+            if "stock" not in listed.names:
                 nothing = no_stock(f"{self._path} has no column stock")
-                return replace(nothing, warning=self._unread_costs(columns))
-            present = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
-            listed = [f"{ident(name)}::VARCHAR AS {ident(name)}" for name in present]
-            result = rows.execute(select(listed, catalogue_rows(self._path))).fetchall()
-        records = (dict(zip(present, row, strict=True)) for row in result)
+                return replace(nothing, warning=self._unread_costs(listed.names))
+            records = listed.rows((*REQUIRED, *OPTIONAL))
         day = days.dates[-1]
         return SliceOutput(
             stock_rows(records, day, self._path, Path(self._path).name),
@@ -107,34 +101,30 @@ def require_catalogue(path: Path) -> None:
     Raises:
         SourceError: The file is missing or unreadable, or has stock but no product ids.
     """
-    with _readable(str(path)) as rows:
-        catalogue_columns(rows, str(path))
-
-
-def catalogue_columns(con: duckdb.DuckDBPyConnection, path: str) -> list[str]:
-    """Return the columns of a catalogue; one with stock has product ids, else SourceError."""
-    columns = [
-        row[0].lower()
-        for row in con.execute(f"DESCRIBE {select('*', catalogue_rows(path))}").fetchall()
-    ]
-    if "stock" in columns and "product_id" not in columns:
-        raise SourceError(
-            f"The catalogue {path} has a column stock but no column product_id; "
-            "rename the column with the id of the product to product_id."
-        )
-    return columns
+    with opened_catalogue(str(path)):
+        pass
 
 
 @contextmanager
-def _readable(path: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Read the catalogue of a path inside the block."""
+def opened_catalogue(path: str) -> Iterator[ListFile]:
+    """Open a catalogue inside the block; one with stock has product ids.
+
+    Raises:
+        SourceError: It is missing or unreadable, or has stock but no product ids.
+    """
     try:
-        with duckdb.connect() as con:
-            yield con
-    except duckdb.Error as error:
+        with opened_list(path) as listed:
+            listed.require((), NUMBERS, (*REQUIRED, *OPTIONAL))
+            if "stock" in listed.names and "product_id" not in listed.names:
+                raise SourceError(
+                    f"The catalogue {path} has a column stock but no column product_id; "
+                    "rename the column with the id of the product to product_id."
+                )
+            yield listed
+    except MissingFileError as error:
         raise SourceError(
-            f"The catalogue {path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file or a "
-            "workbook with the columns product_id and stock."
+            f"The catalogue {path} cannot be read, as there is no such file; give ECOM_CATALOGUE a "
+            "file with the columns product_id and stock."
         ) from error
 
 
@@ -177,6 +167,7 @@ def has_stock(settings: Settings) -> bool:
 REQUIRED = ("product_id", "stock")
 UNIT_COST = "unit_cost_amount"
 OPTIONAL = ("name", "category", "reorder_point", "lead_time_days", UNIT_COST)
+NUMBERS = ("stock", "reorder_point", "lead_time_days", UNIT_COST)
 _NUMBERS = (
     ("stock", "stock_count", "unparseable_stock", -MAX_STOCK),
     ("reorder_point", "reorder_point_count", "unparseable_reorder_point", 0),

@@ -5,11 +5,12 @@ All other records and line ends stay byte for byte.
 Whose a record is, is decided by the mapping of customers, as when the file is read.
 """
 
-import csv
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,19 +21,24 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.ingestion.sources.customer_api.records import CustomerMapping, mapping_of
 from ecom_assets.ingestion.sources.erased_people import words_of
+from ecom_assets.ingestion.sources.files.cells import CellFiles
 from ecom_assets.ingestion.sources.files.damage import with_encoding
-from ecom_assets.ingestion.sources.files.formats import InputFile, find_files, head_of, split_paths
+from ecom_assets.ingestion.sources.files.formats import InputFile, find_files, split_paths
 from ecom_assets.ingestion.sources.files.shape import (
-    RowShape,
     json_in,
     shaped_records,
     without_apostrophe,
 )
-from ecom_assets.ingestion.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, marked_encoding
-from ecom_assets.ingestion.sources.files.unpacked import unpacked
+from ecom_assets.ingestion.sources.files.sql import Layout
+from ecom_assets.ingestion.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8
 from ecom_assets.ingestion.sources.landing import is_stream, stream_folder
 from ecom_assets.ingestion.sources.uploaded_rows import landed_files
-from ecom_assets.orchestration.privacy.landing_files import FileRecords, text_records, write_records
+from ecom_assets.orchestration.privacy.landing_files import (
+    FileRecords,
+    cells_of,
+    text_records,
+    write_records,
+)
 from ecom_assets.orchestration.privacy.person import Person
 
 
@@ -76,15 +82,18 @@ def _customer_files(settings: Settings, person: Person) -> Iterator["_CustomerFi
     if not settings.customers or not users or is_landed:
         return
     mapping = mapping_of(settings)
-    files = find_files(split_paths(settings.customers))
-    for file in unpacked(files, keeps_arrays=True, keys=mapping.table_keys):
-        encoding = file.encoding or marked_encoding(head_of(file))
-        yield _CustomerFile(with_encoding(replace(file, encoding=encoding)), mapping, users)
+    with closing(duckdb.connect()) as con:
+        files = CellFiles.of_tables(con, split_paths(settings.customers), mapping.table_keys)
+        for file, layout in files.layouts:
+            has_backslashes = file.format == "csv" and files.has_backslashes(file, layout)
+            layout = replace(layout, has_backslashes=has_backslashes)  # noqa: PLW2901 (of this file)
+            yield _CustomerFile(with_encoding(file), layout, mapping, users)
 
 
 @dataclass(frozen=True)
 class _CustomerFile:
     file: InputFile
+    layout: Layout
     mapping: CustomerMapping
     users: frozenset[str]
 
@@ -95,7 +104,7 @@ class _CustomerFile:
         """
         if self.file.format == "csv":
             return True
-        first = next(text_records(self.file, is_csv=False), b"")
+        first = next(text_records(self.file, self.layout), b"")
         return (
             isinstance(json_in(first.removeprefix(BYTE_ORDER_MARK)), dict)
             and self._count_in_lines() > 0
@@ -105,21 +114,20 @@ class _CustomerFile:
         """Return how many records are the person's."""
         if self.file.format == "csv":
             return self._count_in_lines()
-        shape = RowShape(records=(self.mapping.records,))
-        return sum(self._is_theirs(record) for record in shaped_records(self.file, shape))
+        records = shaped_records(self.file, self.mapping.shape)
+        return sum(map(self._is_theirs, records))
 
     def records(self) -> Iterator[tuple[bytes, bool]]:
         """Yield each record in UTF-8 with its line end, and whether it is the person's."""
         names: list[str] = []
-        for record in text_records(self.file, is_csv=self.file.format == "csv"):
+        for record in text_records(self.file, self.layout):
             text = record.removeprefix(BYTE_ORDER_MARK).decode(UTF_8, "replace").rstrip("\r\n")
             if self.file.format != "csv":
                 yield record, self._is_theirs(json_in(text))
                 continue
-            delimiter = "\t" if self.file.is_sheet else self.mapping.delimiter
-            cells = next(csv.reader([text], delimiter=delimiter), [])
+            cells = cells_of(text, self.layout)
             if not names:
-                names = cells
+                names = [name for name, _ in self.layout.columns] if any(cells) else []
                 yield record, False
                 continue
             cells = [without_apostrophe(cell) for cell in cells]

@@ -12,7 +12,7 @@ import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ from ecom_assets.ingestion.sources.uploaded_rows import open_uploads, stand_besi
 from ecom_assets.orchestration.privacy.person import Person
 
 CHUNK_RECORDS = 50_000
+_BACKSLASHED = re.compile(rb"\\[\s\S]")
 RECORD = "__record"
 """The position of a record in its file, by a name that no column has."""
 PLAIN_ID = re.compile(r"[\w.@-]+", re.ASCII)
@@ -191,7 +192,7 @@ class _TextFile:
         and the indexes of those that are the person's.
         """
         pattern = self.rule.may_be_in()
-        records = text_records(self.file, is_csv=self.layout.format != "ndjson")
+        records = text_records(self.file, self.layout)
         while chunk := [record for _, record in zip(range(CHUNK_RECORDS), records, strict=False)]:
             indexes = [
                 index
@@ -219,7 +220,7 @@ class _TextFile:
         """Return what SQL reads the columns from; None if the record cannot be read."""
         if self.layout.format == "ndjson":
             return record if record.lstrip().startswith("{") else None
-        cells = next(csv.reader([record], delimiter=self.layout.delimiter), [])
+        cells = cells_of(record, self.layout)
         return cells if len(cells) >= len(self.layout.columns) else None
 
     def _matching(self, rows: dict[int, Any]) -> set[int]:
@@ -339,7 +340,13 @@ class _ShapedFile:
         )
 
 
-def text_records(file: InputFile, *, is_csv: bool) -> Iterator[bytes]:
+def cells_of(record: str, layout: Layout) -> list[str]:
+    """Return the cells of a record of CSV."""
+    escape = "\\" if layout.has_backslashes else None
+    return next(csv.reader([record], delimiter=layout.delimiter, escapechar=escape), [])
+
+
+def text_records(file: InputFile, layout: Layout) -> Iterator[bytes]:
     """Yield the records of a text file in UTF-8, each with its line end;
     a quoted value of CSV can have line ends.
     """
@@ -354,16 +361,19 @@ def text_records(file: InputFile, *, is_csv: bool) -> Iterator[bytes]:
             line if isinstance(line, bytes) else line.encode(UTF_8, "surrogateescape")
             for line in read
         )
-        yield from _csv_records(lines) if is_csv else lines
+        if layout.format == "csv":
+            yield from _csv_records(lines, has_backslashes=layout.has_backslashes)
+        else:
+            yield from lines
 
 
-def _csv_records(lines: Iterable[bytes]) -> Iterator[bytes]:
+def _csv_records(lines: Iterable[bytes], *, has_backslashes: bool) -> Iterator[bytes]:
     open_record = b""
     for line in lines:
         record = open_record + line
-        if (
-            record.count(b'"') % 2 and len(record) <= MAX_LINE_BYTES
-        ):  # a quoted value goes on in the next line
+        quotes = _BACKSLASHED.sub(b"", record) if has_backslashes else record
+        # With an odd number of quotes, a quoted value goes on in the next line.
+        if quotes.count(b'"') % 2 and len(record) <= MAX_LINE_BYTES:
             open_record = record
             continue
         open_record = b""
@@ -401,8 +411,10 @@ def _finder(files: RecordFiles, file: InputFile, layout: Layout, person: Person)
     rule = _Rule(files.mapping_of(file), person)
     if layout.shape:
         return _ShapedFile(files, file, rule)
-    kind = _ParquetFile if layout.format == "parquet" else _TextFile
-    return kind(files.con, file, layout, rule)
+    if layout.format == "parquet":
+        return _ParquetFile(files.con, file, layout, rule)
+    has_backslashes = files.has_backslashes(file, layout)
+    return _TextFile(files.con, file, replace(layout, has_backslashes=has_backslashes), rule)
 
 
 def _row_sql(layout: Layout, cells: dict[str, str], source: str, index_column: str) -> str:

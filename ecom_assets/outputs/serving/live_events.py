@@ -156,9 +156,7 @@ class LiveEvents:
         if self._con is None:
             self._con = connect()
             keep_within(self._con, MEMORY, self._settings.home / "realtime.tmp")
-            none = RecordFiles(
-                self._con.con, load_mapping(mapping_name(self._settings)), "UTC", layouts=()
-            )
+            none = RecordFiles(self._con.con, (), load_mapping(mapping_name(self._settings)), "UTC")
             self._con.raw_sql(
                 f"CREATE TEMP TABLE {RAW} AS {select('*, 0 AS batch', self._rows(none))}"
             )

@@ -10,7 +10,7 @@ from ecom_assets.commerce.customers.customers import MarketSegments
 from ecom_assets.core.errors import DefinitionError, SettingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.local import connect
-from ecom_assets.ingestion.sources.places import known_places, market_segments
+from ecom_assets.ingestion.sources.files.places import known_places, market_segments
 from ecom_assets.orchestration.rules import segments_of
 
 EU = (

@@ -21,7 +21,7 @@ from ecom_assets.commerce.customers.segments import CODES, customer_segments
 from ecom_assets.commerce.customers.value import ValueModels, ValueRule, histories, lifetime_value
 from ecom_assets.commerce.customers.value_models import BgNbd, GammaGamma, ModelFit
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.sources.places import market_segments
+from ecom_assets.ingestion.sources.files.places import market_segments
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.customers import cdnow
 from ecom_assets_tests.commerce.customers.customer_stories import Ordered, answer, sold

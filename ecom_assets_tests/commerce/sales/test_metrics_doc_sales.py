@@ -41,7 +41,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.places import as_places
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.core.warehouse.local import in_memory
-from ecom_assets.ingestion.sources.places import known_places
+from ecom_assets.ingestion.sources.files.places import known_places
 from ecom_assets.outputs.serving.reading import WarehouseReading
 from ecom_assets_tests.builders import Row, clean_events, order_line
 from ecom_assets_tests.markdown import Line

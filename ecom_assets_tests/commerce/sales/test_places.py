@@ -16,7 +16,7 @@ from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.places import Places, folded
 from ecom_assets.core.warehouse.local import connect
-from ecom_assets.ingestion.sources.places import known_places
+from ecom_assets.ingestion.sources.files.places import known_places
 from ecom_assets.orchestration.rules import places_of
 from ecom_assets_tests.builders import as_table, at
 from ecom_assets_tests.each import each
@@ -199,16 +199,19 @@ def test_a_shop_names_cities_of_its_own(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         ("city,country\nUlm,DE\n", "has no column 'region'"),
-        ("", "has no column 'country'"),
+        ("", "is empty (0 bytes)"),
         ("country,city,region\nXX,Ulm,Here\n", "the country 'XX' in line 2 is unknown"),
-        (b"country,city,region\nDE,K\xf6ln,NRW\n", "cannot be read as CSV in UTF-8"),
+        (
+            "country,city,region\nDE,Ulm,Here,There\n",
+            "has a line that is no row of its table, 'DE,Ulm,Here,There'",
+        ),
     ],
 )
 def test_a_file_that_is_wrong_names_setting_and_fault(
-    tmp_path: Path, content: str | bytes, sentence: str
+    tmp_path: Path, content: str, sentence: str
 ) -> None:
     file = tmp_path / "cities.csv"
-    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    file.write_text(content)
     with pytest.raises(SettingError, match="ECOM_CITIES") as refused:
         places_of(Settings(home=tmp_path, cities=file))
     assert sentence in str(refused.value)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.commerce.marketing.campaigns import CampaignRule, CampaignTag
-from ecom_assets.core.errors import DefinitionError, SettingError
+from ecom_assets.core.errors import EcomError, SettingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.campaign_tags import read_campaign_tags
 from ecom_assets.orchestration.rules import campaign_rule
@@ -28,7 +28,7 @@ def test_tags_are_read_in_small_letters_and_those_of_a_platform_come_first(tmp_p
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("tag,name\na,b\n", "has no column campaign"),
+        ("tag,name\na,b\n", "has no column 'campaign'"),
         ("tag,campaign\na,\n", "line 2, has no tag or no campaign"),
         ("tag,campaign\na,b\nA,c\n", "has the tag 'a' in lines 2 and 3"),
     ],
@@ -36,7 +36,7 @@ def test_tags_are_read_in_small_letters_and_those_of_a_platform_come_first(tmp_p
 def test_what_is_wrong_with_a_file_is_said_with_its_line(
     tmp_path: Path, text: str, sentence: str
 ) -> None:
-    with pytest.raises(DefinitionError, match=sentence):
+    with pytest.raises(EcomError, match=sentence):
         read_campaign_tags(written(tmp_path, text))
 
 

@@ -12,9 +12,9 @@ import pytest
 from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
+from ecom_assets.ingestion.sources.files.catalogue import categories_sql
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.text_blocks import encoding_of_lines, known_encoding
-from ecom_assets.ingestion.sources.order_reports.source import categories_sql
 from ecom_assets.ingestion.sources.stock import FileStock
 from ecom_assets_tests.ingestion.sources.conftest import SHOP, Read, csv_text, ndjson_text, write
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ecom_assets.core.errors import SourceError
+from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.ingestion.sources.files.mapping import EVENT
 from ecom_assets_tests.ingestion.sources.conftest import (
     SHOP,
@@ -150,7 +150,6 @@ def test_names_with_the_characters_of_globs_and_quotes_are_read_as_they_are(
         ("e.json", b'\n [{"event_id": "e1"}', "is not JSON to its end"),
         ("e.zip", b"PK", "zip archive that is damaged"),
         ("e.gz", gzip.compress(b"event_id,user_id", mtime=0), "is of a kind that is not read here"),
-        ("e.csv", b"a,a\n", "two columns called 'a'"),
         ("e.csv", b"a,,c\n", "without a name"),
         ("e.xlsx", b"x", "is not a workbook that can be read"),
         ("e.docx", b"x", "is of a kind that is not read here"),
@@ -167,6 +166,16 @@ def test_a_file_of_another_kind_is_refused(
             read(path)
         assert name in str(refusal.value)
         assert "\n" not in str(refusal.value)
+
+
+def test_a_name_that_is_read_and_stands_twice_is_refused_with_its_places(
+    tmp_path: Path, read: Read
+) -> None:
+    file = write(tmp_path / "e.csv", b"event_id,user_id,event_id\n")
+    with pytest.raises(
+        MappingError, match=r"e\.csv has the name 'event_id' twice, in columns 1 and 3"
+    ):
+        read(file)
 
 
 def test_gzip_that_is_none_or_cut_off_is_refused(tmp_path: Path, read: Read) -> None:

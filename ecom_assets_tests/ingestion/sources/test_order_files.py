@@ -340,7 +340,7 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
     if text is not None:
         catalogue.write_text(text)
     with pytest.raises(
-        SourceError, match="a CSV or Parquet file or a workbook with the columns product_id and"
+        SourceError, match=r"ECOM_CATALOGUE: .*; it needs the columns product_id and category"
     ):
         received(write(tmp_path / "log.csv", HEADER, LINE), catalogue)
 

@@ -164,10 +164,7 @@ def test_a_catalogue_without_a_line_says_that_there_is_nothing(tmp_path: Path) -
         ("sku,stock\nhat,1\n", "has a column stock but no column product_id"),
         (
             None,
-            (
-                "cannot be read; give ECOM_CATALOGUE a CSV or Parquet file or a workbook with the "
-                "columns product_id"
-            ),
+            "there is no such file; give ECOM_CATALOGUE a file with the columns product_id",
         ),
     ],
 )

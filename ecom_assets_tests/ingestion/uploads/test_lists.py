@@ -2,12 +2,15 @@
 taken back.
 """
 
+import csv
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.core.settings.settings import load_settings
@@ -142,6 +145,24 @@ def test_a_later_list_of_customers_has_newer_versions_and_goes_alone(tmp_path: P
     assert [row for row in customers_in(home) if row[1] == "2"] == bobs[:1]
     output = customer_source_of(settings_of(home)).received(Days((date(2026, 3, 31),)))
     assert output.days.dates == output.only_uploads.dates == (LAST_OF_WEEK_1,)
+
+
+def test_customers_in_parquet_are_sent_undone_and_erased_as_those_of_csv(tmp_path: Path) -> None:
+    home, path = tmp_path / "home", tmp_path / "customers.parquet"
+    rows = list(csv.DictReader(CUSTOMERS_1.splitlines()))
+    lines = [{name: cell or None for name, cell in row.items()} for row in rows]
+    pq.write_table(pa.Table.from_pylist(lines), path)
+    look = look_at(Uploads(home), sent(home, path), settings_of(home))
+    assert (look.kind, look.refusal, look.rows["counted"]) == ("customers", "", 5)
+    in_parquet = loaded(home, path, "customers")
+    as_parquet = customers_in(home)
+    empty_landed(Uploads(home), in_parquet)
+    assert customers_in(home) == []
+    loaded(home, written(tmp_path / "customers.csv", CUSTOMERS_1), "customers")
+    assert customers_in(home) == as_parquet
+    bob = Person(users=("2",))
+    assert sum(found.record_count for found in remove_customers(settings_of(home), bob)) == 1
+    assert [id_ for _, id_, _ in customers_in(home)] == ["1", "3", "4", "5", None]
 
 
 def test_configured_customers_are_listed_on_the_last_day_and_uploads_on_theirs(

@@ -5,6 +5,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.core.errors import SourceError
@@ -51,6 +53,26 @@ def test_a_customer_leaves_a_compressed_file(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress((HEADER + ANN + CID).encode()))
     assert removed(path, "shopify_ids", "17") == 1
     assert gzip.decompress(path.read_bytes()) == (HEADER + CID).encode()
+
+
+def test_a_customer_leaves_a_file_with_backslashes_before_quotes(tmp_path: Path) -> None:
+    """Each reading by doubled quotes would find another cell where the address is."""
+    bob = '"18","the \\"Bob\\", or Rob","bob@example.com"\n'
+    ann = '"17","one \\" only, Ann","ann@example.com"\n'
+    cid = '"19","a \\"\nb","cid@example.com"\n'
+    path = tmp_path / "customers.csv"
+    path.write_text(f"Customer ID,First Name,Email\n{bob}{ann}{cid}")
+    assert removed(path) == 1
+    assert path.read_text() == f"Customer ID,First Name,Email\n{bob}{cid}"
+
+
+def test_customers_in_parquet_must_be_exported_again(tmp_path: Path) -> None:
+    path = tmp_path / "customers.parquet"
+    pq.write_table(pa.table({"Email": ["Ann@example.com", "bob@example.com"]}), path)
+    before = path.read_bytes()
+    with pytest.raises(SourceError, match=r"customers\.parquet has 1 records of this person"):
+        list(remove_customer_records(settings_for(path), Person(users=("ann@example.com",))))
+    assert path.read_bytes() == before
 
 
 def own_mapping(tmp_path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ecom_assets.commerce.customers.contracts import Customers
 from ecom_assets.core.tables.days import Days
-from ecom_assets.ingestion.sources.places import market_segments
+from ecom_assets.ingestion.sources.files.places import market_segments
 from ecom_assets.outputs.delivery.customers_file import FileLayout, write_customers
 from ecom_assets_tests.builders import at
 from ecom_assets_tests.commerce.customers.customer_stories import PERFECT, visits

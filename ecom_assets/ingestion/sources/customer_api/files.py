@@ -2,14 +2,15 @@
 a column of a CSV file is a key of its records.
 """
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -17,7 +18,8 @@ from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import SliceOutput
-from ecom_assets.core.warehouse.sql_text import select, texts
+from ecom_assets.core.warehouse.local import within_child
+from ecom_assets.core.warehouse.sql_text import ident, select, texts
 from ecom_assets.ingestion.sources.customer_api.records import (
     MISSING,
     CustomerMapping,
@@ -26,26 +28,22 @@ from ecom_assets.ingestion.sources.customer_api.records import (
     mapping_of,
     read_record,
 )
-from ecom_assets.ingestion.sources.files.damage import with_encoding
-from ecom_assets.ingestion.sources.files.formats import (
-    InputFile,
-    find_files,
-    head_of,
-    require_text,
-    split_paths,
+from ecom_assets.ingestion.sources.files.cells import CellFiles, table_of
+from ecom_assets.ingestion.sources.files.columns import (
+    delimiter_in_name,
+    require_once,
+    separated_by,
 )
-from ecom_assets.ingestion.sources.files.shape import RowShape, shaped_records, without_apostrophe
-from ecom_assets.ingestion.sources.files.text_blocks import (
-    UTF_8,
-    blocks_of,
-    lines_of,
-    marked_encoding,
-)
+from ecom_assets.ingestion.sources.files.formats import InputFile, find_files, split_paths
+from ecom_assets.ingestion.sources.files.shape import shaped_records
+from ecom_assets.ingestion.sources.files.sql import MALFORMED
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
 from ecom_assets.ingestion.sources.landing import has_landed, is_stream, stream_folder
 from ecom_assets.ingestion.sources.mapping_file import bracketed_guess
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
+BATCH_ROWS: Final = 10_000
+HOW_TO_MAP: Final = "let `ecom mapping init --customers` write a mapping for it"
 
 
 @dataclass(frozen=True)
@@ -95,11 +93,12 @@ class FileCustomers:
             return [read_record(record, 1, position, mapping) for position, record in landed]
         paths = split_paths(self.settings.customers)
         files = unpacked(find_files(paths), keeps_arrays=True, keys=mapping.table_keys)
-        return [
-            record
-            for page, file in enumerate(files, 1)
-            for record in customer_records(file, page, mapping)
-        ]
+        with closing(within_child(duckdb.connect())) as con:
+            return [
+                record
+                for page, file in enumerate(files, 1)
+                for record in customer_records(con, file, page, mapping)
+            ]
 
 
 def landed_customers(folder: Path, last_day: date, mapping: CustomerMapping) -> list[object]:
@@ -145,21 +144,25 @@ def _newest(versions: Sequence[object], mapping: CustomerMapping) -> object:
     return versions[max(times)[1]]
 
 
-def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> list[ReceivedRecord]:
+def customer_records(
+    con: duckdb.DuckDBPyConnection, file: InputFile, page: int, mapping: CustomerMapping
+) -> list[ReceivedRecord]:
     """Return the records of a file, each a customer or with the reason why it is none.
 
     Raises:
         MappingError: No record has a field of the mapping that is not optional.
         SourceError: The file cannot be read.
     """
-    if file.format == "parquet":
-        raise SourceError(f"{file.name} is Parquet; give customers as CSV or JSON")
-    file = replace(file, encoding=file.encoding or marked_encoding(head_of(file)))
-    require_text(file, next(blocks_of(file), b""))
-    shape = RowShape(records=(mapping.records,))
-    records: list[object] = list(
-        _lines(file, mapping) if file.format == "csv" else shaped_records(file, shape)
-    )
+    file, layout = table_of(con, file, mapping.table_keys)
+    records: list[object]
+    if file.format == "csv":
+        names = [name for name, _ in layout.columns]
+        require_once(file, names, mapping.paths)
+        if delimiter := delimiter_in_name(file, names):
+            raise MappingError(separated_by(file, delimiter, mapping.name, HOW_TO_MAP))
+        records = list(_lines(CellFiles(con, ((file, layout),)), names))
+    else:
+        records = list(shaped_records(file, mapping.shape))
     _check(file, records, mapping)
     return [
         replace(read_record(record, page, position, mapping), file=file.stored_name)
@@ -167,19 +170,16 @@ def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> li
     ]
 
 
-def _lines(file: InputFile, mapping: CustomerMapping) -> Iterator[object]:
-    text = (line.decode(UTF_8, "backslashreplace") for line in lines_of(with_encoding(file)))
-    rows = csv.reader(text, delimiter="\t" if file.is_sheet else mapping.delimiter)
-    try:
-        names = next((row for row in rows if any(row)), [])
-        for row in filter(None, rows):
-            cells = [without_apostrophe(cell) for cell in row]
-            # A line that cannot be split is kept as it is, and is no customer.
-            yield dict(zip(names, cells, strict=True)) if len(row) == len(names) else row
-    except csv.Error as error:
-        raise SourceError(
-            f"{file.name} cannot be read as CSV ({error}); deliver it again"
-        ) from error
+def _lines(files: CellFiles, names: Sequence[str]) -> Iterator[object]:
+    """Yield the lines of a file as objects; one that cannot be split as its text."""
+    cells, _ = files.cells_sql(files.layouts)
+    rows = files.con.execute(select([*map(ident, names), MALFORMED], f"({cells})"))
+    while batch := rows.fetchmany(BATCH_ROWS):
+        for *values, malformed in batch:
+            # Of a line that cannot be split, nobody knows whose it is.
+            yield malformed or {
+                name: value or "" for name, value in zip(names, values, strict=True)
+            }
 
 
 def _check(file: InputFile, records: list[object], mapping: CustomerMapping) -> None:

@@ -34,6 +34,7 @@ from ecom_assets.core.tables.spellings import PERSON_KEY, KeyKind, spelled
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets.core.warehouse.sql_text import HALF_AS_READ, HALF_OF_DAY
 from ecom_assets.ingestion.sources.files.mapping import FieldEntries, ZoneOrShop, known_format
+from ecom_assets.ingestion.sources.files.shape import RowShape
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys
 from ecom_assets.ingestion.sources.files.text_blocks import known_encoding
 from ecom_assets.ingestion.sources.mapping_file import load_mapping_file
@@ -267,7 +268,20 @@ class CustomerMapping(_ApiPart):
     @property
     def table_keys(self) -> TableKeys:
         """Return what the mapping says of the tables in files."""
-        return TableKeys(self.delimiter, self.encoding, self.sheet)
+        return TableKeys(
+            self.delimiter, self.encoding, self.sheet, shape=self.shape, has_apostrophes=True
+        )
+
+    @property
+    def shape(self) -> RowShape:
+        """Return how the records of a file follow from its content."""
+        return RowShape(records=(self.records,))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths of all fields, in order."""
+        paths = (path for _, field in self.fields.mapped() for path in field.paths)
+        return tuple(dict.fromkeys(paths))
 
     @field_validator("expected")
     @classmethod
@@ -482,6 +496,8 @@ def _version_of(record: object, mapping: CustomerMapping) -> tuple[str | None, d
 
 
 def _customer(record: object, payload: str, mapping: CustomerMapping) -> CustomerVersion:
+    if isinstance(record, str):
+        raise ValueError("the line cannot be read")  # noqa: TRY004 (a fault of the data)
     if not isinstance(record, dict):
         raise ValueError(f"a customer is an object, not a {type(record).__name__}")  # noqa: TRY004 (a fault of the data)
     values: dict[str, Any] = {"payload": payload}

@@ -2,41 +2,56 @@
 shop system's own export of products.
 """
 
-from collections.abc import Collection
+from pathlib import Path
 from typing import Final
 
 import duckdb
 
-from ecom_assets.core.warehouse.sql_text import ident, select
-from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
+from ecom_assets.core.errors import EcomError, SourceError
+from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.ingestion.sources.files.lists import ListFile
 
-HANDLE, TITLE, SKU = "Handle", "Title", "Variant SKU"
-OF_SHOPIFY: Final = frozenset({HANDLE, TITLE, SKU, "Vendor"})
+HANDLE, TITLE, SKU = "handle", "title", "variant sku"
+OF_SHOPIFY: Final = frozenset({HANDLE, TITLE, SKU, "vendor"})
 """The columns by which Shopify's export of products is recognised."""
-OF_PRODUCT: Final = {"name": TITLE, "category": "Type", "vendor": "Vendor"}
-"""What the first row of a product says there for all its variants, by the catalogue's column."""
+ATTRIBUTES: Final = {"category": "type", "vendor": "vendor"}
+"""What a catalogue says of products besides their ids, by its column, and what the first row of a
+product in Shopify's export says for all its variants.
+"""
 
 
-def catalogue_table(con: duckdb.DuckDBPyConnection, path: str) -> str:
-    """Return a catalogue as the source of a SELECT: a reader call, or another SELECT.
+def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
+    """Return a SELECT of each product's category and vendor in the catalogue; null where it has
+    none.
 
     Raises:
-        SourceError: It cannot be read to its end, or is a text file of an unknown encoding.
-        duckdb.Error: It is missing, or no table.
+        SourceError: The catalogue is missing or unreadable, or has no product ids.
     """
-    rows = catalogue_rows(path)
-    names = {row[0] for row in con.execute(f"DESCRIBE {select('*', rows)}").fetchall()}
-    return _of_shopify(rows, names) if names >= OF_SHOPIFY else rows
+    try:
+        listed = ListFile.open(con.cursor(), catalogue)
+        if listed.names.keys() >= OF_SHOPIFY:
+            rows = _of_shopify(listed)
+        else:
+            listed.require(["product_id"], optional=ATTRIBUTES)
+            rows = listed.sql(["product_id", *ATTRIBUTES])
+        listed.cells.log_malformed()
+    except EcomError as error:
+        raise SourceError(
+            f"ECOM_CATALOGUE: {str(error).rstrip('.')}; it needs the columns product_id and "
+            "category."
+        ) from error
+    attributes = [f"min({name}) AS {name}" for name in ATTRIBUTES]
+    return select(["product_id", *attributes], f"({rows})", group_by="product_id")
 
 
-def _of_shopify(rows: str, names: Collection[str]) -> str:
+def _of_shopify(listed: ListFile) -> str:
     """Return Shopify's export of products with a row per variant, by its SKU, as order lines have
     it, or else by the product's title; rows of further images are left out.
     """
     described = [
-        f"max({ident(column)}) OVER (PARTITION BY {ident(HANDLE)}) AS {name}"
-        for name, column in OF_PRODUCT.items()
-        if column in names
+        f'max("{column}") OVER (PARTITION BY {HANDLE}) AS {name}'
+        for name, column in ATTRIBUTES.items()
     ]
-    product_id = f"coalesce({ident(SKU)}, {ident(TITLE)}) AS product_id"
-    return select("*", select([product_id, *described], rows), "product_id IS NOT NULL")
+    rows = listed.sql([HANDLE, TITLE, SKU, *ATTRIBUTES.values()])
+    products = select([f'coalesce("{SKU}", {TITLE}) AS product_id', *described], f"({rows})")
+    return select("*", f"({products})", "product_id IS NOT NULL")

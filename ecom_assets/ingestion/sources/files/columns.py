@@ -2,7 +2,9 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from ecom_assets.core.errors import SourceError
+from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.core.warehouse.sql_text import ident, pattern_of, select, text
 from ecom_assets.ingestion.sources.files.formats import (
     InputFile,
@@ -18,9 +20,13 @@ from ecom_assets.ingestion.sources.files.formats import (
     head_of,
     require_text,
 )
-from ecom_assets.ingestion.sources.files.mapping import AUTO, RecordMapping
 from ecom_assets.ingestion.sources.files.shape import json_in, objects_on, shaped_rows
-from ecom_assets.ingestion.sources.files.table_heads import delimiter_of
+from ecom_assets.ingestion.sources.files.table_heads import (
+    TableKeys,
+    delimiter_of,
+    places_of,
+    told_apart,
+)
 from ecom_assets.ingestion.sources.files.text_blocks import (
     BYTE_ORDER_MARK,
     UTF_8,
@@ -50,6 +56,8 @@ _PARQUET_KINDS = {
     "BLOB": "binary",
     "JSON": "nested",
 }
+_DECIMAL_COMMA = re.compile(r"-?\d+,(?:\d{1,2}|\d{4,})")
+_MAYBE_COMMA = re.compile(r"-?\d+(?:,\d+)?")
 _MOST_DIGITS = 38
 _EXACT_UP_TO = {"DOUBLE": 2**53, "FLOAT": 2**24}
 
@@ -83,50 +91,44 @@ class FileColumns:
 def columns_of(
     con: duckdb.DuckDBPyConnection,
     file: InputFile,
-    mapping: RecordMapping,
+    keys: TableKeys,
     used: Collection[str] = (),
 ) -> FileColumns:
-    """Return the columns of a file, under the names that a mapping has for them.
+    """Return the columns of a file, under the names that a mapping has for them; those of names
+    that stand twice with their places.
 
     Args:
         con: The connection that reads files.
         file: The file.
-        mapping: Its mapping.
+        keys: What its mapping says of it.
         used: The columns that the mapping reads, by which a header in capitals is recognized.
 
     Raises:
         SourceError: The content does not match the file extension, or has no usable columns.
     """
     if file.format == "parquet":
-        if mapping.shape:
-            raise SourceError(
-                f"{file.name} is Parquet, which mapping {mapping.name!r} does not read; give JSON "
-                "or CSV"
-            )
-        return _parquet(con, file, mapping.explode)
+        return _parquet(con, file, keys.explode)
     head = head_of(file)
     encoding = file.encoding or marked_encoding(head)
     text_head = _text_head(file, head, encoding)
     if file.format == "ndjson":
         members: Iterable[Iterable[tuple[str, object]]]
-        if mapping.shape:
-            rows = islice(
-                shaped_rows(replace(file, encoding=encoding), mapping.shape), _SAMPLE_LINES
-            )
+        if keys.shape:
+            rows = islice(shaped_rows(replace(file, encoding=encoding), keys.shape), _SAMPLE_LINES)
             members = (row.items() for row in rows if isinstance(row, dict))
         else:
             lines = [line for line in text_head.splitlines() if line.strip()]
             objects = chain.from_iterable(map(objects_on, lines[:_SAMPLE_LINES]))
-            members = (_members(line, mapping.explode) for line in objects)
+            members = (_members(line, keys.explode) for line in objects)
         return FileColumns(_columns_in(members), encoding=encoding)
-    stated = delimiter_of(file) if mapping.delimiter == AUTO else mapping.delimiter
-    delimiter = "\t" if ".tsv" in Path(file.path).suffixes else stated
+    is_tsv = ".tsv" in Path(file.path).suffixes
+    delimiter = "\t" if is_tsv else keys.delimiter or delimiter_of(file)
     if file.is_sheet:
-        mapping = mapping.model_copy(update={"quote": '"'})
-    result = _csv(file, text_head, delimiter, mapping, used)
+        keys = replace(keys, has_quotes=True)
+    result = _csv(file, text_head, delimiter, keys, used)
     header = delimiter.join(result.columns).encode(UTF_8, "surrogateescape")
     if encoding is None and (encoding := encoding_of_header(header, file.name)):
-        result = _csv(file, _text_head(file, head, encoding), delimiter, mapping, used)
+        result = _csv(file, _text_head(file, head, encoding), delimiter, keys, used)
     return replace(result, encoding=encoding)
 
 
@@ -146,11 +148,11 @@ def _csv_reader(head: bytes, delimiter: str, *, has_quotes: bool) -> "Iterator[l
 
 
 def _csv(
-    file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping, used: Collection[str]
+    file: InputFile, head: bytes, delimiter: str, keys: TableKeys, used: Collection[str]
 ) -> FileColumns:
-    rows = _csv_reader(head, delimiter, has_quotes=bool(mapping.quote))
+    rows = _csv_reader(head, delimiter, has_quotes=keys.has_quotes)
     try:
-        names = list(mapping.header) or next((row for row in rows if row), [])
+        names = list(keys.header) or next((row for row in rows if row), [])
     except csv.Error as error:
         limit = csv.field_size_limit()
         raise SourceError(
@@ -161,33 +163,82 @@ def _csv(
         raise SourceError(
             f"{file.name} holds nothing but blank lines; deliver it again or remove it"
         )
-    if len(set(map(str.lower, names))) < len(names):
-        twice = next(name for name in names if [n.lower() for n in names].count(name.lower()) > 1)
-        raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
     if not all(name.strip() for name in names):
         raise SourceError(f"{file.name} has a column without a name in its header; name it")
-    names = _known_names(_from_capitals(names, used), mapping)
+    names = _known_names(_from_capitals(told_apart(names), used), keys.aliases)
     first_rows = _csv_rows(rows, names, _FIRST_LINES)
     columns = {name: FileColumn("text", "text") for name in names}
     return FileColumns(columns, delimiter, first_rows)
 
 
-def sample_of(
-    file: InputFile, result: FileColumns, mapping: RecordMapping
-) -> tuple[dict[str, str], ...]:
+def sample_of(file: InputFile, result: FileColumns, keys: TableKeys) -> tuple[dict[str, str], ...]:
     """Return rows of a CSV file from its beginning, more than `first_rows`; none of other files."""
     if not result.first_rows:
         return ()
     head = _text_head(file, head_of(file), result.encoding)
-    rows = _csv_reader(head, result.delimiter, has_quotes=bool(mapping.quote))
-    if not mapping.header:
+    rows = _csv_reader(head, result.delimiter, has_quotes=keys.has_quotes)
+    if not keys.header:
         next(row for row in rows if row)
     return _csv_rows(rows, list(result.columns), _SAMPLE_LINES)
 
 
-def _known_names(names: Sequence[str], mapping: RecordMapping) -> list[str]:
+def delimiter_in_name(file: InputFile, columns: Collection[str]) -> str:
+    """Return the delimiter that the name of the only column of a file holds, with all names that
+    it separates; else an empty text.
+    """
+    only = next(iter(columns)) if len(columns) == 1 and file.format == "csv" else ""
+    return next((separator for separator in (";", "\t", "|", ",") if separator in only), "")
+
+
+def separated_by(file: InputFile, delimiter: str, name: str, how_to_map: str) -> str:
+    """Return the sentence about a file whose columns are separated by another delimiter than its
+    mapping expects.
+    """
+    return (
+        f"{file.name} is separated by {delimiter!r}, which mapping {name!r} does not expect; "
+        f"{how_to_map} with `delimiter: {json.dumps(delimiter)}`, or save the file with commas"
+    )
+
+
+def require_once(file: InputFile, columns: Collection[str], names: Iterable[str]) -> None:
+    """Refuse a file in which a name that is read stands twice.
+
+    Raises:
+        MappingError: It does.
+    """
+    if not any(" (column " in column for column in columns):  # as of nearly all files
+        return
+    for name in names:
+        if places := places_of(name, columns):
+            raise MappingError(
+                f"{file.name} has the name {name!r} twice, in columns {' and '.join(places)}; "
+                f"rename the one that is not meant, or map '{name} (column {places[0]})'"
+            )
+
+
+def decimal_comma(file: InputFile, found: FileColumns, keys: TableKeys, column: str) -> str:
+    """Return a number of a column of a CSV file that is written with a decimal comma; empty if not
+    all can be.
+    """
+    if not _decimal_comma_in(filled(found.first_rows, column)):
+        return ""
+    return _decimal_comma_in(filled(sample_of(file, found, keys), column))
+
+
+def filled(rows: Iterable[Mapping[str, str]], column: str) -> list[str]:
+    """Return what rows have in a column, without blanks around it, where they have anything."""
+    return [row[column].strip() for row in rows if row.get(column, "").strip()]
+
+
+def _decimal_comma_in(values: Collection[str]) -> str:
+    commas = [value for value in values if _DECIMAL_COMMA.fullmatch(value)]
+    are_all = all(map(_MAYBE_COMMA.fullmatch, values))
+    return next(iter(commas), "") if are_all else ""
+
+
+def _known_names(names: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the names of a header, those in another language as the mapping names them."""
-    ours = {alias: name for name, aliases in mapping.aliases.items() for alias in aliases}
+    ours = {alias: name for name, others in aliases.items() for alias in others}
     # Where a file has the name itself, a column with an alias of it is another one.
     return [ours[name] if name in ours and ours[name] not in names else name for name in names]
 

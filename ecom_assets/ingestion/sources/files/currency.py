@@ -12,16 +12,16 @@ from typing import Final
 import duckdb
 
 from ecom_assets.commerce.orders.orders import CHARGES, ORDER_COSTS, PRICE_PARTS
-from ecom_assets.core.errors import SourceError, first_line
+from ecom_assets.core.errors import EcomError, SourceError, first_line
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.values import PUBLIC_SENDER
 from ecom_assets.core.warehouse.sql_text import LARGEST_AMOUNT, day_in_zone, select, text
+from ecom_assets.ingestion.sources.files.lists import ListFile
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.sql import CURRENCY, Layout
-from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
 
 AMOUNTS: Final = {
     **dict.fromkeys(("payment_amount", *CHARGES, *PRICE_PARTS, *ORDER_COSTS), 4),
@@ -32,9 +32,9 @@ BOUNDED: Final = ("payment_amount", "cart_amount")
 """The amounts of which one that is too large is refused, or noted as unread."""
 Amounts = tuple[str | None, Decimal, int]
 """A currency, the sum of the amounts in it, and their number."""
+RATE_COLUMNS: Final = ("date", "currency", "rate")
 _BY_RATES = (
-    "set ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate, or load one "
-    "currency only"
+    "set ECOM_CURRENCY and ECOM_RATES, a file of date, currency and rate, or load one currency only"
 )
 SIGNS_OF_SEVERAL: Final = {
     **dict.fromkeys(
@@ -465,13 +465,19 @@ def rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:
         "date::DATE AS rate_date, upper(trim(currency)) AS currency, rate::DECIMAL(20, 8) AS rate"
     )
     try:
-        rates = select(columns, catalogue_rows(str(path)))
+        listed = ListFile.open(con, path)
+        listed.require(RATE_COLUMNS, numbers=["rate"])
+        listed.require_whole()
+    except EcomError as error:
+        raise SourceError(f"ECOM_RATES: {error}") from error
+    rates = select(columns, f"({listed.sql(RATE_COLUMNS)})")
+    try:
         ((total, different, least),) = con.execute(
             select("count(*), count(DISTINCT (rate_date, currency)), min(rate)", rates)
         ).fetchall()
     except duckdb.Error as error:
         raise SourceError(
-            f"ECOM_RATES: {path} cannot be read ({first_line(error)}); give a CSV file with the "
+            f"ECOM_RATES: {path} cannot be read ({first_line(error)}); give a file with the "
             "columns date (2026-01-31), currency (USD) and rate (0.92)."
         ) from error
     if total != different or (least is not None and least <= 0):

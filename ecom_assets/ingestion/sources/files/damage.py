@@ -227,6 +227,10 @@ def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) 
 
 EndOf = Callable[[bytes], int | None]
 _QUOTED = rb'"[^"]*+(?:""[^"]*+)*+'
+_ESCAPED = rb'"(?:[^"\\]++|\\[\s\S]|"")*+'
+"""A quoted value without its last quote, where a backslash stands before a quote within it."""
+_BACKSLASHED = re.compile(rb"%s\"" % _ESCAPED)
+_BACKSLASH = re.compile(rb'\\(["\\])')
 
 
 class RecordPatterns:
@@ -235,18 +239,19 @@ class RecordPatterns:
     The quantifiers are possessive (`*+`), so matching never backtracks and takes linear time.
     """
 
-    def __init__(self, columns: int, delimiter: str) -> None:
+    def __init__(self, columns: int, delimiter: str, *, has_backslashes: bool = False) -> None:
         """Compile the patterns for a number of columns and a delimiter."""
+        quoted = _ESCAPED if has_backslashes else _QUOTED
         self._columns = columns
         self._delimiter = delimiter.encode()
         between = re.escape(self._delimiter)
-        value = rb" *+(?:%s\" *+|[^\"\r\n%s][^\r\n%s]*+|)" % (_QUOTED, between, between)
+        value = rb" *+(?:%s\" *+|[^\"\r\n%s][^\r\n%s]*+|)" % (quoted, between, between)
         # The engine's reader ignores empty values beyond the last column.
         more = rb"(?:%s(?: *+\"\" *+)?+)*+" % between
         row = rb"%s(?:%s%s){%d}%s" % (value, between, value, columns - 1, more)
         self._record = re.compile(rb"(?:%s)(?=[\r\n]|\Z)" % row)
         self._any = re.compile(rb"(?:%s(?:%s%s)*+)(?=[\r\n]|\Z)" % (value, between, value))
-        self._open = re.compile(rb"(?:%s%s){0,%d}+ *+%s\Z" % (value, between, columns - 1, _QUOTED))
+        self._open = re.compile(rb"(?:%s%s){0,%d}+ *+%s\Z" % (value, between, columns - 1, quoted))
 
     def is_record(self, line: bytes) -> bool:
         """Return whether a line, without its line end, is a complete record."""
@@ -270,6 +275,13 @@ class RecordPatterns:
         """
         match = self._any.match(text)
         return match.end() if match else None
+
+    def missing_after(self, line: bytes) -> bytes:
+        """Return the delimiters that a line lacks behind its last cell."""
+        cells = next(
+            csv.reader([line.decode(UTF_8, "replace")], delimiter=self._delimiter.decode())
+        )
+        return self._delimiter * (self._columns - len(cells))
 
     def is_open(self, text: bytes) -> bool:
         """Return whether a text ends inside quotes,
@@ -360,7 +372,7 @@ class SoundCopy:
     damaged lines (as Parquet).
 
     The counts are from when they were copied; `damaged_bytes` are those of the damaged lines in the
-    file.
+    file. With `has_backslashes`, a quote within quotes has one before it in the file.
     """
 
     sound: str
@@ -368,10 +380,25 @@ class SoundCopy:
     sound_count: int
     damaged_count: int
     damaged_bytes: int
+    has_backslashes: bool = False
 
 
 def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
-    """Copy the readable records and the damaged lines of a text file into two files."""
+    r"""Copy the readable records and the damaged lines of a text file into two files.
+
+    Where `\"` stands in damaged lines, and fewer are damaged if that is a quote within quotes, it
+    is one in the whole file.
+    """
+    copy, has_backslashes = _sound_copy(file, layout)
+    if has_backslashes:
+        other, _ = _sound_copy(file, replace(layout, has_backslashes=True))
+        return min(copy, other, key=lambda each: each.damaged_count)
+    return copy
+
+
+def _sound_copy(file: InputFile, layout: Layout) -> tuple[SoundCopy, bool]:
+    r"""Return a copy, and whether `\"` stands in damaged lines of CSV."""
+    has_backslashes = False
     name = hashlib.sha256(
         f"{file.path}|{file.size}|{file.modified_at}|{file.encoding}|{layout}".encode(
             errors="replace"
@@ -394,11 +421,14 @@ def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
                 sound.write(record.content + b"\n")
                 sound_count += 1
             else:
+                has_backslashes |= layout.format == "csv" and b'\\"' in record.content
                 damaged.add(as_text(record.content))
                 damaged_count += 1
                 damaged_bytes += byte_count(record.content)
         damaged.flush()
-    return SoundCopy(sound_path, damaged_path, sound_count, damaged_count, damaged_bytes)
+    counts = sound_count, damaged_count, damaged_bytes
+    copy = SoundCopy(sound_path, damaged_path, *counts, layout.has_backslashes)
+    return copy, has_backslashes and not layout.has_backslashes
 
 
 def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
@@ -406,11 +436,20 @@ def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
         if not layout.has_quotes:
             yield from _unquoted_records(file, layout)
             return
-        reader = RecordReader(lines_of(file), RecordPatterns(len(layout.columns), layout.delimiter))
+        has_backslashes = layout.has_backslashes
+        patterns = RecordPatterns(
+            len(layout.columns), layout.delimiter, has_backslashes=has_backslashes
+        )
+        reader = RecordReader(lines_of(file), patterns)
         if layout.has_header:
             reader.skip_header()
         for record in reader.records():
-            yield Record(record.content, record.is_sound and _is_text(record.content))
+            content, is_sound = record.content, record.is_sound
+            if not is_sound and layout.has_short_lines:
+                content += patterns.missing_after(content)
+                is_sound = patterns.is_record(content)
+            is_sound = is_sound and _is_text(content)
+            yield Record(_doubled(content) if is_sound and has_backslashes else content, is_sound)
         return
     for line in lines_of(file):
         if is_too_long(line):
@@ -418,6 +457,15 @@ def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
             continue
         for content in filter(None, objects_on(line.rstrip(b"\r\n"))):
             yield Record(content, _is_text(content) and not is_deeper(content, sql.MAX_DEPTH))
+
+
+def _doubled(content: bytes) -> bytes:
+    """Return a record whose quotes within quotes are doubled, as later readers need them."""
+
+    def doubled(escaped: re.Match[bytes]) -> bytes:
+        return b'""' if escaped[1] == b'"' else b"\\"
+
+    return _BACKSLASHED.sub(lambda value: _BACKSLASH.sub(doubled, value[0]), content)
 
 
 def _unquoted_records(file: InputFile, layout: Layout) -> Iterator[Record]:

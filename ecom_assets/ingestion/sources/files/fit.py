@@ -4,16 +4,25 @@ unknown columns and wrong types are errors.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
+from itertools import chain
 from typing import Any, Final
 
 import duckdb
 
 from ecom_assets.core.errors import MappingError, first_line
 from ecom_assets.core.warehouse.sql_text import ident, select
-from ecom_assets.ingestion.sources.files.columns import FileColumns, sample_of
+from ecom_assets.ingestion.sources.files.columns import (
+    FileColumns,
+    decimal_comma,
+    delimiter_in_name,
+    filled,
+    require_once,
+    sample_of,
+    separated_by,
+)
 from ecom_assets.ingestion.sources.files.formats import InputFile
 from ecom_assets.ingestion.sources.files.mapping import (
     LEFT_OUT,
@@ -95,6 +104,7 @@ def check_fit(
     column and expectation.
     """
     fit = _Fit(file, result, mapping, used)
+    require_once(file, result.columns, fit.expected)
     fit.check_missing()
     fit.check_exact()
     if fit.unknown and mapping.other_columns == "refuse":
@@ -104,6 +114,8 @@ def check_fit(
             fit.check_type(name, field, field.column)
         if isinstance(field, TimeField) and "iso" in field.formats:
             fit.check_serial_days(name, field)
+        if name in mapping.kind.numbers and mapping.numerals.are_plain:
+            fit.check_decimal_points(name, field)
 
 
 def unknown_column(file: InputFile, column: str, mapping: RecordMapping) -> str:
@@ -124,18 +136,14 @@ class _Fit:
     used: dict[str, tuple[str, ...]]
 
     @cached_property
+    def expected(self) -> list[str]:
+        mapping = self.mapping
+        of_shape = (*mapping.group_by, *mapping.carry_down, *mapping.first_line, *mapping.fill_down)
+        return [*chain.from_iterable(self.used.values()), *of_shape]
+
+    @cached_property
     def unknown(self) -> list[str]:
-        mapping, expected = (
-            self.mapping,
-            {column for columns in self.used.values() for column in columns},
-        )
-        expected |= {
-            *mapping.ignore_columns,
-            *mapping.group_by,
-            *mapping.carry_down,
-            *mapping.first_line,
-        }
-        expected |= {*mapping.fill_down, mapping.explode or ""}
+        expected = {*self.expected, *self.mapping.ignore_columns, self.mapping.explode or ""}
         return [name for name in self.found.columns if name not in expected]
 
     def check_missing(self) -> None:
@@ -200,15 +208,29 @@ class _Fit:
     def check_serial_days(self, name: str, field: SourceField) -> None:
         """Raise MappingError for a column of dates that are the numbers of a spreadsheet."""
         for column in _plain_columns(field):
-            first_values = _filled(self.found.first_rows, column)
+            first_values = filled(self.found.first_rows, column)
             if not first_values or not all(map(_is_serial_day, first_values)):
                 continue
-            values = _filled(sample_of(self.file, self.found, self.mapping), column)
+            values = filled(sample_of(self.file, self.found, self.mapping.table_keys), column)
             if all(map(_is_serial_day, values)):
                 raise MappingError(
                     f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but "
                     f"{name} expects dates; it looks like a spreadsheet's count of days: format "
                     "the column there as a date, such as 2026-01-31, and save the file again"
+                )
+
+    def check_decimal_points(self, name: str, field: SourceField) -> None:
+        """Raise MappingError for a column of numbers with a decimal comma, where the mapping has
+        points; an expression that names a comma may take it away.
+        """
+        is_aware = "','" in field.model_dump_json()
+        for column in () if is_aware else self.used[name]:
+            keys = self.mapping.table_keys
+            if example := decimal_comma(self.file, self.found, keys, column):
+                raise MappingError(
+                    f"column {column!r} of {self.file.name} holds numbers like {example}, with a "
+                    f"decimal comma, which mapping {self.mapping.name!r} does not expect; "
+                    f'{self.mapping.kind.how_to_map} with `decimal: ","`'
                 )
 
     def _check_exploded(self, exploded: str) -> None:
@@ -240,7 +262,7 @@ class _Fit:
     def _all_missing(self, missing: Mapping[str, str]) -> str:
         """Return the sentence about missing columns; `missing` has the field that each is for."""
         first = next(iter(missing))
-        if len(missing) == 1 or self._delimiter_in_name:
+        if len(missing) == 1 or delimiter_in_name(self.file, self.found.columns):
             return self._missing(missing[first], first)
         *columns, last = (
             f"{column!r}{bracketed_guess(column, self.unknown)}" for column in missing
@@ -251,25 +273,10 @@ class _Fit:
             f"file{self._looks_like()}"
         )
 
-    @property
-    def _delimiter_in_name(self) -> str:
-        """The delimiter that the name of the only column holds,
-        with all names that it separates; else empty.
-        """
-        only = (
-            next(iter(self.found.columns))
-            if len(self.found.columns) == 1 and self.file.format == "csv"
-            else ""
-        )
-        return next((separator for separator in (";", "\t", "|", ",") if separator in only), "")
-
     def _missing(self, name: str, column: str) -> str:
-        if delimiter := self._delimiter_in_name:
-            return (
-                f"{self.file.name} is separated by {delimiter!r}, which mapping "
-                f"{self.mapping.name!r} does not expect; {self.mapping.kind.how_to_map} with "
-                f"`delimiter: {json.dumps(delimiter)}`, or save the file with commas"
-            )
+        if delimiter := delimiter_in_name(self.file, self.found.columns):
+            how_to_map = self.mapping.kind.how_to_map
+            return separated_by(self.file, delimiter, self.mapping.name, how_to_map)
         # An id is often a hash of all columns; a field that is the column itself says more.
         name = next((field for field, columns in self.used.items() if columns == (column,)), name)
         return (
@@ -287,20 +294,16 @@ class _Fit:
         return f", or use another: it looks like mapping {fitting[0]!r}" if fitting else ""
 
     def _check_epoch(self, name: str, column: str) -> None:
-        values = _filled(self.found.first_rows, column)
+        values = filled(self.found.first_rows, column)
         if values and _epoch_form(values) is None:
             return
-        values = _filled(sample_of(self.file, self.found, self.mapping), column)
+        values = filled(sample_of(self.file, self.found, self.mapping.table_keys), column)
         form = _epoch_form(values)
         if form:
             raise MappingError(
                 f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but "
                 f"{name} expects ISO timestamps; set `format: {form}` in the mapping"
             )
-
-
-def _filled(rows: Iterable[dict[str, str]], column: str) -> list[str]:
-    return [row[column].strip() for row in rows if row.get(column, "").strip()]
 
 
 def _is_serial_day(value: str) -> bool:

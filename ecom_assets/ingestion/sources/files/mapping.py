@@ -493,8 +493,12 @@ class RecordMapping(MappingPart):
             self.encoding,
             self.sheet,
             self.decimal,
-            not self.header,
+            self.header,
             bool(self.quote),
+            self.aliases,
+            self.shape,
+            self.explode,
+            self.leading_apostrophe == "remove",
         )
 
     @property

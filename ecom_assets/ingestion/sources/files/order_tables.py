@@ -21,7 +21,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import rows_of, schema_of, stored
 from ecom_assets.core.tables.queries import Row
-from ecom_assets.ingestion.sources.places import known_places
+from ecom_assets.ingestion.sources.files.places import known_places
 
 
 @dataclass(frozen=True)

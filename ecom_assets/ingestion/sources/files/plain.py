@@ -104,11 +104,16 @@ class Numerals(BaseModel):
     thousands: str = ""
     has_currency: bool = False
 
+    @property
+    def are_plain(self) -> bool:
+        """Return whether numbers are written as the engine reads them."""
+        return (self.decimal, self.thousands, self.has_currency) == (".", "", False)
+
     def number_sql(self, value: str) -> str:
         """Return the SQL of a number as text that the engine reads;
         NULL for text that is not written so.
         """
-        if (self.decimal, self.thousands, self.has_currency) == (".", "", False):
+        if self.are_plain:
             return value
         point = re.escape(self.decimal)
         plain = f"regexp_full_match({value}, {text(rf'-?[0-9]+(?:{point}[0-9]+)?')})"

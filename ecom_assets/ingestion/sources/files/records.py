@@ -5,15 +5,13 @@ This module finds the files, decides which of them to open for which arrival day
 SELECT.
 """
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -27,8 +25,9 @@ from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.local import naming_damaged_parquet, note_parquet
 from ecom_assets.core.warehouse.sql_text import date_literal, select
 from ecom_assets.ingestion.sources.files import sql as row_sql
+from ecom_assets.ingestion.sources.files.cells import CellFiles, layout_of, malformed_text
 from ecom_assets.ingestion.sources.files.columns import FileColumns, columns_of
-from ecom_assets.ingestion.sources.files.damage import SoundCopy, copied_files
+from ecom_assets.ingestion.sources.files.damage import Findings
 from ecom_assets.ingestion.sources.files.empty import empty_columns
 from ecom_assets.ingestion.sources.files.fit import (
     check_expressions,
@@ -36,7 +35,7 @@ from ecom_assets.ingestion.sources.files.fit import (
     columns_used,
     unknown_column,
 )
-from ecom_assets.ingestion.sources.files.footers import Footer, footers_of, rules_passed
+from ecom_assets.ingestion.sources.files.footers import rules_passed
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.ingestion.sources.files.shape import ADDED
@@ -48,8 +47,6 @@ from ecom_assets.ingestion.sources.files.sql import (
     records_sql,
 )
 from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,15 +87,13 @@ class ArrivalDays:
 
 
 @dataclass(frozen=True)
-class RecordFiles:
+class RecordFiles(CellFiles):
     """The files of one source, with the mapping that they match; those of others that stand beside
     them have their own.
     """
 
-    con: duckdb.DuckDBPyConnection
     mapping: RecordMapping
     timezone: str
-    layouts: tuple[tuple[InputFile, Layout], ...]
     first_day: date = FIRST_PLAUSIBLE
     currency: str = ""
     """The currency that amounts of events state; empty where it is not looked for,
@@ -111,9 +106,6 @@ class RecordFiles:
     mappings: Mapping[str, RecordMapping] = field(default_factory=dict, repr=False, compare=False)
     """The mappings of files that have another one, by their paths."""
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
-    _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
-    _footers: dict[str, dict[str, Footer]] = field(default_factory=dict, repr=False, compare=False)
-    _row_counts: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -145,7 +137,7 @@ class RecordFiles:
         layouts = []
         keeps_arrays = mapping.shape is not None
         for file in unpacked(find_files(paths), keeps_arrays=keeps_arrays, keys=mapping.table_keys):
-            result = columns_of(probe, file, mapping, read)
+            result = columns_of(probe, file, mapping.table_keys, read)
             if sheet := sheet_of(file):
                 result = replace(result, rounded=frozenset(sheet.rounded_columns))
             result, has_malformed = _without_malformed(file, result)
@@ -154,7 +146,7 @@ class RecordFiles:
             layout = _layout(file, result, mapping, used)
             layouts.append((believed, replace(layout, has_malformed=has_malformed)))
         note_parquet(file.path for file, _ in layouts if file.format == "parquet")
-        return cls(con, mapping, timezone, tuple(layouts), first_day)
+        return cls(con, tuple(layouts), mapping, timezone, first_day)
 
     def beside(self, others: "RecordFiles") -> "RecordFiles":
         """Return these files and others of the same kind of records, each read by its mapping."""
@@ -173,29 +165,18 @@ class RecordFiles:
         """Return every mapping that any of the files is read by."""
         return [self.mapping, *self.mappings.values()]
 
-    def _groups(
+    def groups(
         self, layouts: Iterable[tuple[InputFile, Layout]]
     ) -> list[list[tuple[InputFile, Layout]]]:
         """Return groups of files that one SELECT can read: of one layout and mapping."""
         groups: dict[int, list[tuple[InputFile, Layout]]] = {}
         for file, layout in layouts:
             groups.setdefault(id(self.mapping_of(file)), []).append((file, layout))
-        return [group for of_mapping in groups.values() for group in _groups(of_mapping)]
-
-    def files(self) -> list[InputFile]:
-        """Return every file with its path, landing date (or None), size and modification time."""
-        return [file for file, _ in self.layouts]
-
-    @property
-    def malformed_bytes(self) -> dict[str, int]:
-        """Return how many bytes the malformed lines of each file that has such lines come to."""
-        copies = ((file.name, self._copies.get(file.path)) for file in self.files())
-        return {name: copy.damaged_bytes for name, copy in copies if copy and copy.damaged_bytes}
-
-    def log_malformed(self) -> None:
-        """Log what is malformed in these files, once for each file."""
-        for name, size in self.malformed_bytes.items():
-            _log_once(malformed_text({"malformed_bytes": {name: size}}))
+        return [
+            group
+            for of_mapping in groups.values()
+            for group in super(RecordFiles, self).groups(of_mapping)
+        ]
 
     def empty_columns(self) -> frozenset[str]:
         """Return the columns that are null in every row; see `empty`."""
@@ -205,11 +186,6 @@ class RecordFiles:
         return frozenset.intersection(
             *(empty_columns(con, mapping, present) for mapping in self.all_mappings())
         )
-
-    @property
-    def is_parquet(self) -> bool:
-        """Return whether all files are Parquet."""
-        return all(file.format == "parquet" for file in self.files())
 
     def received_sql(self, first: date | None = None, end: date | None = None) -> str:
         """Return the SELECT of the records with arrival days in [first, end),
@@ -227,8 +203,8 @@ class RecordFiles:
             for f, y in self._loose
             if f.path in arrivals and low <= arrivals[f.path].last and arrivals[f.path].first < high
         ]
-        selects = [self._select(group) for group in self._groups(landed)]
-        selects += [_rows_between(self._select(group), first, end) for group in self._groups(loose)]
+        selects = [self._select(group) for group in self.groups(landed)]
+        selects += [_rows_between(self._select(group), first, end) for group in self.groups(loose)]
         return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
 
     def rows_sql(self, wanted: InputFile) -> str:
@@ -248,23 +224,17 @@ class RecordFiles:
             self._arrivals_by_path()
         return " UNION ALL ".join(
             self._select(group, late_days)
-            for group in (*self._groups(landed), *self._groups(self._loose))
+            for group in (*self.groups(landed), *self.groups(self._loose))
         )
-
-    def row_count(self) -> int:
-        """Return how many rows the files hold."""
-        for group in self._groups(self.layouts):
-            self._look_for_damage(group)
-        return sum(self._row_counts[file.path] for file in self.files())
 
     def rules_passed(self, late_days: int, most: Decimal) -> set[str]:
         """Return the rules about events that no row breaks according to the footers;
         see `footers.rules_passed`.
         """
         self.row_count()
-        if any(file.format != "parquet" or self._copies[file.path] for file in self.files()):
+        if any(file.format != "parquet" or self.copies[file.path] for file in self.files()):
             return set()
-        files = [(layout, self._days_of(file)) for file, layout in self._with_footers(self.layouts)]
+        files = [(layout, self._days_of(file)) for file, layout in self.with_footers(self.layouts)]
         if self.mappings:  # the rules are those of one mapping
             return set()
         return rules_passed(self.mapping, files, late_days, most)
@@ -302,12 +272,12 @@ class RecordFiles:
             for f, y in self.layouts
             if f.received_date and (wanted is None or f.received_date in wanted)
         ]
-        for group in self._groups(landed):
-            self._look_for_damage(group)
+        for group in self.groups(landed):
+            self.look_for_damage(group)
         arrivals = self._arrivals_by_path()
         by_day: dict[str, dict[date, int]] = {
             **{
-                f.path: {f.received_date: self._row_counts[f.path]}
+                f.path: {f.received_date: self.row_counts[f.path]}
                 for f, _ in landed
                 if f.received_date
             },
@@ -315,7 +285,7 @@ class RecordFiles:
         }
         files = [file for file, _ in (*landed, *self._loose)]
         return [
-            FileRows(f.stored_name, self._row_counts[f.path], by_day.get(f.path, {})) for f in files
+            FileRows(f.stored_name, self.row_counts[f.path], by_day.get(f.path, {})) for f in files
         ]
 
     def no_rows_sql(self) -> str:
@@ -342,45 +312,21 @@ class RecordFiles:
         return self.convert(rows) if self.convert else rows
 
     def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
-        layouts = [layout for _, layout in self._with_footers(group)]
-        filled = frozenset.intersection(*(layout.filled for layout in layouts))
-        bounded = frozenset.intersection(*(layout.bounded for layout in layouts))
-        layout = replace(group[0][1], filled=filled, bounded=bounded)
-        self._look_for_damage(group)
-        sound = [file.path for file, _ in group if not self._copies[file.path]]
-        rows = [row_sql.sound_rows(layout, sound)] if sound else []
-        for file, _ in group:
-            if copy := self._copies[file.path]:
-                rows.append(row_sql.copied_rows(layout, file.path, copy.sound, copy.damaged))
-        united = " UNION ALL ".join(select(row_sql.columns_read(layout), source) for source in rows)
         mapping = self.mapping_of(group[0][0])
-        return records_sql(united, mapping, layout, with_currency=self.convert is not None)
+        cells, layout = self.cells_sql(group)
+        return records_sql(cells, mapping, layout, with_currency=self.convert is not None)
 
-    def _with_footers(
-        self, files: Sequence[tuple[InputFile, Layout]]
-    ) -> list[tuple[InputFile, Layout]]:
-        """Return files with their footers, which are read at once,
-        and only for files whose rows are read.
+    def look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> Findings:
+        """Find the lines of files that cannot be read, and count their rows.
+
+        Raises:
+            MappingError: A file has a key that its mapping refuses.
         """
-        new = [
-            file.path
-            for file, layout in files
-            if layout.format == "parquet" and file.path not in self._footers
-        ]
-        if new:
-            self._footers.update(footers_of(self.con.cursor(), new))
-        return [
-            (file, layout.with_footers(self._footers.get(file.path, {}))) for file, layout in files
-        ]
-
-    def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
-        new = [file for file, _ in group if file.path not in self._copies]
-        copies, result = copied_files(self.con.cursor(), group[0][1], new)
+        result = super().look_for_damage(group)
         if result.unknown:
-            [file] = [file for file in new if file.path == result.unknown[0]]
+            [file] = [file for file, _ in group if file.path == result.unknown[0]]
             raise MappingError(unknown_column(file, result.unknown[1], self.mapping_of(file)))
-        self._copies.update(copies)
-        self._row_counts.update(result.row_counts)
+        return result
 
     def _days_of(self, file: InputFile) -> FileDays:
         arrival = self._arrivals.get(file.path)
@@ -402,7 +348,7 @@ class RecordFiles:
         from one pass over each file.
         """
         new = [(file, layout) for file, layout in self._loose if file.path not in self._arrivals]
-        for group in self._groups(new):
+        for group in self.groups(new):
             files = [self._days_of(file) for file, _ in group]
             sql = arrivals_sql(self._records(group), self.mapping.kind, files, self.timezone)
             rows: dict[str, list[tuple[date | None, int, date | None]]] = {}
@@ -466,18 +412,9 @@ def _layout(
         for column in used[name]
     }
     mapped |= {*mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])}
-    return Layout(
-        format=file.format,
-        is_gzip=file.is_gzip,
-        columns=tuple(result.columns.items()),
-        delimiter=result.delimiter,
-        shape=mapping.shape,
+    return replace(
+        layout_of(file, result, mapping.table_keys),
         is_numbered=_is_numbered(mapping),
-        has_header=not mapping.header,
-        has_quotes=bool(mapping.quote) or file.is_sheet,
-        has_typed_cells=file.is_sheet,
-        has_apostrophes=mapping.leading_apostrophe == "remove",
-        exploded=mapping.explode,
         needed=needed,
         named=frozenset(mapped),
         other_columns=mapping.other_columns,
@@ -500,18 +437,6 @@ def _is_numbered(mapping: RecordMapping) -> bool:
     """
     is_plain = bool(mapping.kind.whole) and mapping.shape is None
     return is_plain and (bool(mapping.explode) or not mapping.is_of_orders)
-
-
-def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[InputFile, Layout]]]:
-    """Return groups of files that one SELECT can read."""
-    groups: dict[object, list[tuple[InputFile, Layout]]] = {}
-    for file, layout in layouts:
-        # The columns of NDJSON are only those in its first lines, so they do not affect the SQL.
-        columns = layout.format != "ndjson" and layout.columns
-        kept = layout.has_typed_cells, layout.has_malformed
-        key = (layout.format, kept, layout.is_gzip, layout.delimiter, columns)
-        groups.setdefault(key, []).append((file, layout))
-    return list(groups.values())
 
 
 def _rows_between(rows: str, first: date | None, end: date | None) -> str:
@@ -587,27 +512,6 @@ def rows_line(rows: Mapping[str, Any]) -> str:
     most = next(iter(rows["rejected"]))
     meaning = sentence_of(most) if rows["rejected"][most] > rows["counted"] else ""
     return f"{line}\n  {most}: {meaning}" if meaning else line
-
-
-@cache
-def _log_once(sentence: str) -> None:
-    _logger.warning("%s.", sentence)
-
-
-FILES_NAMED: Final = 3
-"""Files that a sentence about malformed lines names, those with the most bytes."""
-
-
-def malformed_text(rows: Mapping[str, Any]) -> str:
-    """Return how many bytes are malformed, and in which files; empty if none are."""
-    by_file = rows.get("malformed_bytes", {})
-    if not by_file:
-        return ""
-    named = ", ".join(
-        f"{count:,} bytes of {name}" for name, count in [*by_file.items()][:FILES_NAMED]
-    )
-    more = f" and {len(by_file) - FILES_NAMED:,} more files" if len(by_file) > FILES_NAMED else ""
-    return f"malformed: {named}{more}; a line that cannot be read may hold many rows"
 
 
 def unread_warning(rows: Mapping[str, Any]) -> str:

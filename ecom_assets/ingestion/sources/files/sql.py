@@ -100,6 +100,8 @@ class Layout:
     has_apostrophes: bool = (
         False  # whether values of a CSV file lose an apostrophe at their beginning
     )
+    has_backslashes: bool = False  # whether a quote within quotes has one before it, in a CSV file
+    has_short_lines: bool = False  # whether lines of a CSV file may lack their last cells
     is_numbered: bool = False  # whether rows have their number, in `ROW`
     has_malformed: bool = False  # whether a Parquet file keeps lines that were none, in `MALFORMED`
     filled: frozenset[str] = (

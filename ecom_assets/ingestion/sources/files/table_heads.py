@@ -8,10 +8,11 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from ecom_assets.ingestion.sources.files.formats import InputFile, head_of
+from ecom_assets.ingestion.sources.files.shape import RowShape
 from ecom_assets.ingestion.sources.files.text_blocks import (
     BYTE_ORDER_MARK,
     UTF_8,
@@ -34,15 +35,24 @@ class TableKeys:
     """What a mapping says of the tables in its files.
 
     `delimiter` is None where it is to be recognized, `sheet` empty for the sheet with the most
-    rows, and `decimal` the separator with which the numbers of cells are written.
+    rows, and `decimal` the separator with which the numbers of cells are written. `header` are the
+    names of columns of files without them, `aliases` other names of a column, `shape` says how rows
+    follow from the content, `explode` is a column with a list, and with `has_apostrophes`, values
+    lose the apostrophe that keeps a spreadsheet from reading a number. With `has_short_lines`, a
+    line may lack its last cells.
     """
 
     delimiter: str | None = None
     encoding: str | None = None
     sheet: str = ""
     decimal: str = "."
-    has_header: bool = True
+    header: tuple[str, ...] = ()
     has_quotes: bool = True
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shape: RowShape | None = None
+    explode: str | None = None
+    has_apostrophes: bool = False
+    has_short_lines: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,10 +70,12 @@ def table_head(rows: Sequence[Sequence[str]]) -> TableHead | None:
     A header has names that do not begin with a digit, and is followed by rows that are no wider.
     Rows above it are titles, which are half as wide at most, unless the rows below have numbers or
     dates. Names that it has twice get the name above them, as in `Net` and `Gross` of `Sale` and of
-    `Refund`; a column without a name is called by its place.
+    `Refund`, or else their place; a column without a name is called by its place.
     """
     for index, row in enumerate(rows[:MOST_TITLE_ROWS]):
         names = _names(row, rows[index - 1] if index else ())
+        is_of_groups = _tells_apart(row, rows[index + 1]) if rows[index + 1 :] else False
+        names = () if is_of_groups else told_apart(names)
         below = [other for other in rows[index + 1 :] if any(other)]
         if names and below and _fits(names, below, rows[:index]):
             titles = tuple(" ".join(filter(None, other)) for other in rows[:index] if any(other))
@@ -130,15 +142,44 @@ def _names(row: Sequence[str], above: Sequence[str]) -> tuple[str, ...]:
     if width < LEAST_COLUMNS or sum(map(_is_name, names)) < LEAST_NAMED * width:
         return ()
     names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
-    counts = Counter(name.casefold() for name in names)
-    if max(counts.values()) > 1:
-        padded = [*above, *[""] * width][:width]
-        groups = [next(filter(None, reversed(padded[:place])), "") for place in range(1, width + 1)]
-        names = [
-            f"{group} {name}".strip() if counts[name.casefold()] > 1 else name
-            for group, name in zip(groups, names, strict=True)
-        ]
-    return tuple(names) if len({name.casefold() for name in names}) == width else ()
+    doubled = _doubled(names)
+    padded = [*above, *[""] * width][:width]
+    groups = [next(filter(None, reversed(padded[:place])), "") for place in range(1, width + 1)]
+    in_groups = [
+        f"{group} {name}".strip() if place in doubled else name
+        for place, (group, name) in enumerate(zip(groups, names, strict=True))
+    ]
+    return tuple(names if _doubled(in_groups) else in_groups)
+
+
+def _tells_apart(row: Sequence[str], below: Sequence[str]) -> bool:
+    """Return whether a row names groups of columns: under each name that it has twice are names
+    that the row below has twice, and that differ within their group.
+    """
+    doubled = _doubled(row[: _extent(row)])
+    names = _names(below, row)
+    return bool(doubled and names) and not _doubled(names) and doubled <= _doubled(below)
+
+
+def _doubled(names: Sequence[str]) -> set[int]:
+    """Return the places, from 0, of names that stand twice in any case."""
+    counts = Counter(map(str.casefold, names))
+    return {place for place, name in enumerate(names) if name and counts[name.casefold()] > 1}
+
+
+def told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names, those that stand twice in any case with their places."""
+    doubled = _doubled(names)
+    return tuple(
+        f"{name} (column {place + 1})" if place in doubled else name
+        for place, name in enumerate(names)
+    )
+
+
+def places_of(name: str, columns: Iterable[str]) -> list[str]:
+    """Return the places of a name that stands twice among those of `told_apart`."""
+    pattern = re.compile(rf"{re.escape(name)} \(column (\d+)\)", re.IGNORECASE)
+    return [match[1] for match in map(pattern.fullmatch, columns) if match]
 
 
 def _is_name(cell: str) -> bool:
@@ -193,7 +234,7 @@ def title_of(file: InputFile, keys: TableKeys) -> TableHead | None:
     Only a first line that no reader takes for a header, as a name in it is empty or twice there, or
     it has one column only, is looked at further.
     """
-    if file.format != "csv" or not keys.has_header or not file.size:
+    if file.format != "csv" or keys.header or not file.size:
         return None
     head = head_of(file)
     delimiter = keys.delimiter or delimiter_of(file)
@@ -207,53 +248,7 @@ def title_of(file: InputFile, keys: TableKeys) -> TableHead | None:
         return None
     rows = list(itertools.islice(_rows(_decoded(file, head), delimiter, keys), _LOOKED_AT))
     found = table_head(rows)
-    return found if found and found.names != tuple(first) else None
-
-
-_ESCAPED: Final = re.compile(rb'\\(\\|"|\r?\n|[,;|\t])')
-
-
-def has_escaped_quotes(file: InputFile, keys: TableKeys) -> bool:
-    """Return whether quotes within quotes have a backslash before them, as MySQL, Hive and Redshift
-    write them: the first records of the file are whole by this rule only.
-    """
-    head = head_of(file) if file.size and keys.has_quotes else b""
-    if b'\\"' not in head or file.encoding or marked_encoding(head):
-        return False
-    text = head[: head.rfind(b"\n") + 1 or None].decode(UTF_8, "surrogateescape")
-    delimiter = keys.delimiter or delimiter_of(file)
-    doubled = _whole_rows(text, delimiter, '"')
-    return doubled < _whole_rows(text, delimiter, "\\")
-
-
-def _whole_rows(text: str, delimiter: str, escape: str) -> int:
-    """Return how many rows are as wide as the first, up to one that is no record."""
-    by_rule: dict[str, Any] = (
-        {"doublequote": True} if escape == '"' else {"doublequote": False, "escapechar": escape}
-    )
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, **by_rule)
-    width = count = 0
-    try:
-        for row in filter(None, rows):
-            width = width or len(row)
-            if len(row) != width:
-                break
-            count += 1
-    except csv.Error:
-        pass
-    return count
-
-
-def with_doubled_quotes(file: InputFile) -> Iterator[bytes]:
-    """Yield the lines of a file whose quotes have backslashes before them with doubled quotes, as
-    all readers know them.
-    """
-    for line in lines_of(file):
-        yield _ESCAPED.sub(_unescaped, line) if b"\\" in line else line
-
-
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    return b'""' if found[1] == b'"' else found[1]
+    return found if found and found.names != told_apart(first) else None
 
 
 def _decoded(file: InputFile, head: bytes) -> str:

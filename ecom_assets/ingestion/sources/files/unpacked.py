@@ -1,26 +1,31 @@
 """Files as the engine reads them: those in archives and workbooks, tables below titles,
 JSON documents as lines.
-
-Catalogues and rates are small files that the engine reads by itself, after a copy in UTF-8 where
-they are not.
 """
 
+import csv
 import hashlib
 import json
 import logging
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cache
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path, PurePosixPath
+
+import duckdb
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.json_text import json_text
-from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.core.warehouse.local import (
+    naming_damaged_parquet,
+    note_parquet,
+    within_child,
+)
+from ecom_assets.core.warehouse.sql_text import pattern_of, select, text
+from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.damage import copies_folder
 from ecom_assets.ingestion.sources.files.file_names import ending_of, shown_name
 from ecom_assets.ingestion.sources.files.formats import (
@@ -29,21 +34,20 @@ from ecom_assets.ingestion.sources.files.formats import (
     format_of,
     head_of,
     is_ignored,
+    require_text,
 )
-from ecom_assets.ingestion.sources.files.shape import json_in, objects_on
-from ecom_assets.ingestion.sources.files.table_heads import (
-    TableKeys,
-    has_escaped_quotes,
-    lines_below,
-    title_of,
-    with_doubled_quotes,
+from ecom_assets.ingestion.sources.files.shape import (
+    RowShape,
+    json_in,
+    objects_on,
+    shaped_records,
 )
+from ecom_assets.ingestion.sources.files.table_heads import TableKeys, lines_below, title_of
 from ecom_assets.ingestion.sources.files.text_blocks import (
     BYTE_ORDER_MARK,
     DAMAGED,
     UTF_8,
     blocks_of,
-    encoding_of_lines,
     lines_of,
     marked_encoding,
     opened_bytes,
@@ -58,6 +62,7 @@ from ecom_assets.ingestion.sources.files.workbooks import (
 
 SHEET_NOTES = "sheet.json"
 """The file beside the copy of a workbook that says what was read of it."""
+NO_NOTES = SheetTable((), (), 1, (), (), ())
 _logger = logging.getLogger(__name__)
 
 
@@ -85,10 +90,13 @@ def unpacked(
             if member.format == "workbook":
                 yield _sheet(member, keys)
             elif member.format == "ndjson":
-                yield _json(replace(member, encoding=keys.encoding), keeps_arrays=keeps_arrays)
+                read = _json(replace(member, encoding=keys.encoding), keeps_arrays=keeps_arrays)
+                has_lines = keys.shape is not None and bool(keys.shape.group_by)
+                yield _order_lines(read) if has_lines else read
             elif member.format == "csv":
-                table = _with_doubled_quotes(replace(member, encoding=keys.encoding), keys)
-                yield _below_titles(table, keys)
+                yield _below_titles(replace(member, encoding=keys.encoding), keys)
+            elif keys.shape:
+                yield _parquet_records(member, keys.shape)
             else:
                 yield member
 
@@ -105,18 +113,56 @@ def _sheet(file: InputFile, keys: TableKeys) -> InputFile:
     return _noted(read, f"{file.name} is read from {table.sentence}")
 
 
-def _with_doubled_quotes(file: InputFile, keys: TableKeys) -> InputFile:
-    """Return a file whose quotes within quotes are doubled: itself, or a copy of one that has
-    backslashes before them.
+def _order_lines(file: InputFile) -> InputFile:
+    """Return the objects of a JSON file as a copy with their members as cells, separated by tabs:
+    several lines of one order are read together from those only.
     """
-    if not has_escaped_quotes(file, keys):
-        return file
-    copy = _copy_of(file, f"quotes {keys.delimiter!r}") / "quotes.csv"
+    require_text(file, head_of(file))
+    copy = _copy_of(file, "order lines") / "rows.tsv"
     if not copy.exists():
-        with _written(copy) as part, part.open("wb") as written:
-            written.writelines(with_doubled_quotes(file))
-    note = f"{file.name} has a backslash before each quote within quotes, and is read so"
-    return _noted(_as_copy(file, copy), note)
+        records = list(shaped_records(file, RowShape()))
+        objects = [record for record in records if isinstance(record, dict)]
+        names = list(dict.fromkeys(name for record in objects for name in record))
+        with _written(copy) as part, part.open("w", encoding=UTF_8, newline="") as written:
+            rows = csv.writer(written, delimiter="\t", lineterminator="\n")
+            rows.writerow(names)
+            for record in records:
+                # What is no object is a line that cannot be split.
+                cells = map(record.get, names) if isinstance(record, dict) else [record]
+                rows.writerow(map(_cell, cells))
+            copy.with_name(SHEET_NOTES).write_text(as_json(NO_NOTES), encoding=UTF_8)
+    return replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else json_text(value)
+
+
+def _parquet_records(file: InputFile, shape: RowShape) -> InputFile:
+    """Return the rows of a Parquet file as a copy: lines of one order as cells separated by tabs,
+    other records as JSON.
+    """
+    name, written_as = (
+        ("rows.tsv", "FORMAT csv, DELIMITER '\t', HEADER")
+        if shape.group_by
+        else ("rows.ndjson", "FORMAT json")
+    )
+    copy = _copy_of(file, name) / name
+    if not copy.exists():
+        # The rows keep their order: those of one order follow each other.
+        with closing(within_child(duckdb.connect())) as con, _written(copy) as part:
+            con.execute("SET TimeZone = 'UTC'")
+            rounded = tuple(columns_of(con, file, TableKeys()).rounded)
+            rows = select(
+                "*", f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
+            )
+            note_parquet([file.path])
+            with naming_damaged_parquet():
+                con.execute(f"COPY ({rows}) TO {text(str(part))} ({written_as})")
+            notes = replace(NO_NOTES, rounded_columns=rounded)
+            copy.with_name(SHEET_NOTES).write_text(as_json(notes), encoding=UTF_8)
+    read_as: Format = "csv" if shape.group_by else "ndjson"
+    return replace(_as_copy(file, copy), format=read_as, encoding=UTF_8, is_sheet=True)
 
 
 def _below_titles(file: InputFile, keys: TableKeys) -> InputFile:
@@ -356,48 +402,3 @@ def _copy_of(file: InputFile, part: str) -> Path:
     """Return the folder for the copy of a part of a file, as the file is now."""
     named = f"{file.path}|{file.size}|{file.modified_at}|{part}"
     return copies_folder() / hashlib.sha256(named.encode(errors="replace")).hexdigest()
-
-
-def catalogue_rows(path: str) -> str:
-    """Return the reader call for a catalogue.
-
-    Raises:
-        SourceError: It cannot be read to its end, is a text file of an unknown encoding, or a
-            workbook without a table.
-    """
-    if path.endswith((".parquet", ".pq")):
-        return f"read_parquet({text(path)})"
-    if Path(path).is_file() and format_of(Path(path))[0] == "workbook":
-        copy = _sheet(_small_file(Path(path), "workbook"), TableKeys()).path
-        return f"read_csv({text(copy)}, all_varchar=true, header=true, delim='\t')"
-    return f"read_csv({text(_in_utf_8(path))}, all_varchar=true)"
-
-
-def _in_utf_8(path: str) -> str:
-    """Return the path of a text file if it is UTF-8, else that of a copy."""
-    file_path = Path(path)
-    if not file_path.is_file():  # the engine's reader says so
-        return path
-    file = replace(_small_file(file_path, "csv"), encoding=UTF_8)
-    written_at = file.modified_at
-    head = b"".join(islice(blocks_of(file), 1))
-    encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), file_path.name)
-    if encoding in {None, UTF_8}:
-        return path
-    copy = (
-        copies_folder()
-        / f"{hashlib.sha256(f'{file_path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
-    )
-    with copy.open("wb") as opened:
-        opened.writelines(blocks_of(replace(file, encoding=encoding)))
-    return str(copy)
-
-
-def _small_file(path: Path, kind: Format) -> InputFile:
-    """Return a catalogue, or a file of rates, as a file of a format."""
-    stat = path.stat()
-    written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
-    is_gzip = path.suffix == ".gz"
-    return InputFile(
-        str(path), path.name, kind, is_gzip, None, stat.st_size, written_at, written_at
-    )

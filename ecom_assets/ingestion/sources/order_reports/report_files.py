@@ -1,13 +1,11 @@
 """The other files of an order report: activities (also as events), market research and prices."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import ibis
 from ibis.backends.duckdb import Backend
@@ -32,7 +30,8 @@ from ecom_assets.core.warehouse.raw_slices import note_withdrawn
 from ecom_assets.core.warehouse.sql_text import amount
 from ecom_assets.ingestion.sources.events import SANDBOX, received_rows
 from ecom_assets.ingestion.sources.files.formats import join_paths
-from ecom_assets.ingestion.sources.files.mapping import RecordKind, RecordMapping, fields_of
+from ecom_assets.ingestion.sources.files.lists import opened_list
+from ecom_assets.ingestion.sources.files.mapping import AUTO, RecordKind, RecordMapping, fields_of
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.order_reports.api import OTHER_LINKS, history_path
 from ecom_assets.ingestion.sources.order_reports.source import open_history
@@ -47,8 +46,11 @@ from ecom_assets.ingestion.sources.report_paths import (
     report_path,
 )
 
-NAMES = ("item_name", "product_name", "prod_name", "name", "category_name")
+NAMES: Final = ("item_name", "product_name", "prod_name", "name", "category_name")
 """What the column with an item's name is called; the first that a file has."""
+PRICE: Final = "price"
+HEADLESS: Final = (NAMES[0], PRICE)
+"""The columns of a file of prices without a header."""
 EXACT = Decimal("0.0001")
 
 
@@ -108,7 +110,7 @@ def activity_mapping(path: Path) -> RecordMapping:
     """Return the mapping of a file of activities;
     its id is a hash of the line where it has no `uniq_id`.
     """
-    names = _header(path)
+    names = _header(path, ACTIVITY_KIND)
     day = "date_time" if "date_time" in names else "date_id"
     line_id: dict[str, Any] = {"column": "uniq_id"}
     if "uniq_id" not in names:
@@ -119,19 +121,19 @@ def activity_mapping(path: Path) -> RecordMapping:
     same = {name: name for name in ("id", "action_id", "customer_id", "quantity")}
     fields = {**same, "date_time": day, "uniq_id": line_id}
     return ActivityMapping.model_validate(
-        {"name": ACTIVITIES, "other_columns": "ignore", "fields": fields}
+        {"name": ACTIVITIES, "delimiter": AUTO, "other_columns": "ignore", "fields": fields}
     )
 
 
 def research_mapping(path: Path) -> RecordMapping:
     """Return the mapping of a file of market research; its day is `date_id` or `date_time`."""
-    columns = _header(path)
+    columns = _header(path, RESEARCH_KIND)
     day = "date_time" if "date_time" in columns and "date_id" not in columns else "date_id"
     numbers = ("category_id", "geo_id", "sales_qty", "sales_amt")
     of_id = {"hash_of": (day, *numbers), "equal_rows": "merge"}
     fields = {"id": "id", "date_id": day, "research_id": of_id} | {name: name for name in numbers}
     return ResearchMapping.model_validate(
-        {"name": RESEARCH, "other_columns": "ignore", "fields": fields}
+        {"name": RESEARCH, "delimiter": AUTO, "other_columns": "ignore", "fields": fields}
     )
 
 
@@ -221,10 +223,21 @@ def price_rows(path: Path, day: date, source: str) -> Iterator[dict[str, Any]]:
     Raises:
         SourceError: The file has neither.
     """
-    lines = [line for line in csv.reader(io.StringIO(_text(path), newline="")) if any(line)]
-    name, price = _price_columns(path, lines[0] if lines else [])
-    for number, line in enumerate(lines[1:] if _names(lines[0]) else lines, start=1):
-        item, received = (_cell(line, index) for index in (name, price))
+    with opened_list(path) as listed:
+        begins = list(listed.names)
+    is_headless = len(begins) == len(HEADLESS) and any(_amount(name) is not None for name in begins)
+    with opened_list(path, HEADLESS if is_headless else ()) as listed:
+        if (
+            name := next(filter(listed.names.get, NAMES), None)
+        ) is None or PRICE not in listed.names:
+            raise SourceError(
+                f"{path} cannot be read: it begins with {', '.join(begins)[:100]}; a file of "
+                f"prices has the columns {NAMES[0]} and {PRICE}, or two columns without a header."
+            )
+        listed.require([name, PRICE], numbers=[PRICE])
+        rows = listed.rows([name, PRICE])
+    for number, row in enumerate(rows, start=1):
+        item, received = ((cell or "").strip() or None for cell in row.values())
         amount = _amount(received)
         yield {
             "received_date": day,
@@ -242,33 +255,6 @@ def price_rows(path: Path, day: date, source: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def _price_columns(path: Path, first: list[str]) -> tuple[int, int]:
-    """Return the places of an item's name and of its price."""
-    names = _names(first)
-    if "price" in names and (columns := [names.index(name) for name in NAMES if name in names]):
-        return columns[0], names.index("price")
-    if not names and len(first) == len(("name", "price")):
-        return 0, 1
-    begins = ", ".join(first)[:100] or "nothing"
-    raise SourceError(
-        f"{path} cannot be read: it begins with {begins}; a file of prices has the columns "
-        f"{NAMES[0]} and price, or two columns without a header."
-    )
-
-
-def _names(first: list[str]) -> list[str]:
-    """Return the names in the first line; none if it is a line with a price already."""
-    return (
-        []
-        if any(_amount(cell.strip()) is not None for cell in first)
-        else [cell.strip().lower() for cell in first]
-    )
-
-
-def _cell(line: list[str], index: int) -> str | None:
-    return line[index].strip() or None if index < len(line) else None
-
-
 def _amount(text: str | None) -> Decimal | None:
     """Return a text as money from 0, or None."""
     try:
@@ -278,18 +264,16 @@ def _amount(text: str | None) -> Decimal | None:
     return number.quantize(EXACT) if number.is_finite() and 0 <= number <= WIDEST_AMOUNT else None
 
 
-def _header(path: Path) -> list[str]:
-    return next(csv.reader(io.StringIO(_text(path), newline="")), [])
+def _header(path: Path, kind: RecordKind) -> list[str]:
+    """Return the names of the columns of a file.
 
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"{path} cannot be read as UTF-8 text; load the report again with `ecom run --orders "
-            "api`."
-        ) from error
+    Raises:
+        MappingError: One that is read stands twice.
+        SourceError: The file cannot be read.
+    """
+    with opened_list(path) as listed:
+        listed.require((), optional=kind.fields)
+        return list(listed.names.values())
 
 
 def _nothing(contract: type[Table]) -> SliceOutput:
@@ -300,7 +284,7 @@ def _nothing(contract: type[Table]) -> SliceOutput:
 
 def _has_no_ids(path: Path, name: str) -> bool:
     """Return whether lines of a file are counted one by one, without an id of their own."""
-    return name == ACTIVITIES and "uniq_id" not in _header(path)
+    return name == ACTIVITIES and "uniq_id" not in _header(path, ACTIVITY_KIND)
 
 
 TYPES_SHOWN = 20

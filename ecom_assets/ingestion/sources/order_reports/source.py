@@ -20,7 +20,7 @@ from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.events import received_rows
 from ecom_assets.ingestion.sources.extraction.landing import STATE
-from ecom_assets.ingestion.sources.files.catalogue import catalogue_table
+from ecom_assets.ingestion.sources.files.catalogue import categories_sql
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.formats import in_landing_folders, split_paths
 from ecom_assets.ingestion.sources.files.mapping import OrderMapping, load_order_mapping
@@ -213,7 +213,7 @@ class OrderReader:
         """Check stored files of reports against their mapping; `paths` may be empty."""
         mapping = load_order_mapping(NATIVE_ORDERS)
         if not paths:
-            return RecordFiles(self.reader.con, mapping, self.timezone, ())
+            return RecordFiles(self.reader.con, (), mapping, self.timezone)
         return RecordFiles.open(self.reader.con, paths, mapping, self.timezone)
 
     def nothing(self, reason: str) -> SliceOutput:
@@ -341,30 +341,3 @@ class ApiOrders(_Orders):
                 if day in in_report or not in_report or day > max(in_report)
             )
         )
-
-
-def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
-    """Return a SELECT of each product's category and vendor in the catalogue; null where it has
-    none.
-
-    Raises:
-        SourceError: The catalogue is missing or unreadable, or has no product ids.
-    """
-    path, reader = str(catalogue), con.cursor()
-    try:
-        rows = catalogue_table(reader, path)
-        described = reader.execute(f"DESCRIBE {select('*', rows)}").fetchall()
-        present = {name.lower() for name, *_ in described}
-        attributes = [
-            f"{f'min({name}::VARCHAR)' if name in present else 'NULL::VARCHAR'} AS {name}"
-            for name in ("category", "vendor")
-        ]
-        columns = ", ".join(["product_id::VARCHAR AS product_id", *attributes])
-        sql = select(columns, rows, group_by="product_id")
-        reader.execute(f"DESCRIBE {sql}")
-    except duckdb.Error as error:
-        raise SourceError(
-            f"The catalogue {path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file or a "
-            "workbook with the columns product_id and category."
-        ) from error
-    return sql

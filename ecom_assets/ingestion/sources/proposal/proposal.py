@@ -148,7 +148,7 @@ def _tried(
                 mapping.model_copy(update={"delimiter": own}),
                 (f"delimiter: {json.dumps(own)}",),
             )
-        columns = columns_of(con, file, mapping).columns.keys()
+        columns = columns_of(con, file, mapping.table_keys).columns.keys()
         mapped_columns = {column for used in columns_used(mapping).values() for column in used} - {
             *ADDED
         }

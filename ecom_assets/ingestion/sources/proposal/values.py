@@ -291,7 +291,9 @@ class FileValues:
         delimiter = "," if sheet else delimiter_of(files[0])
         draft = {"delimiter": delimiter, "encoding": encoding, "sheet": keys.sheet}
         draft |= shape_keys(lists.records, spread)
-        known_columns = columns_of(con, files[0], _mapping_of_all_columns(["?"], draft)).columns
+        known_columns = columns_of(
+            con, files[0], _mapping_of_all_columns(["?"], draft).table_keys
+        ).columns
         columns = [name for name in known_columns if name]
         if not columns:
             raise SourceError(

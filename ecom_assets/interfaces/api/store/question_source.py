@@ -56,7 +56,7 @@ from ecom_assets.core.tables.queries import (
     require,
 )
 from ecom_assets.ingestion.sources.activities import not_recorded
-from ecom_assets.ingestion.sources.places import known_places
+from ecom_assets.ingestion.sources.files.places import known_places
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment
 from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, may_see_people, require_visible

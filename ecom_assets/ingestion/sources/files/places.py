@@ -8,7 +8,6 @@ Both are made by `make renew-places`, which says what is left out. A shop's own 
 them. Market segments are the shipped ones, or those of a custom file.
 """
 
-import csv
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ecom_assets.commerce.customers.customers import MarketSegment, MarketSegments
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.places import Location, Places, folded
+from ecom_assets.ingestion.sources.files.lists import opened_list
 from ecom_assets.ingestion.sources.mapping_file import definition_in, shipped_file, shipped_rows
 
 VERSION = "2026-11"
@@ -33,7 +33,8 @@ def known_places(path: Path | None = None) -> Places:
     which come first.
 
     Raises:
-        DefinitionError: The file cannot be read, lacks a column, or has a country that is unknown.
+        DefinitionError: The file has a country that is unknown.
+        SourceError: The file cannot be read, or lacks a column.
     """
     return _shipped_places() if path is None else _with_cities(_shipped_places(), path)
 
@@ -60,21 +61,13 @@ def _shipped_places() -> Places:
 
 
 def _with_cities(shipped: Places, path: Path) -> Places:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DefinitionError(
-            f"{path} cannot be read as CSV in UTF-8; check the path and the file."
-        ) from error
-    missing = [name for name in COLUMNS if not rows or name not in rows[0]]
-    if missing:
-        raise DefinitionError(
-            f"{path} has no column {missing[0]!r}; write a header with {', '.join(COLUMNS)}."
-        )
+    with opened_list(path) as listed:
+        listed.require(COLUMNS)
+        listed.require_whole()
+        rows = listed.rows(COLUMNS)
     cities, alone = dict(shipped.cities), dict(shipped.alone)
     for line, row in enumerate(rows, 2):
-        country, city, region = ((row[name] or "").strip() for name in COLUMNS)
+        country, city, region = ((cell or "").strip() for cell in row.values())
         code = shipped.codes.get(folded(country))
         if not code:
             raise DefinitionError(
