@@ -238,7 +238,7 @@ NEVER_RETURNED: dict[str, set[str]] = {
     },
     "/analytics/journeys": {"warnings", "compared", "before"},
     "/analytics/sales": {"warnings", "compared", "before", "total.start", "values.start"},
-    "/analytics/experiment": {"compared", "before"},
+    "/analytics/experiment": {"compared", "before", "outside.value", "outside.unit_count"},
     "/analytics/sessions": {"warnings", "compared", "before", "total_count"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots,
