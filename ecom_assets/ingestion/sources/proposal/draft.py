@@ -49,6 +49,15 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     other_persons,
     rounded_number,
 )
+from ecom_assets.ingestion.sources.proposal.parts import (
+    GoodsAmount,
+    Part,
+    RowParts,
+    can_be_amount,
+    is_total,
+    part_of,
+    readings,
+)
 from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
     AMOUNT_OF,
@@ -62,6 +71,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     LEFT_OUT,
     MOST_STATES,
     NO_CUSTOMER,
+    PARTS,
     PLATFORM,
     PLATFORMS,
     UNITS,
@@ -98,11 +108,6 @@ from ecom_assets.ingestion.sources.proposal.visit_sources import (
     tagged_page,
 )
 
-DISCOUNTS: Final = (
-    *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
-    *("знижк", "скидк", "割引"),
-)
-"""How words in the names of discounts begin."""
 OF_ONE_PIECE: Final = (
     *("unit", "each", "per", "pu", "u", "einzel", "stuck", "stuk", "jednostk", "単価"),
 )
@@ -131,6 +136,8 @@ NO_AMOUNT: Final = "none"
 STAYS: Final = "as it is"
 """The answer that an event type keeps its name."""
 FEWEST_STEPS: Final = 2
+MOST_PARTS_ASKED: Final = 2
+"""The most parts of an amount of which a question names each combination."""
 OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
 WHOLE_UNITS, CENTS = "whole units", "cents"
@@ -140,24 +147,6 @@ CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kope
 OTHER_SEPARATOR = {".": ",", ",": "."}
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
-NET_NAMES = frozenset(
-    {
-        "paymentamount",
-        "linetotal",
-        "netamount",
-        "nettotal",
-        "subtotal",
-        "zwischensumme",
-        "nettobetrag",
-        "soustotal",
-        "totalht",
-        "montantht",
-        "grosssales",
-        "productsales",
-    }
-)
-NET_WORDS: Final = ("net", "netto", "ht", "excl", "exkl", "zzgl")
-"""Names of amounts that shipping and taxes are not part of, and words in such names."""
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
@@ -176,6 +165,29 @@ NEEDED = {
     "campaign_name": "the campaign",
 }
 """What columns that a mapping must have are about."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the amount of the goods may be: an amount less and plus some columns."""
+
+    name: str
+    less: tuple[str, ...] = ()
+    plus: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return it in words."""
+        less = f" less {' and '.join(self.less)}" if self.less else ""
+        plus = f" plus {' and '.join(self.plus)}" if self.plus else ""
+        return f"{self.name}{less}{plus}"
+
+
+def _options(reading: Reading) -> list[str]:
+    """Return the options of a field with what is taken off, and what is added."""
+    less = [f"less: {quoted_list(reading.less)}"] if reading.less else []
+    plus = [f"plus: {quoted_list(reading.plus)}"] if reading.plus else []
+    return [*less, *plus]
 
 
 @dataclass
@@ -207,6 +219,10 @@ class Draft:
     """Of events, the column that says where visits come from, where no address says it."""
     cents: frozenset[Value] = frozenset()
     """Amounts that count the smallest units of their currency."""
+    goods: GoodsAmount | None = None
+    """How the amount of the goods follows from the columns of a row."""
+    readings: tuple["Reading", ...] = ()
+    """What the amount of the goods may be; more than one where no sum shows it."""
 
     def __post_init__(self) -> None:
         """Find the fields."""
@@ -465,6 +481,7 @@ class Draft:
                 is_of_order = self._answered_of_order(value)
             of_orders += [value] if is_of_order else []
         self._take_line_amount(payments, of_orders)
+        self._add_up()
         rows = OrderRows(self.values, self.found, self._payment())
         self.order_rows = rows.rows_of_orders()
         self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
@@ -514,14 +531,14 @@ class Draft:
                 )
 
     def _takes_discount(self, price: Value, quantity: Value) -> bool:
-        """Take the column with price times quantity less the discount, where a discount is given;
-        note where no column has it. Return whether there is one.
+        """Take the column with price times quantity less the discount, where a discount is given.
+        Return whether there is one.
         """
         numbers = numbers_left(self.values, self.found)
         discounts = [
             value
             for value in numbers
-            if has_word(value, DISCOUNTS)
+            if part_of(value) is Part.DISCOUNT
             and self.values.scalar(f"count(*) FILTER ({self.values.number_sql(value)} <> 0)")
         ]
         if not discounts:
@@ -537,11 +554,6 @@ class Draft:
                 )
                 self.found["payment_amount"] = FoundField("payment_amount", amount, why)
                 return True
-        named = shown(discounts[0].name)
-        self.notes.append(
-            f"{named} is not taken off {shown(price.name)} times {shown(quantity.name)}: no column "
-            "has what is left; if prices are before it, map what was paid"
-        )
         return False
 
     def _take_amount_before_refunds(self, payments: Sequence[Value]) -> None:
@@ -632,6 +644,145 @@ class Draft:
             why = f"named {total.name}, that of the order, shared among its lines"
             self.found["payment_amount"] = FoundField("payment_amount", total, why)
 
+    def _add_up(self) -> None:
+        """Take the amount of the goods by the sums that rows show, and ask what is part of it where
+        no sum shows it.
+        """
+        begin, rows = self._amount_to_explain()
+        if rows is None:
+            return
+        is_said = "payment_amount" in self.answers
+        goods = rows.goods(begin, is_said=is_said)
+        if is_said:
+            goods = replace(goods, unproven={}, others=())
+        self.goods = goods
+        if goods.name != begin:
+            self._take_goods(begin, goods, rows)
+        asked = self._parts_to_ask(goods, rows)
+        self.readings = tuple(
+            Reading(goods.name, (*goods.less, *less), goods.plus) for less in readings(asked)
+        )
+        self.readings += tuple(Reading(name) for name in goods.others)
+        if len(self.readings) > 1:
+            self._ask_for_parts(rows)
+        self._note_parts(goods, asked)
+
+    def _amount_to_explain(self) -> tuple[str, RowParts | None]:
+        """Return the amount that was found by its name, and the amounts of rows beside it."""
+        payment, price = self._payment(), self.found.get(UNIT_PRICE)
+        quantity, item = self.found.get("quantity"), self.found.get("item_id")
+        of_pieces = price and quantity and price.value.is_column and quantity.value.is_column
+        others = {
+            match.value
+            for name, match in self.found.items()
+            if name not in AMOUNTS or name == UNIT_PRICE
+        }
+        amounts = {
+            value.path[0]: value
+            for value in numbers_left(self.values, {})
+            if value not in others and can_be_amount(value) and self._is_of_rows(value)
+        }
+        if payment is not None and payment.is_column:
+            amounts[payment.path[0]] = payment
+        elif payment is not None or not of_pieces:
+            return "", None
+        product = ("", "")
+        if price and quantity and of_pieces:
+            each, count = map(self.values.number_sql, (price.value, quantity.value))
+            product = f"{price.value.name} times {quantity.value.name}", f"{each} * {count}"
+        begin = payment.path[0] if payment else product[0]
+        return begin, RowParts(
+            self.values,
+            amounts,
+            product,
+            item.value if item else None,
+            quantity.value if quantity else None,
+        )
+
+    def _is_of_rows(self, value: Value) -> bool:
+        """Return whether a number can be a part of the amount of a row, not of its whole order."""
+        if self.values.spread:
+            return value.name.startswith(f"{self.values.spread}.")
+        if part_of(value) is None or self.is_shared or self._has_row_per_order():
+            return True
+        return self._varies(value)
+
+    def _take_goods(self, begin: str, goods: GoodsAmount, rows: RowParts) -> None:
+        why = "; ".join(one.text for one in goods.shown_by)
+        if goods.name == rows.product[0]:
+            del self.found["payment_amount"]
+            self.notes.append(f"the amount is {goods.name}: {why}")
+            return
+        value = rows.amounts[goods.name]
+        why = f"named {goods.name}, and by adding up: {why}"
+        self.found["payment_amount"] = FoundField("payment_amount", value, why)
+
+    def _parts_to_ask(self, goods: GoodsAmount, rows: RowParts) -> list[str]:
+        """Return the parts that may have to be taken off the amount, where no sum shows it."""
+        value = rows.amounts.get(goods.name)
+        may_have_all = value is not None and is_total(value)
+        return [
+            name
+            for name, part in goods.unproven.items()
+            if (part in {Part.SHIPPING, Part.TAX, Part.TIP} and may_have_all)
+            or (part is Part.DISCOUNT and not may_have_all and rows.is_within(name, goods.name))
+        ][:MOST_PARTS_ASKED]
+
+    def _ask_for_parts(self, rows: RowParts) -> None:
+        texts_of = {reading.text: reading for reading in self.readings}
+        sums = [
+            f"{shown(text)} ({formats.amount(rows.total(r.name, r.less, r.plus))})"
+            for text, r in texts_of.items()
+        ]
+        sentence = (
+            "what was paid for the goods, as no sum of the file shows what is in "
+            f"{shown(self.readings[0].name)}: {' or '.join(sums)}"
+        )
+        self.ask(PARTS, sentence, tuple(texts_of), self.readings[0].text)
+
+    def _note_parts(self, goods: GoodsAmount, asked: Sequence[str]) -> None:
+        """Note what is taken off by which sum, and what is not."""
+        if goods.less or goods.plus:
+            proof = "; ".join(f"{one.text} ({one.row_count:,} rows)" for one in goods.shown_by)
+            proof = proof or "it is a rate of what is left"
+            self.notes.append(
+                f"{' and '.join(map(shown, (*goods.less, *goods.plus)))} is taken off "
+                f"{shown(goods.name)}: {proof}"
+            )
+        left = [
+            name
+            for name, part in goods.unproven.items()
+            if name not in asked and part in {Part.SHIPPING, Part.TAX, Part.DISCOUNT, Part.TIP}
+        ]
+        if left:
+            self.notes.append(
+                f"{' and '.join(map(shown, left))} is not taken off {shown(goods.name)}: no sum of "
+                "the file shows that it is in it"
+            )
+
+    def _reading(self) -> "Reading | None":
+        """Return how the amount of the goods is read: as answered, else as the sums show."""
+        answer = self.answers.get(PARTS)
+        named = [reading for reading in self.readings if reading.text == answer]
+        return named[0] if named else next(iter(self.readings), None)
+
+    def _open_amount(self) -> str:
+        """Return the line of an amount that is asked, with what may be written in its place."""
+        line = self.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS)
+        if not self._is_open(PARTS):
+            return line
+        price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
+        written = []
+        for reading in self.readings:
+            column = [f"column: {quoted(reading.name)}"]
+            if "payment_amount" not in self.found and price and quantity:
+                column = [
+                    f"column: {quoted(price.value.path[0])}",
+                    f"times: {quoted(quantity.value.path[0])}",
+                ]
+            written.append(f"{{{', '.join([*column, *_options(reading)])}}}")
+        return f"{line}: write {' or '.join(written)}"
+
     def _payment(self) -> Value | None:
         match = self.found.get("payment_amount")
         return match.value if match else None
@@ -700,10 +851,8 @@ class Draft:
         refunded = self.found.get(REFUNDED_AMOUNT)
         if not self.refund or not refunded or not value.is_column or not refunded.value.is_column:
             return ""
-        charges = self._charges_in("payment_amount", value)
-        less = f", less: {quoted_list(charges)}" if charges else ""
         amount, back = quoted(value.path[0]), quoted(refunded.value.path[0])
-        sale = f"{{column: {amount}{less}}}"
+        sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus()])}}}"
         refund = f"{{first_of: [{back}, {amount}]}}"
         return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {refund}}}}}  # check this"
 
@@ -883,7 +1032,9 @@ class Draft:
             return []
         counts = self.values.currencies(amounts[0].value)
         if not counts:
-            return []
+            code = amounts[0].value.currency
+            named = f"  # named {shown(amounts[0].value.name)}"
+            return [f"  currency: {{constant: {code}}}{named}"] if code else []
         rows = ", ".join(f"{shown(name)} {count:,} rows" for name, count in counts.items())
         column = quoted(amounts[0].value.path[0])
         return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
@@ -1019,12 +1170,8 @@ class Draft:
             return line
         if hundredth := self._hundredth(value):
             return f"  {name}: {hundredth}"
-        if charges := self._charges_in(name, value):
-            parts = [
-                f"column: {quoted(value.path[0])}",
-                f"less: {quoted_list(charges)}",
-                *self._in_cents(value),
-            ]
+        if name == "payment_amount" and (parts := self._less_and_plus()) and value.is_column:
+            parts = [f"column: {quoted(value.path[0])}", *parts, *self._in_cents(value)]
             return f"  {name}: {{{', '.join(parts)}}}  # check this"
         return ""
 
@@ -1032,8 +1179,8 @@ class Draft:
         """Return the line of an amount that is asked, shared among lines,
         or another one in refunds; else empty.
         """
-        if self._is_open(UNITS):
-            return self.marked(f'  payment_amount: "{OPEN}"', UNITS)
+        if self._is_open(UNITS) or self._is_open(PARTS):
+            return self._open_amount()
         return self._shared_amount(value) if self.is_shared else self._refund_of_amount(value)
 
     def _shared_amount(self, value: Value) -> str:
@@ -1051,10 +1198,13 @@ class Draft:
             and AMOUNT_OF not in self.answers
         ):
             return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
-        return f"  payment_amount: {{column: {quoted(value.path[0])}, shared_by: {by}}}"
+        parts = [f"column: {quoted(value.path[0])}", *self._less_and_plus(), f"shared_by: {by}"]
+        return f"  payment_amount: {{{', '.join(parts)}}}"
 
     def _field_without_column(self, name: str) -> str:
-        if name == "payment_amount" and UNIT_PRICE in self.found and not self._is_open(UNITS):
+        if name == "payment_amount" and UNIT_PRICE in self.found:
+            if self._is_open(UNITS) or self._is_open(PARTS):
+                return self._open_amount()
             return self._price_times_quantity()
         if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
@@ -1068,15 +1218,10 @@ class Draft:
             f'  {name}: "{OPEN}"', name, *([UNITS] if name == "payment_amount" else [])
         )
 
-    def _charges_in(self, name: str, value: Value) -> list[str]:
-        """Return the columns of charges that an amount holds, by its name:
-        the total of an order.
-        """
-        is_net = bare(value.last_name) in NET_NAMES or has_word(value, NET_WORDS)
-        if name != "payment_amount" or not value.is_column or is_net:
-            return []
-        charges = [self.found[charge].value for charge in CHARGES_FOUND if charge in self.found]
-        return [charge.path[0] for charge in charges if charge.is_column]
+    def _less_and_plus(self) -> list[str]:
+        """Return the options of the amount of the goods: what is taken off, and what is added."""
+        reading = self._reading()
+        return _options(reading) if reading else []
 
     def _origin(self, name: str, value: Value, operations: str) -> str:
         kind = MAPPINGS[self.kind].kind
@@ -1162,7 +1307,13 @@ class Draft:
             origin = self._origin("payment_amount", price, ", ".join(self._in_cents(price)))
             return f"  payment_amount: {origin}  # one item a row"
         if price.is_column and quantity.is_column:
-            options = ", ".join([f"times: {quoted(quantity.path[0])}", *self._in_cents(price)])
+            options = ", ".join(
+                [
+                    f"times: {quoted(quantity.path[0])}",
+                    *self._less_and_plus(),
+                    *self._in_cents(price),
+                ]
+            )
             sale = f"{{column: {quoted(price.path[0])}, {options}}}"
             if back := self._paid_back_of_each():
                 return (

@@ -28,6 +28,8 @@ ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = (
 )
 BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
 NO_CUSTOMER: Final = "no_customer"
+PARTS: Final = "amount_parts"
+"""Which parts that stand beside an amount are in it, where no sum shows it."""
 ACCOUNT, CURRENCY, PLATFORM = "account_id", "currency", "platform"
 ONE_ACCOUNT, OF_FILE = "one account", "the name of its file"
 """Which account rows of ad spend are of that do not say it."""
@@ -86,6 +88,7 @@ KEYS: Final = (
     BELOW_ZERO,
     AMOUNT_OF,
     UNITS,
+    PARTS,
     NO_CUSTOMER,
     ACCOUNT,
     CURRENCY,
@@ -114,6 +117,7 @@ LABELS: Final = {
     BELOW_ZERO: "Lines below zero",
     AMOUNT_OF: "Amount on each row",
     UNITS: "Units of amounts",
+    PARTS: "Amount of the goods",
     NO_CUSTOMER: "Rows without a customer",
     ACCOUNT: "Account of the ads",
     CURRENCY: "Currency of the ads",

@@ -8,8 +8,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 
@@ -23,7 +24,8 @@ from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
-from ecom_assets.ingestion.sources.files.plain import Numerals, currency_sql
+from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
+from ecom_assets.ingestion.sources.files.plain import CURRENCY_SIGNS, Numerals, currency_sql
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.shape import RowShape, at, shaped_records
 from ecom_assets.ingestion.sources.files.sql import json_pointer
@@ -204,6 +206,34 @@ BELOW_ZERO = r"^[\s\pZ]*[^\d]{0,5}[-\x{2212}(][^\d]{0,5}[\d.,]|\d[^\d]{0,5}[-\x{
 ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)$"
 
 
+_CODES_THAT_ARE_WORDS: Final = frozenset(
+    {"ALL", "TRY", "CUP", "TOP", "MOP", "GEL", "ANG", "BAM", "MAD", "PEN", "RON", "LAK", "SOS"}
+)
+"""Codes of currencies that names have as words, unless they stand in brackets."""
+
+
+@cache
+def without_currency(name: str) -> tuple[str, str]:
+    """Return a name without the currency that stands at one of its ends, and its code; the name
+    and no code if it has none: `price_usd`, `Total (USD)`, `Umsatz in €`, `eur_amount`.
+    """
+    codes = {**CURRENCY_SIGNS, **{code: code for code in HEADER_CURRENCIES}, "$": ""}
+    bracketed = re.search(r"[\s_]*[(\[]\s*([^()\[\]]{1,4})\s*[)\]]\s*$", name)
+    if bracketed and (sign := bracketed[1].strip().upper()) in codes:
+        return name[: bracketed.start()].strip(), codes[sign]
+    words = [word for word in re.split(r"[\s_.-]+", name.strip()) if word]
+    for place in (-1, 0):
+        code = words[place].upper() if len(words) > 1 else ""
+        is_sign = code in {"$", "€", "£", "¥"}
+        if (code in HEADER_CURRENCIES and code not in _CODES_THAT_ARE_WORDS) or is_sign:
+            rest = words[:-1] if place else words[1:]
+            joints = {"in", "en"} if place else set()
+            while len(rest) > 1 and rest[-1].casefold() in joints:
+                rest = rest[:-1]
+            return "_".join(rest), codes.get(code, "")
+    return name, ""
+
+
 @dataclass(frozen=True)
 class Value:
     """A value that rows have: its path, and its SQL over the columns of the file.
@@ -233,8 +263,15 @@ class Value:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names by which a field may know it."""
-        return (self.name, self.last_name, *([self.alias] if self.alias else []))
+        """Return the names by which a field may know it, also without the currency in them."""
+        named = (self.name, self.last_name, *([self.alias] if self.alias else []))
+        plain = (without_currency(name)[0] for name in named)
+        return tuple(dict.fromkeys((*named, *(name for name in plain if name))))
+
+    @property
+    def currency(self) -> str:
+        """Return the code of the currency that its name says; empty if it says none."""
+        return without_currency(self.last_name)[1]
 
     @property
     def column(self) -> str:
