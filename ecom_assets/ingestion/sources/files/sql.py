@@ -812,7 +812,11 @@ def _origin_sql(field: SourceField, *, is_place: bool) -> str:
     if field.column:
         return ident(field.column)
     if field.first_of:
-        return first_filled([*map(ident, field.first_of)], is_place=is_place)
+        columns = [*map(ident, field.first_of)]
+        if field.skip_zeros:
+            filled = (f"CASE WHEN {name} SIMILAR TO '.*[1-9].*' THEN {name} END" for name in columns[:-1])
+            columns = [*filled, columns[-1]]
+        return first_filled(columns, is_place=is_place)
     if field.join:
         return f"nullif(concat_ws(' ', {', '.join(map(ident, field.join))}), '')"
     if isinstance(field, FileNameField) and field.file_name:

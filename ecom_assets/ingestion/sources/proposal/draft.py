@@ -13,7 +13,7 @@ from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
-from ecom_assets.core.warehouse.sql_text import texts
+from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.files.mapping import (
     AdSpendMapping,
     CostMapping,
@@ -33,6 +33,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     ORDER_TOTAL,
     REFUNDED_AMOUNT,
     REFUNDED_AT,
+    REFUNDED_QUANTITY,
     STANDARD_TYPES,
     TIMES,
     UNIT_PRICE,
@@ -81,6 +82,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     account_origin,
     account_question,
     currency_question,
+    on_one_line,
     quoted,
     quoted_list,
     shown,
@@ -98,6 +100,7 @@ from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
     NUMBERS,
     SAYS_ZONE,
+    TABLE,
     WHOLE,
     FileValues,
     Value,
@@ -150,7 +153,7 @@ ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
-AMOUNTS: Final = NUMBERS_OF - {"quantity", "piece_count"}
+AMOUNTS: Final = NUMBERS_OF - {"quantity", "piece_count", REFUNDED_QUANTITY}
 NEEDED = {
     "event_type": "what happened",
     "user_id": "who it was",
@@ -213,6 +216,8 @@ class Draft:
     """The condition of rows that are a sale and a refund."""
     refunded_states: list[str] = field(default_factory=list)
     """The states of these rows, where their state says it."""
+    refunds_pieces: bool = False
+    """Whether lines say how many of their pieces went back."""
     sign: str = ""
     """What a line below zero is; empty where there is none."""
     source: Value | None = None
@@ -352,7 +357,8 @@ class Draft:
         questions = state_questions(self.values, self.found)
         self.questions += questions
         states = order_states(self.values, self.found, questions, self.answers)
-        if states and states.of(Meaning.PART_REFUND) and REFUNDED_AMOUNT not in self.found:
+        says_how_much = {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & self.found.keys()
+        if states and states.of(Meaning.PART_REFUND) and not says_how_much:
             choices = (*candidates(self.values, REFUNDED_AMOUNT, self.found), NO_AMOUNT)
             sentence = (
                 f"the column of what was paid back, or {NO_AMOUNT}: then such orders count as a "
@@ -705,7 +711,20 @@ class Draft:
             return value.name.startswith(f"{self.values.spread}.")
         if part_of(value) is None or self.is_shared or self._has_row_per_order():
             return True
-        return self._varies(value)
+        return self._varies(value) or not self._is_repeated(value)
+
+    def _is_repeated(self, value: Value) -> bool:
+        """Return whether all rows of an order with several have the same number above zero."""
+        order = self.found.get("order_id")
+        if order is None:
+            return False
+        number = self.values.number_sql(value)
+        measured = f"count(*) AS row_count, min({number}) AS least, max({number}) AS most"
+        by_order = select(
+            measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column
+        )
+        repeated = "count(*) FILTER (row_count > 1 AND least = most AND most <> 0)"
+        return bool(self.values.rows(select(repeated, f"({by_order})"))[0][0])
 
     def _take_goods(self, begin: str, goods: GoodsAmount, rows: RowParts) -> None:
         why = "; ".join(one.text for one in goods.shown_by)
@@ -803,6 +822,9 @@ class Draft:
         order = self.found.get("order_id")
         if self.values.format == "parquet" or (order and not order.value.is_column):
             return ""
+        if self._are_pieces_refunded(states):
+            self.refunds_pieces = True
+            return f"if_any: {quoted_list([self._column(REFUNDED_QUANTITY)])}"
         if states and (states.of(Meaning.REFUND) or states.of(Meaning.PART_REFUND)):
             self.refunded_states = states.refunded
             return self._refund_of_states(states) if states.is_final else ""
@@ -817,6 +839,29 @@ class Draft:
             return ""
         value, yes = next(iter(flags.items()))
         return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
+
+    def _are_pieces_refunded(self, states: OrderStates | None) -> bool:
+        """Return whether lines say how many of their pieces went back, at the price of a piece;
+        each order whose state says that money went back has such a line.
+        """
+        back, quantity = self.found.get(REFUNDED_QUANTITY), self.found.get("quantity")
+        price, order = self.found.get(UNIT_PRICE), self.found.get("order_id")
+        if not (back and quantity and price and order) or "payment_amount" in self.found:
+            return False
+        if not all(match.value.is_column for match in (back, quantity, price, order)):
+            return False
+        pieces, count = map(self.values.number_sql, (back.value, quantity.value))
+        more = self.values.scalar(f"count(*) FILTER ({pieces} > {count})")
+        some = self.values.scalar(f"count(*) FILTER ({pieces} > 0)")
+        if more or not some or not states or not states.refunded:
+            return bool(some and not more)
+        is_refund = f"bool_or(list_contains({texts(states.refunded)}, {states.value.column}))"
+        measured = f"{is_refund} AS is_refund, coalesce(sum({pieces}), 0) AS pieces"
+        by_order = select(
+            measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column
+        )
+        unsaid = select("count(*) FILTER (is_refund AND pieces = 0)", f"({by_order})")
+        return not self.values.rows(unsaid)[0][0]
 
     def _refund_of_states(self, states: OrderStates) -> str:
         """Return the condition of rows whose state says that they went back.
@@ -853,8 +898,15 @@ class Draft:
             return ""
         amount, back = quoted(value.path[0]), quoted(refunded.value.path[0])
         sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus()])}}}"
-        refund = f"{{first_of: [{back}, {amount}]}}"
+        zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
+        refund = f"{{first_of: [{back}, {amount}]{zeros}}}"
         return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {refund}}}}}  # check this"
+
+    def _has_zeros(self, value: Value) -> bool:
+        """Return whether some rows of refunds say 0.00 for what was paid back: of these all was."""
+        if not self.refund.startswith("where"):
+            return False
+        return bool(self.values.scalar(f"count(*) FILTER ({self.values.number_sql(value)} = 0)"))
 
     def _paid_back_of_each(self) -> str:
         """Return the column of what was paid back, if each row of a refund has it; else empty."""
@@ -1064,7 +1116,7 @@ class Draft:
             for question in self.questions
             if question.key in keys and question.key not in self.answers
         ]
-        return f"{line}  # OPEN: {'; '.join(map(shown, still_open))}" if still_open else line
+        return f"{line}  # OPEN: {'; '.join(map(on_one_line, still_open))}" if still_open else line
 
     def _has_row_per_order(self) -> bool:
         order = self.found.get("order_id")
@@ -1112,6 +1164,9 @@ class Draft:
         if name not in self.found:
             return self._field_without_column(name)
         value = self.found[name].value
+        if name == "quantity" and self.refunds_pieces:
+            back = quoted(self._column(REFUNDED_QUANTITY))
+            return f"  quantity: {{by_row: {{sale: {quoted(value.path[0])}, refund: {back}}}}}"
         if name in {MAPPINGS[self.kind].kind.time, CHANGED_AT}:
             return self._changed_at(value) if name == CHANGED_AT else self._time(name)
         if name in AMOUNTS and (line := self._amount(name, value)):
@@ -1315,6 +1370,13 @@ class Draft:
                 ]
             )
             sale = f"{{column: {quoted(price.path[0])}, {options}}}"
+            if self.refunds_pieces:
+                times = f"times: {quoted(self._column(REFUNDED_QUANTITY))}"
+                options = ", ".join([times, *self._in_cents(price)])
+                back = f"{{column: {quoted(price.path[0])}, {options}}}"
+                return (
+                    f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
+                )
             if back := self._paid_back_of_each():
                 return (
                     f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"

@@ -92,7 +92,10 @@ OTHER_WORDS = {
 UNIT_PRICE: Final = "unit_price"
 REFUNDED_AMOUNT, REFUNDED_AT, ORDER_TOTAL = "refunded_amount", "refunded_at", "order_total"
 CANCELLED_AT: Final = "cancelled_at"
-HELPERS: Final = frozenset({UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_AT, CANCELLED_AT, ORDER_TOTAL})
+REFUNDED_QUANTITY: Final = "refunded_quantity"
+HELPERS: Final = frozenset(
+    {UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_QUANTITY, REFUNDED_AT, CANCELLED_AT, ORDER_TOTAL}
+)
 """What a file says about other fields, and no field of a mapping itself."""
 NUMBERS_OF: Final = frozenset(
     {
@@ -103,6 +106,7 @@ NUMBERS_OF: Final = frozenset(
         "shipping_amount",
         "tax_amount",
         REFUNDED_AMOUNT,
+        REFUNDED_QUANTITY,
         ORDER_TOTAL,
         "unit_cost_amount",
         "piece_count",

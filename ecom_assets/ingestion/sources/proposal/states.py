@@ -12,6 +12,7 @@ from ecom_assets.core.warehouse.sql_text import texts
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.proposal.fields import (
     REFUNDED_AMOUNT,
+    REFUNDED_QUANTITY,
     Found,
     FoundField,
     state_columns,
@@ -164,7 +165,8 @@ def _said_meaning(status: Value, state: str) -> Meaning | None:
 
 def _known_meaning(matches: Found, state: str) -> Meaning | None:
     """Return what a state means by itself, or since another column says how much went back."""
-    guess = guessed_meaning(state) if REFUNDED_AMOUNT in matches else None
+    says_how_much = {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & matches.keys()
+    guess = guessed_meaning(state) if says_how_much else None
     return _said_meaning(matches["status"].value, state) or guess
 
 
