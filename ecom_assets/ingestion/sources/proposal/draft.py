@@ -13,7 +13,7 @@ from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
-from ecom_assets.core.warehouse.sql_text import select, texts
+from ecom_assets.core.warehouse.sql_text import select, text, texts
 from ecom_assets.ingestion.sources.files.mapping import (
     AdSpendMapping,
     CostMapping,
@@ -71,6 +71,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     FORMAT,
     LEFT_OUT,
     MOST_STATES,
+    NOBODY,
     NO_CUSTOMER,
     PARTS,
     PLATFORM,
@@ -135,10 +136,14 @@ MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
     MappingKind.AD_SPEND: AdSpendMapping,
 }
 NO_AMOUNT: Final = "none"
+NOT_SET: Final = "(not set)"
+"""A placeholder, which the platform counts as nobody."""
 """The answer that events have no amount."""
 STAYS: Final = "as it is"
 """The answer that an event type keeps its name."""
 FEWEST_STEPS: Final = 2
+FEW_WITHOUT_CUSTOMER: Final = 0.1
+"""The share of rows without a customer up to which they are refused where nobody says more."""
 MOST_PARTS_ASKED: Final = 2
 """The most parts of an amount of which a question names each combination."""
 OF_ORDER, OF_ROW = "order", "row"
@@ -202,6 +207,8 @@ class Draft:
     answers: Mapping[str, str]
     questions: list[OpenQuestion] = field(default_factory=list)
     found: dict[str, FoundField] = field(init=False)
+    is_person_asked: bool = False
+    """Whether no column is known to say who ordered."""
     notes: list[str] = field(default_factory=list)
     """What was found out about the rows, in sentences."""
     continued: list[str] = field(default_factory=list)
@@ -232,7 +239,15 @@ class Draft:
     def __post_init__(self) -> None:
         """Find the fields."""
         columns = {name: self.answers[name] for name in COLUMNS if name in self.answers}
+        said = columns.pop("customer_id", "")
         self.found = dict(found_fields(self.values, self.kind, columns))
+        order = self.found.get("order_id")
+        self.is_person_asked = self.kind is MappingKind.ORDERS and "customer_id" not in self.found
+        if said and said != NOBODY and not (order and said == order.value.name):
+            columns["customer_id"] = said
+            self.found = dict(found_fields(self.values, self.kind, columns))
+        elif said:
+            self.found.pop("customer_id", None)
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
@@ -750,8 +765,8 @@ class Draft:
     def _ask_for_parts(self, rows: RowParts) -> None:
         texts_of = {reading.text: reading for reading in self.readings}
         sums = [
-            f"{shown(text)} ({formats.amount(rows.total(r.name, r.less, r.plus))})"
-            for text, r in texts_of.items()
+            f"{shown(words)} ({formats.amount(rows.total(each.name, each.less, each.plus))})"
+            for words, each in texts_of.items()
         ]
         sentence = (
             "what was paid for the goods, as no sum of the file shows what is in "
@@ -947,6 +962,9 @@ class Draft:
         """Ask for the columns that are needed and were not found."""
         has_price = {UNIT_PRICE, "quantity"} <= self.found.keys()
         for name in names:
+            if name == "customer_id" and self.is_person_asked and name in self.answers:
+                self._ask_who_ordered(candidates(self.values, name, self.found))
+                continue
             if name in self.found or (
                 name == "payment_amount" and (has_price or self._is_price_of_one())
             ):
@@ -965,6 +983,9 @@ class Draft:
         """
         choices = candidates(self.values, name, self.found)
         unreadable = self._unreadable(name)
+        if name == "customer_id":
+            self._ask_who_ordered(choices)
+            return
         if name == "payment_amount" and not unreadable:
             sentence = f"the column that says the amount, or {NO_AMOUNT}: then lines are of 0.00"
             self.ask(name, sentence, (*choices, NO_AMOUNT), NO_AMOUNT)
@@ -984,26 +1005,43 @@ class Draft:
         """Return whether rows of events have the numbers of orders."""
         return "order_id" in found_fields(self.values, MappingKind.ORDERS)
 
+    def _ask_who_ordered(self, choices: tuple[str, ...]) -> None:
+        """Ask for the column of the customer; each order can be of one of its own, or of nobody."""
+        order = self.found.get("order_id")
+        own = (order.value.name,) if order and order.value.is_column else ()
+        of_order = f", {shown(own[0])}: each order is of a customer of its own" if own else ""
+        sentence = (
+            f"the column that says {NEEDED['customer_id']}{of_order}, or {NOBODY}: orders count in "
+            "revenue, and in no number of customers"
+        )
+        self.ask("customer_id", sentence, (*own, *choices, NOBODY), (*own, NOBODY)[0])
+
     def _ask_for_nobody(self) -> None:
         """Ask what becomes of rows without a customer, such as sales at a till, where orders have
         numbers; without an answer they are refused.
         """
         customer, order = self.found.get("customer_id"), self.found.get("order_id")
-        if customer is None or order is None or self.continued or self.carried:
+        if customer is None or self.continued or self.carried or not customer.value.is_column:
             return
-        is_asked = customer.value.is_column and order.value.is_column
+        has_order = order is not None and order.value.is_column
         # A line of totals has neither a number nor a time.
         of_orders = [
             self.found[name].value for name in ("order_id", "date_time") if name in self.found
         ]
         filled = "".join(f" AND {value.column} IS NOT NULL" for value in of_orders)
         nobody = f"count(*) FILTER ({customer.value.column} IS NULL{filled})"
-        missing = int(self.values.scalar(nobody)) if is_asked else 0
+        missing = int(self.values.scalar(nobody))
         if 0 < missing < self.values.row_count:
             rows = f"{formats.counted(missing, 'row')} without {shown(customer.value.name)}"
-            sentence = f"what becomes of {rows}: {LEFT_OUT}, or each {BY_ORDER}, as a customer"
-            choices = (LEFT_OUT, BY_ORDER)
-            self.ask(NO_CUSTOMER, sentence, choices, is_optional=True, note=rows)
+            by_order = f"each {BY_ORDER}, as a customer, " if has_order else ""
+            sentence = (
+                f"what becomes of {rows}: {LEFT_OUT}, {by_order}or of {NOBODY}: they count in "
+                "revenue, and in no number of customers"
+            )
+            choices = (LEFT_OUT, *((BY_ORDER,) if has_order else ()), NOBODY)
+            is_few = missing <= self.values.row_count * FEW_WITHOUT_CUSTOMER
+            guess = LEFT_OUT if is_few else NOBODY
+            self.ask(NO_CUSTOMER, sentence, choices, guess, is_optional=is_few, note=rows)
 
     def _ask_for_item(self, name: str) -> None:
         """Ask what was bought where orders have several rows; without an answer it is the order."""
@@ -1171,6 +1209,12 @@ class Draft:
             return self._changed_at(value) if name == CHANGED_AT else self._time(name)
         if name in AMOUNTS and (line := self._amount(name, value)):
             return line
+        if name == "customer_id" and self._is_open(NO_CUSTOMER):
+            nobody = self._of_nobody(value)
+            line = self.marked(f'  {name}: "{OPEN}"', NO_CUSTOMER)
+            return f"{line}: write {nobody} or {quoted(value.path[0])}"
+        if name == "customer_id" and self.answers.get(NO_CUSTOMER) == NOBODY:
+            return f"  {name}: {self._of_nobody(value)}  # without one, it is nobody's"
         if name == "customer_id" and self.answers.get(NO_CUSTOMER) == BY_ORDER:
             columns = quoted_list([value.path[0], self._column("order_id")])
             options = ", ".join(filter(None, [f"first_of: {columns}", self._key(name, value)]))
@@ -1181,6 +1225,12 @@ class Draft:
             return f"  {name}: {self._origin(name, value, options)}"
         sql = f"lower(trim({value.sql}))" if is_email else value.sql
         return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
+
+    def _of_nobody(self, value: Value) -> str:
+        """Return the origin of customers whose empty ones are nobody."""
+        sql = quoted(f"coalesce({value.sql}, {text(NOT_SET)})")
+        key = self._key("customer_id", value)
+        return f"{{{', '.join(filter(None, [f'expression: {sql}', key]))}}}"
 
     def _key(self, name: str, value: Value) -> str:
         """Return the option that says what a key is;
@@ -1261,6 +1311,10 @@ class Draft:
             if self._is_open(UNITS) or self._is_open(PARTS):
                 return self._open_amount()
             return self._price_times_quantity()
+        if name == "customer_id" and self.answers.get(name) == NOBODY:
+            return f"  {name}: {{constant: {quoted(NOT_SET)}}}  # nobody"
+        if name == "customer_id" and self.answers.get(name):
+            return f"  {name}: {quoted(self._column('order_id'))}  # each order is of its own"
         if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
         if name == "payment_amount" and self.answers.get(name) == NO_AMOUNT:

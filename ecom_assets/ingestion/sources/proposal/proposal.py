@@ -40,6 +40,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     item_field_count,
     kind_of,
     listed_kind,
+    newest_orders,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
@@ -420,7 +421,10 @@ class MappingSearch:
     def _values(self, encoding: str | None, spread: str = "", table: str = "") -> FileValues:
         key = encoding, spread, table
         if key not in self._read:
-            self._read[key] = FileValues.read(self.paths, encoding, spread, table)
+            values = FileValues.read(self.paths, encoding, spread, table)
+            if values.has_several_files and (self.kind or kind_of(values)) is MappingKind.ORDERS:
+                values = newest_orders(values)
+            self._read[key] = values
         return self._read[key]
 
     def _tables(self, encoding: str | None) -> tuple[str, dict[str, MappingKind]]:

@@ -47,8 +47,9 @@ PLATFORMS: Final = (
     "other",
 )
 """Where ads are bought, for rows that do not say it."""
-LEFT_OUT, BY_ORDER = "left out", "of the order"
-"""What becomes of rows that name no customer: they are refused, or each order is of one of its own.
+LEFT_OUT, BY_ORDER, NOBODY = "left out", "of the order", "nobody"
+"""What becomes of rows that name no customer: they are refused, each order is of one of its own, or
+they are of nobody: they count in revenue, and in no number of customers.
 """
 COLUMNS: Final = (
     "date_time",

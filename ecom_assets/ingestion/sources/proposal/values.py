@@ -131,11 +131,13 @@ def _lists_of(
             yield from _lists_of(value, f"{prefix}{name}.", depth - 1)
 
 
-TABLE = "values_of_file"
+TABLE, FILE, ARRIVED = "values_of_file", "source_file", "arrived_on"
 FEW, MOST_LOOKED_AT = 100, 20_000
 """Values on which formats are tried first, and rows in which members of objects are looked for."""
 FIRST = "0"
 """The place of the first element of a list within a path."""
+MOST_THAT_DIFFER = 0.02
+"""The share of rows of which two files may say another customer or time of one order."""
 MOST_ODD_SHARE, FEWEST_WITH_ODD = 0.05, 5
 """A format must read all but so many of a column's values, and all but one of a few: the rest are
 damaged rows, or a line of totals."""
@@ -299,6 +301,8 @@ class FileValues:
     table: str = ""
     sheet: SheetTable | None = None
     note: str = ""
+    proven_key: str = ""
+    """The value that several files have again for the same records, as what else they say shows."""
     _counted: dict[str, list[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -427,6 +431,63 @@ class FileValues:
         return bool(
             self.scalar(f"count(DISTINCT ({', '.join(value.column for value in values)}))")
             == self.row_count
+        )
+
+    @property
+    def has_several_files(self) -> bool:
+        """Return whether rows are of more than one file."""
+        return bool(self.scalar(f"count(DISTINCT {FILE})") > 1)
+
+    def newest_of(self, key: Value, others: Sequence[Value]) -> "FileValues":
+        """Return the values of the newest file alone, of each record that several files have.
+
+        They have it if nearly all rows of one key agree in some other values, such as who ordered
+        and when; else the keys of the files are of different records, and all rows stay.
+        """
+        keys = f"count(DISTINCT {key.column})"
+        files = f"count(DISTINCT ({FILE}, {key.column})) FILTER ({key.column} IS NOT NULL)"
+        again = int(self.scalar(f"{files} - {keys}"))
+        if not again or not others:
+            return self
+        allowed = int(self.scalar(keys)) + again * MOST_THAT_DIFFER
+        if any(self.different_tuples(key, other) > allowed for other in others):
+            return self
+        newest = (
+            f"{key.column} IS NULL OR dense_rank() OVER (PARTITION BY {key.column} "
+            f"ORDER BY {ARRIVED} DESC NULLS LAST, {FILE} DESC) = 1"
+        )
+        rows = f"{select('*', TABLE)} QUALIFY {newest}"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {rows}")
+        ((count,),) = self.con.execute(select("count(*)", TABLE)).fetchall()
+        note = f"{formats.counted(again, 'record')} in several files: the newest file counts"
+        notes = "; ".join(filter(None, (self.note, note)))
+        return replace(
+            self, row_count=int(count), note=notes, proven_key=key.name, _counted={}
+        )
+
+    def is_unique_in_each_file(self, value: Value) -> bool:
+        """Return whether no two rows of one file have the same value."""
+        pairs = f"count(DISTINCT ({FILE}, {value.column}))"
+        return int(self.scalar(pairs)) == self.filled(value)
+
+    def numbers_rows(self, value: Value) -> bool:
+        """Return whether a value numbers the rows of each file, from 0 or 1 on."""
+        number = f"TRY_CAST({value.column} AS BIGINT)"
+        by_file = select(
+            f"min({number}) AS least, max({number}) AS most, count(*) AS row_count, "
+            f"count({number}) AS filled",
+            TABLE,
+            "true",
+            FILE,
+        )
+        is_number = "least IN (0, 1) AND filled = row_count AND most <= row_count"
+        return bool(self.rows(select(f"bool_and(coalesce({is_number}, false))", f"({by_file})"))[0][0])
+
+    def different_tuples(self, first: Value, second: Value) -> int:
+        """Return how many different pairs two values have, of rows that have both."""
+        both = f"{first.column} IS NOT NULL AND {second.column} IS NOT NULL"
+        return int(
+            self.scalar(f"count(DISTINCT ({first.column}, {second.column})) FILTER ({both})")
         )
 
     def counts(self, value: Value, most: int = 200) -> list[tuple[str, int]]:
@@ -562,12 +623,14 @@ def _stored(
     con: duckdb.DuckDBPyConnection, opened: RecordFiles, columns: Sequence[str]
 ) -> tuple[tuple[Value, ...], int]:
     """Store all values of files as text; return what they are, and the number of rows."""
-    rows = select("properties AS p", f"({opened.received_sql()})", "malformed_row IS NULL")
+    of_row = "properties AS p, source_file AS file, received_date AS arrived"
+    rows = select(of_row, f"({opened.received_sql()})", "malformed_row IS NULL")
     con.execute(f"CREATE TEMP TABLE rows_of_file AS {rows}")
     paths = _paths(con, [(name,) for name in columns])
     values = tuple(Value(path, sql, index) for index, (path, sql) in enumerate(paths))
     values = tuple(replace(value, alias=_money_alias(value.name, values)) for value in values)
     cells = [f"nullif(trim({_cell(value.path)}), '') AS {value.column}" for value in values]
+    cells += [f"file AS {FILE}", f"arrived AS {ARRIVED}"]
     con.execute(f"CREATE TEMP TABLE {TABLE} AS {select(cells, 'rows_of_file')}")
     for some in batches_of(values, COLUMNS_AT_ONCE):
         _remove_nulls(con, [value.column for value in some])
