@@ -690,7 +690,10 @@ def _is_discount(mapping: RecordMapping) -> str:
 
 
 def _status_below_zero(mapping: RecordMapping, status: str) -> str:
-    return f"CASE WHEN {_is_refund(mapping)} THEN 'refunded' ELSE {status} END"
+    is_refund = _is_refund(mapping)
+    if "statuses" in mapping.model_fields_set:  # what nobody has said of a state, no sign says
+        is_refund += f" AND coalesce({status}, 'shipped') IN ('shipped', 'refunded')"
+    return f"CASE WHEN {is_refund} THEN 'refunded' ELSE {status} END"
 
 
 def _without_sign(_mapping: RecordMapping, number: str) -> str:

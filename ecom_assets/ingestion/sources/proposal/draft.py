@@ -88,6 +88,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     quoted_list,
     shown,
 )
+from ecom_assets.ingestion.sources.proposal.row_kinds import row_kinds
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning, begins, words_of
 from ecom_assets.ingestion.sources.proposal.states import (
@@ -207,6 +208,8 @@ class Draft:
     answers: Mapping[str, str]
     questions: list[OpenQuestion] = field(default_factory=list)
     found: dict[str, FoundField] = field(init=False)
+    are_kinds: bool = False
+    """Whether the column of the state says what a row is, such as a payment or a withdrawal."""
     is_person_asked: bool = False
     """Whether no column is known to say who ordered."""
     notes: list[str] = field(default_factory=list)
@@ -252,6 +255,8 @@ class Draft:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
             self._find_person()
+            if "status" not in columns:
+                self._find_kinds_of_rows()
             self._find_rows()
         if (
             not self._has_row_per_order()
@@ -369,7 +374,7 @@ class Draft:
 
     def _states(self) -> OrderStates | None:
         """Return the states of orders, and ask what those are that are not known."""
-        questions = state_questions(self.values, self.found)
+        questions = state_questions(self.values, self.found, are_kinds=self.are_kinds)
         self.questions += questions
         states = order_states(self.values, self.found, questions, self.answers)
         says_how_much = {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & self.found.keys()
@@ -473,6 +478,22 @@ class Draft:
                 "      refund: {constant: refunded}",
             ]
         return ["statuses:", *states.lines("  ")]
+
+    def _find_kinds_of_rows(self) -> None:
+        """Take the columns that say what a row is in place of states that do not."""
+        if self.values.spread or self.values.format == "parquet":
+            return
+        payment = self._payment()
+        total = self.found.get(ORDER_TOTAL)
+        rows = OrderRows(self.values, self.found, payment or (total.value if total else None))
+        if rows.below_zero() == DISCOUNT_LINES:
+            return
+        columns = row_kinds(self.values, self.found, rows.amount_sql())
+        if not columns:
+            return
+        kinds = columns[0] if len(columns) == 1 else self.values.combined(columns)
+        self.found["status"] = FoundField("status", kinds, f"{kinds.name} says what a row is")
+        self.are_kinds = True
 
     def _column(self, name: str) -> str:
         return self.found[name].value.path[0]
@@ -1219,6 +1240,9 @@ class Draft:
             columns = quoted_list([value.path[0], self._column("order_id")])
             options = ", ".join(filter(None, [f"first_of: {columns}", self._key(name, value)]))
             return f"  {name}: {{{options}}}  # without one, each order is of its own"
+        if name == "quantity" and self.are_kinds and value.is_column:
+            sql = quoted(f"coalesce({value.sql}, '0')")
+            return f"  {name}: {{expression: {sql}}}  # rows of money alone have none"
         is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
         if value.is_column:
             options = self._key(name, value) or ", ".join(self._in_cents(value))

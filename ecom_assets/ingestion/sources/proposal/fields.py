@@ -763,6 +763,21 @@ def numbers_left(values: FileValues, matches: Found) -> list[Value]:
     ]
 
 
+def free_texts(values: FileValues, matches: Found) -> list[Value]:
+    """Return the columns of texts that are no field yet: no numbers, times, addresses, flags."""
+    return [
+        value
+        for value in _free(values, matches)
+        if value.is_column
+        and not value.joined
+        and values.filled(value)
+        and not _is_number(values, value)
+        and not _is_flag(values, value)
+        and not values.time_formats(value)
+        and not values.matching(value, EMAIL)
+    ]
+
+
 def state_columns(values: FileValues, matches: Found) -> list[Value]:
     """Return the columns with states of orders that are no field yet, such as that of the payment
     beside that of the order, in the order of their names' rank.

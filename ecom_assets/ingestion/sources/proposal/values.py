@@ -240,7 +240,7 @@ def without_currency(name: str) -> tuple[str, str]:
 class Value:
     """A value that rows have: its path, and its SQL over the columns of the file.
 
-    `joined` is the column of the time of day beside a column of days, if the value is both, and
+    `is_computed` if it is of several columns. `joined` is the column of the time of day beside a column of days, if the value is both, and
     `alias` the name of the object whose number it is, if that says its currency, too: `total` of
     `total.value`.
     """
@@ -250,6 +250,7 @@ class Value:
     position: int
     joined: str = ""
     alias: str = ""
+    is_computed: bool = False
 
     @property
     def name(self) -> str:
@@ -283,7 +284,7 @@ class Value:
     @property
     def is_column(self) -> bool:
         """Return whether it is a column of the file itself."""
-        return len(self.path) == 1
+        return len(self.path) == 1 and not self.is_computed
 
 
 @dataclass(frozen=True)
@@ -390,6 +391,19 @@ class FileValues:
             if self.time_formats(day_and_time)
             else self
         )
+
+    def combined(self, columns: Sequence[Value]) -> Value:
+        """Return the values of several columns as one, with ` / ` between them."""
+        name = " / ".join(value.name for value in columns)
+        cells = ", ".join(f"coalesce({value.sql}, '')" for value in columns)
+        stored = ", ".join(f"coalesce({value.column}, '')" for value in columns)
+        place = 1_000 + columns[0].position
+        result = Value((name,), f"concat_ws(' / ', {cells})", place, is_computed=True)
+        known = self.con.execute(f"{select('*', TABLE)} LIMIT 0").description or ()
+        if result.column not in {column for column, *_ in known}:
+            with_it = select(f"*, concat_ws(' / ', {stored}) AS {result.column}", TABLE)
+            self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {with_it}")
+        return result
 
     def _are_days(self, value: Value) -> bool:
         forms = self.time_formats(value)
