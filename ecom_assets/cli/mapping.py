@@ -42,7 +42,8 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     on_one_line,
     shown,
 )
-from ecom_assets.ingestion.sources.reading import money_lines
+from ecom_assets.ingestion.sources.proposal.unused import listed
+from ecom_assets.ingestion.sources.reading import FileReading, money_lines
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
 
@@ -160,7 +161,8 @@ def check(
 
 def reading_lines(reading: Reading) -> list[str]:
     """Return a reading as text: rows and reasons, event types, the first rows."""
-    lines = [rows_line(reading.rows_json)]
+    empty = reading.empty_fields if isinstance(reading, FileReading) else ()
+    lines = [rows_line(reading.rows_json, empty)]
     for why in reading.not_clean:
         lines.append(f"  {why.reason} {why.row_count:,}{': ' if why.meaning else ''}{why.meaning}")
         lines += [f"    such as {_row_text(why.example)}"] if why.example else []
@@ -277,6 +279,8 @@ def init(
     replace_bytes(path, proposal.text.encode())
     for reason in proposal.why:
         typer.echo(on_one_line(reason))
+    for line in listed(proposal.unused):
+        typer.echo(line)
     _print_preview(search, answers)
     still_open = open_questions(proposal, answers)
     _print_next_step(files, path, still_open, proposal.kind)

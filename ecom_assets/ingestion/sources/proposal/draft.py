@@ -58,6 +58,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     is_total,
     part_of,
     readings,
+    what_is_left,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
@@ -69,10 +70,12 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     DECIMAL,
     EVENT_TYPES,
     FORMAT,
+    GOODS,
     LEFT_OUT,
     MOST_STATES,
     NOBODY,
     NO_CUSTOMER,
+    NO_GOODS,
     PARTS,
     PLATFORM,
     PLATFORMS,
@@ -147,6 +150,15 @@ FEW_WITHOUT_CUSTOMER: Final = 0.1
 """The share of rows without a customer up to which they are refused where nobody says more."""
 MOST_PARTS_ASKED: Final = 2
 """The most parts of an amount of which a question names each combination."""
+NO_GOODS_WORDS: Final = (
+    r"(?i)\bgift[ -]?(cards?|vouchers?|certificates?)\b|geschenk-?(gutschein|karte)|wertgutschein"
+    r"|(carte|chèque)s?[ -]cadeau|tarjetas? (de )?regalo|(carta|buono) regalo|(cadeau|kado)(bon|kaart)"
+    r"|karta podarunkowa|bon podarunkowy|подарочн(ая|ый) (карта|сертификат)|подарункова карта"
+    r"|ギフトカード|^tips?$|^gratuity$|trinkgeld|^pourboire|^propina|^mancia$|^fooi$|^napiwek"
+    r"|^deposit$|^anzahlung|^pfand$|^consigne$|^donation|^spende$|shipping protection"
+    r"|(extended|garantie).{0,3}(warranty|verlängerung)"
+)
+"""What lines are called that are no goods, in several languages."""
 OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
 WHOLE_UNITS, CENTS = "whole units", "cents"
@@ -230,6 +242,8 @@ class Draft:
     """Whether lines say how many of their pieces went back."""
     sign: str = ""
     """What a line below zero is; empty where there is none."""
+    no_goods: Value | None = None
+    """The column by which some lines are no goods, such as gift cards."""
     source: Value | None = None
     """Of events, the column that says where visits come from, where no address says it."""
     cents: frozenset[Value] = frozenset()
@@ -265,6 +279,14 @@ class Draft:
                 name: match for name, match in self.found.items() if name not in CHARGES_FOUND
             }
 
+    @property
+    def asked_columns(self) -> list[str]:
+        """Return the columns that an open question about the amount or the customer names."""
+        named = [name for one in self.readings for name in (one.name, *one.less, *one.plus)]
+        customer = self.found.get("customer_id")
+        price = self.found.get(UNIT_PRICE) if self._is_open(PARTS) else None
+        return [*named, *(match.value.name for match in (customer, price) if match)]
+
     def lines(self) -> list[str]:
         """Return the lines of the mapping,
         but for those about the encoding and the shape of the file.
@@ -286,6 +308,7 @@ class Draft:
         if not is_events:
             self._leave_amounts_of_orders()
             self._ask_for_nobody()
+            self._ask_for_no_goods()
         states = None if is_events else self._states()
         self.refund = "" if is_events else self._refund_rows(states)
         states = replace(states, is_final=bool(self.refund)) if states else None
@@ -421,6 +444,7 @@ class Draft:
             *(states.leave_out_lines if states else []),
             *self._other_states(states),
             *self._cancelled(),
+            *self._no_goods_lines(),
         ]
         if self.order_rows:
             left_out.append(
@@ -1064,6 +1088,37 @@ class Draft:
             guess = LEFT_OUT if is_few else NOBODY
             self.ask(NO_CUSTOMER, sentence, choices, guess, is_optional=is_few, note=rows)
 
+    def _ask_for_no_goods(self) -> None:
+        """Ask what becomes of lines that are no goods by their name, with their money."""
+        named = [self.found[name].value for name in ("item_name", "item_id") if name in self.found]
+        named = [value for value in named if value.is_column]
+        for value in named:
+            is_one = f"regexp_matches({value.column}, {text(NO_GOODS_WORDS)})"
+            count = int(self.values.scalar(f"count(*) FILTER ({is_one})"))
+            if not 0 < count < self.values.row_count:
+                continue
+            amount = OrderRows(self.values, self.found, self._payment()).amount_sql()
+            total = self.values.scalar(f"sum({amount}) FILTER ({is_one})") if amount else None
+            if not total:
+                continue
+            example = self.values.scalar(f"mode({value.column}) FILTER ({is_one})")
+            rows = f"{formats.counted(count, 'row')} such as {shown(example)}"
+            sentence = (
+                f"what {rows} are, together {formats.amount(total)}: no goods by their name: "
+                f"{LEFT_OUT}, or a {GOODS} as others"
+            )
+            self.ask(NO_GOODS, sentence, (LEFT_OUT, GOODS), LEFT_OUT, note=rows)
+            self.no_goods = value
+            return
+
+    def _no_goods_lines(self) -> list[str]:
+        """Return the condition of lines that are no goods, which is open until somebody says it."""
+        if self.no_goods is None or self.answers.get(NO_GOODS) == GOODS:
+            return []
+        sql = f"regexp_matches({self.no_goods.sql}, {text(NO_GOODS_WORDS)})"
+        line = f"  no_goods: {{expression: {quoted(sql)}, optional: true}}"
+        return [self.marked(line, NO_GOODS)]
+
     def _ask_for_item(self, name: str) -> None:
         """Ask what was bought where orders have several rows; without an answer it is the order."""
         if name == "item_id" and "order_id" in self.found and not self._has_row_per_order():
@@ -1554,6 +1609,20 @@ class CustomerDraft(Draft):
 @dataclass
 class ListDraft(Draft):
     """A mapping of a list of products that is being written: of their costs, or of their stock."""
+
+    def __post_init__(self) -> None:
+        """Find the fields; of several numbers of stock, the one that is left of the others."""
+        super().__post_init__()
+        if self.kind is not MappingKind.STOCK or "stock" not in self.found:
+            return
+        if "stock" in self.answers:
+            return
+        stock = self.found["stock"].value
+        left = what_is_left(self.values, stock, numbers_left(self.values, self.found))
+        if left is not None:
+            why = f"named {left.whole}; by adding up: {left.text}"
+            value = next(v for v in self.values.values if v.name == left.whole)
+            self.found["stock"] = FoundField("stock", value, why)
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""

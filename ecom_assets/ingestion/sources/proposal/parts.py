@@ -442,3 +442,41 @@ def readings(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Yield which of some parts may be taken off an amount: all of them first, none last."""
     for count in range(len(names), -1, -1):
         yield from combinations(names, count)
+
+
+def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> Sum | None:
+    """Return which of some numbers is what a whole leaves once one to three others are taken off, as
+    of pieces on hand what may be sold once others are promised; None if none is.
+
+    A sum does not say which of its parts is left, so that its name must.
+    """
+    columns = [value for value in others if value.is_column][:_MOST_AMOUNTS]
+    cells = [f"{values.number_sql(value)}::DOUBLE AS c{n}" for n, value in enumerate((whole, *columns))]
+    read: dict[str, Any] = values.con.execute(
+        f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}"
+    ).fetchnumpy()
+    numbers = [
+        np.nan_to_num(np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), 0.0))
+        for n in range(len(columns) + 1)
+    ]
+    usual, rest = numbers[0], dict(zip((value.name for value in columns), numbers[1:], strict=True))
+    free = [value.name for value in columns if _has(_words(value), _FREE)]
+    for count in range(1, _MOST_TAKEN + 1):
+        for left in free:
+            names = [name for name in rest if name != left and np.any(rest[name])]
+            for taken in combinations(names, count):
+                off = np.sum([rest[name] for name in taken], axis=0)
+                holds = np.abs(usual - off - rest[left]) < _NEAR
+                shown = off != 0
+                if shown.sum() >= _FEWEST and holds.mean() >= _SHARE <= holds[shown].mean():
+                    parts = tuple((name, -1) for name in taken)
+                    return Sum(left, whole.name, parts, int(shown.sum()))
+    return None
+
+
+_MOST_TAKEN: Final = 3
+_FREE: Final = (
+    *("available", "avail", "free", "sellable", "atp", "verfugbar", "frei", "disponib", "libre"),
+    *("libero", "beschikbaar", "vrij", "dostepn", "wolne", "доступн", "вільн", "свободн", "在庫可能"),
+)
+"""How words in the names of what may be sold begin."""

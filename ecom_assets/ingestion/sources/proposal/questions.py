@@ -28,6 +28,9 @@ ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = (
 )
 BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
 NO_CUSTOMER: Final = "no_customer"
+NO_GOODS: Final = "no_goods"
+"""Whether lines that are no goods by their name, such as gift cards and tips, are sales."""
+GOODS: Final = "sale"
 PARTS: Final = "amount_parts"
 """Which parts that stand beside an amount are in it, where no sum shows it."""
 ACCOUNT, CURRENCY, PLATFORM = "account_id", "currency", "platform"
@@ -91,6 +94,7 @@ KEYS: Final = (
     UNITS,
     PARTS,
     NO_CUSTOMER,
+    NO_GOODS,
     ACCOUNT,
     CURRENCY,
     PLATFORM,
@@ -119,6 +123,7 @@ LABELS: Final = {
     AMOUNT_OF: "Amount on each row",
     UNITS: "Units of amounts",
     PARTS: "Amount of the goods",
+    NO_GOODS: "Gift cards, tips and the like",
     NO_CUSTOMER: "Rows without a customer",
     ACCOUNT: "Account of the ads",
     CURRENCY: "Currency of the ads",
