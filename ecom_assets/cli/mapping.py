@@ -42,7 +42,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     on_one_line,
     shown,
 )
-from ecom_assets.ingestion.sources.proposal.unused import listed
+from ecom_assets.ingestion.sources.proposal.unused import unused_lines
 from ecom_assets.ingestion.sources.reading import FileReading, money_lines
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
@@ -279,7 +279,7 @@ def init(
     replace_bytes(path, proposal.text.encode())
     for reason in proposal.why:
         typer.echo(on_one_line(reason))
-    for line in listed(proposal.unused):
+    for line in unused_lines(proposal.unused):
         typer.echo(line)
     _print_preview(search, answers)
     still_open = open_questions(proposal, answers)

@@ -116,9 +116,7 @@ def test_a_discount_beside_the_amount_is_asked_with_both_totals(case: Case) -> N
     (case.folder / "m.yaml").unlink()
     for answer, sold in (("Item Total less Discount Amount", "852.40"), ("Item Total", "865.00")):
         (case.folder / "m.yaml").unlink(missing_ok=True)
-        drafted(
-            case, "EtsySoldOrderItems2026-3.csv", "America/Chicago", f"amount_parts={answer}"
-        )
+        drafted(case, "EtsySoldOrderItems2026-3.csv", "America/Chicago", f"amount_parts={answer}")
         read = money(clean_rows(case, "EtsySoldOrderItems2026-3.csv"))
         assert read == (Decimal(sold), 0, 26)
 

@@ -224,7 +224,11 @@ def _flat(value: Mapping[str, Any], prefix: str, without: str | None = None) -> 
     result: FlatRow = {}
     for name, member in value.items():
         path = f"{prefix}{name}"
-        if without and f"{without}.".startswith(f"{path}.") and not _leads_on(member, path, without):
+        if (
+            without
+            and f"{without}.".startswith(f"{path}.")
+            and not _leads_on(member, path, without)
+        ):
             continue
         if isinstance(member, dict):
             result |= _flat(member, f"{path}.", without)

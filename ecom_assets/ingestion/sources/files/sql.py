@@ -817,7 +817,9 @@ def _origin_sql(field: SourceField, *, is_place: bool) -> str:
     if field.first_of:
         columns = [*map(ident, field.first_of)]
         if field.skip_zeros:
-            filled = (f"CASE WHEN {name} SIMILAR TO '.*[1-9].*' THEN {name} END" for name in columns[:-1])
+            filled = (
+                f"CASE WHEN {name} SIMILAR TO '.*[1-9].*' THEN {name} END" for name in columns[:-1]
+            )
             columns = [*filled, columns[-1]]
         return first_filled(columns, is_place=is_place)
     if field.join:

@@ -780,9 +780,7 @@ class Draft:
             return False
         number = self.values.number_sql(value)
         measured = f"count(*) AS row_count, min({number}) AS least, max({number}) AS most"
-        by_order = select(
-            measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column
-        )
+        by_order = select(measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column)
         repeated = "count(*) FILTER (row_count > 1 AND least = most AND most <> 0)"
         return bool(self.values.rows(select(repeated, f"({by_order})"))[0][0])
 
@@ -917,9 +915,7 @@ class Draft:
             return bool(some and not more)
         is_refund = f"bool_or(list_contains({texts(states.refunded)}, {states.value.column}))"
         measured = f"{is_refund} AS is_refund, coalesce(sum({pieces}), 0) AS pieces"
-        by_order = select(
-            measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column
-        )
+        by_order = select(measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column)
         unsaid = select("count(*) FILTER (is_refund AND pieces = 0)", f"({by_order})")
         return not self.values.rows(unsaid)[0][0]
 

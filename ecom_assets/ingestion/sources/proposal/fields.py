@@ -240,7 +240,9 @@ def _says_what_rows_are(value: Value, known: Collection[str | None]) -> bool:
     return bare(value.last_name) in _TYPE_NAMES and not set(known) & _OF_VISITORS
 
 
-_TYPE_NAMES: Final = frozenset({"type", "typ", "tipo", "art", "vorgang", "activity", "action", "was"})
+_TYPE_NAMES: Final = frozenset(
+    {"type", "typ", "tipo", "art", "vorgang", "activity", "action", "was"}
+)
 _OF_VISITORS: Final = frozenset(
     {"page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart"}
 )

@@ -451,7 +451,9 @@ def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> S
     A sum does not say which of its parts is left, so that its name must.
     """
     columns = [value for value in others if value.is_column][:_MOST_AMOUNTS]
-    cells = [f"{values.number_sql(value)}::DOUBLE AS c{n}" for n, value in enumerate((whole, *columns))]
+    cells = [
+        f"{values.number_sql(value)}::DOUBLE AS c{n}" for n, value in enumerate((whole, *columns))
+    ]
     read: dict[str, Any] = values.con.execute(
         f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}"
     ).fetchnumpy()
@@ -477,6 +479,16 @@ def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> S
 _MOST_TAKEN: Final = 3
 _FREE: Final = (
     *("available", "avail", "free", "sellable", "atp", "verfugbar", "frei", "disponib", "libre"),
-    *("libero", "beschikbaar", "vrij", "dostepn", "wolne", "доступн", "вільн", "свободн", "在庫可能"),
+    *(
+        "libero",
+        "beschikbaar",
+        "vrij",
+        "dostepn",
+        "wolne",
+        "доступн",
+        "вільн",
+        "свободн",
+        "在庫可能",
+    ),
 )
 """How words in the names of what may be sold begin."""

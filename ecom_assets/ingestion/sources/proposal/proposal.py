@@ -399,7 +399,9 @@ class MappingSearch:
         why += [f"  {match.field}: {match.why}" for match in draft.found.values()]
         why += [f"  {note}" for note in draft.notes]
         # All other columns of events are their properties.
-        unused = () if kind is MappingKind.EVENTS else unused_columns(values, lines, draft.asked_columns)
+        unused = (
+            () if kind is MappingKind.EVENTS else unused_columns(values, lines, draft.asked_columns)
+        )
         return MappingProposal(kind, tuple(why), questions, tuple(lines), unused)
 
     def guesses(self, answers: Mapping[str, str], mapping: str = "") -> dict[str, str]:

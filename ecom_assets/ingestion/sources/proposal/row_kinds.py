@@ -103,9 +103,7 @@ def _told_apart(
             for value in columns
             if value not in chosen
         }
-        least = {
-            value: 1 if _is_named(value) else values.row_count * _TELLING for value in gains
-        }
+        least = {value: 1 if _is_named(value) else values.row_count * _TELLING for value in gains}
         telling = [value for value in gains if gains[value] >= max(least[value], 1)]
         if not telling:
             break

@@ -49,7 +49,7 @@ def unused_columns(
     return tuple(map(on_one_line, sentences))
 
 
-def listed(unused: Sequence[str]) -> list[str]:
+def unused_lines(unused: Sequence[str]) -> list[str]:
     """Return what is said of unused columns where somebody reads it."""
     if not unused:
         return []
@@ -91,8 +91,10 @@ def _is_used(value: Value, used: Sequence[str]) -> bool:
     return any(sql in text for text in used)
 
 
-def _measured(values: FileValues, left: Sequence[Value]) -> Iterator[tuple[Value, tuple[int, int, Any]]]:
-    """Yield each value with the number of rows that have one, of different ones, and one of them."""
+def _measured(
+    values: FileValues, left: Sequence[Value]
+) -> Iterator[tuple[Value, tuple[int, int, Any]]]:
+    """Yield each value with its number of rows, of different ones, and the most frequent one."""
     for some in batches_of(left, COLUMNS_AT_ONCE):
         cells = [
             f"count({value.column}), approx_count_distinct({value.column}), mode({value.column})"

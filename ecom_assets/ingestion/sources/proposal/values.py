@@ -240,9 +240,9 @@ def without_currency(name: str) -> tuple[str, str]:
 class Value:
     """A value that rows have: its path, and its SQL over the columns of the file.
 
-    `is_computed` if it is of several columns. `joined` is the column of the time of day beside a column of days, if the value is both, and
+    `joined` is the column of the time of day beside a column of days, if the value is both, and
     `alias` the name of the object whose number it is, if that says its currency, too: `total` of
-    `total.value`.
+    `total.value`. A computed one is of several columns.
     """
 
     path: tuple[str, ...]
@@ -475,9 +475,7 @@ class FileValues:
         ((count,),) = self.con.execute(select("count(*)", TABLE)).fetchall()
         note = f"{formats.counted(again, 'record')} in several files: the newest file counts"
         notes = "; ".join(filter(None, (self.note, note)))
-        return replace(
-            self, row_count=int(count), note=notes, proven_key=key.name, _counted={}
-        )
+        return replace(self, row_count=int(count), note=notes, proven_key=key.name, _counted={})
 
     def is_unique_in_each_file(self, value: Value) -> bool:
         """Return whether no two rows of one file have the same value."""
@@ -495,7 +493,9 @@ class FileValues:
             FILE,
         )
         is_number = "least IN (0, 1) AND filled = row_count AND most <= row_count"
-        return bool(self.rows(select(f"bool_and(coalesce({is_number}, false))", f"({by_file})"))[0][0])
+        return bool(
+            self.rows(select(f"bool_and(coalesce({is_number}, false))", f"({by_file})"))[0][0]
+        )
 
     def different_tuples(self, first: Value, second: Value) -> int:
         """Return how many different pairs two values have, of rows that have both."""
