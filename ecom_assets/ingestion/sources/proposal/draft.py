@@ -73,9 +73,9 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     GOODS,
     LEFT_OUT,
     MOST_STATES,
-    NOBODY,
     NO_CUSTOMER,
     NO_GOODS,
+    NOBODY,
     PARTS,
     PLATFORM,
     PLATFORMS,
@@ -152,7 +152,8 @@ MOST_PARTS_ASKED: Final = 2
 """The most parts of an amount of which a question names each combination."""
 NO_GOODS_WORDS: Final = (
     r"(?i)\bgift[ -]?(cards?|vouchers?|certificates?)\b|geschenk-?(gutschein|karte)|wertgutschein"
-    r"|(carte|chèque)s?[ -]cadeau|tarjetas? (de )?regalo|(carta|buono) regalo|(cadeau|kado)(bon|kaart)"
+    r"|(carte|chèque)s?[ -]cadeau|tarjetas? (de )?regalo|(carta|buono) regalo"
+    r"|(cadeau|kado)(bon|kaart)"
     r"|karta podarunkowa|bon podarunkowy|подарочн(ая|ый) (карта|сертификат)|подарункова карта"
     r"|ギフトカード|^tips?$|^gratuity$|trinkgeld|^pourboire|^propina|^mancia$|^fooi$|^napiwek"
     r"|^deposit$|^anzahlung|^pfand$|^consigne$|^donation|^spende$|shipping protection"
@@ -248,6 +249,8 @@ class Draft:
     """Of events, the column that says where visits come from, where no address says it."""
     cents: frozenset[Value] = frozenset()
     """Amounts that count the smallest units of their currency."""
+    taken_off: list[str] = field(default_factory=list)
+    """Discounts after which the amount is, as all rows show."""
     goods: GoodsAmount | None = None
     """How the amount of the goods follows from the columns of a row."""
     readings: tuple["Reading", ...] = ()
@@ -619,6 +622,7 @@ class Draft:
                     f"{discount.name}"
                 )
                 self.found["payment_amount"] = FoundField("payment_amount", amount, why)
+                self.taken_off.append(discount.path[0])
                 return True
         return False
 
@@ -719,11 +723,12 @@ class Draft:
             return
         is_said = "payment_amount" in self.answers
         goods = rows.goods(begin, is_said=is_said)
-        if is_said:
-            goods = replace(goods, unproven={}, others=())
+        unproven = {name: part for name, part in goods.unproven.items() if not is_said}
+        unproven = {name: part for name, part in unproven.items() if name not in self.taken_off}
+        goods = replace(goods, unproven=unproven, others=() if is_said else goods.others)
         self.goods = goods
         if goods.name != begin:
-            self._take_goods(begin, goods, rows)
+            self._take_goods(goods, rows)
         asked = self._parts_to_ask(goods, rows)
         self.readings = tuple(
             Reading(goods.name, (*goods.less, *less), goods.plus) for less in readings(asked)
@@ -784,7 +789,7 @@ class Draft:
         repeated = "count(*) FILTER (row_count > 1 AND least = most AND most <> 0)"
         return bool(self.values.rows(select(repeated, f"({by_order})"))[0][0])
 
-    def _take_goods(self, begin: str, goods: GoodsAmount, rows: RowParts) -> None:
+    def _take_goods(self, goods: GoodsAmount, rows: RowParts) -> None:
         why = "; ".join(one.text for one in goods.shown_by)
         if goods.name == rows.product[0]:
             del self.found["payment_amount"]
@@ -1274,32 +1279,49 @@ class Draft:
         if name not in self.found:
             return self._field_without_column(name)
         value = self.found[name].value
-        if name == "quantity" and self.refunds_pieces:
-            back = quoted(self._column(REFUNDED_QUANTITY))
-            return f"  quantity: {{by_row: {{sale: {quoted(value.path[0])}, refund: {back}}}}}"
         if name in {MAPPINGS[self.kind].kind.time, CHANGED_AT}:
             return self._changed_at(value) if name == CHANGED_AT else self._time(name)
-        if name in AMOUNTS and (line := self._amount(name, value)):
+        if line := self._unusual_field(name, value):
             return line
-        if name == "customer_id" and self._is_open(NO_CUSTOMER):
-            nobody = self._of_nobody(value)
-            line = self.marked(f'  {name}: "{OPEN}"', NO_CUSTOMER)
-            return f"{line}: write {nobody} or {quoted(value.path[0])}"
-        if name == "customer_id" and self.answers.get(NO_CUSTOMER) == NOBODY:
-            return f"  {name}: {self._of_nobody(value)}  # without one, it is nobody's"
-        if name == "customer_id" and self.answers.get(NO_CUSTOMER) == BY_ORDER:
-            columns = quoted_list([value.path[0], self._column("order_id")])
-            options = ", ".join(filter(None, [f"first_of: {columns}", self._key(name, value)]))
-            return f"  {name}: {{{options}}}  # without one, each order is of its own"
-        if name == "quantity" and self.are_kinds and value.is_column:
-            sql = quoted(f"coalesce({value.sql}, '0')")
-            return f"  {name}: {{expression: {sql}}}  # rows of money alone have none"
         is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
         if value.is_column:
             options = self._key(name, value) or ", ".join(self._in_cents(value))
             return f"  {name}: {self._origin(name, value, options)}"
         sql = f"lower(trim({value.sql}))" if is_email else value.sql
         return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
+
+    def _unusual_field(self, name: str, value: Value) -> str:
+        """Return the line of an amount, a quantity or a customer that is more than its column; else
+        empty.
+        """
+        if name in AMOUNTS:
+            return self._amount(name, value)
+        if name == "quantity":
+            return self._quantity(value)
+        return self._customer(value) if name == "customer_id" else ""
+
+    def _quantity(self, value: Value) -> str:
+        if self.refunds_pieces:
+            back = quoted(self._column(REFUNDED_QUANTITY))
+            return f"  quantity: {{by_row: {{sale: {quoted(value.path[0])}, refund: {back}}}}}"
+        if self.are_kinds and value.is_column:
+            sql = quoted(f"coalesce({value.sql}, '0')")
+            return f"  quantity: {{expression: {sql}}}  # rows of money alone have none"
+        return ""
+
+    def _customer(self, value: Value) -> str:
+        """Return the line of a customer that some rows do not have; else empty."""
+        name, answer = "customer_id", self.answers.get(NO_CUSTOMER)
+        if self._is_open(NO_CUSTOMER):
+            line = self.marked(f'  {name}: "{OPEN}"', NO_CUSTOMER)
+            return f"{line}: write {self._of_nobody(value)} or {quoted(value.path[0])}"
+        if answer == NOBODY:
+            return f"  {name}: {self._of_nobody(value)}  # without one, it is nobody's"
+        if answer == BY_ORDER:
+            columns = quoted_list([value.path[0], self._column("order_id")])
+            options = ", ".join(filter(None, [f"first_of: {columns}", self._key(name, value)]))
+            return f"  {name}: {{{options}}}  # without one, each order is of its own"
+        return ""
 
     def _of_nobody(self, value: Value) -> str:
         """Return the origin of customers whose empty ones are nobody."""
@@ -1386,21 +1408,28 @@ class Draft:
             if self._is_open(UNITS) or self._is_open(PARTS):
                 return self._open_amount()
             return self._price_times_quantity()
-        if name == "customer_id" and self.answers.get(name) == NOBODY:
-            return f"  {name}: {{constant: {quoted(NOT_SET)}}}  # nobody"
-        if name == "customer_id" and self.answers.get(name):
-            return f"  {name}: {quoted(self._column('order_id'))}  # each order is of its own"
         if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
-        if name == "payment_amount" and self.answers.get(name) == NO_AMOUNT:
-            return f"  {name}: {{constant: 0}}  # the file has none"
-        if self.answers.get(name) == NO_AMOUNT:
-            return f"  # {name}: there is none"
-        if name == "event_type" and self.answers.get(name) in STANDARD_TYPES:
-            return f"  {name}: {{constant: {self.answers[name]}}}  # no column says it"
+        answer = self.answers.get(name)
+        if answer is not None and (line := self._said_without_column(name, answer)):
+            return line
         return self.marked(
             f'  {name}: "{OPEN}"', name, *([UNITS] if name == "payment_amount" else [])
         )
+
+    def _said_without_column(self, name: str, answer: str) -> str:
+        """Return the line of a field by an answer that names no column of its own; else empty."""
+        if name == "customer_id" and answer == NOBODY:
+            return f"  {name}: {{constant: {quoted(NOT_SET)}}}  # nobody"
+        if name == "customer_id":
+            return f"  {name}: {quoted(self._column('order_id'))}  # each order is of its own"
+        if name == "event_type" and answer in STANDARD_TYPES:
+            return f"  {name}: {{constant: {answer}}}  # no column says it"
+        if answer != NO_AMOUNT:
+            return ""
+        if name == "payment_amount":
+            return f"  {name}: {{constant: 0}}  # the file has none"
+        return f"  # {name}: there is none"
 
     def _less_and_plus(self) -> list[str]:
         """Return the options of the amount of the goods: what is taken off, and what is added."""

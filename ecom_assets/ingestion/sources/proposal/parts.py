@@ -255,12 +255,8 @@ class RowParts:
         """Return the sums that hold on nearly all rows with such parts."""
         wholes = [name for name in self._numbers if name not in self.parts]
         wholes = [name for name in wholes if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
-        found = []
-        for position, whole in enumerate(wholes):
-            for base in wholes[:position]:
-                if (proven := self._sum(whole, base)) is not None:
-                    found.append(proven)
-        return found
+        pairs = ((whole, base) for n, whole in enumerate(wholes) for base in wholes[:n])
+        return [found for pair in pairs if (found := self._sum(*pair)) is not None]
 
     @cached_property
     def _signs(self) -> npt.NDArray[np.int8]:
@@ -445,8 +441,8 @@ def readings(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> Sum | None:
-    """Return which of some numbers is what a whole leaves once one to three others are taken off, as
-    of pieces on hand what may be sold once others are promised; None if none is.
+    """Return which of some numbers is what a whole leaves once one to three others are taken off,
+    as of pieces on hand what may be sold once others are promised; None if none is.
 
     A sum does not say which of its parts is left, so that its name must.
     """

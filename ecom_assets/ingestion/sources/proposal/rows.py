@@ -250,9 +250,14 @@ class OrderRows:
         """
         order, item = self.order, self._value("item_id")
         lines = self._line_values()
-        if order is not None and item is not None and item.is_column and not self.values.spread:
-            if self._sums_beside_items(order, item):
-                return f"{ident(item.path[0])} IS NULL"
+        if (
+            order is not None
+            and item is not None
+            and item.is_column
+            and not self.values.spread
+            and self._sums_beside_items(order, item)
+        ):
+            return f"{ident(item.path[0])} IS NULL"
         if (
             order is None
             or not lines
