@@ -108,16 +108,16 @@ def test_discounts_below_zero_are_added(tmp_path: Path) -> None:
 
 @pytest.mark.when_changed
 def test_kinds_of_a_french_account_are_asked(tmp_path: Path) -> None:
-    # Ventes of 4 x 25.00, a remboursement of 25.00, and a virement of 60.00 to the bank.
-    rows = [f"V{n};0{n}/03/2026;luc{n}@x.fr;Vente;25,00" for n in range(1, 5)]
-    rows += ["R1;08/03/2026;luc1@x.fr;Remboursement;-25,00"] * 1
-    rows += ["B1;09/03/2026;moi@x.fr;Virement;-60,00", "B2;10/03/2026;moi@x.fr;Virement;-10,00"]
-    head = "Référence;Date;Email;Opération;Montant"
+    # Encaissements of 4 x 25.00, a restitution of 25.00, virements of 60.00 and 10.00 to the bank.
+    rows = [f"V{n};{n + 20}/03/2026;luc{n}@x.fr;Encaissement;Terminé;25,00" for n in range(1, 5)]
+    rows += ["R1;28/03/2026;luc1@x.fr;Restitution;Terminé;-25,00"]
+    rows += [f"B{n};29/03/2026;moi@x.fr;Virement;Terminé;-{n}0,00" for n in (6, 1)]
+    head = "Référence;Date;Email;Opération;Statut;Montant"
     search = search_of(tmp_path / "compte.csv", [head, *rows])
     kinds = {one.subject: one.key for one in search.proposal(ZONE, OWN).questions if one.subject}
-    assert set(kinds) == {"Vente", "Remboursement", "Virement"}
+    assert set(kinds) == {"Encaissement", "Restitution", "Virement"}
     assert sold_and_back(search, {}) == (0, 0), "nothing counts before somebody has said it"
-    said = {"Vente": "sale", "Remboursement": "refund", "Virement": "no sale"}
+    said = {"Encaissement": "sale", "Restitution": "refund", "Virement": "no sale"}
     answers = {kinds[kind]: meaning for kind, meaning in said.items()}
     assert sold_and_back(search, answers) == (Decimal(100), Decimal(25))
 

@@ -730,8 +730,16 @@ class Draft:
         if goods.name != begin:
             self._take_goods(goods, rows)
         asked = self._parts_to_ask(goods, rows)
+        likely = [name for name in asked if self._is_likely_off(goods, rows, name)]
+        ways = sorted(readings(asked), key=lambda less: list(less) != likely)
+        below = {name for name in asked if rows.is_below_zero(name)}
         self.readings = tuple(
-            Reading(goods.name, (*goods.less, *less), goods.plus) for less in readings(asked)
+            Reading(
+                goods.name,
+                (*goods.less, *(name for name in way if name not in below)),
+                (*goods.plus, *(name for name in way if name in below)),
+            )
+            for way in ways
         )
         self.readings += tuple(Reading(name) for name in goods.others)
         if len(self.readings) > 1:
@@ -803,12 +811,23 @@ class Draft:
         """Return the parts that may have to be taken off the amount, where no sum shows it."""
         value = rows.amounts.get(goods.name)
         may_have_all = value is not None and is_total(value)
-        return [
+        asked = [
             name
             for name, part in goods.unproven.items()
             if (part in {Part.SHIPPING, Part.TAX, Part.TIP} and may_have_all)
-            or (part is Part.DISCOUNT and not may_have_all and rows.is_within(name, goods.name))
-        ][:MOST_PARTS_ASKED]
+            or (part is Part.DISCOUNT and rows.is_within(name, goods.name))
+        ]
+        return sorted(asked, key=lambda name: goods.unproven[name] is Part.DISCOUNT)[
+            :MOST_PARTS_ASKED
+        ]
+
+    def _is_likely_off(self, goods: GoodsAmount, rows: RowParts, name: str) -> bool:
+        """Return whether a part is probably to be taken off, by the name of the amount alone: of a
+        total what is charged beside the goods, of a price the discount.
+        """
+        value = rows.amounts.get(goods.name)
+        may_have_all = value is not None and is_total(value)
+        return (goods.unproven[name] is Part.DISCOUNT) != may_have_all
 
     def _ask_for_parts(self, rows: RowParts) -> None:
         texts_of = {reading.text: reading for reading in self.readings}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from itertools import combinations, permutations, product
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,17 @@ _WORDS: Final[Mapping[Part, Sequence[str]]] = {
     Part.SHIPPING: (
         *("ship", "postage", "deliver", "freight", "handling", "versand", "porto", "fracht"),
         *("lieferkosten", "liefergebuhr", "livraison", "expedition", "envio", "spediz", "verzend"),
-        *("bezorgkosten", "wysylk", "dostaw", "frete", "transport", "доставк", "送料"),
+        *(
+            "bezorgkosten",
+            "wysylk",
+            "wysyłk",
+            "przesyłk",
+            "dostaw",
+            "frete",
+            "transport",
+            "доставк",
+            "送料",
+        ),
     ),
     Part.TAX: (
         *("tax", "taxe", "taxes", "vat", "gst", "hst", "pst", "qst", "mwst", "ust", "tva", "iva"),
@@ -43,7 +53,7 @@ _WORDS: Final[Mapping[Part, Sequence[str]]] = {
     ),
     Part.DISCOUNT: (
         *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
-        *("nachlass", "skonto", "promotion", "promo", "coupon", "znizk", "знижк", "скидк"),
+        *("nachlass", "skonto", "promotion", "promo", "coupon", "znizk", "zniżk", "знижк", "скидк"),
         "割引",
     ),
     Part.FEE: (
@@ -85,6 +95,11 @@ _NOT_WHOLE: Final = (
     *("zeilensumme", "positionssumme", "unit", "each"),
 )
 """Words in such names by which they have the goods alone."""
+_AFTER_FEES: Final = (
+    *("net", "netto", "neto", "netta", "payout", "proceeds", "earnings", "settlement", "received"),
+    *("auszahlung", "versement", "reverse", "erlos", "gutschrift", "abono", "accredito", "wyplat"),
+)
+"""How words in the names of amounts begin from which fees are taken already."""
 _MOST_PARTS, _MOST_AMOUNTS, _MOST_TRIED, _MOST_WAYS, _MOST_ROWS = 6, 12, 240, 40, 100_000
 _SHARE, _FEWEST, _NEAR = 0.98, 3, 0.0051
 _FEW_RATES, _MOST_UNNAMED = 6, 2
@@ -220,9 +235,7 @@ class RowParts:
             names.append(self.product[0])
             expressions.append(self.product[1])
         cells = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(expressions)]
-        read: dict[str, Any] = self.values.con.execute(
-            f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}"
-        ).fetchnumpy()
+        read = self.values.columns_of_numbers(f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}")
         return {
             name: np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), np.nan)
             for n, name in enumerate(names)
@@ -347,7 +360,8 @@ class RowParts:
             levels = {offset.get(name, 0) for offset, _ in reached.values()}
             # A part that is written below zero is added where it is taken off.
             ordered = sorted(levels, key=lambda level: level * self._signed(name))
-            wanted[name] = ordered[0 if part in _LOWERS else -1]
+            is_lowered = part in _LOWERS or (part is Part.FEE and self._is_charged(name))
+            wanted[name] = ordered[0 if is_lowered else -1]
         best = min(
             [begin] if is_said else reached,
             key=lambda name: sum(
@@ -381,6 +395,20 @@ class RowParts:
             unproven,
             tuple(others),
         )
+
+    def _is_charged(self, name: str) -> bool:
+        """Return whether a fee is what customers pay, not what is kept of it: a total has it, and
+        what is left without it is not called net.
+        """
+        for one in self.sums:
+            if name not in dict(one.parts):
+                continue
+            ends = sorted((one.whole, one.base), key=self.total)
+            low, high = (self.amounts.get(end) for end in ends)
+            is_net = low is not None and _has(_words(low), _AFTER_FEES)
+            if high is not None and is_total(high) and not is_net:
+                return True
+        return False
 
     def _is_beside(self, amount: str, name: str, part: Part) -> bool:
         """Return whether an amount does not have an added part in it, by other means than a sum:
@@ -450,9 +478,7 @@ def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> S
     cells = [
         f"{values.number_sql(value)}::DOUBLE AS c{n}" for n, value in enumerate((whole, *columns))
     ]
-    read: dict[str, Any] = values.con.execute(
-        f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}"
-    ).fetchnumpy()
+    read = values.columns_of_numbers(f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}")
     numbers = [
         np.nan_to_num(np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), 0.0))
         for n in range(len(columns) + 1)

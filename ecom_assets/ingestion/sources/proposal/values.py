@@ -423,6 +423,13 @@ class FileValues:
             self._counted[statement] = self.con.execute(statement).fetchall()
         return self._counted[statement]
 
+    def columns_of_numbers(self, statement: str) -> dict[str, Any]:
+        """Return the columns of a statement as arrays, which are asked again as rows are."""
+        if statement not in self._counted:
+            self._counted[statement] = [self.con.execute(statement).fetchnumpy()]
+        result: dict[str, Any] = self._counted[statement][0]
+        return result
+
     def filled(self, value: Value) -> int:
         """Return how many rows have a value."""
         return int(self.scalar(f"count({value.column})"))
