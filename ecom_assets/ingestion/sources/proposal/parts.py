@@ -257,6 +257,10 @@ class RowParts:
             numbers += sign * self._filled(other)
         return float(np.nansum(numbers))
 
+    def is_below_zero(self, name: str) -> bool:
+        """Return whether a part is written below zero."""
+        return self._signed(name) < 0
+
     def is_within(self, name: str, amount: str) -> bool:
         """Return whether a part is no more than an amount, on nearly all rows that have it."""
         part, money = np.abs(self._filled(name)), np.abs(self._numbers[amount])
