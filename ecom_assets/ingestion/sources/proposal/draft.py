@@ -815,7 +815,11 @@ class Draft:
             name
             for name, part in goods.unproven.items()
             if (part in {Part.SHIPPING, Part.TAX, Part.TIP} and may_have_all)
-            or (part is Part.DISCOUNT and rows.is_within(name, goods.name))
+            or (
+                part is Part.DISCOUNT
+                and rows.is_within(name, goods.name)
+                and not rows.is_taken_off(name, goods.name)
+            )
         ]
         return sorted(asked, key=lambda name: goods.unproven[name] is Part.DISCOUNT)[
             :MOST_PARTS_ASKED

@@ -645,8 +645,9 @@ def _by_name(
         each = list(dict.fromkeys(named))
         most = max(map(values.filled, each), default=0)
         # A time that few rows have is of something else than what the rows are.
-        named = iter([value for value in each if values.filled(value) >= most * MOSTLY])
-    value = next(named, None)
+        value = next((one for one in each if values.filled(one) >= most * MOSTLY), None)
+    else:
+        value = next(named, None)
     if value is None:
         return None
     beside = f" and {value.joined}" if value.joined else ""

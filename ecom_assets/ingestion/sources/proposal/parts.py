@@ -208,7 +208,7 @@ class RowParts:
         names = [name for name in self._numbers if name not in named and name != self.product[0]]
         names = [name for name in names if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
         sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}
-        found = []
+        found: list[str] = []
         for name in sorted(names, key=lambda name: sizes[name]):
             larger = [other for other in names if sizes[other] > sizes[name]]
             rows = self._filled(name) != 0
@@ -256,6 +256,15 @@ class RowParts:
         for other, sign in (*((one, -1) for one in less), *((one, 1) for one in plus)):
             numbers += sign * self._filled(other)
         return float(np.nansum(numbers))
+
+    def is_taken_off(self, name: str, amount: str) -> bool:
+        """Return whether an amount is another one less a part on all rows, few as these may be."""
+        part = np.abs(self._filled(name))
+        return any(
+            np.all(np.abs(numbers - part - self._numbers[amount]) < _NEAR)
+            for other, numbers in self._numbers.items()
+            if other not in {name, amount} and other not in self.parts
+        )
 
     def is_below_zero(self, name: str) -> bool:
         """Return whether a part is written below zero."""

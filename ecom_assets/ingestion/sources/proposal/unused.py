@@ -7,6 +7,7 @@ from typing import Any, Final
 import yaml
 
 from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.values import batches_of
 from ecom_assets.core.warehouse.sql_text import ident, select
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.proposal.fields import of_connector
@@ -18,7 +19,6 @@ from ecom_assets.ingestion.sources.proposal.values import (
     TABLE,
     FileValues,
     Value,
-    batches_of,
 )
 
 MOST_LISTED: Final = 12
