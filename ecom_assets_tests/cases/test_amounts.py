@@ -215,3 +215,35 @@ def test_sales_without_a_customer_are_nobody_s(case: Case) -> None:
     assert sales["revenue_amount"] == "1662.00"
     most = case.rows("SELECT max(order_count), count(*) FROM mart.customer_segments")
     assert most == [(2, 20)], "20 customers, and nobody"
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["110"], indirect=True)
+def test_a_gift_card_is_no_sale_of_shopify(case: Case) -> None:
+    """27 orders of goods, and 3 cards of 50.00 that are spent on orders of them."""
+    mapping = case.folder / "m.yaml"
+    mapping.write_text("extends: shopify\n")
+    rows = clean_rows(case, "orders_export.csv")
+    assert money(rows) == (Decimal("679.50"), 0, 27)
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["119"], indirect=True)
+def test_what_is_promised_to_customers_is_no_stock(case: Case) -> None:
+    said = drafted(case, "inventory_export.csv", "UTC", options=("--stock",))
+    assert "product_id=MUG, product_name=Mug, received_stock=-2" in said, "7 less 9"
+    assert "product_id=VASE, product_name=Vase, received_stock=20" in said, "27 less 3 less 4"
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("case", ["306"], indirect=True)
+def test_stock_of_several_places_adds_up(case: Case) -> None:
+    env = {"ECOM_CATALOGUE": str(case.folder / "catalogue.csv")}
+    case.run("--orders", "orders.csv", env=env)
+    alerts = case.rows(
+        "SELECT product_id, alert, stock_count FROM mart.inventory_alerts ORDER BY product_id"
+    )
+    assert [(item, str(alert), float(count)) for item, alert, count in alerts] == [
+        ("BOWL", "out_of_stock", 0),
+        ("TRAY", "low", 9),
+    ]
