@@ -101,7 +101,7 @@ _AFTER_FEES: Final = (
 )
 """How words in the names of amounts begin from which fees are taken already."""
 _MOST_PARTS, _MOST_AMOUNTS, _MOST_TRIED, _MOST_WAYS, _MOST_ROWS = 6, 12, 240, 40, 100_000
-_SHARE, _FEWEST, _NEAR = 0.98, 3, 0.0051
+_SHARE, _LIKELY, _FEWEST, _NEAR = 0.98, 0.9, 3, 0.0051
 _FEW_RATES, _MOST_UNNAMED = 6, 2
 Numbers = npt.NDArray[np.float64]
 
@@ -301,7 +301,9 @@ class RowParts:
         known = difference[is_known]
         tried = self._rows_to_try(matrix)
         near = (np.abs(self._signs @ matrix[:, tried] - known[tried]) < _NEAR).mean(axis=1)
-        likely = [way for way in np.argsort(-near, kind="stable")[:_MOST_WAYS] if near[way]]
+        likely = [
+            way for way in np.argsort(-near, kind="stable")[:_MOST_WAYS] if near[way] >= _LIKELY
+        ]
         best: tuple[int, Sum] | None = None
         for signs in (self._signs[way] for way in likely):
             holds = np.abs(signs @ matrix - known) < _NEAR
