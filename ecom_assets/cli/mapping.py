@@ -42,7 +42,8 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     on_one_line,
     shown,
 )
-from ecom_assets.ingestion.sources.reading import money_lines
+from ecom_assets.ingestion.sources.proposal.unused import unused_lines
+from ecom_assets.ingestion.sources.reading import FileReading, money_lines
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
 
@@ -160,7 +161,8 @@ def check(
 
 def reading_lines(reading: Reading) -> list[str]:
     """Return a reading as text: rows and reasons, event types, the first rows."""
-    lines = [rows_line(reading.rows_json)]
+    empty = reading.empty_fields if isinstance(reading, FileReading) else ()
+    lines = [rows_line(reading.rows_json, empty)]
     lines += [f"  {note}." for note in reading.rows_json.get("notes", ())]
     for why in reading.not_clean:
         lines.append(f"  {why.reason} {why.row_count:,}{': ' if why.meaning else ''}{why.meaning}")
@@ -242,12 +244,19 @@ def init(
     costs: OfCosts = False,
     stock: OfStock = False,
     ad_spend: OfAdSpend = False,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="The answer to a question by its key, which an open line names; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Write a mapping for files: a shipped one that reads them,
     or one by the names and values of their columns.
 
-    What the files do not say is asked in a terminal; elsewhere it is a marked line that must be
-    completed.
+    What the files do not say, and no `--answer` does, is asked in a terminal; elsewhere it is a
+    marked line that must be completed.
     """
     path = out or Path(f"{Path(files[0].rstrip('/')).name.split('.')[0]}.yaml")
     if path.exists():
@@ -265,14 +274,40 @@ def init(
     search = MappingSearch(files, load_settings(), kind, text_encoding)
     if (listed := search.listed_kind) is not None:
         search = replace(search, kind=listed)
-    answers = _answered(search, {ZONE: timezone} if timezone else {})
+    given = _given(search, answer or [])
+    answers = _answered(search, {**({ZONE: timezone} if timezone else {}), **given})
     proposal = search.proposal(answers)
     replace_bytes(path, proposal.text.encode())
     for reason in proposal.why:
         typer.echo(on_one_line(reason))
+    for line in unused_lines(proposal.unused):
+        typer.echo(line)
     _print_preview(search, answers)
     still_open = open_questions(proposal, answers)
     _print_next_step(files, path, still_open, proposal.kind)
+
+
+def _given(search: MappingSearch, options: list[str]) -> dict[str, str]:
+    """Return the answers of `--answer`, by the keys of their questions.
+
+    Raises:
+        UsageError: One has no key, answers nothing that is asked, or is not possible.
+    """
+    parted = [option.partition("=") for option in options]
+    if without := [key for key, equals, _ in parted if not equals]:
+        raise UsageError(f"--answer {without[0]} has no answer; give --answer {without[0]}=ANSWER.")
+    answers = {key.strip(): value.strip() for key, _, value in parted}
+    accepted, problems = search.accepted(answers)
+    if problems:
+        key, problem = next(iter(problems.items()))
+        raise UsageError(f"--answer {key}: {problem}")
+    if unasked := [key for key in answers if key not in accepted]:
+        keys = [question.key for question in search.proposal(accepted).questions]
+        raise UsageError(
+            f"--answer {unasked[0]}: nothing with this key is asked of the file; "
+            f"{did_you_mean(unasked[0], keys) if keys else 'it has no questions'}."
+        )
+    return accepted
 
 
 def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
@@ -343,7 +378,10 @@ def _print_next_step(
 ) -> None:
     typer.echo("")
     for question in still_open:
-        typer.echo(f"OPEN in {path}: {question.sentence}.")
+        typer.echo(
+            f"OPEN in {path}: {on_one_line(question.sentence)}; or add --answer "
+            f"{question.key}=ANSWER to the command."
+        )
     if still_open and all(question.key in STATES for question in still_open):
         typer.echo("Until then their rows are refused, and each run says how much money that is.")
     if kind is MappingKind.STOCK:  # no setting takes a mapping of stock

@@ -60,7 +60,7 @@ def test_nineteen_digits_are_nanoseconds(case: Case) -> None:
 @pytest.mark.when_changed
 @pytest.mark.parametrize("case", ["221"], indirect=True)
 def test_a_backslash_before_a_quote_ends_no_cell(case: Case) -> None:
-    assert "has a backslash before each quote within quotes" in by_init(case, "events000.csv")
+    assert "as events" in by_init(case, "events000.csv")
     asked = ("--events", "events000.csv", "--mapping", "m.yaml")
     assert case.series(*asked, *VIEWS_AND_SALES) == [10, 10, 199]
     note = "properties.note"

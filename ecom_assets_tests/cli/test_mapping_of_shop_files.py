@@ -112,7 +112,10 @@ def test_orders_of_a_german_excel(tmp_path: Path, home: Path) -> None:
 
 @pytest.mark.slow
 def test_a_list_with_one_row_per_order(tmp_path: Path, home: Path) -> None:
-    result = tried(tmp_path, home, "list.csv", LIST.encode(), "--timezone", "UTC")
+    # Three rows prove no sum, so that the total is asked.
+    answer = "amount_parts=Total less Shipping"
+    arguments = ("--timezone", "UTC", "--answer", answer)
+    result = tried(tmp_path, home, "list.csv", LIST.encode(), *arguments)
     rows = [row for row in result.rows if not row.get("reject_reason")]
     assert revenue(rows) == 100.0, (
         "104.90 less 4.90 of shipping, and an order that was sold and paid back"

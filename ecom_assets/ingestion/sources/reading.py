@@ -237,6 +237,20 @@ class FileReading:
         return sum(row.values())
 
     @cached_property
+    def empty_fields(self) -> tuple[str, ...]:
+        """Return the fields of the mapping of which no row has a value that can be read."""
+        files = self.files
+        mapping = files.mapping if isinstance(files, FileEvents) else files.files.mapping
+        rows = self._read
+        as_read = {mapping.kind.time: mapping.kind.at}
+        columns = {name: as_read.get(name, name) for name, _ in mapping.mapped()}
+        known = {name: column for name, column in columns.items() if column in rows.columns}
+        if not known:
+            return ()
+        counts = self._fetched(rows.agg(**{n: rows[c].count() for n, c in known.items()}))[0]
+        return tuple(name for name, count in counts.items() if not count)
+
+    @cached_property
     def preview(self) -> list[dict[str, Any]]:
         """Return the first rows as they are read, each with the reason if it is not clean."""
         rows = self._read.drop("malformed_row")

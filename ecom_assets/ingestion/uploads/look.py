@@ -52,6 +52,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     ZONE,
     OpenQuestion,
 )
+from ecom_assets.ingestion.sources.proposal.unused import unused_lines
 from ecom_assets.ingestion.sources.reading import (
     COUNTED,
     CustomerFileReading,
@@ -293,7 +294,7 @@ class _Looker:
             mapping=mapping if mapping in {OWN, *dict(fits)} else best,
             mappings=(*self._kept_choices(), *fits, (OWN, BY_COLUMNS)),
             lines=(*self.look.lines, *_lines(search)),
-            why=proposal.why,
+            why=(*proposal.why, *unused_lines(proposal.unused)),
             questions=proposal.questions,
             answers=answers,
             problems=problems,

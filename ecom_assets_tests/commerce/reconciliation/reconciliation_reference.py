@@ -361,8 +361,9 @@ class ReconciledShop:
         return str(self._con.compile(rows))
 
     def _pairs(self, days: Days) -> ir.Table:
-        names = ("events", "session_events", "sessions", "lines")
-        return order_visits(*map(self._con.table, names), RULE, days)
+        table = self._con.table
+        placed, sessions = table("session_events"), table("sessions")
+        return order_visits(table("events"), placed, sessions, table("lines"), RULE, days)
 
 
 def reported(rows: Iterable[Row]) -> list[Difference]:

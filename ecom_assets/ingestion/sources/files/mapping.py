@@ -154,6 +154,8 @@ class SourceField(Operations):
 
     column: str | None = Field(default=None, min_length=1)
     first_of: tuple[str, ...] | None = Field(default=None, min_length=2)
+    # Of `first_of`, a zero is passed over as an empty text is.
+    skip_zeros: bool = False
     join: tuple[str, ...] | None = Field(default=None, min_length=2)
     constant: Text | None = None
     expression: str | None = Field(default=None, min_length=1)
@@ -190,6 +192,8 @@ class SourceField(Operations):
         ]
         if sum(origin is not None for origin in (*origins, *self.other_origins.values())) != 1:
             raise ValueError(f"give exactly one of {', '.join(names[:-1])} or {names[-1]}")
+        if self.skip_zeros and not self.first_of:
+            raise ValueError("`skip_zeros` is of the columns of `first_of`")
         return self
 
     @property

@@ -188,6 +188,7 @@ class Operations(MappingPart):
     Attributes:
         times: A column by which the number is multiplied.
         less: Columns whose numbers are subtracted; an empty one is 0.
+        plus: Columns whose numbers are added; an empty one is 0.
         minor_units: The column with the currency, where the number counts its smallest units, such
             as cents, by ISO 4217.
         minor_digits: The digits of these units in currencies of which the vendor counts others than
@@ -206,6 +207,7 @@ class Operations(MappingPart):
 
     times: str | None = None
     less: tuple[str, ...] = ()
+    plus: tuple[str, ...] = ()
     minor_units: str | None = None
     minor_digits: dict[str, Annotated[int, Field(ge=0, le=4)]] = Field(default_factory=dict)
     absolute: bool = False
@@ -221,12 +223,12 @@ class Operations(MappingPart):
     @property
     def columns(self) -> Iterator[str]:
         """Yield the columns that are used beside the value's own."""
-        yield from (name for name in (self.times, *self.less, self.minor_units) if name)
+        yield from (name for name in (self.times, *self.less, *self.plus, self.minor_units) if name)
 
     @property
     def is_arithmetic(self) -> bool:
         """Return whether the value is read as a number."""
-        return bool(self.times or self.less or self.minor_units or self.absolute)
+        return bool(self.times or self.less or self.plus or self.minor_units or self.absolute)
 
     def applied(self, value: str, numerals: Numerals, *, is_number: bool) -> str:
         """Return the SQL of a value, as text, after the operations."""
@@ -259,8 +261,9 @@ class Operations(MappingPart):
         result = _number(value)
         if self.times:
             result = f"{result} * {_number(numerals.number_sql(ident(self.times)))}"
-        for name in self.less:
-            result = f"{result} - coalesce({_number(numerals.number_sql(ident(name)))}, 0)"
+        for sign, names in (("-", self.less), ("+", self.plus)):
+            for name in names:
+                result = f"{result} {sign} coalesce({_number(numerals.number_sql(ident(name)))}, 0)"
         if self.minor_units:
             result = f"({result}) / {_units_sql(ident(self.minor_units), self.minor_digits)}"
         return f"abs({result})" if self.absolute else result

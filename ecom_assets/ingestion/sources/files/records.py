@@ -494,9 +494,9 @@ DUPLICATE = "duplicate"
 """The reason for a duplicate: the row is clean, but another copy of it is counted."""
 
 
-def rows_line(rows: Mapping[str, Any]) -> str:
-    """Return the numbers as a line of text,
-    with an explanation of the most frequent reject reason.
+def rows_line(rows: Mapping[str, Any], empty: Sequence[str] = ()) -> str:
+    """Return the numbers as a line of text, with an explanation of the most frequent reject reason,
+    and the fields of the mapping that are empty, or cannot be read, in every row.
     """
     reasons = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
     read = f"Rows: {rows['read']:,} read"
@@ -504,8 +504,11 @@ def rows_line(rows: Mapping[str, Any]) -> str:
         f"; {name} of {count:,} is not known, as it cannot be read"
         for name, count in rows.get("unread", {}).items()
     )
+    if empty and rows["read"]:
+        unread += f"; in no row there is a value of {', '.join(empty)} that can be read"
     if not reasons:
-        return f"{read}, all counted{unread}" if rows["read"] else read
+        all_ = f"{rows['counted']:,}" if empty else "all"
+        return f"{read}, {all_} counted{unread}" if rows["read"] else read
     line = f"{read}, {rows['counted']:,} counted; not counted: {reasons}{unread}"
     malformed = malformed_text(rows)
     line = f"{line}\n  {malformed}" if malformed else line

@@ -166,7 +166,7 @@ def rows_of(record: Mapping[str, Any], shape: RowShape, number: int) -> list[Fla
         if kinds.intersection(kind.unless):
             continue
         elements = [{}] if kind.path == WHOLE else _elements(record, kind.path.split("."), "")
-        own = _flat(record, "", without=kind.path.split(".")[0])
+        own = _flat(record, "", without=kind.path)
         of_kind = ({**own, **element} for element in elements)
         for position, row in enumerate(filter(kind.exists, of_kind), start=1):
             kinds.add(kind.name)
@@ -212,20 +212,34 @@ def _elements(value: Mapping[str, Any], path: Sequence[str], prefix: str) -> Ite
         elif not rest:
             yield _flat(element, inner_prefix)
         else:
-            own = _flat(element, inner_prefix, without=rest[0])
+            own = _flat(element, inner_prefix, without=f"{inner_prefix}{'.'.join(rest)}")
             yield from ({**own, **members} for members in _elements(element, rest, inner_prefix))
 
 
 def _flat(value: Mapping[str, Any], prefix: str, without: str | None = None) -> FlatRow:
+    """Return the members of an object by their paths, without the list at one of these.
+
+    What stands beside that list, at any depth, is of each of its elements.
+    """
     result: FlatRow = {}
     for name, member in value.items():
-        if name == without:
+        path = f"{prefix}{name}"
+        if (
+            without
+            and f"{without}.".startswith(f"{path}.")
+            and not _leads_on(member, path, without)
+        ):
             continue
         if isinstance(member, dict):
-            result |= _flat(member, f"{prefix}{name}.")
+            result |= _flat(member, f"{path}.", without)
         else:
             result[f"{prefix}{name}"] = member
     return result
+
+
+def _leads_on(member: object, path: str, without: str) -> bool:
+    """Return whether a member on the way to a list is an object with more than that list."""
+    return isinstance(member, dict) and path != without
 
 
 def _filled_down(

@@ -707,7 +707,10 @@ def _is_discount(mapping: RecordMapping) -> str:
 
 
 def _status_below_zero(mapping: RecordMapping, status: str) -> str:
-    return f"CASE WHEN {_is_refund(mapping)} THEN 'refunded' ELSE {status} END"
+    is_refund = _is_refund(mapping)
+    if "statuses" in mapping.model_fields_set:  # what nobody has said of a state, no sign says
+        is_refund += f" AND coalesce({status}, 'shipped') IN ('shipped', 'refunded')"
+    return f"CASE WHEN {is_refund} THEN 'refunded' ELSE {status} END"
 
 
 def _without_sign(_mapping: RecordMapping, number: str) -> str:
@@ -829,7 +832,13 @@ def _origin_sql(field: SourceField, *, is_place: bool) -> str:
     if field.column:
         return ident(field.column)
     if field.first_of:
-        return first_filled([*map(ident, field.first_of)], is_place=is_place)
+        columns = [*map(ident, field.first_of)]
+        if field.skip_zeros:
+            filled = (
+                f"CASE WHEN {name} SIMILAR TO '.*[1-9].*' THEN {name} END" for name in columns[:-1]
+            )
+            columns = [*filled, columns[-1]]
+        return first_filled(columns, is_place=is_place)
     if field.join:
         return f"nullif(concat_ws(' ', {', '.join(map(ident, field.join))}), '')"
     if isinstance(field, FileNameField) and field.file_name:

@@ -13,7 +13,7 @@ from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
-from ecom_assets.core.warehouse.sql_text import ident, text, texts
+from ecom_assets.core.warehouse.sql_text import ident, select, text, texts
 from ecom_assets.ingestion.sources.files.mapping import (
     AdSpendMapping,
     CostMapping,
@@ -35,6 +35,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     ORDER_TOTAL,
     REFUNDED_AMOUNT,
     REFUNDED_AT,
+    REFUNDED_QUANTITY,
     STANDARD_TYPES,
     TIMES,
     UNIT_PRICE,
@@ -51,6 +52,16 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     other_persons,
     rounded_number,
 )
+from ecom_assets.ingestion.sources.proposal.parts import (
+    GoodsAmount,
+    Part,
+    RowParts,
+    can_be_amount,
+    is_total,
+    part_of,
+    readings,
+    what_is_left,
+)
 from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
     AMOUNT_OF,
@@ -61,9 +72,13 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     DECIMAL,
     EVENT_TYPES,
     FORMAT,
+    GOODS,
     LEFT_OUT,
     MOST_STATES,
     NO_CUSTOMER,
+    NO_GOODS,
+    NOBODY,
+    PARTS,
     PLATFORM,
     PLATFORMS,
     UNITS,
@@ -73,10 +88,12 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     account_origin,
     account_question,
     currency_question,
+    on_one_line,
     quoted,
     quoted_list,
     shown,
 )
+from ecom_assets.ingestion.sources.proposal.row_kinds import row_kinds
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning, begins, words_of
 from ecom_assets.ingestion.sources.proposal.states import (
@@ -90,6 +107,7 @@ from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
     NUMBERS,
     SAYS_ZONE,
+    TABLE,
     WHOLE,
     FileValues,
     Value,
@@ -100,11 +118,6 @@ from ecom_assets.ingestion.sources.proposal.visit_sources import (
     tagged_page,
 )
 
-DISCOUNTS: Final = (
-    *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
-    *("знижк", "скидк", "割引"),
-)
-"""How words in the names of discounts begin."""
 OF_ONE_PIECE: Final = (
     *("unit", "each", "per", "pu", "u", "einzel", "stuck", "stuk", "jednostk", "単価"),
 )
@@ -134,6 +147,8 @@ MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
     MappingKind.AD_SPEND: AdSpendMapping,
 }
 NO_AMOUNT: Final = "none"
+NOT_SET: Final = "(not set)"
+"""A placeholder, which the platform counts as nobody."""
 """The answer that events have no amount."""
 STAYS: Final = "as it is"
 """The answer that an event type keeps its name."""
@@ -161,6 +176,20 @@ ONE: Final = r"1(\.0*)?"
 WEIGHT: Final = r"[1-9]\d*(\.0*)?|0?\.\d*[1-9]\d*"
 """Such numbers: how many, or the share of events that a sample has."""
 FEWEST_STEPS: Final = 2
+FEW_WITHOUT_CUSTOMER: Final = 0.1
+"""The share of rows without a customer up to which they are refused where nobody says more."""
+MOST_PARTS_ASKED: Final = 2
+"""The most parts of an amount of which a question names each combination."""
+NO_GOODS_WORDS: Final = (
+    r"(?i)\bgift[ -]?(cards?|vouchers?|certificates?)\b|geschenk-?(gutschein|karte)|wertgutschein"
+    r"|(carte|chèque)s?[ -]cadeau|tarjetas? (de )?regalo|(carta|buono) regalo"
+    r"|(cadeau|kado)(bon|kaart)"
+    r"|karta podarunkowa|bon podarunkowy|подарочн(ая|ый) (карта|сертификат)|подарункова карта"
+    r"|ギフトカード|^tips?$|^gratuity$|trinkgeld|^pourboire|^propina|^mancia$|^fooi$|^napiwek"
+    r"|^deposit$|^anzahlung|^pfand$|^consigne$|^donation|^spende$|shipping protection"
+    r"|(extended|garantie).{0,3}(warranty|verlängerung)"
+)
+"""What lines are called that are no goods, in several languages."""
 OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
 WHOLE_UNITS, CENTS = "whole units", "cents"
@@ -170,28 +199,10 @@ CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kope
 OTHER_SEPARATOR = {".": ",", ",": "."}
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
-NET_NAMES = frozenset(
-    {
-        "paymentamount",
-        "linetotal",
-        "netamount",
-        "nettotal",
-        "subtotal",
-        "zwischensumme",
-        "nettobetrag",
-        "soustotal",
-        "totalht",
-        "montantht",
-        "grosssales",
-        "productsales",
-    }
-)
-NET_WORDS: Final = ("net", "netto", "ht", "excl", "exkl", "zzgl")
-"""Names of amounts that shipping and taxes are not part of, and words in such names."""
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
-AMOUNTS: Final = NUMBERS_OF - {"quantity", "piece_count"}
+AMOUNTS: Final = NUMBERS_OF - {"quantity", "piece_count", REFUNDED_QUANTITY}
 NEEDED = {
     "event_type": "what happened",
     "user_id": "who it was",
@@ -208,6 +219,29 @@ NEEDED = {
 """What columns that a mapping must have are about."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What the amount of the goods may be: an amount less and plus some columns."""
+
+    name: str
+    less: tuple[str, ...] = ()
+    plus: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return it in words."""
+        less = f" less {' and '.join(self.less)}" if self.less else ""
+        plus = f" plus {' and '.join(self.plus)}" if self.plus else ""
+        return f"{self.name}{less}{plus}"
+
+
+def _options(reading: Reading) -> list[str]:
+    """Return the options of a field with what is taken off, and what is added."""
+    less = [f"less: {quoted_list(reading.less)}"] if reading.less else []
+    plus = [f"plus: {quoted_list(reading.plus)}"] if reading.plus else []
+    return [*less, *plus]
+
+
 @dataclass
 class Draft:
     """A mapping that is being written, and the questions that come up."""
@@ -217,6 +251,10 @@ class Draft:
     answers: Mapping[str, str]
     questions: list[OpenQuestion] = field(default_factory=list)
     found: dict[str, FoundField] = field(init=False)
+    are_kinds: bool = False
+    """Whether the column of the state says what a row is, such as a payment or a withdrawal."""
+    is_person_asked: bool = False
+    """Whether no column is known to say who ordered."""
     notes: list[str] = field(default_factory=list)
     """What was found out about the rows, in sentences."""
     continued: list[str] = field(default_factory=list)
@@ -231,19 +269,37 @@ class Draft:
     """The condition of rows that are a sale and a refund."""
     refunded_states: list[str] = field(default_factory=list)
     """The states of these rows, where their state says it."""
+    refunds_pieces: bool = False
+    """Whether lines say how many of their pieces went back."""
     sign: str = ""
     """What a line below zero is; empty where there is none."""
+    no_goods: Value | None = None
+    """The column by which some lines are no goods, such as gift cards."""
     source: Value | None = None
     """Of events, the column that says where visits come from, where no address says it."""
     times: Value | None = None
     """Of events, the number of pieces of whose price the amount is."""
     cents: frozenset[Value] = frozenset()
     """Amounts that count the smallest units of their currency."""
+    taken_off: list[str] = field(default_factory=list)
+    """Discounts after which the amount is, as all rows show."""
+    goods: GoodsAmount | None = None
+    """How the amount of the goods follows from the columns of a row."""
+    readings: tuple["Reading", ...] = ()
+    """What the amount of the goods may be; more than one where no sum shows it."""
 
     def __post_init__(self) -> None:
         """Find the fields."""
         columns = {name: self.answers[name] for name in COLUMNS if name in self.answers}
+        said = columns.pop("customer_id", "")
         self.found = dict(found_fields(self.values, self.kind, columns))
+        order = self.found.get("order_id")
+        self.is_person_asked = self.kind is MappingKind.ORDERS and "customer_id" not in self.found
+        if said and said != NOBODY and not (order and said == order.value.name):
+            columns["customer_id"] = said
+            self.found = dict(found_fields(self.values, self.kind, columns))
+        elif said:
+            self.found.pop("customer_id", None)
         if self.kind is MappingKind.EVENTS and "event_type" not in columns:
             self._find_finer_type()
         if self.kind is MappingKind.EVENTS and "cart_value" not in columns:
@@ -252,6 +308,8 @@ class Draft:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
             self._find_person()
+            if "status" not in columns:
+                self._find_kinds_of_rows()
             self._find_rows()
         if (
             not self._has_row_per_order()
@@ -307,6 +365,14 @@ class Draft:
         are_as_many = self.values.different(value) == self.values.different(coarse)
         return is_whole and are_names and are_as_many and has_word(value, OF_NAMES)
 
+    @property
+    def asked_columns(self) -> list[str]:
+        """Return the columns that an open question about the amount or the customer names."""
+        named = [name for one in self.readings for name in (one.name, *one.less, *one.plus)]
+        customer = self.found.get("customer_id")
+        price = self.found.get(UNIT_PRICE) if self._is_open(PARTS) else None
+        return [*named, *(match.value.name for match in (customer, price) if match)]
+
     def lines(self) -> list[str]:
         """Return the lines of the mapping,
         but for those about the encoding and the shape of the file.
@@ -328,6 +394,7 @@ class Draft:
         if not is_events:
             self._leave_amounts_of_orders()
             self._ask_for_nobody()
+            self._ask_for_no_goods()
         states = None if is_events else self._states()
         self.refund = "" if is_events else self._refund_rows(states)
         states = replace(states, is_final=bool(self.refund)) if states else None
@@ -418,10 +485,11 @@ class Draft:
 
     def _states(self) -> OrderStates | None:
         """Return the states of orders, and ask what those are that are not known."""
-        questions = state_questions(self.values, self.found)
+        questions = state_questions(self.values, self.found, are_kinds=self.are_kinds)
         self.questions += questions
         states = order_states(self.values, self.found, questions, self.answers)
-        if states and states.of(Meaning.PART_REFUND) and REFUNDED_AMOUNT not in self.found:
+        says_how_much = {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & self.found.keys()
+        if states and states.of(Meaning.PART_REFUND) and not says_how_much:
             choices = (*candidates(self.values, REFUNDED_AMOUNT, self.found), NO_AMOUNT)
             sentence = (
                 f"the column of what was paid back, or {NO_AMOUNT}: then such orders count as a "
@@ -464,6 +532,7 @@ class Draft:
             *(states.leave_out_lines if states else []),
             *self._other_states(states),
             *self._cancelled(),
+            *self._no_goods_lines(),
         ]
         if self.order_rows:
             left_out.append(
@@ -522,6 +591,22 @@ class Draft:
             ]
         return ["statuses:", *states.lines("  ")]
 
+    def _find_kinds_of_rows(self) -> None:
+        """Take the columns that say what a row is in place of states that do not."""
+        if self.values.spread or self.values.format == "parquet":
+            return
+        payment = self._payment()
+        total = self.found.get(ORDER_TOTAL)
+        rows = OrderRows(self.values, self.found, payment or (total.value if total else None))
+        if rows.below_zero() == DISCOUNT_LINES:
+            return
+        columns = row_kinds(self.values, self.found, rows.amount_sql())
+        if not columns:
+            return
+        kinds = columns[0] if len(columns) == 1 else self.values.combined(columns)
+        self.found["status"] = FoundField("status", kinds, f"{kinds.name} says what a row is")
+        self.are_kinds = True
+
     def _column(self, name: str) -> str:
         return self.found[name].value.path[0]
 
@@ -550,6 +635,7 @@ class Draft:
                 is_of_order = self._answered_of_order(value)
             of_orders += [value] if is_of_order else []
         self._take_line_amount(payments, of_orders)
+        self._add_up()
         rows = OrderRows(self.values, self.found, self._payment())
         self.order_rows = rows.rows_of_orders()
         self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
@@ -599,14 +685,14 @@ class Draft:
                 )
 
     def _takes_discount(self, price: Value, quantity: Value) -> bool:
-        """Take the column with price times quantity less the discount, where a discount is given;
-        note where no column has it. Return whether there is one.
+        """Take the column with price times quantity less the discount, where a discount is given.
+        Return whether there is one.
         """
         numbers = numbers_left(self.values, self.found)
         discounts = [
             value
             for value in numbers
-            if has_word(value, DISCOUNTS)
+            if part_of(value) is Part.DISCOUNT
             and self.values.scalar(f"count(*) FILTER ({self.values.number_sql(value)} <> 0)")
         ]
         if not discounts:
@@ -621,12 +707,8 @@ class Draft:
                     f"{discount.name}"
                 )
                 self.found["payment_amount"] = FoundField("payment_amount", amount, why)
+                self.taken_off.append(discount.path[0])
                 return True
-        named = shown(discounts[0].name)
-        self.notes.append(
-            f"{named} is not taken off {shown(price.name)} times {shown(quantity.name)}: no column "
-            "has what is left; if prices are before it, map what was paid"
-        )
         return False
 
     def _take_amount_before_refunds(self, payments: Sequence[Value]) -> None:
@@ -717,6 +799,180 @@ class Draft:
             why = f"named {total.name}, that of the order, shared among its lines"
             self.found["payment_amount"] = FoundField("payment_amount", total, why)
 
+    def _add_up(self) -> None:
+        """Take the amount of the goods by the sums that rows show, and ask what is part of it where
+        no sum shows it.
+        """
+        begin, rows = self._amount_to_explain()
+        if rows is None:
+            return
+        is_said = "payment_amount" in self.answers
+        goods = rows.goods(begin, is_said=is_said)
+        unproven = {name: part for name, part in goods.unproven.items() if not is_said}
+        unproven = {name: part for name, part in unproven.items() if name not in self.taken_off}
+        goods = replace(goods, unproven=unproven, others=() if is_said else goods.others)
+        self.goods = goods
+        if goods.name != begin:
+            self._take_goods(goods, rows)
+        asked = self._parts_to_ask(goods, rows)
+        likely = [name for name in asked if self._is_likely_off(goods, rows, name)]
+        ways = sorted(readings(asked), key=lambda less: list(less) != likely)
+        below = {name for name in asked if rows.is_below_zero(name)}
+        self.readings = tuple(
+            Reading(
+                goods.name,
+                (*goods.less, *(name for name in way if name not in below)),
+                (*goods.plus, *(name for name in way if name in below)),
+            )
+            for way in ways
+        )
+        self.readings += tuple(Reading(name) for name in goods.others)
+        if len(self.readings) > 1:
+            self._ask_for_parts(rows)
+        self._note_parts(goods, asked)
+
+    def _amount_to_explain(self) -> tuple[str, RowParts | None]:
+        """Return the amount that was found by its name, and the amounts of rows beside it."""
+        payment, price = self._payment(), self.found.get(UNIT_PRICE)
+        quantity, item = self.found.get("quantity"), self.found.get("item_id")
+        of_pieces = price and quantity and price.value.is_column and quantity.value.is_column
+        others = {
+            match.value
+            for name, match in self.found.items()
+            if name not in AMOUNTS or name == UNIT_PRICE
+        }
+        amounts = {
+            value.path[0]: value
+            for value in numbers_left(self.values, {})
+            if value not in others and can_be_amount(value) and self._is_of_rows(value)
+        }
+        if payment is not None and payment.is_column:
+            amounts[payment.path[0]] = payment
+        elif payment is not None or not of_pieces:
+            return "", None
+        product = ("", "")
+        if price and quantity and of_pieces:
+            each, count = map(self.values.number_sql, (price.value, quantity.value))
+            product = f"{price.value.name} times {quantity.value.name}", f"{each} * {count}"
+        begin = payment.path[0] if payment else product[0]
+        return begin, RowParts(
+            self.values,
+            amounts,
+            product,
+            item.value if item else None,
+            quantity.value if quantity else None,
+        )
+
+    def _is_of_rows(self, value: Value) -> bool:
+        """Return whether a number can be a part of the amount of a row, not of its whole order."""
+        if self.values.spread:
+            return value.name.startswith(f"{self.values.spread}.")
+        if part_of(value) is None or self.is_shared or self._has_row_per_order():
+            return True
+        return self._varies(value) or not self._is_repeated(value)
+
+    def _is_repeated(self, value: Value) -> bool:
+        """Return whether all rows of an order with several have the same number above zero."""
+        order = self.found.get("order_id")
+        if order is None:
+            return False
+        number = self.values.number_sql(value)
+        measured = f"count(*) AS row_count, min({number}) AS least, max({number}) AS most"
+        by_order = select(measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column)
+        repeated = "count(*) FILTER (row_count > 1 AND least = most AND most <> 0)"
+        return bool(self.values.rows(select(repeated, f"({by_order})"))[0][0])
+
+    def _take_goods(self, goods: GoodsAmount, rows: RowParts) -> None:
+        why = "; ".join(one.text for one in goods.shown_by)
+        if goods.name == rows.product[0]:
+            del self.found["payment_amount"]
+            self.notes.append(f"the amount is {goods.name}: {why}")
+            return
+        value = rows.amounts[goods.name]
+        why = f"named {goods.name}, and by adding up: {why}"
+        self.found["payment_amount"] = FoundField("payment_amount", value, why)
+
+    def _parts_to_ask(self, goods: GoodsAmount, rows: RowParts) -> list[str]:
+        """Return the parts that may have to be taken off the amount, where no sum shows it."""
+        value = rows.amounts.get(goods.name)
+        may_have_all = value is not None and is_total(value)
+        asked = [
+            name
+            for name, part in goods.unproven.items()
+            if (part in {Part.SHIPPING, Part.TAX, Part.TIP} and may_have_all)
+            or (
+                part is Part.DISCOUNT
+                and rows.is_within(name, goods.name)
+                and not rows.is_taken_off(name, goods.name)
+            )
+        ]
+        return sorted(asked, key=lambda name: goods.unproven[name] is Part.DISCOUNT)[
+            :MOST_PARTS_ASKED
+        ]
+
+    def _is_likely_off(self, goods: GoodsAmount, rows: RowParts, name: str) -> bool:
+        """Return whether a part is probably to be taken off, by the name of the amount alone: of a
+        total what is charged beside the goods, of a price the discount.
+        """
+        value = rows.amounts.get(goods.name)
+        may_have_all = value is not None and is_total(value)
+        return (goods.unproven[name] is Part.DISCOUNT) != may_have_all
+
+    def _ask_for_parts(self, rows: RowParts) -> None:
+        texts_of = {reading.text: reading for reading in self.readings}
+        sums = [
+            f"{shown(words)} ({formats.amount(rows.total(each.name, each.less, each.plus))})"
+            for words, each in texts_of.items()
+        ]
+        sentence = (
+            "what was paid for the goods, as no sum of the file shows what is in "
+            f"{shown(self.readings[0].name)}: {' or '.join(sums)}"
+        )
+        self.ask(PARTS, sentence, tuple(texts_of), self.readings[0].text)
+
+    def _note_parts(self, goods: GoodsAmount, asked: Sequence[str]) -> None:
+        """Note what is taken off by which sum, and what is not."""
+        if goods.less or goods.plus:
+            proof = "; ".join(f"{one.text} ({one.row_count:,} rows)" for one in goods.shown_by)
+            proof = proof or "it is a rate of what is left"
+            self.notes.append(
+                f"{' and '.join(map(shown, (*goods.less, *goods.plus)))} is taken off "
+                f"{shown(goods.name)}: {proof}"
+            )
+        left = [
+            name
+            for name, part in goods.unproven.items()
+            if name not in asked and part in {Part.SHIPPING, Part.TAX, Part.DISCOUNT, Part.TIP}
+        ]
+        if left:
+            self.notes.append(
+                f"{' and '.join(map(shown, left))} is not taken off {shown(goods.name)}: no sum of "
+                "the file shows that it is in it"
+            )
+
+    def _reading(self) -> "Reading | None":
+        """Return how the amount of the goods is read: as answered, else as the sums show."""
+        answer = self.answers.get(PARTS)
+        named = [reading for reading in self.readings if reading.text == answer]
+        return named[0] if named else next(iter(self.readings), None)
+
+    def _open_amount(self) -> str:
+        """Return the line of an amount that is asked, with what may be written in its place."""
+        line = self.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS)
+        if not self._is_open(PARTS):
+            return line
+        price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
+        written = []
+        for reading in self.readings:
+            column = [f"column: {quoted(reading.name)}"]
+            if "payment_amount" not in self.found and price and quantity:
+                column = [
+                    f"column: {quoted(price.value.path[0])}",
+                    f"times: {quoted(quantity.value.path[0])}",
+                ]
+            written.append(f"{{{', '.join([*column, *_options(reading)])}}}")
+        return f"{line}: write {' or '.join(written)}"
+
     def _payment(self) -> Value | None:
         match = self.found.get("payment_amount")
         return match.value if match else None
@@ -737,6 +993,9 @@ class Draft:
         order = self.found.get("order_id")
         if self.values.format == "parquet" or (order and not order.value.is_column):
             return ""
+        if self._are_pieces_refunded(states):
+            self.refunds_pieces = True
+            return f"if_any: {quoted_list([self._column(REFUNDED_QUANTITY)])}"
         if states and (states.of(Meaning.REFUND) or states.of(Meaning.PART_REFUND)):
             self.refunded_states = states.refunded
             return self._refund_of_states(states) if states.is_final else ""
@@ -751,6 +1010,27 @@ class Draft:
             return ""
         value, yes = next(iter(flags.items()))
         return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
+
+    def _are_pieces_refunded(self, states: OrderStates | None) -> bool:
+        """Return whether lines say how many of their pieces went back, at the price of a piece;
+        each order whose state says that money went back has such a line.
+        """
+        back, quantity = self.found.get(REFUNDED_QUANTITY), self.found.get("quantity")
+        price, order = self.found.get(UNIT_PRICE), self.found.get("order_id")
+        if not (back and quantity and price and order) or "payment_amount" in self.found:
+            return False
+        if not all(match.value.is_column for match in (back, quantity, price, order)):
+            return False
+        pieces, count = map(self.values.number_sql, (back.value, quantity.value))
+        more = self.values.scalar(f"count(*) FILTER ({pieces} > {count})")
+        some = self.values.scalar(f"count(*) FILTER ({pieces} > 0)")
+        if more or not some or not states or not states.refunded:
+            return bool(some and not more)
+        is_refund = f"bool_or(list_contains({texts(states.refunded)}, {states.value.column}))"
+        measured = f"{is_refund} AS is_refund, coalesce(sum({pieces}), 0) AS pieces"
+        by_order = select(measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column)
+        unsaid = select("count(*) FILTER (is_refund AND pieces = 0)", f"({by_order})")
+        return not self.values.rows(unsaid)[0][0]
 
     def _refund_of_states(self, states: OrderStates) -> str:
         """Return the condition of rows whose state says that they went back.
@@ -785,12 +1065,17 @@ class Draft:
         refunded = self.found.get(REFUNDED_AMOUNT)
         if not self.refund or not refunded or not value.is_column or not refunded.value.is_column:
             return ""
-        charges = self._charges_in("payment_amount", value)
-        less = f", less: {quoted_list(charges)}" if charges else ""
         amount, back = quoted(value.path[0]), quoted(refunded.value.path[0])
-        sale = f"{{column: {amount}{less}}}"
-        refund = f"{{first_of: [{back}, {amount}]}}"
+        sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus()])}}}"
+        zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
+        refund = f"{{first_of: [{back}, {amount}]{zeros}}}"
         return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {refund}}}}}  # check this"
+
+    def _has_zeros(self, value: Value) -> bool:
+        """Return whether some rows of refunds say 0.00 for what was paid back: of these all was."""
+        if not self.refund.startswith("where"):
+            return False
+        return bool(self.values.scalar(f"count(*) FILTER ({self.values.number_sql(value)} = 0)"))
 
     def _paid_back_of_each(self) -> str:
         """Return the column of what was paid back, if each row of a refund has it; else empty."""
@@ -831,6 +1116,9 @@ class Draft:
         """Ask for the columns that are needed and were not found."""
         has_price = {UNIT_PRICE, "quantity"} <= self.found.keys()
         for name in names:
+            if name == "customer_id" and self.is_person_asked and name in self.answers:
+                self._ask_who_ordered(candidates(self.values, name, self.found))
+                continue
             if name in self.found or (
                 name == "payment_amount" and (has_price or self._is_price_of_one())
             ):
@@ -849,6 +1137,9 @@ class Draft:
         """
         choices = candidates(self.values, name, self.found)
         unreadable = self._unreadable(name)
+        if name == "customer_id":
+            self._ask_who_ordered(choices)
+            return
         if name == "payment_amount" and not unreadable:
             sentence = f"the column that says the amount, or {NO_AMOUNT}: then lines are of 0.00"
             self.ask(name, sentence, (*choices, NO_AMOUNT), NO_AMOUNT)
@@ -868,26 +1159,74 @@ class Draft:
         """Return whether rows of events have the numbers of orders."""
         return "order_id" in found_fields(self.values, MappingKind.ORDERS)
 
+    def _ask_who_ordered(self, choices: tuple[str, ...]) -> None:
+        """Ask for the column of the customer; each order can be of one of its own, or of nobody."""
+        order = self.found.get("order_id")
+        own = (order.value.name,) if order and order.value.is_column else ()
+        of_order = f", {shown(own[0])}: each order is of a customer of its own" if own else ""
+        sentence = (
+            f"the column that says {NEEDED['customer_id']}{of_order}, or {NOBODY}: orders count in "
+            "revenue, and in no number of customers"
+        )
+        self.ask("customer_id", sentence, (*own, *choices, NOBODY), (*own, NOBODY)[0])
+
     def _ask_for_nobody(self) -> None:
         """Ask what becomes of rows without a customer, such as sales at a till, where orders have
         numbers; without an answer they are refused.
         """
         customer, order = self.found.get("customer_id"), self.found.get("order_id")
-        if customer is None or order is None or self.continued or self.carried:
+        if customer is None or self.continued or self.carried or not customer.value.is_column:
             return
-        is_asked = customer.value.is_column and order.value.is_column
+        has_order = order is not None and order.value.is_column
         # A line of totals has neither a number nor a time.
         of_orders = [
             self.found[name].value for name in ("order_id", "date_time") if name in self.found
         ]
         filled = "".join(f" AND {value.column} IS NOT NULL" for value in of_orders)
         nobody = f"count(*) FILTER ({customer.value.column} IS NULL{filled})"
-        missing = int(self.values.scalar(nobody)) if is_asked else 0
+        missing = int(self.values.scalar(nobody))
         if 0 < missing < self.values.row_count:
             rows = f"{formats.counted(missing, 'row')} without {shown(customer.value.name)}"
-            sentence = f"what becomes of {rows}: {LEFT_OUT}, or each {BY_ORDER}, as a customer"
-            choices = (LEFT_OUT, BY_ORDER)
-            self.ask(NO_CUSTOMER, sentence, choices, is_optional=True, note=rows)
+            by_order = f"each {BY_ORDER}, as a customer, " if has_order else ""
+            sentence = (
+                f"what becomes of {rows}: {LEFT_OUT}, {by_order}or of {NOBODY}: they count in "
+                "revenue, and in no number of customers"
+            )
+            choices = (LEFT_OUT, *((BY_ORDER,) if has_order else ()), NOBODY)
+            is_few = missing <= self.values.row_count * FEW_WITHOUT_CUSTOMER
+            guess = LEFT_OUT if is_few else NOBODY
+            self.ask(NO_CUSTOMER, sentence, choices, guess, is_optional=is_few, note=rows)
+
+    def _ask_for_no_goods(self) -> None:
+        """Ask what becomes of lines that are no goods by their name, with their money."""
+        named = [self.found[name].value for name in ("item_name", "item_id") if name in self.found]
+        named = [value for value in named if value.is_column]
+        for value in named:
+            is_one = f"regexp_matches({value.column}, {text(NO_GOODS_WORDS)})"
+            count = int(self.values.scalar(f"count(*) FILTER ({is_one})"))
+            if not 0 < count < self.values.row_count:
+                continue
+            amount = OrderRows(self.values, self.found, self._payment()).amount_sql()
+            total = self.values.scalar(f"sum({amount}) FILTER ({is_one})") if amount else None
+            if not total:
+                continue
+            example = self.values.scalar(f"mode({value.column}) FILTER ({is_one})")
+            rows = f"{formats.counted(count, 'row')} such as {shown(example)}"
+            sentence = (
+                f"what {rows} are, together {formats.amount(total)}: no goods by their name: "
+                f"{LEFT_OUT}, or a {GOODS} as others"
+            )
+            self.ask(NO_GOODS, sentence, (LEFT_OUT, GOODS), LEFT_OUT, note=rows)
+            self.no_goods = value
+            return
+
+    def _no_goods_lines(self) -> list[str]:
+        """Return the condition of lines that are no goods, which is open until somebody says it."""
+        if self.no_goods is None or self.answers.get(NO_GOODS) == GOODS:
+            return []
+        sql = f"regexp_matches({self.no_goods.sql}, {text(NO_GOODS_WORDS)})"
+        line = f"  no_goods: {{expression: {quoted(sql)}, optional: true}}"
+        return [self.marked(line, NO_GOODS)]
 
     def _ask_for_item(self, name: str) -> None:
         """Ask what was bought where orders have several rows; without an answer it is the order."""
@@ -968,7 +1307,9 @@ class Draft:
             return []
         counts = self.values.currencies(amounts[0].value)
         if not counts:
-            return []
+            code = amounts[0].value.currency
+            named = f"  # named {shown(amounts[0].value.name)}"
+            return [f"  currency: {{constant: {code}}}{named}"] if code else []
         rows = ", ".join(f"{shown(name)} {count:,} rows" for name, count in counts.items())
         column = quoted(amounts[0].value.path[0])
         return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
@@ -1034,7 +1375,7 @@ class Draft:
             for question in self.questions
             if question.key in keys and question.key not in self.answers
         ]
-        return f"{line}  # OPEN: {'; '.join(map(shown, still_open))}" if still_open else line
+        return f"{line}  # OPEN: {'; '.join(map(on_one_line, still_open))}" if still_open else line
 
     def _has_row_per_order(self) -> bool:
         order = self.found.get("order_id")
@@ -1078,7 +1419,7 @@ class Draft:
         keys = tuple(self.found[key].value for key in names if key in self.found)
         return keys if keys and self.values.are_unique(keys) else ()
 
-    def _field(self, name: str) -> str:  # noqa: PLR0911 (a line for each kind of field)
+    def _field(self, name: str) -> str:
         if name not in self.found:
             return self._field_without_column(name)
         value = self.found[name].value
@@ -1086,18 +1427,53 @@ class Draft:
             return f"  {name}: {{first_of: {quoted_list([value.path[0], value.joined])}}}"
         if name in {MAPPINGS[self.kind].kind.time, CHANGED_AT}:
             return self._changed_at(value) if name == CHANGED_AT else self._time(name)
-        if name in AMOUNTS and (line := self._amount(name, value)):
+        if line := self._unusual_field(name, value):
             return line
-        if name == "customer_id" and self.answers.get(NO_CUSTOMER) == BY_ORDER:
-            columns = quoted_list([value.path[0], self._column("order_id")])
-            options = ", ".join(filter(None, [f"first_of: {columns}", self._key(name, value)]))
-            return f"  {name}: {{{options}}}  # without one, each order is of its own"
         is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
         if value.is_column:
             options = self._key(name, value) or ", ".join(self._in_cents(value))
             return f"  {name}: {self._origin(name, value, options)}"
         sql = f"lower(trim({value.sql}))" if is_email else value.sql
         return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
+
+    def _unusual_field(self, name: str, value: Value) -> str:
+        """Return the line of an amount, a quantity or a customer that is more than its column; else
+        empty.
+        """
+        if name in AMOUNTS:
+            return self._amount(name, value)
+        if name == "quantity":
+            return self._quantity(value)
+        return self._customer(value) if name == "customer_id" else ""
+
+    def _quantity(self, value: Value) -> str:
+        if self.refunds_pieces:
+            back = quoted(self._column(REFUNDED_QUANTITY))
+            return f"  quantity: {{by_row: {{sale: {quoted(value.path[0])}, refund: {back}}}}}"
+        if self.are_kinds and value.is_column:
+            sql = quoted(f"coalesce({value.sql}, '0')")
+            return f"  quantity: {{expression: {sql}}}  # rows of money alone have none"
+        return ""
+
+    def _customer(self, value: Value) -> str:
+        """Return the line of a customer that some rows do not have; else empty."""
+        name, answer = "customer_id", self.answers.get(NO_CUSTOMER)
+        if self._is_open(NO_CUSTOMER):
+            line = self.marked(f'  {name}: "{OPEN}"', NO_CUSTOMER)
+            return f"{line}: write {self._of_nobody(value)} or {quoted(value.path[0])}"
+        if answer == NOBODY:
+            return f"  {name}: {self._of_nobody(value)}  # without one, it is nobody's"
+        if answer == BY_ORDER:
+            columns = quoted_list([value.path[0], self._column("order_id")])
+            options = ", ".join(filter(None, [f"first_of: {columns}", self._key(name, value)]))
+            return f"  {name}: {{{options}}}  # without one, each order is of its own"
+        return ""
+
+    def _of_nobody(self, value: Value) -> str:
+        """Return the origin of customers whose empty ones are nobody."""
+        sql = quoted(f"coalesce({value.sql}, {text(NOT_SET)})")
+        key = self._key("customer_id", value)
+        return f"{{{', '.join(filter(None, [f'expression: {sql}', key]))}}}"
 
     def _key(self, name: str, value: Value) -> str:
         """Return the option that says what a key is;
@@ -1145,12 +1521,8 @@ class Draft:
         if name == "cart_value" and self.times:
             price = f"column: {quoted(value.path[0])}, times: {quoted(self.times.path[0])}"
             return f"  {name}: {{{price}, optional: true}}"
-        if charges := self._charges_in(name, value):
-            parts = [
-                f"column: {quoted(value.path[0])}",
-                f"less: {quoted_list(charges)}",
-                *self._in_cents(value),
-            ]
+        if name == "payment_amount" and (parts := self._less_and_plus()) and value.is_column:
+            parts = [f"column: {quoted(value.path[0])}", *parts, *self._in_cents(value)]
             return f"  {name}: {{{', '.join(parts)}}}  # check this"
         return ""
 
@@ -1158,8 +1530,8 @@ class Draft:
         """Return the line of an amount that is asked, shared among lines,
         or another one in refunds; else empty.
         """
-        if self._is_open(UNITS):
-            return self.marked(f'  payment_amount: "{OPEN}"', UNITS)
+        if self._is_open(UNITS) or self._is_open(PARTS):
+            return self._open_amount()
         return self._shared_amount(value) if self.is_shared else self._refund_of_amount(value)
 
     def _shared_amount(self, value: Value) -> str:
@@ -1177,32 +1549,41 @@ class Draft:
             and AMOUNT_OF not in self.answers
         ):
             return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
-        return f"  payment_amount: {{column: {quoted(value.path[0])}, shared_by: {by}}}"
+        parts = [f"column: {quoted(value.path[0])}", *self._less_and_plus(), f"shared_by: {by}"]
+        return f"  payment_amount: {{{', '.join(parts)}}}"
 
     def _field_without_column(self, name: str) -> str:
-        if name == "payment_amount" and UNIT_PRICE in self.found and not self._is_open(UNITS):
+        if name == "payment_amount" and UNIT_PRICE in self.found:
+            if self._is_open(UNITS) or self._is_open(PARTS):
+                return self._open_amount()
             return self._price_times_quantity()
         if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
-        if name == "payment_amount" and self.answers.get(name) == NO_AMOUNT:
-            return f"  {name}: {{constant: 0}}  # the file has none"
-        if self.answers.get(name) == NO_AMOUNT:
-            return f"  # {name}: there is none"
-        if name == "event_type" and self.answers.get(name) in STANDARD_TYPES:
-            return f"  {name}: {{constant: {self.answers[name]}}}  # no column says it"
+        answer = self.answers.get(name)
+        if answer is not None and (line := self._said_without_column(name, answer)):
+            return line
         return self.marked(
             f'  {name}: "{OPEN}"', name, *([UNITS] if name == "payment_amount" else [])
         )
 
-    def _charges_in(self, name: str, value: Value) -> list[str]:
-        """Return the columns of charges that an amount holds, by its name:
-        the total of an order.
-        """
-        is_net = bare(value.last_name) in NET_NAMES or has_word(value, NET_WORDS)
-        if name != "payment_amount" or not value.is_column or is_net:
-            return []
-        charges = [self.found[charge].value for charge in CHARGES_FOUND if charge in self.found]
-        return [charge.path[0] for charge in charges if charge.is_column]
+    def _said_without_column(self, name: str, answer: str) -> str:
+        """Return the line of a field by an answer that names no column of its own; else empty."""
+        if name == "customer_id" and answer == NOBODY:
+            return f"  {name}: {{constant: {quoted(NOT_SET)}}}  # nobody"
+        if name == "customer_id":
+            return f"  {name}: {quoted(self._column('order_id'))}  # each order is of its own"
+        if name == "event_type" and answer in STANDARD_TYPES:
+            return f"  {name}: {{constant: {answer}}}  # no column says it"
+        if answer != NO_AMOUNT:
+            return ""
+        if name == "payment_amount":
+            return f"  {name}: {{constant: 0}}  # the file has none"
+        return f"  # {name}: there is none"
+
+    def _less_and_plus(self) -> list[str]:
+        """Return the options of the amount of the goods: what is taken off, and what is added."""
+        reading = self._reading()
+        return _options(reading) if reading else []
 
     def _origin(self, name: str, value: Value, operations: str) -> str:
         kind = MAPPINGS[self.kind].kind
@@ -1288,8 +1669,21 @@ class Draft:
             origin = self._origin("payment_amount", price, ", ".join(self._in_cents(price)))
             return f"  payment_amount: {origin}  # one item a row"
         if price.is_column and quantity.is_column:
-            options = ", ".join([f"times: {quoted(quantity.path[0])}", *self._in_cents(price)])
+            options = ", ".join(
+                [
+                    f"times: {quoted(quantity.path[0])}",
+                    *self._less_and_plus(),
+                    *self._in_cents(price),
+                ]
+            )
             sale = f"{{column: {quoted(price.path[0])}, {options}}}"
+            if self.refunds_pieces:
+                times = f"times: {quoted(self._column(REFUNDED_QUANTITY))}"
+                options = ", ".join([times, *self._in_cents(price)])
+                back = f"{{column: {quoted(price.path[0])}, {options}}}"
+                return (
+                    f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
+                )
             if back := self._paid_back_of_each():
                 return (
                     f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
@@ -1389,6 +1783,20 @@ class CustomerDraft(Draft):
 @dataclass
 class ListDraft(Draft):
     """A mapping of a list of products that is being written: of their costs, or of their stock."""
+
+    def __post_init__(self) -> None:
+        """Find the fields; of several numbers of stock, the one that is left of the others."""
+        super().__post_init__()
+        if self.kind is not MappingKind.STOCK or "stock" not in self.found:
+            return
+        if "stock" in self.answers:
+            return
+        stock = self.found["stock"].value
+        left = what_is_left(self.values, stock, numbers_left(self.values, self.found))
+        if left is not None:
+            why = f"named {left.whole}; by adding up: {left.text}"
+            value = next(v for v in self.values.values if v.name == left.whole)
+            self.found["stock"] = FoundField("stock", value, why)
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""

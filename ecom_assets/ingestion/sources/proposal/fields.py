@@ -18,7 +18,13 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     flag_meaning,
     is_state_word,
 )
-from ecom_assets.ingestion.sources.proposal.values import EMAIL, FIRST, FileValues, Value
+from ecom_assets.ingestion.sources.proposal.values import (
+    EMAIL,
+    FIRST,
+    MOST_THAT_DIFFER,
+    FileValues,
+    Value,
+)
 
 MOST_EVENT_TYPES = 500
 OTHER_WORDS = {
@@ -92,7 +98,10 @@ OTHER_WORDS = {
 UNIT_PRICE: Final = "unit_price"
 REFUNDED_AMOUNT, REFUNDED_AT, ORDER_TOTAL = "refunded_amount", "refunded_at", "order_total"
 CANCELLED_AT: Final = "cancelled_at"
-HELPERS: Final = frozenset({UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_AT, CANCELLED_AT, ORDER_TOTAL})
+REFUNDED_QUANTITY: Final = "refunded_quantity"
+HELPERS: Final = frozenset(
+    {UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_QUANTITY, REFUNDED_AT, CANCELLED_AT, ORDER_TOTAL}
+)
 """What a file says about other fields, and no field of a mapping itself."""
 NUMBERS_OF: Final = frozenset(
     {
@@ -103,6 +112,7 @@ NUMBERS_OF: Final = frozenset(
         "shipping_amount",
         "tax_amount",
         REFUNDED_AMOUNT,
+        REFUNDED_QUANTITY,
         ORDER_TOTAL,
         "unit_cost_amount",
         "piece_count",
@@ -201,7 +211,10 @@ def kind_of(values: FileValues) -> MappingKind | None:
     if "event_type" in events and not (are_orders and _is_in_list(events["event_type"].value)):
         names = (name for name, _ in values.counts(events["event_type"].value))
         known = {known_event_type(name) for name in names} - {None}
-        is_of_orders = known <= OF_ORDERS and not OF_VISITS & events.keys()
+        has_visits = bool(OF_VISITS & events.keys())
+        is_of_orders = known <= OF_ORDERS and not has_visits
+        if are_orders and not has_visits and _says_what_rows_are(events["event_type"].value, known):
+            return MappingKind.ORDERS
         if is_of_orders and are_orders and "quantity" in orders:
             return MappingKind.ORDERS
         return MappingKind.EVENTS if known or not are_orders else None
@@ -218,6 +231,31 @@ def kind_of(values: FileValues) -> MappingKind | None:
     ):
         return MappingKind.CUSTOMERS
     return None
+
+
+def _says_what_rows_are(value: Value, known: Collection[str | None]) -> bool:
+    """Return whether a column tells rows of orders apart, rather than what visitors did: by its
+    name it is of no events, and it has none of those that only visitors make.
+    """
+    return bare(value.last_name) in _TYPE_NAMES and not set(known) & _OF_VISITORS
+
+
+_TYPE_NAMES: Final = frozenset(
+    {"type", "typ", "tipo", "art", "vorgang", "activity", "action", "was"}
+)
+_OF_VISITORS: Final = frozenset(
+    {"page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart"}
+)
+
+
+def newest_orders(values: FileValues) -> FileValues:
+    """Return the values of orders without older versions of those that several files have, which
+    the platform replaces as well.
+    """
+    matches = found_fields(values, MappingKind.ORDERS)
+    order = matches.get("order_id")
+    others = [matches[name].value for name in ("customer_id", "date_time") if name in matches]
+    return values.newest_of(order.value, others) if order else values
 
 
 def _is_in_list(value: Value) -> bool:
@@ -311,16 +349,39 @@ def _own_id(values: FileValues, matches: Found) -> FoundField | None:
     ]
     if not named or values.spread or _has_items(values):
         return FoundField("order_id", named[0], f"named {named[0].name}") if named else None
-    if {"item_id", "quantity", UNIT_PRICE} & matches.keys() or not {
-        "payment_amount",
-        ORDER_TOTAL,
-    } & matches.keys():
+    if not {"payment_amount", ORDER_TOTAL, UNIT_PRICE} & matches.keys():
         return None
+    of_line = {"item_id", "quantity", UNIT_PRICE} & matches.keys()
     emails = [value for value in values.values if value.is_column and values.are_emails(value)]
     may_be_customers = any(values.different(value) == values.row_count for value in emails)
-    if not values.are_unique(named[:1]) or (may_be_customers and "status" not in matches):
-        return None
+    if of_line or (may_be_customers and "status" not in matches):
+        return _proven_id(values, named[0], matches) if of_line else None
+    if not values.are_unique(named[:1]):
+        return _proven_id(values, named[0], matches)
     return FoundField("order_id", named[0], f"named {named[0].name}")
+
+
+def _proven_id(values: FileValues, value: Value, matches: Found) -> FoundField | None:
+    """Return an id of records as the number of their orders: it is unique in each file, numbers no
+    rows from the first one on, and is of one customer and one time in all files.
+    """
+    if values.filled(value) < values.row_count or not values.is_unique_in_each_file(value):
+        return None
+    if values.numbers_rows(value):
+        return None
+    several = values.row_count - values.different(value)
+    if value.name == values.proven_key:
+        return FoundField("order_id", value, f"named {value.name}; files agree in who and when")
+    if not several:
+        why = f"named {value.name}; unproven, as one file alone shows only that it is unique in it"
+        return FoundField("order_id", value, why)
+    others = [matches[name].value for name in ("customer_id", "date_time") if name in matches]
+    if not others:
+        return None
+    pairs = [values.different_tuples(value, other) for other in others]
+    agreed = all(count <= values.different(value) + several * MOST_THAT_DIFFER for count in pairs)
+    why = f"named {value.name}; files agree in who and when of {several:,} rows with it again"
+    return FoundField("order_id", value, why) if agreed else None
 
 
 def _has_items(values: FileValues) -> bool:
@@ -574,12 +635,45 @@ def _event_type_words() -> dict[str, str]:
 def _by_name(
     values: FileValues, field: str, usual_names: Sequence[str], matches: Found
 ) -> FoundField | None:
-    for name in usual_names:
-        for value in _free(values, matches):
-            if bare(name) in set(map(bare, value.names)) and _fits(values, field, value):
-                beside = f" and {value.joined}" if value.joined else ""
-                return FoundField(field, value, f"named {value.name}{beside}")
-    return None
+    named = (
+        value
+        for name in usual_names
+        for value in _free(values, matches)
+        if bare(name) in set(map(bare, value.names)) and _fits(values, field, value)
+    )
+    if field in OF_EVERY_ROW:
+        each = list(dict.fromkeys(named))
+        most = max(map(values.filled, each), default=0)
+        # A time that few rows have is of something else than what the rows are.
+        value = next((one for one in each if values.filled(one) >= most * MOSTLY), None)
+    else:
+        value = next(named, None)
+    if value is None:
+        return None
+    beside = f" and {value.joined}" if value.joined else ""
+    return FoundField(field, value, f"named {value.name}{beside}")
+
+
+OF_EVERY_ROW: Final = frozenset({"date_time", "event_timestamp", "spend_date"})
+"""The times that each row must have."""
+MOSTLY: Final = 0.5
+"""The share of the rows with the most filled time that another one must have to be taken."""
+CONNECTORS: Final = (
+    *("_airbyte", "airbyte_", "_ab_", "_fivetran", "fivetran_", "_sdc", "_dlt", "_etl", "_stitch"),
+    *("_hevo", "_rivery", "_segment_", "_loaded", "_extracted", "_synced", "_ingest", "_batched"),
+)
+LOADED: Final = (
+    *("extractedat", "syncedat", "ingestedat", "loadedat", "importedat", "exportedat", "emittedat"),
+    *("insertedbyetl", "loaddate", "loadtime", "extractdate", "exportdate", "importdate"),
+)
+
+
+def of_connector(value: Value) -> bool:
+    """Return whether a value is of the tool that loaded the record, not of the record."""
+    name = value.path[0].casefold()
+    own = bare(value.last_name)
+    is_own = name.startswith(CONNECTORS) and not name.startswith("_airbyte_data")
+    return is_own or own in LOADED
 
 
 def _free(values: FileValues, matches: Found) -> list[Value]:
@@ -599,6 +693,8 @@ def _free(values: FileValues, matches: Found) -> list[Value]:
 def _fits(values: FileValues, field: str, value: Value) -> bool:
     """Return whether the values can be what the name says."""
     if not values.filled(value) or (value.joined and field not in TIMES):
+        return False
+    if field in OF_EVERY_ROW and of_connector(value):
         return False
     if field in OF_ITEMS and values.spread and not value.name.startswith(f"{values.spread}."):
         return False  # what stands beside the list is of the whole order
@@ -670,6 +766,21 @@ def numbers_left(values: FileValues, matches: Found) -> list[Value]:
     ]
 
 
+def free_texts(values: FileValues, matches: Found) -> list[Value]:
+    """Return the columns of texts that are no field yet: no numbers, times, addresses, flags."""
+    return [
+        value
+        for value in _free(values, matches)
+        if value.is_column
+        and not value.joined
+        and values.filled(value)
+        and not _is_number(values, value)
+        and not _is_flag(values, value)
+        and not values.time_formats(value)
+        and not values.matching(value, EMAIL)
+    ]
+
+
 def state_columns(values: FileValues, matches: Found) -> list[Value]:
     """Return the columns with states of orders that are no field yet, such as that of the payment
     beside that of the order, in the order of their names' rank.
@@ -734,7 +845,13 @@ def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | N
     free = [value for value in _free(values, matches) if values.filled(value)]
     if field in TIMES:  # a day alone, or the number of a version, goes behind a time of day
         free = [value for value in free if not any(word in bare(value.name) for word in NO_TIMES)]
-        free.sort(key=lambda value: not values.matching(value, r".*\d(:|\d{9}).*"))
+        most = max(map(values.filled, free), default=0)
+        free.sort(
+            key=lambda value: (
+                values.filled(value) < most * MOSTLY,
+                not values.matching(value, r".*\d(:|\d{9}).*"),
+            )
+        )
     for value in free:
         if field in TIMES and _fits(values, field, value) and (forms := values.time_formats(value)):
             return FoundField(field, value, f"its values are times ({forms[0]})")

@@ -40,6 +40,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     item_field_count,
     kind_of,
     listed_kind,
+    newest_orders,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
@@ -56,6 +57,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     possible_encodings,
     quoted,
 )
+from ecom_assets.ingestion.sources.proposal.unused import unused_columns
 from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading, file_mappings
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
@@ -269,11 +271,21 @@ class MappingProposal:
     why: tuple[str, ...]
     questions: tuple[OpenQuestion, ...]
     lines: tuple[str, ...] = field(repr=False)
+    unused: tuple[str, ...] = ()
+    """What is in each column that no field uses, in a sentence, the most telling first."""
 
     @property
     def text(self) -> str:
         """Return the mapping as YAML."""
-        return "\n".join([*(f"# {on_one_line(reason)}" for reason in self.why), *self.lines, ""])
+        unused = [f"#   {line}" for line in self.unused]
+        return "\n".join(
+            [
+                *(f"# {on_one_line(reason)}" for reason in self.why),
+                *self.lines,
+                *(["# Not used, by no field:", *unused] if unused else []),
+                "",
+            ]
+        )
 
 
 def open_questions(proposal: MappingProposal, answers: Mapping[str, str]) -> list[OpenQuestion]:
@@ -386,7 +398,11 @@ class MappingSearch:
         why += [f"  each element of {values.spread} is an order line"] if values.spread else []
         why += [f"  {match.field}: {match.why}" for match in draft.found.values()]
         why += [f"  {note}" for note in draft.notes]
-        return MappingProposal(kind, tuple(why), questions, tuple(lines))
+        # All other columns of events are their properties.
+        unused = (
+            () if kind is MappingKind.EVENTS else unused_columns(values, lines, draft.asked_columns)
+        )
+        return MappingProposal(kind, tuple(why), questions, tuple(lines), unused)
 
     def guesses(self, answers: Mapping[str, str], mapping: str = "") -> dict[str, str]:
         """Return answers for a preview only: those that are there,
@@ -420,7 +436,10 @@ class MappingSearch:
     def _values(self, encoding: str | None, spread: str = "", table: str = "") -> FileValues:
         key = encoding, spread, table
         if key not in self._read:
-            self._read[key] = FileValues.read(self.paths, encoding, spread, table)
+            values = FileValues.read(self.paths, encoding, spread, table)
+            if values.has_several_files and (self.kind or kind_of(values)) is MappingKind.ORDERS:
+                values = newest_orders(values)
+            self._read[key] = values
         return self._read[key]
 
     def _tables(self, encoding: str | None) -> tuple[str, dict[str, MappingKind]]:

@@ -28,6 +28,11 @@ ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = (
 )
 BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
 NO_CUSTOMER: Final = "no_customer"
+NO_GOODS: Final = "no_goods"
+"""Whether lines that are no goods by their name, such as gift cards and tips, are sales."""
+GOODS: Final = "sale"
+PARTS: Final = "amount_parts"
+"""Which parts that stand beside an amount are in it, where no sum shows it."""
 ACCOUNT, CURRENCY, PLATFORM = "account_id", "currency", "platform"
 ONE_ACCOUNT, OF_FILE = "one account", "the name of its file"
 """Which account rows of ad spend are of that do not say it."""
@@ -45,8 +50,9 @@ PLATFORMS: Final = (
     "other",
 )
 """Where ads are bought, for rows that do not say it."""
-LEFT_OUT, BY_ORDER = "left out", "of the order"
-"""What becomes of rows that name no customer: they are refused, or each order is of one of its own.
+LEFT_OUT, BY_ORDER, NOBODY = "left out", "of the order", "nobody"
+"""What becomes of rows that name no customer: they are refused, each order is of one of its own, or
+they are of nobody: they count in revenue, and in no number of customers.
 """
 COLUMNS: Final = (
     "date_time",
@@ -86,7 +92,9 @@ KEYS: Final = (
     BELOW_ZERO,
     AMOUNT_OF,
     UNITS,
+    PARTS,
     NO_CUSTOMER,
+    NO_GOODS,
     ACCOUNT,
     CURRENCY,
     PLATFORM,
@@ -114,6 +122,8 @@ LABELS: Final = {
     BELOW_ZERO: "Lines below zero",
     AMOUNT_OF: "Amount on each row",
     UNITS: "Units of amounts",
+    PARTS: "Amount of the goods",
+    NO_GOODS: "Gift cards, tips and the like",
     NO_CUSTOMER: "Rows without a customer",
     ACCOUNT: "Account of the ads",
     CURRENCY: "Currency of the ads",

@@ -248,7 +248,16 @@ class OrderRows:
 
         They have nothing of a line, and no amount or the sum of the amounts of their order's lines.
         """
-        order, lines = self.order, self._line_values()
+        order, item = self.order, self._value("item_id")
+        lines = self._line_values()
+        if (
+            order is not None
+            and item is not None
+            and item.is_column
+            and not self.values.spread
+            and self._sums_beside_items(order, item)
+        ):
+            return f"{ident(item.path[0])} IS NULL"
         if (
             order is None
             or not lines
@@ -276,6 +285,29 @@ class OrderRows:
         if not rows or rows != fitting:
             return ""
         return " AND ".join(f"{ident(value.path[0])} IS NULL" for value in lines)
+
+    def _sums_beside_items(self, order: Value, item: Value) -> bool:
+        """Return whether each row without an item is the sum of those of its order that have one:
+        of its prices, or of its amounts, whatever its quantity says.
+        """
+        amount, price = self.amount_sql(), self._value(UNIT_PRICE)
+        if not amount:
+            return False
+        is_row = f"{item.column} IS NULL"
+        own = self.values.number_sql(price) if price else amount
+        measured = (
+            f"count(*) FILTER ({is_row}) AS own_rows, count(*) FILTER (NOT ({is_row})) AS "
+            f"line_rows, max({amount}) FILTER ({is_row}) AS own, max({own}) FILTER ({is_row}) AS "
+            f"own_price, sum({amount}) FILTER (NOT ({is_row})) AS of_lines"
+        )
+        by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
+        is_sum = f"abs(own - of_lines) < {_NEAR} OR abs(own_price - of_lines) < {_NEAR}"
+        rows, fitting = self._counts(
+            "count(*) FILTER (own_rows > 0)",
+            f"count(*) FILTER (own_rows = 1 AND line_rows > 1 AND ({is_sum}))",
+            of=by_order,
+        )
+        return rows == fitting > 0
 
     def is_of_order(self, amount: Value, lines: Sequence[Value]) -> bool | None:
         """Return whether an amount stands on each row of an order and is the order's;

@@ -12,6 +12,7 @@ from ecom_assets.core.warehouse.sql_text import texts
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.proposal.fields import (
     REFUNDED_AMOUNT,
+    REFUNDED_QUANTITY,
     Found,
     FoundField,
     state_columns,
@@ -20,6 +21,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     MOST_STATES,
     STATES,
     OpenQuestion,
+    on_one_line,
     quoted,
     quoted_list,
     shown,
@@ -105,7 +107,7 @@ class OrderStates:
         meaning, rows = self.meanings[state], f"{self.counts[state]:,} rows"
         if meaning is None:
             remedy = "write shipped or refunded, or leave it out; its rows are refused until then"
-            return f'"{OPEN}"  # OPEN: {shown(self.sentences[state])}: {remedy}'
+            return f'"{OPEN}"  # OPEN: {on_one_line(self.sentences[state])}: {remedy}'
         if meaning is Meaning.REFUND:
             return f"{'shipped' if self.is_final else 'refunded'}  # {rows}, paid back; check this"
         if meaning is Meaning.PART_REFUND:
@@ -123,17 +125,24 @@ class OrderStates:
         return ["      sale:", f"        {origin}", "        lookup:", *self.lines("          ")]
 
 
-def state_questions(values: FileValues, matches: Found) -> list[OpenQuestion]:
-    """Return a question for each state that must be asked, the most frequent first."""
+def state_questions(
+    values: FileValues, matches: Found, *, are_kinds: bool = False
+) -> list[OpenQuestion]:
+    """Return a question for each state that must be asked, the most frequent first.
+
+    Of kinds of rows each is asked as soon as one is, whatever its words are.
+    """
     status = matches.get("status")
     if status is None:
         return []
     counts = values.counts(status.value, MOST_STATES)
     asked = [(state, count) for state, count in counts if _known_meaning(matches, state) is None]
+    if are_kinds and asked:
+        asked = counts
     amounts = _amounts(values, matches)
     questions = []
     for (state, count), key in zip(asked, STATES, strict=False):
-        guess = guessed_meaning(state)
+        guess = guessed_meaning(state) or (state_meaning(state) if are_kinds else None)
         money = f", together {amounts[state]}" if amounts.get(state) else ""
         hint = f"; probably {guess}" if guess else ""
         sentence = (
@@ -164,7 +173,8 @@ def _said_meaning(status: Value, state: str) -> Meaning | None:
 
 def _known_meaning(matches: Found, state: str) -> Meaning | None:
     """Return what a state means by itself, or since another column says how much went back."""
-    guess = guessed_meaning(state) if REFUNDED_AMOUNT in matches else None
+    says_how_much = {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & matches.keys()
+    guess = guessed_meaning(state) if says_how_much else None
     return _said_meaning(matches["status"].value, state) or guess
 
 

@@ -8,8 +8,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 
@@ -23,7 +24,8 @@ from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
-from ecom_assets.ingestion.sources.files.plain import Numerals, currency_sql
+from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
+from ecom_assets.ingestion.sources.files.plain import CURRENCY_SIGNS, Numerals, currency_sql
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.shape import RowShape, at, shaped_records
 from ecom_assets.ingestion.sources.files.sql import json_pointer
@@ -129,11 +131,13 @@ def _lists_of(
             yield from _lists_of(value, f"{prefix}{name}.", depth - 1)
 
 
-TABLE = "values_of_file"
+TABLE, FILE, ARRIVED = "values_of_file", "source_file", "arrived_on"
 FEW, MOST_LOOKED_AT = 100, 20_000
 """Values on which formats are tried first, and rows in which members of objects are looked for."""
 FIRST = "0"
 """The place of the first element of a list within a path."""
+MOST_THAT_DIFFER = 0.02
+"""The share of rows of which two files may say another customer or time of one order."""
 MOST_ODD_SHARE, FEWEST_WITH_ODD = 0.05, 5
 """A format must read all but so many of a column's values, and all but one of a few: the rest are
 damaged rows, or a line of totals."""
@@ -204,13 +208,41 @@ BELOW_ZERO = r"^[\s\pZ]*[^\d]{0,5}[-\x{2212}(][^\d]{0,5}[\d.,]|\d[^\d]{0,5}[-\x{
 ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)$"
 
 
+_CODES_THAT_ARE_WORDS: Final = frozenset(
+    {"ALL", "TRY", "CUP", "TOP", "MOP", "GEL", "ANG", "BAM", "MAD", "PEN", "RON", "LAK", "SOS"}
+)
+"""Codes of currencies that names have as words, unless they stand in brackets."""
+
+
+@cache
+def without_currency(name: str) -> tuple[str, str]:
+    """Return a name without the currency that stands at one of its ends, and its code; the name
+    and no code if it has none: `price_usd`, `Total (USD)`, `Umsatz in €`, `eur_amount`.
+    """
+    codes = {**CURRENCY_SIGNS, **{code: code for code in HEADER_CURRENCIES}, "$": ""}
+    bracketed = re.search(r"[\s_]*[(\[]\s*([^()\[\]]{1,4})\s*[)\]]\s*$", name)
+    if bracketed and (sign := bracketed[1].strip().upper()) in codes:
+        return name[: bracketed.start()].strip(), codes[sign]
+    words = [word for word in re.split(r"[\s_.-]+", name.strip()) if word]
+    for place in (-1, 0):
+        code = words[place].upper() if len(words) > 1 else ""
+        is_sign = code in {"$", "€", "£", "¥"}
+        if (code in HEADER_CURRENCIES and code not in _CODES_THAT_ARE_WORDS) or is_sign:
+            rest = words[:-1] if place else words[1:]
+            joints = {"in", "en"} if place else set()
+            while len(rest) > 1 and rest[-1].casefold() in joints:
+                rest = rest[:-1]
+            return "_".join(rest), codes.get(code, "")
+    return name, ""
+
+
 @dataclass(frozen=True)
 class Value:
     """A value that rows have: its path, and its SQL over the columns of the file.
 
     `joined` is the column of the time of day beside a column of days, if the value is both, and
     `alias` the name of the object whose number it is, if that says its currency, too: `total` of
-    `total.value`.
+    `total.value`. A computed one is of several columns.
     """
 
     path: tuple[str, ...]
@@ -218,6 +250,7 @@ class Value:
     position: int
     joined: str = ""
     alias: str = ""
+    is_computed: bool = False
 
     @property
     def name(self) -> str:
@@ -233,8 +266,15 @@ class Value:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names by which a field may know it."""
-        return (self.name, self.last_name, *([self.alias] if self.alias else []))
+        """Return the names by which a field may know it, also without the currency in them."""
+        named = (self.name, self.last_name, *([self.alias] if self.alias else []))
+        plain = (without_currency(name)[0] for name in named)
+        return tuple(dict.fromkeys((*named, *(name for name in plain if name))))
+
+    @property
+    def currency(self) -> str:
+        """Return the code of the currency that its name says; empty if it says none."""
+        return without_currency(self.last_name)[1]
 
     @property
     def column(self) -> str:
@@ -244,7 +284,7 @@ class Value:
     @property
     def is_column(self) -> bool:
         """Return whether it is a column of the file itself."""
-        return len(self.path) == 1
+        return len(self.path) == 1 and not self.is_computed
 
 
 @dataclass(frozen=True)
@@ -262,6 +302,8 @@ class FileValues:
     table: str = ""
     sheet: SheetTable | None = None
     note: str = ""
+    proven_key: str = ""
+    """The value that several files have again for the same records, as what else they say shows."""
     _counted: dict[str, list[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -364,6 +406,19 @@ class FileValues:
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {select(joined, TABLE)}")
         return replace(self, values=(*self.values, either)), either
 
+    def combined(self, columns: Sequence[Value]) -> Value:
+        """Return the values of several columns as one, with ` / ` between them."""
+        name = " / ".join(value.name for value in columns)
+        cells = ", ".join(f"coalesce({value.sql}, '')" for value in columns)
+        stored = ", ".join(f"coalesce({value.column}, '')" for value in columns)
+        place = 1_000 + columns[0].position
+        result = Value((name,), f"concat_ws(' / ', {cells})", place, is_computed=True)
+        known = self.con.execute(f"{select('*', TABLE)} LIMIT 0").description or ()
+        if result.column not in {column for column, *_ in known}:
+            with_it = select(f"*, concat_ws(' / ', {stored}) AS {result.column}", TABLE)
+            self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {with_it}")
+        return result
+
     def _are_days(self, value: Value) -> bool:
         forms = self.time_formats(value)
         has_clock = self.scalar(f"count(*) FILTER (contains({value.column}, ':'))")
@@ -381,6 +436,13 @@ class FileValues:
         if statement not in self._counted:
             self._counted[statement] = self.con.execute(statement).fetchall()
         return self._counted[statement]
+
+    def columns_of_numbers(self, statement: str) -> dict[str, Any]:
+        """Return the columns of a statement as arrays, which are asked again as rows are."""
+        if statement not in self._counted:
+            self._counted[statement] = [self.con.execute(statement).fetchnumpy()]
+        result: dict[str, Any] = self._counted[statement][0]
+        return result
 
     def filled(self, value: Value) -> int:
         """Return how many rows have a value."""
@@ -404,6 +466,63 @@ class FileValues:
         return bool(
             self.scalar(f"count(DISTINCT ({', '.join(value.column for value in values)}))")
             == self.row_count
+        )
+
+    @property
+    def has_several_files(self) -> bool:
+        """Return whether rows are of more than one file."""
+        return bool(self.scalar(f"count(DISTINCT {FILE})") > 1)
+
+    def newest_of(self, key: Value, others: Sequence[Value]) -> "FileValues":
+        """Return the values of the newest file alone, of each record that several files have.
+
+        They have it if nearly all rows of one key agree in some other values, such as who ordered
+        and when; else the keys of the files are of different records, and all rows stay.
+        """
+        keys = f"count(DISTINCT {key.column})"
+        files = f"count(DISTINCT ({FILE}, {key.column})) FILTER ({key.column} IS NOT NULL)"
+        again = int(self.scalar(f"{files} - {keys}"))
+        if not again or not others:
+            return self
+        allowed = int(self.scalar(keys)) + again * MOST_THAT_DIFFER
+        if any(self.different_tuples(key, other) > allowed for other in others):
+            return self
+        newest = (
+            f"{key.column} IS NULL OR dense_rank() OVER (PARTITION BY {key.column} "
+            f"ORDER BY {ARRIVED} DESC NULLS LAST, {FILE} DESC) = 1"
+        )
+        rows = f"{select('*', TABLE)} QUALIFY {newest}"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {rows}")
+        ((count,),) = self.con.execute(select("count(*)", TABLE)).fetchall()
+        note = f"{formats.counted(again, 'record')} in several files: the newest file counts"
+        notes = "; ".join(filter(None, (self.note, note)))
+        return replace(self, row_count=int(count), note=notes, proven_key=key.name, _counted={})
+
+    def is_unique_in_each_file(self, value: Value) -> bool:
+        """Return whether no two rows of one file have the same value."""
+        pairs = f"count(DISTINCT ({FILE}, {value.column}))"
+        return int(self.scalar(pairs)) == self.filled(value)
+
+    def numbers_rows(self, value: Value) -> bool:
+        """Return whether a value numbers the rows of each file, from 0 or 1 on."""
+        number = f"TRY_CAST({value.column} AS BIGINT)"
+        by_file = select(
+            f"min({number}) AS least, max({number}) AS most, count(*) AS row_count, "
+            f"count({number}) AS filled",
+            TABLE,
+            "true",
+            FILE,
+        )
+        is_number = "least IN (0, 1) AND filled = row_count AND most <= row_count"
+        return bool(
+            self.rows(select(f"bool_and(coalesce({is_number}, false))", f"({by_file})"))[0][0]
+        )
+
+    def different_tuples(self, first: Value, second: Value) -> int:
+        """Return how many different pairs two values have, of rows that have both."""
+        both = f"{first.column} IS NOT NULL AND {second.column} IS NOT NULL"
+        return int(
+            self.scalar(f"count(DISTINCT ({first.column}, {second.column})) FILTER ({both})")
         )
 
     def counts(self, value: Value, most: int = 200) -> list[tuple[str, int]]:
@@ -545,12 +664,14 @@ def _stored(
     con: duckdb.DuckDBPyConnection, opened: RecordFiles, columns: Sequence[str]
 ) -> tuple[tuple[Value, ...], int]:
     """Store all values of files as text; return what they are, and the number of rows."""
-    rows = select("properties AS p", f"({opened.received_sql()})", "malformed_row IS NULL")
+    of_row = "properties AS p, source_file AS file, received_date AS arrived"
+    rows = select(of_row, f"({opened.received_sql()})", "malformed_row IS NULL")
     con.execute(f"CREATE TEMP TABLE rows_of_file AS {rows}")
     paths = _paths(con, [(name,) for name in columns])
     values = tuple(Value(path, sql, index) for index, (path, sql) in enumerate(paths))
     values = tuple(replace(value, alias=_money_alias(value.name, values)) for value in values)
     cells = [f"nullif(trim({_cell(value.path)}), '') AS {value.column}" for value in values]
+    cells += [f"file AS {FILE}", f"arrived AS {ARRIVED}"]
     con.execute(f"CREATE TEMP TABLE {TABLE} AS {select(cells, 'rows_of_file')}")
     for some in batches_of(values, COLUMNS_AT_ONCE):
         _remove_nulls(con, [value.column for value in some])

@@ -1,0 +1,531 @@
+"""Which amounts of a row are parts of which, found by adding up: names only say what a part is, and
+the order in which sums are tried.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from itertools import combinations, permutations, product
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
+from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
+
+
+class Part(StrEnum):
+    """What an amount is that stands beside another one."""
+
+    SHIPPING = "shipping"
+    TAX = "tax"
+    DISCOUNT = "discount"
+    FEE = "fee"
+    TIP = "tip"
+    REFUND = "refund"
+    OTHER = "other"
+
+
+_WORDS: Final[Mapping[Part, Sequence[str]]] = {
+    Part.SHIPPING: (
+        *("ship", "postage", "deliver", "freight", "handling", "versand", "porto", "fracht"),
+        *("lieferkosten", "liefergebuhr", "livraison", "expedition", "envio", "spediz", "verzend"),
+        *(
+            "bezorgkosten",
+            "wysylk",
+            "wysyłk",
+            "przesyłk",
+            "dostaw",
+            "frete",
+            "transport",
+            "доставк",
+            "送料",
+        ),
+    ),
+    Part.TAX: (
+        *("tax", "taxe", "taxes", "vat", "gst", "hst", "pst", "qst", "mwst", "ust", "tva", "iva"),
+        *("umsatzsteuer", "mehrwertsteuer", "steuer", "steuern", "btw", "belasting", "podatek"),
+        *("impuest", "impost", "moms", "kdv", "dph", "afa", "ндс", "пдв", "налог", "податок"),
+        "消費税",
+    ),
+    Part.DISCOUNT: (
+        *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
+        *("nachlass", "skonto", "promotion", "promo", "coupon", "znizk", "zniżk", "знижк", "скидк"),
+        "割引",
+    ),
+    Part.FEE: (
+        *("fee", "fees", "commission", "gebuhr", "provision", "comision", "commissione"),
+        *("prowizj", "комисс", "комісі", "手数料", "cost", "cogs", "einkauf", "wareneinsatz"),
+        *("cout", "couts", "costo", "koszt"),
+    ),
+    Part.TIP: ("tip", "tips", "gratuity", "trinkgeld", "pourboire", "propina", "mancia", "fooi"),
+    Part.REFUND: (
+        *("refund", "erstatt", "ruckerstatt", "rembours", "reembols", "rimbors", "terugbetaal"),
+        *("zwrot", "возврат", "повернен"),
+    ),
+}
+"""How words in the names of parts begin; a name is of the first kind of which it has one."""
+_ADDED: Final = frozenset({Part.SHIPPING, Part.TAX, Part.TIP})
+"""Parts that a total has beside the goods; the others are taken off."""
+_LOWERS: Final = _ADDED | {Part.DISCOUNT}
+"""Parts without which, or after which, an amount is that of the goods; fees and refunds are not."""
+_NO_AMOUNTS: Final = (
+    *("rate", "rates", "satz", "taux", "percent", "percentage", "prozent", "tasa", "aliquota"),
+    *("stawka", "ставка", "id", "number", "nummer", "nr", "no", "code", "zip", "plz", "postal"),
+    *("phone", "telefon", "weight", "gewicht", "poids", "peso", "quantity", "qty", "menge"),
+    *("anzahl", "quantite", "cantidad", "position", "index", "rank", "year", "month", "day"),
+    *("balance", "saldo", "solde", "lat", "lon", "latitude", "longitude"),
+)
+"""Words in the names of numbers that are no amounts of a row."""
+_TOTALS: Final = (
+    *("total", "totals", "gesamt", "gesamtbetrag", "gesamtpreis", "gesamtsumme", "endbetrag"),
+    *("rechnungsbetrag", "zahlbetrag", "brutto", "bruttobetrag", "gross", "ttc", "incl", "inkl"),
+    *("tvac", "bestellsumme", "auftragssumme", "summe", "totale", "totaal", "totaalbedrag"),
+    *("suma", "charged", "paid", "payed", "bezahlt", "paye", "pagado", "razem", "lordo", "lorda"),
+    *("bruto", "brut", "итого", "всего", "合計"),
+)
+"""Words in the names of amounts that may have all that was paid in them."""
+_NOT_WHOLE: Final = (
+    *("net", "netto", "ht", "htva", "excl", "exkl", "zzgl", "ohne", "without", "before", "sub"),
+    *("subtotal", "neto", "netta", "item", "items", "line", "row", "position", "artikel", "ligne"),
+    *("product", "products", "goods", "zwischensumme", "sous", "linea", "riga", "regel", "regels"),
+    *("zeilensumme", "positionssumme", "unit", "each"),
+)
+"""Words in such names by which they have the goods alone."""
+_AFTER_FEES: Final = (
+    *("net", "netto", "neto", "netta", "payout", "proceeds", "earnings", "settlement", "received"),
+    *("auszahlung", "versement", "reverse", "erlos", "gutschrift", "abono", "accredito", "wyplat"),
+)
+"""How words in the names of amounts begin from which fees are taken already."""
+_MOST_PARTS, _MOST_AMOUNTS, _MOST_TRIED, _MOST_WAYS, _MOST_ROWS = 6, 12, 240, 40, 100_000
+_SHARE, _LIKELY, _FEWEST, _NEAR = 0.98, 0.9, 3, 0.0051
+_FEW_RATES, _MOST_UNNAMED = 6, 2
+Numbers = npt.NDArray[np.float64]
+
+
+def part_of(value: Value) -> Part | None:
+    """Return what part of an amount a column is by the words of its name; None for others."""
+    words = _words(value)
+    if not words or any(begins(word, _NO_AMOUNTS) for word in words if len(word) > 1):
+        return None
+    if {"incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc"} & set(words):
+        return None
+    return next((part for part, stems in _WORDS.items() if _has(words, stems)), None)
+
+
+def is_total(value: Value) -> bool:
+    """Return whether an amount may, by its name, have all in it that was paid."""
+    words = _words(value)
+    return _has(words, _TOTALS) and not any(word in _NOT_WHOLE for word in words)
+
+
+def _words(value: Value) -> list[str]:
+    """Return the words of a name, also of one whose capitals part no words, such as MwSt."""
+    name = value.last_name
+    return list(dict.fromkeys([*words_of(name), *words_of(name.casefold())]))
+
+
+def _has(words: Sequence[str], stems: Sequence[str]) -> bool:
+    return any(begins(word, stems) for word in words)
+
+
+def can_be_amount(value: Value) -> bool:
+    """Return whether a number may be an amount by its name: no rate, number of a thing, count."""
+    return not any(begins(word, _NO_AMOUNTS) for word in words_of(value.last_name))
+
+
+@dataclass(frozen=True)
+class Sum:
+    """One amount of rows is another one with parts, each added (1) or taken off (-1).
+
+    `row_count` is the number of rows that show it: those with a part that is not zero.
+    """
+
+    whole: str
+    base: str
+    parts: tuple[tuple[str, int], ...]
+    row_count: int
+
+    @property
+    def text(self) -> str:
+        """Return the sum in words."""
+        signs = "".join(f" {'+' if sign > 0 else '-'} {name}" for name, sign in self.parts)
+        return f"{self.whole} = {self.base}{signs}"
+
+
+@dataclass(frozen=True)
+class GoodsAmount:
+    """How the amount of the goods of a row follows from its columns.
+
+    Attributes:
+        name: The amount that it begins with.
+        less: The columns that are taken off it.
+        plus: The columns that are added to it.
+        shown_by: The sums that prove it.
+        unproven: The parts of which nothing shows whether the amount has them in it.
+        others: Amounts that differ from it by a part of which no name says what it is.
+    """
+
+    name: str
+    less: tuple[str, ...] = ()
+    plus: tuple[str, ...] = ()
+    shown_by: tuple[Sum, ...] = ()
+    unproven: Mapping[str, Part] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowParts:
+    """The amounts of the rows of a file, and their parts.
+
+    `amounts` are columns by name, and perhaps a price times a quantity (`product`, by the name that
+    is given to it). A column is a part by its name alone; sums say of what.
+    """
+
+    values: FileValues
+    amounts: Mapping[str, Value]
+    product: tuple[str, str] = ("", "")
+    item: Value | None = None
+    quantity: Value | None = None
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """Return the columns of parts that are not zero in all rows, most frequent first."""
+        kinds = {
+            name: part
+            for name, value in self.amounts.items()
+            if (part := part_of(value)) is not None and np.any(self._filled(name) != 0)
+        }
+        often = sorted(kinds, key=lambda name: -int(np.count_nonzero(self._filled(name))))
+        named = {name: kinds[name] for name in often[:_MOST_PARTS]}
+        return {**named, **dict.fromkeys(self._unnamed(named), Part.OTHER)}
+
+    def _unnamed(self, named: Mapping[str, Part]) -> list[str]:
+        """Return the columns that are the difference of two amounts, whatever their names are."""
+        names = [name for name in self._numbers if name not in named and name != self.product[0]]
+        names = [name for name in names if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
+        sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}
+        found: list[str] = []
+        for name in sorted(names, key=lambda name: sizes[name]):
+            larger = [other for other in names if sizes[other] > sizes[name]]
+            rows = self._filled(name) != 0
+            if rows.sum() < _FEWEST or len(found) == _MOST_UNNAMED:
+                continue
+            for whole, base in permutations(larger, 2):
+                left = self._numbers[whole] - self._numbers[base]
+                is_known = ~np.isnan(left)
+                holds = np.abs(left - self._filled(name)) < _NEAR
+                both = rows & is_known
+                if both.sum() >= _FEWEST and (
+                    holds[both].mean() >= _SHARE <= holds[is_known].mean()
+                ):
+                    found.append(name)
+                    break
+        return found
+
+    @cached_property
+    def _numbers(self) -> dict[str, Numbers]:
+        """Return the numbers of each amount, NaN where it has none."""
+        expressions = [self.values.number_sql(value) for value in self.amounts.values()]
+        names = list(self.amounts)
+        if self.product[0]:
+            names.append(self.product[0])
+            expressions.append(self.product[1])
+        cells = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(expressions)]
+        read = self.values.columns_of_numbers(f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}")
+        return {
+            name: np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), np.nan)
+            for n, name in enumerate(names)
+        }
+
+    def _filled(self, name: str) -> Numbers:
+        """Return the numbers of a part; an empty one is 0."""
+        return np.nan_to_num(self._numbers[name])
+
+    def _signed(self, name: str) -> int:
+        """Return 1 for a part whose numbers are mostly above zero, else -1."""
+        numbers = self._filled(name)
+        return 1 if np.count_nonzero(numbers > 0) >= np.count_nonzero(numbers < 0) else -1
+
+    def total(self, name: str, less: Sequence[str] = (), plus: Sequence[str] = ()) -> float:
+        """Return what an amount comes to over all rows that have it, less and plus some columns."""
+        numbers = self._numbers[name].copy()
+        for other, sign in (*((one, -1) for one in less), *((one, 1) for one in plus)):
+            numbers += sign * self._filled(other)
+        return float(np.nansum(numbers))
+
+    def is_taken_off(self, name: str, amount: str) -> bool:
+        """Return whether an amount is another one less a part on all rows, few as these may be."""
+        part = np.abs(self._filled(name))
+        return any(
+            np.all(np.abs(numbers - part - self._numbers[amount]) < _NEAR)
+            for other, numbers in self._numbers.items()
+            if other not in {name, amount} and other not in self.parts
+        )
+
+    def is_below_zero(self, name: str) -> bool:
+        """Return whether a part is written below zero."""
+        return self._signed(name) < 0
+
+    def is_within(self, name: str, amount: str) -> bool:
+        """Return whether a part is no more than an amount, on nearly all rows that have it."""
+        part, money = np.abs(self._filled(name)), np.abs(self._numbers[amount])
+        rows = (part != 0) & ~np.isnan(money)
+        return bool(rows.any() and (part[rows] <= money[rows] + _NEAR).mean() >= _SHARE)
+
+    @cached_property
+    def sums(self) -> list[Sum]:
+        """Return the sums that hold on nearly all rows with such parts."""
+        wholes = [name for name in self._numbers if name not in self.parts]
+        wholes = [name for name in wholes if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
+        pairs = ((whole, base) for n, whole in enumerate(wholes) for base in wholes[:n])
+        return [found for pair in pairs if (found := self._sum(*pair)) is not None]
+
+    @cached_property
+    def _signs(self) -> npt.NDArray[np.int8]:
+        """Return every way to take parts off or to add them, those with the fewest parts first."""
+        ways = np.array(list(product((0, 1, -1), repeat=len(self.parts))), dtype=np.int8)
+        return ways[np.argsort(np.abs(ways).sum(axis=1), kind="stable")]
+
+    def _sum(self, whole: str, base: str) -> Sum | None:
+        """Return how one amount follows from another one; None if no parts explain it."""
+        difference = self._numbers[whole] - self._numbers[base]
+        is_known = ~np.isnan(difference)
+        if np.count_nonzero(is_known) < _FEWEST:
+            return None
+        parts = [self._filled(name) for name in self.parts]
+        matrix = np.array(parts).reshape(len(parts), len(difference))[:, is_known]
+        known = difference[is_known]
+        tried = self._rows_to_try(matrix)
+        near = (np.abs(self._signs @ matrix[:, tried] - known[tried]) < _NEAR).mean(axis=1)
+        likely = [
+            way for way in np.argsort(-near, kind="stable")[:_MOST_WAYS] if near[way] >= _LIKELY
+        ]
+        best: tuple[int, Sum] | None = None
+        for signs in (self._signs[way] for way in likely):
+            holds = np.abs(signs @ matrix - known) < _NEAR
+            if not self._is_shown(signs, matrix, holds):
+                continue
+            used = {name: int(sign) for name, sign in zip(self.parts, signs, strict=True) if sign}
+            rows = np.any(matrix[signs != 0] != 0, axis=0) if used else np.ones_like(holds)
+            count = int(np.count_nonzero(holds))
+            if best is None or count > best[0]:
+                best = count, Sum(whole, base, (*used.items(),), int(np.count_nonzero(rows)))
+        return best[1] if best else None
+
+    def _rows_to_try(self, matrix: Numbers) -> npt.NDArray[np.int64]:
+        """Return some rows, of which each part that is ever filled is filled in some."""
+        if not len(matrix):
+            return np.arange(min(matrix.shape[1], _MOST_TRIED))
+        often = np.argsort(-np.count_nonzero(matrix, axis=0), kind="stable")[:_MOST_TRIED]
+        own = [np.flatnonzero(numbers)[: _MOST_TRIED // 4] for numbers in matrix]
+        return np.unique(np.concatenate([often, *own]))
+
+    def _is_shown(
+        self, signs: npt.NDArray[np.int8], matrix: Numbers, holds: npt.NDArray[np.bool_]
+    ) -> bool:
+        """Return whether a sum holds on nearly all rows, also on those with each part that is not
+        zero, of which enough rows have one that is in it.
+        """
+        if holds.mean() < _SHARE:
+            return False
+        for numbers, sign in zip(matrix, signs, strict=True):
+            rows = numbers != 0
+            few = rows.sum() < _FEWEST
+            if (sign and few) or (not few and holds[rows].mean() < _SHARE):
+                return False
+        return True
+
+    def _offsets(self, begin: str) -> dict[str, tuple[dict[str, int], tuple[Sum, ...]]]:
+        """Return each amount that sums lead to from one: by which parts it differs, and how that
+        is known.
+        """
+        reached: dict[str, tuple[dict[str, int], tuple[Sum, ...]]] = {begin: ({}, ())}
+        waiting = [begin]
+        while waiting:
+            here = waiting.pop(0)
+            offset, path = reached[here]
+            for one in self.sums:
+                if here not in {one.whole, one.base}:
+                    continue
+                other, way = (one.base, -1) if here == one.whole else (one.whole, 1)
+                if other in reached:
+                    continue
+                moved = dict(offset)
+                for name, sign in one.parts:
+                    moved[name] = moved.get(name, 0) + way * sign
+                reached[other] = ({n: k for n, k in moved.items() if k}, (*path, one))
+                waiting.append(other)
+        return reached
+
+    def goods(self, begin: str, *, is_said: bool = False) -> GoodsAmount:
+        """Return how the amount of the goods follows from one amount: without what a total has
+        beside them, after discounts, before fees and refunds.
+
+        An amount that a person has said is the one that it begins with.
+        """
+        reached = self._offsets(begin)
+        wanted: dict[str, int] = {}
+        for name, part in self.parts.items():
+            if part is Part.OTHER:  # nothing says what it is: the amount that was named stays
+                continue
+            levels = {offset.get(name, 0) for offset, _ in reached.values()}
+            # A part that is written below zero is added where it is taken off.
+            ordered = sorted(levels, key=lambda level: level * self._signed(name))
+            is_lowered = part in _LOWERS or (part is Part.FEE and self._is_charged(name))
+            wanted[name] = ordered[0 if is_lowered else -1]
+        best = min(
+            [begin] if is_said else reached,
+            key=lambda name: sum(
+                reached[name][0].get(part, 0) != level for part, level in wanted.items()
+            ),
+        )
+        offset, path = reached[best]
+        offset, path = reached[best]
+        steps = {name: level - offset.get(name, 0) for name, level in wanted.items()}
+        shown_by = dict.fromkeys(one for _, path in reached.values() for one in path)
+        varied = {name for one in shown_by for name, _ in one.parts}
+        unproven, inside = {}, []
+        for name, part in self.parts.items():
+            if name in varied or part is Part.OTHER or self._is_beside(best, name, part):
+                continue
+            if part is Part.TAX and self._is_rate_of(best, name, is_inside=True):
+                inside.append(name)
+            else:
+                unproven[name] = part
+        unnamed = [name for name, part in self.parts.items() if part is Part.OTHER]
+        others = [
+            name
+            for name, (offset, _) in reached.items()
+            if {*offset} == {*unnamed} & {*offset} != set()
+        ]
+        return GoodsAmount(
+            best,
+            (*(name for name, step in steps.items() if step < 0), *inside),
+            tuple(name for name, step in steps.items() if step > 0),
+            path or tuple(one for one in shown_by if any(n in steps for n, _ in one.parts)),
+            unproven,
+            tuple(others),
+        )
+
+    def _is_charged(self, name: str) -> bool:
+        """Return whether a fee is what customers pay, not what is kept of it: a total has it, and
+        what is left without it is not called net.
+        """
+        for one in self.sums:
+            if name not in dict(one.parts):
+                continue
+            ends = sorted((one.whole, one.base), key=self.total)
+            low, high = (self.amounts.get(end) for end in ends)
+            is_net = low is not None and _has(_words(low), _AFTER_FEES)
+            if high is not None and is_total(high) and not is_net:
+                return True
+        return False
+
+    def _is_beside(self, amount: str, name: str, part: Part) -> bool:
+        """Return whether an amount does not have an added part in it, by other means than a sum:
+        the same pieces cost the same whatever the part is, or a tax is a rate of the amount.
+        """
+        if part not in _ADDED:
+            return False
+        return self._is_same_beside(amount, name) or (
+            part is Part.TAX and self._is_rate_of(amount, name)
+        )
+
+    def _is_same_beside(self, amount: str, name: str) -> bool:
+        value, other = self.amounts.get(amount), self.amounts.get(name)
+        if self.item is None or value is None or other is None:
+            return False
+        count = self.values.number_sql(self.quantity) if self.quantity else "1"
+        money, beside = self.values.number_sql(value), self.values.number_sql(other)
+        beside = f"coalesce({beside}, 0)"
+        measured = (
+            f"count(DISTINCT {beside}) AS parts, count(DISTINCT {money}) AS amounts, "
+            f"count(DISTINCT {money} - {beside}) AS rests"
+        )
+        of_pieces = select(measured, TABLE, f"{money} <> 0", f"{self.item.column}, {count}")
+        said, alone = self.values.rows(
+            select(
+                "count(*) FILTER (parts > 1), count(*) FILTER (parts > 1 AND amounts < rests)",
+                f"({of_pieces})",
+            )
+        )[0]
+        return bool(said) and said == alone
+
+    def _is_rate_of(self, amount: str, name: str, *, is_inside: bool = False) -> bool:
+        """Return whether a tax is always one of a few rates of an amount, and not of what is left
+        without it; of a tax inside of the amount it is the other way around.
+        """
+        money, tax = self._numbers[amount], self._filled(name)
+        rows = (tax != 0) & ~np.isnan(money) & (money != 0)
+        if rows.sum() < _FEWEST:
+            return False
+        money, tax = money[rows], tax[rows]
+        beside, inside = _share_of_rates(money, tax), _share_of_rates(money - tax, tax)
+        return inside >= _SHARE > beside if is_inside else beside >= _SHARE > inside
+
+
+def _share_of_rates(money: Numbers, tax: Numbers) -> float:
+    """Return of which share of rows a tax is one of a few whole or half percents of an amount."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = np.round(tax / money * 200) / 200
+    fits = np.abs(money * rates - tax) < _NEAR
+    often = [rate for rate in np.unique(rates[fits]) if rate > 0]
+    return float(fits.mean()) if len(often) <= _FEW_RATES else 0.0
+
+
+def readings(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield which of some parts may be taken off an amount: all of them first, none last."""
+    for count in range(len(names), -1, -1):
+        yield from combinations(names, count)
+
+
+def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> Sum | None:
+    """Return which of some numbers is what a whole leaves once one to three others are taken off,
+    as of pieces on hand what may be sold once others are promised; None if none is.
+
+    A sum does not say which of its parts is left, so that its name must.
+    """
+    columns = [value for value in others if value.is_column][:_MOST_AMOUNTS]
+    cells = [
+        f"{values.number_sql(value)}::DOUBLE AS c{n}" for n, value in enumerate((whole, *columns))
+    ]
+    read = values.columns_of_numbers(f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}")
+    numbers = [
+        np.nan_to_num(np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), 0.0))
+        for n in range(len(columns) + 1)
+    ]
+    usual, rest = numbers[0], dict(zip((value.name for value in columns), numbers[1:], strict=True))
+    free = [value.name for value in columns if _has(_words(value), _FREE)]
+    for count in range(1, _MOST_TAKEN + 1):
+        for left in free:
+            names = [name for name in rest if name != left and np.any(rest[name])]
+            for taken in combinations(names, count):
+                off = np.sum([rest[name] for name in taken], axis=0)
+                holds = np.abs(usual - off - rest[left]) < _NEAR
+                shown = off != 0
+                if shown.sum() >= _FEWEST and holds.mean() >= _SHARE <= holds[shown].mean():
+                    parts = tuple((name, -1) for name in taken)
+                    return Sum(left, whole.name, parts, int(shown.sum()))
+    return None
+
+
+_MOST_TAKEN: Final = 3
+_FREE: Final = (
+    *("available", "avail", "free", "sellable", "atp", "verfugbar", "frei", "disponib", "libre"),
+    *(
+        "libero",
+        "beschikbaar",
+        "vrij",
+        "dostepn",
+        "wolne",
+        "доступн",
+        "вільн",
+        "свободн",
+        "在庫可能",
+    ),
+)
+"""How words in the names of what may be sold begin."""

@@ -1,0 +1,126 @@
+"""The columns that say what a row of a file of orders is, such as a payment, a withdrawal or a fee:
+found by what goes with their values, whatever they are called.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.ingestion.sources.proposal.fields import UNIT_PRICE, Found, free_texts
+from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
+from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
+
+_NAMED: Final = (
+    *("type", "typ", "tipo", "art", "kind", "vorgang", "umsatzart", "buchungsart", "nature"),
+    *("rodzaj", "тип", "вид", "operation", "operacion", "opération", "categorie", "soort"),
+)
+"""How words in the names of such columns begin; they are tried first."""
+_MOST_KINDS, _MOST_COLUMNS = 40, 3
+_FILLED, _PURE, _TELLING = 0.9, 0.95, 0.05
+_OF_LINES: Final = ("order_id", "item_id", "quantity", UNIT_PRICE)
+
+
+def row_kinds(values: FileValues, matches: Found, amount: str) -> tuple[Value, ...]:
+    """Return the columns that together say what a row is, as they stand in the file; none where
+    no column does.
+
+    With the values of one go the sign of the amount, or whether a row has an order or an item at
+    all. Further ones tell apart rows of one order and item that it does not.
+
+    Args:
+        values: The values of the files.
+        matches: The fields that are known.
+        amount: The SQL of the amount of a row; empty if no column says it.
+    """
+    columns = [value for value in free_texts(values, matches) if _can_be_kinds(values, value)]
+    status = matches.get("status")
+    if status is not None and status.value.is_column and _can_be_kinds(values, status.value):
+        columns.append(status.value)
+    columns.sort(key=lambda value: (not _is_named(value), values.different(value)))
+    first = next((value for value in columns if _goes_with_sign(values, value, amount)), None)
+    if first is None:
+        named = filter(_is_named, columns)
+        first = next((value for value in named if _goes_with_lines(values, value, matches)), None)
+    if first is None or (status is not None and first == status.value):
+        return ()
+    return _told_apart(values, matches, first, columns, amount)
+
+
+def _is_named(value: Value) -> bool:
+    return any(begins(word, _NAMED) for word in words_of(value.last_name))
+
+
+def _can_be_kinds(values: FileValues, value: Value) -> bool:
+    different, filled = values.different(value), values.filled(value)
+    return (
+        1 < different <= min(_MOST_KINDS, values.row_count / 2)
+        and filled >= values.row_count * _FILLED
+    )
+
+
+def _goes_with_sign(values: FileValues, value: Value, amount: str) -> bool:
+    """Return whether amounts are above zero beside some values, and below it beside others."""
+    if not amount:
+        return False
+    counted = f"count(*) FILTER ({amount} > 0) AS above, count(*) FILTER ({amount} < 0) AS below"
+    by_value = select(f"{value.column} AS kind, {counted}", TABLE, "true", value.column)
+    sums = ["sum(greatest(above, below))", "sum(above + below)"]
+    sums += ["count(*) FILTER (above > below)", "count(*) FILTER (below > above)"]
+    sums.append("greatest(sum(above), sum(below))")
+    fitting, rows, kinds_above, kinds_below, usual = values.rows(select(sums, f"({by_value})"))[0]
+    is_pure = bool(rows) and fitting >= rows * _PURE and fitting > usual
+    return is_pure and bool(kinds_above and kinds_below)
+
+
+def _goes_with_lines(values: FileValues, value: Value, matches: Found) -> bool:
+    """Return whether rows with some values never have an order or an item, and all others do."""
+    known = [matches[name].value for name in _OF_LINES if name in matches]
+    for other in known:
+        counted = f"count({other.column}) AS filled, count(*) AS row_count"
+        by_value = select(counted, TABLE, f"{value.column} IS NOT NULL", value.column)
+        sums = ["count(*) FILTER (filled = 0)", "count(*) FILTER (filled = row_count)", "count(*)"]
+        empty, full, kinds = values.rows(select(sums, f"({by_value})"))[0]
+        if empty and full and empty + full == kinds:
+            return True
+    return False
+
+
+def _told_apart(
+    values: FileValues, matches: Found, first: Value, columns: Sequence[Value], amount: str
+) -> tuple[Value, ...]:
+    """Return a column of kinds with those that tell apart rows of one order and item, too, or
+    amounts above zero and below it.
+    """
+    line = [matches[name].value for name in ("order_id", "item_id") if name in matches]
+    chosen = [first]
+    while line and len(chosen) < _MOST_COLUMNS:
+        rows, mixed = _different(values, [*line, *chosen]), _mixed(values, chosen, amount)
+        gains = {
+            value: max(
+                _different(values, [*line, *chosen, value]) - rows,
+                mixed - _mixed(values, [*chosen, value], amount),
+            )
+            for value in columns
+            if value not in chosen
+        }
+        least = {value: 1 if _is_named(value) else values.row_count * _TELLING for value in gains}
+        telling = [value for value in gains if gains[value] >= max(least[value], 1)]
+        if not telling:
+            break
+        chosen.append(max(telling, key=lambda value: (_is_named(value), gains[value])))
+    return tuple(sorted(chosen, key=lambda value: value.position))
+
+
+def _mixed(values: FileValues, columns: Sequence[Value], amount: str) -> int:
+    """Return how many rows have another sign than most with the same values."""
+    if not amount:
+        return 0
+    counted = f"count(*) FILTER ({amount} > 0) AS above, count(*) FILTER ({amount} < 0) AS below"
+    kinds = ", ".join(value.column for value in columns)
+    by_kind = select(counted, TABLE, "true", kinds)
+    return int(values.rows(select("coalesce(sum(least(above, below)), 0)", f"({by_kind})"))[0][0])
+
+
+def _different(values: FileValues, columns: Sequence[Value]) -> int:
+    cells = ", ".join(f"coalesce({value.column}, '')" for value in columns)
+    return int(values.scalar(f"count(DISTINCT ({cells}))"))

@@ -1,0 +1,183 @@
+"""Exports of other vendors, in other languages, by kind of fault: what the rows add up to decides,
+and each right number can be added up by a reader.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind
+from ecom_assets.ingestion.sources.proposal.proposal import (
+    OWN,
+    MappingSearch,
+    open_questions,
+    read_by,
+)
+from ecom_assets.ingestion.sources.reading import FileReading
+from ecom_assets_tests.ingestion.sources.conftest import write
+
+ZONE = {"timezone": "UTC"}
+
+
+def search_of(path: Path, lines: list[str]) -> MappingSearch:
+    """Return the search for a mapping of a file with some lines."""
+    write(path, "\n".join([*lines, ""]))
+    return MappingSearch([str(path)], Settings(home=path.parent / "home"), MappingKind.ORDERS)
+
+
+def sold_and_back(
+    search: MappingSearch, answers: Mapping[str, str]
+) -> tuple[Decimal | int, Decimal | int]:
+    """Return what was sold and paid back by the proposal, with guesses for what is open."""
+    proposal = search.proposal(search.guesses({**ZONE, **answers}, OWN), OWN)
+    with read_by(search, proposal) as reading:
+        assert isinstance(reading, FileReading)
+        rows = reading.files.classified().to_pyarrow().to_pylist()
+    kept = [row for row in rows if row["reject_reason"] is None]
+    sold = [row["payment_amount"] for row in kept if row["status"] == "shipped"]
+    back = [row["payment_amount"] for row in kept if row["status"] == "refunded"]
+    return sum(sold, Decimal()), sum(back, Decimal())
+
+
+def asked(search: MappingSearch, answers: Mapping[str, str]) -> dict[str, str]:
+    """Return the questions that must be answered, by their keys."""
+    given = {**ZONE, **answers}
+    return {one.key: one.sentence for one in open_questions(search.proposal(given, OWN), given)}
+
+
+def total_less_shipping(path: Path) -> MappingSearch:
+    """A Polish list of orders: 4 of 100, 50, 80 and 30 złoty of goods, 15 of postage each but one;
+    `Razem` is goods and postage, and there is 23 % of VAT in the goods that no column shows.
+    """
+    goods, postage = ("100,00", "50,00", "80,00", "30,00"), ("15,00", "15,00", "0,00", "15,00")
+    total = ("115,00", "65,00", "80,00", "45,00")
+    rows = [
+        f"ZAM/{n};2026-03-0{n} 10:00:00;klient{n};{g};{p};{t}"
+        for n, (g, p, t) in enumerate(zip(goods, postage, total, strict=True), start=1)
+    ]
+    head = "Nr zamówienia;Data;Klient;Towary;Koszt wysyłki;Razem"
+    return search_of(path, [head, *rows])
+
+
+@pytest.mark.when_changed
+def test_postage_is_taken_off_a_total_that_the_goods_show(tmp_path: Path) -> None:
+    search = total_less_shipping(tmp_path / "zamowienia.csv")
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (Decimal(260), 0)
+
+
+@pytest.mark.when_changed
+def test_fees_of_a_spanish_market_stay_in_the_amount(tmp_path: Path) -> None:
+    # 4 x 20.00, of which the market keeps 10 % and pays 18.00 each: 80.00 were sold.
+    rows = [f"P{n},2026-03-0{n} 10:00:00,ana{n}@x.es,A{n},1,20.00,2.00,18.00" for n in range(1, 5)]
+    head = "Pedido,Fecha,Correo,Artículo,Cantidad,Importe bruto,Comisión,Importe neto"
+    search = search_of(tmp_path / "ventas.csv", [head, *rows])
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (Decimal(80), 0)
+
+
+@pytest.mark.when_changed
+def test_a_sum_that_holds_on_too_few_rows_is_asked(tmp_path: Path) -> None:
+    # 3 orders of 20.00 each with 5.00 of postage, and nothing shows whether 20.00 holds it.
+    rows = [f"{n},2026-03-0{n} 10:00:00,c{n},20.00,5.00" for n in range(1, 4)]
+    search = search_of(tmp_path / "list.csv", ["Order ID,Date,Customer,Total,Postage", *rows])
+    assert list(asked(search, {})) == ["amount_parts"]
+    assert "Total less Postage (45.00) or Total (60.00)" in asked(search, {})["amount_parts"]
+    assert sold_and_back(search, {"amount_parts": "Total"}) == (Decimal(60), 0)
+    assert sold_and_back(search, {"amount_parts": "Total less Postage"}) == (Decimal(45), 0)
+
+
+@pytest.mark.when_changed
+def test_discounts_below_zero_are_added(tmp_path: Path) -> None:
+    # 30 + 30 + 30 + 40 less 3 + 3 + 3: 121.00 by `Betrag`; `Rabatt` is written below zero.
+    rows = [
+        f"R{n};0{n}.03.2026;K{n};A;1;{gross};{less};{net}"
+        for n, (gross, less, net) in enumerate(
+            [("30,00", "-3,00", "27,00")] * 3 + [("40,00", "0,00", "40,00")], start=1
+        )
+    ]
+    head = "Rechnungsnr;Datum;Kunde;Artikel;Menge;Listenbetrag;Rabatt;Betrag"
+    search = search_of(tmp_path / "rechnungen.csv", [head, *rows])
+    assert sold_and_back(search, {}) == (Decimal(121), 0)
+    without = [line.rpartition(";")[0] for line in [head.replace("Listenbetrag", "Summe"), *rows]]
+    search = search_of(tmp_path / "ohne.csv", without)
+    assert "(121.00)" in asked(search, {})["amount_parts"]
+    assert "(130.00)" in asked(search, {})["amount_parts"]
+
+
+@pytest.mark.when_changed
+def test_kinds_of_a_french_account_are_asked(tmp_path: Path) -> None:
+    # Encaissements of 4 x 25.00, a restitution of 25.00, virements of 60.00 and 10.00 to the bank.
+    rows = [f"V{n};{n + 20}/03/2026;luc{n}@x.fr;Encaissement;Terminé;25,00" for n in range(1, 5)]
+    rows += ["R1;28/03/2026;luc1@x.fr;Restitution;Terminé;-25,00"]
+    rows += [f"B{n};29/03/2026;moi@x.fr;Virement;Terminé;-{n}0,00" for n in (6, 1)]
+    head = "Référence;Date;Email;Opération;Statut;Montant"
+    search = search_of(tmp_path / "compte.csv", [head, *rows])
+    kinds = {one.subject: one.key for one in search.proposal(ZONE, OWN).questions if one.subject}
+    assert set(kinds) == {"Encaissement", "Restitution", "Virement"}
+    assert sold_and_back(search, {}) == (0, 0), "nothing counts before somebody has said it"
+    said = {"Encaissement": "sale", "Restitution": "refund", "Virement": "no sale"}
+    answers = {kinds[kind]: meaning for kind, meaning in said.items()}
+    assert sold_and_back(search, answers) == (Decimal(100), Decimal(25))
+
+
+@pytest.mark.when_changed
+def test_a_monthly_list_that_starts_at_1_has_no_order_numbers(tmp_path: Path) -> None:
+    rows = [f"{n},2026-03-0{n} 10:00:00,c{n},A,1,10.00,paid" for n in range(1, 5)]
+    head = "id,date,customer,sku,qty,amount,status"
+    search = search_of(tmp_path / "march.csv", [head, *rows])
+    assert "order_id" not in search.proposal(ZONE, OWN).text
+    later = [row.replace(f"{n},", f"{700 + n},", 1) for n, row in enumerate(rows, start=1)]
+    search = search_of(tmp_path / "api.csv", [head, *later])
+    proposal = search.proposal(ZONE, OWN)
+    assert '  order_id: {column: "id", optional: true}' in proposal.text
+    assert "unproven" in " ".join(proposal.why)
+
+
+@pytest.mark.when_changed
+def test_pieces_of_a_german_till_go_back_at_their_price(tmp_path: Path) -> None:
+    # 3 x 10.00 and 2 x 5.00, of which one of 10.00 goes back: 40.00 and 10.00.
+    rows = ["B1;01.03.2026;K1;A;3;10,00;1", "B2;02.03.2026;K2;B;2;5,00;0"]
+    head = "Bestellnr;Datum;Kunde;Artikel;Menge;Einzelpreis;Menge erstattet"
+    search = search_of(tmp_path / "kasse.csv", [head, *rows])
+    assert sold_and_back(search, {}) == (Decimal(40), Decimal(10))
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize("name", ["Total (USD)", "total_usd", "Umsatz in $", "Sales", "Brutto"])
+def test_names_with_a_currency_and_usual_heads_are_amounts(tmp_path: Path, name: str) -> None:
+    rows = [f"{n},2026-03-0{n} 10:00:00,c{n},A,1,{n}.50" for n in range(1, 5)]
+    search = search_of(tmp_path / "o.csv", [f"order_id,date,customer,sku,qty,{name}", *rows])
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (Decimal(12), 0)
+    is_dollar = "usd" in name.casefold()
+    assert ("currency: {constant: USD}" in search.proposal(ZONE, OWN).text) == is_dollar
+
+
+@pytest.mark.when_changed
+def test_tips_and_gift_cards_are_asked_with_their_money(tmp_path: Path) -> None:
+    rows = [
+        "1,2026-03-01 10:00:00,c1,COFFEE,Coffee,1,4.00",
+        "1,2026-03-01 10:00:00,c1,TIP,Tip,1,1.00",
+        "2,2026-03-02 10:00:00,c2,GC,Gift Card 25,1,25.00",
+        "3,2026-03-03 10:00:00,c3,TEA,Tea,2,6.00",
+    ]
+    head = "order_id,date,customer,sku,item name,qty,line total"
+    search = search_of(tmp_path / "cafe.csv", [head, *rows])
+    assert "together 26.00" in asked(search, {})["no_goods"]
+    assert sold_and_back(search, {"no_goods": "left out"}) == (Decimal(10), 0)
+    assert sold_and_back(search, {"no_goods": "sale"}) == (Decimal(36), 0)
+
+
+@pytest.mark.when_changed
+def test_columns_that_no_field_uses_are_listed(tmp_path: Path) -> None:
+    rows = [f"{n},2026-03-0{n} 10:00:00,c{n},A,1,10.00,3.00,Store {n % 2},," for n in range(1, 5)]
+    head = "order_id,date,customer,sku,qty,amount,levy,branch,memo,note"
+    proposal = search_of(tmp_path / "o.csv", [head, *rows]).proposal(ZONE, OWN)
+    assert "levy: 3.00 in 4 of 4 rows" in proposal.unused
+    assert "branch: 2 different in 4 of 4 rows, such as Store 0, Store 1" in proposal.unused
+    assert proposal.unused[-1] == "memo, note: empty in all rows"
+    assert all(f"#   {line}" in proposal.text for line in proposal.unused)
