@@ -59,7 +59,12 @@ def good_shop() -> Iterator[Platform]:
     platform = Platform(declared_segments=(loyal,))
     people_at_once = journeys({"anna": VISIT, "ben": VISIT[:2]})
     rows = [
-        row | {"referrer_url": "https://www.google.com/", "anonymous_id": "d1"}
+        row
+        | {
+            "referrer_url": "https://www.google.com/",
+            "anonymous_id": "d1",
+            "properties": f'{{"order_id": "{row["event_id"]}"}}',
+        }
         for row in people_at_once
     ]
     rows += [rows[0] | {"source_file": "again.csv"}, received(None, rows[0]["event_at"])]

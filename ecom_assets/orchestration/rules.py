@@ -182,6 +182,7 @@ def customer_rule(settings: Settings) -> CustomerRule:
         "engagement_high_sessions, ECOM_ENGAGEMENT_HIGH_S, ECOM_ENGAGEMENT_HIGH_SCORE or "
         "ECOM_TIER_ENTERPRISE_AMOUNT"
     )
+    expected_fields = customer_mapping(settings).expected_fields
     with about_setting(setting):
         return CustomerRule(
             active_days=settings.customer_active_days,
@@ -191,7 +192,7 @@ def customer_rule(settings: Settings) -> CustomerRule:
             high_engaged_s=settings.engagement_high_s,
             medium_score=settings.engagement_medium_score,
             high_score=settings.engagement_high_score,
-            expected_fields=customer_mapping(settings).expected_fields,
+            expected_fields=expected_fields,
             premium_amount=settings.tier_premium_amount,
             enterprise_amount=settings.tier_enterprise_amount,
             timezone=settings.timezone,

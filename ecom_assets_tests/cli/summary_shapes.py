@@ -84,6 +84,7 @@ ADVERTISING = {
     "platform_conversion_amount": str,
     "platform_roas": float,
     "model": str,
+    "visit_coverage_rate": float,
     "new_customer_count": int,
     "cost_per_new_customer": str,
 }

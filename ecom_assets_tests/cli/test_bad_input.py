@@ -84,7 +84,8 @@ def test_a_file_that_cannot_be_read_is_named(  # noqa: PLR0913, PLR0917 (a case 
     exit_code: int,
     begin: str,
 ) -> None:
-    path = home.parent / name
+    path = home.parent / command[0] / name
+    path.parent.mkdir(exist_ok=True)
     make(path)
     result = ecom(*command, "--events", path, home=home)
     assert result.exit_code == exit_code
@@ -399,7 +400,7 @@ def test_a_wrong_setting_is_a_finding_of_doctor(home: Path, tmp_path: Path) -> N
         ("ECOM_FUNNEL_WINDOW", "7x", "ECOM_FUNNEL_WINDOW: The duration '7x' is not understood; "),
         ("ECOM_FUNNELS", "nope.yaml", "ECOM_FUNNELS: nope.yaml cannot be read"),
         ("ECOM_VISITOR_SEGMENTS", "nope.yaml", "ECOM_VISITOR_SEGMENTS: nope.yaml cannot be read"),
-        ("ECOM_CITIES", "nope.csv", "ECOM_CITIES: nope.csv cannot be read"),
+        ("ECOM_CITIES", "nope.csv", "ECOM_CITIES: nope.csv does not exist; "),
         ("ECOM_MARKET_SEGMENTS", "nope.yaml", "ECOM_MARKET_SEGMENTS: nope.yaml cannot be read"),
         ("ECOM_EVENTS_MAPPING", "zzz", "there is no mapping 'zzz'; "),
         ("ECOM_ORDERS_MAPPING", "zzz", "there is no mapping 'zzz'; "),
@@ -407,9 +408,9 @@ def test_a_wrong_setting_is_a_finding_of_doctor(home: Path, tmp_path: Path) -> N
         (
             "ECOM_CATALOGUE",
             "nope.csv",
-            "The catalogue nope.csv cannot be read; give ECOM_CATALOGUE",
+            "The catalogue nope.csv cannot be read, as there is no such file; give ECOM_CATALOGUE",
         ),
-        ("ECOM_RATES", "nope.csv", "ECOM_RATES: nope.csv cannot be read"),
+        ("ECOM_RATES", "nope.csv", "ECOM_RATES: nope.csv does not exist; "),
     ],
 )
 def test_a_setting_whose_rule_cannot_be_made_is_refused_at_start_by_all_in_the_same_sentence(

@@ -111,7 +111,7 @@ _GARBLED: dict[int, dict[str, tuple[str | None, ...]]] = {
         "session_id": (None, ""),
         "anonymous_id": (None, None, "", "null"),
     },
-    f.NO_TYPE: {"event_type": ("", None, " page_view", "page\tview", "product_view ", "x" * 300)},
+    f.NO_TYPE: {"event_type": ("", None, "search\tterm", "page\tview", "product\tview", "x" * 300)},
 }
 
 

@@ -166,7 +166,8 @@ class Pairing:
         firsts = candidates.filter(candidates.is_first)
         order_id = firsts.order_id
         is_one = order_id.min().over(of_event) == order_id.max().over(of_event)
-        named = firsts.filter(is_one | (firsts.name_place == 0))
+        named = firsts.mutate(is_one=is_one)  # a window in a condition is no SQL on Postgres
+        named = named.filter(named.is_one | (named.name_place == 0))
         return named.select(*CANDIDATE).distinct()
 
     @cached_property

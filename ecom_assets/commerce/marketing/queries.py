@@ -130,8 +130,8 @@ def marketing(
     require_spend(reading)
     sums_of = _of_ads(reading, period, model)
     coverage = visit_coverage(reading, period)
-    lacks = lacking(reading, coverage)
-    lacked_before = lacking(reading, visit_coverage(reading, period.previous))
+    lacks = _lacking(reading, coverage)
+    lacked_before = lacking(reading, period.previous)
     campaigns = parts(reading, period, model, "campaign", lacks)
     named = (
         campaigns if dimension == "campaign" else parts(reading, period, model, dimension, lacks)
@@ -158,8 +158,14 @@ def marketing(
 AFTER: Final = "contribution_after_ads_amount"
 
 
-def lacking(reading: Reading, coverage: VisitCoverage) -> frozenset[str]:
-    """Return what events do not record, and the visits of orders if too few of these meet any."""
+def lacking(reading: Reading, period: Period) -> frozenset[str]:
+    """Return what events do not record, and the visits of orders if too few of those of a period
+    meet any.
+    """
+    return _lacking(reading, visit_coverage(reading, period))
+
+
+def _lacking(reading: Reading, coverage: VisitCoverage) -> frozenset[str]:
     return not_recorded(reading) | ({ORDER_VISITS} if coverage.is_too_low else set())
 
 
@@ -203,7 +209,7 @@ def marketing_over_time(
     day = rows.marketing_date
     rows = rows.mutate(start=start_of_week(day) if by == "week" else day)
     added = rows.group_by("start").agg(**sums(rows, MarketingMeasures))
-    lacks = lacking(reading, visit_coverage(reading, period))
+    lacks = lacking(reading, period)
     numbers = {row["start"]: _as_known(row, lacks) for row in reading.rows(added, period)}
     first = period.start_date
     first -= first.weekday() * ONE_DAY if by == "week" else 0 * ONE_DAY

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any, Final, Self
 
 from ecom_assets.behaviour.sessions.queries import engagement
-from ecom_assets.commerce.attribution.queries import visit_coverage
 from ecom_assets.commerce.conversion.queries import conversion
 from ecom_assets.commerce.costs import queries as costs
 from ecom_assets.commerce.costs.measures import HEADLINES
@@ -314,7 +313,7 @@ def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
     known_period = of_sources(reading, period, "sales")
     try:
         result = ads.marketing(reading, known_period)
-        lacked = ads.lacking(reading, visit_coverage(reading, known_period.previous))
+        lacked = ads.lacking(reading, known_period.previous)
         before = ads.parts(reading, known_period.previous, result["model"], "campaign", lacked)
     except (NoSourceError, NothingPublishedError, NotPublishedError):
         return None

@@ -34,12 +34,7 @@ from ecom_assets.behaviour.journeys.contracts import (
 from ecom_assets.behaviour.retention.contracts import RetentionCohorts
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
-from ecom_assets.commerce.attribution.contracts import (
-    ChannelAttribution,
-    Conversions,
-    OrderVisits,
-    Touches,
-)
+from ecom_assets.commerce.attribution.contracts import ChannelAttribution, Conversions, Touches
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.costs.contracts import (
     CategoryProfitability,
@@ -183,7 +178,6 @@ EVIDENCE: tuple[type[Table], ...] = (
     SessionDays,
     Sessions,
     Touches,
-    OrderVisits,
     OrderEventReconciliation,
     VisitorSegments,
     Restatements,

@@ -7,6 +7,7 @@ import ibis
 import pytest
 
 from ecom_assets.cli.summary.lines import check_lines
+from ecom_assets.commerce.attribution.contracts import OrderVisits
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.reconciliation.checks import (
     customers_are_visitors,
@@ -37,13 +38,26 @@ def of_users(users: Sequence[str | None], event_type: str = "purchase") -> list[
     ]
 
 
-def customers_meet(events: list[Row], customers: Sequence[str]) -> CheckResult:
+def customers_meet(
+    events: list[Row], customers: Sequence[str], visited: Sequence[str] = ()
+) -> CheckResult:
     lines = [
         dict.fromkeys(UserOrderLog.columns)
         | {"uniq_id": str(number), "customer_id": id_, "order_date": DAY}
         for number, id_ in enumerate(customers)
     ]
-    tables = ibis.memtable(clean_events(events)), ibis.memtable(as_table(lines, UserOrderLog))
+    paired = [
+        dict.fromkeys(OrderVisits.columns) | {"customer_id": id_, "order_date": DAY}
+        for id_ in visited
+    ]
+    tables = [
+        ibis.memtable(table)
+        for table in (
+            clean_events(events),
+            as_table(lines, UserOrderLog),
+            as_table(paired, OrderVisits),
+        )
+    ]
     result: CheckResult = customers_are_visitors.evaluate(None, *tables)
     return result
 
@@ -63,6 +77,12 @@ def test_customers_of_whom_none_is_a_visitor_are_named_with_visitors() -> None:
         "key is in both mappings"
     )
     assert [row["side"] for row in result.examples] == ["orders"] * 3 + ["events"] * 3
+
+
+def test_customers_whose_orders_events_name_are_visitors_by_any_id() -> None:
+    """Of 40 customers by address, one bought what an event of a device names."""
+    customers = names("c{:02}@x.de", 40)
+    assert customers_meet(of_users(names("{}", 30)), customers, customers[:1]).broken_count == 0
 
 
 def test_the_summary_shows_the_sentence() -> None:

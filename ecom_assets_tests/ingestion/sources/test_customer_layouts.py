@@ -353,7 +353,7 @@ def test_the_score_expects_what_the_mapping_that_is_set_has(tmp_path: Path) -> N
             {"fields": {"id": "id", "created_at": {"path": "since", "format": "unix"}}},
             (
                 "`fields.created_at.format`: 'unix' is neither one of iso, epoch_s, epoch_ms, "
-                "epoch_us nor a strptime"
+                "epoch_us, epoch_ns nor a strptime"
             ),
         ),
         (

@@ -108,7 +108,10 @@ def write_shop(folder: Path) -> None:
             events += visit
             orders += _orders(dice, visit)
     events += [dict(events[5]), dict(events[50])]
-    events += [{**events[9], "event_id": "odd-1", "event_type": " "}, {**events[9], "event_id": ""}]
+    events += [
+        {**events[9], "event_id": "odd-1", "event_type": "page\tview"},
+        {**events[9], "event_id": ""},
+    ]
     _write(
         folder / "events.csv", EVENT_COLUMNS, sorted(events, key=lambda row: row["event_timestamp"])
     )

@@ -110,7 +110,7 @@ def test_the_list_is_that_of_the_contracts() -> None:
         "user_agent",
     }
     of_order_lines = {"order_id", "shared_order_id", "customer_id", "first_name", "last_name"}
-    of_order_lines |= {"discount_codes"}
+    of_order_lines |= {"discount_codes", "order_keys"}
     assert of_events | of_order_lines == PERSONAL_COLUMNS
 
 

@@ -72,7 +72,7 @@ def test_a_sample_row_is_as_it_came_but_hides_people_without_the_scope(settings:
     values = {**ALL_DAYS, "reason": "malformed_event_type"}
     [odd] = [row for row in lines(str(settings.events)) if row["event_id"] == "odd-1"]
     seen = {
-        "event_type": " ",
+        "event_type": "page\tview",
         "reject_reason": "malformed_event_type",
         "user_id": odd["user_id"],
         "row_count": 1,

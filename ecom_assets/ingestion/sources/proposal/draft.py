@@ -220,7 +220,7 @@ NEEDED = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class AmountReading:
     """What the amount of the goods may be: an amount less and plus some columns."""
 
     name: str
@@ -235,7 +235,7 @@ class Reading:
         return f"{self.name}{less}{plus}"
 
 
-def _options(reading: Reading) -> list[str]:
+def _options(reading: AmountReading) -> list[str]:
     """Return the options of a field with what is taken off, and what is added."""
     less = [f"less: {quoted_list(reading.less)}"] if reading.less else []
     plus = [f"plus: {quoted_list(reading.plus)}"] if reading.plus else []
@@ -285,7 +285,7 @@ class Draft:
     """Discounts after which the amount is, as all rows show."""
     goods: GoodsAmount | None = None
     """How the amount of the goods follows from the columns of a row."""
-    readings: tuple["Reading", ...] = ()
+    readings: tuple["AmountReading", ...] = ()
     """What the amount of the goods may be; more than one where no sum shows it."""
 
     def __post_init__(self) -> None:
@@ -819,14 +819,14 @@ class Draft:
         ways = sorted(readings(asked), key=lambda less: list(less) != likely)
         below = {name for name in asked if rows.is_below_zero(name)}
         self.readings = tuple(
-            Reading(
+            AmountReading(
                 goods.name,
                 (*goods.less, *(name for name in way if name not in below)),
                 (*goods.plus, *(name for name in way if name in below)),
             )
             for way in ways
         )
-        self.readings += tuple(Reading(name) for name in goods.others)
+        self.readings += tuple(AmountReading(name) for name in goods.others)
         if len(self.readings) > 1:
             self._ask_for_parts(rows)
         self._note_parts(goods, asked)
@@ -950,7 +950,7 @@ class Draft:
                 "the file shows that it is in it"
             )
 
-    def _reading(self) -> "Reading | None":
+    def _reading(self) -> "AmountReading | None":
         """Return how the amount of the goods is read: as answered, else as the sums show."""
         answer = self.answers.get(PARTS)
         named = [reading for reading in self.readings if reading.text == answer]

@@ -138,7 +138,7 @@ def can_be_amount(value: Value) -> bool:
 
 
 @dataclass(frozen=True)
-class Sum:
+class RowSum:
     """One amount of rows is another one with parts, each added (1) or taken off (-1).
 
     `row_count` is the number of rows that show it: those with a part that is not zero.
@@ -172,7 +172,7 @@ class GoodsAmount:
     name: str
     less: tuple[str, ...] = ()
     plus: tuple[str, ...] = ()
-    shown_by: tuple[Sum, ...] = ()
+    shown_by: tuple[RowSum, ...] = ()
     unproven: Mapping[str, Part] = field(default_factory=dict)
     others: tuple[str, ...] = ()
 
@@ -277,7 +277,7 @@ class RowParts:
         return bool(rows.any() and (part[rows] <= money[rows] + _NEAR).mean() >= _SHARE)
 
     @cached_property
-    def sums(self) -> list[Sum]:
+    def sums(self) -> list[RowSum]:
         """Return the sums that hold on nearly all rows with such parts."""
         wholes = [name for name in self._numbers if name not in self.parts]
         wholes = [name for name in wholes if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
@@ -290,7 +290,7 @@ class RowParts:
         ways = np.array(list(product((0, 1, -1), repeat=len(self.parts))), dtype=np.int8)
         return ways[np.argsort(np.abs(ways).sum(axis=1), kind="stable")]
 
-    def _sum(self, whole: str, base: str) -> Sum | None:
+    def _sum(self, whole: str, base: str) -> RowSum | None:
         """Return how one amount follows from another one; None if no parts explain it."""
         difference = self._numbers[whole] - self._numbers[base]
         is_known = ~np.isnan(difference)
@@ -304,7 +304,7 @@ class RowParts:
         likely = [
             way for way in np.argsort(-near, kind="stable")[:_MOST_WAYS] if near[way] >= _LIKELY
         ]
-        best: tuple[int, Sum] | None = None
+        best: tuple[int, RowSum] | None = None
         for signs in (self._signs[way] for way in likely):
             holds = np.abs(signs @ matrix - known) < _NEAR
             if not self._is_shown(signs, matrix, holds):
@@ -313,7 +313,7 @@ class RowParts:
             rows = np.any(matrix[signs != 0] != 0, axis=0) if used else np.ones_like(holds)
             count = int(np.count_nonzero(holds))
             if best is None or count > best[0]:
-                best = count, Sum(whole, base, (*used.items(),), int(np.count_nonzero(rows)))
+                best = count, RowSum(whole, base, (*used.items(),), int(np.count_nonzero(rows)))
         return best[1] if best else None
 
     def _rows_to_try(self, matrix: Numbers) -> npt.NDArray[np.int64]:
@@ -339,11 +339,11 @@ class RowParts:
                 return False
         return True
 
-    def _offsets(self, begin: str) -> dict[str, tuple[dict[str, int], tuple[Sum, ...]]]:
+    def _offsets(self, begin: str) -> dict[str, tuple[dict[str, int], tuple[RowSum, ...]]]:
         """Return each amount that sums lead to from one: by which parts it differs, and how that
         is known.
         """
-        reached: dict[str, tuple[dict[str, int], tuple[Sum, ...]]] = {begin: ({}, ())}
+        reached: dict[str, tuple[dict[str, int], tuple[RowSum, ...]]] = {begin: ({}, ())}
         waiting = [begin]
         while waiting:
             here = waiting.pop(0)
@@ -483,7 +483,7 @@ def readings(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield from combinations(names, count)
 
 
-def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> Sum | None:
+def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> RowSum | None:
     """Return which of some numbers is what a whole leaves once one to three others are taken off,
     as of pieces on hand what may be sold once others are promised; None if none is.
 
@@ -509,7 +509,7 @@ def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> S
                 shown = off != 0
                 if shown.sum() >= _FEWEST and holds.mean() >= _SHARE <= holds[shown].mean():
                     parts = tuple((name, -1) for name in taken)
-                    return Sum(left, whole.name, parts, int(shown.sum()))
+                    return RowSum(left, whole.name, parts, int(shown.sum()))
     return None
 
 
