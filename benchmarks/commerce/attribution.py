@@ -63,7 +63,8 @@ def make(con: Backend, purchases: int) -> Days:
     con.raw_sql(f"""
         CREATE TABLE conversions AS
         SELECT converted_at::DATE AS converted_date, 'purchase' AS unit, 'p' || n AS conversion_id,
-            'v' || (hash(n + 11) % {purchases}) AS visitor_id, false AS is_refund, converted_at,
+            'v' || (hash(n + 11) % {purchases}) AS visitor_id, visitor_id AS customer_id,
+            false AS is_refund, converted_at,
             (1 + hash(n) % 20000)::DECIMAL(18, 2) / 100 AS revenue_amount
         FROM (SELECT n, TIMESTAMP '{FIRST}' + INTERVAL (hash(n + 5) % {DAYS * 86_400}) SECOND
           AS converted_at

@@ -128,6 +128,7 @@ def make(con: Backend, spend_count: int, order_count: int) -> None:
     con.raw_sql("""
         CREATE TEMP TABLE bought_rows AS
         SELECT 'order' AS unit, order_id AS conversion_id, customer_id AS visitor_id,
+            customer_id,
             status = 'refunded' AS is_refund, order_date AS converted_date,
             bool_or(is_renewal) AS is_renewal, min(ordered_at) AS converted_at,
             sum(revenue_amount) AS revenue_amount

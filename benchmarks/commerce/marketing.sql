@@ -105,7 +105,8 @@ WITH placed AS (
 )
 
 SELECT
-    row_number() OVER () AS number, converted_date, conversion_id, visitor_id, is_refund,
+    row_number() OVER () AS number, converted_date, conversion_id, visitor_id, customer_id,
+    is_refund,
     NOT is_refund OR last_at >= converted_at - INTERVAL 90 DAY AS is_found,
     if(is_found, last_at, NULL) AS bought_at, if(is_found, last_date, NULL) AS bought_date,
     (revenue_amount * 10_000)::BIGINT AS money
@@ -200,8 +201,8 @@ parts AS (
 )
 
 SELECT
-    converted_date, conversion_id, visitor_id, is_refund, bought_date, touched_date, channel,
-    ad_platform, campaign_id, campaign,
+    converted_date, conversion_id, visitor_id, customer_id, is_refund, bought_date, touched_date,
+    channel, ad_platform, campaign_id, campaign,
     (first * is_conversion)::DECIMAL(18, 9) AS first_credit,
     (first * money * 0.0001)::DECIMAL(38, 4) AS first_revenue_amount,
     (last * is_conversion)::DECIMAL(18, 9) AS last_credit,
@@ -331,7 +332,7 @@ WITH renewals AS (SELECT DISTINCT conversion_id AS renewal_id FROM conversions W
 first_paid AS (
     SELECT arg_min(conversion_id, (converted_at, conversion_id)) AS conversion_id
     FROM conversions WHERE NOT is_refund AND revenue_amount > 0
-    GROUP BY visitor_id
+    GROUP BY customer_id
 ),
 
 left_over AS (
