@@ -57,10 +57,16 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all parts of a file's tree, which most rules look through."""
+    return tuple(ast.walk(tree(path)))
+
+
 def imports(path: Path) -> set[str]:
     """Return the modules that a file imports, wherever in it."""
     actual: set[str] = set()
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             actual |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -69,7 +75,7 @@ def imports(path: Path) -> set[str]:
 
 
 def functions(path: Path) -> list[Function]:
-    return [node for node in ast.walk(tree(path)) if isinstance(node, Function)]
+    return [node for node in nodes(path) if isinstance(node, Function)]
 
 
 def test_a_file_says_first_what_lives_there() -> None:
@@ -80,7 +86,7 @@ def test_a_class_name_is_used_once() -> None:
     names = Counter(
         node.name.lstrip("_")
         for path in SOURCES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.ClassDef)
     )
     assert [name for name, count in names.items() if count > 1] == [], (
@@ -92,7 +98,7 @@ def test_what_is_public_says_what_it_does() -> None:
     silent = [
         f"{name_of(path)}:{node.lineno} {node.name}"
         for path in SOURCES
-        for scope in ast.walk(tree(path))
+        for scope in nodes(path)
         if isinstance(scope, ast.Module | ast.ClassDef)
         and not getattr(scope, "name", "").startswith("_")
         for node in scope.body
@@ -160,7 +166,7 @@ def test_requests_to_others_are_sent_within_bounds() -> None:
 def imported_names(path: Path) -> set[str]:
     """Return the names that a file imports, with their modules."""
     names = imports(path)
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
             names -= {node.module} if node.module == "requests" else set()
@@ -188,7 +194,7 @@ def test_only_settings_reads_the_environment() -> None:
             continue
         read = [
             f"{name_of(path)}:{node.lineno}"
-            for node in ast.walk(tree(path))
+            for node in nodes(path)
             if isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
             and node.value.id == "os"
@@ -240,7 +246,7 @@ def test_expressions_are_run_in_one_place() -> None:
         f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
         for path in SOURCES
         if not name_of(path).startswith(RUNS_EXPRESSIONS)
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if runs_an_expression(node)
     ]
     assert found == [], (
@@ -266,7 +272,7 @@ def test_a_place_that_runs_an_expression_is_found(line: str) -> None:
 
 def test_pure_files_read_no_clock() -> None:
     for path in PURE:
-        calls = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)} & {
+        calls = {node.attr for node in nodes(path) if isinstance(node, ast.Attribute)} & {
             "now",
             "today",
             "utcnow",
@@ -301,9 +307,7 @@ def test_the_summary_and_the_routes_render_numbers_that_queries_return() -> None
         *(PACKAGE / "cli" / "summary").glob("*.py"),
         *(PACKAGE / "api" / "routes").glob("*.py"),
     ):
-        calls = {
-            node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)
-        } & counting
+        calls = {node.attr for node in nodes(path) if isinstance(node, ast.Attribute)} & counting
         assert calls == set(), (
             f"{name_of(path)} computes; a number is read through its subject's queries.py"
         )
@@ -327,7 +331,7 @@ def prose(path: Path) -> str:
         return text if path.suffix != ".py" else ""
     strings = [
         node.value.value
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
