@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,8 @@ from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.html import read
 from ecom_assets_tests.orchestration.automation.test_upload_changes import Runs
 
+# One process loads the four files, and opens the site for all.
+pytestmark = pytest.mark.xdist_group("upload_callers")
 KEYS: Final = {
     "admin": ("admin", "a-key-that-may-do-everything"),
     "writer": ("read+write", "a-key-of-the-writer-ann"),
@@ -184,20 +187,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(home, answer.address)
 
 
-@pytest.mark.parametrize("who", [*KEYS, STRANGER])
-def test_each_route_is_for_those_with_its_scope(site: Site, who: str) -> None:
+def test_each_route_is_for_those_with_its_scope(site: Site, subtests: pytest.Subtests) -> None:
     before = site.uploads.every()
-    for (method, path), scope in RULES.items():
-        if method == "GET":
-            # Without files an address of the pages about files is a mistake, said on the page.
-            status = 303 if who == STRANGER else 200
-            assert site.get(who, path).status_code == status, path
-        elif who == STRANGER:
-            assert site.post(who, path).status_code in {401, 403}, path
-        else:
-            status = 303 if who in MAY[scope] else 403
-            assert site.post(who, path).status_code == status, path
-    assert site.uploads.every() == before
+    for who, ((method, path), scope) in product([*KEYS, STRANGER], RULES.items()):
+        with subtests.test(f"{who}: {method} {path}"):
+            if method == "GET":
+                # Without files an address of the pages about files is a mistake, said on the page.
+                status = 303 if who == STRANGER else 200
+                assert site.get(who, path).status_code == status
+            elif who == STRANGER:
+                assert site.post(who, path).status_code in {401, 403}
+            else:
+                status = 303 if who in MAY[scope] else 403
+                assert site.post(who, path).status_code == status
+            assert site.uploads.every() == before
 
 
 HIDDEN_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -212,17 +215,20 @@ OF_FILES: Final = {"/mapping-files", "/mapping-compare", "/mapping-progress"}
 PAGES: Final = sorted(path for method, path in RULES if method == "GET")
 
 
-@pytest.mark.parametrize("who", HIDDEN_OF)
-def test_no_page_shows_what_the_scopes_of_a_key_hide(site: Site, who: str) -> None:
+def test_no_page_shows_what_the_scopes_of_a_key_hide(
+    site: Site, subtests: pytest.Subtests
+) -> None:
     """Nor in its text, nor in an address within it, such as that of a mapping."""
-    pages = [site.get(who, path) for path in PAGES]
     files = {"files": site.ids(*LOADED_NUMBERS)}
-    pages += [site.get(who, path, **files) for path in PAGES if path in OF_FILES]
-    if who != "writer":
-        pages.append(site.get(who, "/mapping-files", files=site.ids(UNLOADED_NUMBER)))
-    text = "".join(page.text for page in pages)
-    assert [value for value in HIDDEN_OF[who] if value in text] == []
-    assert all(page.status_code in {200, 303, 422} for page in pages)
+    for who, hidden in HIDDEN_OF.items():
+        with subtests.test(who):
+            pages = [site.get(who, path) for path in PAGES]
+            pages += [site.get(who, path, **files) for path in PAGES if path in OF_FILES]
+            if who != "writer":
+                pages.append(site.get(who, "/mapping-files", files=site.ids(UNLOADED_NUMBER)))
+            text = "".join(page.text for page in pages)
+            assert [value for value in hidden if value in text] == []
+            assert all(page.status_code in {200, 303, 422} for page in pages)
 
 
 def test_what_is_not_hidden_is_shown_by_column(site: Site) -> None:
