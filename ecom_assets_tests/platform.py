@@ -5,12 +5,13 @@ are there; only the run is not Dagster's, and a table is not computed before som
 receives rows or runs again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import ibis.expr.types as ir
 
@@ -169,6 +170,15 @@ class Platform:
         for row in self._as_rows(contract):
             days.setdefault(row[position], []).append(row)
         return days
+
+    @contextmanager
+    def made_good_again(self) -> Iterator[Self]:
+        """Take back what is written to tables meanwhile."""
+        self.engine.execute("BEGIN TRANSACTION")
+        try:
+            yield self
+        finally:
+            self.engine.execute("ROLLBACK")
 
     def clear(self) -> None:
         """Empty every table."""

@@ -29,6 +29,7 @@ from ecom_assets.core.tables.portable import NO
 from ecom_assets.definitions import checks
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys, received
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.services import people
 
@@ -83,9 +84,8 @@ def good_shop() -> Iterator[Platform]:
 @pytest.fixture
 def shop(good_shop: Platform) -> Iterator[Platform]:
     """The good shop, made good again after each test."""
-    good_shop.engine.execute("BEGIN TRANSACTION")
-    yield good_shop
-    good_shop.engine.execute("ROLLBACK")
+    with good_shop.made_good_again():
+        yield good_shop
 
 
 def check(platform: Platform, name: str) -> TableCheck:
@@ -105,14 +105,15 @@ def result(platform: Platform, table_check: TableCheck, days: Days | None = DAYS
     )
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
+@each("days", [DAYS, None])
 def test_every_check_holds_on_a_good_shop_and_has_looked_at_something(
-    shop: Platform, days: Days | None
+    good_shop: Platform, days: Days | None
 ) -> None:
-    ours = {RawEvents, RawCustomers, *(asset.contract for asset in shop.assets)}
+    ours = {RawEvents, RawCustomers, *(asset.contract for asset in good_shop.assets)}
     evaluated = [
-        table_check for table_check in checks(shop.settings) if ours.issuperset(table_check.tables)
+        table_check
+        for table_check in checks(good_shop.settings)
+        if ours.issuperset(table_check.tables)
     ]
     # Of so few rows the one that is broken is more than a twentieth.
     evaluated = [
@@ -122,7 +123,7 @@ def test_every_check_holds_on_a_good_shop_and_has_looked_at_something(
         "sales and stock are looked at by the tests of their own checks"
     )
     for evaluation in evaluated:
-        actual = result(shop, evaluation, days)
+        actual = result(good_shop, evaluation, days)
         assert (actual.broken_count, actual.examples) == (0, []), evaluation.name
         # The reasons of days are compared with those of days before, and of all of history there
         # are none before.
@@ -335,13 +336,13 @@ DEFECTS: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.sampled(14)
-@pytest.mark.parametrize("defect", DEFECTS)
-def test_a_check_goes_red_when(shop: Platform, defect: str) -> None:
+@each("defect", DEFECTS)
+def test_a_check_goes_red_when(good_shop: Platform, defect: str) -> None:
     name, sql = DEFECTS[defect]
-    for statement in sql.split("; "):
-        shop.engine.execute(statement)
-    actual = result(shop, check(shop, name))
+    with good_shop.made_good_again():
+        for statement in sql.split("; "):
+            good_shop.engine.execute(statement)
+        actual = result(good_shop, check(good_shop, name))
     assert actual.broken_count > 0
     assert actual.examples
 
@@ -376,19 +377,17 @@ def test_no_example_names_a_visitor(shop: Platform) -> None:
     assert "anna" not in str(actual.examples)
 
 
-@pytest.mark.sampled(20)
-@pytest.mark.parametrize(
-    "table_check",
-    checks(Platform().settings),
-    ids=lambda table_check: f"{table_check.contract.qualified_name()} {table_check.name}",
-)
 def test_a_check_that_cannot_look_raises_instead_of_passing(
-    shop: Platform, table_check: TableCheck
+    good_shop: Platform, subtests: pytest.Subtests
 ) -> None:
-    tables = [shop.table(contract) for contract in table_check.tables]
-    shop.engine.execute(f"DROP TABLE IF EXISTS {table_check.tables[0].qualified_name()}")
-    with pytest.raises((duckdb.CatalogException, WarehouseError), match="does not exist"):
-        table_check.evaluate(DAYS, *tables)
+    for table_check in checks(good_shop.settings):
+        name = f"{table_check.contract.qualified_name()}: {table_check.name}"
+        with subtests.test(name), good_shop.made_good_again():
+            tables = [good_shop.table(contract) for contract in table_check.tables]
+            lost = table_check.tables[0].qualified_name()
+            good_shop.engine.execute(f"DROP TABLE IF EXISTS {lost}")
+            with pytest.raises((duckdb.CatalogException, WarehouseError), match="does not exist"):
+                table_check.evaluate(DAYS, *tables)
 
 
 def test_the_days_of_a_run_are_its_tags_both_ends_included() -> None:

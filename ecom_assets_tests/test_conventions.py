@@ -14,6 +14,7 @@ import pytest
 
 from ecom_assets.core.errors import first_line
 from ecom_assets.orchestration import registry
+from ecom_assets_tests.each import each
 
 pytestmark = pytest.mark.xdist_group("conventions")  # each file is parsed once
 ROOT = Path(__file__).parents[1]
@@ -255,7 +256,7 @@ def test_expressions_are_run_in_one_place() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         "rows.to_pyarrow()",

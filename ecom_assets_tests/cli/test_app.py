@@ -21,6 +21,7 @@ from ecom_assets.cli.commands import (
 )
 from ecom_assets.cli.summary.lines import plain
 from ecom_assets_tests.command import ecom, page_views
+from ecom_assets_tests.each import each
 
 GROUPS = {
     "": COMMANDS,
@@ -37,7 +38,7 @@ EVERY = {
 }
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each("name", EVERY)
 def test_the_listed_summary_of_a_command_begins_its_docstring(name: str) -> None:
     command = EVERY[name]
     paragraph = load_command(command, name).help.split("\n\n")[0]
@@ -87,7 +88,7 @@ ABOUT_FILES = (
 )
 
 
-@pytest.mark.parametrize("name", ABOUT_FILES)
+@each("name", ABOUT_FILES)
 def test_a_question_about_files_lists_its_own_options_between_those_that_all_have(
     name: str,
 ) -> None:
@@ -105,8 +106,8 @@ def test_a_command_that_is_not_there_is_refused_with_the_nearest_one(home: Path)
     assert "No such command 'funnle'; did you mean 'funnel'?" in result.err
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@each(
+    "value, text",
     [
         (
             [{"day": "2026-01-01", "rows": 1200}, {"day": "2026-01-02", "rows": None}],
@@ -143,7 +144,7 @@ def ended(program: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(("code", "expected"), [(None, 0), (0, 0), (3, 3), ("'a message'", 1)])
+@each("code, expected", [(None, 0), (0, 0), (3, 3), ("'a message'", 1)])
 def test_the_exit_code_is_kept(code: object, expected: int) -> None:
     assert ended(f"leave(SystemExit({code}))").returncode == expected
 

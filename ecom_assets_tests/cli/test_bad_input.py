@@ -14,6 +14,7 @@ from ecom_assets.behaviour.sessions.rule import PRESETS
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.ingestion.sources.first_partition import remember_paths
 from ecom_assets_tests.command import HEADER, ecom, page_views
+from ecom_assets_tests.each import each
 
 UNTYPED = (
     HEADER.replace("event_type,", "") + "\ne1,ann,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"
@@ -120,9 +121,8 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
     assert not home.exists()
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
+@each(
+    "arguments, sentence",
     [
         (("--events-mapping", "reees46"), "there is no mapping 'reees46' (did you mean 'rees46'?)"),
         (("--events-mapping", "/nowhere/own.yaml"), "/nowhere/own.yaml"),
@@ -149,8 +149,8 @@ def test_an_unknown_mapping_or_table_fails(
     assert not home.exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error"),
+@each(
+    "arguments, error",
     [
         (("rum",), "No such command 'rum'; did you mean 'run'? Known: run, init, extract, ui,"),
         (("run", "--selct", "x"), "No such option: --selct"),
@@ -169,8 +169,8 @@ def test_wrong_words_are_answered_with_usage(
     assert "Traceback" not in result.err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "begin"),
+@each(
+    "arguments, begin",
     [
         (("run", "own.csv"), "'own.csv' is given without an option; write --events own.csv."),
         (("sessions",), "No events were given"),
@@ -271,7 +271,7 @@ def test_wrong_words_are_answered_with_usage(
 def test_impossible_values_are_one_sentence(
     home: Path, events: Path, arguments: tuple[str, ...], begin: str
 ) -> None:
-    (home.parent / "full").mkdir()
+    (home.parent / "full").mkdir(exist_ok=True)
     (home.parent / "full" / "letter.txt").write_text("mine")
     result = ecom(*arguments, home=home)
     assert events.exists()
@@ -289,9 +289,8 @@ def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path,
     assert [path.name for path in home.parent.iterdir()] == ["own.csv"]
 
 
-@pytest.mark.sampled(6)
-@pytest.mark.parametrize(
-    ("name", "value", "sentence"),
+@each(
+    "name, value, sentence",
     [
         (
             "ECOM_LATE_DAY",
@@ -400,9 +399,8 @@ def test_a_wrong_setting_is_a_finding_of_doctor(home: Path, tmp_path: Path) -> N
     assert "FAIL settings   ECOM_LATE_DAYS='many' is wrong" in result.out
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize(
-    ("setting", "value", "sentence"),
+@each(
+    "setting, value, sentence",
     [
         ("ECOM_IDENTITY", "x", "ECOM_IDENTITY: There is no identity rule 'x'; "),
         ("ECOM_SESSION_RULE", "x", "ECOM_SESSION_RULE: There is no session rule 'x'; "),
@@ -475,8 +473,8 @@ def test_the_message_about_session_rules_names_every_preset(home: Path, events: 
     assert Settings.model_fields["session_rule"].default in PRESETS
 
 
-@pytest.mark.parametrize(
-    ("command", "text", "sentence"),
+@each(
+    "command, text, sentence",
     [
         ("funnel", None, "{file} cannot be read (No such file or directory); check the path."),
         ("funnel", "steps: [page_view\norder: any\n", "at line 2, column 6; correct it there."),
@@ -540,9 +538,8 @@ TAKES_DEFINITION: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }
 
 
-@pytest.mark.sampled(8)
-@pytest.mark.parametrize(("name", "text"), DEEP, ids=[name for name, _ in DEEP])
-@pytest.mark.parametrize("kind", TAKES_DEFINITION)
+@each("name, text", DEEP)
+@each("kind", TAKES_DEFINITION)
 def test_a_definition_of_thousands_of_levels_is_refused(
     home: Path, events: Path, kind: str, name: str, text: str
 ) -> None:
@@ -606,9 +603,8 @@ def damaged_parquet(path: Path, text: str, *, names_file: bool) -> Path:
     return path
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("names_file", [False, True], ids=["header", "values"])
-@pytest.mark.parametrize("command", OF_EVENTS, ids=[arguments[0] for arguments in OF_EVENTS])
+@each("names_file", [False, True])
+@each("command", OF_EVENTS)
 def test_events_whose_pages_are_damaged_are_named(
     home: Path, command: tuple[str, ...], *, names_file: bool
 ) -> None:
@@ -625,8 +621,7 @@ def test_events_whose_pages_are_damaged_are_named(
     )
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("command", ["retention", "segments", "value", "run"])
+@each("command", ["retention", "segments", "value", "run"])
 def test_so_are_orders(home: Path, command: str) -> None:
     rows = "".join(ORDER.format(number) for number in range(500))
     path = damaged_parquet(home.parent / "o.parquet", ORDER_HEADER + rows, names_file=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets_tests.command import CommandResult, ecom, real_file
+from ecom_assets_tests.each import each
 
 HEADER = "event_id,user_id,event_type,event_timestamp,product_id,session_id,cart_value,variant"
 STORY = """\
@@ -183,9 +184,8 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
     )
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
+@each(
+    "arguments, sentence",
     [
         (("--variant", "properties.variant"), "An experiment needs `goal`, such as purchase."),
         (

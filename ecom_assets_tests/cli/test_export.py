@@ -12,6 +12,7 @@ from ecom_assets.cli.platform_run import CheckOutcome, RunOutcome
 from ecom_assets.core.tables.days import Days
 from ecom_assets.outputs.delivery.assets import ACCEPTED
 from ecom_assets_tests.command import HEADER, UNTIL_DUE, ecom, small_shop
+from ecom_assets_tests.each import each
 
 pytestmark = pytest.mark.xdist_group("cli_export")
 
@@ -70,8 +71,8 @@ def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None
     assert json.loads(path.read_text())["customers"] == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
+@each(
+    "arguments, sentence",
     [
         (
             ["--to", "mixpanl"],

@@ -23,6 +23,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets.ingestion.sources.files.question_source import FileOrders
 from ecom_assets_tests.command import HEADER, UNTIL_DUE, CommandResult, ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 # Two good events; a copy of the first; a time that nobody can read; a visitor called 0, without a
@@ -98,7 +99,7 @@ def ask(home: Path, command: str, kind: str, *arguments: str) -> CommandResult:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("command", OF_EVENTS)
+@each("command", OF_EVENTS)
 def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> None:
     arguments = OF_EVENTS[command]
     assert ask(home, command, "events", *arguments, "--json").json["rows"] == EVENT_ROWS
@@ -119,7 +120,7 @@ def test_the_list_has_each_command_that_reads_files() -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("command", OF_EVENTS)
+@each("command", OF_EVENTS)
 def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
     arguments = OF_EVENTS[command]
     assert WARNING in ask(home, command, "events", *arguments, "--json").err
@@ -152,8 +153,7 @@ def test_nor_does_a_run(home: Path) -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("command", OF_ORDERS)
+@each("command", OF_ORDERS)
 def test_nor_order_lines(home: Path, command: str) -> None:
     assert "ecom: warning: 2 of 5 rows (40%) are not counted" in ask(home, command, "orders").err
 
@@ -171,9 +171,7 @@ def test_each_command_counts_the_rows_of_orders(home: Path, command: str) -> Non
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    "arguments", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")]
-)
+@each("arguments", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")])
 def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(
     home: Path, arguments: tuple[str, ...]
 ) -> None:
@@ -183,7 +181,7 @@ def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("kind", ["csv", "csv.gz", "ndjson"])
+@each("kind", ["csv", "csv.gz", "ndjson"])
 def test_texts_are_read_once_for_the_answer_and_for_its_rows(tmp_path: Path, kind: str) -> None:
     landed = tmp_path / "received_date=2026-01-01"
     landed.mkdir()

@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file, shape
+from ecom_assets_tests.each import each
 
 # Ann views at 10:00 and puts a hat in her cart at 10:05, removing it in between at 10:03; Bob views
 # a shoe and carts it at once; Cid only views.
@@ -96,8 +97,8 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
+@each(
+    "arguments, expected",
     [
         ((), [3, 2]),
         (("--per", "session"), [3, 2]),
@@ -184,8 +185,8 @@ def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("bins", "expected"),
+@each(
+    "bins, expected",
     [
         ((), [(0, 151, 1), (151, 302, 1)]),  # the cube root of 2, rounded up
         (("--bins", "3"), [(0, 101, 1), (101, 202, 0), (202, 303, 1)]),
@@ -263,9 +264,8 @@ def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) ->
     assert counts(result) == [2, 0]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("arguments", "option"),
+@each(
+    "arguments, option",
     [
         (("--within", "7d"), "--within"),  # even where it says what stands in the file
         (("--order", "ordered"), "--order"),
@@ -391,9 +391,8 @@ def test_days_of_entry_that_nothing_is_known_of_have_no_number(home: Path, event
     )
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
+@each(
+    "arguments, sentence",
     [
         (
             (*STEPS, "--step-where", "3: product_id = p1"),
@@ -506,8 +505,8 @@ REES46 = ("--mapping", "rees46", "--steps", "view,cart,purchase", "--within", "1
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("order", "expected"),
+@each(
+    "order, expected",
     [
         ("ordered", [4504, 111, 62]),
         ("clickhouse_default", [4504, 111, 62]),
@@ -587,8 +586,8 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
     assert counts(ecom(*answer, "--definition", definition, home=home)) == [2, 1]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "why"),
+@each(
+    "arguments, why",
     [
         (
             ("--limit", "3"),
@@ -614,8 +613,8 @@ def test_what_says_nothing_by_itself_is_refused(
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("arguments", "expected", "warning"),
+@each(
+    "arguments, expected, warning",
     [
         (("--steps", "product_view,add_to_card"), [3, 0], "did you mean 'add_to_cart'?"),
         (

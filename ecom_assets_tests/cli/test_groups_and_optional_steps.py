@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 
 MAPPING = "name: mine\ndescription: A story.\nfields:\n" + "".join(
     f"  {name}: {name}\n"
@@ -62,9 +63,8 @@ def numbers(answer: Any) -> Any:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
+@each(
+    "arguments, expected",
     [
         (STEPS, [4, 2, 2]),
         ((*STEPS, "--per", "properties.org"), [2, 1, 1]),

@@ -10,6 +10,7 @@ import pytest
 
 from ecom_assets.core.tables.conditions import parse_where, with_event_types
 from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom
+from ecom_assets_tests.each import each
 
 MAPPING = """\
 name: shop
@@ -56,8 +57,8 @@ def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("command", "arguments"),
+@each(
+    "command, arguments",
     [
         ("funnel", ("--steps", "view,cart", "--where", "event_type in {view}, {cart}")),
         (

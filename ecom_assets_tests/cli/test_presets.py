@@ -13,6 +13,7 @@ import pytest
 
 from ecom_assets.core.tables.values import TOOLS
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import ROOT
 
 EVENTS = str(ROOT / "docs" / "example_events.csv")
@@ -160,8 +161,8 @@ def _series(name: str) -> dict[str, list[str]]:
     return {"series": ["purchase"]} if name == "trend" else {}
 
 
-@pytest.mark.parametrize(
-    ("command", "tool", "sentence"),
+@each(
+    "command, tool, sentence",
     [
         (
             "sessions",

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file, shape
+from ecom_assets_tests.each import each
 
 # Ann and Bob begin in the week of 2 March, Cid in that of the 9th; Ann comes again then and buys.
 # The newest day, the 16th, begins a third week.
@@ -116,9 +117,8 @@ def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
     ]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("options", "expected"),
+@each(
+    "options, expected",
     [
         (("--mode", "on_or_after"), {"2026-03-02": [2, 1, 0], "2026-03-09": [1, 1]}),
         (("--period", "month"), {"2026-03-01": [3]}),
@@ -197,8 +197,8 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
     assert cohort["revenue"] == ["30.00", "55.00", "65.00"]
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
+@each(
+    "options, sentence",
     [
         (
             (),
@@ -433,9 +433,8 @@ def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
     assert [part["value"] for part in actual["breakdown"]] == ["page_view"]
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize(
-    ("options", "sentence"),
+@each(
+    "options, sentence",
     [
         (
             ("--limit", "3"),

@@ -12,6 +12,7 @@ import pytest
 from ecom_assets.behaviour.questions.answer import QuestionAnswer
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets_tests.command import HEADER, ecom, real_file, shape
+from ecom_assets_tests.each import each
 
 # Ann views at 10:00 and 10:30 (exactly the timeout, so one session), Bob at 10:00 and 10:31 (two
 # sessions).
@@ -57,9 +58,7 @@ def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    "rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"]
-)
+@each("rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"])
 def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
     result = ecom("sessions", "--events", events, "--json", "--rule", rule, home=home)
     assert result.exit_code == 0
@@ -218,8 +217,8 @@ def ask(home: Path, command: str, *arguments: str) -> Any:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("rule", "sessions", "funnel"),
+@each(
+    "rule, sessions, funnel",
     [
         # Ann's two halves of s1, s2, s3, and s4; Bob's; Cid's two. Nobody views and buys in one.
         ("ga4", 8, [5, 0]),

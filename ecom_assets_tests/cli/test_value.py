@@ -11,6 +11,7 @@ from ecom_assets.commerce.customers.contracts import SEGMENTS, CustomerSegments,
 from ecom_assets_tests.command import HEADER as EVENTS_HEADER
 from ecom_assets_tests.command import ecom, real_file
 from ecom_assets_tests.commerce.customers import cdnow
+from ecom_assets_tests.each import each
 
 HEADER = (
     "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,"
@@ -192,9 +193,9 @@ def test_a_file_without_a_row_is_answered_with_nobody(
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
+@each("command", COMMANDS)
+@each(
+    "arguments, sentence",
     [
         ((), "needs either events or orders; give one of --events PATH and --orders PATH."),
         (("--orders", "nowhere.csv", "--events", "e.csv"), "needs either events or orders"),

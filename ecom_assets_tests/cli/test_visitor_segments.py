@@ -6,6 +6,7 @@ import pytest
 
 from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file
 from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
+from ecom_assets_tests.each import each
 
 STORY = """\
 a1,ann,page_view,2026-03-02T10:00:00Z,,,s1,https://shop.example/,,
@@ -99,9 +100,8 @@ def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
     ]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("segment", "text", "sentence"),
+@each(
+    "segment, text, sentence",
     [
         (
             "loyal",

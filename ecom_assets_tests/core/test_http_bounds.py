@@ -24,6 +24,7 @@ from ecom_assets.ingestion.sources.customer_api.records import read_record
 from ecom_assets.ingestion.sources.order_reports.api import fetch_increments
 from ecom_assets.ingestion.sources.stock import fetch_catalogue
 from ecom_assets.outputs.delivery.sender import HttpRule, PostRequest, Sender
+from ecom_assets_tests.each import each
 
 Sends = Callable[[], Iterable[bytes]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -97,9 +98,8 @@ SLOW: dict[str, Sends] = {
 }
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("case", SLOW)
-@pytest.mark.parametrize("source", ["customer", "order", "catalogue"])
+@each("case", SLOW)
+@each("source", ["customer", "order", "catalogue"])
 def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, case: str) -> None:
     began = time.monotonic()
     with (
@@ -116,9 +116,8 @@ def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, 
     assert time.monotonic() - began < 3, "it is asked once"
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("source", ["customer", "order", "catalogue"])
-@pytest.mark.parametrize("sends", [bomb, flood])
+@each("source", ["customer", "order", "catalogue"])
+@each("sends", [bomb, flood])
 def test_an_answer_that_fills_the_memory_ends_with_a_sentence(
     tmp_path: Path, source: str, sends: Sends
 ) -> None:
@@ -215,7 +214,7 @@ ENDLESS: dict[str, tuple[Callable[[int], CustomerPage], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ENDLESS)
+@each("kind", ENDLESS)
 def test_pages_without_an_end_end_with_a_sentence(kind: str) -> None:
     endless, sentence = ENDLESS[kind]
     with pytest.raises(SourceError, match=sentence):

@@ -8,6 +8,7 @@ from requests import Response
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.http.retry import Attempt, Budget, HttpStats, Pause, retry_after_s
+from ecom_assets_tests.each import each
 
 
 def answer(status: int, retry_after: str | None = None) -> Attempt:
@@ -36,8 +37,8 @@ def test_a_server_that_says_when_it_is_back_is_waited_for_within_bounds() -> Non
     ]
 
 
-@pytest.mark.parametrize(
-    ("result", "seconds"),
+@each(
+    "result, seconds",
     [
         ("7", 7.0),
         (" 7 ", 7.0),

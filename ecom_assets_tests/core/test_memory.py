@@ -25,6 +25,7 @@ from ecom_assets.core.settings.memory import (
     share_of_run,
 )
 from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets_tests.each import each
 
 GIB = 2**30
 OF_16_GIB = 17_179
@@ -96,8 +97,8 @@ def test_without_control_groups_it_is_the_machine_s_memory(tmp_path: Path) -> No
     assert memory_here().mb > 0
 
 
-@pytest.mark.parametrize(
-    ("mb", "runs", "share", "why"),
+@each(
+    "mb, runs, share, why",
     [
         (24_000, 1, 6_000, "a quarter of 24,000 MB"),
         (24_000, 4, 1_500, "a quarter of 24,000 MB for 4 runs at once"),
@@ -114,8 +115,8 @@ def test_a_run_has_a_quarter_by_the_runs_at_once(mb: int, runs: int, share: int,
     assert (found.mb, found.limit, found.why) == (share, f"{share}MB", why)
 
 
-@pytest.mark.parametrize(
-    ("there", "processes", "share", "why"),
+@each(
+    "there, processes, share, why",
     [
         (AvailableMemory(24_000), 3, 2_000, "a quarter of 24,000 MB for 3 processes"),
         (
@@ -165,8 +166,8 @@ def test_no_share_is_more_than_half_and_none_is_small_where_there_is_enough(
     assert answer * (count + 1) <= max(mb / 2, mb * 3 / 4 if is_of_container else 0)
 
 
-@pytest.mark.parametrize(
-    ("instance", "runs"),
+@each(
+    "instance, runs",
     [
         ({"concurrency": {"runs": {"max_concurrent_runs": 4}}}, 4),
         ({"run_coordinator": {"config": {"max_concurrent_runs": 3}}}, 3),

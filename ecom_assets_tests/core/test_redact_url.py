@@ -13,6 +13,7 @@ from ecom_assets.core.errors import SettingError, WarehouseError
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets_tests.command import ecom, page_views
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 SECRET = "S3CRET"  # noqa: S105 (of a test)
@@ -46,7 +47,7 @@ SETTINGS = (
 )
 
 
-@pytest.mark.parametrize("address", MISTYPED)
+@each("address", MISTYPED)
 def test_a_mistyped_address_keeps_its_password(address: str) -> None:
     assert SECRET not in without_secrets(address)
     assert SECRET not in str(WarehouseError(f"{without_secrets(address)} is none."))
@@ -58,8 +59,8 @@ def test_whatever_stands_around_a_password_it_is_not_shown(before: str, within: 
     assert SECRET not in without_secrets(f"postgres://{before}u:{within}{SECRET}@host/d")
 
 
-@pytest.mark.parametrize(
-    ("address", "shown"),
+@each(
+    "address, shown",
     [
         (
             "postgres://ann:pw@db.example:5432/shop?sslmode=require",

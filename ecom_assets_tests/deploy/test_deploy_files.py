@@ -22,6 +22,7 @@ from ecom_assets_tests.deploy.shipped import (
     put_in,
     service,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import section
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -51,7 +52,7 @@ def instance() -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("name", sorted(SECRETS))
+@each("name", sorted(SECRETS))
 def test_no_password_has_a_default(name: str) -> None:
     without = {key: value for key, value in SECRETS.items() if key != name}
     with pytest.raises(KeyError, match=f"{name}: set it in .env"):
@@ -127,7 +128,7 @@ def test_the_builder_gets_what_is_copied_and_little_else() -> None:
     assert "*" in lines
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=[path.stem for path in UNITS])
+@each("unit", UNITS)
 def test_units_start_what_services_start(unit: Path) -> None:
     read = configparser.ConfigParser(interpolation=None, strict=False)  # a unit may repeat a name
     read.optionxform = str  # type: ignore[assignment,method-assign]  # names of units are not lower case

@@ -23,6 +23,7 @@ import requests
 from ecom_assets.core.errors import UsageError
 from ecom_assets.ingestion.sources.customer_api.api import fetch_customers
 from ecom_assets.ingestion.sources.order_reports.api import fetch_increments
+from ecom_assets_tests.each import each
 from ecom_assets_tests.services import people, settings_for
 from ecom_sandbox.running import SandboxServices, running_services
 from ecom_sandbox.services.orders import COHORT, NICKNAME
@@ -301,9 +302,7 @@ def test_recurring_faults_take_turns_and_never_hit_the_second_try() -> None:
     assert [plan.take_for(f"page {number}") for number in range(10)] == [""] * 10
 
 
-@pytest.mark.parametrize(
-    "answer", [{"lateness": 1}, {"dropped": "1"}, {"dropped": True}, {"retry_after": 1}]
-)
+@each("answer", [{"lateness": 1}, {"dropped": "1"}, {"dropped": True}, {"retry_after": 1}])
 def test_what_is_no_fault_is_refused(answer: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="is not a fault; the faults are latency_s, rate_limited"):
         read_fields(Faults, answer)

@@ -33,6 +33,7 @@ from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.experiments.experiment_reference import Act, as_events, at
 from ecom_assets_tests.behaviour.questions.events_in_engine import answered
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -330,8 +331,7 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
     assert actual == answer(acts)
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
+@each("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
 def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
     events = ibis.table(ibis.memtable(events_of(STORY)).schema(), name="events")
     entered = entrants(events, FUNNEL)
@@ -345,8 +345,8 @@ def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("raw", "why"),
+@each(
+    "raw, why",
     [
         ({"funnel": {"steps": ["a"]}}, "two steps or more"),
         (

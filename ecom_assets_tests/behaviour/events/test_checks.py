@@ -20,6 +20,7 @@ from ecom_assets.behaviour.events.checks import (
 from ecom_assets.behaviour.events.contracts import EVENT_TYPES, CleanEvents
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Step, at, journeys, received
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
 
@@ -47,9 +48,8 @@ def shop() -> Iterator[Platform]:
     platform.close()
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("days", "expected"),
+@each(
+    "days, expected",
     [
         (SECOND, [{"event_type": "wish", "event_count": 2}]),
         (Days((*SECOND.dates, *THIRD.dates)), [{"event_type": "wish", "event_count": 3}]),
@@ -94,8 +94,8 @@ def free_shop() -> Iterator[Platform]:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("days", "expected"),
+@each(
+    "days, expected",
     [
         (Days((DAY_ONE,)), [{"event_type": "purchase", "purchase_count": 2, "amount_count": 0}]),
         (SECOND, []),

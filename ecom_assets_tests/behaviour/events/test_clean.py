@@ -30,6 +30,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.behaviour.events.copies_reference import digest
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
 
@@ -41,7 +42,7 @@ def day(number: int) -> date:
     return DAY_ONE + timedelta(days=number)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shop(opened: Platform) -> Platform:
     return opened
 
@@ -87,8 +88,8 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("values", "expected"),
+@each(
+    "values, expected",
     [
         ({"malformed_row": "a;b"}, "malformed_row"),
         ({"event_id": None}, "missing_event_id"),
@@ -144,8 +145,8 @@ def test_each_reason_begins_where_it_says(shop: Platform, values: Row, expected:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("event_type", "cart_amount", "known"),
+@each(
+    "event_type, cart_amount, known",
     [
         ("purchase", "-10", "-10"),
         ("revenue_amount", "-10", "-10"),
@@ -199,7 +200,7 @@ def test_the_reasons_are_tried_in_the_order_of_the_contract(listed: Platform) ->
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
+@each(
     "event_at",
     [
         datetime(1, 1, 2),  # noqa: DTZ001
@@ -306,7 +307,7 @@ OTHERS: list[Row] = [
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("values", OTHERS)
+@each("values", OTHERS)
 def test_rows_of_one_id_that_disagree_are_two_events(shop: Platform, values: Row) -> None:
     kept, doubles = copies_of(shop, copy("09:00", 0), copy("09:00", 1, "b", **values))
     assert [(event_id[:3], file) for event_id, _, file in kept] == [("e1", "a"), ("e1~", "b")]

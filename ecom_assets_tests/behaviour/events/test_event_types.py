@@ -4,18 +4,18 @@ import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets_tests.behaviour.events.test_clean import fate
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shop(opened: Platform) -> Platform:
     return opened
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("event_type", "expected"),
+@each(
+    "event_type, expected",
     [
         (None, "malformed_event_type"),
         ("", "malformed_event_type"),

@@ -20,6 +20,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets_tests.builders import as_table, at, received
+from ecom_assets_tests.each import each
 from ecom_assets_tests.outputs.serving.conftest import real_time
 from ecom_assets_tests.platform import Platform
 
@@ -89,8 +90,7 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize("name", PUBLISHED)
+@each("name", PUBLISHED)
 def test_copies_that_differ_in_one_column_are_decided_whatever_their_order(name: str) -> None:
     row = received("e", at("09:00"), received_at=at("09:01"), sent_by="key:1")
     other = row | {name: at("09:02") if name == "received_at" else "zzz"}

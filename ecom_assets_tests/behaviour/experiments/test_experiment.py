@@ -30,6 +30,7 @@ from ecom_assets_tests.behaviour.experiments.experiment_reference import (
     at,
     by_definition,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -195,9 +196,7 @@ def test_a_split_that_is_not_the_planned_one_is_reported() -> None:
 LARGEST = Decimal("9999999999999999.99")
 
 
-@pytest.mark.parametrize(
-    ("currency", "mean"), [("JPY", "8"), ("EUR", "7.50"), ("KWD", "7.500"), (None, "7.50")]
-)
+@each("currency, mean", [("JPY", "8"), ("EUR", "7.50"), ("KWD", "7.500"), (None, "7.50")])
 def test_amounts_are_shown_in_the_digits_of_their_currency(currency: str | None, mean: str) -> None:
     """Ann of the control paid 15, and Dan of the control nothing after his exposure: 7.5 each."""
     shown = lines({**answer(STORY, CHECKOUT), "currency": currency})
@@ -367,8 +366,7 @@ def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
     engine.close()
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
+@each("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
 def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
     events = ibis.table(ibis.memtable(as_events(STORY)).schema(), name="events")
     for multiple in ("exclude", "first"):
@@ -381,8 +379,8 @@ def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("raw", "why"),
+@each(
+    "raw, why",
     [
         ({"goal": "purchase"}, "needs `variant`, such as properties.variant"),
         ({"variant": "brand"}, "needs `goal`, such as purchase"),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import ibis.expr.types as ir
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +31,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
     table_of,
 )
 from ecom_assets_tests.behaviour.funnels.test_funnel_entries import EIGHT_HOURS, days_of_streams
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 HATS, SHOES = step_of("view", {"category": "hats"}), step_of("view", {"category": "shoes"})
@@ -150,7 +150,7 @@ def daily_of(funnel: Funnel) -> DailyFunnel:
     return DailyFunnel("named", funnel)
 
 
-@pytest.mark.parametrize(
+@each(
     "funnel",
     [
         funnel_of((VIEW, HATS)),

@@ -27,6 +27,7 @@ from ecom_assets_tests.behaviour.funnels.definitions import (
     step_of,
 )
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 
@@ -36,14 +37,12 @@ def test_the_shipped_funnel_has_five_steps_in_seven_days() -> None:
     assert FIVE_STEP_FUNNEL.within == 7 * 24 * 3600
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("45s", 45), ("30m", 1_800), ("12h", 43_200), ("7d", 604_800)]
-)
+@each("text, seconds", [("45s", 45), ("30m", 1_800), ("12h", 43_200), ("7d", 604_800)])
 def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["7", 7, "7 days", "-1d", "", None, "1.5h"])
+@each("text", ["7", 7, "7 days", "-1d", "", None, "1.5h"])
 def test_any_other_duration_is_refused(text: object) -> None:
     with pytest.raises(DefinitionError, match="7d"):
         parse_duration(text)
@@ -188,7 +187,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("raw", "message"), REFUSED)
+@each("raw, message", REFUSED)
 def test_a_definition_that_cannot_be_computed_is_refused_with_what_to_do(
     raw: object, message: str
 ) -> None:

@@ -34,6 +34,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
 from ecom_assets_tests.behaviour.funnels.test_funnel_orders import DISJOINT, drawn, step_lists
 from ecom_assets_tests.behaviour.funnels.test_funnel_references import random_streams
 from ecom_assets_tests.behaviour.questions.events_in_engine import EventsInEngine
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 Rows = list[dict[str, Any]]
@@ -228,8 +229,8 @@ def test_in_any_order_the_kernel_leaves_days_of_entry_and_steps_that_share_event
     assert fast_times(con, table, twice, UNIT) is None
 
 
-@pytest.mark.parametrize(
-    ("event_count", "by", "is_bounded", "is_refused"),
+@each(
+    "event_count, by, is_bounded, is_refused",
     [
         (MOST_BROKEN_DOWN + 1, "category", True, True),
         (MOST_BROKEN_DOWN, "category", True, False),

@@ -27,6 +27,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
     by_kernel,
     table_of,
 )
+from ecom_assets_tests.each import each
 
 EVENTS = ibis.table(
     {
@@ -236,9 +237,8 @@ def level_of_long(answer: Funnel, story: list[tuple[int, str]]) -> int:
     return actual["Ana"]
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize(
+@each("dialect", DIALECTS)
+@each(
     "answer",
     [
         FIVE_STEP_FUNNEL,
@@ -273,8 +273,8 @@ def test_one_window_per_step_is_enough_for_repeated_steps_too() -> None:
     assert sql.count("OVER (") == 32
 
 
-@pytest.mark.parametrize(
-    ("step", "message"),
+@each(
+    "step, message",
     [
         (step_of("view", {"prize": 1}), "did you mean 'price'"),
         (step_of("view", {"price": "1"}), "holds number, with the text '1'"),

@@ -19,6 +19,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.funnels.definitions import exclusion_of, funnel_of, step_of
 from ecom_assets_tests.behaviour.funnels.funnel_reference import SECOND, Event, fits, table_of
 from ecom_assets_tests.behaviour.funnels.test_funnel_references import random_streams
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 VIEW, CART, COUPON, PURCHASE = (step_of(name) for name in ("view", "cart", "coupon", "purchase"))
@@ -201,8 +202,8 @@ def test_a_text_with_a_question_mark_and_a_mapping_say_it() -> None:
     assert Funnel.from_mapping(funnel.to_mapping()).to_mapping() == funnel.to_mapping()
 
 
-@pytest.mark.parametrize(
-    ("options", "why"),
+@each(
+    "options, why",
     [
         (
             {"steps": (MAY_COUPON, PURCHASE)},

@@ -19,6 +19,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
     table_of,
 )
 from ecom_assets_tests.behaviour.funnels.posthog_reference import posthog_level
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 STEPS = tuple(map(step_of, ("view", "cart", "pay")))
@@ -138,9 +139,8 @@ def level(order: str, story: str) -> int:
     return posthog_level(events, funnel)
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize(
-    ("order", "story", "expected"),
+@each(
+    "order, story, expected",
     [
         ("ordered", "view x view cart", 2),  # the second attempt is free of it
         ("ordered", "view x", 0),

@@ -15,6 +15,7 @@ from ecom_assets.behaviour.funnels.definition import PRESETS, Funnel
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets_tests.behaviour.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.command import CommandResult, ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import ROOT
 
 EVENTS = str(ROOT / "docs" / "example_events.csv")
@@ -141,7 +142,7 @@ def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(tmp_path:
     assert (twice.exit_code, "--definition says what --preset would" in twice.sentence) == (2, True)
 
 
-@pytest.mark.parametrize("tool", PRESETS)
+@each("tool", PRESETS)
 def test_every_preset_is_a_definition_that_stays_as_it_is(tool: str) -> None:
     funnel = Funnel.from_mapping(
         {"steps": STEPS, "preset": tool, "by": "product_category", "exclude": ["search"]}
@@ -149,7 +150,7 @@ def test_every_preset_is_a_definition_that_stays_as_it_is(tool: str) -> None:
     assert Funnel.from_mapping(funnel.to_mapping()).to_mapping() == funnel.to_mapping()
 
 
-@pytest.mark.parametrize("wrong", ["posthgo", "heap", 7, ["ga4"]])
+@each("wrong", ["posthgo", "heap", 7, ["ga4"]])
 def test_an_unknown_tool_is_refused_in_a_sentence_that_names_the_known_ones(wrong: Any) -> None:
     with pytest.raises(DefinitionError, match=r"The preset .* of funnel is unknown; .*posthog"):
         Funnel.from_mapping({"steps": STEPS, "preset": wrong})

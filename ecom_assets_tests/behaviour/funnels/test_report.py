@@ -47,6 +47,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
 )
 from ecom_assets_tests.behaviour.funnels.test_funnel_orders import DISJOINT, drawn, step_lists
 from ecom_assets_tests.behaviour.funnels.test_funnel_references import CONDITIONS, random_streams
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 Row = dict[str, Any]
@@ -132,9 +133,8 @@ def test_times_are_those_of_the_longest_then_earliest_try() -> None:
     assert [step["median_s_from_previous"] for step in actual] == [None, 20.0]
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize(
-    ("attribution", "expected"),
+@each(
+    "attribution, expected",
     [
         ("first", {"hats": [1, 1], "shoes": [1, 0], "(none)": [1, 1]}),
         ("last", {"shoes": [2, 1], "(none)": [1, 1]}),

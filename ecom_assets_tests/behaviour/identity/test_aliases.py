@@ -10,6 +10,7 @@ import pytest
 from ecom_assets.behaviour.identity.links import Alias, identity_aliases, merged_users
 from ecom_assets.core.tables.spellings import KeyKind
 from ecom_assets_tests.builders import at
+from ecom_assets_tests.each import each
 
 
 def groups(*aliases: Alias, most: int = 1_000) -> tuple[dict[str, list[str]], list[list[str]]]:
@@ -47,8 +48,8 @@ def test_a_long_chain_in_any_order_is_found_in_one_pass() -> None:
     assert list(named) == ["u99999"]
 
 
-@pytest.mark.parametrize(
-    ("previous", "user_key", "expected"),
+@each(
+    "previous, user_key, expected",
     [
         (" Ann@X.de", "address", "ann@x.de"),
         ("Ann@X.de", "text", "Ann@X.de"),

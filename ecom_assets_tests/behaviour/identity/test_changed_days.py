@@ -41,6 +41,7 @@ from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.core.warehouse.engines.postgres.engine import PortablePostgresCompiler
 from ecom_assets_tests.behaviour.funnels.definitions import funnel_of, step_of
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform, ShopPlatform
 
 DAY_TWO = DAY_ONE + timedelta(days=1)
@@ -337,8 +338,8 @@ def test_two_visitors_who_are_one_are_counted_again(shop: Platform) -> None:
 DAY_THREE = DAY_TWO + timedelta(days=1)
 
 
-@pytest.mark.parametrize(
-    ("moves", "event_counts", "regrouped"),
+@each(
+    "moves, event_counts, regrouped",
     [
         ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 2}, set()),
         (

@@ -21,6 +21,7 @@ from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors, wit
 from ecom_assets.core.tables.portable import rows_of, schema_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import at
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 Event = dict[str, Any]
@@ -157,9 +158,8 @@ a page view and a sign-in on each.
 """
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("is_question", [False, True])
-@pytest.mark.parametrize("count", [10, 47, 50, 120])
+@each("is_question", [False, True])
+@each("count", [10, 47, 50, 120])
 def test_in_a_shop_of_pages_only_invented_devices_take_no_device_from_a_user_either(
     con: Backend, count: int, *, is_question: bool
 ) -> None:

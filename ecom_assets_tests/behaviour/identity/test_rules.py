@@ -26,6 +26,7 @@ from ecom_assets.core.tables.portable import count_of, schema_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.identity.reference import Seen, owners
 from ecom_assets_tests.builders import at
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.markdown import section
 
@@ -98,8 +99,7 @@ def owners_on_page() -> dict[str, list[str]]:
     return {line["rule"]: [cell for name, cell in line.items() if name != "rule"] for line in lines}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("name", PRESETS)
+@each("name", PRESETS)
 def test_two_users_of_one_device_and_one_user_of_two_devices_under_each_rule(name: str) -> None:
     expected = [f"anon-{who}" if who in {"D", "E"} else who for who in owners_on_page()[name]]
     actual = visitors(sequence(), PRESETS[name])

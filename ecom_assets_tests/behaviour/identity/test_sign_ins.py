@@ -18,6 +18,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.identity.reference import Seen
 from ecom_assets_tests.behaviour.identity.test_rules import histories, rows_of, sequence
 from ecom_assets_tests.builders import at
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 
@@ -42,9 +43,8 @@ def found(
     return {row["event_id"]: row for row in rows}, {row["event_id"]: row for row in signed}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("rule", "deciding"),
+@each(
+    "rule, deciding",
     [
         ("stitched", {"1": "2", "3": "2", "5": "4", "7": "6"}),
         ("amplitude", {"1": "2", "3": "2", "5": "4", "7": "6"}),

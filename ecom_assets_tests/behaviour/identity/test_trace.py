@@ -17,6 +17,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.interfaces.explain.answer import explain
 from ecom_assets.interfaces.explain.question import RowsQuestion, table_named
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
@@ -161,8 +162,8 @@ def test_events_that_no_other_event_decided_about_name_no_sign_in(shop: Platform
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("where", "value", "tables"),
+@each(
+    "where, value, tables",
     [
         (
             ("id_value = till",),
@@ -184,12 +185,6 @@ def test_events_that_no_other_event_decided_about_name_no_sign_in(shop: Platform
             4,
             [("staging.identity_aliases", 6), ("staging.events", 6), ("raw.events", 6)],
         ),
-    ],
-    ids=[
-        "a device of three users",
-        "a user on two devices",
-        "a placeholder",
-        "a group of four users",
     ],
 )
 def test_an_id_that_joins_nobody_goes_down_to_the_rows_that_share_it(

@@ -19,6 +19,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
 
@@ -83,7 +84,7 @@ def test_a_session_that_never_shows_its_user_stays_anonymous(shop: Platform) -> 
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("clock", ["12:05", "09:00", "+1 23:59", "-1 00:00"])
+@each("clock", ["12:05", "09:00", "+1 23:59", "-1 00:00"])
 def test_the_user_of_the_same_source_session_is_the_visitor(shop: Platform, clock: str) -> None:
     # Later and earlier on the day, on the day after, and on the day before.
     assert visitor(shop, NOON, seen(clock, "anna")) == "anna"

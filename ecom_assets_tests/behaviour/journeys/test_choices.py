@@ -30,6 +30,7 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.local import connect
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -294,8 +295,8 @@ def test_a_pattern_is_text_but_for_its_stars() -> None:
     assert actual["page"].to_pylist() == ["/a.b", "/axb", "/a+b/*", "/a/b"]
 
 
-@pytest.mark.parametrize(
-    ("definition", "why"),
+@each(
+    "definition, why",
     [
         ({"by": "pages"}, "step of a journey 'pages' is unknown; did you mean 'page'"),
         ({"group": ["/a/*"]}, "Patterns group pages, and steps are by page_type; ask by page"),

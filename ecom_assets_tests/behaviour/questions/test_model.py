@@ -29,6 +29,7 @@ from ecom_assets.behaviour.questions.model import (
 )
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.interfaces.all_questions import question_named
+from ecom_assets_tests.each import each
 
 PRESETS = {"posthog": {"within": "14d", "limit": 25}, "amplitude": {}}
 
@@ -114,8 +115,8 @@ def test_what_is_not_given_has_its_default_and_what_is_null_is_not_given() -> No
     }
 
 
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
+@each(
+    "wrong, sentence",
     [
         ({"stepps": ["a"]}, "Unknown key 'stepps' in a walk; did you mean 'steps'?"),
         ({}, "A walk needs `steps`; add it."),

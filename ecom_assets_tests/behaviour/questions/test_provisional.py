@@ -4,16 +4,15 @@ as long as the data have a part of it.
 
 from datetime import UTC, date, datetime
 
-import pytest
-
 from ecom_assets.core.tables.queries import KnownDays, Period, range_of
+from ecom_assets_tests.each import each
 
 WEEK = (date(2026, 11, 18), date(2026, 11, 24))
 EVENING = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("timezone", "known_to", "provisional_from"),
+@each(
+    "timezone, known_to, provisional_from",
     [
         ("UTC", 24, date(2026, 11, 24)),
         ("Europe/Berlin", 24, None),  # there it is half past midnight: the 24th is over

@@ -19,6 +19,7 @@ from ecom_assets_tests.behaviour.retention.retention_reference import (
     cells,
     triangle,
 )
+from ecom_assets_tests.each import each
 
 # Anna comes on the 1st, 2nd and 5th, Ben on the 1st and the 4th, Cara on the 2nd; the newest day is
 # the 5th.
@@ -196,8 +197,8 @@ def test_no_more_periods_than_asked_for_are_listed_and_who_came_later_came_after
     assert triangle(cells(STORY, rule)) == {"2026-03-01": [2, 2, 2], "2026-03-02": [1, 0, 0]}
 
 
-@pytest.mark.parametrize(
-    ("definition", "message"),
+@each(
+    "definition, message",
     [
         (
             {"period": "weak"},

@@ -13,6 +13,7 @@ from ecom_assets.behaviour.retention.checks import RETENTION_CHECKS
 from ecom_assets.core.tables.check import CheckResult, TableCheck
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
@@ -104,26 +105,18 @@ def good_shop() -> Iterator[Platform]:
     platform.close()
 
 
-@pytest.fixture
-def shop(good_shop: Platform) -> Iterator[Platform]:
-    """The good shop, made good again after each test."""
-    good_shop.engine.execute("BEGIN TRANSACTION")
-    yield good_shop
-    good_shop.engine.execute("ROLLBACK")
-
-
 def result(shop: Platform, table_check: TableCheck, days: Days | None) -> CheckResult:
     return table_check.evaluate(days, *(shop.table(table) for table in table_check.tables))
 
 
-@pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
-def test_a_check_goes_red_when(shop: Platform, damage: str, days: Days | None) -> None:
+@each("days", [DAYS, None])
+@each("damage", DAMAGE)
+def test_a_check_goes_red_when(good_shop: Platform, damage: str, days: Days | None) -> None:
     sql, expected = DAMAGE[damage]
-    shop.engine.execute(sql)
-    actual = {check.name: result(shop, check, days) for check in (*RETENTION_CHECKS, carts_agree)}
+    with good_shop.made_good_again() as shop:
+        shop.engine.execute(sql)
+        checks = (*RETENTION_CHECKS, carts_agree)
+        actual = {check.name: result(shop, check, days) for check in checks}
     assert {name for name, row in actual.items() if row.broken_count} == expected
     assert all(row.examples for row in actual.values() if row.broken_count)
     assert "anna" not in str([row.examples for row in actual.values()])

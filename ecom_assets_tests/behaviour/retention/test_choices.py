@@ -38,6 +38,7 @@ from ecom_assets_tests.behaviour.retention.choices_reference import (
     by_value,
     members_of,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -449,8 +450,8 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("raw", "why"),
+@each(
+    "raw, why",
     [
         (
             {"starting": "second_time"},

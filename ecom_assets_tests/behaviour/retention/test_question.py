@@ -8,6 +8,7 @@ import pytest
 from ecom_assets.behaviour.questions.model import definition_of
 from ecom_assets.behaviour.retention.question import RetentionQuestion
 from ecom_assets.core.errors import DefinitionError, EcomError
+from ecom_assets_tests.each import each
 
 
 def field(**definition: Any) -> RetentionQuestion:
@@ -56,8 +57,8 @@ def test_only_event_types_are_translated() -> None:
     assert result.to_mapping()["start_where"]["value"] == "product_view"
 
 
-@pytest.mark.parametrize(
-    ("definition", "sentence"),
+@each(
+    "definition, sentence",
     [
         ({"strat": "purchase"}, "Unknown key 'strat' in a retention; did you mean 'start'?"),
         (

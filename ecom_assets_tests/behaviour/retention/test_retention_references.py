@@ -25,6 +25,7 @@ from ecom_assets_tests.behaviour.retention.retention_reference import (
     cells,
     triangle,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples, seeds
 
 TYPES = ("page_view", "page_view", "search", "purchase")
@@ -86,8 +87,7 @@ def check(rule: RetentionQuestion, zone_and_day: tuple[str, date], seed: int) ->
     )
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.period}-{rule.mode}-{rule.clock}")
+@each("rule", RULES)
 def test_cells_are_those_of_the_definition(rule: RetentionQuestion) -> None:
     for seed in range(16):
         check(rule, PLACES[seed % len(PLACES)], seed)

@@ -13,6 +13,7 @@ from ecom_assets.behaviour.sessions.question import SessionQuestion, known_sessi
 from ecom_assets.commerce.attribution.question import AttributionQuestion
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets_tests.behaviour.questions.events_in_engine import EventsInEngine
+from ecom_assets_tests.each import each
 
 QUESTIONS = (SessionQuestion, JourneyQuestion, AttributionQuestion)
 
@@ -36,8 +37,8 @@ def test_a_preset_sets_what_the_definition_does_not(question: type[Question]) ->
         question.from_mapping({"preset": "clickhouse"})
 
 
-@pytest.mark.parametrize(
-    ("question", "definition", "why"),
+@each(
+    "question, definition, why",
     [
         (SessionQuestion, {"idel": "5m"}, r"'idel' in a session definition; did you mean 'idle'\?"),
         (SessionQuestion, {"idle": "soon"}, "The duration 'soon' is not understood"),

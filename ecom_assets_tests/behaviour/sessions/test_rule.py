@@ -9,6 +9,7 @@ import pytest
 from ecom_assets.behaviour.sessions.rule import PRESETS, SessionRule
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets_tests.builders import Step
+from ecom_assets_tests.each import each
 from ecom_assets_tests.visits import SUMMER, WINTER, spans, views, visits
 
 
@@ -89,7 +90,7 @@ def test_a_rule_that_needs_all_of_history_cannot_feed_the_daily_tables(name: str
         SessionRule.preset(name).require_incremental()
 
 
-@pytest.mark.parametrize("name", ["ga4", "amplitude", "universal_analytics", "mixpanel"])
+@each("name", ["ga4", "amplitude", "universal_analytics", "mixpanel"])
 def test_the_other_presets_can(name: str) -> None:
     assert SessionRule.preset(name).require_incremental() is SessionRule.preset(name)
 

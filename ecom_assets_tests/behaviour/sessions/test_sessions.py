@@ -17,6 +17,7 @@ from ecom_assets_tests.behaviour.sessions.session_reference import (
     stored_sessions,
 )
 from ecom_assets_tests.builders import DAY_ONE, Step, at, clean_events, journeys
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.visits import GA4, rows_of, spans, views, visits, warehouse
 
@@ -109,8 +110,8 @@ def test_entry_and_exit_are_the_pages_of_the_first_and_last_event_even_without_o
     assert (session["entry_page_url"], session["exit_page_url"]) == ("/a", None)
 
 
-@pytest.mark.parametrize(
-    ("steps", "is_engaged"),
+@each(
+    "steps, is_engaged",
     [
         ([("09:00", "page_view"), ("09:00:10", "search")], False),
         ([("09:00", "page_view"), ("09:00:10.000001", "search")], True),

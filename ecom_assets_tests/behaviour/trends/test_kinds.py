@@ -29,6 +29,7 @@ from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.trends.trend_reference import make_series, make_trend, start_of
 from ecom_assets_tests.builders import local_day
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -376,8 +377,8 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("options", "why"),
+@each(
+    "options, why",
     [
         (
             {"kind": "lifecycle", "by": "event_type"},

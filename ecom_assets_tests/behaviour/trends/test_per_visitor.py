@@ -24,6 +24,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.trends import test_kinds
 from ecom_assets_tests.behaviour.trends.test_trend import STORY, answer, deeds_of, line
 from ecom_assets_tests.behaviour.trends.trend_reference import Deed, make_series, make_trend
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 BUYS = [
@@ -39,8 +40,8 @@ nobody knows for how much.
 """
 
 
-@pytest.mark.parametrize(
-    ("series", "of_days", "total"),
+@each(
+    "series, of_days, total",
     [
         ("purchase:mean_per_visitor", [2.0, 1.0, None], 5 / 3),
         ("purchase:median_per_visitor", [1.0, 1.0, None], 1.0),
@@ -146,8 +147,8 @@ def test_periods_of_engines_are_those_of_python(first: date, period: str) -> Non
         assert number_of(next_start(start, period), trend) == row["number"] + 1
 
 
-@pytest.mark.parametrize(
-    ("definition", "why"),
+@each(
+    "definition, why",
     [
         (
             {"per": "product_id"},

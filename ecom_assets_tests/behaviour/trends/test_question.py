@@ -6,6 +6,7 @@ import pytest
 
 from ecom_assets.behaviour.trends.question import TrendQuestion
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets_tests.each import each
 
 
 def test_a_series_is_text_or_a_mapping_and_without_one_every_event_counts() -> None:
@@ -54,8 +55,8 @@ def test_it_reads_all_days_where_earlier_ones_matter_and_names_its_columns() -> 
     )
 
 
-@pytest.mark.parametrize(
-    ("definition", "sentence"),
+@each(
+    "definition, sentence",
     [
         ({"perod": "day"}, "Unknown key 'perod' in a trend; did you mean 'period'?"),
         (

@@ -36,6 +36,7 @@ from ecom_assets_tests.behaviour.trends.trend_reference import (
     make_series,
     make_trend,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -357,8 +358,8 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
+@each(
+    "text, why",
     [
         ("purchase:summ(cart_amount)", "summ.*did you mean 'sum'"),
         ("purchase:sum", r"needs a column, as in sum\(cart_amount\)"),
@@ -376,9 +377,7 @@ def test_a_series_that_cannot_be_is_refused(text: str, why: str) -> None:
         _ = TrendSeries.from_mapping(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["A +", "__import__('os')", "A ** B", "AB", "A if B else 1", "A[0]", "(" * 300]
-)
+@each("text", ["A +", "__import__('os')", "A ** B", "AB", "A if B else 1", "A[0]", "(" * 300])
 def test_a_formula_that_is_more_than_arithmetic_is_refused(text: str) -> None:
     with pytest.raises(DefinitionError, match="formula"):
         Formula(text)

@@ -25,6 +25,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.experiments.experiment_reference import Act, as_events, at
 from ecom_assets_tests.behaviour.experiments.test_experiment import acts_of
 from ecom_assets_tests.behaviour.visitor_segments.segment_reference import members
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -57,9 +58,8 @@ def visitors(acts: list[Act], raw: Any, as_of: date = date(2026, 3, 9)) -> set[s
     )
 
 
-@pytest.mark.sampled(8)
-@pytest.mark.parametrize(
-    ("raw", "who"),
+@each(
+    "raw, who",
     [
         ({"did": "purchase"}, {"ann", "bob"}),
         ({"did": "purchase", "at_least": 3}, {"ann"}),
@@ -176,7 +176,7 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
     assert kept == sum(act.visitor_id in actual for act in acts) > 0
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@each("dialect", DIALECTS)
 def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
     events = ibis.table(ibis.schema(ibis.memtable(as_events(STORY)).schema()), name="events")
     text = ibis.to_sql(in_segment(events, segment(ONE_OF_EACH), date(2026, 3, 9)), dialect=dialect)
@@ -186,8 +186,8 @@ def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("raw", "why"),
+@each(
+    "raw, why",
     [
         ("purchase", "a part is one of did, first_seen, latest"),
         ([], "`all_of` holds a list of parts"),

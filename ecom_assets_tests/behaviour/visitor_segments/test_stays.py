@@ -23,6 +23,7 @@ from ecom_assets_tests.behaviour.visitor_segments.test_segment import (
     RULES,
     STORY,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -123,8 +124,7 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
     assert actual == of_acts(acts, segments)
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("dialect", DIALECTS)
+@each("dialect", DIALECTS)
 def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
     events = ibis.table(ibis.schema(ibis.memtable(as_events(STORY)).schema()), name="events")
     segments = segments_of(one=ONE_OF_EACH, other={"did": "purchase", "within": "2d"})

@@ -22,6 +22,7 @@ from ecom_assets.commerce.attribution.touches import (
 )
 from ecom_assets.core.warehouse.local import DuckDBDialect, connect
 from ecom_assets.ingestion.sources.site_lists import VERSION, source_lists
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_sandbox.shop.traffic import SHOP_URL, SOURCES
 
@@ -87,9 +88,8 @@ def channel_of(
     return str(actual[0])
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize(
-    ("source", "medium", "campaign", "channel"),
+@each(
+    "source, medium, campaign, channel",
     [
         ("(direct)", "(none)", "", "Direct"),
         ("(direct)", "(not set)", "", "Direct"),
@@ -151,9 +151,8 @@ def test_assistants_are_a_channel_where_that_is_wanted() -> None:
     assert channel_of("forum.example", "referral", ai_assistants=True) == "Referral"
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize(
-    ("referrer", "answer"),
+@each(
+    "referrer, answer",
     [
         ("https://www.google.com/search?q=hats", ("google", "organic")),
         ("https://www.google.co.uk/", ("google", "organic")),
@@ -175,8 +174,7 @@ def test_a_referrer_is_its_host_or_its_engine(referrer: str, answer: tuple[str, 
     assert source_of(SHOP, referrer) == (*answer, "(not set)")
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize(
+@each(
     "referrer",
     [
         None,
@@ -217,8 +215,8 @@ def test_own_domains_are_no_source_either() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("query", "answer"),
+@each(
+    "query, answer",
     [
         ("utm_source=Google&utm_medium=CPC&utm_campaign=Summer", ("google", "cpc", "summer")),
         ("a=b&UTM_Source=x&amp;utm_medium=email", ("x", "email", "(not set)")),
@@ -235,15 +233,13 @@ def test_what_the_page_says_comes_before_the_referrer(query: str, answer: Source
     assert source_of(f"{SHOP}?{query}", "https://www.bing.com/") == answer
 
 
-@pytest.mark.parametrize(
-    "query", ["utm_source=", "gclid=", "xutm_source=a", "fbclid=a", "#utm_source=a"]
-)
+@each("query", ["utm_source=", "gclid=", "xutm_source=a", "fbclid=a", "#utm_source=a"])
 def test_empty_and_foreign_parameters_say_nothing(query: str) -> None:
     assert source_of(f"{SHOP}?{query}", None) is None
 
 
-@pytest.mark.parametrize(
-    ("query", "campaign_id", "platform"),
+@each(
+    "query, campaign_id, platform",
     [
         ("gclid=a&utm_id=17", "17", "google_ads"),
         ("GBRAID=a", None, "google_ads"),
@@ -269,7 +265,7 @@ def test_click_ids_and_campaign_ids_say_the_advertisement(
     assert {name: row[name] for name in SOURCED} == {name: sourced[name] for name in SOURCED}
 
 
-@pytest.mark.parametrize("query", ["fbclid=", "xfbclid=a", "utm_campaign=12a", "#ttclid=a"])
+@each("query", ["fbclid=", "xfbclid=a", "utm_campaign=12a", "#ttclid=a"])
 def test_what_is_no_click_id_says_no_advertisement(query: str) -> None:
     con = connect()
     page = f"{SHOP}?{query}"

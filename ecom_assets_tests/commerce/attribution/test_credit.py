@@ -36,6 +36,7 @@ from ecom_assets_tests.commerce.attribution.credit import (
     effects_on,
     let_happen,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=200))
@@ -54,9 +55,8 @@ def credit(
     }
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("model", "expected"),
+@each(
+    "model, expected",
     [
         ("first", [1, 0, 0, 0, 0, 0]),
         ("last", [0, 0, 0, 0, 0, 1]),
@@ -126,8 +126,7 @@ def test_last_non_direct_passes_over_direct_but_for_nothing_else() -> None:
     assert credit("last_non_direct", Story(touches[1:], (120,))) == {"Direct": 1}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("model", SHARING)
+@each("model", SHARING)
 def test_the_look_back_includes_both_of_its_ends(model: str) -> None:
     assert credit(model, Story(((0, "A"),), (LOOKBACK_S,))) == {"A": 1}
     assert credit(model, Story(((0, "A"),), (LOOKBACK_S + 1,))) == {"(none)": 1}
@@ -178,7 +177,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
         model_name("markow")
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong", [{"lookback": "0s"}, {"lookback": "400d"}, {"half_life": "0d"}, {"two_touches": "x"}]
 )
 def test_lengths_and_choices_that_make_no_credit_are_refused(wrong: dict[str, str]) -> None:

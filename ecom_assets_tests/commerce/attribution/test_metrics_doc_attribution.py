@@ -16,6 +16,7 @@ from ecom_assets.commerce.attribution.contracts import (
     Touches,
 )
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.platform import ShopPlatform
 from ecom_assets_tests.test_metrics_doc import as_shown, rows_of, run, tables
@@ -86,7 +87,7 @@ def test_a_single_purchase_says_which_channels_led_to_it(platform: ShopPlatform)
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
+@each(
     "defect",
     [
         "DELETE FROM mart.conversion_credit WHERE channel = 'Direct'",

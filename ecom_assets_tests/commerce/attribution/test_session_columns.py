@@ -25,6 +25,7 @@ from ecom_assets.core.tables.values import OF_SESSIONS, unknown_column
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import channel_rule
 from ecom_assets_tests.builders import Row, Step, clean_events, journeys
+from ecom_assets_tests.each import each
 
 SHOP: Final = "https://shop.example/"
 MAIL = {"page_url": f"{SHOP}?utm_source=letter&utm_medium=email&utm_campaign=May"}
@@ -130,9 +131,8 @@ def test_an_error_about_a_column_knows_those_of_sessions() -> None:
     assert "did you mean 'channel'?" in str(unknown_column("chanel", ["event_id"]))
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("values", "names", "warnings"),
+@each(
+    "values, names, warnings",
     [
         (WITHIN, ("channel",), [NO_ADDRESSES]),
         (WITHIN, ("first_channel",), [NO_ADDRESSES]),
@@ -152,8 +152,8 @@ def test_where_all_came_directly_a_question_about_channels_says_so(
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("values", "names", "warnings"),
+@each(
+    "values, names, warnings",
     [
         (WITHIN, ("channel",), [NO_CHANNELS]),
         (WITHIN, ("source",), [NO_CHANNELS]),

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from ecom_assets.behaviour.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.commerce.conversion.checks import dimensions_add_up_to_the_totals
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
@@ -11,6 +9,7 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, as_table
+from ecom_assets_tests.each import each
 
 Rows = list[dict[str, Any]]
 FUNNELS: Rows = [
@@ -93,6 +92,6 @@ def test_parts_that_add_up_pass() -> None:
     assert broken(GOOD) == 0
 
 
-@pytest.mark.parametrize("case", BAD)
+@each("case", BAD)
 def test_parts_that_do_not_are_found(case: str) -> None:
     assert broken(BAD[case]) == 1

@@ -18,6 +18,7 @@ from ecom_assets.commerce.costs.queries import STEPS, steps
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.costs.shop import TOTAL, cost, profit_of, sale, shop_of
+from ecom_assets_tests.each import each
 
 D = Decimal
 HAT_20 = cost("hat", "20", "2026-01-01")
@@ -294,9 +295,8 @@ def test_a_sum_counts_an_order_with_all_its_parts_and_refunds_or_not_at_all(seed
     assert of_shipped == {on: amount for on, amount in shipped.items() if amount}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("sold", "rules", "fee"),
+@each(
+    "sold, rules, fee",
     [
         ({"payment_method": "Card"}, TWO_PERCENT, "1.58"),
         (
@@ -346,8 +346,8 @@ def test_an_order_for_which_nothing_was_paid_has_no_fee() -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("refunds", "expected"),
+@each(
+    "refunds, expected",
     [
         ([("hat", "-50")], (50, 0)),
         ([("hat", "-50"), ("hat", "-15")], (50, 15)),

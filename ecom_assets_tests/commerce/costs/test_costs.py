@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.costs.shop import cost, stock_of
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 D = Decimal
@@ -66,8 +66,8 @@ def test_a_cost_ends_on_its_own_last_day_where_that_comes_first() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("until", "contradiction"),
+@each(
+    "until, contradiction",
     [
         ("2026-05-31", None),
         ("2026-06-01", None),  # as half-open days are written
@@ -145,8 +145,8 @@ def test_a_newer_version_without_a_cost_leaves_it_unknown() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("row", "reason"),
+@each(
+    "row, reason",
     [
         (cost(None, "10"), "missing_item"),
         (cost("hat", None), "missing_cost"),

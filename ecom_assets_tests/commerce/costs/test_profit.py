@@ -14,6 +14,7 @@ from ecom_assets.commerce.costs.contracts import CategoryProfitability, ProfitLi
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.costs.shop import CITIES, CostShop, cost, profit_of, sale, shop_of
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import seeds
 
 D = Decimal
@@ -62,9 +63,8 @@ def test_a_discount_of_an_order_leaves_its_parts_of_the_lines() -> None:
     assert numbers(profit, *GROSS_TO_PROFIT) == (30, 10, 20, None, None)
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("refund", "expected"),
+@each(
+    "refund, expected",
     [
         (sale("a-2", "2026-05-09", "hat", "-1", "-90"), (90, 90, 60, 30)),
         (sale("a-2", "2026-05-09", "hat", "-1", "-90", is_restocked=True), (90, 90, 60, 30)),

@@ -40,6 +40,7 @@ from ecom_assets_tests.commerce.custom_sales.sales_reference import (
     with_goodwill,
     write,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.ingestion.sources import test_shop_orders as shopify
 from ecom_assets_tests.ingestion.sources import test_shopify_graphql as graphql
@@ -224,9 +225,8 @@ def test_of_days_without_data_nothing_is_known(orders: Path) -> None:
     assert "nothing is known of 2027-01-01 to 2027-01-31" in answer["warnings"][0]
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize(
-    ("question", "sentence"),
+@each(
+    "question, sentence",
     [
         ({"measures": ["margin"]}, "The measure of sales 'margin' is unknown"),
         ({"by": ["colour"]}, "The dimension of sales 'colour' is unknown"),
@@ -315,8 +315,8 @@ NAMED: Final = (
 """A question for each name that one can have, but for amounts that are made of all columns."""
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize("named", NAMED, ids=str)
+@pytest.mark.slow
+@each("named", NAMED)
 def test_whatever_a_question_names_it_reads_the_columns_that_this_takes(
     orders: Path, named: Row
 ) -> None:

@@ -22,6 +22,7 @@ from ecom_assets.commerce.customers.value_models import (
     grouped,
 )
 from ecom_assets_tests.commerce.customers import cdnow
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 PUBLISHED = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426)
@@ -135,12 +136,12 @@ def by_integration(
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "model",
     [BgNbd(1.7, 4.0, 1.4, 2.6), BgNbd(0.243, 4.414, 0.793, 2.426), BgNbd(3.0, 9.0, 1.0, 0.6)],
 )
-@pytest.mark.parametrize(
-    ("orders", "first_to_last", "observed"),
+@each(
+    "orders, first_to_last, observed",
     [(0, 0.0, 12.0), (1, 3.0, 12.0), (4, 11.5, 12.0), (7, 2.0, 20.0)],
 )
 def test_closed_forms_are_the_integrals(
@@ -227,8 +228,8 @@ def test_farther_ahead_more_orders(
     assert far >= near * (1 - 1e-6) - 1e-9
 
 
-@pytest.mark.parametrize("a", [0.5, 1.0, 1 + 1e-9])
-@pytest.mark.parametrize("b", [0.5, 0.0999999])
+@each("a", [0.5, 1.0, 1 + 1e-9])
+@each("b", [0.5, 0.0999999])
 def test_where_the_formula_divides_nothing_by_nothing_it_goes_on_smoothly(
     a: float, b: float
 ) -> None:

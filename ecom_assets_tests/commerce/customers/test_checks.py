@@ -14,6 +14,7 @@ from ecom_assets.commerce.sales.contracts import Customer, Sales
 from ecom_assets.core.tables.check import CheckResult, TableCheck
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import order_line
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import OrderPlatform, Platform
 
 MONDAY = date(2026, 3, 9)
@@ -96,9 +97,8 @@ def opened() -> Iterator[OrderPlatform]:
 @pytest.fixture
 def shop(opened: OrderPlatform) -> Iterator[OrderPlatform]:
     """A good shop; what a test damages is whole again after it."""
-    opened.engine.execute("BEGIN")
-    yield opened
-    opened.engine.execute("ROLLBACK")
+    with opened.made_good_again():
+        yield opened
 
 
 def fill(shop: Platform) -> None:
@@ -121,14 +121,14 @@ def test_every_check_holds_on_good_data(shop: OrderPlatform) -> None:
         assert result.looked_at_count == 12, "who only got money back is nobody's"
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize("damage", DAMAGE)
+@each("damage", DAMAGE)
 def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(
-    shop: OrderPlatform, damage: str
+    opened: OrderPlatform, damage: str
 ) -> None:
     statement, expected = DAMAGE[damage]
-    shop.engine.execute(statement)
-    results = {check.name: evaluated(shop, check) for check in CHECKS}
+    with opened.made_good_again() as shop:
+        shop.engine.execute(statement)
+        results = {check.name: evaluated(shop, check) for check in CHECKS}
     assert {name for name, result in results.items() if result.broken_count} == expected
     for name in expected:
         assert len(results[name].examples) == 1

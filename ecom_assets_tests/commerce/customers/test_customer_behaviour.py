@@ -20,10 +20,12 @@ from ecom_assets_tests.commerce.customers.customer_stories import (
     NEXT_DAY,
     PERFECT,
     computed,
+    each_of,
     one_of,
     shop_with,
     visits,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 # Copies and versions
@@ -84,20 +86,16 @@ def test_who_is_missing_in_a_fetch_keeps_their_version_and_is_described_of_the_n
 # What behaviour says
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("last_login_at", "status"),
-    [
-        ("2026-02-09T00:00:00Z", "active"),  # 30 days of 24 h before the end of 10 March, exactly
-        ("2026-02-08T23:59:59Z", "inactive"),
-        ("2999-01-01T00:00:00Z", "unknown"),
-        (None, "unknown"),
-    ],
-)
-def test_active_is_who_was_seen_within_thirty_days(
-    shop: Platform, last_login_at: str | None, status: str
-) -> None:
-    assert one_of(shop, last_login_at=last_login_at)["activity_status"] == status
+def test_active_is_who_was_seen_within_thirty_days(shop: Platform) -> None:
+    status = {
+        "2026-02-09T00:00:00Z": "active",  # 30 days of 24 h before the end of 10 March, exactly
+        "2026-02-08T23:59:59Z": "inactive",
+        "2999-01-01T00:00:00Z": "unknown",
+        None: "unknown",
+    }
+    rows = each_of(shop, *({"last_login_at": last_login_at} for last_login_at in status))
+    found = zip(status, (row["activity_status"] for row in rows), strict=True)
+    assert dict(found) == status
 
 
 @pytest.mark.when_changed
@@ -136,20 +134,12 @@ def test_engagement_takes_sessions_and_engaged_time_of_thirty_days(shop: Platfor
     )
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("score", "level"),
-    [(100, "high"), (70, "high"), (69.9, "medium"), (40, "medium"), (39.9, "low"), (0, "low")],
-)
-def test_without_sessions_the_score_of_the_api_gives_the_level(
-    shop: Platform, score: float, level: str
-) -> None:
-    row = one_of(shop, engagement_score=score)
-    assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == (
-        level,
-        "api",
-        score,
-    )
+def test_without_sessions_the_score_of_the_api_gives_the_level(shop: Platform) -> None:
+    levels = {100: "high", 70: "high", 69.9: "medium", 40: "medium", 39.9: "low", 0: "low"}
+    rows = each_of(shop, *({"engagement_score": score} for score in levels))
+    assert [
+        (row["engagement_score"], row["engagement_level"], row["engagement_source"]) for row in rows
+    ] == [(score, level, "api") for score, level in levels.items()]
 
 
 @pytest.mark.slow
@@ -192,8 +182,8 @@ def test_a_record_without_a_score_has_no_flaw(shop: Platform) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("session_count", "engaged_s", "level"),
+@each(
+    "session_count, engaged_s, level",
     [
         (5, 600, "high"),
         (5, 599, "medium"),
@@ -277,8 +267,8 @@ def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothi
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("499.99"), "premium")
 
 
-@pytest.mark.parametrize(
-    ("amount", "tier"),
+@each(
+    "amount, tier",
     [
         ("0", "basic"),
         ("99.99", "basic"),
@@ -302,9 +292,8 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
         CustomerRule(premium_amount=Decimal(20), enterprise_amount=Decimal(10))
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize(
-    ("page", "referrer", "agent", "channel"),
+@each(
+    "page, referrer, agent, channel",
     [
         ("https://s.example/", None, None, "website"),
         (

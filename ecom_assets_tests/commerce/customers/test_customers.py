@@ -20,6 +20,7 @@ from ecom_assets_tests.commerce.customers.customer_stories import (
     one_of,
     visits,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 # What is valid
@@ -139,7 +140,7 @@ def test_everything_missing_leaves_twenty_points(shop: Platform) -> None:
     assert (row["acquisition_channel"], row["market_segment"]) == ("unknown", "unknown")
 
 
-@pytest.mark.parametrize(("flaw_count", "score"), [(0, 100), (1, 90), (10, 0), (11, 0)])
+@each("flaw_count, score", [(0, 100), (1, 90), (10, 0), (11, 0)])
 def test_the_score_never_falls_below_zero(flaw_count: int, score: int) -> None:
     assert computed(quality_score(ibis.literal(flaw_count))) == score
 
@@ -167,16 +168,11 @@ def test_a_field_that_is_not_expected_costs_nothing(
     assert (row["flawed_fields"], row["data_quality_score"]) == (flaws, score)
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("result", "customer_id", "is_number"),
-    [(7, "7", True), (0, "0", True), ("0b7c1f6e-1", "0b7c1f6e-1", False), ("007", "007", False)],
-)
-def test_an_id_is_a_text_that_remembers_whether_it_was_a_number(
-    shop: Platform, result: object, customer_id: str, *, is_number: bool
-) -> None:
-    row = one_of(shop, id=result)
-    assert (row["customer_id"], row["is_number_id"]) == (customer_id, is_number)
+def test_an_id_is_a_text_that_remembers_whether_it_was_a_number(shop: Platform) -> None:
+    shop.receive_customers([PERFECT | {"id": id_} for id_ in (7, 0, "0b7c1f6e-1", "007")], DAY_ONE)
+    shop.run(Days((DAY_ONE,)))
+    found = {row["customer_id"]: row["is_number_id"] for row in shop.rows(Customers)}
+    assert found == {"7": True, "0": True, "0b7c1f6e-1": False, "007": False}
 
 
 @pytest.mark.when_changed

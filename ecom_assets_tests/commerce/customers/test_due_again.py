@@ -9,7 +9,6 @@ from statistics import median
 from typing import Any
 
 import ibis.expr.types as ir
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.queries import KnownDays, Page, Period
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 LAST = date(2026, 6, 30)
@@ -112,8 +112,8 @@ def test_where_nobody_came_back_nobody_is_known_to_be_due() -> None:
     assert shop.due() == []
 
 
-@pytest.mark.parametrize(
-    ("counts", "expected"),
+@each(
+    "counts, expected",
     [({}, None), ({5: 1}, 5), ({5: 1, 8: 1}, 6.5), ({0: 2, 9: 3}, 9), ({1: 2, 3: 2}, 2)],
 )
 def test_a_median_of_counts_is_that_of_the_values(

@@ -29,6 +29,7 @@ from ecom_assets_tests.commerce.customers.customer_stories import (
     sold,
     visited,
 )
+from ecom_assets_tests.each import each
 
 HISTORY = ("repeat_order_count", "first_to_last_days", "observed_days", "repeat_amount")
 ORDERS = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426)
@@ -177,8 +178,8 @@ def test_nobody_gives_no_rows_and_a_reason() -> None:
     assert value_correlation(reported) is None
 
 
-@pytest.mark.parametrize(
-    ("orders", "orders_reason", "values_reason"),
+@each(
+    "orders, orders_reason, values_reason",
     [
         ([("ann", 0, 10)], "no_repeat_orders", "no_repeat_orders"),
         ([(f"c{n}", n, 10) for n in range(50)], "no_repeat_orders", "no_repeat_orders"),
@@ -212,8 +213,7 @@ def test_no_estimate_has_a_reason(
         assert all(value == value for value in row.values()), "nothing is not a number"  # noqa: PLR0124 (only NaN differs)
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("seed", range(6))
+@each("seed", range(6))
 def test_whatever_was_ordered_each_number_is_one_or_has_a_reason(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
     days, people, most = (
@@ -236,8 +236,8 @@ def test_whatever_was_ordered_each_number_is_one_or_has_a_reason(seed: int) -> N
     assert again == rows
 
 
-@pytest.mark.parametrize(
-    ("rule", "sentence"),
+@each(
+    "rule, sentence",
     [
         ((0, 12, 0.1), "The horizon in days is 0; give a number from 1 to 3650"),
         ((90, 121, 0.1), "The months of value is 121; give a number from 1 to 120"),
@@ -252,7 +252,7 @@ def test_spans_and_rates_that_mean_nothing_are_refused(
         ValueRule(*rule)
 
 
-@pytest.mark.parametrize(("currency", "digits"), [("EUR", 2), ("JPY", 0), ("KWD", 3), ("", 2)])
+@each("currency, digits", [("EUR", 2), ("JPY", 0), ("KWD", 3), ("", 2)])
 def test_the_expected_value_is_in_the_digits_of_the_currency(currency: str, digits: int) -> None:
     reported = answer(histories, sold([("ann", 0, 10), ("ann", 7, 20), ("ben", 14, 5)]))
     rows = lifetime_value(reported, MODELS, ValueRule(), currency)

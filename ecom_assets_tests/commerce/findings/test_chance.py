@@ -14,6 +14,7 @@ from ecom_assets.commerce.findings.chance import (
     student_quantile,
 )
 from ecom_assets.core.tables.usual import FEWEST_WEEKS
+from ecom_assets_tests.each import each
 
 LAST = date(2026, 3, 15)
 ONE_DAY = timedelta(days=1)
@@ -119,7 +120,7 @@ def _poisson(draw: random.Random, mean: float) -> int:
     return max(round(draw.gauss(mean, mean**0.5)), 0)
 
 
-@pytest.mark.parametrize("freedom", [7, 10, 18, 100])
+@each("freedom", [7, 10, 18, 100])
 def test_quantiles_of_students_t_are_those_of_scipy(freedom: float) -> None:
     for tail in (1e-2, 1e-3, 1e-4):
         assert student_quantile(1 - tail, freedom) == pytest.approx(

@@ -15,6 +15,7 @@ from ecom_assets.core.tables.days import have_same_days
 from ecom_assets.orchestration.rules import account_zones
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.marketing.spend_rows import DAY, AdShop, spend
+from ecom_assets_tests.each import each
 
 NEW_YORK, BERLIN = "America/New_York", "Europe/Berlin"
 LATER = date(2026, 6, 11)
@@ -110,8 +111,8 @@ def test_an_account_of_the_setting_that_has_no_spend_is_said() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("zone", "other", "first", "last", "is_same"),
+@each(
+    "zone, other, first, last, is_same",
     [
         (BERLIN, "Europe/Vienna", "2020-01-01", "2026-12-31", True),
         ("UTC", "Etc/GMT", "2026-01-01", "2026-12-31", True),

@@ -5,12 +5,11 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-import pytest
-
 from ecom_assets.commerce.marketing.contracts import AdSpend, AdSpendDaily, QuarantinedAdSpend
 from ecom_assets.commerce.marketing.spend import quarantined_ad_spend
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.marketing.spend_rows import DAY, AdShop, D, received, spend
+from ecom_assets_tests.each import each
 
 ARRIVED, LATER = date(2026, 6, 10), date(2026, 6, 11)
 
@@ -88,8 +87,8 @@ def test_rows_of_a_load_about_one_campaign_add_up_and_corrections_are_below_zero
     assert shop.spent() == {"Brand": D("12.5")}
 
 
-@pytest.mark.parametrize(
-    ("row", "reason"),
+@each(
+    "row, reason",
     [
         (spend(None, "30", on=None, received_spend_date="Total: Account"), "total_line"),
         (spend(" Total", "30", on=None), "total_line"),
@@ -140,7 +139,7 @@ def expected_spend(rows: list[Row]) -> dict[tuple[Any, ...], Decimal]:
     return result
 
 
-@pytest.mark.parametrize("seed", range(8))
+@each("seed", range(8))
 def test_any_loads_count_as_they_do_one_by_one(seed: int) -> None:
     dice = Random(seed)  # noqa: S311 (no secret)
     files = {f"{number}.csv": date(2026, 6, 10 + dice.randrange(3)) for number in range(5)}

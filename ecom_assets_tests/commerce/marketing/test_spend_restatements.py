@@ -35,6 +35,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.extraction.landing import STATE
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.published_numbers import outside
 
 D = Decimal
@@ -70,8 +71,8 @@ def changes(before: pa.Table, after: pa.Table) -> list[ChangedNumber]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "is_small"),
+@each(
+    "before, after, is_small",
     [
         ("100", "101", True),  # 1 % and 1.00
         ("100", "101.01", False),

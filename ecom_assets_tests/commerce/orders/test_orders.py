@@ -57,13 +57,15 @@ BROKEN: dict[str, Row] = {
 }
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("reason", ORDER_REJECT_REASONS)
-def test_a_line_that_is_not_clean_is_kept_apart_with_the_reason(
-    shop: OrderPlatform, reason: str
-) -> None:
-    run(shop, order_line("o-1", MONDAY) | BROKEN[reason])
-    assert [row["reject_reason"] for row in shop.rows(QuarantinedOrders)] == [reason]
+def test_a_line_that_is_not_clean_is_kept_apart_with_the_reason(shop: OrderPlatform) -> None:
+    """Each line is named by what is wrong with it, in the name of its item."""
+    lines = [
+        order_line(f"o-{number}", MONDAY, item_name=reason) | broken
+        for number, (reason, broken) in enumerate(BROKEN.items())
+    ]
+    run(shop, *lines)
+    reasons = {row["item_name"]: row["reject_reason"] for row in shop.rows(QuarantinedOrders)}
+    assert reasons == {reason: reason for reason in ORDER_REJECT_REASONS}
     assert shop.rows(UserOrderLog) == []
 
 
@@ -87,45 +89,51 @@ def test_the_other_side_of_each_limit_is_clean(shop: OrderPlatform) -> None:
     assert kept(shop) == [("early", 20), ("gift", 0), ("whole stock", 100_000_000)]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("attributes", "expected"),
-    [
-        ({"quantity": Decimal(0), "status": "refunded"}, 0),
-        ({"quantity": Decimal("1.5")}, Decimal("1.5")),
-        ({"quantity": Decimal("0.35")}, Decimal("0.35")),
-        ({"quantity": Decimal(-2), "status": "refunded"}, 2),
-        ({"quantity": Decimal(-2)}, None),
-        ({"quantity": None, "received_quantity": "some"}, None),
-        ({"quantity": None, "received_quantity": None}, None),
-        ({"quantity": Decimal(1_000_001)}, None),
-        ({"item_id": None, "quantity": Decimal(1)}, 1),
-        ({"received_tax_amount": "some", "quantity": Decimal(1)}, 1),
-    ],
-)
+ATTRIBUTES: list[tuple[Row, Decimal | int | None]] = [
+    ({"quantity": Decimal(0), "status": "refunded"}, 0),
+    ({"quantity": Decimal("1.5")}, Decimal("1.5")),
+    ({"quantity": Decimal("0.35")}, Decimal("0.35")),
+    ({"quantity": Decimal(-2), "status": "refunded"}, 2),
+    ({"quantity": Decimal(-2)}, None),
+    ({"quantity": None, "received_quantity": "some"}, None),
+    ({"quantity": None, "received_quantity": None}, None),
+    ({"quantity": Decimal(1_000_001)}, None),
+    ({"item_id": None, "quantity": Decimal(1)}, 1),
+    ({"received_tax_amount": "some", "quantity": Decimal(1)}, 1),
+]
+"""What a line says, and its number of items."""
+
+
 def test_an_attribute_that_is_not_known_leaves_the_money_of_its_line(
-    shop: OrderPlatform, attributes: Row, expected: Decimal | None
+    shop: OrderPlatform, subtests: pytest.Subtests
 ) -> None:
-    run(shop, order_line("o-1", MONDAY, payment_amount=30) | attributes)
-    (line,) = shop.rows(UserOrderLog)
-    assert (line["payment_amount"], line["quantity"]) == (30, expected)
-    assert (line["item_id"] == "(none)") == ("item_id" in attributes)
-    assert line["tax_amount"] is None
-
-
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("item", ["NA", "-", "undefined", r"\N", "(not set)"])
-def test_a_placeholder_is_no_item_and_its_line_counts(shop: OrderPlatform, item: str) -> None:
-    """`0` is an item: the real order history sells it 332 times."""
     lines = [
-        order_line("o-1", MONDAY, payment_amount=30, item_id=item, item_name=item),
-        order_line("o-2", MONDAY, payment_amount=5, item_id="0", item_name="NAs & Co"),
+        order_line(f"o-{number}", MONDAY, payment_amount=30, order_id=f"order {number}") | said
+        for number, (said, _) in enumerate(ATTRIBUTES)
     ]
     run(shop, *lines)
+    rows = {row["uniq_id"]: row for row in shop.rows(UserOrderLog)}
+    assert len(rows) == len(ATTRIBUTES)
+    for number, (attributes, expected) in enumerate(ATTRIBUTES):
+        with subtests.test(str(attributes)):
+            line = rows[f"o-{number}"]
+            assert (line["payment_amount"], line["quantity"]) == (30, expected)
+            assert (line["item_id"] == "(none)") == ("item_id" in attributes)
+            assert line["tax_amount"] is None
+
+
+def test_a_placeholder_is_no_item_and_its_line_counts(shop: OrderPlatform) -> None:
+    """`0` is an item: the real order history sells it 332 times."""
+    placeholders = ("NA", "-", "undefined", r"\N", "(not set)")
+    lines = [
+        order_line(f"o-{number}", MONDAY, payment_amount=30, item_id=item, item_name=item)
+        for number, item in enumerate(placeholders)
+    ]
+    run(shop, *lines, order_line("p", MONDAY, payment_amount=5, item_id="0", item_name="NAs & Co"))
     rows = [
         (row["item_id"], row["item_name"], row["payment_amount"]) for row in shop.rows(UserOrderLog)
     ]
-    assert rows == [("(none)", None, 30), ("0", "NAs & Co", 5)]
+    assert rows == [("(none)", None, 30)] * len(placeholders) + [("0", "NAs & Co", 5)]
 
 
 @pytest.mark.when_changed

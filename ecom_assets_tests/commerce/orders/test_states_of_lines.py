@@ -24,6 +24,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.interfaces.explain.answer import explain
 from ecom_assets.interfaces.explain.question import RowsQuestion, table_named
 from ecom_assets_tests.builders import Row, as_table, order_line
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import OrderPlatform
 
@@ -142,8 +143,8 @@ def test_money_that_was_paid_back_without_any_sale_is_said(shop: OrderPlatform) 
     )
 
 
-@pytest.mark.parametrize(
-    ("rows", "held_count"),
+@each(
+    "rows, held_count",
     [
         ([State("u1", 0, "refunded", 17)], 0),
         ([State("u1", 0, "refunded", 17, is_left_out=True)], 0),

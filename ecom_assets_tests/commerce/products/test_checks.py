@@ -7,8 +7,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from ecom_assets.behaviour.journeys.checks import JOURNEY_CHECKS
 from ecom_assets.behaviour.journeys.contracts import (
     CategoryPerformance,
@@ -25,6 +23,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.stock import stock_rows
 from ecom_assets_tests.builders import DAY_ONE, as_table
+from ecom_assets_tests.each import each
 
 Rows = Sequence[Mapping[str, Any]]
 DAYS = Days((DAY_ONE,))
@@ -168,14 +167,12 @@ def broken(name: str, tables: Mapping[type[Table], Rows], days: Days | None = DA
     return result.broken_count
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("name", CHECKS)
+@each("name", CHECKS)
 def test_good_rows_pass(name: str) -> None:
     assert (broken(name, GOOD), broken(name, GOOD, None)) == (0, 0)
 
 
-@pytest.mark.sampled(5)
-@pytest.mark.parametrize("case", WRONG)
+@each("case", WRONG)
 def test_the_one_wrong_row_is_found(case: str) -> None:
     name, contract, rows = WRONG[case]
     assert broken(name, {**GOOD, contract: rows}) > 0

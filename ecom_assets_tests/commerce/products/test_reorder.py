@@ -18,6 +18,7 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.stock import stock_rows
 from ecom_assets_tests.builders import Row, as_table
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 LAST = date(2026, 6, 30)
@@ -88,8 +89,8 @@ def test_of_two_lines_of_a_day_the_last_says_whether_there_was_stock() -> None:
     assert row["in_stock_days_count"] == 27
 
 
-@pytest.mark.parametrize(
-    ("line", "days", "expected"),
+@each(
+    "line, days, expected",
     [
         ({"stock": 0, "lead_time_days": 7}, 28, 35),  # one a day: 1 * (7 + 28)
         ({"stock": 0, "lead_time_days": 0}, 28, 28),

@@ -2,13 +2,12 @@
 and no sentence is of a reason that is gone.
 """
 
-import pytest
-
 from ecom_assets.behaviour.events.contracts import REJECT_REASONS
 from ecom_assets.commerce.orders.contracts import ORDER_REJECT_REASONS
 from ecom_assets.commerce.quality.reasons import SENTENCES, sentence_of
 from ecom_assets.ingestion.sources.files.records import rows_line
 from ecom_assets.ingestion.sources.files.text_blocks import MAX_LINE_BYTES
+from ecom_assets_tests.each import each
 
 
 def test_every_reason_says_what_it_means_and_what_to_do() -> None:
@@ -21,8 +20,8 @@ def test_every_reason_says_what_it_means_and_what_to_do() -> None:
     assert without_a_fix == []
 
 
-@pytest.mark.parametrize(
-    ("reason", "refused", "counted", "explained"),
+@each(
+    "reason, refused, counted, explained",
     [
         ("unparseable_timestamp", 2, 0, ["unparseable_timestamp"]),
         ("too_late", 6, 5, ["too_late"]),

@@ -19,6 +19,7 @@ from ecom_assets.commerce.reconciliation.contracts import (
 from ecom_assets.core.tables.check import CheckResult
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets_tests.builders import Row, as_table, at, clean_events, received
+from ecom_assets_tests.each import each
 
 DAY = at("09:00").date()
 
@@ -148,8 +149,8 @@ def test_orders_of_which_hardly_any_has_its_event_are_named_with_events() -> Non
     )
 
 
-@pytest.mark.parametrize(
-    ("orders", "events", "matched"),
+@each(
+    "orders, events, matched",
     [(200, 150, 3), (1_000, 15, 14), (9, 100, 0), (100, 9, 0), (100, 0, 0), (0, 0, 0)],
 )
 def test_orders_that_have_events_or_too_few_to_say_give_no_warning(

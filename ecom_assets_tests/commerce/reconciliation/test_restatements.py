@@ -26,6 +26,7 @@ from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.local import connect, in_memory
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.each import each
 from ecom_assets_tests.published_numbers import (
     FRIDAY,
     MONDAY,
@@ -241,7 +242,7 @@ def test_of_very_many_changed_rows_the_sums_of_each_day_are_logged() -> None:
     assert day.row_key == '{"sum_of_rows_changed_by": "r1"}'
 
 
-@pytest.mark.parametrize("most_rows", [1, 3, 5, 99])
+@each("most_rows", [1, 3, 5, 99])
 def test_days_that_are_compared_in_parts_change_as_all_at_once(most_rows: int) -> None:
     """Six rows differ, on two of three days; of more than may differ, sums are compared."""
     dates = (MONDAY, TUESDAY, FRIDAY)
@@ -307,8 +308,8 @@ def entry(number: int, before: int, after: int, row_key: str = '{"city": "all"}'
     }
 
 
-@pytest.mark.parametrize(
-    ("entries", "broken_count"),
+@each(
+    "entries, broken_count",
     [
         ([entry(1, 5, 6), entry(2, 6, 9)], 0),
         ([entry(1, 5, 6), entry(2, 7, 9)], 1),

@@ -16,6 +16,7 @@ from ecom_assets.core.tables.check import CheckResult, TableCheck
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.builders import order_line
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import NO_GATE, OrderPlatform
 
 MONDAY = date(2026, 3, 9)
@@ -146,9 +147,8 @@ def opened() -> Iterator[OrderPlatform]:
 @pytest.fixture
 def shop(opened: OrderPlatform) -> Iterator[OrderPlatform]:
     """A good shop; what a test damages is whole again after it."""
-    opened.engine.execute("BEGIN")
-    yield opened
-    opened.engine.execute("ROLLBACK")
+    with opened.made_good_again():
+        yield opened
 
 
 @pytest.fixture
@@ -161,23 +161,22 @@ def evaluated(shop: OrderPlatform, check: TableCheck, days: Days | None = DAYS) 
     return check.evaluate(days, *(shop.table(table) for table in check.tables))
 
 
-@pytest.mark.when_changed
-@pytest.mark.parametrize("days", [DAYS, None], ids=["the run's days", "everything"])
-def test_every_check_holds_on_good_data(shop: OrderPlatform, days: Days | None) -> None:
+@each("days", [DAYS, None])
+def test_every_check_holds_on_good_data(opened: OrderPlatform, days: Days | None) -> None:
     for check in CHECKS:
-        result = evaluated(shop, check, days)
+        result = evaluated(opened, check, days)
         assert (result.broken_count, result.examples) == (0, []), check.name
         assert result.looked_at_count > 0, check.name
 
 
-@pytest.mark.when_changed
-@pytest.mark.parametrize("damage", DAMAGE)
+@each("damage", DAMAGE)
 def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(
-    shop: OrderPlatform, damage: str
+    opened: OrderPlatform, damage: str
 ) -> None:
     statement, expected = DAMAGE[damage]
-    shop.engine.execute(statement)
-    results = {check.name: evaluated(shop, check) for check in CHECKS}
+    with opened.made_good_again() as shop:
+        shop.engine.execute(statement)
+        results = {check.name: evaluated(shop, check) for check in CHECKS}
     assert {name for name, result in results.items() if result.broken_count} == expected
     assert all(results[name].examples for name in expected)
 
@@ -306,8 +305,8 @@ UPLOADED = "upload-000001-001.parquet"
 TUESDAY = MONDAY + timedelta(days=1)
 
 
-@pytest.mark.parametrize(
-    ("files", "uploaded_days", "failed"),
+@each(
+    "files, uploaded_days, failed",
     [
         # A line of nobody: a report of it is incomplete, what a person sent is not.
         (["own.csv"], [], ["report_has_enough_customers"]),

@@ -19,6 +19,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.places import known_places
 from ecom_assets.orchestration.rules import places_of
 from ecom_assets_tests.builders import as_table, at
+from ecom_assets_tests.each import each
 
 Address = tuple[str | None, str | None, str | None]
 
@@ -42,9 +43,8 @@ def placed(*addresses: Address, places: Places | None = None) -> list[tuple[str,
     return [(row["region"], row["country"]) for row in result]
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize(
-    ("address", "expected"),
+@each(
+    "address, expected",
     [
         (("Canada", None, "London"), ("Ontario", "Canada")),
         (("United Kingdom", None, "London"), ("England", "United Kingdom")),

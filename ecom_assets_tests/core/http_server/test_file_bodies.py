@@ -10,6 +10,7 @@ from ecom_assets.core.http_server.file_bodies import (
     FormPart,
     SentField,
 )
+from ecom_assets_tests.each import each
 
 KIND = "multipart/form-data; boundary=ab"
 
@@ -40,7 +41,7 @@ def read(body: bytes, size: int) -> list[FormPart]:
     return parts
 
 
-@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+@each("size", [1, 3, 7, 1000])
 def test_fields_and_the_file_come_in_the_order_of_the_form(size: int) -> None:
     content = b"a,b\r\n--ab-not the end\r\n1,2\r\n"
     body = form(

@@ -31,6 +31,7 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.values import bins_of, split_columns
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 FIRST = date(2026, 3, 2)
@@ -274,8 +275,8 @@ def test_bins_stand_beside_columns_in_one_field() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("by", "why"),
+@each(
+    "by, why",
     [
         ("cart_amount:bins=1", "give 2 to 50 bins, as in cart_amount:bins=5"),
         ("cart_amount:bins=many", "give 2 to 50 bins"),

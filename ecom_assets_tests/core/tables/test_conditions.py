@@ -19,6 +19,7 @@ from ecom_assets.core.tables.conditions import NEGATED, Condition, Group, parse_
 from ecom_assets.core.tables.values import json_path
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.core.tables.json_numbers import SMALLEST, TEXTS
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 ROWS: list[dict[str, Any]] = [
@@ -54,9 +55,8 @@ def met(where: Any, of_rows: list[dict[str, Any]] = ROWS) -> list[int]:
     return sorted(rows.filter(holds(rows, where)).n.to_pyarrow().to_pylist())
 
 
-@pytest.mark.sampled(10)
-@pytest.mark.parametrize(
-    ("text", "rows"),
+@each(
+    "text, rows",
     [
         ("page_url = /p/1", [1]),
         ("page_url != /p/1", [0, 2, 3]),
@@ -170,7 +170,7 @@ def test_a_long_list_is_a_join_in_the_engine() -> None:
         assert "Join Type: MARK" in plan
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["amount between 0 and 10", "page_url in a, b", "properties.n is set", "a = 1 or b = 'x'"],
 )
@@ -179,8 +179,8 @@ def test_a_condition_reads_what_it_writes(text: str) -> None:
     assert where_from(actual.to_mapping()) == actual
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
+@each(
+    "text, why",
     [
         ("page_url", "is not a condition; write one as in"),
         ("page_url ~ x", "is not a condition"),
@@ -203,7 +203,7 @@ def test_an_impossible_question_is_refused(text: str, why: str) -> None:
         met(parse_where([text]))
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         3,
@@ -217,7 +217,7 @@ def test_what_is_no_condition_in_a_file_is_refused(raw: object) -> None:
         where_from(raw)
 
 
-@pytest.mark.parametrize("key", ["it's", 'a"b', "a\\b", "x') OR (1=1"])
+@each("key", ["it's", 'a"b', "a\\b", "x') OR (1=1"])
 def test_a_key_that_could_end_its_quotes_is_refused_twice(key: str) -> None:
     """By the definition, and again where the statement is written, as nothing escapes it there."""
     with pytest.raises(DefinitionError, match=r"write a column or properties\.key"):

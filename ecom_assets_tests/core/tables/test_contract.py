@@ -16,6 +16,7 @@ from ecom_assets.core.tables.contract import AMOUNT, Column, Table
 from ecom_assets.core.tables.portable import batches_of, in_their_types
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.orchestration.registry import ALL
+from ecom_assets_tests.each import each
 
 OF_LINES = (
     "raw.user_order_log",
@@ -46,7 +47,7 @@ RECEIVED = {
 """Money of one received row; all other money is a sum of any number of them."""
 
 
-@pytest.mark.parametrize("contract", ALL, ids=[contract.qualified_name() for contract in ALL])
+@each("contract", ALL)
 def test_sums_of_money_have_room_for_any_number_of_rows(contract: type[Table]) -> None:
     narrow = {name for name, column in contract.columns.items() if is_narrow(column)}
     assert {f"{contract.qualified_name()}.{name}" for name in narrow} <= RECEIVED
@@ -56,7 +57,7 @@ def is_narrow(column: Column) -> bool:
     return column.unit == "money" and column.type == AMOUNT
 
 
-@pytest.mark.parametrize("contract", ALL, ids=[contract.qualified_name() for contract in ALL])
+@each("contract", ALL)
 def test_what_a_column_means_is_a_sentence_and_no_formula(contract: type[Table]) -> None:
     assert not [
         name for name, column in contract.columns.items() if set("÷Σ") & set(column.description)
@@ -82,8 +83,8 @@ def test_batches_that_are_as_announced_are_left_alone() -> None:
 MIDNIGHT_IS_SKIPPED = datetime(2018, 11, 4)  # noqa: DTZ001 (of the time zone that each case is about)
 
 
-@pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Apia"])
-@pytest.mark.parametrize("end_offset", [0, 1])
+@each("timezone", ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Apia"])
+@each("end_offset", [0, 1])
 def test_the_days_are_those_that_dagster_lists(timezone: str, end_offset: int) -> None:
     values: dict[str, Any] = {
         "start_date": "2018-10-30",

@@ -9,6 +9,7 @@ import pytest
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.days import ANY_DAYS, Days, clock_hour, day_start
 from ecom_assets.core.warehouse.local import connect
+from ecom_assets_tests.each import each
 
 
 def utc(text: str) -> datetime:
@@ -34,8 +35,7 @@ def test_the_hour_is_the_one_on_the_clock_of_the_shop() -> None:
     assert hours(moments, MARCH, "Europe/Berlin") == [0, 1, 3]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("timezone", ZONES)
+@each("timezone", ZONES)
 def test_it_is_the_hour_of_pythons_zones_around_every_change_of_a_year(timezone: str) -> None:
     moments = [utc("2026-01-01") + timedelta(minutes=37 * n) for n in range(365 * 24 * 60 // 37)]
     expected = [at.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).hour for at in moments]

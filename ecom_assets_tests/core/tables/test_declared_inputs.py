@@ -24,6 +24,7 @@ from ecom_assets.definitions import build_definitions, table_assets
 from ecom_assets.orchestration.rules import daily_funnels, rules
 from ecom_assets.outputs.delivery.ledger.opening import DeliveryContext
 from ecom_assets_tests.builders import DAY_ONE
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import NOON
 
 SETTINGS = Settings(home=Path("never written"))
@@ -88,8 +89,7 @@ def reader() -> Iterator[Reader]:
     opened.engine.close()
 
 
-@pytest.mark.sampled(6)
-@pytest.mark.parametrize("key", ASSETS)
+@each("key", ASSETS)
 def test_an_asset_s_inputs_are_the_tables_in_its_statements(key: str, reader: Reader) -> None:
     asset = ASSETS[key]
     declared = {asset_key(reads.contract).to_user_string() for reads in asset.reads.values()}

@@ -9,12 +9,11 @@ from ecom_assets.core.tables.intervals import (
     interval_of_difference,
     interval_of_share,
 )
+from ecom_assets_tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("part", "whole"), [(0, 3), (3, 3), (1, 29), (15, 148), (81, 263), (500, 10_000)]
-)
-@pytest.mark.parametrize("confidence", [0.95, 0.99])
+@each("part, whole", [(0, 3), (3, 3), (1, 29), (15, 148), (81, 263), (500, 10_000)])
+@each("confidence", [0.95, 0.99])
 def test_the_interval_of_a_share_is_wilson_s(part: int, whole: int, confidence: float) -> None:
     expected = binomtest(part, whole).proportion_ci(confidence, method="wilson")
     assert interval_of_share(part, whole, confidence) == pytest.approx(expected, abs=1e-9)

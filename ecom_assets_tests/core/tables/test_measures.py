@@ -26,6 +26,7 @@ from ecom_assets.interfaces.dashboard.formats import formatted
 from ecom_assets.interfaces.watching.rule import ValueFormat
 from ecom_assets.interfaces.weeks import wording
 from ecom_assets.orchestration.registry import SUBJECTS
+from ecom_assets_tests.each import each
 
 PAID, BACK = {"status": "shipped"}, {"status": "refunded"}
 
@@ -146,7 +147,7 @@ def test_every_measure_is_named_and_explained_in_a_shop_owner_s_words() -> None:
         )
 
 
-@pytest.mark.parametrize("share", [0.0, 0.0284, 0.1, 0.293, 1.0])
+@each("share", [0.0, 0.0284, 0.1, 0.293, 1.0])
 def test_a_share_is_the_same_text_on_pages_in_the_report_and_in_alerts(share: float) -> None:
     texts = {
         formatted(share, "rate"),

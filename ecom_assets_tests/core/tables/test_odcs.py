@@ -17,6 +17,7 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.odcs import API_VERSION, document_per_table, file_name, one_document
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 
 STANDARD: dict[str, Any] = json.loads(
     (files("open_data_contract_standard") / "schema.json").read_text()
@@ -46,8 +47,7 @@ def test_all_tables_are_valid_together() -> None:
     assert_valid(one_document(ALL, "1.0.0", CHECKS))
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("table", ALL, ids=lambda table: table.qualified_name())
+@each("table", ALL)
 def test_every_table_is_valid_by_itself(table: type[Table]) -> None:
     alone = document_per_table(ALL, "1.0.0", CHECKS)
     assert set(alone) == {file_name(contract) for contract in ALL}

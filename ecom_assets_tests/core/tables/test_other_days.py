@@ -3,7 +3,6 @@
 from datetime import date, timedelta
 
 import ibis.expr.types as ir
-import pytest
 
 from ecom_assets.commerce.costs.assets import days_of_other_lines, days_of_other_profit
 from ecom_assets.commerce.marketing.assets import (
@@ -16,6 +15,7 @@ from ecom_assets.core.tables.asset import Invalidation, invalidation
 from ecom_assets.core.tables.contract import Table, day
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
+from ecom_assets_tests.each import each
 
 FIRST = date(2026, 1, 1)
 RUN = Days((FIRST, FIRST + timedelta(days=1)))
@@ -71,8 +71,8 @@ def other_days(spent: ir.Table, seen: ir.Table, days: Days) -> ir.Table:
     return seen.select(day="seen_date").distinct()
 
 
-@pytest.mark.parametrize(
-    ("spent", "seen", "is_asked"),
+@each(
+    "spent, seen, is_asked",
     [([0, 1], [1], False), ([], [], False), ([0, 2], [1], True), ([0], [1, 2], True)],
 )
 def test_other_days_are_asked_only_where_any_table_has_rows_on_them(
@@ -85,7 +85,7 @@ def test_other_days_are_asked_only_where_any_table_has_rows_on_them(
     assert found.dates == (*RUN.dates, *later)
 
 
-@pytest.mark.parametrize(
+@each(
     "declared",
     [
         *(days_of_other_spend, days_of_other_campaigns, days_of_other_marketing),

@@ -19,11 +19,12 @@ from ecom_assets.core.tables.conditions import (
     size_of,
     where_from,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 
-@pytest.mark.parametrize(
-    ("pattern", "size"),
+@each(
+    "pattern, size",
     [
         ("abc", 3),
         ("a{3}", 3),
@@ -49,7 +50,7 @@ def test_the_size_counts_each_repetition(pattern: str, size: int) -> None:
     assert size_of(pattern) == size
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["^/product/[0-9]+$", "(?i)shoes|boots", r"\bsale\b", ".{0,500}x", "[[:alpha:]]+", r"\pL+"],
 )
@@ -57,8 +58,8 @@ def test_what_the_engine_takes_is_taken(text: str) -> None:
     check_pattern("It", text)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "why"),
+@each(
+    "pattern, why",
     [
         ("x" * (MAX_LENGTH + 1), "longer than 1000 characters"),
         (f"x{{{MAX_SIZE}}}y", "has 1001 parts with its repetitions written out, and may have 1000"),

@@ -8,6 +8,7 @@ import pytest
 
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.received import SourceGate, latest_count, usual_count
+from ecom_assets_tests.each import each
 
 GATE = SourceGate(refused_share=0.5, fall_share=0.8, least_count=100)
 MONDAY = date(2026, 3, 2)
@@ -18,8 +19,8 @@ def on(*counts: int, first: date = MONDAY, step: int = 1) -> dict[date, int]:
     return {first + timedelta(days=step * number): count for number, count in enumerate(counts)}
 
 
-@pytest.mark.parametrize(
-    ("before", "now", "falls"),
+@each(
+    "before, now, falls",
     [
         (100, 20, False),
         (100, 19, True),
@@ -37,8 +38,8 @@ def test_less_than_a_fifth_of_a_hundred_rows_or_more_is_a_fall(
     assert GATE.is_fall(before, now) is falls
 
 
-@pytest.mark.parametrize(
-    ("received", "refused", "stops"),
+@each(
+    "received, refused, stops",
     [
         (100, 50, False),
         (100, 51, True),

@@ -14,6 +14,7 @@ from ecom_assets.core.tables.spellings import (
     spelled_sql,
     spelled_value,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 KEYS: tuple[KeyKind | None, ...] = (None, "address", "number", "text", "order_name")
@@ -21,8 +22,8 @@ EXPRESSION = f"coalesce({'nullif(v, v), ' * 20}v)"
 IDS = st.text("019.#'@=+- \t\u00a0aAbBéÉ", max_size=8)
 
 
-@pytest.mark.parametrize(
-    ("value", "key", "expected"),
+@each(
+    "value, key, expected",
     [
         ("100.0", None, "100"),
         ("100.0", "text", "100.0"),
@@ -67,15 +68,13 @@ def test_warehouses_spell_ids_as_python_does(values: list[str], key: KeyKind | N
     assert actual == [spelled(value, key) for value in values]
 
 
-@pytest.mark.parametrize(
-    "written", ["#1001", "'1001", "'#1001", " 1001 ", "1001.0", "# 1001", "1001"]
-)
+@each("written", ["#1001", "'1001", "'#1001", " 1001 ", "1001.0", "# 1001", "1001"])
 def test_names_of_orders_are_compared_without_decoration(written: str) -> None:
     names = ibis.memtable(pa.table({"name": [written]}))
     assert names.select(name=order_name(names.name)).to_pyarrow()["name"].to_pylist() == ["1001"]
 
 
-@pytest.mark.parametrize("name", ["1001-US", "01001", "A1001", "10010"])
+@each("name", ["1001-US", "01001", "A1001", "10010"])
 def test_other_names_of_orders_are_others(name: str) -> None:
     names = ibis.memtable(pa.table({"name": [name]}))
     assert names.select(name=order_name(names.name)).to_pyarrow()["name"].to_pylist() == [name]

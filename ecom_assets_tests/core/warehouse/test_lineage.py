@@ -17,6 +17,7 @@ from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.warehouse.lineage import Source, column_lineage
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.builders import DAY_ONE
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 
@@ -69,9 +70,7 @@ def windowed() -> ir.Table:
     return rows.mutate(before=rows.seconds.lag().over(ibis.window(group_by="who", order_by="page")))
 
 
-@pytest.mark.parametrize(
-    "expression", [renamed, computed, grouped, joined, joined_twice, united, windowed]
-)
+@each("expression", [renamed, computed, grouped, joined, joined_twice, united, windowed])
 def test_lineage_is_what_sqlglot_reads_from_the_sql(expression: Callable[[], ir.Table]) -> None:
     table = expression()
     assert column_lineage(table) == by_sqlglot(table)
@@ -131,8 +130,8 @@ def test_every_column_is_traced_to_columns_that_exist(
                 assert column in tables[f"{layer}.{table}"].columns
 
 
-@pytest.mark.parametrize(
-    ("table", "column", "sources"),
+@each(
+    "table, column, sources",
     [
         ("staging.events", "event_at", {("raw", "events", "event_at")}),
         ("staging.events", "product_category", {("raw", "events", "product_category")}),

@@ -30,6 +30,7 @@ from ecom_assets.core.warehouse.local import (
 )
 from ecom_assets.core.warehouse.statements import Statements, Write
 from ecom_assets_tests.builders import received
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 VISITS = ibis.table({"day": "date", "visitor": "string", "at": "timestamp(6)"}, name="visits")
@@ -246,8 +247,8 @@ WEEKS = (
 )
 
 
-@pytest.mark.parametrize("period", WEEKS)
-@pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
+@each("period", WEEKS)
+@each("dialect", ["duckdb", "postgres"])
 def test_one_statement_is_written_for_all_days_of_the_parameters(
     period: Period, dialect: str
 ) -> None:
@@ -375,7 +376,7 @@ QUERIES: dict[str, tuple[ir.Table, int | None]] = {
 }
 
 
-@pytest.mark.parametrize("name", QUERIES)
+@each("name", QUERIES)
 def test_a_query_is_as_complex_as_ibis_says(name: str) -> None:
     query, expected = QUERIES[name]
     assert complexity(query.op()) == OF_IBIS(query.op())

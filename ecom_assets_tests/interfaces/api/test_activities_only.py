@@ -26,6 +26,7 @@ from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.report.report import build_report
 from ecom_assets.interfaces.weeks.weekly import Week
 from ecom_assets.interfaces.weeks.wording import text_lines
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.interfaces.api.shop_files import DAYS, FIRST, write_shop
 from ecom_assets_tests.interfaces.api.small_run import run
@@ -111,7 +112,7 @@ def test_no_day_and_no_period_has_a_bounce(api: Api) -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("definition", [{}, {"idle": "10m"}], ids=["stored sessions", "others"])
+@each("definition", [{}, {"idle": "10m"}])
 def test_a_question_about_sessions_says_what_is_not_known(
     api: Api, definition: dict[str, str]
 ) -> None:

@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.adhoc.questions import AdHoc, TooManyQuestionsError, Turns
 from ecom_assets.interfaces.api.store.store import spill_folder
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.served import Running, Shop, serving, small_app, wait_until
 
 KEYS = {name: f"a-key-of-{name}-with-some-length" for name in ("anna", "bert", "carl")}
@@ -42,8 +43,8 @@ async def ask_in_turn(
     return tasks
 
 
-@pytest.mark.parametrize(
-    ("at_once", "asked", "begun"),
+@each(
+    "at_once, asked, begun",
     [
         (1, "aaab", "a"),
         (2, "aaa", "a"),

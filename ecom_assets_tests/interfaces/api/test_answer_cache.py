@@ -14,6 +14,7 @@ from ecom_assets.interfaces.api.cache.answers import (
     is_same,
     takes_gzip,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.served import Shop, running, wait_until
 
 SALES = "/analytics/sales"
@@ -88,8 +89,8 @@ def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(
         assert served.shop.calls == 2
 
 
-@pytest.mark.parametrize(
-    ("accepted", "takes"),
+@each(
+    "accepted, takes",
     [
         (b"gzip", True),
         (b"br, gzip", True),
@@ -121,8 +122,8 @@ def test_a_client_that_has_the_answer_gets_304_without_a_body(tmp_path: Path) ->
         assert served.get(SALES, **{"If-None-Match": etag}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("question", "same"),
+@each(
+    "question, same",
     [
         (b'"a"', True),
         (b'W/"a"', True),

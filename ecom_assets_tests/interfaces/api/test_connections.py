@@ -22,6 +22,7 @@ from ecom_assets.core.http_server.connections import (
     BoundedConnection,
     ConnectionBounds,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.interfaces.api.served import HELD, Running, running, wait_until
 from ecom_assets_tests.interfaces.api.test_bounds import all_of, answer_to, status_of
@@ -87,8 +88,8 @@ def connected(app: Any, bounds: ConnectionBounds | None = None) -> tuple[Bounded
     return connection, wire
 
 
-@pytest.mark.parametrize("at_once", ["in one packet", "one by one"])
-@pytest.mark.parametrize("count", [1 + MOST_WAITING, 2 + MOST_WAITING])
+@each("at_once", ["in one packet", "one by one"])
+@each("count", [1 + MOST_WAITING, 2 + MOST_WAITING])
 def test_beyond_sixteen_waiting_requests_a_connection_is_closed(count: int, at_once: str) -> None:
     """One is being answered and 16 wait: all are answered in turn. One more, and none is."""
 
@@ -370,8 +371,7 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("name", ENDLESS)
+@each("name", ENDLESS)
 def test_no_connection_lasts_by_sending_a_little(served: Running, name: str) -> None:
     """Each is closed within twice the 0.3 s for clients, and uvicorn's 5 s of
     keep-alive do not begin again.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.interfaces.api.parameters import csv_of
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.shop_files import PRODUCTS
 from ecom_assets_tests.interfaces.api.test_every_number import CASES
@@ -65,8 +66,7 @@ def test_every_get_route_is_asked_for_csv_here() -> None:
     assert paths - {"/analytics/products/p7"} == {*LISTS, *WITHOUT}
 
 
-@pytest.mark.sampled(6)
-@pytest.mark.parametrize("path", LISTS)
+@each("path", LISTS)
 def test_the_list_of_an_answer_comes_as_rows(api: Api, path: str) -> None:
     answer, result = api.json(path), api.get(path, format="csv")
     assert result.headers["content-type"] == "text/csv; charset=utf-8; header=present"
@@ -237,8 +237,8 @@ def test_what_a_visitor_searched_runs_as_no_formula_in_a_spreadsheet(api: Api) -
     }
 
 
-@pytest.mark.parametrize(
-    ("value", "cell"),
+@each(
+    "value, cell",
     [
         ("=1+1", "'=1+1"),
         ("+x", "'+x"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.interfaces.api import csv_files
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 
@@ -67,10 +68,7 @@ def test_every_file_is_compared(api: Api) -> None:
     assert files == {f"{path}.csv" for path in (*FILES, *OF_QUESTIONS, *WITHOUT_ANSWER)}
 
 
-@pytest.mark.parametrize(
-    ("path", "asked"),
-    [(path, asked) for path, each in FILES.items() for asked in each],
-)
+@each("path, asked", [(path, asked) for path, each in FILES.items() for asked in each])
 def test_a_file_has_every_row_of_its_list(api: Api, path: str, asked: dict[str, Any]) -> None:
     listed = api.get(path, **asked, limit=1_000, format="csv")
     file = api.get(f"{path}.csv", **asked)
@@ -84,7 +82,7 @@ def test_a_file_has_every_row_of_its_list(api: Api, path: str, asked: dict[str, 
     assert len(api.get(path, **asked, limit=1, format="csv").text.splitlines()) == 2
 
 
-@pytest.mark.parametrize("path", OF_QUESTIONS)
+@each("path", OF_QUESTIONS)
 def test_a_file_has_every_row_of_the_list_of_a_question(api: Api, path: str) -> None:
     question, asked = OF_QUESTIONS[path]
     listed = api.post(path, question, **asked, limit=1_000, format="csv")

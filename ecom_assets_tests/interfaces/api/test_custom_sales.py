@@ -24,6 +24,7 @@ from ecom_assets.interfaces.watching.causes import causes
 from ecom_assets.interfaces.watching.numbers import Watched
 from ecom_assets.interfaces.watching.rule import AlertFinding
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
 
 pytestmark = [pytest.mark.xdist_group("custom_sales"), pytest.mark.when_changed]
@@ -307,7 +308,7 @@ DAILY: Mapping[str, tuple[Row, tuple[str, ...], str]] = {
 """Questions of every day: what is asked, the numbers, and the same in plain SQL."""
 
 
-@pytest.mark.parametrize("name", DAILY)
+@each("name", DAILY)
 def test_a_question_of_every_day_is_answered_as_plain_sql_does(
     home: Path, keyed: Api, name: str
 ) -> None:
@@ -485,7 +486,7 @@ def test_codes_of_few_customers_are_one_row_without_personal(keyed: Api) -> None
     assert refused.status_code == 403, "the column as received"
 
 
-@pytest.mark.parametrize(
+@each(
     "question",
     [
         {"measures": ["gross_profit_amount"]},
@@ -572,8 +573,8 @@ def test_customers_are_listed_to_who_may_see_them_and_a_file_has_all(
         assert noted["caller"]
 
 
-@pytest.mark.parametrize(
-    ("definition", "sentence"),
+@each(
+    "definition, sentence",
     [
         ("{", "definition is not JSON"),
         ("[]", "definition is no JSON object; write one"),

@@ -10,8 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import pytest
-
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api import plain_answers as plain
 from ecom_assets_tests.interfaces.api import plain_behaviour as behaviour
 from ecom_assets_tests.interfaces.api import plain_correlation as correlated
@@ -263,9 +262,8 @@ def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:
     }
 
 
-@pytest.mark.sampled(45)
-@pytest.mark.parametrize("days", SPANS)
-@pytest.mark.parametrize("case", OF_DAYS)
+@each("days", SPANS)
+@each("case", OF_DAYS)
 def test_an_answer_is_what_the_files_come_to(
     api: Api, shop: PlainShop, case: str, days: str
 ) -> None:
@@ -284,14 +282,13 @@ def test_the_trend_by_the_hour_is_what_the_files_come_to(api: Api, shop: PlainSh
     assert without_envelope(answer) == plain.hourly_trend(shop, shop.span(7))
 
 
-@pytest.mark.parametrize("case", AS_OF)
+@each("case", AS_OF)
 def test_a_state_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str) -> None:
     path, parameters, expected = AS_OF[case]
     assert without_envelope(api.json(path, **parameters)) == expected(shop)
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("case", OF_ONE_S_OWN)
+@each("case", OF_ONE_S_OWN)
 def test_a_question_of_one_s_own_is_what_the_files_come_to(
     api: Api, shop: PlainShop, case: str
 ) -> None:
@@ -304,7 +301,7 @@ def test_a_question_of_one_s_own_is_what_the_files_come_to(
     assert not any(silent.values()), "what is not compared has nothing to say"
 
 
-@pytest.mark.parametrize("days", SPANS)
+@each("days", SPANS)
 def test_the_funnel_of_visitors_is_what_the_files_come_to(
     api: Api, shop: PlainShop, days: str
 ) -> None:
@@ -314,9 +311,8 @@ def test_the_funnel_of_visitors_is_what_the_files_come_to(
     )
 
 
-@pytest.mark.sampled(10)
-@pytest.mark.parametrize("days", SPANS)
-@pytest.mark.parametrize("path", SOURCES)
+@each("days", SPANS)
+@each("path", SOURCES)
 def test_an_answer_says_which_days_and_days_before_are_known(
     api: Api, shop: PlainShop, days: str, path: str
 ) -> None:
@@ -351,7 +347,7 @@ def test_of_days_to_come_nothing_is_known_and_nothing_has_fallen(api: Api, shop:
 # That nothing goes uncompared
 
 
-@pytest.mark.parametrize("case", [*OF_DAYS, *AS_OF])
+@each("case", [*OF_DAYS, *AS_OF])
 def test_a_definition_says_of_a_field_what_its_description_says(
     api: Api, shop: PlainShop, case: str
 ) -> None:
@@ -375,8 +371,7 @@ def test_every_route_is_compared(api: Api) -> None:
     assert lists - NOT_OF_THE_SHOP == {route_of(path) for path in CASES.values()}
 
 
-@pytest.mark.sampled(8)
-@pytest.mark.parametrize("route", sorted({route_of(path) for path in CASES.values()}))
+@each("route", sorted({route_of(path) for path in CASES.values()}))
 def test_every_field_of_a_route_has_a_value_that_is_compared(
     api: Api, shop: PlainShop, route: str
 ) -> None:

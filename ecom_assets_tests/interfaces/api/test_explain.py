@@ -24,6 +24,7 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.trace import Computed, Count, Sum
 from ecom_assets.interfaces.explain.question import TRACES, UPSTREAM
 from ecom_assets.outputs.serving.assets import IN_SNAPSHOT, SERVED
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 
@@ -61,8 +62,8 @@ def test_the_sessions_of_ten_days_go_down_together(api: Api) -> None:
     assert number["adds_up"] is True
 
 
-@pytest.mark.parametrize(
-    ("path", "parameters", "status", "result"),
+@each(
+    "path, parameters, status, result",
     [
         ("mart/sesions", {}, 422, "did you mean 'mart.sessions' or"),
         ("mart/engagement_daily", {"column": "sesion_count"}, 422, "did you mean 'session_count'?"),

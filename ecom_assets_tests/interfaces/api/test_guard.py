@@ -22,6 +22,7 @@ from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.interfaces.api.app import build_app, build_stack
 from ecom_assets.interfaces.api.auth.guard import FILE_NAME
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.served import (
     HELD,
     Running,
@@ -77,7 +78,7 @@ def test_without_a_key_the_answer_says_how_to_send_one(guarded: Running) -> None
     }
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         "x",
@@ -137,7 +138,7 @@ def test_each_scope_may_do_what_it_is_for(
         assert "no scope 'collect', which /collect needs" in posted.json()["detail"]
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     [
         "/",
@@ -384,8 +385,8 @@ def test_a_path_of_two_slashes_leads_to_no_other_host(tmp_path: Path) -> None:
         connection.close()
 
 
-@pytest.mark.parametrize(
-    ("address", "counted"),
+@each(
+    "address, counted",
     [
         ("203.0.113.7", "203.0.113.7"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),

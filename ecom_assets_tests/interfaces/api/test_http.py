@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 
 GETS = (
@@ -36,8 +37,7 @@ GETS = (
 FUNNEL = {"steps": ["page_view", "product_view"]}
 
 
-@pytest.mark.sampled(6)
-@pytest.mark.parametrize("path", GETS)
+@each("path", GETS)
 def test_both_prefixes_answer_alike_and_the_mark_saves_the_answer(api: Api, path: str) -> None:
     plain, versioned = api.get(path), api.get(f"/v1{path}")
     assert plain.status_code == 200, plain.text
@@ -61,8 +61,7 @@ def test_another_question_has_another_mark(api: Api) -> None:
     )
 
 
-@pytest.mark.sampled(6)
-@pytest.mark.parametrize("path", GETS[1:])
+@each("path", GETS[1:])
 def test_every_answer_says_what_it_is_of(api: Api, path: str) -> None:
     answer = api.json(path)
     assert answer["data_as_of"] == answer["range"]["end_date"] == "2026-02-09"
@@ -71,8 +70,7 @@ def test_every_answer_says_what_it_is_of(api: Api, path: str) -> None:
     assert answer["explain"] is None
 
 
-@pytest.mark.sampled(6)
-@pytest.mark.parametrize("path", GETS[1:])
+@each("path", GETS[1:])
 def test_an_explanation_has_sql_that_runs_and_tables_with_their_runs(
     api: Api, settings: Settings, path: str
 ) -> None:
@@ -223,7 +221,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
+@each("case", WRONG)
 def test_what_is_wrong_is_reported_in_a_problem_document(api: Api, case: str) -> None:
     path, status, message = WRONG[case]
     response = api.get(path)
@@ -281,7 +279,7 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize("case", BODIES)
+@each("case", BODIES)
 def test_a_definition_that_cannot_be_counted_is_refused(api: Api, case: str) -> None:
     body, status, message = BODIES[case]
     response = api.post("/analytics/funnel", body)
@@ -377,7 +375,7 @@ def test_a_body_that_is_no_text_is_refused(api: Api) -> None:
     assert detail == "The body is not JSON in UTF-8, or nests too deeply; correct it."
 
 
-@pytest.mark.parametrize("page", ["/docs", "/redoc", "/v1/docs", "/v1/redoc"])
+@each("page", ["/docs", "/redoc", "/v1/docs", "/v1/redoc"])
 def test_the_pages_that_describe_the_api_come_from_it_alone(api: Api, page: str) -> None:
     answer = api.get(page)
     named = re.findall(r'(?:src|href)="([^"]+)"', answer.text)

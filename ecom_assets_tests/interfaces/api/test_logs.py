@@ -7,10 +7,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import pytest
 import structlog
 
 from ecom_assets.core.http_server.json_log import hide_secrets
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.served import HELD, logged, running, wait_until
 
 SALES = "/analytics/sales"
@@ -88,8 +88,8 @@ def test_an_error_of_the_app_is_logged_with_its_trace_and_answered_without_it(
     assert requests_in(served.log)[0]["status"] == 500
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
+@each(
+    "text, shown",
     [
         ("ecom_01ab23cd_" + "x" * 43, "***"),
         ("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln", "Bearer ***"),

@@ -38,6 +38,7 @@ from ecom_assets.interfaces.api.mcp.server import (
 )
 from ecom_assets.interfaces.api.mcp.tools import SAID_ONCE, ApiQuestion, questions_of
 from ecom_assets_tests.command import ECOM, environment
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.served import wait_until
 from ecom_assets_tests.recipes import endpoint
@@ -206,8 +207,8 @@ def test_who_was_counted_is_an_argument_of_the_question(
         assert f"'who' of {tool}" in refused.content[0].text
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "result"),
+@each(
+    "tool, arguments, result",
     [
         ("sales", {"weeks": 1}, "sales has no argument 'weeks'"),
         ("product", {}, "product needs the argument 'product_id'; add it."),
@@ -345,8 +346,8 @@ def test_the_api_without_the_tools_has_no_such_path(app: FastAPI) -> None:
     assert TestClient(app).post("/mcp", json={}).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("told", "shown"),
+@each(
+    "told, shown",
     [
         ('{"id": "ann+1@mail.example.org"}', '{"id": "HIDDEN"}'),
         ('["O\\u0027Neil", "jürgen@exämple.de", "bo"]', '["O\\u0027Neil", "HIDDEN", "bo"]'),

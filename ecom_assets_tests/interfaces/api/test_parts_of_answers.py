@@ -2,6 +2,7 @@
 
 import pytest
 
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api import plain_reconciliation
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.plain_answers import Near
@@ -13,7 +14,7 @@ DAYS = 20
 CENT, MILLIONTH = 0.01, 1e-6
 
 
-@pytest.mark.parametrize("model", ["linear", "position", "j", "time_decay"])
+@each("model", ["linear", "position", "j", "time_decay"])
 def test_models_that_part_an_order_credit_what_the_definition_does(
     api: Api, shop: PlainShop, model: str
 ) -> None:
@@ -66,8 +67,7 @@ LISTS = {**CSV_LISTS, "/analytics/conversion?by=device": "breakdown"}
 del LISTS["/analytics/conversion"]
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("path", LISTS)
+@each("path", LISTS)
 def test_a_page_is_a_part_of_the_whole(api: Api, path: str) -> None:
     path, _, by = path.partition("?by=")
     rows, more = LISTS[f"{path}?by={by}" if by else path], {"by": by} if by else {}
@@ -228,8 +228,7 @@ def numbers_in(value: object) -> list[float]:
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize("question", ASKED)
+@each("question", ASKED)
 def test_a_question_about_days_beyond_the_data_has_no_number_and_says_nothing_of_events(
     api: Api, shop: PlainShop, question: str
 ) -> None:
@@ -258,8 +257,7 @@ def test_a_question_about_days_beyond_the_data_has_no_number_and_says_nothing_of
     assert answer["total_count"] in ({None} if not lists else {None, *map(len, lists)})
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize(
+@each(
     "path",
     [*sorted(CSV_LISTS), "/analytics/values", "/analytics/quality", "/analytics/quality/samples"],
 )

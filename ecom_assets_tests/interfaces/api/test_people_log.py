@@ -25,6 +25,7 @@ from ecom_assets.interfaces.api.mcp.server import _as_caller, answer_from, build
 from ecom_assets.interfaces.api.mcp.tools import questions_of
 from ecom_assets.interfaces.api.people import PeopleLog
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import published_shop, served
 from ecom_assets_tests.test_who_may_see import (
     ASKED,
@@ -75,8 +76,7 @@ def rows_of(text: str) -> int:
     return max(len([*csv.reader(io.StringIO(text))]) - 1, 0)
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("request_", FILES, ids=str)
+@each("request_", FILES)
 def test_a_file_with_people_is_a_line_with_its_rows(
     settings: Settings, address: str, request_: Asked
 ) -> None:
@@ -141,8 +141,8 @@ def tools(settings: Settings) -> Iterator[str]:
         yield api.address
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize(("name", "arguments"), TOOLS, ids=str)
+@pytest.mark.slow
+@each("name, arguments", TOOLS)
 def test_what_an_assistant_reads_of_people_is_a_line(
     settings: Settings, tools: str, name: str, arguments: Row
 ) -> None:

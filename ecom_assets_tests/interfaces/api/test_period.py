@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.days import FIRST_DATE, LAST_DATE, hours_of
 from ecom_assets.core.tables.queries import LENGTHS, MOST_DAYS, Period, changes, share
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 NEWEST = date(2026, 3, 1)
@@ -49,8 +50,8 @@ def test_days_of_one_s_own_are_taken_or_refused(start: date, end: date) -> None:
             Period.from_range(NEWEST, "custom", start, end)
 
 
-@pytest.mark.parametrize(
-    ("day", "zone", "count", "last"),
+@each(
+    "day, zone, count, last",
     [
         (date(2026, 3, 28), "Europe/Berlin", 24, "2026-03-28T23:00:00+01:00"),
         (date(2026, 3, 29), "Europe/Berlin", 23, "2026-03-29T23:00:00+02:00"),

@@ -13,6 +13,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.interfaces.api.auth.callers import PERSONAL_COLUMNS
 from ecom_assets.interfaces.api.auth.guard import FILE_NAME
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.api.served import Running, serving
 from ecom_assets_tests.interfaces.api.test_questions import BOUGHT, EXPERIMENT
@@ -114,7 +115,7 @@ def test_the_list_is_that_of_the_contracts() -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("case", ABOUT_PEOPLE)
+@each("case", ABOUT_PEOPLE)
 def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: str) -> None:
     result = {scope: ask(keyed, scope, ABOUT_PEOPLE[case]) for scope in KEYS}
     assert {scope: response.status_code for scope, response in result.items()} == {
@@ -141,8 +142,8 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: st
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("question", "body"),
+@each(
+    "question, body",
     [
         ("trend", {"series": ["*"], "by": "visitor_id"}),
         ("trend", {"series": ["*"], "where": ["user_agent contains Firefox"]}),

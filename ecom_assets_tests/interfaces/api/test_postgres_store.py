@@ -16,6 +16,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.interfaces.api.store.postgres import PublishedPostgresStore
 from ecom_assets.interfaces.api.store.store import NothingPublishedError
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.interfaces.api.served import wait_until
 from ecom_assets_tests.interfaces.api.test_http import FUNNEL, GETS
@@ -58,8 +59,7 @@ def reported(result: requests.Response) -> dict[str, object]:
     return {name: value for name, value in result.json().items() if name not in OF_THE_STORE}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("path", GETS)
+@each("path", GETS)
 def test_marts_give_the_same_answers(api: Api, over_postgres: Api, path: str) -> None:
     assert reported(over_postgres.get(path)) == reported(api.get(path))
 
@@ -73,8 +73,7 @@ def test_hours_and_dimensions_do_too(api: Api, over_postgres: Api) -> None:
         assert reported(over_postgres.get(path)) == reported(api.get(path))
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(("path", "body"), QUESTIONS)
+@each("path, body", QUESTIONS)
 def test_custom_questions_give_the_same(
     api: Api, over_postgres: Api, path: str, body: dict[str, object]
 ) -> None:

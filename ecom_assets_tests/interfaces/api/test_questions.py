@@ -18,6 +18,7 @@ import requests
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days, day_of
 from ecom_assets.interfaces.api.app import build_app
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.plain_paths import _streams
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
@@ -40,8 +41,8 @@ def nested(levels: int) -> dict[str, Any]:
     return {"any_of": [nested(levels - 1)]} if levels else {"cart_amount": 1}
 
 
-@pytest.mark.parametrize(
-    ("question", "body", "why"),
+@each(
+    "question, body, why",
     [
         ("trend", {"series": ["purchase:summ(cart_amount)"]}, "did you mean 'sum'"),
         ("trend", {"series": ["purchase"], "formula": "A / C"}, "names the series C"),
@@ -233,16 +234,14 @@ def numbers(api: Api, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name not in ABOUT_THE_QUESTION}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("days", [{}, DAYS], ids=["all days", "some days"])
-@pytest.mark.parametrize(
-    ("path", "body"),
+@each("days", [{}, DAYS])
+@each(
+    "path, body",
     [
         ("/analytics/sessions", {}),
         ("/analytics/attribution", {"model": "time_decay"}),
         ("/analytics/attribution", {"model": "markov", "lookback": "3d"}),
     ],
-    ids=["sessions", "time_decay", "markov"],
 )
 def test_stored_sessions_answer_as_events_do(
     api: Api, path: str, body: dict[str, Any], days: dict[str, str]
@@ -363,8 +362,7 @@ def visitors_of(path: str, answer: dict[str, Any]) -> int:
     return sum(row[count] for row in answer[name])
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("path", QUESTIONS)
+@each("path", QUESTIONS)
 def test_every_question_is_about_the_visitors_of_the_segment(
     api: Api, shop: PlainShop, path: str
 ) -> None:
@@ -497,8 +495,8 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Api) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("body", "why"),
+@each(
+    "body, why",
     [
         ({"where": ["brand = x"]}, "no column 'brand'"),
         ({"where": ["page_url matches (?=a)"]}, "RE2's syntax"),
@@ -602,9 +600,7 @@ def test_a_zone_that_does_not_exist_is_refused(api: Api) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "timezone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
-)
+@each("timezone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
 def test_days_with_clock_changes_are_those_of_python(timezone: str) -> None:
     """Every half hour of the year 2026, in which the clocks change twice."""
     times = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=30 * n) for n in range(365 * 48)]

@@ -7,8 +7,7 @@ import re
 import shutil
 import subprocess
 
-import pytest
-
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.markdown import ROOT
 
@@ -35,8 +34,7 @@ def test_there_are_lines_in_both() -> None:
     assert shutil.which("curl"), "install curl"
 
 
-@pytest.mark.sampled(6)
-@pytest.mark.parametrize("line", shown())
+@each("line", shown())
 def test_a_line_answers_as_it_is_written(api: Api, line: str) -> None:
     assert SHOWN in line
     command = line.replace(SHOWN, api.address).replace(

@@ -14,6 +14,7 @@ import pytest
 
 from ecom_assets.commerce.custom_sales.query import WITHOUT_LINES
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row
 from ecom_assets_tests.interfaces.api.test_custom_sales import (
     CUSTOMERS,
@@ -146,8 +147,8 @@ def test_what_led_to_purchases_is_asked_as_of_orders(home: Path, keyed: Api) -> 
     assert behind(keyed, "lines", "people").json()["explained_by"] == {}
 
 
-@pytest.mark.parametrize(
-    ("question", "called"),
+@each(
+    "question, called",
     [
         ({"by": ["vendor"]}, "The dimension vendor"),
         ({"by": ["discount_code", "product"]}, "The dimension discount_code"),

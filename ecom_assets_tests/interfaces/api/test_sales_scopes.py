@@ -31,6 +31,7 @@ from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets.interfaces.report.board_mail import board_page
 from ecom_assets.interfaces.watching.watch import back_test, watch
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
 
 pytestmark = [pytest.mark.xdist_group("sales_scopes"), pytest.mark.when_changed]
@@ -182,7 +183,7 @@ def without_sql(answer: requests.Response) -> str:
     return str({**answer.json(), "explain": None}) if is_json else answer.text
 
 
-@pytest.mark.parametrize(("scope", "question"), [asked[:2] for asked in ASKED], ids=str)
+@each("scope, question", [asked[:2] for asked in ASKED])
 def test_a_key_without_the_scope_learns_nothing_by_asking(
     api: Api, scope: str, question: Row
 ) -> None:
@@ -199,7 +200,7 @@ def test_a_key_without_the_scope_learns_nothing_by_asking(
                 assert not re.search(r"71\.08|17\.77|295\.64|0\.627", answer.text), (key, face)
 
 
-@pytest.mark.parametrize(("scope", "question", "secret"), ASKED, ids=str)
+@each("scope, question, secret", ASKED)
 def test_what_is_kept_shows_a_key_without_the_scope_nothing(
     settings: Settings, api: Api, scope: str, question: Row, secret: str
 ) -> None:
@@ -231,7 +232,7 @@ def as_caller(settings: Settings, key: str) -> Any:
     return app, called
 
 
-@pytest.mark.parametrize(("scope", "question"), [asked[:2] for asked in ASKED], ids=str)
+@each("scope, question", [asked[:2] for asked in ASKED])
 def test_assistants_see_what_their_key_may(settings: Settings, scope: str, question: Row) -> None:
     for key, scopes in KEYS.items():
         app, called = as_caller(settings, key)

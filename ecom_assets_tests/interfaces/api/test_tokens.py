@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.interfaces.api.auth.access import credentials_of
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.served import Running, running, wait_until
 
 SECRET = "a-secret-of-more-than-32-characters"  # noqa: S105 (of this test alone)
@@ -72,12 +73,12 @@ def test_a_valid_token_reads_and_is_logged_by_its_subject(served: Running) -> No
     assert bearer.rpartition(".")[2] not in served.log.getvalue()
 
 
-@pytest.mark.parametrize("scope", ["read", "x read y", ["read"], "admin"])
+@each("scope", ["read", "x read y", ["read"], "admin"])
 def test_scopes_come_as_words_or_as_a_list(served: Running, scope: object) -> None:
     assert served.get(SALES, token(scope=scope)).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each(
     "scope",
     [None, "", "reader", "READ", "collect", 7, {"read": True}, [["read"]], [[]], [{}, None]],
 )
@@ -85,7 +86,7 @@ def test_a_token_without_the_scope_may_not_read(served: Running, scope: object) 
     assert served.get(SALES, token(scope=scope)).status_code == 403
 
 
-@pytest.mark.parametrize(
+@each(
     "changed",
     [
         {"exp": time.time() - 60},
@@ -97,17 +98,6 @@ def test_a_token_without_the_scope_may_not_read(served: Running, scope: object) 
         {"aud": None},
         {"sub": None},
         {"sub": ""},
-    ],
-    ids=[
-        "over",
-        "never over",
-        "not yet",
-        "another's",
-        "nobody's",
-        "for another",
-        "for nobody",
-        "no sub",
-        "empty sub",
     ],
 )
 def test_a_token_that_is_over_or_not_for_us_is_refused(

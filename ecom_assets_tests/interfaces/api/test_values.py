@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from ecom_assets.behaviour.questions.values import MOST_DOCUMENTS, _kind_of, key_counts
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.api.served import Running
@@ -52,7 +53,7 @@ def test_values_are_counted_the_most_frequent_first(api: Api, shop: PlainShop) -
     assert {row["value"] for row in found["values"]} <= {"Shoes"}
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@each("text", HOSTILE)
 def test_a_search_is_a_text_and_nothing_else(api: Api, text: str) -> None:
     answer = api.json("/analytics/values", column="page_url", search=text, event_type=text)
     assert answer["values"] == []

@@ -23,6 +23,7 @@ from ecom_assets.interfaces.boards.model import (
     slug_of,
 )
 from ecom_assets.interfaces.boards.store import BoardStore, ChangedMeanwhileError, NotKeptError
+from ecom_assets_tests.each import each
 
 PHONES = SavedQuestion.from_mapping(
     {
@@ -181,8 +182,8 @@ def test_a_question_that_cannot_be_asked_is_not_saved(
     assert store.changes() == []
 
 
-@pytest.mark.parametrize(
-    ("tile", "message"),
+@each(
+    "tile, message",
     [
         ({}, "either `question`"),
         ({"question": "a", "measure": "order_count"}, "either `question`"),
@@ -213,7 +214,7 @@ def examples() -> list[tuple[str, type[Question], dict[str, object]]]:
     ]
 
 
-@pytest.mark.parametrize(("kind", "model", "example"), examples())
+@each("kind, model, example", examples())
 def test_every_kind_of_question_comes_back_as_it_was_saved(
     kind: str, model: type[Question], example: dict[str, object]
 ) -> None:

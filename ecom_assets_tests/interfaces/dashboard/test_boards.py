@@ -38,6 +38,7 @@ from ecom_assets.interfaces.dashboard.charts import (
 from ecom_assets.interfaces.dashboard.page import read_filters
 from ecom_assets.interfaces.dashboard.pages.boards import question_address
 from ecom_assets.interfaces.dashboard.sessions import SessionLogin
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read
@@ -128,8 +129,8 @@ def test_a_question_is_saved_from_its_builder_and_opened_again(desk: Desk) -> No
     )
 
 
-@pytest.mark.parametrize(
-    ("kind", "definition"),
+@each(
+    "kind, definition",
     [
         ("funnel", {"steps": ["product_view", "purchase"], "last": "30d"}),
         (

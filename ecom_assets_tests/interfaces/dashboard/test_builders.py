@@ -19,6 +19,7 @@ from ecom_assets.behaviour.retention.question import RetentionQuestion
 from ecom_assets.behaviour.sessions.question import SessionQuestion
 from ecom_assets.behaviour.trends.question import TrendQuestion
 from ecom_assets.commerce.attribution.question import AttributionQuestion
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read
 
@@ -111,8 +112,8 @@ def test_what_the_address_leaves_out_is_not_asked(client: Client) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("path", "choices", "field", "result"),
+@each(
+    "path, choices, field, result",
     [
         ("funnel", {**STEPS, "within": "soon"}, "within", "soon"),
         ("funnel", {**STEPS, "by": "colour"}, "by", "colour"),
@@ -445,8 +446,7 @@ def test_an_event_type_in_quotes_is_taken_as_it_is(client: Client) -> None:
     assert "a: b (visitors)" in table(section(series, "Trend"))[0][1]
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "funnel",

@@ -6,10 +6,11 @@ import pytest
 
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.interfaces.dashboard.pages.mapping_compare import amount_of
+from ecom_assets_tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each(
+    "text, expected",
     [
         ("1234.50", "1234.50"),
         ("1,234.50", "1234.50"),

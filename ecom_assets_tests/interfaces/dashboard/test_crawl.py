@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, all_pages
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read
 
@@ -105,7 +106,7 @@ def in_shares(count: int) -> list[Any]:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
+@each("page", all_pages())
 def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(
     visits: Visits, page: DashboardPage
 ) -> None:
@@ -144,15 +145,14 @@ def test_a_builder_shows_its_first_question_for_the_days_that_were_chosen(visits
     assert fields["step1"], "the first question"
 
 
-@pytest.mark.parametrize(
-    ("sent", "days"),
+@each(
+    "sent, days",
     [
         ({}, ("2026-01-11", "2026-02-09")),
         ({"start_date": "2026-02-01"}, ("2026-02-01", "2026-02-09")),
         ({"start_date": "2026-03-01"}, ("2026-03-01", "2026-03-01")),
         ({"end_date": "2026-01-30"}, ("2026-01-01", "2026-01-30")),
     ],
-    ids=["none", "first", "first after the data", "last"],
 )
 def test_days_of_ones_own_that_a_form_sends_empty_are_filled(
     visits: Visits, sent: Fields, days: tuple[str, str]

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 
 import duckdb
-import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.routes import findings
 from ecom_assets.interfaces.dashboard.page import all_pages
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
 from ecom_assets_tests.markdown import ROOT
@@ -43,8 +43,7 @@ def test_an_address_that_names_a_section_names_one_of_its_page() -> None:
     } == set()
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize("address", ADDRESSES)
+@each("address", ADDRESSES)
 def test_a_question_of_every_day_is_answered_at_its_address(client: Client, address: str) -> None:
     path = address if address.startswith("/") else f"/dashboard/{address}"
     answer = client.get(path)
@@ -178,8 +177,7 @@ def table_of(page: Node, title: str) -> list[list[str]]:
     return [[cell.text for cell in row] for row in rows if row]
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_the_number_at_the_address_of_a_question_is_that_of_plain_sql(
     settings: Settings, client: Client, name: str
 ) -> None:

@@ -7,8 +7,6 @@ listed here.
 
 from typing import Any
 
-import pytest
-
 from ecom_assets.behaviour.questions.answer import Kind
 from ecom_assets.behaviour.questions.model import QuestionField, fields_of
 from ecom_assets.cli.app import load_command
@@ -16,6 +14,7 @@ from ecom_assets.cli.commands import COMMANDS
 from ecom_assets.interfaces.all_questions import all_questions
 from ecom_assets.interfaces.dashboard.form_inputs import inputs_of
 from ecom_assets.interfaces.dashboard.page import all_pages
+from ecom_assets_tests.each import each
 
 ALL = all_questions()
 KINDS = [contract for contract in ALL if contract.has_route]
@@ -54,13 +53,13 @@ def option_of(field: QuestionField) -> str:
     return {"start_date": "--from", "end_date": "--to"}.get(field.name, field.option)
 
 
-@pytest.mark.parametrize("kind", ALL, ids=name_of)
+@each("kind", ALL)
 def test_every_field_is_an_option_of_the_command(kind: Kind[Any, Any]) -> None:
     wanted = {option_of(field) for field in fields_of(kind.question)} - {""}
     assert wanted <= options(kind), "what people give, and the command does not take"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.has_route], ids=name_of)
+@each("kind", [kind for kind in KINDS if kind.has_route])
 def test_every_field_is_a_field_of_the_form(kind: Kind[Any, Any]) -> None:
     fields, otherwise = form(kind), OTHERWISE_IN_THE_FORM.get(kind.name, {})
     wanted = {
@@ -71,7 +70,7 @@ def test_every_field_is_a_field_of_the_form(kind: Kind[Any, Any]) -> None:
     assert wanted <= fields.keys(), "what people give, and the form does not have"
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+@each("kind", KINDS)
 def test_every_key_of_the_body_can_be_given_as_text_too(kind: Kind[Any, Any]) -> None:
     """Keys of parts are written in the line of their part, such as `a:2:3` for an
     exclusion between two steps.
@@ -81,7 +80,7 @@ def test_every_key_of_the_body_can_be_given_as_text_too(kind: Kind[Any, Any]) ->
     assert {*kind.question.names()} - ONLY_IN_REQUESTS.keys() - days <= asked
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+@each("kind", KINDS)
 def test_every_choice_is_in_the_body_the_help_and_the_form(kind: Kind[Any, Any]) -> None:
     schema = kind.question.model_json_schema()
     texts = str(schema)

@@ -9,6 +9,7 @@ import pytest
 from ecom_assets.commerce.reconciliation.contracts import CAUSES
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import View
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
 
@@ -110,8 +111,8 @@ def test_a_list_is_shown_a_page_at_a_time_and_keeps_its_order(client: Client) ->
     assert "sort_by=newest" in before
 
 
-@pytest.mark.parametrize(
-    ("first", "count", "note"),
+@each(
+    "first, count, note",
     [
         (0, 0, ""),
         (50, 0, ""),

@@ -25,6 +25,7 @@ from ecom_assets.interfaces.dashboard.app import (
     perform,
 )
 from ecom_assets.interfaces.dashboard.page import Action, ActionRequest, all_pages
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import read
@@ -266,7 +267,7 @@ def test_a_cookie_sends_no_questions_but_those_of_pages(client: Client) -> None:
     assert posted.status_code == 401
 
 
-@pytest.mark.parametrize(
+@each(
     "address",
     [
         "https://evil.example",

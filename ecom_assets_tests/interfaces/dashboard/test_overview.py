@@ -11,6 +11,7 @@ from ecom_assets.behaviour.funnels.queries import daily_conversion
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api.store.served_data import open_store
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import read, tiles_of
 
@@ -34,7 +35,7 @@ def numbers(client: Client, query: str) -> dict[str, Any]:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
+@each(
     "query",
     ["", "time_range=week", "time_range=today", "start_date=2026-01-05&end_date=2026-01-14"],
 )

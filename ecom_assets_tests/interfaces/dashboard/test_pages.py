@@ -21,6 +21,7 @@ from ecom_assets.interfaces.dashboard.charts import shape_of
 from ecom_assets.interfaces.dashboard.page import DashboardPage, all_pages
 from ecom_assets.interfaces.dashboard.pages.customers import NO_MODEL
 from ecom_assets.interfaces.dashboard.rendering import TEMPLATES
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
@@ -59,8 +60,7 @@ def test_no_two_sections_of_a_page_have_the_same_key() -> None:
         assert len(keys) == len({*keys}), page.path
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
+@each("page", all_pages())
 def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
     client: Client, page: DashboardPage
 ) -> None:
@@ -98,10 +98,7 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
     assert "style=" not in response.text, "the policy allows no style in an element"
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    "page", [page for page in all_pages() if page.path != "live"], ids=lambda page: page.path
-)
+@each("page", [page for page in all_pages() if page.path != "live"])
 def test_each_link_to_csv_gives_rows(client: Client, page: DashboardPage) -> None:
     root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")
     links = [link.attributes["href"] for link in root.all("a") if link.text == "CSV"]
@@ -130,8 +127,7 @@ def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> Non
     ] == in_chart
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
+@each("page", all_pages())
 def test_amounts_have_no_currency_that_nobody_named(client: Client, page: DashboardPage) -> None:
     main = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}").one("main")
     text = main.text

@@ -9,6 +9,7 @@ import pytest
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets.interfaces.dashboard.pages.profit import bars
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
@@ -85,8 +86,8 @@ def test_margin_stands_beside_how_much_it_covers(shop: Client) -> None:
     assert float(tiles["Cost known"]) == pytest.approx(55 / 105, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("dimension", "profits"),
+@each(
+    "dimension, profits",
     [
         ("item_category", {"head": 15.5, "feet": None}),
         ("item_id", {"Hat": 15.5, "Sock": None}),

@@ -215,9 +215,7 @@ OF_FILES: Final = {"/mapping-files", "/mapping-compare", "/mapping-progress"}
 PAGES: Final = sorted(path for method, path in RULES if method == "GET")
 
 
-def test_no_page_shows_what_the_scopes_of_a_key_hide(
-    site: Site, subtests: pytest.Subtests
-) -> None:
+def test_no_page_shows_what_the_scopes_of_a_key_hide(site: Site, subtests: pytest.Subtests) -> None:
     """Nor in its text, nor in an address within it, such as that of a mapping."""
     files = {"files": site.ids(*LOADED_NUMBERS)}
     for who, hidden in HIDDEN_OF.items():

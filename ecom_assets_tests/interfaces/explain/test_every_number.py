@@ -20,6 +20,7 @@ from ecom_assets.interfaces.explain.question import TRACES
 from ecom_assets.interfaces.explain.walk import walk
 from ecom_assets.orchestration.registry import MARTS
 from ecom_assets_tests.command import SMALL, ecom, small_shop
+from ecom_assets_tests.each import each
 
 pytestmark = pytest.mark.slow
 KINDS_OF_ROWS = 12
@@ -94,7 +95,7 @@ def received(reader: ExplainReader, derivation: Derivation, context: TraceContex
     return total
 
 
-@pytest.mark.parametrize("contract", MARTS, ids=lambda contract: contract.name)
+@each("contract", MARTS)
 def test_the_received_rows_behind_each_number_give_it_again(
     reader: ExplainReader, contract: type[Table]
 ) -> None:

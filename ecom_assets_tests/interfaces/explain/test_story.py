@@ -17,6 +17,7 @@ from ecom_assets.interfaces.explain.answer import explain
 from ecom_assets.interfaces.explain.question import UPSTREAM, RowsQuestion, table_named
 from ecom_assets.interfaces.explain.walk import have_the_same_ids, thin
 from ecom_assets_tests.builders import DAY_ONE, Row, journeys
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 TWO_DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=2))
@@ -207,8 +208,8 @@ def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_dow
     assert why(shop, *values) == whole
 
 
-@pytest.mark.parametrize(
-    ("table", "column", "where", "result"),
+@each(
+    "table, column, where, result",
     [
         ("mart.sesions", "", "", "did you mean 'mart.sessions' or 'mart.session_days'"),
         ("sessions", "event_cont", "", "did you mean 'event_count'?"),

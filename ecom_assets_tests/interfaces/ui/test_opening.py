@@ -7,10 +7,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from ecom_assets.interfaces.ui import opening
+from ecom_assets_tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("environment", "platform", "expected"),
+@each(
+    "environment, platform, expected",
     [
         ({"DISPLAY": ":0"}, "linux", True),
         ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),

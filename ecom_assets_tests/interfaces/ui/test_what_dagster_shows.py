@@ -14,6 +14,7 @@ import pytest
 from dagster._core.test_utils import freeze_time
 
 from ecom_assets.orchestration.registry import ALL
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.ui.served_ui import (
     DAGSTER_S_OWN,
     SELECTOR,
@@ -106,8 +107,8 @@ def test_the_partitions_page_begins_with_the_month_of_the_shop(shop: CodeLocatio
     assert last - datetime.now(UTC).date() in {timedelta(0), timedelta(days=-1)}
 
 
-@pytest.mark.parametrize(
-    ("job", "fields"),
+@each(
+    "job, fields",
     [
         ("yesterday", {"late_days": False}),
         (

@@ -60,8 +60,6 @@ def test_a_run_without_days_takes_the_last_ones(
     assert (last - first).days == 7
 
 
-@pytest.mark.when_changed
-@pytest.mark.brief
 @pytest.mark.xdist_group("snowflake")
 def test_the_sensor_asks_for_the_days_of_new_rows(
     account: SnowflakeEngine, snowflake_url: str, home: Path

@@ -19,6 +19,7 @@ from ecom_assets.core.tables.asset import asset_key, name_the_days
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import SMALL, ecom, environment, small_shop
+from ecom_assets_tests.each import each
 
 pytestmark = pytest.mark.xdist_group("runs_without_days")
 BIN = Path(sys.executable).parent
@@ -79,7 +80,7 @@ def test_a_job_is_refused_in_an_empty_home_too(home: Path) -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("name", ["events", "orders", "customers", "stock", "everything"])
+@each("name", ["events", "orders", "customers", "stock", "everything"])
 def test_each_job_is_refused_before_anything_is_written(name: str, shop: Path) -> None:
     before = row_counts(shop)
     job = build_definitions(Settings(home=shop)).resolve_job_def(name)

@@ -18,6 +18,7 @@ from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets.orchestration.privacy.warehouse_rows import delete_raw_rows
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.command import FEW_TABLES, HEADER, ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import Platform
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
@@ -64,7 +65,7 @@ def names(platform: Platform) -> dict[str, str]:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("order", [*permutations(PEOPLE)], ids="-".join)
+@each("order", [*permutations(PEOPLE)])
 def test_whoever_is_erased_the_others_keep_their_ids(
     opened: Platform, order: tuple[str, ...]
 ) -> None:

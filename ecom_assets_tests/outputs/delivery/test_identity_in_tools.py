@@ -17,6 +17,7 @@ from ecom_assets.outputs.delivery.pending import events_due
 from ecom_assets_tests.behaviour.identity.test_guards import OF_IDENTITY
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.command import HEADER, ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.outputs.delivery.mart_rows import tool
 from ecom_assets_tests.platform import NOON, Platform
 from ecom_sandbox.vendors.mixpanel import MixpanelReceiver
@@ -93,8 +94,8 @@ def people(payloads: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str | 
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("rule", "persons", "joined"),
+@each(
+    "rule, persons, joined",
     [
         (
             "stitched",

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.outputs.delivery.destination import PAYLOADS
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.outputs.delivery import documented_limits as documents
 from ecom_assets_tests.outputs.delivery.mart_rows import NOON, SENT_AT, event, events, tool
@@ -154,7 +155,7 @@ def looked_at(name: str, table: pa.Table, **settings: str) -> tuple[int, int]:
 
 
 @pytest.mark.when_changed
-@pytest.mark.parametrize("name", CHECKS)
+@each("name", CHECKS)
 def test_all_that_goes_keeps_to_the_documents(name: str) -> None:
     counts = [0, 0]
 

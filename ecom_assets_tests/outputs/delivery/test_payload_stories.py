@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets_tests.commerce.customers.customer_stories import one_of, shop_with
+from ecom_assets_tests.each import each
 from ecom_assets_tests.outputs.delivery.mart_rows import NOON, SENT_AT, event, events, tool, users
 
 # 2026-01-05 12:00:01 UTC is 20,458 days and 43,201 seconds after 1970.
@@ -170,9 +171,8 @@ def test_where_the_amount_is_the_item_s_ga4_gets_its_price() -> None:
     assert params["transaction_id"] == "e1"  # without an order id the event's own
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("event_type", "titled", "ga4"),
+@each(
+    "event_type, titled, ga4",
     [
         ("page_view", "Page Viewed", "page_view"),
         ("product_view", "Product Viewed", "view_item"),

@@ -53,6 +53,7 @@ from ecom_assets_tests.core.warehouse.engines.warehouses import (
     on_one_worker_each,
     opened,
 )
+from ecom_assets_tests.each import each
 
 pytestmark = pytest.mark.timeout(2400)  # Spark takes a second or two for each table, check and run
 TIMEZONE = "Europe/Berlin"
@@ -220,7 +221,7 @@ def test_one_run_leaves_postgres_the_same_tables_and_checks(
     assert len([rows for rows in on_duckdb.tables.values() if rows]) > len(TABLES) / 2
 
 
-@pytest.mark.parametrize("table", TABLES)
+@each("table", TABLES)
 def test_every_table_is_the_same_row_for_row(embedded: Left, other: Left, table: str) -> None:
     assert bool(embedded.tables[table]) != (table in OF_THE_ORDER_API), (
         "an empty table would prove nothing"
@@ -253,7 +254,7 @@ def test_every_check_says_the_same(embedded: Left, other: Left) -> None:
     }
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@each("name", PRESETS)
 def test_sessions_by_every_rule_are_the_same(embedded: Left, other: Left, name: str) -> None:
     rule = SessionRule.preset(name)
     assert_same_answer(
@@ -261,14 +262,14 @@ def test_sessions_by_every_rule_are_the_same(embedded: Left, other: Left, name: 
     )
 
 
-@pytest.mark.parametrize("name", FUNNELS)
+@each("name", FUNNELS)
 def test_funnels_are_the_same(embedded: Left, other: Left, name: str) -> None:
     assert_same_answer(
         embedded, other, lambda engine: funnel_levels(engine.table(CleanEvents), FUNNELS[name])
     )
 
 
-@pytest.mark.parametrize("name", IN_FULL)
+@each("name", IN_FULL)
 def test_a_funnel_s_report_is_the_same(embedded: Left, other: Left, name: str) -> None:
     funnel = IN_FULL[name]
     if "properties" in name and "@standin/" in other.settings.warehouse:
@@ -285,7 +286,7 @@ def test_a_funnel_s_report_is_the_same(embedded: Left, other: Left, name: str) -
     assert_same_answer(embedded, other, reported)
 
 
-@pytest.mark.parametrize("name", RETENTIONS)
+@each("name", RETENTIONS)
 def test_retention_is_the_same(embedded: Left, other: Left, name: str) -> None:
     assert_same_answer(embedded, other, lambda engine: cohorts(engine, RETENTIONS[name]))
 

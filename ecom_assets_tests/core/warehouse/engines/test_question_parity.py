@@ -39,6 +39,7 @@ from ecom_assets_tests.core.warehouse.engines.warehouses import (
     opened,
     settings_of,
 )
+from ecom_assets_tests.each import each
 
 pytestmark = pytest.mark.timeout(1200)
 FIRST, LAST = date(2026, 1, 1), date(2026, 3, 20)
@@ -195,17 +196,7 @@ ODD = tuple(TEXTS)
 """Whole numbers with decimals and exponents, and those beyond a double and
 beyond 64 bits, among others.
 """
-BRIEF = ("trend", "stickiness of two a week")
-CASES = [
-    pytest.param(
-        kind,
-        name,
-        marks=pytest.mark.brief if (kind, name) == BRIEF else pytest.mark.slow,
-        id=f"{kind}: {name}",
-    )
-    for kind, cases in KINDS.items()
-    for name in cases
-]
+CASES = [(kind, name) for kind, cases in KINDS.items() for name in cases]
 
 
 def rows() -> list[dict[str, Any]]:
@@ -325,9 +316,9 @@ def _nothing_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ir.Table, "cache", uncached)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.usefixtures("_nothing_cached")
-@pytest.mark.parametrize(("kind", "name"), CASES)
+@each("kind, name", CASES)
 def test_every_engine_gives_the_same_answer(
     embedded: Engine, other: Engine, kind: str, name: str
 ) -> None:

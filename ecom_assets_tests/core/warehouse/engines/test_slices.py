@@ -67,8 +67,6 @@ def engine(settings: Settings) -> Iterator[Engine]:
     engine.close()
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.brief
 def test_a_slice_replaces_its_own_days_and_no_others(engine: Engine) -> None:
     engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
     written = engine.replace(Visits, from_within(engine, (TWO, "eva"), (TWO, "kim")), Days((TWO,)))
@@ -142,7 +140,6 @@ def test_days_with_a_gap_leave_the_day_between_alone(engine: Engine) -> None:
     assert stored(engine) == [(TWO, "bob")]
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize("step", ["slice_begun", "slice_written"])
 @pytest.mark.parametrize("where", ["outside", "within"])
 def test_a_fault_at_any_step_before_the_commit_keeps_the_old_slice(
@@ -182,7 +179,6 @@ class ReadingHooks:
         self.seen.append(sorted(row["visitor_id"] for row in rows))
 
 
-@pytest.mark.brief
 def test_hooks_read_the_new_rows_after_the_slice_and_nobody_does_if_they_fail(
     engine: Engine,
 ) -> None:
@@ -269,7 +265,6 @@ def test_a_column_that_the_contract_gained_is_added_by_itself(
     again.close()
 
 
-@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("change", "becomes", "left"),
     [
@@ -391,7 +386,6 @@ def test_of_two_writers_of_one_slice_one_wins_whole(
         writer.close()
 
 
-@pytest.mark.brief
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there is one process only")
 def test_tests_of_one_engine_run_in_one_process(
     engine: Engine, request: pytest.FixtureRequest
@@ -478,7 +472,6 @@ def test_notes_about_a_table_are_replaced_and_those_about_others_stay(tracked: E
         assert [row["received_date"] for row in rows_of_table] == of_table, table
 
 
-@pytest.mark.sampled(1)
 def test_a_lost_day_keeps_its_rows_and_its_neighbour_goes_on(tracked: Engine) -> None:
     assert bring(tracked, 3, 3) == [FIRST_DAY, SECOND_DAY]
     assert bring(tracked, 5, 0) == [FIRST_DAY]
@@ -488,7 +481,6 @@ def test_a_lost_day_keeps_its_rows_and_its_neighbour_goes_on(tracked: Engine) ->
     assert held_withdrawals(tracked)[0]["noticed_at"] == since
 
 
-@pytest.mark.sampled(1)
 def test_a_day_is_loaded_if_it_has_rows_or_was_found_without_any(tracked: Engine) -> None:
     third = date(2026, 1, 3)
     assert tracked.loaded_days(RawStock, BOTH).dates == ()
@@ -529,7 +521,6 @@ def test_a_part_of_a_day_that_is_gone_ends_the_write_and_a_newer_version_does_no
     assert lost_rows(tracked, RawStock) == []
 
 
-@pytest.mark.sampled(1)
 def test_a_run_that_allows_it_lets_them_go_and_it_is_noted(tracked: Engine) -> None:
     bring(tracked, 3, 3)
     bring(tracked, 3, 0)
@@ -566,7 +557,6 @@ def origins(tracked: Engine) -> list[tuple[str, date, int]]:
     )
 
 
-@pytest.mark.sampled(1)
 def test_a_source_withdraws_only_what_that_kind_of_source_brought(tracked: Engine) -> None:
     bring(tracked, 3, 2, origin="history.csv")
     api, moved = "https://api.example.com", "https://api.example.org"

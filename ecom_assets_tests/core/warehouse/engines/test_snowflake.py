@@ -26,6 +26,7 @@ from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.lineage import column_lineage
 from ecom_assets_tests.core.warehouse.engines.snowflake_server import options, plan_fault
+from ecom_assets_tests.each import each
 
 ONE, TWO, THREE = (date(2026, 3, day_number) for day_number in (1, 2, 3))
 
@@ -333,8 +334,8 @@ def test_writers_of_different_tables_do_not_wait(
     second.close()
 
 
-@pytest.mark.parametrize(
-    ("url", "why"),
+@each(
+    "url, why",
     [
         ("snowflake://shop:pw@/SHOP", "lacks an account"),
         ("snowflake://acme/SHOP", "lacks a user"),
@@ -351,8 +352,8 @@ def test_an_incomplete_address_is_refused_before_anything_runs(url: str, why: st
         new_engine(Settings(warehouse=url))
 
 
-@pytest.mark.parametrize(
-    ("query", "settings", "expected"),
+@each(
+    "query, settings, expected",
     [
         ("", {"snowflake_password": "pw"}, {"password": "pw"}),
         ("", {"snowflake_token": "tok"}, {"authenticator": "oauth", "token": "tok"}),

@@ -10,12 +10,13 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.engines.spark import session as spark_session
 from ecom_assets.core.warehouse.engines.spark.files import SparkFiles
 from ecom_assets.core.warehouse.engines.spark.session import SparkAddress, parse_conf, session_for
+from ecom_assets_tests.each import each
 
 HOME = Path("/never/written")
 
 
-@pytest.mark.parametrize(
-    ("url", "master", "folder"),
+@each(
+    "url, master, folder",
     [
         ("spark://local", "local[*]", "/home/spark"),
         ("spark://local[2]/data/shop%201", "local[2]", "/data/shop 1"),
@@ -35,8 +36,8 @@ def test_addresses(url: str, master: str, folder: str) -> None:
     assert "ann" not in address.shown
 
 
-@pytest.mark.parametrize(
-    ("url", "says"),
+@each(
+    "url, says",
     [
         ("spark://", "names no Spark"),
         ("spark://node", "names no Spark"),

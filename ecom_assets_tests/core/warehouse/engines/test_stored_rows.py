@@ -31,6 +31,7 @@ from ecom_assets_tests.core.warehouse.engines.warehouses import (
     opened,
     settings_of,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import seeds
 
 TEXTS: Final = (None, "", "a", "A", " ", "null", "ä", "a=b")
@@ -108,7 +109,7 @@ def expected(page: str | None, referrer: str | None) -> tuple[str | None, str | 
     return missing.get((page is None, referrer is None)), both
 
 
-@pytest.mark.parametrize("seed", seeds(range(40)))
+@each("seed", seeds(range(40)))
 def test_once_per_distinct_text_is_the_same_as_row_by_row(engine: Engine, seed: int) -> None:
     pages, rows = filled(engine, seed)
     names, added = ("page_url", "referrer_url"), ("missing", "both")
@@ -136,7 +137,7 @@ def is_marked(text: ir.StringColumn) -> ir.BooleanValue:
     return ((text == "") | text.re_search("[aä]")).fill_null(ibis.literal(value=False))
 
 
-@pytest.mark.parametrize("seed", seeds(range(40)))
+@each("seed", seeds(range(40)))
 def test_a_condition_is_true_of_the_texts_that_are_looked_up(engine: Engine, seed: int) -> None:
     pages, rows = filled(engine, seed)
     wanted = {row["number"]: row["page_url"] in {"", "a", "ä", "a=b"} for row in rows}
@@ -148,7 +149,7 @@ def test_a_condition_is_true_of_the_texts_that_are_looked_up(engine: Engine, see
         assert actual == {row["number"]: wanted[row["number"]] for row in rows if row["place"] < 2}
 
 
-@pytest.mark.parametrize("seed", seeds(range(40)))
+@each("seed", seeds(range(40)))
 def test_the_first_row_of_a_stored_table_is_that_of_its_order(engine: Engine, seed: int) -> None:
     pages, rows = filled(engine, seed)
     unit, order = ["visitor_id"], ["place", "number"]
