@@ -74,15 +74,8 @@ BAD_FILES = [
 ]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    "command", [("run",), ("sessions",), ("funnel", "--steps", "page_view,purchase")]
-)
-@pytest.mark.parametrize(
-    ("name", "make", "exit_code", "begin"),
-    BAD_FILES,
-    ids=[name.replace("*", "_any") for name, *_ in BAD_FILES],
-)
+@each("command", [("run",), ("sessions",), ("funnel", "--steps", "page_view,purchase")])
+@each("name, make, exit_code, begin", BAD_FILES)
 def test_a_file_that_cannot_be_read_is_named(  # noqa: PLR0913, PLR0917 (a case has that many sides)
     home: Path,
     command: tuple[str, ...],
@@ -280,8 +273,7 @@ def test_impossible_values_are_one_sentence(
     assert sorted(path.name for path in home.parent.iterdir()) == ["full", "own.csv"]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("path", ["/proc/sessions.csv", "nowhere/sessions.parquet"])
+@each("path", ["/proc/sessions.csv", "nowhere/sessions.parquet"])
 def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path, path: str) -> None:
     result = ecom("sessions", "--events", events, "--out", path, home=home)
     assert result.exit_code == 1

@@ -16,6 +16,7 @@ import pytest
 from ecom_assets_tests.cli.test_run_orders import orders_csv, queried
 from ecom_assets_tests.cli.test_waiting_lines import revenue, waiting
 from ecom_assets_tests.command import FEW_SALES, CommandResult, ecom, real_file
+from ecom_assets_tests.each import each
 from ecom_sandbox.services.orders import COHORT, NICKNAME, OrderService
 
 NIGHTS = ("--from", "2022-11-28", "--to", "2022-12-05")
@@ -324,9 +325,8 @@ def own_mapping() -> str:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("dropped", [(), ("uniq_id",), ("uniq_id", "quantity")])
-@pytest.mark.parametrize("day", ["date_time", "date_id"])
+@each("dropped", [(), ("uniq_id",), ("uniq_id", "quantity")])
+@each("day", ["date_time", "date_id"])
 def test_a_funnel_over_activities_needs_no_platform(
     home: Path, tmp_path: Path, dropped: tuple[str, ...], day: str
 ) -> None:

@@ -174,9 +174,8 @@ def funnel(home: Path, order: str, types: str = "") -> list[int]:
     return [step["count"] for step in result.json["steps"]]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("order", "expected"),
+@each(
+    "order, expected",
     [
         ("ordered", [3, 3]),
         # Only Bob's purchase, and Cid's of the next day, follow a page view with nothing in

@@ -7,6 +7,7 @@ import pytest
 
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import FEW_TABLES, ecom, page_views, real_file, small_shop
+from ecom_assets_tests.each import each
 from ecom_assets_tests.services import people
 from ecom_sandbox.services.pages import CustomerService
 
@@ -104,9 +105,8 @@ def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(
     assert (result.json["tables"]["raw.events"], result.json["quarantined"]) == (2, {"too_late": 1})
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
+@each(
+    "arguments, sentence",
     [
         (
             ("--from", "2026-01-02", "--to", "2026-01-01"),

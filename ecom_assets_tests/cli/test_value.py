@@ -154,8 +154,7 @@ def test_files_of_a_row_per_customer_and_words_for_people(
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("command", COMMANDS)
+@each("command", COMMANDS)
 def test_purchase_events_serve_where_there_are_no_orders(
     home: Path, tmp_path: Path, command: str
 ) -> None:

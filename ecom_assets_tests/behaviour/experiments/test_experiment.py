@@ -112,8 +112,7 @@ def test_units_of_several_variants_may_count_for_the_first() -> None:
     assert actual["mixed_count"] == 1
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("ids", [("x1", "x2"), ("x2", "x1")])
+@each("ids", [("x1", "x2"), ("x2", "x1")])
 def test_of_simultaneous_exposures_the_one_whose_id_comes_first_counts(
     ids: tuple[str, str],
 ) -> None:
@@ -318,8 +317,7 @@ def test_no_order_of_rows_changes_anything(seed: int, multiple: str) -> None:
     assert answer(acts, experiment) == answer(shuffled, experiment)
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("seed", range(3))
+@each("seed", range(3))
 def test_clickhouse_says_the_same(seed: int) -> None:
     acts = as_events(acts_of(seed))  # noqa: F841 (chDB reads it by its name)
     text = """
@@ -351,9 +349,7 @@ def test_clickhouse_says_the_same(seed: int) -> None:
     assert {variant["variant"]: variant["amount"] for variant in actual["variants"]} == theirs
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("multiple", ["exclude", "first"])
+@each("multiple", ["exclude", "first"])
 def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
     experiment = CHECKOUT.changed(multiple=multiple)
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()

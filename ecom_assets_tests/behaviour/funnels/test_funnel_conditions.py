@@ -34,6 +34,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
     walked_tries,
 )
 from ecom_assets_tests.behaviour.funnels.test_funnel_references import CONDITIONS, random_streams
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 
@@ -97,8 +98,7 @@ def test_exact_and_any_see_only_the_events_that_meet_the_conditions(
     assert actual == {who: level for who, level in most.items() if level}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("seed", range(4))
+@each("seed", range(4))
 def test_clickhouse_counts_steps_with_conditions_alike(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311 (streams, not secrets)
     chosen = tuple(draw.choices((*ON_STEPS, *CONDITIONS), k=draw.randint(1, 4)))

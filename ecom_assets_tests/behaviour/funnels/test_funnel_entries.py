@@ -58,6 +58,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
 )
 from ecom_assets_tests.behaviour.funnels.test_funnel_references import CONDITIONS, random_streams
 from ecom_assets_tests.behaviour.questions.events_in_engine import answered
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 EIGHT_HOURS = 8 * 3_600
@@ -254,10 +255,7 @@ def test_kernel_and_expression_agree_on_days(
     assert step_answers(funnel, step_rows(fast)) == step_answers(funnel, slow)
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    "order", ["ordered", "strict_order", "allow_reentry", "strict_deduplication"]
-)
+@each("order", ["ordered", "strict_order", "allow_reentry", "strict_deduplication"])
 def test_clickhouse_agrees_on_ranges_that_end_with_the_data(order: str, tmp_path: Path) -> None:
     modes = {"ordered": ("strict_once",), "allow_reentry": ("strict_order", "allow_reentry")}.get(
         order, (order,)

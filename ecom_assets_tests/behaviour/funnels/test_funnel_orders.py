@@ -30,6 +30,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
     walked_tries,
 )
 from ecom_assets_tests.behaviour.funnels.test_funnel_references import CONDITIONS, random_streams
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples, seeds
 
 IN_CLICKHOUSE = {
@@ -52,29 +53,33 @@ def story(order: str, types: str, *, steps: str = "abcd") -> int:
     return by_expression(table_of(events), funnel).get("Ana", 0)
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("order", IN_CLICKHOUSE)
-@pytest.mark.parametrize("seed", range(3))
-def test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(
-    order: str, seed: int, tmp_path: Path
-) -> None:
+def require_same(order: str, seed: int, folder: Path) -> None:
+    """Compare each way to count a random funnel over random streams with ClickHouse."""
     draw = random.Random(f"{order} {seed}")  # noqa: S311 (streams, not secrets)
     funnel = funnel_of(
         tuple(draw.choices(CONDITIONS, k=draw.randint(2, 5))), draw.randint(1, 7), order
     )
     table = table_of(random_streams(draw.randrange(2**32), streams=1_500, longest=14))
-    expected = by_clickhouse(table, funnel, tmp_path, *IN_CLICKHOUSE[order])
+    expected = by_clickhouse(table, funnel, folder, *IN_CLICKHOUSE[order])
     assert by_expression(table, funnel) == expected
     assert {who: len(times) for who, times in chains_of(table, funnel).items()} == expected
     if order in {"ordered", "strict_increase", "clickhouse_default"}:
         assert by_kernel(table, funnel) == expected
 
 
+@each("order", IN_CLICKHOUSE)
+@each("seed", range(3))
+def test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(
+    order: str, seed: int, tmp_path: Path
+) -> None:
+    require_same(order, seed, tmp_path)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("order", IN_CLICKHOUSE)
-@pytest.mark.parametrize("seed", seeds(range(100, 200)))
+@each("order", IN_CLICKHOUSE)
+@each("seed", seeds(range(100, 200)))
 def test_clickhouse_agrees_on_many_more(order: str, seed: int, tmp_path: Path) -> None:
-    test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(order, seed, tmp_path)
+    require_same(order, seed, tmp_path)
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
     by_kernel,
     table_of,
 )
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 REAL_FILES = Path(__file__).parents[3].parent / "shared" / "data"
@@ -78,8 +79,7 @@ def test_expression_and_kernel_find_the_longest_chains(
     assert by_expression(table_of(events), funnel) == expected
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("seed", range(12))
+@each("seed", range(12))
 def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(
     seed: int, tmp_path: Path
 ) -> None:
@@ -92,8 +92,7 @@ def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(
     assert by_expression(table, funnel) == expected
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("seed", range(4))
+@each("seed", range(4))
 def test_clickhouse_default_agrees_where_no_event_matches_two_steps(
     seed: int, tmp_path: Path
 ) -> None:
@@ -110,8 +109,7 @@ def test_clickhouse_default_agrees_where_no_event_matches_two_steps(
     assert by_expression(table, funnel) == expected
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("seed", range(4))
+@each("seed", range(4))
 def test_clickhouse_strict_increase_agrees_on_streams_without_ties(
     seed: int, tmp_path: Path
 ) -> None:
@@ -170,9 +168,8 @@ REAL_FUNNELS = [
 ]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("unit", ["user_id", "user_session"])
-@pytest.mark.parametrize(("steps", "within_s"), REAL_FUNNELS)
+@each("unit", ["user_id", "user_session"])
+@each("steps, within_s", REAL_FUNNELS)
 def test_a_real_shop_counts_as_in_clickhouse(
     unit: str, steps: tuple[str, ...], within_s: int, tmp_path: Path
 ) -> None:
@@ -192,8 +189,7 @@ def test_of_the_193_buyers_192_viewed_first_and_62_carted_first() -> None:
         assert sum(level == 2 for level in levels.values()) == buyers
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(("steps", "missed"), [(("view", "cart"), 1), (("view", "view"), 2_814)])
+@each("steps, missed", [(("view", "cart"), 1), (("view", "view"), 2_814)])
 def test_on_real_ties_clickhouse_strict_increase_alone_misses_chains(
     steps: tuple[str, ...], missed: int, tmp_path: Path
 ) -> None:

@@ -108,8 +108,7 @@ def test_an_event_of_a_step_that_has_to_be_taken_is_no_optional_one() -> None:
     assert [answer["count"] for answer in answers([*once, *twice], again)] == [2, 1, 1]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("attribution", ["first", "last", "step_4"])
+@each("attribution", ["first", "last", "step_4"])
 def test_a_breakdown_is_that_of_the_steps_that_have_to_be_taken(attribution: str) -> None:
     shelves = {"view": "hats", "cart": "hats", "coupon": "shoes", "purchase": "bags"}
     events = [row._replace(category=shelves[row.event_type]) for row in STORY]

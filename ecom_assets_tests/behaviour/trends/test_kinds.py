@@ -316,8 +316,7 @@ def test_no_order_of_rows_changes_anything(seed: int, kind: str) -> None:
 # Against others
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("seed", range(3))
+@each("seed", range(3))
 def test_clickhouse_says_the_same_of_weeks(seed: int, tmp_path: Path) -> None:
     acts = acts_of(seed, PLACES[0])
     pq.write_table(as_events(acts, "UTC"), tmp_path / "acts.parquet")

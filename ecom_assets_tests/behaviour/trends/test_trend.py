@@ -294,8 +294,7 @@ def test_no_order_of_rows_changes_anything(seed: int) -> None:
     assert answer(deeds, trend) == answer(shuffled, trend)
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("seed", range(3))
+@each("seed", range(3))
 def test_clickhouse_says_the_same(seed: int) -> None:
     events = as_events(deeds_of(seed))  # noqa: F841 (chDB reads it by its name)
     text = """

@@ -88,51 +88,52 @@ def channel_of(
     return str(actual[0])
 
 
-@each(
-    "source, medium, campaign, channel",
-    [
-        ("(direct)", "(none)", "", "Direct"),
-        ("(direct)", "(not set)", "", "Direct"),
-        ("google", "cpc", "x cross-network y", "Cross-network"),
-        ("amazon.co.uk", "cpc", "", "Paid Shopping"),
-        ("google", "cpc", "shopping_feed", "Paid Shopping"),
-        ("bing", "ppc", "", "Paid Search"),
-        ("google", "cpm", "", "Paid Search"),  # before Display: the medium has "cp" in it
-        ("facebook", "paid_social", "", "Paid Social"),
-        ("m.facebook.com", "retargeting", "", "Paid Social"),
-        ("youtube", "cpv", "", "Paid Video"),
-        ("adnetwork", "cpm", "", "Display"),  # before Paid Other, though the medium has "cp" in it
-        ("adnetwork", "banner", "", "Display"),
-        ("adnetwork", "cpa", "", "Paid Other"),
-        ("de.pinterest.com", "cpc", "", "Paid Social"),
-        ("etsy.com", "referral", "", "Organic Shopping"),
-        ("newsletter", "email", "summer shop", "Organic Shopping"),
-        (
-            "newsletter",
-            "email",
-            "workshop",
-            "Email",
-        ),  # "shop" counts after a sign, a space or an e alone
-        ("partner", "sm", "", "Organic Social"),
-        ("t.co", "referral", "", "Organic Social"),
-        ("vimeo.com", "referral", "", "Organic Video"),
-        ("partner", "brand-video", "", "Organic Video"),
-        ("ecosia.org", "referral", "", "Organic Search"),
-        ("unknown-engine", "organic", "", "Organic Search"),
-        ("forum.example", "referral", "", "Referral"),
-        ("partner", "link", "", "Referral"),
-        ("e-mail", "(not set)", "", "Email"),
-        ("crm", "e mail", "", "Email"),
-        ("blog", "affiliate", "", "Affiliates"),
-        ("spotify", "audio", "", "Audio"),
-        ("sms", "(not set)", "", "SMS"),
-        ("crm", "web-push", "", "Mobile Push Notifications"),
-        ("firebase", "(not set)", "", "Mobile Push Notifications"),
-        ("crm", "notification", "", "Mobile Push Notifications"),
-        ("leaflet", "print", "", "Unassigned"),
-        ("chatgpt.com", "referral", "", "Referral"),
-    ],
-)
+BY_RULES = [
+    ("(direct)", "(none)", "", "Direct"),
+    ("(direct)", "(not set)", "", "Direct"),
+    ("google", "cpc", "x cross-network y", "Cross-network"),
+    ("amazon.co.uk", "cpc", "", "Paid Shopping"),
+    ("google", "cpc", "shopping_feed", "Paid Shopping"),
+    ("bing", "ppc", "", "Paid Search"),
+    ("google", "cpm", "", "Paid Search"),  # before Display: the medium has "cp" in it
+    ("facebook", "paid_social", "", "Paid Social"),
+    ("m.facebook.com", "retargeting", "", "Paid Social"),
+    ("youtube", "cpv", "", "Paid Video"),
+    ("adnetwork", "cpm", "", "Display"),  # before Paid Other, though the medium has "cp" in it
+    ("adnetwork", "banner", "", "Display"),
+    ("adnetwork", "cpa", "", "Paid Other"),
+    ("de.pinterest.com", "cpc", "", "Paid Social"),
+    ("etsy.com", "referral", "", "Organic Shopping"),
+    ("newsletter", "email", "summer shop", "Organic Shopping"),
+    (
+        "newsletter",
+        "email",
+        "workshop",
+        "Email",
+    ),  # "shop" counts after a sign, a space or an e alone
+    ("partner", "sm", "", "Organic Social"),
+    ("t.co", "referral", "", "Organic Social"),
+    ("vimeo.com", "referral", "", "Organic Video"),
+    ("partner", "brand-video", "", "Organic Video"),
+    ("ecosia.org", "referral", "", "Organic Search"),
+    ("unknown-engine", "organic", "", "Organic Search"),
+    ("forum.example", "referral", "", "Referral"),
+    ("partner", "link", "", "Referral"),
+    ("e-mail", "(not set)", "", "Email"),
+    ("crm", "e mail", "", "Email"),
+    ("blog", "affiliate", "", "Affiliates"),
+    ("spotify", "audio", "", "Audio"),
+    ("sms", "(not set)", "", "SMS"),
+    ("crm", "web-push", "", "Mobile Push Notifications"),
+    ("firebase", "(not set)", "", "Mobile Push Notifications"),
+    ("crm", "notification", "", "Mobile Push Notifications"),
+    ("leaflet", "print", "", "Unassigned"),
+    ("chatgpt.com", "referral", "", "Referral"),
+]
+"""Source, medium and campaign, and the channel."""
+
+
+@each("source, medium, campaign, channel", BY_RULES)
 def test_the_first_rule_that_fits_decides(
     source: str, medium: str, campaign: str, channel: str
 ) -> None:
@@ -140,8 +141,7 @@ def test_the_first_rule_that_fits_decides(
 
 
 def test_every_channel_of_ga4_has_a_case_above() -> None:
-    mark = test_the_first_rule_that_fits_decides.pytestmark[0]  # type: ignore[attr-defined]  # pytest sets it
-    assert {case[3] for case in mark.args[1]} == {*CHANNELS} - {"AI Assistant", UNKNOWN_CHANNEL}
+    assert {case[3] for case in BY_RULES} == {*CHANNELS} - {"AI Assistant", UNKNOWN_CHANNEL}
 
 
 def test_assistants_are_a_channel_where_that_is_wanted() -> None:

@@ -108,10 +108,7 @@ def test_a_week_before_counts_half_in_time_decay() -> None:
     assert actual == {"A": pytest.approx(1 / 3, abs=2e-9), "B": pytest.approx(2 / 3, abs=2e-9)}
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("two_touches", "expected"), [("normalised", (0.25, 0.75)), ("split", (0.3, 0.7))]
-)
+@each("two_touches, expected", [("normalised", (0.25, 0.75)), ("split", (0.3, 0.7))])
 def test_two_touches_of_a_j_are_as_mixpanel_s_or_amplitude_s(
     two_touches: str, expected: tuple[float, float]
 ) -> None:

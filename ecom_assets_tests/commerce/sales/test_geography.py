@@ -9,6 +9,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.queries import KnownDays, Period
 from ecom_assets.outputs.serving.reading import WarehouseReading
 from ecom_assets_tests.builders import order_line
+from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import OrderPlatform
 
 MONDAY = date(2026, 3, 9)
@@ -16,9 +17,8 @@ DAYS = Days.between(MONDAY, MONDAY + timedelta(days=2))
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("level", "expected"),
+@each(
+    "level, expected",
     [
         ("city", {"Berlin": 2, "Munich": 2, "Toronto": 1}),
         ("country", {"Germany": 3, "Canada": 1}),

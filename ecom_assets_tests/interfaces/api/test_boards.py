@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.served import Running, serving
 
@@ -192,9 +193,8 @@ def test_conditions_on_people_are_seen_with_the_scope_personal_only(keyed: Runni
     assert "u01" in send(keyed, "GET", "/saved/questions/one-person", scope=personal).text
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize(
-    ("path", "body", "status", "sentence"),
+@each(
+    "path, body, status, sentence",
     [
         ("/saved/boards", {"name": ""}, 422, "`name` of a board cannot be empty"),
         (

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from ecom_assets.core.http_server.connections import MOST_HEAD_BYTES
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.served import (
     BLOCK_COUNT,
     LARGE_BYTES,
@@ -108,10 +109,7 @@ def test_a_body_that_trickles_in_is_given_up(served: Running) -> None:
     assert b"did not come within 0.4 s" in answer
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    "begun", [b"", b"GET /analytics/sales HTTP/1.1\r\nhost: 127.0.0.1\r\n", b"G"]
-)
+@each("begun", [b"", b"GET /analytics/sales HTTP/1.1\r\nhost: 127.0.0.1\r\n", b"G"])
 def test_a_head_that_never_ends_is_given_up(served: Running, begun: bytes) -> None:
     started = time.monotonic()
     assert status_of(answer_to(served, begun)) == 408

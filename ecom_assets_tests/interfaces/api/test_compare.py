@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pytest
-
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 
 NOW = {"start_date": "2026-01-21", "end_date": "2026-01-30"}
@@ -18,8 +17,7 @@ QUESTIONS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("path", QUESTIONS)
+@each("path", QUESTIONS)
 def test_the_days_before_are_those_of_the_same_question_about_them(api: Api, path: str) -> None:
     question, field = QUESTIONS[path]
     compared = api.post(path, {**question, **NOW, "compare": "before"}).json()

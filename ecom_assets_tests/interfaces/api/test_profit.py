@@ -20,6 +20,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app, build_stack
 from ecom_assets.outputs.serving.assets import IN_SNAPSHOT
 from ecom_assets_tests.command import CommandResult, ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
 
 pytestmark = pytest.mark.xdist_group("profit")
@@ -244,8 +245,7 @@ def test_no_address_shows_a_cost_to_a_key_without_the_scope(api: Api) -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
+@each(
     "query",
     [
         {"column": "payment_fee_amount", "where": "uniq_id = a1"},

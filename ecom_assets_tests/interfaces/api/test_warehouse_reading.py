@@ -40,6 +40,7 @@ from ecom_assets.orchestration.rules import order_rule
 from ecom_assets.outputs.serving.places import publication_target
 from ecom_assets.outputs.serving.postgres import publish
 from ecom_assets.outputs.serving.reading import WarehouseReading
+from ecom_assets_tests.each import each
 
 Question = Callable[[Reading, Period], Any]
 LONG_AGO = date(2000, 1, 1)
@@ -104,8 +105,7 @@ def test_the_warehouse_knows_the_days_that_its_snapshot_noted(
         assert warehouse.known == published.known
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("name", OF_BOTH)
+@each("name", OF_BOTH)
 def test_the_open_warehouse_answers_as_its_snapshot(
     settings: Settings, warehouse: WarehouseReading, name: str
 ) -> None:
@@ -114,8 +114,7 @@ def test_the_open_warehouse_answers_as_its_snapshot(
     assert OF_BOTH[name](warehouse, last_week(warehouse)) == expected
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("name", OF_THE_SUMMARY)
+@each("name", OF_THE_SUMMARY)
 def test_the_summary_is_equal_in_postgres(
     marts_in_postgres: Settings, warehouse: WarehouseReading, name: str
 ) -> None:

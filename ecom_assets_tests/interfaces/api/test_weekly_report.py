@@ -33,6 +33,7 @@ from ecom_assets.interfaces.report.report import build_report
 from ecom_assets.interfaces.weeks.weekly import Week, weekly_report
 from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.plain_reconciliation import credited, customer_weeks
 from ecom_assets_tests.interfaces.api.plain_shop import ZERO, PlainShop, Span
 from ecom_assets_tests.mail_server import HOST, mail_server
@@ -68,8 +69,7 @@ def contributions(report: dict[str, Any], dimension: str) -> dict[str, Decimal]:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("week", WEEKS)
+@each("week", WEEKS)
 def test_numbers_are_those_of_the_files(
     reports: dict[str, Any], shop: PlainShop, week: str
 ) -> None:

@@ -13,6 +13,7 @@ from ecom_assets.interfaces.api.adhoc.questions import AdHocQuestions
 from ecom_assets.interfaces.api.store.store import SnapshotReading
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app, build_dashboard_stack
 from ecom_assets.interfaces.dashboard.page import DashboardPage, all_pages
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.test_http import GETS
 from ecom_assets_tests.interfaces.api.test_questions import QUESTIONS
@@ -50,21 +51,21 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[SnapshotReading]:
     return questions
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
+@each("page", all_pages())
 def test_a_page_that_asks_questions_says_so(
     client: Client, begun: list[SnapshotReading], page: DashboardPage
 ) -> None:
+    begun.clear()
     assert client.get(f"{page.address}?{NEEDS.get(page.path, '')}").status_code == 200
     is_asked = (page.is_ad_hoc and page.path not in UNASKED) or page.address in READ_LINKS
     assert bool(begun) == is_asked
 
 
-@pytest.mark.sampled(12)
-@pytest.mark.parametrize("path", [*GETS, *QUESTIONS, WHY])
+@each("path", [*GETS, *QUESTIONS, WHY])
 def test_a_route_that_asks_questions_is_known(
     client: Client, settings: Settings, begun: list[SnapshotReading], path: str
 ) -> None:
+    begun.clear()
     app = build_dashboard_app(settings)
     middleware = AdHocQuestions(app, app.state.ad_hoc, settings)
     if path in QUESTIONS:

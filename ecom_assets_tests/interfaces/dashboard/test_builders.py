@@ -260,9 +260,8 @@ def test_who_is_in_a_cell_adds_up_to_the_cell(client: Client) -> None:
     assert again["who"] == came["who"][1:3]
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize(
-    ("cell", "result"),
+@each(
+    "cell, result",
     [
         ({"cohort": "2026-01-06"}, "There is no cohort '2026-01-06'"),
         ({"cohort": "2026-01-05", "period": "99"}, "The cohort 2026-01-05 has no period '99'"),
