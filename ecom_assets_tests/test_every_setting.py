@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings, setting_names
 from ecom_assets.definitions import build_definitions
+from ecom_assets_tests.each import each
 
 FIELDS: Final = {name: Settings.model_fields[name] for name in setting_names()}
 WRITTEN: Final = {
@@ -177,24 +178,21 @@ def load(
     return settings
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("name", sorted(FIELDS))
-def test_the_code_location_loads_with_each_setting(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = load((name, *NEEDS.get(name, ())), monkeypatch)
+@pytest.mark.slow
+@each("name", sorted(FIELDS))
+def test_the_code_location_loads_with_each_setting(name: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        settings = load((name, *NEEDS.get(name, ())), patch)
     assert getattr(settings, name) != FIELDS[name].default, "the setting was really set"
 
 
-@pytest.mark.when_changed
-@pytest.mark.parametrize("choice", [0, 1])
-@pytest.mark.parametrize("warehouse", WAREHOUSES)
-def test_the_code_location_loads_with_all_settings_together(
-    warehouse: str, choice: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@each("choice", [0, 1])
+@each("warehouse", WAREHOUSES)
+def test_the_code_location_loads_with_all_settings_together(warehouse: str, choice: int) -> None:
     left_out = {pair[1 - choice] for pair in ALTERNATIVES} | {"jwt_jwks_url", "jwt_public_key_path"}
     names = [name for name in sorted(FIELDS) if name not in left_out]
-    load(names, monkeypatch, warehouse=warehouse)
+    with pytest.MonkeyPatch.context() as patch:
+        load(names, patch, warehouse=warehouse)
 
 
 def test_the_code_location_loads_with_events_from_a_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,6 @@ def test_a_copy_that_differs_is_noticed(
     assert result.sentence.startswith("raw.events is not the same after copying: ")
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("origin", "to", "why"),
     [

@@ -49,7 +49,6 @@ def home(kept: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("spoil", [overwrite, truncate])
 @pytest.mark.parametrize("name", FILES)
 def test_each_command_names_the_file_and_the_remedy_which_works(
@@ -78,7 +77,6 @@ def test_each_command_names_the_file_and_the_remedy_which_works(
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["history/runs.db", "history/runs/index.db"])
 def test_a_page_that_a_run_stumbles_over_is_said_in_the_same_words(
     name: str, home: Path, kept: Path

@@ -159,7 +159,6 @@ def test_nor_order_lines(home: Path, command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_ORDERS)
 def test_each_command_counts_the_rows_of_orders(home: Path, command: str) -> None:
     assert ask(home, command, "orders", "--json").json["rows"] == ORDER_ROWS

@@ -706,7 +706,6 @@ def test_values_that_no_event_has_in_its_properties_are_warned_of(
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("again", "expected"),
     [

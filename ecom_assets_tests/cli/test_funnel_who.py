@@ -56,7 +56,6 @@ def test_who_is_at_a_step_by_several_columns_has_a_column_for_each(
     ) > 0
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["who.csv", "who.parquet"])
 def test_the_list_of_who_is_at_each_step_is_as_long_as_its_number(
     home: Path, events: Path, name: str

@@ -260,7 +260,6 @@ def test_credit_goes_to_the_visit_that_the_rule_puts_the_purchase_in(home: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", ["segments", "value"])
 def test_customers_of_purchase_events_say_by_which_rule(home: Path, command: str) -> None:
     actual = ask(home, command, "--session-rule", "source")

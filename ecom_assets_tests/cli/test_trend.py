@@ -131,7 +131,6 @@ def test_conditions_days_and_breakdowns_go_together(home: Path) -> None:
     }
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("option", "day"), [("--from", "2030-01-01"), ("--to", "2018-01-01")])
 def test_days_beyond_the_data_are_not_known_and_warned_of(
     home: Path, option: str, day: str

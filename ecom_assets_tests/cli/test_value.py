@@ -176,7 +176,6 @@ def test_purchase_events_serve_where_there_are_no_orders(
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_without_a_row_is_answered_with_nobody(
     home: Path, tmp_path: Path, command: str

@@ -15,7 +15,6 @@ WITHOUT = (
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("setting", "address", "extra", "missing"),
     [
@@ -59,7 +58,6 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("command", "settings", "feature", "extra", "missing"),
     [

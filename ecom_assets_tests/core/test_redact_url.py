@@ -175,7 +175,6 @@ def test_no_command_prints_it(tmp_path: Path, setting: str, arguments: tuple[str
     assert SECRET not in result.out + result.err
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("setting", ["ECOM_WAREHOUSE", "ECOM_EVENTS", "ECOM_ORDERS"])
 def test_a_run_does_not_print_it_either(tmp_path: Path, setting: str) -> None:
     own = {"ECOM_EVENTS": str(page_views(tmp_path / "clicks.csv", "2026-01-01"))}

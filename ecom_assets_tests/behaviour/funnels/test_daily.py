@@ -71,7 +71,6 @@ def test_a_purchase_in_another_session_counts_for_the_visitor_only(shop: Platfor
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("clock", "bought"), [("+7 09:00", 1), ("+7 09:00:00.000001", 0)])
 def test_seven_days_to_the_microsecond_are_within_the_window(
     shop: Platform, clock: str, bought: int

@@ -353,7 +353,6 @@ EVENTS = ibis.table(
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
 @pytest.mark.parametrize(
     ("order", "over"), [("ordered", "hour"), ("any", "week"), ("exact", "month")]

@@ -205,7 +205,6 @@ def test_on_real_ties_clickhouse_strict_increase_alone_misses_chains(
     assert sum(exact[who] > level for who, level in greedy.items()) == missed
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "steps", [("clicks", "carts", "orders"), ("clicks", "clicks", "orders", "orders")]
 )

@@ -254,7 +254,6 @@ def test_the_expression_compiles_for_every_engine(answer: Funnel, dialect: str) 
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("order", ["ordered", "strict_increase"])
 def test_the_work_grows_in_proportion_to_the_steps(order: str) -> None:
     def size(steps: int) -> tuple[int, int]:

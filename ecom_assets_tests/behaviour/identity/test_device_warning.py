@@ -45,7 +45,6 @@ def visits(file: Path, *, has_devices: bool) -> Path:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
 @HAS_DEVICES
 @pytest.mark.parametrize(
     ("question", "visitors"), [("sessions", "visitors"), ("retention", "cohorts")]

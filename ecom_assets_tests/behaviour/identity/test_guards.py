@@ -76,7 +76,6 @@ def shared(shop: Platform) -> list[tuple[str, str, str, int]]:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("name", "listed"),
     [("GUEST", 1), ("[object Object]", 0), ("000-000", 1), ("Anonymous", 0), ("NULL", 0)],

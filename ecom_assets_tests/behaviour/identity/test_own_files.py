@@ -351,7 +351,6 @@ def test_a_robot_that_carries_a_user_links_nobody_in_a_file(
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("devices", "visitors"), [(49, 1), (50, 2)])
 def test_in_files_too_an_alias_of_a_user_on_50_devices_joins_nobody(
     home: Path, tmp_path: Path, devices: int, visitors: int

@@ -274,7 +274,6 @@ def test_paths_and_transitions_are_those_of_the_definition(
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(2))
 def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     walks = walks_of(seed)

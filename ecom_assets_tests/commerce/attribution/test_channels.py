@@ -400,7 +400,6 @@ PARTS_OF_ADDRESS = (
 )
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("joins", [True, False])
 @pytest.mark.parametrize("seed", seeds(range(40)))
 def test_addresses_are_looked_at_by_what_of_them_says_a_source(

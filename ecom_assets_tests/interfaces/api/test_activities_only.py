@@ -124,7 +124,6 @@ def test_a_question_about_sessions_says_what_is_not_known(
     assert any("bounces and pages are not known" in warning for warning in answer["warnings"])
 
 
-@pytest.mark.sampled(1)
 def test_all_that_was_ordered_after_a_visit_is_of_an_unknown_channel(api: Api) -> None:
     answer = api.json("/analytics/revenue/by-channel", time_range="month")
     revenue = {

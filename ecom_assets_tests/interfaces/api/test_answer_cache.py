@@ -69,7 +69,6 @@ def test_another_question_has_another_answer(tmp_path: Path, path: str) -> None:
         assert served.shop.calls == 2
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("first", ["gzip;q=0", "identity", "", "br"])
 def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(
     tmp_path: Path, first: str
@@ -137,7 +136,6 @@ def test_marks_are_compared_as_weak_ones(question: bytes, same: bool) -> None:  
     assert is_same(question, b'W/"a"') is same
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("path", ["/analytics/now", "/health", "/metrics", "/nowhere"])
 def test_what_may_not_be_kept_is_not(tmp_path: Path, path: str) -> None:
     with running(tmp_path) as served:

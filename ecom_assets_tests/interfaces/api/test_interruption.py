@@ -94,7 +94,6 @@ def slow(
         yield actual
 
 
-@pytest.mark.sampled(1)
 def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(
     slow: Running, question: Queries
 ) -> None:

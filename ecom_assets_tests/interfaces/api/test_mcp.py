@@ -185,7 +185,6 @@ def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, a
     assert len(actual["breakdown"]) == 1
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("tool", "asked", "who"),
     [

@@ -393,7 +393,6 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
     ]
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("options", "why"),
     [

@@ -93,7 +93,6 @@ def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
     assert daemon.requested() == set()
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("url", "absent"), [(POSTGRES, SNAPSHOT), (SecretStr(""), PUBLICATION)])
 def test_assets_with_conditions_are_in_no_job_of_a_single_source(
     url: SecretStr, absent: dg.AssetKey

@@ -38,7 +38,6 @@ def address_after(
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

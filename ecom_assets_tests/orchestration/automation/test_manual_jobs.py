@@ -89,7 +89,6 @@ DELIVERY = {"export/amplitude_events", "export/deliveries"}
 EVERY = {"sales", "broken", "serving/marts", *DELIVERY}
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("job", "config", "expected"),
     [

@@ -60,7 +60,6 @@ def test_old_events_leave_and_numbers_stay(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("pattern", ["landing", "landing/*/*.csv"])
 def test_rows_leave_when_no_landing_file_is_left(home: Path, tmp_path: Path, pattern: str) -> None:
     land(tmp_path / "landing", days_ago(120), days_ago(1))

@@ -11,7 +11,6 @@ from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets_tests.builders import as_table, at
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("named", "stored"),
     [

@@ -21,7 +21,6 @@ def test_a_batch_is_one_request_with_the_environment_in_its_body(far_side: Scrip
     assert "Content-Encoding" not in request.headers  # Heap documents none
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("position", [1, 500, 777, 1000])
 def test_one_bad_row_of_a_thousand_is_found_by_halving(
     far_side: ScriptedTool, position: int

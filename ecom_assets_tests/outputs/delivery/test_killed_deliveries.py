@@ -54,7 +54,6 @@ def check(tool: str, result: Killed) -> None:
     assert len(result.in_doubt) <= most_in_doubt(result.kills)
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("tool", FIRST_ONLY)
 @pytest.mark.parametrize("count", [2, len(PHASES)])
 def test_a_few_kills_lose_and_double_nothing(

@@ -133,7 +133,6 @@ def _well(_batch: pa.Table) -> None:
     return
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("machine", [Deliveries, AtMostOnce])
 def test_no_sequence_loses_or_doubles_a_record(machine: type[Deliveries]) -> None:
     run_state_machine_as_test(machine, settings=settings(examples(4), stateful_step_count=10))

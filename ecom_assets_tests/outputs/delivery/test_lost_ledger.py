@@ -60,7 +60,6 @@ def copied(shop: DeliveredShop) -> dict[str, list[Row]]:
 
 
 @pytest.mark.when_changed
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
     shop: DeliveredShop, kind: str, tmp_path: Path, request: pytest.FixtureRequest

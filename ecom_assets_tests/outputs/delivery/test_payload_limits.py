@@ -195,7 +195,6 @@ def test_no_rows_are_no_payloads(name: str) -> None:
     assert list(destination.batches(payloads)) == []
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CHECKS)
 def test_payloads_of_rows_do_not_depend_on_other_rows(name: str) -> None:
     purchase = event(

@@ -242,7 +242,6 @@ def check(tool: str, result: Played) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("tool", "more"), CASES)
 def test_four_hundred_records_through_scripted_answers(
     tool: str, more: dict[str, str], tmp_path: Path

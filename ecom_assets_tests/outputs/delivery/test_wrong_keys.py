@@ -50,7 +50,6 @@ def deliver(home: Path, tools: Receivers, tool: str, keys: dict[str, str]) -> Co
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("tool", FIRST_ONLY)
 def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(
     home: Path, tools: Receivers, tool: str
@@ -78,7 +77,6 @@ def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(
     assert tools[tool].held.counted_count == USERS
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("count", [1, 2, 25])
 @pytest.mark.parametrize("tool", RIGHT)
 def test_a_wrong_key_makes_no_dead_letters_however_few_go_together(

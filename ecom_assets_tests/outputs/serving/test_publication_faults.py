@@ -75,7 +75,6 @@ def end_connection(postgres_url: str, of: PostgresEngine) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("step", PUBLICATION_STEPS)
 def test_a_connection_that_ends_at_a_step_is_mended_and_readers_see_the_old_then_the_new(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, step: str
@@ -96,7 +95,6 @@ def test_a_connection_that_ends_at_a_step_is_mended_and_readers_see_the_old_then
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("step", UNFINISHED)
 def test_a_connection_that_always_ends_at_a_step_is_a_sentence_and_the_next_publication_does_it(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, step: str

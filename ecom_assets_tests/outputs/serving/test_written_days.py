@@ -71,7 +71,6 @@ def snapshot(source: Engine, folder: Path) -> Snapshot:
     return publish_snapshot(source, folder, TABLES, {}, "run")
 
 
-@pytest.mark.sampled(1)
 def test_one_more_day_is_read_and_the_days_before_are_not(
     source: Engine, target: PostgresEngine
 ) -> None:
@@ -86,7 +85,6 @@ def test_one_more_day_is_read_and_the_days_before_are_not(
     )
 
 
-@pytest.mark.sampled(1)
 def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_path: Path) -> None:
     first = snapshot(source, tmp_path / "serving")
     source.execute(BEHIND_THE_BACK)
@@ -95,7 +93,6 @@ def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_
     assert snapshot(source, tmp_path / "serving").written_row_count == 1
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("many_rows", "written"), [(4, 3), (3, 6)])
 def test_where_many_rows_changed_the_snapshot_begins_as_a_copy_of_the_warehouse(
     many_rows: int, written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,7 +115,6 @@ def test_where_many_rows_changed_the_snapshot_begins_as_a_copy_of_the_warehouse(
     assert published.written_row_count == written
 
 
-@pytest.mark.sampled(1)
 def test_a_day_that_was_rewritten_with_the_same_rows_is_read_once_more(
     source: Engine, target: PostgresEngine
 ) -> None:
@@ -129,7 +125,6 @@ def test_a_day_that_was_rewritten_with_the_same_rows_is_read_once_more(
     assert published(source, target).written == 0
 
 
-@pytest.mark.sampled(1)
 def test_without_notes_of_writes_every_day_is_read(source: Engine, target: PostgresEngine) -> None:
     published(source, target)
     source.execute(BEHIND_THE_BACK)
@@ -230,7 +225,6 @@ def test_what_is_there_is_asked_once(
     reader.close()
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("change", ["cleared", "dropped", "migrated"])
 def test_emptied_dropped_or_migrated_tables_are_read_whole(
     source: Engine, target: PostgresEngine, change: str
@@ -263,7 +257,6 @@ def test_a_column_that_a_contract_gained_is_a_change_of_every_day(source: Engine
     assert writes_of(source, grown).version(ONE) != writes_of(source, Visits).version(ONE)
 
 
-@pytest.mark.sampled(1)
 def test_an_earlier_release_noted_no_versions(source: Engine, target: PostgresEngine) -> None:
     published(source, target)
     target.execute("ALTER TABLE mart.published_slices DROP COLUMN version")

@@ -39,7 +39,6 @@ def test_a_thousand_records_pass_and_one_more_is_refused(heap: HeapReceiver, pat
     assert to_heap(heap, path=path)[0] == 400
 
 
-@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "changes",
     [

@@ -112,7 +112,6 @@ def test_every_value_counts_and_the_order_of_rows_does_not(engine: Engine) -> No
     assert fingerprint(engine) == (0, "0")
 
 
-@pytest.mark.sampled(1)
 def test_days_have_their_own_fingerprints(engine: Engine) -> None:
     engine.replace(Visits, from_outside((ONE, "ann"), (ONE, "bob"), (TWO, "eva")), None)
     before = fingerprints(engine, Visits)
