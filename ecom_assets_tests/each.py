@@ -35,8 +35,9 @@ def each(names: str, values: Iterable[Any]) -> Callable[[Test], Test]:
         raise ValueError(f"There is no value for {names}: a test without one cannot fail.")
 
     def looping(function: Test) -> Test:
-        tried, inner = getattr(function, CASES, (function, [{}]))
-        cases = [{**outside, **within} for outside in given for within in inner]
+        within: Sequence[Mapping[str, Any]]
+        tried, within = getattr(function, CASES, (function, [{}]))
+        cases = [{**more, **arguments} for more in given for arguments in within]
 
         @wraps(tried)
         def test(*, subtests: pytest.Subtests, **fixtures: Any) -> None:

@@ -123,6 +123,7 @@ def test_the_list_has_each_command_that_reads_files() -> None:
 @each("command", OF_EVENTS)
 def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
     arguments = OF_EVENTS[command]
+    (home.parent / "events.csv").write_text(f"{HEADER}\n{EVENTS}")
     assert WARNING in ask(home, command, "events", *arguments, "--json").err
     strict = ecom(
         command, "--events", home.parent / "events.csv", *arguments, "--strict", home=home
@@ -183,7 +184,7 @@ def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(
 @each("kind", ["csv", "csv.gz", "ndjson"])
 def test_texts_are_read_once_for_the_answer_and_for_its_rows(tmp_path: Path, kind: str) -> None:
     landed = tmp_path / "received_date=2026-01-01"
-    landed.mkdir()
+    landed.mkdir(exist_ok=True)
     lines = [line.split(",") for line in EVENTS.splitlines()[:5]]
     if kind == "ndjson":
         text = "".join(

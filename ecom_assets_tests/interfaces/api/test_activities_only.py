@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -36,6 +37,8 @@ pytestmark = pytest.mark.xdist_group("api_activities_only")
 OF_VIEWS = ("engaged_session_count", "single_page_session_count")
 RATES = ("engagement_rate", "bounce_rate", "single_page_rate")
 WEEK = "2026-W05"
+PATIENT: Final[dict[str, Any]] = {"api_timeout_s": 300, "adhoc_timeout_s": 300}
+"""A busy machine may take long for a question."""
 
 
 OWN_NAMES = """\
@@ -80,6 +83,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         events_mapping=ACTIVITIES,
         orders=str(folder / "files" / "orders.csv"),
         order_customers_over=0,
+        **PATIENT,
     )
     monday = FIRST.date() - FIRST.weekday() * ONE_DAY
     run(loaded, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
@@ -91,7 +95,7 @@ def api(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Api]:
     """The API with the settings of the run, and with those that leave the events
     to what the home remembers.
     """
-    without_events = Settings(home=settings.home, orders=settings.orders)
+    without_events = Settings(home=settings.home, orders=settings.orders, **PATIENT)
     with served(
         create_app(settings if request.param == "of the run" else without_events)
     ) as answer:
