@@ -7,9 +7,7 @@ receives rows or runs again.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from functools import wraps
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,15 +75,14 @@ class Platform:
             }
             | rule
         )
-        self._remembered: dict[tuple[Any, ...], Any] = {}
-        self.assets = [self._remembering(asset) for asset in self.assets_of(self.settings)]
+        self._slices: dict[tuple[Reads, Days], ir.Table] = {}
+        self.assets = self.assets_of(self.settings)
         self._left: list[tuple[TableAsset, Days]] = []
         self._engine = DuckDBEngine(Path("memory"))
         self._engine.con = connect()
         self._engine.con.raw_sql("SET threads = 1")
         self._land([])
         self._landed = self._engine.con.table("landed")
-        self._statement_count = 0
         self._engine.con.compile = self._compiling_once(self._engine.con.compile)  # type: ignore[method-assign]  # as a test may
 
     @property
@@ -224,41 +221,11 @@ class Platform:
     def _land(self, rows: Iterable[Row]) -> None:
         self._engine.con.con.register("landed", as_table(rows, self.raw))
 
-    def _remembering(self, asset: TableAsset) -> TableAsset:
-        """Return the asset with functions that write the expression of the same arguments once:
-        random plans repeat.
-        """
-        invalidation = asset.invalidated_by
-        kept = (
-            replace(invalidation, function=self._once(invalidation.function))
-            if invalidation
-            else None
-        )
-        return replace(asset, function=self._once(asset.function), invalidated_by=kept)
-
-    def _once(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def remembered(**arguments: Any) -> Any:
-            values = (_argument(argument) for argument in arguments.values())
-            key = (function.__module__, function.__qualname__, *values)
-            if key not in self._remembered:
-                before = self._statement_count
-                actual = function(**arguments)
-                has_read = self._statement_count > before
-                if has_read or not isinstance(actual, ir.Table) or not self._engine.holds(actual):
-                    # it has something in it of the rows that are there now, such as their places
-                    return actual
-                self._remembered[key] = actual
-            return self._remembered[key]
-
-        return remembered
-
     def _compiling_once(self, compile_again: Callable[..., str]) -> Callable[..., str]:
         # Invalidated days are computed for each run, and random plans repeat their runs.
         statements: dict[Any, str] = {}
 
         def compile_once(rows: ir.Expr, /, **how: Any) -> str:
-            self._statement_count += 1
             if how.get("params"):
                 return compile_again(rows, **how)
             how.pop("params", None)  # none are given
@@ -273,12 +240,10 @@ class Platform:
         table = self._engine.table(reads.contract)
         if whole or reads.whole or reads.contract.day_column is None:
             return table
-        if (reads, days) not in self._remembered:
+        if (reads, days) not in self._slices:
             seen = days.widened(before=reads.days_before, after=reads.days_after)
-            self._remembered[reads, days] = table.filter(
-                seen.contain(table[reads.contract.day_column])
-            )
-        return self._remembered[reads, days]
+            self._slices[reads, days] = table.filter(seen.contain(table[reads.contract.day_column]))
+        return self._slices[reads, days]
 
 
 class OrderPlatform(Platform):
@@ -324,10 +289,3 @@ def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]
         f"SELECT {', '.join(contract.columns)} FROM {contract.qualified_name()}"
     ).fetchall()
     return sorted(rows, key=repr)
-
-
-def _argument(value: Any) -> Any:
-    """Return what identifies an argument: of rules, which never change, the object itself."""
-    if isinstance(value, ir.Table):
-        return value.op()
-    return value if isinstance(value, Days) else id(value)

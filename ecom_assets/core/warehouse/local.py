@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import duckdb
@@ -104,7 +104,24 @@ class WritesKeptRows:
         **_: object,
     ) -> Any:  # noqa: ANN401 (as above)
         """Return the statement as a part of another one."""
-        return self.visit_SQLQueryResult(op, query=query, schema=schema, source=source)  # type: ignore[attr-defined]  # of the compiler
+        with _deep_recursion():
+            return self.visit_SQLQueryResult(op, query=query, schema=schema, source=source)  # type: ignore[attr-defined]  # of the compiler
+
+
+DEPTH: Final = 20_000
+"""How deep sqlglot may call itself: it takes a dozen calls for each bracket of a statement, and
+conditions on hundreds of single days have as many brackets within each other.
+"""
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class WholeKeys:
