@@ -22,8 +22,11 @@ ORDER_KEYS: Final = (
     "transactionId",
     "transactionid",
     "tr_orderid",
+    "[$]order_id",
 )
-"""The keys of an event's `properties`, at any depth, that name an order; the first in it counts."""
+"""The keys of an event's `properties`, at any depth, that name an order, as regular expressions;
+the first in it counts.
+"""
 NO_ORDERS: Final = (*MARKS, "0", "test")
 """Placeholders of orders."""
 _NAMED: Final = f'"({"|".join(ORDER_KEYS)})"[ ]*:[ ]*"?([^",}}]+)'

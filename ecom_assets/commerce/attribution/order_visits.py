@@ -12,6 +12,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.same_order import ORDER_KEYS
 from ecom_assets.commerce.attribution.contracts import KINDS, OrderVisits
 from ecom_assets.commerce.orders.orders import changed_days
 from ecom_assets.core.tables.contract import MONEY
@@ -46,17 +47,7 @@ class ReconciliationRule:
             page.
     """
 
-    order_id_keys: tuple[str, ...] = (
-        "order_id",
-        "transaction_id",
-        "transactionid",
-        "orderId",
-        "transactionId",
-        "tr_orderid",
-        "[$]order_id",
-        "order_number",
-        "orderNumber",
-    )
+    order_id_keys: tuple[str, ...] = ORDER_KEYS
     line_suffix: str = "-[0-9]+(-r)?$"
     shift_s: int = 14 * 3600
     near_s: int = 3600

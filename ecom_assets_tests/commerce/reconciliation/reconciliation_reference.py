@@ -38,7 +38,10 @@ from ecom_assets_tests.builders import Row, as_table, clean_events, received
 
 Difference = tuple[date, str, str, str, str, Decimal]
 """Day, kind, cause, side, the id of that side's record, and what it adds to orders less events."""
-KEYS = ("order_id", "transaction_id", "transactionid", "orderId", "transactionId", "tr_orderid")
+KEYS = (
+    *("order_id", "orderId", "orderid", "order_number", "orderNumber"),
+    *("transaction_id", "transactionId", "transactionid", "tr_orderid", "$order_id"),
+)
 HOUR = timedelta(hours=1)
 
 
