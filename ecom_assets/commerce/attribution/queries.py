@@ -72,7 +72,7 @@ def coverage_sentence(rate: float | None) -> str:
         return ""
     share_of = f"Visits are known for {formats.rate(rate)} of the revenue of orders"
     if rate < LEAST_COVERAGE:
-        return f"{share_of}: too few to say what they were brought by."
+        return f"{share_of}: too few to say what brought them."
     return f"{share_of}: what is credited is a lower bound."
 
 

@@ -151,7 +151,7 @@ def marketing(
         "spend_without_visits": [_named(row) for row in campaigns if _lacks_visits(row)],
         "visits_without_spend": [_named(row) for row in campaigns if _lacks_spend(row)],
         "other_zones": other_zones(reading, period),
-        "claims": claims(reading, period),
+        "claims": claims(reading, period, lacks),
     }
 
 
@@ -292,11 +292,17 @@ CLAIMS: Final = (
 """What platforms say of a campaign, beside what the shop knows of it."""
 
 
-def claims(reading: Reading, period: Period) -> list[Row]:
+CREDITED_CLAIMS: Final = ("touched_order_count", "overclaimed_order_count")
+"""Those of them that rest on the visits of orders."""
+
+
+def claims(reading: Reading, period: Period, lacks: frozenset[str]) -> list[Row]:
     """Return clicks beside visits, and orders that platforms claim beside those credited by the
     day of the visit, by campaign that was spent on, the most spend first; none without events.
+
+    What is credited is None where `lacks`, as `lacking` returns it, has the visits of orders.
     """
-    if ADDRESSES in not_recorded(reading):
+    if ADDRESSES in lacks:
         return []
     rows = rows_in_period(reading, SpendReconciliationDaily)
     rows = rows.filter(rows.platform != NO_PLATFORM)
@@ -307,8 +313,9 @@ def claims(reading: Reading, period: Period) -> list[Row]:
     )
     # Gaps of the sums: a day without a word of the platform has visits, and no gap.
     of_campaigns = reading.rows(with_gaps(added).join(names, list(CAMPAIGN)), period)
+    unknown = dict.fromkeys(CREDITED_CLAIMS if ORDER_VISITS in lacks else ())
     return sorted(
-        (_as_said(row) for row in of_campaigns if row["spend_amount"] > 0),
+        (_as_said(row) | unknown for row in of_campaigns if row["spend_amount"] > 0),
         key=lambda row: (-row["spend_amount"], *(row[name] for name in CAMPAIGN)),
     )
 

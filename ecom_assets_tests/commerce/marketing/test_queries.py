@@ -263,6 +263,7 @@ def test_below_a_fifth_of_the_revenue_what_ads_brought_is_not_known(
     assert (answer["ads"]["spend_amount"], answer["ads"]["session_count"]) == (20, 1)
     assert {row["roas"] for row in answer["models"]} == {None}
     assert {row["roas"] for row in answer["parts"]} == {None}
+    assert {row["touched_order_count"] for row in answer["claims"]} == {None}
     by_day = queries.marketing_over_time(half_known, MARCH, "day")
     assert {row["credited_revenue_amount"] for row in by_day.values()} == {None}
 

@@ -123,7 +123,9 @@ class LoneCampaign(BaseModel):
 
 
 class ClaimedCampaign(
-    row_of(SpendReconciliationDaily.columns, only=("spend_amount", *queries.CLAIMS))  # type: ignore[misc]  # a model of a function
+    row_of(
+        SpendReconciliationDaily.columns, only=("spend_amount", *queries.CLAIMS), are_known=False
+    )  # type: ignore[misc]  # a model of a function
 ):
     """What a platform says of a campaign, beside what the shop knows of it."""
 
