@@ -122,11 +122,12 @@ class LoneCampaign(BaseModel):
     )
 
 
-class ClaimedCampaign(
-    row_of(
-        SpendReconciliationDaily.columns, only=("spend_amount", *queries.CLAIMS), are_known=False
-    )  # type: ignore[misc]  # a model of a function
-):
+CLAIMED: Final = row_of(
+    SpendReconciliationDaily.columns, only=("spend_amount", *queries.CLAIMS), are_known=False
+)
+
+
+class ClaimedCampaign(CLAIMED):  # type: ignore[misc, valid-type]  # a model of a function
     """What a platform says of a campaign, beside what the shop knows of it."""
 
     platform: str = Field(title="Platform", description="The platform")
