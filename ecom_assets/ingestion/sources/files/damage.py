@@ -230,7 +230,7 @@ _QUOTED = rb'"[^"]*+(?:""[^"]*+)*+'
 _ESCAPED = rb'"(?:[^"\\]++|\\[\s\S]|"")*+'
 """A quoted value without its last quote, where a backslash stands before a quote within it."""
 _BACKSLASHED = re.compile(rb"%s\"" % _ESCAPED)
-_BACKSLASH = re.compile(rb'\\(["\\])')
+_BACKSLASH = re.compile(rb'\\(["\\,;|\t]|\r?\n)')
 
 
 class RecordPatterns:
@@ -463,7 +463,7 @@ def _doubled(content: bytes) -> bytes:
     """Return a record whose quotes within quotes are doubled, as later readers need them."""
 
     def doubled(escaped: re.Match[bytes]) -> bytes:
-        return b'""' if escaped[1] == b'"' else b"\\"
+        return b'""' if escaped[1] == b'"' else escaped[1]
 
     return _BACKSLASHED.sub(lambda value: _BACKSLASH.sub(doubled, value[0]), content)
 
