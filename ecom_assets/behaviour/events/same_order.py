@@ -1,6 +1,7 @@
 """Purchases of one order that came several times: a thank-you page that is opened again sends one.
 
-Each time it has another event id, and names the same order. METRICS "Purchases of one order".
+Each time it has another event id, and names the same order.
+docs/metrics/events.md#purchases-of-one-order.
 """
 
 from typing import Final

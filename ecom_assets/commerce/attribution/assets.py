@@ -16,7 +16,7 @@ from ecom_assets.behaviour.sessions.assets import days_of_changed_sessions
 from ecom_assets.behaviour.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.commerce.attribution import contracts, credit, markov
-from ecom_assets.commerce.attribution import order_visits as meeting
+from ecom_assets.commerce.attribution import order_visits as matching
 from ecom_assets.commerce.attribution import touches as compute
 from ecom_assets.commerce.attribution.contracts import Conversions, FirstTouches, Touches
 from ecom_assets.commerce.attribution.credit import UNITS_OF_ONE, AttributionRule, touched_days
@@ -66,7 +66,7 @@ def days_of_pairs(
     events: ir.Table, user_order_log: ir.Table, changed_order_days: ir.Table, days: Days
 ) -> ir.Table:
     """Return the days near those with events or orders that the run can change."""
-    return meeting.reconciled_days(events, user_order_log, changed_order_days, days).select("day")
+    return matching.reconciled_days(events, user_order_log, changed_order_days, days).select("day")
 
 
 order_visits = table_asset(
@@ -77,7 +77,7 @@ order_visits = table_asset(
     lines=EVERY_LINE,
     invalidated_by=days_of_pairs,
     empty_unless=have_purchases,
-)(meeting.order_visits)
+)(matching.order_visits)
 
 
 def _days_of_orders(
@@ -87,7 +87,7 @@ def _days_of_orders(
     moved = orders.changed_days(changed, days)
     if PURCHASES in not_recorded:
         return moved
-    return union_distinct(moved, meeting.days_of_visited_orders(lines, changed, days))
+    return union_distinct(moved, matching.days_of_visited_orders(lines, changed, days))
 
 
 @invalidation(user_order_log=UserOrderLog, changed_order_days=ChangedOrderDays)

@@ -1,8 +1,7 @@
 """Which visit sold which order: orders and purchase events that are the same purchase.
 
 An event names the order, or is of the same customer and amount, or of the same customer at nearly
-the same time; each goes with its nearest. METRICS "Orders and visits";
-docs/metrics/reconciliation.md#orders-and-visits.
+the same time; each goes with its nearest. docs/metrics/reconciliation.md#orders-and-visits.
 """
 
 from dataclasses import asdict, dataclass

@@ -228,8 +228,8 @@ def _reason_of_meeting(row: StateRow) -> str:
     return (
         f"Visits are known for {formats.rate(row['observed_number'])} of the revenue from "
         f"{row['first_date']} to {row['last_date']}: what channels and ads brought is not known. "
-        "Let purchase events name the order (order_id or transaction_id), or give events the user "
-        "id that orders have as their customer; Data quality shows ids of both."
+        "Send the number of the order with each purchase event, or the same id of the customer as "
+        "orders have; Data quality shows ids of both."
     )
 
 

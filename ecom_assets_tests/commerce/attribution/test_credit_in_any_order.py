@@ -52,7 +52,9 @@ def random_rows(dice: random.Random) -> tuple[list[Row], list[Row]]:
         late = timedelta(days=dice.choice((0, 0, LATE_DAYS)))
         values: Row = {
             **dice.choice(PAGES),
-            "user_id": dice.choice(PEOPLE),
+            # Who signs in on a device was there before, also on the day before.
+            "user_id": dice.choice((*PEOPLE, *PEOPLE, None)),
+            "anonymous_id": dice.choice(("phone", "laptop")),
             "event_type": dice.choice(KINDS),
         }
         if values["event_type"] in {"purchase", "refund"}:
