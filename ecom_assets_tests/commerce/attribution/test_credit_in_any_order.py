@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.commerce.attribution.contracts import Conversions
 from ecom_assets.commerce.attribution.credit import AttributionRule
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
-from ecom_assets_tests.builders import Row, order_line, received
+from ecom_assets_tests.builders import Row, at, order_line, received
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.platform import ShopPlatform
 
@@ -116,3 +117,29 @@ def test_credit_is_the_same_in_whatever_order_days_arrive() -> None:
 def test_credit_is_the_same_in_many_orders() -> None:
     for seed in seeds((1, *range(100, 114))):
         check(seed)
+
+
+def test_a_sign_in_leaves_an_order_to_the_visitor_whose_event_names_it() -> None:
+    """Anna's order was placed on a tablet that nobody signs in on. Twelve days later, further away
+    than pairs reach, she signs in on the phone that she used before: its visits are hers now, and
+    the order stays the tablet's.
+    """
+    bought = {"event_type": "purchase", "cart_amount": 20, "properties": '{"order_id": "o1"}'}
+    rows = [
+        received("e1", at("09:00", FIRST), user_id=None, anonymous_id="phone"),
+        received("e2", at("12:00", FIRST), user_id=None, anonymous_id="tablet", **bought),
+    ]
+    sign_in = received(
+        "e3", at("09:00", FIRST + timedelta(days=12)), user_id="anna", anonymous_id="phone"
+    )
+    line = order_line("o1", FIRST, "anna", order_id="o1", status="shipped")
+    shop = platform()
+    shop.clear()
+    for events, day in ((rows, FIRST), ([*rows, sign_in], FIRST + timedelta(days=12))):
+        shop.receive(events, Days((day,)))
+        shop.receive_orders([line | {"received_date": FIRST}], Days((day,)))
+        shop.run(Days((day,)))
+        orders = [row for row in shop.rows(Conversions) if row["unit"] == "order"]
+        assert [(row["customer_id"], row["visitor_id"]) for row in orders] == [
+            ("anna", "anon-tablet")
+        ]
