@@ -124,10 +124,17 @@ def test_a_sign_in_leaves_an_order_to_the_visitor_whose_event_names_it() -> None
     than pairs reach, she signs in on the phone that she used before: its visits are hers now, and
     the order stays the tablet's.
     """
-    bought = {"event_type": "purchase", "cart_amount": 20, "properties": '{"order_id": "o1"}'}
     rows = [
         received("e1", at("09:00", FIRST), user_id=None, anonymous_id="phone"),
-        received("e2", at("12:00", FIRST), user_id=None, anonymous_id="tablet", **bought),
+        received(
+            "e2",
+            at("12:00", FIRST),
+            user_id=None,
+            anonymous_id="tablet",
+            event_type="purchase",
+            cart_amount=20,
+            properties='{"order_id": "o1"}',
+        ),
     ]
     sign_in = received(
         "e3", at("09:00", FIRST + timedelta(days=12)), user_id="anna", anonymous_id="phone"
