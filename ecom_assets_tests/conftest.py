@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ecom_assets.core.gc_tuning import collect_rarely
-from ecom_assets_tests import sampling
+from ecom_assets_tests import parts
 from ecom_assets_tests.core.warehouse.engines import snowflake_server
 from ecom_assets_tests.fixed_settings import FIXED
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
@@ -29,14 +29,10 @@ if TYPE_CHECKING:
 # until all is loaded: looking for garbage meanwhile finds nothing and takes a seventh of that time
 gc.disable()
 STARTS_A_SERVER = {"spark", "snowflake", "snowflake_server_port"}
-"""Fixtures and engines whose tests start a JVM or the stand-in for Snowflake: slow,
-but for the brief ones.
-"""
+"""Fixtures and engines whose tests start a JVM or the stand-in for Snowflake: they are slow."""
 OVER_THE_SMALL_SHOP = {"api", "dashboard", "watching"}
 """Folders whose tests read one shop, which takes ten seconds to run: they share a process."""
 TEMPORARY = pytest.StashKey[Path]()
-LEFT_OUT = pytest.StashKey[int]()
-LEFT_OUT_KEY = "tests_left_out"
 BEGAN_AT = pytest.StashKey[float]()
 NO_TIME = "the time of --minutes was over before it began"
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 (what is made there has a name of its own, and only its owner's rights)
@@ -59,7 +55,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     config.stash[BEGAN_AT] = time.monotonic()
     forget_settings()
-    sampling.decide(config)
     # What a shell starts in the background ignores Ctrl-C, and so would every process that tests
     # start and interrupt.
     if (
@@ -147,15 +142,7 @@ def pytest_unconfigure() -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
-    """Say how many tests did not run because nothing was changed that they are about, of which
-    files tests were not begun in time, and what became of a part.
-    """
-    count = config.stash.get(LEFT_OUT, 0)
-    if count:
-        terminalreporter.write_line(
-            f"{count:,} tests were left out, as no file of their folder was changed: `make "
-            "test-all` runs them, and so does a session that names their file."
-        )
+    """Say of which files tests were not begun in time, and what became of a part."""
     skipped = terminalreporter.stats.get("skipped", ())
     late = Counter(
         report.nodeid.partition("::")[0] for report in skipped if NO_TIME in str(report.longrepr)
@@ -168,19 +155,10 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"Part {part} of the slow tests {result}{begun}.")
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take over how many tests a process left out; all of them collect the same."""
-    count = getattr(node, "workeroutput", {}).get(LEFT_OUT_KEY, 0)
-    node.config.stash[LEFT_OUT] = count
-
-
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Remove that folder, but keep on disk what a failed test left,
     which somebody may want to see.
     """
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput[LEFT_OUT_KEY] = session.config.stash.get(LEFT_OUT, 0)
     folder = session.config.stash.get(TEMPORARY, None)
     if folder is not None:
         del (
@@ -286,28 +264,21 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a real account; mark what shares a process,
-    is slow by its server or is left out.
-    """
-    left_out = sampling.left_out(items)
-    for item in left_out:
-        item.add_marker(pytest.mark.slow)
-    config.stash[LEFT_OUT] = len(left_out) if "not slow" in config.option.markexpr else 0
+    """Leave out what needs a real account; mark what shares a process or is slow by its server."""
     for item in items:
         group = None if item.get_closest_marker("xdist_group") else _group(item)
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
     for item in items:
         groups = {group for marker in item.iter_markers("xdist_group") for group in marker.args}
-        starts = STARTS_A_SERVER & (groups | set(getattr(item, "fixturenames", ())))
-        if starts and not item.get_closest_marker("brief"):
+        if STARTS_A_SERVER & (groups | set(getattr(item, "fixturenames", ()))):
             item.add_marker(pytest.mark.slow)
     if "live" not in config.option.markexpr:
         live = [item for item in items if item.get_closest_marker("live")]
         config.hook.pytest_deselected(items=live)
         items[:] = [item for item in items if item not in live]
     if part := config.getoption("part", None):
-        others = set(sampling.not_of_part(items, part))
+        others = set(parts.not_of_part(items, part))
         config.hook.pytest_deselected(items=list(others))
         items[:] = [item for item in items if item not in others]
     # What may take long begins first, or one process would still have it when the others are done.

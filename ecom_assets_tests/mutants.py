@@ -27,8 +27,10 @@ from heapq import nsmallest
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
-from ecom_assets_tests.sampling import ABOUT, ROOT, TESTS
-
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+ABOUT = {"ecom_assets": "", "ecom_assets_tests": "", "ecom_sandbox": "sandbox/"}
+"""Folder of code to the folder of the tests that are about it."""
 LINKED = (".venv", ".venv-snowflake", ".kafka", ".segment")
 OPERATORS: dict[type[ast.AST], tuple[bytes, bytes]] = {
     ast.Lt: (b"<", b"<="),

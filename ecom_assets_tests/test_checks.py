@@ -140,7 +140,7 @@ def test_every_check_holds_on_a_good_shop_and_has_looked_at_something(
             )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_purchase_below_zero_lowers_sums_and_stops_nothing() -> None:
     platform = Platform()
     back: Step = ("09:30", "purchase", {"cart_amount": -50})

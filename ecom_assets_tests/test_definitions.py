@@ -148,7 +148,7 @@ def test_partitions_are_day_to_day_so_that_a_backfill_runs_the_days_that_were_ch
         assert set(days) == chosen, key
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("warehouse", "pools"),
     [
@@ -261,7 +261,7 @@ def test_dg_launches_a_day(tmp_path: Path) -> None:
     assert (tmp_path / "warehouse.duckdb").exists()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [("dagster", "asset", "materialize", "--select"), ("dg", "launch", "--assets")]
 )

@@ -48,7 +48,7 @@ def test_a_term_is_used_in_the_package(term: str) -> None:
     assert any(word.search(LINKS.sub("", text)) for text in CODE.values())
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_each_link_leads_to_a_term_and_each_term_is_linked_where_it_is_introduced() -> None:
     anchors = {anchor_of(term) for term in TERMS}
     assert set().union(*(linked_anchors(text) for text in CODE.values())) <= anchors

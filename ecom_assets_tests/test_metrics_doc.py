@@ -160,7 +160,6 @@ def test_each_line_of_the_file_is_clean_or_quarantined_with_the_reason_that_the_
     assert {line["reject_reason"] for line in expected} == {"", *REJECT_REASONS}
 
 
-@pytest.mark.when_changed
 def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(platform: Platform) -> None:
     lines, _ = tables("Duplicates and the accounting")
     rows = rows_of(without(lines, "row", "becomes", "as"))
@@ -196,7 +195,7 @@ def expected_of(lines: Iterable[Line], becomes: str) -> list[tuple[object, ...]]
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_accounting_per_day_leaves_no_residue(platform: Platform) -> None:
     lines, expected = tables("Duplicates and the accounting")
     run(platform, rows_of(without(lines, "row", "becomes", "as")))
@@ -211,7 +210,7 @@ def test_the_accounting_per_day_leaves_no_residue(platform: Platform) -> None:
 # Visitors and sessions
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_visitors_are_found_as_the_page_says() -> None:
     (lines,) = tables("Visitor")
     near = Settings(
@@ -266,7 +265,6 @@ def test_each_preset_cuts_the_visit_as_the_page_says() -> None:
     assert actual == expected
 
 
-@pytest.mark.when_changed
 def test_sessions_are_cut_on_devices_as_the_page_says(platform: Platform) -> None:
     lines, expected = tables("On which device")
     run(platform, rows_of(lines))
@@ -274,7 +272,6 @@ def test_sessions_are_cut_on_devices_as_the_page_says(platform: Platform) -> Non
     assert as_shown(actual, without(expected, "why")) == without(expected, "why")
 
 
-@pytest.mark.when_changed
 def test_each_session_is_engaged_or_single_page_as_the_page_says(platform: Platform) -> None:
     lines, expected, _ = tables("Engaged, single page, time")
     run(platform, rows_of(lines))
@@ -282,14 +279,12 @@ def test_each_session_is_engaged_or_single_page_as_the_page_says(platform: Platf
     assert as_shown(actual, without(expected, "why")) == without(expected, "why")
 
 
-@pytest.mark.when_changed
 def test_the_day_of_these_sessions_comes_out_as_the_page_says(platform: Platform) -> None:
     lines, _, expected = tables("Engaged, single page, time")
     run(platform, rows_of(lines))
     assert as_shown(platform.rows(EngagementDaily), expected) == expected
 
 
-@pytest.mark.when_changed
 def test_visitors_of_a_day_a_week_and_a_month_are_counted_as_the_page_says(
     platform: Platform,
 ) -> None:
@@ -353,7 +348,6 @@ def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:
     assert as_shown(plain_steps(THREE_STEPS, counts), expected) == expected
 
 
-@pytest.mark.when_changed
 def test_the_daily_funnel_counts_sessions_and_visitors_as_in_the_example(
     platform: Platform,
 ) -> None:

@@ -110,7 +110,7 @@ def test_defs_is_a_plain_function_beside_what_dagster_loads() -> None:
     assert type(code_location).__name__ == "LazyDefinitions"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_dagster_lists_the_merged_assets_of_a_file(home: Path) -> None:
     command = [str(BIN / "dagster"), "asset", "list", "-f", str(home.parent / "shop.py")]
     own = environment(home) | {
@@ -140,7 +140,7 @@ def test_dagster_loads_both_locations_of_the_workspace(home: Path) -> None:
     assert done.stdout.count("Validation successful for code location") == 2
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_own_assets_read_the_platforms_tables_and_each_other(home: Path, tmp_path: Path) -> None:
     shop = module(home, "shop.py").shop
     with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
@@ -153,7 +153,7 @@ def test_own_assets_read_the_platforms_tables_and_each_other(home: Path, tmp_pat
         assert stored(instance, "entry_pages") == ["https://shop.example/"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_platforms_jobs_leave_own_assets_alone_whatever_their_partitions(home: Path) -> None:
     @dg.asset(
         ins={"sessions": dg.AssetIn(["mart", "sessions"])},
@@ -170,7 +170,7 @@ def test_the_platforms_jobs_leave_own_assets_alone_whatever_their_partitions(hom
         assert keys == set(alone.resolve_job_def(job).asset_layer.executable_asset_keys)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_resource_in_place_of_the_platforms_own(home: Path) -> None:
     branch = module(home, "branch.py").branch
     assert branch.resources["customer_api"].url == "https://staging.example.com/customers"
@@ -180,7 +180,7 @@ def test_a_resource_in_place_of_the_platforms_own(home: Path) -> None:
     assert given["customer_api"].url == "https://staging.example.com/customers"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_location_of_its_own_reads_what_is_published(home: Path, tmp_path: Path) -> None:
     reports = module(home, "reports.py").reports
     with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
@@ -192,7 +192,7 @@ def test_a_location_of_its_own_reads_what_is_published(home: Path, tmp_path: Pat
         assert stored(instance, "visits_by_day") == [(date(2026, 3, 10), 1), (date(2026, 3, 11), 1)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["test_sessions.py", "test_materialize.py"])
 def test_the_tests_of_the_page_pass(name: str, home: Path, tmp_path: Path) -> None:
     tests = [value for key, value in vars(module(home, name)).items() if key.startswith("test_")]
@@ -217,7 +217,7 @@ def beside_the_platform(tmp_path: Path, own: dg.AssetsDefinition) -> dg.Definiti
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value", [lambda: pd.DataFrame({"a": [1]}), lambda: None, lambda: [{"a": 1}]]
 )
@@ -238,7 +238,7 @@ def test_an_ibis_table_of_an_own_asset_is_refused_with_a_sentence(tmp_path: Path
     assert "return its rows, such as `.to_pyarrow()`, or name an IO manager of your own" in error
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_every_asset_is_loaded_outside_of_a_run(home: Path, tmp_path: Path) -> None:
     @dg.asset(partitions_def=dg.DailyPartitionsDefinition(FIRST))
     def of_a_day(context: dg.AssetExecutionContext) -> str:

@@ -145,7 +145,7 @@ def test_the_check_goes_red_for_what_it_is_about(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_source_takes_the_place_of_the_platforms_own(tmp_path: Path) -> None:
     source = dg.ResourceDefinition.hardcoded_resource(OneOrderADay(FIRST + timedelta(days=1)))
     settings = Settings(home=tmp_path / "home")
@@ -304,7 +304,7 @@ def with_toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(RECIPES / "engines")])
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_toy")
 def test_an_engine_that_is_only_a_package_loads_a_shop(tmp_path: Path) -> None:
     home, env = tmp_path / "home", {"ECOM_WAREHOUSE": f"toy://{tmp_path}/shop.toy"}

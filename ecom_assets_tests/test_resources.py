@@ -116,7 +116,7 @@ def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path) -> 
     assert not [secret for secret in SECRETS if secret in answer]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @DAGSTER_S_OWN
 def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path) -> None:
     shown = shown_by_dagster(tmp_path, {})
@@ -139,7 +139,7 @@ def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path) -> 
     assert values(shown["customer_api"]).get("key", "null") == "null"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_dagster_keeps_no_secret_of_a_resource(tmp_path: Path) -> None:
     options: dict[str, Any] = {
         name.removeprefix("ECOM_").lower(): value for name, value in ENVIRONMENT.items()

@@ -1,5 +1,5 @@
 """What a session of tests gives the processes that tests start, where it keeps its files, and which
-cases and which part of the slow tests it runs.
+part of the slow tests it runs.
 """
 
 import os
@@ -10,8 +10,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from ecom_assets_tests import sampling
+from ecom_assets_tests import parts
 
+ROOT = Path(__file__).parents[1]
 A_CHILD = (
     sys.executable,
     "-c",
@@ -90,7 +91,7 @@ def test_settings_of_the_shell_are_gone_and_a_failure_says_only_what_failed(tmp_
         cwd=tmp_path,
         env={
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(sampling.ROOT),
+            "PYTHONPATH": str(ROOT),
             "ECOM_TIMEZONE": "Asia/Tokyo",
         },
         capture_output=True,
@@ -120,7 +121,7 @@ def test_what_is_not_begun_in_time_is_named_and_fails_nothing(tmp_path: Path) ->
     done = subprocess.run(
         [*session, "--part", "1/1", "--minutes", "0", "--rootdir", tmp_path, tmp_path],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(sampling.ROOT)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -157,78 +158,10 @@ def test_parts_have_whole_files_and_about_as_many_tests_of_each_group() -> None:
     ]
 
     def part(number: int) -> str:
-        others = sampling.not_of_part(items, f"{number}/2")
+        others = parts.not_of_part(items, f"{number}/2")
         return "".join(str(item.path) for item in items if item not in others)
 
     assert (part(1), part(2)) == ("aaaae", "bbccddd")
     for wrong in ("3/2", "0/2", "1", "1/0"):
         with pytest.raises(pytest.UsageError, match="as in 2/4"):
-            sampling.not_of_part(items, wrong)
-
-
-def test_a_file_is_tested_by_its_folder_and_those_above_it() -> None:
-    heap = "outputs/delivery/tools/heap"
-    above = {"outputs", "outputs/delivery", "outputs/delivery/tools", heap}
-    assert sampling.tested_folders([f"ecom_assets/{heap}/tool.py"]) == above | {f"{heap}/tool.py"}
-    stand_in = sampling.tested_folders(["ecom_sandbox/vendors/heap.py"])
-    assert stand_in == {"sandbox", "sandbox/vendors", "sandbox/vendors/heap.py"}
-    test = "commerce/sales/test_a.py"
-    tests = [f"ecom_assets_tests/{test}", "ecom_assets_tests/test_b.py", "docs/a.md", "README.md"]
-    assert sampling.tested_folders(tests) == {"commerce", "commerce/sales", test, "test_b.py"}
-
-
-def test_files_that_differ_from_the_main_branch_are_found(tmp_path: Path) -> None:
-    """One is committed on a branch, one is changed, one is new; one is as on the main branch."""
-    for name in ("same", "changed"):
-        (tmp_path / name).write_text("1\n")
-    git = ("git", "-c", "user.name=a", "-c", "user.email=a@shop.example")
-    for words in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-qm", "One")):
-        subprocess.run([*git, *words], cwd=tmp_path, check=True)
-    assert sampling.changed_files(tmp_path) == []
-    (tmp_path / "committed").write_text("2\n")
-    for words in (("checkout", "-qb", "two"), ("add", "."), ("commit", "-qm", "Two")):
-        subprocess.run([*git, *words], cwd=tmp_path, check=True)
-    (tmp_path / "changed").write_text("3\n")
-    (tmp_path / "new").write_text("3\n")
-    assert sampling.changed_files(tmp_path) == ["changed", "committed", "new"]
-
-
-def test_without_git_no_file_is_changed(tmp_path: Path) -> None:
-    assert sampling.changed_files(tmp_path) == []
-
-
-def case(folder: str, number: int) -> Mock:
-    """Return a case of a test under `sampled(2)`, as far as the choice looks at it."""
-    item = Mock(nodeid=f"{folder}/test_a.py::test_a[{number}]")
-    item.path = sampling.TESTS / folder / "test_a.py"
-    item.get_closest_marker = {"sampled": pytest.mark.sampled(2).mark}.get
-    return item
-
-
-def test_two_of_five_cases_run_but_all_where_a_file_was_changed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Of cases 0 to 4, the first and the third run."""
-    cases = [case(folder, number) for folder in ("core", "commerce/sales") for number in range(5)]
-
-    def left_out(in_full: str) -> list[str]:
-        monkeypatch.setenv(sampling.IN_FULL, in_full)
-        return [item.nodeid for item in sampling.left_out(cases)]
-
-    of_core, of_sales = (
-        [f"{folder}/test_a.py::test_a[{number}]" for number in (1, 3, 4)]
-        for folder in ("core", "commerce/sales")
-    )
-    assert left_out("") == [*of_core, *of_sales]
-    assert left_out("commerce:commerce/sales") == left_out("commerce/sales/test_a.py") == of_core
-    assert left_out(sampling.ALL) == []
-
-
-def test_a_test_for_changes_runs_only_where_a_file_was_changed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    of_core, of_sales = case("core", 0), case("commerce/sales", 0)
-    for item in (of_core, of_sales):
-        item.get_closest_marker = {"when_changed": pytest.mark.when_changed.mark}.get
-    monkeypatch.setenv(sampling.IN_FULL, "core:core/test_b.py")
-    assert sampling.left_out([of_core, of_sales]) == [of_sales]
+            parts.not_of_part(items, wrong)

@@ -48,7 +48,7 @@ def test_no_command_of_the_page_stands_without_what_it_prints(tool: str) -> None
     assert len(re.findall(r"^```sh$", page, re.MULTILINE)) == len(shown_on(tool)) >= 5
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tool", "index"), [(tool, n) for tool in PAGES for n in range(len(shown_on(tool)))]
 )

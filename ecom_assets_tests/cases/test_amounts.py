@@ -51,7 +51,7 @@ def money(rows: list[Row]) -> Money:
     return Money(sums["shipped"], sums["refunded"], len({row["order_id"] for row in rows}))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["101"], indirect=True)
 def test_amounts_of_several_kinds_in_one_column_are_asked_by_kind(case: Case) -> None:
     """Goods of 441.00 less promotions of 15.00, of which 63.50 went back: 362.50 in all."""
@@ -76,7 +76,7 @@ def test_amounts_of_several_kinds_in_one_column_are_asked_by_kind(case: Case) ->
     assert (read.sold - read.paid_back, read.orders) == (Decimal("362.50"), 14)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["102"], indirect=True)
 def test_shipping_is_taken_off_no_price_that_does_not_hold_it(case: Case) -> None:
     said = drafted(
@@ -89,7 +89,7 @@ def test_shipping_is_taken_off_no_price_that_does_not_hold_it(case: Case) -> Non
 FIRST_102 = "amount_parts=item-price less item-promotion-discount"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["104"], indirect=True)
 def test_what_a_row_of_paypal_is_is_asked_by_its_type(case: Case) -> None:
     settings = Settings(home=case.home, currency="EUR", rates=case.folder / "rates.csv")
@@ -107,7 +107,7 @@ def test_what_a_row_of_paypal_is_is_asked_by_its_type(case: Case) -> None:
     assert money(clean_rows(case, "paypal.csv", settings))[:2] == (1404, 136)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["105"], indirect=True)
 def test_a_discount_beside_the_amount_is_asked_with_both_totals(case: Case) -> None:
     said = drafted(case, "EtsySoldOrderItems2026-3.csv", "America/Chicago")
@@ -121,7 +121,7 @@ def test_a_discount_beside_the_amount_is_asked_with_both_totals(case: Case) -> N
         assert read == (Decimal(sold), 0, 26)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["106"], indirect=True)
 def test_rows_that_sum_up_an_order_are_left_out(case: Case) -> None:
     """The line of commas above the header is taken away here: that is the reader's."""
@@ -131,14 +131,14 @@ def test_rows_that_sum_up_an_order_are_left_out(case: Case) -> None:
     assert money(clean_rows(case, file.name)) == (767, 0, 22)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["112"], indirect=True)
 def test_a_charge_that_was_refunded_was_sold_before(case: Case) -> None:
     case.ecom("mapping", "init", "charges.csv", "--timezone", "UTC", "--out", "m.yaml")
     assert money(clean_rows(case, "charges.csv")) == (630, 68, 20)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["125"], indirect=True)
 def test_the_time_of_a_loader_is_no_order_s(case: Case) -> None:
     file = "2026_03_20_1710000000000_0.jsonl"
@@ -150,21 +150,21 @@ def test_the_time_of_a_loader_is_no_order_s(case: Case) -> None:
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["128"], indirect=True)
 def test_net_after_fees_is_no_price_and_a_part_is_no_whole(case: Case) -> None:
     drafted(case, "sales.csv", "UTC")
     assert money(clean_rows(case, "sales.csv")) == (710, 30, 32)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["133"], indirect=True)
 def test_gross_less_tax_is_net(case: Case) -> None:
     drafted(case, "rechnungen.csv", "Europe/Berlin")
     assert money(clean_rows(case, "rechnungen.csv")) == (Decimal("1132.50"), 0, 30)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["135"], indirect=True)
 def test_items_in_a_cell_are_said(case: Case) -> None:
     answer = "amount_parts=order_total less shipping_total"
@@ -173,7 +173,7 @@ def test_items_in_a_cell_are_said(case: Case) -> None:
     assert money(clean_rows(case, "orders_export.csv")) == (1033, 0, 23)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["138"], indirect=True)
 def test_pieces_that_went_back_are_paid_back_at_their_price(case: Case) -> None:
     """The second column of a name gets another one here: that is the reader's."""
@@ -187,7 +187,7 @@ def test_pieces_that_went_back_are_paid_back_at_their_price(case: Case) -> None:
     assert money(clean_rows(case, file.name)) == (Decimal("993.50"), 103, 22)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["in/received_date=2026-03-16/orders.csv", "in"])
 @pytest.mark.parametrize("case", ["144"], indirect=True)
 def test_the_id_of_a_record_is_the_number_of_its_order(case: Case, file: str) -> None:
@@ -197,14 +197,14 @@ def test_the_id_of_a_record_is_the_number_of_its_order(case: Case, file: str) ->
     assert read == (30, "755.00", "-39.50")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["304"], indirect=True)
 def test_returns_are_lines_below_zero_of_both_numbers(case: Case) -> None:
     drafted(case, "orders.csv", "UTC")
     assert money(clean_rows(case, "orders.csv"))[:2] == (600, 30)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["307"], indirect=True)
 def test_sales_without_a_customer_are_nobody_s(case: Case) -> None:
     said = drafted(case, "caisse.csv", "Europe/Paris")
@@ -217,7 +217,7 @@ def test_sales_without_a_customer_are_nobody_s(case: Case) -> None:
     assert most == [(2, 20)], "20 customers, and nobody"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["110"], indirect=True)
 def test_a_gift_card_is_no_sale_of_shopify(case: Case) -> None:
     """27 orders of goods, and 3 cards of 50.00 that are spent on orders of them."""
@@ -227,7 +227,7 @@ def test_a_gift_card_is_no_sale_of_shopify(case: Case) -> None:
     assert money(rows) == (Decimal("679.50"), 0, 27)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["119"], indirect=True)
 def test_what_is_promised_to_customers_is_no_stock(case: Case) -> None:
     said = drafted(case, "inventory_export.csv", "UTC", options=("--stock",))
@@ -236,7 +236,7 @@ def test_what_is_promised_to_customers_is_no_stock(case: Case) -> None:
 
 
 @pytest.mark.xfail(strict=True, reason="a catalogue is not read as other lists of stock are yet")
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["306"], indirect=True)
 def test_stock_of_several_places_adds_up(case: Case) -> None:
     env = {"ECOM_CATALOGUE": str(case.folder / "catalogue.csv")}

@@ -36,7 +36,7 @@ def revenue(case: Case, currency: str, amount: str, count: int) -> str:
     return result
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["65"], indirect=True)
 @pytest.mark.parametrize(
     ("currency", "amount", "total"),

@@ -21,7 +21,7 @@ def by_init(case: Case, file: str, zone: str = "UTC") -> str:
     return case.ecom("mapping", "init", file, *options).out
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["205"], indirect=True)
 def test_a_thank_you_page_that_is_loaded_again_sells_nothing_again(case: Case) -> None:
     """Five buyers load it three times each, with another event id each time."""
@@ -44,7 +44,7 @@ def test_blanks_around_event_types_are_no_part_of_them(case: Case) -> None:
     assert case.series("--events", "events.csv", *asked) == [20, 20, 398, 20]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["219"], indirect=True)
 def test_nineteen_digits_are_nanoseconds(case: Case) -> None:
     by_init(case, "events.ndjson")
@@ -57,7 +57,7 @@ def test_nineteen_digits_are_nanoseconds(case: Case) -> None:
     assert days == {"03-02": 5, "03-03": 5, "03-04": 5, "03-05": 5}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["221"], indirect=True)
 def test_a_backslash_before_a_quote_ends_no_cell(case: Case) -> None:
     assert "as events" in by_init(case, "events000.csv")
@@ -68,7 +68,7 @@ def test_a_backslash_before_a_quote_ends_no_cell(case: Case) -> None:
     assert {series["breakdown"] for series in plans["series"]} == {'say "hi" | now'}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["223"], indirect=True)
 def test_times_of_the_hour_that_comes_twice_are_named_with_their_number(case: Case) -> None:
     """Ten views and ten purchases of the night are 20 times that name two instants each."""
@@ -82,7 +82,7 @@ def test_times_of_the_hour_that_comes_twice_are_named_with_their_number(case: Ca
     assert sentence in check
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["224"], indirect=True)
 def test_people_whom_a_flag_leaves_out_are_in_no_variant(case: Case) -> None:
     answer = case.ecom(
@@ -99,7 +99,7 @@ def test_people_whom_a_flag_leaves_out_are_in_no_variant(case: Case) -> None:
     assert answer["outside"] == [{"value": "false", "unit_count": 50}]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["231"], indirect=True)
 def test_rows_that_stand_for_several_events_say_so(case: Case) -> None:
     """102 views and 25 purchases are 127 events, in 30 rows."""
@@ -117,7 +117,7 @@ def test_rows_that_stand_for_several_events_say_so(case: Case) -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["240"], indirect=True)
 def test_properties_as_python_writes_them_are_read(case: Case) -> None:
     series = ("--series", "*:visitors", "--series", "purchase")
@@ -126,7 +126,7 @@ def test_properties_as_python_writes_them_are_read(case: Case) -> None:
     assert totals == [10, 10, 125]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["254"], indirect=True)
 def test_members_beside_the_amount_are_kept(case: Case) -> None:
     by_init(case, "events.ndjson")
@@ -144,7 +144,7 @@ def with_person(case: Case, column: str) -> None:
     path.write_text("\n".join(answered))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["301"], indirect=True)
 def test_the_column_that_says_more_of_what_happened_is_taken(case: Case) -> None:
     said = by_init(case, "browsing_train.csv")
@@ -155,7 +155,7 @@ def test_the_column_that_says_more_of_what_happened_is_taken(case: Case) -> None
     assert totals == [10, 60]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["302"], indirect=True)
 def test_an_amount_that_each_row_of_an_order_repeats_is_not_that_of_a_row(case: Case) -> None:
     said = by_init(case, "ga4_flat.csv")

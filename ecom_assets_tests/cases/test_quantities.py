@@ -10,7 +10,7 @@ import pytest
 from ecom_assets_tests.cases.case import Case
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["03"], indirect=True)
 def test_money_is_paid_back_for_no_item(case: Case) -> None:
     sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
@@ -22,21 +22,21 @@ def test_money_is_paid_back_for_no_item(case: Case) -> None:
     assert case.rows(returned) == [(date(2026, 3, 3), Decimal(30))]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["04"], indirect=True)
 def test_a_metre_and_a_half_and_350_grams_are_sold(case: Case) -> None:
     sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
     assert (sales["revenue_amount"], sales["orders"], sales["items_sold"]) == ("338.75", 31, 31.85)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["05"], indirect=True)
 def test_an_order_of_a_fee_only_counts(case: Case) -> None:
     sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
     assert (sales["revenue_amount"], sales["orders"]) == ("395.00", 32)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["08"], indirect=True)
 def test_an_amount_with_thousands_leaves_the_buyer(case: Case) -> None:
     export = ("--events", "events_20260302.json", "--mapping", "ga4_export")
@@ -62,7 +62,7 @@ def test_revenue_below_zero_lowers_the_sum(case: Case) -> None:
     assert totals == [3, 35], "10.00 x 3 + 15.00 - 10.00"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["26"], indirect=True)
 def test_a_motorbike_in_dong_is_no_typing_error(case: Case) -> None:
     sales = case.run("--orders", "orders.json", "--orders-mapping", "shopify_admin")["sales"]
@@ -70,7 +70,7 @@ def test_a_motorbike_in_dong_is_no_typing_error(case: Case) -> None:
     assert sales["orders"] == 31
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["65"], indirect=True)
 def test_refunds_with_the_minus_before_the_sign_are_paid_back(case: Case) -> None:
     sales = case.run("--orders", "items.csv", "--orders-mapping", "m.yaml")["sales"]
@@ -84,7 +84,7 @@ HEADER = (
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["65"], indirect=True)
 @pytest.mark.parametrize(
     ("amount", "said"),
@@ -103,7 +103,7 @@ def test_little_refused_rows_are_said_by_their_money(case: Case, amount: str, sa
     assert f"Of the orders of 2026-03-02, {said}" in result.err
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["65"], indirect=True)
 def test_a_little_refused_money_is_no_warning(case: Case) -> None:
     lines = [f"u{n},o{n},2026-03-02 10:00:00,1,Bonn,c{n},i1,Hat,1,50,shipped\n" for n in range(60)]

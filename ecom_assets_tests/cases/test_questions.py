@@ -22,7 +22,7 @@ def net(case: Case, file: str) -> dict[str, Any]:
     return sales
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["13"], indirect=True)
 def test_returns_are_lines_below_zero(case: Case) -> None:
     by_init(case, "online_retail_II.csv", "Europe/London")
@@ -42,7 +42,7 @@ def test_returns_are_lines_below_zero(case: Case) -> None:
     assert "The 1 order lines on 2010-04-29 have 0 customers" in ran.err
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["orders.csv", "orders_status.csv"])
 @pytest.mark.parametrize("case", ["15"], indirect=True)
 def test_states_that_no_word_explains_are_asked(case: Case, file: str) -> None:
@@ -57,7 +57,7 @@ def test_states_that_no_word_explains_are_asked(case: Case, file: str) -> None:
     assert net(case, file)["revenue_amount"] == "300.00"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "file", "arguments"),
     [
@@ -89,7 +89,7 @@ def test_customers_beside_orders_are_read_too(case: Case) -> None:
     assert (read["rows"]["read"], read["preview"][0]["id"]) == (80, "10000")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["61"], indirect=True)
 def test_a_discount_below_zero_lowers_revenue(case: Case) -> None:
     by_init(case, "orders.json", "Europe/Berlin", "--orders")
@@ -100,7 +100,7 @@ def test_a_discount_below_zero_lowers_revenue(case: Case) -> None:
     assert sales["shipped_amount"] == "1440.00", "nobody sent anything back"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["62"], indirect=True)
 def test_further_lines_have_the_order_of_the_line_above(case: Case) -> None:
     by_init(case, "sale_order.csv", "Europe/Vienna", "--orders")
@@ -108,14 +108,14 @@ def test_further_lines_have_the_order_of_the_line_above(case: Case) -> None:
     assert (sales["revenue_amount"], float(sales["items_sold"])) == ("1408.00", 64)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["63"], indirect=True)
 def test_the_amount_of_an_order_counts_once(case: Case) -> None:
     by_init(case, "orders.csv", "Europe/Berlin", "--orders")
     assert net(case, "orders.csv")["revenue_amount"] == "1297.00", "the sum of totalPrice"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["66"], indirect=True)
 def test_a_currency_in_the_cell_is_converted(case: Case) -> None:
     env = {"ECOM_CURRENCY": "EUR", "ECOM_RATES": "rates.csv"}
@@ -134,7 +134,7 @@ def test_a_currency_in_the_cell_is_converted(case: Case) -> None:
     assert sales["revenue_amount"] == "770.00", "20 x 25.00 + 10 x 30.00 x 0.90"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["54"], indirect=True)
 def test_fourteen_digits_are_a_time(case: Case) -> None:
     by_init(case, "clevertap_events.csv", "Asia/Kolkata", "--events")
@@ -146,7 +146,7 @@ def test_fourteen_digits_are_a_time(case: Case) -> None:
     assert [(day[5:10], count) for day, count in days.items()] == [("03-02", 20), ("03-03", 40)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["55"], indirect=True)
 def test_values_in_objects_that_say_their_type_are_values(case: Case) -> None:
     by_init(case, "events.json", "UTC", "--events")
@@ -154,7 +154,7 @@ def test_values_in_objects_that_say_their_type_are_values(case: Case) -> None:
     assert case.series("--events", "events.json", "--mapping", "m.yaml", *asked) == [20, 398]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["56"], indirect=True)
 def test_a_narrow_space_before_am_is_white_space(case: Case) -> None:
     by_init(case, "events.csv", "America/New_York", "--events")
@@ -174,7 +174,7 @@ def test_objects_after_each_other_are_events(case: Case) -> None:
     assert case.series("--events", "in", *asked) == [30, 600]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_sum_of_purchases_without_an_amount_is_not_known(home: Path, tmp_path: Path) -> None:
     """Two days: a purchase without an amount on the first, one of 5.00 on the second,
     and no refund at all.
@@ -200,7 +200,7 @@ def test_the_sum_of_purchases_without_an_amount_is_not_known(home: Path, tmp_pat
     assert (line["values"], line["total"]) == ([None], None)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_run_says_which_steps_of_the_funnel_its_events_lack(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "events.csv"
     rows = [

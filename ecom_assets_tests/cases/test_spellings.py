@@ -36,7 +36,7 @@ def test_owners_of_a_phone_whose_maker_has_bot_in_its_name_are_people(case: Case
     assert totals["page_view", "true"] == 10
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["58"], indirect=True)
 def test_an_item_with_a_name_only_is_viewed_and_bought_all_the_same(case: Case) -> None:
     funnel = case.ecom(
@@ -72,7 +72,7 @@ def test_a_user_na_is_nobody_whose_session_counts(case: Case) -> None:
     assert (events, visitors) == (Decimal(18_025), Decimal(4_425 + 8_102 - 57))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["14"], indirect=True)
 def test_customers_na_are_in_no_segment(case: Case) -> None:
     sources = ("--orders", "train-purchases.csv", "--orders-mapping", "diginetica_orders.yaml")
@@ -80,7 +80,7 @@ def test_customers_na_are_in_no_segment(case: Case) -> None:
     assert answer["customers"] == 4_425
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["60"], indirect=True)
 def test_backslash_n_is_null_among_customers_and_prices(case: Case) -> None:
     case.ecom("mapping", "init", "events.csv", "--events", "--timezone", "UTC", "--out", "m.yaml")
@@ -109,7 +109,7 @@ def orders_by_channel(case: Case, *arguments: str) -> dict[str, tuple[float, Dec
     return {row["channel"]: (row["credit"], Decimal(row["revenue_amount"])) for row in rows}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["35"], indirect=True)
 def test_addresses_are_one_in_any_case(case: Case) -> None:
     actual = orders_by_channel(
@@ -145,7 +145,7 @@ def test_an_own_mapping_spells_addresses_as_orders_do(case: Case) -> None:
     assert actual == {"Email": (20, Decimal(200))}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["16"], indirect=True)
 def test_numbers_of_pandas_are_the_numbers_of_the_shop(case: Case) -> None:
     actual = orders_by_channel(
@@ -163,7 +163,7 @@ def test_numbers_of_pandas_are_the_numbers_of_the_shop(case: Case) -> None:
     assert sum(orders for orders, _ in actual.values()) == 32
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["48"], indirect=True)
 def test_the_sign_before_an_orders_number_is_decoration(case: Case) -> None:
     summary = case.run(

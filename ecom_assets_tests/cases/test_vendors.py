@@ -12,7 +12,7 @@ from ecom_assets_tests.ingestion.sources.test_order_files import read
 PURCHASES = ("--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["20"], indirect=True)
 def test_an_empty_revenue_does_not_hide_the_total(case: Case) -> None:
     """Five purchases have a revenue of 30, five an empty revenue and a total of 36: 150 + 180."""
@@ -27,7 +27,7 @@ def test_a_capital_letter_does_not_hide_the_revenue(case: Case) -> None:
     assert totals == [20, 555]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["07"], indirect=True)
 def test_a_transaction_of_a_user_counts_once_in_ga4(case: Case) -> None:
     """Six users buy for 50; one loads the last page twice again."""
@@ -35,7 +35,7 @@ def test_a_transaction_of_a_user_counts_once_in_ga4(case: Case) -> None:
     assert totals == [6, 300]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["06"], indirect=True)
 def test_a_voided_order_goes_back_whole(case: Case) -> None:
     """Thirty orders of 10; one of 500 was voided and cancelled, without a record of a refund."""
@@ -43,7 +43,7 @@ def test_a_voided_order_goes_back_whole(case: Case) -> None:
     assert float(summary["sales"]["revenue_amount"]) == 300
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["12"], indirect=True)
 def test_what_is_cancelled_of_an_order_is_not_sold(case: Case) -> None:
     """Thirty orders of 10; of five pieces for 500, three were cancelled."""
@@ -52,7 +52,7 @@ def test_what_is_cancelled_of_an_order_is_not_sold(case: Case) -> None:
     assert (sales["items_sold"], float(sales["revenue_amount"])) == (32, 500)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["64"], indirect=True)
 def test_orders_of_the_test_gateway_are_left_out(case: Case) -> None:
     """Forty orders of 20; three of 999 were paid by "(for testing) Bogus Gateway"."""

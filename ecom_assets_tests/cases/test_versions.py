@@ -7,14 +7,14 @@ import pytest
 from ecom_assets_tests.cases.case import Case
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["01"], indirect=True)
 def test_an_order_that_is_cancelled_later_is_no_sale(case: Case) -> None:
     summary = case.run("--orders", "in", "--orders-mapping", "woocommerce")
     assert summary["sales"]["revenue_amount"] == "360.00"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["02"], indirect=True)
 def test_a_line_that_is_removed_later_does_not_count(case: Case) -> None:
     summary = case.run("--orders", "in", "--orders-mapping", "woocommerce")
@@ -33,7 +33,7 @@ def test_a_refund_that_fails_later_is_withdrawn(case: Case) -> None:
 SHOPIFY = ("--orders-mapping", "shopify")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["25"], indirect=True)
 def test_lines_of_an_order_that_lie_apart_are_one_order(case: Case) -> None:
     summary = case.run("--orders", "sorted_by_item.csv", *SHOPIFY)
@@ -42,7 +42,7 @@ def test_lines_of_an_order_that_lie_apart_are_one_order(case: Case) -> None:
     assert [float(amount) for _, amount in case.rows(sold)] == [480, 1000, 13320]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["36"], indirect=True)
 def test_orders_of_two_shops_that_share_numbers_both_count_with_a_warning(case: Case) -> None:
     result = case.ecom("run", "--orders", "in", *SHOPIFY, "--json")
@@ -51,7 +51,7 @@ def test_orders_of_two_shops_that_share_numbers_both_count_with_a_warning(case: 
     assert "20 order numbers are claimed by several orders, for example #1001" in result.err
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["36"], indirect=True)
 def test_a_shop_in_the_key_keeps_orders_of_two_shops_apart_without_a_warning(case: Case) -> None:
     (case.folder / "m.yaml").write_text("extends: shopify\nfields:\n  shop: {file_name: true}\n")
@@ -63,7 +63,7 @@ def test_a_shop_in_the_key_keeps_orders_of_two_shops_apart_without_a_warning(cas
     assert keys == [("shop_de/#1001", "shop_fr/#1020")]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["01"], indirect=True)
 def test_the_summary_of_a_run_speaks_of_all_days_that_it_changed(case: Case) -> None:
     """A run over 4 March cancels an order of 2 March: 460.00 less 100.00 are left of
@@ -76,7 +76,7 @@ def test_the_summary_of_a_run_speaks_of_all_days_that_it_changed(case: Case) -> 
     assert (sales["orders"], sales["revenue_amount"]) == (36, "360.00")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["41"], indirect=True)
 def test_numbers_that_a_spreadsheet_shortened_are_not_taken_for_orders(case: Case) -> None:
     said = case.ecom("mapping", "init", "orders.csv", "--timezone", "UTC", "--out", "m.yaml").out
@@ -97,7 +97,7 @@ fields:
 """
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["41"], indirect=True)
 def test_a_mapping_that_takes_them_for_orders_gives_a_warning(case: Case) -> None:
     (case.folder / "m.yaml").write_text(NUMBERED)

@@ -18,7 +18,7 @@ b1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/?utm_source=lett
 """
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> None:
     result = ecom("attribution", "--model", "J", "--events", events, "--json", home=home)
     assert (result.exit_code, result.err) == (0, "")
@@ -60,7 +60,7 @@ def test_removal_effects_need_those_who_did_not_buy(home: Path, events: Path) ->
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_people_read_channels_and_what_they_brought(home: Path, events: Path) -> None:
     result = ecom("attribution", "--events", events, "--lookback", "1h", home=home)
     assert result.out.splitlines() == [
@@ -91,7 +91,7 @@ def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(
     assert "every visit is Direct" in second
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_trend_by_channel_of_events_without_addresses_says_so(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "views.csv"
     path.write_text(

@@ -105,7 +105,7 @@ def test_an_address_that_is_no_file_s_is_refused_without_its_password(
     assert not home.exists()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "otto.jsonl"
     path.write_text('{"session": 1, "events": "none"}\n')

@@ -76,7 +76,7 @@ def test_a_warehouse_of_another_process_is_said_to_be_in_use(
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.usefixtures("holder")
 def test_doctor_finds_the_lock(home: Path) -> None:
     result = ecom("doctor", home=home)
@@ -108,7 +108,7 @@ def leave_a_foreign_log(path: Path) -> None:
     other.unlink()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
@@ -209,7 +209,6 @@ def test_a_file_that_is_gone_is_recreated_whatever_log_it_left(home: Path, finis
     assert contents(warehouse(home)) == contents(warehouse(finished))
 
 
-@pytest.mark.when_changed
 def test_a_folder_in_the_file_s_place_is_not_touched(home: Path) -> None:
     warehouse(home).unlink()
     warehouse(home).mkdir()
@@ -221,7 +220,6 @@ def test_a_folder_in_the_file_s_place_is_not_touched(home: Path) -> None:
     assert warehouse(home).is_dir()
 
 
-@pytest.mark.when_changed
 def test_a_path_that_cannot_be_written_is_named(home: Path) -> None:
     result = ecom("run", home=home, env={"ECOM_WAREHOUSE": "duckdb:////proc/warehouse.duckdb"})
     assert result.exit_code == 1
@@ -279,7 +277,6 @@ def test_a_full_disk_is_reported_and_changes_nothing(
     assert not list(file.parent.glob("*.damaged-*"))
 
 
-@pytest.mark.when_changed
 def test_a_file_on_a_disk_that_may_only_be_read_is_left_alone(home: Path, tiny_disk: Path) -> None:
     moved = Path(shutil.copytree(home, tiny_disk / "home"))
     subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)

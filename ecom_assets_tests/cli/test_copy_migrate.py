@@ -85,7 +85,7 @@ def test_a_target_with_rows_is_replaced_only_when_asked(home: Path, postgres_url
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_copy_that_differs_is_noticed(
     small: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,7 @@ def test_each_command_names_the_file_and_the_remedy_which_works(
     assert ecom("status", home=home).exit_code == 0
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["history/runs.db", "history/runs/index.db"])
 def test_a_page_that_a_run_stumbles_over_is_said_in_the_same_words(
     name: str, home: Path, kept: Path

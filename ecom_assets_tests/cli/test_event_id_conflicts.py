@@ -40,7 +40,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CommandResult]:
     return folder / "home", ecom("run", "--events", folder / "events.csv", home=folder / "home")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_run_shows_both_events_and_names_nobody(ran: tuple[Path, CommandResult]) -> None:
     _, result = ran
     assert result.exit_code == 0, result.err
@@ -56,7 +56,7 @@ def test_a_run_shows_both_events_and_names_nobody(ran: tuple[Path, CommandResult
     assert not any(name in line for name in ("anna", "eve") for line in of_two)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_doctor_shows_both_events_with_who_what_and_amount(ran: tuple[Path, CommandResult]) -> None:
     finding, text = found_by_doctor(ran[0]), str(found_by_doctor(ran[0])["found"])
     assert finding["ok"] is True, "both count, so nothing is broken"
@@ -72,7 +72,6 @@ def test_doctor_says_that_there_are_no_events(tmp_path: Path) -> None:
     assert found_by_doctor(tmp_path / "home")["found"] == "no events yet"
 
 
-@pytest.mark.when_changed
 def test_the_api_shows_both_events_and_people_to_those_who_may_see_them(
     ran: tuple[Path, CommandResult],
 ) -> None:
@@ -98,7 +97,6 @@ def test_the_api_shows_both_events_and_people_to_those_who_may_see_them(
     assert seen == {"read": {"•••"}, "read+personal": {"anna", "eve"}}
 
 
-@pytest.mark.when_changed
 def test_the_page_of_data_quality_shows_both_events(ran: tuple[Path, CommandResult]) -> None:
     with served(build_dashboard_app(Settings(home=ran[0]))) as api:
         days = {"start_date": DAY, "end_date": DAY}

@@ -13,7 +13,7 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.ingestion.sources.event_layouts import LAYOUTS
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_hits_without_consent_are_a_reason_of_their_own_and_no_fault_of_the_export(
     tmp_path: Path, home: Path
 ) -> None:
@@ -34,7 +34,7 @@ def test_hits_without_consent_are_a_reason_of_their_own_and_no_fault_of_the_expo
     assert (result.exit_code, "warning" in result.err) == (0, False)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_an_export_becomes_a_funnel(name: str, tmp_path: Path, home: Path) -> None:
     layout, folder = LAYOUTS[name], tmp_path / "export"

@@ -109,7 +109,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
     assert actual["rows"] == {"read": 10, "counted": 9, "rejected": {"missing_identity": 1}}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_variants_are_drawn_as_bars_with_their_comparison(home: Path) -> None:
     result = ask(home, *QUESTION)
     assert result.out.splitlines() == [
@@ -167,7 +167,7 @@ def test_conditions_shares_and_days_go_together(home: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "checkout.yaml"
     file.write_text(

@@ -40,7 +40,7 @@ def test_a_dry_run_writes_payloads_and_sends_nothing(home: Path) -> None:
     assert not (home / "ledger.sqlite").exists()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_everything_is_delivered_once_and_days_may_be_chosen(home: Path) -> None:
     first = ecom(
         "export",
@@ -124,7 +124,7 @@ def test_a_shop_of_ones_own_is_never_delivered_to_stand_ins(tmp_path: Path) -> N
     assert dry.json["dry_run"]["heap_events"]["would_send"] == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_export_of_which_all_is_refused_says_why_and_ends_with_1(tmp_path: Path) -> None:
     home, events = tmp_path / "home", tmp_path / "events.csv"
     visits = [f"e{n},u{n},page_view,2026-01-0{n}T10:00:00Z,,,,,," for n in (1, 2)]

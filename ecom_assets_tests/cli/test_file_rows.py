@@ -98,7 +98,7 @@ def ask(home: Path, command: str, kind: str, *arguments: str) -> CommandResult:
     return result
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("command", OF_EVENTS)
 def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> None:
     arguments = OF_EVENTS[command]
@@ -119,7 +119,7 @@ def test_the_list_has_each_command_that_reads_files() -> None:
     assert asking == {"run", "erase", "compact", "collect", "stream", *OF_EVENTS}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("command", OF_EVENTS)
 def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
     arguments = OF_EVENTS[command]
@@ -153,7 +153,7 @@ def test_nor_does_a_run(home: Path) -> None:
     assert result.exit_code == 0
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("command", OF_ORDERS)
 def test_nor_order_lines(home: Path, command: str) -> None:
     assert "ecom: warning: 2 of 5 rows (40%) are not counted" in ask(home, command, "orders").err
@@ -170,7 +170,7 @@ def test_each_command_counts_the_rows_of_orders(home: Path, command: str) -> Non
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("arguments", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")])
 def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(
     home: Path, arguments: tuple[str, ...]
@@ -180,7 +180,7 @@ def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(
     assert [step["count"] for step in actual["steps"]] == [1, 1]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("kind", ["csv", "csv.gz", "ndjson"])
 def test_texts_are_read_once_for_the_answer_and_for_its_rows(tmp_path: Path, kind: str) -> None:
     landed = tmp_path / "received_date=2026-01-01"
@@ -302,7 +302,7 @@ LINES = st.lists(
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(LINES)
 @examples(20)
 def test_the_same_holds_of_order_lines(lines: list[tuple[str, str]]) -> None:

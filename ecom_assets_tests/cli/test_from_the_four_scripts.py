@@ -40,7 +40,7 @@ def test_every_table_setting_and_command_that_the_page_names_is_there() -> None:
     assert set(re.findall(r"`ecom (\w+)", PAGE)) <= commands
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_every_path_of_the_page_is_a_route(tmp_path: Path) -> None:
     routes = set(create_app(Settings(home=tmp_path)).openapi()["paths"])
     paths = {path.partition("?")[0] for path in re.findall(r"`(?:POST )?(/analytics/[^`]+)`", PAGE)}
@@ -48,7 +48,7 @@ def test_every_path_of_the_page_is_a_route(tmp_path: Path) -> None:
     assert {f"/v1{path}" for path in paths} <= routes
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_commands_about_the_sample_file_work_as_printed(tmp_path: Path) -> None:
     block = re.search(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     assert block is not None

@@ -48,7 +48,7 @@ def answer(home: Path, events: Path, *arguments: str) -> list[int | None]:
     return counts(ecom("funnel", "--events", events, *STEPS, "--json", *arguments, home=home))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> None:
     result = ecom(
         "funnel",
@@ -96,7 +96,7 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
     assert actual == {"hats": [2, 1], "shoes": [1, 1]}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "arguments, expected",
     [
@@ -184,7 +184,7 @@ def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None
     assert result.json["cohorts"][0]["steps"] == result.json["steps"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "bins, expected",
     [
@@ -232,7 +232,7 @@ def test_one_step_counts_who_did_it(home: Path, events: Path) -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_steps_in_a_file_have_conditions(home: Path, events: Path) -> None:
     definition = events.with_name("funnel.yaml")
     definition.write_text("""steps:
@@ -293,7 +293,7 @@ def test_a_definition_file_allows_no_option_too(
     assert counts(answer) == [3, 2]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_event_may_be_left_out_between_steps_that_it_is_none_of(
     home: Path, events: Path
 ) -> None:
@@ -311,7 +311,7 @@ def test_help_names_every_unit_of_time(home: Path) -> None:
     assert "s (seconds), m (minutes), h (hours), d (days), w (weeks)" in shown
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_people_read_a_chart_with_times_and_the_breakdown(home: Path, events: Path) -> None:
     result = ecom(
         "funnel", "--events", events, *STEPS, "--by", "product_category", "--limit", "1", home=home
@@ -358,7 +358,7 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         assert result.json["breakdown"] == []
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_days_of_entry_that_nothing_is_known_of_have_no_number(home: Path, events: Path) -> None:
     later = (*STEPS, "--from", "2026-01-02", "--to", "2026-01-02")
     shown = ecom("funnel", "--events", events, *later, "--compare", "before", home=home)
@@ -504,7 +504,7 @@ def test_impossible_questions_are_refused(
 REES46 = ("--mapping", "rees46", "--steps", "view,cart,purchase", "--within", "1h")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "order, expected",
     [
@@ -612,7 +612,7 @@ def test_what_says_nothing_by_itself_is_refused(
     assert why in result.sentence
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "arguments, expected, warning",
     [

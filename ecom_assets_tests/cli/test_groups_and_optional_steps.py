@@ -62,7 +62,7 @@ def numbers(answer: Any) -> Any:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "arguments, expected",
     [

@@ -14,7 +14,7 @@ from ecom_assets_tests.command import ECOM, HEADER, ecom
 PURCHASE = f"{HEADER}\ne1,ann,purchase,2026-07-01T22:30:00Z,lamp,light,s1,,,19.90\n"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_options_are_kept_and_hold_for_questions_in_the_folder(tmp_path: Path, home: Path) -> None:
     events = tmp_path / "events.csv"
     events.write_text(PURCHASE)

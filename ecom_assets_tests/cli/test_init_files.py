@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_without_a_terminal_what_is_open_is_named(folder: Path, home: Path) -> None:
     result = ecom("init", home=home, cwd=folder)
     assert result.exit_code == 2
@@ -52,7 +52,7 @@ def test_without_a_terminal_what_is_open_is_named(folder: Path, home: Path) -> N
     assert result.sentence.startswith("Open: orders.csv: State Reserved. ")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_currency_that_files_need_is_asked_until_there_is_one(
     folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -304,7 +304,7 @@ def test_choices_that_do_not_go_together_are_refused(
     assert (refused.exit_code, refused.sentence.startswith(sentence)) == (2, True)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_file_says_what_options_say_and_one_of_them_is_enough(home: Path) -> None:
     file = home.parent / "journeys.yaml"
     file.write_text(

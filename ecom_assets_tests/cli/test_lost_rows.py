@@ -33,7 +33,7 @@ def delete(home: Path, day: str, ids: str) -> None:
         )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_part_of_a_day_that_its_file_no_longer_has_ends_the_run(
     landing: Path, home: Path
 ) -> None:
@@ -53,7 +53,7 @@ def test_a_part_of_a_day_that_its_file_no_longer_has_ends_the_run(
     assert run(landing, home).exit_code == 0
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_rows_that_something_deleted_end_what_is_computed_from_them(
     landing: Path, home: Path
 ) -> None:
@@ -78,7 +78,7 @@ def test_rows_that_something_deleted_end_what_is_computed_from_them(
     assert (count(home, "raw.events"), count(home, "staging.events")) == (30, 30)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_loss_of_days_outside_the_run_ends_it_too(landing: Path, home: Path) -> None:
     assert run(landing, home).exit_code == 0
     delete(home, "2026-01-01", "%")
@@ -91,7 +91,6 @@ def test_a_loss_of_days_outside_the_run_ends_it_too(landing: Path, home: Path) -
     assert (count(home, "raw.events"), count(home, "staging.events")) == (30, 30)
 
 
-@pytest.mark.when_changed
 def test_doctor_knows_it_in_a_home_without_notes(landing: Path, home: Path) -> None:
     assert run(landing, home).exit_code == 0
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:  # as an earlier version left it

@@ -53,7 +53,7 @@ def test_a_name_that_is_not_shipped_is_refused_with_the_nearest(home: Path) -> N
     assert "did you mean 'rees46'" in result.sentence
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_file_is_read_and_what_is_not_clean_is_explained(home: Path, tmp_path: Path) -> None:
     clicks, mapping = tmp_path / "clicks.csv", tmp_path / "shop.yaml"
     clicks.write_text(CLICKS)

@@ -72,7 +72,7 @@ def test_columns_are_known_by_name_and_formats_by_all_values(tmp_path: Path, hom
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
 def test_encodings_are_decided_by_mark_and_bytes(tmp_path: Path, home: Path, encoding: str) -> None:
     text = CLICKS.replace("intern", "küche").replace(";x", ";Küchenstuhl")
@@ -81,7 +81,7 @@ def test_encodings_are_decided_by_mark_and_bytes(tmp_path: Path, home: Path, enc
     assert ("encoding: cp1252" in out.read_text()) == (encoding == "cp1252")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_stays_open_is_marked_and_refused_until_it_is_answered(
     tmp_path: Path, home: Path
 ) -> None:
@@ -102,7 +102,7 @@ def test_what_stays_open_is_marked_and_refused_until_it_is_answered(
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_three_answers_in_a_terminal_suffice(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,7 +137,7 @@ def test_order_lines_are_known_by_quantity_and_price(tmp_path: Path, home: Path)
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_values_in_nested_json_are_found_by_their_last_name(tmp_path: Path, home: Path) -> None:
     lines = (
         '{"ts": 1772445600, "what": "add_to_cart", "ctx": {"user": {"email": "A@x.de"}}, "data": '
@@ -162,7 +162,7 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path, home: Path) ->
     assert out.read_text() == "mine"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_shipped_mapping_of_an_export_is_recognized(
     name: str, tmp_path: Path, home: Path
@@ -178,7 +178,7 @@ def test_the_shipped_mapping_of_an_export_is_recognized(
     assert ("project's zone" in result.out) == (layout.mapping == "mixpanel")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "document"),
     [
@@ -218,7 +218,7 @@ def test_an_export_that_a_spreadsheet_has_saved_is_recognized(tmp_path: Path, ho
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_times_of_an_older_mixpanel_project_are_read_in_its_zone(
     tmp_path: Path, home: Path
 ) -> None:

@@ -88,7 +88,7 @@ def revenue(rows: list[dict[str, Any]]) -> float:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_orders_of_a_german_excel(tmp_path: Path, home: Path) -> None:
     result = tried(
         tmp_path, home, "orders.csv", EXCEL.encode("cp1252"), "--timezone", "Europe/Berlin"
@@ -128,7 +128,7 @@ def test_a_list_with_one_row_per_order(tmp_path: Path, home: Path) -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_orders_with_nested_items_need_no_answer(tmp_path: Path, home: Path) -> None:
     lines = "".join(f"{json.dumps(order)}\n" for order in NESTED)
     result = tried(tmp_path, home, "orders.ndjson", lines.encode())
@@ -214,7 +214,7 @@ def test_an_encoding_that_two_alphabets_read_is_asked(
     assert [row["first_name"] for row in rows] == ["Dvořák", "Tomáš", "Černý"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_product_of_an_event_with_several_items_is_asked(tmp_path: Path, home: Path) -> None:
     event = {
         "ts": 1767189900000,
@@ -230,7 +230,7 @@ def test_the_product_of_an_event_with_several_items_is_asked(tmp_path: Path, hom
     assert ecom("mapping", "check", file, "--mapping", out, home=home).exit_code == 2
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_a_file_holds_cannot_write_keys_into_the_mapping(tmp_path: Path, home: Path) -> None:
     evil = 'x"}\nfields: {user_id: {expression: "1"}}\n# '
     event = {"ts": 1767189900000, "id": "e1", "user": "u1", evil: evil, "event": evil}

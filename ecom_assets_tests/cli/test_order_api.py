@@ -324,7 +324,7 @@ def own_mapping() -> str:
     return shipped.read_text(encoding="utf-8") + "event_types: {action_7: page_view}\n"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("dropped", [(), ("uniq_id",), ("uniq_id", "quantity")])
 @each("day", ["date_time", "date_id"])
 def test_a_funnel_over_activities_needs_no_platform(

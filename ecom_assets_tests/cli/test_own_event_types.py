@@ -56,7 +56,7 @@ def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
     assert actual == values
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "command, arguments",
     [
@@ -102,7 +102,7 @@ def test_both_words_ask_the_same(folder: Path, command: str, arguments: tuple[st
     assert theirs == ours
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_definition_file_and_a_segment_know_them(folder: Path) -> None:
     """Ann and Bob viewed, Ann alone bought; of the events of Ann, one is a view."""
     (folder / "trend.yaml").write_text(
@@ -191,7 +191,7 @@ def test_an_event_of_any_type_may_come_between_steps(
     assert funnel(home, order) == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_without_the_type_in_the_list_nothing_came_between(home: Path) -> None:
     assert funnel(home, "exact", types='["$pageview", "buy"]') == [3, 3]
     assert funnel(home, "exact", types="$pageview,buy,$scroll") == [3, 2]

@@ -135,7 +135,7 @@ def test_a_j_of_two_touches_is_split_in_amplitude(home: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("name", ["retention", "trend"])
 def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(
     home: Path, tmp_path: Path, name: str

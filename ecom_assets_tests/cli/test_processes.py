@@ -93,7 +93,7 @@ def test_looking_loads_neither_dagster_nor_the_api_s_framework(home: Path, comma
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
     script = (
         "import sys; from ecom_assets.cli.app import app;app(['funnel', '--events', "

@@ -45,7 +45,7 @@ def reported(actual: Any) -> dict[str, list[int]]:
     return {cohort["cohort"]: cohort["returned"] for cohort in actual["cohorts"]}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
     actual = ask(home, "--json").json
     assert actual["definition"] == {
@@ -311,7 +311,7 @@ def test_conditions_stand_on_starts_returns_and_everything(home: Path) -> None:
     assert actual["definition"]["returning_where"] == {"all_of": [returning]}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -408,7 +408,7 @@ def test_people_read_that_cohorts_recur(home: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_who_is_in_each_cell_is_written(home: Path) -> None:
     file = home.parent / "who.csv"
     assert ask(home, "--who", str(file)).out.splitlines()[-2] == f"Written to {file}."
@@ -422,7 +422,7 @@ def test_who_is_in_each_cell_is_written(home: Path) -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
     file = home.parent / "retention.yaml"
     file.write_text(

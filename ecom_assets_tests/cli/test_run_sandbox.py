@@ -436,7 +436,7 @@ def test_doctor_and_the_summary_say_how_much_memory_a_run_may_take(
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_number_of_the_run_is_explained_down_to_received_rows(shop: Shop) -> None:
     values = (
         "explain",

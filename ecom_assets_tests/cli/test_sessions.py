@@ -45,7 +45,7 @@ def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> No
     assert shape(result.json["median_duration_s"]) is float
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
     assert (
         ecom("sessions", "--events", events, "--json", "--idle", "29m", home=home).json["sessions"]
@@ -57,7 +57,7 @@ def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"])
 def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
     result = ecom("sessions", "--events", events, "--json", "--rule", rule, home=home)
@@ -70,7 +70,7 @@ def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_sessions_are_written_as_parquet_or_csv_in_the_contract_s_columns(
     home: Path, events: Path
 ) -> None:
@@ -216,7 +216,7 @@ def ask(home: Path, command: str, *arguments: str) -> Any:
     return result.json
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "rule, sessions, funnel",
     [
@@ -283,7 +283,7 @@ def test_a_real_shop_s_own_sessions_are_counted_as_the_shop_cut_them(home: Path)
     assert (sessions["sessions"], sessions["visitors"]) == (5066, 4504)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_file_for_spreadsheets_runs_nothing_that_a_visitor_sent(
     home: Path, tmp_path: Path
 ) -> None:

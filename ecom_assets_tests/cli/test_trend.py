@@ -46,7 +46,7 @@ DEFINITION = {
 }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
     actual = ask(home, "--series", "purchase:sum(cart_amount)", "--last", "4d", "--json").json
     assert (actual["range"]["start_date"], actual["range"]["end_date"]) == (
@@ -88,7 +88,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_one_line_is_drawn_as_bars_and_several_as_columns(home: Path) -> None:
     assert ask(home, "--series", "*:visitors").out.splitlines() == [
         "any event:visitors per day, 2026-03-02 to 2026-03-05; * is not whole",
@@ -170,7 +170,7 @@ def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_hours_stickiness_and_lifecycles_are_printed(home: Path) -> None:
     hours = ask(
         home, "--period", "hour", "--to", "2026-03-02", "--series", "page_view"
@@ -371,7 +371,7 @@ def test_a_number_that_is_text_in_csv_is_warned_of_and_counted_once_it_is_mapped
         ] == [absent]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_unknown_zone_or_column_and_files_without_events_are_refused_by_name(
     home: Path, tmp_path: Path
 ) -> None:
@@ -394,7 +394,7 @@ def test_an_unknown_zone_or_column_and_files_without_events_are_refused_by_name(
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_day_that_is_not_over_is_said_to_be_provisional(home: Path, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     file = tmp_path / "today.csv"
@@ -412,7 +412,7 @@ def test_a_day_that_is_not_over_is_said_to_be_provisional(home: Path, tmp_path: 
     assert "provisional" not in before.out
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_properties_that_are_not_json_have_no_keys(home: Path, tmp_path: Path) -> None:
     documents = ['"{""plan"": ""pro""}"', '"not json with ""plan"""', '"{""plan"": ""pr"', ""]
     rows = [

@@ -38,7 +38,7 @@ def given(shop: Path) -> tuple[str | Path, ...]:
     return ("run", "--events", shop / "events.csv", "--orders", shop / "orders.csv")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_days_without_data_are_not_known(shop: Path) -> None:
     home = shop / "home"
     first = ecom(*given(shop), "--select", TABLES, "--json", home=home)
@@ -61,7 +61,7 @@ def test_days_without_data_are_not_known(shop: Path) -> None:
     assert "0 orders" not in shown.out
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_tables_that_a_run_does_not_compute_are_said(shop: Path) -> None:
     result = ecom(*given(shop), "--select", "raw/events", home=shop / "raw")
     assert "Events: not computed. raw.events has rows of these days" in result.out
@@ -71,7 +71,7 @@ def test_tables_that_a_run_does_not_compute_are_said(shop: Path) -> None:
     assert "Orders: not known." in result.out
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_tables_that_a_failed_check_stopped_are_said_without_a_remedy_of_other_runs(
     shop: Path,
 ) -> None:
@@ -83,7 +83,7 @@ def test_tables_that_a_failed_check_stopped_are_said_without_a_remedy_of_other_r
     assert "have 1 customer, and 3 or fewer are too few" in result.err
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_events_that_a_check_of_clean_events_stopped_are_not_computed(shop: Path) -> None:
     """The rows are accounted for, so that the number of refused ones is known,
     and no number of sessions is.
@@ -96,7 +96,7 @@ def test_events_that_a_check_of_clean_events_stopped_are_not_computed(shop: Path
     assert "clean events" not in result.out
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_one_of_each_is_said_as_one(shop: Path, tmp_path: Path) -> None:
     """One visit of one visitor, in which one item is bought."""
     only = tmp_path / "one.csv"
@@ -106,7 +106,7 @@ def test_one_of_each_is_said_as_one(shop: Path, tmp_path: Path) -> None:
     assert "  1 order of 1 customer, 1 item sold\n" in result.out
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_first_day_in_another_year_than_the_data_is_said(shop: Path) -> None:
     arguments = (*given(shop), "--from", "2025-12-31", "--select", "raw/events")
     said = "--from 2025-12-31 is in another year than the data, which begin on 2026-03-01"
@@ -116,7 +116,7 @@ def test_a_first_day_in_another_year_than_the_data_is_said(shop: Path) -> None:
     assert "another year" not in quiet.out + quiet.err
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_mean_of_sales_before_a_stock_is_over_the_days_that_are_known(tmp_path: Path) -> None:
     # Of 28 days up to 28 March, four have no line: 24 lines of 1 are 1 a day, not 24/28.
     lines = [

@@ -43,7 +43,7 @@ def cdnow_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_cdnow_comes_out_as_published_in_the_shape_that_scripts_read(
     home: Path, cdnow_file: Path
 ) -> None:
@@ -84,7 +84,7 @@ def test_cdnow_comes_out_as_published_in_the_shape_that_scripts_read(
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_segments_have_the_shape_for_scripts_and_rows_that_add_up(
     home: Path, tmp_path: Path, cdnow_file: Path
 ) -> None:
@@ -153,7 +153,7 @@ def test_files_of_a_row_per_customer_and_words_for_people(
     assert "Champions" in shown.out
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("command", COMMANDS)
 def test_purchase_events_serve_where_there_are_no_orders(
     home: Path, tmp_path: Path, command: str
@@ -235,7 +235,7 @@ def test_definitions_that_mean_nothing_are_refused(home: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_days_are_one_day_only_which_a_definition_may_not_have(
     home: Path, tmp_path: Path, command: str

@@ -51,7 +51,7 @@ def test_a_question_is_about_the_visitors_of_a_segment_of_a_file(home: Path) -> 
     assert values(ask(home, "--segment", f"{folder}/segments.yaml#lookers")) == [[1], [0]]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["[{did: purchase, at_least: 2}]", "{did: purchase, at_least: 2}"])
 def test_a_file_may_say_the_definition_alone(home: Path, text: str) -> None:
     (home.parent / "bare.yaml").write_text(text)
@@ -60,14 +60,14 @@ def test_a_file_may_say_the_definition_alone(home: Path, text: str) -> None:
     assert result.json["definition"]["segment"]["name"] == "bare"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_answer_has_the_segment_in_full(home: Path) -> None:
     answer = ask(home, "--segment", home.parent / "one.yaml").json["definition"]["segment"]
     assert answer == {"name": "loyal", "rule": {"did": {"event_type": "purchase"}, "at_least": 2}}
     assert "segment" not in ask(home).json["definition"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_name_is_one_that_the_setting_s_file_declares(home: Path) -> None:
     declared = {"ECOM_VISITOR_SEGMENTS": str(home.parent / "segments.yaml")}
     assert values(ask(home, "--segment", "loyal", env=declared)) == [[1], [2]]
@@ -78,7 +78,7 @@ def test_a_name_is_one_that_the_setting_s_file_declares(home: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_segment_is_as_of_the_last_day_of_the_question(home: Path) -> None:
     """On the 3rd Ann had bought once only."""
     assert values(ask(home, "--segment", home.parent / "one.yaml", "--to", "2026-03-03")) == [

@@ -65,7 +65,7 @@ def test_nor_where_the_home_alone_remembers_them(home: Path, own: Path) -> None:
     assert run(home, "--events", own).exit_code == 0
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_simulated_shop_whose_rows_are_gone_is_cleared_before_own_data(
     home: Path, tmp_path: Path
 ) -> None:
@@ -96,7 +96,7 @@ def by_dagster(settings: Settings) -> str:
     return "".join(str(error.cause.message) for error in failed if error and error.cause)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_dagster_mixes_them_neither_way(home: Path, own: Path, tmp_path: Path) -> None:
     assert "This warehouse holds your own events" in by_dagster(Settings(home=home))
     assert origins(home) == [str(own)]

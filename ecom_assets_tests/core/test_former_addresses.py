@@ -52,7 +52,7 @@ def test_the_storage_that_an_earlier_home_names_is_the_one_of_today() -> None:
     assert storage.__module__ == "ecom_assets.orchestration.automation.instance.sqlite"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_module_runs_by_its_former_address() -> None:
     command = [sys.executable, "-m", "ecom_assets.ui.webserver", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

@@ -145,7 +145,7 @@ def read_by_others(address: str) -> str:
         return str(error)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(4_000)
 @given(st.sampled_from(SETTINGS), st.sampled_from(TYPED), st.sampled_from(SCHEMES), PASSWORDS)
 def test_no_piece_of_a_password_is_in_what_is_said_of_its_address(

@@ -41,7 +41,7 @@ def instance(
         yield made
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_every_setting_of_the_file_is_taken(instance: dg.DagsterInstance) -> None:
     written = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
     assert instance.run_monitoring_settings == written["run_monitoring"]
@@ -158,7 +158,7 @@ def test_planned_days_take_one_statement(
     assert str(dg.DagsterEventType.ASSET_MATERIALIZATION) not in single
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_old_run_keeps_what_became_of_tables_and_checks(instance: dg.DagsterInstance) -> None:
     story(instance)
 

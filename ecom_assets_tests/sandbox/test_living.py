@@ -57,7 +57,7 @@ def test_a_shop_that_grew_is_the_one_that_is_made_at_once(march: Path, tmp_path:
     assert files(grown) == files(march)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_growing_touches_no_file_of_a_day_that_is_there(march: Path, tmp_path: Path) -> None:
     folder = copied(march, tmp_path / "shop")
     before = {
@@ -92,7 +92,7 @@ def test_a_new_shop_opens_on_the_first_of_a_month_at_least_sixty_days_before(mar
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_shop_that_was_killed_while_it_grew_goes_on_where_it_was(
     march: Path, tmp_path: Path
 ) -> None:
@@ -128,7 +128,7 @@ def test_the_truth_of_its_months_is_what_their_files_hold(march: Path) -> None:
         assert lines == (orders["order_lines"] + orders["refund_lines"], Decimal(orders["revenue"]))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_catalogue_has_the_prices_of_the_last_day(march: Path, tmp_path: Path) -> None:
     months = json.loads((march / "truth.json").read_text())["months"]
     changes = [change for truth in months.values() for change in truth["price_changes"]]

@@ -76,7 +76,7 @@ def step(services: SandboxServices, path: str, **params: str) -> requests.Respon
 # Customers
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_customers_are_the_people_of_events_and_orders(
     services: SandboxServices, folder: Path
 ) -> None:

@@ -44,7 +44,7 @@ def test_the_default_shop_is_big_enough_to_look_at_and_made_in_seconds(tmp_path:
     assert 90_000 < truth["events"]["rows"] < 300_000
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_same_settings_give_the_same_bytes_and_another_seed_gives_others(
     tmp_path: Path,
 ) -> None:
@@ -88,7 +88,7 @@ def test_truth_is_written_beside_the_data_with_its_settings(tmp_path: Path) -> N
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_visits_come_to_the_website_by_the_app_and_by_mail(tmp_path: Path) -> None:
     """A third of phones, so a fifth of visits, have the app; mails are opened in it, too."""
     small = Recount(tmp_path / "shop", days=3, visitors=200)

@@ -38,7 +38,7 @@ def people(month: Recount) -> Recount:
     return month
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_each_clean_event_has_one_person_and_the_ids_that_its_row_has(people: Recount) -> None:
     clean = people.truth["events"]["clean"]
     assert (
@@ -264,7 +264,7 @@ def named(people: Recount, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_platform_finds_the_retention_of_people_if_it_is_told_who_they_are(
     people: Recount, named: Path, home: Path
 ) -> None:
@@ -274,7 +274,7 @@ def test_the_platform_finds_the_retention_of_people_if_it_is_told_who_they_are(
     assert found == people.truth["identity"]["weekly_retention"]["cohorts"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_platform_finds_the_funnel_of_people_if_it_is_told_who_they_are(
     people: Recount, named: Path, home: Path
 ) -> None:

@@ -67,7 +67,7 @@ def test_everybody_sees_one_variant_of_the_experiment_and_opens_size_guides_as_p
     assert month.value(f"select max(n) from ({variants} having user_id is not null)") == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_experiment_command_finds_the_planted_effect(month: Recount, home: Path) -> None:
     """By device: people who share a device may see two variants on it,
     and are left out once they are one visitor.

@@ -44,7 +44,7 @@ def landed(settings: Settings, day: date) -> pa.Table:
     return pa.concat_tables([pq.read_table(file, partitioning=None) for file in files])
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_arrives_during_a_day_is_what_its_file_holds_afterwards(settings: Settings) -> None:
     today = Today(settings)
     # Somebody looks every seven minutes, from half past nine on; at noon the process is started
@@ -93,7 +93,7 @@ def _readable_time(text: str) -> datetime | None:
         return None
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_real_time_lives(settings: Settings) -> None:
     Today(settings).arrive(MIDNIGHT + timedelta(hours=20))
     rows = landed(settings, TODAY).to_pylist()

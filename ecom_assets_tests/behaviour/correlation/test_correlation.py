@@ -282,7 +282,7 @@ def by_definition(
     return (totals[0], totals[1]), actual
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(seed=st.integers(0, 10_000))
 def test_counts_are_those_of_the_definition_in_any_order_of_rows(seed: int) -> None:
@@ -298,7 +298,7 @@ def test_counts_are_those_of_the_definition_in_any_order_of_rows(seed: int) -> N
 ORDERS = ("ordered", "strict_increase", "allow_reentry")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(30)
 @given(
     seed=st.integers(0, 10_000),
@@ -400,7 +400,7 @@ def test_the_example_of_bland_and_altman_is_reproduced() -> None:
 COUNTS = st.tuples(st.integers(1, 10_000), st.integers(1, 10_000))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(40)
 @given(having=COUNTS, lacking=COUNTS, confidence=st.floats(0.5, 0.999))
 def test_the_ratio_is_scipy_s(

@@ -93,7 +93,6 @@ def free_shop() -> Iterator[Platform]:
     platform.close()
 
 
-@pytest.mark.when_changed
 @each(
     "days, expected",
     [
@@ -111,7 +110,6 @@ def test_purchases_without_any_amount_are_noticed(
     assert purchases_have_amounts.warns
 
 
-@pytest.mark.when_changed
 def test_a_standard_type_in_other_letters_is_named_with_did_you_mean() -> None:
     platform = Platform()
     visit: list[Step] = [
@@ -143,7 +141,6 @@ def test_every_standard_type_is_known_in_any_case(event_type: str, data: st.Data
     assert standard_type(spelled) == (None if spelled == event_type else event_type)
 
 
-@pytest.mark.when_changed
 def test_a_conflict_of_an_id_is_shown_with_both_rows_and_without_their_users() -> None:
     """A stranger sent the id of the shop's order, and a cent, an hour before the shop did."""
     platform = Platform()

@@ -79,7 +79,6 @@ def fate(shop: Platform, days: Days = AROUND, **values: Any) -> str:
     return reasons[0] if reasons else "clean"
 
 
-@pytest.mark.when_changed
 def test_a_plain_page_view_is_clean(shop: Platform) -> None:
     assert fate(shop) == "clean"
 
@@ -87,7 +86,7 @@ def test_a_plain_page_view_is_clean(shop: Platform) -> None:
 MICROSECOND = timedelta(microseconds=1)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "values, expected",
     [
@@ -144,7 +143,7 @@ def test_each_reason_begins_where_it_says(shop: Platform, values: Row, expected:
     assert fate(shop, **values) == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "event_type, cart_amount, known",
     [
@@ -199,7 +198,7 @@ def test_the_reasons_are_tried_in_the_order_of_the_contract(listed: Platform) ->
         assert [row["reject_reason"] for row in listed.rows(QuarantinedEvents)] == [first]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "event_at",
     [
@@ -216,7 +215,6 @@ def test_the_ends_of_the_calendar_are_refused_without_a_crash(
     assert fate(shop, event_at=event_at, received_date=DAY_ONE) == expected
 
 
-@pytest.mark.when_changed
 @pytest.mark.parametrize(
     ("text", "expected"), [("infinity", "future_timestamp"), ("-infinity", "too_late")]
 )
@@ -277,7 +275,6 @@ def test_of_equal_rows_one_stays(shop: Platform) -> None:
     assert copies_of(shop, *[copy("09:00", 0)] * 3) == ([("e1", day(0), "a")], [(day(0), 2, True)])
 
 
-@pytest.mark.when_changed
 def test_the_copy_that_arrived_first_stays_whatever_it_says(shop: Platform) -> None:
     early, late = (
         copy("09:00", 0, "late", received_at=at("09:10")),
@@ -306,7 +303,7 @@ OTHERS: list[Row] = [
 ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("values", OTHERS)
 def test_rows_of_one_id_that_disagree_are_two_events(shop: Platform, values: Row) -> None:
     kept, doubles = copies_of(shop, copy("09:00", 0), copy("09:00", 1, "b", **values))
@@ -317,7 +314,6 @@ def test_rows_of_one_id_that_disagree_are_two_events(shop: Platform, values: Row
     assert len({row["content_hash"] for row in both}) == 2
 
 
-@pytest.mark.when_changed
 def test_rows_that_differ_in_page_time_session_or_agent_are_copies(shop: Platform) -> None:
     more = {
         "page_url": "/a",
@@ -333,7 +329,7 @@ def test_rows_that_differ_in_page_time_session_or_agent_are_copies(shop: Platfor
 PUBLIC = {"sent_by": "public-key:1234abcd"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_stranger_who_sends_the_id_of_a_purchase_first_takes_nothing_away(shop: Platform) -> None:
     bought = {"event_type": "purchase", "cart_value": "20", "cart_amount": Decimal(20)}
     own = copy("09:00", 0, "shop", received_at=at("09:10"), **bought)
@@ -361,7 +357,7 @@ def test_copies_of_strangers_between_two_uses_of_an_id_join_them_to_nothing(shop
     assert surplus == [(day(4), 1, False), (day(8), 1, False)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_id_like_that_of_another_event_cannot_take_its_place(shop: Platform) -> None:
     clean(shop, [copy("09:00", 0), copy("09:00", 1, "b", user_id="ben")])
     (forged,) = (row["event_id"] for row in shop.rows(CleanEvents) if row["user_id"] == "ben")
@@ -375,7 +371,7 @@ def test_an_id_like_that_of_another_event_cannot_take_its_place(shop: Platform) 
     assert [event_id.startswith(f"{forged}~") for event_id in events] == [True]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_arrives_later_changes_no_id_of_an_event(shop: Platform) -> None:
     rows = [copy("09:00", n, f"file {n}", user_id=f"user {n}") for n in range(3)]
     ids: dict[str, str] = {}
@@ -388,14 +384,12 @@ def test_what_arrives_later_changes_no_id_of_an_event(shop: Platform) -> None:
     assert ids["user 0"] == "e1"
 
 
-@pytest.mark.when_changed
 def test_a_copy_after_seven_days_is_surplus_and_one_after_eight_is_too_late(shop: Platform) -> None:
     kept, surplus = copies_of(shop, copy("09:00", 0), copy("09:00", 7, "b"), copy("09:00", 8, "c"))
     assert (kept, surplus) == ([("e1", day(0), "a")], [(day(0), 1, True)])
     assert [row["reject_reason"] for row in shop.rows(QuarantinedEvents)] == ["too_late"]
 
 
-@pytest.mark.when_changed
 def test_copies_on_both_sides_of_midnight_are_one_event_of_the_day_of_the_first(
     shop: Platform,
 ) -> None:
@@ -403,13 +397,12 @@ def test_copies_on_both_sides_of_midnight_are_one_event_of_the_day_of_the_first(
     assert (kept, surplus) == ([("e1", day(0), "a")], [(day(1), 1, False)])
 
 
-@pytest.mark.when_changed
 def test_the_later_day_stays_if_its_copy_arrived_first(shop: Platform) -> None:
     kept, surplus = copies_of(shop, copy("23:59", 2), copy("+1 00:01", 1, "b"))
     assert (kept, surplus) == ([("e1", day(1), "b")], [(day(0), 1, False)])
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_id_that_comes_again_after_more_than_eight_days_was_given_twice(shop: Platform) -> None:
     # Seven late days and one of skew: within eight days of the copy before it a copy is surplus, on
     # the ninth not.
@@ -418,7 +411,6 @@ def test_an_id_that_comes_again_after_more_than_eight_days_was_given_twice(shop:
     assert (kept, surplus) == ([("e1", day(0), "a"), ("e1", day(9), "b")], [])
 
 
-@pytest.mark.when_changed
 def test_a_refused_copy_makes_no_copy_surplus(shop: Platform) -> None:
     kept, surplus = copies_of(shop, copy("09:00", 0, user_id="null"), copy("09:01", 0, "b"))
     assert (kept, surplus) == ([("e1", day(0), "b")], [])
@@ -447,7 +439,7 @@ def any_rows(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(rows=any_rows())
 def test_every_row_is_clean_quarantined_or_surplus(shop: Platform, rows: list[Row]) -> None:
@@ -467,7 +459,6 @@ def test_every_row_is_clean_quarantined_or_surplus(shop: Platform, rows: list[Ro
     )
 
 
-@pytest.mark.when_changed
 def test_a_leak_is_found_on_its_day(shop: Platform) -> None:
     clean(shop, [received(f"e{n}", at(f"+{n} 09:00")) for n in range(3)])
     check = accounting_check(shop.settings.late_days)

@@ -75,7 +75,7 @@ def shown(events: Sequence[tuple[str, date, Row]]) -> list[Any]:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_amounts_of_ten_billion_and_more_keep_events_of_one_id_apart() -> None:
     """Of three rows with the id of a purchase in rials, two agree in who, what and amount."""
     amounts = [Decimal(text) for text in ("15000000000.01", "15000000000.01", "9999999999999.99")]
@@ -109,7 +109,7 @@ def events_in(shop: Platform) -> list[Any]:
     return shown([(row["event_id"], row["event_date"], row) for row in rows])
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(rows=rows_of_few_ids(), seed=st.integers(0, 1_000))
 def test_days_in_any_order_give_the_events_of_the_reference(
@@ -142,7 +142,7 @@ def landed(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in (*EVENT_FIELDS, "received_at")}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(20)
 @given(rows=rows_of_few_ids(), is_split=st.booleans())
 def test_files_give_the_events_of_the_reference(

@@ -13,7 +13,7 @@ def shop(opened: Platform) -> Platform:
     return opened
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "event_type, expected",
     [

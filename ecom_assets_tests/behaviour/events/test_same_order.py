@@ -76,7 +76,7 @@ def test_a_thank_you_page_that_is_opened_again_sells_nothing_again(shop: Platfor
     assert [row["surplus_count"] for row in shop.rows(DuplicateEvents)] == [1, 1]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -106,13 +106,13 @@ def test_other_purchases_stay(shop: Platform, first: Row, second: Row) -> None:
     assert ids_after(shop, first, second) == ["a", "b"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["#1001", 1001, "1001.0", " 1001"])
 def test_the_number_of_an_order_has_one_spelling(shop: Platform, order: object) -> None:
     assert ids_after(shop, sale("a", "10:00", "1001"), sale("b", "11:00", order)) == ["a"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_page_of_the_same_device_repeats_without_the_user(shop: Platform) -> None:
     first = sale("a", "10:00", anonymous_id="phone")
     later = sale("b", "11:00", user_id=None, anonymous_id="phone")
@@ -122,7 +122,7 @@ def test_a_page_of_the_same_device_repeats_without_the_user(shop: Platform) -> N
     assert ids_after(shop, first, later) == ["a"], "Anna signed in on both"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_stranger_removes_no_purchase_by_naming_its_order(shop: Platform) -> None:
     """A public key sends Anna's order before she buys: from its device, and in her name."""
     public = {"sent_by": "public-key:1"}
@@ -189,7 +189,7 @@ def repeats(row: Row, other: Row) -> bool:
     return is_public(row) == is_public(other) and may_name and is_near and order_of[0] < order_of[1]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(rows=purchases(), seed=st.integers(0, 1_000))
 def test_days_in_any_order_keep_the_purchases_of_the_reference(
@@ -212,7 +212,7 @@ def test_days_in_any_order_keep_the_purchases_of_the_reference(
     assert sorted(row["event_id"] for row in shop.rows(CleanEvents)) == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(40)
 @given(rows=purchases(ids=3))
 def test_no_order_vanishes_where_ids_and_orders_repeat(shop: Platform, rows: list[Row]) -> None:
@@ -230,7 +230,7 @@ SCHEMA = pa.schema(
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(20)
 @given(rows=purchases())
 def test_files_keep_the_same_purchases_as_tables(
@@ -255,7 +255,7 @@ def test_files_keep_the_same_purchases_as_tables(
             assert read.rows.counted == len(expected)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_order_that_two_visitors_name_is_shown_and_removes_nothing(shop: Platform) -> None:
     rows = sale("a", "10:00"), sale("b", "11:00", user_id="ben"), sale("c", "12:00", "o-2")
     assert ids_after(shop, *rows) == ["a", "b", "c"]

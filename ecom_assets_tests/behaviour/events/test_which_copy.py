@@ -75,7 +75,7 @@ def counted(folder: Path) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_every_face_counts_the_copy_that_the_rule_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

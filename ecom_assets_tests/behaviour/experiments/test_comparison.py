@@ -78,7 +78,7 @@ def test_the_probability_to_be_best_is_that_of_robinson_s_batters() -> None:
     assert is_near(credible_difference(piazza, aaron, 0.95), -0.0152, 0.0115, by=1e-4)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_credible_interval_of_means_is_that_of_growthbook_s_example() -> None:
     """GrowthBook's `test_bayesian_effect_ab_test`, a flat prior: 0.536512,
     from 0.457256 to 0.615769.

@@ -25,7 +25,7 @@ def _fails(_days: Days | None, *_tables: ir.Table) -> CheckResult:
     return CheckResult(broken_count=1, looked_at_count=1)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["steps_never_increase", "categories_add_up_to_total"])
 def test_a_failing_check_of_the_funnel_stops_what_is_built_on_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

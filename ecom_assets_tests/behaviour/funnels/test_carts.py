@@ -74,7 +74,7 @@ def filled(*, paid: str | None, at: str = "09:00", worth: int | None = 50) -> li
 # The day ends at 23:00 UTC in Berlin's winter.
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_cart_is_left_behind_until_somebody_pays_for_it_within_the_horizon(
     shop: Platform,
 ) -> None:
@@ -103,7 +103,6 @@ def test_a_cart_is_left_behind_until_somebody_pays_for_it_within_the_horizon(
     assert actual["visitor", WEEK]["recovered_cart_amount"] == 100
 
 
-@pytest.mark.when_changed
 def test_what_is_left_behind_is_the_cart_s_last_known_worth(shop: Platform) -> None:
     steps: list[Step] = [
         ("09:00", "add_to_cart", {"cart_amount": 30}),
@@ -115,7 +114,6 @@ def test_what_is_left_behind_is_the_cart_s_last_known_worth(shop: Platform) -> N
     assert (row["cart_count"], row["valued_cart_count"], row["abandoned_cart_amount"]) == (2, 1, 50)
 
 
-@pytest.mark.when_changed
 def test_a_day_on_which_no_cart_says_its_worth_has_none_instead_of_zero(shop: Platform) -> None:
     row = carts(shop, {"anna": filled(paid=None, worth=None)})["visitor", HOUR]
     assert (row["valued_cart_count"], row["cart_amount"], row["abandoned_cart_amount"]) == (
@@ -125,7 +123,6 @@ def test_a_day_on_which_no_cart_says_its_worth_has_none_instead_of_zero(shop: Pl
     )
 
 
-@pytest.mark.when_changed
 def test_checkouts_are_counted_as_carts_are_and_a_day_without_carts_has_no_rate(
     shop: Platform,
 ) -> None:
@@ -141,7 +138,6 @@ def test_checkouts_are_counted_as_carts_are_and_a_day_without_carts_has_no_rate(
     assert actual["visitor", DAY]["cart_abandonment_rate"] is None
 
 
-@pytest.mark.when_changed
 def test_a_purchase_before_the_cart_pays_for_nothing(shop: Platform) -> None:
     actual = carts(shop, {"anna": [("09:00", "purchase"), ("09:01", "add_to_cart")]})
     assert actual["visitor", WEEK]["abandoned_cart_count"] == 1
@@ -149,7 +145,6 @@ def test_a_purchase_before_the_cart_pays_for_nothing(shop: Platform) -> None:
     assert actual["session", 0]["abandoned_cart_count"] == 0
 
 
-@pytest.mark.when_changed
 def test_at_one_instant_the_cart_comes_first(shop: Platform) -> None:
     steps: list[Step] = [
         ("09:00", "purchase", {"event_id": "a"}),
@@ -172,7 +167,6 @@ def test_a_later_purchase_restates_the_cart_s_day(shop: Platform) -> None:
     assert after == {0: 1, HOUR: 1, DAY: 1, WEEK: 0}
 
 
-@pytest.mark.when_changed
 def test_a_row_says_from_which_day_on_it_changes_no_more(shop: Platform) -> None:
     actual = carts(shop, {"anna": filled(paid=None)})
     ahead = {key: (row["final_from_date"] - DAY_ONE).days for key, row in actual.items()}
@@ -238,7 +232,7 @@ def check(shop: Platform, seed: int) -> None:
     ), f"seed {seed}"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_carts_of_random_streams_are_those_of_the_definition_in_whatever_order_days_come(
     shop: Platform,
 ) -> None:

@@ -57,20 +57,20 @@ def reached(
     return [[actual.get((day, unit, category, step), 0) for step in (1, 2, 3)] for day in days]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_session_over_midnight_is_one_try_of_the_day_it_started(shop: Platform) -> None:
     steps: list[Step] = [("23:40", "page_view"), ("23:55", "add_to_cart"), ("+1 00:20", "purchase")]
     assert reached(shop, {"anna": steps}, "session") == [[1, 1, 1]]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_purchase_in_another_session_counts_for_the_visitor_only(shop: Platform) -> None:
     steps: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart"), ("+3 15:00", "purchase")]
     assert reached(shop, {"anna": steps}, "session") == [[1, 1, 0]]
     assert reached(shop, {"anna": steps}, "visitor") == [[1, 1, 1]]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("clock", "bought"), [("+7 09:00", 1), ("+7 09:00:00.000001", 0)])
 def test_seven_days_to_the_microsecond_are_within_the_window(
     shop: Platform, clock: str, bought: int
@@ -79,7 +79,6 @@ def test_seven_days_to_the_microsecond_are_within_the_window(
     assert reached(shop, {"anna": steps}, "visitor") == [[1, 1, bought]]
 
 
-@pytest.mark.when_changed
 def test_each_day_on_which_a_visitor_starts_is_a_try_of_its_own(shop: Platform) -> None:
     # Day 0 and day 1 each start; the cart of day 1 serves both, the window of both is open.
     steps: list[Step] = [
@@ -90,7 +89,6 @@ def test_each_day_on_which_a_visitor_starts_is_a_try_of_its_own(shop: Platform) 
     assert reached(shop, {"anna": steps}, "visitor") == [[1, 1, 0], [1, 1, 0]]
 
 
-@pytest.mark.when_changed
 def test_a_row_of_each_entry_says_how_far_it_got(shop: Platform) -> None:
     steps: list[Step] = [
         ("09:00", "page_view"),
@@ -132,7 +130,7 @@ def test_units_count_for_the_first_category_they_saw(shop: Platform) -> None:
         assert reached(shop, people, unit) == [[3, 1, 0]]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("laptop", "phone"), [("d1", "d2"), ("d2", "d1")])
 def test_of_two_devices_at_a_time_the_session_that_began_first_says_the_category(
     shop: Platform, laptop: str, phone: str
@@ -153,13 +151,11 @@ def test_of_two_devices_at_a_time_the_session_that_began_first_says_the_category
     ]
 
 
-@pytest.mark.when_changed
 def test_a_category_called_like_the_total_does_not_double_it(shop: Platform) -> None:
     steps: list[Step] = [("09:00", "page_view", {"product_category": "(all)"})]
     assert reached(shop, {"anna": steps}, "session") == [[1, 0, 0]]
 
 
-@pytest.mark.when_changed
 def test_rates_are_shares_of_the_start_and_of_the_step_before(shop: Platform) -> None:
     cart: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart")]
     reached(
@@ -325,7 +321,7 @@ def check(world: World, stories: Iterable[int]) -> None:
     platform.close()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_funnel_is_what_a_count_by_hand_gives() -> None:
     check(WORLDS["Auckland, a day of 23 hours"], range(3))
 

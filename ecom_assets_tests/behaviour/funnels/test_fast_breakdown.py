@@ -81,7 +81,7 @@ def label_of(stream: Sequence[Event], times: Sequence[int], funnel: Funnel) -> s
     return attributed[funnel.by_attribution]() or "(none)"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(80)
 @given(
     steps=step_lists,
@@ -194,7 +194,7 @@ def earliest_set(stream: Sequence[Event], funnel: Funnel) -> list[int]:
     return best
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(80)
 @given(
     count=st.integers(1, 3),

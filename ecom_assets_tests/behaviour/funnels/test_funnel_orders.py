@@ -100,7 +100,7 @@ def test_exact_allows_nothing_in_between_and_any_allows_every_order() -> None:
     assert story("any", "dd") == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(12)
 @given(steps=step_lists, within_s=st.integers(1, 6), seed=drawn, micros=st.sampled_from([1, 3]))
 def test_a_chain_is_longest_then_first(
@@ -134,7 +134,7 @@ def test_neighbours_and_sets_are_what_plain_python_finds(
     assert all(times[-1] - times[0] <= within_s * SECOND for times in actual.values())
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(16)
 @given(
     steps=step_lists,

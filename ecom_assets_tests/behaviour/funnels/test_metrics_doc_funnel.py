@@ -88,7 +88,7 @@ def tables_of_orders() -> tuple[list[Line], list[Line], list[Line]]:
     return orders, lines, levels
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_each_order_gives_each_visitor_the_level_of_the_page(con: Backend) -> None:
     _, lines, expected = tables_of_orders()
     events = events_of(con, lines)
@@ -104,7 +104,7 @@ def test_the_page_explains_every_order() -> None:
     assert sorted(line["order"] for line in tables("Orders of a funnel")[0]) == sorted(ORDERS)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_each_peer_s_answer_is_that_of_the_settings_beside_it(con: Backend) -> None:
     _, lines, _ = tables_of_orders()
     (peers,) = examples("What other tools return")
@@ -116,7 +116,7 @@ def test_each_peer_s_answer_is_that_of_the_settings_beside_it(con: Backend) -> N
         assert actual == {step: peer[step] for step in STEPS}, peer
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_exclusions_units_and_held_columns_count_as_the_examples_say(con: Backend) -> None:
     lines, expected, _ = examples("Exclusions, units, times and values")
     events = events_of(con, lines)

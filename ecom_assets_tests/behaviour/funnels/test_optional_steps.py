@@ -64,7 +64,7 @@ def answers(events: Sequence[Event], funnel: Funnel) -> list[dict[str, Any]]:
     return step_answers(funnel, rows)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_who_took_it_between_its_neighbours_is_counted_and_nobody_else_lost() -> None:
     actual = answers(STORY, BUYING)
     assert [row["count"] for row in actual] == [6, 5, 2, 3]

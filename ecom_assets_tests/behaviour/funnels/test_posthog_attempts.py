@@ -81,7 +81,7 @@ def posthog_levels(events: list[Event], funnel: Funnel) -> dict[str, int]:
     return {who: level for who, level in levels.items() if level}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(barred=barred, within_s=st.integers(2, 14), seed=drawn)
 def test_sequential_funnels_count_posthog_s_attempts(
@@ -96,7 +96,7 @@ def test_sequential_funnels_count_posthog_s_attempts(
     } == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(
     order=st.sampled_from(["strict", "any"]), barred=barred, within_s=st.integers(2, 14), seed=drawn

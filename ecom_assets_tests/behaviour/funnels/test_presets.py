@@ -35,7 +35,7 @@ def counts(tmp_path: Path, *arguments: str) -> list[int]:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tool", "bought"),
     [
@@ -51,13 +51,13 @@ def test_each_tool_waits_as_long_as_it_does_by_itself(
     assert counts(tmp_path, "--preset", tool) == [10, 9, bought]  # Emil's cart came before his view
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_is_typed_wins_even_where_it_is_the_usual_value(tmp_path: Path) -> None:
     assert counts(tmp_path, "--preset", "amplitude", "--within", "14d") == [10, 9, 7]
     assert counts(tmp_path, "--preset", "posthog", "--within", "7d") == counts(tmp_path)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_dora_who_emptied_her_cart_is_nobody_in_posthog_and_drops_off_in_mixpanel(
     tmp_path: Path,
 ) -> None:
@@ -94,7 +94,7 @@ def test_sessions_are_cut_as_the_tool_does_unless_a_rule_is_typed(tmp_path: Path
     assert actual["session_rule"] == "mixpanel"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_definition_shows_what_was_used(tmp_path: Path) -> None:
     used = answer(
         tmp_path,
@@ -118,7 +118,7 @@ def test_the_definition_shows_what_was_used(tmp_path: Path) -> None:
     assert [cohort["start"] for cohort in weeks["cohorts"]][:2] == ["2026-03-01", "2026-03-08"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text(json.dumps({"steps": STEPS, "preset": "amplitude"}))
     (tmp_path / "g.json").write_text(
@@ -156,7 +156,7 @@ def test_an_unknown_tool_is_refused_in_a_sentence_that_names_the_known_ones(wron
         Funnel.from_mapping({"steps": STEPS, "preset": wrong})
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "mode"),
     [

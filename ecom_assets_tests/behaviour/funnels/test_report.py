@@ -215,7 +215,7 @@ def test_hold_and_by_the_same_column_is_every_value_of_a_unit_by_itself() -> Non
     assert counts_by_label(events, funnel) == {"hats": [1, 0], "shoes": [1, 1]}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(6)
 @given(
     steps=step_lists,
@@ -294,7 +294,7 @@ def test_each_value_of_a_held_column_counts_by_itself_and_events_without_one_do_
     assert [step["count"] for step in answers(events, funnel_of(VIEW_CART))] == [2, 2]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_no_events_are_zeros_without_times() -> None:
     for order in ("ordered", "exact", "any", "strict_order", "strict_deduplication"):
         actual = answers([], funnel_of(VIEW_CART, order=order))

@@ -60,7 +60,6 @@ def sessions_by_step(shop: Platform) -> dict[tuple[date, int, str], int]:
     }
 
 
-@pytest.mark.when_changed
 def test_the_steps_without_events_are_left_out(shop: Platform) -> None:
     """Three people view, put into the cart and buy; none of them has a page
     view or begins a checkout.
@@ -99,7 +98,7 @@ def state(shop: Platform) -> dict[str, Any]:
     return {table.name: sorted(map(repr, shop.rows(table))) for table in TABLES}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(range(40)))
 def test_any_order_of_days_ends_as_one_run(shop: Platform, seed: int) -> None:
     """Days bring steps that no day had before; each order of runs ends with

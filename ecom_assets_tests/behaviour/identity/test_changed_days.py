@@ -80,7 +80,6 @@ def published(shop: Platform, run_id: str, days: Days) -> None:
     shop.engine.replace(EngagementDaily, output.rows, output.days, hooks)
 
 
-@pytest.mark.when_changed
 def test_what_an_alias_changes_is_found_by_sql_that_postgres_takes() -> None:
     """Ibis leaves LEFT SEMI JOIN, which Postgres lacks,
     where rows of a semi-join are read twice.
@@ -117,7 +116,7 @@ FIRST = [event("1", "09:00", "d1"), event("2", "15:00", "d1"), event("3", "16:00
 SIGN_IN = event("4", "+1 09:00", "d1", "ben")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "days", [Days((DAY_TWO,)), BOTH], ids=["the day of the sign-in", "both days"]
 )
@@ -192,7 +191,7 @@ def said(shop: Platform, days: Days) -> str:
     return shop.output(asset, days).warning
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_alias_says_how_many_days_it_changes_and_why_before_they_are_computed_again(
     shop: Platform,
 ) -> None:
@@ -285,7 +284,7 @@ def outputs(shop: Platform, days: Days, *names: str) -> dict[str, SliceOutput]:
     return replaced
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_sign_in_replaces_the_rows_of_its_visitors_only(shop: Platform) -> None:
     """Of the three events of the first day two are ben's now; ben's own of that day is
     read with them, eva's is not.
@@ -325,7 +324,7 @@ def test_a_visitor_with_another_id_changes_no_count_of_visits(shop: Platform) ->
         assert DAY_ONE not in replaced[name].days.dates, name
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_two_visitors_who_are_one_are_counted_again(shop: Platform) -> None:
     """On the first day ben was on d2, too: two visitors are one."""
     shop.receive(FIRST, BOTH)
@@ -385,7 +384,7 @@ def test_visitors_come_together_or_apart(
     assert split_or_joined_days(moves, event_counts) == regrouped
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_how_an_event_was_joined_changes_though_its_visitor_stays(shop: Platform) -> None:
     """At 23:30 on d1, and ben signs in at 00:20: the next on the device.
 
@@ -400,7 +399,7 @@ def test_how_an_event_was_joined_changes_though_its_visitor_stays(shop: Platform
     assert joined(shop) == {"1": "next_user_of_visit", "2": "user", "3": "next_user_of_visit"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_day_alone_finds_who_signed_in_on_the_device_before_it(shop: Platform) -> None:
     shop.receive([event("1", "09:00", "d1", "ben"), event("2", "+1 09:00", "d1")], BOTH)
     for day in BOTH.dates:
@@ -454,7 +453,7 @@ MAIL = "https://shop.example/?utm_source=letter&utm_medium=email"
 COUNTED = (ConversionFunnel, ConversionByDimension, ChannelAttribution)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed", CHANGED, ids=["a new funnel", "another funnel of the name", "another look-back"]
 )

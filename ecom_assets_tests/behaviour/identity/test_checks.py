@@ -82,7 +82,7 @@ def users_stay_themselves() -> TableCheck:
 # Ids that join nobody
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_ids_that_join_nobody_are_counted_by_reason_with_five_examples_without_the_ids(
     shop: Platform,
 ) -> None:
@@ -98,13 +98,11 @@ def test_ids_that_join_nobody_are_counted_by_reason_with_five_examples_without_t
     assert "till" not in shown
 
 
-@pytest.mark.when_changed
 def test_a_single_id_that_joins_nobody_is_said_in_the_singular(shop: Platform) -> None:
     sentence = result(ran(shop, [visit(1, "d1", "Guest")]), ids_are_not_shared).metadata["sentence"]
     assert sentence.startswith("1 id joins nobody: 1 by placeholder; see mart.shared_ids")
 
 
-@pytest.mark.when_changed
 def test_without_shared_ids_nothing_is_said(shop: Platform) -> None:
     assert result(ran(shop, [visit(1, "d1", "ann")]), ids_are_not_shared).broken_count == 0
 
@@ -112,7 +110,7 @@ def test_without_shared_ids_nothing_is_said(shop: Platform) -> None:
 # Visitors without devices
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_hundred_sessions_without_devices_warn_with_their_share(shop: Platform) -> None:
     ran(shop, [*(visit(n) for n in range(95)), *(visit(n, f"d{n}") for n in range(95, 100))])
     actual = result(shop, visitors_have_devices)
@@ -123,7 +121,7 @@ def test_a_hundred_sessions_without_devices_warn_with_their_share(shop: Platform
     assert "numbers of returning visitors cannot be trusted" in actual.metadata["sentence"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rows",
     [
@@ -146,7 +144,7 @@ def test_the_warning_needs_the_columns_that_tell() -> None:
     assert device_warning(0, 0) == ""
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("event_count", "warning_count"), [(200, 0), (MOST_EVENTS - 1, 0), (MOST_EVENTS, 1)]
 )
@@ -161,7 +159,7 @@ def test_of_many_events_answers_look_at_those_of_every_other_second(
     assert len(device_warnings(events, event_count)) == warning_count
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_devices_count_by_whatever_rule_visitors_are_found(shop: Platform) -> None:
     """By source sessions each of a hundred visits of devices is a visitor of its own,
     yet the file has device ids.
@@ -181,7 +179,7 @@ def stored(shop: Platform, contract: type[Table], **values: str) -> None:
     shop.engine.execute(f"UPDATE {contract.qualified_name()} SET {changes}")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_users_and_those_whom_aliases_merge_pass(shop: Platform) -> None:
     alias = visit(3, "d1", "ann") | {"event_type": "alias", "properties": '{"previous_id": "anna"}'}
     ran(shop, [visit(1, "d1", "anna"), visit(2, "d1"), alias, visit(4, "d2", "anon-s9")])
@@ -189,14 +187,13 @@ def test_users_and_those_whom_aliases_merge_pass(shop: Platform) -> None:
     assert (actual.broken_count, actual.looked_at_count) == (0, 3)
 
 
-@pytest.mark.when_changed
 def test_an_event_with_a_user_that_belongs_to_another_visitor_fails(shop: Platform) -> None:
     ran(shop, [visit(1, "d1", "ann"), visit(2, "d1")]).table(CleanEvents)
     stored(shop, CleanEvents, visitor_id="'anon-d1'")
     assert result(shop, users_stay_themselves()).broken_count == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_two_users_whom_no_alias_joins_are_not_one_visitor(shop: Platform) -> None:
     ran(shop, [visit(1, "d1", "ann"), visit(2, "d1", "ben")]).table(CleanEvents)
     stored(shop, CleanEvents, visitor_id="'ann'")

@@ -44,7 +44,7 @@ def visits(file: Path, *, has_devices: bool) -> Path:
     return file
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @HAS_DEVICES
 @pytest.mark.parametrize(
     ("question", "visitors"), [("sessions", "visitors"), ("retention", "cohorts")]

@@ -75,7 +75,7 @@ def shared(shop: Platform) -> list[tuple[str, str, str, int]]:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "listed"),
     [("GUEST", 1), ("[object Object]", 0), ("000-000", 1), ("Anonymous", 0), ("NULL", 0)],
@@ -94,7 +94,7 @@ def test_a_placeholder_in_any_case_joins_nobody(shop: Platform, name: str, liste
     assert shared(shop) == [("user", name, "placeholder", 2)] * listed
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("position", [0, 19], ids=["first", "last"])
 def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(
     shop: Platform, position: int
@@ -107,7 +107,7 @@ def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(
     assert shared(shop) == [("device", "till", "device_users", 20)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("days_between", "reached"), [(0, 50), (7, 0)], ids=["at once", "over a year"]
 )
@@ -120,7 +120,7 @@ def test_a_user_on_50_devices_joins_nobody_only_if_within_30_days(
     assert [count for *_, count in shared(shop)] == ([reached] if reached else [])
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("days", "joins"), [(7, "max"), (8, "anon-d1")])
 def test_the_days_within_which_devices_are_counted_are_a_setting(days: int, joins: str) -> None:
     """Max is on one device, and a week later on another: 2 devices within 8 days."""
@@ -137,7 +137,6 @@ def test_the_days_within_which_devices_are_counted_are_a_setting(days: int, join
     small.close()
 
 
-@pytest.mark.when_changed
 def test_a_source_session_with_5_users_joins_nobody(shop: Platform) -> None:
     rows = [seen(f"e{n}", f"09:0{n}", None, f"user{n}") for n in range(5)]
     assert visitors(shop, [*rows, seen("alone", "09:06", None)])["alone"] == "anon-s"
@@ -147,7 +146,7 @@ def test_a_source_session_with_5_users_joins_nobody(shop: Platform) -> None:
 ROBOT = "Mozilla/5.0 (compatible; Googlebot/2.1)"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_robot_that_carries_a_user_links_nobody_and_trips_no_bound(shop: Platform) -> None:
     """A robot opens pages on d1 as ben: what else is seen on d1 stays the device's,
     and ben's event ben's.
@@ -170,7 +169,7 @@ def merged(shop: Platform) -> set[str]:
     return {row["user_id"] for row in shop.rows(MergedUsers)}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_alias_of_a_user_on_50_devices_joins_nobody(shop: Platform) -> None:
     rows = [seen(f"e{n}", "09:00", f"d{n}", "max") for n in range(50)]
     assert visitors(shop, rows[1:], [alias('{"previous_id": "max"}')])["e1"] == "ann", (
@@ -180,13 +179,12 @@ def test_an_alias_of_a_user_on_50_devices_joins_nobody(shop: Platform) -> None:
     assert merged(shop) == set()
 
 
-@pytest.mark.when_changed
 def test_an_alias_by_a_robot_joins_nobody(shop: Platform) -> None:
     rows = [seen("1", "09:00", "d1", "anna"), alias('{"previous_id": "anna"}', user_agent=ROBOT)]
     assert visitors(shop, rows)["1"] == "anna"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "joined"), [("true", {"ann", "anna"}), ("false", set())])
 def test_an_alias_takes_the_consent_that_a_link_takes(given: str, joined: set[str]) -> None:
     small = Platform(Settings(home=Path("never written"), identity_consent="consent"))
@@ -195,7 +193,7 @@ def test_an_alias_takes_the_consent_that_a_link_takes(given: str, joined: set[st
     small.close()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("properties", "previous"),
     [
@@ -216,14 +214,12 @@ def test_the_id_until_now_is_read_as_json(shop: Platform, properties: str, previ
     assert merged(shop) == ({"ann", previous} if previous else set())
 
 
-@pytest.mark.when_changed
 def test_ids_that_look_alike_are_different(shop: Platform) -> None:
     users = ["Ann", "ann", "caf\u00e9", "cafe\u0301", "456", "user-456"]
     actual = visitors(shop, [seen(name, f"09:0{n}", f"d{n}", name) for n, name in enumerate(users)])
     assert len(set(actual.values())) == len(users)
 
 
-@pytest.mark.when_changed
 def test_an_id_that_is_a_user_here_and_a_device_there_joins_nothing(shop: Platform) -> None:
     actual = visitors(shop, [seen("1", "09:00", "x1"), seen("2", "09:05", "d2", "x1")])
     assert actual == {"1": "anon-x1", "2": "x1"}
@@ -241,7 +237,7 @@ def test_a_link_that_goes_with_its_file_gives_the_events_back_to_the_device(shop
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("days", "visitor"), [(365, "ann"), (366, "anon-d1")])
 def test_a_sign_in_a_year_later_counts_and_a_day_more_is_too_far_away(
     shop: Platform, days: int, visitor: str
@@ -250,7 +246,7 @@ def test_a_sign_in_a_year_later_counts_and_a_day_more_is_too_far_away(
     assert actual == {"1": visitor, "2": "ann"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_sign_in_that_arrives_a_year_late_is_refused_and_joins_nobody(shop: Platform) -> None:
     alone, sign_in = seen("1", "09:00", "d1"), seen("2", "09:05", "d1", "ann")
     late = sign_in | {"received_date": sign_in["received_date"] + timedelta(days=365)}

@@ -46,7 +46,7 @@ def found(events: list[Seen], rule: IdentityRule) -> list[str]:
     return [by_id[event.event_id] for event in events]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_events_of_the_only_user_count_whenever_the_user_signs_in() -> None:
     """Ann is there on days 0 and 31, signs in on day 62, and comes again without
     signing in on days 153 and 300.
@@ -66,7 +66,7 @@ def test_events_of_the_only_user_count_whenever_the_user_signs_in() -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_second_user_leaves_to_the_device_what_is_far_from_both() -> None:
     """Day 0 is 90 days before ann, and day 200 is 100 days after ben,
     within a year of whom there are two users.
@@ -76,7 +76,7 @@ def test_a_second_user_leaves_to_the_device_what_is_far_from_both() -> None:
     assert found(events[:3], IdentityRule()) == ["ann", "ann", "ann"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_second_user_more_than_a_year_away_changes_nothing() -> None:
     events = [day(0), day(90, "ann"), day(366, "ben"), day(400, "ann")]
     assert found(events, IdentityRule()) == ["ann", "ann", "ben", "ann"]
@@ -112,7 +112,7 @@ def receive_and_run(shop: Platform, events: list[Seen], days: Days, run: Days) -
     shop.run(run, only=OF_VISITORS)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_days_are_computed_again_when_a_second_user_comes_and_when_the_row_goes_again(
     shop: Platform,
 ) -> None:
@@ -140,7 +140,7 @@ def history(dice: random.Random) -> list[Seen]:
     return result
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(range(20)))
 def test_in_whatever_order_days_arrive_the_visitors_are_those_of_plain_python(
     shop: Platform, seed: int

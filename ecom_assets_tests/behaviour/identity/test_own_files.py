@@ -50,7 +50,7 @@ def ga4(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_300_devices_without_signed_in_users_are_300_visitors(home: Path, ga4: Path) -> None:
     result = ecom("sessions", "--events", ga4, "--mapping", "ga4_export", "--json", home=home).json
     assert (result["events"], result["visitors"], result["sessions"]) == (420, 300, 420)
@@ -68,7 +68,7 @@ def test_300_devices_without_signed_in_users_are_300_visitors(home: Path, ga4: P
     assert by_session.json["visitors"] == 420, "the source's sessions, as without devices"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_who_comes_back_a_week_later_is_counted_by_device(home: Path, ga4: Path) -> None:
     arguments = (
         "retention",
@@ -115,7 +115,7 @@ def segment(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "segment.ndjson", tmp_path / "segment.yaml"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("identity", "bought"), [("stitched", 5), ("amplitude", 5), ("user", 0), ("device", 5)]
 )
@@ -139,7 +139,7 @@ def test_a_funnel_follows_people_over_their_sign_in(
     assert [step["count"] for step in result["steps"]] == [10, bought]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_two_rules_side_by_side(home: Path, segment: tuple[Path, Path]) -> None:
     file, mapping = segment
     arguments = (
@@ -163,7 +163,7 @@ def test_two_rules_side_by_side(home: Path, segment: tuple[Path, Path]) -> None:
     assert out.index("Visitors by stitched:") < out.index("Visitors by user:")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["segment.ndjson", "segment.parquet"])
 @pytest.mark.parametrize(
     "question", [("funnel", "--steps", "page_view,purchase"), ("retention",), ("sessions",)]
@@ -207,7 +207,7 @@ def numbers_of(answer: dict[str, Any]) -> list[Any]:
     return [answer.get(name) for name in ("steps", "cohorts", "visitors", "sessions")]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -243,7 +243,7 @@ def test_every_question_is_asked_by_two_rules_and_names_one_that_is_mistyped(
     assert "'posthogg' is unknown; did you mean 'posthog'?" in wrong.sentence
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("identity", "mixed", "units"), [("stitched", 1, [1, 1]), ("device", 0, [2, 2])]
 )
@@ -314,7 +314,7 @@ def test_a_device_is_linked_only_where_its_user_agreed(
     assert [step["count"] for step in result["steps"]] == [10, 2]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["events.ndjson", "events.parquet"])
 @pytest.mark.parametrize(
     "where", [(), ("--where", "user_agent!=Chrome")], ids=["few columns", "named columns"]
@@ -350,7 +350,7 @@ def test_a_robot_that_carries_a_user_links_nobody_in_a_file(
     assert [step["count"] for step in answer["steps"]] == [2, 1]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("devices", "visitors"), [(49, 1), (50, 2)])
 def test_in_files_too_an_alias_of_a_user_on_50_devices_joins_nobody(
     home: Path, tmp_path: Path, devices: int, visitors: int

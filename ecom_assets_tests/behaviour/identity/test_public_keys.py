@@ -121,7 +121,7 @@ STRANGER = st.builds(
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @pytest.mark.parametrize("name", RULES)
 @given(own=st.lists(OWN, min_size=1, max_size=7), added=st.lists(STRANGER, min_size=1, max_size=7))
@@ -138,7 +138,7 @@ def test_rows_of_a_public_key_change_the_visitor_of_no_other_row(
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_fifty_invented_devices_of_a_user_take_no_device_from_the_user(con: Backend) -> None:
     own = [event(0, SERVER, device="phone"), event(5, SERVER, "anna", device="phone")]
     flood = [event(n, PAGE, "anna", device=f"invented {n}") for n in range(50)]
@@ -202,7 +202,7 @@ def test_devices_beyond_the_bound_are_listed_and_time_lets_others_in(con: Backen
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_sign_in_of_a_page_links_its_device_and_no_session_of_a_server(con: Backend) -> None:
     browser = [
         event(0, PAGE, device="d1"),
@@ -221,7 +221,7 @@ def test_a_sign_in_of_a_page_links_its_device_and_no_session_of_a_server(con: Ba
     assert visitors(con, pages, IdentityRule()) == ["anna", "anna"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_session_of_a_server_is_listed_and_bounds_still_hold_for_the_shop_s_own_rows(
     con: Backend,
 ) -> None:

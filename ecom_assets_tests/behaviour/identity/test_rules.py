@@ -147,7 +147,7 @@ def histories(draw: st.DrawFn) -> list[Seen]:
     return result
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(
     histories(),
     st.sampled_from([name for name in PRESETS if name != "user"]),

@@ -62,7 +62,7 @@ def test_the_sign_ins_that_decided_about_the_seven_events(
     assert {event_id: row["sign_in_event_id"] for event_id, row in signed.items()} == deciding
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_of_the_only_user_the_sign_in_before_the_event_is_named_else_the_one_after_it() -> None:
     start = at("12:00")
     days = ((0, None), (100, "A"), (101, "A"), (200, None), (600, None), (700, "A"))

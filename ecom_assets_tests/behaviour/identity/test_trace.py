@@ -101,7 +101,7 @@ def levels(
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_two_events_before_a_sign_in_are_two_received_rows_of_the_user(shop: Platform) -> None:
     where = (
         "visitor_id = ben",
@@ -113,7 +113,6 @@ def test_two_events_before_a_sign_in_are_two_received_rows_of_the_user(shop: Pla
     assert (value, down) == (2, [("staging.events", 2, 2), ("raw.events", 2, 2)])
 
 
-@pytest.mark.when_changed
 def test_the_sign_in_that_decided_is_named_with_its_device_and_time(shop: Platform) -> None:
     where = parse_where(["visitor_id = ben", "id_kind = device", "joined_by = next_user"])
     for is_personal, ben, d1 in ((True, "ben", "d1"), (False, HIDDEN, HIDDEN)):
@@ -136,7 +135,6 @@ def test_the_sign_in_that_decided_is_named_with_its_device_and_time(shop: Platfo
         ]
 
 
-@pytest.mark.when_changed
 def test_the_alias_that_joins_an_event_s_user_with_another_is_named(shop: Platform) -> None:
     question = RowsQuestion(
         table_named("mart.identities"),
@@ -150,7 +148,6 @@ def test_the_alias_that_joins_an_event_s_user_with_another_is_named(shop: Platfo
     ] == [("anna ann", HIDDEN, "annie anna", "is the user's id by an alias")]
 
 
-@pytest.mark.when_changed
 def test_events_that_no_other_event_decided_about_name_no_sign_in(shop: Platform) -> None:
     question = RowsQuestion(
         table_named("mart.identities"), parse_where(["visitor_id = carl"]), "event_count", 10
@@ -161,7 +158,7 @@ def test_events_that_no_other_event_decided_about_name_no_sign_in(shop: Platform
     ] == [[]]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "where, value, tables",
     [
@@ -196,7 +193,6 @@ def test_an_id_that_joins_nobody_goes_down_to_the_rows_that_share_it(
     assert {gives for _, _, gives in down} == {value}
 
 
-@pytest.mark.when_changed
 def test_users_who_are_one_person_go_down_to_their_aliases(shop: Platform) -> None:
     value, down = levels(shop, "mart.merged_users", "user_count", "user_id = ann")
     assert value == 3

@@ -73,30 +73,28 @@ def visitor(shop: Platform, anonymous: Row, *others: Row) -> str:
 NOON = seen("12:00")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_user_is_the_visitor_whatever_the_session_says(shop: Platform) -> None:
     assert visitor(shop, seen("12:00", "anna"), seen("12:01", "aaron")) == "anna"
 
 
-@pytest.mark.when_changed
 def test_a_session_that_never_shows_its_user_stays_anonymous(shop: Platform) -> None:
     assert visitor(shop, NOON, seen("12:01", "anna", "s2"), seen("12:02", "ben", None)) == "anon-s1"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("clock", ["12:05", "09:00", "+1 23:59", "-1 00:00"])
 def test_the_user_of_the_same_source_session_is_the_visitor(shop: Platform, clock: str) -> None:
     # Later and earlier on the day, on the day after, and on the day before.
     assert visitor(shop, NOON, seen(clock, "anna")) == "anna"
 
 
-@pytest.mark.when_changed
 @pytest.mark.parametrize("clock", ["+2 00:00", "-2 23:59"])
 def test_two_days_away_the_session_says_nothing(shop: Platform, clock: str) -> None:
     assert visitor(shop, NOON, seen(clock, "anna")) == "anon-s1"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_same_day_comes_before_the_day_after_and_that_before_the_day_before(
     shop: Platform,
 ) -> None:
@@ -106,12 +104,10 @@ def test_the_same_day_comes_before_the_day_after_and_that_before_the_day_before(
     assert visitor(shop, NOON, before, after, same) == "dora"
 
 
-@pytest.mark.when_changed
 def test_of_several_users_on_one_day_the_smallest_id_is_the_visitor(shop: Platform) -> None:
     assert visitor(shop, NOON, seen("12:01", "ben"), seen("12:02", "anna")) == "anna"
 
 
-@pytest.mark.when_changed
 def test_a_user_of_the_day_after_counts_only_if_seen_while_the_day_accepts_events(
     shop: Platform,
 ) -> None:
@@ -120,14 +116,12 @@ def test_a_user_of_the_day_after_counts_only_if_seen_while_the_day_accepts_event
     assert visitor(shop, NOON, seen("+1 12:00", "anna", arrived=8)) == "anon-s1"
 
 
-@pytest.mark.when_changed
 def test_a_user_of_the_day_before_counts_only_if_seen_since_that_day(shop: Platform) -> None:
     # An event just after midnight may arrive, by another clock, on the day before its own.
     assert visitor(shop, NOON, seen("-1 00:30", "anna", arrived=-1)) == "anna"
     assert visitor(shop, NOON, seen("-1 00:30", "anna", arrived=-2)) == "anon-s1"
 
 
-@pytest.mark.when_changed
 def test_a_refused_row_shows_nobody(shop: Platform) -> None:
     assert (
         visitor(shop, NOON, seen("12:01", "null"), seen("12:02", "anna", event_type=" "))
@@ -135,7 +129,6 @@ def test_a_refused_row_shows_nobody(shop: Platform) -> None:
     )
 
 
-@pytest.mark.when_changed
 def test_a_user_whose_id_looks_anonymous_is_not_merged_with_the_anonymous_session(
     shop: Platform,
 ) -> None:
@@ -168,7 +161,6 @@ def test_two_users_never_become_one_visitor_nor_an_anonymous_one(users: set[str]
     assert not any(row.startswith("anon-") for row in actual)
 
 
-@pytest.mark.when_changed
 def test_the_wait_for_a_login_changes_the_day_before_too(shop: Platform) -> None:
     # The day is run, then the login of the next day arrives: running what that arrival touches
     # restates the visitor.

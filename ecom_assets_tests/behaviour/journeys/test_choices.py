@@ -261,7 +261,7 @@ def walks_of(seed: int) -> list[Walk]:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(80)
 @given(seed=st.integers(0, 10_000), choices=st.one_of(CHOICES, OF_PAGES))
 def test_paths_and_transitions_are_those_of_the_definition(

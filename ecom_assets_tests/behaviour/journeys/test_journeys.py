@@ -123,7 +123,6 @@ def test_paths_of_more_sessions_than_fit_into_memory_go_through_the_disk(
         ]
 
 
-@pytest.mark.when_changed
 def test_repeats_in_a_row_are_one_step(shop: Platform) -> None:
     steps = [
         ("09:00", "page_view"),
@@ -135,7 +134,6 @@ def test_repeats_in_a_row_are_one_step(shop: Platform) -> None:
     assert paths(shop) == ["page_view → product_view → page_view"]
 
 
-@pytest.mark.when_changed
 def test_a_journey_by_category_passes_over_events_without_one(shop: Platform) -> None:
     steps: list[Step] = [
         ("09:00", "page_view"),
@@ -156,7 +154,6 @@ def test_a_journey_by_category_passes_over_events_without_one(shop: Platform) ->
     ]
 
 
-@pytest.mark.when_changed
 def test_a_session_that_crosses_midnight_is_one_journey_of_the_day_it_started(
     shop: Platform,
 ) -> None:
@@ -172,13 +169,11 @@ def test_a_session_that_crosses_midnight_is_one_journey_of_the_day_it_started(
     assert [row["is_converted"] for row in shop.rows(Journeys)] == [True, True]
 
 
-@pytest.mark.when_changed
 def test_two_sessions_of_a_visitor_are_two_journeys(shop: Platform) -> None:
     run(shop, {"anna": [("09:00", "page_view"), ("10:00", "search"), ("10:01", "page_view")]})
     assert paths(shop) == ["page_view", "search → page_view"]
 
 
-@pytest.mark.when_changed
 def test_a_long_path_is_cut_and_its_length_and_transitions_are_not(shop: Platform) -> None:
     kinds = ["page_view", "search"] * 3
     run(shop, {"anna": [(f"09:0{n}", kind) for n, kind in enumerate(kinds)]})
@@ -204,14 +199,12 @@ def test_a_long_path_is_cut_and_its_length_and_transitions_are_not(shop: Platfor
     }
 
 
-@pytest.mark.when_changed
 def test_a_path_of_just_as_many_steps_as_are_kept_is_whole(shop: Platform) -> None:
     run(shop, {"anna": [(f"09:0{n}", kind) for n, kind in enumerate(["page_view", "search"] * 2)]})
     [row] = [row for row in shop.rows(Journeys) if row["dimension"] == "page_type"]
     assert (row["path"], row["is_cut"]) == ("page_view → search → page_view → search", False)
 
 
-@pytest.mark.when_changed
 def test_a_category_cannot_pass_for_what_surrounds_it(shop: Platform) -> None:
     odd = [("09:00", "(exit)"), ("09:01", "a → b"), ("09:02", "…")]
     run(
@@ -232,7 +225,6 @@ def searches(shop: Platform) -> dict[str, tuple[int, ...]]:
     }
 
 
-@pytest.mark.when_changed
 def test_a_search_is_clicked_if_a_product_is_viewed_before_the_next_search(shop: Platform) -> None:
     steps = [
         search("09:00", "Hat"),
@@ -273,7 +265,6 @@ def test_a_search_that_found_some_things_is_no_empty_one(shop: Platform) -> None
     assert (row["empty_search_count"], row["unclicked_search_count"]) == (0, 1)
 
 
-@pytest.mark.when_changed
 def test_a_click_after_midnight_belongs_to_the_search_before_it(shop: Platform) -> None:
     run(shop, {"anna": [search("23:55", "hat"), ("+1 00:05", "product_view")]})
     [row] = shop.rows(SearchPerformance)
@@ -289,7 +280,6 @@ def test_a_click_after_midnight_belongs_to_the_search_before_it(shop: Platform) 
 # Categories
 
 
-@pytest.mark.when_changed
 def test_a_category_leads_to_a_cart_if_it_was_viewed_before(shop: Platform) -> None:
     people: dict[str, list[Step]] = {
         "anna": [

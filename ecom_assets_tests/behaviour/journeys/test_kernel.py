@@ -100,7 +100,7 @@ def journeys_by_both(
             return quick, journeys_of_events(con, events, question, ends)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6), asked=JOURNEYS, first=DAYS, last=DAYS)
 @examples(30)
 def test_journeys_are_counted_alike(

@@ -169,7 +169,7 @@ def expected_paths(rows: Sequence[Row], days: Days, most_steps: int) -> list[Any
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6), rule=ANY_RULE, numbers=SOME_DAYS)
 @examples(25)
 def test_both_forms_give_the_journeys_of_plain_python(
@@ -183,7 +183,7 @@ def test_both_forms_give_the_journeys_of_plain_python(
         assert paths(journeys(members, starts, rule)) == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6), rule=ANY_RULE, numbers=SOME_DAYS)
 @examples(25)
 def test_transitions_by_paths_are_those_of_plain_python(

@@ -53,7 +53,7 @@ def run(platform: Platform, rows: list[Row]) -> None:
     platform.run(DAYS, only=TABLES)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_journeys_and_transitions_are_those_of_the_page(platform: Platform) -> None:
     lines, paths, transitions, *_ = tables("Journeys")
     run(platform, rows_of(lines))

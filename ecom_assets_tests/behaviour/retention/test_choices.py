@@ -315,7 +315,7 @@ def same(
         assert max(counts, default=0) < len(cohort["returned"])
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(120)
 @given(questions())
 def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Query]) -> None:

@@ -83,7 +83,7 @@ def cohorts(shop: Platform, cohort_by: str, period: str, mode: str) -> list[Cell
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_cohorts_of_random_streams_are_those_of_the_definition(shop: Platform) -> None:
     deeds = [deed for seed in range(6) for deed in stream(seed, ZONE, FIRST)]
     shop.receive(rows_of(deeds), DAYS)
@@ -104,7 +104,7 @@ def test_cohorts_of_random_streams_are_those_of_the_definition(shop: Platform) -
                 assert len(actual) > 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_day_counts_who_came_by_their_first_and_their_last_day(shop: Platform) -> None:
     shop.receive(rows_of(STORY, "UTC"), Days.between(date(2026, 3, 1), date(2026, 3, 6)))
     shop.run(Days.between(date(2026, 3, 1), date(2026, 3, 6)), only=TABLES)
@@ -122,7 +122,7 @@ def test_a_day_counts_who_came_by_their_first_and_their_last_day(shop: Platform)
     assert answer == [(1, 1, 1, 2), (2, 1, 1, 1), (2, 2, 2, 1), (4, 1, 1, 1), (5, 1, 2, 1)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_late_day_moves_visitors_to_an_earlier_cohort_at_once(shop: Platform) -> None:
     days = Days.between(date(2026, 3, 1), date(2026, 3, 6))
     late = [row for row in rows_of(STORY, "UTC") if row["event_date"] == days.first]
@@ -137,7 +137,6 @@ def test_a_late_day_moves_visitors_to_an_earlier_cohort_at_once(shop: Platform) 
     assert sizes == {1: 2, 2: 1}
 
 
-@pytest.mark.when_changed
 def test_days_in_any_order_give_the_same_cohorts(shop: Platform) -> None:
     deeds = [deed for seed in range(3) for deed in stream(seed, ZONE, FIRST)]
     shop.receive(rows_of(deeds), DAYS)

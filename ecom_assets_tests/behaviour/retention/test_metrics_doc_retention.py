@@ -72,7 +72,7 @@ def test_each_way_of_counting_gives_what_the_page_says() -> None:
             )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_each_choice_gives_what_the_page_says(tmp_path: Path) -> None:
     lines, expected = tables("Starts, conditions, breakdowns and lists")
     rows = [
@@ -126,7 +126,6 @@ def test_the_value_of_whole_cohorts_is_that_of_the_page() -> None:
     assert as_shown(actual[1:2], expected) == expected
 
 
-@pytest.mark.when_changed
 def test_the_table_of_cohorts_is_that_of_the_page(platform: Platform) -> None:
     (lines, _), (expected,) = tables("Cohorts and coming back"), tables("The table of cohorts")
     run(platform, lines, "retention_cohorts")
@@ -134,7 +133,6 @@ def test_the_table_of_cohorts_is_that_of_the_page(platform: Platform) -> None:
     assert as_shown(actual, expected) == expected
 
 
-@pytest.mark.when_changed
 def test_carts_left_behind_are_those_of_the_page_and_of_others(platform: Platform) -> None:
     visitors, expected = section(FUNNEL_EXAMPLES, "Carts left behind").tables
     lines = event_lines(visitors, "cart_amount")

@@ -32,7 +32,6 @@ def engagement(
     return {row["event_date"]: row for row in shop.rows(EngagementDaily)}
 
 
-@pytest.mark.when_changed
 def test_a_day_is_described_by_the_sessions_that_started_on_it(shop: Platform) -> None:
     day = engagement(
         shop,
@@ -61,7 +60,6 @@ def test_a_day_is_described_by_the_sessions_that_started_on_it(shop: Platform) -
     assert (day["mean_duration_s"], day["median_duration_s"]) == (420, 60)
 
 
-@pytest.mark.when_changed
 def test_the_median_of_an_even_number_is_the_mean_of_the_two_in_the_middle(shop: Platform) -> None:
     lengths = {"anna": "09:00:00", "ben": "09:00:10", "carl": "09:00:30", "dora": "09:20:00"}
     day = engagement(
@@ -70,7 +68,6 @@ def test_the_median_of_an_even_number_is_the_mean_of_the_two_in_the_middle(shop:
     assert day["median_duration_s"] == 20
 
 
-@pytest.mark.when_changed
 def test_a_day_on_which_a_session_only_goes_on_has_visitors_and_no_session(shop: Platform) -> None:
     days = engagement(shop, {"anna": [("23:50", "page_view"), ("+1 00:10", "page_view")]})
     next_day = days[DAY_ONE + timedelta(days=1)]
@@ -79,7 +76,6 @@ def test_a_day_on_which_a_session_only_goes_on_has_visitors_and_no_session(shop:
     assert days[DAY_ONE]["mean_duration_s"] == 1200
 
 
-@pytest.mark.when_changed
 def test_without_views_among_the_events_no_session_is_a_bounce() -> None:
     with closing(Platform(not_recorded=frozenset({VIEWS, PURCHASES}))) as shop:
         day = engagement(
@@ -96,12 +92,10 @@ def test_without_views_among_the_events_no_session_is_a_bounce() -> None:
     assert [day[name] for name in (*of_views, *rates, *bought)] == [None] * 8
 
 
-@pytest.mark.when_changed
 def test_a_day_without_anybody_has_no_row(shop: Platform) -> None:
     assert set(engagement(shop, {"anna": [("09:00", "page_view")]})) == {DAY_ONE}
 
 
-@pytest.mark.when_changed
 def test_a_visitor_counts_for_seven_and_for_thirty_days_that_day_included(shop: Platform) -> None:
     # Anna comes on day 0 only; Ben comes daily, so that every day has a row.
     people = {
@@ -116,7 +110,7 @@ def test_a_visitor_counts_for_seven_and_for_thirty_days_that_day_included(shop: 
     assert days[DAY_ONE + timedelta(days=1)]["stickiness_rate"] == 0.5
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 6))]
 )

@@ -201,7 +201,7 @@ streams = st.lists(
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(70)
 @given(stream=streams)
 def test_sessions_are_those_of_the_definition(stream: list[Moment]) -> None:

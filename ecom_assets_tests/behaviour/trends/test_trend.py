@@ -284,7 +284,7 @@ def test_cumulated_lines_are_those_of_the_definition_and_never_fall(seed: int, p
         assert ours["values"][-1] == ours["total"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(20)
 @given(seed=st.integers(0, 10_000))
 def test_no_order_of_rows_changes_anything(seed: int) -> None:

@@ -292,7 +292,7 @@ def test_the_shipped_lists_are_whole() -> None:
 CHANNEL_OF = {"SEARCH": "Search", "SHOPPING": "Shopping", "SOCIAL": "Social", "VIDEO": "Video"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_whole_list_of_google_has_its_channels() -> None:
     """Each of the 819 sources, in its own spelling, as a tag of a page and as GA4's source."""
     text = (

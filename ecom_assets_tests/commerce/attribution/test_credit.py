@@ -143,7 +143,7 @@ def test_a_refund_takes_back_from_those_who_were_credited() -> None:
     assert {row["converted_date"] for row in rows} == {DAY_ONE, DAY_ONE + timedelta(days=50)}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_refund_of_nobody_knows_what_takes_back_from_no_channel() -> None:
     refunds = [
         bought("v0", 91 * ONE_DAY_S, -700, "late", is_refund=True),

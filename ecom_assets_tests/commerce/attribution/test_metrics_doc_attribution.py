@@ -29,7 +29,7 @@ def platform() -> Iterator[ShopPlatform]:
     shop_platform.close()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_sources_and_channels_are_those_of_the_page(platform: ShopPlatform) -> None:
     lines = [line for table in tables("Source and medium") for line in table]
     visits = [
@@ -49,7 +49,7 @@ def test_the_rules_stand_in_their_order() -> None:
     assert tuple(line["channel"] for line in rules) == CHANNELS
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_every_model_is_described_and_shares_the_example_as_the_page_says(
     platform: ShopPlatform,
 ) -> None:
@@ -63,7 +63,7 @@ def test_every_model_is_described_and_shares_the_example_as_the_page_says(
     assert [line_of(rows, model) for model in MODELS] == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_single_purchase_says_which_channels_led_to_it(platform: ShopPlatform) -> None:
     """Anna came by Email, Direct and Organic Search, and buys for 30.00;
     a refund of 15.00 takes half of it back.
@@ -86,7 +86,7 @@ def test_a_single_purchase_says_which_channels_led_to_it(platform: ShopPlatform)
         assert {row["conversion_id"] for row in rows.values()} == {purchase["conversion_id"]}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "defect",
     [
@@ -133,7 +133,7 @@ def line_of(rows: list[Row], model: str) -> Line:
     return line
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_removal_effects_are_those_worked_out_by_hand(platform: ShopPlatform) -> None:
     _, done = tables("Attribution")
     (expected,) = tables("Removal effects")

@@ -151,7 +151,7 @@ def test_where_all_came_directly_a_question_about_channels_says_so(
     assert direct_warnings(con, rows, names) == warnings
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "values, names, warnings",
     [

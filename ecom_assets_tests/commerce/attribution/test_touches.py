@@ -67,7 +67,6 @@ def test_a_click_without_a_referrer_stays_direct_and_says_its_platform(shop: Sho
     }
 
 
-@pytest.mark.when_changed
 def test_the_first_event_with_a_source_gives_that_of_the_session(shop: ShopPlatform) -> None:
     assert touches(
         shop,
@@ -77,7 +76,6 @@ def test_the_first_event_with_a_source_gives_that_of_the_session(shop: ShopPlatf
     ) == [("10 09:00", "Email")]
 
 
-@pytest.mark.when_changed
 def test_what_came_after_midnight_gives_the_source_of_the_evening_s_session(
     shop: ShopPlatform,
 ) -> None:
@@ -86,7 +84,6 @@ def test_what_came_after_midnight_gives_the_source_of_the_evening_s_session(
     ]
 
 
-@pytest.mark.when_changed
 def test_what_came_before_midnight_comes_first(shop: ShopPlatform) -> None:
     steps: list[Step] = [
         ("23:50", "page_view", SEARCH),
@@ -96,7 +93,6 @@ def test_what_came_before_midnight_comes_first(shop: ShopPlatform) -> None:
     assert touches(shop, *steps) == [("10 23:50", "Organic Search"), ("11 09:00", "Direct")]
 
 
-@pytest.mark.when_changed
 def test_a_refund_alone_is_no_visit_but_with_a_view_it_is(shop: ShopPlatform) -> None:
     steps: list[Step] = [("09:00", "refund"), ("12:00", "refund"), ("12:01", "page_view", MAIL)]
     assert touches(shop, *steps) == [("10 12:00", "Email")]
@@ -116,7 +112,7 @@ def day_one(hour: int, days: int = 0) -> datetime:
     return datetime.combine(DAY_ONE, datetime.min.time()) + timedelta(hours=hour, days=days)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_order_has_the_last_channel_that_is_not_direct(shop: ShopPlatform) -> None:
     anna: list[Step] = [
         ("08:00", "page_view", MAIL),
@@ -163,7 +159,7 @@ def test_an_order_has_the_last_channel_that_is_not_direct(shop: ShopPlatform) ->
     assert credited == revenue, "one definition behind both tables"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_where_events_cannot_say_where_a_visit_came_from_its_channel_is_unknown() -> None:
     activities = replace(channel_rule(Settings()), has_addresses=False)
     anna: list[Step] = [("08:00", "action_7"), ("10:00", "action_3")]
@@ -205,7 +201,6 @@ def test_where_events_cannot_say_where_a_visit_came_from_its_channel_is_unknown(
         assert channels == {"ben": "Email"}, "of anna nobody knows how she came"
 
 
-@pytest.mark.when_changed
 def test_an_order_is_one_conversion_however_many_lines_it_has(shop: ShopPlatform) -> None:
     shop.receive_orders(
         lines({"at": day_one(11)}, {"at": day_one(11), "item_id": "8", "payment_amount": 5}), DAYS

@@ -3,8 +3,6 @@
 from collections import defaultdict
 from typing import Any
 
-import pytest
-
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
@@ -59,7 +57,6 @@ def counted(platform: Platform, rows: list[Row]) -> dict[tuple[str, str, str], d
     return dict(actual)
 
 
-@pytest.mark.when_changed
 def test_the_example_gives_what_the_page_says(platform: Platform) -> None:
     sessions, expected = definition("By device, channel and category").tables
     rows: list[Row] = []
@@ -92,7 +89,6 @@ AGENTS_BY_DEVICE: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.when_changed
 def test_the_browser_gives_the_device_of_its_session(platform: Platform) -> None:
     rows = [
         row
@@ -109,7 +105,6 @@ def test_the_browser_gives_the_device_of_its_session(platform: Platform) -> None
     assert answer == {device: len(agents) for device, agents in AGENTS_BY_DEVICE.items()}
 
 
-@pytest.mark.when_changed
 def test_a_session_has_the_device_of_its_first_event(platform: Platform) -> None:
     first, second = visit("ann", AGENTS["iPhone"], HOME, "page_view", "page_view")
     second["user_agent"] = AGENTS["Windows"]

@@ -89,7 +89,7 @@ def profit_by(con: Backend, item: str, received: str) -> dict[str, Decimal]:
     return {f"{status} {name}": rows[status][name] for status in rows for name in rows[status]}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_costs_of_the_products(con: Backend) -> None:
     sums = profit_by(
         con,
@@ -106,7 +106,7 @@ def test_costs_of_the_products(con: Backend) -> None:
     assert sums["shipped profit"] + sums["refunded profit"] == D("3850494.12")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_costs_with_a_history(con: Backend) -> None:
     sums = profit_by(
         con,

@@ -67,7 +67,7 @@ def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Engine]:
         yield opened
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_view_ranks_categories_with_costs_and_without_and_stays(engine: Engine) -> None:
     sell_and_run(engine)
     assert ranking(engine) == WITHOUT_COSTS
@@ -77,7 +77,7 @@ def test_a_view_ranks_categories_with_costs_and_without_and_stays(engine: Engine
     assert ranking(engine) == WITH_COSTS
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_it_is_published_beside_its_table_and_a_view_of_others_is_left_alone(
     tmp_path: Path, postgres_url: str
 ) -> None:

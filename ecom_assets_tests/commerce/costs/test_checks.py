@@ -46,7 +46,7 @@ def sold(*items: str) -> list[Row]:
     return [sale(f"{item}-1", "2026-05-01", item, "1", "20") for item in items]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_costs_above_prices_are_counted_as_cents_and_packs() -> None:
     costs = [cost("hat", "19"), cost("cap", "2000"), cost("pen", "240"), cost("cup", "21")]
     result = checked(costs_are_below_prices, sold("hat", "cap", "pen", "cup"), *costs)
@@ -58,7 +58,7 @@ def test_costs_above_prices_are_counted_as_cents_and_packs() -> None:
     assert checked(costs_are_below_prices, sold("hat"), cost("hat", "20")).broken_count == 0
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_fifth_of_sales_may_be_without_a_cost() -> None:
     items = [f"item {number}" for number in range(5)]
     known = [cost(item, "5") for item in items]
@@ -67,7 +67,7 @@ def test_a_fifth_of_sales_may_be_without_a_cost() -> None:
     assert sentence(result).startswith("Of 40% of what was sold the cost is not known")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_margin_that_falls_by_half_is_said() -> None:
     days = [FIRST + timedelta(days=number) for number in range(35)]
     sales = [sale(f"{day}-1", str(day), "hat", "1", "20") for day in days]
@@ -79,7 +79,7 @@ def test_a_margin_that_falls_by_half_is_said() -> None:
     assert "Gross margin fell by half or more in the week up to 2026-06-04" in sentence(result)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_margin_may_be_above_1_where_more_cost_comes_back_than_is_sold() -> None:
     """A hat for 10 costs 5; a coat that cost 8 comes back for 9: net sales 1, cost -3, profit 4."""
     sales = [
@@ -91,7 +91,7 @@ def test_a_margin_may_be_above_1_where_more_cost_comes_back_than_is_sold() -> No
     assert checked(contract_check(ProfitDaily), sales, *costs).broken_count == 0
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_rule_about_what_no_order_has_is_said() -> None:
     """Rules are compared with orders whatever the case; without a value they are for all."""
     for_all = PaymentFeeRule(percent=Decimal(1))
@@ -111,7 +111,7 @@ def test_a_rule_about_what_no_order_has_is_said() -> None:
     assert rule_checks(CostRules((for_all,))) == []
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_rows_and_profit_are_accounted_for() -> None:
     costs = [
         cost("hat", "10", "2026-01-01", "2025-01-01"),

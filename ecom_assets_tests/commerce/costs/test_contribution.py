@@ -42,7 +42,7 @@ def only_line(lines: Iterable[Row], **settings: Any) -> Row:
     return row
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_shipping_paid_and_the_payment_are_taken_off_and_shipping_charged_is_added() -> None:
     """Example 7: 50 - 20 + 6 - 4.50 - (2 % of 66.64 + 0.25); then the shipping is paid back."""
     profit = profit_of([hat()], [HAT_20], payment_fee_rules=TWO_PERCENT)
@@ -56,7 +56,7 @@ def test_shipping_paid_and_the_payment_are_taken_off_and_shipping_charged_is_add
     assert contribution(profit) == D("23.92")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_amounts_of_currencies_of_small_worth_are_multiplied() -> None:
     """Forty phones that cost 25 million each are sold for 30 million each; payment takes 2 %."""
     line = sale("a-1", "2026-05-02", "phone", "40", "1200000000", payment_method="card")
@@ -68,7 +68,7 @@ def test_amounts_of_currencies_of_small_worth_are_multiplied() -> None:
     assert contribution(profit) == 176_000_000
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_nothing_unknown_is_0() -> None:
     """A shop that nobody says the fees of has no contribution; one that has none says so."""
     unknown = profit_of([hat()], [HAT_20])
@@ -78,7 +78,7 @@ def test_nothing_unknown_is_0() -> None:
     assert contribution(none) == D("31.50")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_shipping_is_a_part_of_each_order_of_a_shop_that_has_some() -> None:
     download = sale("b-1", "2026-05-02", "hat", "1", "50", payment_fee_amount=D(1))
     assert contribution(profit_of([download], [HAT_20])) == 29
@@ -87,7 +87,7 @@ def test_shipping_is_a_part_of_each_order_of_a_shop_that_has_some() -> None:
     assert both["contribution_shipped_amount"] == 50
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_contribution_is_over_orders_of_which_all_parts_are_known() -> None:
     """Order a has a hat for 50, which costs 20, and a sock, whose cost nobody knows."""
     sock = sale("a-2", "2026-05-02", "sock", "1", "10")
@@ -100,7 +100,7 @@ def test_contribution_is_over_orders_of_which_all_parts_are_known() -> None:
     assert profit["contribution_shipped_amount"] == 40
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_refund_whose_order_is_not_there_is_of_an_order_of_which_nothing_is_known() -> None:
     """Nobody says what payments cost; 17 hats came back whose orders nobody knows."""
     lines = [
@@ -113,7 +113,7 @@ def test_a_refund_whose_order_is_not_there_is_of_an_order_of_which_nothing_is_kn
     assert profit["contribution_shipped_amount"] == 0
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_refund_without_a_number_is_of_its_customers_last_order_with_its_item() -> None:
     """Two hats come back, as a report without numbers of orders says it: anna's second one, whose
     fee is known, and one of bob, of whose order it is not.
@@ -133,7 +133,7 @@ def test_a_refund_without_a_number_is_of_its_customers_last_order_with_its_item(
     assert known == {"a-1": None, "b-1": 29, "c-1": -30, "d-1": None, "e-1": None}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_order_counts_where_its_refund_is_known_too() -> None:
     """Of order a, a sock comes back, whose cost nobody knows; order b is known, with its refund."""
     order: dict[str, Any] = {"payment_fee_amount": D(1)}
@@ -253,7 +253,7 @@ def is_all_known(lines: Iterable[Row], costs: dict[str, Decimal | None]) -> bool
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_sum_counts_an_order_with_all_its_parts_and_refunds_or_not_at_all(seed: int) -> None:
     """Whatever is known of which order: the contribution of each day is that of the whole orders
@@ -321,7 +321,7 @@ def test_the_fee_is_what_the_order_states_else_that_of_the_rule_of_its_method_an
     assert (line["payment_fee_rule"] is not None) == is_by_rule
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_line_says_which_rules_its_amounts_are_from() -> None:
     line = only_line(
         [hat(city_id="Spain", sales_channel="Marketplace", shipping_cost_amount=None)],
@@ -337,7 +337,7 @@ def test_a_line_says_which_rules_its_amounts_are_from() -> None:
     assert line["contribution_before_ads_amount"] == 30 + 6 - D("5.9") - D("1.58") - 8
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_order_for_which_nothing_was_paid_has_no_fee() -> None:
     free = hat(revenue_amount=D(0), shipping_amount=D(0), tax_amount=D(0))
     line = only_line([free], payment_fee_rules=TWO_PERCENT)
@@ -345,7 +345,7 @@ def test_an_order_for_which_nothing_was_paid_has_no_fee() -> None:
     assert line["contribution_before_ads_amount"] == D("-24.50")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "refunds, expected",
     [
@@ -369,7 +369,7 @@ def test_what_is_paid_back_beyond_the_worth_of_an_order_is_goodwill(
     assert contribution(profit) == 50 - 20 + 6 - D("4.5") - 1 - returns - goodwill
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_money_for_no_item_of_an_order_that_is_not_there_is_goodwill_too() -> None:
     lost = [
         sale("x-1", "2026-05-09", "(none)", "0", "-12"),
@@ -379,7 +379,7 @@ def test_money_for_no_item_of_an_order_that_is_not_there_is_goodwill_too() -> No
     assert (profit["goodwill_amount"], profit["returns_amount"]) == (12, 50)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_steps_to_the_contribution_add_up() -> None:
     lines = [
         hat(payment_fee_amount=D("1.58")),
@@ -437,7 +437,7 @@ def by_hand(total: Decimal, weights: list[int]) -> list[Decimal]:
     return [to - before for before, to in zip([D(0), *bounds], bounds, strict=False)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_lines_share_the_amounts_of_their_order_to_the_cent_as_by_hand() -> None:
     rows = random_orders(random.Random(3))  # noqa: S311 (orders, not secrets)
     rows_by_id = {row["uniq_id"]: row for row in shop_of(rows, [HAT_20]).rows(ProfitLines)}

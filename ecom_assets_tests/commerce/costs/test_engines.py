@@ -154,7 +154,7 @@ def at(url: str, folder: Path) -> Tables:
         return filled(engine, in_pieces=True)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_late_cost_changes_days_that_no_run_names(tmp_path: Path) -> None:
     pieces, whole = tmp_path / "pieces", tmp_path / "whole"
     for folder in (pieces, whole):
@@ -165,7 +165,7 @@ def test_a_late_cost_changes_days_that_no_run_names(tmp_path: Path) -> None:
     assert DAYS.dates[-1] - FIRST == timedelta(days=5)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_without_a_cost_nothing_is_computed_and_costs_that_come_and_go_change_all_days(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +192,7 @@ def test_without_a_cost_nothing_is_computed_and_costs_that_come_and_go_change_al
         assert stored_rows(engine) == nothing
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_postgres_has_the_same(tmp_path: Path, postgres_warehouse: str) -> None:
     assert at(postgres_warehouse, tmp_path) == in_duckdb(tmp_path)
 

@@ -34,7 +34,7 @@ GROSS_TO_PROFIT = (
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_discount_is_taken_off_before_the_cost() -> None:
     """Example 1: 2 hats at 119.00 with 19 % tax, 10 % off, each hat costs 60."""
     hats = sale(
@@ -51,7 +51,7 @@ def test_a_discount_is_taken_off_before_the_cost() -> None:
     assert round(profit["margin"], 4) == D("0.3333")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_discount_of_an_order_leaves_its_parts_of_the_lines() -> None:
     """Example 2: three socks at 10.00 with 10.00 off the order; only what a hat costs is known."""
     parts = (("6.66", "3.34"), ("6.67", "3.33"), ("6.67", "3.33"))
@@ -81,7 +81,7 @@ def test_a_piece_that_comes_back_takes_its_cost_back_and_money_alone_does_not(
     assert numbers(profit, *names) == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_profit_is_over_the_lines_whose_cost_is_known_and_says_how_many_these_are() -> None:
     """Example 4: A for 100 costs 60, of B for 50 nobody knows it."""
     lines = [sale("a-1", "2026-05-02", "A", "1", "100"), sale("a-2", "2026-05-02", "B", "1", "50")]
@@ -91,7 +91,7 @@ def test_profit_is_over_the_lines_whose_cost_is_known_and_says_how_many_these_ar
     assert round(profit["coverage"], 4) == D("0.6667")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_later_cost_changes_no_earlier_sale_and_no_return_of_it() -> None:
     """Example 5: 10 until 31 May, then 12; 3 sold in May, 2 in June; one of May goes back."""
     costs = [cost("hat", "10", "2026-01-01"), cost("hat", "12", "2026-06-01")]
@@ -105,7 +105,7 @@ def test_a_later_cost_changes_no_earlier_sale_and_no_return_of_it() -> None:
     assert numbers(returned, "revenue_amount", "cost_amount", "gross_profit_amount") == (80, 44, 36)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_is_given_away_costs_all_the_same() -> None:
     """Example 6: a hat for 40 that costs 15, and a gift of 12 that costs 4; or both for nothing."""
     costs = [cost("hat", "15", "2026-01-01"), cost("gift", "4", "2026-01-01")]
@@ -119,7 +119,7 @@ def test_what_is_given_away_costs_all_the_same() -> None:
     assert numbers(profit, "revenue_amount", "gross_profit_amount", "margin") == (0, -19, None)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_a_line_says_of_its_cost_comes_before_the_table() -> None:
     line = sale("a-1", "2026-05-02", "hat", "2", "180", unit_cost_amount=D("55.5"))
     back = sale("a-2", "2026-05-09", "hat", "-1", "-90")
@@ -154,7 +154,7 @@ def test_the_catalogue_says_a_cost_where_neither_the_line_nor_the_table_does() -
     assert numbers(shop.profit(), "cost_amount", "estimated_cost_amount") == (291, 58)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_cost_without_a_day_stands_in_for_the_days_before_it_and_is_estimated() -> None:
     lines = [
         sale("a-1", "2026-05-02", "hat", "1", "90"),
@@ -164,7 +164,7 @@ def test_a_cost_without_a_day_stands_in_for_the_days_before_it_and_is_estimated(
     assert numbers(profit, "cost_amount", "estimated_cost_amount") == (120, 60)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_quantity_that_is_not_known_leaves_the_cost_unknown() -> None:
     profit = profit_of([sale("a-1", "2026-05-02", "hat", None, "90")], [HAT_60])
     assert numbers(profit, "cost_amount", "gross_profit_amount", "coverage") == (None, None, 0)
@@ -279,7 +279,7 @@ def check(seed: int) -> None:
     assert in_pieces["mart.profit_lines"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
     check(0)
 
@@ -303,7 +303,7 @@ SOLD_BY_CATEGORY = (
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_categories_are_ranked_by_orders_where_nothing_is_known_of_costs() -> None:
     """270 of hats in two orders; socks for 50 have no category, of which 10 are paid back."""
     shop = shop_of(SOLD_BY_CATEGORY, [])
@@ -318,7 +318,7 @@ def test_categories_are_ranked_by_orders_where_nothing_is_known_of_costs() -> No
     assert not shop.rows(ProfitLines)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_cost_of_one_category_changes_no_number_of_another_but_its_rank() -> None:
     shop = shop_of(SOLD_BY_CATEGORY, [cost("hat", "100", "2026-01-01")])
     names = ("revenue_amount", "gross_profit_amount", "profit_rank", "popularity_rank")

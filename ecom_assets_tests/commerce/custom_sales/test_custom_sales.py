@@ -72,7 +72,7 @@ def by_value(answer: Row, name: str = "revenue_amount") -> dict[str, Any]:
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_revenue_and_profit_by_payment_method_over_weeks(orders: Path) -> None:
     answer = ask(
         orders,
@@ -100,7 +100,7 @@ def test_revenue_and_profit_by_payment_method_over_weeks(orders: Path) -> None:
     assert [row["is_complete"] for row in answer["totals"]] == [True, False]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_goes_back_beyond_the_worth_of_an_order_is_goodwill_and_no_return(
     tmp_path: Path,
 ) -> None:
@@ -123,7 +123,7 @@ def test_what_goes_back_beyond_the_worth_of_an_order_is_goodwill_and_no_return(
     assert kept["total"]["numbers"] == {"order_count": 0, "refund_count": 1}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_an_order_costs_is_by_the_rules_of_the_settings(tmp_path: Path) -> None:
     """Two hats cost 15 and bring 30; the payment costs 2 % of 30, and 0.40."""
     hats = write(ORDERS[:1], tmp_path / "orders.csv")
@@ -141,7 +141,7 @@ def test_refunds_by_product_begin_with_the_most(orders: Path) -> None:
     assert answer["sales"][0]["by"] == {"product": "hat"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_new_and_returning_revenue_is_by_customer_and_a_refund_goes_with_its_order(
     orders: Path,
 ) -> None:
@@ -157,7 +157,7 @@ def test_orders_of_a_customer_are_numbered(orders: Path) -> None:
     assert by_value(answer) == {"1": "35.00", "2": "10.00"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_rest_is_other_and_a_share_is_of_the_total(orders: Path) -> None:
     answer = ask(orders, by=["product", "city"], limit=1, share=True)
     assert by_value(answer) == {"Hat / Berlin": "25.00", "(other)": "20.00"}
@@ -165,7 +165,7 @@ def test_the_rest_is_other_and_a_share_is_of_the_total(orders: Path) -> None:
     assert shares == [pytest.approx(25 / 45, abs=1e-6), pytest.approx(20 / 45, abs=1e-6)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_days_are_compared_with_those_before(orders: Path) -> None:
     """Scarves bring 10 in each of two weeks; a hat brings 10 and one is sent back for 15, after
     hats for 30.
@@ -190,7 +190,7 @@ def test_days_are_compared_with_those_before(orders: Path) -> None:
     assert answer["total"]["previous"] == {"revenue_amount": "40.00"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_is_sold_no_more_is_other_where_days_are_compared(orders: Path) -> None:
     """Ann's order is all of the week before; Bob's scarf is the only sale on 12 January."""
     days: Row = {
@@ -206,7 +206,7 @@ def test_what_is_sold_no_more_is_other_where_days_are_compared(orders: Path) -> 
     assert answer["sales"][1]["previous"] == {"revenue_amount": "30.00"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_hours_of_a_day_and_weekdays_are_in_their_order(orders: Path) -> None:
     answer = ask(orders, by=["weekday"], limit=1)
     assert by_value(answer) == {"Monday": "50.00", "Tuesday": "10.00", "Wednesday": "-15.00"}
@@ -217,7 +217,7 @@ def test_hours_of_a_day_and_weekdays_are_in_their_order(orders: Path) -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_of_days_without_data_nothing_is_known(orders: Path) -> None:
     answer = ask(orders, by=["product"], start_date="2027-01-01", end_date="2027-01-31")
     assert answer["sales"] == []
@@ -254,7 +254,7 @@ def test_a_wrong_question_is_refused_in_a_sentence(
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_profit_is_refused_where_no_line_says_what_anything_costs(tmp_path: Path) -> None:
     scarf = write(ORDERS[1:3], tmp_path / "scarves.csv")
     with pytest.raises(EcomError, match="The measure gross_profit_amount needs costs, and there"):
@@ -270,7 +270,7 @@ def test_a_file_of_which_no_line_counts_is_refused(tmp_path: Path) -> None:
         ask(refused)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_more_combinations_than_can_be_counted_are_refused(
     orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,7 +333,7 @@ def test_a_column_that_is_not_stored_cannot_be_read(orders: Path) -> None:
         lines.item_name.max().to_pyarrow()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_lines_with_copies_are_decided_by_all_columns(tmp_path: Path) -> None:
     """Hats came twice, once without their discount: one of both counts, by all that they say."""
     copy = replace(ORDERS[0], discount=None, codes=())
@@ -343,7 +343,7 @@ def test_lines_with_copies_are_decided_by_all_columns(tmp_path: Path) -> None:
     assert answer["rows"]["rejected"]["duplicate"] == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_dimension_that_no_line_has_says_so(tmp_path: Path) -> None:
     plain = write([ORDERS[4]], tmp_path / "orders.csv")
     answer = ask(plain, by=["payment_method", "product"])
@@ -359,7 +359,7 @@ def test_margin_and_whatever_follows_from_costs_is_about_costs() -> None:
         assert (name in COST_MEASURES) >= is_of_costs, name
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_shopify_s_usual_reports_come_from_its_export_of_orders(tmp_path: Path) -> None:
     """Ann buys two prints for 16.00 and a bag for 20.00, less 5.00 by a code, of which 3.08 and
     1.92 fall on them; Bob and Carla a mug for 25.00 each, and Carla's order is cancelled; then Ann
@@ -408,7 +408,7 @@ def test_shopify_s_usual_reports_come_from_its_export_of_orders(tmp_path: Path) 
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_returns_by_product_come_from_shopify_s_agreements(tmp_path: Path) -> None:
     """Two prints of 16.00 less 4.00 and a bag of 15.00; a print comes back, less a fee of 2.00."""
     order = graphql.order(1, "2026-07-05T07:00:00Z", graphql.PLACED, graphql.RETURNED)
@@ -462,7 +462,7 @@ def test_money_back_for_no_item_is_spread_over_the_items_of_its_order(tmp_path: 
     assert by_product["total"]["numbers"] == {"returns_amount": "4.70"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_landing_pages_come_from_what_shopify_says_of_the_last_visit(tmp_path: Path) -> None:
     """Two orders of 10.00 began on one page, with different queries; of that with a print and a bag
     for 28.00 and 15.00 a print came back; of one of 10.00 Shopify knows no visit.
@@ -624,7 +624,7 @@ def is_in(line: Line, start: date | None, over: str | None, *, is_cumulative: bo
     return own <= start if is_cumulative else own == start
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_definition_is_read_from_texts_too(orders: Path) -> None:
     listed = ask(orders, measures=["revenue_amount", "order_count"], by=["product", "city"])
     texts = ask(orders, measures="revenue_amount, order_count", by="product,city")

@@ -38,7 +38,7 @@ def listed(kind: Any, orders: Path, **question: Any) -> Row:
     return ask_of(kind, orders, Settings(home=orders.parent / "home"), **question)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_customers_are_listed_with_their_own_numbers_those_with_most_first(tmp_path: Path) -> None:
     """Ann pays 50 and gets 15 back, Bob pays 10; a placeholder is nobody."""
     nobody = Line(6, "D", "NA", MONDAY, "sock", 1, Decimal(99))
@@ -56,7 +56,7 @@ def test_customers_are_listed_with_their_own_numbers_those_with_most_first(tmp_p
     assert [row["customer_id"] for row in listed(who_of(1), orders)["who"]] == ["ann"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_lines_are_listed_the_newest_first_with_what_each_adds(tmp_path: Path) -> None:
     orders = write(ORDERS, tmp_path / "orders.csv")
     measures = ["revenue_amount", "refund_count"]
@@ -75,7 +75,7 @@ def test_lines_are_listed_the_newest_first_with_what_each_adds(tmp_path: Path) -
     assert (of_profit["table"], of_profit["column"]) == ("mart.profit_lines", "gross_profit_amount")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(40)
 @given(
     drawn=LINES,

@@ -113,7 +113,7 @@ def evaluated(shop: Platform, check: TableCheck) -> CheckResult:
     return check.evaluate(DAYS, *(shop.table(table) for table in check.tables))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_every_check_holds_on_good_data(shop: OrderPlatform) -> None:
     for check in CHECKS:
         result = evaluated(shop, check)

@@ -31,7 +31,7 @@ from ecom_assets_tests.platform import Platform
 # Copies and versions
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_of_copies_the_one_that_was_changed_last_counts_and_of_one_time_the_greatest(
     shop: Platform,
 ) -> None:
@@ -98,7 +98,7 @@ def test_active_is_who_was_seen_within_thirty_days(shop: Platform) -> None:
     assert dict(found) == status
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_event_is_a_sight_of_the_customer_too_and_one_of_tomorrow_is_not(shop: Platform) -> None:
     visits(shop, (at("09:00", date(2026, 3, 10)), {}), (at("09:00", date(2026, 3, 11)), {}))
     row = one_of(shop, last_login_at=None)
@@ -106,7 +106,7 @@ def test_an_event_is_a_sight_of_the_customer_too_and_one_of_tomorrow_is_not(shop
     assert row["recent_session_count"] == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_visit_that_goes_on_after_midnight_was_seen_at_midnight(shop: Platform) -> None:
     visits(shop, (at("23:50", date(2026, 3, 10)), {}), (at("00:10", date(2026, 3, 11)), {}))
     assert one_of(shop)["seen_at"] == at("00:00", date(2026, 3, 11))
@@ -149,7 +149,7 @@ def test_where_there_are_sessions_they_give_the_level_whatever_the_api_says(shop
     assert (row["engagement_level"], row["engagement_source"]) == ("low", "sessions")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("score", [None, 101, -1, True])
 def test_without_either_the_level_is_low_and_no_source_is_named(
     shop: Platform, score: object
@@ -172,7 +172,6 @@ def test_without_either_the_level_is_low_and_no_source_is_named(
     assert shop.rows(Customers)[1]["flawed_fields"] is None
 
 
-@pytest.mark.when_changed
 def test_a_record_without_a_score_has_no_flaw(shop: Platform) -> None:
     row = one_of(shop)
     assert (row["engagement_score"], row["flawed_fields"], row["data_quality_score"]) == (
@@ -203,7 +202,7 @@ def test_both_thresholds_must_be_reached(
     assert computed(result) == level
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
     # 365 days before the end of 10 March 2026 is the beginning of 11 March 2025.
     bought = [
@@ -222,7 +221,7 @@ def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("100.00"), "premium")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_purchase_without_an_amount_leaves_open_what_was_spent(shop: Platform) -> None:
     visits(shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}))
     row = one_of(shop)
@@ -241,7 +240,7 @@ def test_purchases_with_an_amount_are_added_up_beside_one_without(shop: Platform
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("30.00"), "basic")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothing(
     shop: Platform,
 ) -> None:
@@ -335,7 +334,7 @@ def test_first_touches_give_channels(
     assert computed(result) == channel
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_first_event_of_all_counts_whatever_came_later(shop: Platform) -> None:
     mail = {"page_url": "https://s.example/?utm_medium=email"}
     visits(
@@ -394,7 +393,7 @@ def test_without_orders_and_events_nobody_knows_what_a_customer_spent() -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_with_events_only_who_did_nothing_is_low_and_basic() -> None:
     with shop_with(events="events.csv") as shop:
         row = one_of(shop)

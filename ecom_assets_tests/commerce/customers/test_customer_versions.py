@@ -100,7 +100,6 @@ def fetched(day: date, *versions: Version) -> ir.Table:
     return customer_rows(records, day, "test")
 
 
-@pytest.mark.when_changed
 def test_a_refused_record_ends_the_version_of_its_customer() -> None:
     shop = Platform()
     said = [Version("a", 1, "Berlin"), Version("a", 2, None), Version("a", 3, "Berlin")]
@@ -148,7 +147,6 @@ def test_of_files_the_version_that_was_changed_last_counts(
     assert current(rows) == newest(versions)
 
 
-@pytest.mark.when_changed
 @examples(60)
 @given(versions=VERSIONS, days=st.lists(st.integers(0, 3), min_size=10, max_size=10))
 def test_of_a_stream_the_version_that_was_changed_last_counts(
@@ -176,7 +174,6 @@ def test_of_a_stream_the_version_that_was_changed_last_counts(
     assert current(rows) == newest(versions)
 
 
-@pytest.mark.when_changed
 @examples(60)
 @given(versions=VERSIONS, days=st.lists(st.integers(0, 3), min_size=10, max_size=10))
 def test_of_fetches_the_version_that_was_changed_last_counts(
@@ -194,7 +191,6 @@ def test_of_fetches_the_version_that_was_changed_last_counts(
     assert current(con.table("raw")) == newest(versions)
 
 
-@pytest.mark.when_changed
 @examples(60)
 @given(
     cities=st.lists(

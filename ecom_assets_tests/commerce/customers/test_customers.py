@@ -26,7 +26,6 @@ from ecom_assets_tests.platform import Platform
 # What is valid
 
 
-@pytest.mark.when_changed
 def test_a_customer_without_a_flaw_has_a_hundred_points(shop: Platform) -> None:
     row = one_of(shop)
     assert (row["data_quality_score"], row["quality_band"], row["flawed_fields"]) == (
@@ -41,7 +40,6 @@ def test_a_customer_without_a_flaw_has_a_hundred_points(shop: Platform) -> None:
     )
 
 
-@pytest.mark.when_changed
 def test_an_address_that_is_missing_or_malformed_has_the_domain_unknown(shop: Platform) -> None:
     emails = [
         None,
@@ -70,7 +68,6 @@ def test_an_address_that_is_missing_or_malformed_has_the_domain_unknown(shop: Pl
         ), email
 
 
-@pytest.mark.when_changed
 def test_an_unusual_address_is_valid(shop: Platform) -> None:
     domains = {
         "zoë+a.b@EXAMPLE.com": "example.com",
@@ -82,7 +79,6 @@ def test_an_unusual_address_is_valid(shop: Platform) -> None:
     assert {row["flawed_fields"] for row in rows} == {None}
 
 
-@pytest.mark.when_changed
 def test_names_are_kept_in_every_script_and_missed_where_they_are_empty(shop: Platform) -> None:
     stories = [
         ("Zoë", "Łukasiewicz", "Zoë Łukasiewicz", None),
@@ -102,7 +98,7 @@ def test_names_are_kept_in_every_script_and_missed_where_they_are_empty(shop: Pl
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["created_at", "updated_at", "last_login_at"])
 def test_a_time_that_is_missing_unreadable_or_to_come_is_none(shop: Platform, field: str) -> None:
     result = [None, "", "0000-00-00", "2026-02-30T10:00:00Z", "yesterday", "2999-01-01T00:00:00Z"]
@@ -112,7 +108,7 @@ def test_a_time_that_is_missing_unreadable_or_to_come_is_none(shop: Platform, fi
         )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_time_is_to_come_from_the_end_of_the_day_on(shop: Platform) -> None:
     assert one_of(shop, last_login_at="2026-03-10T23:59:59.999999Z")["flawed_fields"] is None
     shop.clear()
@@ -123,7 +119,6 @@ def test_a_time_is_to_come_from_the_end_of_the_day_on(shop: Platform) -> None:
     )
 
 
-@pytest.mark.when_changed
 def test_everything_missing_leaves_twenty_points(shop: Platform) -> None:
     visits(shop, (at("09:00", date(2026, 3, 10)), {}), who="someone else")
     row = one_of(shop, **dict.fromkeys((name for name in PERFECT if name != "id"), None))
@@ -145,7 +140,7 @@ def test_the_score_never_falls_below_zero(flaw_count: int, score: int) -> None:
     assert computed(quality_score(ibis.literal(flaw_count))) == score
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("expected", "flaws", "score"),
     [
@@ -175,7 +170,6 @@ def test_an_id_is_a_text_that_remembers_whether_it_was_a_number(shop: Platform) 
     assert found == {"7": True, "0": True, "0b7c1f6e-1": False, "007": False}
 
 
-@pytest.mark.when_changed
 def test_ids_from_before_their_kind_was_kept_were_numbers(shop: Platform) -> None:
     one_of(shop)
     shop.engine.execute("UPDATE raw.customers SET is_number_id = NULL")

@@ -137,7 +137,7 @@ def at(record: Record) -> datetime:
     return datetime.fromisoformat(text) if text else datetime.min.replace(tzinfo=UTC)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(200)
 @given(fetches=st.lists(st.lists(RECORDS, max_size=6), min_size=1, max_size=3))
 def test_whatever_came_it_is_as_if_read_one_by_one(

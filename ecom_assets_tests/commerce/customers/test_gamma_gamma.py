@@ -57,7 +57,7 @@ def test_the_mean_of_all_and_of_one_are_those_of_the_note() -> None:
     assert means == pytest.approx([35.2, 24.66], abs=0.1)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("orders", "amount"), [(1.0, 30.0), (3.0, 45.0), (8.0, 900.0)])
 def test_closed_forms_are_the_integrals(orders: float, amount: float) -> None:
     """Over the rates that customers can have: values are gamma(p, rate), and rates gamma(q, v)."""

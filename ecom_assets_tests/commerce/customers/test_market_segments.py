@@ -126,7 +126,7 @@ def test_the_shipped_segments_are_four_and_what_is_left() -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_shop_has_segments_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "markets.yaml"
     file.write_text(OWN)

@@ -52,7 +52,7 @@ def described(platform: Platform) -> list[Line]:
     return expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_customers_are_described_as_the_page_says(platform: Platform) -> None:
     expected = described(platform)
     assert as_shown(platform.rows(Customers), expected) == expected
@@ -61,14 +61,13 @@ def test_customers_are_described_as_the_page_says(platform: Platform) -> None:
     assert (counts["mean_data_quality_score"], counts["flawed_fields"]) == (85, flaws)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_customers_are_counted_by_profile_as_the_page_says(platform: Platform) -> None:
     described(platform)
     (expected,) = tables("Profiles of customers")
     assert as_shown(platform.rows(CustomerProfiles), expected) == expected
 
 
-@pytest.mark.when_changed
 def test_versions_begin_and_end_as_the_page_says(platform: Platform) -> None:
     answer, expected = tables("Versions of a customer")
     for line in answer:

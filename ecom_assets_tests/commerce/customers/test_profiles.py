@@ -42,7 +42,7 @@ def test_a_shop_without_orders_and_events_knows_no_tier_and_known_tiers_are_zero
         }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_customer_who_moves_counts_once_where_they_live_now() -> None:
     with shop_with() as shop:
         shop.receive_customers([PERFECT, PERFECT | {"id": 8}], DAY_ONE)

@@ -189,7 +189,7 @@ def in_duckdb(folder: Path, *, in_pieces: bool = False) -> Tables:
     return at(f"duckdb://{folder / 'shop.duckdb'}", folder, in_pieces=in_pieces)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_other_spend_changes_days_that_no_run_names(tmp_path: Path) -> None:
     """The first spend of a shop credits orders of all days, too."""
     tables = in_duckdb(tmp_path / "pieces", in_pieces=True)
@@ -197,7 +197,7 @@ def test_other_spend_changes_days_that_no_run_names(tmp_path: Path) -> None:
     assert all(tables.values())
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_postgres_has_the_same(tmp_path: Path, postgres_warehouse: str) -> None:
     assert at(postgres_warehouse, tmp_path) == in_duckdb(tmp_path / "duckdb")
 

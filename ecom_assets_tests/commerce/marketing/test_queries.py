@@ -22,7 +22,7 @@ from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.marketing.shop import AdShop, spent, visit
 from ecom_assets_tests.commerce.marketing.test_performance import example
 
-pytestmark = pytest.mark.when_changed
+pytestmark = pytest.mark.slow
 D = Decimal
 DAYS: Final = KnownDays(date(2026, 3, 1), date(2026, 4, 30))
 MARCH: Final = Period("custom", date(2026, 3, 1), date(2026, 3, 31), {"orders": DAYS})

@@ -60,7 +60,7 @@ def ordered(rows: list[Row]) -> list[list[tuple[str, str]]]:
     return sorted(sorted((name, repr(value)) for name, value in row.items()) for row in rows)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(200)
 @given(drawn=st.lists(LINE, max_size=8))
 def test_lines_without_copies_are_those_that_are_decided_on(drawn: list[dict[str, Any]]) -> None:

@@ -136,7 +136,7 @@ def test_a_placeholder_is_no_item_and_its_line_counts(shop: OrderPlatform) -> No
     assert rows == [("(none)", None, 30)] * len(placeholders) + [("0", "NAs & Co", 5)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("customer", ["NA", "nan", r"\N", "undefined"])
 def test_revenue_of_unknown_customers_is_in_all_tables_that_add_up_to_it(
     shop: OrderPlatform, customer: str
@@ -178,14 +178,14 @@ def test_a_line_without_status_was_shipped_and_raw_keeps_that_it_had_none(
     assert sorted(str(row["status"]) for row in shop.rows(RawUserOrderLog)) == ["None", "refunded"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_copies_that_differ_in_id_only_are_one_line(shop: OrderPlatform) -> None:
     run(shop, *(order_line("o-1", MONDAY, id=str(n), id_number=n) for n in (1, 2, 10)))
     assert [row["id"] for row in shop.rows(UserOrderLog)] == ["10"]
     assert [row["surplus_count"] for row in shop.rows(DuplicateOrders)] == [2]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_latest_arrival_counts_whatever_day_it_says(shop: OrderPlatform) -> None:
     corrected = order_line("o-1", TUESDAY, received_date=WEDNESDAY, payment_amount=25)
     run(shop, order_line("o-1", MONDAY), corrected)
@@ -303,7 +303,7 @@ def test_a_category_or_city_that_calls_itself_all_does_not_pass_for_the_total(
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_each_received_line_is_clean_quarantined_or_surplus_on_the_day_it_came(
     shop: OrderPlatform,
 ) -> None:

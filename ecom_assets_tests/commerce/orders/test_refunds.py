@@ -397,7 +397,6 @@ def fixed_shop() -> list[Row]:
 SHOP: Final = fixed_shop()
 
 
-@pytest.mark.when_changed
 def test_postgres_has_the_same_parts(tmp_path: Path, postgres_warehouse: str) -> None:
     assert on_engine(postgres_warehouse, tmp_path) == in_full(spread(SHOP))
 

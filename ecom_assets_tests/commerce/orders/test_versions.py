@@ -74,7 +74,7 @@ def changed(day: int) -> dict[str, datetime]:
     return {"changed_at": PLACED + timedelta(days=day)}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_shorter_version_has_no_line_of_the_older_one(shop: OrderPlatform) -> None:
     first = version("101", ["hat:20", "cap:10"], 0, **changed(0))
     assert ran(shop, first, version("101", ["hat:25"], 2, **changed(2))) == {"101/hat": Decimal(25)}
@@ -119,7 +119,7 @@ def test_two_orders_of_one_number_both_count(shop: OrderPlatform) -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("arrived", [0, 2])
 def test_each_of_two_orders_of_one_number_goes_down_to_its_received_line(
     shop: OrderPlatform, arrived: int
@@ -161,7 +161,7 @@ def test_other_amounts_in_two_files_of_one_day_are_a_conflict(shop: OrderPlatfor
     assert sum(ran(shop, *both).values()) == 50
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_overlapping_exports_are_copies(shop: OrderPlatform) -> None:
     both = (version("101", ["hat:20", "cap:5"], 0, source_file=f"{name}.csv") for name in "ab")
     assert ran(shop, *both) == {"101/hat": Decimal(20), "101/cap": Decimal(5)}
@@ -174,7 +174,7 @@ def test_another_customer_in_a_newer_version_is_no_conflict(shop: OrderPlatform)
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_row_from_before_there_were_records_is_replaced_by_its_line(shop: OrderPlatform) -> None:
     old = version("101", ["hat:20"], 0, record_id=None, placed_at=None, record_number=None)
     assert ran(shop, old, version("101", ["hat:25"], 2, **changed(2))) == {"101/hat": Decimal(25)}
@@ -313,7 +313,7 @@ def cleaned(rows: Iterable[Row], days: Days = DAYS) -> list[Row]:
     return lines
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(100)
 @given(files=FILES)
 def test_conflicts_count_and_copies_do_not(files: dict[tuple[int, str], list[Exported]]) -> None:
@@ -338,7 +338,7 @@ def test_conflicts_count_and_copies_do_not(files: dict[tuple[int, str], list[Exp
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(
     lines=st.lists(
@@ -367,7 +367,7 @@ def test_overlapping_exports_give_what_one_export_gives(
     assert amounts == Counter({str(n): len(lines) for n in exported})
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_money_that_was_paid_back_for_no_sale_is_said(shop: OrderPlatform) -> None:
     """As PrestaShop's orders in the state Refunded, which are no sales, and their credit slips."""
     order = version("101", ["hat:20"], 0, left_out="not_a_sale", **changed(2))
@@ -413,13 +413,13 @@ def ordered(day: int) -> Row:
     return {"order_date": MONDAY + timedelta(days=day), "ordered_at": PLACED + timedelta(days=day)}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_held_version_that_moves_an_order_changes_both_days() -> None:
     moved = version("101", ["hat:20"], 3, **changed(3), **ordered(1))
     assert held_days([*version("101", ["hat:20"], 0, **changed(0)), *moved], 3) == {0: 0, 1: 1}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_held_version_without_a_line_changes_its_day() -> None:
     first = version("101", ["hat:20", "cap:5"], 0, **changed(0), **ordered(0))
     shorter = version("101", ["hat:20"], 3, **changed(3), **ordered(2))
@@ -429,7 +429,6 @@ def test_a_held_version_without_a_line_changes_its_day() -> None:
     assert held_days([*first, *cancelled, *other], 3) == {0: 0, 1: 1}
 
 
-@pytest.mark.when_changed
 def test_a_held_version_that_is_older_changes_nothing() -> None:
     newest_one = version("101", ["hat:25"], 0, **changed(2))
     assert (
@@ -438,7 +437,7 @@ def test_a_held_version_that_is_older_changes_nothing() -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(seed=st.integers(0, 10_000), held=st.sets(st.integers(0, 8), min_size=1, max_size=3))
 def test_held_order_days_are_those_that_differ_from_a_release(seed: int, held: set[int]) -> None:

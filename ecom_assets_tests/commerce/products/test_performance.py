@@ -125,7 +125,7 @@ LINES = (
 SOLD = ("purchase_count", "sold_item_count", "refunded_item_count", "revenue_amount")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_views_and_carts_come_from_events_and_sales_from_orders(shop: ProductPlatform) -> None:
     days = Days((DAY_ONE,))
     shop.receive(journeys(PEOPLE), days)
@@ -147,7 +147,7 @@ def test_views_and_carts_come_from_events_and_sales_from_orders(shop: ProductPla
     assert products(shop, "purchases_per_cart", "purchases_per_view")["scarf"] == (0.0, None)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_without_orders_purchase_events_say_what_was_sold(eventful: ProductPlatform) -> None:
     days = Days((DAY_ONE,))
     eventful.receive(journeys(PEOPLE), days)
@@ -159,7 +159,7 @@ def test_without_orders_purchase_events_say_what_was_sold(eventful: ProductPlatf
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_first_orders_change_the_source_of_every_day_and_the_last_ones_change_it_back(
     shop: ProductPlatform,
 ) -> None:
@@ -190,7 +190,7 @@ def test_the_first_orders_change_the_source_of_every_day_and_the_last_ones_chang
     assert shop.rows(ProductPerformance) == of_events
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_nobody_knows_the_views_of_a_day_without_any_event(shop: ProductPlatform) -> None:
     days = Days.between(DAY_ONE, DAY_ONE + 2 * ONE_DAY)
     later = order_line(
@@ -211,7 +211,7 @@ def test_nobody_knows_the_views_of_a_day_without_any_event(shop: ProductPlatform
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_where_no_purchase_of_a_day_names_a_product_nobody_knows_what_was_sold(
     eventful: ProductPlatform,
 ) -> None:
@@ -233,7 +233,7 @@ def test_where_no_purchase_of_a_day_names_a_product_nobody_knows_what_was_sold(
     assert [second[name] for name in names] == [1, 0, 0, 0, Decimal("0.00"), Decimal("0.00"), 0.0]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_one_purchase_that_names_its_product_explains_the_others_of_its_day(
     eventful: ProductPlatform,
 ) -> None:
@@ -250,7 +250,7 @@ def test_one_purchase_that_names_its_product_explains_the_others_of_its_day(
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_products_are_counted_as_plain_python_counts_them(shop: ProductPlatform) -> None:
     dice = random.Random(5)  # noqa: S311 (stories, not secrets)
     days = Days.between(DAY_ONE, DAY_ONE + 3 * ONE_DAY)

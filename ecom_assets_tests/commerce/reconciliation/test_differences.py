@@ -41,7 +41,6 @@ def differences(
     ]
 
 
-@pytest.mark.when_changed
 def test_an_event_that_names_its_order_matches_its_lines(shop: ReconciledShop) -> None:
     events = [purchase("e1", "2026-03-10 09:00", amount="30", order="A1")]
     lines = [
@@ -268,7 +267,7 @@ def check(shop: ReconciledShop, seed: int, days: Days, cuts: list[Days]) -> None
         )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_random_shops_differ_as_the_definition_says_whichever_days_are_asked_for(
     shop: ReconciledShop,
 ) -> None:

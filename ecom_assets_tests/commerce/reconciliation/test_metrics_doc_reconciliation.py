@@ -145,7 +145,7 @@ def test_what_others_would_answer_follows_from_the_example() -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_late_order_restates_the_numbers_of_the_page() -> None:
     _, lines, expected = tables("Restatements")
     shop = OrderPlatform()

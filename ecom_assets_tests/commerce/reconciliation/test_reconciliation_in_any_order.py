@@ -89,7 +89,7 @@ def check(seed: int) -> None:
     assert any(in_pieces.values()), "nothing to compare proves nothing"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
     check(0)
 

@@ -60,7 +60,6 @@ def test_the_first_publication_of_a_day_is_no_restatement(shop: PublishedShop) -
     assert shop.restatements() == []
 
 
-@pytest.mark.when_changed
 def test_a_changed_number_is_logged_with_before_after_and_the_late_row(shop: PublishedShop) -> None:
     shop.arrive(("e1", MONDAY, MONDAY))
     shop.publish("run 1", (MONDAY,), number(MONDAY, 10))
@@ -90,7 +89,6 @@ def test_a_changed_number_is_logged_with_before_after_and_the_late_row(shop: Pub
     )
 
 
-@pytest.mark.when_changed
 def test_the_second_run_adds_nothing_and_a_third_change_continues(shop: PublishedShop) -> None:
     shop.publish("run 1", (MONDAY,), number(MONDAY, 10))
     for run in ("run 2", "run 3"):
@@ -127,7 +125,6 @@ def test_a_new_row_of_zeros_changes_no_count_but_a_share_that_becomes_known_does
     assert [row["difference"] for row in shop.rows(Restatements)] == [None]
 
 
-@pytest.mark.when_changed
 def test_a_change_says_which_rows_went_or_that_others_days_came_or_that_nothing_did(
     shop: PublishedShop,
 ) -> None:
@@ -193,7 +190,6 @@ def test_several_tables_keep_their_notes_of_one_day_apart(shop: PublishedShop) -
     ]
 
 
-@pytest.mark.when_changed
 @pytest.mark.parametrize("step", ["slice_begun", "slice_written"])
 def test_what_fails_before_the_commit_is_logged_once_by_the_next(
     shop: PublishedShop, step: str

@@ -181,7 +181,6 @@ def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(
     assert all(results[name].examples for name in expected)
 
 
-@pytest.mark.when_changed
 def test_examples_name_no_customer(shop: OrderPlatform) -> None:
     shop.engine.execute("DELETE FROM mart.customer")
     [check] = [check for check in CHECKS if check.name == "dimensions_are_there"]
@@ -190,7 +189,7 @@ def test_examples_name_no_customer(shop: OrderPlatform) -> None:
     assert "anna" not in shown
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("customers", "passes"), [(3, False), (4, True)])
 def test_a_report_needs_more_customers_than_the_limit(
     own_shop: OrderPlatform, customers: int, *, passes: bool
@@ -201,7 +200,7 @@ def test_a_report_needs_more_customers_than_the_limit(
     assert (result.observed, result.limit) == (customers, 3)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_report_must_be_there(own_shop: OrderPlatform) -> None:
     assert evaluated(own_shop, ORDER_CHECKS[0]).broken_count == 0
     own_shop.receive([], DAYS)

@@ -55,7 +55,7 @@ def people(week: Row) -> tuple[int, int, int]:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_customer_is_new_in_the_week_of_the_first_order_ever_and_returning_later(
     shop: OrderPlatform,
 ) -> None:
@@ -74,7 +74,7 @@ def test_a_customer_is_new_in_the_week_of_the_first_order_ever_and_returning_lat
     assert (week["iso_year_number"], week["iso_week_number"]) == (2026, 11)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_older_reading_counts_orders_in_the_week(shop: OrderPlatform) -> None:
     run(
         shop,
@@ -87,7 +87,7 @@ def test_the_older_reading_counts_orders_in_the_week(shop: OrderPlatform) -> Non
     assert (week["one_order_customers_count"], week["several_orders_customers_count"]) == (1, 1)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_refund_stands_apart_and_its_customer_may_be_new_too(shop: OrderPlatform) -> None:
     run(
         shop,
@@ -102,13 +102,13 @@ def test_a_refund_stands_apart_and_its_customer_may_be_new_too(shop: OrderPlatfo
     assert week["refunded_amount"] == -25
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_refund_is_no_first_order(shop: OrderPlatform) -> None:
     run(shop, order_line("a-r", SUNDAY, "anna", status="refunded"), order_line("b", MONDAY, "anna"))
     assert people(week_of(shop, MONDAY)) == (1, 0, 0)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_new_is_said_of_the_customer_and_not_of_the_category_or_the_city(
     shop: OrderPlatform,
 ) -> None:
@@ -121,7 +121,7 @@ def test_new_is_said_of_the_customer_and_not_of_the_category_or_the_city(
     assert people(week_of(shop, MONDAY, "shoes", "2")) == (1, 1, 0)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_line_without_a_category_counts_for_its_item_until_a_catalogue_names_it(
     shop: OrderPlatform,
 ) -> None:
@@ -137,7 +137,7 @@ def test_a_line_without_a_category_counts_for_its_item_until_a_catalogue_names_i
     assert {row["item_category"] for row in shop.rows(CustomerRetention)} == {"hats", "(all)"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_customer_of_two_cities_counts_in_each_and_once_in_the_total(shop: OrderPlatform) -> None:
     run(shop, order_line("a", MONDAY, city_id="1"), order_line("b", MONDAY, city_id="2"))
     assert (
@@ -171,7 +171,7 @@ def test_a_week_that_lost_its_only_order_is_gone(shop: OrderPlatform) -> None:
 # Daily revenue
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_day_s_revenue_is_what_was_shipped_less_what_was_refunded(shop: OrderPlatform) -> None:
     run(
         shop,
@@ -206,7 +206,7 @@ def test_a_day_s_revenue_is_what_was_shipped_less_what_was_refunded(shop: OrderP
     assert items == {"7": (Decimal("26.50"), 2), "8": (Decimal("10.50"), 1)}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_day_of_refunds_alone_has_no_average(shop: OrderPlatform) -> None:
     run(shop, order_line("r", MONDAY, status="refunded"))
     assert {row["average_order_value"] for row in shop.rows(RevenueDaily)} == {None}
@@ -215,7 +215,7 @@ def test_a_day_of_refunds_alone_has_no_average(shop: OrderPlatform) -> None:
 # Items
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_item_has_the_newest_price_that_a_report_has_of_its_name(shop: OrderPlatform) -> None:
     prices = [("Hat", MONDAY, 5), ("Hat", SUNDAY, 4), ("Shoe", SUNDAY, 9), ("Bag", MONDAY, 3)]
     names = ("item_name", "received_date", "price_amount")
@@ -308,7 +308,7 @@ def _counted(rows: Iterable[Row], first: dict[str, date], monday: date) -> dict[
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_retention_is_its_definition(shop: OrderPlatform, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)

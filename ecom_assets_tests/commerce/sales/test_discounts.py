@@ -31,7 +31,6 @@ def run(shop: OrderPlatform, *rows: Row) -> None:
     shop.run(DAYS)
 
 
-@pytest.mark.when_changed
 def test_price_less_discount_is_what_was_paid(shop: OrderPlatform) -> None:
     run(
         shop,
@@ -70,7 +69,6 @@ CODED = (
 )
 
 
-@pytest.mark.when_changed
 def test_a_line_with_two_codes_counts_for_both_and_once_in_total(shop: OrderPlatform) -> None:
     run(shop, *CODED)
     names = ("order_count", "customer_count", "gross_sales_amount", "discount_amount")
@@ -84,7 +82,7 @@ def test_a_line_with_two_codes_counts_for_both_and_once_in_total(shop: OrderPlat
     assert (rows["VIP"]["shipped_amount"], rows["VIP"]["discount_rate"]) == (40, 5 / 45)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_codes_of_few_customers_are_one_row(shop: OrderPlatform) -> None:
     of_many = [
         order_line(f"m{n}", MONDAY, f"customer {n}", discount_amount=1, discount_codes="FALL")
@@ -104,7 +102,7 @@ def test_codes_of_few_customers_are_one_row(shop: OrderPlatform) -> None:
     assert len(rows) == 8, "a line with two such codes is there once"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(40)
 @given(
     lines=st.lists(
@@ -142,7 +140,7 @@ def test_sums_by_code_are_those_of_plain_python(
     assert actual == sums
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_checks_find_discounts_and_fees_that_do_not_fit(shop: OrderPlatform) -> None:
     run(
         shop,

@@ -16,7 +16,7 @@ MONDAY = date(2026, 3, 9)
 DAYS = Days.between(MONDAY, MONDAY + timedelta(days=2))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "level, expected",
     [

@@ -87,7 +87,6 @@ def test_every_reject_reason_is_described_in_the_order_in_which_they_apply() -> 
     assert tuple(line["reject_reason"] for line in reasons) == ORDER_REJECT_REASONS
 
 
-@pytest.mark.when_changed
 def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(shop: OrderPlatform) -> None:
     _, lines, _ = tables("Clean order lines and reject reasons")
     run(shop, without(lines, "becomes"))
@@ -104,7 +103,7 @@ def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(shop: Order
     assert sum(row["surplus_count"] for row in shop.rows(DuplicateOrders)) == len(became["surplus"])
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_accounting_per_day_of_arrival_leaves_no_residue(shop: OrderPlatform) -> None:
     _, lines, expected = tables("Clean order lines and reject reasons")
     run(shop, without(lines, "becomes"))
@@ -112,7 +111,7 @@ def test_the_accounting_per_day_of_arrival_leaves_no_residue(shop: OrderPlatform
     assert as_shown(shop.engine.con.to_pyarrow(per_day).to_pylist(), expected) == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_held_day_waits_and_comes_in_as_the_page_says(shop: OrderPlatform) -> None:
     lines, held, shipped = tables("Held days")
     shop.rules["order_gate"] = OrderGate(
@@ -135,7 +134,7 @@ def test_a_held_day_waits_and_comes_in_as_the_page_says(shop: OrderPlatform) -> 
     assert answer == shipped
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_lines_of_a_day_that_was_not_loaded_wait_as_the_page_says(shop: OrderPlatform) -> None:
     _, lines, waiting, shipped = tables("Waiting lines")
     received = [line_of(line) for line in lines]
@@ -162,7 +161,7 @@ def totals(shop: OrderPlatform) -> dict[str, str]:
     return {str(row["order_date"]): f"{row['shipped_amount']:.2f}" for row in rows}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_days_add_up_to_the_orders_of_a_range_everywhere(shop: OrderPlatform) -> None:
     lines, expected = tables("What an order is")
     run(shop, lines)
@@ -192,14 +191,13 @@ def test_days_add_up_to_the_orders_of_a_range_everywhere(shop: OrderPlatform) ->
     )
 
 
-@pytest.mark.when_changed
 def test_a_day_s_revenue_is_that_of_the_page(shop: OrderPlatform) -> None:
     lines, expected = tables("Sales")
     run(shop, lines)
     assert as_shown(shop.rows(RevenueDaily), expected) == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_prices_of_an_item_are_those_of_the_page(shop: OrderPlatform) -> None:
     lines, expected = tables("Prices of items")
     readers: dict[str, Callable[[str], object]] = {
@@ -222,7 +220,6 @@ def test_the_prices_of_an_item_are_those_of_the_page(shop: OrderPlatform) -> Non
     assert as_shown(actual, expected) == expected
 
 
-@pytest.mark.when_changed
 def test_each_week_s_customers_are_those_of_the_page(shop: OrderPlatform) -> None:
     lines, expected = tables("Customers by week")
     run(shop, lines)

@@ -139,7 +139,7 @@ def test_bins_of_a_funnel_lie_between_the_numbers_of_its_steps_on_the_days_of_en
     assert counts == {"under 7.5": [1, 1], "7.5 or more": [1, 0]}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_cohort_is_parted_by_the_number_of_the_start() -> None:
     rule = RetentionQuestion(start="cart", period="day", by="cart_amount:bins=2", limit=1)
     actual = answer(STORY, rule)
@@ -220,7 +220,7 @@ QUESTIONS = (
 """Questions about all events, so that all numbers bound the bins."""
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(
     st.integers(0, 10_000),

@@ -89,7 +89,7 @@ def versions(**settings: Any) -> dict[str, str | None]:
     return {spec.key.to_user_string(): spec.code_version for spec in specs}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_every_asset_has_one_and_a_setting_changes_the_tables_that_it_is_about() -> None:
     default, other = versions(), versions(cart_value="item")
     assert all(default.values())
@@ -98,7 +98,7 @@ def test_every_asset_has_one_and_a_setting_changes_the_tables_that_it_is_about()
     assert not changed & {"staging/events", "mart/sessions", "mart/sales"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_all_processes_agree() -> None:
     done = [
         subprocess.run(

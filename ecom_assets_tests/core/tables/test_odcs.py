@@ -42,7 +42,7 @@ def assert_valid(document: dict[str, Any]) -> None:
     OpenDataContractStandard.model_validate(document)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_all_tables_are_valid_together() -> None:
     assert_valid(one_document(ALL, "1.0.0", CHECKS))
 

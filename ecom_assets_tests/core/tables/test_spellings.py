@@ -45,7 +45,7 @@ def test_what_is_no_part_of_a_key_is_left_out(
     assert spelled(value, key) == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(100)
 @given(values=st.lists(IDS, min_size=1, max_size=30), key=st.sampled_from(KEYS))
 def test_sql_spells_ids_as_python_does(values: list[str], key: KeyKind | None) -> None:

@@ -63,7 +63,6 @@ TAKEN: Final = (
 )
 
 
-@pytest.mark.sampled(5)
 @pytest.mark.parametrize("member", REFUSED, ids=range(len(REFUSED)))
 def test_an_odd_event_is_refused_with_a_reason_and_the_others_are_taken(
     client: CollectClient, member: str
@@ -198,7 +197,7 @@ def nested(value: Any, levels: int) -> str:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(100)
 @given(
     values=st.lists(_JSON, max_size=4),

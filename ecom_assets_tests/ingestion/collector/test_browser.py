@@ -106,7 +106,7 @@ def page_with(port: int, key: str = "", more: str = "", calls: str = "") -> str:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_visit_of_a_shop_lands_with_one_device_and_its_user(
     visit: BrowserContext, tmp_path: Path
@@ -179,7 +179,7 @@ def test_events_wait_for_a_collector_that_is_down_and_outlive_a_reload(
             until(lambda: counted(client) == {"page_view": 3, "search": 3, "purchase": 1})
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_page_that_closes_at_once_has_sent_its_events(
     visit: BrowserContext, tmp_path: Path
@@ -196,7 +196,7 @@ def test_a_page_that_closes_at_once_has_sent_its_events(
         until(lambda: counted(client) == {"page_view": 1, "view": 50})
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.browser
 def test_nothing_is_kept_or_sent_before_consent_and_all_is_forgotten_after_its_end(
     visit: BrowserContext, tmp_path: Path

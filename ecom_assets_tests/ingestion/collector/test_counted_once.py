@@ -85,7 +85,7 @@ def test_amounts_of_two_currencies_are_not_added_up(client: CollectClient, tmp_p
     assert real_time(converting, datetime.now(UTC))["windows"][0]["revenue_amount"] == 28
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_identify_and_alias_join_what_a_visitor_did_before(
     client: CollectClient, tmp_path: Path
 ) -> None:

@@ -111,7 +111,7 @@ def _compare(collector: CollectProcess, senders: list[RepeatingClient], kill_cou
     assert all(file.name.startswith("collect-") for file in files), files
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_was_acknowledged_before_a_kill_has_landed(tmp_path: Path) -> None:
     _story(tmp_path, kill_count=1, seed=7)
 

@@ -117,7 +117,7 @@ DOORS: Final = {
 """Every way in, with the key in every place in which it may stand."""
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("send", DOORS.values(), ids=DOORS)
 def test_a_public_key_joins_no_users_on_any_path(
     client: CollectClient, keys: dict[str, str], send: Send
@@ -144,7 +144,6 @@ def test_the_answer_says_which_key_joins_users_and_metrics_count_it(
     assert 'ecom_collect_refused_events_total{reason="alias_needs_link"}' in counted
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("path", "call"),
     [
@@ -269,7 +268,7 @@ def test_the_sites_of_a_key_hold_for_the_picture_too(
     assert len(client.wait_for(1 if status == 200 else 0)) == (status == 200)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_mails_have_a_key_of_their_own_for_some_types_of_events(
     client: CollectClient, keys: dict[str, str]
 ) -> None:
@@ -400,7 +399,7 @@ def sealer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SegmentSealer]:
     result.close()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(200)
 @given(
     events=st.lists(EVENTS, min_size=1, max_size=20),
@@ -482,7 +481,7 @@ def test_doctor_names_the_keys_that_sent_aliases(tmp_path: Path) -> None:
     assert "--scope collect --scope link" in finding["fix"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_doctor_says_that_stored_aliases_may_be_of_a_key_in_a_page(tmp_path: Path) -> None:
     lines = [
         f"{HEADER},properties",

@@ -55,7 +55,7 @@ def counted(client: CollectClient) -> Counter[str]:
     return Counter(row["event_type"] for row in rows)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_library_for_python(tmp_path: Path) -> None:
     with collecting(collect_settings(tmp_path)) as client:
         refused: list[object] = []

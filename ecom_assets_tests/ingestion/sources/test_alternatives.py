@@ -106,7 +106,7 @@ def as_sent(tool: str, number: int, properties: dict[str, Any]) -> dict[str, Any
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", sorted(CHAINS))
 def test_the_first_filled_member_counts_however_it_is_spelled(
     tmp_path: Path, read: Read, tool: str

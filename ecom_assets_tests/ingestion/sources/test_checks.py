@@ -428,7 +428,6 @@ class Files:
         return [FileRows("a.csv", sum(self.rows.values()), self.rows)]
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
 @pytest.mark.parametrize(
     ("part", "good", "bad", "broken"),

@@ -265,7 +265,7 @@ def killed_at_random(shop: Shop, rounds: int, seed: int) -> None:
     assert len(list(shop.day.glob("*.parquet"))) == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_compaction_that_is_killed_loses_and_doubles_nothing(shop: Shop) -> None:
     killed_at_random(shop, 2, seed=1)
 

@@ -121,7 +121,7 @@ Lineitem name,Lineitem price,Lineitem sku,Cancelled at,Refunded Amount
 """
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_refund_has_the_rate_of_its_order_s_day(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text(SHOPIFY)
     settings = Settings(
@@ -152,13 +152,13 @@ def rows_in_rials(folder: Path, export: str) -> ir.Table:
     return order_source_of(connect(), settings).received(days).rows
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_amounts_are_converted_into_a_currency_of_small_worth(tmp_path: Path) -> None:
     rows = rows_in_rials(tmp_path, SHOPIFY).to_pyarrow().to_pylist()
     assert {row["payment_amount"] for row in rows} == {32_000_000}  # 20.00 each
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_amount_that_a_rate_makes_too_large_is_refused_alone(tmp_path: Path) -> None:
     """A billion dollars are more rials than an amount can have; the other order stays."""
     large = SHOPIFY.splitlines()[1].replace("#1", "#9").replace("20.00", "1000000000.00")
@@ -321,7 +321,7 @@ def test_one_currency_of_events_needs_no_setting(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_questions_over_files_add_up_one_currency_only(tmp_path: Path, suffix: str) -> None:
     own = paid_files(tmp_path, suffix=suffix)
@@ -336,7 +336,7 @@ def test_questions_over_files_add_up_one_currency_only(tmp_path: Path, suffix: s
     assert events.cart_amount.sum().to_pyarrow().as_py() == Decimal("52.00"), "10 + 18 + 24"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_exports_of_tools_say_their_currency(tmp_path: Path, layout: str) -> None:
     """Somebody buys for 19.90, or 24.80 with shipping, in euros, and a euro is worth 2 dollars."""

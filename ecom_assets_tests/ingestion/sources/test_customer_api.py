@@ -70,7 +70,6 @@ def test_as_many_requests_are_under_way_as_allowed_and_no_more(
 # What is retried: each request has three more attempts, and the same customers come
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
@@ -169,7 +168,6 @@ def test_an_api_that_is_not_there_is_reported(
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("result", ["1", "date"])
 def test_retry_after_pauses_every_thread_once(tmp_path: Path, result: str) -> None:
     class Limited(CustomerService):

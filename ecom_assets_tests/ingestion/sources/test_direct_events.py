@@ -39,7 +39,7 @@ def answered(
     return sorted(rows, key=str), files.rows.as_json(), files.checked is not None
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(files=FILES, is_named=st.booleans())
 @examples(100)
 def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) -> None:
@@ -68,7 +68,7 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
     assert straight[:2] == full[:2]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: Path) -> None:
     """Of one day of arrival; the one of the 10th says when it was received, the other does not,
     and so comes last.

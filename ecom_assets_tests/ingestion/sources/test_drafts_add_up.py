@@ -62,14 +62,14 @@ def total_less_shipping(path: Path) -> MappingSearch:
     return search_of(path, [head, *rows])
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_postage_is_taken_off_a_total_that_the_goods_show(tmp_path: Path) -> None:
     search = total_less_shipping(tmp_path / "zamowienia.csv")
     assert asked(search, {}) == {}
     assert sold_and_back(search, {}) == (Decimal(260), 0)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_fees_of_a_spanish_market_stay_in_the_amount(tmp_path: Path) -> None:
     # 4 x 20.00, of which the market keeps 10 % and pays 18.00 each: 80.00 were sold.
     rows = [f"P{n},2026-03-0{n} 10:00:00,ana{n}@x.es,A{n},1,20.00,2.00,18.00" for n in range(1, 5)]
@@ -79,7 +79,7 @@ def test_fees_of_a_spanish_market_stay_in_the_amount(tmp_path: Path) -> None:
     assert sold_and_back(search, {}) == (Decimal(80), 0)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_sum_that_holds_on_too_few_rows_is_asked(tmp_path: Path) -> None:
     # 3 orders of 20.00 each with 5.00 of postage, and nothing shows whether 20.00 holds it.
     rows = [f"{n},2026-03-0{n} 10:00:00,c{n},20.00,5.00" for n in range(1, 4)]
@@ -90,7 +90,7 @@ def test_a_sum_that_holds_on_too_few_rows_is_asked(tmp_path: Path) -> None:
     assert sold_and_back(search, {"amount_parts": "Total less Postage"}) == (Decimal(45), 0)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_discounts_below_zero_are_added(tmp_path: Path) -> None:
     # 30 + 30 + 30 + 40 less 3 + 3 + 3: 121.00 by `Betrag`; `Rabatt` is written below zero.
     rows = [
@@ -108,7 +108,7 @@ def test_discounts_below_zero_are_added(tmp_path: Path) -> None:
     assert "(130.00)" in asked(search, {})["amount_parts"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_kinds_of_a_french_account_are_asked(tmp_path: Path) -> None:
     # Encaissements of 4 x 25.00, a restitution of 25.00, virements of 60.00 and 10.00 to the bank.
     rows = [f"V{n};{n + 20}/03/2026;luc{n}@x.fr;Encaissement;Terminé;25,00" for n in range(1, 5)]
@@ -124,7 +124,7 @@ def test_kinds_of_a_french_account_are_asked(tmp_path: Path) -> None:
     assert sold_and_back(search, answers) == (Decimal(100), Decimal(25))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_monthly_list_that_starts_at_1_has_no_order_numbers(tmp_path: Path) -> None:
     rows = [f"{n},2026-03-0{n} 10:00:00,c{n},A,1,10.00,paid" for n in range(1, 5)]
     head = "id,date,customer,sku,qty,amount,status"
@@ -137,7 +137,7 @@ def test_a_monthly_list_that_starts_at_1_has_no_order_numbers(tmp_path: Path) ->
     assert "unproven" in " ".join(proposal.why)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_pieces_of_a_german_till_go_back_at_their_price(tmp_path: Path) -> None:
     # 3 x 10.00 and 2 x 5.00, of which one of 10.00 goes back: 40.00 and 10.00.
     rows = ["B1;01.03.2026;K1;A;3;10,00;1", "B2;02.03.2026;K2;B;2;5,00;0"]
@@ -146,7 +146,7 @@ def test_pieces_of_a_german_till_go_back_at_their_price(tmp_path: Path) -> None:
     assert sold_and_back(search, {}) == (Decimal(40), Decimal(10))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Total (USD)", "total_usd", "Umsatz in $", "Sales", "Brutto"])
 def test_names_with_a_currency_and_usual_heads_are_amounts(tmp_path: Path, name: str) -> None:
     rows = [f"{n},2026-03-0{n} 10:00:00,c{n},A,1,{n}.50" for n in range(1, 5)]
@@ -157,7 +157,7 @@ def test_names_with_a_currency_and_usual_heads_are_amounts(tmp_path: Path, name:
     assert ("currency: {constant: USD}" in search.proposal(ZONE, OWN).text) == is_dollar
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_tips_and_gift_cards_are_asked_with_their_money(tmp_path: Path) -> None:
     rows = [
         "1,2026-03-01 10:00:00,c1,COFFEE,Coffee,1,4.00",
@@ -172,7 +172,7 @@ def test_tips_and_gift_cards_are_asked_with_their_money(tmp_path: Path) -> None:
     assert sold_and_back(search, {"no_goods": "sale"}) == (Decimal(36), 0)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_columns_that_no_field_uses_are_listed(tmp_path: Path) -> None:
     rows = [f"{n},2026-03-0{n} 10:00:00,c{n},A,1,10.00,3.00,Store {n % 2},," for n in range(1, 5)]
     head = "order_id,date,customer,sku,qty,amount,levy,branch,memo,note"

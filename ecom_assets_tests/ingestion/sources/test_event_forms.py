@@ -53,7 +53,7 @@ LITERALS = st.recursive(
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(100)
 @given(objects=st.lists(st.dictionaries(st.just("k"), LITERALS, min_size=1), min_size=1))
 def test_objects_as_python_writes_them_are_their_json(objects: list[dict[str, Any]]) -> None:
@@ -84,7 +84,7 @@ def test_what_is_no_object_of_python_stays(written: str, expected: str) -> None:
         assert con.execute(statement, [written]).fetchall() == [(expected,)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(60)
 @given(
     notes=st.lists(st.text(st.sampled_from('ab"\\,;|{}: \n'), max_size=10), min_size=2),
@@ -112,7 +112,7 @@ def test_quotes_within_quotes_are_read_by_either_rule(
     assert [json.loads(row["properties"]) for row in rows] == records
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_nanoseconds_are_cut_to_microseconds_and_other_numbers_are_no_times(tmp_path: Path) -> None:
     times = ["1772445600123456789", "1772445600000000999", "1772445600.5", "9" * 30, "soon", ""]
     lines = [f"{number},purchase,{time},anna,\n" for number, time in enumerate(times)]
@@ -129,7 +129,7 @@ def test_nanoseconds_are_cut_to_microseconds_and_other_numbers_are_no_times(tmp_
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_blanks_around_event_types_go_before_they_are_translated(tmp_path: Path) -> None:
     """As of CHAR columns; the mapping names one type with its blanks."""
     types = {
@@ -164,7 +164,7 @@ def test_clocks_change_when_the_zone_says_so(zone: str) -> None:
     assert [*clock_changes(zone, 2018, 2019)] == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_times_that_do_not_exist_prove_another_zone(home: Path, tmp_path: Path) -> None:
     """Half past two in the night of 29 March, which Berlin leaves out, and noon."""
     path, mapping = tmp_path / "events.csv", tmp_path / "m.yaml"
@@ -191,7 +191,7 @@ def test_the_hash_of_no_id_is_nobody() -> None:
     assert hashlib.sha256(b"anna").hexdigest() not in NOBODY
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_who_only_has_the_hash_of_nothing_is_counted_by_the_session(
     home: Path, tmp_path: Path
 ) -> None:
@@ -220,7 +220,7 @@ def test_who_only_has_the_hash_of_nothing_is_counted_by_the_session(
 NAMES = {1: "view item", 2: "add to cart", 3: "purchase"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("named", "expected"),
     [

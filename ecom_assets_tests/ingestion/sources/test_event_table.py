@@ -32,7 +32,7 @@ from ecom_assets_tests.ingestion.sources.event_table_rows import (
 )
 from ecom_assets_tests.outputs.serving.conftest import real_time
 
-pytestmark = [pytest.mark.brief, pytest.mark.xdist_group("snowflake")]
+pytestmark = pytest.mark.xdist_group("snowflake")
 
 # Ann on the 28th, received a day later; Bob with an offset that makes it the 29th in Berlin; texts
 # that are no times.
@@ -72,8 +72,7 @@ def in_order(rows: list[dict[str, Any]]) -> list[list[Any]]:
     )
 
 
-@pytest.mark.when_changed
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "America/New_York"])
 def test_texts_become_the_rows_that_a_file_of_them_gives(
     account: SnowflakeEngine, snowflake_url: str, home: Path, tmp_path: Path, timezone: str
@@ -145,7 +144,6 @@ def test_the_shipped_table_gives_times_money_and_json(
     )
 
 
-@pytest.mark.when_changed
 def test_what_snowflakes_kafka_connector_fills_is_read_by_the_view_of_the_page(
     account: SnowflakeEngine, snowflake_url: str, home: Path
 ) -> None:
@@ -173,8 +171,6 @@ def test_what_snowflakes_kafka_connector_fills_is_read_by_the_view_of_the_page(
     assert row["properties"] == '{"a":[1,2]}'
 
 
-@pytest.mark.when_changed
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["TIMESTAMP_TZ", "TIMESTAMP_LTZ"])
 def test_times_with_a_zone_keep_it(
     account: SnowflakeEngine, snowflake_url: str, home: Path, kind: str

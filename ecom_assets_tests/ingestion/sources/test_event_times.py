@@ -37,7 +37,6 @@ def read_instant(value: str | None, form: str = "iso", zone: str = "UTC") -> str
     return shown
 
 
-@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("value", "utc", "berlin"),  # Berlin is one hour ahead of UTC in January
     [
@@ -65,7 +64,6 @@ def test_iso_forms(value: str, utc: str, berlin: str) -> None:
     assert read_instant(value, zone="Europe/Berlin") == berlin
 
 
-@pytest.mark.sampled(10)
 @pytest.mark.parametrize(
     "value",
     [
@@ -106,7 +104,6 @@ def test_days_of_23_and_25_hours() -> None:
     assert read_instant("2026-11-01 00:30:00", zone="America/New_York") == "2026-11-01 04:30:00"
 
 
-@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("form", "value", "expected"),
     [
@@ -160,7 +157,6 @@ def test_several_formats_are_tried_in_their_order(
     ]
 
 
-@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("typed", "utc"),
     [

@@ -109,7 +109,7 @@ def counted(path: Path, **answers: str) -> tuple[Decimal | None, int | None]:
         return money.amount, money.order_count
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("empty", ["", "0000-00-00 00:00:00"])
 def test_a_day_of_cancellation_says_that_an_order_was_none(tmp_path: Path, empty: str) -> None:
     def cancelled_at(sale: Sale) -> str:
@@ -119,7 +119,7 @@ def test_a_day_of_cancellation_says_that_an_order_was_none(tmp_path: Path, empty
     assert counted(path) == (sum(sale.total for sale in SALES if sale.position % 4), 30)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_each_column_of_yes_and_no_leaves_its_rows_out(tmp_path: Path) -> None:
     columns: Columns = {
         **LINE,
@@ -133,7 +133,7 @@ def test_each_column_of_yes_and_no_leaves_its_rows_out(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_column_of_yes_beside_a_state_pays_lines_back(tmp_path: Path) -> None:
     columns: Columns = {
         **LINE,
@@ -144,7 +144,7 @@ def test_a_column_of_yes_beside_a_state_pays_lines_back(tmp_path: Path) -> None:
     assert (money, orders) == (sum(sale.total for sale in SALES if sale.position % 4), 40)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_was_paid_back_is_that_amount_beside_prices_too(tmp_path: Path) -> None:
     columns: Columns = {
         **LINE,
@@ -153,7 +153,7 @@ def test_what_was_paid_back_is_that_amount_beside_prices_too(tmp_path: Path) -> 
     assert counted(saved_csv(tmp_path / "orders.csv", columns)) == (TOTAL - 50, 40)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_quantity_that_cannot_be_read_is_asked(tmp_path: Path) -> None:
     path = saved_csv(tmp_path / "orders.csv", {**LINE, "qty": lambda sale: f"{sale.quantity} Stk"})
     _, proposal = proposed(path)
@@ -175,7 +175,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("names", NAMES, ids=[names[0] for names in NAMES])
 def test_usual_names_of_columns_are_known(tmp_path: Path, names: Sequence[str]) -> None:
     path = saved_csv(tmp_path / "orders.csv", dict(zip(names, LINE.values(), strict=True)))
@@ -188,7 +188,7 @@ def test_usual_names_of_columns_are_known(tmp_path: Path, names: Sequence[str]) 
     assert counted(path) == (TOTAL, 40)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_table_of_orders_is_not_one_of_customers(tmp_path: Path) -> None:
     columns: Columns = {
         "id": lambda sale: sale.number,
@@ -213,7 +213,7 @@ def test_customers_with_what_they_spent_stay_customers(tmp_path: Path) -> None:
     assert proposed(saved_csv(tmp_path / "customers.csv", columns))[1].kind == "customers"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_total_of_an_order_is_the_amount_of_its_only_row(tmp_path: Path) -> None:
     columns: Columns = {
         "order_id": lambda sale: sale.number,
@@ -304,7 +304,7 @@ def commercetools(sale: Sale) -> dict[str, Any]:
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [square, medusa])
 def test_whole_amounts_of_an_api_may_be_cents_which_is_asked(
     tmp_path: Path, order: Callable[[Sale], dict[str, Any]]
@@ -316,7 +316,7 @@ def test_whole_amounts_of_an_api_may_be_cents_which_is_asked(
     assert counted(path, units="whole units") == (TOTAL * 100, 40)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_amounts_that_are_called_cents_are_cents(tmp_path: Path) -> None:
     path = tmp_path / "orders.json"
     path.write_text(
@@ -330,7 +330,7 @@ def test_amounts_that_are_called_cents_are_cents(tmp_path: Path) -> None:
     assert counted(saved_csv(tmp_path / "orders.csv", columns)) == (TOTAL, 40)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_went_back_of_a_whole_order_is_asked_where_rows_are_lines(tmp_path: Path) -> None:
     def ecwid(sale: Sale) -> dict[str, Any]:
         state, back = [("PAID", 0), ("PARTIALLY_REFUNDED", 3)][sale.position % 2]
@@ -365,7 +365,7 @@ FORMS = {
 """Forms of times, and how many hours their clock is ahead of UTC."""
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "hours"), FORMS.items())
 def test_times_of_mails_logs_and_ebay_are_read(tmp_path: Path, form: str, hours: int) -> None:
     path = saved_csv(tmp_path / "orders.csv", {**LINE, "date": lambda sale: sale.at.strftime(form)})
@@ -388,7 +388,7 @@ ORDER_NAMES = {name: kind for name, kind in usual_event_types().items() if kind 
 """
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("mapping", ["segment", "rudderstack"])
 def test_an_order_of_segment_is_worth_its_products_where_no_revenue_is_said(
     tmp_path: Path, mapping: str

@@ -169,7 +169,7 @@ def test_the_next_time_only_what_changed_is_asked_for(shop: ShopApi, tmp_path: P
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_order_that_changed_twice_counts_once_by_its_own_time(
     shop: ShopApi, tmp_path: Path
 ) -> None:
@@ -194,7 +194,7 @@ def test_an_order_that_changed_twice_counts_once_by_its_own_time(
     assert str(totals(read(folder, "woocommerce"))["net"]) == "2472.0000"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_it_waits_when_it_is_told_to(shop: ShopApi, tmp_path: Path) -> None:
     shop.faults = {2: (429, {"Retry-After": "1"}), 3: (503, {})}
     began = time.monotonic()
@@ -319,7 +319,6 @@ def dripping(every_s: float) -> Iterator[str]:
             connection.close()
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("every_s", "message"),
     [
@@ -448,7 +447,7 @@ def test_prestashop_s_orders_and_slips_land_beside_each_other(tmp_path: Path) ->
     assert str(totals(read(folder, "prestashop"))["net"]) == "2848.0000"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_day_of_which_nothing_is_left_is_still_a_day(tmp_path: Path) -> None:
     """A run over the folder must load the first day again, so that what was there is taken back."""
     days = (date(2026, 10, 2), date(2026, 10, 5))
@@ -471,7 +470,7 @@ def test_a_day_of_which_nothing_is_left_is_still_a_day(tmp_path: Path) -> None:
     assert [row["left_out"] for row in read(tmp_path, "woocommerce")] == ["not_a_sale"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_shopify_s_orders_land_with_a_token_over_the_end_of_summer_time(tmp_path: Path) -> None:
     """On 25 October 2026 at 3:00 clocks go back an hour: 2:10 in winter time is later
     than 2:30 in summer time.

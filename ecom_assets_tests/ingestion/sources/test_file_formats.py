@@ -23,7 +23,6 @@ from ecom_assets_tests.ingestion.sources.conftest import (
 CSV, NDJSON = csv_text(SHOP), ndjson_text(SHOP)
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "name", ["e.csv", "e.csv.gz", "e.ndjson", "e.ndjson.gz", "e.jsonl", "e.jsonl.gz", "e.json.gz"]
 )

@@ -163,7 +163,7 @@ def question(folder: Path, steps: list[Any], within: str = "1h", **more: Any) ->
     return result.model_dump(mode="json", by_alias=True)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(files=FILES, steps=STEPS, within=st.sampled_from(("1m", "1h", "30d")))
 @examples(120)
 def test_it_answers_as_the_full_cleaning_does(
@@ -189,7 +189,7 @@ def test_it_answers_as_the_full_cleaning_does(
             assert quick == question(Path(made), steps, within)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("is_settled", [True, False])
 def test_rows_are_checked_once_until_the_file_changes(tmp_path: Path, *, is_settled: bool) -> None:
     file, steps = tmp_path / "a.parquet", ["page_view", "purchase"]

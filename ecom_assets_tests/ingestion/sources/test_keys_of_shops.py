@@ -43,7 +43,6 @@ def line(shop: str, number: str = "1001") -> str:
     return f"{shop},{number},1,2026-03-02 10:00:00,ann,hat,1,20.00,2026-03-02 10:00:00"
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("shop", "key"),
     [

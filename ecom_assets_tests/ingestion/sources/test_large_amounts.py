@@ -96,8 +96,7 @@ def saved(folder: Path, mapping: str, content: Any) -> Path:
     return path
 
 
-@pytest.mark.when_changed
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("mapping", SHOPS)
 def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
     tmp_path: Path, mapping: str
@@ -127,8 +126,7 @@ def variants(content: Any) -> Iterator[Any]:
         yield changed(content, partial(huge_at, position))[0]
 
 
-@pytest.mark.when_changed
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("mapping", SHOPS)
 def test_one_amount_as_large_as_fits_hides_no_other(tmp_path: Path, mapping: str) -> None:
     content = SHOPS[mapping][1]
@@ -196,8 +194,7 @@ PRODUCTS = [
 ]
 
 
-@pytest.mark.when_changed
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "order_of", [shopify, shopify_admin, prestashop, online_retail, user_order_log]
 )
@@ -251,7 +248,6 @@ def replace_amounts(path: Path, amount: str) -> None:
 TEXTS = {name: layout for name, layout in LAYOUTS.items() if "parquet" not in name}
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("layout", TEXTS.values(), ids=TEXTS)
 def test_a_large_amount_of_an_event_is_exact(
     tmp_path: Path, read: Read, layout: EventLayout
@@ -315,7 +311,6 @@ def ga4_sale(number: int, price: str, pieces: int) -> Row:
     }
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("mapping", "sale"),
     [("amplitude", amplitude_sale), ("segment", segment_sale), ("ga4_export", ga4_sale)],

@@ -57,7 +57,6 @@ def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None
     return good, [row["malformed_row"] for row in rows if row["malformed_row"] is not None]
 
 
-@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
@@ -138,7 +137,6 @@ def test_a_long_line_is_read_whole(tmp_path: Path, read: Read) -> None:
         assert (row["malformed_row"], len(row["page_url"])) == (None, 5_000_000)
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_a_line_of_forty_megabytes_at_the_end_is_counted(tmp_path: Path, ending: str) -> None:
     good, damaged = read_tiny(
@@ -242,7 +240,7 @@ def test_looking_for_damage_leaves_the_callers_transaction_alone(tmp_path: Path)
         assert con.execute("SELECT max(x) FROM mine").fetchone() == (2,)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_is_malformed_is_said_in_bytes_with_its_file(tmp_path: Path) -> None:
     """Two lines of one file cannot be read, of 21 and 40,000,000 bytes; the other file is sound."""
     damaged = b"cut off, in the midst" + b"\n" + b"x" * 40_000_000 + b"\n"

@@ -39,7 +39,6 @@ def read_lines(
     return sorted(read(file, mapping), key=lambda row: str(row["uniq_id"]))
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("written", "amount"),
     [
@@ -62,7 +61,7 @@ def test_a_number_is_read_as_the_mapping_says_or_not_at_all(
     assert row["payment_amount"] == (Decimal(amount) if amount else None)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "written",
     [

@@ -83,7 +83,6 @@ def test_a_file_elsewhere_arrived_line_by_line_on_the_days_of_the_orders(tmp_pat
     assert row["received_date"] == date(2022, 11, 9)
 
 
-@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("text", "number"),
     [

@@ -152,7 +152,6 @@ def test_a_second_run_of_a_day_lands_the_same_bytes(api: OrderService, tmp_path:
 # The service's bad days
 
 
-@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "faults",
     [

@@ -79,7 +79,7 @@ def line(number: int, amount: str, quantity: int = 1) -> str:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("language", HEADERS)
 def test_states_of_a_language_are_read_or_asked(tmp_path: Path, language: str) -> None:
     states = STATES[language].split(",")
@@ -109,7 +109,7 @@ def test_states_of_a_language_are_read_or_asked(tmp_path: Path, language: str) -
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_states_come_to_is_asked_in_the_digits_of_each_currency(tmp_path: Path) -> None:
     """Of 60 pending lines, 30 of 0.125 KWD are 3.750, and 30 of 1,500 JPY are 45,000."""
     paid = [("0.125", "KWD"), ("1500", "JPY")]
@@ -129,7 +129,7 @@ def test_what_states_come_to_is_asked_in_the_digits_of_each_currency(tmp_path: P
     assert f"(60 rows, together {total:,} KRW)" in question.sentence
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_total_of_an_order_on_each_of_its_rows_counts_once(tmp_path: Path) -> None:
     """Nothing but `order_total` says an amount: the order's, though two or three rows have it."""
     totals = {1000 + n: 30 + n for n in range(30)}
@@ -145,7 +145,7 @@ def test_the_total_of_an_order_on_each_of_its_rows_counts_once(tmp_path: Path) -
     assert money(search, search.proposal(ANSWERS)) == {"counted": sum(totals.values())}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["-${}", "$-{}", "(${})", "${}-"])
 def test_lines_below_zero_went_back_wherever_the_minus_is(tmp_path: Path, form: str) -> None:
     amounts = [10 + n for n in range(40)]
@@ -158,7 +158,7 @@ def test_lines_below_zero_went_back_wherever_the_minus_is(tmp_path: Path, form: 
     assert money(search, search.proposal(ANSWERS)) == {"counted": sold}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_second_date_dates_the_refund(tmp_path: Path) -> None:
     back = {n for n in range(60) if n % 10 == 0}
     lines = [

@@ -44,7 +44,7 @@ def orders(
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_id_that_repeats_is_the_customer_and_both_are_shown(tmp_path: Path) -> None:
     proposal = proposed(orders(tmp_path / "orders.csv"))
     different = len({n % PEOPLE for n in range(ORDERS)})
@@ -56,20 +56,20 @@ def test_the_id_that_repeats_is_the_customer_and_both_are_shown(tmp_path: Path) 
     assert fields_of(proposal)["customer_id"] == {"column": "customer_unique_id", "key": "address"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_person_may_choose_the_other_one(tmp_path: Path) -> None:
     proposal = proposed(orders(tmp_path / "orders.csv"), customer_id="customer_id")
     assert fields_of(proposal)["customer_id"] == "customer_id"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_city_is_no_person(tmp_path: Path) -> None:
     proposal = proposed(orders(tmp_path / "orders.csv", header="customer_id,note"))
     assert "customer_id" not in {question.key for question in proposal.questions}
     assert fields_of(proposal)["customer_id"] == "customer_id"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed", ["updated_at", "Last Modified", "Geändert am", "date_modification"]
 )
@@ -81,7 +81,7 @@ def test_the_time_of_change_and_the_spelling_of_keys_are_proposed(
     assert fields["order_id"] == {"column": "Order No", "key": "order_name", "optional": True}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_lines_that_change_at_different_times_are_no_versions_of_their_order(
     tmp_path: Path,
 ) -> None:
@@ -98,7 +98,7 @@ def test_lines_that_change_at_different_times_are_no_versions_of_their_order(
     assert '# changed_at: "updated_at" differs among the lines of an order' in proposal.text
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_users_that_are_addresses_are_compared_as_such(tmp_path: Path) -> None:
     lines = [f"Ann{n}@Example.com,purchase,2026-03-01T10:00:0{n}Z" for n in range(5)]
     file = write(tmp_path / "events.csv", "\n".join(["user,event,time", *lines, ""]))

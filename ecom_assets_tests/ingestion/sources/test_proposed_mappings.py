@@ -41,7 +41,7 @@ def rows_by(search: MappingSearch, proposal: MappingProposal, folder: Path) -> l
     return rows
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("space", [NARROW, WIDE, " "])
 def test_french_orders_need_the_zone_only(tmp_path: Path, space: str) -> None:
     file = tmp_path / "commandes.csv"

@@ -147,7 +147,7 @@ def by_init(
     return money, sum((row["quantity"] or Decimal(0) for row in counted), Decimal(0))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @examples(40)
 @given(orders=ORDERS)
@@ -162,7 +162,7 @@ def test_what_a_row_is_is_found_or_asked(
     assert result is None or result == sold
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(40)
 @given(orders=ORDERS, discounts=st.lists(st.integers(0, 3), min_size=20, max_size=20))
 def test_a_discount_below_zero_is_no_return(
@@ -242,7 +242,7 @@ def shopify_lines(orders: Sequence[Order]) -> list[Sequence[object]]:
     return result
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @examples(40)
 @given(orders=ORDERS, seed=st.integers(0, 1_000))
 def test_lines_of_an_order_are_one_order_wherever_they_lie(

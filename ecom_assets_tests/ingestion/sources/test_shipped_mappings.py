@@ -312,7 +312,7 @@ SNOWPLOW_COLUMNS = (
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_snowplow_as_ndjson(tmp_path: Path, read: Read) -> None:
     rows = read(write(tmp_path / "e.ndjson", ndjson_text(SNOWPLOW)), "snowplow")
     assert reported(rows, *SNOWPLOW_COLUMNS) == [
@@ -327,7 +327,7 @@ def test_snowplow_as_ndjson(tmp_path: Path, read: Read) -> None:
     assert str(rows[0]["received_at"]) == "2026-01-01 10:01:05.500000"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_snowplow_as_csv_without_the_json_columns(tmp_path: Path, read: Read) -> None:
     hits = [snowplow_hit(1, "page_view"), snowplow_hit(2, "page_ping")]
     lines = [
@@ -341,7 +341,7 @@ def test_snowplow_as_csv_without_the_json_columns(tmp_path: Path, read: Read) ->
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_snowplow_with_a_column_per_schema(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
     base = "com_snowplowanalytics_snowplow_ecommerce"
     hit = snowplow_hit(1, "snowplow_ecommerce_action")
@@ -414,7 +414,7 @@ def ecommerce_hits(versions: dict[str, str]) -> list[Row]:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "versions", [{}, dict.fromkeys(("action", "product", "cart", "transaction", "refund"), "1_0_0")]
 )
@@ -443,7 +443,7 @@ def test_snowplow_money_with_a_column_per_schema(
     assert (kept["app_id"], "cart" in kept) == ("shop", False)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "member"),
     [(f"{CLIENT_SESSION}_1", "{}Id"), (f"{CLIENT_SESSION}_1_0_1", "{}_id"), ("contexts", "{}Id")],
@@ -467,7 +467,7 @@ def test_snowplow_sessions_of_apps(tmp_path: Path, read: Read, column: str, memb
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_snowplow_transactions_of_the_older_tracker(tmp_path: Path, read: Read) -> None:
     hit = snowplow_hit(1, "transaction", tr_orderid="t-1", tr_total=41.5)
     [row] = read(write(tmp_path / "e.ndjson", ndjson_text([hit])), "snowplow")

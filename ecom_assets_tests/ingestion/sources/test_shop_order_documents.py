@@ -94,7 +94,7 @@ SHOPIFY_ORDER: Row = {
 }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_shopify_s_orders_and_returns_are_dated_by_their_own_days(tmp_path: Path) -> None:
     rows = rows_in(
         tmp_path,
@@ -129,7 +129,7 @@ def test_shopify_s_orders_and_returns_are_dated_by_their_own_days(tmp_path: Path
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_shopify_s_prices_with_taxes_are_net_without_them(tmp_path: Path) -> None:
     line = {
         "id": 1,
@@ -562,7 +562,7 @@ def test_a_record_with_something_else_than_a_list_is_refused_as_a_whole(
     assert [json.loads(row["malformed_row"])[name] for row in rows] == [lines]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_document_may_be_a_list_a_page_or_a_line(tmp_path: Path) -> None:
     for number, text in enumerate(
         (

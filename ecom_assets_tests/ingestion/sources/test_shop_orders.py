@@ -193,7 +193,7 @@ MAGENTO_GRID = (
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_magento_s_grid_has_hours_of_two_kinds_and_names_in_three_languages(tmp_path: Path) -> None:
     rows = one_file(tmp_path, "magento_grid", MAGENTO_GRID)
     assert (totals(rows)["net"], totals(rows)["shipping"]) == (Decimal("1100.00"), Decimal("10.00"))
@@ -215,7 +215,7 @@ PRESTA_LIST = (
 )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_prestashop_s_list_has_one_amount_per_order(tmp_path: Path) -> None:
     rows = one_file(tmp_path, "prestashop_list", PRESTA_LIST)
     assert totals(rows)["net"] == Decimal("1072.00")

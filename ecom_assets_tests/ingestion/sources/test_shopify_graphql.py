@@ -196,7 +196,7 @@ def test_an_order_with_a_return_is_as_in_shopify_s_sales_report(tmp_path: Path) 
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_orders_land_by_pages_with_pauses_for_what_queries_cost(
     shop: ShopApi, shopify: ShopifyGraphql, tmp_path: Path
 ) -> None:

@@ -92,7 +92,6 @@ def test_costs_of_a_catalogue_without_stock_are_not_read_and_that_is_said(tmp_pa
     assert "are not read, as it has no column stock; give them to ECOM_COSTS" in output.warning
 
 
-@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

@@ -45,7 +45,7 @@ def orders_by_init(path: Path, **answers: str) -> tuple[dict[str, object], list[
     return yaml.safe_load(proposal.text), sorted(rows, key=lambda row: str(row["order_id"]))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_cells_of_a_workbook_are_read_as_they_are_stored(tmp_path: Path) -> None:
     """A title over merged cells, a header in row 3, a total at the end,
     and a second sheet that is no table.
@@ -76,7 +76,7 @@ def test_cells_of_a_workbook_are_read_as_they_are_stored(tmp_path: Path) -> None
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_numbers_of_cells_stay_what_they_are_beside_texts_with_commas(tmp_path: Path) -> None:
     rows = [
         (*HEADER, "Rabatt"),
@@ -128,7 +128,7 @@ def test_ids_and_booleans_of_cells(tmp_path: Path) -> None:
         read(file, own)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_sheets_with_one_header_are_one_table_and_another_is_named(tmp_path: Path) -> None:
     months = {"Januar": [HEADER, LINES[0]], "Februar": [HEADER, *LINES[1:]]}
     people = [
@@ -155,7 +155,7 @@ def test_sheets_with_one_header_are_one_table_and_another_is_named(tmp_path: Pat
         read(file, own)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_open_document_and_cells_that_are_merged_over_rows(tmp_path: Path) -> None:
     _, by_ods = orders_by_init(
         write_ods(tmp_path / "o.ods", "Daten", [("Umsatz",), HEADER, *LINES])
@@ -168,7 +168,7 @@ def test_open_document_and_cells_that_are_merged_over_rows(tmp_path: Path) -> No
     assert {row["reject_reason"] for row in by_xlsx} == {None}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("delimiter", [";", ",", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_titles_above_the_header_of_a_report(tmp_path: Path, delimiter: str, encoding: str) -> None:

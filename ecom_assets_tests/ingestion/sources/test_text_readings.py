@@ -211,7 +211,6 @@ def test_a_record_over_several_lines_stays_whole_beside_a_damaged_line(tmp_path:
     assert read_tiny(file) == ([("1", "x\n7,8,9\r\ny", "3"), ("4", " z ", "5")], ["bad"])
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("columns", [3, 1001, 3000])
 def test_a_damaged_line_among_many_columns_is_kept(tmp_path: Path, columns: int) -> None:
     more = [f"c{number}" for number in range(columns - 3)]
@@ -244,7 +243,6 @@ def _own(mapping: Path) -> EventMapping:
     return load_mapping(str(mapping))
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.ndjson"])
 def test_a_line_of_17_mb_is_quarantined_with_its_start_and_its_length(
     tmp_path: Path, read: Read, name: str
@@ -265,7 +263,6 @@ def test_nul_costs_its_line_only(tmp_path: Path, read: Read, name: str) -> None:
     assert "b\\x00b" in rows[2]["malformed_row"]
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("position", [0, 2])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"k":', "}")])
 def test_a_deep_line_is_quarantined_alone(

@@ -77,7 +77,7 @@ def test_what_the_payment_says_went_back_is_no_revenue(tmp_path: Path) -> None:
     assert "1 rows, Storniert; check this" in proposal.text
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("language", HEADERS)
 @given(ordered=st.lists(ORDERED, min_size=4, max_size=12))
 @examples(10)

@@ -44,7 +44,7 @@ def value_of(sql: str, text: str) -> object:
     return result
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(
     number=st.decimals(min_value=0, max_value=10**9, places=2),
     separators=st.sampled_from(SEPARATED),
@@ -119,7 +119,7 @@ def proposed(path: Path, kind: MappingKind = MappingKind.EVENTS) -> tuple[list[s
     ], proposal.text
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "is_asked"),
     [
@@ -152,7 +152,7 @@ def test_times_are_recognized_by_all_their_values(
     assert [moment for (moment,) in read] == sorted(moments)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_day_that_may_be_a_month_is_asked(tmp_path: Path) -> None:
     file = tmp_path / "views.csv"
     file.write_text(
@@ -208,7 +208,6 @@ def events_in(path: Path) -> list[Row]:
     return rows
 
 
-@pytest.mark.sampled(9)
 @pytest.mark.parametrize("kind", WRAPPED)
 @pytest.mark.parametrize(
     "layout", ["lines", "one line", "commas", "array", "indented", "indented array"]
@@ -247,7 +246,7 @@ def test_of_objects_on_one_line_only_the_damaged_rest_is_lost(tmp_path: Path) ->
     assert [row["malformed_row"] for row in rows if row["malformed_row"]] == ['{"id": "cut']
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("amounts", "sums"),
     [
@@ -296,7 +295,7 @@ def test_an_amount_that_cannot_be_read_is_asked(tmp_path: Path) -> None:
     assert "no amounts that can be read: amount, such as twenty" in text
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_customers_and_orders_of_one_document(tmp_path: Path) -> None:
     file = tmp_path / "dump.json"
     orders = [

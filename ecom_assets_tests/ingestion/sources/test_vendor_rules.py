@@ -118,7 +118,7 @@ SHOPIFY_STATES: dict[str, tuple[Mapping[str, Any], int | None]] = {
 LEFT = {name: Decimal(left) for name, (_, left) in SHOPIFY_STATES.items() if left is not None}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_shopify_s_csv_and_api_agree_about_every_state(tmp_path: Path) -> None:
     base = {
         **SHOPIFY_ORDER,
@@ -183,7 +183,7 @@ WOO_STATES = {
 }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_woocommerce_s_states(tmp_path: Path) -> None:
     whole = [{"id": 1, "reason": "", "total": "-53.94"}]
     orders = [
@@ -275,7 +275,7 @@ def test_what_is_cancelled_of_magento_s_orders_lowers_all_of_their_amounts(tmp_p
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_prestashop_s_states(tmp_path: Path) -> None:
     """By `valid` in the webservice, and by their names in the list."""
     valid = {
@@ -375,7 +375,6 @@ def ga4_purchase(
     return {name: value for name, value in hit.items() if value is not None}
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("first", "again", "ids"),
     [
@@ -397,7 +396,6 @@ def test_ga4_s_transactions(tmp_path: Path, read: Read, first: Any, again: Any, 
     assert len({row["event_id"] for row in read(file, "ga4_export")}) == ids
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("hit", "amount"),
     [
@@ -435,7 +433,7 @@ def test_ga4_s_amounts_without_a_value(
     assert json.loads(row["properties"] or "{}").get("ecommerce") == hit.get("ecommerce")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("properties", "amount"),
     [
@@ -462,7 +460,7 @@ def test_amplitude_s_revenue(
     assert row["cart_amount"] == amount
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("currency", "total", "shares"),
     # 100 in three lines: yen have no decimals, euros two, dinars of Kuwait three.
@@ -522,7 +520,7 @@ def test_a_part_that_is_paid_back_is_kept_exactly(tmp_path: Path) -> None:
     assert (round(net), round(taxes)) == (0, 0)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(("currency", "unit"), [("JPY", "1"), ("EUR", "0.01"), ("KWD", "0.001")])
 def test_taxes_that_the_prices_have_in_them_are_taken_out_to_the_last_digit(
     tmp_path: Path, currency: str, unit: str
@@ -613,7 +611,7 @@ dashboard and of a payment intent.
 """
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mapping", "header", "line", "states"),
     [
@@ -681,7 +679,7 @@ SEGMENT_EVENTS = {
 """The events of Segment's specification of e-commerce; None for those that keep their own name."""
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("mapping", ["segment", "rudderstack"])
 def test_the_events_of_segment_s_specification(tmp_path: Path, read: Read, mapping: str) -> None:
     calls = [
@@ -751,7 +749,7 @@ def test_the_standard_events_of_shopify_s_pixels(tmp_path: Path, read: Read) -> 
     assert actual == {name: kind or name for name, kind in SHOPIFY_EVENTS.items()}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_matomo_s_actions(tmp_path: Path, read: Read) -> None:
     """An order is a sale, a cart that was left is none; a page about a
     product or a category is viewed.
@@ -803,7 +801,7 @@ def test_matomo_s_actions(tmp_path: Path, read: Read) -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_actions_of_snowplow_s_ecommerce(tmp_path: Path, read: Read) -> None:
     """A transaction is a sale of its revenue and a refund pays back its amount;
     one that failed is none.

@@ -75,7 +75,7 @@ def line(line_id: int, price: str, **fields: Any) -> Row:
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_order_of_several_lines_lands_as_its_lines_those_that_are_left_out_too(
     tmp_path: Path,
 ) -> None:
@@ -99,7 +99,7 @@ def test_an_order_of_several_lines_lands_as_its_lines_those_that_are_left_out_to
     assert letters == [("offset 1", "unreadable"), ("offset 3", "unreadable")]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_order_that_is_a_test_in_a_later_message_is_no_sale(tmp_path: Path) -> None:
     cluster, home = home_of(tmp_path, "orders")
     sold = order(1, line(11, "20.00"), updated_at="2026-11-24T07:00:00Z")
@@ -125,7 +125,7 @@ def test_an_order_that_is_a_test_in_a_later_message_is_no_sale(tmp_path: Path) -
     assert counted == [("sale-21", "3.0000")]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_of_several_messages_about_an_order_the_last_one_counts_in_a_run(tmp_path: Path) -> None:
     cluster, home = home_of(tmp_path, "orders")
     placed, changed = (
@@ -206,7 +206,7 @@ def test_the_last_message_of_a_customer_counts_and_one_without_an_id_is_kept(
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_landed_orders_and_customers_are_compacted_and_a_person_is_erased_from_both(
     tmp_path: Path,
 ) -> None:

@@ -104,7 +104,7 @@ def test_messages_land_once_and_what_cannot_be_read_is_kept_with_its_place(
     assert ledger(home).read() == LedgerEntry("events", 6)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_crash_between_the_file_and_its_ledger_doubles_nothing(
     fresh: tuple[MockCluster, StreamHome],
 ) -> None:
@@ -123,7 +123,7 @@ def test_a_crash_between_the_file_and_its_ledger_doubles_nothing(
     assert sorted(home.ids()) == ["e0", "e1", "e2", "e3", "e4"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_paused_writer_and_its_successor_cut_differently_and_nothing_is_doubled(
     fresh: tuple[MockCluster, StreamHome],
 ) -> None:
@@ -158,7 +158,7 @@ def test_a_disk_that_takes_nothing_makes_messages_wait(
     assert len(home.ids()) == len(set(home.ids())) == 21
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_topic_that_was_created_again_stops_the_stream_until_somebody_agrees(
     fresh: tuple[MockCluster, StreamHome],
 ) -> None:
@@ -207,7 +207,7 @@ def test_a_partition_that_lost_its_end_stops_the_stream_until_somebody_agrees(
     assert home.ids() == ["c"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_compaction_leaves_a_file_alone_until_its_ledger_has_passed_it(
     fresh: tuple[MockCluster, StreamHome],
 ) -> None:
@@ -308,7 +308,7 @@ def test_a_mapping_that_makes_several_events_of_a_record_is_refused(
         pass
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_engine_that_lacks_memory_makes_messages_wait(
     fresh: tuple[MockCluster, StreamHome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,7 +366,7 @@ def test_health_names_the_lag_of_each_partition(fresh: tuple[MockCluster, Stream
             assert 'ecom_stream_lag{partition="0",topic="events"} 0.0' in answer.read().decode()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_erasing_somebody_from_the_last_file_keeps_how_far_the_stream_is(
     fresh: tuple[MockCluster, StreamHome],
 ) -> None:
@@ -422,7 +422,7 @@ def test_a_partition_of_a_group_is_begun_again_after_fetching_has_stopped(
     assert home.ids() == ["a", "b", "c"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_group_hands_out_the_partitions_and_a_run_reads_what_landed(
     fresh: tuple[MockCluster, StreamHome],
 ) -> None:

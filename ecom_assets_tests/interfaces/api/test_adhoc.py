@@ -169,7 +169,7 @@ def test_a_question_is_computed_elsewhere_and_answered_as_if_it_were_not(hasty: 
     assert "x-request-id" in answer.headers
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_question_ends_at_its_limit_whatever_it_does(hasty: Running) -> None:
     ask(hasty, "quick")  # starts the process
     began = time.monotonic()
@@ -182,7 +182,7 @@ def test_a_question_ends_at_its_limit_whatever_it_does(hasty: Running) -> None:
     assert list((hasty.home / "serving").glob("*")) == [], "what the ended one had on disk is gone"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_while_questions_are_held_everything_else_is_answered_and_callers_have_bounds(
     hasty: Running,
 ) -> None:
@@ -209,7 +209,7 @@ def test_while_questions_are_held_everything_else_is_answered_and_callers_have_b
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_client_that_hangs_up_leaves_its_place(tmp_path: Path) -> None:
     settings = Settings(
         home=tmp_path, adhoc_timeout_s=600.0, api_timeout_s=600.0, adhoc_at_once=1, api_stop_s=1.0

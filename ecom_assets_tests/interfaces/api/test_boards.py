@@ -93,7 +93,6 @@ def test_a_board_is_saved_changed_deleted_and_restored_with_who_did_it(keyed: Ru
     ]
 
 
-@pytest.mark.when_changed
 @pytest.mark.parametrize(
     ("number", "is_seen"),
     [
@@ -115,7 +114,6 @@ def test_the_value_by_which_an_alert_picks_its_number_needs_personal(
         assert sees or "anna" not in json.dumps(seen)
 
 
-@pytest.mark.when_changed
 def test_alerts_and_mails_of_boards_are_kept_the_same_way_and_their_addresses_need_personal(
     keyed: Running,
 ) -> None:
@@ -134,7 +132,6 @@ def test_alerts_and_mails_of_boards_are_kept_the_same_way_and_their_addresses_ne
     )
 
 
-@pytest.mark.when_changed
 def test_whoever_saves_over_a_newer_version_is_told_what_changed(keyed: Running) -> None:
     send(keyed, "POST", "/saved/boards", BOARD)
     send(keyed, "PUT", "/saved/boards/checkout?changed=1", {**BOARD, "name": "Till"})
@@ -145,7 +142,6 @@ def test_whoever_saves_over_a_newer_version_is_told_what_changed(keyed: Running)
     assert send(keyed, "DELETE", "/saved/boards/checkout?changed=1").status_code == 409
 
 
-@pytest.mark.when_changed
 def test_a_key_that_only_reads_writes_nothing(keyed: Running) -> None:
     for method, path, body in (
         ("POST", "/saved/boards", BOARD),
@@ -164,7 +160,6 @@ def test_a_key_that_only_reads_writes_nothing(keyed: Running) -> None:
     assert elsewhere.status_code == 403
 
 
-@pytest.mark.when_changed
 def test_a_saved_question_is_answered_as_its_route_answers_it(keyed: Running) -> None:
     send(keyed, "POST", "/saved/questions", QUESTION)
     expected_answer = send(keyed, "POST", "/analytics/funnel", FUNNEL).json()
@@ -178,7 +173,6 @@ def test_a_saved_question_is_answered_as_its_route_answers_it(keyed: Running) ->
     assert 0 < expected[0]["count"] < expected_answer["steps"][0]["count"]
 
 
-@pytest.mark.when_changed
 def test_conditions_on_people_are_seen_with_the_scope_personal_only(keyed: Running) -> None:
     personal = "read+write+personal"
     assert send(keyed, "POST", "/saved/questions", OF_ONE, personal).json()["content"]["definition"]
@@ -236,7 +230,7 @@ def test_what_cannot_be_saved_is_refused_in_a_sentence(
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_document_has_an_example_of_each_kind(api: Api) -> None:
     paths = api.json("/openapi.json")["paths"]
     content = paths["/v1/saved/{kind}"]["post"]["requestBody"]["content"]["application/json"]

@@ -170,7 +170,7 @@ def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         assert served.get("/analytics/sales").status_code == 200
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_answer_in_blocks_is_whole_however_long_it_takes_and_given_up_if_it_stops(
     tmp_path: Path,
 ) -> None:

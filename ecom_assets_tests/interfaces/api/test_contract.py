@@ -30,7 +30,7 @@ def described(settings: Settings) -> schemathesis.BaseSchema:
 schema = schemathesis.pytest.from_fixture("described")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @schema.include(method="GET", path_regex=FEW).parametrize()  # the others: in `make test-all`
 @settings(
     max_examples=1, deadline=None, suppress_health_check=ANY_TIME, database=None, derandomize=True

@@ -141,7 +141,6 @@ def test_a_part_of_a_funnel_by_columns_has_each_step_once(api: Api, by: str | li
         assert {row["values.1"] for row in rows if row["value"] == "Other"} == {""}
 
 
-@pytest.mark.when_changed
 def test_a_header_counts_the_list_that_the_rows_are_of(api: Api) -> None:
     funnel = {"steps": ["product_view", "add_to_cart"], "over": "week"}
     retention = {"period": "week", "by": "event_type"}
@@ -161,7 +160,7 @@ def test_a_header_counts_the_list_that_the_rows_are_of(api: Api) -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_who_was_counted_says_how_many_the_whole_list_has(api: Api) -> None:
     funnel, retention = {"steps": ["product_view", "add_to_cart"]}, {"period": "week"}
     cohort = api.post("/analytics/retention", retention).json()["cohorts"][0]

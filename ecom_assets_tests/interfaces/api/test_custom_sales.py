@@ -27,7 +27,7 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
 
-pytestmark = [pytest.mark.xdist_group("custom_sales"), pytest.mark.when_changed]
+pytestmark = [pytest.mark.xdist_group("custom_sales"), pytest.mark.slow]
 MONDAY = datetime(2026, 3, 2)  # noqa: DTZ001 (as files have it)
 CUSTOMERS = ("ann", "bob", "cid", "dan", "eve", "fay")
 ITEMS = {"hat": ("hats", 20, 7), "sock": ("socks", 5, 2), "scarf": ("scarves", 12, None)}

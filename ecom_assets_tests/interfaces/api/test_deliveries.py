@@ -53,7 +53,6 @@ def api(settings: Settings, shop: DeliveredShop) -> Iterator[Api]:
         yield answer
 
 
-@pytest.mark.when_changed
 def test_each_day_of_a_destination_says_what_became_of_its_records(
     api: Api, shop: DeliveredShop
 ) -> None:
@@ -190,7 +189,6 @@ def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(
     assert "has refused no record of 2026-02-02 to 2026-02-03" in refused.json()["detail"]
 
 
-@pytest.mark.when_changed
 def test_a_request_needs_the_scope_and_comes_from_no_other_site(
     over: Settings, due_shop: DeliveredShop
 ) -> None:

@@ -59,7 +59,7 @@ def worth(rows: list[Row]) -> str:
     return f"{sum((Decimal(row['cart_value']) for row in rows), Decimal(0)):.2f}"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_sales_are_those_of_purchase_events(api: Api, bought: list[Row]) -> None:
     answer = api.json("/analytics/sales", time_range="week")
     assert answer["source"] == "purchase_events"
@@ -158,7 +158,7 @@ def _write(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
         writer.writerows(rows)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(
     folder: Path, without_amounts: Path
 ) -> None:
@@ -187,7 +187,7 @@ def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(
         assert (page.status_code, ">0.00<" in page.text) == (200, False)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_refund_with_an_amount_does_not_say_what_purchases_came_to(
     folder: Path, without_amounts: Path
 ) -> None:
@@ -220,7 +220,7 @@ def test_a_refund_with_an_amount_does_not_say_what_purchases_came_to(
         assert {row["revenue_amount"] for row in segments} == {None}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "rows", "name"),
     [("attribution", "channels", "revenue"), ("segments", "segments", "revenue_amount")],

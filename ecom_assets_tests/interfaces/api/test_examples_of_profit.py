@@ -188,7 +188,7 @@ def test_products_are_sorted_by_profit_and_by_margin(api: Api) -> None:
     assert top("gross_margin_rate", sort_by="margin", search="HA") == margins[3:4]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_amount_goes_down_to_the_rule(home: Path) -> None:
     shown = ecom(
         "explain",

@@ -29,7 +29,7 @@ from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_revenue_of_a_day_is_the_sum_of_its_received_lines(api: Api, shop: PlainShop) -> None:
     answer = api.json(
         "/explain/mart/revenue_daily", column="revenue_amount", where='{"order_date": "2026-01-10"}'
@@ -46,7 +46,6 @@ def test_the_revenue_of_a_day_is_the_sum_of_its_received_lines(api: Api, shop: P
     }
 
 
-@pytest.mark.when_changed
 def test_the_sessions_of_ten_days_go_down_together(api: Api) -> None:
     where = json.dumps(["event_date between 2026-01-05 and 2026-01-14"])
     number = api.json(

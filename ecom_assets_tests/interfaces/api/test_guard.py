@@ -198,7 +198,7 @@ def test_only_pages_of_the_set_origins_may_ask_from_a_browser_and_read_refusals(
             assert "access-control-allow-origin" not in served.get(SALES, key, **theirs).headers
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_every_documented_path_wants_a_key_of_the_right_scope_or_is_named_as_open(
     tmp_path: Path,
 ) -> None:
@@ -314,7 +314,7 @@ def test_one_request_too_many_of_a_key_learns_when_to_come_again(tmp_path: Path)
         assert denials(tmp_path)[-1]["caller"] == "setting:1"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_after_the_stated_wait_the_key_may_ask_again(tmp_path: Path) -> None:
     with running(tmp_path, api_keys=f"read:{HELD}", rate_limit_key="2/second") as served:
         assert [served.get(SALES, HELD).status_code for _ in range(3)] == [200, 200, 429]

@@ -97,7 +97,7 @@ def routes() -> set[str]:
     return actual
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(
     app: FastAPI, questions: dict[str, ApiQuestion]
 ) -> None:
@@ -149,7 +149,7 @@ def test_a_new_route_is_a_new_tool_and_one_that_writes_is_none(settings: Setting
     assert answer.structured_content["day_count"] > 30
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_tools_answer_what_the_api_answers(
     app: FastAPI, api: Api, questions: dict[str, ApiQuestion]
 ) -> None:
@@ -287,7 +287,7 @@ def over_http(
     return asyncio.run(connected())
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_over_http_the_keys_of_the_api_say_who_may_ask_what(settings: Settings, api: Api) -> None:
     by_person = {**FUNNEL, "by": "visitor_id"}
     with served_http(settings) as address:

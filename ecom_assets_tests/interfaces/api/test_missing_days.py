@@ -88,7 +88,7 @@ def known(answer: Mapping[str, Any]) -> tuple[Any, ...]:
     return days["data"], days["known_from"], days["known_to"], days["missing_days"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.xdist_group("missing_days")
 def test_a_day_without_any_event_is_unknown_and_nothing_is_compared_with_it(api: Api) -> None:
     answer = api.json("/analytics/sales", **LAST_WEEK)
@@ -111,7 +111,7 @@ def test_a_day_without_any_event_is_unknown_and_nothing_is_compared_with_it(api:
     assert (week["data"], week["revenue_amount"]) == ("part", "60.00")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.xdist_group("missing_days")
 @pytest.mark.parametrize(
     "zone", ["UTC", "Europe/Berlin"]
@@ -127,7 +127,7 @@ def test_a_breakdown_by_channel_says_that_no_event_came_from_elsewhere(api: Api,
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.xdist_group("missing_days")
 def test_a_missing_day_by_itself_has_no_numbers(api: Api) -> None:
     for path, name in (("sales", "sales"), ("engagement", "engagement")):
@@ -180,7 +180,7 @@ def test_the_setting_says_what_days_without_a_row_mean(
         )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_trend_over_files_has_a_gap_too_unless_the_setting_says_otherwise(
     files: Path, home: Path
 ) -> None:

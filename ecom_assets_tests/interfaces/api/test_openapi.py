@@ -27,7 +27,7 @@ def often_switched() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.usefixtures("often_switched")
 def test_threads_that_ask_at_the_same_time_get_one_whole_document(tmp_path: Path) -> None:
     app = build_app(Settings(home=tmp_path))

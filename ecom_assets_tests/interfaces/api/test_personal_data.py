@@ -114,7 +114,6 @@ def test_the_list_is_that_of_the_contracts() -> None:
     assert of_events | of_order_lines == PERSONAL_COLUMNS
 
 
-@pytest.mark.when_changed
 @each("case", ABOUT_PEOPLE)
 def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: str) -> None:
     result = {scope: ask(keyed, scope, ABOUT_PEOPLE[case]) for scope in KEYS}
@@ -141,7 +140,6 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: st
     }.items() <= lines[-2].items()
 
 
-@pytest.mark.when_changed
 @each(
     "question, body",
     [
@@ -186,7 +184,6 @@ def test_a_question_about_many_needs_none(keyed: Running) -> None:
     assert ask(keyed, "read", {"funnel": BOUGHT}, "correlation").status_code == 200
 
 
-@pytest.mark.when_changed
 def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None:
     with serving(settings, build_app(settings)) as served:
         response = requests.post(
@@ -196,7 +193,6 @@ def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None
         assert response.json()["breakdown"]
 
 
-@pytest.mark.when_changed
 def test_received_rows_behind_a_number_name_nobody_without_the_scope(keyed: Running) -> None:
     path = "/explain/mart/engagement_daily?column=session_count&where=event_date%20%3D%202026-01-10"
     answers = {

@@ -53,7 +53,7 @@ def answers(address: str) -> bool:
         return False
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("starts", [1, 2])
 def test_a_process_its_keys_its_end_and_its_restart(home: Path, starts: int) -> None:
     kept, key = KeyFile(home).create("app", (Scope.READ,))

@@ -99,7 +99,7 @@ def profit(api: Api, **parameters: str) -> Row:
     return body
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_run_says_which_costs_are_not_read(result: CommandResult) -> None:
     assert "Rows of costs that are not read: 1 with a cost below zero." in result.err
 
@@ -166,7 +166,6 @@ def test_csv_has_the_parts_where_there_are_some_and_else_the_steps(api: Api) -> 
     assert (city["value"], city["revenue_amount"], part_count) == ("1", "90.00", "1")
 
 
-@pytest.mark.when_changed
 def test_a_key_without_costs_sees_revenue_only(api: Api) -> None:
     for key in ("owner", "costs", "read", "people"):  # who asked before changes nothing
         may = key in {"owner", "costs"}
@@ -224,7 +223,7 @@ def has_a_cost(api: Api, key: str, path: str, query: Row) -> bool:
     return bool(COST_OF_A_LINE.search(api.get(path, of(key), **query).text))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_shows_a_cost_shows_none_to_a_key_without_the_scope(api: Api) -> None:
     asked = [(path, query) for path, query in asked_by_address() if path in SHOWS_COSTS]
     assert {path for path, _ in asked} == SHOWS_COSTS
@@ -244,7 +243,6 @@ def test_no_address_shows_a_cost_to_a_key_without_the_scope(api: Api) -> None:
     assert shown["costs"] == SHOWS_COSTS
 
 
-@pytest.mark.when_changed
 @each(
     "query",
     [
@@ -308,7 +306,6 @@ def number_of(api: Api, table: str, column: str, **query: str) -> Row:
     return number
 
 
-@pytest.mark.when_changed
 def test_what_a_piece_cost_on_several_days_is_not_added_up(api: Api) -> None:
     """A hat costs 10, and later 12; no hat costs 22."""
     for table in ("item_costs", "profit_lines"):
@@ -319,7 +316,6 @@ def test_what_a_piece_cost_on_several_days_is_not_added_up(api: Api) -> None:
     assert number_of(api, "item_costs", "unit_cost_amount", where=both)["value"] == "12.00"
 
 
-@pytest.mark.when_changed
 def test_profit_of_several_days_goes_down_to_its_lines_and_costs(api: Api) -> None:
     """The two hats of May, the one of June, and the one that came back, at two costs."""
     number = number_of(api, "profit_daily", "gross_profit_amount")
@@ -329,7 +325,7 @@ def test_profit_of_several_days_goes_down_to_its_lines_and_costs(api: Api) -> No
     assert (costs[0]["table"], costs[0]["row_count"]) == ("mart.item_costs", 2)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_changes_of_profit_are_listed_for_keys_with_costs_only(home: Path, api: Api) -> None:
     """A hat for 20 on 20 May came late: that day had revenue of 40, profit of 20."""
     late = home.parent / "late.csv"

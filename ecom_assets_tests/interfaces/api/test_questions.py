@@ -398,7 +398,6 @@ def test_a_segment_looks_at_days_before_the_range_and_at_none_after_it(
     assert response["series"][0]["total"] == len({who for who in visitors if bought[who] >= 2}) > 0
 
 
-@pytest.mark.when_changed
 def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_scope(
     declaring: Running,
 ) -> None:

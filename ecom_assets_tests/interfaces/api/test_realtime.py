@@ -74,7 +74,7 @@ def test_a_shop_of_orders_only_is_told_the_setting_that_real_time_needs(tmp_path
     assert "set ECOM_EVENTS" in answer.json()["detail"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_five_and_thirty_minutes_of_a_shop(landing: Path) -> None:
     land(
         landing / "a.csv",
@@ -111,7 +111,7 @@ def test_five_and_thirty_minutes_of_a_shop(landing: Path) -> None:
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_ends_of_a_window_and_the_future(landing: Path) -> None:
     second = 1 / 60
     land(
@@ -131,7 +131,7 @@ def test_the_ends_of_a_window_and_the_future(landing: Path) -> None:
     assert answer["lag_s"] == 0.0, "the newest event that has happened"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_event_that_comes_twice_counts_once_and_what_is_not_clean_never(landing: Path) -> None:
     land(landing / "a.csv", [("1", "anna", "purchase", 2, "p", "10.00")])
     again = [("1", "anna", "purchase", 2, "p", "10.00")]
@@ -148,7 +148,7 @@ def test_an_event_that_comes_twice_counts_once_and_what_is_not_clean_never(landi
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_lag_is_that_of_the_newest_event(landing: Path) -> None:
     land(landing / "a.csv", [("1", "anna", "page_view", 12.5, "", "")], minutes_ago=10)
     answer = question(landing)
@@ -156,7 +156,7 @@ def test_the_lag_is_that_of_the_newest_event(landing: Path) -> None:
     assert answer["newest_file_at"] == NOW - timedelta(minutes=10)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_only_files_that_changed_lately_are_opened(landing: Path) -> None:
     land(landing / "new.csv", [("1", "anna", "page_view", 1, "", "")])
     old = land(landing / "old.csv", [("2", "bob", "page_view", 1, "", "")], minutes_ago=66)
@@ -169,7 +169,7 @@ def test_only_files_that_changed_lately_are_opened(landing: Path) -> None:
     ) == (1, 0, 1)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_without_anything_new_all_is_zero_and_the_lag_unknown(landing: Path) -> None:
     land(landing / "old.csv", [("1", "anna", "page_view", 600, "", "")], minutes_ago=600)
     answer = question(landing)
@@ -179,7 +179,7 @@ def test_without_anything_new_all_is_zero_and_the_lag_unknown(landing: Path) -> 
     assert [window["revenue_amount"] for window in answer["windows"]] == [Decimal("0.00")] * 2
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_file_that_is_still_being_written_keeps_the_others_from_nothing(landing: Path) -> None:
     land(landing / "whole.csv", [("1", "anna", "page_view", 1, "", "")])
     packed = landing / "half.csv.gz"
@@ -196,7 +196,7 @@ def test_a_file_that_is_still_being_written_keeps_the_others_from_nothing(landin
     ) == (1, 2, 1)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_mapping_is_used(landing: Path) -> None:
     (landing / "clicks.csv").write_text(
         "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
@@ -211,7 +211,7 @@ def test_a_mapping_is_used(landing: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
     dice = random.Random(7)  # noqa: S311 (no secret)
     events: list[Event] = [
@@ -270,7 +270,7 @@ def test_each_file_is_read_once_and_more_than_one_answer_reads_come_with_the_nex
         assert opened[6:] == ["new.csv"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_file_that_is_gone_written_again_or_merged_is_counted_as_it_is_now(landing: Path) -> None:
     for n in range(3):
         land(landing / f"{n}.csv", [(str(n), f"u{n}", "page_view", n + 1, "", "")], minutes_ago=n)
@@ -289,7 +289,7 @@ def test_a_file_that_is_gone_written_again_or_merged_is_counted_as_it_is_now(lan
         assert live.numbers(NOW)["windows"][1]["event_count"] == 2
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_events_leave_the_windows_as_time_passes_and_files_are_forgotten(landing: Path) -> None:
     land(
         landing / "a.csv",
@@ -314,7 +314,7 @@ def test_an_erased_person_leaves_what_was_read_before(landing: Path) -> None:
         assert live.numbers(NOW, ErasedPeople(settings))["windows"][0]["visitor_count"] == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_events_by_minute_of_the_clock(landing: Path) -> None:
     second = 1 / 60
     land(
@@ -339,7 +339,7 @@ def test_events_by_minute_of_the_clock(landing: Path) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_funnel_of_the_last_hour_and_the_pages(landing: Path) -> None:
     anna = [
         ("1", "anna", "page_view", 59),
@@ -376,7 +376,7 @@ def test_events_that_are_not_files_are_reported_without_the_address(tmp_path: Pa
     assert "pa55" not in str(refused.value)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_stream_of_which_nothing_has_landed_has_no_events_yet(tmp_path: Path) -> None:
     answer = real_time(Settings(home=tmp_path, events="kafka://broker/events"), NOW)
     assert [window["event_count"] for window in answer["windows"]] == [0, 0]
@@ -434,7 +434,7 @@ def live(landing: Path) -> Iterator[Running]:
         yield actual
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_route_states_range_lag_currency_and_definition(live: Running, landing: Path) -> None:
     now = now_utc()
     land(landing / "a.csv", [("1", "anna", "purchase", 1, "p", "10.00")], now=now)
@@ -457,7 +457,7 @@ def test_the_route_states_range_lag_currency_and_definition(live: Running, landi
     assert "live_events" in explained["sql"][-1]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_numbers_are_read_once_in_a_while_only(
     live: Running, landing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,7 +474,7 @@ def test_numbers_are_read_once_in_a_while_only(
     assert len(reads) == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_route_refuses_what_it_cannot_answer(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, events="s3://bucket/topic")
     with serving(settings, build_app(settings)) as client:
@@ -536,7 +536,7 @@ def test_who_signed_in_days_ago_is_known_by_what_is_published_and_in_no_kept_sta
     assert not [sql for sql in STATEMENTS._statements.values() if "laptop-4711" in sql]  # noqa: SLF001 (what is on disk, too)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_amount_in_another_currency_stops_no_number_and_is_not_known(landing: Path) -> None:
     """A stranger's 500 dollars came first and 900 pounds last, by a key of a page;
     the shop sold for 20 euros.

@@ -18,7 +18,7 @@ from ecom_assets_tests.interfaces.api.served import HELD, serving, wait_until
 from ecom_assets_tests.interfaces.api.test_realtime import land
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_event_is_sent_within_two_seconds_and_the_stream_outlives_the_limit_of_answers(
     tmp_path: Path,
 ) -> None:
@@ -63,7 +63,7 @@ def test_what_cannot_be_answered_is_no_stream(tmp_path: Path) -> None:
 OTHER = "another-key-that-reads"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_one_key_has_only_some_streams_open_and_others_have_theirs(tmp_path: Path) -> None:
     (tmp_path / "landing").mkdir()
     settings = Settings(
@@ -96,7 +96,7 @@ def test_one_key_has_only_some_streams_open_and_others_have_theirs(tmp_path: Pat
         assert client.metric(metric, HELD) >= 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_without_keys_the_streams_of_an_address_are_counted(tmp_path: Path) -> None:
     (tmp_path / "landing").mkdir()
     settings = Settings(

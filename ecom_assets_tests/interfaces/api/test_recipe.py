@@ -102,7 +102,7 @@ def test_a_question_is_three_files_beside_its_line_in_the_list_of_questions(name
     assert {path.stem for path in folder.glob("[!_]*.py")} == {"question", "answer", "text"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_question_over_orders_has_published_lines_as_files_have_them(
     settings: Settings, asked: dict[str, Any]
 ) -> None:
@@ -130,7 +130,6 @@ def test_a_question_over_orders_has_published_lines_as_files_have_them(
     assert [size for size in sizes if f">{size['order_count']:,}<" not in page] == []
 
 
-@pytest.mark.when_changed
 def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
     api: Api, asked: dict[str, Any]
 ) -> None:

@@ -77,7 +77,7 @@ def test_answers_do_not_stay_for_ever(
         assert 86_000 < kept.ttl(kept.keys()[0]) <= 86_400
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_redis_that_dies_midway_costs_no_answer(
     server: RedisServer, kept: redis.Redis, tmp_path: Path
 ) -> None:
@@ -92,7 +92,7 @@ def test_a_redis_that_dies_midway_costs_no_answer(
         wait_until(lambda: served.get(f"{SALES}?n={time.monotonic()}").ok and kept.dbsize() > 0)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_redis_that_hangs_is_waited_for_so_long_by_each_answer(
     server: RedisServer, kept: redis.Redis, tmp_path: Path
 ) -> None:

@@ -30,7 +30,7 @@ from ecom_assets_tests.interfaces.api.test_custom_sales import (
     served_with_keys,
 )
 
-pytestmark = [pytest.mark.xdist_group("sales_of_purchases"), pytest.mark.when_changed]
+pytestmark = [pytest.mark.xdist_group("sales_of_purchases"), pytest.mark.slow]
 PLACE_OF = {
     "ann": {"city": "Munich", "country": "DE"},
     "bob": {"city": "Köln", "country": "Germany"},

@@ -34,7 +34,7 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
 
-pytestmark = [pytest.mark.xdist_group("sales_scopes"), pytest.mark.when_changed]
+pytestmark = [pytest.mark.xdist_group("sales_scopes"), pytest.mark.slow]
 ANNA, HER_ORDER, HER_CODE = "cust-anna-7", "order-anna-2", "ANNA10"
 CUSTOMERS = (ANNA, "bob", "cid", "dan", "eve", "fay")
 MONDAY = date(2026, 3, 2)

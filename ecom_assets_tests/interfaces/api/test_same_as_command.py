@@ -139,7 +139,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 """The path of the route, its body, and the options of the command."""
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_route_and_command_are_equal(
     api: Api, settings: Settings, tmp_path: Path, name: str
@@ -164,7 +164,7 @@ def test_route_and_command_are_equal(
     assert answer.json()["range"]["timezone"] == ZONE
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["sessions", "attribution", "journeys"])
 def test_a_definition_file_is_what_a_route_takes(
     api: Api, settings: Settings, tmp_path: Path, path: str

@@ -94,7 +94,7 @@ def revenue(store: SnapshotStore) -> str:
     return str(answer["sales"]["revenue_amount"])
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_reader_sees_the_next_publication_by_itself(tmp_path: Path, shop: Shop) -> None:
     with closing(store_of(tmp_path)) as store:
         shop.sell(10, 20)
@@ -161,7 +161,7 @@ def test_the_same_data_are_the_same_version_in_the_same_file(shop: Shop) -> None
     assert shop.files() == {first.file}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_dying_publication_leaves_the_old_one(
     tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +288,7 @@ def test_what_an_older_version_published_is_not_called_damaged(shop: Shop) -> No
             Snapshot.read(shop.folder)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_table_without_a_column_of_today_is_of_an_older_version(
     tmp_path: Path, shop: Shop
 ) -> None:

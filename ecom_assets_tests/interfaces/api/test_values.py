@@ -7,7 +7,6 @@ from collections import Counter
 
 import ibis
 import pyarrow as pa
-import pytest
 import requests
 
 from ecom_assets.behaviour.questions.values import MOST_DOCUMENTS, _kind_of, key_counts
@@ -59,7 +58,6 @@ def test_a_search_is_a_text_and_nothing_else(api: Api, text: str) -> None:
     assert answer["values"] == []
 
 
-@pytest.mark.when_changed
 def test_unknown_columns_are_refused_and_those_about_people_need_the_scope(
     api: Api, keyed: Running
 ) -> None:

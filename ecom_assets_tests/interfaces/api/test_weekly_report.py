@@ -68,7 +68,7 @@ def contributions(report: dict[str, Any], dimension: str) -> dict[str, Decimal]:
     return {part["value"]: part["contribution_amount"] for part in actual["parts"]}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("week", WEEKS)
 def test_numbers_are_those_of_the_files(
     reports: dict[str, Any], shop: PlainShop, week: str
@@ -274,7 +274,7 @@ def test_the_page_fits_a_phone_and_is_printed(reports: dict[str, Any], tmp_path:
     assert print_pdf(file.read_text(encoding="utf-8")).startswith(b"%PDF-")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_command_prints_writes_and_gives_json(
     settings: Settings, reports: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -363,7 +363,6 @@ def test_names_of_the_data_are_text_on_the_page(reports: dict[str, Any]) -> None
     assert "<b>" not in page
 
 
-@pytest.mark.when_changed
 def test_the_job_sends_the_week_once_to_all(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:

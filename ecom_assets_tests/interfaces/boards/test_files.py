@@ -218,7 +218,7 @@ def test_aliases_that_repeat_very_much_are_refused_before_they_are_read(
     assert "its aliases (*name) make it more than 2,000,000 characters long" in fault
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_alias_that_repeats_a_little_is_read(tmp_path: Path) -> None:
     path = tmp_path / "boards" / "shop.yaml"
     path.parent.mkdir()

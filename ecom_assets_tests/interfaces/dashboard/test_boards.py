@@ -504,7 +504,7 @@ def test_hostile_names_are_text_everywhere(desk: Desk) -> None:
         assert "alert(" in text, f"{path} does not show the name at all"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_key_without_write_sees_no_form_and_may_send_none(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -546,7 +546,7 @@ ABOUT_PEOPLE: dict[str, dict[str, str]] = {
 """What asks about a person, by the form that saves it."""
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ABOUT_PEOPLE)
 def test_a_key_without_personal_saves_nothing_about_people_by_a_form(
     settings: Settings, tmp_path: Path, action: str

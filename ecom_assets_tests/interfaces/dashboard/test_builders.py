@@ -236,7 +236,7 @@ def test_who_is_at_a_step_adds_up_to_the_step(client: Client) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_who_is_in_a_cell_adds_up_to_the_cell(client: Client) -> None:
     cohort = post(client, "/analytics/retention", {"period": "week"}, limit=1000)["cohorts"][0]
     values = {"cohort": cohort["cohort"], "period": "2", "limit": 1000}
@@ -347,7 +347,7 @@ def test_a_filter_that_a_page_lacks_is_named_with_a_way_back(client: Client) -> 
     assert [link.attributes["href"] for link in shown.one("main").all("a")] == ["/dashboard/funnel"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["device", "user"])
 def test_two_identity_rules_stand_below_each_other(client: Client, rule: str) -> None:
     actual = page(client, "sessions", compare_identity=rule)

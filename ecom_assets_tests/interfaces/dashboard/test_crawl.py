@@ -105,7 +105,7 @@ def in_shares(count: int) -> list[Any]:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("page", all_pages())
 def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(
     visits: Visits, page: DashboardPage

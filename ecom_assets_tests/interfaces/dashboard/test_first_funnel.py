@@ -40,7 +40,7 @@ def reading_of(shop: Platform, *kinds: str) -> WarehouseReading:
     return WarehouseReading(shop.engine, DAY_ONE, "UTC", "", {EVENTS: KnownDays(DAY_ONE, DAY_ONE)})
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_it_begins_with_the_steps_that_there_are(shop: Platform) -> None:
     reading = reading_of(shop, "product_view", "purchase")
     assert steps_of_data(reading) == {"step1": "product_view", "step2": "purchase", "step3": ""}
@@ -51,7 +51,7 @@ def test_it_begins_with_the_steps_that_there_are(shop: Platform) -> None:
     assert asked.begun(reading, {"step1", "step2"}) == asked
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_it_begins_with_its_own_steps_where_the_funnel_is_the_shipped_one(shop: Platform) -> None:
     reading = reading_of(shop, *FIVE_STEPS)
     assert steps_of_data(reading) == {}

@@ -190,7 +190,7 @@ def sent(headers: dict[str, bytes], *, has_key: bool = False) -> dict[bytes, byt
     return {name.encode(): value for name, value in all_headers.items()}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(
     path=st.sampled_from(PATHS),
     cookies=st.dictionaries(st.sampled_from(COOKIES), VALUES, max_size=3),
@@ -206,7 +206,7 @@ def test_any_cookie(
     check(attacked.get(path, headers=sent({"cookie": cookie}, has_key=has_key)))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(
     path=st.sampled_from(PATHS),
     headers=st.dictionaries(st.sampled_from(HEADERS), VALUES, max_size=3),
@@ -221,7 +221,7 @@ def test_any_header(
     check(attacked.get(path, headers=sent(headers, has_key=has_key)))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(st.sampled_from(PATHS), st.lists(st.tuples(st.sampled_from(PARAMETERS), VALUES), max_size=3))
 @example("/explain/mart/sessions", [("where", b"[" * 3_900)])
 @example("/explain/mart/sessions", [("where", b'[{"any_of":' * 300)])
@@ -234,7 +234,7 @@ def test_any_parameter(
     check(attacked.get(f"{path}?{query}", headers={"x-api-key": KEY}))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(
     st.sampled_from(["/analytics/products/{}", "/explain/{}/{}", "/dashboard/{}", "/{}", "/v1/{}"]),
     RAW,
@@ -244,7 +244,7 @@ def test_any_path(attacked: TestClient, path: str, part: bytes) -> None:
     check(attacked.get(path.replace("{}", quote_from_bytes(part)), headers={"x-api-key": KEY}))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(
     st.sampled_from(QUESTIONS),
     st.sampled_from(KINDS),
@@ -265,7 +265,7 @@ def test_any_body(attacked: TestClient, path: str, kind: str, body: bytes) -> No
     check(attacked.post(path, content=body, headers={"x-api-key": KEY, "content-type": kind}))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(st.sampled_from(QUESTIONS), st.dictionaries(st.sampled_from(NAMES), TREES, max_size=4))
 @example("/analytics/funnel", {"steps": ["a"], "where": ["page_url = \ud800"]})
 @example("/analytics/funnel", {"steps": ["a"], "where": ['properties."\ud800" = 1']})
@@ -308,7 +308,7 @@ def test_any_form(attacked: TestClient, path: str, headers: dict[str, bytes], bo
 PATTERN = st.one_of(st.text(alphabet=r"a0()[]{}|*+?^$\.-:=!<>PpLQE,", max_size=30), TEXT)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @given(PATTERN, st.sampled_from(["matches", "not_matches"]))
 @example("a++", "matches")
 @example("a{0,1000}" * 50, "matches")

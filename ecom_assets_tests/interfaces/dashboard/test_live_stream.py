@@ -16,7 +16,7 @@ from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
 pytestmark = [pytest.mark.browser]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_arrives_is_on_the_page_within_seconds(settings: Settings, tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     land(landing / "a.csv", [("1", "anna", "page_view", 1, "", "")], now=now_utc())
@@ -44,7 +44,7 @@ def test_what_arrives_is_on_the_page_within_seconds(settings: Settings, tmp_path
         browser.close()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_shop_without_a_run_sees_its_first_visitors(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     land(landing / "a.csv", [("1", "anna", "purchase", 1, "boots", "9.00")], now=now_utc())

@@ -107,7 +107,7 @@ def release(client: Client, day: str, token: str, **headers: str) -> requests.Re
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_page_without_a_login_leads_to_it_and_back(client: Client) -> None:
     refused = client.get("/dashboard/?time_range=week")
     assert refused.status_code == 303
@@ -228,7 +228,7 @@ def test_what_is_over_anyway_is_forgotten(client: Client, kept: Settings) -> Non
     assert not old.exists()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_action_says_what_it_did_on_the_next_page_once(client: Client) -> None:
     log_in(client, ADMIN)
     assert release(client, "2026-01-03", token_in(client)).headers["location"] == "/dashboard/"
@@ -282,7 +282,7 @@ def test_a_login_leads_to_pages_of_the_dashboard_only(address: str) -> None:
     assert own_address(address) == "/dashboard/"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_without_keys_nobody_has_to_log_in(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "serving").symlink_to(settings.home / "serving")
     stack = build_dashboard_stack(settings.model_copy(update={"home": tmp_path}))
@@ -295,7 +295,7 @@ def test_without_keys_nobody_has_to_log_in(settings: Settings, tmp_path: Path) -
     assert secret.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_shop_s_own_name_stands_at_the_top_once_it_is_said(kept: Settings) -> None:
     named = kept.model_copy(update={"shop_name": "Lampen & <Söhne>"})
     app = build_dashboard_app(named)

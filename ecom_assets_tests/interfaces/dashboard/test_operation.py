@@ -77,7 +77,7 @@ def held(tmp_path: Path) -> Iterator[Client]:
         yield Client(answer.address)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_held_day_is_released_by_its_form_and_by_no_other_page_s(
     held: Client, tmp_path: Path
 ) -> None:

@@ -34,7 +34,7 @@ def numbers(client: Client, query: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "query",
     ["", "time_range=week", "time_range=today", "start_date=2026-01-05&end_date=2026-01-14"],
@@ -92,7 +92,7 @@ def test_a_wrong_address_says_what_is_wrong_with_it(client: Client) -> None:
         assert reported in read(page.text).one("main").text
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_a_form_sends_for_a_named_range_leaves_its_dates_out(client: Client) -> None:
     sent = "time_range=week&start_date=2026-03-01&end_date="
     assert tiles_of(read(client.get(f"/dashboard/?{sent}").text)) == tiles_of(
@@ -100,7 +100,7 @@ def test_what_a_form_sends_for_a_named_range_leaves_its_dates_out(client: Client
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_line_of_conversion_has_what_the_api_answers_for_each_day(
     settings: Settings, client: Client
 ) -> None:

@@ -137,7 +137,7 @@ def test_amounts_have_no_currency_that_nobody_named(client: Client, page: Dashbo
     assert not re.search(r"[$€]\d|USD", text)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_amounts_have_the_currency_of_the_setting(settings: Settings) -> None:
     euro_settings = settings.model_copy(update={"currency": "EUR"})
     with served(build_dashboard_app(euro_settings)) as answer:
@@ -145,7 +145,7 @@ def test_amounts_have_the_currency_of_the_setting(settings: Settings) -> None:
     assert tile.startswith("€")
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_only_pages_that_compare_name_the_period_before(client: Client) -> None:
     result = {
         path: "against" in shown(client, path).one("p", class_="covered").text
@@ -160,7 +160,7 @@ def test_the_table_of_a_long_chart_ends_where_its_csv_goes_on() -> None:
     assert len(Chart({}, rows, (), "").shown_rows) == 1_000, "nowhere else are the others"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_sales_shows_what_the_api_answers(client: Client) -> None:
     page = shown(client, "sales?time_range=week&granularity=week&level=city")
     sold = client.get("/analytics/sales?time_range=week").json()["sales"]
@@ -285,7 +285,7 @@ def test_what_is_bought_with_a_product_is_one_list(client: Client) -> None:
     assert {row[4] for row in rows[-len(rarer) :]} == {"\N{EN DASH}"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_live_says_how_old_the_newest_event_is(client: Client) -> None:
     answer = client.get("/analytics/realtime").json()
     shown_numbers = list(tiles_of(shown(client, "live")).values())
@@ -321,7 +321,7 @@ def test_a_command_in_a_sentence_is_set_as_code_and_the_rest_is_escaped() -> Non
     assert made == "run <code>ecom run</code>, &lt;b&gt; &amp; <code>x&lt;y</code>"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_products_are_searched_by_name_and_come_a_page_at_a_time(client: Client) -> None:
     everything = client.get("/analytics/products/top?time_range=year&limit=1000").json()["products"]
     named = [

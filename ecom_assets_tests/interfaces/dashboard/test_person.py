@@ -50,7 +50,7 @@ def test_a_visitor_who_is_not_there_and_no_visitor_are_a_sentence(client: Client
     assert "Open a visitor from a list" in shown(client, "person").text
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_key_that_may_not_see_people_is_told_so(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "serving").symlink_to(settings.home / "serving")
     keys = type(settings.api_keys)("a-key-that-only-reads-numbers")
@@ -64,7 +64,7 @@ def test_a_key_that_may_not_see_people_is_told_so(settings: Settings, tmp_path: 
     assert "product_view" not in text
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_list_of_who_is_at_a_step_leads_to_each_visitor(client: Client) -> None:
     page = client.get("/dashboard/funnel?step1=page_view&step2=purchase&who=2")
     addresses = [link.attributes.get("href", "") for link in read(page.text).all("a")]

@@ -50,7 +50,7 @@ def link(root: Node, shown: str) -> str:
     return next(a.attributes["href"] for a in root.all("a") if a.text == shown)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_bars_begin_where_the_one_before_ends(shop: Client) -> None:
     rows = drawn(page(shop, f"profit?{DAYS}"), 0)
     assert [(row["label"], row["start"], row["end"]) for row in rows[:7]] == [
@@ -104,7 +104,6 @@ def test_profit_by_any_dimension_adds_up(
     assert {row["label"]: row["gross_profit_amount"] for row in rows} == profits
 
 
-@pytest.mark.when_changed
 def test_numbers_lead_to_what_they_are_made_of(shop: Client) -> None:
     root = page(shop, f"profit?{DAYS}&dimension=item_category")
     address = link(root, "15.50")
@@ -151,7 +150,6 @@ def test_a_key_without_costs_sees_a_sentence_and_no_entry_in_the_menu(shop: Clie
     assert "Profit" not in menus["read"]
 
 
-@pytest.mark.when_changed
 def test_discounts_stand_by_code(shop: Client) -> None:
     root = page(shop, f"discounts?{DAYS}")
     assert tiles_of(root)["Discounts"] == "5.00"

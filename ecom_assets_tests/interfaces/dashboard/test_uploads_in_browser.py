@@ -85,7 +85,7 @@ def go_on(page: Page) -> None:
     expect(page.get_by_role("button", name="Load it")).to_be_visible(timeout=PATIENCE_MS)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_dropped_file_is_asked_about_by_choices_and_waits_to_be_loaded(
     browser: Browser, shop: Shop
 ) -> None:

@@ -16,7 +16,7 @@ def page_of(client: Client, **answer: object) -> str:
     return response.text
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_numbers_of_overview_lead_to_their_received_rows(client: Client) -> None:
     overview = read(client.get("/dashboard/?time_range=week").text)
     links = [link.attributes["href"] for link in overview.all("a", class_="why")]

@@ -69,7 +69,6 @@ def why(shop: Platform, table: str, column: str = "", *where: str, **more: Any) 
     return explain(question, reader_of(shop.engine, shop.settings))
 
 
-@pytest.mark.when_changed
 def test_where_there_is_no_row_it_says_so_and_blames_no_run(shop: Platform) -> None:
     shown = "\n".join(lines_of(why(shop, "raw.events", "", "event_id = nobody"), with_sql=False))
     assert "There are no such rows, so no run wrote them.\n" in shown
@@ -77,7 +76,6 @@ def test_where_there_is_no_row_it_says_so_and_blames_no_run(shop: Platform) -> N
     assert "no such rows" not in "\n".join(lines_of(why(shop, "raw.events"), with_sql=False))
 
 
-@pytest.mark.when_changed
 def test_without_a_column_every_column_of_the_table_is_described(shop: Platform) -> None:
     answer = why(shop, "raw.events")
     columns = [row["column"] for row in (*answer["table"]["other_columns"], *answer["numbers"])]
@@ -93,7 +91,6 @@ def down(actual: Row) -> list[tuple[str, int, Any]]:
     return [(level["table"], level["row_count"], level["gives"]) for level in part["levels"]]
 
 
-@pytest.mark.when_changed
 def test_two_sessions_are_four_received_rows_one_of_them_after_midnight(shop: Platform) -> None:
     actual = why(shop, "mart.engagement_daily", "session_count", f"event_date = {DAY_ONE}")
     assert actual["number"]["value"] == 2
@@ -106,7 +103,6 @@ def test_two_sessions_are_four_received_rows_one_of_them_after_midnight(shop: Pl
     assert counted["anna-0"] == counted["anna-1"] != counted["ben-0"] == counted["late"]
 
 
-@pytest.mark.when_changed
 def test_of_three_copies_the_one_that_counts_is_shown(shop: Platform) -> None:
     where = (f"event_date = {DAY_ONE}", "product_category = (all)", "country = (all)")
     actual = why(shop, "purchase_revenue_daily", "shipped_amount", *where)
@@ -117,7 +113,6 @@ def test_of_three_copies_the_one_that_counts_is_shown(shop: Platform) -> None:
     assert shop.engine.row_count(RawEvents) == 7
 
 
-@pytest.mark.when_changed
 def test_rows_and_surplus_copies_are_all_copies_by_fingerprint(shop: Platform) -> None:
     reader = reader_of(shop.engine, shop.settings)
     context = TraceContext({}, reader.table, reader.rules, reader.ask, reader.keep)
@@ -135,7 +130,7 @@ def test_rows_and_surplus_copies_are_all_copies_by_fingerprint(shop: Platform) -
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_numbers_of_several_rows_are_added_up(shop: Platform) -> None:
     actual = why(
         shop,
@@ -163,7 +158,7 @@ def test_rates_of_several_days_do_not_add_up(shop: Platform) -> None:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_personal_data_are_hidden_unless_asked_for(shop: Platform) -> None:
     values = ("mart.engagement_daily", "engaged_session_count", f"event_date = {DAY_ONE}")
     hidden = why(shop, *values)["number"]["down"][0]["received"]["rows"]
@@ -175,7 +170,7 @@ def test_personal_data_are_hidden_unless_asked_for(shop: Platform) -> None:
     assert "?mail=a" in str(shown)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None:
     values = ("mart.engagement_daily", "session_count", f"event_date = {DAY_ONE}")
     pages = [why(shop, *values, limit=3, offset=n)["number"]["down"][0]["received"] for n in (0, 3)]
@@ -184,7 +179,7 @@ def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None
     assert ids == {"anna-0", "anna-1", "ben-0", "late"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["anna-0", "late"])
 def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_down(
     shop: Platform, lost: str

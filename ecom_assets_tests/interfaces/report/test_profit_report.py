@@ -73,7 +73,7 @@ def test_a_report_without_costs_has_no_word_of_them(settings: Settings) -> None:
         assert "14.50" not in text
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("may_see", "sent"),
     [((), [[OWNER, ANN]]), ((OWNER,), [[OWNER], [ANN]]), ((OWNER, ANN), [[OWNER, ANN]])],

@@ -13,7 +13,7 @@ TIMELINE = """
     pipelineName status repositoryOrigin { repositoryName repositoryLocationName } } } } }"""
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @DAGSTER_S_OWN
 def test_the_timeline_has_a_run_of_a_command(tmp_path: Path) -> None:
     @dg.op

@@ -42,7 +42,7 @@ def compute(location: CodeLocation) -> None:
         )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @DAGSTER_S_OWN
 def test_a_changed_rule_shows_its_tables_as_stale_and_no_others(tmp_path: Path) -> None:
     with loaded(tmp_path, {}) as location:

@@ -90,7 +90,6 @@ def test_profit_is_watched_by_the_week(settings: Settings) -> None:
     assert [(point.day.day, point.value) for point in test.points][-2:] == [(18, 15.0), (25, 0.5)]
 
 
-@pytest.mark.when_changed
 def test_only_keys_with_costs_make_and_see_it(api: Api) -> None:
     address = f"{api.address}/v1/saved/alerts"
     refused = requests.post(address, json=LOSS, headers=of("read"), timeout=60)
@@ -113,7 +112,7 @@ def test_only_keys_with_costs_make_and_see_it(api: Api) -> None:
     assert "And 1 that watch costs" in lists["read"]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_incident_is_mailed_to_those_only_who_may_see_costs(
     settings: Settings, api: Api
 ) -> None:

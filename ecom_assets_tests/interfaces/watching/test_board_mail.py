@@ -34,7 +34,7 @@ def test_a_board_is_due_at_its_hour_in_the_shops_zone(every: Any, now: str, due:
     assert due_at(mail, datetime.fromisoformat(now), "Europe/Berlin") == datetime.fromisoformat(due)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_board_is_sent_as_html_with_its_numbers_and_pictures(own: Settings) -> None:
     tiles = [
         {"measure": "revenue_amount", "show": "number"},

@@ -69,7 +69,7 @@ def html_of(message: EmailMessage) -> str:
     return content
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_incident_is_one_message_however_often_one_looks(own: Settings) -> None:
     with mail_server() as mailbox:
         settings = mailed(own, mailbox)
@@ -124,7 +124,7 @@ def test_a_mail_server_that_is_down_gets_the_message_later(own: Settings) -> Non
         assert not has_unsent(settings)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_happens_in_quiet_hours_is_sent_when_they_are_over(own: Settings) -> None:
     with mail_server() as mailbox:
         settings = mailed(own, mailbox)
@@ -268,7 +268,7 @@ def test_any_saved_question_can_be_watched(
     assert len(few.incidents) == (0 if kind == "funnel" else 1)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_causes_of_a_falling_sum_are_the_categories_that_lost_most(own: Settings) -> None:
     """A trend of purchases: its causes are differences of counts, the largest in the
     direction of the change first.

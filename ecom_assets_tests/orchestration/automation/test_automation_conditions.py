@@ -75,7 +75,7 @@ def test_it_follows_the_newest_day_and_one_of_long_ago_alike(daemon: Daemon) -> 
     assert not {LONG_AGO, YESTERDAY} & daemon.requested()
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_day_that_is_run_again_is_followed_again(daemon: Daemon) -> None:
     for _ in range(2):
         daemon.computed(sales.key, LONG_AGO)
@@ -121,7 +121,7 @@ def test_the_snapshot_follows_what_the_api_reads() -> None:
         assert daemon.requested() == {f"publish {YESTERDAY}"}, "the API reads the weekly mart too"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_marts_are_published_once_all_of_them_have_settled(daemon: Daemon) -> None:
     daemon.computed(sales.key, YESTERDAY)
     assert daemon.requested() == {YESTERDAY}, "the weekly mart first"

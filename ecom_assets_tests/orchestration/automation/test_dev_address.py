@@ -37,7 +37,7 @@ def address_after(
     return dagster_address(Settings(home=Path(home)))
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -52,7 +52,7 @@ def test_the_port_of_dagster_dev_is_that_of_links(
     assert address_after(tmp_path, *arguments) == expected
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_other_commands_note_nothing(tmp_path: Path) -> None:
     for of_dev, command, first in (
         ("", "dagster", "dev"),

@@ -89,7 +89,7 @@ LATE = {
 }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("story", LATE)
 def test_a_run_computes_the_days_of_late_rows_too(story: str, tmp_path: Path) -> None:
     shop, at_once = Shop(tmp_path / "shop"), Shop(tmp_path / "at_once")
@@ -120,7 +120,7 @@ def _moved(value: Any, shop: Shop, at_once: Shop) -> Any:
     return value.replace(str(at_once.events), str(shop.events)) if isinstance(value, str) else value
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_tables_that_are_run_later_compute_the_days_of_late_rows(tmp_path: Path) -> None:
     shop, at_once = Shop(tmp_path / "shop"), Shop(tmp_path / "at_once")
     shop.run(FIRST, LAST)
@@ -141,7 +141,7 @@ def test_tables_that_are_run_later_compute_the_days_of_late_rows(tmp_path: Path)
     assert visitors == (2,)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_rows_that_stay_as_they_were_make_no_other_day_run(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.land(TENTH, *LATE["a visit of three days before"])

@@ -61,7 +61,7 @@ def lineage_to(url: str) -> Lineage:
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_run_begins_has_its_tables_and_ends(
     reported: tuple[CommandResult, Receiver, Path],
 ) -> None:
@@ -224,7 +224,7 @@ def test_a_dead_receiver_neither_fails_nor_holds_up_a_run(tmp_path: Path) -> Non
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "namespace", "name"),
     [

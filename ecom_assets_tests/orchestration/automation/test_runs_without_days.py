@@ -68,7 +68,7 @@ def sentences(result: Any) -> list[str]:
     return [str((error.cause or error).message) for error in (failed or run)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_job_is_refused_in_an_empty_home_too(home: Path) -> None:
     job = build_definitions(Settings(home=home)).resolve_job_def("events")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -79,7 +79,7 @@ def test_a_job_is_refused_in_an_empty_home_too(home: Path) -> None:
     assert all("Nothing was written: these tables are cut by day" in sentence for sentence in said)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("name", ["events", "orders", "customers", "stock", "everything"])
 def test_each_job_is_refused_before_anything_is_written(name: str, shop: Path) -> None:
     before = row_counts(shop)
@@ -97,7 +97,7 @@ def test_each_job_is_refused_before_anything_is_written(name: str, shop: Path) -
     assert row_counts(shop) == before
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_each_table_that_is_cut_by_day_is_refused_by_itself(shop: Path) -> None:
     before = row_counts(shop)
     definitions = build_definitions(Settings(home=shop))
@@ -116,7 +116,7 @@ def test_each_table_that_is_cut_by_day_is_refused_by_itself(shop: Path) -> None:
     assert row_counts(shop) == before
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_execute_in_process_raises_it(shop: Path) -> None:
     job = build_definitions(Settings(home=shop)).resolve_job_def("events")
     with (

@@ -64,7 +64,7 @@ def owner(home: Path) -> str:
         return owner_of(engine, settings)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_what_was_found_in_the_simulated_shop_goes_and_what_people_keep_stays(
     sample_home: Path, tmp_path: Path
 ) -> None:

@@ -177,7 +177,7 @@ def clean_amounts(home: Path) -> Mapping[str, int]:
     return {str(day): int(amount) for day, amount in sorted(rows)}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_run_whose_lines_are_of_no_customer_does_not_stop_what_a_person_sent(
     tmp_path: Path,
 ) -> None:

@@ -79,7 +79,6 @@ def events(*entries: tuple[int, date, str | None, str]) -> ir.Table:
     return con.table("given")
 
 
-@pytest.mark.when_changed
 def test_a_person_s_rows_leave_and_all_others_stay(engine: Engine) -> None:
     entries = [
         (1, ONE, ODD, "s1"),

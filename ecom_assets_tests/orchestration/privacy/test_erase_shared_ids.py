@@ -64,7 +64,7 @@ def names(platform: Platform) -> dict[str, str]:
     return {row["user_id"]: row["event_id"] for row in platform.rows(CleanEvents)}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("order", [*permutations(PEOPLE)])
 def test_whoever_is_erased_the_others_keep_their_ids(
     opened: Platform, order: tuple[str, ...]
@@ -90,7 +90,7 @@ def test_whoever_is_erased_the_others_keep_their_ids(
     assert opened.rows(KeptEventIds) == [], "nothing is noted of those who are gone"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_new_event_of_the_id_does_not_get_that_of_the_erased_one(opened: Platform) -> None:
     opened.clear()
     opened.receive(ROWS, DAYS)

@@ -151,7 +151,7 @@ def test_without_the_key_no_row_comes_in(settings: Settings) -> None:
         ErasedPeople(other).left_out(RawEvents, table)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> None:
     rows = [
         f"e{n},{user},page_view,{NOW.isoformat()},,,s{n},https://shop.example/,,"
@@ -206,7 +206,7 @@ def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_have_rights(
 # Questions to files, and the check of every table
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_question_to_an_old_file_leaves_erased_people_out(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -59,7 +59,7 @@ def test_old_events_leave_and_numbers_stay(home: Path, tmp_path: Path) -> None:
     assert ecom("retain", "--dry-run", "--json", home=home, env=ENV).json["files"] == []
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["landing", "landing/*/*.csv"])
 def test_rows_leave_when_no_landing_file_is_left(home: Path, tmp_path: Path, pattern: str) -> None:
     land(tmp_path / "landing", days_ago(120), days_ago(1))

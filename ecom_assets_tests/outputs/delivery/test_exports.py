@@ -92,7 +92,7 @@ def test_robots_are_not_due(shop: DeliveredShop) -> None:
     assert set(outcomes(shop)) == {"m3", "m4", "t1", "t2"}
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_dead_letter_says_why_and_goes_when_a_person_asks(shop: DeliveredShop) -> None:
     shop.tool.answers = {"m2": UNLIKED}
     shop.deliver(BOTH)
@@ -141,7 +141,7 @@ def test_what_waits_for_long_is_reported(shop: DeliveredShop) -> None:
     assert shop.deliver(Days((MONDAY,))).late == [MONDAY]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_tables_come_back_from_the_ledger_when_the_warehouse_is_lost(
     shop: DeliveredShop, tmp_path: Path
 ) -> None:

@@ -93,7 +93,7 @@ def people(payloads: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str | 
     return [(name, fields["distinct_id"], fields.get("$device_id")) for name, fields in own]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each(
     "rule, persons, joined",
     [
@@ -127,7 +127,6 @@ def test_mixpanel_gets_the_visitors_of_the_rule_and_joins_only_users_who_were_on
     assert both == joined
 
 
-@pytest.mark.when_changed
 def test_mixpanel_s_original_id_merge_gets_an_identify_for_the_first_sign_in_of_a_device(
     shops: Shops,
 ) -> None:
@@ -153,7 +152,6 @@ def test_mixpanel_s_original_id_merge_gets_an_identify_for_the_first_sign_in_of_
     assert identifies["$insert_id"] != actual[1]["properties"]["$insert_id"]
 
 
-@pytest.mark.when_changed
 def test_with_the_original_id_merge_a_device_goes_by_its_plain_id_which_identify_names(
     shops: Shops,
 ) -> None:
@@ -165,7 +163,6 @@ def test_with_the_original_id_merge_a_device_goes_by_its_plain_id_which_identify
     assert alone["properties"]["distinct_id"] == identifies["properties"]["$anon_id"] == D
 
 
-@pytest.mark.when_changed
 def test_an_id_that_mixpanel_s_original_id_merge_does_not_join_is_a_dead_letter_that_says_so(
     shops: Shops,
 ) -> None:
@@ -173,7 +170,6 @@ def test_an_id_that_mixpanel_s_original_id_merge_does_not_join_is_a_dead_letter_
     assert (event["properties"]["distinct_id"], identifies) == ("anna", {"reason": "not_a_uuid"})
 
 
-@pytest.mark.when_changed
 def test_who_joins_nobody_identifies_on_no_device(shops: Shops) -> None:
     rows = [
         seen("1", "09:00", D, "guest"),
@@ -189,7 +185,6 @@ def test_who_joins_nobody_identifies_on_no_device(shops: Shops) -> None:
     ]
 
 
-@pytest.mark.when_changed
 def test_users_who_are_one_person_identify_as_that_person(shops: Shops) -> None:
     rows = [
         seen("1", "09:00", D, "anna"),
@@ -205,7 +200,7 @@ def test_users_who_are_one_person_identify_as_that_person(shops: Shops) -> None:
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mixpanel_events", "amplitude_events"])
 def test_without_the_consent_that_links_need_no_tool_gets_both_ids(shops: Shops, name: str) -> None:
     rows = [
@@ -219,7 +214,6 @@ def test_without_the_consent_that_links_need_no_tool_gets_both_ids(shops: Shops,
     assert [fields.get("$device_id", fields.get("device_id")) for fields in actual] == [D, None]
 
 
-@pytest.mark.when_changed
 def test_without_consent_nobody_identifies(shops: Shops) -> None:
     rows = [seen("1", "09:00", D, "anna", properties='{"consent": "denied"}')]
     assert [

@@ -290,7 +290,7 @@ def test_a_record_that_moves_to_a_neighbouring_day_is_the_same_record(bench: Ben
     assert moved.sent == 0
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_ledger_lies_in_postgres_as_well(bench: Bench, postgres_url: str) -> None:
     """A kill, a rejected record, a refused one and a change,
     with the ledger in another database.

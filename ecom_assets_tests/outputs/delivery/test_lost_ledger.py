@@ -59,7 +59,7 @@ def copied(shop: DeliveredShop) -> dict[str, list[Row]]:
     return rows
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
     shop: DeliveredShop, kind: str, tmp_path: Path, request: pytest.FixtureRequest

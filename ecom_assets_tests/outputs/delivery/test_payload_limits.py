@@ -154,7 +154,7 @@ def looked_at(name: str, table: pa.Table, **settings: str) -> tuple[int, int]:
     return gone, len(table) - gone
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @each("name", CHECKS)
 def test_all_that_goes_keeps_to_the_documents(name: str) -> None:
     counts = [0, 0]

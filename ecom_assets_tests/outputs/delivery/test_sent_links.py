@@ -61,7 +61,7 @@ def test_a_user_whom_a_tool_joined_before_the_user_was_on_too_many_devices_is_co
     assert after_delivery(shop, signed_in("ben"), signed_in("ben", LATER, "phone"))[0] == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_device_that_was_never_sent_with_its_users_is_not_counted(shop: DeliveredShop) -> None:
     assert after_delivery(shop, signed_in("ben"), signed_in("anna"), identity_device_users=2) == (
         0,
@@ -69,14 +69,14 @@ def test_a_device_that_was_never_sent_with_its_users_is_not_counted(shop: Delive
     )
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_events_that_went_out_and_are_gone_with_their_file_are_counted(shop: DeliveredShop) -> None:
     assert after_delivery(shop, signed_in("ben"), signed_in("anna")) == (0, "")
     count, sentence = after_delivery(shop, signed_in("ben"))
     assert (count, "events that are gone since: 1 (mixpanel_events)" in sentence) == (1, True)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_aliases_that_went_out_are_listed_but_are_no_fault(shop: DeliveredShop) -> None:
     """They are one person here and two in the tool, as docs/destinations.md says."""
     alias = received(
@@ -87,7 +87,7 @@ def test_aliases_that_went_out_are_listed_but_are_no_fault(shop: DeliveredShop) 
     assert "aliases of two users: 1 (mixpanel_events)" in after_delivery(shop, alias)[1]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_tool_that_joins_no_devices_has_none_to_take_back(tmp_path: Path) -> None:
     heap = DeliveredShop(tmp_path, name="heap_events")
     heap.land_orders({})

@@ -111,7 +111,7 @@ def test_regions_have_their_addresses(region: str, hosts: tuple[str, ...]) -> No
     assert MixpanelSettings(mixpanel_region="in").mixpanel_address == "https://api-in.mixpanel.com"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_rate_is_kept(far_side: ScriptedTool) -> None:
     # 1,000 a second: the first thousand go at once, the second when a second has passed.
     destination = tool("heap_events", far_side.url, heap_events_per_s=1_000.0)

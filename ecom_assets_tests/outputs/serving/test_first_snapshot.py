@@ -111,7 +111,7 @@ def traces(path: Path) -> list[str]:
     return [each for each in texts if each[:8].encode() in content]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_copy_of_blocks_has_the_rows_of_the_tables_and_no_byte_of_others(
     warehouse: DuckDBEngine, tmp_path: Path
 ) -> None:
@@ -126,7 +126,7 @@ def test_a_copy_of_blocks_has_the_rows_of_the_tables_and_no_byte_of_others(
     assert traces(of_copy) == traces(of_rows) == []
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_next_snapshot_writes_only_the_day_that_changed(
     warehouse: DuckDBEngine, tmp_path: Path
 ) -> None:
@@ -138,7 +138,7 @@ def test_the_next_snapshot_writes_only_the_day_that_changed(
     assert of_visits == stored(warehouse, Visits)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "constants",
     [

@@ -110,7 +110,7 @@ def test_the_funnel_shows_each_step_with_its_share_of_the_one_before(shop: ShopP
     ]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_retention_shows_the_share_of_each_week_s_new_visitors_who_came_back(
     shop: ShopPlatform,
 ) -> None:
@@ -118,7 +118,7 @@ def test_retention_shows_the_share_of_each_week_s_new_visitors_who_came_back(
     assert shown[:2] == ["2026-03-02", "50.0%"], "Anna of the two, one week later"
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_revenue_shows_a_bar_for_each_day(shop: ShopPlatform) -> None:
     title, *shown = texts(shop, RevenueDaily)
     assert title == "Revenue by day, 2026-02-15 to 2026-03-16"

@@ -74,7 +74,7 @@ def notes(folder: Path) -> Notes:
     return stored_notes(engine.query, engine.has, engine.name_of)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_each_day_of_a_snapshot_has_the_run_that_wrote_its_rows(
     source: DuckDBEngine, tmp_path: Path
 ) -> None:
@@ -102,7 +102,7 @@ def test_each_day_of_a_snapshot_has_the_run_that_wrote_its_rows(
     assert runs(folder, Cities) == [("cities", "0.9", 1)]
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_rows_of_an_earlier_snapshot_without_notes_get_theirs(
     source: DuckDBEngine, tmp_path: Path
 ) -> None:

@@ -82,7 +82,7 @@ STAR_REFERENCES = {
 }
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_the_star_schema_has_its_foreign_keys(engine: PostgresEngine, shop: OrderPlatform) -> None:
     write(engine, shop, FACTS, HAT, SHOE)
     assert references(engine) == STAR_REFERENCES

@@ -278,7 +278,7 @@ def test_a_wrong_password_is_refused_in_a_sentence_without_it(
     assert "hunter2" not in str(refusal.value)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_an_account_that_does_not_answer_is_refused_in_a_sentence() -> None:
     with pytest.raises(WarehouseError, match=r"snowflake://shop@standin/SHOP cannot be opened"):
         opened_at(f"snowflake://shop:hunter2@standin/SHOP?{options(1)}")
@@ -379,7 +379,7 @@ def test_there_are_four_ways_to_log_in(
     assert "tok" not in repr(address)
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_a_key_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> None:
     missing, broken = tmp_path / "missing.p8", tmp_path / "broken.p8"
     broken.write_text("no key")

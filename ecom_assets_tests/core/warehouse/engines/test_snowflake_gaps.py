@@ -73,7 +73,7 @@ def test_clustering(engine: SnowflakeEngine) -> None:
     assert statement.endswith('CLUSTER BY ("RECEIVED_DATE")')
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 @gap
 def test_quotients(engine: SnowflakeEngine) -> None:
     counts = ibis.table({"part": "int64", "whole": "int64"}, name="counts")

@@ -307,7 +307,7 @@ def test_a_column_is_added_at_the_end_and_twice_is_once(tmp_path: Path) -> None:
     assert newest(log).version == 1
 
 
-@pytest.mark.when_changed
+@pytest.mark.slow
 def test_delta_keeps_the_types_of_every_contract(tmp_path: Path) -> None:
     for contract in (*ALL, *NOTES):
         log = TableLog(tmp_path / contract.qualified_name())
