@@ -74,6 +74,7 @@ BAD_FILES = [
 ]
 
 
+@pytest.mark.slow
 @each("command", [("run",), ("sessions",), ("funnel", "--steps", "page_view,purchase")])
 @each("name, make, exit_code, begin", BAD_FILES)
 def test_a_file_that_cannot_be_read_is_named(  # noqa: PLR0913, PLR0917 (a case has that many sides)
@@ -596,6 +597,7 @@ def damaged_parquet(path: Path, text: str, *, names_file: bool) -> Path:
     return path
 
 
+@pytest.mark.slow
 @each("names_file", [False, True])
 @each("command", OF_EVENTS)
 def test_events_whose_pages_are_damaged_are_named(

@@ -37,15 +37,16 @@ def prestashop() -> Row:
     return {"orders": [{**order, "associations": {"order_rows": rows}}]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mapping", "export", "cost", "profit", "known"),
     [
         # 2 * 20.00 - 20.00; 70.00 - 35.00 - 20.00; of 70.00 + 30.00
         ("magento", magento(), "20.00", "15.00", 0.7),
         # 2 * 6.50; 26.00 - 13.00; of 26.00 + 13.00
-        pytest.param("woocommerce", woocommerce(), "13.00", "13.00", 2 / 3, marks=pytest.mark.slow),
+        ("woocommerce", woocommerce(), "13.00", "13.00", 2 / 3),
         # 2 * 4.25; 16.00 - 8.50; of 16.00 + 8.00
-        pytest.param("prestashop", prestashop(), "8.50", "7.50", 2 / 3, marks=pytest.mark.slow),
+        ("prestashop", prestashop(), "8.50", "7.50", 2 / 3),
     ],
 )
 def test_costs_that_order_lines_state_give_profit_without_a_file_of_costs(  # noqa: PLR0913, PLR0917 (parameters of a case)

@@ -14,6 +14,7 @@ from ecom_assets_tests.command import UNTIL_DUE, ecom, page_views
 BROKEN = "the table cannot be read; look at the server."
 
 
+@pytest.mark.slow
 def test_checks_that_could_not_be_evaluated_are_counted_and_named(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -264,6 +264,7 @@ def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) ->
     assert counts(result) == [2, 0]
 
 
+@pytest.mark.slow
 @each(
     "arguments, option",
     [

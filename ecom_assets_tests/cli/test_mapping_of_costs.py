@@ -55,6 +55,7 @@ def test_a_mapping_of_costs_is_written_and_reads_the_file(
     ]
 
 
+@pytest.mark.slow
 def test_a_list_of_stock_is_recognised_and_goes_on_to_init(home: Path, tmp_path: Path) -> None:
     stock, written = tmp_path / "bestand.csv", tmp_path / "stock.yaml"
     stock.write_text("SKU;Produkt;Bestand\nL1;Lampe;4\nS1;Schirm;7\nL1;Lampe;6\n")

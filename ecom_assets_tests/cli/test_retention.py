@@ -117,6 +117,7 @@ def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @each(
     "options, expected",
     [

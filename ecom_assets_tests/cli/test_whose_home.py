@@ -58,6 +58,7 @@ def test_the_simulated_shop_is_not_loaded_over_own_data_whose_rows_are_gone(
     assert not (home / "sandbox").exists()
 
 
+@pytest.mark.slow
 def test_nor_where_the_home_alone_remembers_them(home: Path, own: Path) -> None:
     (home / "warehouse.duckdb").unlink()
     refused = run(home)

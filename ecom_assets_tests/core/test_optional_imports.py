@@ -58,6 +58,7 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "settings", "feature", "extra", "missing"),
     [

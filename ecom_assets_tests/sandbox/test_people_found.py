@@ -26,6 +26,7 @@ def as_shown(name: str, found: Found) -> Line:
     }
 
 
+@pytest.mark.slow
 def test_no_two_people_are_joined_and_the_shares_are_within_their_bounds(month: Recount) -> None:
     found, truth = found_by(month, IdentityRule()), month.truth["identity"]
     right, wrong, _ = found.shares

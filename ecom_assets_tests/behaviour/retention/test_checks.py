@@ -109,6 +109,7 @@ def result(shop: Platform, table_check: TableCheck, days: Days | None) -> CheckR
     return table_check.evaluate(days, *(shop.table(table) for table in table_check.tables))
 
 
+@pytest.mark.slow
 @each("days", [DAYS, None])
 @each("damage", DAMAGE)
 def test_a_check_goes_red_when(good_shop: Platform, damage: str, days: Days | None) -> None:

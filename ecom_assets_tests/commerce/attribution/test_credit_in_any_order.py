@@ -119,6 +119,7 @@ def test_credit_is_the_same_in_many_orders() -> None:
         check(seed)
 
 
+@pytest.mark.slow
 def test_a_sign_in_leaves_an_order_to_the_visitor_whose_event_names_it() -> None:
     """Anna's order was placed on a tablet that nobody signs in on. Twelve days later, further away
     than pairs reach, she signs in on the phone that she used before: its visits are hers now, and

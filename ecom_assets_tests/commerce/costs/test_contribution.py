@@ -295,6 +295,7 @@ def test_a_sum_counts_an_order_with_all_its_parts_and_refunds_or_not_at_all(seed
     assert of_shipped == {on: amount for on, amount in shipped.items() if amount}
 
 
+@pytest.mark.slow
 @each(
     "sold, rules, fee",
     [

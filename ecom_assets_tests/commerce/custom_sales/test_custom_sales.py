@@ -426,6 +426,7 @@ def test_returns_by_product_come_from_shopify_s_agreements(tmp_path: Path) -> No
     assert by_value(vendors) == {"(none)": "17.00", "Green": "14.00"}
 
 
+@pytest.mark.slow
 def test_money_back_for_no_item_is_spread_over_the_items_of_its_order(tmp_path: Path) -> None:
     """Of prints for 28.00 and a bag for 15.00 Shopify has an adjustment of 4.30: 2.80 for the
     prints, 1.50 for the bag. Its file of orders has only that a tenth went back of 28.92 and 18.08.
@@ -567,6 +568,7 @@ def is_close(actual: Any, expected: Any) -> bool:
     return abs(float(actual) - float(expected)) < (0.0051 if isinstance(actual, str) else 1e-5)
 
 
+@pytest.mark.slow
 @examples(120)
 @given(drawn=LINES, question=QUESTIONS)
 def test_any_question_is_answered_as_plain_python_does(

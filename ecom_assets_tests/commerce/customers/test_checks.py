@@ -135,6 +135,7 @@ def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(
         assert "c3" not in str(results[name].examples), "examples name no customer"
 
 
+@pytest.mark.slow
 def test_where_a_shop_has_no_orders_there_is_nothing_to_compare_with(shop: OrderPlatform) -> None:
     shop.engine.execute(f"DELETE FROM {Customer.qualified_name()} WHERE true")
     by_name = {check.name: evaluated(shop, check) for check in CHECKS}

@@ -97,6 +97,7 @@ def test_days_that_are_not_known_are_neither_zero_nor_compared() -> None:
     assert not list(looks_at(number, LAST, short))
 
 
+@pytest.mark.slow
 def test_chance_alone_is_found_at_most_once_in_four_weeks() -> None:
     """Twelve channels of 40 to 600 visits a day, Sundays with half, each day drawn by Poisson, for
     a year: on fewer than one of 28 mornings is there anything.

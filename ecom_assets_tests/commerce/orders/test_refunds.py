@@ -194,6 +194,7 @@ def test_where_no_sale_names_an_item_refunds_need_not(shop: OrderPlatform) -> No
     assert results(shop) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_sale_that_arrives_after_its_refund_changes_the_day_of_the_refund(
     shop: OrderPlatform,
 ) -> None:
@@ -217,6 +218,7 @@ def test_a_sale_that_arrives_after_its_refund_changes_the_day_of_the_refund(
     assert [revenue for _, revenue in seen] == [-10, 50, 54]
 
 
+@pytest.mark.slow
 def test_a_sale_that_is_withdrawn_changes_its_own_day_and_the_day_of_its_refund(
     shop: OrderPlatform,
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_line_that_comes_again_as_refunded_was_sold_and_paid_back(shop: OrderP
     assert {row["shared_order_id"] for row in shop.rows(UserOrderLog)} == {None}
 
 
+@pytest.mark.slow
 def test_each_of_both_goes_down_to_its_received_row(shop: OrderPlatform) -> None:
     ran(shop, SOLD, BACK)
     for line, status in (("u1", "shipped"), ("u1 (refund)", "refunded")):

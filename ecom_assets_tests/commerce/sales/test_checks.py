@@ -161,6 +161,7 @@ def evaluated(shop: OrderPlatform, check: TableCheck, days: Days | None = DAYS) 
     return check.evaluate(days, *(shop.table(table) for table in check.tables))
 
 
+@pytest.mark.slow
 @each("days", [DAYS, None])
 def test_every_check_holds_on_good_data(opened: OrderPlatform, days: Days | None) -> None:
     for check in CHECKS:
@@ -169,6 +170,7 @@ def test_every_check_holds_on_good_data(opened: OrderPlatform, days: Days | None
         assert result.looked_at_count > 0, check.name
 
 
+@pytest.mark.slow
 @each("damage", DAMAGE)
 def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(
     opened: OrderPlatform, damage: str

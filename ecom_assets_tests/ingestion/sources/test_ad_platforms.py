@@ -275,6 +275,7 @@ def read(folder: Path, sample: Sample) -> list[Row]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.file)
 def test_the_rows_of_a_platform_add_up_without_titles_and_totals(
     sample: Sample, tmp_path: Path

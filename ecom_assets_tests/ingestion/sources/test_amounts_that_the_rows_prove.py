@@ -5,6 +5,8 @@ what is left after refunds, what stands on the first line of an order, what a di
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import MappingSearch
@@ -42,6 +44,7 @@ SQUARESPACE = (
 )
 
 
+@pytest.mark.slow
 def test_what_the_first_line_of_an_order_says_holds_for_all_of_its_lines(tmp_path: Path) -> None:
     # Squarespace: 2 x 20 + 10 stay; 20 + 3 x 10 are cancelled, on the first line only; 20 + 10 go
     # back with 5 of shipping. Subtotal and Total are the order's, though the first line has them.
@@ -59,6 +62,7 @@ def test_what_the_first_line_of_an_order_says_holds_for_all_of_its_lines(tmp_pat
     assert read == {"counted": Decimal(50 + 30 - 35), "left_out": Decimal(50)}
 
 
+@pytest.mark.slow
 def test_a_discount_is_taken_off_where_a_column_shows_it(tmp_path: Path) -> None:
     # A bicycle of 899 for 799, two bells of 9.95; `Total incl. VAT` is no tax.
     header = "Date,Sale number,Item,Quantity,Unit price,Discount,Total incl. VAT,Customer"
@@ -73,6 +77,7 @@ def test_a_discount_is_taken_off_where_a_column_shows_it(tmp_path: Path) -> None
     assert counted(tmp_path / "renamed.csv", renamed) == Decimal("828.85")
 
 
+@pytest.mark.slow
 def test_a_discount_that_no_column_shows_is_asked(tmp_path: Path) -> None:
     # A bicycle of 899 and a bell of 9.95, 908.95, less 100 or not.
     lines = [
@@ -90,6 +95,7 @@ def test_a_discount_that_no_column_shows_is_asked(tmp_path: Path) -> None:
     assert sums == [Decimal("808.95"), Decimal("908.95")]
 
 
+@pytest.mark.slow
 def test_people_of_one_name_are_told_apart_by_the_name_that_they_log_in_with(
     tmp_path: Path,
 ) -> None:

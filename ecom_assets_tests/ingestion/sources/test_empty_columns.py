@@ -28,6 +28,7 @@ def written(path: Path, mapping: str, rng: random.Random) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mapping", shipped_in("order_mappings"))
 def test_no_row_has_a_value_in_a_column_that_is_called_empty(mapping: str, tmp_path: Path) -> None:
     con, rng = duckdb.connect(), random.Random(mapping)  # noqa: S311 (rows of a test)

@@ -316,6 +316,7 @@ def _on_days(con: duckdb.DuckDBPyConnection, files: RecordFiles) -> int:
     return int(actual[0]) if actual else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 200, 50))
 def test_generated_files_are_read_to_the_row_or_refused_in_a_sentence(
     tmp_path: Path, first: int

@@ -248,6 +248,7 @@ def replace_amounts(path: Path, amount: str) -> None:
 TEXTS = {name: layout for name, layout in LAYOUTS.items() if "parquet" not in name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", TEXTS.values(), ids=TEXTS)
 def test_a_large_amount_of_an_event_is_exact(
     tmp_path: Path, read: Read, layout: EventLayout
@@ -311,6 +312,7 @@ def ga4_sale(number: int, price: str, pieces: int) -> Row:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mapping", "sale"),
     [("amplitude", amplitude_sale), ("segment", segment_sale), ("ga4_export", ga4_sale)],

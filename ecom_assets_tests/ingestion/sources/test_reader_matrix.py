@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -377,10 +378,29 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
     }
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("reader_matrix")
 def test_each_form_of_each_kind_gives_the_plain_rows_or_is_named(
     outcomes: dict[tuple[str, str], Outcome],
 ) -> None:
+    assert_read_or_named(outcomes)
+
+
+def test_each_form_is_read_for_one_kind_at_least(tmp_path: Path) -> None:
+    with_decimals = [name for name, kind in KINDS.items() if kind.table.decimals]
+    cells = dict.fromkeys(
+        [
+            *((name, "plain") for name in KINDS),
+            *zip(cycle(with_decimals), FORMS, strict=False),
+        ]
+    )
+    assert_read_or_named(
+        {(name, form): outcome(KINDS[name], form, tmp_path / name / form) for name, form in cells}
+    )
+
+
+def assert_read_or_named(outcomes: dict[tuple[str, str], Outcome]) -> None:
+    """Fail unless each cell has the rows of its plain file, or names the form."""
     faults = []
     for (name, form), (state, found) in outcomes.items():
         _, plain = outcomes[name, "plain"]
@@ -394,6 +414,7 @@ def test_each_form_of_each_kind_gives_the_plain_rows_or_is_named(
         assert (state, len(plain)) == (READ, len(kind.table.rows)), name
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("reader_matrix")
 def test_the_docs_say_what_is_read_in_which_form(
     outcomes: dict[tuple[str, str], Outcome],

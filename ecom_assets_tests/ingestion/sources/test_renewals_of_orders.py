@@ -144,6 +144,7 @@ def test_stripe_s_charges_say_it_with_their_invoice(
     assert row["is_renewal"] is expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("header", "values", "is_proposed"),
     [

@@ -63,6 +63,7 @@ def lines_of(ordered: list[Ordered], language: str) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 def test_what_the_payment_says_went_back_is_no_revenue(tmp_path: Path) -> None:
     # 10 that stays, 20 that was cancelled, 40 that went back, 80 that was cancelled and went back.
     ordered = [
@@ -91,6 +92,7 @@ def test_any_two_states_come_to_what_python_adds_up(
     assert counted * 100 == sum(kept)
 
 
+@pytest.mark.slow
 def test_what_the_other_column_leaves_in_doubt_is_said(tmp_path: Path) -> None:
     # The order's state says twice that money went back, the payment's once that a part did.
     lines = [

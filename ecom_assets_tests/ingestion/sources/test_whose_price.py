@@ -25,6 +25,7 @@ STAYS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "worth"), [(GROWS, "205.00"), (STAYS, "205.00")])
 def test_items_in_several_quantities_say_whose_price_it_is(
     tmp_path: Path, rows: list[str], worth: str
@@ -34,6 +35,7 @@ def test_items_in_several_quantities_say_whose_price_it_is(
     assert money(search, search.proposal(ANSWERS))["counted"] == Decimal(worth)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total", [15, 25])
 def test_totals_of_orders_say_it_too(tmp_path: Path, total: int) -> None:
     # Two pieces for 10 and one for 5 come to 15; two for 10 each and one for 5 to 25.
@@ -45,6 +47,7 @@ def test_totals_of_orders_say_it_too(tmp_path: Path, total: int) -> None:
     assert money(search, search.proposal(ANSWERS))["counted"] == total
 
 
+@pytest.mark.slow
 def test_where_nothing_says_it_the_guess_is_said(tmp_path: Path) -> None:
     rows = ["1,2026-03-01 10:00:00,K1,A,2,10.00", "2,2026-03-02 10:00:00,K2,B,1,5.00"]
     said = " ".join(searched(tmp_path / "orders.csv", [AMAZON, *rows]).proposal(ANSWERS).why)

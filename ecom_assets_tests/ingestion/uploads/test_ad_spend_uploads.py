@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from ecom_assets.commerce.marketing.account_zones import AccountZones
 from ecom_assets.commerce.marketing.spend import ad_spend, ad_spend_daily
 from ecom_assets.core.tables.days import Days
@@ -56,6 +58,7 @@ def spent(home: Path) -> Mapping[str, Decimal]:
     return {row["campaign_name"]: row["spend_amount"] for row in found}
 
 
+@pytest.mark.slow
 def test_a_report_of_google_asks_for_its_account_and_its_currency(tmp_path: Path) -> None:
     home = tmp_path / "home"
     look = look_at(
@@ -70,6 +73,7 @@ def test_a_report_of_google_asks_for_its_account_and_its_currency(tmp_path: Path
     assert ready.rows["rejected"] == {"total_line": 1}
 
 
+@pytest.mark.slow
 def test_a_later_report_restates_the_days_that_it_is_about_and_goes_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
     loaded(home, export(tmp_path / "orders.csv", WEEK_1), "orders")
@@ -83,6 +87,7 @@ def test_a_later_report_restates_the_days_that_it_is_about_and_goes_alone(tmp_pa
     assert spent(home) == {"Brand": Decimal("1234.5"), "Shoes": Decimal(20)}
 
 
+@pytest.mark.slow
 def test_what_ads_cost_is_shown_by_currency_as_the_money_of_orders_is(tmp_path: Path) -> None:
     home = tmp_path / "home"
     google = sent(home, written(tmp_path / "ads.csv", GOOGLE))

@@ -37,6 +37,7 @@ def to_load(home: Path, path: Path) -> Upload:
     return uploads.choose(upload, kind="orders", mapping="own", answers={})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOUND_FILES)
 def test_a_look_at_a_file_that_would_take_gigabytes_says_what_it_has(
     kind: str, tmp_path: Path
@@ -50,6 +51,7 @@ def test_a_look_at_a_file_that_would_take_gigabytes_says_what_it_has(
     assert peak.mb < MOST_MB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOUND_FILES)
 def test_a_load_of_a_file_that_would_take_gigabytes_lands_nothing(
     kind: str, tmp_path: Path
@@ -76,6 +78,7 @@ def test_a_look_that_takes_too_much_is_refused_and_the_next_file_is_read(
     assert (look.kind, look.rows["counted"]) == ("orders", 3)
 
 
+@pytest.mark.slow
 def test_init_leaves_a_file_out_that_would_take_gigabytes_and_looks_at_the_next(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,6 +67,7 @@ def marked(name: str) -> ParameterSet:
     return pytest.param(name, marks=[] if name[5:] in SHORT else pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*map(marked, EVERY)])
 def test_what_a_dropped_file_comes_to_is_right_by_choices_alone(tmp_path: Path, name: str) -> None:
     export, home = EVERY[name], tmp_path / "home"

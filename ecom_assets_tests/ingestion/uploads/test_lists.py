@@ -94,6 +94,7 @@ def test_a_kind_is_declared_once() -> None:
         assert len(kind.row_words) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "kind", "rejected"),
     [
@@ -236,6 +237,7 @@ SHOPIFY: Final = (
 """Stock at two locations, of which Graz is there twice: the later line counts."""
 
 
+@pytest.mark.slow
 def test_stock_of_several_locations_is_added_up(tmp_path: Path) -> None:
     home, uploads = tmp_path / "home", Uploads(tmp_path / "home")
     upload = chosen(home, written(tmp_path / "inventory.csv", SHOPIFY))

@@ -223,6 +223,7 @@ def test_files_that_cannot_be_read_are_a_sentence_each(tmp_path: Path) -> None:
     assert refusals["three tables beside each other"].startswith(f"{several} columns 1, 6, 9;")
 
 
+@pytest.mark.slow
 def test_what_is_said_of_the_shop_with_a_file_is_looked_at_before_it_holds(tmp_path: Path) -> None:
     home = tmp_path / "home"
     path = export(tmp_path / "orders.csv", WEEK_1)  # 100, 80 and 30
@@ -248,6 +249,7 @@ def test_what_is_said_of_the_shop_with_a_file_is_looked_at_before_it_holds(tmp_p
         ask_shop_said(settings_of(home), {"rate.EUR.USD": "viel"}, "root")
 
 
+@pytest.mark.slow
 def test_currencies_are_added_up_by_what_they_are_said_to_be_worth(tmp_path: Path) -> None:
     home = tmp_path / "home"
     path = export(tmp_path / "orders.csv", WEEK_1)  # 100, 80 and 30

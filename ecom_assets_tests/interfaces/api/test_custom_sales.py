@@ -308,6 +308,7 @@ DAILY: Mapping[str, tuple[Row, tuple[str, ...], str]] = {
 """Questions of every day: what is asked, the numbers, and the same in plain SQL."""
 
 
+@pytest.mark.slow
 @each("name", DAILY)
 def test_a_question_of_every_day_is_answered_as_plain_sql_does(
     home: Path, keyed: Api, name: str

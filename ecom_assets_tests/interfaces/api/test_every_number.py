@@ -10,6 +10,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import pytest
+
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api import plain_answers as plain
 from ecom_assets_tests.interfaces.api import plain_behaviour as behaviour
@@ -288,6 +290,7 @@ def test_a_state_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str)
     assert without_envelope(api.json(path, **parameters)) == expected(shop)
 
 
+@pytest.mark.slow
 @each("case", OF_ONE_S_OWN)
 def test_a_question_of_one_s_own_is_what_the_files_come_to(
     api: Api, shop: PlainShop, case: str
@@ -347,6 +350,7 @@ def test_of_days_to_come_nothing_is_known_and_nothing_has_fallen(api: Api, shop:
 # That nothing goes uncompared
 
 
+@pytest.mark.slow
 @each("case", [*OF_DAYS, *AS_OF])
 def test_a_definition_says_of_a_field_what_its_description_says(
     api: Api, shop: PlainShop, case: str
@@ -371,6 +375,7 @@ def test_every_route_is_compared(api: Api) -> None:
     assert lists - NOT_OF_THE_SHOP == {route_of(path) for path in CASES.values()}
 
 
+@pytest.mark.slow
 @each("route", sorted({route_of(path) for path in CASES.values()}))
 def test_every_field_of_a_route_has_a_value_that_is_compared(
     api: Api, shop: PlainShop, route: str

@@ -143,6 +143,7 @@ def by_platform(api: Api, **asked: Any) -> dict[str, Row]:
     return {row["platform"]: row for row in answer["parts"]}
 
 
+@pytest.mark.slow
 def test_example_8_an_order_in_another_currency_and_half_of_it_back(api: Api) -> None:
     january = {"start_date": "2026-01-01", "end_date": "2026-01-31"}
     google = by_platform(api, **january)["google_ads"]
@@ -340,6 +341,7 @@ def test_the_weekly_report_says_which_campaigns_changed(home: Path) -> None:
     assert build_report(settings, week)["advertising"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "day", "tables"),
     [

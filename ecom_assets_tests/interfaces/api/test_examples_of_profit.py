@@ -128,6 +128,7 @@ def answer(api: Api) -> Any:
     return api.json("/analytics/profit", dimension="city_id", **DAYS)
 
 
+@pytest.mark.slow
 def test_each_example_comes_out_of_a_run_and_the_api(answer: Any) -> None:
     parts = {part["value"]: part for part in answer["parts"]}
     assert parts.keys() == EXPECTED.keys()

@@ -104,6 +104,7 @@ def all_that_may_be_unknown(name: str, columns: list[str]) -> list[str]:
     return [column for column in columns if column in declared and declared[column].may_be_unknown]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropped", [newer_than_the_release, all_that_may_be_unknown])
 def test_no_route_fails_over_an_older_snapshot_and_none_says_another_number(
     settings: Settings, api: Api, tmp_path: Path, dropped: Drop

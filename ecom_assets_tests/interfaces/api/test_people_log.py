@@ -76,6 +76,7 @@ def rows_of(text: str) -> int:
     return max(len([*csv.reader(io.StringIO(text))]) - 1, 0)
 
 
+@pytest.mark.slow
 @each("request_", FILES)
 def test_a_file_with_people_is_a_line_with_its_rows(
     settings: Settings, address: str, request_: Asked

@@ -234,6 +234,7 @@ def numbers(api: Api, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name not in ABOUT_THE_QUESTION}
 
 
+@pytest.mark.slow
 @each("days", [{}, DAYS])
 @each(
     "path, body",

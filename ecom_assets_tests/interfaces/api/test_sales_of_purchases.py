@@ -77,6 +77,7 @@ def keyed(home: Path) -> Iterator[Api]:
         yield api
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["", "category"])
 def test_sales_of_purchases_are_those_of_the_mart(home: Path, keyed: Api, by: str) -> None:
     other = "country = '(all)' AND region = '(all)' AND city_name = '(all)'"

@@ -183,6 +183,7 @@ def without_sql(answer: requests.Response) -> str:
     return str({**answer.json(), "explain": None}) if is_json else answer.text
 
 
+@pytest.mark.slow
 @each("scope, question", [asked[:2] for asked in ASKED])
 def test_a_key_without_the_scope_learns_nothing_by_asking(
     api: Api, scope: str, question: Row
@@ -200,6 +201,7 @@ def test_a_key_without_the_scope_learns_nothing_by_asking(
                 assert not re.search(r"71\.08|17\.77|295\.64|0\.627", answer.text), (key, face)
 
 
+@pytest.mark.slow
 @each("scope, question, secret", ASKED)
 def test_what_is_kept_shows_a_key_without_the_scope_nothing(
     settings: Settings, api: Api, scope: str, question: Row, secret: str
@@ -232,6 +234,7 @@ def as_caller(settings: Settings, key: str) -> Any:
     return app, called
 
 
+@pytest.mark.slow
 @each("scope, question", [asked[:2] for asked in ASKED])
 def test_assistants_see_what_their_key_may(settings: Settings, scope: str, question: Row) -> None:
     for key, scopes in KEYS.items():

@@ -219,6 +219,7 @@ def try_to_change(rows: Any) -> list[str]:
     return changed
 
 
+@pytest.mark.slow
 def test_what_each_question_about_a_state_returns_cannot_be_changed(
     warehouse: WarehouseReading, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def table(actual: Node) -> list[list[str]]:
     return [[cell.text for cell in row.all("td")] for row in actual.one("table").all("tr")[1:]]
 
 
+@pytest.mark.slow
 def test_a_funnel_is_what_the_route_answers(client: Client) -> None:
     actual = page(
         client,

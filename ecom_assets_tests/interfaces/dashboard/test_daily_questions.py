@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 import duckdb
+import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.routes import findings
@@ -43,6 +44,7 @@ def test_an_address_that_names_a_section_names_one_of_its_page() -> None:
     } == set()
 
 
+@pytest.mark.slow
 @each("address", ADDRESSES)
 def test_a_question_of_every_day_is_answered_at_its_address(client: Client, address: str) -> None:
     path = address if address.startswith("/") else f"/dashboard/{address}"

@@ -90,6 +90,7 @@ def looked(looks: Looks, home: Path, upload: Upload) -> UploadLook:
     return found[0]
 
 
+@pytest.mark.slow
 def test_a_look_that_takes_too_much_is_told_and_kept_and_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,6 +199,7 @@ def test_a_page_looks_as_before(browser: Browser, shop: Client, look: Look) -> N
     looks_as_before(browser, shop, look)
 
 
+@pytest.mark.slow
 def test_a_column_that_moves_is_a_difference(browser: Browser, locked: Client) -> None:
     """The comparison can fail: other widths, and a page in the dark."""
     light = pictured(browser, locked, Look("login", 1024))

@@ -215,6 +215,7 @@ OF_FILES: Final = {"/mapping-files", "/mapping-compare", "/mapping-progress"}
 PAGES: Final = sorted(path for method, path in RULES if method == "GET")
 
 
+@pytest.mark.slow
 def test_no_page_shows_what_the_scopes_of_a_key_hide(site: Site, subtests: pytest.Subtests) -> None:
     """Nor in its text, nor in an address within it, such as that of a mapping."""
     files = {"files": site.ids(*LOADED_NUMBERS)}
@@ -229,6 +230,7 @@ def test_no_page_shows_what_the_scopes_of_a_key_hide(site: Site, subtests: pytes
             assert all(page.status_code in {200, 303, 422} for page in pages)
 
 
+@pytest.mark.slow
 def test_what_is_not_hidden_is_shown_by_column(site: Site) -> None:
     def shown(who: str, number: int) -> str:
         return site.get(who, "/mapping-files", files=site.ids(number)).text

@@ -65,6 +65,7 @@ def of_assets(keys: list[dg.AssetKey]) -> str:
     return f"assetSelection: [{', '.join(f'{{path: {json.dumps([*key.path])}}}' for key in keys)}]"
 
 
+@pytest.mark.slow
 @DAGSTER_S_OWN
 @SOURCES
 def test_a_backfill_of_three_days_from_the_asset_graph_is_one_run(tmp_path: Path) -> None:

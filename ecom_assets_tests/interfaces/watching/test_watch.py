@@ -230,6 +230,7 @@ def test_the_back_test_of_a_bound_names_the_days_that_are_beyond_it(own: Setting
     assert 1 <= len(test.incidents) <= len(beyond)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "definition", "number"),
     [

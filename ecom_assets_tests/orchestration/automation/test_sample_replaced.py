@@ -86,6 +86,7 @@ def test_what_was_found_in_the_simulated_shop_goes_and_what_people_keep_stays(
     assert not shows_sample(settings), "though the files of the simulated shop are there still"
 
 
+@pytest.mark.slow
 def test_a_first_file_that_is_not_loaded_leaves_the_simulated_shop(
     sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def runs(two_weeks: Path, tmp_path: Path) -> Runs:
     return Runs(Path(shutil.copytree(two_weeks, tmp_path / "home")))
 
 
+@pytest.mark.slow
 def test_what_was_landed_is_noted_with_the_upload(runs: Runs) -> None:
     first, _ = reversed(Uploads(runs.home).every())
     [landed] = first.landed
@@ -141,6 +142,7 @@ def test_a_file_that_is_loaded_again_as_another_kind_has_the_rows_of_that_one_on
     assert landed_rows(runs.home) == {"orders": 1}
 
 
+@pytest.mark.slow
 def test_a_loaded_file_that_cannot_be_loaded_again_counts_as_before(runs: Runs) -> None:
     before = Uploads(runs.home).numbered(1)
     runs.ends = [RunEnd(is_published=False, sentence="The disk is full.")]

@@ -94,6 +94,7 @@ def three_weeks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Up
     return home, list(reversed(Uploads(home).every()))
 
 
+@pytest.mark.slow
 def test_a_later_upload_replaces_versions_and_never_days(
     three_weeks: tuple[Path, list[Upload]],
 ) -> None:
@@ -217,6 +218,7 @@ def disk_is_full(_upload: object, staged: Path, _copies: Path) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_rows_are_written_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
