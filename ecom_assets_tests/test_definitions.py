@@ -20,6 +20,7 @@ from ecom_assets.definitions import build_definitions, checks
 from ecom_assets.orchestration.registry import ALL, BY_KEY, NOTES
 from ecom_assets.outputs.delivery.tools.all import NAMES
 from ecom_assets_tests.command import small_shop
+from ecom_assets_tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -207,7 +208,7 @@ def in_a_process(*command: str | Path, home: Path) -> subprocess.CompletedProces
     env |= {"DAGSTER_DISABLE_TELEMETRY": "1"}
     (home / "dagster").mkdir(parents=True, exist_ok=True)
     return subprocess.run(
-        command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+        command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
 
 
@@ -224,7 +225,7 @@ def test_definitions_load_in_a_fresh_interpreter_without_any_setting(tmp_path: P
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(len(KEYS)), "")
     assert list(tmp_path.iterdir()) == [], "loading writes nothing"

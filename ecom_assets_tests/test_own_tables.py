@@ -27,6 +27,7 @@ from ecom_assets.core.tables.asset import RANGE_END, RANGE_START, asset_key
 from ecom_assets.definitions import build_definitions, code_location, defs
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import environment, page_views
+from ecom_assets_tests.patience import PATIENCE_S
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own_tables.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -118,7 +119,7 @@ def test_dagster_lists_the_merged_assets_of_a_file(home: Path) -> None:
         "DAGSTER_HOME": str(home.parent),
     }
     done = subprocess.run(
-        command, env=own, capture_output=True, text=True, check=False, timeout=120
+        command, env=own, capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
     assert {"visits_by_entry_page", "entry_pages", "mart/sessions", "raw/events"} <= set(
         done.stdout.split()
@@ -134,7 +135,13 @@ def test_dagster_loads_both_locations_of_the_workspace(home: Path) -> None:
         "DAGSTER_HOME": str(home.parent),
     }
     done = subprocess.run(
-        command, env=own, cwd=home.parent, capture_output=True, text=True, check=False, timeout=120
+        command,
+        env=own,
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Validation successful for code location") == 2

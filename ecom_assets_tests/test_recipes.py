@@ -39,6 +39,7 @@ from ecom_assets_tests.command import (
 )
 from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import line
 from ecom_assets_tests.markdown import section
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.recipes.check import hours_are_of_one_day
 from ecom_assets_tests.recipes.mart import OrderHours, order_hours_asset
 from ecom_assets_tests.recipes.order_columns import LINES, NEW, AddedLines
@@ -214,7 +215,13 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
 
     def output_of(*command: str) -> str:
         result = subprocess.run(
-            command, capture_output=True, text=True, env=env, cwd=tmp_path, check=False, timeout=300
+            command,
+            capture_output=True,
+            text=True,
+            env=env,
+            cwd=tmp_path,
+            check=False,
+            timeout=PATIENCE_S,
         )
         assert result.returncode == 0, result.stderr
         return result.stdout
@@ -288,7 +295,13 @@ def test_two_columns_of_order_lines_in_a_route_and_a_page_touch_seven_files(tmp_
     run = [*ECOM, "run", "--orders", str(orders), "--select", chosen]
     outputs = [
         subprocess.run(
-            command, capture_output=True, text=True, env=env, cwd=tmp_path, check=False, timeout=300
+            command,
+            capture_output=True,
+            text=True,
+            env=env,
+            cwd=tmp_path,
+            check=False,
+            timeout=PATIENCE_S,
         )
         for command in (run, [sys.executable, "-c", ASKED_COUPONS])
     ]

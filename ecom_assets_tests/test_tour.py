@@ -15,6 +15,7 @@ from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.markdown import ROOT, Line, Section, section, sections
+from ecom_assets_tests.patience import PATIENCE_S
 
 TOUR = "docs/tour.md"
 STOPS = {
@@ -77,7 +78,7 @@ def test_the_run_of_the_tour_makes_the_rows_and_the_tiles(tmp_path: Path) -> Non
         ):
             (stop,) = (body for name, body in STOPS.items() if name.endswith(file))
             url = f"{answer.address}/dashboard/overview?start_date={day}&end_date={day}"
-            page = requests.get(url, timeout=60).text
+            page = requests.get(url, timeout=PATIENCE_S).text
             words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
             for tile in Section(stop).tables[0]:
                 assert f" {tile['tile']} {tile['shows']} " in words

@@ -42,6 +42,7 @@ from ecom_assets.interfaces.watching.watch import watched
 from ecom_assets_tests.interfaces.api import plain_correlation, plain_experiments, plain_paths
 from ecom_assets_tests.interfaces.api.api_document import api_document
 from ecom_assets_tests.interfaces.api.conftest import published_shop, served
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.redis_server import running_redis
 
 Row = dict[str, Any]
@@ -158,7 +159,7 @@ class Asked:
             params=self.query,
             json=self.body,
             headers=sent,
-            timeout=60,
+            timeout=PATIENCE_S,
             allow_redirects=False,
         )
 
@@ -418,7 +419,7 @@ TOOLS: Final = [
 async def call(address: str, key: str, name: str, arguments: Row) -> str:
     """Return the text that a tool answers an assistant with a key."""
     async with (
-        httpx2.AsyncClient(headers={"X-API-Key": KEYS[key]}, timeout=60) as http,
+        httpx2.AsyncClient(headers={"X-API-Key": KEYS[key]}, timeout=PATIENCE_S) as http,
         Client(streamable_http_client(f"{address}/mcp", http_client=http)) as client,
     ):
         (content,) = (await client.call_tool(name, arguments)).content

@@ -22,6 +22,7 @@ from ecom_assets.cli.commands import (
 from ecom_assets.cli.summary.lines import plain
 from ecom_assets_tests.command import ecom, page_views
 from ecom_assets_tests.each import each
+from ecom_assets_tests.patience import PATIENCE_S
 
 GROUPS = {
     "": COMMANDS,
@@ -66,7 +67,11 @@ def test_the_help_loads_no_file_of_a_command_and_no_engine() -> None:
         "print(*sys.modules, file=sys.stderr)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
     )
     files = {
         command.address.split(":")[0] for command in EVERY.values() if isinstance(command, Command)
@@ -140,7 +145,7 @@ def ended(program: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

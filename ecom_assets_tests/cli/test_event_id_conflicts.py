@@ -15,6 +15,7 @@ from ecom_assets_tests.command import HEADER, CommandResult, ecom
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.served import serving
 from ecom_assets_tests.interfaces.dashboard.html import read
+from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("cli_event_id_conflicts")
 DAY = "2026-01-10"
@@ -85,7 +86,7 @@ def test_the_api_shows_both_events_and_people_to_those_who_may_see_them(
                 f"{api.address}/analytics/quality/conflicts",
                 days,
                 headers={"X-API-Key": key},
-                timeout=60,
+                timeout=PATIENCE_S,
             )
             answer = response.json()
             assert answer["total_count"] == 2, answer
@@ -100,7 +101,7 @@ def test_the_api_shows_both_events_and_people_to_those_who_may_see_them(
 def test_the_page_of_data_quality_shows_both_events(ran: tuple[Path, CommandResult]) -> None:
     with served(build_dashboard_app(Settings(home=ran[0]))) as api:
         days = {"start_date": DAY, "end_date": DAY}
-        page = read(requests.get(f"{api.address}/dashboard/quality", days, timeout=60).text)
+        page = read(requests.get(f"{api.address}/dashboard/quality", days, timeout=PATIENCE_S).text)
     (section,) = (
         part for part in page.all("section") if part.one("h2").text == "Events that share an id"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets_tests.command import ECOM, HEADER, ecom
+from ecom_assets_tests.patience import PATIENCE_S
 
 PURCHASE = f"{HEADER}\ne1,ann,purchase,2026-07-01T22:30:00Z,lamp,light,s1,,,19.90\n"
 
@@ -145,6 +146,12 @@ def test_a_shell_completes_commands(home: Path, line: str, expected: set[str]) -
         "COMP_CWORD": position,
     }
     done = subprocess.run(
-        ECOM, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=60
+        ECOM,
+        env=env,
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
     )
     assert set(done.stdout.split()) == expected

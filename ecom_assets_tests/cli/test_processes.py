@@ -25,6 +25,7 @@ from ecom_assets_tests.command import (
     page_views,
     small_shop,
 )
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("cli_processes")
@@ -167,7 +168,7 @@ def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Pa
             if "staging.duplicate_events" in line:
                 break
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=240)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "ecom: stopped; what was committed stays, run again to go on."
     assert "Traceback" not in err

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets_tests.command import ECOM, UNTIL_DUE, ecom_process, environment, page_views
+from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("cli_turns")
 
@@ -92,7 +93,13 @@ def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(ho
     program = [sys.executable, "-c", snatch, *map(str, arguments(home))]
     env = environment(home, {"ECOM_WAREHOUSE_PATIENCE_S": "1"})
     done = subprocess.run(
-        program, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=240
+        program,
+        env=env,
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
     )
     answer = [
         line
@@ -119,6 +126,6 @@ def test_two_runs_at_once_both_do_their_work(home: Path) -> None:
         for _ in range(2)
     ]
     began = time.monotonic()
-    errors = [process.communicate(timeout=240)[1] for process in started]
+    errors = [process.communicate(timeout=PATIENCE_S)[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], errors
     assert time.monotonic() - began < 240

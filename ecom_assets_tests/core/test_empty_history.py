@@ -11,6 +11,7 @@ import pytest
 
 from ecom_assets.core.settings import empty_history
 from ecom_assets.core.settings.empty_history import RUN, begin_history, begin_run
+from ecom_assets_tests.patience import PATIENCE_S
 
 MADE = """
 import sys, dagster as dg
@@ -40,7 +41,7 @@ def test_the_shipped_files_are_those_that_dagster_makes(tmp_path: Path) -> None:
     made, begun = tmp_path / "made", tmp_path / "begun"
     made.mkdir()
     begun.mkdir()
-    subprocess.run([sys.executable, "-c", MADE, str(made)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", MADE, str(made)], check=True, timeout=PATIENCE_S)
     begin_history(begun)
     assert begin_run(begun / RUN)
     files = sorted(str(path.relative_to(made)) for path in made.rglob("*.db"))

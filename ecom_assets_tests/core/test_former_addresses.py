@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import pytest
 
 from ecom_assets.core.former_addresses import ROOM_OF
+from ecom_assets_tests.patience import PATIENCE_S
 
 NAMED = {
     "ecom_assets.api.app": "ecom_assets.interfaces.api.app",  # uvicorn ecom_assets.api.app:app
@@ -55,7 +56,7 @@ def test_the_storage_that_an_earlier_home_names_is_the_one_of_today() -> None:
 @pytest.mark.slow
 def test_a_module_runs_by_its_former_address() -> None:
     command = [sys.executable, "-m", "ecom_assets.ui.webserver", "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert (shown.returncode, "--workspace" in shown.stdout) == (0, True), shown.stderr
 
 

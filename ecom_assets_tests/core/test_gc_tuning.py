@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from ecom_assets.core.gc_tuning import NEW_OBJECTS, collect_rarely
+from ecom_assets_tests.patience import PATIENCE_S
 
 ENTRANCES = (
     "from ecom_assets.cli import command as main",
@@ -51,7 +52,11 @@ def test_commands_and_dagster_s_own_processes_look_seldom(entrance: str) -> None
         "finally: print(gc.get_threshold()[0])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
     )
     assert done.stdout.splitlines()[-1] == str(NEW_OBJECTS)
 
@@ -66,6 +71,10 @@ def test_what_a_command_loads_is_never_looked_at_again() -> None:
         "print(gc.isenabled(), frozen > 100_000, gc.get_freeze_count() <= frozen)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
     )
     assert done.stdout.split() == ["True"] * 3

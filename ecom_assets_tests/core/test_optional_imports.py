@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets_tests.command import environment
+from ecom_assets_tests.patience import PATIENCE_S
 
 WITHOUT = (
     "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom_assets.cli import "
@@ -47,7 +48,7 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert result.returncode != 0
     assert (
@@ -88,7 +89,7 @@ def test_a_command_and_a_setting_name_their_extra(  # noqa: PLR0913, PLR0917 (as
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert result.returncode == 2
     assert result.stderr.startswith(f"ecom: {feature} needs packages that are not installed (")

@@ -11,6 +11,7 @@ import pytest
 
 from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.orchestration.automation.jobs import EVERYTHING
+from ecom_assets_tests.patience import PATIENCE_S
 
 FEW = (
     "raw/events",
@@ -83,7 +84,7 @@ class Webserver:
         request = urllib.request.Request(  # noqa: S310 (our own server)
             f"{self.address}/graphql", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 (as above)
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:  # noqa: S310 (as above)
             answer = json.load(response)
         assert "errors" not in answer, answer["errors"]
         data: dict[str, Any] = answer["data"]

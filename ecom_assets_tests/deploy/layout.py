@@ -27,6 +27,7 @@ from ecom_assets_tests.deploy.shipped import (
     image_environment,
     service,
 )
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 ADDRESS = "127.0.0.1"
@@ -158,7 +159,7 @@ class Layout:
             cwd=self.home,
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         return answer.returncode == 0
 
@@ -262,7 +263,7 @@ def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[in
     options = f"-h {ADDRESS} -p {port} -c unix_socket_directories="
 
     start = ("-w", "-D", str(folder), "-o", options, "-l", str(folder / "log"), "start")
-    pgexec("pg_ctl", start, bin_path=server.bin_path, user=server.system_user, timeout=60)
+    pgexec("pg_ctl", start, bin_path=server.bin_path, user=server.system_user, timeout=PATIENCE_S)
     process = int((folder / "postmaster.pid").read_text().split()[0])
     try:
         psql = f"{server.bin_path}/psql"

@@ -16,6 +16,7 @@ from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments
 from ecom_assets_tests.core.warehouse.test_io_manager import BY_KEY
 from ecom_assets_tests.deploy.graphql import FEW
 from ecom_assets_tests.deploy.layout import API_KEY, SERVICES, Layout, install
+from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("production_layout")
 
@@ -84,11 +85,11 @@ def compute_two_days_at_once(layout: Layout) -> None:
 
 def ask_the_api(layout: Layout) -> None:
     """Ask what the run has published, with the key of the variables and without."""
-    answer = requests.get(f"{layout.api}/health", timeout=30)
+    answer = requests.get(f"{layout.api}/health", timeout=PATIENCE_S)
     assert (answer.status_code, answer.json()["data_as_of"]) == (200, ALL_DAYS[1]), answer.text
-    assert requests.get(f"{layout.api}/analytics/sales", timeout=30).status_code == 401
+    assert requests.get(f"{layout.api}/analytics/sales", timeout=PATIENCE_S).status_code == 401
     held = {"Authorization": f"Bearer {API_KEY}"}
-    answer = requests.get(f"{layout.api}/analytics/sales", headers=held, timeout=30)
+    answer = requests.get(f"{layout.api}/analytics/sales", headers=held, timeout=PATIENCE_S)
     assert answer.json()["sales"]["shipped_amount"] == layout.truth["orders"]["shipped_amount"]
 
 
@@ -103,7 +104,7 @@ def the_whole_story(layout: Layout) -> None:
     """Bring the instance up to date, start the services, work, and stop."""
     layout.run("migrate")
     layout.start(*SERVICES)
-    assert requests.get(f"{layout.api}/health", timeout=30).status_code == 503, (
+    assert requests.get(f"{layout.api}/health", timeout=PATIENCE_S).status_code == 503, (
         "nothing is published yet"
     )
     compute_every_day(layout)
@@ -130,11 +131,11 @@ def test_the_api_starts_without_data_and_refuses_callers_without_key(
 ) -> None:
     with closing(Layout(tmp_path, variables)) as layout:
         layout.start("api")
-        answer = requests.get(f"{layout.api}/health", timeout=30)
+        answer = requests.get(f"{layout.api}/health", timeout=PATIENCE_S)
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
         held = {"Authorization": f"Bearer {API_KEY}"}
         answers = [
-            requests.get(f"{layout.api}/analytics/sales", headers=some, timeout=30)
+            requests.get(f"{layout.api}/analytics/sales", headers=some, timeout=PATIENCE_S)
             for some in ({}, held)
         ]
         assert [answer.status_code for answer in answers] == [401, 503]

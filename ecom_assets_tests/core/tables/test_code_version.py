@@ -13,6 +13,7 @@ from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.code_version import code_version
 from ecom_assets.definitions import build_definitions
+from ecom_assets_tests.patience import PATIENCE_S
 
 SOURCE = """
 LIMIT = 3
@@ -107,7 +108,7 @@ def test_all_processes_agree() -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=PATIENCE_S,
         ).stdout
         for seed in ("1", "2")
     ]

@@ -24,6 +24,7 @@ from ecom_assets.ingestion.collector.segments import SUFFIX
 from ecom_assets.ingestion.collector.server import listening, new_collect_config
 from ecom_assets.ingestion.sources.landing import dead_letter_folder
 from ecom_assets_tests.command import ECOM
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 Row = dict[str, Any]
@@ -108,12 +109,12 @@ class CollectClient(Landed):
         """Send a body: JSON, or bytes as they are."""
         data = body if isinstance(body, bytes) else json.dumps(body)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.post(self.address + path, data=data, headers=headers, timeout=20)
+        return requests.post(self.address + path, data=data, headers=headers, timeout=PATIENCE_S)
 
     def get(self, path: str, **headers: str) -> requests.Response:
         """Ask for something."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.get(self.address + path, headers=headers, timeout=20)
+        return requests.get(self.address + path, headers=headers, timeout=PATIENCE_S)
 
 
 def collect_settings(folder: Path, **values: Any) -> Settings:

@@ -14,6 +14,7 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.http_server.keys import KeyFile
 from ecom_assets_tests.ingestion.collector.served import CollectClient, collect_settings, collecting
 from ecom_assets_tests.ingestion.collector.test_browser import browser, shop_of
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 __all__ = ["browser"]
@@ -82,7 +83,7 @@ def test_the_library_for_node(tmp_path: Path) -> None:
             str(PACKAGES / "analytics-node"),
             client.address,
         ]
-        subprocess.run(node, check=True, timeout=240)
+        subprocess.run(node, check=True, timeout=PATIENCE_S)
         assert counted(client) == CALLS
 
 

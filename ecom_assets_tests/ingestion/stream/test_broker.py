@@ -30,6 +30,7 @@ from ecom_assets_tests.ingestion.stream.streamed import (
 )
 from ecom_assets_tests.interfaces.api.served import serving
 from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
+from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kafka")]
 
@@ -176,7 +177,7 @@ def test_the_groups_offsets_say_how_far_the_stream_is(
     wait_for(home, {f"e{number}" for number in range(7)}, log)
     stream.end()
     asking = Consumer({"bootstrap.servers": broker.address, "group.id": "ecom_assets"})
-    (position,) = asking.committed([TopicPartition(TOPIC, 0)], timeout=30)
+    (position,) = asking.committed([TopicPartition(TOPIC, 0)], timeout=PATIENCE_S)
     assert position.offset == 7
     asking.close()
 

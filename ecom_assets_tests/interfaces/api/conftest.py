@@ -27,6 +27,7 @@ from ecom_assets.outputs.serving.postgres import publish
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.api.shop_files import DAYS, FIRST, SEGMENTS, write_shop
 from ecom_assets_tests.interfaces.api.small_run import run, settings_of
+from ecom_assets_tests.patience import PATIENCE_S
 
 Row = dict[str, Any]
 PUBLISHED = tuple(table for table in MARTS if table in {*SERVED, SessionEvents, Calendar})
@@ -43,7 +44,7 @@ class Api:
     ) -> requests.Response:
         """Return the response to a GET."""
         query = {name: str(value) for name, value in parameters.items()}
-        return requests.get(self.address + path, query, headers=headers, timeout=60)
+        return requests.get(self.address + path, query, headers=headers, timeout=PATIENCE_S)
 
     def json(self, path: str, **parameters: object) -> Row:
         """Return the JSON of a path."""
@@ -55,7 +56,7 @@ class Api:
     def post(self, path: str, body: Any, **parameters: object) -> requests.Response:
         """Return the response to a question by POST."""
         query = {name: str(value) for name, value in parameters.items()}
-        return requests.post(self.address + path, json=body, params=query, timeout=60)
+        return requests.post(self.address + path, json=body, params=query, timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="session")

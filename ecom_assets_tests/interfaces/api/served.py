@@ -25,6 +25,7 @@ from ecom_assets.interfaces.api.middleware.request_log import ApiMetrics
 from ecom_assets.interfaces.api.routes.operation import router as operations
 from ecom_assets.interfaces.api.server import new_config
 from ecom_assets.interfaces.api.store.store import PublishedState
+from ecom_assets_tests.patience import PATIENCE_S
 
 HELD = "a-key-that-somebody-holds"
 """A key that may read."""
@@ -68,7 +69,7 @@ class Running:
     def get(self, path: str, key: str = "", **headers: str) -> requests.Response:
         """Ask on a connection of its own."""
         answer = {"Authorization": f"Bearer {key}"} if key else {}
-        return requests.get(self.address + path, headers={**answer, **headers}, timeout=20)
+        return requests.get(self.address + path, headers={**answer, **headers}, timeout=PATIENCE_S)
 
     def metric(self, name: str, key: str = "") -> float:
         """Return the sum of a metric's values; the labels in `name` must be there."""
@@ -197,7 +198,7 @@ def logged() -> Iterator[io.StringIO]:
         yield log
 
 
-def wait_until(is_so: Any, patience_s: float = 120.0) -> None:
+def wait_until(is_so: Any, patience_s: float = PATIENCE_S) -> None:
     """Wait for something that is about to happen."""
     deadline = time.monotonic() + patience_s
     while not is_so():

@@ -20,6 +20,7 @@ from ecom_assets.interfaces.api.adhoc.questions import AdHoc, TooManyQuestionsEr
 from ecom_assets.interfaces.api.store.store import spill_folder
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.served import Running, Shop, serving, small_app, wait_until
+from ecom_assets_tests.patience import PATIENCE_S
 
 KEYS = {name: f"a-key-of-{name}-with-some-length" for name in ("anna", "bert", "carl")}
 UNSTOPPABLE = "a" * 64
@@ -157,7 +158,7 @@ def ask(served: Running, name: str, caller: str = "anna", body: str = "") -> req
     """Ask a question by POST."""
     headers = {"X-API-Key": KEYS[caller]}
     return requests.post(
-        f"{served.address}/analytics/{name}", data=body, headers=headers, timeout=60
+        f"{served.address}/analytics/{name}", data=body, headers=headers, timeout=PATIENCE_S
     )
 
 
@@ -216,7 +217,7 @@ def test_a_client_that_hangs_up_leaves_its_place(tmp_path: Path) -> None:
     )
     with serving(settings, holding_app(settings)) as served:
         headers = {"X-API-Key": ""}
-        requests.post(f"{served.address}/analytics/quick", headers=headers, timeout=60)
+        requests.post(f"{served.address}/analytics/quick", headers=headers, timeout=PATIENCE_S)
         with socket.create_connection(("127.0.0.1", served.port)) as client:
             client.sendall(
                 b"POST /analytics/unstoppable HTTP/1.1\r\n"
@@ -227,7 +228,7 @@ def test_a_client_that_hangs_up_leaves_its_place(tmp_path: Path) -> None:
             time.sleep(0.5)
         assert (
             requests.post(
-                f"{served.address}/analytics/quick", headers=headers, timeout=60
+                f"{served.address}/analytics/quick", headers=headers, timeout=PATIENCE_S
             ).status_code
             == 200
         )

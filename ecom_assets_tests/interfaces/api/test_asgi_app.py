@@ -22,7 +22,8 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import create_app
 from ecom_assets_tests.command import environment
 from ecom_assets_tests.interfaces.api.served import HELD, wait_until
-from ecom_assets_tests.interfaces.api.test_process import PATIENCE_S, answers
+from ecom_assets_tests.interfaces.api.test_process import answers
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 WAYS = {
@@ -64,13 +65,13 @@ def test_uvicorn_serves_the_whole_api(settings: Settings, target: str) -> None:
     with uvicorn_process(settings, *WAYS[target], ECOM_API_KEYS=f"read:{HELD}") as (port, _):
         address = f"http://127.0.0.1:{port}"
         answer = [
-            requests.get(address + SALES, headers={"X-API-Key": key}, timeout=30)
+            requests.get(address + SALES, headers={"X-API-Key": key}, timeout=PATIENCE_S)
             for key in ("", "wrong", HELD)
         ]
         assert [row.status_code for row in answer] == [401, 401, 200]
         assert answer[2].json()["data_as_of"] == "2026-02-09"
         assert answer[2].headers["x-request-id"]
-        described = requests.get(f"{address}/openapi.json", timeout=30).json()
+        described = requests.get(f"{address}/openapi.json", timeout=PATIENCE_S).json()
         assert described["paths"][f"/v1{SALES}"]["get"]["security"]
 
 
@@ -78,11 +79,15 @@ def test_uvicorn_serves_the_whole_api(settings: Settings, target: str) -> None:
 def test_without_keys_uvicorn_answers_this_machine_alone(settings: Settings) -> None:
     outside = own_address()
     with uvicorn_process(settings, *WAYS["app"], "--host", "0.0.0.0") as (port, _):  # noqa: S104 (the question)
-        assert requests.get(f"http://127.0.0.1:{port}{SALES}", timeout=30).status_code == 200
+        assert (
+            requests.get(f"http://127.0.0.1:{port}{SALES}", timeout=PATIENCE_S).status_code == 200
+        )
         headers = {"Host": f"127.0.0.1:{port}"}
         for name in (f"127.0.0.1:{port}", f"{outside}:{port}"):
             response = requests.get(
-                f"http://{outside}:{port}{SALES}", headers={**headers, "Host": name}, timeout=30
+                f"http://{outside}:{port}{SALES}",
+                headers={**headers, "Host": name},
+                timeout=PATIENCE_S,
             )
             assert response.status_code == 421
 

@@ -16,6 +16,7 @@ from ecom_assets.interfaces.api.app import build_app
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.served import Running, serving
+from ecom_assets_tests.patience import PATIENCE_S
 
 KEYS = {
     scope: f"a-key-with-the-scopes-{scope}"
@@ -58,7 +59,7 @@ def send(
 ) -> Any:
     headers = {"X-API-Key": KEYS[scope], **headers}
     return requests.request(
-        method, f"{keyed.address}{path}", json=body, headers=headers, timeout=60
+        method, f"{keyed.address}{path}", json=body, headers=headers, timeout=PATIENCE_S
     )
 
 

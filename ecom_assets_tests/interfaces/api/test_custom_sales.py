@@ -26,6 +26,7 @@ from ecom_assets.interfaces.watching.rule import AlertFinding
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
+from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.xdist_group("custom_sales"), pytest.mark.slow]
 MONDAY = datetime(2026, 3, 2)  # noqa: DTZ001 (as files have it)
@@ -180,7 +181,7 @@ def ask(api: Api, question: Row, key: str = "costs", **query: str) -> requests.R
         json=question,
         params=query,
         headers={"X-API-Key": KEYS[key]},
-        timeout=300,
+        timeout=PATIENCE_S,
     )
 
 
@@ -510,7 +511,7 @@ def test_measures_and_conditions_of_costs_need_their_scope_on_every_face(
         f"{keyed.address}/v1/saved/questions",
         json=saved,
         headers={"X-API-Key": KEYS["writes"]},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert (refused.status_code, "asks about costs" in refused.text) == (403, True)
 
@@ -524,7 +525,7 @@ def behind(api: Api, listed: str, key: str, **query: object) -> requests.Respons
         json=QUESTION,
         params={name: str(value) for name, value in query.items()},
         headers={"X-API-Key": KEYS[key]},
-        timeout=300,
+        timeout=PATIENCE_S,
     )
 
 
@@ -554,9 +555,9 @@ def test_customers_are_listed_to_who_may_see_them_and_a_file_has_all(
     assert behind(keyed, "who", "read").status_code == 403
     file = {"definition": json.dumps(QUESTION)}
     address = f"{keyed.address}/v1/analytics/sales/who.csv"
-    refused = requests.get(address, file, headers={"X-API-Key": KEYS["read"]}, timeout=60)
+    refused = requests.get(address, file, headers={"X-API-Key": KEYS["read"]}, timeout=PATIENCE_S)
     assert refused.status_code == 403
-    got = requests.get(address, file, headers={"X-API-Key": KEYS["people"]}, timeout=300)
+    got = requests.get(address, file, headers={"X-API-Key": KEYS["people"]}, timeout=PATIENCE_S)
     assert got.status_code == 200, got.text
     assert got.headers["content-type"].startswith("text/csv")
     assert got.headers["x-total-count"] == str(len(expected))
@@ -730,7 +731,7 @@ def page_of(api: Api, key: str, path: str = "sales-explorer", **choices: str) ->
         f"{api.address}/dashboard/{path}",
         params=choices,
         headers={"X-API-Key": KEYS[key]},
-        timeout=300,
+        timeout=PATIENCE_S,
     )
     assert page.status_code == 200, page.text
     return page.text

@@ -18,6 +18,7 @@ from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.interfaces.api.served import serving
 from ecom_assets_tests.outputs.delivery.delivered_shop import DeliveredShop
 from ecom_assets_tests.outputs.delivery.test_exports import event
+from ecom_assets_tests.patience import PATIENCE_S
 
 MONDAY = date(2026, 2, 2)
 TUESDAY = MONDAY + timedelta(days=1)
@@ -204,14 +205,14 @@ def test_a_request_needs_the_scope_and_comes_from_no_other_site(
         def ask(scope: str, **headers: str) -> int:
             reported = {"X-API-Key": KEYS[scope], **headers}
             return requests.post(
-                keyed.address + RETRIES, json=body, headers=reported, timeout=60
+                keyed.address + RETRIES, json=body, headers=reported, timeout=PATIENCE_S
             ).status_code
 
         assert [ask("read"), ask("read+personal"), ask("read+write")] == [403, 403, 202]
         assert ask("read+write", Origin="https://elsewhere.example") == 403
         assert ask("read+write", Origin=keyed.address) == 202
         hidden = requests.get(
-            keyed.address + DEAD, DAYS, headers={"X-API-Key": KEYS["read"]}, timeout=60
+            keyed.address + DEAD, DAYS, headers={"X-API-Key": KEYS["read"]}, timeout=PATIENCE_S
         ).json()
         assert {
             (letter["words"], tuple(letter["examples"])) for letter in hidden["dead_letters"]

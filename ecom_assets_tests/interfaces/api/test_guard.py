@@ -32,6 +32,7 @@ from ecom_assets_tests.interfaces.api.served import (
     small_app,
     wait_until,
 )
+from ecom_assets_tests.patience import PATIENCE_S
 
 SALES = "/analytics/sales"
 
@@ -55,12 +56,12 @@ def test_a_held_key_reads(guarded: Running) -> None:
 
 def test_head_has_what_get_has_but_the_body(guarded: Running) -> None:
     key = {"Authorization": f"Bearer {HELD}"}
-    got = requests.get(guarded.address + SALES, headers=key, timeout=20)
-    head = requests.head(guarded.address + SALES, headers=key, timeout=20)
+    got = requests.get(guarded.address + SALES, headers=key, timeout=PATIENCE_S)
+    head = requests.head(guarded.address + SALES, headers=key, timeout=PATIENCE_S)
     assert (got.text, head.status_code, head.content) == ("sold 7", 200, b"")
     of_answer = ("ETag", "Content-Type", "Content-Length")
     assert [head.headers[name] for name in of_answer] == [got.headers[name] for name in of_answer]
-    assert requests.head(guarded.address + SALES, timeout=20).status_code == 401
+    assert requests.head(guarded.address + SALES, timeout=PATIENCE_S).status_code == 401
     # A line is written once the answer has left.
     wait_until(lambda: '"method": "HEAD", "path": "/analytics/sales"' in guarded.log.getvalue())
 
@@ -127,7 +128,7 @@ def test_each_scope_may_do_what_it_is_for(
     _, key = KeyFile(guarded.home).create(scope.value, (scope,))
     assert guarded.get(SALES, key).status_code == reads
     posted = requests.post(
-        f"{guarded.address}/collect", b"{}", headers={"X-API-Key": key}, timeout=5
+        f"{guarded.address}/collect", b"{}", headers={"X-API-Key": key}, timeout=PATIENCE_S
     )
     assert posted.status_code == collects
     if collects == 403:
@@ -156,7 +157,7 @@ def test_each_scope_may_do_what_it_is_for(
     ],
 )
 def test_every_path_wants_a_key_but_those_that_are_named(guarded: Running, path: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=PATIENCE_S)
     connection.request("GET", path)
     assert connection.getresponse().status == 401
     connection.close()
@@ -178,14 +179,16 @@ def test_only_pages_of_the_set_origins_may_ask_from_a_browser_and_read_refusals(
             "Access-Control-Request-Method": "GET",
             "Access-Control-Request-Headers": "Authorization",
         }
-        question = requests.options(served.address + SALES, headers=ours | preflight, timeout=5)
+        question = requests.options(
+            served.address + SALES, headers=ours | preflight, timeout=PATIENCE_S
+        )
         assert (question.status_code, question.headers["access-control-allow-origin"]) == (
             200,
             "https://shop.example",
         )
         assert (
             requests.options(
-                served.address + SALES, headers=theirs | preflight, timeout=5
+                served.address + SALES, headers=theirs | preflight, timeout=PATIENCE_S
             ).status_code
             == 400
         )
@@ -210,7 +213,7 @@ def test_every_documented_path_wants_a_key_of_the_right_scope_or_is_named_as_ope
         answer = {
             path: [
                 requests.request(
-                    method, served.address + path, headers=headers, timeout=5
+                    method, served.address + path, headers=headers, timeout=PATIENCE_S
                 ).status_code
                 for headers in ({}, {"X-API-Key": HELD})
             ]
@@ -350,7 +353,7 @@ def test_no_host_of_a_request_comes_back_in_a_redirect(tmp_path: Path, host: str
                 served.address + path,
                 headers={"Host": host, "X-API-Key": HELD},
                 allow_redirects=False,
-                timeout=5,
+                timeout=PATIENCE_S,
             )
             for path in (
                 "/v1",
@@ -378,7 +381,7 @@ def test_no_host_of_a_request_comes_back_in_a_redirect(tmp_path: Path, host: str
 def test_a_path_of_two_slashes_leads_to_no_other_host(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     with serving(settings, build_app(settings)) as served:
-        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE_S)
         connection.request("GET", "//evil.example/analytics/products/p1/")
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("location")) == (404, None)

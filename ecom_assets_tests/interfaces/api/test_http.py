@@ -13,6 +13,7 @@ import requests
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
+from ecom_assets_tests.patience import PATIENCE_S
 
 GETS = (
     "/",
@@ -244,7 +245,7 @@ def test_a_method_that_is_not_taken_is_reported(api: Api) -> None:
     response = api.post("/analytics/products/top", {})
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")
     assert "does not take POST" in response.json()["detail"]
-    other = requests.options(f"{api.address}/analytics/journeys", timeout=60)
+    other = requests.options(f"{api.address}/analytics/journeys", timeout=PATIENCE_S)
     assert (other.status_code, other.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
@@ -350,7 +351,7 @@ def test_a_body_that_is_no_json_gets_an_example(
     api: Api, kind: str, body: bytes, message: str
 ) -> None:
     response = requests.post(
-        f"{api.address}/analytics/funnel", body, headers={"Content-Type": kind}, timeout=60
+        f"{api.address}/analytics/funnel", body, headers={"Content-Type": kind}, timeout=PATIENCE_S
     )
     assert response.status_code == 422
     assert message in response.json()["detail"], response.text
@@ -365,7 +366,9 @@ def test_a_body_that_is_no_text_is_refused(api: Api) -> None:
         "Content-Type: application/json\r\n"
         f"Content-Length: {len(body)}"
     )
-    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+    with socket.create_connection(
+        (address.hostname, address.port), timeout=PATIENCE_S
+    ) as connection:
         connection.sendall(
             f"{head}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n".encode() + body
         )

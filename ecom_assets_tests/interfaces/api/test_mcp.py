@@ -41,6 +41,7 @@ from ecom_assets_tests.command import ECOM, environment
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.served import wait_until
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.recipes import endpoint
 
 READS, SEES_PEOPLE = "r" * 40, "p" * 40
@@ -278,7 +279,7 @@ def over_http(
     async def connected() -> Any:
         async with (
             httpx2.AsyncClient(
-                headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=60
+                headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=PATIENCE_S
             ) as http,
             Client(streamable_http_client(f"{address}/mcp", http_client=http), mode=mode) as client,
         ):
@@ -320,7 +321,9 @@ def test_over_http_without_keys_nothing_is_said_about_people_either(
         by_person = over_http(address, "", call("funnel", {**FUNNEL, "by": "visitor_id"}))
         assert "is personal data" in by_person.content[0].text
         assert over_http(address, "", call("funnel", {**FUNNEL, "who": {}})).is_error
-        of_this_machine = httpx2.post(f"{address}/v1/analytics/funnel/who", json=FUNNEL, timeout=60)
+        of_this_machine = httpx2.post(
+            f"{address}/v1/analytics/funnel/who", json=FUNNEL, timeout=PATIENCE_S
+        )
         assert of_this_machine.status_code == 200
 
 

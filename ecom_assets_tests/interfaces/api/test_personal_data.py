@@ -17,6 +17,7 @@ from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.api.served import Running, serving
 from ecom_assets_tests.interfaces.api.test_questions import BOUGHT, EXPERIMENT
+from ecom_assets_tests.patience import PATIENCE_S
 
 FUNNEL: dict[str, Any] = {"steps": ["product_view", "add_to_cart"]}
 KEYS = {
@@ -61,7 +62,7 @@ def ask(
 ) -> requests.Response:
     headers = {"X-API-Key": KEYS[scope]}
     return requests.post(
-        f"{keyed.address}/analytics/{question}", json=body, headers=headers, timeout=60
+        f"{keyed.address}/analytics/{question}", json=body, headers=headers, timeout=PATIENCE_S
     )
 
 
@@ -87,7 +88,7 @@ def test_codes_of_few_customers_are_one_row_without_the_scope(
             f"{keyed.address}/analytics/discounts",
             {name: str(value) for name, value in days.items()},
             headers={"X-API-Key": KEYS[scope]},
-            timeout=60,
+            timeout=PATIENCE_S,
         ).json()
         sums: dict[str, set[tuple[str, str]]] = defaultdict(set)
         for line, code in lines:
@@ -187,7 +188,7 @@ def test_a_question_about_many_needs_none(keyed: Running) -> None:
 def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None:
     with serving(settings, build_app(settings)) as served:
         response = requests.post(
-            f"{served.address}/analytics/funnel", json=ABOUT_PEOPLE["by"], timeout=60
+            f"{served.address}/analytics/funnel", json=ABOUT_PEOPLE["by"], timeout=PATIENCE_S
         )
         assert response.status_code == 200
         assert response.json()["breakdown"]
@@ -197,7 +198,7 @@ def test_received_rows_behind_a_number_name_nobody_without_the_scope(keyed: Runn
     path = "/explain/mart/engagement_daily?column=session_count&where=event_date%20%3D%202026-01-10"
     answers = {
         scope: requests.get(
-            keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=60
+            keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=PATIENCE_S
         ).json()
         for scope in ("read", "read+personal")
     }
@@ -216,7 +217,7 @@ def test_a_condition_on_a_person_needs_the_scope_where_a_number_is_explained(
     path = "/explain/mart/customer_segments?where=customer_id%20%3D%20u01"
     codes = {
         scope: requests.get(
-            keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=60
+            keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=PATIENCE_S
         ).status_code
         for scope in ("read", "read+personal")
     }

@@ -17,9 +17,8 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.http_server.keys import KeyFile
 from ecom_assets_tests.command import ECOM, ecom, environment
 from ecom_assets_tests.interfaces.api.served import wait_until
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
-
-PATIENCE_S = 60
 
 
 @contextmanager
@@ -88,7 +87,7 @@ def test_a_process_its_keys_its_end_and_its_restart(home: Path, starts: int) -> 
 
 
 def reported(address: str, headers: dict[str, str] | None = None) -> int:
-    return requests.get(address, headers=headers, timeout=20).status_code
+    return requests.get(address, headers=headers, timeout=PATIENCE_S).status_code
 
 
 def is_answered_after_the_end_has_begun(
@@ -104,7 +103,7 @@ def is_answered_after_the_end_has_begun(
         "connection: close",
     )
     with socket.create_connection(
-        ("127.0.0.1", int(address.rpartition(":")[2])), timeout=20
+        ("127.0.0.1", int(address.rpartition(":")[2])), timeout=PATIENCE_S
     ) as slow:
         slow.sendall("".join(f"{line}\r\n" for line in lines).encode() + b"\r\n{")
         assert answers(f"{address}/health/live"), "so that the first half was read"

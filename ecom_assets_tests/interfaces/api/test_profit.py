@@ -22,6 +22,7 @@ from ecom_assets.outputs.serving.assets import IN_SNAPSHOT
 from ecom_assets_tests.command import CommandResult, ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
+from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("profit")
 ORDERS = """uniq_id,order_id,date_time,customer_id,city_id,city_name,item_id,item_name,quantity,\
@@ -264,7 +265,7 @@ def test_nobody_without_the_scope_saves_what_asks_about_costs(api: Api) -> None:
     for kind, saved in (("questions", question), ("alerts", alert)):
         answers = {
             key: requests.post(
-                f"{api.address}/v1/saved/{kind}", json=saved, headers=of(key), timeout=60
+                f"{api.address}/v1/saved/{kind}", json=saved, headers=of(key), timeout=PATIENCE_S
             )
             for key in ("saves costs", "writes")
         }

@@ -13,6 +13,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.served import serving
+from ecom_assets_tests.patience import PATIENCE_S
 
 PATH = "/analytics/quality"
 ALL_DAYS = {"start_date": "2025-12-01", "end_date": "2026-03-31"}
@@ -81,7 +82,7 @@ def test_a_sample_row_is_as_it_came_but_hides_people_without_the_scope(settings:
         for scope, expected in (("read+personal", seen), ("read", {**seen, "user_id": "•••"})):
             headers = {"X-API-Key": KEYS[scope]}
             response = requests.get(
-                f"{keyed.address}{PATH}/samples", values, headers=headers, timeout=60
+                f"{keyed.address}{PATH}/samples", values, headers=headers, timeout=PATIENCE_S
             )
             [row] = response.json()["samples"]
             assert {name: row[name] for name in seen} == expected

@@ -23,6 +23,7 @@ from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.plain_paths import _streams
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.api.served import Running, serving
+from ecom_assets_tests.patience import PATIENCE_S
 
 EXPERIMENT: dict[str, Any] = {
     "variant": "product_category",
@@ -406,7 +407,7 @@ def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_sc
         body = {**QUESTIONS["/analytics/trend"], "segment": segment}
         headers = {"X-API-Key": "a-key-with-the-scopes-read"}
         return requests.post(
-            f"{declaring.address}/analytics/trend", json=body, headers=headers, timeout=60
+            f"{declaring.address}/analytics/trend", json=body, headers=headers, timeout=PATIENCE_S
         )
 
     assert ask("loyal").json()["series"] == ask(TWICE).json()["series"]

@@ -10,6 +10,7 @@ import subprocess
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.markdown import ROOT
+from ecom_assets_tests.patience import PATIENCE_S
 
 PAGES = ("README.md", "docs/api.md")
 SHOWN = "http://127.0.0.1:8000"
@@ -41,7 +42,7 @@ def test_a_line_answers_as_it_is_written(api: Api, line: str) -> None:
         "curl ", "curl --silent --fail-with-body --max-time 60 ", 1
     )
     done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=90
+        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stdout
     head, _, body = done.stdout.rpartition("\n\n") if " -i " in line else ("", "", done.stdout)

@@ -16,6 +16,7 @@ from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.interfaces.api.streams import STREAM
 from ecom_assets_tests.interfaces.api.served import HELD, serving, wait_until
 from ecom_assets_tests.interfaces.api.test_realtime import land
+from ecom_assets_tests.patience import PATIENCE_S
 
 
 @pytest.mark.slow
@@ -104,6 +105,6 @@ def test_without_keys_the_streams_of_an_address_are_counted(tmp_path: Path) -> N
     )
     with (
         serving(settings, build_app(settings)) as client,
-        httpx.stream("GET", f"{client.address}{STREAM}", timeout=60) as stream,
+        httpx.stream("GET", f"{client.address}{STREAM}", timeout=PATIENCE_S) as stream,
     ):
         assert (stream.status_code, client.get(STREAM).status_code) == (200, 429)

@@ -19,6 +19,7 @@ from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import HEADER
 from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.markdown import ROOT
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.recipes.endpoint import router
 from ecom_assets_tests.recipes.page import PAGE
 
@@ -87,7 +88,7 @@ def asked(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
         check=True,
         cwd=ROOT,
         env=os.environ | home,

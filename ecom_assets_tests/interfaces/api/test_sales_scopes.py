@@ -33,6 +33,7 @@ from ecom_assets.interfaces.watching.watch import back_test, watch
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
+from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.xdist_group("sales_scopes"), pytest.mark.slow]
 ANNA, HER_ORDER, HER_CODE = "cust-anna-7", "order-anna-2", "ANNA10"
@@ -127,7 +128,7 @@ def send(api: Api, key: str, method: str, path: str, body: Any = None, **query: 
         json=body,
         params=query,
         headers={"X-API-Key": of(key)},
-        timeout=300,
+        timeout=PATIENCE_S,
     )
 
 

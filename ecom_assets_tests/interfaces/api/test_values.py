@@ -16,6 +16,7 @@ from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.api.served import Running
 from ecom_assets_tests.interfaces.api.test_personal_data import KEYS
 from ecom_assets_tests.interfaces.api.test_personal_data import keyed as keyed  # noqa: PLC0414 (the fixture, for this file too)
+from ecom_assets_tests.patience import PATIENCE_S
 
 ALL_DAYS = {"start_date": "2026-01-01", "end_date": "2026-02-09"}
 HOSTILE = [
@@ -66,7 +67,9 @@ def test_unknown_columns_are_refused_and_those_about_people_need_the_scope(
     assert api.get("/analytics/values", None, column="a; drop").status_code == 422
     asked = f"{keyed.address}/analytics/values?column=user_id"
     statuses = {
-        scope: requests.get(asked, headers={"X-API-Key": KEYS[scope]}, timeout=60).status_code
+        scope: requests.get(
+            asked, headers={"X-API-Key": KEYS[scope]}, timeout=PATIENCE_S
+        ).status_code
         for scope in ("read", "read+personal")
     }
     assert statuses == {"read": 403, "read+personal": 200}

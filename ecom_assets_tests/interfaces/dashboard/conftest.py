@@ -9,6 +9,7 @@ import requests
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.interfaces.api.conftest import published_shop, served
+from ecom_assets_tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Client:
     def get(self, path: str, **headers: str) -> requests.Response:
         """Ask for a path, and follow no redirect."""
         return self.session.get(
-            self.address + path, headers=headers, timeout=60, allow_redirects=False
+            self.address + path, headers=headers, timeout=PATIENCE_S, allow_redirects=False
         )
 
 

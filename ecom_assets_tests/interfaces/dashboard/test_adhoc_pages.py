@@ -19,6 +19,7 @@ from ecom_assets_tests.interfaces.api.test_http import GETS
 from ecom_assets_tests.interfaces.api.test_questions import QUESTIONS
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.test_pages import NEEDS as OF_PAGES
+from ecom_assets_tests.patience import PATIENCE_S
 
 NUMBER = "table=mart.revenue_daily&column=order_count&order_date=2026-01-20"
 WHY = "/v1/explain/mart/revenue_daily?where=order_date = 2026-01-20"
@@ -69,7 +70,7 @@ def test_a_route_that_asks_questions_is_known(
     app = build_dashboard_app(settings)
     middleware = AdHocQuestions(app, app.state.ad_hoc, settings)
     if path in QUESTIONS:
-        requests.post(client.address + path, json=QUESTIONS[path], timeout=60)
+        requests.post(client.address + path, json=QUESTIONS[path], timeout=PATIENCE_S)
     else:
         client.get(path)
     plain = path.partition("?")[0]

@@ -42,6 +42,7 @@ from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read
+from ecom_assets_tests.patience import PATIENCE_S
 
 HOSTILE = """"><script>alert('x')</script><img src=x onerror=alert(1)> {{ 7 * 7 }} ../../etc"""
 READS, WRITES = "a-key-that-only-reads", "a-key-that-reads-and-writes"
@@ -70,7 +71,7 @@ class Desk:
         return self.client.session.post(
             f"{self.client.address}/dashboard/{action}",
             {"token": token, **fields},
-            timeout=60,
+            timeout=PATIENCE_S,
             allow_redirects=False,
         )
 
@@ -577,10 +578,12 @@ def test_a_key_without_personal_saves_nothing_about_people_by_a_form(
         for key, saved_count in ((WRITES, 0), (SEES_PEOPLE, 1)):
             client = Client(answer.address)
             login = {"key": key, "next": "/dashboard/"}
-            client.session.post(f"{answer.address}/dashboard/login", login, timeout=60)
+            client.session.post(f"{answer.address}/dashboard/login", login, timeout=PATIENCE_S)
             sent = Desk(client, store).send(action, **ABOUT_PEOPLE[action])
             assert len(store.changes(50)) - kept == saved_count, (key, sent.status_code, sent.text)
-            shown = read(client.session.get(f"{answer.address}/dashboard/boards", timeout=60).text)
+            shown = read(
+                client.session.get(f"{answer.address}/dashboard/boards", timeout=PATIENCE_S).text
+            )
             said = shown.one("p", role="status").text
             assert ("asks about people" in said) == (key == WRITES), said
 
@@ -589,7 +592,7 @@ def _forms(address: str, key: str) -> tuple[int, int]:
     """Return how many forms that change something a key sees, and what comes of sending one."""
     client = Client(address)
     client.session.post(
-        f"{address}/dashboard/login", {"key": key, "next": "/dashboard/"}, timeout=60
+        f"{address}/dashboard/login", {"key": key, "next": "/dashboard/"}, timeout=PATIENCE_S
     )
     texts = [
         client.get(f"/dashboard/{path}").text
@@ -601,7 +604,7 @@ def _forms(address: str, key: str) -> tuple[int, int]:
     sent = client.session.post(
         f"{address}/dashboard/boards/new",
         {"token": token, "name": "A board"},
-        timeout=60,
+        timeout=PATIENCE_S,
         allow_redirects=False,
     )
     return len(changing), sent.status_code

@@ -22,6 +22,7 @@ from ecom_assets.commerce.attribution.question import AttributionQuestion
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read
+from ecom_assets_tests.patience import PATIENCE_S
 
 STEPS = {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase"}
 
@@ -33,7 +34,7 @@ def page(client: Client, path: str, **choices: str) -> Node:
 
 
 def post(client: Client, path: str, body: dict[str, Any], **parameters: Any) -> dict[str, Any]:
-    result = requests.post(client.address + path, json=body, params=parameters, timeout=60)
+    result = requests.post(client.address + path, json=body, params=parameters, timeout=PATIENCE_S)
     assert result.status_code == 200, result.text
     actual: dict[str, Any] = result.json()
     return actual
@@ -229,7 +230,7 @@ def test_who_is_at_a_step_adds_up_to_the_step(client: Client) -> None:
     )
     assert [row[0] for row in shown] == [row["visitor_id"] for row in stopped["who"]][:100]
     beyond = requests.post(
-        f"{client.address}/analytics/funnel/who?step=9", json={"steps": steps}, timeout=60
+        f"{client.address}/analytics/funnel/who?step=9", json={"steps": steps}, timeout=PATIENCE_S
     )
     assert (beyond.status_code, beyond.json()["detail"]) == (
         422,
@@ -274,7 +275,7 @@ def test_a_cell_that_is_not_there_is_refused(
 ) -> None:
     values = {"period": "week", "by": "product_category"}
     answer = requests.post(
-        f"{client.address}/analytics/retention/who", json=values, params=cell, timeout=60
+        f"{client.address}/analytics/retention/who", json=values, params=cell, timeout=PATIENCE_S
     )
     assert (answer.status_code, result in answer.json()["detail"]) == (422, True), answer.text
 

@@ -27,6 +27,7 @@ from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop, Span
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
+from ecom_assets_tests.patience import PATIENCE_S
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
@@ -237,7 +238,7 @@ def _send_form(client: Client, form: Node, fields: dict[str, str]) -> requests.R
         client.address + form.attributes["action"],
         data={**hidden, **fields},
         headers={"Origin": client.address},
-        timeout=60,
+        timeout=PATIENCE_S,
         allow_redirects=False,
     )
 

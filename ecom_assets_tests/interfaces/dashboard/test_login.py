@@ -29,6 +29,7 @@ from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import read
+from ecom_assets_tests.patience import PATIENCE_S
 
 KEY = "a-key-that-only-reads-numbers"
 ADMIN = "a-key-that-may-do-everything"
@@ -86,7 +87,7 @@ def log_in(
         f"{client.address}/dashboard/login",
         {"key": key, "next": target},
         headers=headers,
-        timeout=30,
+        timeout=PATIENCE_S,
         allow_redirects=False,
     )
 
@@ -102,7 +103,7 @@ def release(client: Client, day: str, token: str, **headers: str) -> requests.Re
         f"{client.address}/dashboard/release",
         {"day": day, "token": token},
         headers=headers,
-        timeout=30,
+        timeout=PATIENCE_S,
         allow_redirects=False,
     )
 
@@ -164,7 +165,7 @@ def test_forged_cookies_and_logins_from_elsewhere_are_refused(client: Client) ->
         response = requests.get(
             f"{client.address}/dashboard/",
             headers={"Cookie": f"{sessions.COOKIE}={forged}".encode()},
-            timeout=30,
+            timeout=PATIENCE_S,
             allow_redirects=False,
         )
         assert response.status_code == 303, forged
@@ -184,7 +185,7 @@ def test_logging_out_needs_the_token_of_the_page(client: Client) -> None:
 
     def log_out(**form: str) -> int:
         answer = client.session.post(
-            f"{client.address}/dashboard/logout", form, timeout=30, allow_redirects=False
+            f"{client.address}/dashboard/logout", form, timeout=PATIENCE_S, allow_redirects=False
         )
         return answer.status_code
 
@@ -199,7 +200,9 @@ def test_a_copied_cookie_lets_nobody_in_after_logging_out_and_after_a_restart(
     log_in(other, KEY)
     log_in(client, KEY)
     copied = client.session.cookies[sessions.COOKIE] or ""
-    client.session.post(f"{address}/dashboard/logout", {"token": token_in(client)}, timeout=30)
+    client.session.post(
+        f"{address}/dashboard/logout", {"token": token_in(client)}, timeout=PATIENCE_S
+    )
     thief = Client(address)
     other_bits = f"{copied[:-1]}{DIGITS[DIGITS.index(copied[-1]) ^ 1]}"
     for cookie in (other_bits, copied):
@@ -223,7 +226,7 @@ def test_what_is_over_anyway_is_forgotten(client: Client, kept: Settings) -> Non
     os.utime(old, (0, 0))
     log_in(client, KEY)
     client.session.post(
-        f"{client.address}/dashboard/logout", {"token": token_in(client)}, timeout=30
+        f"{client.address}/dashboard/logout", {"token": token_in(client)}, timeout=PATIENCE_S
     )
     assert not old.exists()
 
@@ -262,7 +265,7 @@ def test_an_action_needs_its_scope_the_token_and_our_own_page(client: Client) ->
 def test_a_cookie_sends_no_questions_but_those_of_pages(client: Client) -> None:
     log_in(client, ADMIN)
     posted = client.session.post(
-        f"{client.address}/analytics/funnel", json={"steps": ["a", "b"]}, timeout=30
+        f"{client.address}/analytics/funnel", json={"steps": ["a", "b"]}, timeout=PATIENCE_S
     )
     assert posted.status_code == 401
 
@@ -307,5 +310,5 @@ def test_the_shop_s_own_name_stands_at_the_top_once_it_is_said(kept: Settings) -
         ),
     )
     with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
-        page = requests.get(f"{answer.address}/dashboard/login", timeout=30).text
+        page = requests.get(f"{answer.address}/dashboard/login", timeout=PATIENCE_S).text
     assert "· Lampen &amp; &lt;Söhne&gt;</title>" in page

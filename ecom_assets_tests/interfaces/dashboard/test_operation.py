@@ -22,6 +22,7 @@ from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
+from ecom_assets_tests.patience import PATIENCE_S
 
 BAD = date(2026, 2, 3)
 
@@ -85,13 +86,15 @@ def test_a_held_day_is_released_by_its_form_and_by_no_other_page_s(
     form = section(read(page.text), "Held days").one("form")
     fields = {field.attributes["name"]: field.attributes["value"] for field in form.all("input")}
     address = held.address + form.attributes["action"]
-    forged = held.session.post(address, data={**fields, "token": "guessed"}, timeout=60)
+    forged = held.session.post(address, data={**fields, "token": "guessed"}, timeout=PATIENCE_S)
     assert forged.status_code == 403
     elsewhere = held.session.post(
-        address, data=fields, headers={"Origin": "https://elsewhere.example"}, timeout=60
+        address, data=fields, headers={"Origin": "https://elsewhere.example"}, timeout=PATIENCE_S
     )
     assert (elsewhere.status_code, Requests(tmp_path).waiting()) == (403, [])
-    result = held.session.post(address, data=fields, headers={"Origin": held.address}, timeout=60)
+    result = held.session.post(
+        address, data=fields, headers={"Origin": held.address}, timeout=PATIENCE_S
+    )
     assert result.status_code == 200, result.text
     assert re.search(r"The release of 2026-02-03 is recorded", result.text)
     [request] = Requests(tmp_path).waiting()
@@ -101,6 +104,7 @@ def test_a_held_day_is_released_by_its_form_and_by_no_other_page_s(
         "somebody on this machine",
     )
     again = section(
-        read(requests.get(f"{held.address}/dashboard/quality", timeout=60).text), "Held days"
+        read(requests.get(f"{held.address}/dashboard/quality", timeout=PATIENCE_S).text),
+        "Held days",
     )
     assert "Asked by somebody on this machine" in again.text

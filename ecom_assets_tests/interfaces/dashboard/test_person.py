@@ -12,6 +12,7 @@ from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import read
 from ecom_assets_tests.interfaces.dashboard.test_pages import shown
+from ecom_assets_tests.patience import PATIENCE_S
 
 
 def events_of(settings: Settings, user: str) -> list[dict[str, str]]:
@@ -58,7 +59,7 @@ def test_a_key_that_may_not_see_people_is_told_so(settings: Settings, tmp_path: 
     with served(build_dashboard_stack(kept)) as answer:  # type: ignore[arg-type]  # any ASGI application
         headers = {"Authorization": "Bearer a-key-that-only-reads-numbers"}
         text = requests.get(
-            f"{answer.address}/dashboard/person?visitor=u03", headers=headers, timeout=60
+            f"{answer.address}/dashboard/person?visitor=u03", headers=headers, timeout=PATIENCE_S
         ).text
     assert "is personal data" in text
     assert "product_view" not in text

@@ -20,9 +20,10 @@ from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.html import read
+from ecom_assets_tests.patience import PATIENCE_S
 
 READER, WRITER, OTHER = "a-key-that-reads-only", "a-key-that-may-write", "a-key-of-somebody-else"
-PATIENCE_S = 0.5
+CLIENT_TIMEOUT_S = 0.5
 PAGE = "/dashboard/mapping"
 CONTENT = b"Name,Total\n#1,5\n" * 10_000  # 160 KB: several blocks of the network
 
@@ -44,7 +45,7 @@ class Sender:
             **{key.replace("_", "-"): value for key, value in headers.items()},
         }
         return self.session.post(
-            f"{self.address}{PAGE}/upload", data=content, headers=headers, timeout=30
+            f"{self.address}{PAGE}/upload", data=content, headers=headers, timeout=PATIENCE_S
         )
 
     def head(self, length: int) -> bytes:
@@ -80,7 +81,7 @@ def address(home: Path) -> Iterator[str]:
     settings = Settings(
         home=home,
         upload_max_mb=1,
-        api_client_timeout_s=PATIENCE_S,
+        api_client_timeout_s=CLIENT_TIMEOUT_S,
         api_keys=SecretStr(f"{READER},read+write:{WRITER},read+write:{OTHER}"),
     )
     with served(build_dashboard_stack(settings)) as answer:  # type: ignore[arg-type]  # any ASGI application
@@ -94,8 +95,8 @@ def writer(address: str) -> Sender:
 
 def logged_in(address: str, key: str) -> Sender:
     session = requests.Session()
-    session.post(f"{address}/dashboard/login", data={"key": key, "next": PAGE}, timeout=30)
-    page = read(session.get(f"{address}{PAGE}", timeout=30).text)
+    session.post(f"{address}/dashboard/login", data={"key": key, "next": PAGE}, timeout=PATIENCE_S)
+    page = read(session.get(f"{address}{PAGE}", timeout=PATIENCE_S).text)
     fields = [field for field in page.all("input") if field.attributes.get("name") == "token"]
     return Sender(address, session, fields[0].attributes["value"] if fields else "")
 
@@ -123,7 +124,7 @@ def test_without_scripts_a_form_brings_one_file(writer: Sender, home: Path) -> N
         data={"token": writer.token},
         files={"file": ("orders.csv", CONTENT)},
         headers={"origin": writer.address},
-        timeout=30,
+        timeout=PATIENCE_S,
         allow_redirects=False,
     )
     assert answer.status_code == 303
@@ -138,7 +139,7 @@ def test_no_byte_is_taken_before_key_scope_origin_and_token_are_right(
 ) -> None:
     before = len(Uploads(home).every())
     reader = logged_in(writer.address, READER)
-    seen = reader.session.get(f"{reader.address}{PAGE}", timeout=30).text
+    seen = reader.session.get(f"{reader.address}{PAGE}", timeout=PATIENCE_S).text
     assert "needs a key that may" in seen, "who may not write gets no form"
     for sender, headers in (
         (Sender(writer.address, requests.Session(), writer.token), {}),
@@ -155,7 +156,7 @@ def test_no_byte_is_taken_before_key_scope_origin_and_token_are_right(
         f"{writer.address}{PAGE}/upload",
         files={"file": ("a.csv", b"a\n1\n")},
         data={},
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     assert form.status_code == 403, "the token has to come before the file"
     assert len(Uploads(home).every()) == before
@@ -181,7 +182,7 @@ def test_a_file_that_stops_arriving_is_given_up(writer: Sender, home: Path) -> N
 def test_slow_is_not_too_slow_as_long_as_blocks_come(writer: Sender) -> None:
     with writer.begun(5, b"") as connection:
         for sign in b"a\n1\n2":
-            time.sleep(PATIENCE_S * 0.4)
+            time.sleep(CLIENT_TIMEOUT_S * 0.4)
             connection.sendall(bytes([sign]))
         assert connection.recv(100).startswith(b"HTTP/1.1 200"), "twice the limit of a block"
 
@@ -218,11 +219,11 @@ def test_two_people_send_at_once_and_see_only_their_own(writer: Sender) -> None:
         theirs = other.send("theirs.csv", b"c\n3\n").json()["id"]
         mine.sendall(b"3,4\n5,6\n7,8\n")
         assert mine.recv(100).startswith(b"HTTP/1.1 200")
-    page = writer.session.get(f"{writer.address}{PAGE}", timeout=30).text
+    page = writer.session.get(f"{writer.address}{PAGE}", timeout=PATIENCE_S).text
     assert "a.csv" in page
     assert "theirs.csv" not in page
     stolen = writer.session.get(
-        f"{writer.address}/dashboard/mapping-files?files={theirs}", timeout=30
+        f"{writer.address}/dashboard/mapping-files?files={theirs}", timeout=PATIENCE_S
     )
     assert "not there any more" in stolen.text
 

@@ -37,6 +37,7 @@ from ecom_assets_tests.ingestion.uploads.test_ad_spend_uploads import ANSWERS, G
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.html import read
 from ecom_assets_tests.orchestration.automation.test_upload_changes import Runs
+from ecom_assets_tests.patience import PATIENCE_S
 
 # One process loads the four files, and opens the site for all.
 pytestmark = pytest.mark.xdist_group("upload_callers")
@@ -117,7 +118,7 @@ class Site:
                 params=query,
                 headers=key_of(who),
                 allow_redirects=False,
-                timeout=60,
+                timeout=PATIENCE_S,
             )
             if 'data-again-s="1"' not in answer.text:
                 return answer
@@ -130,7 +131,7 @@ class Site:
             data={"token": self.token, **form},
             headers={**key_of(who), "origin": self.address},
             allow_redirects=False,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
     @cached_property

@@ -36,9 +36,8 @@ from ecom_assets.interfaces.ui.guard import UiGuard, ui_access_of
 from ecom_assets_tests.command import environment
 from ecom_assets_tests.interfaces.api.served import wait_until
 from ecom_assets_tests.interfaces.api.test_process import answers
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
-
-PATIENCE_S = 90
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Ui:
             f"http://{self.own}{path}",
             json=body,
             headers=answer,
-            timeout=30,
+            timeout=PATIENCE_S,
             allow_redirects=False,
         )
 

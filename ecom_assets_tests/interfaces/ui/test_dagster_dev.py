@@ -18,6 +18,7 @@ import requests
 
 from ecom_assets_tests.command import SMALL, ecom, environment, small_shop
 from ecom_assets_tests.orchestration.automation.test_runs_without_days import BIN, row_counts
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dagster_dev")]
@@ -49,7 +50,7 @@ class Dev:
         """Return what a page of the UI gets."""
         body: dict[str, Any] = {"query": question, "variables": variables}
         answer = requests.post(
-            f"http://127.0.0.1:{self.port}/graphql", json=body, timeout=60
+            f"http://127.0.0.1:{self.port}/graphql", json=body, timeout=PATIENCE_S
         ).json()
         assert "errors" not in answer, answer
         result: dict[str, Any] = answer["data"]
@@ -135,7 +136,7 @@ def test_dagster_job_launch_is_refused(dev: Dev) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=PATIENCE_S,
     )
     (run,) = [run for run in dev.ask(RUNS)["runsOrError"]["results"] if run["runId"] not in seen]
     assert done.returncode == 0, done.stderr

@@ -19,10 +19,10 @@ import pytest
 
 from ecom_assets.core.file_lock import has_ended
 from ecom_assets_tests.command import ECOM, environment, kill_group, small_shop
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ui")]
-PATIENCE_S = 240
 RUNS = "{ runsOrError { ... on Runs { results { id status tags { key value } } } } }"
 LAUNCH = """mutation { launchRun(executionParams: {
   selector: {repositoryLocationName: "ecom_assets", repositoryName: "__repository__",
@@ -52,7 +52,7 @@ class Served:
             f"http://127.0.0.1:{port}{path}", data, {"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (as above)
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 (as above)
                 return json.load(answer)
         except urllib.error.HTTPError as refused:
             with refused:

@@ -22,6 +22,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from ecom_assets_tests.command import ECOM, environment, has_ended, kill_group, small_shop
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("ui")]
@@ -39,7 +40,6 @@ ARGUMENTS = [
 ]
 DAY = "2026-01-01"
 WIDE: ViewportSize = {"width": 3000, "height": 1900}
-PATIENCE_S = 240
 PATIENCE_MS = 60_000
 
 
@@ -165,7 +165,7 @@ def test_a_page_from_elsewhere_may_not_ask_the_ui(served: Served) -> None:
     ):
         question = urllib.request.Request(f"{served.address}/runs", headers=headers)  # noqa: S310 (our own server)
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(question, timeout=30)  # noqa: S310 (as above)
+            urllib.request.urlopen(question, timeout=PATIENCE_S)  # noqa: S310 (as above)
         with refused.value as answer:
             assert answer.code == status
 

@@ -20,7 +20,8 @@ from ecom_assets.core.http_server.keys import KeyFile
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.ui.guard import ui_access_of
 from ecom_assets_tests.command import ecom, environment
-from ecom_assets_tests.interfaces.ui.served_ui import PATIENCE_S, Ui, running, served_here
+from ecom_assets_tests.interfaces.ui.served_ui import Ui, running, served_here
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("ui_guard")
@@ -156,7 +157,9 @@ def test_subscriptions_are_for_the_ui_s_own_pages(local_ui: Ui) -> None:
 
 
 def logged_in(ui: Ui, key: str) -> requests.Response:
-    return requests.post(f"http://{ui.own}/login", {"key": key}, timeout=30, allow_redirects=False)
+    return requests.post(
+        f"http://{ui.own}/login", {"key": key}, timeout=PATIENCE_S, allow_redirects=False
+    )
 
 
 def test_beyond_this_machine_it_starts_only_with_a_key_or_a_proxy(tmp_path: Path) -> None:
@@ -275,7 +278,7 @@ def test_a_login_from_a_page_of_elsewhere_is_refused(beyond: Ui) -> None:
         f"http://{beyond.own}/login",
         {"key": key},
         headers={"Origin": "https://evil.example"},
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     assert posted.status_code == 403
 

@@ -25,6 +25,7 @@ from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.interfaces.profit_shop import GROUP, profit_shop_home
 from ecom_assets_tests.interfaces.watching.test_watch import webhook
 from ecom_assets_tests.mail_server import mail_server
+from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group(GROUP)
 OWNER, ANN = "owner@shop.example", "ann@shop.example"
@@ -92,10 +93,10 @@ def test_profit_is_watched_by_the_week(settings: Settings) -> None:
 
 def test_only_keys_with_costs_make_and_see_it(api: Api) -> None:
     address = f"{api.address}/v1/saved/alerts"
-    refused = requests.post(address, json=LOSS, headers=of("read"), timeout=60)
+    refused = requests.post(address, json=LOSS, headers=of("read"), timeout=PATIENCE_S)
     assert refused.status_code == 403
     assert "asks about costs" in refused.json()["detail"]
-    made = requests.post(address, json=LOSS, headers=of("costs"), timeout=60)
+    made = requests.post(address, json=LOSS, headers=of("costs"), timeout=PATIENCE_S)
     assert made.status_code == 201, made.text
     seen = api.get("/v1/saved/alerts/loss", of("costs")).json()
     assert seen["content"]["limit"] == 1

@@ -8,6 +8,7 @@ import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.orchestration.automation.ui_address import dagster_address
+from ecom_assets_tests.patience import PATIENCE_S
 
 CHILD = (
     "from pathlib import Path; from ecom_assets.core.settings.settings import Settings; "
@@ -33,7 +34,7 @@ def address_after(
         "PYTHONPATH": str(Path.cwd()),
     }
     environment |= {"DAGSTER_IS_DEV_CLI": of_dev} if of_dev else {}
-    subprocess.run([str(script), *arguments], env=environment, check=True, timeout=240)
+    subprocess.run([str(script), *arguments], env=environment, check=True, timeout=PATIENCE_S)
     return dagster_address(Settings(home=Path(home)))
 
 

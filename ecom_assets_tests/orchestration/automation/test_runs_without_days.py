@@ -20,6 +20,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import SMALL, ecom, environment, small_shop
 from ecom_assets_tests.each import each
+from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("runs_without_days")
 BIN = Path(sys.executable).parent
@@ -145,7 +146,7 @@ def test_commands_say_it(arguments: tuple[str, ...], shop: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 1
     assert "Nothing was written: these tables are cut by day" in done.stdout + done.stderr
@@ -167,7 +168,12 @@ def test_the_tag_of_the_sentence_runs_a_day(shop: Path) -> None:
         tags,
     ]
     done = subprocess.run(
-        command, env=environment(shop), capture_output=True, text=True, check=False, timeout=240
+        command,
+        env=environment(shop),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
     )
     assert "raw.events: " in done.stderr, done.stderr[-2000:]
     assert "Nothing was written" not in done.stderr

@@ -27,6 +27,7 @@ from ecom_assets.outputs.serving.postgres import publish
 from ecom_assets_tests.core.warehouse.engines.visits_table import ONE, TWO
 from ecom_assets_tests.outputs.serving.publication_reader import reading
 from ecom_assets_tests.outputs.serving.published_tables import TABLES, fill, seen
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 PUBLICATIONS, SEED = 200, 20_261_120
@@ -149,7 +150,9 @@ def test_a_publisher_that_is_killed_at_a_step_leaves_the_old_or_the_new(
     source.close()
     command = [sys.executable, "-c", KILLED, str(source.path), postgres_url, step]
     with reading(postgres_url) as sightings:
-        done = subprocess.run(command, cwd=Path(__file__).parents[3], check=False, timeout=120)
+        done = subprocess.run(
+            command, cwd=Path(__file__).parents[3], check=False, timeout=PATIENCE_S
+        )
         assert done.returncode == -signal.SIGKILL
         assert list(seen(target)) == (OLD if step in UNFINISHED else NEW)
         publish(source.open(), target, TABLES, "new")

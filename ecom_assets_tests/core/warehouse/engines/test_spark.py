@@ -33,6 +33,7 @@ from ecom_assets_tests.core.warehouse.engines.visits_table import (
     grown,
     stored,
 )
+from ecom_assets_tests.patience import PATIENCE_S
 
 DAY = Days((ONE,))
 
@@ -276,7 +277,7 @@ def in_a_process(script: str, folder: Path, cwd: Path) -> "subprocess.CompletedP
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 

@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 
 from ecom_assets_tests.command import ECOM, FEW_TABLES, ecom_process, environment, small_shop
 from ecom_assets_tests.core.warehouse.engines.spark_cluster import Worker, running_cluster
+from ecom_assets_tests.patience import PATIENCE_S
 
 SCRIPT = """
 import os, signal, sys
@@ -74,7 +75,7 @@ def test_a_lost_executor_is_replaced_and_the_slice_written(
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
