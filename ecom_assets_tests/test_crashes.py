@@ -22,12 +22,13 @@ from ecom_assets_tests import crash_driver
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import FEW_TABLES, small_shop
 from ecom_assets_tests.crash_driver import UNREPORTED, Attempt
+from ecom_assets_tests.hypothesis_settings import seeds
 
 pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(900)]
 
 Logged = list[tuple[Any, ...]]
 KILLED = -signal.SIGKILL
-MOMENTS = 10
+MOMENTS = seeds(range(40))
 SEED = 20_261_120
 STEPS = [
     ("file_creation", 1),
@@ -161,11 +162,11 @@ def test_a_kill_at_a_step_is_mended(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", range(MOMENTS))
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_random_kill_is_mended_by_runs(
     driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int
 ) -> None:
-    share = (moment + random.Random(SEED + moment).random()) / MOMENTS  # noqa: S311 (no secret)
+    share = (moment + random.Random(SEED + moment).random()) / 40  # noqa: S311 (no secret)
     home = driver.new_home(tmp_path)
     exit_code, _ = driver.run(Attempt(str(home), kill_after_s=share * undisturbed.took_s))
     assert exit_code in {KILLED, 0}, "the last moments may come after the end"

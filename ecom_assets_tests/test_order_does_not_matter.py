@@ -155,31 +155,13 @@ def check(world: World, seed: int) -> None:
     )
 
 
-@pytest.mark.slow
-def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
-    for seed in range(2):
-        check(WORLDS["UTC"], seed)
-
-
-@pytest.mark.slow
-def test_more_orders_end_as_one_run_over_everything() -> None:
-    for seed in seeds(range(2, 8)):
-        check(WORLDS["UTC"], seed)
-
-
 def test_any_order_of_runs_ends_the_same_where_clocks_change() -> None:
     check(WORLDS["Auckland, a day of 23 hours"], 1000)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["Los Angeles, a day of 25 hours", "Auckland, a day of 23 hours"])
-def test_more_orders_end_the_same_where_clocks_change(name: str) -> None:
-    for seed in seeds(range(1000, 1002)):
-        check(WORLDS[name], seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", WORLDS)
-def test_many_orders_end_as_one_run_over_everything(name: str) -> None:
-    for seed in seeds(range(2000, 2005)):
-        check(WORLDS[name], seed)
+@pytest.mark.timeout(3600)
+def test_any_order_of_runs_ends_as_one_run_over_everything_in_each_world() -> None:
+    worlds = list(WORLDS.values())
+    for seed in seeds(range(40)):
+        check(worlds[seed % len(worlds)], seed)

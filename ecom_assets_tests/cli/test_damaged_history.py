@@ -14,6 +14,7 @@ import pytest
 
 from ecom_assets.core.settings.home import FILES, damage_of
 from ecom_assets_tests.command import ecom, page_views
+from ecom_assets_tests.each import each
 
 ONE_TABLE = ("--select", 'key:"raw/events"')
 
@@ -49,31 +50,39 @@ def home(kept: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spoil", [overwrite, truncate])
-@pytest.mark.parametrize("name", FILES)
-def test_each_command_names_the_file_and_the_remedy_which_works(
-    name: str, spoil: Callable[[Path], None], home: Path, kept: Path
+@each("spoil", [overwrite, truncate])
+@each("name", FILES)
+def test_each_command_that_needs_it_names_the_file_and_the_remedy(
+    name: str, spoil: Callable[[Path], None], kept: Path, tmp_path: Path
 ) -> None:
+    home = tmp_path / spoil.__name__ / Path(name).stem
+    shutil.copytree(kept / "home", home)
     path = home / "dagster" / name
     spoil(path)
-    run, paths = (
-        ("run", "--events", kept / "own.csv", *ONE_TABLE),
-        {"ECOM_EVENTS": str(kept / "own.csv")},
-    )
-    for arguments in (("status",), run, ("ui",)):
-        result = ecom(*arguments, home=home, env=paths)
+    run = ("run", "--events", kept / "own.csv", *ONE_TABLE)
+    for arguments in (run, ("ui",)):
+        result = ecom(*arguments, home=home, env={"ECOM_EVENTS": str(kept / "own.csv")})
         assert result.exit_code == 1, arguments
         assert str(path) in result.sentence
     doctor = ecom("doctor", home=home)
     assert doctor.exit_code == 1
     assert str(path) in doctor.out
-    assert ecom("explain", "raw.events", home=home).exit_code == 0, "it needs no history"
+    for other in (("status",), ("explain", "raw.events")):
+        assert ecom(*other, home=home).exit_code == 0, "what runs noted is kept elsewhere"
 
-    remedy = re.search(r"\((mv .*?)\)", result.sentence)
+
+@pytest.mark.slow
+@each("name", ["history/runs/index.db", "schedules/schedules.db"])
+def test_the_remedy_of_the_sentence_works(name: str, kept: Path, tmp_path: Path) -> None:
+    home = tmp_path / Path(name).stem
+    shutil.copytree(kept / "home", home)
+    overwrite(home / "dagster" / name)
+    run = ("run", "--events", kept / "own.csv", *ONE_TABLE)
+    remedy = re.search(r"\((mv .*?)\)", ecom(*run, home=home).sentence)
     assert remedy
     subprocess.run(shlex.split(remedy[1]), check=True)
     assert ecom(*run, home=home).exit_code == 0
-    assert ecom("status", home=home).exit_code == 0
+    assert ecom("doctor", home=home).exit_code == 0
 
 
 @pytest.mark.slow

@@ -327,15 +327,10 @@ def test_the_funnel_is_what_a_count_by_hand_gives() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["UTC", "Auckland, a day of 23 hours"])
-def test_more_funnels_are_what_a_count_by_hand_gives(name: str) -> None:
-    check(WORLDS[name], seeds(range(30)))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", WORLDS)
-def test_many_funnels_are_what_a_count_by_hand_gives(name: str) -> None:
-    check(WORLDS[name], seeds(range(5000, 5040)))
+def test_funnels_of_each_world_are_what_a_count_by_hand_gives() -> None:
+    worlds = list(WORLDS.values())
+    for seed in seeds(range(40)):
+        check(worlds[seed % len(worlds)], [seed])
 
 
 @pytest.mark.slow

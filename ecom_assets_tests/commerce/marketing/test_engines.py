@@ -1,4 +1,7 @@
-"""What ads bring is the same on every engine, also where spend or visits change on other days."""
+"""What ads bring is the same on Postgres, also where spend or visits change on other days.
+
+`core/warehouse/engines/test_parity.py` has it on every engine.
+"""
 
 import random
 from contextlib import closing
@@ -200,11 +203,3 @@ def test_other_spend_changes_days_that_no_run_names(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_postgres_has_the_same(tmp_path: Path, postgres_warehouse: str) -> None:
     assert at(postgres_warehouse, tmp_path) == in_duckdb(tmp_path / "duckdb")
-
-
-def test_snowflake_has_the_same(tmp_path: Path, snowflake_warehouse: str) -> None:
-    assert at(snowflake_warehouse, tmp_path) == in_duckdb(tmp_path / "duckdb")
-
-
-def test_spark_has_the_same(tmp_path: Path, spark_warehouse: str) -> None:
-    assert at(spark_warehouse, tmp_path) == in_duckdb(tmp_path / "duckdb")

@@ -189,15 +189,9 @@ def check(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
-    for seed in range(2):
-        check(seed)
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_more_orders_end_as_one_run_over_everything() -> None:
-    for seed in seeds((*range(2, 6), *range(1000, 1034))):
+def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
+    for seed in seeds(range(30)):
         check(seed)
 
 
@@ -265,10 +259,6 @@ def check_held(seed: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_any_order_of_runs_releases_and_better_data_ends_as_one_run_over_everything() -> None:
-    assert sum(check_held(seed) for seed in range(2)) > 0
-
-
-@pytest.mark.slow
-def test_more_orders_of_runs_releases_and_better_data_end_as_one_run_over_everything() -> None:
-    assert sum(check_held(seed) for seed in range(2, 12)) > 0
+    assert sum(check_held(seed) for seed in seeds(range(20))) > 0

@@ -15,6 +15,7 @@ import requests
 
 from ecom_assets.ingestion.collector.segments import segments_folder
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.ingestion.collector.served import (
     CollectProcess,
@@ -117,11 +118,11 @@ def test_what_was_acknowledged_before_a_kill_has_landed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", seeds(range(60)))
+@each("seed", seeds(range(20)))
 def test_what_was_acknowledged_before_many_kills_has_landed(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
-    _story(tmp_path_factory.mktemp("kills"), kill_count=20, seed=seed)
+    _story(tmp_path_factory.mktemp("kills"), kill_count=10, seed=seed)
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ def _story(broker: KafkaBroker, home: StreamHome, kill_count: int, seed: int) ->
 def test_streams_and_the_broker_are_killed_and_each_event_is_there_once(
     broker: KafkaBroker, home: StreamHome
 ) -> None:
-    _story(broker, home, kill_count=max(10, len(seeds(range(200)))), seed=34)
+    _story(broker, home, kill_count=max(10, len(seeds(range(100)))), seed=34)
     env = {"ECOM_EVENTS": home.address}
     assert ecom("run", *FEW_TABLES, home=home.folder, env=env).exit_code == 0
     tables = {

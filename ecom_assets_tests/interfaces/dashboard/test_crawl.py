@@ -1,15 +1,19 @@
-"""Every link of every page leads to a page or a file, and so do some with
-every choice of every form.
+"""Links of every kind of every page lead to a page or a file, and so do a share of the choices of
+every form.
+
+Links to one path with the same parameters are of a kind: they differ by the row that they stand in.
 """
 
+import random
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, all_pages
 from ecom_assets_tests.each import each
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read
 
@@ -43,19 +47,34 @@ class Visits:
         is_page = answer.headers["content-type"].startswith("text/html")
         return read(answer.text) if is_page else Node("file")
 
-    def follow(self, page: Node, most: int = 10_000) -> None:
+    def follow(self, page: Node, most: int) -> None:
         """Open every link of a page's navigation to this server, and at most so many of
         the others, evenly spread.
-
-        An address that was opened before is not opened again.
         """
-        menu, links = (
-            [link.attributes["href"] for link in part.all("a")]
-            for part in (page.one("nav"), page.one("main"))
-        )
-        for address in [*menu, *links[:: len(links) // most + 1]]:
+        links = addresses_in(page.one("main"))
+        self._open_new([*addresses_in(page.one("nav")), *links[:: len(links) // most + 1]])
+
+    def follow_each_kind(self, page: Node) -> None:
+        """Open every link of a page's navigation to this server, and of each kind of the others
+        the first and the last.
+        """
+        kinds: dict[tuple[str, ...], list[str]] = {}
+        for address in addresses_in(page.one("main")):
+            parts = urlsplit(address)
+            kinds.setdefault((parts.path, *sorted(parse_qs(parts.query))), []).append(address)
+        ends = [address for links in kinds.values() for address in (links[0], links[-1])]
+        self._open_new([*addresses_in(page.one("nav")), *ends])
+
+    def _open_new(self, addresses: list[str]) -> None:
+        """Open what was not opened before of the addresses of this server."""
+        for address in addresses:
             if address.startswith("/") and address.partition("#")[0] not in self._opened:
                 self.open(address)
+
+
+def addresses_in(part: Node) -> list[str]:
+    """Return where the links of a part of a page lead."""
+    return [link.attributes["href"] for link in part.all("a")]
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +116,6 @@ def forms_of(page: Node) -> list[Node]:
     return page.all("form", method="get")
 
 
-def in_shares(count: int) -> list[Any]:
-    """Return the pages as parameters of a test, shared out to so many processes."""
-    return [
-        pytest.param(page, marks=pytest.mark.xdist_group(f"crawl{n % count}"))
-        for n, page in enumerate(all_pages())
-    ]
-
-
 @pytest.mark.slow
 @each("page", all_pages())
 def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(
@@ -115,17 +126,17 @@ def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", in_shares(3), ids=lambda page: page.path)
-def test_every_link_of_a_page_and_some_with_every_choice_lead_somewhere(
+@each("page", all_pages())
+def test_links_of_each_kind_and_some_with_a_choice_lead_somewhere(
     visits: Visits, page: DashboardPage
 ) -> None:
     first = visits.open(address_of(page, NEEDS.get(page.path, {})))
-    visits.follow(first)
+    visits.follow_each_kind(first)
     for form in forms_of(first):
-        for fields in submissions(form):
-            # Not all links again: the pages of questions have a hundred choices, and every answer
-            # takes a second.
-            visits.follow(visits.open(address_of(page, fields)), most=2)
+        asked = list(submissions(form))
+        random.Random(page.path).shuffle(asked)  # noqa: S311 (an order, not a secret)
+        for number in seeds(range(len(asked))):
+            visits.follow(visits.open(address_of(page, asked[number])), most=2)
 
 
 def test_a_builder_shows_its_first_question_for_the_days_that_were_chosen(visits: Visits) -> None:

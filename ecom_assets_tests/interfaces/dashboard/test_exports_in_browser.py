@@ -1,5 +1,6 @@
-"""Every export by the browser: from the dropped file to a page with its revenue or its funnel, with
-at most three screens in between, on which only what is open is touched.
+"""Exports by the browser, one of each kind and a share of all: from the dropped file to a page with
+its revenue or its funnel, with at most three screens in between, on which only what is open is
+touched.
 
 Each is loaded into an empty home by the tables of its page alone; `test_uploads_in_browser` loads
 with all tables.
@@ -26,6 +27,7 @@ from ecom_assets.interfaces.dashboard.looking import LOOKS
 from ecom_assets.orchestration.automation.upload_runs import Run, RunEnd, UploadRun
 from ecom_assets.orchestration.empty_home import emptied
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.ingestion.uploads.exports import ZONE, Export
 from ecom_assets_tests.ingestion.uploads.shop_exports import settings_of
 from ecom_assets_tests.ingestion.uploads.test_exports import EVERY
@@ -46,11 +48,18 @@ TABLES = {
     'key:"serving/marts"',
 }
 """Words by which a run makes the tables of a page alone, and publishes them."""
-LOADED = [
-    name
+LOADED = {
+    name: export
     for name, export in EVERY.items()
     if not export.refusal and (export.kind == "orders" or export.funnel)
-]
+}
+ONE_OF_EACH = {
+    (export.kind, export.kind_is_set, *sorted(export.asks), *export.rates): name
+    for name, export in LOADED.items()
+}
+"""By what a person sees on the way, an export: the fields of the page differ by nothing else. What
+each export comes to by the same choices is in `ingestion/uploads/test_exports.py`.
+"""
 MOST_SCREENS = 3
 
 
@@ -157,7 +166,9 @@ def visiting(browser: Browser, home: Path, export: Export) -> Iterator[Visit]:
         page.close()
 
 
-@pytest.mark.parametrize("name", LOADED)
+@pytest.mark.parametrize(
+    "name", sorted({*ONE_OF_EACH.values(), *(list(LOADED)[n] for n in seeds(range(len(LOADED))))})
+)
 def test_an_export_comes_in_with_three_screens(browser: Browser, tmp_path: Path, name: str) -> None:
     export, folder = EVERY[name], tmp_path / "files"
     folder.mkdir()

@@ -5,6 +5,7 @@ Not here: the pages themselves in a browser (`test_ui.py`), and the Resources pa
 (`test_resources.py`).
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import freeze_time
 
+from ecom_assets.ingestion.sources.sandbox_shop import opening_day
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.ui.served_ui import (
@@ -54,10 +56,17 @@ PARTITIONS = (
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodeLocation]:
-    """The code location before the first run: over the sandbox shop,
+    """The code location before the first run: over the sandbox shop that somebody has chosen,
     which grows by a day each day.
     """
-    with loaded(tmp_path_factory.mktemp("shown"), {}) as location:
+    folder = tmp_path_factory.mktemp("shown")
+    until = datetime.now(UTC).date() - timedelta(days=1)
+    first = opening_day(until)
+    days = (until - first).days + 1
+    truth = {"settings": {"first_day": str(first), "days": days, "until": str(until)}}
+    (folder / "home" / "sandbox").mkdir(parents=True)
+    (folder / "home" / "sandbox" / "truth.json").write_text(json.dumps(truth))
+    with loaded(folder, {}) as location:
         yield location
 
 
@@ -144,6 +153,7 @@ def test_there_is_a_job_for_each_thing_that_one_does(shop: CodeLocation) -> None
         "orders",
         "customers",
         "stock",
+        "uploads",
         "watch_numbers",
         "send_board",
     }

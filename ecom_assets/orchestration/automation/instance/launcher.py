@@ -9,6 +9,7 @@ asks it.
 import math
 import os
 import socket
+import time
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,11 @@ from ecom_assets.orchestration.automation.instance.location import PROCESS
 STARTED: Final = "Started process for run"
 """How the event begins in which Dagster notes the process of a run."""
 CLOCKS_DIFFER_S: Final = 5.0
+KNOWN_AGAIN_S: Final = 90.0
+"""How long a run of the code location has to be gone before it is given up. The run is tried again
+as soon as it is given up, by a daemon that forgets the retry if it thinks that the code location is
+still away; the daemon looks for that every 60 s.
+"""
 ZOMBIE: Final = "Z"
 
 
@@ -39,6 +45,11 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
     their processes are looked at. One on a port is asked which runs it has.
     """
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (those of Dagster's own)
+        """Make the launcher of an instance."""
+        super().__init__(*arguments, **named)
+        self._gone_at: dict[str, float] = {}
+
     @property
     def supports_check_run_worker_health(self) -> bool:
         """Declare that run monitoring may check workers."""
@@ -49,11 +60,14 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
 
         A code location on a port that does not answer is taken to have it: it may be about to come
         back, and a run that was given up while it goes on would be run twice.
+
+        A run that the daemon may try again is given up `KNOWN_AGAIN_S` after it was first missed.
         """
         if PROCESS in run.tags or '"socket"' in run.tags.get(GRPC_INFO_TAG, ""):
             if process_is_there(self._instance, run):
                 return CheckRunHealthResult(WorkerStatus.RUNNING)
-            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "Its process is gone.")
+            gone = CheckRunHealthResult(WorkerStatus.NOT_FOUND, "Its process is gone.")
+            return gone if PROCESS in run.tags else self._given_up(run, gone)
         client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]  # Dagster's own
         if client is None:
             return CheckRunHealthResult(WorkerStatus.SUCCESS, "The run has ended.")
@@ -63,9 +77,19 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
             return CheckRunHealthResult(WorkerStatus.RUNNING, "The code location does not answer.")
         if run.run_id in current.current_runs:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(
-            WorkerStatus.NOT_FOUND, "The code location was restarted and has it no longer."
+        return self._given_up(
+            run,
+            CheckRunHealthResult(
+                WorkerStatus.NOT_FOUND, "The code location was restarted and has it no longer."
+            ),
         )
+
+    def _given_up(self, run: dg.DagsterRun, gone: CheckRunHealthResult) -> CheckRunHealthResult:
+        """Return that a run is gone, once the daemon knows its code location again."""
+        gone_at = self._gone_at.setdefault(run.run_id, time.monotonic())
+        if time.monotonic() - gone_at < KNOWN_AGAIN_S:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "It is given up later.")
+        return gone
 
 
 def process_is_there(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

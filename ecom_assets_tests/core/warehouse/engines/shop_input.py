@@ -162,16 +162,19 @@ ODD_ORDERS = """
 20,line-16,2026-03-30T11:00:00Z,2,A b,c 4,,,,,1,1.99,refunded
 21,line-17,2026-03-30T11:00:00Z,2,A b,c 4,,,refund,,1,40,refunded
 """
+MORE_OF_REGULARS = "is_renewal,country,sales_channel,payment_method"
 REGULARS = tuple(
     f"{100 + n},regular-{n},2026-03-{day}T1{n % 10}:00:00Z,2,A b,regular {who},,,i2,,1,"
     f"{7 * who % 11 + day * who % 5}.1{who % 10},shipped,"
-    f"{('', 'no', 'yes')[n % 3]}"
+    f"{('', 'no', 'yes')[n % 3]},{('Germany', 'Spain', '')[n % 3]},{('marketplace', 'web')[n % 2]},"
+    f"{('PayPal', 'Card', '')[who % 3]}"
     for n, (who, day) in enumerate(
         (who, day) for who in range(24) for day in range(20 + who % 7, 32, 2 + who % 5)
     )
 )
 """Lines of customers who come again, more or less often, so that there is
-something to expect of them; some are renewals of subscriptions.
+something to expect of them; some are renewals of subscriptions. Rules of costs are about their
+countries, channels and payments.
 """
 CATALOGUE = """product_id,name,category,stock,reorder_point,lead_time_days,unit_cost_amount
 i2,Bär,Ünder_wear,0,1,7,0
@@ -256,7 +259,7 @@ def write_orders(folder: Path) -> tuple[list[str], Path]:
     regular = odd.parents[1] / "increment_date=2026-03-31" / "user_order_log_inc.csv"
     regular.parent.mkdir()
     regular.write_text(
-        "\n".join((f"{ORDER_HEADER},is_renewal", *REGULARS)) + "\n", encoding="utf-8"
+        "\n".join((f"{ORDER_HEADER},{MORE_OF_REGULARS}", *REGULARS)) + "\n", encoding="utf-8"
     )
     catalogue = folder / "catalogue.csv"
     catalogue.write_text(CATALOGUE, encoding="utf-8")

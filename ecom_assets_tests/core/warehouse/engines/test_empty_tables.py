@@ -56,6 +56,7 @@ from ecom_assets_tests.core.warehouse.engines.warehouses import (
     opened,
     settings_of,
 )
+from ecom_assets_tests.each import each
 
 pytestmark = pytest.mark.timeout(1200)
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 9)
@@ -263,10 +264,11 @@ QUESTIONS: dict[str, Sequence[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_every_question_is_answered(engine: Engine, shop: Settings, name: str) -> None:
-    if engine.con.name not in {"duckdb", "postgres"}:
-        pytest.skip("nothing is published there")
+@pytest.mark.parametrize("engine", on_one_worker_each(("duckdb", "postgres")), indirect=True)
+@each("name", QUESTIONS)
+def test_every_question_is_answered_where_tables_are_published(
+    engine: Engine, shop: Settings, name: str
+) -> None:
     kind = question_named(name)
     reading = EmptyReading(engine, shop)
     request: Any = SimpleNamespace(scope={"type": "http", "scopes": frozenset(Scope)})
