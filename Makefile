@@ -48,7 +48,7 @@ test-all: setup-dev snowflake-stand-in browser redis kafka segment check ## ever
 
 PART ?= 1/4
 test-part: setup-dev snowflake-stand-in browser redis kafka segment ## a part of the tests that `make test` leaves out (PART=2/4, MINUTES=40: begin no test after that)
-	RANDOM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --timeout 1800 --part $(PART) $(if $(MINUTES),--minutes $(MINUTES))
+	RANDOM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --timeout 1800 --part=$(PART) $(if $(MINUTES),--minutes=$(MINUTES))
 
 # Not part of test-all: what counts lines takes as much CPU time again as the tests.
 coverage: setup-dev snowflake-stand-in browser redis ## what of the code the tests but the slow ones run
