@@ -135,7 +135,7 @@ class CreditMeasures:
     new_customer_count = _shared(
         "new_customer_count",
         "Customers whose first paid order is credited to ads by the model",
-        "New customers",
+        "New customers by ads",
         "customers",
     )
     first_order_revenue_amount = _credited(
@@ -195,7 +195,7 @@ class MarketingMeasures(SpendMeasures, CreditMeasures):
     )
     cost_per_new_customer = per_unit(
         "Spend divided by customers whose first paid order is credited to it",
-        "Cost per new customer",
+        "Cost per new customer by ads",
         Ratio("spend_amount", "new_customer_count"),
         unit="money",
         is_cost=True,
