@@ -109,14 +109,14 @@ class CreditMeasures:
     renewal_order_count = _shared(
         "renewal_order_count",
         "Orders that subscriptions made by themselves, credited in the same way",
-        "Renewals",
+        "Renewals credited",
         "orders",
     )
     renewal_revenue_amount = _credited(
         "renewal_revenue_amount",
         MONEY,
         "What these brought, less refunds; no other number of ads has it",
-        "Revenue of renewals",
+        "Revenue of renewals credited",
         nullable=False,
     )
     touched_order_count = _shared(
@@ -142,7 +142,7 @@ class CreditMeasures:
         "first_order_revenue_amount",
         MONEY,
         "What these first orders brought, before refunds",
-        "Revenue of first orders",
+        "Revenue of first orders by ads",
         nullable=False,
     )
     contribution_revenue_amount = _credited(
@@ -155,7 +155,7 @@ class CreditMeasures:
         "contribution_before_ads_amount",
         PROFIT,
         "What credited orders leave before advertising, where it is known",
-        "Contribution before advertising",
+        "Contribution before advertising, by ads",
     )
 
 
