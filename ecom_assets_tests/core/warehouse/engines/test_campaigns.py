@@ -32,7 +32,7 @@ from ecom_assets_tests.core.warehouse.engines.warehouses import (
 DAY = date(2026, 3, 1)
 SHOP = "https://shop.example/"
 PAGES = (SHOP, f"{SHOP}?utm_source=bing&utm_medium=cpc&utm_campaign=7", f"{SHOP}?gclid=a", None)
-FIELDS = (
+FIELDS: tuple[dict[str, str], ...] = (
     {},
     {"campaign_source": " Google ", "campaign_medium": "CPC", "campaign_name": "Lamps"},
     {"campaign_source": "(direct)", "campaign_medium": "(none)", "campaign_id": "9"},
