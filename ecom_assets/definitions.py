@@ -58,7 +58,12 @@ from ecom_assets.commerce.costs.assets import (
     raw_costs,
 )
 from ecom_assets.commerce.costs.checks import COST_CHECKS, rule_checks
-from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
+from ecom_assets.commerce.customers.assets import (
+    CUSTOMER_ASSETS,
+    VALUE_ASSETS,
+    customer_visitors,
+    raw_customers,
+)
 from ecom_assets.commerce.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.commerce.findings.assets import FINDING_ASSETS
 from ecom_assets.commerce.marketing.assets import (
@@ -292,7 +297,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
         *MARKETING_ASSETS,
         *COHORT_ASSETS,
     ]
-    of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
+    of_customers = [customer_visitors, *CUSTOMER_ASSETS, *VALUE_ASSETS]
     of_reconciliation = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
     computed = [
         *event_assets(settings),
@@ -392,7 +397,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (MARKETING_ASSETS, {AD_SPEND}),
         (COHORT_ASSETS, {ORDERS}),
         (CUSTOMER_ASSETS, {CUSTOMERS}),
-        ((order_visits, *RECONCILIATION_ASSETS), {EVENTS, ORDERS}),
+        ((order_visits, customer_visitors, *RECONCILIATION_ASSETS), {EVENTS, ORDERS}),
     ]
     empty = {
         asset.key for assets, sources in needed if not sources <= all_sources for asset in assets

@@ -7,9 +7,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
+from ibis.backends.duckdb import Backend
 
-from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
+from ecom_assets.behaviour.events.contracts import CAMPAIGN, CleanEvents, RawEvents
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.core.tables.contract import Table
 
@@ -143,3 +146,10 @@ def as_table(rows: Iterable[Row], contract: type[Table]) -> pa.Table:
     return pa.Table.from_pylist(
         [{name: row.get(name) for name in contract.columns} for row in rows], schema=schema
     )
+
+
+def addresses(con: Backend) -> ir.Table:
+    """Return the table `visits`, with no campaign in fields that it does not have."""
+    visits = con.table("visits")
+    lacking = [name for name in CAMPAIGN if name not in visits.columns]
+    return visits.mutate(**{name: ibis.null("string") for name in lacking})

@@ -33,7 +33,13 @@ CREATE TABLE "raw"."events" (
   "received_date" DATE NOT NULL,
   "source" text COLLATE "C" NOT NULL,
   "source_file" text COLLATE "C" NOT NULL,
-  "malformed_row" text COLLATE "C"
+  "malformed_row" text COLLATE "C",
+  "campaign_source" text COLLATE "C",
+  "campaign_medium" text COLLATE "C",
+  "campaign_name" text COLLATE "C",
+  "campaign_id" text COLLATE "C",
+  "click_id" text COLLATE "C",
+  "campaign_scope" text COLLATE "C"
 );
 
 CREATE INDEX ON "raw"."events" ("received_date");
@@ -63,7 +69,13 @@ CREATE TABLE "staging"."quarantined_events" (
   "source_file" text COLLATE "C" NOT NULL,
   "malformed_row" text COLLATE "C",
   "accounted_date" DATE NOT NULL,
-  "reject_reason" text COLLATE "C" NOT NULL
+  "reject_reason" text COLLATE "C" NOT NULL,
+  "campaign_source" text COLLATE "C",
+  "campaign_medium" text COLLATE "C",
+  "campaign_name" text COLLATE "C",
+  "campaign_id" text COLLATE "C",
+  "click_id" text COLLATE "C",
+  "campaign_scope" text COLLATE "C"
 );
 
 CREATE INDEX ON "staging"."quarantined_events" ("accounted_date");
@@ -117,6 +129,12 @@ CREATE TABLE "mart"."quarantined_event_samples" (
   "reject_reason" text COLLATE "C" NOT NULL,
   "sample_number" BIGINT NOT NULL,
   "row_count" BIGINT NOT NULL,
+  "campaign_source" text COLLATE "C",
+  "campaign_medium" text COLLATE "C",
+  "campaign_name" text COLLATE "C",
+  "campaign_id" text COLLATE "C",
+  "click_id" text COLLATE "C",
+  "campaign_scope" text COLLATE "C",
   "refused_amount" DECIMAL(38, 4),
   "unread_amount_count" BIGINT,
   PRIMARY KEY ("accounted_date", "reject_reason", "sample_number")
@@ -144,6 +162,12 @@ CREATE TABLE "staging"."events" (
   "received_date" DATE NOT NULL,
   "source_file" text COLLATE "C" NOT NULL,
   "sent_by" text COLLATE "C",
+  "campaign_source" text COLLATE "C",
+  "campaign_medium" text COLLATE "C",
+  "campaign_name" text COLLATE "C",
+  "campaign_id" text COLLATE "C",
+  "click_id" text COLLATE "C",
+  "campaign_scope" text COLLATE "C",
   PRIMARY KEY ("event_date", "event_id")
 );
 
@@ -1563,6 +1587,14 @@ CREATE TABLE "staging"."duplicate_customers" (
   "customer_id" text COLLATE "C" NOT NULL,
   "surplus_count" BIGINT NOT NULL,
   PRIMARY KEY ("received_date", "customer_id")
+);
+
+CREATE TABLE "mart"."customer_visitors" (
+  "customer_id" text COLLATE "C" NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "matched_by" text COLLATE "C" NOT NULL,
+  "since_date" DATE NOT NULL,
+  PRIMARY KEY ("customer_id", "visitor_id")
 );
 
 CREATE TABLE "staging"."customers" (

@@ -189,6 +189,13 @@ SANDBOX_COMMANDS: Final[Commands] = {
             "about them."
         ),
     ),
+    "exports": Command(
+        "ecom_assets.cli.sandbox:exports",
+        (
+            "Write the simulated shop as Shopify, GA4 and Google Ads export it, with the truth "
+            "about which visit sold what."
+        ),
+    ),
     "up": Command(
         "ecom_assets.cli.sandbox:up",
         (

@@ -72,6 +72,44 @@ def data(
     )
 
 
+def exports(
+    out: Annotated[Path, typer.Option(help="Folder to write; made whole, or not at all.")],
+    days: Annotated[int, typer.Option(help="Days of visits.", min=1)] = 60,
+    visitors: Annotated[int, typer.Option(help="People who may come.", min=1)] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+    first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")] = "2026-01-01",
+    sends: Annotated[
+        str, typer.Option(help="What GA4 says of an order: `name`, `id` or `nothing`.")
+    ] = "name",
+    trap: Annotated[
+        list[str] | None,
+        typer.Option(help="What is wrong with the shop, as in docs/commands.md; repeat for more."),
+    ] = None,
+) -> None:
+    """Write the simulated shop as Shopify, GA4 and Google Ads export it, with the truth."""
+    from ecom_sandbox.shop.exports import SENDS, write_exports  # noqa: PLC0415 (loads numpy and pyarrow)
+
+    if sends not in SENDS:
+        raise UsageError(f"--sends is {sends!r}; give one of {', '.join(SENDS)}.")
+    first_day = day_of(first, "--from")
+    assert first_day is not None  # noqa: S101 (the option has a default)
+    truth = write_exports(
+        out,
+        days=days,
+        visitors=visitors,
+        seed=seed,
+        first_day=first_day,
+        sends=sends,  # type: ignore[arg-type]  # looked up above
+        traps=trap or (),
+    )
+    typer.echo(f"{counted(truth['orders'], 'order')}, {truth['orders_met']:,} of them with a visit")
+    typer.echo(
+        f"Written to {out}. Next: ecom run --events ga4_export={out}/ga4_events.jsonl "
+        f"--orders shopify={out}/shopify_orders.csv --ad-spend google_ads={out}/google_ads.csv",
+        err=True,
+    )
+
+
 def _shop_lines(truth: Mapping[str, Any]) -> list[str]:
     """Return the size of a simulated shop, from its truth, which has a line for each person."""
     events, orders = truth["events"], truth["orders"]

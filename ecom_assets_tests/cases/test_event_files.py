@@ -164,3 +164,28 @@ def test_an_amount_that_each_row_of_an_order_repeats_is_not_that_of_a_row(case: 
     asked = ("--series", "purchase:visitors", "--series", "purchase:sum(cart_amount)")
     totals = case.series("--events", "ga4_flat.csv", "--mapping", "m.yaml", *asked)
     assert totals == [10, 775]
+
+
+def channels(case: Case, file: str, mapping: str) -> dict[str, tuple[float, float]]:
+    """Return the purchases and the revenue that the last visit of each channel brought."""
+    options = ("--events", file, "--mapping", mapping, "--model", "last", "--json")
+    rows = case.ecom("attribution", *options).json["channels"]
+    return {row["channel"]: (row["credit"], row["revenue"]) for row in rows}
+
+
+@pytest.mark.parametrize("case", ["233"], indirect=True)
+def test_an_app_s_campaign_stands_in_the_context_of_its_calls(case: Case) -> None:
+    assert channels(case, "events.jsonl", "segment") == {
+        "Email": (12, 120),
+        "Paid Search": (8, 80),
+    }
+
+
+@pytest.mark.parametrize("case", ["246"], indirect=True)
+def test_tags_that_a_tracker_took_off_the_address_stand_in_columns(case: Case) -> None:
+    by_init(case, "events.csv")
+    assert channels(case, "events.csv", "m.yaml") == {
+        "Email": (8, 80),
+        "Organic Search": (6, 60),
+        "Paid Search": (6, 60),
+    }

@@ -17,6 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import (
+    CAMPAIGN,
     EVENT_TYPES,
     CleanEvents,
     DuplicateEvents,
@@ -82,6 +83,7 @@ PAYLOAD = (
 """The texts of a row, as received, by whose hash copies that arrived together are ordered."""
 COPY_COLUMNS = (
     *PAYLOAD,
+    *CAMPAIGN,
     "received_date",
     "received_at",
     "source_file",
@@ -483,11 +485,13 @@ def _copy_order(rows: ir.Table) -> list[ir.Value]:
     Rows that tie are equal in all that they say.
     """
     texts = [rows[name].fill_null("") for name in PAYLOAD]
+    # Nothing of a field that is not known, so that rows without one stay in the order they had.
+    said = [ibis.literal(f"\x1f{name}=").concat(rows[name]).fill_null("") for name in CAMPAIGN]
     return [
         is_public(rows).ifelse(1, 0),
         rows.received_date,
         rows.received_at.fill_null(END_OF_DAY),  # engines sort nulls differently
-        text_digest(ibis.literal("\x1f").join(texts)),
+        text_digest(ibis.literal("\x1f").join(texts).concat(*said)),
         rows.source_file.fill_null(""),
         *([rows.sent_by.fill_null("")] if "sent_by" in rows.columns else []),
     ]

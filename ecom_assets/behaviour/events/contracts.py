@@ -50,7 +50,44 @@ REJECT_REASONS = (
 """Why a row can be quarantined; a row carries the first that applies, in this order."""
 
 
-class ReceivedEvent(Table, abstract=True):
+CAMPAIGN_SCOPES = ("event", "session", "inherited", "user")
+"""What a source of events says a campaign of: this event, the visit that the event is in, an
+earlier click that it still counts for this visit, or the first visit of whoever did it.
+"""
+
+
+class CampaignFields:
+    """Where somebody came from, as the source keeps it in fields of its own.
+
+    Source, medium and name are from one place of the source, never one from each.
+    """
+
+    campaign_source = text(
+        "The source that the source of the events names, as it spells it",
+        "Source, as received",
+        nullable=True,
+    )
+    campaign_medium = text("Its medium", "Medium, as received", nullable=True)
+    campaign_name = text("Its campaign", "Campaign, as received", nullable=True)
+    campaign_id = text("The id of the campaign", "Campaign's id, as received", nullable=True)
+    click_id = text(
+        "The click id of an advertising platform with its parameter, such as `gclid=Cj0KCQ`",
+        "Click id, as received",
+        nullable=True,
+    )
+    campaign_scope = text(
+        "What the campaign is of: this `event`, its `session`, an earlier click (`inherited`), or "
+        "the first visit of the `user`; null, and any other word, as `event`",
+        "What the campaign is of",
+        nullable=True,
+    )
+
+
+CAMPAIGN = tuple(name for name in vars(CampaignFields) if not name.startswith("_"))
+"""The columns of `CampaignFields`."""
+
+
+class ReceivedEvent(CampaignFields, Table, abstract=True):
     """What every received event carries: text as it came, and the values that were read from it."""
 
     layer = "raw"
@@ -190,7 +227,7 @@ class QuarantinedEventSamples(RefusedMoney, QuarantinedEvents):
     row_count = count("Rows of the day that were quarantined for this reason", unit="rows")
 
 
-class CleanEvents(Table):
+class CleanEvents(CampaignFields, Table):
     """One row per clean event, each event once.
 
     It has an id, a well-formed type, a readable time and a visitor.

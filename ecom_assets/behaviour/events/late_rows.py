@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.clean import PAYLOAD, accounted_date
-from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.behaviour.events.contracts import CAMPAIGN, RawEvents
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import text_digest
@@ -23,6 +23,7 @@ from ecom_assets.core.warehouse.engine import Engine, SliceHooks
 
 CONTENT: Final = (
     *PAYLOAD,
+    *CAMPAIGN,
     *("malformed_row", "sent_by", "unrated_currency"),
     *("event_at", "cart_amount", "received_at", "source_file"),
 )

@@ -18,6 +18,7 @@ from ecom_assets.behaviour.questions.fields import (
     lines_of,
 )
 from ecom_assets.behaviour.questions.model import Question
+from ecom_assets.behaviour.sessions.contracts import CUT_BY
 from ecom_assets.behaviour.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.core.errors import DefinitionError, UsageError
 from ecom_assets.core.tables.columns import EVERY, OCCURRENCES
@@ -209,4 +210,4 @@ class FunnelQuestion(Funnel, Question):
     @property
     def read_columns(self) -> list[str]:
         """The columns that it is computed from: sessions are cut by the page."""
-        return [*super().read_columns, *(["page_url"] if self.per == "session" else [])]
+        return [*super().read_columns, *(CUT_BY if self.per == "session" else ())]

@@ -19,6 +19,7 @@ from ecom_assets.behaviour.questions.fields import (
     where_field,
 )
 from ecom_assets.behaviour.questions.model import Question, preset_field, presets_of
+from ecom_assets.behaviour.sessions.contracts import CUT_BY
 from ecom_assets.behaviour.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.core.errors import DefinitionError
@@ -51,7 +52,7 @@ class JourneyQuestion(Question):
     TITLES: ClassVar = {"how": "Paths"}
     WITHOUT: ClassVar = frozenset({"compare"})
     PRESETS: ClassVar = PRESETS
-    READS: ClassVar = ("product_category", "page_url")
+    READS: ClassVar = ("product_category", *CUT_BY)
     READS_ALL: ClassVar = True
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"by": "page_type", "to_step": "purchase", "top": 5}]}

@@ -1,6 +1,6 @@
 """Contracts of sessions: their events, their fragments by day, whole sessions, and engagement."""
 
-from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.events.contracts import CAMPAIGN, CleanEvents
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.core.tables.contract import (
     Table,
@@ -14,6 +14,8 @@ from ecom_assets.core.tables.contract import (
     text,
 )
 
+CUT_BY = ("page_url", *CAMPAIGN)
+"""The columns of events that say a campaign, which can end a session."""
 SESSION_DEVICE = "The device, or source session in its place, on which; empty if none is known"
 
 

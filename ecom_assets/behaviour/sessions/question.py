@@ -19,6 +19,7 @@ from ecom_assets.behaviour.questions.fields import (
 )
 from ecom_assets.behaviour.questions.model import Question, preset_field, presets_of
 from ecom_assets.behaviour.questions.source import EventSource
+from ecom_assets.behaviour.sessions.contracts import CUT_BY
 from ecom_assets.behaviour.sessions.rule import PRESETS as RULES
 from ecom_assets.behaviour.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.core.errors import DefinitionError
@@ -69,7 +70,7 @@ class SessionQuestion(Question):
     ABOUT: ClassVar[str] = "sessions"
     TITLES: ClassVar = {"how": "Sessions"}
     PRESETS: ClassVar = PRESETS
-    READS: ClassVar = ("page_url", "product_category", "cart_amount", "is_bot")
+    READS: ClassVar = (*CUT_BY, "product_category", "cart_amount", "is_bot")
     READS_ALL: ClassVar = True
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]}

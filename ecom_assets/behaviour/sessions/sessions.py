@@ -15,7 +15,7 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.behaviour.events.contracts import EVENT_TYPES
+from ecom_assets.behaviour.events.contracts import CAMPAIGN_SCOPES, EVENT_TYPES
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.core.tables.contract import MONEY
@@ -33,6 +33,8 @@ UNIT = ("visitor_id", "session_device_id")
 """The columns that sessions are cut on: a visitor on one device or, without, source session."""
 SESSION = (*UNIT, "session_started_at")
 """The columns that identify a session."""
+OTHER_SCOPES = CAMPAIGN_SCOPES[1:]
+"""The scopes of campaigns that are of more than the event."""
 ROBOT_EVENTS = 300
 """The fewest events of a robot's fragment, at most `ROBOT_PACE_S` apart on average."""
 ROBOT_PACE_S = 2.0
@@ -148,13 +150,21 @@ def is_gap(
     return later > earlier + ibis.interval(seconds=rule.idle_timeout_s)
 
 
-def campaign_of(page_url: ir.StringValue) -> ir.StringValue:
-    """Return source, medium and campaign from the UTM parameters of a page; null if it has none."""
+def campaign_of(events: ir.Table) -> ir.StringValue:
+    """Return source, medium and campaign of each event: from its own fields, else from the UTM
+    parameters of its page; null if it has none.
+    """
     source, medium, campaign = (
-        page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("")
+        events.page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("")
         for name in ("source", "medium", "campaign")
     )
-    return source.concat("|", medium, "|", campaign).nullif("||")
+    of_page = source.concat("|", medium, "|", campaign).nullif("||")
+    of_event = (events.campaign_scope.fill_null("event").lower()).notin(OTHER_SCOPES)
+    source, medium, campaign = (
+        of_event.ifelse(events[f"campaign_{name}"], ibis.null("string")).fill_null("")
+        for name in ("source", "medium", "name")
+    )
+    return source.concat("|", medium, "|", campaign).nullif("||").fill_null(of_page)
 
 
 def _of_first_visitor(events: ir.Table) -> ir.Table:
@@ -195,7 +205,7 @@ def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) 
 
 
 def _campaign_changes(events: ir.Table, unit: Sequence[str]) -> tuple[ir.Table, ir.BooleanValue]:
-    events = events.mutate(campaign=campaign_of(events.page_url))
+    events = events.mutate(campaign=campaign_of(events))
     seen = events.campaign.count().over(ibis.cumulative_window(group_by=unit, order_by="place"))
     events = events.mutate(campaign_number=seen)
     campaign = events.campaign.max().over(ibis.window(group_by=[*unit, "campaign_number"]))

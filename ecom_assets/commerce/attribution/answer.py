@@ -17,7 +17,7 @@ from ecom_assets.behaviour.sessions.question import known_session_rule
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.sessions.sessions import UNIT, is_inside, session_events, session_id_of
 from ecom_assets.commerce.attribution import credit
-from ecom_assets.commerce.attribution.contracts import Touches
+from ecom_assets.commerce.attribution.contracts import ADDRESS, Touches
 from ecom_assets.commerce.attribution.credit import AttributionRule
 from ecom_assets.commerce.attribution.markov import (
     removal_effect_rows,
@@ -172,9 +172,7 @@ def _prepare(
     events_in_sessions = session_events(clean, cut_by, by_day=False)
     started = events_in_sessions.event_date.min().over(ibis.window(group_by=RUN))
     names = ("event_id", *RUN, "event_at", "event_number", "event_type", "cart_amount")
-    events_in_sessions = events_in_sessions.select(
-        *names, "page_url", "referrer_url", "is_bot", event_date=started
-    )
+    events_in_sessions = events_in_sessions.select(*names, *ADDRESS, "is_bot", event_date=started)
     events_in_sessions = portable.stored(
         con, "prepared_events", rows_between(events_in_sessions, "event_date", (None, ends[1]))
     )

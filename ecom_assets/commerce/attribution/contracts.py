@@ -2,7 +2,7 @@
 and the credit of channels.
 """
 
-from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.events.contracts import CAMPAIGN, CleanEvents
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.tables.contract import (
     Column,
@@ -16,6 +16,8 @@ from ecom_assets.core.tables.contract import (
     text,
 )
 
+ADDRESS = ("page_url", "referrer_url", *CAMPAIGN)
+"""The columns of events that say where a visit came from."""
 DIRECT_CHANNEL = "Direct"
 UNKNOWN_CHANNEL = "(unknown)"
 """Of a visit whose events do not say where it came from: an order report's activities."""
@@ -73,6 +75,8 @@ MODELS = {
 UNITS = ("purchase", "order")
 KINDS = ("purchase", "refund")
 """Of an order and of its event: sold, or paid back."""
+MATCHED_BY = ("order_id", "customer_amount", "customer_time")
+"""How an order and its event were matched."""
 
 
 class _Sourced(Table, abstract=True):
@@ -200,7 +204,7 @@ class OrderVisits(Table):
     matched_by = text(
         "How order and event were matched: by the order that the event names, by customer and "
         "amount, or by customer and time",
-        one_of=("order_id", "customer_amount", "customer_time"),
+        one_of=MATCHED_BY,
     )
 
 

@@ -64,8 +64,9 @@ class AttributionRule:
     `two_touches`: what `position` and `j` do with two touches: `normalised` keeps the proportion of
     first to last (Mixpanel: 50/50 and 25/75), `split` divides the share of the middle touches
     equally (Amplitude: 50/50 and 30/70).
-    `refund_days` (days): a refund reverses the last purchase of the visitor within this many days
-    before it. Without one, its channel is `(none)`. 90 days are more than shops allow for returns.
+    `refund_days` (days): a refund reverses its own order, or where nothing says of which it is, the
+    last purchase of the visitor, within this many days before it. Without one, its channel is
+    `(none)`. 90 days are more than shops allow for returns.
     `period_days` (days): the Markov chain of a day uses the paths of this many days, the last of
     which is the day.
     """
@@ -142,8 +143,9 @@ def conversion_touches(  # noqa: PLR0913, PLR0917 (each is a table or a definiti
     columns of touches that it has.
 
     A conversion without a touch has one row with the channel `(none)`. A refund has the touches of
-    the purchase that it reverses: the last purchase of the visitor within `rule.refund_days` before
-    the refund. `conversions` and `touches` are all rows of `Conversions` and `Touches`.
+    the purchase that it reverses: its own order, else the last purchase of the visitor, within
+    `rule.refund_days` before the refund. `conversions` and `touches` are all rows of `Conversions`
+    and `Touches`.
     """
     rows = _join_touches(_with_purchase(conversions, rule, days), touches, rule, days, also)
     # Places by subtraction: the touches of a conversion are neighbours among those of its visitor,
@@ -176,21 +178,29 @@ def conversion_touches(  # noqa: PLR0913, PLR0917 (each is a table or a definiti
 def _with_purchase(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
     """Return the conversions and refunds of `days` with the time and day of their purchase.
 
-    `bought_at` and `bought_date` are a conversion's own. A refund has those of the last purchase of
-    the visitor before it; null if that is longer ago than `rule.refund_days`, or there is none.
+    `bought_at` and `bought_date` are a conversion's own. A refund has those of its order, or else
+    of the last purchase of the visitor before it; null if that is longer ago than
+    `rule.refund_days`, or there is none.
     """
     rows = conversions.filter(
         days.widened(before=rule.refund_days + 1).contain(conversions.converted_date)
     )
-    up_to_here = ibis.cumulative_window(
-        group_by=["unit", "visitor_id"],
-        order_by=[rows.converted_at, rows.is_refund.ifelse(1, 0), rows.conversion_id],
+    in_order = [rows.converted_at, rows.is_refund.ifelse(1, 0), rows.conversion_id]
+    up_to_here = ibis.cumulative_window(group_by=["unit", "visitor_id"], order_by=in_order)
+    of_order = ibis.cumulative_window(
+        group_by=["unit", "visitor_id", "conversion_id"], order_by=in_order
     )
     purchase_at = rows.is_refund.ifelse(ibis.null("timestamp(6)"), rows.converted_at)
     purchase_date = rows.is_refund.ifelse(ibis.null("date"), rows.converted_date)
     rows = rows.mutate(
         last_purchase_at=purchase_at.max().over(up_to_here),
         last_purchase_date=purchase_date.max().over(up_to_here),
+        own_purchase_at=purchase_at.max().over(of_order),
+        own_purchase_date=purchase_date.max().over(of_order),
+    )
+    rows = rows.mutate(
+        last_purchase_at=rows.own_purchase_at.fill_null(rows.last_purchase_at),
+        last_purchase_date=rows.own_purchase_date.fill_null(rows.last_purchase_date),
     )
     earliest_purchase_at = rows.converted_at - ibis.interval(days=rule.refund_days)
     is_in_time = (rows.last_purchase_at >= earliest_purchase_at).fill_null(NO)
@@ -202,7 +212,9 @@ def _with_purchase(conversions: ir.Table, rule: AttributionRule, days: Days) -> 
         bought_date=has_purchase.ifelse(bought_date, ibis.null("date")),
     )
     rows = rows.filter(days.contain(rows.converted_date))
-    return rows.drop("last_purchase_at", "last_purchase_date")
+    return rows.drop(
+        "last_purchase_at", "last_purchase_date", "own_purchase_at", "own_purchase_date"
+    )
 
 
 def _join_touches(

@@ -11,6 +11,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.clean import is_public
 from ecom_assets.behaviour.events.same_order import ORDER_KEYS
 from ecom_assets.commerce.attribution.contracts import KINDS, OrderVisits
 from ecom_assets.commerce.orders.orders import changed_days
@@ -24,7 +25,11 @@ EVENT = ("event_date", "event_id")
 """The columns that identify an order of a day (`ORDER`) and an event (`EVENT`)."""
 BY_ORDER_ID = "order_id"
 """How an order and an event are matched where the event names the order."""
-CANDIDATE = (*ORDER, "ordered_at", *EVENT, "event_at", "matched_by", "preference")
+CANDIDATE = (
+    *(*ORDER, "ordered_at"),
+    *(*EVENT, "event_at", "is_public"),
+    *("matched_by", "preference"),
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Tabl
         "event_at",
         "visitor_id",
         kind=events.event_type,
+        is_public=is_public(events).ifelse(1, 0),
         event_amount=events.cart_amount,
         named_order_id=ibis.coalesce(*named),
         last_named_id=ibis.coalesce(*reversed(named)),
@@ -129,7 +135,9 @@ class Pairing:
         """
         events = union_all(
             *(
-                self.events.select("kind", *EVENT, "event_at", name=order_name(self.events[column]))
+                self.events.select(
+                    "kind", *EVENT, "event_at", "is_public", name=order_name(self.events[column])
+                )
                 for column in ("named_order_id", "last_named_id")
             )
         ).distinct()
@@ -210,11 +218,13 @@ def _numbered(rows: ir.Table, noun: str, order: list[str]) -> ir.Table:
 
 def _mutual(candidates: ir.Table) -> ir.Table:
     """Keep candidates that are best for both sides: lowest `preference`, then nearest,
-    then earliest, then id.
+    then earliest, then id. Of the events of an order, those of public keys come last: anybody may
+    send one that names it.
     """
     apart_s = seconds_apart(candidates.event_at, candidates.ordered_at)
     by_order = ibis.window(
-        group_by=[*ORDER], order_by=["preference", apart_s, "event_at", "event_id"]
+        group_by=[*ORDER],
+        order_by=["is_public", "preference", apart_s, "event_at", "event_id"],
     )
     by_event = ibis.window(
         group_by=[*EVENT], order_by=["preference", apart_s, "ordered_at", "order_id"]

@@ -53,6 +53,11 @@ class VisitCoverage:
     revenue_amount: Decimal = ZERO
     met_amount: Decimal = ZERO
 
+    @classmethod
+    def of_row(cls, row: Row) -> "VisitCoverage":
+        """Return that of the row of `met_revenue`."""
+        return cls(row["total"] or ZERO, row["met"] or ZERO)
+
     @property
     def rate(self) -> float | None:
         """Return the share whose visits are known; None without revenue."""
@@ -85,23 +90,35 @@ def visit_coverage(reading: Reading, period: Period) -> VisitCoverage:
     if known.first is None or known.last is None:
         return VisitCoverage()
     conversions = reading.table(Conversions)
-    orders = conversions.filter(
+    conversions = conversions.filter(
         in_period(conversions.converted_date),
-        conversions.unit == "order",
-        ~conversions.is_refund,
-        ~conversions.is_renewal.fill_null(NO),
         conversions.converted_date >= known.first,
         conversions.converted_date <= known.last,
     )
-    visitors = reading.table(Touches).select("visitor_id").distinct().mutate(has_visit=1)
+    (row,) = reading.rows(met_revenue(conversions, reading.table(Touches)), period)
+    return VisitCoverage.of_row(row)
+
+
+def met_revenue(conversions: ir.Table, touches: ir.Table) -> ir.Table:
+    """Return one row with the revenue of orders, and that of orders of whose visitors any visit is
+    known, for `VisitCoverage.of_row`; without refunds and renewals.
+
+    Args:
+        conversions: Rows of `Conversions`, of days that events know.
+        touches: All rows of `Touches`.
+    """
+    orders = conversions.filter(
+        conversions.unit == "order",
+        ~conversions.is_refund,
+        ~conversions.is_renewal.fill_null(NO),
+    )
+    visitors = touches.select("visitor_id").distinct().mutate(has_visit=1)
     joined = orders.left_join(visitors, "visitor_id")
     revenue = joined.revenue_amount
-    sums = joined.agg(
+    return joined.agg(
         met=joined.has_visit.notnull().ifelse(revenue, 0).sum().cast(MONEY),
         total=revenue.sum().cast(MONEY),
     )
-    (row,) = reading.rows(sums, period)
-    return VisitCoverage(row["total"] or ZERO, row["met"] or ZERO)
 
 
 def credits_of(reading: Reading, period: Period, model: Model, unit: Unit) -> list[Row]:

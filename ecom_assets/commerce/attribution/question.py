@@ -18,7 +18,7 @@ from ecom_assets.behaviour.questions.fields import (
 from ecom_assets.behaviour.questions.model import Question, preset_field, presets_of
 from ecom_assets.behaviour.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.behaviour.sessions.rule import SessionRule
-from ecom_assets.commerce.attribution.contracts import MODELS
+from ecom_assets.commerce.attribution.contracts import ADDRESS, MODELS
 from ecom_assets.commerce.attribution.credit import AttributionRule
 from ecom_assets.commerce.attribution.queries import DEFAULT_MODEL
 from ecom_assets.core.errors import DefinitionError, did_you_mean
@@ -77,7 +77,7 @@ class AttributionQuestion(Question):
     ABOUT: ClassVar[str] = "attribution"
     TITLES: ClassVar = {"how": "Credit"}
     PRESETS: ClassVar = PRESETS
-    READS: ClassVar = ("page_url", "referrer_url", "is_bot", "cart_amount")
+    READS: ClassVar = (*ADDRESS, "is_bot", "cart_amount")
     READS_ALL: ClassVar = True
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": "time_decay", "lookback": "30d"}]},

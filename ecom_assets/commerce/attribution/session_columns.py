@@ -10,7 +10,7 @@ from ecom_assets.behaviour.questions.source import StoredTables
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.sessions.sessions import UNIT, is_inside, session_events
-from ecom_assets.commerce.attribution.contracts import SessionColumns, Touches
+from ecom_assets.commerce.attribution.contracts import ADDRESS, SessionColumns, Touches
 from ecom_assets.commerce.attribution.touches import (
     OF_DIRECT,
     OF_UNKNOWN,
@@ -20,8 +20,6 @@ from ecom_assets.commerce.attribution.touches import (
 from ecom_assets.commerce.orders.orders import NONE, landing_page_of
 from ecom_assets.core.tables.portable import dialect_of, fetched, first_of_each
 
-READS = ("page_url", "referrer_url")
-"""The columns of events that they are computed from, beside who did what and when."""
 FIRST_BOUGHT = {"first_category": "product_category", "first_product": "product_id"}
 """The columns of what a visitor first bought, each with that which has its values."""
 PURCHASE = "purchase"
@@ -55,7 +53,7 @@ def reads_of(names: Collection[str]) -> tuple[str, ...]:
     """
     bought = [column for name, column in FIRST_BOUGHT.items() if name in names]
     both = FIRST_BOUGHT.values() if bought else ()
-    return (*READS, *both) if names else ()
+    return (*ADDRESS, *both) if names else ()
 
 
 def with_session_columns(  # noqa: PLR0913 (what each column is by)
@@ -72,7 +70,7 @@ def with_session_columns(  # noqa: PLR0913 (what each column is by)
     Args:
         con: The engine, in which they are kept if that costs less than to compute them for each
             use.
-        events: Rows of `CleanEvents`, with `READS` among their columns.
+        events: Rows of `CleanEvents`, with `ADDRESS` among their columns.
         names: Which columns.
         cut_by: When a session ends.
         rule: What the channels are.

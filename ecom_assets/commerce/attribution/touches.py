@@ -18,9 +18,11 @@ from string import ascii_lowercase, ascii_uppercase
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.contracts import CAMPAIGN, CAMPAIGN_SCOPES
 from ecom_assets.behaviour.sessions.sessions import UNIT
 from ecom_assets.commerce.attribution.contracts import (
     AD_CLICKS,
+    ADDRESS,
     DIRECT_CHANNEL,
     UNKNOWN_CHANNEL,
     Conversions,
@@ -57,12 +59,16 @@ PARAMETERS = (
 )
 """What an address has, in any case, that has UTM parameters or a click id."""
 TAGS = ("source", "medium", "campaign")
-ADDRESS = ("page_url", "referrer_url")
-"""The columns that say where a visit came from."""
+CAMPAIGN_SAYS = CAMPAIGN[:-1]
+"""The columns of a campaign beside what it is of."""
+NO_TOUCH = CAMPAIGN_SCOPES[2:]
+"""The scopes of campaigns that are not those of the visit."""
 SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
 """What they say."""
 AD = ("campaign_id", "ad_platform")
 """What they say of an advertisement, which may be all that they say."""
+FOUND_AD = ("found_campaign_id", "found_ad_platform")
+"""The same beside the fields that it is found in."""
 HOST = "^([a-z][a-z0-9+.-]*://)?([^/?#]*@)?(www[.])?([^/?#:@]*[^/?#:@.])"
 """Scheme, user, `www.` and, as the fourth group, the host without port and final dot."""
 IS_HOST = "^[^ %,()]+[.][^ %,()]+$"
@@ -119,40 +125,50 @@ class SourceLists:
 
 def with_arrival(events: ir.Table, rule: "ChannelRule") -> ir.Table:
     """Return the events that have a source or say an advertisement, with `SOURCED`, `AD` and
-    `is_sourced`; those that say an advertisement alone are direct.
+    `source_rank`: 0 if the event itself has a source, 1 if its session has, and 2 if it says an
+    advertisement alone, which is direct.
 
     `source`, `medium` and `campaign` are in lower case. UTM parameters take precedence over Google
     click ids, and these over a referrer outside the shop. Visits from search engines of the lists
     are `organic`, not `referral`. The own domains of the rule are never a source, nor is the domain
-    of the page.
+    of the page. What the source of the events says in fields of its own goes before the addresses,
+    if it is of the event; what it says of the session, after them.
     """
     rows = events.filter(_may_have_source(events))
-    added = (*SOURCED, *AD, "is_sourced")
+    added = (*SOURCED, *FOUND_AD, "source_rank")
     compute = partial(_arrival_of_each, rule=rule)
-    return _per_address(rows, ADDRESS, added, compute, leaves_out=True)
+    arrived = _per_address(rows, ADDRESS, added, compute, leaves_out=True)
+    return arrived.drop("campaign_id").rename(dict(zip(AD, FOUND_AD, strict=True)))
 
 
 def _arrival_of_each(addresses: ir.Table, rule: "ChannelRule") -> ir.Table:
     clues = _with_ad(_clues(addresses, rule.own_domains))
-    says_ad = clues.campaign_id.notnull() | clues.ad_platform.notnull()
+    says_ad = ibis.coalesce(*(clues[name] for name in FOUND_AD)).notnull()
     arrived = _direct_without_source(clues.filter(clues.has_source | says_ad), rule)
-    return arrived.mutate(is_sourced=arrived.has_source)
+    rank = ibis.cases((~arrived.has_source, 2), (arrived.is_of_session, 1), else_=0)
+    return arrived.mutate(source_rank=rank)
 
 
 def _with_ad(clues: ir.Table) -> ir.Table:
     """Add which campaign of which advertising platform a page says that it was opened from.
 
-    The id is that of `utm_id`, else a `utm_campaign` of digits.
+    The id is that of `utm_id`, else a `utm_campaign` of digits. Of a campaign in fields, the fields
+    alone say it.
     """
-    click_id = clues.page.re_extract(OTHER_CLICK_IDS, 1)
+    click_id = ibis.coalesce(
+        _extracted(clues.clicked, OTHER_CLICK_IDS, 1), _extracted(clues.page, OTHER_CLICK_IDS, 1)
+    )
     tagged = _decoded(_extracted(clues.page, "[?&;]utm_id=([^&]*)", 1))
     named = _extracted(clues.page, "[?&;]utm_campaign=([0-9]+)(&|$)", 1)
+    in_field = ibis.coalesce(clues.said_id, _extracted(clues.said_name, "^([0-9]+)$", 1))
     platform = ibis.cases(
         (clues.has_click_id, GOOGLE),
         *((click_id == parameter, name) for parameter, name in OTHER_CLICKS.items()),
         else_=ibis.null("string"),
     )
-    return clues.mutate(campaign_id=ibis.coalesce(tagged, named), ad_platform=platform)
+    says_field = clues.has_field_tags | clues.said_id.notnull()
+    campaign_id = says_field.ifelse(in_field, ibis.coalesce(tagged, named))
+    return clues.mutate(**dict(zip(FOUND_AD, (campaign_id, platform), strict=True)))
 
 
 def _per_address(
@@ -222,25 +238,69 @@ def _may_have_source(events: ir.Table) -> ir.BooleanValue:
     is_inside = (origin != "") & (
         (events.referrer_url == origin) | events.referrer_url.startswith(origin.concat("/"))
     )
+    in_fields = ibis.coalesce(*(events[name] for name in CAMPAIGN_SAYS)).notnull()
     # Not with `fill_null(NO)`: within it, DuckDB looks for the pattern in every page.
-    return _has_parameters(events.page_url) | (
-        events.referrer_url.notnull() & ~is_inside.fill_null(NO)
+    return (
+        _has_parameters(events.page_url)
+        | (events.referrer_url.notnull() & ~is_inside.fill_null(NO))
+        | in_fields
     )
 
 
 def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
     page = _small(events.page_url).re_extract("^([^#]*)", 1)
     events = events.mutate(page=page, referrer_host=host_of(_small(events.referrer_url)))
+    events = _with_fields(events)
     events = events.mutate(
         page_host=host_of(events.page),
-        has_click_id=events.page.re_search(CLICK_IDS).fill_null(NO),
+        has_page_click=events.page.re_search(CLICK_IDS).fill_null(NO),
         has_tags=events.page.re_search("[?&;]utm_(source|medium|campaign)=[^&]").fill_null(NO),
     )
     is_outside = events.referrer_host.notnull() & ~_is_own(
         events.referrer_host, events.page_host, own_domains
     )
     events = events.mutate(is_referred=is_outside)
-    return events.mutate(has_source=events.has_tags | events.has_click_id | events.is_referred)
+    by_address = events.has_tags | events.has_page_click | events.is_referred
+    # What a session came from is not what one of its events did, if that is known.
+    events = events.mutate(counts=~events.is_said_of_session | ~by_address, by_address=by_address)
+    clicked = events.counts.ifelse(events.clicked, ibis.null("string"))
+    has_field_click = clicked.re_search(CLICK_IDS).fill_null(NO)
+    has_field_tags = events.counts & events.has_said
+    by_fields = has_field_tags | has_field_click
+    return events.mutate(
+        clicked=clicked,
+        has_field_tags=has_field_tags,
+        has_click_id=events.has_page_click | has_field_click,
+        has_tags=events.has_tags | has_field_tags,
+        is_of_session=by_fields & events.is_said_of_session,
+        has_source=events.by_address | by_fields,
+    )
+
+
+def _with_fields(events: ir.Table) -> ir.Table:
+    """Add what the fields of a campaign say of the event or its session: `said_source`,
+    `said_medium`, `said_name` and `said_id`, `clicked`, which is the click id as a parameter, and
+    whether they say a source at all, and of the session.
+    """
+    scope = _small(events.campaign_scope)
+    is_touch = scope.notin(NO_TOUCH).fill_null(~NO)
+    nothing = ibis.null("string")
+    said = {
+        f"said_{name}": _trimmed(_small(events[f"campaign_{name}"]))
+        for name in ("source", "medium", "name")
+    }
+    said = {
+        name: (is_touch & value.notin(tuple(NO_SOURCE.values()))).ifelse(value, nothing)
+        for name, value in said.items()
+    }
+    clicked = ibis.literal("?").concat(_small(events.click_id))
+    events = events.mutate(
+        **said,
+        said_id=is_touch.ifelse(_trimmed(events.campaign_id), nothing),
+        clicked=is_touch.ifelse(clicked, nothing),
+        is_said_of_session=(scope == "session").fill_null(NO),
+    )
+    return events.mutate(has_said=ibis.coalesce(*(events[name] for name in said)).notnull())
 
 
 def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
@@ -252,7 +312,11 @@ def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
     name = ibis.coalesce(
         _extracted(events.referrer_host, lists.engine_names, 2), events.referrer_host
     )
-    events = events.mutate(engine=is_engine.ifelse(name, ibis.null("string")), **tags)
+    in_fields = {
+        f"utm_{name}": events.has_field_tags.ifelse(events[said], tags[f"utm_{name}"])
+        for name, said in zip(TAGS, ("said_source", "said_medium", "said_name"), strict=True)
+    }
+    events = events.mutate(engine=is_engine.ifelse(name, ibis.null("string")), **in_fields)
     by_referrer = ibis.cases(
         (events.has_click_id, "google"),
         (events.is_referred, ibis.coalesce(events.engine, events.referrer_host)),
@@ -302,9 +366,12 @@ def _small(text: ir.StringValue) -> ir.StringValue:
 
 
 def _decoded(text: ir.StringValue) -> ir.StringValue:
-    plain = reduce(lambda seen, pair: seen.replace(*pair), ESCAPES, text)
+    return _trimmed(reduce(lambda seen, pair: seen.replace(*pair), ESCAPES, text))
+
+
+def _trimmed(text: ir.StringValue) -> ir.StringValue:
     # Not `strip`: Spark reads two characters of its white space list as the letters v and f.
-    return _extracted(plain, "^ *(.*[^ ])", 1)
+    return _extracted(text, "^ *(.*[^ ])", 1)
 
 
 def _extracted(text: ir.StringValue, pattern: str, group: int) -> ir.StringValue:
@@ -413,6 +480,9 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     """
     unit, order = ["event_date", "visitor_id"], ["event_at", "event_id"]
     first = first_of_stored(events.select(*unit, *order, *ADDRESS, "user_agent"), unit, order)
+    # What the source knows of the first visit makes no touch, and is what a first touch is about.
+    of_user = _small(first.campaign_scope) == "user"
+    first = first.mutate(campaign_scope=of_user.ifelse("session", first.campaign_scope))
     touched = _per_address(first, (*ADDRESS, "user_agent"), TOUCHED, partial(_of_touch, rule=rule))
     return touched.select(*FirstTouches.columns)
 
@@ -422,7 +492,10 @@ def _of_touch(addresses: ir.Table, rule: ChannelRule) -> ir.Table:
     nothing.
     """
     sourced = (_source_or_direct if rule.has_addresses else source_of_each)(addresses, rule)
-    channel = acquisition_channel(sourced.page_url, sourced.referrer_url, sourced.user_agent)
+    says_mail = sourced.said_medium.isin(MAIL_WORDS) | sourced.said_source.isin(MAIL_WORDS)
+    by_address = acquisition_channel(sourced.page_url, sourced.referrer_url, sourced.user_agent)
+    is_mail = (sourced.has_field_tags & says_mail).fill_null(NO)
+    channel = is_mail.ifelse("email_campaign", by_address)
     return sourced.mutate(acquisition_channel=channel, default_channel_group=sourced.channel)
 
 
@@ -430,7 +503,7 @@ def first_touch_ever(touches: ir.Table) -> ir.Table:
     """Return the first day of each visitor in `FirstTouches`, as `touched_date`,
     with its channels.
     """
-    first = first_of_each(touches, "visitor_id", ["event_date"])
+    first = first_of_each(touches, "visitor_id", ["event_date", "event_at", "event_id"])
     return first.select(
         "visitor_id", "acquisition_channel", "default_channel_group", touched_date="event_date"
     )
@@ -476,7 +549,7 @@ def sources_of_sessions(placed: ir.Table, rule: ChannelRule) -> ir.Table:
 
 
 def _first(arrived: ir.Table) -> ir.Table:
-    order = [arrived.is_sourced.ifelse(0, 1), arrived.event_number]
+    order = [arrived.source_rank, arrived.event_number]
     return first_of_each(arrived, FRAGMENT, order).select(*SessionSources.columns)
 
 

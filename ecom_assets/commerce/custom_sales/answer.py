@@ -105,6 +105,14 @@ class CustomSalesAnswer(QuestionAnswer):
     """The answer to a question about sales."""
 
     total_count: int | None = Field(None, description="How many rows there are")
+    visit_coverage_rate: float | None = Field(
+        None,
+        description=(
+            "Share of the revenue of orders of whose buyers any visit is known, if the question "
+            "is by what visits say; `(none)` has the rest"
+        ),
+        examples=[0.62],
+    )
     sales: list[SalesRow] = Field(
         description="By values, those with most of the first measure first, then by period"
     )
@@ -158,6 +166,7 @@ def compute(question: SalesQuestion, data: QuestionData) -> dict[str, Any]:
         else [],
         "totals": rows.by_period(None) if has_both else [],
         "total": rows.row(None),
+        "visit_coverage_rate": query.visit_coverage,
         "warnings": query.warnings(shown),
     }
 

@@ -15,16 +15,17 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.questions.source import OrderTables
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.commerce.attribution.contracts import Conversions, Touches
-from ecom_assets.commerce.attribution.credit import AttributionRule, buyer_of, order_touches
+from ecom_assets.commerce.attribution.credit import AttributionRule, order_touches
 from ecom_assets.commerce.costs.profit import with_customer_type, with_order
-from ecom_assets.commerce.customers.contracts import CustomerSegments
+from ecom_assets.commerce.customers.contracts import CustomerSegments, CustomerVisitors
+from ecom_assets.commerce.customers.visitors import with_customers
 from ecom_assets.commerce.orders.orders import NONE, landing_page_of
 from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days, clock_hour, weekday_number
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.places import UNKNOWN
-from ecom_assets.core.tables.portable import first_of_each, union_all
+from ecom_assets.core.tables.portable import first_of_each
 
 DISCOUNT_CODE: Final = "discount_code"
 """The dimension of which one order line may have several values."""
@@ -285,20 +286,14 @@ def _of_touch(lines: ir.Table, context: SalesContext) -> ir.Table:
 
 
 def _of_first_touch(lines: ir.Table, context: SalesContext) -> ir.Table:
-    """Add the channel of the first visit of each customer: their own, and those of whoever made the
-    purchase event of one of their orders.
+    """Add the channel of the first visit of each customer: their own, and those of the visitors who
+    are them.
     """
-    touches = context.tables.table(Touches)
-    conversions = context.tables.table(Conversions)
-    buyers = conversions.select("visitor_id", buyer_id=buyer_of(conversions)).distinct()
-    visits = union_all(
-        touches.select("started_at", "session_id", "channel", buyer_id="visitor_id"),
-        touches.join(buyers.filter(buyers.visitor_id != buyers.buyer_id), "visitor_id").select(
-            "started_at", "session_id", "channel", "buyer_id"
-        ),
-    )
-    first = first_of_each(visits, "buyer_id", ["started_at", "session_id"])
-    channels = first.select(visitor_id="buyer_id", first_channel="channel")
+    visits = context.tables.table(Touches)
+    if context.tables.has(CustomerVisitors):
+        visits = with_customers(visits, context.tables.table(CustomerVisitors))
+    first = first_of_each(visits, "visitor_id", ["started_at", "session_id"])
+    channels = first.select("visitor_id", first_channel="channel")
     return _of_customer(lines, channels, "first_channel")
 
 

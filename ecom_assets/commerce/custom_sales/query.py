@@ -14,7 +14,13 @@ from ecom_assets.behaviour.questions.source import OrderTables, QuestionData
 from ecom_assets.behaviour.trends.question import MOST_DAYS, TrendQuestion
 from ecom_assets.behaviour.trends.range import TrendRange
 from ecom_assets.behaviour.trends.trend import OTHER
+from ecom_assets.commerce.attribution.contracts import Conversions, Touches
 from ecom_assets.commerce.attribution.credit import AttributionRule
+from ecom_assets.commerce.attribution.queries import (
+    VisitCoverage,
+    coverage_sentence,
+    met_revenue,
+)
 from ecom_assets.commerce.costs.contracts import ProfitLines
 from ecom_assets.commerce.custom_sales.counting import CountedLines, Values
 from ecom_assets.commerce.custom_sales.dimensions import (
@@ -64,6 +70,8 @@ LACKING: Final[Mapping[type[Table], str]] = {
 """What is not there where a table has no rows; of others it is events."""
 OF_ITEM: Final = frozenset({"product", "category"})
 """The dimensions of which refunds without an item have no value."""
+OF_VISITS: Final = frozenset({"channel", "campaign", "landing_page", "first_channel"})
+"""The dimensions that visits say, of orders that meet any."""
 WITHOUT_LINES: Final = (
     "There are no order lines: each purchase event counts as an order of one item."
 )
@@ -288,11 +296,32 @@ class SalesQuery:
             return list(shown)
         return sorted(shown, key=_own_order)
 
+    @cached_property
+    def visit_coverage(self) -> float | None:
+        """The share of the revenue of orders whose buyers' visits are known, of days with visits;
+        None where nothing is asked of visits, and without orders or visits.
+        """
+        tables = self.tables
+        if OF_VISITS.isdisjoint(self.question.by) or tables.of_purchases or not tables.has(Touches):
+            return None
+        touches, conversions = tables.table(Touches), tables.table(Conversions)
+        (seen,) = tables.rows(
+            touches.agg(first=touches.started_date.min(), last=touches.started_date.max())
+        )
+        if seen["first"] is None:
+            return None
+        days = (max(self.range.first, seen["first"]), min(self.range.last, seen["last"]))
+        orders = rows_between(conversions, "converted_date", days)
+        (row,) = tables.rows(met_revenue(orders, touches))
+        return VisitCoverage.of_row(row).rate
+
     def warnings(self, shown: Sequence[Values]) -> list[str]:
-        """Return a sentence if there are no order lines, and for each dimension that none of these
-        days has.
+        """Return a sentence if there are no order lines, for each dimension that none of these
+        days has, and how many orders have visits where these are asked for.
         """
         result = [WITHOUT_LINES] if self.tables.of_purchases else []
+        if met := coverage_sentence(self.visit_coverage):
+            result.append(met)
         for position, name in enumerate(self.question.by):
             values = {of_row[position] for of_row in shown}
             if values and values <= {NONE, UNKNOWN, OTHER}:

@@ -5,13 +5,14 @@ from typing import Any, Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.contracts import Sessions
-from ecom_assets.commerce.attribution.contracts import Conversions, FirstTouches
+from ecom_assets.commerce.attribution.contracts import Conversions, FirstTouches, OrderVisits
 from ecom_assets.commerce.customers import customers as versions
-from ecom_assets.commerce.customers import segments
+from ecom_assets.commerce.customers import segments, visitors
 from ecom_assets.commerce.customers.contracts import (
     CustomerProfiles,
     Customers,
     CustomerSegments,
+    CustomerVisitors,
     DuplicateCustomers,
     EmailConsents,
     LifetimeValue,
@@ -32,6 +33,11 @@ from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.core.warehouse.local import connect
 
 EVERY_SESSION = Reads(Sessions, whole=True)
+
+
+customer_visitors = table_asset(CustomerVisitors, order_visits=Reads(OrderVisits, whole=True))(
+    visitors.customer_visitors
+)
 
 
 @table_asset(CustomerSegments, sales=EVERY_SALE, sessions=EVERY_SESSION)
@@ -109,6 +115,7 @@ def days_of_versions(raw_customers: ir.Table) -> ir.Table:
     sessions=Reads(Sessions, whole=True),
     conversions=Reads(Conversions, whole=True),
     first_touches=Reads(FirstTouches, whole=True),
+    customer_visitors=Reads(CustomerVisitors, whole=True),
     invalidated_by=days_of_versions,
 )
 def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -116,6 +123,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     sessions: ir.Table,
     conversions: ir.Table,
     first_touches: ir.Table,
+    customer_visitors: ir.Table,
     customer_rule: CustomerRule,
     market_segments: MarketSegments,
     places: ReadPlaces,
@@ -124,9 +132,9 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     """Compute every version of every customer."""
     return versions.customers(
         raw_customers,
-        sessions,
+        visitors.with_customers(sessions, customer_visitors),
         conversions,
-        first_touches,
+        visitors.with_customers(first_touches, customer_visitors),
         customer_rule,
         market_segments,
         places(),

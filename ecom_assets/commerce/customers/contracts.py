@@ -5,7 +5,7 @@ and lifetime value.
 from dataclasses import replace
 from typing import Final, Literal, get_args
 
-from ecom_assets.commerce.attribution.contracts import FirstTouches
+from ecom_assets.commerce.attribution.contracts import MATCHED_BY, FirstTouches
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.core.tables.contract import (
     Column,
@@ -233,6 +233,24 @@ class DuplicateCustomers(Table):
     received_date = RawCustomers.received_date
     customer_id = text("The customer who came more than once", pii=True)
     surplus_count = count("Copies that were left out", unit="rows")
+
+
+class CustomerVisitors(Table):
+    """One row per customer and visitor in whose visit an order of the customer was placed.
+
+    A till, a device that many use, and an address that buys on many devices join nobody.
+    """
+
+    layer = "mart"
+    key = ("customer_id", "visitor_id")
+
+    customer_id = text("The customer of the order", "Customer", pii=True)
+    visitor_id = text("Whose visit it was, see staging.events", "Visitor", pii=True)
+    matched_by = text(
+        "How the first such order and its event were matched, as in mart.order_visits",
+        one_of=MATCHED_BY,
+    )
+    since_date = day("The day of the first such event")
 
 
 class Customers(Table):

@@ -280,8 +280,9 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 ) -> ir.Table:
     """Return every version of every customer.
 
-    The tables are all rows of `RawCustomers`, `Sessions`, `Conversions` and `FirstTouches`; `days`
-    are those of the fetches, to find when each ends in the time zone.
+    The tables are all rows of `RawCustomers`, `Sessions`, `Conversions` and `FirstTouches`; those
+    of visitors are of customers, too, see `with_customers`. `days` are those of the fetches, to
+    find when each ends in the time zone.
     """
     versions = markets.add_to(customer_versions(raw), raw, places)
     behaviour, spent = _behaviour(versions, sessions), _spent(versions, conversions)

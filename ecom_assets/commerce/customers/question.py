@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from ecom_assets.behaviour.questions.fields import Choices, CommandOption, Day, FormField, field
 from ecom_assets.behaviour.questions.model import Question
+from ecom_assets.behaviour.sessions.contracts import CUT_BY
 from ecom_assets.behaviour.sessions.question import SESSION_RULE
 from ecom_assets.commerce.customers.segments import SCORES
 from ecom_assets.commerce.customers.value import ValueRule
@@ -20,7 +21,7 @@ class CustomerQuestion(Question):
 
     BESIDE: ClassVar[frozenset[str]] = frozenset({"as_of"})
     WITHOUT: ClassVar[frozenset[str]] = frozenset({"time_range", "start_date", "last", "compare"})
-    READS: ClassVar = ("page_url", "product_category", "cart_amount", "is_bot")
+    READS: ClassVar = (*CUT_BY, "product_category", "cart_amount", "is_bot")
     READS_ALL: ClassVar = True
 
     session_rule: Annotated[str, SESSION_RULE] = field(

@@ -109,14 +109,14 @@ class CreditMeasures:
     renewal_order_count = _shared(
         "renewal_order_count",
         "Orders that subscriptions made by themselves, credited in the same way",
-        "Renewals",
+        "Renewals credited",
         "orders",
     )
     renewal_revenue_amount = _credited(
         "renewal_revenue_amount",
         MONEY,
         "What these brought, less refunds; no other number of ads has it",
-        "Revenue of renewals",
+        "Revenue of renewals credited",
         nullable=False,
     )
     touched_order_count = _shared(
@@ -135,14 +135,14 @@ class CreditMeasures:
     new_customer_count = _shared(
         "new_customer_count",
         "Customers whose first paid order is credited to ads by the model",
-        "New customers",
+        "New customers by ads",
         "customers",
     )
     first_order_revenue_amount = _credited(
         "first_order_revenue_amount",
         MONEY,
         "What these first orders brought, before refunds",
-        "Revenue of first orders",
+        "Revenue of first orders by ads",
         nullable=False,
     )
     contribution_revenue_amount = _credited(
@@ -155,7 +155,7 @@ class CreditMeasures:
         "contribution_before_ads_amount",
         PROFIT,
         "What credited orders leave before advertising, where it is known",
-        "Contribution before advertising",
+        "Contribution before advertising, by ads",
     )
 
 
@@ -195,7 +195,7 @@ class MarketingMeasures(SpendMeasures, CreditMeasures):
     )
     cost_per_new_customer = per_unit(
         "Spend divided by customers whose first paid order is credited to it",
-        "Cost per new customer",
+        "Cost per new customer by ads",
         Ratio("spend_amount", "new_customer_count"),
         unit="money",
         is_cost=True,

@@ -49,14 +49,14 @@ class DiscountMeasures:
 
     order_count = count(
         "Orders with the discount; one with two codes counts for each",
-        "Orders",
+        "Orders with discounts",
         Aggregate("order_key"),
         unit="orders",
         example=41,
     )
     customer_count = count(
         "Customers who used it",
-        "Customers",
+        "Customers with discounts",
         Aggregate("customer_id"),
         unit="customers",
         is_additive=False,
@@ -64,7 +64,7 @@ class DiscountMeasures:
     )
     gross_sales_amount = amount(
         "Their prices before discounts",
-        "Gross sales",
+        "Gross sales of discounted lines",
         Aggregate("gross_amount", is_sum=True),
         nullable=True,
         example="4100.00",
@@ -79,13 +79,13 @@ class DiscountMeasures:
     )
     shipped_amount = amount(
         "What was paid for these lines, before refunds",
-        "Gross revenue",
+        "Gross revenue of discounted lines",
         Aggregate("revenue_amount", is_sum=True),
         example="3690.00",
     )
     discount_rate = rate(
         "Discounts divided by gross sales",
-        "Discount rate",
+        "Discount rate of discounted lines",
         Ratio("discount_amount", "gross_sales_amount"),
         nullable=True,
         better=None,

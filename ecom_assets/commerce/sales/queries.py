@@ -11,7 +11,13 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.behaviour.sessions.devices import device
-from ecom_assets.commerce.attribution.queries import Model, Unit, compared_channels, credits_of
+from ecom_assets.commerce.attribution.queries import (
+    Model,
+    Unit,
+    compared_channels,
+    credits_of,
+    visit_coverage,
+)
 from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.orders.queries import coverage
 from ecom_assets.commerce.sales.contracts import (
@@ -420,8 +426,10 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     result = credits_of(reading, period, model, unit)
     channels = compared_channels(result, ZERO if knows_revenue(reading) else None, period)
     answer = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
+    met = visit_coverage(reading, period).rate if unit == ORDER else None
     return {
         **answer,
+        "visit_coverage_rate": met,
         "channel_data": coverage((row["channel"], row) for row in channels),
         "channels": channels,
     }
@@ -444,7 +452,12 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
         for name, row in sorted(result.items(), key=lambda pair: (by_revenue(pair[1]), pair[0]))
     ]
     answer = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
-    return {**answer, "channel_data": coverage(result.items()), "channels": channels}
+    return {
+        **answer,
+        "visit_coverage_rate": None,
+        "channel_data": coverage(result.items()),
+        "channels": channels,
+    }
 
 
 def discounts(reading: Reading, period: Period, *, may_see_people: bool) -> dict[str, Any]:

@@ -265,11 +265,15 @@ def segment_call(
 def _context(context: Mapping[str, Any], sender: EventSender) -> dict[str, Any]:
     """Return what is kept of a call's context: neither address nor traits."""
     agent = context.get("userAgent") or sender.user_agent
-    page = context.get("page")
-    page_fields = (
-        {name: page.get(name) for name in ("url", "referrer")} if isinstance(page, dict) else {}
-    )
-    return {"page": page_fields, "userAgent": agent if isinstance(agent, str) else None}
+    kept: dict[str, Any] = {"page": _members(context.get("page"), ("url", "referrer"))}
+    if campaign := _members(context.get("campaign"), ("source", "medium", "name", "id")):
+        kept["campaign"] = campaign
+    return {**kept, "userAgent": agent if isinstance(agent, str) else None}
+
+
+def _members(value: object, names: Sequence[str]) -> dict[str, Any]:
+    """Return some members of an object; none of what is no object."""
+    return {name: value.get(name) for name in names} if isinstance(value, dict) else {}
 
 
 def _says_nobody(value: object) -> bool:

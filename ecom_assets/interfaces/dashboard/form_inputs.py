@@ -19,8 +19,7 @@ from ecom_assets.behaviour.questions.fields import (
     lines_of,
 )
 from ecom_assets.behaviour.questions.model import Question, QuestionField, QuestionPart, in_order
-from ecom_assets.commerce.attribution.contracts import SessionColumns
-from ecom_assets.commerce.attribution.session_columns import READS
+from ecom_assets.commerce.attribution.contracts import ADDRESS, SessionColumns
 from ecom_assets.commerce.costs.contracts import cost_columns
 from ecom_assets.commerce.custom_sales.dimensions import DIMENSIONS
 from ecom_assets.commerce.custom_sales.measures import COST_MEASURES, MEASURES
@@ -415,7 +414,7 @@ def columns_offered(
     """Return the columns of events that forms offer, with what they are called, and the properties
     that a mapping has `labels` for; those about people last, if at all.
     """
-    of_sessions = () if set(READS) & set(lacking) else SessionColumns.columns.items()
+    of_sessions = () if set(ADDRESS) & set(lacking) else SessionColumns.columns.items()
     columns = [*CleanEvents.columns.items(), *of_sessions]
     columns.sort(key=lambda entry: entry[1].pii)
     properties = [

@@ -25,7 +25,7 @@ from ecom_assets.behaviour.questions.model import (
     put_value,
 )
 from ecom_assets.behaviour.questions.values import documents_of, key_counts
-from ecom_assets.commerce.attribution.session_columns import READS
+from ecom_assets.commerce.attribution.contracts import ADDRESS
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.queries import EVENTS, LENGTHS, Reading
@@ -594,7 +594,7 @@ def break_down_by(view: View) -> Block:
     and by keys of `properties`.
     """
     names = ["product_category", *keys_of_events(view)]
-    if not set(READS) & set(view.context.reading.lacking):
+    if not set(ADDRESS) & set(view.context.reading.lacking):
         names = ["channel", *names]
     links = [{"label": readable(name), "href": view.here(by=name)} for name in names[:MOST_OFFERED]]
     return Custom("links.html", {"words": "Compare by what events have:", "links": links})

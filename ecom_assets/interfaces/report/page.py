@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.core.errors import WorkError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.queries import ZERO, Row
@@ -53,13 +54,14 @@ def render_page(report: Mapping[str, Any]) -> str:
         any(day["revenue_amount"] is not None for day in report["days"]),
     )
     profit = report["profit"] or {"numbers": {}, "causes": []}
-    ads = report["advertising"] or {"numbers": {}, "causes": []}
+    ads = report["advertising"] or {"numbers": {}, "causes": [], "visit_coverage_rate": None}
     numbers = {**report["numbers"], **profit["numbers"], **ads["numbers"]}
     return TEMPLATES.get_template("report.html").render(
         report=report,
         cards=[pair for pair in numbers.items() if pair[0] not in NOT_CARDS],
         profit=_with_bars(profit["causes"]),
         campaigns=ads["causes"],
+        coverage=coverage_sentence(ads["visit_coverage_rate"]),
         chart=daily_chart(report["days"], report["currency"] or "") if has_days else None,
         factors=[_with_bars(parts) for parts in causes["factors"] or []],
         revenue=[

@@ -325,7 +325,8 @@ def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
         for name in AD_HEADLINES
     }
     causes = _campaigns(result["parts"], before, currency) if known_period.is_comparable else []
-    return {"numbers": numbers, "causes": causes}
+    coverage = result["visit_coverage_rate"]
+    return {"numbers": numbers, "causes": causes, "visit_coverage_rate": coverage}
 
 
 def _campaigns(now: Sequence[Row], before: Sequence[Row], currency: str) -> list[Row]:

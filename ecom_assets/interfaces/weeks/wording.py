@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ecom_assets.behaviour.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
+from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.costs.measures import HEADLINES, ProfitMeasures
 from ecom_assets.commerce.customers.measures import CustomerMeasures
 from ecom_assets.commerce.marketing.measures import AD_HEADLINES, MarketingMeasures
@@ -350,6 +351,8 @@ def campaign_sentence(row: Mapping[str, Any], currency: str | None) -> str:
 
 def _advertising(report: Mapping[str, Any]) -> Iterator[str]:
     advertising, currency = report["advertising"], report["currency"]
+    if advertising and (met := coverage_sentence(advertising["visit_coverage_rate"])):
+        yield from ("", met)
     if advertising and advertising["causes"]:
         yield from ("", "What changed in ads")
         yield from (f"  {campaign_sentence(row, currency)}" for row in advertising["causes"])

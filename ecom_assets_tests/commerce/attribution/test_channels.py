@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.commerce.attribution.contracts import CHANNELS, UNKNOWN_CHANNEL
+from ecom_assets.commerce.attribution.contracts import ADDRESS, CHANNELS, UNKNOWN_CHANNEL
 from ecom_assets.commerce.attribution.touches import (
     SOURCED,
     ChannelRule,
@@ -22,6 +22,7 @@ from ecom_assets.commerce.attribution.touches import (
 )
 from ecom_assets.core.warehouse.local import DuckDBDialect, connect
 from ecom_assets.ingestion.sources.site_lists import VERSION, source_lists
+from ecom_assets_tests.builders import addresses
 from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_sandbox.shop.traffic import SHOP_URL, SOURCES
@@ -35,7 +36,7 @@ Source = tuple[str, str, str]
 def warehouse() -> Backend:
     con = connect()
     for name, columns in (
-        ("visits", ("page_url", "referrer_url")),
+        ("visits", ADDRESS),
         ("sources", ("source", "medium", "campaign")),
     ):
         con.con.register(name, pa.table({column: pa.array([], pa.string()) for column in columns}))
@@ -45,7 +46,7 @@ def warehouse() -> Backend:
 def sourced_events(events: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the events that have a source; those that say an advertisement alone have none."""
     arrived = with_arrival(events, rule)
-    return arrived.filter(arrived.is_sourced)
+    return arrived.filter(arrived.source_rank < 2)
 
 
 @cache
@@ -67,12 +68,8 @@ def channel_sql(ai_assistants: bool) -> str:  # noqa: FBT001 (a rule's field)
 
 def source_of(page: str | None, referrer: str | None, own: tuple[str, ...] = ()) -> Source | None:
     """Return the source that the addresses of one event give; None where they give none."""
-    row = pa.table(
-        {
-            "page_url": pa.array([page], pa.string()),
-            "referrer_url": pa.array([referrer], pa.string()),
-        }
-    )
+    said = {"page_url": page, "referrer_url": referrer}
+    row = pa.table({name: pa.array([said.get(name)], pa.string()) for name in ADDRESS})
     warehouse().con.register("visits", row)
     actual: list[Source] = warehouse().con.sql(source_sql(own)).fetchall()
     return actual[0] if actual else None
@@ -259,9 +256,9 @@ def test_click_ids_and_campaign_ids_say_the_advertisement(
     page = f"{SHOP}?{query}"
     con.con.register("visits", pa.table({"page_url": [page], "referrer_url": ["https://t.co/"]}))
     rule = ChannelRule(source_lists())
-    (row,) = with_arrival(con.table("visits"), rule).to_pyarrow().to_pylist()
+    (row,) = with_arrival(addresses(con), rule).to_pyarrow().to_pylist()
     assert (row["campaign_id"], row["ad_platform"]) == (campaign_id, platform)
-    (sourced,) = source_of_each(con.table("visits"), rule).to_pyarrow().to_pylist()
+    (sourced,) = source_of_each(addresses(con), rule).to_pyarrow().to_pylist()
     assert {name: row[name] for name in SOURCED} == {name: sourced[name] for name in SOURCED}
 
 
@@ -270,7 +267,7 @@ def test_what_is_no_click_id_says_no_advertisement(query: str) -> None:
     con = connect()
     page = f"{SHOP}?{query}"
     con.con.register("visits", pa.table({"page_url": [page], "referrer_url": ["https://t.co/"]}))
-    (row,) = with_arrival(con.table("visits"), ChannelRule(source_lists())).to_pyarrow().to_pylist()
+    (row,) = with_arrival(addresses(con), ChannelRule(source_lists())).to_pyarrow().to_pylist()
     assert (row["campaign_id"], row["ad_platform"]) == (None, None)
 
 
@@ -311,7 +308,8 @@ def test_the_whole_list_of_google_has_its_channels() -> None:
         "VIDEO": 46,
     }
     pages = [f"{SHOP}?{urlencode({'utm_source': source})}" for source, _ in listed]
-    rows = pa.table({"page_url": pages, "referrer_url": pa.array([None] * len(pages), pa.string())})
+    nothing = pa.array([None] * len(pages), pa.string())
+    rows = pa.table({**dict.fromkeys(ADDRESS, nothing), "page_url": pages})
     warehouse().con.register("visits", rows)
     rule = ChannelRule(source_lists())
     visits = sourced_events(warehouse().table("visits"), rule)
@@ -420,7 +418,7 @@ def test_addresses_are_looked_at_by_what_of_them_says_a_source(
     con = connect()
     columns = {"number": range(300), "page_url": pages, "referrer_url": referrers}
     con.con.register("visits", pa.table({name: list(of) for name, of in columns.items()}))
-    visits, rule = con.table("visits"), ChannelRule(source_lists(), ("google.com",))
+    visits, rule = addresses(con), ChannelRule(source_lists(), ("google.com",))
     names = ("number", "page_url", "referrer_url", *SOURCED)
     looked_up, one_by_one = (
         sorted(tuple(row.values()) for row in rows.select(*names).to_pyarrow().to_pylist())

@@ -90,6 +90,17 @@ def test_of_two_devices_that_name_one_order_the_nearest_in_time_has_it(
     assert visitors(shop, events, [ordered("1001", NOON, ANNA)]) == {"1001": "device-2"}
 
 
+def test_an_event_of_a_public_key_comes_after_that_of_the_shop_s_server(
+    shop: ReconciledShop,
+) -> None:
+    """Anybody may send a purchase that names an order, as near to it as they like."""
+    events = [
+        bought("e1", "2026-03-10 12:20", "device-1", order_id="1001") | {"sent_by": "key:server"},
+        bought("e2", NOON, "device-2", order_id="1001") | {"sent_by": "public-key:page"},
+    ]
+    assert visitors(shop, events, [ordered("#1001", NOON, ANNA)]) == {"#1001": "device-1"}
+
+
 def test_an_order_three_days_after_its_event_has_no_visit(shop: ReconciledShop) -> None:
     events = [bought("e1", "2026-03-10 12:00", "device-1", transaction_id="1001")]
     assert visitors(shop, events, [ordered("1001", "2026-03-13 12:00", ANNA)]) == {}

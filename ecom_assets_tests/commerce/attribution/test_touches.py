@@ -14,11 +14,14 @@ from ecom_assets.commerce.attribution.contracts import (
     FirstTouches,
     Touches,
 )
+from ecom_assets.commerce.attribution.credit import AttributionRule, order_touches
 from ecom_assets.commerce.sales.contracts import RevenueDaily, Sales
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import channel_rule
-from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys, order_line
+from ecom_assets_tests.builders import DAY_ONE, Row, Step, as_table, at, journeys, order_line
 from ecom_assets_tests.platform import ShopPlatform
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
@@ -216,3 +219,45 @@ def test_an_order_is_one_conversion_however_many_lines_it_has(shop: ShopPlatform
         ("purchase", Decimal("25.00")),
         ("purchase", None),
     ], "unknown is no zero"
+
+
+def test_a_refund_takes_back_the_credit_of_its_own_order() -> None:
+    """Anna bought by an ad, then by a letter, and sends back what the ad sold; of another refund
+    nobody knows the order, so that it is of her last one.
+    """
+    con = connect()
+    orders = [("o-1", 2, False), ("o-2", 6, False), ("o-1", 8, True), ("o-9", 9, True)]
+    sold = [
+        {
+            "converted_date": DAY_ONE + timedelta(days=day),
+            "unit": "order",
+            "conversion_id": order,
+            "visitor_id": "device",
+            "customer_id": "anna",
+            "is_refund": is_refund,
+            "converted_at": at(f"+{day} 12:00"),
+            "revenue_amount": Decimal(-20 if is_refund else 20),
+        }
+        for order, day, is_refund in orders
+    ]
+    came = [
+        {
+            "session_id": f"s{day}",
+            "visitor_id": "device",
+            "started_at": at(f"+{day} 11:00"),
+            "started_date": DAY_ONE + timedelta(days=day),
+            "channel": channel,
+        }
+        for day, channel in ((2, "Paid Search"), (6, "Email"))
+    ]
+    con.con.register("sold", as_table(sold, Conversions))
+    con.con.register("came", as_table(came, Touches))
+    days = Days.between(DAY_ONE, DAY_ONE + timedelta(days=10))
+    rows = order_touches(con.table("sold"), con.table("came"), AttributionRule(), days)
+    found = {(row["order_id"], row["status"]): row["channel"] for row in rows_of(rows)}
+    assert found == {
+        ("o-1", "shipped"): "Paid Search",
+        ("o-2", "shipped"): "Email",
+        ("o-1", "refunded"): "Paid Search",
+        ("o-9", "refunded"): "Email",
+    }

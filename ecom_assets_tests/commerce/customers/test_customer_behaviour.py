@@ -9,13 +9,17 @@ import pytest
 
 from ecom_assets.commerce.attribution.contracts import Conversions, FirstTouches, OrderVisits
 from ecom_assets.commerce.attribution.touches import acquisition_channel, orders
-from ecom_assets.commerce.customers.contracts import Customers, QuarantinedCustomers
+from ecom_assets.commerce.customers.contracts import (
+    Customers,
+    CustomerVisitors,
+    QuarantinedCustomers,
+)
 from ecom_assets.commerce.customers.customers import CustomerRule
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
-from ecom_assets_tests.builders import DAY_ONE, at
+from ecom_assets_tests.builders import DAY_ONE, as_table, at
 from ecom_assets_tests.commerce.customers.customer_stories import (
     NEXT_DAY,
     PERFECT,
@@ -104,6 +108,26 @@ def test_an_event_is_a_sight_of_the_customer_too_and_one_of_tomorrow_is_not(shop
     row = one_of(shop, last_login_at=None)
     assert (row["activity_status"], row["seen_at"]) == ("active", at("09:00", date(2026, 3, 10)))
     assert row["recent_session_count"] == 1
+
+
+def test_visits_of_whoever_placed_an_order_of_the_customer_are_hers(shop: Platform) -> None:
+    """She never signs in: her order is known by the visit of a device, and so is the e-mail that
+    brought her.
+    """
+    mail = {"page_url": "https://shop.example/?utm_source=letter&utm_medium=email"}
+    visits(shop, (at("09:00", date(2026, 3, 10)), mail), who="phone")
+    assert one_of(shop, last_login_at=None)["recent_session_count"] == 0
+    pair = {
+        "customer_id": "7",
+        "visitor_id": "phone",
+        "matched_by": "order_id",
+        "since_date": date(2026, 3, 10),
+    }
+    shop.engine.con.con.register("pairs", as_table([pair], CustomerVisitors))
+    shop.engine.replace(CustomerVisitors, shop.engine.con.table("pairs"), None)
+    row = one_of(shop, last_login_at=None)
+    assert (row["recent_session_count"], row["activity_status"]) == (1, "active")
+    assert row["default_channel_group"] == "Email"
 
 
 @pytest.mark.slow

@@ -12,35 +12,37 @@ from ecom_assets.ingestion.sources.proposal.values import Value
 from ecom_assets.ingestion.sources.proposal.visit_sources import (
     CHANNELS,
     DIRECT,
+    campaign_lines,
     likely_channel,
-    tagged_page,
 )
 from ecom_assets.ingestion.sources.site_lists import source_lists
+from ecom_assets_tests.builders import addresses
+from ecom_assets_tests.each import each
 
 PAGES = ("/", "/product/700", "/search?q=shopping", "https://lamps.example/a?b=c")
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
+@each("channel", CHANNELS)
 def test_a_chosen_channel_is_that_of_the_visit(channel: str) -> None:
-    page, column = Value(("uri",), '"uri"', 0), Value(("traffic_source",), '"traffic_source"', 1)
-    sql = tagged_page(page, column, [("Bob's", channel), ("else", "Email")])
+    column = Value(("traffic_source",), '"traffic_source"', 1)
+    lines = campaign_lines(column, [("Bob's", channel), ("else", "Email")])
+    fields = ", ".join(f"{sql} AS {name}" for name, sql in lines.items())
     con = connect()
-    words = {"uri": list(PAGES), "traffic_source": [" Bob's "] * len(PAGES)}
+    words = {"page_url": list(PAGES), "traffic_source": [" Bob's "] * len(PAGES)}
     con.con.register("words", pa.table(words))
-    addresses = con.con.execute(f"SELECT {sql} FROM words").fetchall()
-    con.con.register(
-        "visits",
-        pa.table(
-            {
-                "page_url": [address for (address,) in addresses],
-                "referrer_url": pa.array([None] * len(PAGES), pa.string()),
-            }
-        ),
+    con.con.execute(
+        f"CREATE TEMP TABLE visits AS SELECT page_url, NULL::VARCHAR AS referrer_url, {fields} "
+        "FROM words"
     )
-    found = source_of_each(con.table("visits"), ChannelRule(source_lists())).to_pyarrow()
+    found = source_of_each(addresses(con), ChannelRule(source_lists())).to_pyarrow()
     named = found["channel"].to_pylist()
     assert channel in ALL_CHANNELS
     assert named == ([] if channel == DIRECT else [channel] * len(PAGES))
+
+
+def test_a_file_whose_visits_are_all_direct_has_no_campaign() -> None:
+    column = Value(("traffic_source",), '"traffic_source"', 1)
+    assert campaign_lines(column, [("web", DIRECT)]) == {}
 
 
 @pytest.mark.parametrize(

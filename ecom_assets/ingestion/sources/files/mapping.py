@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from ecom_assets.behaviour.events.contracts import CAMPAIGN
 from ecom_assets.commerce.orders.orders import (
     CHARGES,
     FLAGS,
@@ -591,8 +592,11 @@ EVENT_FIELDS = (
     "user_agent",
     "properties",
     "sent_by",
+    *CAMPAIGN,
 )
-OPTIONAL_FIELDS = frozenset({"received_at", "anonymous_id", "user_agent", "properties", "sent_by"})
+OPTIONAL_FIELDS = frozenset(
+    {"received_at", "anonymous_id", "user_agent", "properties", "sent_by", *CAMPAIGN}
+)
 EVENT = RecordKind(
     folder="mappings",
     fields=EVENT_FIELDS,

@@ -113,9 +113,9 @@ from ecom_assets.ingestion.sources.proposal.values import (
     Value,
 )
 from ecom_assets.ingestion.sources.proposal.visit_sources import (
+    campaign_lines,
     column_of_sources,
     source_questions,
-    tagged_page,
 )
 
 OF_ONE_PIECE: Final = (
@@ -387,8 +387,6 @@ class Draft:
             self._ask_for_amount()
             self._ask_for_sources()
         asked = [question.key for question in self.questions if question.key == "cart_value"]
-        if self.source and "page_url" not in self.found:
-            asked.append("page_url")
         names += [name for name in (*self.found, *asked) if name not in {*names, kind.id, *HELPERS}]
         self._find_cents()
         if not is_events:
@@ -403,7 +401,8 @@ class Draft:
         below_zero = [] if is_events else self._below_zero()
         fields = [
             self._id(kind.id),
-            *(self._page_by_source(name) or self._field(name) for name in names),
+            *(self._field(name) for name in names),
+            *self._campaign_by_source(),
             *self._currency_beside(),
             *(self._other_members(names) if is_events else []),
         ]
@@ -1264,21 +1263,22 @@ class Draft:
         if self.source:
             self.questions += source_questions(self.values, self.source)
 
-    def _page_by_source(self, name: str) -> str:
-        """Return the line of pages that have the channel of each visit as UTM parameters; empty for
-        other fields, and where addresses say it.
+    def _campaign_by_source(self) -> list[str]:
+        """Return the lines of the source and medium of each visit's channel; none where addresses
+        or other fields say them.
         """
-        if name != "page_url" or self.source is None:
-            return ""
-        page = self.found["page_url"].value if "page_url" in self.found else None
+        if self.source is None:
+            return []
         channels = [
             (question.subject, self.answers.get(question.key, question.guess))
             for question in self.questions
             if question.key in CHANNELS_OF
         ]
         said = ", ".join(f"{shown(word)}: {channel}" for word, channel in channels)
-        sql = quoted(tagged_page(page, self.source, channels))
-        return f"  page_url: {{expression: {sql}, optional: true}}  # {said}; check this"
+        return [
+            f"  {name}: {{expression: {quoted(sql)}, optional: true}}  # {said}; check this"
+            for name, sql in campaign_lines(self.source, channels).items()
+        ]
 
     def _unreadable(self, name: str) -> str:
         """Return which columns are named as a field and have other values, in brackets;

@@ -1,5 +1,5 @@
 """Where visits come from, in a file whose addresses do not say it and another column does: a person
-says the channel of each of its words, and the words become UTM parameters of the page.
+says the channel of each of its words, and the words become source and medium of the visit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,19 +11,19 @@ from ecom_assets.ingestion.sources.proposal.questions import CHANNELS_OF, OpenQu
 from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
 
 DIRECT: Final = "Direct"
-TAGS: Final[Mapping[str, str]] = {
-    "Paid Search": "utm_source=google&utm_medium=cpc",
-    "Organic Search": "utm_source=search&utm_medium=organic",
-    "Paid Social": "utm_source=facebook&utm_medium=cpc",
-    "Organic Social": "utm_source=social&utm_medium=social",
-    "Email": "utm_source=email&utm_medium=email",
-    "Display": "utm_source=display&utm_medium=display",
-    "Organic Video": "utm_source=video&utm_medium=video",
-    "Affiliates": "utm_source=affiliate&utm_medium=affiliate",
-    "Referral": "utm_source=referral&utm_medium=referral",
-    "SMS": "utm_source=sms&utm_medium=sms",
+TAGS: Final[Mapping[str, tuple[str, str]]] = {
+    "Paid Search": ("google", "cpc"),
+    "Organic Search": ("search", "organic"),
+    "Paid Social": ("facebook", "cpc"),
+    "Organic Social": ("social", "social"),
+    "Email": ("email", "email"),
+    "Display": ("display", "display"),
+    "Organic Video": ("video", "video"),
+    "Affiliates": ("affiliate", "affiliate"),
+    "Referral": ("referral", "referral"),
+    "SMS": ("sms", "sms"),
 }
-"""UTM parameters by which a visit is of a channel, whatever its page."""
+"""Source and medium by which a visit is of a channel, whatever its page."""
 CHANNELS: Final = (*TAGS, DIRECT)
 LIKELY: Final = (
     ("Paid Search", ("adwords", "googleads", "bingads", "sea", "sem", "cpc", "ppc", "paidsearch")),
@@ -56,10 +56,11 @@ def likely_channel(word: str) -> str:
 
 def column_of_sources(values: FileValues, found: Mapping[str, FoundField]) -> Value | None:
     """Return the column that says where visits come from, if most of its words are known and no
-    address of the file says it.
+    address or other field of the file says it.
     """
     page, referrer = found.get("page_url"), found.get("referrer_url")
-    if referrer or (page and values.matching(page.value, f"(?i){SAYS_SOURCE}")):
+    in_fields = "campaign_source" in found or "campaign_medium" in found
+    if referrer or in_fields or (page and values.matching(page.value, f"(?i){SAYS_SOURCE}")):
         return None
     for value in source_columns(values, found):
         words = [word for word, _ in values.counts(value, len(CHANNELS_OF) + 1)]
@@ -89,22 +90,20 @@ def source_questions(values: FileValues, column: Value) -> list[OpenQuestion]:
     ]
 
 
-def tagged_page(page: Value | None, column: Value, channels: Sequence[tuple[str, str]]) -> str:
-    """Return the SQL of the page of a row with the UTM parameters of its channel.
+def campaign_lines(column: Value, channels: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the SQL of source and medium of a row by their fields; none where every word is
+    direct.
 
     Args:
-        page: The value with the page; None for files without, whose visits have `/`.
         column: The value with the word.
         channels: The words and their channels.
     """
-    address = page.sql if page else "'/'"
-    cases = [
-        f"WHEN {text(word)} THEN {text(TAGS[channel])}"
-        for word, channel in channels
-        if channel in TAGS
-    ]
-    if not cases:
-        return address
-    tags = f"CASE trim({column.sql}) {' '.join(cases)} END"
-    joint = f"CASE WHEN contains({address}, '?') THEN '&' ELSE '?' END"
-    return f"{address} || coalesce({joint} || {tags}, '')"
+    known = [(word, TAGS[channel]) for word, channel in channels if channel in TAGS]
+    if not known:
+        return {}
+    return {
+        field: f"CASE trim({column.sql}) "
+        + " ".join(f"WHEN {text(word)} THEN {text(tags[place])}" for word, tags in known)
+        + " END"
+        for place, field in enumerate(("campaign_source", "campaign_medium"))
+    }

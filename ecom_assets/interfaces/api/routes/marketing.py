@@ -39,7 +39,7 @@ class AdNumbers(row_of(MEASURES, are_known=False)):  # type: ignore[misc]  # a m
     """What ads cost and brought by a model; null if unknown."""
 
     contribution_after_ads_amount: Money | None = number(
-        "Contribution after advertising",
+        "Contribution after advertising, by ads",
         "money",
         "Contribution before advertising of credited orders, less spend",
     )
@@ -68,7 +68,7 @@ class ShopNumbers(BaseModel):
         "Spend share", "rate", "All spend divided by revenue but that of renewals"
     )
     new_customer_count: int | None = number(
-        "New customers", "count", "Customers whose first paid order is in the period"
+        "New paying customers", "count", "Customers whose first paid order is in the period"
     )
     first_order_revenue_amount: Money | None = number(
         "Revenue of first orders", "money", "What these first orders brought, before refunds"
@@ -77,7 +77,7 @@ class ShopNumbers(BaseModel):
         "Acquisition MER", "times", "Revenue of first orders divided by all spend"
     )
     cost_per_new_customer: Money | None = number(
-        "Cost per new customer", "money", "All spend divided by new customers"
+        "Cost per new paying customer", "money", "All spend divided by new paying customers"
     )
     payback_months: int | None = number(
         "Payback",

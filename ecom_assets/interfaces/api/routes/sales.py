@@ -149,6 +149,13 @@ class ChannelsAnswer(SoldAnswer):
     model: str | None = Field(
         description="How credit is shared; null for sales channels", examples=["last_non_direct"]
     )
+    visit_coverage_rate: float | None = number(
+        "Orders with visits",
+        "rate",
+        "Share of the revenue of orders of whose buyers any visit is known; `(none)` has the rest; "
+        "null of sales channels, and without orders",
+        examples=[0.62],
+    )
     channel_data: Coverage | None = Field(
         description="How much of the period names a channel: all of it (whole), some, or nothing; "
         "`(none)` has the rest; null where nothing was sold",

@@ -12,6 +12,7 @@ from ibis.backends.sql import SQLBackend
 from starlette.requests import Request
 
 from ecom_assets.behaviour.events.clean import OF_IDENTITY
+from ecom_assets.behaviour.events.contracts import CAMPAIGN
 from ecom_assets.behaviour.events.recorded import NOT_BY_ORDERS
 from ecom_assets.behaviour.identity.contracts import ERASED, MergedUsers, SharedIds
 from ecom_assets.behaviour.identity.rule import IdentityRule
@@ -63,7 +64,15 @@ from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, may_see_people,
 from ecom_assets.interfaces.api.store.store import PublishedTables, StoreReading
 
 SELDOM_READ = frozenset(
-    ("user_agent", "properties", "referrer_url", "source_file", "received_date", "joined_by")
+    (
+        "user_agent",
+        "properties",
+        "referrer_url",
+        "source_file",
+        "received_date",
+        "joined_by",
+        *CAMPAIGN,
+    )
 )
 """Columns that no question reads unless it names them."""
 

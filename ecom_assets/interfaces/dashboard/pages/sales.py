@@ -5,6 +5,7 @@ from functools import partial
 from pydantic import Field
 
 from ecom_assets.commerce.attribution.contracts import ChannelAttribution
+from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.measures import HEADLINES
 from ecom_assets.commerce.sales.queries import ChannelDimension, Granularity, Level
@@ -157,6 +158,7 @@ def channels(view: View) -> Block:
         csv=view.csv("/analytics/revenue/by-channel", dimension=dimension),
         height=max(120, 26 * len(answer["channels"])),
         definition=meaning(answer),
+        note=coverage_sentence(answer["visit_coverage_rate"]),
         why=Why(ChannelAttribution, "revenue_amount"),
         links=view.explorer("Landing pages that sell", "channel", "landing_page", measures=ASKED),
     )

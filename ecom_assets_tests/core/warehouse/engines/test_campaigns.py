@@ -1,0 +1,123 @@
+"""Every engine reads the same campaigns out of fields and addresses, and joins the same visitors to
+customers.
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import product
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ecom_assets.behaviour.events.contracts import CAMPAIGN_SCOPES, CleanEvents
+from ecom_assets.behaviour.identity.rule import IdentityRule
+from ecom_assets.commerce.attribution.contracts import CHANNELS, OrderVisits
+from ecom_assets.commerce.attribution.touches import ChannelRule, first_touches, with_arrival
+from ecom_assets.commerce.customers.visitors import customer_visitors
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets.ingestion.sources.site_lists import source_lists
+from ecom_assets_tests.builders import Row, as_table, at
+from ecom_assets_tests.commerce.customers.test_customer_visitors import sold
+from ecom_assets_tests.core.warehouse.engines.warehouses import (
+    ALL_ENGINES,
+    on_one_worker_each,
+    opened,
+    settings_of,
+)
+
+DAY = date(2026, 3, 1)
+SHOP = "https://shop.example/"
+PAGES = (SHOP, f"{SHOP}?utm_source=bing&utm_medium=cpc&utm_campaign=7", f"{SHOP}?gclid=a", None)
+FIELDS: tuple[dict[str, str], ...] = (
+    {},
+    {"campaign_source": " Google ", "campaign_medium": "CPC", "campaign_name": "Lamps"},
+    {"campaign_source": "(direct)", "campaign_medium": "(none)", "campaign_id": "9"},
+    {"campaign_name": "12", "click_id": "msclkid=b"},
+    {"click_id": "gclid=Cj0K"},
+)
+
+
+def visits() -> list[Row]:
+    """Return a first event of a visitor for each page, fields, scope and referrer."""
+    referrers = (None, "https://www.google.com/")
+    scopes = (None, *CAMPAIGN_SCOPES, "Session", "no scope")
+    combinations = product(PAGES, FIELDS, scopes, referrers)
+    return [
+        {
+            "event_id": f"e{number:03}",
+            "event_at": at("09:00", DAY),
+            "event_date": DAY,
+            "visitor_id": f"v{number:03}",
+            "event_type": "page_view",
+            "session_device_id": "",
+            "is_bot": False,
+            "received_date": DAY,
+            "source_file": "visits.csv",
+            "page_url": page,
+            "referrer_url": referrer,
+            **fields,
+            **({"campaign_scope": scope} if fields else {}),
+        }
+        for number, (page, fields, scope, referrer) in enumerate(combinations)
+    ]
+
+
+def orders() -> list[Row]:
+    """Return orders of a till, of an agency's address, and of a person with two devices."""
+    of_till = [sold(n, f"{n}@mail", "anon-till") for n in range(20)]
+    of_agency = [sold(100 + n, "agency@mail", f"anon-{n}", n % 20) for n in range(50)]
+    return [*of_till, *of_agency, sold(200, "7@mail", "anon-a"), sold(201, "7@mail", "anon-b", 3)]
+
+
+@pytest.fixture(scope="module", params=on_one_worker_each(ALL_ENGINES))
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    home = tmp_path_factory.mktemp(request.param)
+    engine = opened(settings_of(request.param, request, home))
+    yield engine
+    engine.close()
+
+
+def stored(engine: Engine, contract: type[Table], rows: pa.Table) -> None:
+    outside = connect()
+    outside.con.register("rows", rows)
+    days = Days.between(DAY, DAY + timedelta(days=30))
+    engine.replace(contract, outside.table("rows"), days)
+
+
+def plain(rows: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
+    return sorted((tuple(row[name] for name in names) for row in rows), key=repr)
+
+
+def test_every_engine_reads_the_same_campaigns(engine: Engine) -> None:
+    stored(engine, CleanEvents, as_table(visits(), CleanEvents))
+    rule = ChannelRule(source_lists())
+    said = ("event_id", "source", "medium", "campaign", "channel", "campaign_id", "source_rank")
+    arrived = with_arrival(engine.table(CleanEvents), rule).select(*said)
+    assert plain(engine.rows_of(arrived), *said) == here(rule, said)
+    first = engine.rows_of(first_touches(engine.table(CleanEvents), rule))
+    channels = {row["visitor_id"]: row["default_channel_group"] for row in first}
+    assert len(channels) == len(visits())
+    assert set(channels.values()) <= set(CHANNELS)
+
+
+def here(rule: ChannelRule, said: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """Return the same, computed outside of any engine."""
+    con = connect()
+    con.con.register("events", as_table(visits(), CleanEvents))
+    rows = with_arrival(con.table("events"), rule).select(*said)
+    return plain(rows.to_pyarrow().to_pylist(), *said)
+
+
+def test_every_engine_joins_the_same_visitors(engine: Engine) -> None:
+    stored(engine, OrderVisits, as_table(orders(), OrderVisits))
+    rows = engine.rows_of(customer_visitors(engine.table(OrderVisits), IdentityRule()))
+    assert plain(rows, "customer_id", "visitor_id", "since_date") == [
+        ("7@mail", "anon-a", DAY),
+        ("7@mail", "anon-b", date(2026, 3, 4)),
+    ]

@@ -1,0 +1,648 @@
+"""The simulated shop as the shop that everybody has sees itself: Shopify's export of orders, GA4's
+rows in BigQuery, and Google Ads' report of campaigns, with the truth about which visit sold what.
+
+The files know each other only by the order: Shopify knows an address, GA4 a device. Who came is
+known here. Every visit and order is plain Python, so that the truth can be read.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from ecom_assets.core.errors import UsageError
+from ecom_sandbox.shop import rows as r
+from ecom_sandbox.shop import traffic as t
+from ecom_sandbox.shop.advertising import CAMPAIGNS, MICRO, Advertising, micros_text
+from ecom_sandbox.shop.files import replaced_folder
+from ecom_sandbox.shop.shop import Shop, cast_of
+from ecom_sandbox.shop.truth import GENERATOR
+
+Sends = Literal["name", "id", "nothing"]
+SENDS: Final = get_args(Sends)
+"""What GA4 sends of an order: Shopify's `Name`, its `Id`, or nothing."""
+TRAPS: Final = {
+    "no_consent": "half of the visitors refuse consent, so that GA4 knows no device of them",
+    "till": "a device of the shop itself places an order for another customer each day",
+    "named_twice": "a second visitor's purchase names the order of another one",
+    "other_number": "the `Id` of an order is the number of another one, of the same day",
+    "late_order": "some orders are written three days after their event",
+    "refund_next_month": "some orders are paid back in the month after",
+    "old_orders": "three years of orders come before the first event",
+}
+"""What can be wrong with such a shop, with what happens then."""
+FIRST_NUMBER: Final = 1001
+FIRST_ID: Final = 5_600_000_000_001
+TILL: Final = -1
+"""Who a device of the shop itself is."""
+CHANNELS: Final = {
+    "google organic": "Organic Search",
+    "google brand ads": "Paid Search",
+    "google shopping": "Paid Shopping",
+    "bing organic": "Organic Search",
+    "duckduckgo organic": "Organic Search",
+    "facebook ads": "Paid Social",
+    "facebook again": "Paid Social",
+    "facebook posts": "Organic Social",
+    "stories": "Organic Social",
+    "pinterest": "Organic Social",
+    "youtube": "Organic Video",
+    "newsletter": "Email",
+    "reminder": "Email",
+    "direct": "Direct",
+    "coupons": "Affiliates",
+    "blog": "Affiliates",
+    "referral": "Referral",
+    "banner": "Display",
+    "assistant": "Referral",
+}
+"""The channel of each source, by GA4's rules."""
+ADS: Final = {campaign.source: campaign for campaign in CAMPAIGNS if campaign.source}
+"""The campaigns by their source."""
+NO_TOUCH: Final = "(none)"
+DIRECT: Final = "Direct"
+MODELS: Final = ("first", "last", "last_non_direct", "linear", "position", "j", "time_decay")
+LOOKBACK: Final = timedelta(days=30)
+HALF_LIFE: Final = timedelta(days=7)
+OLD_DAYS: Final = 3 * 365
+_TYPES: Final = {
+    r.PRODUCT: "view_item",
+    r.CATEGORY: "view_item_list",
+    r.SEARCH: "view_search_results",
+    r.ADD: "add_to_cart",
+    r.REMOVE: "remove_from_cart",
+    r.CHECKOUT: "begin_checkout",
+    r.PURCHASE: "purchase",
+}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A visit: when it began, the name of its source, and the page on which it began."""
+
+    at: datetime
+    source: str
+    landing_page: str
+
+    @property
+    def channel(self) -> str:
+        """Return its channel."""
+        return CHANNELS[self.source]
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of Shopify.
+
+    Attributes:
+        number: Its place among all orders, from 0.
+        who: The person, `TILL` for the shop's own device, or None where GA4 knows no visit.
+        customer: The address of who bought.
+        bought_at: When it was placed, as GA4 saw it.
+        created_at: When Shopify wrote it.
+        lines: Article, name, quantity and price in cents of each line.
+        id: Shopify's `Id`.
+        cancelled_at: When it was paid back; None if it was not.
+    """
+
+    number: int
+    who: int | None
+    customer: str
+    bought_at: datetime
+    created_at: datetime
+    lines: tuple[tuple[str, str, int, int], ...]
+    id: int
+    cancelled_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """Return Shopify's `Name`."""
+        return f"#{FIRST_NUMBER + self.number}"
+
+    @property
+    def cents(self) -> int:
+        """Return what its lines come to."""
+        return sum(quantity * price for _, _, quantity, price in self.lines)
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What the files of a shop are made of.
+
+    Attributes:
+        visits: The visits of each person, in their order.
+        orders: The orders, in their order.
+        events: The rows of GA4.
+        meets: Whether GA4 says of its purchases which order they are.
+    """
+
+    visits: Mapping[int, Sequence[Visit]]
+    orders: Sequence[Order]
+    events: Sequence[dict[str, Any]]
+    meets: bool
+
+
+def write_exports(  # noqa: PLR0913 (all arguments but the folder have defaults)
+    out: Path,
+    *,
+    days: int = 60,
+    visitors: int = 300,
+    seed: int = 7,
+    first_day: date = date(2026, 1, 1),
+    sends: Sends = "name",
+    traps: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Write `shopify_orders.csv`, `ga4_events.jsonl`, `google_ads.csv` and `truth.json` into `out`,
+    and return the truth. The same arguments give the same bytes.
+
+    Raises:
+        UsageError: There is no such trap.
+    """
+    chosen = frozenset(traps)
+    if unknown := sorted(chosen - TRAPS.keys()):
+        raise UsageError(f"There is no trap {unknown[0]!r}; give one of {', '.join(TRAPS)}.")
+    shop = Shop(seed, replace(cast_of(days, visitors, seed, first_day), all_signed_in=True))
+    last = first_day + timedelta(days=days - 1)
+    exports = _exports(shop, sends, chosen)
+    spend = list(shop.advertising.newest(last))
+    with replaced_folder(out, made_by=GENERATOR) as folder:
+        _write_orders(exports.orders, folder / "shopify_orders.csv")
+        lines = (json.dumps(event) + "\n" for event in exports.events)
+        (folder / "ga4_events.jsonl").write_text("".join(lines), encoding="utf-8")
+        _write_spend(shop.advertising, last, folder / "google_ads.csv")
+        cost = {
+            campaign.id: sum(said.spend_micros for said in spend if said.campaign is campaign)
+            for campaign in CAMPAIGNS
+            if campaign.platform == "google_ads"
+        }
+        truth = {
+            "settings": {
+                "days": days,
+                "visitors": visitors,
+                "seed": seed,
+                "first_day": first_day.isoformat(),
+                "sends": sends,
+                "traps": sorted(chosen),
+            },
+            **truth_of(exports, cost),
+        }
+        (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
+    return truth
+
+
+def _exports(shop: Shop, sends: Sends, traps: frozenset[str]) -> Exports:
+    events, placed = shop.people(0, len(shop.schedule.visits))
+    visits, rows = _visits(shop, events, traps)
+    orders = [_order(shop, number, row) for number, row in enumerate(_in_order(placed))]
+    if "no_consent" in traps:
+        orders = [replace(order, who=None) if order.who % 2 else order for order in orders]  # type: ignore[operator]  # simulated orders are somebody's
+        visits = {who: came for who, came in visits.items() if not who % 2}
+    if "till" in traps:
+        orders, rows = _with_till(orders, visits, rows)
+    if "other_number" in traps:
+        orders = [
+            replace(order, id=FIRST_NUMBER + order.number + 1) if order.number % 5 == 0 else order
+            for order in orders
+        ]
+    if "late_order" in traps:
+        orders = [
+            replace(order, created_at=order.created_at + timedelta(days=3))
+            if order.number % 7 == 0
+            else order
+            for order in orders
+        ]
+    if "refund_next_month" in traps:
+        orders = [
+            replace(order, cancelled_at=_next_month(order.created_at))
+            if order.number % 6 == 0
+            else order
+            for order in orders
+        ]
+    named = {(order.who, order.bought_at): order for order in orders}
+    said = [_event(row, named, sends) for row in rows]
+    if "named_twice" in traps:
+        said += _named_twice(said)
+    if "old_orders" in traps:
+        orders = [*_old(orders), *orders]
+    said.sort(key=lambda event: (int(event["event_timestamp"]), event["event_name"]))
+    return Exports(visits, orders, said, sends != "nothing")
+
+
+def _in_order(placed: r.Rows) -> list[r.Rows]:
+    return sorted(placed, key=lambda row: (int(row["at"]), int(row["number"])))
+
+
+def _instant(microseconds: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
+
+
+Row = dict[str, Any]
+"""An event: `who`, `at`, `visit`, `begins`, `type`, `page`, `referrer` and `source`."""
+
+
+def _visits(
+    shop: Shop, events: r.Rows, traps: frozenset[str]
+) -> tuple[dict[int, list[Visit]], list[Row]]:
+    """Return the visits of each person, and the events with what GA4 says of them."""
+    in_order = sorted(
+        events, key=lambda event: (int(event["visitor"]), int(event["at"]), int(event["number"]))
+    )
+    pages = shop.world.pages
+    visits: dict[int, list[Visit]] = {}
+    rows: list[Row] = []
+    sessions: set[tuple[int, int]] = set()
+    for event in in_order:
+        who, session = int(event["visitor"]), int(event["session"])
+        page = pages.texts[event["page"]]
+        referrer = pages.texts[event["referrer"]] if event["referrer"] >= 0 else None
+        begins = (who, session) not in sessions
+        sessions.add((who, session))
+        # Who takes over a device in a visit has come from nowhere.
+        code = int(pages.sources_of(event["page"], event["referrer"]))
+        source = t.SOURCES[code].name if code >= 0 else "direct"
+        if begins:
+            visits.setdefault(who, []).append(
+                Visit(_instant(event["at"]), source, page.partition("?")[0])
+            )
+        rows.append(
+            {
+                "who": who,
+                "at": _instant(event["at"]),
+                "visit": session,
+                "begins": begins,
+                "type": int(event["type"]),
+                "page": page,
+                "referrer": referrer,
+                "source": source,
+                "cents": int(event["cents"]),
+                "has_device": not ("no_consent" in traps and who % 2),
+            }
+        )
+    return visits, rows
+
+
+def _order(shop: Shop, number: int, row: r.Rows) -> Order:
+    names = shop.world.catalogue.names
+    lines = tuple(
+        (
+            f"SKU-{row['products'][i]}",
+            names[row["products"][i]],
+            int(row["quantities"][i]),
+            int(row["prices"][i]),
+        )
+        for i in range(int(row["lines"]))
+    )
+    at = _instant(row["at"])
+    who = int(row["visitor"])
+    created = at.replace(microsecond=0) + timedelta(seconds=1)
+    return Order(number, who, f"person{who}@mail.example", at, created, lines, FIRST_ID + number)
+
+
+def _with_till(
+    orders: Sequence[Order], visits: dict[int, list[Visit]], rows: list[Row]
+) -> tuple[list[Order], list[Row]]:
+    """Return orders and events with those that a device in the shop places, one each day."""
+    first = min(order.created_at for order in orders)
+    last = max(order.created_at for order in orders)
+    placed, seen = list(orders), list(rows)
+    for day in range((last - first).days):
+        at = (first + timedelta(days=day + 1)).replace(hour=10, minute=0, second=0, microsecond=0)
+        bought = at + timedelta(minutes=5)
+        number = len(placed)
+        placed.append(
+            Order(
+                number,
+                TILL,
+                f"walkin{day}@mail.example",
+                bought,
+                bought + timedelta(seconds=1),
+                (("SKU-till", "Cap", 1, 1_000 + day),),
+                FIRST_ID + number,
+            )
+        )
+        visits.setdefault(TILL, []).append(Visit(at, "direct", f"{t.SHOP_URL}/"))
+        for kind, when, page in (
+            (r.PAGE, at, f"{t.SHOP_URL}/"),
+            (r.PURCHASE, bought, f"{t.SHOP_URL}/order/complete"),
+        ):
+            seen.append(
+                {
+                    "who": TILL,
+                    "at": when,
+                    "visit": 10**9 + day,
+                    "begins": kind == r.PAGE,
+                    "type": kind,
+                    "page": page,
+                    "referrer": None,
+                    "source": "direct",
+                    "cents": 1_000 + day,
+                    "has_device": True,
+                }
+            )
+    return placed, seen
+
+
+def _old(orders: Sequence[Order]) -> list[Order]:
+    """Return an order every third day of the years before the first one."""
+    first = min(order.created_at for order in orders)
+    return [
+        Order(
+            len(orders) + place,
+            None,
+            f"old{place}@mail.example",
+            at,
+            at,
+            (("SKU-old", "Hat", 1, 2_500),),
+            FIRST_ID + len(orders) + place,
+        )
+        for place, at in enumerate(first - timedelta(days=days) for days in range(OLD_DAYS, 5, -3))
+    ]
+
+
+def _next_month(at: datetime) -> datetime:
+    return (at.replace(day=1) + timedelta(days=32)).replace(day=5, hour=12, minute=0, second=0)
+
+
+def _event(row: Row, orders: Mapping[tuple[int | None, datetime], Order], sends: Sends) -> Row:
+    """Return a row of GA4. Ads tag by a click id, of which GA4 knows the campaign from Ads."""
+    page: str = row["page"]
+    tags: Row = {}
+    campaign = ADS.get(row["source"]) if "utm_" in page else None
+    if campaign is not None and campaign.platform == "google_ads":
+        page = f"{page.partition('?')[0]}?gclid=Cj{row['visit']}"
+        tags["collected_traffic_source"] = {"gclid": f"Cj{row['visit']}"}
+        named = {"campaign_id": campaign.id, "campaign_name": campaign.name}
+        tags["session_traffic_source_last_click"] = {"google_ads_campaign": named}
+    params: list[Row] = [_param("page_location", string_value=page)]
+    params.append(_param("ga_session_id", int_value=str(row["visit"])))
+    if row["referrer"]:
+        params.append(_param("page_referrer", string_value=row["referrer"]))
+    kind = _TYPES.get(row["type"], "page_view")
+    event: Row = {
+        "event_timestamp": str(_micros(row["at"])),
+        "event_name": kind,
+        "event_params": params,
+        "platform": "WEB",
+        **tags,
+    }
+    if row["has_device"]:
+        event["user_pseudo_id"] = f"{row['who'] + 2}.1"
+    else:
+        event["privacy_info"] = {"analytics_storage": "No"}
+    if row["type"] == r.PURCHASE:
+        params += [
+            _param("value", double_value=row["cents"] / 100),
+            _param("currency", string_value="EUR"),
+        ]
+        who = row["who"] if row["has_device"] else None
+        order = orders.get((who, row["at"]))
+        if order is not None and sends != "nothing":
+            said = order.name if sends == "name" else str(order.id)
+            event["ecommerce"] = {"transaction_id": said}
+    return event
+
+
+def _param(key: str, **value: object) -> Row:
+    return {"key": key, "value": value}
+
+
+def _micros(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _named_twice(events: Sequence[Row]) -> list[Row]:
+    """Return purchases of another device, minutes after some that name their order."""
+    named = [event for event in events if event.get("ecommerce") and "user_pseudo_id" in event]
+    return [
+        {
+            **event,
+            "event_timestamp": str(int(event["event_timestamp"]) + 240_000_000),
+            "user_pseudo_id": f"copy{place}.1",
+        }
+        for place, event in enumerate(named[::8])
+    ]
+
+
+_COLUMNS: Final = (
+    "Name",
+    "Email",
+    "Financial Status",
+    "Paid at",
+    "Fulfillment Status",
+    "Currency",
+    "Subtotal",
+    "Shipping",
+    "Taxes",
+    "Total",
+    "Created at",
+    "Lineitem quantity",
+    "Lineitem name",
+    "Lineitem price",
+    "Lineitem sku",
+    "Cancelled at",
+    "Refunded Amount",
+    "Id",
+    "Source",
+)
+
+
+def _write_orders(orders: Sequence[Order], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS)
+        writer.writeheader()
+        for order in sorted(orders, key=lambda order: order.created_at):
+            total = r.money_text(order.cents)
+            whole = {
+                "Financial Status": "refunded" if order.cancelled_at else "paid",
+                "Paid at": _text(order.created_at),
+                "Fulfillment Status": "fulfilled",
+                "Currency": "EUR",
+                "Subtotal": total,
+                "Shipping": "0.00",
+                "Taxes": "0.00",
+                "Total": total,
+                "Cancelled at": _text(order.cancelled_at) if order.cancelled_at else "",
+                "Refunded Amount": total if order.cancelled_at else "0.00",
+                "Id": order.id,
+                "Source": "web",
+            }
+            for place, (sku, name, quantity, price) in enumerate(order.lines):
+                line = {
+                    "Name": order.name,
+                    "Email": order.customer,
+                    "Created at": _text(order.created_at),
+                    "Lineitem quantity": quantity,
+                    "Lineitem name": name,
+                    "Lineitem price": r.money_text(price),
+                    "Lineitem sku": sku,
+                }
+                writer.writerow({**(whole if place == 0 else {}), **line})
+
+
+def _text(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} +0000"
+
+
+def _write_spend(advertising: Advertising, last: date, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            (
+                "Customer ID",
+                "Day",
+                "Campaign",
+                "Campaign ID",
+                "Currency code",
+                "Cost",
+                "Impr.",
+                "Clicks",
+            )
+        )
+        for said in advertising.newest(last):
+            campaign = said.campaign
+            if campaign.platform == "google_ads":
+                cost = micros_text(said.spend_micros)
+                writer.writerow(
+                    (
+                        campaign.account,
+                        said.day,
+                        campaign.name,
+                        campaign.id,
+                        "EUR",
+                        cost,
+                        said.impressions,
+                        said.clicks,
+                    )
+                )
+
+
+# The truth
+
+
+def truth_of(exports: Exports, cost: Mapping[str, int]) -> dict[str, Any]:
+    """Return what is true of a shop, as far as its files can say it: how many orders have a visit,
+    what each model credits by channel and Ads' campaign, and what landing pages, first channels and
+    customers come to. `cost` is what campaigns cost, in millionths.
+    """
+    credited: dict[str, dict[str, int]] = {model: {} for model in MODELS}
+    of_campaign: dict[str, dict[str, int]] = {model: {} for model in MODELS}
+    landing: dict[str, int] = {}
+    first_channel: dict[str, int] = {}
+    first_order: dict[str, str] = {}
+    met = [order for order in exports.orders if exports.meets and _is_met(order)]
+    for order in sorted(exports.orders, key=lambda order: order.created_at):
+        is_met = exports.meets and _is_met(order)
+        touches = _touches(_visits_of(exports, order), order.created_at) if is_met else []
+        worth = 0 if order.cancelled_at else order.cents
+        for model in MODELS:
+            shares = _shares(model, touches, order.created_at)
+            for touch, cents in zip(touches, _parts(worth, shares), strict=True):
+                _add(credited[model], touch.channel, cents)
+                if (campaign := ADS.get(touch.source)) and campaign.id in cost:
+                    _add(of_campaign[model], campaign.id, cents)
+            if not touches:
+                _add(credited[model], NO_TOUCH, worth)
+        sold_by = _sold_by(touches)
+        _add(landing, sold_by.landing_page if sold_by else NO_TOUCH, worth)
+        if order.cents:
+            channel = sold_by.channel if sold_by else NO_TOUCH
+            _add(first_channel, first_order.setdefault(order.customer, channel), worth)
+    return {
+        "orders": len(exports.orders),
+        "orders_met": len(met),
+        "revenue_amount": r.money_text(
+            sum(order.cents for order in exports.orders if not order.cancelled_at)
+        ),
+        "credited": {model: _texts(sums) for model, sums in credited.items()},
+        "campaigns": {
+            number: {
+                "spend_amount": micros_text(micros),
+                **{
+                    model: {
+                        "credited_revenue_amount": r.money_text(sums.get(number, 0)),
+                        "roas": sums.get(number, 0) * (MICRO // 100) / micros,
+                    }
+                    for model, sums in of_campaign.items()
+                },
+            }
+            for number, micros in cost.items()
+        },
+        "landing_pages": _texts(landing),
+        "first_channels": _texts(first_channel),
+        "visits_by_customer": {
+            order.customer: len(exports.visits[order.who])
+            for order in met
+            if order.who is not None and order.who != TILL
+        },
+    }
+
+
+def _visits_of(exports: Exports, order: Order) -> Sequence[Visit]:
+    return () if order.who is None else exports.visits.get(order.who, ())
+
+
+def _is_met(order: Order) -> bool:
+    """Return whether an order is at most a day from its event, and GA4 knows the device of it."""
+    days = (order.created_at.date() - order.bought_at.date()).days
+    return order.who is not None and days <= 1
+
+
+def _touches(visits: Sequence[Visit], at: datetime) -> list[Visit]:
+    return [visit for visit in visits if at - LOOKBACK <= visit.at <= at]
+
+
+def _sold_by(touches: Sequence[Visit]) -> Visit | None:
+    """Return the last visit with a source, else the last; None of none."""
+    sourced = [touch for touch in touches if touch.channel != DIRECT]
+    either = sourced or touches
+    return either[-1] if either else None
+
+
+def _shares(model: str, touches: Sequence[Visit], at: datetime) -> list[Fraction]:
+    """Return which share of an order each of its visits has."""
+    count = len(touches)
+    if not count:
+        return []
+    parts = [Fraction(0)] * count
+    if model in {"first", "last", "last_non_direct"}:
+        sold_by = _sold_by(touches) or touches[-1]
+        place = {"first": 0, "last": count - 1}.get(model, touches.index(sold_by))
+        parts[place] = Fraction(1)
+    elif model == "linear":
+        parts = [Fraction(1, count)] * count
+    elif model == "time_decay":
+        ages = [(at - touch.at) // timedelta(seconds=1) for touch in touches]
+        weights = [Fraction(2 ** (-age / HALF_LIFE.total_seconds())) for age in ages]
+        parts = [weight / sum(weights) for weight in weights]
+    else:
+        first, last = {"position": (40, 40), "j": (20, 60)}[model]
+        if count == 1:
+            parts = [Fraction(1)]
+        elif count == 2:  # noqa: PLR2004 (both keep their proportion)
+            parts = [Fraction(first, first + last), Fraction(last, first + last)]
+        else:
+            between = Fraction(100 - first - last, 100) / (count - 2)
+            parts = [Fraction(first, 100), *[between] * (count - 2), Fraction(last, 100)]
+    return parts
+
+
+def _parts(cents: int, shares: Sequence[Fraction]) -> list[int]:
+    """Return whole cents: what is up to each visit is rounded, so that the parts add up."""
+    ends, up_to = [0], Fraction(0)
+    for share in shares:
+        up_to += share
+        ends.append(int(cents * up_to + Fraction(1, 2)))
+    return [end - begin for begin, end in pairwise(ends)]
+
+
+def _add(sums: dict[str, int], name: str, cents: int) -> None:
+    sums[name] = sums.get(name, 0) + cents
+
+
+def _texts(sums: Mapping[str, int]) -> dict[str, str]:
+    return {name: r.money_text(sums[name]) for name in sorted(sums)}
