@@ -25,7 +25,10 @@ from ecom_assets.ingestion.sources.files.mapping import (
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.text_blocks import UTF_8
-from ecom_assets.ingestion.sources.proposal.event_amounts import amount_of_rows
+from ecom_assets.ingestion.sources.proposal.event_amounts import (
+    amount_of_rows,
+    amounts_of_some_types,
+)
 from ecom_assets.ingestion.sources.proposal.fields import (
     CANCELLED_AT,
     CHANGED_AT,
@@ -49,6 +52,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     likely_event_type,
     named_values,
     numbers_left,
+    numbers_of_rows,
     other_persons,
     rounded_number,
 )
@@ -57,6 +61,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     Part,
     RowParts,
     can_be_amount,
+    is_of_goods,
     is_total,
     part_of,
     readings,
@@ -103,6 +108,13 @@ from ecom_assets.ingestion.sources.proposal.states import (
     other_states,
     state_questions,
 )
+from ecom_assets.ingestion.sources.proposal.unnamed import (
+    Product,
+    line_amount,
+    order_numbers,
+    products,
+    several_rows_at_once,
+)
 from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
     NUMBERS,
@@ -146,6 +158,11 @@ MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
     MappingKind.STOCK: StockMapping,
     MappingKind.AD_SPEND: AdSpendMapping,
 }
+ORDER_ID: Final = "order_id"
+MOST_COLUMNS_SHOWN, MOST_OF_EXAMPLE = 6, 24
+"""Columns that a refusal shows, and characters of the example of each."""
+MOST_PRODUCTS, MOST_SUMS = 4, 8
+"""Prices times quantities that a question about the amount names, and sums that it shows."""
 NO_AMOUNT: Final = "none"
 NOT_SET: Final = "(not set)"
 """A placeholder, which the platform counts as nobody."""
@@ -287,6 +304,10 @@ class Draft:
     """How the amount of the goods follows from the columns of a row."""
     readings: tuple["AmountReading", ...] = ()
     """What the amount of the goods may be; more than one where no sum shows it."""
+    product_less: str = ""
+    """The discount that is taken off a price times a quantity, as the sums of orders show."""
+    products: tuple[Product, ...] = ()
+    """Prices times quantities that may be the amounts of rows, where no name says which are."""
 
     def __post_init__(self) -> None:
         """Find the fields."""
@@ -308,6 +329,8 @@ class Draft:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
             self._find_person()
+            self._find_order_number()
+            self._find_product()
             if "status" not in columns:
                 self._find_kinds_of_rows()
             self._find_rows()
@@ -317,6 +340,70 @@ class Draft:
             self.found = {
                 name: match for name, match in self.found.items() if name not in CHARGES_FOUND
             }
+
+    def _find_order_number(self) -> None:
+        """Take the column that holds rows together, where none is named as the order's number; ask
+        for it where rows look like lines and nothing shows it.
+        """
+        known = self._without_answer(ORDER_ID)
+        shown, columns = order_numbers(self.values, known)
+        if shown is not None and ORDER_ID not in self.answers:
+            why = f"rows of one {shown.name} agree in who and when"
+            self.found[ORDER_ID] = FoundField(ORDER_ID, shown, why)
+        elif columns and several_rows_at_once(self.values, known):
+            names = tuple(value.name for value in columns)
+            sentence = (
+                f"the column of the order's number, or {NO_AMOUNT}: then rows of one customer and "
+                "one second are an order"
+            )
+            self.ask(ORDER_ID, sentence, (*names, NO_AMOUNT), names[0])
+
+    def _without_answer(self, name: str) -> dict[str, FoundField]:
+        """Return the fields without the column that a person has said for one of them."""
+        return {
+            field: match
+            for field, match in self.found.items()
+            if field != name or name not in self.answers
+        }
+
+    def _find_product(self) -> None:
+        """Take a price and a quantity that come to an amount of the file, or as answered, where
+        names do not say both.
+        """
+        if {UNIT_PRICE, "quantity"} <= self.found.keys():
+            return
+        found = tuple(products(self.values, self._without_answer("payment_amount")))
+        answer = self.answers.get("payment_amount", "")
+        said = [product for product in found if product.text == answer]
+        shown = [
+            product for product in found if product.shown_by and not self.answers.get("quantity")
+        ]
+        for product in (said or shown)[:1]:
+            why = f"by adding up: {product.shown_by}" if product.shown_by else "as answered"
+            for name, value in ((UNIT_PRICE, product.price), ("quantity", product.quantity)):
+                self.found.setdefault(name, FoundField(name, value, why))
+            self.product_less = product.less
+            payment = self.found.get("payment_amount")
+            if payment and payment.value.name == product.total and not answer:
+                del self.found["payment_amount"]
+                self.found[ORDER_TOTAL] = FoundField(ORDER_TOTAL, payment.value, payment.why)
+        is_shown = bool(shown or said or self._find_line_amount())
+        self.products = () if is_shown else found
+
+    def _find_line_amount(self) -> bool:
+        """Take the column whose amounts come to those of orders; return whether there is one."""
+        if "payment_amount" in self.answers:
+            return False
+        line = line_amount(self.values, self.found)
+        if line is None:
+            return False
+        value, told = line
+        if "payment_amount" in self.found:
+            total = self.found["payment_amount"].value
+            self.found[ORDER_TOTAL] = FoundField(ORDER_TOTAL, total, f"named {total.name}")
+        why = f"by adding up: {told}"
+        self.found["payment_amount"] = FoundField("payment_amount", value, why)
+        return True
 
     def _find_finer_type(self) -> None:
         """Take the column that says more of what happened, where the one that is named so has codes
@@ -386,8 +473,13 @@ class Draft:
         if is_events:
             self._ask_for_amount()
             self._ask_for_sources()
-        asked = [question.key for question in self.questions if question.key == "cart_value"]
-        names += [name for name in (*self.found, *asked) if name not in {*names, kind.id, *HELPERS}]
+        asked = [
+            question.key for question in self.questions if question.key in {"cart_value", ORDER_ID}
+        ]
+        if self.source and "page_url" not in self.found:
+            asked.append("page_url")
+        others = dict.fromkeys((*self.found, *asked))
+        names += [name for name in others if name not in {*names, kind.id, *HELPERS}]
         self._find_cents()
         if not is_events:
             self._leave_amounts_of_orders()
@@ -470,17 +562,19 @@ class Draft:
             return []
         return [f"minor_units: {quoted(currency.value.path[0])}"]
 
-    def _hundredth(self, value: Value, times: Value | None = None) -> str:
-        """Return the origin of an amount in cents where no column has its currency;
-        empty for others.
+    def _hundredth(
+        self, value: Value, times: Value | None = None, *, is_of_goods: bool = False
+    ) -> str:
+        """Return the origin of an amount in cents where no column has its currency; empty for
+        others. Of the amount of the goods its parts are taken off.
         """
         if value not in self.cents or self._in_cents(value):
             return ""
         factor = f" * ({times.sql})::DECIMAL(30, 4)" if times else ""
-        return (
-            f"{{expression: {quoted(f'({value.sql})::DECIMAL(30, 4){factor} / 100')}, optional: "
-            f"true}}  # in cents"
-        )
+        amount = f"({value.sql})::DECIMAL(30, 4){factor}"
+        with_parts = self._with_parts(amount) if is_of_goods else amount
+        sql = f"({with_parts}) / 100" if with_parts != amount else f"{amount} / 100"
+        return f"{{expression: {quoted(sql)}, optional: true}}  # in cents"
 
     def _states(self) -> OrderStates | None:
         """Return the states of orders, and ask what those are that are not known."""
@@ -807,9 +901,14 @@ class Draft:
             return
         is_said = "payment_amount" in self.answers
         goods = rows.goods(begin, is_said=is_said)
-        unproven = {name: part for name, part in goods.unproven.items() if not is_said}
-        unproven = {name: part for name, part in unproven.items() if name not in self.taken_off}
+        unproven = {
+            name: part for name, part in goods.unproven.items() if name not in self.taken_off
+        }
         goods = replace(goods, unproven=unproven, others=() if is_said else goods.others)
+        if self.product_less in rows.amounts and goods.name == rows.product[0]:
+            unproven.pop(self.product_less, None)
+            less = dict.fromkeys([*goods.less, self.product_less])
+            goods = replace(goods, less=tuple(less))
         self.goods = goods
         if goods.name != begin:
             self._take_goods(goods, rows)
@@ -834,26 +933,26 @@ class Draft:
         """Return the amount that was found by its name, and the amounts of rows beside it."""
         payment, price = self._payment(), self.found.get(UNIT_PRICE)
         quantity, item = self.found.get("quantity"), self.found.get("item_id")
-        of_pieces = price and quantity and price.value.is_column and quantity.value.is_column
+        of_pieces = price and quantity and self._is_cell(price.value, quantity.value)
         others = {
             match.value
             for name, match in self.found.items()
             if name not in AMOUNTS or name == UNIT_PRICE
         }
         amounts = {
-            value.path[0]: value
-            for value in numbers_left(self.values, {})
+            value.name: value
+            for value in numbers_of_rows(self.values, {})
             if value not in others and can_be_amount(value) and self._is_of_rows(value)
         }
-        if payment is not None and payment.is_column:
-            amounts[payment.path[0]] = payment
+        if payment is not None and self._is_cell(payment):
+            amounts[payment.name] = payment
         elif payment is not None or not of_pieces:
             return "", None
         product = ("", "")
         if price and quantity and of_pieces:
             each, count = map(self.values.number_sql, (price.value, quantity.value))
             product = f"{price.value.name} times {quantity.value.name}", f"{each} * {count}"
-        begin = payment.path[0] if payment else product[0]
+        begin = payment.name if payment else product[0]
         return begin, RowParts(
             self.values,
             amounts,
@@ -861,6 +960,23 @@ class Draft:
             item.value if item else None,
             quantity.value if quantity else None,
         )
+
+    def _is_cell(self, *cells: Value) -> bool:
+        """Return whether values are columns, or members of the list whose elements are the rows."""
+        inside = f"{self.values.spread}."
+        return all(
+            value.is_column or (self.values.spread and value.name.startswith(inside))
+            for value in cells
+        )
+
+    def _with_parts(self, sql: str) -> str:
+        """Return the SQL of an amount that no column has, less and plus its parts."""
+        reading = self._reading()
+        by_name = {value.name: value.sql for value in self.values.values}
+        signed = [("-", name) for name in reading.less] if reading else []
+        signed += [("+", name) for name in reading.plus] if reading else []
+        parts = [f" {sign} coalesce(({by_name[name]})::DECIMAL(30, 4), 0)" for sign, name in signed]
+        return f"{sql}{''.join(parts)}"
 
     def _is_of_rows(self, value: Value) -> bool:
         """Return whether a number can be a part of the amount of a row, not of its whole order."""
@@ -893,8 +1009,7 @@ class Draft:
 
     def _parts_to_ask(self, goods: GoodsAmount, rows: RowParts) -> list[str]:
         """Return the parts that may have to be taken off the amount, where no sum shows it."""
-        value = rows.amounts.get(goods.name)
-        may_have_all = value is not None and is_total(value)
+        may_have_all = self._may_have_all(rows.amounts.get(goods.name))
         asked = [
             name
             for name, part in goods.unproven.items()
@@ -905,17 +1020,23 @@ class Draft:
                 and not rows.is_taken_off(name, goods.name)
             )
         ]
-        return sorted(asked, key=lambda name: goods.unproven[name] is Part.DISCOUNT)[
-            :MOST_PARTS_ASKED
-        ]
+        asked.sort(key=lambda name: goods.unproven[name] is Part.DISCOUNT)
+        return [*asked, *goods.optional, *rows.unexplained(goods)][:MOST_PARTS_ASKED]
+
+    def _may_have_all(self, amount: Value | None) -> bool:
+        """Return whether an amount may have all in it that was paid: by its name, or as a person
+        has said it and its name says nothing.
+        """
+        is_said = "payment_amount" in self.answers
+        return amount is not None and (is_total(amount) or (is_said and not is_of_goods(amount)))
 
     def _is_likely_off(self, goods: GoodsAmount, rows: RowParts, name: str) -> bool:
         """Return whether a part is probably to be taken off, by the name of the amount alone: of a
         total what is charged beside the goods, of a price the discount.
         """
-        value = rows.amounts.get(goods.name)
-        may_have_all = value is not None and is_total(value)
-        return (goods.unproven[name] is Part.DISCOUNT) != may_have_all
+        may_have_all = self._may_have_all(rows.amounts.get(goods.name))
+        part = goods.unproven.get(name)
+        return part is not None and (part is Part.DISCOUNT) != may_have_all
 
     def _ask_for_parts(self, rows: RowParts) -> None:
         texts_of = {reading.text: reading for reading in self.readings}
@@ -1116,7 +1237,7 @@ class Draft:
         has_price = {UNIT_PRICE, "quantity"} <= self.found.keys()
         for name in names:
             if name == "customer_id" and self.is_person_asked and name in self.answers:
-                self._ask_who_ordered(candidates(self.values, name, self.found))
+                self._ask_who_ordered(candidates(self.values, name, self._without_answer(name)))
                 continue
             if name in self.found or (
                 name == "payment_amount" and (has_price or self._is_price_of_one())
@@ -1140,19 +1261,55 @@ class Draft:
             self._ask_who_ordered(choices)
             return
         if name == "payment_amount" and not unreadable:
-            sentence = f"the column that says the amount, or {NO_AMOUNT}: then lines are of 0.00"
-            self.ask(name, sentence, (*choices, NO_AMOUNT), NO_AMOUNT)
+            self._ask_which_amount(choices)
             return
         if name == "event_type" and not choices:
             guess = "purchase" if self._has_order_numbers() else STANDARD_TYPES[0]
             self.ask(name, "what each row is, as no column says it", STANDARD_TYPES, guess)
             return
         if not choices:
-            raise DefinitionError(
-                f"No column of the file can be {NEEDED.get(name, name)}{unreadable}; give a "
-                "file that has one."
-            )
+            raise DefinitionError(self._without_column(name, unreadable))
         self.ask(name, f"the column that says {NEEDED.get(name, name)}{unreadable}", choices)
+
+    def _without_column(self, name: str, unreadable: str) -> str:
+        """Return why a file cannot be of this kind: what it has, and what leads on."""
+        columns = [value for value in self.values.values if self.values.filled(value)]
+        some = [
+            f"{shown(value.name)} ({shown(self.values.counts(value, 1)[0][0], MOST_OF_EXAMPLE)})"
+            for value in columns[:MOST_COLUMNS_SHOWN]
+        ]
+        more = ", …" if len(columns) > MOST_COLUMNS_SHOWN else ""
+        kind = self.kind.replace("_", " ")
+        return (
+            f"No column of the file can be {NEEDED.get(name, name)} of {kind}{unreadable}: it has "
+            f"{', '.join(some)}{more}. If its rows are something else, say so (--events, --orders, "
+            "--customers, --costs, --stock or --ad-spend of ecom mapping init, or what the file is "
+            "on the page of uploads); a report of sums has no rows to count: export the list of "
+            f"{kind} that it adds up."
+        )
+
+    def _ask_which_amount(self, choices: tuple[str, ...]) -> None:
+        """Ask for the amount, with what the likely ones come to."""
+        rows = {value.name: self.values.number_sql(value) for value in self.values.values}
+        amounts = [
+            value.name
+            for value in numbers_of_rows(self.values, self.found)
+            if value.name in choices and can_be_amount(value)
+        ]
+        sums = {name: rows[name] for name in amounts}
+        for product in self.products[:MOST_PRODUCTS]:
+            sums[product.text] = f"{rows[product.price.name]} * {rows[product.quantity.name]}"
+        shown_sums = [
+            f"{shown(words)} ({formats.amount(total)})"
+            for words, sql in list(sums.items())[:MOST_SUMS]
+            if (total := self.values.scalar(f"sum({sql})")) is not None
+        ]
+        come_to = f"; {', '.join(shown_sums)}" if shown_sums else ""
+        sentence = (
+            f"the column that says the amount, or {NO_AMOUNT}: then lines are of 0.00{come_to}"
+        )
+        every = (*sums, *(name for name in choices if name not in sums), NO_AMOUNT)
+        self.ask("payment_amount", sentence, every, NO_AMOUNT)
 
     def _has_order_numbers(self) -> bool:
         """Return whether rows of events have the numbers of orders."""
@@ -1174,7 +1331,7 @@ class Draft:
         numbers; without an answer they are refused.
         """
         customer, order = self.found.get("customer_id"), self.found.get("order_id")
-        if customer is None or self.continued or self.carried or not customer.value.is_column:
+        if customer is None or self.continued or not customer.value.is_column:
             return
         has_order = order is not None and order.value.is_column
         # A line of totals has neither a number nor a time.
@@ -1241,22 +1398,28 @@ class Draft:
         """Ask for the quantity where the column that is named as one cannot be read,
         as prices are of one item.
         """
-        if name == "quantity" and (unreadable := self._unreadable(name)):
-            choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
+        counts = tuple(dict.fromkeys(product.quantity.name for product in self.products))
+        is_priced = bool(counts) and self._is_price_of_one()
+        if name == "quantity" and ((unreadable := self._unreadable(name)) or is_priced):
+            others = candidates(self.values, name, self.found) if unreadable else ()
             self.ask(
                 name,
                 f"the column of the quantity, or {NO_AMOUNT}: then each row is of one{unreadable}",
-                choices,
+                (*dict.fromkeys([*counts, *others]), NO_AMOUNT),
             )
 
     def _ask_for_amount(self) -> None:
         """Ask for the amount of events where the column that is named as one cannot be read."""
         name = "cart_value"
-        if name not in self.found and (unreadable := self._unreadable(name)):
-            choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
-            self.ask(
-                name, f"the column of the amount, or {NO_AMOUNT}{unreadable}", choices, NO_AMOUNT
-            )
+        if name in self.found:
+            return
+        unreadable = self._unreadable(name)
+        likely = [value.name for value in amounts_of_some_types(self.values, self.found)]
+        if unreadable or likely:
+            others = candidates(self.values, name, self.found)
+            choices = (*dict.fromkeys([*likely, *others]), NO_AMOUNT)
+            sentence = f"the column of the amount, or {NO_AMOUNT}{unreadable}"
+            self.ask(name, sentence, choices, likely[0] if likely else NO_AMOUNT)
 
     def _ask_for_sources(self) -> None:
         self.source = column_of_sources(self.values, self.found)
@@ -1516,14 +1679,18 @@ class Draft:
         """Return the line of an amount that is more than its column; else empty."""
         if name == "payment_amount" and (line := self._amount_of_kinds(value)):
             return line
-        if hundredth := self._hundredth(value):
+        if hundredth := self._hundredth(value, is_of_goods=name == "payment_amount"):
             return f"  {name}: {hundredth}"
         if name == "cart_value" and self.times:
             price = f"column: {quoted(value.path[0])}, times: {quoted(self.times.path[0])}"
             return f"  {name}: {{{price}, optional: true}}"
-        if name == "payment_amount" and (parts := self._less_and_plus()) and value.is_column:
+        parts = self._less_and_plus()
+        if name == "payment_amount" and parts and value.is_column:
             parts = [f"column: {quoted(value.path[0])}", *parts, *self._in_cents(value)]
             return f"  {name}: {{{', '.join(parts)}}}  # check this"
+        if name == "payment_amount" and parts:
+            sql = quoted(self._with_parts(f"({value.sql})::DECIMAL(30, 4)"))
+            return f"  {name}: {{expression: {sql}}}  # check this"
         return ""
 
     def _amount_of_kinds(self, value: Value) -> str:
@@ -1663,7 +1830,7 @@ class Draft:
     def _price_times_quantity(self) -> str:
         price = self.found[UNIT_PRICE].value
         quantity = self.found["quantity"].value if "quantity" in self.found else None
-        if hundredth := self._hundredth(price, quantity):
+        if hundredth := self._hundredth(price, quantity, is_of_goods=True):
             return f"  payment_amount: {hundredth}"
         if quantity is None:
             origin = self._origin("payment_amount", price, ", ".join(self._in_cents(price)))
@@ -1690,7 +1857,8 @@ class Draft:
                 )
             return f"  payment_amount: {sale}"
         product = f"({price.sql})::DECIMAL(30, 4) * ({quantity.sql})::DECIMAL(30, 4)"
-        return f"  payment_amount: {{expression: {quoted(product)}}}  # price and quantity"
+        sql = quoted(self._with_parts(product))
+        return f"  payment_amount: {{expression: {sql}}}  # price and quantity"
 
     def _event_types(self) -> list[str]:
         if "event_type" not in self.found:

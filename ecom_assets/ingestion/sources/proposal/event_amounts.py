@@ -19,6 +19,7 @@ FEWEST_ORDERS: Final = 3
 SHARE: Final = 0.98
 """How many orders of several rows must add up, and which share of them."""
 MOST_NUMBERS: Final = 12
+DECIMALS: Final = r"[^\d]*[\d.,' ]*\d[.,]\d+[^\d]*"
 PLAIN: Final = r"-?\d+([.,]\d+)?"
 
 
@@ -43,6 +44,32 @@ def amount_of_rows(values: FileValues, found: Found) -> tuple[FoundField, Value 
             why = f"{name} adds up to {whole.name} of each {order.name}"
             return FoundField("cart_value", part, why), times
     return None
+
+
+def amounts_of_some_types(values: FileValues, found: Found) -> list[Value]:
+    """Return the numbers that rows of some event types have, and rows of others never: what
+    purchases are worth, whatever it is called.
+    """
+    match = found.get("event_type")
+    if match is None:
+        return []
+    used = {each.value for each in found.values()}
+    free = [value for value in values.values if value not in used and not value.joined]
+    partly = [value for value in free if FEWEST_ORDERS <= values.filled(value) < values.row_count]
+    decimals = [value for value in partly if values.matching(value, DECIMALS)]
+    return [
+        value
+        for value in decimals
+        if values.number_forms(value) and _goes_with_types(values, value, match.value)
+    ]
+
+
+def _goes_with_types(values: FileValues, value: Value, event_type: Value) -> bool:
+    counted = f"count({value.column}) AS filled, count(*) AS row_count"
+    by_type = select(counted, TABLE, f"{event_type.column} IS NOT NULL", event_type.column)
+    counts = ("count(*) FILTER (filled = 0)", "count(*) FILTER (filled >= row_count * 0.9)")
+    empty, full, types = values.rows(select([*counts, "count(*)"], f"({by_type})"))[0]
+    return bool(empty and full and empty + full == types)
 
 
 def _repeats(values: FileValues, order: Value) -> bool:

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import yaml
@@ -17,6 +17,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     Meaning,
     flag_meaning,
     is_state_word,
+    state_meaning,
 )
 from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
@@ -610,6 +611,7 @@ def likely_event_type(name: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=10_000)
 def bare(name: str) -> str:
     """Return a name without case, accents, blanks and punctuation."""
     letters = unicodedata.normalize("NFKD", name.casefold())
@@ -696,10 +698,17 @@ def _fits(values: FileValues, field: str, value: Value) -> bool:
         return False
     if field in OF_EVERY_ROW and of_connector(value):
         return False
+    if is_list(values, value):
+        return False
     if field in OF_ITEMS and values.spread and not value.name.startswith(f"{values.spread}."):
         return False  # what stands beside the list is of the whole order
     check = _CHECKS.get(field)
     return check is None or check(values, value)
+
+
+def is_list(values: FileValues, value: Value) -> bool:
+    """Return whether a value is a list of objects, whose members are values of their own."""
+    return value.name in {item_list.path for item_list in values.lists.items}
 
 
 def _is_number(values: FileValues, value: Value) -> bool:
@@ -728,7 +737,11 @@ def _are_states(values: FileValues, value: Value) -> bool:
         return False
     if bare(value.last_name) not in _AMBIGUOUS_STATES and not value.joined:
         return not values.time_formats(value)
-    return _look_like_states(values, value)
+    are_codes = different <= _FEW_STATES and values.matching(value, _CODE) == values.filled(value)
+    return are_codes or _look_like_states(values, value)
+
+
+_CODE: Final = r"[A-Za-z]?\d{1,3}"
 
 
 def _look_like_states(values: FileValues, value: Value) -> bool:
@@ -736,6 +749,18 @@ def _look_like_states(values: FileValues, value: Value) -> bool:
     if flag_meaning(value.last_name) and _is_flag(values, value):
         return True
     return sum(map(is_state_word, names)) >= LOOKS_LIKE * len(names) > 0
+
+
+def _may_be_states(values: FileValues, value: Value) -> bool:
+    """Return whether values look like states, or are a few of which one is no sale or went back."""
+    if _look_like_states(values, value):
+        return True
+    names = [name for name, _ in values.counts(value, MOST_STATES)]
+    meanings = set(map(state_meaning, names))
+    return 1 < len(names) <= _FEW_STATES and bool(meanings & {Meaning.NO_SALE, Meaning.REFUND})
+
+
+_FEW_STATES: Final = 8
 
 
 def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value, list[str]]:
@@ -757,6 +782,15 @@ def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value,
     return result
 
 
+def free_columns(values: FileValues, matches: Found) -> list[Value]:
+    """Return the columns with something in them that are no field yet."""
+    return [
+        value
+        for value in _free(values, matches)
+        if value.is_column and not value.joined and values.filled(value)
+    ]
+
+
 def numbers_left(values: FileValues, matches: Found) -> list[Value]:
     """Return the columns of numbers that are no field yet."""
     return [
@@ -764,6 +798,17 @@ def numbers_left(values: FileValues, matches: Found) -> list[Value]:
         for value in _free(values, matches)
         if value.is_column and not value.joined and _is_amount(values, value)
     ]
+
+
+def numbers_of_rows(values: FileValues, matches: Found) -> list[Value]:
+    """Return the numbers that rows have and that are no field yet: columns, or members of the list
+    whose elements are the rows.
+    """
+    if not values.spread:
+        return numbers_left(values, matches)
+    inside = f"{values.spread}."
+    free = (value for value in _free(values, matches) if value.name.startswith(inside))
+    return [value for value in free if not value.joined and _is_amount(values, value)]
 
 
 def free_texts(values: FileValues, matches: Found) -> list[Value]:
@@ -853,13 +898,15 @@ def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | N
             )
         )
     for value in free:
+        if field in TIMES and values.different(value) == 1 < values.row_count:
+            continue  # the day of the export, not of what each row is
         if field in TIMES and _fits(values, field, value) and (forms := values.time_formats(value)):
             return FoundField(field, value, f"its values are times ({forms[0]})")
         if field == "event_type" and values.different(value) <= MOST_EVENT_TYPES:
             event_types = [text for text, _ in values.counts(value) if known_event_type(text)]
             if event_types:
                 return FoundField(field, value, f"it has event types such as {event_types[0]}")
-        if field == "status" and _are_states(values, value) and _look_like_states(values, value):
+        if field == "status" and _are_states(values, value) and _may_be_states(values, value):
             return FoundField(
                 field, value, f"it has states such as {values.counts(value, 1)[0][0]}"
             )

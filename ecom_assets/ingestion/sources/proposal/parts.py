@@ -106,6 +106,16 @@ _FEW_RATES, _MOST_UNNAMED = 6, 2
 Numbers = npt.NDArray[np.float64]
 
 
+def read_numbers(values: FileValues, expressions: Sequence[str]) -> list[Numbers]:
+    """Return the numbers of some expressions over the first rows, NaN where a row has none."""
+    cells = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(expressions)]
+    read = values.columns_of_numbers(f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}")
+    return [
+        np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), np.nan)
+        for n in range(len(cells))
+    ]
+
+
 def part_of(value: Value) -> Part | None:
     """Return what part of an amount a column is by the words of its name; None for others."""
     words = _words(value)
@@ -118,8 +128,12 @@ def part_of(value: Value) -> Part | None:
 
 def is_total(value: Value) -> bool:
     """Return whether an amount may, by its name, have all in it that was paid."""
-    words = _words(value)
-    return _has(words, _TOTALS) and not any(word in _NOT_WHOLE for word in words)
+    return _has(_words(value), _TOTALS) and not is_of_goods(value)
+
+
+def is_of_goods(value: Value) -> bool:
+    """Return whether an amount is, by its name, of the goods alone."""
+    return any(word in _NOT_WHOLE for word in _words(value))
 
 
 def _words(value: Value) -> list[str]:
@@ -167,6 +181,7 @@ class GoodsAmount:
         shown_by: The sums that prove it.
         unproven: The parts of which nothing shows whether the amount has them in it.
         others: Amounts that differ from it by a part of which no name says what it is.
+        optional: Such parts that are in it, where no column has the amount without them.
     """
 
     name: str
@@ -175,6 +190,7 @@ class GoodsAmount:
     shown_by: tuple[RowSum, ...] = ()
     unproven: Mapping[str, Part] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,26 +221,44 @@ class RowParts:
 
     def _unnamed(self, named: Mapping[str, Part]) -> list[str]:
         """Return the columns that are the difference of two amounts, whatever their names are."""
-        names = [name for name in self._numbers if name not in named and name != self.product[0]]
+        names = [name for name in self._numbers if name not in named]
         names = [name for name in names if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
         sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}
         found: list[str] = []
         for name in sorted(names, key=lambda name: sizes[name]):
+            if name == self.product[0]:
+                continue
             larger = [other for other in names if sizes[other] > sizes[name]]
             rows = self._filled(name) != 0
             if rows.sum() < _FEWEST or len(found) == _MOST_UNNAMED:
                 continue
+            own, beside = self._filled(name), self._beside(named)
             for whole, base in permutations(larger, 2):
                 left = self._numbers[whole] - self._numbers[base]
                 is_known = ~np.isnan(left)
-                holds = np.abs(left - self._filled(name)) < _NEAR
                 both = rows & is_known
-                if both.sum() >= _FEWEST and (
-                    holds[both].mean() >= _SHARE <= holds[is_known].mean()
+                if both.sum() < _FEWEST:
+                    continue
+                if any(
+                    (holds := np.abs(left - own - other) < _NEAR)[both].mean() >= _SHARE
+                    and holds[is_known].mean() >= _SHARE
+                    for other in beside
                 ):
                     found.append(name)
                     break
         return found
+
+    def _beside(self, named: Mapping[str, Part]) -> list[Numbers]:
+        """Return what named parts beside one without a name come to: none, or one or two of them,
+        each added or taken off.
+        """
+        signed = [sign * self._filled(name) for name in named for sign in (1, -1)]
+        pairs = [
+            one * self._filled(first) + other * self._filled(second)
+            for first, second in combinations(named, 2)
+            for one, other in product((1, -1), repeat=2)
+        ]
+        return [np.zeros(len(next(iter(self._numbers.values())))), *signed, *pairs]
 
     @cached_property
     def _numbers(self) -> dict[str, Numbers]:
@@ -234,12 +268,7 @@ class RowParts:
         if self.product[0]:
             names.append(self.product[0])
             expressions.append(self.product[1])
-        cells = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(expressions)]
-        read = self.values.columns_of_numbers(f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}")
-        return {
-            name: np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), np.nan)
-            for n, name in enumerate(names)
-        }
+        return dict(zip(names, read_numbers(self.values, expressions), strict=True))
 
     def _filled(self, name: str) -> Numbers:
         """Return the numbers of a part; an empty one is 0."""
@@ -265,6 +294,23 @@ class RowParts:
             for other, numbers in self._numbers.items()
             if other not in {name, amount} and other not in self.parts
         )
+
+    def unexplained(self, goods: GoodsAmount) -> list[str]:
+        """Return the amounts of which neither a name nor a sum says what they are, and that may be
+        parts of that of the goods: with decimals, and no more than it.
+        """
+        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        known = {goods.name, *goods.less, *goods.plus, *goods.others, *self.parts, *in_sums}
+        return [
+            name
+            for name, value in self.amounts.items()
+            if name not in known
+            and part_of(value) is None
+            and (self._filled(name) != 0).sum() >= _FEWEST
+            and np.any(self._filled(name) % 1)
+            and self.is_within(name, goods.name)
+            and not np.all(np.abs(self._filled(name)) == np.abs(self._filled(goods.name)))
+        ]
 
     def is_below_zero(self, name: str) -> bool:
         """Return whether a part is written below zero."""
@@ -384,7 +430,6 @@ class RowParts:
             ),
         )
         offset, path = reached[best]
-        offset, path = reached[best]
         steps = {name: level - offset.get(name, 0) for name, level in wanted.items()}
         shown_by = dict.fromkeys(one for _, path in reached.values() for one in path)
         varied = {name for one in shown_by for name, _ in one.parts}
@@ -409,7 +454,21 @@ class RowParts:
             path or tuple(one for one in shown_by if any(n in steps for n, _ in one.parts)),
             unproven,
             tuple(others),
+            () if others else self._unnamed_within(offset, reached),
         )
+
+    def _unnamed_within(
+        self,
+        offset: Mapping[str, int],
+        reached: Mapping[str, tuple[dict[str, int], tuple[RowSum, ...]]],
+    ) -> tuple[str, ...]:
+        """Return the parts without a telling name that one amount has and another one has not."""
+        levels = {
+            name: min(other.get(name, 0) for other, _ in reached.values())
+            for name, part in self.parts.items()
+            if part is Part.OTHER
+        }
+        return tuple(name for name, level in levels.items() if offset.get(name, 0) > level)
 
     def _is_charged(self, name: str) -> bool:
         """Return whether a fee is what customers pay, not what is kept of it: a total has it, and
@@ -439,14 +498,15 @@ class RowParts:
         value, other = self.amounts.get(amount), self.amounts.get(name)
         if self.item is None or value is None or other is None:
             return False
-        count = self.values.number_sql(self.quantity) if self.quantity else "1"
         money, beside = self.values.number_sql(value), self.values.number_sql(other)
         beside = f"coalesce({beside}, 0)"
         measured = (
             f"count(DISTINCT {beside}) AS parts, count(DISTINCT {money}) AS amounts, "
             f"count(DISTINCT {money} - {beside}) AS rests"
         )
-        of_pieces = select(measured, TABLE, f"{money} <> 0", f"{self.item.column}, {count}")
+        pieces = [self.values.number_sql(self.quantity)] if self.quantity else []
+        group = ", ".join([self.item.column, *pieces])
+        of_pieces = select(measured, TABLE, f"{money} <> 0", group)
         said, alone = self.values.rows(
             select(
                 "count(*) FILTER (parts > 1), count(*) FILTER (parts > 1 AND amounts < rests)",
@@ -472,7 +532,8 @@ def _share_of_rates(money: Numbers, tax: Numbers) -> float:
     """Return of which share of rows a tax is one of a few whole or half percents of an amount."""
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = np.round(tax / money * 200) / 200
-    fits = np.abs(money * rates - tax) < _NEAR
+    # Both the amount and the tax are rounded to cents.
+    fits = np.abs(money * rates - tax) < _NEAR * (1 + np.nan_to_num(rates))
     often = [rate for rate in np.unique(rates[fits]) if rate > 0]
     return float(fits.mean()) if len(often) <= _FEW_RATES else 0.0
 
@@ -490,14 +551,8 @@ def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> R
     A sum does not say which of its parts is left, so that its name must.
     """
     columns = [value for value in others if value.is_column][:_MOST_AMOUNTS]
-    cells = [
-        f"{values.number_sql(value)}::DOUBLE AS c{n}" for n, value in enumerate((whole, *columns))
-    ]
-    read = values.columns_of_numbers(f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}")
-    numbers = [
-        np.nan_to_num(np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), 0.0))
-        for n in range(len(columns) + 1)
-    ]
+    expressions = [values.number_sql(value) for value in (whole, *columns)]
+    numbers = list(map(np.nan_to_num, read_numbers(values, expressions)))
     usual, rest = numbers[0], dict(zip((value.name for value in columns), numbers[1:], strict=True))
     free = [value.name for value in columns if _has(_words(value), _FREE)]
     for count in range(1, _MOST_TAKEN + 1):

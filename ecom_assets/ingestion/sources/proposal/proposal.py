@@ -483,7 +483,7 @@ class MappingSearch:
         lists = {
             item_list: count
             for item_list in values.lists.items
-            if (count := item_field_count(item_list.members))
+            if (count := item_field_count(item_list.members)) or _may_be_lines(kind, item_list)
         }
         if kind is MappingKind.ORDERS and lists:
             return self._order_rows(values, lists, answers)
@@ -509,11 +509,17 @@ class MappingSearch:
         if len(likely) == 1:
             return self._values(values.encoding, likely[0], values.table), None
         sentence = f"of which list each element is an order line ({NO_LIST}: a line per order)"
-        question = OpenQuestion(LIST, sentence, (*paths, NO_LIST), paths[0])
+        guess = paths[0] if any(lists.values()) else NO_LIST
+        question = OpenQuestion(LIST, sentence, (*paths, NO_LIST), guess)
         path = answers.get(LIST, NO_LIST)
         if path == NO_LIST:
             return values.without_lists(), question
         return self._values(values.encoding, path, values.table), question
+
+
+def _may_be_lines(kind: MappingKind, item_list: ItemList) -> bool:
+    """Return whether elements of a list may be order lines, though none of their names says so."""
+    return kind is MappingKind.ORDERS and len(item_list.members) > 1
 
 
 def _of_ads(reading: AdSpendFileReading) -> tuple[OpenQuestion, ...]:

@@ -189,10 +189,14 @@ class OrderRows:
         """Return the columns that only one line of each order has, where all have its number."""
         if self.order is None or not self.order.is_column:
             return []
-        values = [
-            value for name in _OF_ORDERS[:-1] if (value := self._value(name)) and value.is_column
+        time, customer = (self._value(name) for name in _OF_ORDERS[:-1])
+        values = [value for value in (time, customer) if value and value.is_column]
+        # Each order has a time; that of a buyer at a till has no customer.
+        carried = [
+            value
+            for value in values
+            if self._is_on_one_line(self.order, value, of_every=value is not customer)
         ]
-        carried = [value for value in values if self._is_on_one_line(self.order, value)]
         if not carried:
             return []
         of_whole = [
@@ -376,15 +380,13 @@ class OrderRows:
         )
         if not below:
             return ""
-        if not of_amount or order is None:
+        if not of_amount or order is None or item is None:
             return REFUND_LINES
-        sold = f"list(DISTINCT {item.column}) FILTER (NOT {is_less})" if item else "[]"
-        ((sold_items,),) = self.values.rows(select(sold, TABLE)) if item else (([],),)
-        number = f"{order.column}"
-        has_goods = f"max({amount}) OVER (PARTITION BY {number}) > 0"
-        own_item = item.column if item else "NULL"
+        sold = f"list(DISTINCT {item.column}) FILTER (NOT {is_less})"
+        ((sold_items,),) = self.values.rows(select(sold, TABLE))
+        has_goods = f"max({amount}) OVER (PARTITION BY {order.column}) > 0"
         marked = select(
-            f"{is_less} AND NOT {is_fewer} AS is_less, {has_goods} AS has_goods, {own_item} AS "
+            f"{is_less} AND NOT {is_fewer} AS is_less, {has_goods} AS has_goods, {item.column} AS "
             "item",
             TABLE,
         )

@@ -103,6 +103,17 @@ _SALE: Final = (
     "завершен",
     "продан",
     "підтверджен",
+    *(
+        "zrealizowan",
+        "wysłan",
+        "dostarczon",
+        "opłacon",
+        "zapłacon",
+        "zakonczon",
+        "sprzeda",
+        "potwierdzon",
+    ),
+    *("оплачен", "отправлен", "выполнен", "concluid", "entregue", "enviad", "pago"),
 )
 _NO_SALE: Final = (
     "cancel",
@@ -145,6 +156,7 @@ _NO_SALE: Final = (
     "відмін",
     "відхилен",
     "невдал",
+    *("anulowan", "odrzucon", "nieudan", "porzucon", "отмен", "отклонен", "просроч"),
 )
 _DOCUMENTS: Final = (
     "credit",
@@ -184,6 +196,7 @@ _REFUND: Final = (
     "geretourneerd",
     "повернен",
     "відшкодован",
+    *("zwrocon", "zwrot", "возврат", "возвращ"),
 )
 _PART: Final = (
     "partial",
@@ -196,6 +209,7 @@ _PART: Final = (
     "deel",
     "gedeeltelijk",
     "частков",
+    *("czesciow", "частичн"),
 )
 _GOODS: Final = (
     "ship",
@@ -282,6 +296,7 @@ _ASKED: Final = (
     "нов",
     "чернетк",
     "обробц",
+    *("oczekuj", "nowe", "przetwarz", "nieopłacon", "ожида", "новый", "обработк"),
 )
 """Words of states that are a sale in one shop and none in another."""
 _FILLERS: Final = frozenset(

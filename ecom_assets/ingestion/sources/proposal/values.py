@@ -7,8 +7,10 @@ Of JSON: where the records of a document lie, and the lists of items that record
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
+from datetime import datetime
+from functools import cache, cached_property
 from itertools import islice
 from typing import Any, Final
 
@@ -264,7 +266,7 @@ class Value:
         """
         return re.split(r"\.(?!\s)|[/:>]", self.path[-1].strip("./:> "))[-1].strip()
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Return the names by which a field may know it, also without the currency in them."""
         named = (self.name, self.last_name, *([self.alias] if self.alias else []))
@@ -305,6 +307,7 @@ class FileValues:
     proven_key: str = ""
     """The value that several files have again for the same records, as what else they say shows."""
     _counted: dict[str, list[Any]] = field(default_factory=dict, repr=False)
+    _measured: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(
@@ -446,11 +449,27 @@ class FileValues:
 
     def filled(self, value: Value) -> int:
         """Return how many rows have a value."""
-        return int(self.scalar(f"count({value.column})"))
+        return self._measures(value)[0]
 
     def different(self, value: Value) -> int:
         """Return how many different values there are."""
-        return int(self.scalar(f"count(DISTINCT {value.column})"))
+        return self._measures(value)[1]
+
+    def _measures(self, value: Value) -> tuple[int, int]:
+        """Return how many rows have a value, and how many different ones there are.
+
+        All values are measured at once, as each of them is asked for by some field.
+        """
+        known: dict[str, tuple[int, int]] = self._measured
+        if value.column not in known:
+            unknown = [one for one in self.values if one.column not in known]
+            for some in batches_of([*dict.fromkeys([*unknown, value])], COLUMNS_AT_ONCE):
+                columns = [one.column for one in some]
+                counts = [f"count({name}), count(DISTINCT {name})" for name in columns]
+                (row,) = self.rows(select(counts, TABLE))
+                pairs = zip(columns, row[::2], row[1::2], strict=True)
+                known |= {name: (int(filled), int(different)) for name, filled, different in pairs}
+        return known[value.column]
 
     def different_pairs(self, first: Value, second: Value) -> int:
         """Return how many different pairs two values have."""
@@ -496,7 +515,8 @@ class FileValues:
         ((count,),) = self.con.execute(select("count(*)", TABLE)).fetchall()
         note = f"{formats.counted(again, 'record')} in several files: the newest file counts"
         notes = "; ".join(filter(None, (self.note, note)))
-        return replace(self, row_count=int(count), note=notes, proven_key=key.name, _counted={})
+        read = replace(self, row_count=int(count), note=notes, proven_key=key.name)
+        return replace(read, _counted={}, _measured={})
 
     def is_unique_in_each_file(self, value: Value) -> bool:
         """Return whether no two rows of one file have the same value."""
@@ -589,7 +609,9 @@ class FileValues:
         """
         few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
         examples = [cell for (cell,) in self.rows(few)]
-        forms = ["iso", *_forms_like(examples)]
+        if not _may_be_times(examples):
+            return []
+        forms = ["iso", *_read_by_python(_forms_like(examples), examples)]
         counts = self.rows(select(["count(*)", *(_reading(value, form) for form in forms)], few))[0]
         return [
             form for form, count in zip(forms, counts[1:], strict=True) if count > counts[0] / 2
@@ -608,9 +630,14 @@ class FileValues:
         filled = self.filled(value)
         if self.sheet and filled and value.name in self.sheet.number_columns:
             return [WHOLE]  # a cell is a number whatever the texts beside it look like
+        whole = self.matching(value, r"-?\d+")
+        if 0 < whole == filled:
+            return [WHOLE]
+        few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
+        if not any(re.search(r"\d", cell) for (cell,) in self.rows(few)):
+            return []
         counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
-        counted.append(f"count(*) FILTER (regexp_full_match({value.column}, '-?\\d+'))")
-        *read, whole = self.rows(select(counted, TABLE))[0]
+        read = self.rows(select(counted, TABLE))[0]
         if not filled or max(read) < least_read(filled):
             return []
         if whole == max(read):
@@ -709,6 +736,42 @@ def _reading(value: Value, form: str) -> str:
         f" AND regexp_full_match({value.column}, {text(TWO_DIGIT_YEAR)})" if "%y" in form else ""
     )
     return f"count(*) FILTER ({read} {bounds}{has_year})"
+
+
+def _may_be_times(examples: Sequence[str]) -> bool:
+    """Return whether most texts have the parts of a time: three groups of digits, two with a word,
+    or eight digits in a row.
+    """
+    parts = ((len(re.findall(r"\d+", cell)), cell) for cell in examples)
+    fitting = sum(
+        count > 2  # noqa: PLR2004 (day, month and year)
+        or bool(re.search(r"\d{8}", cell))
+        or (count > 1 and bool(re.search(r"[^\W\d_]{3}", cell)))
+        for count, cell in parts
+    )
+    return fitting * 2 > len(examples)
+
+
+def _read_by_python(forms: Sequence[str], examples: Sequence[str]) -> Sequence[str]:
+    """Return the formats by which Python reads most of a few texts, and those that it does not
+    know; all where it reads none: the engine, which decides, takes long to plan a hundred of them.
+    """
+    unknown = [form for form in forms if re.search("%[gzZ]", form)]
+    few = [*dict.fromkeys(examples)][:_FEW_TEXTS]
+    known = [form for form in forms if form not in unknown and _reads_most(form, few)]
+    return [*unknown, *known] if known else forms
+
+
+def _reads_most(form: str, cells: Sequence[str]) -> bool:
+    read = 0
+    for cell in cells:
+        with suppress(ValueError):
+            datetime.strptime(cell, form)  # noqa: DTZ007 (whether it is read, not when it is)
+            read += 1
+    return read * 2 > len(cells)
+
+
+_FEW_TEXTS: Final = 20
 
 
 def _forms_like(examples: Sequence[str]) -> list[str]:

@@ -1,0 +1,279 @@
+"""Columns of a file of orders whose names say nothing, found by what their values do: the number of
+the order by the rows that it holds together, prices and quantities by what they come to.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.ingestion.sources.proposal.fields import (
+    ORDER_TOTAL,
+    UNIT_PRICE,
+    Found,
+    free_columns,
+    is_list,
+    numbers_of_rows,
+)
+from ecom_assets.ingestion.sources.proposal.parts import Numbers, can_be_amount, read_numbers
+from ecom_assets.ingestion.sources.proposal.values import EMAIL, TABLE, FileValues, Value
+
+_FEWEST, _SHARE, _NEAR = 3, 0.98, 0.0051
+_MOST_PIECES, _USUAL_PIECES = 10_000, 20
+_AMOUNTS: Final = ("payment_amount", ORDER_TOTAL, "shipping_amount", "tax_amount")
+_MOST_PRICES, _MOST_WHOLES, _MOST_TOTALS = 6, 4, 8
+_OFTEN_DIFFERENT: Final = 0.2
+"""The share of rows with a number of their own that a column of order numbers has at least."""
+_MOST_REFUNDS: Final = 0.2
+"""The share of rows that repeat a number at another time, as refunds do."""
+_DECIMALS: Final = r"-?[^\d]*[\d.,' ]*\d[.,]\d+[^\d]*"
+
+
+@dataclass(frozen=True)
+class Product:
+    """A price times a quantity; `shown_by` says which amount it is, empty where none shows it.
+
+    `less` is the discount that is taken off it, where the sum of an order shows that, and `total`
+    the amount of the order that shows it.
+    """
+
+    price: Value
+    quantity: Value
+    shown_by: str = ""
+    less: str = ""
+    total: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return it in words."""
+        return f"{self.price.name} times {self.quantity.name}"
+
+
+def order_numbers(values: FileValues, found: Found) -> tuple[Value | None, tuple[Value, ...]]:
+    """Return the column that holds rows of one order together, None if nothing shows it, and those
+    that may be the order's number.
+
+    All rows of one value agree in the times and customers that they have, and some have several
+    rows.
+    """
+    if "order_id" in found:
+        return None, ()
+    columns = [
+        value for value in free_columns(values, found) if _can_be_number_of_order(values, value)
+    ]
+    shown = [value for value in columns if _holds_together(values, value, found)]
+    shown.sort(key=values.different)
+    return next(iter(shown), None), tuple(columns)
+
+
+def _can_be_number_of_order(values: FileValues, value: Value) -> bool:
+    rows, different = values.row_count, values.different(value)
+    if (
+        is_list(values, value)
+        or values.filled(value) < rows
+        or not max(rows * _OFTEN_DIFFERENT, 1) < different
+    ):
+        return False
+    if values.time_formats(value) or values.matching(value, EMAIL):
+        return False
+    if values.matching(value, _DECIMALS) * 2 > rows:
+        return False
+    return not (different == rows and values.numbers_rows(value))
+
+
+def _holds_together(values: FileValues, value: Value, found: Found) -> bool:
+    """Return whether all rows of a number are of one customer and one time; of a refund that is a
+    row of its own the time is another one.
+    """
+    repeated = values.row_count - values.different(value)
+    if repeated < _FEWEST or "date_time" not in found:
+        return False
+    customer = found.get("customer_id")
+    is_of_one = customer is not None and _agrees(values, value, customer.value)
+    if customer is not None and not is_of_one:
+        return False
+    are_refunds = is_of_one and repeated <= values.row_count * _MOST_REFUNDS
+    time = found["date_time"].value
+    pairs = values.different_tuples(value, time)
+    are_few_more = pairs <= values.different(value) * (1 + _MOST_REFUNDS)
+    return are_refunds or are_few_more
+
+
+def _agrees(values: FileValues, value: Value, other: Value) -> bool:
+    """Return whether rows of a value that have another one have one of it."""
+    both = f"{other.column} IS NOT NULL"
+    different = values.scalar(f"count(DISTINCT {value.column}) FILTER ({both})")
+    return bool(values.different_tuples(value, other) == different)
+
+
+def several_rows_at_once(values: FileValues, found: Found) -> bool:
+    """Return whether several rows are of one customer and one time, as lines of an order are."""
+    names = ("date_time", "customer_id")
+    keys = [found[name].value.column for name in names if name in found]
+    if len(keys) < len(names):
+        return False
+    pairs = f"count(DISTINCT ({', '.join(keys)}))"
+    filled = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+    return bool(values.scalar(f"count(*) FILTER ({filled}) - {pairs} FILTER ({filled}) > 0"))
+
+
+def products(values: FileValues, found: Found) -> Iterator[Product]:
+    """Yield prices times quantities that may be the amounts of rows, those that a sum shows first.
+
+    Of price and quantity one may be known by its name.
+    """
+    numbers = numbers_of_rows(values, found)
+    known_price, known_count = found.get(UNIT_PRICE), found.get("quantity")
+    wholes = (
+        [known_count.value]
+        if known_count
+        else [value for value in numbers if _can_be_pieces(values, value)][:_MOST_WHOLES]
+    )
+    prices = (
+        [known_price.value]
+        if known_price
+        else [value for value in numbers if _can_be_price(values, value)][:_MOST_PRICES]
+    )
+    pairs = [
+        (price, whole) for price, whole in product(prices, wholes) if price.column != whole.column
+    ]
+    if pairs:
+        sums = _Sums.read(values, found, [*prices, *wholes])
+        tried = [sums.of(price, whole) for price, whole in pairs]
+        yield from sorted(tried, key=lambda each: not each.shown_by)
+
+
+def line_amount(values: FileValues, found: Found) -> tuple[Value, str] | None:
+    """Return the column whose amounts come to that of each order, and how; None if none does."""
+    order = found.get("order_id")
+    total = found.get("payment_amount") or found.get(ORDER_TOTAL)
+    if order is None or total is None or values.spread or UNIT_PRICE in found:
+        return None
+    numbers = [value for value in numbers_of_rows(values, found) if _can_be_price(values, value)]
+    sums = _Sums.read(values, found, numbers)
+    for value in numbers:
+        if told := sums.of_order(value, total.value):
+            return value, told
+    return None
+
+
+def _can_be_pieces(values: FileValues, value: Value) -> bool:
+    """Return whether numbers may be pieces: whole ones, mostly small, of which some are not 1."""
+    number = values.number_sql(value)
+    counts = (
+        f"count({number}), count(*) FILTER ({number} <> round({number}) OR abs({number}) > "
+        f"{_MOST_PIECES}), median(abs({number})), count(DISTINCT {number}), "
+        f"count(*) FILTER (abs({number}) = 1)"
+    )
+    filled, odd, usual, different, ones = values.rows(select(counts, TABLE))[0]
+    return bool(filled and not odd and different > 1 and ones) and usual <= _USUAL_PIECES
+
+
+def _can_be_price(values: FileValues, value: Value) -> bool:
+    return can_be_amount(value) and not _can_be_pieces(values, value)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """The numbers of rows by column, and the place of each row's order."""
+
+    cells: dict[str, Numbers]
+    orders: npt.NDArray[np.intp]
+    totals: Sequence[Value]
+
+    @classmethod
+    def read(cls, values: FileValues, found: Found, columns: Sequence[Value]) -> "_Sums":
+        """Read some columns, and the amounts of rows and orders that they may come to."""
+        numbers = [value for value in numbers_of_rows(values, found) if can_be_amount(value)]
+        amounts = [found[name].value for name in _AMOUNTS if name in found]
+        totals = [*dict.fromkeys([*amounts, *numbers])][:_MOST_TOTALS]
+        every = [*dict.fromkeys([*columns, *totals])]
+        keys = [found[name].value.column for name in ("order_id", "date_time") if name in found]
+        place = f"dense_rank() OVER (ORDER BY {', '.join(keys)})" if "order_id" in found else "0"
+        read = read_numbers(values, [place, *(values.number_sql(value) for value in every)])
+        cells = {value.column: one for value, one in zip(every, read[1:], strict=True)}
+        return cls(cells, np.unique(read[0], return_inverse=True)[1], totals)
+
+    def of_order(self, value: Value, total: Value) -> str:
+        """Return how the amounts of rows come to that of their order; empty if they do not."""
+        counts = np.bincount(self.orders)
+        if self._whole(value, counts) is not None:
+            return ""
+        others = [one for one in self.totals if one not in {value, total}]
+        told = self._of_order(self.cells[value.column], [total, *others])
+        return f"the sum of {value.name}{told}" if f"= {total.name} " in told else ""
+
+    def of(self, price: Value, whole: Value) -> Product:
+        """Return a price times a quantity, and which amount it is: of the row, alone or with one
+        part, or of the order, perhaps after a discount of the rows and with a charge of the order.
+        """
+        count = self.cells[whole.column]
+        times, several = self.cells[price.column] * count, np.abs(count) != 1
+        ends = [one for one in self.totals if one.column not in {price.column, whole.column}]
+        product_text = f"{price.name} * {whole.name}"
+        for end in ends:
+            if _holds(times, self.cells[end.column], several):
+                return Product(price, whole, f"{product_text} = {end.name}")
+        for end, part in permutations(ends, 2):
+            for sign, word in ((-1, "-"), (1, "+")):
+                sums = times + sign * self._filled(part)
+                if self._is_told(part) and _holds(sums, self.cells[end.column], several):
+                    return Product(price, whole, f"{product_text} {word} {part.name} = {end.name}")
+        for less in (None, *ends):
+            off = self._filled(less) if less else np.zeros_like(times)
+            if less and not self._is_told(less):
+                continue
+            if told := self._of_order(times - off, [one for one in ends if one != less]):
+                minus = f" - {less.name}" if less else ""
+                text = f"the sum of {product_text}{minus}{told}"
+                total = told.removesuffix(" of the order").rpartition(" = ")[2]
+                return Product(price, whole, text, less.name if less else "", total)
+        return Product(price, whole)
+
+    def _filled(self, value: Value) -> Numbers:
+        return np.nan_to_num(self.cells[value.column])
+
+    def _is_told(self, part: Value) -> bool:
+        return bool((self._filled(part) != 0).sum() >= _FEWEST)
+
+    def _of_order(self, lines: Numbers, ends: Sequence[Value]) -> str:
+        """Return which amount of an order the amounts of its rows come to; empty if none."""
+        counts = np.bincount(self.orders)
+        if (counts > 1).sum() < _FEWEST:
+            return ""
+        sums: Numbers = np.bincount(self.orders, np.nan_to_num(lines)).astype(np.float64)
+        of_order = {one: whole for one in ends if (whole := self._whole(one, counts)) is not None}
+        several = counts > 1
+        for end, total in of_order.items():
+            if _holds(sums, total, several):
+                return f" = {end.name} of the order"
+        for end, part in permutations(of_order, 2):
+            if _holds(sums + np.nan_to_num(of_order[part]), of_order[end], several):
+                return f" + {part.name} = {end.name} of the order"
+        return ""
+
+    def _whole(self, value: Value, counts: npt.NDArray[np.intp]) -> Numbers | None:
+        """Return the amount of each order that all or one of its rows have; None if they differ."""
+        number = self._filled(value)
+        most = np.full(len(counts), -np.inf)
+        least = np.full(len(counts), np.inf)
+        np.maximum.at(most, self.orders, number)
+        np.minimum.at(least, self.orders, number)
+        is_one = np.abs(most - least) < _NEAR
+        is_first = np.bincount(self.orders, number != 0) == 1
+        if (is_one | is_first).mean() < _SHARE or not np.any(number):
+            return None
+        return np.where(np.abs(most) > np.abs(least), most, least)
+
+
+def _holds(sums: Numbers, amounts: Numbers, telling: npt.NDArray[np.bool_]) -> bool:
+    known = ~np.isnan(sums) & ~np.isnan(amounts)
+    holds = np.abs(sums - amounts) < _NEAR
+    rows = known & telling & (amounts != 0)
+    return bool(
+        rows.sum() >= _FEWEST and holds[rows].mean() >= _SHARE and holds[known].mean() >= _SHARE
+    )
