@@ -296,6 +296,8 @@ class Draft:
     """Of events, the column that says where visits come from, where no address says it."""
     times: Value | None = None
     """Of events, the number of pieces of whose price the amount is."""
+    likely_amount: str = ""
+    """Of events, what seems to be the amount of a row of an order, which too few orders show."""
     cents: frozenset[Value] = frozenset()
     """Amounts that count the smallest units of their currency."""
     taken_off: list[str] = field(default_factory=list)
@@ -323,7 +325,7 @@ class Draft:
             self.found.pop("customer_id", None)
         if self.kind is MappingKind.EVENTS and "event_type" not in columns:
             self._find_finer_type()
-        if self.kind is MappingKind.EVENTS and "cart_value" not in columns:
+        if self.kind is MappingKind.EVENTS:
             self._find_amount_of_rows()
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
@@ -432,8 +434,19 @@ class Draft:
         self.found["event_type"] = FoundField("event_type", best, why)
 
     def _find_amount_of_rows(self) -> None:
-        """Take the amount of each row where one of the whole order is on each of its rows."""
-        if (found := amount_of_rows(self.values, self.found)) is not None:
+        """Take the amount of each row where one of the whole order is on each of its rows; leave it
+        to be asked for where too few orders of several rows show it.
+        """
+        said = self.answers.get("cart_value", "")
+        if said == NO_AMOUNT or said in {value.name for value in self.values.values}:
+            return
+        found = amount_of_rows(self.values, self.found)
+        if found is None and (likely := amount_of_rows(self.values, self.found, fewest_orders=1)):
+            match, times = likely
+            self.likely_amount = Product(match.value, times).text if times else match.value.name
+            del self.found["cart_value"]
+            found = likely if said == self.likely_amount else None
+        if found is not None:
             self.found["cart_value"], self.times = found
 
     def _may_refine(self, value: Value, coarse: Value) -> bool:
@@ -1409,16 +1422,24 @@ class Draft:
             )
 
     def _ask_for_amount(self) -> None:
-        """Ask for the amount of events where the column that is named as one cannot be read."""
+        """Ask for the amount of events where the column that is named as one cannot be read, or may
+        be the price of one piece, or what the whole order is worth.
+        """
         name = "cart_value"
         if name in self.found:
             return
-        unreadable = self._unreadable(name)
+        unreadable = "" if self.likely_amount else self._unreadable(name)
         likely = [value.name for value in amounts_of_some_types(self.values, self.found)]
+        likely = [self.likely_amount, *likely] if self.likely_amount else likely
         if unreadable or likely:
             others = candidates(self.values, name, self.found)
             choices = (*dict.fromkeys([*likely, *others]), NO_AMOUNT)
             sentence = f"the column of the amount, or {NO_AMOUNT}{unreadable}"
+            if self.likely_amount:
+                sentence += (
+                    f"; rows of one order repeat what it is worth, and {self.likely_amount} seems "
+                    "to be what each row is worth"
+                )
             self.ask(name, sentence, choices, likely[0] if likely else NO_AMOUNT)
 
     def _ask_for_sources(self) -> None:
@@ -1866,6 +1887,7 @@ class Draft:
         counts = self.values.counts(self.found["event_type"].value)
         unknown = [(name, count) for name, count in counts if known_event_type(name) is None]
         answered: dict[str, str] = {}
+        codes: dict[str, str] = {}
         for key, (name, count) in zip(EVENT_TYPES, unknown, strict=False):
             near = likely_event_type(name)
             hint = f"; probably {near}" if near else ""
@@ -1876,14 +1898,19 @@ class Draft:
                     sentence,
                     (*STANDARD_TYPES, STAYS),
                     near or STAYS,
-                    is_optional=True,
+                    is_optional=not name.isdigit(),
                     subject=name,
                     note=formats.counted(count, "row") + ("; a guess by its name" if near else ""),
                 )
             )
             answered[name] = self.answers.get(key, STAYS)
+            if name.isdigit() and key not in self.answers:
+                codes[name] = key
         lines, stay, types = [], [], []
         for name, count in counts:
+            if name in codes:
+                lines.append(self.marked(f'  {quoted(name)}: "{OPEN}"', codes[name]))
+                continue
             event_type = known_event_type(name) or answered.get(name, STAYS)
             is_same = event_type in {name, STAYS}
             types.append(name if is_same else event_type)

@@ -4,7 +4,7 @@ on each of them.
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.proposal.fields import (
@@ -23,10 +23,12 @@ DECIMALS: Final = r"[^\d]*[\d.,' ]*\d[.,]\d+[^\d]*"
 PLAIN: Final = r"-?\d+([.,]\d+)?"
 
 
-def amount_of_rows(values: FileValues, found: Found) -> tuple[FoundField, Value | None] | None:
+def amount_of_rows(
+    values: FileValues, found: Found, fewest_orders: int = FEWEST_ORDERS
+) -> tuple[FoundField, Value | None] | None:
     """Return the amount of rows whose sum by order is an amount that each row of an order repeats,
     with the number of pieces that it is to be multiplied by, if it is a price; None where rows are
-    no parts of orders, or nothing adds up.
+    no parts of orders, or nothing adds up in so many orders of several rows.
     """
     if "event_type" not in found or "cart_value" not in found:
         return None
@@ -36,10 +38,10 @@ def amount_of_rows(values: FileValues, found: Found) -> tuple[FoundField, Value 
         return None
     unit = f"{order.column}, {found['event_type'].value.column}"
     numbers = _numbers(values, order, found)
-    wholes = [value for value in numbers if _is_of_order(values, value, unit)]
+    wholes = [value for value in numbers if _is_of_order(values, value, unit, fewest_orders)]
     parts = [value for value in numbers if value not in wholes]
     for whole, (part, times) in product(wholes, _products(parts)):
-        if _adds_up(values, unit, whole, part, times):
+        if _adds_up(values, unit, Sum(whole, part, times), fewest_orders):
             name = f"{part.name} times {times.name}" if times else part.name
             why = f"{name} adds up to {whole.name} of each {order.name}"
             return FoundField("cart_value", part, why), times
@@ -97,7 +99,7 @@ def _number(value: Value) -> str:
     return f"TRY_CAST(replace({value.column}, ',', '.') AS DECIMAL(24, 6))"
 
 
-def _is_of_order(values: FileValues, value: Value, unit: str) -> bool:
+def _is_of_order(values: FileValues, value: Value, unit: str, fewest_orders: int) -> bool:
     """Return whether each row of an order has the same number, and orders have several."""
     rows = select(
         f"count(DISTINCT {value.column}) AS numbers, count({value.column}) AS row_count",
@@ -108,10 +110,19 @@ def _is_of_order(values: FileValues, value: Value, unit: str) -> bool:
     ((most, several),) = values.rows(
         select("max(numbers), count(*) FILTER (row_count > 1)", f"({rows})")
     )
-    return bool(most == 1 and several >= FEWEST_ORDERS)
+    return bool(most == 1 and several >= fewest_orders)
 
 
-def _adds_up(values: FileValues, unit: str, whole: Value, part: Value, times: Value | None) -> bool:
+class Sum(NamedTuple):
+    """Whether an amount of orders is the sum of one of their rows, or of a price times pieces."""
+
+    whole: Value
+    part: Value
+    times: Value | None
+
+
+def _adds_up(values: FileValues, unit: str, tried: Sum, fewest_orders: int) -> bool:
+    whole, part, times = tried
     amount = f"{_number(part)} * {_number(times)}" if times else _number(part)
     sums = select(
         f"max({_number(whole)}) AS whole, sum({amount}) AS parts, count(*) AS row_count",
@@ -121,4 +132,4 @@ def _adds_up(values: FileValues, unit: str, whole: Value, part: Value, times: Va
     )
     fits = "count(*) FILTER (abs(whole - parts) < 0.005)"
     ((count, fitting),) = values.rows(select(f"count(*), {fits}", f"({sums})", "row_count > 1"))
-    return bool(count >= FEWEST_ORDERS and fitting >= SHARE * count)
+    return bool(count >= fewest_orders and fitting >= SHARE * count)

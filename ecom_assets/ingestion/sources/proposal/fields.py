@@ -92,6 +92,18 @@ OTHER_WORDS = {
     "carts": "add_to_cart",
     "orders": "purchase",
     "addtocart": "add_to_cart",
+    "pageviews": "page_view",
+    "ruckgabe": "refund",
+    "retoure": "refund",
+    "erstattung": "refund",
+    "ruckerstattung": "refund",
+    "remboursement": "refund",
+    "reembolso": "refund",
+    "devolucion": "refund",
+    "rimborso": "refund",
+    "reso": "refund",
+    "terugbetaling": "refund",
+    "zwrot": "refund",
 }
 """Short names of event types that logs use, in several languages."""
 
@@ -401,8 +413,17 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
     those with the fewest different values first.
     """
     free = [value for value in _free(values, matches) if _fits(values, field, value)]
-    ranked = sorted(free, key=values.different) if field == "event_type" else free
-    return tuple(dict.fromkeys(value.name for value in ranked))
+    if field == "event_type":
+        free = sorted(free, key=values.different)
+    if field == "user_id":
+        free = sorted(free, key=lambda value: _is_unlikely_visitor(values, value))
+    return tuple(dict.fromkeys(value.name for value in free))
+
+
+def _is_unlikely_visitor(values: FileValues, value: Value) -> bool:
+    """Return whether values are times, or amounts, or the same in each row."""
+    are_amounts = bool(values.matching(value, r"-?\d+[.,]\d+"))
+    return are_amounts or values.different(value) < 2 or bool(values.time_formats(value))  # noqa: PLR2004 (one value for all)
 
 
 PERSON_WORDS: Final = (
@@ -874,9 +895,8 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     "status": _are_states,
     "is_renewal": _is_flag,
     "order_id": _is_order_number,
-    **dict.fromkeys(
-        ("event_id", "uniq_id"), lambda values, value: values.different(value) == values.row_count
-    ),
+    "event_id": lambda values, value: values.different(value) == values.different_rows,
+    "uniq_id": lambda values, value: values.different(value) == values.row_count,
     "event_type": lambda values, value: (
         values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value)
     ),

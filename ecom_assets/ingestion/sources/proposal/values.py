@@ -455,6 +455,15 @@ class FileValues:
         """Return how many different values there are."""
         return self._measures(value)[1]
 
+    @property
+    def different_rows(self) -> int:
+        """Return how many rows there are if those that are equal in all columns count once."""
+        columns = ", ".join(value.column for value in self.values if value.is_column)
+        if not columns:
+            return self.row_count
+        different = select(f"DISTINCT {columns}", TABLE)
+        return int(self.rows(select("count(*)", f"({different})"))[0][0])
+
     def _measures(self, value: Value) -> tuple[int, int]:
         """Return how many rows have a value, and how many different ones there are.
 
