@@ -23,7 +23,7 @@ from ecom_assets.core.tables.code_version import code_version
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Table, group_of, owner_of
 from ecom_assets.core.tables.days import Days, OtherDays, listed_days
-from ecom_assets.core.tables.looks import Asked, Computed, Look
+from ecom_assets.core.tables.looks import Asked, ComputedOutput, LookAtInputs
 from ecom_assets.core.tables.portable import rows_of, union_all, values_of
 from ecom_assets.core.tables.received import SliceOutput, VisitorRows
 from ecom_assets.core.tables.rule_of_data import resolved_rule
@@ -171,7 +171,7 @@ class Tables(Protocol):
         These are rows that arrived on `days`, and that a run left out.
         """
 
-    def look(self, asked: Asked) -> Look | None:
+    def look(self, asked: Asked) -> LookAtInputs | None:
         """Return whether something has to be computed again; None if that cannot be known."""
 
     @property
@@ -543,9 +543,9 @@ class TableAsset:
                 try:
                     look = self.look(days, parameters, warehouse)
                     if look is not None and look.is_as_before and _is_shown(context, self.key):
-                        return Computed(None, look)
+                        return ComputedOutput(None, look)
                     output = self.output(days, parameters, warehouse)
-                    return output if look is None else Computed(output, look)
+                    return output if look is None else ComputedOutput(output, look)
                 except UnavailableError as error:
                     if not self.does_without_answer or _is_tried_again(context):
                         raise
@@ -560,7 +560,9 @@ class TableAsset:
         compute.__annotations__ = {"context": dg.AssetExecutionContext}
         return compute
 
-    def look(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Look | None:
+    def look(
+        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+    ) -> LookAtInputs | None:
         """Return whether the table has to be computed again; None if that cannot be known."""
         parts = [part for part in self._asking() if part]
         read = {name: reads.contract for name, reads in self.reads.items()}

@@ -23,7 +23,7 @@ from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, Tab
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days, days_of_spans
-from ecom_assets.core.tables.looks import Asked, Look
+from ecom_assets.core.tables.looks import Asked, LookAtInputs
 from ecom_assets.core.tables.portable import has_kernels, numbered, rows_of
 from ecom_assets.core.tables.received import NO_DAYS
 
@@ -176,7 +176,7 @@ class TableCheck:
         resources: Any,  # noqa: ANN401 (Dagster makes the type)
         *,
         may_look: bool = False,
-    ) -> tuple[CheckResult | CheckCounts, Look | None]:
+    ) -> tuple[CheckResult | CheckCounts, LookAtInputs | None]:
         """Return the result for a Dagster step, or the rows whose number is the result.
 
         Where it `may_look`, a check that passed over the same rows passes again. The look is
@@ -510,7 +510,7 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
         selected = {key.name for key in context.selected_asset_check_keys}
         errors: list[Exception] = []
         begun: dict[TableCheck, CheckResult | CheckCounts] = {}
-        looks: dict[TableCheck, Look] = {}
+        looks: dict[TableCheck, LookAtInputs] = {}
         chosen = context.run.asset_selection
         # Who asks for checks alone wants them to look at the rows.
         may_look = chosen is None or asset_key(contract) in chosen

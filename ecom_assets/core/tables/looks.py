@@ -35,7 +35,7 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class LookAtInputs:
     """The answer.
 
     Attributes:
@@ -57,8 +57,8 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Computed:
+class ComputedOutput:
     """What a table was computed as, with the look that came before it."""
 
     output: Any
-    look: Look
+    look: LookAtInputs

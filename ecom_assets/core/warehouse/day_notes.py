@@ -378,26 +378,32 @@ def note_write(
     contract: type[Table],
     days: Days | None,
     computation: TableComputation | None = None,
-) -> None:
+) -> str | None:
     """Record that some days of a table, or all, were replaced, and how they were computed;
     call it in the transaction that replaces them.
 
-    The engine must keep other writers of the table out until the transaction ends.
+    The engine must keep other writers of the table out until the transaction ends. The id of the
+    write is returned; None if there are no days.
     """
-    statements = _write_statements(engine, contract, days)
+    write_id = uuid.uuid4().hex
+    statements = _write_statements(engine, contract, days, write_id)
+    has_days = bool(statements)
     if computation is not None:
         statements += _computation_statements(engine, contract, engine.run_id, computation)
     if statements:
         engine.execute(";\n".join(statements))
+    return write_id if has_days else None
 
 
-def _write_statements(engine: "Engine", contract: type[Table], days: Days | None) -> list[str]:
+def _write_statements(
+    engine: "Engine", contract: type[Table], days: Days | None, write_id: str
+) -> list[str]:
     ranges = [ALL_DAYS] if days is None else list(days.runs())
     if not ranges:
         return []
     notes, name = engine.name_of(WrittenSlices), literal(contract.qualified_name())
     write, rows = (
-        literal(uuid.uuid4().hex),
+        literal(write_id),
         ", ".join(f"(DATE '{first}', DATE '{end}')" for first, end in ranges),
     )
     inside = " OR ".join(

@@ -28,7 +28,7 @@ from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.looks import Asked, Look
+from ecom_assets.core.tables.looks import Asked, LookAtInputs
 from ecom_assets.core.tables.portable import (
     arrow_schema_of,
     batches_of,
@@ -169,6 +169,8 @@ class Engine(ABC):
     def close(self) -> None:
         """Close the connection, so that others can use the warehouse."""
         if "con" in vars(self):
+            with suppress(WarehouseError):  # such as a lost connection: checks are evaluated again
+                self.finish_notes()
             self.con.disconnect()
 
     has_one_writer: ClassVar[bool] = False
@@ -286,15 +288,19 @@ class Engine(ABC):
         """
         return self.late.beside(raw, days)
 
-    def look(self, asked: Asked) -> Look | None:
+    def look(self, asked: Asked) -> LookAtInputs | None:
         """Return whether something has to be computed again; None if that cannot be known, as where
         no writes are noted, or the engine has no hash of rows.
         """
         return self._computed_notes.look(asked) if self.notes_writes else None
 
-    def note_passed(self, results: Mapping[Look, int]) -> None:
+    def note_passed(self, results: Mapping[LookAtInputs, int]) -> None:
         """Note that checks have passed, with the number of rows that each looked at."""
         self._computed_notes.note_passed(results)
+
+    def finish_notes(self) -> None:
+        """Write which checks have passed; until then only this object knows."""
+        self._computed_notes.flush()
 
     def readable(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily, for those who read all of it.
@@ -422,7 +428,7 @@ class Engine(ABC):
         hooks: SliceHooks | None = None,
         also: VisitorRows | None = None,
         upstream: Mapping[str, Sequence[str]] | None = None,
-        look: Look | None = None,
+        look: LookAtInputs | None = None,
     ) -> Written:
         """Replace the slice of `days` (the whole table if None) with `rows` in one transaction.
 
@@ -450,7 +456,7 @@ class Engine(ABC):
         hooks: SliceHooks | None,
         also: VisitorRows | None,
         upstream: Mapping[str, Sequence[str]] | None,
-        look: Look | None,
+        look: LookAtInputs | None,
     ) -> Written:
         self._ensure_noted(contract)
         rows = conform(rows, contract)
@@ -557,9 +563,11 @@ class Engine(ABC):
         computation: TableComputation | None = None,
     ) -> None:
         """Record, within a transaction, that it writes days of an asset's table (None for all)."""
-        if self.notes_writes and contract.written_by == "asset":
+        if contract.written_by != "asset":
             self._computed_notes.forget()
-            note_write(self, contract, days, computation)
+        elif self.notes_writes:
+            write_id = note_write(self, contract, days, computation)
+            self._computed_notes.follow(contract, write_id)
 
     def _forget_writes(self, contract: type[Table]) -> None:
         self._computed_notes.forget()
@@ -624,6 +632,7 @@ class Engine(ABC):
             f"DELETE FROM {self.name_of(notes)} WHERE {' AND '.join(matches)} AND ({of_days})"  # noqa: S608 (as above)
         )
         self.take_in(notes, rows.to_reader())
+        self.note_write(notes, days)
 
     def holds(self, rows: ir.Table) -> bool:
         """Return whether all tables that `rows` are computed from are in this warehouse."""

@@ -27,7 +27,7 @@ from ecom_assets.core.tables.asset import (
 )
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.looks import Computed, Look
+from ecom_assets.core.tables.looks import ComputedOutput, LookAtInputs
 from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.received import SliceOutput, SourceGate
 from ecom_assets.core.warehouse.day_notes import (
@@ -205,9 +205,10 @@ class WarehouseIOManager(dg.IOManager):
         self.progress.began(contract.qualified_name())
         self.engine.run_id = context.run_id
         started = time.monotonic()
-        look = obj.look if isinstance(obj, Computed) else None
-        obj = obj.output if isinstance(obj, Computed) else obj
+        look = obj.look if isinstance(obj, ComputedOutput) else None
+        obj = obj.output if isinstance(obj, ComputedOutput) else obj
         if look is not None and look.is_as_before:
+            self._require_raw_rows(context)
             self._left_alone(context, contract, look, started)
             return
         rows, days = self._rows_and_days(context, contract, obj)
@@ -257,7 +258,7 @@ class WarehouseIOManager(dg.IOManager):
         )
 
     def _left_alone(
-        self, context: dg.OutputContext, contract: type[Table], look: Look, started: float
+        self, context: dg.OutputContext, contract: type[Table], look: LookAtInputs, started: float
     ) -> None:
         """Report a table that is as another run has computed it, with what is known of it."""
         instance, key = context.step_context.instance, context.asset_key
@@ -275,7 +276,7 @@ class WarehouseIOManager(dg.IOManager):
             {
                 "dagster/row_count": self.engine.row_count(contract),
                 "dagster/table_name": contract.qualified_name(),
-                "as_computed_by": look.run_id,
+                "as_computed_by": look.run_id or "",
             }
         )
         days = _days_of(context) if context.has_asset_partitions else None

@@ -27,7 +27,7 @@ from ecom_assets.core.errors import (
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.looks import Look
+from ecom_assets.core.tables.looks import LookAtInputs
 from ecom_assets.core.tables.portable import DIALECTS, Dialect, batches_of, conform
 from ecom_assets.core.tables.received import VisitorRows
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine, SliceHooks, Written
@@ -144,7 +144,7 @@ class SparkEngine(Engine):
         hooks: SliceHooks | None,
         also: VisitorRows | None,
         upstream: Mapping[str, Sequence[str]] | None,
-        look: Look | None,
+        look: LookAtInputs | None,
     ) -> Written:
         del upstream, look  # it notes no writes
         assert also is None  # noqa: S101 (`replaces_visitors` says so)
