@@ -405,7 +405,8 @@ class Engine(ABC):
 
     def create(self, contract: type[Table]) -> None:
         """Create the empty table, and its schema if needed."""
-        self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
+        if not any(name.startswith(f"{contract.layer}.") for name in self._ready):
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
         for statement in self.create_statements(contract):
             self.execute(statement)
 
