@@ -464,22 +464,23 @@ def _writes(contract: type[Table], rows: Sequence[Row]) -> Writes:
 
 
 def run_writes(engine: "Engine") -> dict[str, tuple[datetime, str]]:
-    """Return when each table was written last, in UTC, and by which run; without the tables of
-    which that is not recorded.
+    """Return when each table was written last, in UTC, and by which run, also where that changed no
+    row; without the tables of which that is not recorded.
     """
-    if not engine.has(WrittenSlices):
-        return {}
     name = engine.name_of(WrittenSlices)
     # All columns, since a table of an earlier version has fewer.
-    rows = engine.query(
+    newest = (
         f"SELECT * FROM {name} AS noted WHERE write_number = (SELECT max(write_number) FROM {name} "  # noqa: S608 (names come from contracts)
         "AS newest WHERE newest.table_name = noted.table_name)"
     )
-    return {
-        row["table_name"]: (row["written_at"].replace(tzinfo=UTC), row["run_id"])
-        for row in rows
-        if row.get("written_at") and row.get("run_id")
-    }
+    rows = engine.query(newest) if engine.has(WrittenSlices) else []
+    rows += [row | {"written_at": row["computed_at"]} for row in engine.noted_rows(Computations)]
+    writes: dict[str, tuple[datetime, str]] = {}
+    for row in rows:
+        if row.get("written_at") and row.get("run_id"):
+            write = (row["written_at"].replace(tzinfo=UTC), row["run_id"])
+            writes[row["table_name"]] = max(write, writes.get(row["table_name"], write))
+    return writes
 
 
 class Computations(Table):
