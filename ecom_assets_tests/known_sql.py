@@ -20,9 +20,14 @@ def remember_sql(path: Path) -> None:
     """
     _SHARED[:] = [path]
     TABLE_STATEMENTS.keep(is_on=True)
-    TABLE_STATEMENTS.keep = lambda *, is_on: None  # type: ignore[method-assign]  # noqa: ARG005 (as below)
+    TABLE_STATEMENTS.keep = _turn  # type: ignore[method-assign]
     STATEMENTS.keep_in(path)
     STATEMENTS.keep_in = lambda path: None  # type: ignore[method-assign]  # noqa: ARG005 (the names of the method)
+
+
+def _turn(*, is_on: bool) -> None:
+    """Use the statements that are kept, or none, as a setting says."""
+    TABLE_STATEMENTS.is_on = is_on
 
 
 def share_sql(home: Path) -> None:

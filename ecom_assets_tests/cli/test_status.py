@@ -16,7 +16,7 @@ from ecom_assets.core.operations.run_notes import NOTE_TABLE
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse import day_notes
-from ecom_assets.core.warehouse.day_notes import WrittenSlices
+from ecom_assets.core.warehouse.day_notes import Computations, WrittenSlices
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.command import ecom
@@ -38,7 +38,7 @@ def write(home: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             then.setattr(day_notes, "now_utc", lambda: now)
             engine.run_id = run
             rows = in_memory([], contract)
-            engine.replace(contract, rows, Days((day,)) if day else None)
+            engine.replace(contract, rows, Days((day,)) if day else None, upstream={})
 
     return written
 
@@ -92,4 +92,5 @@ def test_a_home_without_notes_has_what_its_warehouse_says(home: Path, write: Wri
     with closing(DuckDBEngine(home / "warehouse.duckdb").open().noting_writes()) as engine:
         for column in ("run_id", "written_at"):  # as an earlier version made the table
             engine.execute(f"ALTER TABLE {engine.name_of(WrittenSlices)} DROP COLUMN {column}")
+        engine.execute(f"DROP TABLE {engine.name_of(Computations)}")
     assert last_runs(home) == {}

@@ -55,6 +55,7 @@ def staging_assets(late_days: int) -> list[TableAsset]:
 
     @table_asset(
         DuplicateEvents,
+        also_reads=(KeptEventIds,),
         raw_events=Reads(RawEvents, days_before=late_days + 2, days_after=late_days),
     )
     def duplicate_events(

@@ -158,6 +158,7 @@ def clean_events_asset(late_days: int) -> TableAsset:
         CleanEvents,
         follows="visitors",
         deps=(asset_key(QuarantinedEvents), asset_key(ChangedVisitorDays)),
+        also_reads=(CleanEvents,),
         raw_events=Reads(RawEvents, days_before=2, days_after=late_days + 1),
         duplicate_events=Reads(DuplicateEvents, days_before=1, days_after=1),
         identity_links=EVERY_LINK,
@@ -419,6 +420,7 @@ def shared_ids(
 @table_asset(
     MergedUsers,
     deps=(changed_visitor_days.key,),
+    also_reads=(),
     identity_aliases=EVERY_ALIAS,
     shared_ids=SharedIds,
 )

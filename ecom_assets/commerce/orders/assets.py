@@ -142,7 +142,11 @@ def days_of_other_copies(
 
 
 @table_asset(
-    ChangedOrderDays, raw=EVERY_COPY, waiting=EVERY_WAITING_DAY, invalidated_by=days_of_other_copies
+    ChangedOrderDays,
+    also_reads=(ChangedOrderDays,),
+    raw=EVERY_COPY,
+    waiting=EVERY_WAITING_DAY,
+    invalidated_by=days_of_other_copies,
 )
 def changed_order_days(
     raw: ir.Table, waiting: ir.Table, order_rule: OrderRule, warehouse: Engine, days: Days

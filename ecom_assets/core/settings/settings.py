@@ -177,7 +177,11 @@ class Settings(
         ),
     )
     cache: Literal["on", "off"] = Field(
-        "on", description="Whether counts of checked Parquet files are kept: on or off"
+        "on",
+        description=(
+            "Whether counts of checked Parquet files, statements, and what tables were computed "
+            "from are kept: on or off"
+        ),
     )
     postgres_url: SecretStr = Field(
         SecretStr(""),

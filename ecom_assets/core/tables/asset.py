@@ -23,6 +23,7 @@ from ecom_assets.core.tables.code_version import code_version
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Table, group_of, owner_of
 from ecom_assets.core.tables.days import Days, OtherDays, listed_days
+from ecom_assets.core.tables.looks import Asked, ComputedOutput, LookAtInputs
 from ecom_assets.core.tables.portable import rows_of, union_all, values_of
 from ecom_assets.core.tables.received import SliceOutput, VisitorRows
 from ecom_assets.core.tables.rule_of_data import resolved_rule
@@ -169,6 +170,9 @@ class Tables(Protocol):
 
         These are rows that arrived on `days`, and that a run left out.
         """
+
+    def look(self, asked: Asked) -> LookAtInputs | None:
+        """Return whether something has to be computed again; None if that cannot be known."""
 
     @property
     def replaces_visitors(self) -> bool:
@@ -334,6 +338,11 @@ class TableAsset:
     """Whether what follows goes on with the rows that are there where the source does not answer.
 
     A check says so, and the run fails by it.
+    """
+    also_reads: tuple[type[Table], ...] | None = None
+    """The tables that the function reads through the `warehouse` that it takes.
+
+    None if it may read anything: it is called each time.
     """
 
     @property
@@ -529,9 +538,14 @@ class TableAsset:
                 name: getattr(context.resources, name) for name in self._resources(dependencies)
             }
             warehouse = context.resources.warehouse
+            parameters = {**dependencies, **resources, **tables}
             with tried_again_later(context):
                 try:
-                    return self.output(days, {**dependencies, **resources, **tables}, warehouse)
+                    look = self.look(days, parameters, warehouse)
+                    if look is not None and look.is_as_before and _is_shown(context, self.key):
+                        return ComputedOutput(None, look)
+                    output = self.output(days, parameters, warehouse)
+                    return output if look is None else ComputedOutput(output, look)
                 except UnavailableError as error:
                     if not self.does_without_answer or _is_tried_again(context):
                         raise
@@ -546,6 +560,39 @@ class TableAsset:
         compute.__annotations__ = {"context": dg.AssetExecutionContext}
         return compute
 
+    def look(
+        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+    ) -> LookAtInputs | None:
+        """Return whether the table has to be computed again; None if that cannot be known."""
+        parts = [part for part in self._asking() if part]
+        read = {name: reads.contract for name, reads in self.reads.items()}
+        taken = self._taken()
+        if not self.reads or ("warehouse" in taken and self.also_reads is None):
+            return None
+        run = self._with_late_days(run, warehouse)
+        rules = {
+            name: resolved_rule(rule, warehouse.readable, rows_of)
+            for name, rule in parameters.items()
+            if name in taken
+        } | {"days": run, "run_days": run, "only_visitors": None, "warehouse": None}
+        calls = []
+        for function, tables in (
+            (self.function, read),
+            *((part.function, part.reads) for part in parts),
+        ):
+            whole = {name: warehouse.table(contract) for name, contract in tables.items()}
+            calls.append((function, _arguments(function, {**rules, **whole})))
+        tables_read = {*read.values(), *(self.also_reads or ())}
+        tables_read |= {contract for part in parts for contract in part.reads.values()}
+        return warehouse.look(
+            Asked(self.contract, calls, frozenset(tables_read), run, self.loaded_from)
+        )
+
+    def _asking(self) -> tuple[Invalidation | Presence | None, ...]:
+        """Return what says which days, visitors and rows are computed."""
+        of_days = (self.invalidated_by, self.widened_by, self.only_visitors, self.outdated_by)
+        return (*of_days, self.empty_unless)
+
     def _code_version(self, dependencies: Mapping[str, Any]) -> str:
         """Return the version of the definition, with the rules that the functions take."""
         names = self._taken()
@@ -554,11 +601,7 @@ class TableAsset:
 
     def _functions(self) -> list[Callable[..., Any]]:
         """Return the functions that compute the table, its days and its visitors."""
-        parts = (
-            *(self.invalidated_by, self.widened_by, self.only_visitors, self.outdated_by),
-            self.empty_unless,
-        )
-        return [self.function, *(part.function for part in parts if part)]
+        return [self.function, *(part.function for part in self._asking() if part)]
 
     def _taken(self) -> set[str]:
         """Return the names of the parameters of these functions."""
@@ -577,6 +620,11 @@ class TableAsset:
         return (
             names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}
         ) | {"warehouse"}
+
+
+def _is_shown(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
+    """Return whether Dagster has a materialization of a table, which says how it is computed."""
+    return context.instance.get_latest_materialization_event(key) is not None
 
 
 def _unanswered(rows: ir.Table, days: Days, error: UnavailableError) -> SliceOutput:
@@ -661,6 +709,7 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
     outdated_by: Invalidation | None = None,
     empty_unless: Presence | None = None,
     does_without_answer: bool = False,
+    also_reads: tuple[type[Table], ...] | None = None,
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads` only.
@@ -682,6 +731,7 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
         outdated_by=outdated_by,
         empty_unless=empty_unless,
         does_without_answer=does_without_answer,
+        also_reads=also_reads,
     )
 
 

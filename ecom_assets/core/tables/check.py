@@ -23,6 +23,7 @@ from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, Tab
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days, days_of_spans
+from ecom_assets.core.tables.looks import Asked, LookAtInputs
 from ecom_assets.core.tables.portable import has_kernels, numbered, rows_of
 from ecom_assets.core.tables.received import NO_DAYS
 
@@ -153,25 +154,59 @@ class TableCheck:
 
     def _outcome(self, days: Days | None, *tables: Any, **more: Any) -> CheckResult | CheckCounts:  # noqa: ANN401 (as `evaluate`)
         """Return the result, or the rows whose number is the result."""
-        arguments = {f"table_{number}": table for number, table in enumerate(tables)}
-        function = partial(_counts_or_result, self.function)
-        outcome: Any = computed(function, {"days": days, **arguments, **more})
+        outcome: Any = computed(*self._call(days, *tables, **more))
         if isinstance(outcome, CheckResult):
             return outcome
         built: Callable[..., Any] = self.function
         return CheckCounts(outcome, lambda: built(days, *tables, **more).broken)
 
-    def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | CheckCounts:  # noqa: ANN401 (Dagster makes the type)
-        """Return the result for a Dagster step, or the rows whose number is the result."""
-        days = days_of_run(tags)
-        tables = [resources.warehouse.readable(table) for table in self.tables]
+    def _call(
+        self,
+        days: Days | None,
+        *tables: Any,  # noqa: ANN401 (as `evaluate`)
+        **more: Any,  # noqa: ANN401 (as `evaluate`)
+    ) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """Return the function that is called, with its arguments by name."""
+        arguments = {f"table_{number}": table for number, table in enumerate(tables)}
+        return partial(_counts_or_result, self.function), {"days": days, **arguments, **more}
+
+    def begin(
+        self,
+        tags: Mapping[str, str],
+        resources: Any,  # noqa: ANN401 (Dagster makes the type)
+        *,
+        may_look: bool = False,
+    ) -> tuple[CheckResult | CheckCounts, LookAtInputs | None]:
+        """Return the result for a Dagster step, or the rows whose number is the result.
+
+        Where it `may_look`, a check that passed over the same rows passes again. The look is
+        returned with what has to be counted, to be noted if the check passes.
+        """
+        days, warehouse = days_of_run(tags), resources.warehouse
+        tables = [warehouse.readable(table) for table in self.tables]
         sources = [getattr(resources, self.source)] if self.source else []
         if self.loaded_from:
-            days = resources.warehouse.loaded_days(self.loaded_from, days)
+            days = warehouse.loaded_days(self.loaded_from, days)
         parts = {"parts": days_of_spans(tags[PARTS])} if self.sees_parts and PARTS in tags else {}
         if days == NO_DAYS:
-            return CheckResult(0, 0)
-        return self._outcome(days, *tables, *sources, **parts)
+            return CheckResult(0, 0), None
+        look = None
+        if may_look and not sources:
+            call = self._call(days, *map(warehouse.table, self.tables), **parts)
+            of_days = NO_DAYS if days is None else days
+            look = warehouse.look(
+                Asked(
+                    self.contract,
+                    [call],
+                    frozenset(self.tables),
+                    of_days,
+                    self.loaded_from,
+                    self.name,
+                )
+            )
+        if look is not None and look.is_as_before:
+            return CheckResult(0, look.looked_at_count), None
+        return self._outcome(days, *tables, *sources, **parts), look
 
     def reported(self, result: CheckResult, days: Days | None = None) -> dg.AssetCheckResult:
         """Return a result as Dagster stores it, with the days that it is about (None for all)."""
@@ -475,10 +510,26 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
         selected = {key.name for key in context.selected_asset_check_keys}
         errors: list[Exception] = []
         begun: dict[TableCheck, CheckResult | CheckCounts] = {}
+        looks: dict[TableCheck, LookAtInputs] = {}
+        chosen = context.run.asset_selection
+        # Who asks for checks alone wants them to look at the rows.
+        may_look = chosen is None or asset_key(contract) in chosen
         for check in (check for check in checks if check.name in selected):
             with _noting(errors):
-                begun[check] = check.begin(context.run.tags, context.resources)
-        for check, result in _finished(begun, errors).items():
+                begun[check], look = check.begin(
+                    context.run.tags, context.resources, may_look=may_look
+                )
+                if look is not None:
+                    looks[check] = look
+        results = _finished(begun, errors)
+        passed = {
+            look: results[check].looked_at_count
+            for check, look in looks.items()
+            if check in results and results[check] == CheckResult(0, results[check].looked_at_count)
+        }
+        if passed:
+            context.resources.warehouse.note_passed(passed)
+        for check, result in results.items():
             yield check.reported(result, days_of_run(context.run.tags))
         if errors:
             raise errors[0]

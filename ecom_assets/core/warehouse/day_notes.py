@@ -378,26 +378,32 @@ def note_write(
     contract: type[Table],
     days: Days | None,
     computation: TableComputation | None = None,
-) -> None:
+) -> str | None:
     """Record that some days of a table, or all, were replaced, and how they were computed;
     call it in the transaction that replaces them.
 
-    The engine must keep other writers of the table out until the transaction ends.
+    The engine must keep other writers of the table out until the transaction ends. The id of the
+    write is returned; None if there are no days.
     """
-    statements = _write_statements(engine, contract, days)
+    write_id = uuid.uuid4().hex
+    statements = _write_statements(engine, contract, days, write_id)
+    has_days = bool(statements)
     if computation is not None:
         statements += _computation_statements(engine, contract, engine.run_id, computation)
     if statements:
         engine.execute(";\n".join(statements))
+    return write_id if has_days else None
 
 
-def _write_statements(engine: "Engine", contract: type[Table], days: Days | None) -> list[str]:
+def _write_statements(
+    engine: "Engine", contract: type[Table], days: Days | None, write_id: str
+) -> list[str]:
     ranges = [ALL_DAYS] if days is None else list(days.runs())
     if not ranges:
         return []
     notes, name = engine.name_of(WrittenSlices), literal(contract.qualified_name())
     write, rows = (
-        literal(uuid.uuid4().hex),
+        literal(write_id),
         ", ".join(f"(DATE '{first}', DATE '{end}')" for first, end in ranges),
     )
     inside = " OR ".join(
@@ -458,22 +464,23 @@ def _writes(contract: type[Table], rows: Sequence[Row]) -> Writes:
 
 
 def run_writes(engine: "Engine") -> dict[str, tuple[datetime, str]]:
-    """Return when each table was written last, in UTC, and by which run; without the tables of
-    which that is not recorded.
+    """Return when each table was written last, in UTC, and by which run, also where that changed no
+    row; without the tables of which that is not recorded.
     """
-    if not engine.has(WrittenSlices):
-        return {}
     name = engine.name_of(WrittenSlices)
     # All columns, since a table of an earlier version has fewer.
-    rows = engine.query(
+    newest = (
         f"SELECT * FROM {name} AS noted WHERE write_number = (SELECT max(write_number) FROM {name} "  # noqa: S608 (names come from contracts)
         "AS newest WHERE newest.table_name = noted.table_name)"
     )
-    return {
-        row["table_name"]: (row["written_at"].replace(tzinfo=UTC), row["run_id"])
-        for row in rows
-        if row.get("written_at") and row.get("run_id")
-    }
+    rows = engine.query(newest) if engine.has(WrittenSlices) else []
+    rows += [row | {"written_at": row["computed_at"]} for row in engine.noted_rows(Computations)]
+    writes: dict[str, tuple[datetime, str]] = {}
+    for row in rows:
+        if row.get("written_at") and row.get("run_id"):
+            write = (row["written_at"].replace(tzinfo=UTC), row["run_id"])
+            writes[row["table_name"]] = max(write, writes.get(row["table_name"], write))
+    return writes
 
 
 class Computations(Table):

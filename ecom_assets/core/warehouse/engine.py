@@ -28,6 +28,7 @@ from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.looks import Asked, LookAtInputs
 from ecom_assets.core.tables.portable import (
     arrow_schema_of,
     batches_of,
@@ -39,6 +40,7 @@ from ecom_assets.core.tables.portable import (
     schema_of,
 )
 from ecom_assets.core.tables.received import VisitorRows
+from ecom_assets.core.warehouse.computed_from import ComputedFrom, ComputedNotes
 from ecom_assets.core.warehouse.day_notes import (
     Computations,
     LateRows,
@@ -116,6 +118,7 @@ class Engine(ABC):
         self.run_id: str | None = None
         self.loaded = LoadedDays(self)
         self.late = LateRows(self)
+        self._computed_notes = ComputedNotes(self)
 
     def noting_writes(self) -> Self:
         """Record from now on which days are written, and return the engine.
@@ -166,6 +169,8 @@ class Engine(ABC):
     def close(self) -> None:
         """Close the connection, so that others can use the warehouse."""
         if "con" in vars(self):
+            with suppress(WarehouseError):  # such as a lost connection: checks are evaluated again
+                self.finish_notes()
             self.con.disconnect()
 
     has_one_writer: ClassVar[bool] = False
@@ -196,6 +201,7 @@ class Engine(ABC):
             yield
             self.execute("COMMIT")
         except BaseException:
+            self._computed_notes.forget()
             with suppress(
                 WarehouseError
             ):  # an engine without space, or a lost connection, may have rolled back
@@ -281,6 +287,20 @@ class Engine(ABC):
         These are rows that arrived on `days`, and that a run left out.
         """
         return self.late.beside(raw, days)
+
+    def look(self, asked: Asked) -> LookAtInputs | None:
+        """Return whether something has to be computed again; None if that cannot be known, as where
+        no writes are noted, or the engine has no hash of rows.
+        """
+        return self._computed_notes.look(asked) if self.notes_writes else None
+
+    def note_passed(self, results: Mapping[LookAtInputs, int]) -> None:
+        """Note that checks have passed, with the number of rows that each looked at."""
+        self._computed_notes.note_passed(results)
+
+    def finish_notes(self) -> None:
+        """Write which checks have passed; until then only this object knows."""
+        self._computed_notes.flush()
 
     def readable(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily, for those who read all of it.
@@ -385,7 +405,8 @@ class Engine(ABC):
 
     def create(self, contract: type[Table]) -> None:
         """Create the empty table, and its schema if needed."""
-        self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
+        if not any(name.startswith(f"{contract.layer}.") for name in self._ready):
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
         for statement in self.create_statements(contract):
             self.execute(statement)
 
@@ -408,11 +429,13 @@ class Engine(ABC):
         hooks: SliceHooks | None = None,
         also: VisitorRows | None = None,
         upstream: Mapping[str, Sequence[str]] | None = None,
+        look: LookAtInputs | None = None,
     ) -> Written:
         """Replace the slice of `days` (the whole table if None) with `rows` in one transaction.
 
         With `also`, rows of visitors on other days are replaced in it too. With `upstream`, the
-        stored columns that `rows` are computed from, by table, it is noted how they were computed.
+        stored columns that `rows` are computed from, by table, it is noted how they were computed,
+        and with `look` what from. Days whose rows come out as they were do not count as written.
 
         Rows of another database are fetched in batches. If the connection is lost, the engine
         reconnects and writes the slice again, which is safe because the operation is idempotent.
@@ -423,7 +446,7 @@ class Engine(ABC):
             ConnectionLostError: The connection was lost, and every retry failed.
         """
         return reconnecting(self.reconnect)(
-            self._replace, contract, rows, days, hooks, also, upstream
+            self._replace, contract, rows, days, hooks, also, upstream, look
         )
 
     def _replace(  # noqa: PLR0913, PLR0917 (as `replace`)
@@ -434,17 +457,20 @@ class Engine(ABC):
         hooks: SliceHooks | None,
         also: VisitorRows | None,
         upstream: Mapping[str, Sequence[str]] | None,
+        look: LookAtInputs | None,
     ) -> Written:
         self._ensure_noted(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
         sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
         visitor_statements = self._statements_of(contract, also) if also else ()
+        written = Days.from_dates([*days.dates, *also.changed.dates]) if days and also else days
         with self.transaction():
             self.begin_slice(contract)
             self.on_step("slice_begun")
             if hooks:
                 hooks.before()
+            before = self._day_hashes(contract, written)
             self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (names come from contracts)
             if is_own:
                 count = self.insert(f"{self._into(contract)}\n{self.in_order(sql, contract, days)}")
@@ -456,15 +482,65 @@ class Engine(ABC):
                 count += self.insert(visitor_statements[1])
             self.note_write(
                 contract,
-                Days.from_dates([*days.dates, *also.changed.dates]) if days and also else days,
+                self._changed(contract, written, before),
                 None if upstream is None else TableComputation(sql, upstream),
             )
+            if look is not None:
+                self._computed_notes.note_table(look)
             self.end_slice(contract)
             if hooks:
                 hooks.after()
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def _day_hashes(
+        self, contract: type[Table], days: Days | None
+    ) -> dict[date | None, Any] | None:
+        """Return a number for the rows of each of some days that has some: other rows have another.
+
+        A table that is not cut by day has one number. None where nobody asks for it, or where the
+        engine has no hash of rows that costs little.
+        """
+        row_hash = self.row_hash(contract) if self.notes_writes else None
+        if row_hash is None or contract.written_by != "asset":
+            return None
+        day = self.quoted(contract.day_column) if contract.day_column else "CAST(NULL AS DATE)"
+        return {
+            row["hashed_day"]: (row["n"], row["hash_sum"])
+            for row in self.query(
+                f"SELECT {day} AS hashed_day, count(*) AS n, sum({row_hash}) AS hash_sum "  # noqa: S608 (names come from contracts)
+                f"FROM {self.name_of(contract)}{self.where(contract, days)} GROUP BY 1"
+            )
+        }
+
+    def hash_of(self, contract: type[Table]) -> str:
+        """Return a text for the rows of a table: other rows have another, the order does not count.
+
+        The engine must have a `row_hash`.
+        """
+        (row,) = self.query(
+            f"SELECT count(*) AS n, sum({self.row_hash(contract)}) AS hash_sum "  # noqa: S608 (names come from contracts)
+            f"FROM {self.name_of(contract)}"
+        )
+        return f"{row['n']} {row['hash_sum']}"
+
+    def _changed(
+        self,
+        contract: type[Table],
+        days: Days | None,
+        before: dict[date | None, tuple[int, Any]] | None,
+    ) -> Days | None:
+        """Return those of the days of a write that have other rows than `before`; all of them where
+        that is not known, and None for the whole table.
+        """
+        if before is None:
+            return days
+        after = self._day_hashes(contract, days) or {}
+        changed = {day for day in before.keys() | after.keys() if before.get(day) != after.get(day)}
+        if days is None:
+            return None if changed else Days(())
+        return Days.from_dates(day for day in changed if day is not None)
 
     def _into(self, contract: type[Table]) -> str:
         return f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})"
@@ -488,10 +564,14 @@ class Engine(ABC):
         computation: TableComputation | None = None,
     ) -> None:
         """Record, within a transaction, that it writes days of an asset's table (None for all)."""
-        if self.notes_writes and contract.written_by == "asset":
-            note_write(self, contract, days, computation)
+        if contract.written_by != "asset":
+            self._computed_notes.forget()
+        elif self.notes_writes:
+            write_id = note_write(self, contract, days, computation)
+            self._computed_notes.follow(contract, write_id)
 
     def _forget_writes(self, contract: type[Table]) -> None:
+        self._computed_notes.forget()
         if self.notes_writes and self.has(WrittenSlices):
             forget_writes(self, contract)
 
@@ -499,7 +579,7 @@ class Engine(ABC):
         self.ensure(contract)
         self.make_views(contract)
         if self.notes_writes:
-            for notes in (WrittenSlices, Computations):
+            for notes in (WrittenSlices, Computations, ComputedFrom):
                 self.ensure(notes)  # not in the transaction: if it is rolled back, so is the table
 
     def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
@@ -553,6 +633,7 @@ class Engine(ABC):
             f"DELETE FROM {self.name_of(notes)} WHERE {' AND '.join(matches)} AND ({of_days})"  # noqa: S608 (as above)
         )
         self.take_in(notes, rows.to_reader())
+        self.note_write(notes, days)
 
     def holds(self, rows: ir.Table) -> bool:
         """Return whether all tables that `rows` are computed from are in this warehouse."""
@@ -605,6 +686,8 @@ class Engine(ABC):
             for condition in conditions:
                 self.execute(f"DELETE FROM {self.name_of(contract)} WHERE {condition}")  # noqa: S608 (made by `sql_text`)
             self.note_write(contract, days)
+            if self.notes_writes:
+                self._computed_notes.clear()
 
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
         """Remove the bytes of deleted rows from disk.

@@ -27,6 +27,7 @@ from ecom_assets.core.tables.asset import (
 )
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.looks import ComputedOutput, LookAtInputs
 from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.received import SliceOutput, SourceGate
 from ecom_assets.core.warehouse.day_notes import (
@@ -116,6 +117,10 @@ Plot = Callable[[Engine, type[Table], Days | None], str | None]
 """Returns a picture of a table as Markdown, after some days of it were written;
 None if it has none.
 """
+EXPLAINS = frozenset(
+    ("dagster/column_schema", "dagster/column_lineage", "lineage", "sql", "preview", "plot")
+)
+"""What is shown again with a table that is left alone: how it was computed, and what it has."""
 FREE_TEXT = ("properties",)
 """Columns in which a shop can put anything, including personal data."""
 
@@ -200,6 +205,12 @@ class WarehouseIOManager(dg.IOManager):
         self.progress.began(contract.qualified_name())
         self.engine.run_id = context.run_id
         started = time.monotonic()
+        look = obj.look if isinstance(obj, ComputedOutput) else None
+        obj = obj.output if isinstance(obj, ComputedOutput) else obj
+        if look is not None and look.is_as_before:
+            self._require_raw_rows(context)
+            self._left_alone(context, contract, look, started)
+            return
         rows, days = self._rows_and_days(context, contract, obj)
         self._require_raw_rows(context)
         metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
@@ -213,8 +224,16 @@ class WarehouseIOManager(dg.IOManager):
         else:
             also = obj.also if isinstance(obj, SliceOutput) else None
             hooks = self._hooks(context, contract, days)
+            has_more = isinstance(obj, SliceOutput) and bool(obj.warning or obj.metadata)
             written = self.engine.replace(
-                contract, rows, obj.days if also else days, hooks, also, stored_columns(rows)
+                contract,
+                rows,
+                obj.days if also else days,
+                hooks,
+                also,
+                stored_columns(rows),
+                # What a run has to say beside the rows is said again.
+                None if has_more else look,
             )
         took_s = time.monotonic() - started
         self.progress.ended(contract.qualified_name(), written.row_count, took_s)
@@ -237,6 +256,38 @@ class WarehouseIOManager(dg.IOManager):
         context.step_context.add_asset_metadata(
             {**of_run, **warning, **explanation}, context.asset_key, newest
         )
+
+    def _left_alone(
+        self, context: dg.OutputContext, contract: type[Table], look: LookAtInputs, started: float
+    ) -> None:
+        """Report a table that is as another run has computed it, with what is known of it."""
+        instance, key = context.step_context.instance, context.asset_key
+        newest = instance.get_latest_materialization_event(key)
+        before = newest.asset_materialization if newest else None
+        explained = {
+            name: value
+            for name, value in (before.metadata if before else {}).items()
+            if name in EXPLAINS
+        }
+        nothing = Written(0, "")
+        took_s = time.monotonic() - started
+        self.progress.ended(contract.qualified_name(), 0, took_s)
+        context.add_output_metadata(
+            {
+                "dagster/row_count": self.engine.row_count(contract),
+                "dagster/table_name": contract.qualified_name(),
+                "as_computed_by": look.run_id or "",
+            }
+        )
+        days = _days_of(context) if context.has_asset_partitions else None
+        self._add_day_counts(context, contract, None, nothing)
+        of_run = _of_run(None, nothing, took_s)
+        context.log.info(
+            f"{contract.qualified_name()}: left as run {look.run_id} computed it, as nothing that "
+            "it is computed from has changed"
+        )
+        last = context.asset_partition_keys[-1] if days is not None else None
+        context.step_context.add_asset_metadata({**of_run, **explained}, key, last)
 
     def _contract_of(self, context: dg.InputContext | dg.OutputContext) -> type[Table] | None:
         """Return the contract of the platform's table that is written or read;

@@ -256,6 +256,17 @@ class TableStatements:
             OWN_FUNCTIONS[name](con.con)
         return _as_rows(con, statement, call)
 
+    def key(self, function: Build, arguments: Mapping[str, Any]) -> tuple[bytes, list[date]]:
+        """Return the key of a call, and its dates: calls that have both alike return alike rows of
+        alike tables.
+
+        Raises:
+            NoShapeError: An argument cannot be written as text, or the function is not of this
+                package.
+        """
+        call = self._call(function, arguments, None)
+        return call.key, [*call.dates]
+
     def _call(
         self, function: Build, arguments: Mapping[str, Any], contract: type[Table] | None
     ) -> _Call:

@@ -135,7 +135,7 @@ def test_without_notes_of_writes_every_day_is_read(source: Engine, target: Postg
 def test_the_run_that_wrote_a_table_last_is_noted_whichever_of_its_days(source: Engine) -> None:
     assert run_writes(source) == {}, "what no run wrote is of none"
     source.run_id = "first"
-    fill(source, {THREE: ["kim"]}, "Riga", "Rom")
+    fill(source, {THREE: ["kim"]}, "Riga", "Ulm")
     source.run_id = "second"
     source.replace(Visits, from_outside((ONE, "ann")), Days.from_dates([ONE]))
     runs = run_writes(source)
@@ -295,7 +295,8 @@ def test_fingerprints_from_notes_are_those_of_all_rows_whatever_happened(
         engine.replace(Visits, from_outside(*rows), days)
         noted = fingerprints(engine, Visits, noted)
         assert noted == fingerprints(engine, Visits)
-    assert (engine.has(WrittenSlices) and engine.row_count(WrittenSlices) > 0) == bool(plan)
+    is_noted = engine.has(WrittenSlices) and engine.row_count(WrittenSlices) > 0
+    assert is_noted == any(count for _, count in plan), "a write that changes no row is none"
     engine.close()
 
 

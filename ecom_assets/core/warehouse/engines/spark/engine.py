@@ -27,6 +27,7 @@ from ecom_assets.core.errors import (
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.looks import LookAtInputs
 from ecom_assets.core.tables.portable import DIALECTS, Dialect, batches_of, conform
 from ecom_assets.core.tables.received import VisitorRows
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine, SliceHooks, Written
@@ -143,8 +144,9 @@ class SparkEngine(Engine):
         hooks: SliceHooks | None,
         also: VisitorRows | None,
         upstream: Mapping[str, Sequence[str]] | None,
+        look: LookAtInputs | None,
     ) -> Written:
-        del upstream  # it notes no writes
+        del upstream, look  # it notes no writes
         assert also is None  # noqa: S101 (`replaces_visitors` says so)
         self.ensure(contract)
         rows = conform(rows, contract)

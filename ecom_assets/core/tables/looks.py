@@ -1,0 +1,64 @@
+"""Whether a table or a check has to be computed again: what it is computed from, and the answer.
+
+A table is left alone where its inputs, rules and columns are as they were when it was computed
+last, over the same days. That is one look, before anything is built.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import Days
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """All that decides the rows of a table on the days of a run, or the result of a check.
+
+    Attributes:
+        contract: The table.
+        calls: The functions that are called, with their arguments by name: whole tables, days and
+            rules.
+        tables: The tables that they read.
+        days: The days of the run, and those that its late rows count for.
+        loaded_from: The raw table of which days that no run has loaded are left out.
+        check: The name of the check; empty for the table itself.
+    """
+
+    contract: type[Table]
+    calls: Sequence[tuple[Callable[..., Any], Mapping[str, Any]]]
+    tables: frozenset[type[Table]]
+    days: Days
+    loaded_from: type[Table] | None = None
+    check: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class LookAtInputs:
+    """The answer.
+
+    Attributes:
+        asked: What was looked at.
+        inputs: A digest of it: equal digests are equal rows.
+        run_id: The run that computed the same last, if the table is as that run left it.
+        looked_at_count: How many rows the check looked at then.
+    """
+
+    asked: Asked
+    inputs: str
+    run_id: str | None = None
+    looked_at_count: int = 0
+
+    @property
+    def is_as_before(self) -> bool:
+        """Return whether computing it again would change nothing."""
+        return self.run_id is not None
+
+
+@dataclass(frozen=True)
+class ComputedOutput:
+    """What a table was computed as, with the look that came before it."""
+
+    output: Any
+    look: LookAtInputs

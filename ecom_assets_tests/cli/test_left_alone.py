@@ -1,0 +1,123 @@
+"""A run without news leaves tables alone, and a shop in which it did has the tables of one in which
+everything is computed each time.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.orchestration.registry import ALL
+from ecom_assets_tests.command import HEADER, ecom
+from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+EVENTS = f"""{HEADER}
+1,anna,product_view,2026-01-10T09:00:00Z,p1,shoes,s1,,,
+2,anna,purchase,2026-01-10T09:02:00Z,p1,shoes,s1,,,69.80
+3,ben,page_view,2026-01-12T09:00:00Z,,,s2,https://shop.example/?utm_campaign=Spring,,
+"""
+LATE = "4,ben,purchase,2026-01-12T09:05:00Z,p1,shoes,s2,,,69.80\n"
+FILES = {
+    "orders": f"""{ORDER_HEADER}
+1,a,2026-01-10T09:00:00,1,Rome,anna,,,p1,Shoe,1,69.80,shipped
+2,b,2026-01-12T10:00:00,1,Rome,ben,,,p1,Shoe,1,69.80,shipped
+""",
+    "customers": "id,first_name,email\nanna,Anna,anna@example.com\nben,Ben,ben@example.com\n",
+    "costs": "item_id,unit_cost_amount\np1,10\n",
+    "ad_spend": """spend_date,platform,account_id,campaign_id,campaign_name,spend_amount,currency
+2026-01-10,meta,act_1,1,Spring,10.50,EUR
+""",
+}
+OF_RUNS = ("run_id", "_at")
+"""Ends of the names of columns that differ between two runs over the same rows."""
+ALWAYS = {
+    "raw.events",
+    "mart.findings",
+    "mart.purchase_revenue_daily",
+    "mart.restatements",
+    "mart.shared_ids",
+    "staging.changed_visitor_days",
+    "staging.identity_aliases",
+}
+"""The tables of events that are computed each time."""
+
+
+def run(home: Path, events: str, files: dict[str, str], cache: str) -> dict[str, Any]:
+    """Run a shop over its files; return the summary."""
+    paths: list[str | Path] = []
+    home.mkdir(exist_ok=True)
+    for name, rows in {"events": events, **files}.items():
+        path = home / f"{name}.csv"
+        path.write_text(rows)
+        named = f"native={path}" if name == "ad_spend" else path
+        paths += [f"--{name.replace('_', '-')}", named]
+    ran = ecom("run", *paths, "--json", home=home, env={"ECOM_CACHE": cache})
+    assert ran.exit_code == 0, ran.err
+    summary: dict[str, Any] = ran.json
+    return summary
+
+
+def rows_of(home: Path, contract: type[Table]) -> list[tuple[Any, ...]]:
+    """Return the rows of a table without what differs between runs, sorted."""
+    columns = [name for name in contract.columns if not name.endswith(OF_RUNS)]
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        is_there = con.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?",
+            [contract.layer, contract.name],
+        ).fetchone()
+        if not is_there:
+            return []
+        names = ", ".join(f'"{name}"' for name in columns)
+        return sorted(
+            con.execute(f"SELECT {names} FROM {contract.qualified_name()}").fetchall(), key=repr
+        )
+
+
+def computed_by(home: Path, run_id: str) -> set[str]:
+    """Return the tables that a run computed."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        rows = con.execute("SELECT table_name FROM raw.computations WHERE run_id = ?", [run_id])
+        return {name for (name,) in rows.fetchall()}
+
+
+def test_a_run_without_news_computes_sources_and_what_reads_outside_of_tables(
+    tmp_path: Path,
+) -> None:
+    """A third run, since the first has changed tables that read their own rows."""
+    home = tmp_path / "home"
+    first, _, third = (run(home, EVENTS, {}, "on") for _ in range(3))
+    assert computed_by(home, third["run_id"]) == ALWAYS
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        key = dg.AssetKey(["mart", "sessions"])
+        records = instance.fetch_materializations(key, limit=100).records
+    by_run: dict[str, list[dg.AssetMaterialization]] = {}
+    for record in records:
+        assert record.asset_materialization is not None
+        by_run.setdefault(record.run_id, []).append(record.asset_materialization)
+    days = {run_id: {one.partition for one in each} for run_id, each in by_run.items()}
+    assert days[third["run_id"]] == days[first["run_id"]], "each day is shown as materialized"
+    newest = by_run[third["run_id"]][0].metadata
+    assert newest["as_computed_by"].value == first["run_id"]
+    assert "sql" in newest, "what the first run explained"
+    assert third["checks"] == first["checks"]
+
+
+def test_tables_are_those_of_a_shop_that_computes_everything_each_time(tmp_path: Path) -> None:
+    """Two runs without news, a late purchase, another cost, and no news again."""
+    other_costs = FILES | {"costs": "item_id,unit_cost_amount\np1,12\n"}
+    story = [(EVENTS, FILES), (EVENTS, FILES), (EVENTS + LATE, FILES), (EVENTS + LATE, other_costs)]
+    looking, computing = tmp_path / "looking", tmp_path / "computing"
+    for events, files in story:
+        run(looking, events, files, "on")
+        run(computing, events, files, "off")
+    assert run(looking, EVENTS + LATE, other_costs, "on")["success"]
+    different = [
+        contract.qualified_name()
+        for contract in ALL
+        if rows_of(looking, contract) != rows_of(computing, contract)
+    ]
+    assert different == []
