@@ -98,15 +98,15 @@ def test_every_night_each_schedule_asks_for_the_day_that_has_ended(home: Path) -
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_nights_give_the_numbers_that_were_planted(home: Path) -> None:
-    assert nights(home, 3) == dict.fromkeys(JOBS, 3)
+    assert nights(home, 2) == dict.fromkeys(JOBS, 2)
     truth = truth_of(home / "sandbox")
     assert truth is not None
     march = truth["months"]["2026-03"]
-    assert march["settings"]["days"] == 3
+    assert march["settings"]["days"] == 2
     assert stored(home, "SELECT count(*) FROM staging.events WHERE event_date >= '2026-03-01'") == (
         sum(day["clean"] for day in march["by_event_date"].values()),
     )
     assert stored(
         home, "SELECT sum(revenue_amount) FROM mart.sales WHERE order_date >= '2026-03-01'"
     ) == (Decimal(march["orders"]["revenue"]),)
-    assert stored(home, "SELECT max(as_of_date) FROM staging.customers") == (date(2026, 3, 3),)
+    assert stored(home, "SELECT max(as_of_date) FROM staging.customers") == (date(2026, 3, 2),)
