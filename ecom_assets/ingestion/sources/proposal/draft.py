@@ -110,6 +110,7 @@ from ecom_assets.ingestion.sources.proposal.states import (
 )
 from ecom_assets.ingestion.sources.proposal.unnamed import (
     Product,
+    has_decimals,
     line_amount,
     order_numbers,
     products,
@@ -161,7 +162,7 @@ MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
 ORDER_ID: Final = "order_id"
 MOST_COLUMNS_SHOWN, MOST_OF_EXAMPLE = 6, 24
 """Columns that a refusal shows, and characters of the example of each."""
-MOST_PRODUCTS, MOST_SUMS = 4, 8
+MOST_PRODUCTS, MOST_SUMS = 6, 12
 """Prices times quantities that a question about the amount names, and sums that it shows."""
 NO_AMOUNT: Final = "none"
 NOT_SET: Final = "(not set)"
@@ -1027,6 +1028,7 @@ class Draft:
             name
             for name, part in goods.unproven.items()
             if (part in {Part.SHIPPING, Part.TAX, Part.TIP} and may_have_all)
+            or (part is Part.TAX and rows.may_be_inside(name, goods))
             or (
                 part is Part.DISCOUNT
                 and rows.is_within(name, goods.name)
@@ -1309,7 +1311,9 @@ class Draft:
             for value in numbers_of_rows(self.values, self.found)
             if value.name in choices and can_be_amount(value)
         ]
-        sums = {name: rows[name] for name in amounts}
+        by_name = {value.name: value for value in self.values.values}
+        amounts.sort(key=lambda name: not has_decimals(self.values, by_name[name]))
+        sums = {name: rows[name] for name in amounts[:MOST_PRODUCTS]}
         for product in self.products[:MOST_PRODUCTS]:
             sums[product.text] = f"{rows[product.price.name]} * {rows[product.quantity.name]}"
         shown_sums = [
@@ -1353,9 +1357,16 @@ class Draft:
         ]
         filled = "".join(f" AND {value.column} IS NOT NULL" for value in of_orders)
         nobody = f"count(*) FILTER ({customer.value.column} IS NULL{filled})"
+        if order is not None and customer.value.path[0] in self.carried:
+            # Of an order whose buyer is on one line, no line may have one.
+            with_buyer = (
+                f"count(DISTINCT {order.value.column}) FILTER ({customer.value.column} IS NOT NULL)"
+            )
+            nobody = f"count(DISTINCT {order.value.column}) - {with_buyer}"
         missing = int(self.values.scalar(nobody))
         if 0 < missing < self.values.row_count:
-            rows = f"{formats.counted(missing, 'row')} without {shown(customer.value.name)}"
+            noun = "order" if customer.value.path[0] in self.carried else "row"
+            rows = f"{formats.counted(missing, noun)} without {shown(customer.value.name)}"
             by_order = f"each {BY_ORDER}, as a customer, " if has_order else ""
             sentence = (
                 f"what becomes of {rows}: {LEFT_OUT}, {by_order}or of {NOBODY}: they count in "

@@ -312,6 +312,21 @@ class RowParts:
             and not np.all(np.abs(self._filled(name)) == np.abs(self._filled(goods.name)))
         ]
 
+    def may_be_inside(self, name: str, goods: GoodsAmount) -> bool:
+        """Return whether a tax is a rate of what an amount leaves without it, once another part is
+        taken off: which one nothing shows.
+        """
+        money, tax = self._numbers[goods.name], np.abs(self._filled(name))
+        rows = (tax != 0) & ~np.isnan(money) & (money != 0)
+        if rows.sum() < _FEWEST:
+            return False
+        discounts = [other for other, part in goods.unproven.items() if part is Part.DISCOUNT]
+        for other in (*discounts, *self.unexplained(goods)):
+            left = (np.abs(money) - np.abs(self._filled(other)))[rows]
+            if _share_of_rates(left - tax[rows], tax[rows]) >= _SHARE:
+                return True
+        return False
+
     def is_below_zero(self, name: str) -> bool:
         """Return whether a part is written below zero."""
         return self._signed(name) < 0

@@ -131,15 +131,20 @@ def products(values: FileValues, found: Found) -> Iterator[Product]:
     wholes = (
         [known_count.value]
         if known_count
-        else [value for value in numbers if _can_be_pieces(values, value)][:_MOST_WHOLES]
+        else sorted(
+            (value for value in numbers if _can_be_pieces(values, value)), key=values.different
+        )[:_MOST_WHOLES]
     )
     prices = (
         [known_price.value]
         if known_price
-        else [value for value in numbers if _can_be_price(values, value)][:_MOST_PRICES]
+        else sorted(
+            (value for value in numbers if _can_be_price(values, value)),
+            key=lambda value: not has_decimals(values, value),
+        )[:_MOST_PRICES]
     )
     pairs = [
-        (price, whole) for price, whole in product(prices, wholes) if price.column != whole.column
+        (price, whole) for whole, price in product(wholes, prices) if price.column != whole.column
     ]
     if pairs:
         sums = _Sums.read(values, found, [*prices, *wholes])
@@ -170,7 +175,13 @@ def _can_be_pieces(values: FileValues, value: Value) -> bool:
         f"count(*) FILTER (abs({number}) = 1)"
     )
     filled, odd, usual, different, ones = values.rows(select(counts, TABLE))[0]
-    return bool(filled and not odd and different > 1 and ones) and usual <= _USUAL_PIECES
+    is_usual = filled * 2 >= values.row_count and not odd and different > 1 and ones
+    return bool(is_usual) and usual <= _USUAL_PIECES
+
+
+def has_decimals(values: FileValues, value: Value) -> bool:
+    """Return whether any number has decimals, as amounts have and numbers of things have not."""
+    return bool(values.matching(value, _DECIMALS))
 
 
 def _can_be_price(values: FileValues, value: Value) -> bool:
@@ -274,6 +285,6 @@ def _holds(sums: Numbers, amounts: Numbers, telling: npt.NDArray[np.bool_]) -> b
     known = ~np.isnan(sums) & ~np.isnan(amounts)
     holds = np.abs(sums - amounts) < _NEAR
     rows = known & telling & (amounts != 0)
-    return bool(
-        rows.sum() >= _FEWEST and holds[rows].mean() >= _SHARE and holds[known].mean() >= _SHARE
-    )
+    if rows.sum() < _FEWEST or known.sum() * 2 < np.count_nonzero(~np.isnan(amounts)):
+        return False
+    return bool(holds[rows].mean() >= _SHARE <= holds[known].mean())
