@@ -1,6 +1,5 @@
 """A run that ends with 1 says why beside its counts, also where a check could not be evaluated."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 
 from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
 from ecom_assets.core.errors import WarehouseError
-from ecom_assets.core.tables.check import CheckCounts, CheckResult, TableCheck
+from ecom_assets.core.tables.check import TableCheck
 from ecom_assets_tests.command import UNTIL_DUE, ecom, page_views
 
 BROKEN = "the table cannot be read; look at the server."
@@ -20,12 +19,10 @@ def test_checks_that_could_not_be_evaluated_are_counted_and_named(
 ) -> None:
     begin = TableCheck.begin
 
-    def fails_for_one(
-        self: TableCheck, tags: Mapping[str, str], resources: Any
-    ) -> CheckResult | CheckCounts:
+    def fails_for_one(self: TableCheck, *arguments: Any, **options: Any) -> Any:
         if self.contract is CleanEvents and self.name == "contract_holds":
             raise WarehouseError(BROKEN)
-        return begin(self, tags, resources)
+        return begin(self, *arguments, **options)
 
     monkeypatch.setattr(TableCheck, "begin", fails_for_one)
     events = page_views(tmp_path / "events.csv", "2026-01-10")
