@@ -250,6 +250,12 @@ CREATE TABLE "mart"."session_events" (
   "search_result_count" BIGINT,
   "until_next_s" DOUBLE PRECISION,
   "is_bot" BOOLEAN NOT NULL,
+  "campaign_source" text COLLATE "C",
+  "campaign_medium" text COLLATE "C",
+  "campaign_name" text COLLATE "C",
+  "campaign_id" text COLLATE "C",
+  "click_id" text COLLATE "C",
+  "campaign_scope" text COLLATE "C",
   PRIMARY KEY ("event_date", "event_id")
 );
 

@@ -47,11 +47,10 @@ ALWAYS = {
 
 
 def run(home: Path, events: str, files: dict[str, str], cache: str) -> dict[str, Any]:
-    """Run a shop over its files; return the summary."""
+    """Run a shop over its files, which lie beside its home; return the summary."""
     paths: list[str | Path] = []
-    home.mkdir(exist_ok=True)
     for name, rows in {"events": events, **files}.items():
-        path = home / f"{name}.csv"
+        path = home.parent / f"{name}.csv"
         path.write_text(rows)
         named = f"native={path}" if name == "ad_spend" else path
         paths += [f"--{name.replace('_', '-')}", named]
@@ -85,13 +84,14 @@ def computed_by(home: Path, run_id: str) -> set[str]:
 
 
 def test_a_run_without_news_computes_sources_and_what_reads_outside_of_tables(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A third run, since the first has changed tables that read their own rows."""
     home = tmp_path / "home"
     first, _, third = (run(home, EVENTS, {}, "on") for _ in range(3))
     assert computed_by(home, third["run_id"]) == ALWAYS
-    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    with dg.DagsterInstance.get() as instance:
         key = dg.AssetKey(["mart", "sessions"])
         records = instance.fetch_materializations(key, limit=100).records
     by_run: dict[str, list[dg.AssetMaterialization]] = {}

@@ -1,6 +1,6 @@
 """Contracts of sessions: their events, their fragments by day, whole sessions, and engagement."""
 
-from ecom_assets.behaviour.events.contracts import CAMPAIGN, CleanEvents
+from ecom_assets.behaviour.events.contracts import CAMPAIGN, CampaignFields, CleanEvents
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.core.tables.contract import (
     Table,
@@ -19,7 +19,7 @@ CUT_BY = ("page_url", *CAMPAIGN)
 SESSION_DEVICE = "The device, or source session in its place, on which; empty if none is known"
 
 
-class SessionEvents(Table):
+class SessionEvents(CampaignFields, Table):
     """One row per clean event, with its run of events and its number in that run."""
 
     layer = "mart"

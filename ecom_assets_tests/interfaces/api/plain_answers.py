@@ -207,6 +207,7 @@ def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row
         "dimension": "marketing_channel",
         "model": model,
         "unit": "order",
+        "visit_coverage_rate": plain_reconciliation.visit_coverage(shop, span),
         "total_count": len(rows),
     }
     return {

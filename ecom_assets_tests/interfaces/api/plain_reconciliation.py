@@ -171,6 +171,20 @@ def credited(shop: PlainShop, span: Span, model: str) -> Credit:
     return dict(actual)
 
 
+def visit_coverage(shop: PlainShop, span: Span) -> Any:
+    """The share of what orders sold, on days that events know, whose customers have any visit."""
+    known = shop.known("events")
+    sold = [
+        line
+        for line in shop.lines
+        if line["status"] == "shipped" and span.has(line["day"]) and known.has(line["day"])
+    ]
+    total = sum((line["amount"] for line in sold), ZERO)
+    visitors = {session.who for session in shop.sessions}
+    met = sum((line["amount"] for line in sold if line["order"][0] in visitors), ZERO)
+    return pytest.approx(float(met / total)) if total else None
+
+
 def attribution(shop: PlainShop) -> Row:
     """`POST /analytics/attribution` of all purchase events, each to the visits
     before it in equal parts.

@@ -14,6 +14,7 @@ import pytest
 from ecom_assets.behaviour.events.recorded import (
     CATEGORY_VIEWS,
     EVERYTHING,
+    ORDER_VISITS,
     PRODUCT_VIEWS,
     PURCHASES,
     VIEWS,
@@ -202,10 +203,11 @@ def test_a_mapping_of_ones_own_records_the_types_that_it_names(tmp_path: Path) -
     mapping.write_text(OWN_NAMES)
     file = tmp_path / f"{ACTIVITIES}.csv"  # in any folder, by the mapping of such files
     plain = Settings(home=tmp_path, events=str(file), events_mapping=ACTIVITIES)
-    assert not_recorded(plain) == EVERYTHING
+    assert not_recorded(plain) == EVERYTHING - {ORDER_VISITS}
     report = report_path(tmp_path, ACTIVITIES)
     named = Settings(home=tmp_path, events=str(report), events_mapping=str(mapping))
-    assert not_recorded(named) == EVERYTHING - {VIEWS, PRODUCT_VIEWS, CATEGORY_VIEWS, PURCHASES}
+    types = {VIEWS, PRODUCT_VIEWS, CATEGORY_VIEWS, PURCHASES}
+    assert not_recorded(named) == EVERYTHING - {ORDER_VISITS} - types
     assert not_recorded(Settings(home=tmp_path, events="events.csv")) == frozenset()
 
 

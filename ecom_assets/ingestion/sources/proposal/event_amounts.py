@@ -41,7 +41,7 @@ def amount_of_rows(
     wholes = [value for value in numbers if _is_of_order(values, value, unit, fewest_orders)]
     parts = [value for value in numbers if value not in wholes]
     for whole, (part, times) in product(wholes, _products(parts)):
-        if _adds_up(values, unit, Sum(whole, part, times), fewest_orders):
+        if _adds_up(values, unit, TriedSum(whole, part, times), fewest_orders):
             name = f"{part.name} times {times.name}" if times else part.name
             why = f"{name} adds up to {whole.name} of each {order.name}"
             return FoundField("cart_value", part, why), times
@@ -113,7 +113,7 @@ def _is_of_order(values: FileValues, value: Value, unit: str, fewest_orders: int
     return bool(most == 1 and several >= fewest_orders)
 
 
-class Sum(NamedTuple):
+class TriedSum(NamedTuple):
     """Whether an amount of orders is the sum of one of their rows, or of a price times pieces."""
 
     whole: Value
@@ -121,7 +121,7 @@ class Sum(NamedTuple):
     times: Value | None
 
 
-def _adds_up(values: FileValues, unit: str, tried: Sum, fewest_orders: int) -> bool:
+def _adds_up(values: FileValues, unit: str, tried: TriedSum, fewest_orders: int) -> bool:
     whole, part, times = tried
     amount = f"{_number(part)} * {_number(times)}" if times else _number(part)
     sums = select(

@@ -16,7 +16,7 @@ import psycopg
 from ibis.backends.postgres import Backend
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.behaviour.events.contracts import CAMPAIGN, CleanEvents
+from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.core.errors import ConnectionLostError
@@ -52,15 +52,7 @@ SHARED = tuple(name for name in CleanEvents.columns if name in SessionEvents.col
 MARTS = "mart"
 """The layer of the tables that are published to Postgres."""
 NOT_SHARED = dict.fromkeys(
-    (
-        "source_session_id",
-        "user_id",
-        "device_id",
-        "joined_by",
-        "referrer_url",
-        "properties",
-        *CAMPAIGN,
-    ),
+    ("source_session_id", "user_id", "device_id", "joined_by", "referrer_url", "properties"),
     "string",
 )
 
