@@ -86,7 +86,9 @@ def exports(
         typer.Option(help="What is wrong with the shop, as in docs/commands.md; repeat for more."),
     ] = None,
 ) -> None:
-    """Write the simulated shop as Shopify, GA4 and Google Ads export it, with the truth."""
+    """Write the simulated shop as Shopify, GA4 and Google Ads export it, with the truth about which
+    visit sold what.
+    """
     from ecom_sandbox.shop.exports import SENDS, write_exports  # noqa: PLC0415 (loads numpy and pyarrow)
 
     if sends not in SENDS:

@@ -189,6 +189,7 @@ class CodeLocation:
 def test_a_run_is_lost_when_its_code_location_answers_without_it(
     monkeypatch: pytest.MonkeyPatch, runs: list[str] | None, status: WorkerStatus
 ) -> None:
+    monkeypatch.setattr(f"{WatchedRunLauncher.__module__}.KNOWN_AGAIN_S", 0.0)
     launcher = WatchedRunLauncher()
     monkeypatch.setattr(launcher, "_get_grpc_client_for_termination", lambda _: CodeLocation(runs))
     run = dg.DagsterRun(job_name="everything", run_id="mine")
