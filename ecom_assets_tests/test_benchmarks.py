@@ -256,6 +256,7 @@ def test_hand_written_parts_are_tables_of_the_platform_and_what_they_share() -> 
     assert {*handwritten.MODELS} <= {*tables}
 
 
+@pytest.mark.slow
 def test_hand_written_tables_of_advertising_have_the_rows_of_the_platform() -> None:
     con = connect()
     marketing.make(con, spend_count=30_000, order_count=2_000)

@@ -187,6 +187,7 @@ def test_the_code_location_loads_with_each_setting(name: str) -> None:
     assert getattr(settings, name) != FIELDS[name].default, "the setting was really set"
 
 
+@pytest.mark.slow
 @each("choice", [0, 1])
 @each("warehouse", WAREHOUSES)
 def test_the_code_location_loads_with_all_settings_together(warehouse: str, choice: int) -> None:

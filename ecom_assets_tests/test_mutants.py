@@ -20,6 +20,7 @@ def test_fifty_are_sent_for_nothing():
 """
 
 
+@pytest.mark.slow
 def test_conditions_and_numbers_are_changed_and_tests_find_what_they_are_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

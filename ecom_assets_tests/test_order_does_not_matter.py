@@ -155,6 +155,7 @@ def check(world: World, seed: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_any_order_of_runs_ends_the_same_where_clocks_change() -> None:
     check(WORLDS["Auckland, a day of 23 hours"], 1000)
 

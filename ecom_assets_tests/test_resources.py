@@ -280,6 +280,7 @@ def kinds_of(**settings: Any) -> dict[str, set[str]]:
     return {spec.key.to_user_string(): set(spec.kinds) for spec in made.resolve_all_asset_specs()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("warehouse", "engine"),
     [

@@ -37,6 +37,7 @@ def test_a_thank_you_page_that_is_loaded_again_sells_nothing_again(case: Case) -
     assert totals == [5, 299, 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["208"], indirect=True)
 def test_blanks_around_event_types_are_no_part_of_them(case: Case) -> None:
     by_init(case, "events.csv")
@@ -173,6 +174,7 @@ def channels(case: Case, file: str, mapping: str) -> dict[str, tuple[float, floa
     return {row["channel"]: (row["credit"], row["revenue"]) for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["233"], indirect=True)
 def test_an_app_s_campaign_stands_in_the_context_of_its_calls(case: Case) -> None:
     assert channels(case, "events.jsonl", "segment") == {
@@ -181,6 +183,7 @@ def test_an_app_s_campaign_stands_in_the_context_of_its_calls(case: Case) -> Non
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["246"], indirect=True)
 def test_tags_that_a_tracker_took_off_the_address_stand_in_columns(case: Case) -> None:
     by_init(case, "events.csv")

@@ -48,6 +48,7 @@ def test_an_amount_with_thousands_leaves_the_buyer(case: Case) -> None:
     assert case.series(*export, "--series", "purchase:sum(cart_amount)") == [Decimal(300)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["09"], indirect=True)
 def test_revenue_below_zero_lowers_the_sum(case: Case) -> None:
     series = (

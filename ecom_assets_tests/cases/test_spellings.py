@@ -15,6 +15,7 @@ def test_nan_of_json_is_neither_a_user_nor_an_amount(case: Case) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["53"], indirect=True)
 def test_owners_of_a_phone_whose_maker_has_bot_in_its_name_are_people(case: Case) -> None:
     answer = case.ecom(

@@ -20,6 +20,7 @@ def test_an_empty_revenue_does_not_hide_the_total(case: Case) -> None:
     assert totals == [10, 330]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["59"], indirect=True)
 def test_a_capital_letter_does_not_hide_the_revenue(case: Case) -> None:
     """The app sends `Revenue` 25.5, the web `revenue` 30, ten times each."""

@@ -116,6 +116,7 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
     assert not home.exists()
 
 
+@pytest.mark.slow
 @each(
     "arguments, sentence",
     [
@@ -283,6 +284,7 @@ def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path,
     assert [path.name for path in home.parent.iterdir()] == ["own.csv"]
 
 
+@pytest.mark.slow
 @each(
     "name, value, sentence",
     [

@@ -209,6 +209,7 @@ def test_a_file_that_is_gone_is_recreated_whatever_log_it_left(home: Path, finis
     assert contents(warehouse(home)) == contents(warehouse(finished))
 
 
+@pytest.mark.slow
 def test_a_folder_in_the_file_s_place_is_not_touched(home: Path) -> None:
     warehouse(home).unlink()
     warehouse(home).mkdir()

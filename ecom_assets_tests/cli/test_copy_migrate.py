@@ -105,6 +105,7 @@ def test_a_copy_that_differs_is_noticed(
     assert result.sentence.startswith("raw.events is not the same after copying: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("origin", "to", "why"),
     [

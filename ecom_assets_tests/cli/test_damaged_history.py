@@ -98,6 +98,7 @@ def test_a_page_that_a_run_stumbles_over_is_said_in_the_same_words(
     assert str(path) in ecom("doctor", home=home).out
 
 
+@pytest.mark.slow
 def test_a_history_that_is_well_or_not_there_is_no_damage(home: Path, tmp_path: Path) -> None:
     assert damage_of(home / "dagster", thorough=True) == ""
     assert damage_of(tmp_path / "nowhere", thorough=True) == ""

@@ -73,6 +73,7 @@ def test_doctor_says_that_there_are_no_events(tmp_path: Path) -> None:
     assert found_by_doctor(tmp_path / "home")["found"] == "no events yet"
 
 
+@pytest.mark.slow
 def test_the_api_shows_both_events_and_people_to_those_who_may_see_them(
     ran: tuple[Path, CommandResult],
 ) -> None:

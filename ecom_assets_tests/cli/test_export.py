@@ -71,6 +71,7 @@ def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None
     assert json.loads(path.read_text())["customers"] == []
 
 
+@pytest.mark.slow
 @each(
     "arguments, sentence",
     [

@@ -392,6 +392,7 @@ def test_days_of_entry_that_nothing_is_known_of_have_no_number(home: Path, event
     )
 
 
+@pytest.mark.slow
 @each(
     "arguments, sentence",
     [

@@ -91,6 +91,7 @@ def test_a_loss_of_days_outside_the_run_ends_it_too(landing: Path, home: Path) -
     assert (count(home, "raw.events"), count(home, "staging.events")) == (30, 30)
 
 
+@pytest.mark.slow
 def test_doctor_knows_it_in_a_home_without_notes(landing: Path, home: Path) -> None:
     assert run(landing, home).exit_code == 0
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:  # as an earlier version left it

@@ -174,6 +174,7 @@ def funnel(home: Path, order: str, types: str = "") -> list[int]:
     return [step["count"] for step in result.json["steps"]]
 
 
+@pytest.mark.slow
 @each(
     "order, expected",
     [

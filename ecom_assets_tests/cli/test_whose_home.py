@@ -44,6 +44,7 @@ def own(home: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_simulated_shop_is_not_loaded_over_own_data_whose_rows_are_gone(
     home: Path, own: Path
 ) -> None:

@@ -37,6 +37,7 @@ def contents(path: Path) -> dict[str, object]:
     return result
 
 
+@pytest.mark.slow
 def test_the_shipped_files_are_those_that_dagster_makes(tmp_path: Path) -> None:
     made, begun = tmp_path / "made", tmp_path / "begun"
     made.mkdir()

@@ -58,6 +58,7 @@ def test_each_clean_event_has_one_person_and_the_ids_that_its_row_has(people: Re
     assert people.value("select count(*) from ids") == 2_000
 
 
+@pytest.mark.slow
 def test_a_user_id_is_of_one_person_but_for_that_of_guests(people: Recount) -> None:
     several = (
         "select user_id from owned where user_id is not null group by 1 having count(distinct "

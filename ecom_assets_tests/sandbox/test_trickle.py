@@ -70,6 +70,7 @@ def test_what_arrives_during_a_day_is_what_its_file_holds_afterwards(settings: S
     )
 
 
+@pytest.mark.slow
 def test_nothing_arrives_before_its_time_or_twice(settings: Settings) -> None:
     today, at = Today(settings), MIDNIGHT + timedelta(hours=18)
     assert today.arrive(at) > 0

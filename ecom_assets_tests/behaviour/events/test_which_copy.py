@@ -93,6 +93,7 @@ PUBLISHED = [
 ]
 
 
+@pytest.mark.slow
 @each("name", PUBLISHED)
 def test_copies_that_differ_in_one_column_are_decided_whatever_their_order(name: str) -> None:
     row = received("e", at("09:00"), received_at=at("09:01"), sent_by="key:1")

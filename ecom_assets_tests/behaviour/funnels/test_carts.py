@@ -103,6 +103,7 @@ def test_a_cart_is_left_behind_until_somebody_pays_for_it_within_the_horizon(
     assert actual["visitor", WEEK]["recovered_cart_amount"] == 100
 
 
+@pytest.mark.slow
 def test_what_is_left_behind_is_the_cart_s_last_known_worth(shop: Platform) -> None:
     steps: list[Step] = [
         ("09:00", "add_to_cart", {"cart_amount": 30}),

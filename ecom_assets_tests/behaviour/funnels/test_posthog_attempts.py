@@ -139,6 +139,7 @@ def level(order: str, story: str) -> int:
     return posthog_level(events, funnel)
 
 
+@pytest.mark.slow
 @each(
     "order, story, expected",
     [

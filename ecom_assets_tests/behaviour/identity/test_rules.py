@@ -99,6 +99,7 @@ def owners_on_page() -> dict[str, list[str]]:
     return {line["rule"]: [cell for name, cell in line.items() if name != "rule"] for line in lines}
 
 
+@pytest.mark.slow
 @each("name", PRESETS)
 def test_two_users_of_one_device_and_one_user_of_two_devices_under_each_rule(name: str) -> None:
     expected = [f"anon-{who}" if who in {"D", "E"} else who for who in owners_on_page()[name]]

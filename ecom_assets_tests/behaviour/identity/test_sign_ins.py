@@ -43,6 +43,7 @@ def found(
     return {row["event_id"]: row for row in rows}, {row["event_id"]: row for row in signed}
 
 
+@pytest.mark.slow
 @each(
     "rule, deciding",
     [

@@ -78,6 +78,7 @@ def test_a_user_is_the_visitor_whatever_the_session_says(shop: Platform) -> None
     assert visitor(shop, seen("12:00", "anna"), seen("12:01", "aaron")) == "anna"
 
 
+@pytest.mark.slow
 def test_a_session_that_never_shows_its_user_stays_anonymous(shop: Platform) -> None:
     assert visitor(shop, NOON, seen("12:01", "anna", "s2"), seen("12:02", "ben", None)) == "anon-s1"
 

@@ -368,6 +368,7 @@ def test_no_order_of_rows_changes_anything(
 # Against others
 
 
+@pytest.mark.slow
 @each("seed", range(3))
 def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(
     seed: int, tmp_path: Path

@@ -137,6 +137,7 @@ def test_a_late_day_moves_visitors_to_an_earlier_cohort_at_once(shop: Platform) 
     assert sizes == {1: 2, 2: 1}
 
 
+@pytest.mark.slow
 def test_days_in_any_order_give_the_same_cohorts(shop: Platform) -> None:
     deeds = [deed for seed in range(3) for deed in stream(seed, ZONE, FIRST)]
     shop.receive(rows_of(deeds), DAYS)

@@ -130,6 +130,7 @@ BY_RULES = [
 """Source, medium and campaign, and the channel."""
 
 
+@pytest.mark.slow
 @each("source, medium, campaign, channel", BY_RULES)
 def test_the_first_rule_that_fits_decides(
     source: str, medium: str, campaign: str, channel: str
@@ -148,6 +149,7 @@ def test_assistants_are_a_channel_where_that_is_wanted() -> None:
     assert channel_of("forum.example", "referral", ai_assistants=True) == "Referral"
 
 
+@pytest.mark.slow
 @each(
     "referrer, answer",
     [
@@ -171,6 +173,7 @@ def test_a_referrer_is_its_host_or_its_engine(referrer: str, answer: tuple[str, 
     assert source_of(SHOP, referrer) == (*answer, "(not set)")
 
 
+@pytest.mark.slow
 @each(
     "referrer",
     [
@@ -235,6 +238,7 @@ def test_empty_and_foreign_parameters_say_nothing(query: str) -> None:
     assert source_of(f"{SHOP}?{query}", None) is None
 
 
+@pytest.mark.slow
 @each(
     "query, campaign_id, platform",
     [
@@ -398,6 +402,7 @@ PARTS_OF_ADDRESS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("joins", [True, False])
 @pytest.mark.parametrize("seed", seeds(range(40)))
 def test_addresses_are_looked_at_by_what_of_them_says_a_source(

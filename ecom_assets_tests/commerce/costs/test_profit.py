@@ -63,6 +63,7 @@ def test_a_discount_of_an_order_leaves_its_parts_of_the_lines() -> None:
     assert numbers(profit, *GROSS_TO_PROFIT) == (30, 10, 20, None, None)
 
 
+@pytest.mark.slow
 @each(
     "refund, expected",
     [

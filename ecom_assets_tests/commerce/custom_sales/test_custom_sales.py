@@ -225,6 +225,7 @@ def test_of_days_without_data_nothing_is_known(orders: Path) -> None:
     assert "nothing is known of 2027-01-01 to 2027-01-31" in answer["warnings"][0]
 
 
+@pytest.mark.slow
 @each(
     "question, sentence",
     [
@@ -280,6 +281,7 @@ def test_more_combinations_than_can_be_counted_are_refused(
     assert by_value(ask(orders, by=["product", "city"])), "there are three"
 
 
+@pytest.mark.slow
 def test_far_more_combinations_are_refused_before_lines_are_read(
     orders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

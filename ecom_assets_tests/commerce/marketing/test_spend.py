@@ -5,6 +5,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import pytest
+
 from ecom_assets.commerce.marketing.contracts import AdSpend, AdSpendDaily, QuarantinedAdSpend
 from ecom_assets.commerce.marketing.spend import quarantined_ad_spend
 from ecom_assets_tests.builders import Row
@@ -139,6 +141,7 @@ def expected_spend(rows: list[Row]) -> dict[tuple[Any, ...], Decimal]:
     return result
 
 
+@pytest.mark.slow
 @each("seed", range(8))
 def test_any_loads_count_as_they_do_one_by_one(seed: int) -> None:
     dice = Random(seed)  # noqa: S311 (no secret)

@@ -21,6 +21,7 @@ def test_lines_without_an_id_are_quarantined_one_by_one(shop: OrderPlatform) -> 
     assert shop.rows(UserOrderLog) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", WORDS)
 def test_lines_without_an_order_are_not_one_order(shop: OrderPlatform, word: str) -> None:
     lines = [

@@ -72,6 +72,7 @@ def refunded(shop: OrderPlatform, order: str = "") -> Parts:
     return [(row["item_id"], str(row["revenue_amount"].quantize(D("0.01")))) for row in rows]
 
 
+@pytest.mark.slow
 def test_a_refund_without_an_item_is_spread_by_what_was_paid_for_the_items(
     shop: OrderPlatform,
 ) -> None:

@@ -98,6 +98,7 @@ def test_each_of_both_goes_down_to_its_received_row(shop: OrderPlatform) -> None
         assert (received["uniq_id"], received["status"]) == ("u1", status)
 
 
+@pytest.mark.slow
 def test_a_refund_that_arrives_before_its_sale_counts_beside_it(shop: OrderPlatform) -> None:
     """The day of the sale is run again later, and its source says when each state was."""
     shop.receive([BACK.row], DAYS)
@@ -204,6 +205,7 @@ def expected_of(states: Sequence[State]) -> list[Counted]:
     )
 
 
+@pytest.mark.slow
 @examples(100)
 @given(states=STATES)
 def test_any_states_of_lines_count_as_their_order_says(states: list[State]) -> None:

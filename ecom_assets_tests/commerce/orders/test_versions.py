@@ -80,6 +80,7 @@ def test_a_shorter_version_has_no_line_of_the_older_one(shop: OrderPlatform) -> 
     assert ran(shop, first, version("101", ["hat:25"], 2, **changed(2))) == {"101/hat": Decimal(25)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", [{"left_out": "not_a_sale"}, {"payment_amount": None}])
 def test_a_version_that_is_left_out_or_refused_replaces_the_sale(
     shop: OrderPlatform, said: Row

@@ -63,6 +63,7 @@ TAKEN: Final = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("member", REFUSED, ids=range(len(REFUSED)))
 def test_an_odd_event_is_refused_with_a_reason_and_the_others_are_taken(
     client: CollectClient, member: str

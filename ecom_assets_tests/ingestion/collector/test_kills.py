@@ -141,6 +141,7 @@ def running(started: CollectProcess) -> CollectProcess:
     return started
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_answered_503_and_nothing_is_lost(running: CollectProcess) -> None:
     assert running.post(_event("before")).status_code == 200
     running.wait_for(1)

@@ -144,6 +144,7 @@ def test_the_answer_says_which_key_joins_users_and_metrics_count_it(
     assert 'ecom_collect_refused_events_total{reason="alias_needs_link"}' in counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "call"),
     [

@@ -27,6 +27,7 @@ WIX = (
 )
 
 
+@pytest.mark.slow
 def test_what_is_left_after_refunds_is_not_lowered_twice(tmp_path: Path) -> None:
     # Wix: 28.99 stays, 24.99 goes back, of 36.00 goes 12.00 back: 52.99 in all.
     lines = [

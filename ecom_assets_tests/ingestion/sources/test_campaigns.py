@@ -51,6 +51,7 @@ ADS = {"campaign_id": "77", "campaign_name": "Lamps DE", "customer_id": "1"}
 DAY = 24 * 60
 
 
+@pytest.mark.slow
 def test_ga4_knows_what_an_event_was_sent_with(tmp_path: Path) -> None:
     """The tags of the address as collected, and the first visit of the user, which is none."""
     first = {"source": "bing", "medium": "organic", "name": "(organic)"}
@@ -82,6 +83,7 @@ def test_an_ad_clicked_in_ga4_has_the_campaign_that_ads_knows(tmp_path: Path) ->
     assert found == [("google", "cpc", "lamps de", "Paid Search"), DIRECT]
 
 
+@pytest.mark.slow
 def test_an_ad_whose_campaign_nobody_says_is_still_an_ad(tmp_path: Path) -> None:
     record = ga4(0, collected_traffic_source={"gclid": "Cj0K"}, traffic_source={"source": "bing"})
     assert sessions(tmp_path, "ga4_export", record) == [
@@ -89,6 +91,7 @@ def test_an_ad_whose_campaign_nobody_says_is_still_an_ad(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.slow
 def test_ga4s_words_for_nothing_are_no_source(tmp_path: Path) -> None:
     nothing = {"manual_source": "(direct)", "manual_medium": "(none)"}
     assert sessions(tmp_path, "ga4_export", ga4(0, collected_traffic_source=nothing)) == [DIRECT]
@@ -109,11 +112,13 @@ def call(**more: Any) -> Record:
 CAMPAIGN = {"name": "spring", "source": "news", "medium": "email"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mapping", ["segment", "rudderstack"])
 def test_calls_of_apps_have_their_campaign_in_the_context(tmp_path: Path, mapping: str) -> None:
     assert sessions(tmp_path, mapping, call(context={"campaign": CAMPAIGN})) == [LETTER]
 
 
+@pytest.mark.slow
 def test_warehouse_tables_of_calls_have_it_in_columns(tmp_path: Path) -> None:
     row = {
         "id": "1",
@@ -138,6 +143,7 @@ def posthog(number: int, day: int, **properties: Any) -> Record:
     }
 
 
+@pytest.mark.slow
 def test_posthog_keeps_tags_for_a_visit_and_those_of_the_first_apart(tmp_path: Path) -> None:
     first = {"$set_once": {f"$initial_{name}": value for name, value in TAGS.items()}}
     click = {**TAGS, "utm_source": "google", "utm_medium": "cpc", "gclid": "Cj0K"}
@@ -163,6 +169,7 @@ def mixpanel(day: int, page: str, **properties: Any) -> Record:
     return {"event": "$mp_web_page_view", "properties": {**named, **properties}}
 
 
+@pytest.mark.slow
 def test_mixpanel_repeats_the_tags_of_an_earlier_visit(tmp_path: Path) -> None:
     """Its library adds them to every event: the tagged page is the visit that they are of."""
     initial = {f"initial_{name}": value for name, value in TAGS.items()}
@@ -186,6 +193,7 @@ def amplitude(number: int, **more: Any) -> Record:
     }
 
 
+@pytest.mark.slow
 def test_amplitude_keeps_a_campaign_of_the_visit_with_the_user(tmp_path: Path) -> None:
     empty = dict.fromkeys(TAGS, "EMPTY")
     initial = {f"initial_{name}": value for name, value in TAGS.items()}
@@ -211,6 +219,7 @@ def matomo(visit: int, url: str = SHOP, **more: Any) -> Record:
     }
 
 
+@pytest.mark.slow
 def test_matomo_says_the_campaign_of_a_visit_or_tags_its_pages(tmp_path: Path) -> None:
     plugin = {"campaignName": "spring", "campaignSource": "news", "campaignMedium": "email"}
     page = f"{SHOP}?mtm_campaign=spring&mtm_source=news&mtm_medium=email"
@@ -241,6 +250,7 @@ def snowplow(number: int, **more: Any) -> Record:
     }
 
 
+@pytest.mark.slow
 def test_snowplow_takes_tags_and_clicks_off_the_address(tmp_path: Path) -> None:
     tags = {"mkt_source": "news", "mkt_medium": "email", "mkt_campaign": "spring"}
     found = sessions(

@@ -148,6 +148,7 @@ def test_blanks_around_event_types_go_before_they_are_translated(tmp_path: Path)
     assert [row["event_type"] for row in read(path, mapping)] == list(types.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe"])
 def test_clocks_change_when_the_zone_says_so(zone: str) -> None:
     """Each minute of two years, in plain Python."""

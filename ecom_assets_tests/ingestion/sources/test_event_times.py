@@ -37,6 +37,7 @@ def read_instant(value: str | None, form: str = "iso", zone: str = "UTC") -> str
     return shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "utc", "berlin"),  # Berlin is one hour ahead of UTC in January
     [
@@ -64,6 +65,7 @@ def test_iso_forms(value: str, utc: str, berlin: str) -> None:
     assert read_instant(value, zone="Europe/Berlin") == berlin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     [

@@ -43,6 +43,7 @@ def content(rows: list[Row]) -> list[Row]:
     return sorted(own, key=lambda row: str(row["uniq_id"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mapping", DOCUMENTS)
 def test_documents_of_an_api_are_the_same_orders_as_json_lines_and_as_parquet(
     tmp_path: Path, mapping: str
@@ -56,6 +57,7 @@ def test_documents_of_an_api_are_the_same_orders_as_json_lines_and_as_parquet(
     assert content(as_parquet) == content(as_lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("are_times", [False, True], ids=["times as text", "times as times"])
 def test_lines_of_one_order_are_the_same_as_csv_and_as_parquet(
     tmp_path: Path, *, are_times: bool
@@ -83,6 +85,7 @@ def test_lines_of_one_order_are_the_same_as_csv_and_as_parquet(
     assert content(as_parquet) == content(as_csv)
 
 
+@pytest.mark.slow
 def test_lines_of_one_order_are_the_same_as_csv_and_as_json(tmp_path: Path) -> None:
     """A line that is no object stays a line that cannot be read, and no other is lost with it."""
     lines = [ANN, ANN_2, BOB, CARLA]

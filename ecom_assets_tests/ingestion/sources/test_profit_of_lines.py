@@ -77,6 +77,7 @@ def test_prices_with_tax_come_out_without_it(tmp_path: Path) -> None:
     assert refund["is_restocked"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "text", "expected"),
     [

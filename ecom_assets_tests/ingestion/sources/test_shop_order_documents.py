@@ -550,6 +550,7 @@ def test_a_shopify_order_without_items_was_sold_for_its_subtotal(tmp_path: Path)
     assert totals(rows)["net"] == Decimal("38.50")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [{"0": {"id": 1, "price": "40.00"}}, "two", 7])
 @pytest.mark.parametrize(
     ("mapping", "name"), [("woocommerce", "line_items"), ("shopify_admin", "line_items")]

@@ -208,6 +208,7 @@ def events_in(path: Path) -> list[Row]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WRAPPED)
 @pytest.mark.parametrize(
     "layout", ["lines", "one line", "commas", "array", "indented", "indented array"]

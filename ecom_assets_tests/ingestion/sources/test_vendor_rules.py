@@ -375,6 +375,7 @@ def ga4_purchase(
     return {name: value for name, value in hit.items() if value is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "again", "ids"),
     [
@@ -396,6 +397,7 @@ def test_ga4_s_transactions(tmp_path: Path, read: Read, first: Any, again: Any, 
     assert len({row["event_id"] for row in read(file, "ga4_export")}) == ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hit", "amount"),
     [

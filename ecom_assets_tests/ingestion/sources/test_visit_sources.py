@@ -22,6 +22,7 @@ from ecom_assets_tests.each import each
 PAGES = ("/", "/product/700", "/search?q=shopping", "https://lamps.example/a?b=c")
 
 
+@pytest.mark.slow
 @each("channel", CHANNELS)
 def test_a_chosen_channel_is_that_of_the_visit(channel: str) -> None:
     column = Value(("traffic_source",), '"traffic_source"', 1)

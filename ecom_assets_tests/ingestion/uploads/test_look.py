@@ -196,6 +196,7 @@ def of_sheet(home: Path, rows: Rows) -> str:
     return of_bytes(home, "book.xlsx", book.read_bytes()).refusal
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_read_are_a_sentence_each(tmp_path: Path) -> None:
     home = tmp_path / "home"
     png = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.uploads.look import UploadLook
 from ecom_assets.ingestion.uploads.months import months_of
@@ -17,6 +19,7 @@ ORDERS = (
 )
 
 
+@pytest.mark.slow
 def test_a_month_is_what_was_sold_less_what_was_paid_back(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, timezone="Europe/Berlin")
     path = export(tmp_path / "orders.csv", ORDERS)

@@ -116,6 +116,7 @@ def test_no_day_and_no_period_has_a_bounce(api: Api) -> None:
         assert day["daily_visitor_count"] > 0
 
 
+@pytest.mark.slow
 @each("definition", [{}, {"idle": "10m"}])
 def test_a_question_about_sessions_says_what_is_not_known(
     api: Api, definition: dict[str, str]
@@ -128,6 +129,7 @@ def test_a_question_about_sessions_says_what_is_not_known(
     assert any("bounces and pages are not known" in warning for warning in answer["warnings"])
 
 
+@pytest.mark.slow
 def test_all_that_was_ordered_after_a_visit_is_of_an_unknown_channel(api: Api) -> None:
     answer = api.json("/analytics/revenue/by-channel", time_range="month")
     revenue = {
@@ -138,6 +140,7 @@ def test_all_that_was_ordered_after_a_visit_is_of_an_unknown_channel(api: Api) -
     assert sum(revenue.values()) == Decimal(total)
 
 
+@pytest.mark.slow
 def test_a_question_about_attribution_says_that_no_channel_is_known(api: Api) -> None:
     answer = api.post("/analytics/attribution", {}).json()
     assert answer["notes"][-1].endswith(
@@ -146,6 +149,7 @@ def test_a_question_about_attribution_says_that_no_channel_is_known(api: Api) ->
     assert {row["channel"] for row in answer["channels"]} <= {"(unknown)", "(none)"}
 
 
+@pytest.mark.slow
 def test_an_item_stands_for_the_category_of_order_lines_without_one(api: Api) -> None:
     """No order line of this shop has a category, so what was sold is listed by item."""
     answer = api.json("/analytics/categories", time_range="month")
@@ -162,6 +166,7 @@ def test_an_item_stands_for_the_category_of_order_lines_without_one(api: Api) ->
     assert {row["item_category"] for row in of_weeks["weeks"]} <= {*names, "(all)"}
 
 
+@pytest.mark.slow
 def test_nothing_is_0_that_activities_do_not_record(api: Api) -> None:
     """They are no views, no searches, no carts, no checkouts and no purchases."""
     days = {"time_range": "month"}
@@ -185,6 +190,7 @@ def test_nothing_is_0_that_activities_do_not_record(api: Api) -> None:
     assert {step["conversion_rate"] for step in steps} == {None}
 
 
+@pytest.mark.slow
 def test_paths_do_not_say_what_ends_in_a_purchase(api: Api) -> None:
     answer = api.post("/analytics/journeys", {}).json()
     assert (answer["sessions"] > 0, answer["converted_sessions"]) == (True, None)
@@ -192,12 +198,14 @@ def test_paths_do_not_say_what_ends_in_a_purchase(api: Api) -> None:
     assert answer["converting_paths"] == answer["other_paths"] == []
 
 
+@pytest.mark.slow
 def test_orders_are_not_missing_events_where_no_event_is_a_purchase(api: Api) -> None:
     answer = api.json("/analytics/reconciliation", time_range="month")
     assert set(answer["reconciliation"].values()) == {None}
     assert (answer["days"], answer["total_count"]) == ([], None)
 
 
+@pytest.mark.slow
 def test_a_mapping_of_ones_own_records_the_types_that_it_names(tmp_path: Path) -> None:
     mapping = tmp_path / "named.yaml"
     mapping.write_text(OWN_NAMES)
@@ -211,6 +219,7 @@ def test_a_mapping_of_ones_own_records_the_types_that_it_names(tmp_path: Path) -
     assert not_recorded(Settings(home=tmp_path, events="events.csv")) == frozenset()
 
 
+@pytest.mark.slow
 def test_the_way_down_says_that_the_number_is_not_known(api: Api) -> None:
     one, several = '["event_date = 2026-01-21"]', '["event_date >= 2026-01-21"]'
     for where in (one, several):
@@ -221,6 +230,7 @@ def test_the_way_down_says_that_the_number_is_not_known(api: Api) -> None:
         assert number["note"].startswith("This number is not known")
 
 
+@pytest.mark.slow
 def test_pages_show_nothing_where_nothing_is_known(settings: Settings) -> None:
     with served(build_dashboard_app(settings)) as pages:
         for path in ("/dashboard/?time_range=week", "/dashboard/sessions"):
@@ -232,6 +242,7 @@ def test_pages_show_nothing_where_nothing_is_known(settings: Settings) -> None:
             assert "Direct" not in text, path
 
 
+@pytest.mark.slow
 def test_the_report_leaves_the_bounce_rate_out(settings: Settings) -> None:
     report = build_report(settings, Week.parse(WEEK))
     assert report["numbers"]["session_count"]["value"] > 0

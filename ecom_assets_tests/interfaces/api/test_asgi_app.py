@@ -105,6 +105,7 @@ def own_address() -> str:
     return address
 
 
+@pytest.mark.slow
 def test_the_app_is_what_python_code_expects(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def test_every_get_route_is_asked_for_csv_here() -> None:
     assert paths - {"/analytics/products/p7"} == {*LISTS, *WITHOUT}
 
 
+@pytest.mark.slow
 @each("path", LISTS)
 def test_the_list_of_an_answer_comes_as_rows(api: Api, path: str) -> None:
     answer, result = api.json(path), api.get(path, format="csv")

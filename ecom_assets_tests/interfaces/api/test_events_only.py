@@ -70,6 +70,7 @@ def test_sales_are_those_of_purchase_events(api: Api, bought: list[Row]) -> None
     assert answer["change"]["revenue_amount"] is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("granularity", ["hour", "day", "week"])
 def test_every_point_of_the_trend_is_those_of_its_time(
     api: Api, bought: list[Row], granularity: str

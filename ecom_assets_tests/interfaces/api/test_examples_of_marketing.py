@@ -152,6 +152,7 @@ def test_example_8_an_order_in_another_currency_and_half_of_it_back(api: Api) ->
     assert google["contribution_before_ads_amount"] == "60.00"
 
 
+@pytest.mark.slow
 def test_example_9_the_ratios_of_a_month(api: Api) -> None:
     answer = api.json("/analytics/marketing", **MARCH)
     shop_numbers = answer["shop"]
@@ -177,6 +178,7 @@ def test_example_9_the_ratios_of_a_month(api: Api) -> None:
     assert [row["model"] for row in answer["models"]][:2] == ["first", "last"]
 
 
+@pytest.mark.slow
 def test_example_10_customers_of_march_pay_back_in_month_3(api: Api) -> None:
     assert api.json("/analytics/marketing", **MARCH)["shop"]["payback_months"] == 3
     cells = [
@@ -194,6 +196,7 @@ def test_example_10_customers_of_march_pay_back_in_month_3(api: Api) -> None:
     assert [float(row["contribution_per_customer"]) for row in cells] == [12, 16, 19, 20.5]
 
 
+@pytest.mark.slow
 def test_renewals_stand_beside_what_ads_brought(api: Api, home: Path) -> None:
     """Sue's ad cost 30 and brought 60, and 60 of a renewal; Tom's renewal of 40 is no new customer.
 
@@ -226,6 +229,7 @@ def test_renewals_stand_beside_what_ads_brought(api: Api, home: Path) -> None:
     assert "Customers before: 1." in by_month.text
 
 
+@pytest.mark.slow
 def test_the_page_has_the_campaigns_with_most_spend_and_says_how_many_more(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +277,7 @@ FROM cohort JOIN staging.user_order_log USING (customer_id) GROUP BY channel ORD
 """
 
 
+@pytest.mark.slow
 def test_daily_questions_about_ads_are_answered_with_the_numbers_of_plain_sql(home: Path) -> None:
     """ROAS by campaign, and what customers of a month are worth by their first channel."""
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
@@ -289,6 +294,7 @@ def test_daily_questions_about_ads_are_answered_with_the_numbers_of_plain_sql(ho
     assert len(value) == 3
 
 
+@pytest.mark.slow
 def test_clicks_without_a_visit_are_the_gap_of_the_whole_period(api: Api) -> None:
     """Platforms say that ads were clicked on the 2nd; customers came on the 5th and 10th."""
     claims = {row["platform"]: row for row in api.json("/analytics/marketing", **MARCH)["claims"]}
@@ -304,6 +310,7 @@ def rows_of(page: Node, title: str) -> list[list[str]]:
     return [[cell.text for cell in row.all("td")] for row in part.all("table")[-1].all("tr")]
 
 
+@pytest.mark.slow
 def test_an_account_of_another_time_zone_is_named_by_the_api_and_on_the_page(
     api: Api, home: Path
 ) -> None:
@@ -324,6 +331,7 @@ def test_example_10_with_months_0_to_2_over_nothing_is_paid_back(tmp_path: Path)
         assert api.json("/analytics/marketing", **MARCH)["shop"]["payback_months"] is None
 
 
+@pytest.mark.slow
 def test_the_weekly_report_says_which_campaigns_changed(home: Path) -> None:
     settings, week = Settings(home=home), Week.parse("2026-W10")
     report = build_report(settings, week, with_costs=True)
@@ -362,6 +370,7 @@ def test_a_roas_is_explained_by_orders_visits_clicks_and_spend(
     assert all(f'"{table}"' in result.out for table in tables)
 
 
+@pytest.mark.slow
 def test_cohort_value_is_of_the_months_of_the_days_up_to_the_last(api: Api) -> None:
     """Customers of January and February, until the end of February; Tom's renewal is of January."""
     path = "/analytics/customers/cohort-value"

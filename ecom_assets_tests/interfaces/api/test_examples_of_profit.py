@@ -144,6 +144,7 @@ def test_each_example_comes_out_of_a_run_and_the_api(answer: Any) -> None:
             )
 
 
+@pytest.mark.slow
 def test_amounts_of_orders_and_what_is_estimated_are_marked(answer: Any) -> None:
     steps = {step["step"]: step for step in answer["steps"]}
     assert [name for name, step in steps.items() if step["is_shared"]] == [
@@ -158,12 +159,14 @@ def test_amounts_of_orders_and_what_is_estimated_are_marked(answer: Any) -> None
     assert steps["contribution_before_ads"]["step_amount"] == "53.84"
 
 
+@pytest.mark.slow
 def test_costs_that_belong_to_no_order_stand_beside_the_steps(answer: Any) -> None:
     """31 a month are 12 of 20 to 31 May, and 5.17 of 1 to 5 June."""
     assert answer["other_costs"] == [{"cost_name": "Tool", "estimated_amount": "17.17"}]
     assert answer["estimated_other_cost_amount"] == "17.17"
 
 
+@pytest.mark.slow
 def test_products_are_sorted_by_profit_and_by_margin(api: Api) -> None:
     """A pen leaves 30 of 50 twice, which is 60 %; hats leave the most, 60 + 30 - 30 + 50 + 40, of
     630. Gifts brought nothing in, so they have a loss and no margin; a sock costs nobody knows

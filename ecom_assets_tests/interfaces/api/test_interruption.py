@@ -94,6 +94,7 @@ def slow(
         yield actual
 
 
+@pytest.mark.slow
 def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(
     slow: Running, question: Queries
 ) -> None:

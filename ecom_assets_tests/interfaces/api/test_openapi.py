@@ -49,6 +49,7 @@ def test_threads_that_ask_at_the_same_time_get_one_whole_document(tmp_path: Path
     assert "security" not in first["paths"]["/v1/health"]["get"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/openapi.json", "/v1/openapi.json"])
 def test_the_event_loop_does_not_make_the_document(tmp_path: Path, path: str) -> None:
     """It takes a second, in which no other request would be answered; once made, it is at hand."""

@@ -131,6 +131,7 @@ def test_a_question_over_orders_has_published_lines_as_files_have_them(
     assert [size for size in sizes if f">{size['order_count']:,}<" not in page] == []
 
 
+@pytest.mark.slow
 def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
     api: Api, asked: dict[str, Any]
 ) -> None:

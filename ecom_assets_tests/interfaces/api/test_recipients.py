@@ -89,6 +89,7 @@ def test_of_several_carts_the_last_one_is_written_about(api: Api, shop: PlainSho
     assert expected
 
 
+@pytest.mark.slow
 def test_a_segment_has_its_customers(api: Api, shop: PlainShop, settings: Settings) -> None:
     stored = published(
         settings, "SELECT customer_id, segment FROM mart.customer_segments ORDER BY customer_id"

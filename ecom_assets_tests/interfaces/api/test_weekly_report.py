@@ -88,6 +88,7 @@ def test_numbers_are_those_of_the_files(
     assert numbers["conversion_rate"]["value"] == round(bought / len(started), 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("week", WEEKS)
 def test_every_dimension_adds_up_to_the_change_to_the_cent(
     reports: dict[str, Any], shop: PlainShop, week: str

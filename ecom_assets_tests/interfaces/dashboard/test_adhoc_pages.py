@@ -52,6 +52,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[SnapshotReading]:
     return questions
 
 
+@pytest.mark.slow
 @each("page", all_pages())
 def test_a_page_that_asks_questions_says_so(
     client: Client, begun: list[SnapshotReading], page: DashboardPage

@@ -179,6 +179,7 @@ def table_of(page: Node, title: str) -> list[list[str]]:
     return [[cell.text for cell in row] for row in rows if row]
 
 
+@pytest.mark.slow
 @each("name", ANSWERS)
 def test_the_number_at_the_address_of_a_question_is_that_of_plain_sql(
     settings: Settings, client: Client, name: str

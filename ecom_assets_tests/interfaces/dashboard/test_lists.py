@@ -150,6 +150,7 @@ def test_whom_to_write_to_is_one_click_from_the_first_page(client: Client) -> No
 FUNNEL = "funnel?step1=page_view&step2=add_to_cart&within=7d"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "title", "what"),
     [

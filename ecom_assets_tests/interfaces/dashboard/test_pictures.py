@@ -188,6 +188,7 @@ def looks_as_before(browser: Browser, client: Client, look: Look) -> None:
     assert found <= MOST_DIFFERENT, f"{look.name} differs in {found:.1%} of its pixels"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_login_looks_as_before(browser: Browser, locked: Client, width: int) -> None:
     looks_as_before(browser, locked, Look("login", width))

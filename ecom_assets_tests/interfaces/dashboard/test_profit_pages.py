@@ -64,6 +64,7 @@ def test_the_bars_begin_where_the_one_before_ends(shop: Client) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_step_that_is_not_known_has_no_bar_and_moves_no_other() -> None:
     steps: list[Mapping[str, Any]] = [
         {"is_total": True, "step_amount": 50},
@@ -79,6 +80,7 @@ def test_a_step_that_is_not_known_has_no_bar_and_moves_no_other() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_margin_stands_beside_how_much_it_covers(shop: Client) -> None:
     tiles = tiles_of(page(shop, f"profit?{DAYS}"))
     assert tiles["Gross profit"] == "15.50"
@@ -86,6 +88,7 @@ def test_margin_stands_beside_how_much_it_covers(shop: Client) -> None:
     assert float(tiles["Cost known"]) == pytest.approx(55 / 105, abs=1e-6)
 
 
+@pytest.mark.slow
 @each(
     "dimension, profits",
     [
@@ -104,6 +107,7 @@ def test_profit_by_any_dimension_adds_up(
     assert {row["label"]: row["gross_profit_amount"] for row in rows} == profits
 
 
+@pytest.mark.slow
 def test_numbers_lead_to_what_they_are_made_of(shop: Client) -> None:
     root = page(shop, f"profit?{DAYS}&dimension=item_category")
     address = link(root, "15.50")
@@ -112,6 +116,7 @@ def test_numbers_lead_to_what_they_are_made_of(shop: Client) -> None:
     assert tiles_of(why)["gross_profit_amount"] == "15.50"
 
 
+@pytest.mark.slow
 def test_margin_stands_beside_products_for_keys_that_may_see_costs(shop: Client) -> None:
     top = {key: page(shop, f"products?{DAYS}", key).one("table") for key in KEYS}
     heads = [head.text for head in top["costs"].all("th")][-3:]
@@ -126,6 +131,7 @@ def test_margin_stands_beside_products_for_keys_that_may_see_costs(shop: Client)
     assert "Gross profit" not in tiles_of(page(shop, f"product?product=hat&{DAYS}", "read"))
 
 
+@pytest.mark.slow
 def test_products_are_sorted_by_profit_for_keys_that_may_see_costs(shop: Client) -> None:
     """The hat leaves 15.50, and the sock, which brought 50, nobody knows what."""
     sorts = {}
@@ -141,6 +147,7 @@ def test_products_are_sorted_by_profit_for_keys_that_may_see_costs(shop: Client)
     assert "Sock" not in refused
 
 
+@pytest.mark.slow
 def test_a_key_without_costs_sees_a_sentence_and_no_entry_in_the_menu(shop: Client) -> None:
     refused = page(shop, f"profit?{DAYS}", "read", 403)
     assert "without the scope 'costs'" in refused.one("main").text
@@ -150,6 +157,7 @@ def test_a_key_without_costs_sees_a_sentence_and_no_entry_in_the_menu(shop: Clie
     assert "Profit" not in menus["read"]
 
 
+@pytest.mark.slow
 def test_discounts_stand_by_code(shop: Client) -> None:
     root = page(shop, f"discounts?{DAYS}")
     assert tiles_of(root)["Discounts"] == "5.00"
@@ -159,6 +167,7 @@ def test_discounts_stand_by_code(shop: Client) -> None:
     assert tiles_of(why)["discount_amount"] == "5.00"
 
 
+@pytest.mark.slow
 def test_codes_of_few_customers_are_one_row_without_links_for_keys_that_see_no_people(
     shop: Client,
 ) -> None:

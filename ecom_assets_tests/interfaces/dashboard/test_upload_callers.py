@@ -290,6 +290,7 @@ def test_a_writer_changes_nothing_of_a_loaded_file_nor_of_the_shop(site: Site) -
     assert (shop_choices(site.home), chosen_rates(site.home)) == (shop, rates)
 
 
+@pytest.mark.slow
 def test_what_a_writer_says_of_the_shop_holds_once_an_admin_loads_the_file(site: Site) -> None:
     """The week begins on Sunday by the file, in a home that has weeks which began on Monday."""
     files = site.ids(UNLOADED_NUMBER)

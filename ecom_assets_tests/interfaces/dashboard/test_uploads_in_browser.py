@@ -174,6 +174,7 @@ def test_what_cannot_be_taken_is_said_where_it_was_dropped(
     assert Uploads(shop.home).every() == []
 
 
+@pytest.mark.slow
 def test_a_cancelled_file_leaves_nothing(browser: Browser, shop: Shop) -> None:
     page, _wrong = opened(browser, shop)
     page.route("**/mapping/upload", lambda _route: None)  # it never arrives
@@ -184,6 +185,7 @@ def test_a_cancelled_file_leaves_nothing(browser: Browser, shop: Shop) -> None:
     assert Uploads(shop.home).every() == []
 
 
+@pytest.mark.slow
 def test_without_scripts_one_file_is_sent_by_a_form(browser: Browser, shop: Shop) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -103,6 +103,7 @@ def test_rows_and_money_are_said_by_what_becomes_of_them() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_copies_are_said_so_that_the_lines_add_up_to_the_rows_of_a_file(tmp_path: Path) -> None:
     """Of seven rows three are lines of their own, one names no customer, and three are copies."""
     columns = "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,"

@@ -79,6 +79,7 @@ def test_a_backfill_of_three_days_from_the_asset_graph_is_one_run(tmp_path: Path
         assert (run.tags[RANGE_START], run.tags[RANGE_END]) == (days[0], days[-1])
 
 
+@pytest.mark.slow
 @DAGSTER_S_OWN
 @SOURCES
 def test_a_backfill_waits_while_the_code_location_is_away_and_then_goes_on(

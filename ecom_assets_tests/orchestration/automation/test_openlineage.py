@@ -83,6 +83,7 @@ def test_a_run_begins_has_its_tables_and_ends(
         assert began["eventTime"] <= ended["eventTime"]
 
 
+@pytest.mark.slow
 def test_tables_have_inputs_schema_rows_and_column_lineage(
     reported: tuple[CommandResult, Receiver, Path],
 ) -> None:

@@ -112,6 +112,7 @@ def test_what_was_landed_is_noted_with_the_upload(runs: Runs) -> None:
     assert landed.loaded_at is not None
 
 
+@pytest.mark.slow
 def test_undo_takes_the_rows_of_a_file_that_is_said_to_be_something_else(runs: Runs) -> None:
     upload = as_costs(runs.home, 1)
     assert (upload.kind, upload.kinds_with_rows) == ("costs", ("orders",))
@@ -127,6 +128,7 @@ def test_undo_takes_the_rows_of_a_file_that_is_said_to_be_something_else(runs: R
     assert landed_rows(runs.home) == {}
 
 
+@pytest.mark.slow
 def test_a_file_that_is_loaded_again_as_another_kind_has_the_rows_of_that_one_only(
     runs: Runs,
 ) -> None:
@@ -195,6 +197,7 @@ def forgotten(home: Path, *statements: str) -> None:
             con.execute(statement)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "left",
     [
@@ -222,6 +225,7 @@ def test_rows_that_an_earlier_version_left_are_found_and_can_be_taken_back(
     assert [one.number for one in uploads.every()] == [2]
 
 
+@pytest.mark.slow
 def test_the_notes_of_a_home_of_before_are_filled_in_by_what_lies_there(runs: Runs) -> None:
     before = Uploads(runs.home).every()
     forgotten(runs.home)
@@ -233,6 +237,7 @@ def test_the_notes_of_a_home_of_before_are_filled_in_by_what_lies_there(runs: Ru
         assert now.was_loaded
 
 
+@pytest.mark.slow
 def test_rows_of_two_kinds_that_an_earlier_version_left_go_with_one_undo(runs: Runs) -> None:
     uploads = Uploads(runs.home)
     costs = runs.home / "uploads" / "costs" / "000001" / "received_date=2026-01-05"
@@ -249,6 +254,7 @@ def test_rows_of_two_kinds_that_an_earlier_version_left_go_with_one_undo(runs: R
     assert landed_rows(runs.home) == {"orders": 1}
 
 
+@pytest.mark.slow
 def test_an_undo_that_was_killed_before_the_upgrade_still_has_its_rows(runs: Runs) -> None:
     uploads, folder = Uploads(runs.home), runs.home / "uploads"
     ask_undo(runs.home, uploads.numbered(1), "root")
@@ -262,6 +268,7 @@ def test_an_undo_that_was_killed_before_the_upgrade_still_has_its_rows(runs: Run
     assert left_aside(runs.home) == []
 
 
+@pytest.mark.slow
 def test_an_undo_whose_runs_are_killed_leaves_the_file_loaded(runs: Runs) -> None:
     ask_undo(runs.home, Uploads(runs.home).numbered(1), "root")
 
@@ -295,6 +302,7 @@ MAY_DELETE: dict[str, tuple[Deletes, set[Caller]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", MAY_DELETE)
 def test_who_deletes_an_upload(what: str, tmp_path: Path) -> None:
     prepare, allowed = MAY_DELETE[what]
@@ -310,6 +318,7 @@ def test_who_deletes_an_upload(what: str, tmp_path: Path) -> None:
         assert uploads.numbered(upload.number) == upload
 
 
+@pytest.mark.slow
 def test_an_entry_with_rows_is_deleted_by_nobody_whatever_its_state_says(runs: Runs) -> None:
     uploads = Uploads(runs.home)
     upload = uploads.note(uploads.numbered(1), state="failed")

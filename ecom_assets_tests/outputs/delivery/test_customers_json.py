@@ -213,6 +213,7 @@ def test_the_summary_has_the_mean_score_and_the_flaws_by_frequency(tmp_path: Pat
     assert "  city                    2  66.7%\n  email                   1  33.3%\n" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sources", "answer"),
     [

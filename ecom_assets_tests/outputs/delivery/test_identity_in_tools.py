@@ -214,6 +214,7 @@ def test_without_the_consent_that_links_need_no_tool_gets_both_ids(shops: Shops,
     assert [fields.get("$device_id", fields.get("device_id")) for fields in actual] == [D, None]
 
 
+@pytest.mark.slow
 def test_without_consent_nobody_identifies(shops: Shops) -> None:
     rows = [seen("1", "09:00", D, "anna", properties='{"consent": "denied"}')]
     assert [

@@ -171,6 +171,7 @@ def test_where_the_amount_is_the_item_s_ga4_gets_its_price() -> None:
     assert params["transaction_id"] == "e1"  # without an order id the event's own
 
 
+@pytest.mark.slow
 @each(
     "event_type, titled, ga4",
     [

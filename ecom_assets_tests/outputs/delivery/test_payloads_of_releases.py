@@ -144,6 +144,7 @@ def home(tmp_path: Path, request: pytest.FixtureRequest) -> Home:
     return Home(tmp_path, tool(request.param))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", sorted(BY_0734A802), indirect=True)
 @pytest.mark.parametrize("release", sorted(RELEASES))
 def test_what_a_release_delivered_is_neither_sent_again_nor_changed(

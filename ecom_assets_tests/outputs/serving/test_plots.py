@@ -125,6 +125,7 @@ def test_revenue_shows_a_bar_for_each_day(shop: ShopPlatform) -> None:
     assert shown == ["20 EUR", "2026-02-15", "2026-03-16"]
 
 
+@pytest.mark.slow
 def test_a_table_without_a_picture_and_days_without_numbers_have_none(shop: ShopPlatform) -> None:
     assert plot_of(shop.engine, Sessions, DAYS, "UTC", "EUR") is None
     long_ago = Days.from_dates([date(2020, 1, 1)])

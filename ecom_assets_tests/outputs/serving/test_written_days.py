@@ -93,6 +93,7 @@ def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_
     assert snapshot(source, tmp_path / "serving").written_row_count == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("many_rows", "written"), [(4, 3), (3, 6)])
 def test_where_many_rows_changed_the_snapshot_begins_as_a_copy_of_the_warehouse(
     many_rows: int, written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

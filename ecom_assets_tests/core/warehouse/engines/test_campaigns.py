@@ -94,6 +94,7 @@ def plain(rows: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
     return sorted((tuple(row[name] for name in names) for row in rows), key=repr)
 
 
+@pytest.mark.slow
 def test_every_engine_reads_the_same_campaigns(engine: Engine) -> None:
     stored(engine, CleanEvents, as_table(visits(), CleanEvents))
     rule = ChannelRule(source_lists())

@@ -44,6 +44,7 @@ def test_every_gap_is_covered_and_nothing_else() -> None:
     assert set(TESTS) == set(GAPS)
 
 
+@pytest.mark.slow
 @gap
 def test_alter_session(engine: SnowflakeEngine) -> None:
     parameters: dict[str, Any] = engine.location.arguments()[
@@ -114,6 +115,7 @@ def test_anti_joins(engine: SnowflakeEngine) -> None:
         assert "SEMI" not in sql
 
 
+@pytest.mark.slow
 @gap
 def test_variants(engine: SnowflakeEngine) -> None:
     [view] = engine.view_statements(RawEvents)
