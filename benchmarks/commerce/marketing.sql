@@ -95,11 +95,20 @@ CREATE TEMP TABLE bought AS
 WITH placed AS (
     SELECT
         *,
-        max(if(is_refund, NULL, converted_at)) OVER so_far AS last_at,
-        max(if(is_refund, NULL, converted_date)) OVER so_far AS last_date
+        coalesce(
+            max(if(is_refund, NULL, converted_at)) OVER of_order,
+            max(if(is_refund, NULL, converted_at)) OVER so_far
+        ) AS last_at,
+        coalesce(
+            max(if(is_refund, NULL, converted_date)) OVER of_order,
+            max(if(is_refund, NULL, converted_date)) OVER so_far
+        ) AS last_date
     FROM conversions
     WINDOW so_far AS (
         PARTITION BY visitor_id ORDER BY converted_at, is_refund, conversion_id
+        ROWS UNBOUNDED PRECEDING
+    ), of_order AS (
+        PARTITION BY visitor_id, conversion_id ORDER BY converted_at, is_refund
         ROWS UNBOUNDED PRECEDING
     )
 )

@@ -160,7 +160,6 @@ class TableSql:
         """Return the SELECT of all rows, with the columns of `raw/events`,
         and perhaps with their currency.
         """
-        columns = [f"{self._field(name)} AS {ident(name)}" for name in EVENT_FIELDS]
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 4)", "FLOAT")
         currency, unrated = (
             f"NULLIF(UPPER(TRIM({self._text('currency')})), '')",
@@ -170,23 +169,22 @@ class TableSql:
             is_foreign = f"{currency} <> {text(home)}"
             unrated = f"CASE WHEN {is_foreign} AND {money} IS NOT NULL THEN {currency} END"
             money = f"CASE WHEN {is_foreign} THEN NULL ELSE {money} END"
-        columns += [
-            f"{self.event_at} AS {ident('event_at')}",
-            f"{self.event_day} AS {ident('event_date')}",
-        ]
-        columns += [
-            f"{money} AS {ident('cart_amount')}",
-            f"{unrated} AS {ident('unrated_currency')}",
-        ]
-        columns += [f"{self.received_at} AS {ident('received_at')}"]
         # The day it was received, else the event's day if not later.
         arrival = f"{self._day_of(self.received_at)}, {self._usable_day}, {date_literal(fallback)}"
-        columns += [f"COALESCE({arrival}) AS {ident('received_date')}"]
-        columns += [
-            f"{text(self.origin)} AS {ident('source')}",
-            f"{text(self.shown)} AS {ident('source_file')}",
-        ]
-        columns += [f"CAST(NULL AS VARCHAR) AS {ident('malformed_row')}"]
+        sql = {
+            **{name: self._field(name) for name in EVENT_FIELDS},
+            "event_at": self.event_at,
+            "event_date": self.event_day,
+            "cart_amount": money,
+            "unrated_currency": unrated,
+            "received_at": self.received_at,
+            "received_date": f"COALESCE({arrival})",
+            "source": text(self.origin),
+            "source_file": text(self.shown),
+            "malformed_row": "CAST(NULL AS VARCHAR)",
+        }
+        # `rows` gives them their types by their places.
+        columns = [f"{sql[name]} AS {ident(name)}" for name in RawEvents.columns]
         columns += [f"{currency} AS currency"] if with_currency else []
         return f"SELECT {', '.join(columns)} FROM {self.table}"  # noqa: S608 (quoted here)
 
