@@ -142,6 +142,10 @@ OF_THE_ORDER_API = {
     for name in ("user_activity_log", "customer_research", "price_log")
 } | {"mart.item_prices"}
 """Tables of files that only the order report API has, and this shop has no such API."""
+EMPTY = OF_THE_ORDER_API | {"mart.customer_visitors"}
+"""The tables without rows: all customers sign in here, so that no visitor is joined to one;
+`test_campaigns.py` compares those.
+"""
 
 
 @dataclass(frozen=True)
@@ -245,9 +249,7 @@ def everything_on(warehouse: str, shop: Input, home: Path) -> Left:
 
 @each("table", TABLES)
 def test_every_table_is_the_same_row_for_row(embedded: Left, other: Left, table: str) -> None:
-    assert bool(embedded.tables[table]) != (table in OF_THE_ORDER_API), (
-        "an empty table would prove nothing"
-    )
+    assert bool(embedded.tables[table]) != (table in EMPTY), "an empty table would prove nothing"
     assert other.tables[table] == embedded.tables[table]
 
 
