@@ -161,8 +161,8 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str] | None:
     numbers = [value for value in numbers_of_rows(values, found) if _can_be_price(values, value)]
     sums = _Sums.read(values, found, numbers)
     for value in numbers:
-        if told := sums.of_order(value, total.value):
-            return value, told
+        if equation := sums.of_order(value, total.value):
+            return value, equation
     return None
 
 
@@ -215,8 +215,8 @@ class _Sums:
         if self._whole(value, counts) is not None:
             return ""
         others = [one for one in self.totals if one not in {value, total}]
-        told = self._of_order(self.cells[value.column], [total, *others])
-        return f"the sum of {value.name}{told}" if f"= {total.name} " in told else ""
+        equation = self._of_order(self.cells[value.column], [total, *others])
+        return f"the sum of {value.name}{equation}" if f"= {total.name} " in equation else ""
 
     def of(self, price: Value, whole: Value) -> Product:
         """Return a price times a quantity, and which amount it is: of the row, alone or with one
@@ -232,23 +232,23 @@ class _Sums:
         for end, part in permutations(ends, 2):
             for sign, word in ((-1, "-"), (1, "+")):
                 sums = times + sign * self._filled(part)
-                if self._is_told(part) and _holds(sums, self.cells[end.column], several):
+                if self._is_often_filled(part) and _holds(sums, self.cells[end.column], several):
                     return Product(price, whole, f"{product_text} {word} {part.name} = {end.name}")
         for less in (None, *ends):
             off = self._filled(less) if less else np.zeros_like(times)
-            if less and not self._is_told(less):
+            if less and not self._is_often_filled(less):
                 continue
-            if told := self._of_order(times - off, [one for one in ends if one != less]):
+            if equation := self._of_order(times - off, [one for one in ends if one != less]):
                 minus = f" - {less.name}" if less else ""
-                text = f"the sum of {product_text}{minus}{told}"
-                total = told.removesuffix(" of the order").rpartition(" = ")[2]
+                text = f"the sum of {product_text}{minus}{equation}"
+                total = equation.removesuffix(" of the order").rpartition(" = ")[2]
                 return Product(price, whole, text, less.name if less else "", total)
         return Product(price, whole)
 
     def _filled(self, value: Value) -> Numbers:
         return np.nan_to_num(self.cells[value.column])
 
-    def _is_told(self, part: Value) -> bool:
+    def _is_often_filled(self, part: Value) -> bool:
         return bool((self._filled(part) != 0).sum() >= _FEWEST)
 
     def _of_order(self, lines: Numbers, ends: Sequence[Value]) -> str:
