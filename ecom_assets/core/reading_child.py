@@ -47,6 +47,7 @@ UNTOUCHED: Final = 1_500_000_000
 """What libraries ask the system for and never write to, which `RLIMIT_DATA` counts all the same;
 the parent, who counts what is written, looks less often than a library can ask for gigabytes.
 """
+ARROW_POOL: Final = "ARROW_DEFAULT_MEMORY_POOL"
 USUAL_STACK: Final = 8 << 20
 PAGE: Final = resource.getpagesize()
 _CONTEXT: Final = get_context("forkserver")  # a fork of a server itself would have its locks
@@ -210,7 +211,7 @@ class ReadingChild:
         self._process = _CONTEXT.Process(target=_serve, args=args, daemon=True)
         try:
             start_server(module)
-            with _without_main_module():
+            with _as_children_begin():
                 self._process.start()
         except (EOFError, OSError):
             self._process = None
@@ -243,22 +244,31 @@ def start_server(module: str) -> None:
         if not _Here.has_server:
             _CONTEXT.set_forkserver_preload([module])
             _Here.has_server = True
-    with _without_main_module():
+    with _as_children_begin():
         forkserver.ensure_running()
 
 
 @contextmanager
-def _without_main_module() -> Iterator[None]:
-    """Keep a child from importing the script that this program was started by, which takes time,
-    and runs what a script without `if __name__ == "__main__"` does once more.
+def _as_children_begin() -> Iterator[None]:
+    """Start the process that children are copied from as they need it, if it is started now.
+
+    It does not import the script that this program was started by, which takes time, and runs what
+    a script without `if __name__ == "__main__"` does once more. Arrow, whose usual allocator begins
+    with 1 GB, asks the system for what it writes only; it looks for that where it is imported.
     """
     with _STARTING:
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
+        before = os.environ.get(ARROW_POOL)
+        os.environ[ARROW_POOL] = "system"
         try:
             yield
         finally:
             sys.modules["__main__"] = main
+            if before is None:
+                del os.environ[ARROW_POOL]
+            else:
+                os.environ[ARROW_POOL] = before
 
 
 _STARTING: Final = threading.Lock()
@@ -396,7 +406,6 @@ def _serve(connection: Connection, limits: ReadingLimits, folder: str) -> None:
         _limit_time(limits)
         try:
             function, args = pickle.loads(task)  # noqa: S301 (of the parent)
-            _reserve_little()
             connection.send((BEGUN, memory_bytes(os.getpid())))
             with _LimitedMemory(limits.memory_mb):
                 message = _called(connection, function, args)
@@ -426,15 +435,6 @@ def _called(
         except StopIteration as end:
             return DONE, end.value
         connection.send((STEP, step))
-
-
-def _reserve_little() -> None:
-    """Have Arrow, where a function's module imports it, ask the system for what it writes only: its
-    usual allocator begins with 1 GB.
-    """
-    if (arrow := sys.modules.get("pyarrow")) is not None:
-        arrow.set_memory_pool(arrow.system_memory_pool())
-    hand_on({"ARROW_DEFAULT_MEMORY_POOL": "system"})  # where it is imported later
 
 
 def _end_with_parent() -> None:
@@ -472,7 +472,7 @@ class _LimitedMemory:
         self._before: tuple[int, int] | None = None
 
     def __enter__(self) -> None:
-        if (now := _data_bytes()) is None:  # only the parent looks then
+        if (now := data_bytes()) is None:  # only the parent looks then
             return
         stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
         stack = USUAL_STACK if stack == resource.RLIM_INFINITY else stack
@@ -487,7 +487,7 @@ class _LimitedMemory:
             resource.setrlimit(resource.RLIMIT_DATA, self._before)
 
 
-def _data_bytes() -> int | None:
+def data_bytes() -> int | None:
     """Return what `RLIMIT_DATA` counts of this process; None where nobody says it."""
     try:
         for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():

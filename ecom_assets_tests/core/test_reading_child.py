@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import ecom_assets_tests
@@ -19,6 +21,7 @@ from ecom_assets.core.reading_child import (
     OverLimitError,
     ReadingChild,
     ReadingLimits,
+    data_bytes,
     memory_bytes,
     memory_mb_here,
 )
@@ -76,6 +79,15 @@ def names_child() -> bool:
         )
 
 
+def bytes_reserved_by_parquet() -> int:
+    """Return by how much writing Parquet raises what `RLIMIT_DATA` counts of a process."""
+    before = data_bytes()
+    table = pa.table({"sku": ["p1"]})
+    pq.write_table(table, pa.BufferOutputStream())
+    assert before is not None
+    return (data_bytes() or 0) - before
+
+
 def test_one_child_reads_many_files_and_gives_what_functions_return(
     child: ReadingChild, tmp_path: Path
 ) -> None:
@@ -119,6 +131,13 @@ def test_a_file_that_takes_too_much_memory_ends_its_child_alone(
         child.run("orders.xlsx", function, *args)  # type: ignore[arg-type]
     assert child.run("file", take, 10) == 10_000_000
     assert capfd.readouterr().err == ""
+
+
+def test_arrow_reserves_no_gigabyte_that_a_small_file_would_be_refused_for(
+    child: ReadingChild,
+) -> None:
+    # Arrow's usual allocator begins with 1 GB, of which a small file needs a few kilobytes.
+    assert child.run("file", bytes_reserved_by_parquet) < 200_000_000
 
 
 def take_slowly(megabytes: int) -> None:

@@ -462,7 +462,9 @@ def _unquoted_name(expression: str) -> str | None:
 
 def _column_refs(node: object) -> set[str]:
     if isinstance(node, list):
-        return {name for part in node for name in _column_refs(part)}
+        # Most parts are texts and numbers, which are not worth a call each.
+        parts = (part for part in node if isinstance(part, dict | list))
+        return {name for part in parts for name in _column_refs(part)}
     if not isinstance(node, dict):
         return set()
     if node.get("class") == "COLUMN_REF":

@@ -308,7 +308,13 @@ def found_fields(
         kind: What their rows are.
         columns: The columns of some fields, as a person has said them.
     """
-    answered, by_name = columns or {}, {value.name: value for value in values.values}
+    answered = columns or {}
+    question = "fields", values.values, kind, frozenset(answered.items())
+    return values.once(question, lambda: _found_fields(values, kind, answered))
+
+
+def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, str]) -> Found:
+    by_name = {value.name: value for value in values.values}
     matches = {
         field: FoundField(field, by_name[name], "as answered")
         for field, name in answered.items()
@@ -706,11 +712,7 @@ def _free(values: FileValues, matches: Found) -> list[Value]:
         for value in values.values
         if value.joined and replace(value, joined="") in used_values
     }
-    # Columns of the file before members of nested objects.
-    return sorted(
-        (value for value in values.values if value not in used_values),
-        key=lambda value: len(value.path),
-    )
+    return [value for value in values.columns_first if value not in used_values]
 
 
 def _fits(values: FileValues, field: str, value: Value) -> bool:

@@ -151,12 +151,11 @@ def _tried(
                 (f"delimiter: {json.dumps(own)}",),
             )
         columns = columns_of(con, file, mapping.table_keys).columns.keys()
-        mapped_columns = {column for used in columns_used(mapping).values() for column in used} - {
-            *ADDED
-        }
         is_document = file.format == "ndjson" and mapping.shape is not None
         if not has_needed_columns(mapping, columns, is_document=is_document):
             return None
+        used = columns_used(mapping).values()
+        mapped_columns = {column for names in used for column in names} - {*ADDED}
         with tempfile.TemporaryDirectory() as folder:
             extended = Path(folder) / f"{name}.yaml"
             extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
@@ -306,6 +305,10 @@ class MappingSearch:
     encoding: str | None = None
     """The encoding of text files; None to decide by their bytes."""
     _read: dict[tuple[str | None, str, str], FileValues] = field(default_factory=dict, repr=False)
+    _proposed: dict[tuple[str, frozenset[tuple[str, str]]], MappingProposal] = field(
+        default_factory=dict, repr=False
+    )
+    """Proposals by the mapping and the answers: several questions begin with the same answers."""
 
     @cached_property
     def fits(self) -> list[ShippedFit]:
@@ -324,9 +327,14 @@ class MappingSearch:
             UsageError: An answer is not possible, or the files have nothing that a mapping needs.
             SourceError: They cannot be read.
         """
-        fits = [] if mapping == OWN else self.fits
-        named = [fit for fit in fits if fit.name == mapping]
-        return self._of_shipped((named or fits)[0], answers) if fits else self._of_values(answers)
+        of_answers = mapping, frozenset(answers.items())
+        if of_answers not in self._proposed:
+            fits = [] if mapping == OWN else self.fits
+            named = [fit for fit in fits if fit.name == mapping]
+            self._proposed[of_answers] = (
+                self._of_shipped((named or fits)[0], answers) if fits else self._of_values(answers)
+            )
+        return self._proposed[of_answers]
 
     def accepted(
         self, answers: Mapping[str, str], mapping: str = ""

@@ -6,13 +6,13 @@ Of JSON: where the records of a document lie, and the lists of items that record
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, cached_property
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 
@@ -36,6 +36,7 @@ from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.ingestion.sources.files.workbooks import SheetTable
 
 _SAMPLE = 1000
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -306,8 +307,8 @@ class FileValues:
     note: str = ""
     proven_key: str = ""
     """The value that several files have again for the same records, as what else they say shows."""
-    _counted: dict[str, list[Any]] = field(default_factory=dict, repr=False)
-    _measured: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+    _known: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+    """What was asked of these rows already: each field and each answer asks the same again."""
 
     @classmethod
     def read(
@@ -432,20 +433,26 @@ class FileValues:
         ((result,),) = self.rows(select(expression, TABLE))
         return result
 
-    def rows(self, statement: str) -> list[Any]:
-        """Return the rows of a statement;
-        the same is asked again for each field and each answer.
+    def once(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question about these rows, which is asked the first time only.
+
+        Args:
+            question: What tells it apart from all others.
+            ask: What finds the answer, which nobody changes.
         """
-        if statement not in self._counted:
-            self._counted[statement] = self.con.execute(statement).fetchall()
-        return self._counted[statement]
+        if question not in self._known:
+            self._known[question] = ask()
+        answer: Answer = self._known[question]
+        return answer
+
+    def rows(self, statement: str) -> list[Any]:
+        """Return the rows of a statement."""
+        return self.once(statement, lambda: self.con.execute(statement).fetchall())
 
     def columns_of_numbers(self, statement: str) -> dict[str, Any]:
-        """Return the columns of a statement as arrays, which are asked again as rows are."""
-        if statement not in self._counted:
-            self._counted[statement] = [self.con.execute(statement).fetchnumpy()]
-        result: dict[str, Any] = self._counted[statement][0]
-        return result
+        """Return the columns of a statement as arrays."""
+        numbers = "numbers", statement
+        return self.once(numbers, lambda: self.con.execute(statement).fetchnumpy())
 
     def filled(self, value: Value) -> int:
         """Return how many rows have a value."""
@@ -454,6 +461,11 @@ class FileValues:
     def different(self, value: Value) -> int:
         """Return how many different values there are."""
         return self._measures(value)[1]
+
+    @cached_property
+    def columns_first(self) -> tuple[Value, ...]:
+        """Return the values: columns of the file before members of nested objects."""
+        return tuple(sorted(self.values, key=lambda value: len(value.path)))
 
     @property
     def different_rows(self) -> int:
@@ -469,7 +481,7 @@ class FileValues:
 
         All values are measured at once, as each of them is asked for by some field.
         """
-        known: dict[str, tuple[int, int]] = self._measured
+        known: dict[str, tuple[int, int]] = self.once("measured", dict)
         if value.column not in known:
             unknown = [one for one in self.values if one.column not in known]
             for some in batches_of([*dict.fromkeys([*unknown, value])], COLUMNS_AT_ONCE):
@@ -525,7 +537,7 @@ class FileValues:
         note = f"{formats.counted(again, 'record')} in several files: the newest file counts"
         notes = "; ".join(filter(None, (self.note, note)))
         read = replace(self, row_count=int(count), note=notes, proven_key=key.name)
-        return replace(read, _counted={}, _measured={})
+        return replace(read, _known={})
 
     def is_unique_in_each_file(self, value: Value) -> bool:
         """Return whether no two rows of one file have the same value."""
@@ -584,10 +596,13 @@ class FileValues:
         """Return whether all values are e-mail addresses."""
         return 0 < self.filled(value) == self.matching(value, EMAIL)
 
-    def time_formats(self, value: Value) -> list[str]:
+    def time_formats(self, value: Value) -> Sequence[str]:
         """Return the formats that read the most values of the whole column;
         none if no format reads nearly all.
         """
+        return self.once(("time formats", value), lambda: self._time_formats(value))
+
+    def _time_formats(self, value: Value) -> Sequence[str]:
         filled = self.filled(value)
         if not filled:
             return []
@@ -632,10 +647,13 @@ class FileValues:
         zoned = f"regexp_matches({value.column}, {text(ZONED)}) AND {is_clock}"
         return int(self.scalar(f"count(*) FILTER ({zoned})")) >= self.filled(value)
 
-    def number_forms(self, value: Value) -> list[str]:
+    def number_forms(self, value: Value) -> Sequence[str]:
         """Return the keys of `NUMBERS` that read the most values; one if all say the same,
         none for other text.
         """
+        return self.once(("number forms", value), lambda: self._number_forms(value))
+
+    def _number_forms(self, value: Value) -> Sequence[str]:
         filled = self.filled(value)
         if self.sheet and filled and value.name in self.sheet.number_columns:
             return [WHOLE]  # a cell is a number whatever the texts beside it look like
