@@ -112,7 +112,7 @@ def sizes_by_room(sources: Mapping[PurePath, str]) -> dict[str, Size]:
     sizes: dict[str, Size] = {}
     for path, source in sources.items():
         room = room_of(path)
-        if room is None:
+        if room is None or not is_counted(path):
             continue
         size = size_of_python(source) if path.suffix == ".py" else size_of_text(source)
         for name in {room, path.parts[0]}:

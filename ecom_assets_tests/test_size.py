@@ -58,4 +58,4 @@ def test_what_moves_into_another_kind_of_file_is_counted_still() -> None:
             PurePath("ecom_assets/core/a.png"): "no text that a person reads",
         }
     )
-    assert sizes["ecom_assets"] == sizes["ecom_assets/core"] == Size(2, 6, 1, 0, 0, 0, 3)
+    assert sizes["ecom_assets"] == sizes["ecom_assets/core"] == Size(2, 5, 1, 0, 0, 0, 3)
