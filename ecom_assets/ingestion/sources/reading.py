@@ -17,6 +17,7 @@ from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.tables.received import BROKEN_PROOF, PROOF
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.customer_api.files import FileCustomers
@@ -142,10 +143,24 @@ class FileReading:
         """Return why rows are not clean, the most frequent reason first."""
         reasons = self.rows.as_json()["rejected"].items()
         return [
-            NotClean(reason, count, sentence_of(reason), self._example(reason))
+            NotClean(reason, count, self._meaning(reason), self._example(reason))
             for reason, count in reasons
             if reason != DUPLICATE
         ]
+
+    def _meaning(self, reason: str) -> str:
+        """Return what a reason means, after the proofs that rows break, each with its rows."""
+        if reason != BROKEN_PROOF:
+            return sentence_of(reason)
+        lines = self.files.classified()
+        broken = lines.filter(lines.reject_reason == reason)
+        counts = rows_of(broken.group_by("left_out").agg(row_count=broken.count()))
+        counts.sort(key=lambda row: (-row["row_count"], row["left_out"]))
+        named = [
+            f"{row['left_out'].removeprefix(PROOF)} ({formats.counted(row['row_count'], 'row')})"
+            for row in counts
+        ]
+        return f"Does not hold: {'; '.join(named)}. {sentence_of(reason)}"
 
     def _example(self, reason: str) -> dict[str, Any]:
         (row,) = self._fetched(self._read.filter(self._read.reject_reason == reason).limit(1)) or (
