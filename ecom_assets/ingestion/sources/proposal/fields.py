@@ -230,7 +230,10 @@ def kind_of(values: FileValues) -> MappingKind | None:
             return MappingKind.ORDERS
         if is_of_orders and are_orders and "quantity" in orders:
             return MappingKind.ORDERS
-        return MappingKind.EVENTS if known or not are_orders else None
+        # Sales and refunds are what a bookkeeper calls rows of orders, too.
+        named = named_values(values, MappingKind.EVENTS, "event_type", {})
+        is_said = bool(known) and not (is_of_orders and events["event_type"].value not in named)
+        return MappingKind.EVENTS if is_said or not (are_orders or known) else None
     if are_orders:
         return MappingKind.ORDERS
     customers = found_fields(values, MappingKind.CUSTOMERS)
