@@ -241,13 +241,13 @@ class _Sums:
         # A part of the rows is a discount, or what the order has beside the goods, such as a tax.
         signed = [(one, sign) for sign in (-1, 1) for one in beside]
         tried: list[tuple[Value | None, int]] = [(None, 0), *signed]
-        for part, sign in tried:
-            sums = times + sign * self._filled(part) if part else times
-            if equation := self._of_order(sums, [one for one in ends if one != part]):
-                word = f" {'-' if sign < 0 else '+'} {part.name}" if part else ""
+        for other, sign in tried:
+            sums = times + sign * self._filled(other) if other else times
+            if equation := self._of_order(sums, [one for one in ends if one != other]):
+                word = f" {'-' if sign < 0 else '+'} {other.name}" if other else ""
                 text = f"the sum of {product_text}{word}{equation}"
                 total = equation.removesuffix(" of the order").rpartition(" = ")[2]
-                less = part.name if part and sign < 0 else ""
+                less = other.name if other and sign < 0 else ""
                 return Product(price, whole, text, less, total)
         return Product(price, whole)
 
