@@ -647,13 +647,31 @@ class FileValues:
         few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
         if not any(re.search(r"\d", cell) for (cell,) in self.rows(few)):
             return []
-        counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
-        read = self.rows(select(counted, TABLE))[0]
-        if not filled or max(read) < least_read(filled):
+        forms = self._forms_that_read(few, value)
+        # Each form is a long pattern, so that it is tried once for each text.
+        grouped = select(
+            f"{value.column}, count(*) AS row_count",
+            TABLE,
+            f"{value.column} IS NOT NULL",
+            value.column,
+        )
+        counted = [
+            f"coalesce(sum(row_count) FILTER ({NUMBERS[form].number_sql(value.column)} IS NOT NULL)"
+            ", 0)"
+            for form in forms
+        ]
+        read = self.rows(select(counted, f"({grouped})"))[0] if forms else ()
+        if not filled or max(read, default=0) < least_read(filled):
             return []
         if whole == max(read):
             return [WHOLE]
-        return [form for form, count in zip(NUMBERS, read, strict=True) if count == max(read)]
+        return [form for form, count in zip(forms, read, strict=True) if count == max(read)]
+
+    def _forms_that_read(self, few: str, value: Value) -> list[str]:
+        """Return the keys of `NUMBERS` that read any of a few values, which cost little to try."""
+        counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
+        read = self.rows(select(counted, f"({few})"))[0]
+        return [form for form, count in zip(NUMBERS, read, strict=True) if count]
 
     def is_below_zero(self, value: Value) -> str:
         """Return the SQL that says whether a number is below zero, however it is written."""
