@@ -235,7 +235,6 @@ def test_what_is_promised_to_customers_is_no_stock(case: Case) -> None:
     assert "product_id=VASE, product_name=Vase, received_stock=20" in said, "27 less 3 less 4"
 
 
-@pytest.mark.xfail(strict=True, reason="a catalogue is not read as other lists of stock are yet")
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["306"], indirect=True)
 def test_stock_of_several_places_adds_up(case: Case) -> None:

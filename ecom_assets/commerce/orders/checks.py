@@ -50,6 +50,7 @@ from ecom_assets.core.tables.contract import MONEY, Table
 from ecom_assets.core.tables.days import Days, listed_days
 from ecom_assets.core.tables.formats import amount, counted
 from ecom_assets.core.tables.portable import NO, count_of, rows_of, value_of, values_of
+from ecom_assets.core.tables.received import is_left_out
 from ecom_assets.core.tables.received_files import OF_UPLOADS
 
 ACCOUNTED = (
@@ -323,7 +324,7 @@ def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> C
     """
     of_run = rows_on_days(lines, "order_date", days)
     refunds = of_run.filter(of_run.status == "refunded")
-    left_out = raw.filter(raw.left_out.notnull() & (raw.status.fill_null("shipped") != "refunded"))
+    left_out = raw.filter(is_left_out(raw) & (raw.status.fill_null("shipped") != "refunded"))
     left_out_orders = left_out.select(left_out_id="order_id").distinct()
     sold = lines.filter(lines.status != "refunded")
     # A line that names no order is one of its own, which no sale can have.

@@ -15,7 +15,7 @@ from ecom_assets.core.tables.contract import (
     text,
     unit_cost,
 )
-from ecom_assets.core.tables.received import RefusedMoney, RowCounts
+from ecom_assets.core.tables.received import BROKEN_PROOF, RefusedMoney, RowCounts
 
 STATUSES = ("shipped", "refunded")
 ORDER_REJECT_REASONS = (
@@ -30,6 +30,7 @@ ORDER_REJECT_REASONS = (
     "negative_amount",
     "amount_too_large",
     "unknown_status",
+    BROKEN_PROOF,
 )
 """Why an order line can be quarantined; a line carries the first that applies, in this order."""
 
@@ -141,7 +142,9 @@ class ReceivedOrder(Table, abstract=True):
         nullable=True,
     )
     left_out = text(
-        "The condition of the mapping that leaves the line out, such as a test order", nullable=True
+        "The condition of the mapping that leaves the line out, such as a test order; or `holds: ` "
+        "and what the line breaks of the file that the mapping was made from",
+        nullable=True,
     )
     record_id = text(
         "The record whose versions replace each other: the order where the source gives all of it "

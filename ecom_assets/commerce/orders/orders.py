@@ -44,7 +44,7 @@ from ecom_assets.core.tables.placeholders import (
     stated,
 )
 from ecom_assets.core.tables.portable import NO, union_distinct
-from ecom_assets.core.tables.received import balance
+from ecom_assets.core.tables.received import BROKEN_PROOF, balance, breaks_proof, is_left_out
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
 
 NONE = "(none)"
@@ -101,7 +101,7 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
     )
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
-        (raw.left_out.notnull(), "left_out"),
+        (is_left_out(raw), "left_out"),
         (has_implausible_date, "implausible_date"),
         (is_missing(raw.uniq_id), "missing_uniq_id"),
         (raw.ordered_at.isnull(), "unparseable_date_time"),
@@ -111,6 +111,7 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
         (raw.payment_amount < 0, "negative_amount"),
         (raw.payment_amount > _largest_amount(raw, rule), "amount_too_large"),
         (raw.status.notin(STATUSES), "unknown_status"),
+        (breaks_proof(raw), BROKEN_PROOF),
         else_=ibis.null("string"),
     )
     return raw.mutate(reject_reason=reason)

@@ -63,6 +63,11 @@ SENTENCES: Final = {
         "A condition of the mapping (`leave_out`) leaves the line out, such as a test "
         "order; its name is in the column left_out"
     ),
+    "broken_proof": (
+        "The line breaks what its mapping was made by, such as a sum; the column left_out says "
+        "which line under `holds`. Make the mapping again (`ecom mapping init FILE`), or remove "
+        "that line if the file is right"
+    ),
     "unknown_status": "The status is neither `shipped` nor `refunded`; translate it in the mapping",
 }
 

@@ -20,7 +20,7 @@ import ibis.expr.types as ir
 from ecom_assets.core.errors import DefinitionError, SourceError
 from ecom_assets.core.tables.contract import MONEY, Table, amount, count
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import count_of, union_all
+from ecom_assets.core.tables.portable import NO, count_of, union_all
 
 NO_DAYS = Days(())
 
@@ -162,6 +162,22 @@ WEEKS = 4
 """The number of earlier weeks whose same weekday a day is compared with."""
 LEAST_WEEKS = 2
 """With fewer earlier weeks, there is no usual count yet."""
+
+
+PROOF: Final = "holds: "
+"""How the column `left_out` begins of a row that breaks a proof of its mapping, which follows."""
+BROKEN_PROOF: Final = "broken_proof"
+
+
+def breaks_proof(raw: ir.Table) -> ir.BooleanValue:
+    """Return whether rows break a proof of their mapping, which the column `left_out` names."""
+    result: ir.BooleanValue = raw.left_out.startswith(PROOF).fill_null(NO)
+    return result
+
+
+def is_left_out(raw: ir.Table) -> ir.BooleanValue:
+    """Return whether rows are what their mapping leaves out; those that break a proof are not."""
+    return raw.left_out.notnull() & ~breaks_proof(raw)
 
 
 NO_FAULT = frozenset({"left_out", "without_consent"})

@@ -17,6 +17,7 @@ from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.tables.received import BROKEN_PROOF, PROOF
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.customer_api.files import FileCustomers
@@ -73,6 +74,8 @@ class NotClean:
     row_count: int
     meaning: str
     example: dict[str, Any]
+    broken: tuple[str, ...] = ()
+    """Of rows that break proofs of the mapping: these, each with its rows."""
 
 
 COUNTED, REFUSED = "counted", "refused"
@@ -141,11 +144,26 @@ class FileReading:
     def not_clean(self) -> list[NotClean]:
         """Return why rows are not clean, the most frequent reason first."""
         reasons = self.rows.as_json()["rejected"].items()
-        return [
+        result = [
             NotClean(reason, count, sentence_of(reason), self._example(reason))
             for reason, count in reasons
             if reason != DUPLICATE
         ]
+        return [self._with_proofs(one) if one.reason == BROKEN_PROOF else one for one in result]
+
+    def _with_proofs(self, why: NotClean) -> NotClean:
+        """Return why rows break proofs of the mapping, with these."""
+        lines = self.files.classified()
+        broken = lines.filter(lines.reject_reason == BROKEN_PROOF)
+        counts = rows_of(broken.group_by("left_out").agg(row_count=broken.count()))
+        counts.sort(key=lambda row: (-row["row_count"], row["left_out"]))
+        named = tuple(
+            f"{row['left_out'].removeprefix(PROOF)} ({formats.counted(row['row_count'], 'row')})"
+            for row in counts
+        )
+        return replace(
+            why, meaning=f"Does not hold: {'; '.join(named)}. {why.meaning}", broken=named
+        )
 
     def _example(self, reason: str) -> dict[str, Any]:
         (row,) = self._fetched(self._read.filter(self._read.reject_reason == reason).limit(1)) or (

@@ -76,7 +76,7 @@ class FileStock:
             if "stock" not in listed.names:
                 nothing = no_stock(f"{self._path} has no column stock")
                 return replace(nothing, warning=self._unread_costs(listed.names))
-            records = listed.rows((*REQUIRED, *OPTIONAL))
+            records = [*of_all_locations(listed.rows((*REQUIRED, *OPTIONAL, LOCATION)))]
         day = days.dates[-1]
         return SliceOutput(
             stock_rows(records, day, self._path, Path(self._path).name),
@@ -114,7 +114,7 @@ def opened_catalogue(path: str) -> Iterator[ListFile]:
     """
     try:
         with opened_list(path) as listed:
-            listed.require((), NUMBERS, (*REQUIRED, *OPTIONAL))
+            listed.require((), NUMBERS, (*REQUIRED, *OPTIONAL, LOCATION))
             if "stock" in listed.names and "product_id" not in listed.names:
                 raise SourceError(
                     f"The catalogue {path} has a column stock but no column product_id; "
@@ -165,6 +165,8 @@ def has_stock(settings: Settings) -> bool:
 
 
 REQUIRED = ("product_id", "stock")
+LOCATION: Final = "location"
+"""Where the stock of a line is; a product may have several lines then, which are added up."""
 UNIT_COST = "unit_cost_amount"
 OPTIONAL = ("name", "category", "reorder_point", "lead_time_days", UNIT_COST)
 NUMBERS = ("stock", "reorder_point", "lead_time_days", UNIT_COST)
@@ -174,6 +176,33 @@ _NUMBERS = (
     ("lead_time_days", "lead_time_days", "unparseable_lead_time", 0),
 )
 """Received name, column, reject reason if it is not a whole number, and smallest allowed value."""
+
+
+def of_all_locations(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield records of stock, with the stock of all locations of a product in the last of them.
+
+    Of two records about a product at one location the later one counts, and what is not known at
+    one location is not known at all.
+    """
+    every = [*records]
+    values = [*stock_values(every, date.min, "")]
+    at = [str(record.get(LOCATION) or "").strip() for record in every]
+    last_of = {
+        (one["product_id"], place): n for n, (one, place) in enumerate(zip(values, at, strict=True))
+    }
+    at_locations = dict[str | None, list[int]]()
+    for (product, _), number in last_of.items():
+        at_locations.setdefault(product, []).append(number)
+    for number, record in enumerate(every):
+        product = values[number]["product_id"]
+        numbers = at_locations[product]
+        if product is None or not at[number] or len(numbers) == 1:
+            yield record
+        elif number == max(numbers):
+            counts = [values[one]["stock_count"] for one in numbers]
+            unknown = every[numbers[counts.index(None)]]["stock"] if None in counts else None
+            total = unknown if None in counts else str(sum(counts))
+            yield {**record, "stock": total}
 
 
 def stock_rows(

@@ -3,7 +3,7 @@ others do not, and what a few of them look like.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -18,9 +18,14 @@ from ecom_assets.core.warehouse.sql_text import ident, select
 from ecom_assets.ingestion.sources.files.mapping import load_stock_mapping
 from ecom_assets.ingestion.sources.files.records import FileRowCounts, RecordFiles
 from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean
-from ecom_assets.ingestion.sources.stock import OPTIONAL, REQUIRED, stock_values
+from ecom_assets.ingestion.sources.stock import (
+    LOCATION,
+    OPTIONAL,
+    REQUIRED,
+    of_all_locations,
+    stock_values,
+)
 
-LOCATION: Final = "location"
 EARLIER_LINE: Final = "earlier_line"
 """Why a line does not count after which another one is about its product, and its location."""
 SHOWN: Final = (
@@ -99,29 +104,11 @@ class StockFileReading:
         ]
 
     @property
-    def totals(self) -> Iterator[dict[str, Any]]:
+    def totals(self) -> Iterator[Mapping[str, Any]]:
         """Yield the fields of each line, with the stock of all locations of its product; of these
         lines the last one stands for all. What is not known at one location is not known at all.
         """
-        last_of = {place: number for number, place in enumerate(self._places)}
-        at_locations = dict[str | None, list[int]]()
-        for (product, _), number in last_of.items():
-            at_locations.setdefault(product, []).append(number)
-        for number, record in enumerate(self.records):
-            product, location = self._places[number]
-            numbers = at_locations[product]
-            if product is None or not location or len(numbers) == 1:
-                yield record
-            elif number == max(numbers):
-                yield record | {"stock": self._total(numbers)}
-
-    def _total(self, numbers: Sequence[int]) -> str | None:
-        """Return the stock of some lines; the first one that is no number where there is any."""
-        counts = [self.lines[number]["stock_count"] for number in numbers]
-        if None in counts:
-            unknown: str | None = self.records[numbers[counts.index(None)]]["stock"]
-            return unknown
-        return str(sum(counts))
+        return of_all_locations(self.records)
 
     @cached_property
     def rows(self) -> FileRowCounts:

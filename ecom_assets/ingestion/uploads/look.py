@@ -30,6 +30,7 @@ from ecom_assets.core.settings.uploaded import (
     rows_folder,
     shop_choices,
 )
+from ecom_assets.core.tables.received import BROKEN_PROOF
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
@@ -48,7 +49,10 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
 from ecom_assets.ingestion.sources.proposal.questions import (
     CHANNELS_OF,
     EVENT_TYPES,
+    HOLDS,
+    READ_ANEW,
     ROWS,
+    THEY_WAIT,
     ZONE,
     OpenQuestion,
 )
@@ -288,6 +292,8 @@ class _Looker:
         )
         fits = [(fit.name, fit.why) for fit in search.fits]
         best = fits[0][0] if fits else OWN
+        is_anew = self.chosen.answers.get(HOLDS) == READ_ANEW
+        of_proofs = [_proof_question()] if is_anew else []
         look = replace(
             self.look,
             kind=str(kind or proposal.kind),
@@ -295,8 +301,8 @@ class _Looker:
             mappings=(*self._kept_choices(), *fits, (OWN, BY_COLUMNS)),
             lines=(*self.look.lines, *_lines(search)),
             why=(*proposal.why, *unused_lines(proposal.unused)),
-            questions=proposal.questions,
-            answers=answers,
+            questions=(*of_proofs, *proposal.questions),
+            answers=answers | dict.fromkeys([one.key for one in of_proofs], READ_ANEW),
             problems=problems,
             open_questions=still_open,
             guessed=frozenset(guesses.keys() - answers.keys()),
@@ -317,9 +323,12 @@ class _Looker:
             return replace(look, refusal=_named(str(error), look))
 
     def _by_kept_mapping(self) -> UploadLook | None:
-        """Return the look by a kept mapping that knows all of the file; None if none does."""
-        wanted = self.chosen.mapping
-        if not wanted.startswith(KEPT_MARK) and (wanted or self.chosen.answers):
+        """Return the look by a kept mapping that knows all of the file, else by one of which rows
+        break a proof, which is asked about; None if none does.
+        """
+        wanted, answers = self.chosen.mapping, self.chosen.answers
+        is_anew = answers.get(HOLDS) == READ_ANEW or bool(answers.keys() - {HOLDS})
+        if not wanted.startswith(KEPT_MARK) and (wanted or is_anew):
             return None
         looks = (
             self._read_by(kept)
@@ -327,7 +336,12 @@ class _Looker:
             if self.chosen.kind in {"", kept.kind}
             and (wanted == f"{KEPT_MARK}{kept.name}" or not (wanted or kept.has_channels))
         )
-        return next((look for look in looks if look is not None), None)
+        broken = None
+        for look in filter(None, looks):
+            if BROKEN_PROOF not in look.rows["rejected"]:
+                return look
+            broken = broken or look
+        return broken
 
     def _read_by(self, kept: "KeptMapping") -> UploadLook | None:
         """Return the look by a kept mapping; None if the file has what that does not know."""
@@ -340,6 +354,7 @@ class _Looker:
             return None
         if not kept.knows(look):
             return None
+        look = self._with_proofs(look)
         return replace(
             look,
             kind=kept.kind,
@@ -347,9 +362,21 @@ class _Looker:
             mappings=(*self._kept_choices(), (OWN, BY_COLUMNS)),
             lines=(*look.lines, ("Rows", f"{look.rows['read']:,}")),
             why=(f"It is read as the files before it, by {kept.name}.",),
-            answers={answer.key: answer.answer for answer in kept.answers},
+            answers={**{answer.key: answer.answer for answer in kept.answers}, **look.answers},
             text=path.read_text(encoding="utf-8"),
         )
+
+    def _with_proofs(self, look: UploadLook) -> UploadLook:
+        """Return a look by a kept mapping with a question about the rows that break a proof of it;
+        without one where none does.
+        """
+        broken = [why for why in look.not_clean if why.reason == BROKEN_PROOF]
+        if not broken:
+            return look
+        question = _proof_question("; ".join(broken[0].broken))
+        said = {HOLDS: THEY_WAIT} if self.chosen.answers.get(HOLDS) == THEY_WAIT else {}
+        still_open = () if said else (question,)
+        return replace(look, questions=(question,), open_questions=still_open, answers=said)
 
     def _known_by_orders(self, search: MappingSearch) -> str:
         """Return the shipped mapping of customers by whose ids most have ordered in files that are
@@ -403,6 +430,16 @@ class _Looker:
             if not fresh:
                 return answers
             answers |= fresh
+
+
+def _proof_question(named: str = "") -> OpenQuestion:
+    """Return the question what rows are that break proofs of the mapping of files before."""
+    sentence = (
+        "what rows are that are not as those of files before"
+        f"{f' ({named})' if named else ''}: {THEY_WAIT}, and the others are read as before, or "
+        f"they are right: {READ_ANEW}, by the columns of this file"
+    )
+    return OpenQuestion(HOLDS, sentence, (THEY_WAIT, READ_ANEW), THEY_WAIT, note=named)
 
 
 def likely_types(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> dict[str, str]:
@@ -480,10 +517,13 @@ class KeptMapping:
 
     def knows(self, look: UploadLook) -> bool:
         """Return whether nothing of a file is new to it: no state, no event type; a column that is
-        new does not get so far.
+        new does not get so far, and of rows that break a proof somebody is asked.
         """
-        is_read = look.rows["counted"] * 2 >= look.rows["read"] > 0
-        is_known = UNKNOWN_STATE not in look.rows["rejected"]
+        rejected = look.rows["rejected"]
+        is_read = (
+            (look.rows["counted"] + rejected.get(BROKEN_PROOF, 0)) * 2 >= look.rows["read"] > 0
+        )
+        is_known = UNKNOWN_STATE not in rejected
         return is_read and is_known and {name for name, *_ in look.event_types} <= self.event_types
 
 
@@ -551,6 +591,7 @@ def _keep(uploads: Uploads, look: UploadLook) -> str:
         "answers": [
             {"key": key, "subject": subjects.get(key, ""), "answer": answer}
             for key, answer in look.answers.items()
+            if key != HOLDS  # it is of these rows
         ],
     }
     replace_bytes(path, text.encode(), 0o600)

@@ -8,6 +8,7 @@ from typing import Final
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.currencies import SMALL_CURRENCIES
 from ecom_assets.core.tables.formats import counted
+from ecom_assets.core.tables.received import BROKEN_PROOF
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.proposal import questions as asked
@@ -16,7 +17,7 @@ from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, shown
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
 from ecom_assets.ingestion.sources.proposal.visit_sources import DIRECT
-from ecom_assets.ingestion.sources.reading import COUNTED, REFUSED, MoneyRead
+from ecom_assets.ingestion.sources.reading import COUNTED, REFUSED, MoneyRead, NotClean
 from ecom_assets.ingestion.uploads.look import ZONES, ShopQuestion, UploadLook
 from ecom_assets.interfaces.dashboard.formats import in_words, money
 
@@ -58,6 +59,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     asked.AMOUNT_OF: "What is the amount on each row?",
     asked.UNITS: "In which unit are the amounts of this file?",
     asked.NO_CUSTOMER: "Some rows name no customer. What are they?",
+    asked.HOLDS: "Some rows are not as those of files before. What are they?",
     "date_time": "Which column says when it was ordered?",
     "event_timestamp": "Which column says when it happened?",
     "event_type": "Which column says what happened?",
@@ -109,6 +111,10 @@ OWN_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         asked.LEFT_OUT: "Leave them out",
         asked.BY_ORDER: "Sales, each of a customer of its own",
     },
+    asked.HOLDS: {
+        asked.THEY_WAIT: "They wait: read the file as those before, without these rows",
+        asked.READ_ANEW: "Right: read the file anew, by its own columns",
+    },
     asked.ACCOUNT: {
         asked.ONE_ACCOUNT: "All files like this one are of one account",
         asked.OF_FILE: "Each file is of the account that its name says",
@@ -125,6 +131,10 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "unknown_status": (
         "State not known",
         "Nobody has said yet whether orders in this state are sales.",
+    ),
+    BROKEN_PROOF: (
+        "Not as files before",
+        "What was true of all rows when its mapping was made does not hold of these.",
     ),
     "left_out": (
         "No sale",
@@ -170,9 +180,12 @@ def reason_words(reason: str) -> str:
     return REASONS[reason][0] if reason in REASONS else in_words(reason)
 
 
-def reason_sentence(reason: str, meaning: str) -> str:
-    """Return why rows are not counted, in a sentence."""
-    return REASONS[reason][1] if reason in REASONS else meaning.replace("`", "")
+def reason_sentence(why: NotClean) -> str:
+    """Return why rows are not counted, in a sentence, with what they break."""
+    if why.reason not in REASONS:
+        return why.meaning.replace("`", "")
+    sentence = REASONS[why.reason][1]
+    return f"{sentence[:-1]}: {'; '.join(why.broken)}." if why.broken else sentence
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ BROKEN: dict[str, Row] = {
     "negative_amount": {"payment_amount": Decimal("-0.01")},
     "amount_too_large": {"payment_amount": Decimal("100000000.01")},
     "unknown_status": {"status": "lost"},
+    "broken_proof": {"left_out": "holds: Total = Net + Tax"},
 }
 
 

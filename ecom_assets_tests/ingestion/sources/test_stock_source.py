@@ -73,6 +73,22 @@ def test_a_file_counts_as_of_the_newest_of_the_run_s_days(tmp_path: Path) -> Non
     assert row["reject_reason"] is None
 
 
+def test_the_stock_of_several_locations_of_a_product_is_added_up(tmp_path: Path) -> None:
+    lines = (
+        "LAMP,Vienna,0,\nLAMP,Warehouse,40,\nTRAY,Vienna,4,10\nTRAY,Warehouse,5,10\n"
+        "MUG,Vienna,3,\nMUG,Warehouse,not stocked,\nHAT,,7,\nCAP,Vienna,1,\nCAP,Vienna,2,\n"
+    )
+    actual = rows(of_file(tmp_path / "c.csv", f"product_id,location,stock,reorder_point\n{lines}"))
+    stock = {row["product_id"]: (row["stock_count"], row["reject_reason"]) for row in actual}
+    assert stock == {
+        "LAMP": (40, None),
+        "TRAY": (9, None),
+        "MUG": (None, "unparseable_stock"),
+        "HAT": (7, None),
+        "CAP": (2, None),
+    }, "a later line about one location replaces the one before it"
+
+
 def test_a_catalogue_may_say_what_products_cost(tmp_path: Path) -> None:
     """What cannot be read is kept as it came, and refuses no stock."""
     stated = ("12.3456789", "0", "-3", "twelve", "1e12", "")

@@ -179,3 +179,53 @@ def test_a_refusal_says_what_the_file_has_and_what_leads_on(tmp_path: Path) -> N
     assert "the time of orders" in str(refused.value)
     assert "(Child) ASIN (B01), Title (Lamp)" in str(refused.value)
     assert "export the list of orders that it adds up" in str(refused.value)
+
+
+def test_prices_are_found_by_totals_that_only_the_first_line_of_an_order_has(
+    tmp_path: Path,
+) -> None:
+    # Goods of 30, 50, 70 and 10 with a fifth of tax, and postage of 5: 41, 65, 89 and 17.
+    lines = [
+        "Nr;Datum;Uhrzeit;Kunde;grand_total;Versand;sku;Menge;à;MwSt",
+        "1;02.03.2026;07:00;7;41,00;5,00;A;1;10,00;2,00",
+        "1;;;;;;B;1;20,00;4,00",
+        "2;02.03.2026;07:41;8;65,00;5,00;A;3;10,00;6,00",
+        "2;;;;;;B;1;20,00;4,00",
+        "3;03.03.2026;04:05;9;89,00;5,00;A;3;10,00;6,00",
+        "3;;;;;;B;2;20,00;8,00",
+        "4;04.03.2026;12:57;7;17,00;5,00;A;1;10,00;2,00",
+    ]
+    search = search_of(tmp_path / "orders.csv", lines)
+    rows = clean_rows(search, {})
+    assert sum(row["payment_amount"] for row in rows) == Decimal(160)
+    assert "the sum of à * Menge + MwSt + Versand = grand_total" in search.proposal(ZONE, OWN).text
+    hours = [row["ordered_at"].hour for row in rows if row["order_id"] == "1"]
+    assert hours == [7, 7], "the day and the time of the first line"
+
+
+def test_an_american_tax_within_prices_is_asked_with_the_discount(tmp_path: Path) -> None:
+    # 8.25 % in prices: of 108.25 it is 8.25, of 216.50 16.50, of 54.13 4.13 and of 324.75 24.75.
+    lines = [
+        "Order,Date,Customer,SKU,Qty,Price,Discount,Sales tax",
+        "1,2026-03-01 10:00:00,7,A,1,108.25,10.00,8.25",
+        "2,2026-03-02 10:00:00,8,A,2,108.25,0.00,16.50",
+        "3,2026-03-03 10:00:00,9,B,1,54.13,5.00,4.13",
+        "4,2026-03-04 10:00:00,7,A,3,108.25,20.00,24.75",
+    ]
+    search = search_of(tmp_path / "orders.csv", lines)
+    sentence = asked(search, {})["amount_parts"]
+    assert "Price times Qty less Sales tax and Discount (615.00)" in sentence, "650 less 35"
+    assert "Price times Qty less Sales tax (650.00)" in sentence
+
+
+def test_a_column_of_sales_and_refunds_makes_orders_no_events(tmp_path: Path) -> None:
+    lines = [
+        "Beleg;Bestelldatum;Konto;Buchung;Rechnungsendbetrag",
+        *(f"{n};0{n}.03.2026 10:00;{n % 3};Sale;{n}0,00" for n in range(1, 8)),
+        "8;08.03.2026 10:00;1;Refund;-10,00",
+    ]
+    path = write(tmp_path / "buchungen.csv", "\n".join([*lines, ""]))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
+    questions = {one.key for one in open_questions(search.proposal({}, OWN), {})}
+    assert "rows" in questions, "whether these are orders or events"
+    assert search.proposal({"rows": "orders"}, OWN).kind is MappingKind.ORDERS

@@ -82,6 +82,48 @@ def test_a_known_export_needs_no_answer_but_the_shop_s_own(tmp_path: Path) -> No
     assert (zone.value, zone.is_open, name.value) == ("Europe/Berlin", False, "Lamps")
 
 
+def test_rows_that_are_not_as_those_of_files_before_are_asked_about(tmp_path: Path) -> None:
+    # March: 20, 30 and 30 of goods, a fifth of tax. April: the total of an order of 40 has 10 more.
+    home = tmp_path / "home"
+    choose_shop(home, {"timezone": "Europe/Berlin", "currency": "EUR"})
+    header = "Order,Date,Customer,SKU,Net,Tax,Total"
+    march, april = (tmp_path / f"{month}.csv" for month in ("march", "april"))
+    march.write_text(
+        f"{header}\nA1,2026-03-02 10:00,ann,lamp,20.00,4.00,24.00\n"
+        "A2,2026-03-03 11:00,bob,lamp,30.00,6.00,36.00\n"
+        "A3,2026-03-03 12:00,cy,lamp,30.00,6.00,36.00\n"
+    )
+    april.write_text(
+        f"{header}\nA4,2026-04-02 10:00,ann,lamp,40.00,8.00,58.00\n"
+        "A5,2026-04-03 11:00,bob,lamp,30.00,6.00,36.00\n"
+    )
+    look = looked(home, march)
+    assert (look.is_ready, look.money["counted"].amount) == (True, Decimal(80))
+    kept = keep_choices(Uploads(home), look).mapping
+    later = looked(home, april)
+    assert (later.mapping, later.is_ready) == (f"kept:{kept}", False)
+    (question,) = later.open_questions
+    assert (question.key, question.note) == ("holds", "Total = Net + Tax (1 row)")
+    assert later.rows["rejected"] == {"broken_proof": 1}
+    fates = {fate: read.amount for fate, read in later.money.items()}
+    assert fates == {"counted": Decimal(30), "refused": Decimal(40)}
+    with pytest.raises(UsageError, match="is open: Rows that are not as before"):
+        keep_choices(Uploads(home), later)
+
+    def said(answer: str) -> UploadLook:
+        chosen = Chosen({"holds": answer})
+        return look_at(Uploads(home), later.upload, settings_of(home), chosen)
+
+    waits = said("they wait")
+    assert (waits.mapping, waits.is_ready, waits.rows["counted"]) == (f"kept:{kept}", True, 1)
+    assert keep_choices(Uploads(home), waits).mapping == kept
+    anew = said("read it anew")
+    assert (anew.mapping, anew.answers["holds"]) == ("own", "read it anew")
+    # Of two rows nothing is proven: what was paid is asked, 40 + 30, or the totals less tax.
+    assert [one.key for one in anew.open_questions] == ["amount_parts"]
+    assert (anew.rows["rejected"], anew.money["counted"].amount) == ({}, Decimal(50 + 30))
+
+
 def test_what_is_set_elsewhere_goes_before_what_was_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

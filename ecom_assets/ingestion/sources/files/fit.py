@@ -25,6 +25,7 @@ from ecom_assets.ingestion.sources.files.columns import (
 )
 from ecom_assets.ingestion.sources.files.formats import InputFile
 from ecom_assets.ingestion.sources.files.mapping import (
+    HOLDS,
     LEFT_OUT,
     IdField,
     RecordMapping,
@@ -34,7 +35,7 @@ from ecom_assets.ingestion.sources.files.mapping import (
     shipped,
 )
 from ecom_assets.ingestion.sources.files.shape import ADDED
-from ecom_assets.ingestion.sources.files.sql import field_sql
+from ecom_assets.ingestion.sources.files.sql import breaks_sql, field_sql
 from ecom_assets.ingestion.sources.mapping_file import bracketed_guess
 
 _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us", 19: "epoch_ns"}
@@ -55,6 +56,11 @@ def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
         key = f"{LEFT_OUT}.{name}"
         referred = _references(mapping, key, condition.expression) if condition.expression else []
         used[key] = (*([condition.column] if condition.column else []), *referred)
+    for name, proof in mapping.holds.items():
+        key = f"{HOLDS}.{name}"
+        of_sum = _origins(mapping, key, proof.equals) if proof.equals else ()
+        own = filter(None, (proof.amount, proof.column, proof.one_per, *proof.unique))
+        used[key] = tuple(dict.fromkeys([*own, *of_sum]))
     used |= {LEFT_OUT: (mapping.left_out_column,)} if mapping.left_out_column else {}
     return used
 
@@ -75,6 +81,10 @@ def check_expressions(
         if not getattr(field, "hash_of", None)
     }
     values |= {f"{LEFT_OUT}.{name}": condition.sql for name, condition in mapping.leave_out.items()}
+    values |= {
+        f"{HOLDS}.{name}": breaks_sql(mapping, proof, used[f"{HOLDS}.{name}"])
+        for name, proof in mapping.holds.items()
+    }
     all_used = {column for columns in used.values() for column in columns}
     for name, value in values.items():
         # What a line below zero is, its amount and its quantity say, whatever the field; shares are

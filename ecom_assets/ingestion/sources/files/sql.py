@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from ecom_assets.commerce.orders.orders import CHARGES, PRICE_PARTS
+from ecom_assets.core.tables.received import PROOF
 from ecom_assets.core.tables.spellings import KEYS, TRIMMED, spelled_sql, trimmed_sql
 from ecom_assets.core.tables.values import LAST_PLAUSIBLE
 from ecom_assets.core.warehouse.sql_text import (
@@ -34,6 +35,7 @@ from ecom_assets.ingestion.sources.files.mapping import (
     OF_VERSIONS,
     FileNameField,
     IdField,
+    Proof,
     RecordKind,
     RecordMapping,
     SourceField,
@@ -41,7 +43,7 @@ from ecom_assets.ingestion.sources.files.mapping import (
 )
 from ecom_assets.ingestion.sources.files.plain import NUMBER, Numerals, in_currency_sql
 from ecom_assets.ingestion.sources.files.python_literals import as_json_sql
-from ecom_assets.ingestion.sources.files.shape import GROUP, KIND, POSITION, RowShape
+from ecom_assets.ingestion.sources.files.shape import ADDED, GROUP, KIND, POSITION, RowShape
 from ecom_assets.ingestion.sources.files.text_blocks import MAX_LINE_BYTES
 
 # A sequence that no line contains, so that the engine's CSV reader returns whole lines.
@@ -468,7 +470,7 @@ def _record_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
         for name, column in kind.other_times.items()
     ]
     if kind.is_filtered:
-        columns.append(f"{left_out_sql(mapping)} AS {LEFT_OUT}")
+        columns.append(f"{left_out_sql(mapping, layout.needed)} AS {LEFT_OUT}")
     columns.append(f"{_instant_of(mapping.fields.received_at, layout)} AS received_at")
     return columns
 
@@ -750,18 +752,71 @@ _BELOW_ZERO = {
 """What becomes of fields of a line below zero, where the mapping says what such lines are."""
 
 
-def left_out_sql(mapping: RecordMapping) -> str:
-    """Return the SQL of the name of the first condition that leaves a row out;
-    NULL for rows that stay.
+def left_out_sql(mapping: RecordMapping, columns: Sequence[str] = ()) -> str:
+    """Return the SQL of the name of the first condition that leaves a row out, or of the first
+    proof that it breaks; NULL for rows that stay.
+
+    `columns` are those of a row that the mapping needs.
     """
     conditions = {name: condition.sql for name, condition in mapping.leave_out.items()}
     if mapping.below_zero == "discount":  # its money is in the other lines of its order
         conditions[DISCOUNT] = _is_discount(mapping)
+    conditions |= {
+        f"{PROOF}{name}": breaks_sql(mapping, proof, columns)
+        for name, proof in mapping.holds.items()
+    }
     cases = " ".join(
         f"WHEN {condition} THEN {text(name)}" for name, condition in conditions.items()
     )
     own = f"CASE WHEN __malformed IS NOT NULL THEN NULL {cases} END" if cases else _NOTHING
     return f"coalesce({ident(mapping.left_out_column)}, {own})" if mapping.left_out_column else own
+
+
+def breaks_sql(mapping: RecordMapping, proof: Proof, columns: Sequence[str]) -> str:
+    """Return the SQL that says whether a row breaks a proof; NULL counts as no.
+
+    `columns` are those of a row that the mapping needs.
+    """
+    numerals, id_field = mapping.numerals, mapping.id_field
+    rows = ["__file", *([ident(KIND)] if KIND in columns else [])]
+    if proof.unique:
+        keys = [*map(ident, proof.unique)]
+        is_known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+        cells = ", ".join(f"coalesce({ident(name)}, '')" for name in columns if name not in ADDED)
+        of_key = f"OVER (PARTITION BY {', '.join([*rows, *keys])})"
+        if id_field.hash_of and id_field.equal_rows == "keep":  # each of equal rows counts
+            return f"({is_known}) AND count(*) {of_key} > 1"
+        row = f"md5(concat_ws(chr(1), {cells}))"
+        return f"({is_known}) AND min({row}) {of_key} <> max({row}) {of_key}"
+    if proof.column:
+        value = ident(proof.column)
+        if not proof.one_per:
+            return f"NOT list_contains({texts(proof.is_one_of)}, coalesce(trim({value}), ''))"
+        unit = ident(proof.one_per)
+        of_unit = f"OVER (PARTITION BY {', '.join([*rows, unit])})"
+        return f"{unit} IS NOT NULL AND min({value}) {of_unit} <> max({value}) {of_unit}"
+    assert proof.amount  # noqa: S101 (the model has one of the forms)
+    assert proof.equals  # noqa: S101 (as above)
+    numbers = [
+        f"TRY_CAST({numerals.number_sql(ident(name))} AS {NUMBER})"
+        for name in (proof.amount, *proof.equals.less, *proof.equals.plus)
+    ]
+    amount, *parts = numbers
+    equal = f"TRY_CAST({_value_sql(proof.equals, numerals, is_number=True)} AS {NUMBER})"
+    is_off = f"(abs({amount} - {equal}) >= {_NEAR})"
+
+    def is_often_off(rows: str) -> str:
+        share = f"avg(CASE WHEN {rows} THEN {is_off}::INTEGER END) OVER (PARTITION BY __file)"
+        return f"{rows} AND {share} > {_FEW_OFF}"
+
+    often = [is_often_off("true"), *(is_often_off(f"{part} <> 0") for part in parts)]
+    return f"{is_off} AND ({' OR '.join(f'({one})' for one in often)})"
+
+
+_NEAR, _FEW_OFF = "0.0051", "0.02"
+"""What sums may be off by, as amounts are rounded; and the share of rows that may be off by more,
+as the draft finds them.
+"""
 
 
 def _currency_sql(mapping: RecordMapping) -> str:

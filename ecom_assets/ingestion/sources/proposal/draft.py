@@ -5,7 +5,7 @@ Of the states of orders it says which are sales, which were paid back, and which
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -46,7 +46,9 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     MappingKind,
     bare,
     candidates,
+    empty_columns_of,
     flagged,
+    flags,
     found_fields,
     known_event_type,
     likely_event_type,
@@ -55,6 +57,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     numbers_of_rows,
     other_persons,
     rounded_number,
+    state_columns,
 )
 from ecom_assets.ingestion.sources.proposal.parts import (
     GoodsAmount,
@@ -66,6 +69,12 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     part_of,
     readings,
     what_is_left,
+)
+from ecom_assets.ingestion.sources.proposal.proofs import (
+    key_line,
+    one_per_line,
+    sum_lines,
+    values_line,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
@@ -521,9 +530,57 @@ class Draft:
             *fields,
             *self._status_lines(states),
             *(self._event_types() if is_events else []),
-            *(self._weight() if is_events else []),
+            *(self._weight() if is_events else self._proofs()),
             "other_columns: properties" if is_events else "other_columns: ignore",
         ]
+
+    def _proofs(self) -> list[str]:
+        """Return the lines of what was found true of all rows, which later files must be, too."""
+        lines = [*self._proven_keys(), *self._proven_sums(), *self._proven_values()]
+        return ["holds:", *filter(None, lines)] if any(lines) else []
+
+    def _proven_keys(self) -> Iterator[str]:
+        """Yield the lines of keys, and of amounts that are the same on all rows of an order."""
+        order, own = self.found.get(ORDER_ID), self.found.get("uniq_id")
+        if self.values.spread or self.continued:
+            return
+        if own and own.value.is_column and self.values.is_unique_in_each_file(own.value):
+            yield key_line([own.value.path[0]])
+        if order is None or not order.value.is_column:
+            return
+        if self._has_row_per_order():
+            yield key_line([order.value.path[0]])
+        elif own is None and all(value.is_column for value in self._unique("uniq_id")):
+            columns = [value.path[0] for value in self._unique("uniq_id")]
+            yield key_line(columns) if columns else ""
+        if self.is_shared and (payment := self._payment()) and payment.is_column:
+            yield one_per_line(payment.path[0], order.value.path[0])
+
+    def _proven_sums(self) -> Iterator[str]:
+        """Yield the lines of sums in which the amount that counts is."""
+        price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
+        factors = [match.value for match in (price, quantity) if match]
+        name = " times ".join(value.name for value in factors) if len(factors) > 1 else ""
+        goods = self.goods.name if self.goods else ""
+        sums = [
+            one
+            for one in (self.goods.shown_by if self.goods else ())
+            if one.parts or goods in {one.whole, one.base} or name in {one.whole, one.base}
+        ]
+        amounts = [match.value for field, match in self.found.items() if field in NUMBERS_OF]
+        yield from sum_lines(self.values, sums, (name, factors), amounts)
+
+    def _proven_values(self) -> Iterator[str]:
+        """Yield the lines of the columns that say what a row is, whose values were looked at."""
+        status = self.found.get("status")
+        if status and status.value.is_column:
+            yield values_line(self.values, status.value)
+        for value in state_columns(self.values, self.found):
+            yield values_line(self.values, value)
+        for value in flags(self.values, self.found):
+            yield values_line(self.values, value, may_be_empty=True)
+        for value in empty_columns_of(self.values, (CANCELLED_AT, REFUNDED_AT), self.found):
+            yield values_line(self.values, value)
 
     def _find_cents(self) -> None:
         """Find the amounts that count cents: by their names, or as asked where all are whole

@@ -230,7 +230,10 @@ def kind_of(values: FileValues) -> MappingKind | None:
             return MappingKind.ORDERS
         if is_of_orders and are_orders and "quantity" in orders:
             return MappingKind.ORDERS
-        return MappingKind.EVENTS if known or not are_orders else None
+        # Sales and refunds are what a bookkeeper calls rows of orders, too.
+        named = named_values(values, MappingKind.EVENTS, "event_type", {})
+        is_said = bool(known) and not (is_of_orders and events["event_type"].value not in named)
+        return MappingKind.EVENTS if is_said or not (are_orders or known) else None
     if are_orders:
         return MappingKind.ORDERS
     customers = found_fields(values, MappingKind.CUSTOMERS)
@@ -803,6 +806,25 @@ def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value,
             ):
                 result[value] = yes
     return result
+
+
+def flags(values: FileValues, matches: Found) -> list[Value]:
+    """Return the columns of yes and no that say by their name that a row is no sale, or went back,
+    whatever they say; a column that is a field already is left out.
+    """
+    about = {Meaning.NO_SALE, Meaning.REFUND}
+    free = [value for value in _free(values, matches) if value.is_column and not value.joined]
+    return [v for v in free if flag_meaning(v.last_name) in about and _is_flag(values, v)]
+
+
+def empty_columns_of(values: FileValues, fields: Sequence[str], matches: Found) -> list[Value]:
+    """Return the columns that are named as some fields of orders are, and have nothing in them."""
+    named = {name for field in fields for name in map(bare, _names()[MappingKind.ORDERS][field])}
+    return [
+        value
+        for value in _free(values, matches)
+        if value.is_column and not values.filled(value) and named & {*map(bare, value.names)}
+    ]
 
 
 def free_columns(values: FileValues, matches: Found) -> list[Value]:

@@ -323,7 +323,7 @@ class RowParts:
         discounts = [other for other, part in goods.unproven.items() if part is Part.DISCOUNT]
         for other in (*discounts, *self.unexplained(goods)):
             left = (np.abs(money) - np.abs(self._filled(other)))[rows]
-            if _share_of_rates(left - tax[rows], tax[rows]) >= _SHARE:
+            if any(_share_of_rates(left - tax[rows], tax[rows], n) >= _SHARE for n in _STEPS):
                 return True
         return False
 
@@ -539,14 +539,26 @@ class RowParts:
         if rows.sum() < _FEWEST:
             return False
         money, tax = money[rows], tax[rows]
-        beside, inside = _share_of_rates(money, tax), _share_of_rates(money - tax, tax)
-        return inside >= _SHARE > beside if is_inside else beside >= _SHARE > inside
+        for steps in _STEPS:  # the coarsest that fits: of small amounts a fine one fits any
+            beside = _share_of_rates(money, tax, steps)
+            inside = _share_of_rates(money - tax, tax, steps)
+            if max(beside, inside) >= _SHARE:
+                return inside >= _SHARE > beside if is_inside else beside >= _SHARE > inside
+        return False
 
 
-def _share_of_rates(money: Numbers, tax: Numbers) -> float:
-    """Return of which share of rows a tax is one of a few whole or half percents of an amount."""
+_STEPS: Final = (200, 400, 800)
+"""How many rates there are up to 100 %: by half percents, as in Europe, by quarters and eighths, as
+in America (8.25 %, 8.875 %).
+"""
+
+
+def _share_of_rates(money: Numbers, tax: Numbers, steps: int) -> float:
+    """Return of which share of rows a tax is one of a few rates of an amount, of so many up to
+    100 %.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
-        rates = np.round(tax / money * 200) / 200
+        rates = np.round(tax / money * steps) / steps
     # Both the amount and the tax are rounded to cents.
     fits = np.abs(money * rates - tax) < _NEAR * (1 + np.nan_to_num(rates))
     often = [rate for rate in np.unique(rates[fits]) if rate > 0]

@@ -28,6 +28,9 @@ ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = (
 )
 BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
 NO_CUSTOMER: Final = "no_customer"
+HOLDS: Final = "holds"
+"""What rows of a file are that break what files before it were read by."""
+THEY_WAIT, READ_ANEW = "they wait", "read it anew"
 NO_GOODS: Final = "no_goods"
 """Whether lines that are no goods by their name, such as gift cards and tips, are sales."""
 GOODS: Final = "sale"
@@ -95,6 +98,7 @@ KEYS: Final = (
     UNITS,
     PARTS,
     NO_CUSTOMER,
+    HOLDS,
     NO_GOODS,
     ACCOUNT,
     CURRENCY,
@@ -127,6 +131,7 @@ LABELS: Final = {
     PARTS: "Amount of the goods",
     NO_GOODS: "Gift cards, tips and the like",
     NO_CUSTOMER: "Rows without a customer",
+    HOLDS: "Rows that are not as before",
     ACCOUNT: "Account of the ads",
     CURRENCY: "Currency of the ads",
     PLATFORM: "Platform of the ads",

@@ -206,7 +206,8 @@ class OrderRows:
         carried += [
             value for value in others if self._is_on_one_line(self.order, value, of_every=False)
         ]
-        return [value.path[0] for value in dict.fromkeys(carried) if not value.joined]
+        names = (name for value in carried for name in (value.path[0], value.joined) if name)
+        return [*dict.fromkeys(names)]
 
     def is_paid_back_on_one_line(self, states: Sequence[str]) -> bool:
         """Return whether one line of each order in some states says what was paid back of it."""

@@ -203,8 +203,11 @@ class _Sums:
         amounts = [found[name].value for name in _AMOUNTS if name in found]
         totals = [*dict.fromkeys([*amounts, *numbers])][:_MOST_TOTALS]
         every = [*dict.fromkeys([*columns, *totals])]
-        keys = [found[name].value.column for name in ("order_id", "date_time") if name in found]
-        place = f"dense_rank() OVER (ORDER BY {', '.join(keys)})" if "order_id" in found else "0"
+        named = [found[name].value for name in ("order_id", "date_time") if name in found]
+        # The time tells refunds of one number apart, unless only one line of an order has it.
+        keys = [value.column for value in named if values.filled(value) == values.row_count]
+        is_known = bool(keys) and keys[0] == named[0].column and "order_id" in found
+        place = f"dense_rank() OVER (ORDER BY {', '.join(keys)})" if is_known else "0"
         read = read_numbers(values, [place, *(values.number_sql(value) for value in every)])
         cells = {value.column: one for value, one in zip(every, read[1:], strict=True)}
         return cls(cells, np.unique(read[0], return_inverse=True)[1], totals)
@@ -234,15 +237,18 @@ class _Sums:
                 sums = times + sign * self._filled(part)
                 if self._is_often_filled(part) and _holds(sums, self.cells[end.column], several):
                     return Product(price, whole, f"{product_text} {word} {part.name} = {end.name}")
-        for less in (None, *ends):
-            off = self._filled(less) if less else np.zeros_like(times)
-            if less and not self._is_often_filled(less):
-                continue
-            if equation := self._of_order(times - off, [one for one in ends if one != less]):
-                minus = f" - {less.name}" if less else ""
-                text = f"the sum of {product_text}{minus}{equation}"
+        beside = [one for one in ends if self._is_often_filled(one)]
+        # A part of the rows is a discount, or what the order has beside the goods, such as a tax.
+        signed = [(one, sign) for sign in (-1, 1) for one in beside]
+        tried: list[tuple[Value | None, int]] = [(None, 0), *signed]
+        for other, sign in tried:
+            sums = times + sign * self._filled(other) if other else times
+            if equation := self._of_order(sums, [one for one in ends if one != other]):
+                word = f" {'-' if sign < 0 else '+'} {other.name}" if other else ""
+                text = f"the sum of {product_text}{word}{equation}"
                 total = equation.removesuffix(" of the order").rpartition(" = ")[2]
-                return Product(price, whole, text, less.name if less else "", total)
+                less = other.name if other and sign < 0 else ""
+                return Product(price, whole, text, less, total)
         return Product(price, whole)
 
     def _filled(self, value: Value) -> Numbers:

@@ -9,6 +9,7 @@ import yaml
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.values import batches_of
 from ecom_assets.core.warehouse.sql_text import ident, select
+from ecom_assets.ingestion.sources.files.mapping import HOLDS
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.proposal.fields import of_connector
 from ecom_assets.ingestion.sources.proposal.parts import can_be_amount
@@ -61,7 +62,8 @@ def unused_lines(unused: Sequence[str]) -> list[str]:
 def _used(lines: Sequence[str]) -> list[str]:
     """Return the texts in a mapping that can name a column, but for those of the id."""
     content = yaml.safe_load("\n".join(lines)) or {}
-    fields = content.get("fields") if isinstance(content, dict) else None
+    content = {key: part for key, part in content.items() if key != HOLDS}
+    fields = content.get("fields")
     if isinstance(fields, dict):
         hashed = (name for name, origin in fields.items() if _is_hash(origin))
         content = {**content, "fields": {**fields, **dict.fromkeys(hashed, "")}}

@@ -6,7 +6,7 @@ Of JSON: where the records of a document lie, and the lists of items that record
 
 import json
 import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -135,6 +135,7 @@ def _lists_of(
 
 
 TABLE, FILE, ARRIVED = "values_of_file", "source_file", "arrived_on"
+ROWS_OF_FILE: Final = "rows_of_file"
 FEW, MOST_LOOKED_AT = 100, 20_000
 """Values on which formats are tried first, and rows in which members of objects are looked for."""
 FIRST = "0"
@@ -386,10 +387,11 @@ class FileValues:
             day,
             position=len(self.values),
             joined=clock.path[0],
-            sql=f"concat_ws(' ', {day.sql}, {clock.sql})",
+            sql=f"nullif(concat_ws(' ', {day.sql}, {clock.sql}), '')",
         )
         joined = select(
-            f"*, concat_ws(' ', {day.column}, {clock.column}) AS {day_and_time.column}", TABLE
+            f"*, nullif(concat_ws(' ', {day.column}, {clock.column}), '') AS {day_and_time.column}",
+            TABLE,
         )
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {joined}")
         return (
@@ -663,13 +665,31 @@ class FileValues:
         few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
         if not any(re.search(r"\d", cell) for (cell,) in self.rows(few)):
             return []
-        counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
-        read = self.rows(select(counted, TABLE))[0]
-        if not filled or max(read) < least_read(filled):
+        forms = self._forms_that_read(few, value)
+        # Each form is a long pattern, so that it is tried once for each text.
+        grouped = select(
+            f"{value.column}, count(*) AS row_count",
+            TABLE,
+            f"{value.column} IS NOT NULL",
+            value.column,
+        )
+        counted = [
+            f"coalesce(sum(row_count) FILTER ({NUMBERS[form].number_sql(value.column)} IS NOT NULL)"
+            ", 0)"
+            for form in forms
+        ]
+        read = self.rows(select(counted, f"({grouped})"))[0] if forms else ()
+        if not filled or max(read, default=0) < least_read(filled):
             return []
         if whole == max(read):
             return [WHOLE]
-        return [form for form, count in zip(NUMBERS, read, strict=True) if count == max(read)]
+        return [form for form, count in zip(forms, read, strict=True) if count == max(read)]
+
+    def _forms_that_read(self, few: str, value: Value) -> list[str]:
+        """Return the keys of `NUMBERS` that read any of a few values, which cost little to try."""
+        counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
+        read = self.rows(select(counted, f"({few})"))[0]
+        return [form for form, count in zip(NUMBERS, read, strict=True) if count]
 
     def is_below_zero(self, value: Value) -> str:
         """Return the SQL that says whether a number is below zero, however it is written."""
@@ -718,19 +738,43 @@ def _stored(
     con: duckdb.DuckDBPyConnection, opened: RecordFiles, columns: Sequence[str]
 ) -> tuple[tuple[Value, ...], int]:
     """Store all values of files as text; return what they are, and the number of rows."""
-    of_row = "properties AS p, source_file AS file, received_date AS arrived"
-    rows = select(of_row, f"({opened.received_sql()})", "malformed_row IS NULL")
-    con.execute(f"CREATE TEMP TABLE rows_of_file AS {rows}")
-    paths = _paths(con, [(name,) for name in columns])
+    con.execute(f"CREATE TEMP TABLE {ROWS_OF_FILE} AS {_rows_sql(opened, columns)}")
+    cells_of = {name: f"c{number}" for number, name in enumerate(columns)}
+    nested = _nested(con, cells_of)
+    flat = [((name,), ident(name)) for name in columns if name not in nested]
+    paths = [*flat, *_paths(con, [(name,) for name in nested], cells_of)]
+    places = {name: place for place, name in enumerate(columns)}
+    paths.sort(key=lambda path: places[path[0][0]])
     values = tuple(Value(path, sql, index) for index, (path, sql) in enumerate(paths))
     values = tuple(replace(value, alias=_money_alias(value.name, values)) for value in values)
-    cells = [f"nullif(trim({_cell(value.path)}), '') AS {value.column}" for value in values]
-    cells += [f"file AS {FILE}", f"arrived AS {ARRIVED}"]
-    con.execute(f"CREATE TEMP TABLE {TABLE} AS {select(cells, 'rows_of_file')}")
+    cells = [
+        f"nullif(trim({_cell(value.path, cells_of)}), '') AS {value.column}" for value in values
+    ]
+    con.execute(f"CREATE TEMP TABLE {TABLE} AS {select([*cells, FILE, ARRIVED], ROWS_OF_FILE)}")
+    con.execute(f"DROP TABLE {ROWS_OF_FILE}")
     for some in batches_of(values, COLUMNS_AT_ONCE):
         _remove_nulls(con, [value.column for value in some])
     ((count,),) = con.execute(select("count(*)", TABLE)).fetchall()
     return values, int(count)
+
+
+def _rows_sql(opened: RecordFiles, columns: Sequence[str]) -> str:
+    """Return the SELECT of the cells of files as text, in columns by their number (a JSON object of
+    all of them takes three times as long), with the file of each row and the day of its folder.
+    """
+    selects = []
+    for group in opened.groups(opened.layouts):
+        rows, _ = opened.cells_sql(group)
+        file = " ".join(
+            f"WHEN {text(file.path)} THEN {text(file.stored_name)}" for file, _ in group
+        )
+        arrived = " ".join(
+            f"WHEN {text(file.path)} THEN {date_literal(file.received_date)}" for file, _ in group
+        )
+        cells = [f"{ident(name)} AS c{number}" for number, name in enumerate(columns)]
+        cells += [f"CASE __file {file} END AS {FILE}", f"CASE __file {arrived} END AS {ARRIVED}"]
+        selects.append(select(cells, rows, "__malformed IS NULL"))
+    return " UNION ALL ".join(selects)
 
 
 def _money_alias(name: str, values: Sequence[Value]) -> str:
@@ -854,27 +898,41 @@ def _mapping_of_all_columns(columns: Sequence[str], draft: dict[str, Any]) -> Ev
 
 
 def _paths(
-    con: duckdb.DuckDBPyConnection, columns: Sequence[tuple[str, ...]], depth: int = 2
+    con: duckdb.DuckDBPyConnection,
+    columns: Sequence[tuple[str, ...]],
+    cells_of: Mapping[str, str],
+    depth: int = 2,
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the paths of columns, and of the members of those that hold JSON objects,
     each with its SQL.
     """
     for path in columns:
-        inner = _members(con, path) if depth else []
+        inner = _members(con, _cell(path, cells_of)) if depth else []
         if inner:
-            yield from _paths(con, [(*path, name) for name in inner], depth - 1)
+            yield from _paths(con, [(*path, name) for name in inner], cells_of, depth - 1)
             continue
         yield path, _sql_of(path)
-        if depth and (members := _members(con, (*path, FIRST))):
+        if depth and (members := _members(con, _cell((*path, FIRST), cells_of))):
             yield from (
                 (inside, _sql_of(inside)) for name in members for inside in [(*path, FIRST, name)]
             )
 
 
-def _members(con: duckdb.DuckDBPyConnection, path: tuple[str, ...]) -> list[str]:
-    value = _cell(path)
+def _nested(con: duckdb.DuckDBPyConnection, cells_of: Mapping[str, str]) -> list[str]:
+    """Return the columns that may have objects or lists of JSON, by how the first cells begin."""
+    result = []
+    for some in batches_of([*cells_of.items()], COLUMNS_AT_ONCE):
+        first = select([cell for _, cell in some], ROWS_OF_FILE) + f" LIMIT {MOST_LOOKED_AT}"
+        begins = [f"bool_or(regexp_matches({cell}, '^\\s*[\\[{{]'))" for _, cell in some]
+        (found,) = con.execute(select(begins, f"({first})")).fetchall()
+        result += [name for (name, _), begin in zip(some, found, strict=True) if begin]
+    return result
+
+
+def _members(con: duckdb.DuckDBPyConnection, value: str) -> list[str]:
+    """Return the names of the members of objects in the first rows of a value."""
     is_object = f"CASE WHEN json_valid({value}) THEN json_type({value}) = 'OBJECT' ELSE false END"
-    first = f"{select('p', 'rows_of_file')} LIMIT {MOST_LOOKED_AT}"
+    first = f"{select('*', ROWS_OF_FILE)} LIMIT {MOST_LOOKED_AT}"
     rows = con.execute(f"{select(value, first, is_object)} LIMIT 1000").fetchall()
     return list(dict.fromkeys(name for (cell,) in rows for name in json.loads(cell)))
 
@@ -898,9 +956,9 @@ def _remove_nulls(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> Non
             con.execute(f"UPDATE {TABLE} SET {column} = NULL WHERE {is_null[column]}")  # noqa: S608 (our names)
 
 
-def _cell(path: tuple[str, ...]) -> str:
-    """Return the SQL of a value in the JSON of a row, in which each column of the file is text."""
-    column = f"(p->>{text(json_pointer(path[0]))})"
+def _cell(path: tuple[str, ...], cells_of: Mapping[str, str]) -> str:
+    """Return the SQL of a value in a row, in which each column of the file is text."""
+    column = cells_of[path[0]]
     return column if len(path) == 1 else f"TRY({column}->>{text(_pointer(path[1:]))})"
 
 

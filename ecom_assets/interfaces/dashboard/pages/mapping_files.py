@@ -281,7 +281,7 @@ def _reasons(look: UploadLook) -> list[dict[str, Any]]:
         {
             "reason": reason_words(why.reason),
             "row_count": why.row_count,
-            "meaning": reason_sentence(why.reason, why.meaning),
+            "meaning": reason_sentence(why),
             "example": ", ".join(
                 f"{COLUMN_LABELS.get(name, in_words(name))}: {_cell(value, name)}"
                 for name, value in why.example.items()
