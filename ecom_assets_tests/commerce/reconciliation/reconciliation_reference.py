@@ -68,17 +68,20 @@ class Order:
         return min(customers)
 
     @property
-    def names(self) -> set[str]:
-        """Return what events may call it."""
-        return {
-            self.order_id,
-            min(re.sub(r"-[0-9]+(-r)?$", "", line["uniq_id"]) for line in self.lines),
-        }
+    def names(self) -> list[set[str]]:
+        """Return what events may call it: by its own id, and by its first and second other name."""
+        shared = [line["shared_order_id"] for line in self.lines if line.get("shared_order_id")]
+        ids = [line["uniq_id"] for line in self.lines]
+        ids = [re.sub(r" \([0-9]+\)$", "", one) for one in ids] if shared else ids
+        own = {self.order_id, min(re.sub(r"-[0-9]+(-r)?$", "", one) for one in ids), *shared[:1]}
+        others = [(line.get("order_keys") or "").split() for line in self.lines]
+        by_place = [[keys[n] for keys in others if len(keys) > n] for n in (0, 1)]
+        return [own, *({min(keys)} if keys else set() for keys in by_place)]
 
     @property
-    def other_names(self) -> set[str]:
-        """Return what else events may call it."""
-        return {name for line in self.lines for name in (line.get("order_keys") or "").split()}
+    def buyer(self) -> str:
+        """Return whose it is: nobody else's where the customer is not known."""
+        return self.order_id if self.who == "(unknown)" else self.who
 
     @property
     def amount(self) -> Decimal:
@@ -97,6 +100,7 @@ class Event:
     who: str
     amount: Decimal | None
     named: set[str]
+    sender: str = ""
     order: Order | None = None
     matched_by: str = ""
 
@@ -138,28 +142,53 @@ def event_of(row: Row) -> Event:
         row["event_at"],
         who,
         row["cart_amount"],
-        named,
+        named - {"0", "test", "-"},
+        row.get("sent_by") or "",
     )
 
 
 def pair_by_id(orders: list[Order], events: list[Event]) -> set[int]:
-    """Pair events with the orders that they name, at most a day apart;
-    return the events that name any.
+    """Pair events with the orders that they name, at most a day apart. Where these are of several
+    buyers, only those count of the kind of id by which most other events of the sender, of three
+    days, name orders of one buyer. Return the events that name any.
     """
+    met = {id(event): met_orders(event, orders) for event in events}
+    clear = [event for event in events if len(buyers(*met[id(event)])) == 1]
+    clear_ids = {id(event) for event in clear}
     candidates = []
     for event in events:
-        near = [
-            order
-            for order in orders
-            if event.kind == order.kind and abs((event.day - order.day).days) <= 1
-        ]
-        called = [order for order in near if event.named & order.names]
-        if not called:
-            called = [order for order in near if event.named & order.other_names]
-            called = called if len({order.order_id for order in called}) == 1 else []
-        candidates += [(abs((event.day - order.day).days), order, event) for order in called]
+        by_kind = met[id(event)]
+        if id(event) not in clear_ids:
+            near = [
+                met[id(other)]
+                for other in clear
+                if other.sender == event.sender and abs((other.day - event.day).days) <= 1
+            ]
+            counts = [sum(bool(other[kind]) for other in near) for kind in range(3)]
+            most = max((counts[kind] for kind in range(3) if by_kind[kind]), default=0)
+            by_kind = [by_kind[kind] for kind in range(3) if counts[kind] == most]
+        if len(buyers(*by_kind)) == 1:
+            called = {id(order): order for orders in by_kind for order in orders}
+            candidates += [
+                (abs((event.day - order.day).days), order, event) for order in called.values()
+            ]
     keep_mutual(candidates, "order_id")
     return {id(event) for _, _, event in candidates}
+
+
+def buyers(*orders: list[Order]) -> set[str]:
+    """Return whose some orders are."""
+    return {order.buyer for some in orders for order in some}
+
+
+def met_orders(event: Event, orders: list[Order]) -> list[list[Order]]:
+    """Return the orders near an event that it names, by each kind of id."""
+    near = [
+        order
+        for order in orders
+        if event.kind == order.kind and abs((event.day - order.day).days) <= 1
+    ]
+    return [[order for order in near if event.named & order.names[kind]] for kind in range(3)]
 
 
 def pair_by_customer(orders: list[Order], events: list[Event]) -> None:

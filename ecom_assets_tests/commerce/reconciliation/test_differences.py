@@ -226,20 +226,24 @@ def random_shop(dice: random.Random, days: Days) -> tuple[list[Row], list[Row]]:
         return (datetime.combine(day, datetime.min.time()) + timedelta(seconds=clock)).isoformat()
 
     ids = [f"o{n}" for n in range(6)]
-    # Two orders share a key, which is nobody's then.
-    keys = {f"o{n}": f"k{n % 4} n{n}" for n in range(6)}
+    # Two orders share a key, which is nobody's then; and keys may be the ids of other orders.
+    keys = {f"o{n}": f"{dice.choice((f'k{n % 4}', f'o{(n + 1) % 6}'))} n{n}" for n in range(6)}
     events, lines = [], []
     for n in range(dice.randint(0, 24)):
-        names = (*ids, *ids, "k0", "k2", "n1", "n5")
+        names = (*ids, *ids, "k0", "k2", "n1", "n5", "0")
         named = {"order": dice.choice(names)} if dice.random() < 0.6 else {}
         kind, amount = (
             dice.choice(("purchase", "purchase", "refund")),
             dice.choice((10, 10, 20, None)),
         )
-        events.append(purchase(f"e{n:02}", when(), dice.choice("abc"), amount, kind=kind, **named))
+        event = purchase(f"e{n:02}", when(), dice.choice("abc"), amount, kind=kind, **named)
+        events.append(event | {"sent_by": dice.choice((None, None, "key:app"))})
     for n in range(dice.randint(0, 24)):
         own = {"order_id": dice.choice(ids)} if dice.random() < 0.5 else {}
         own |= {"order_keys": keys[own["order_id"]]} if own else {}
+        if own and dice.random() < 0.2:  # another order claims its number
+            number = own["order_id"]
+            own |= {"order_id": f"{number} (2)", "shared_order_id": number}
         status = dice.choice(("shipped", "shipped", "refunded"))
         suffix = "-r" if status == "refunded" else ""
         uniq_id = f"{dice.choice((*ids, 'p', 'q'))}-{n}{suffix}"
