@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.clean import is_public
 from ecom_assets.behaviour.events.same_order import NO_ORDERS, ORDER_KEYS
 from ecom_assets.commerce.attribution.contracts import KINDS, OrderVisits
+from ecom_assets.commerce.attribution.order_sums import BY_ORDER_ID, PARTS, equal_sums, parts_of
 from ecom_assets.commerce.orders.orders import changed_days
 from ecom_assets.commerce.orders.versions import received_key
 from ecom_assets.core.tables.contract import MONEY
@@ -25,8 +26,6 @@ from ecom_assets.core.tables.spellings import order_name
 ORDER = ("kind", "order_id", "order_date")
 EVENT = ("event_date", "event_id")
 """The columns that identify an order of a day (`ORDER`) and an event (`EVENT`)."""
-BY_ORDER_ID = "order_id"
-"""How an order and an event are matched where the event names the order."""
 CANDIDATE = (
     *(*ORDER, "ordered_at"),
     *(*EVENT, "event_at", "is_public"),
@@ -44,8 +43,8 @@ class ReconciliationRule:
             Segment orderId and order_id, Snowplow's tracker tr_orderid.
         line_suffix: A regular expression for what follows the order id in the id of an order line,
             because events name orders, not lines.
-        shift_s: The most seconds between an order and an event with the same customer and amount:
-            14 hours, the largest offset of a time zone from UTC.
+        shift_s: The most seconds between an order and an event with the same customer and amount,
+            of the items or with other parts: 14 hours, the largest offset of a time zone from UTC.
         near_s: The most seconds between an order and an event with the same customer and different
             amounts: an hour, because customers rarely buy again so soon.
         repeat_s: The most seconds between an event without an order and the event with the same
@@ -93,6 +92,7 @@ def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table
         line_order_id=lines.line_order_id.min(),
         shared_order_id=lines.shared_order_id.min(),
         order_amount=lines.payment_amount.sum().cast(MONEY),
+        **parts_of(lines),
     )
 
 
@@ -223,17 +223,19 @@ class Pairing:
             & (candidates.event_place == candidates.order_place)
             & (days_apart <= 1)
         )
+        is_other_sum = (candidates.amount != candidates.amount_right) & (equal_sums(candidates) > 0)
         near = (
             (candidates.amount != candidates.amount_right)
             & (days_apart == 0)
             & (apart_s <= self.rule.near_s)
         )
         is_same = same & (apart_s <= self.rule.shift_s)
+        is_sum = is_other_sum & (days_apart <= 1) & (apart_s <= self.rule.shift_s)
         candidates = candidates.mutate(
-            matched_by=is_same.ifelse("customer_amount", "customer_time"),
-            preference=is_same.ifelse(days_apart, 2),
+            matched_by=(is_same | is_sum).ifelse("customer_amount", "customer_time"),
+            preference=is_same.ifelse(days_apart, is_sum.ifelse(days_apart + 2, 4)),
         )
-        return _mutual(candidates.filter(is_same | near).select(*CANDIDATE))
+        return _mutual(candidates.filter(is_same | is_sum | near).select(*CANDIDATE))
 
 
 def _clear_near(clear: ir.Table) -> ir.Table:
@@ -326,8 +328,11 @@ def order_visits(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     happened = events_of(events, reconciliation_rule, near)
     pairs = Pairing(orders, happened, reconciliation_rule).pairs
     pairs = pairs.filter(days.contain(pairs.order_date))
-    pairs = pairs.join(orders.select(*ORDER, "customer_id"), list(ORDER))
-    pairs = pairs.join(happened.select(*EVENT, "visitor_id"), list(EVENT))
+    of_order = orders.select(*ORDER, "customer_id", "order_amount", *PARTS)
+    pairs = pairs.join(of_order, list(ORDER))
+    of_event = happened.select(*EVENT, "visitor_id", "event_amount", "sender")
+    pairs = pairs.join(of_event, list(EVENT))
+    pairs = pairs.mutate(sent_by=pairs.sender.nullif(""), equal_sums=equal_sums(pairs))
     placed = _visits_of(session_events.filter(near.contain(session_events.event_date)), sessions)
     placed = placed.rename({f"placed_{name}": name for name in EVENT})
     rows = pairs.left_join(placed, [pairs[name] == placed[f"placed_{name}"] for name in EVENT])
