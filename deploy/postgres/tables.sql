@@ -877,6 +877,8 @@ CREATE TABLE "mart"."order_visits" (
   "session_id" text COLLATE "C",
   "visitor_id" text COLLATE "C" NOT NULL,
   "matched_by" text COLLATE "C" NOT NULL,
+  "sent_by" text COLLATE "C",
+  "equal_sums" BIGINT,
   PRIMARY KEY ("order_date", "kind", "order_id")
 );
 
@@ -1943,12 +1945,15 @@ CREATE TABLE "mart"."order_event_reconciliation_daily" (
   "missing_order_amount" DECIMAL(38, 4) NOT NULL,
   "amount_differs_count" BIGINT NOT NULL,
   "amount_differs_amount" DECIMAL(38, 4) NOT NULL,
+  "other_parts_count" BIGINT NOT NULL,
+  "other_parts_amount" DECIMAL(38, 4) NOT NULL,
   "duplicate_count" BIGINT NOT NULL,
   "duplicate_amount" DECIMAL(38, 4) NOT NULL,
   "refund_count" BIGINT NOT NULL,
   "refund_amount" DECIMAL(38, 4) NOT NULL,
   "time_zone_shift_count" BIGINT NOT NULL,
   "time_zone_shift_amount" DECIMAL(38, 4) NOT NULL,
+  "sent_sums" text COLLATE "C",
   PRIMARY KEY ("reconciled_date")
 );
 

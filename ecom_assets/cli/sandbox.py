@@ -89,7 +89,7 @@ def exports(
     """Write the simulated shop as Shopify, GA4 and Google Ads export it, with the truth about which
     visit sold what.
     """
-    from ecom_sandbox.shop.exports import SENDS, write_exports  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_sandbox.shop.exports import SECOND_SHOP, SENDS, write_exports  # noqa: PLC0415 (loads numpy and pyarrow)
 
     if sends not in SENDS:
         raise UsageError(f"--sends is {sends!r}; give one of {', '.join(SENDS)}.")
@@ -105,9 +105,12 @@ def exports(
         traps=trap or (),
     )
     typer.echo(f"{counted(truth['orders'], 'order')}, {truth['orders_met']:,} of them with a visit")
+    has_second = (out / SECOND_SHOP).exists()
+    second = f"--orders shopify={out / SECOND_SHOP} " if has_second else ""
     typer.echo(
         f"Written to {out}. Next: ecom run --events ga4_export={out}/ga4_events.jsonl "
-        f"--orders shopify={out}/shopify_orders.csv --ad-spend google_ads={out}/google_ads.csv",
+        f"--orders shopify={out}/shopify_orders.csv {second}"
+        f"--ad-spend google_ads={out}/google_ads.csv",
         err=True,
     )
 

@@ -17,6 +17,7 @@ from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.attribution.credit import AttributionRule
+from ecom_assets.commerce.attribution.order_sums import SumsOfData
 from ecom_assets.commerce.attribution.order_visits import ReconciliationRule
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.customers.customers import CustomerRule, MarketSegments
@@ -85,6 +86,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "funnels": funnel_rule(settings),
         "declared_segments": declared_segments(settings),
         "reconciliation_rule": ReconciliationRule(),
+        "sent_sums": SumsOfData(),
         "journey_rule": JourneyRule(),
         "inventory_rule": InventoryRule(reorder_days=settings.reorder_days),
         "empty_days": settings.empty_days,

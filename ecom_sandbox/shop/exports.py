@@ -31,6 +31,7 @@ TRAPS: Final = {
     "till": "a device of the shop itself places an order for another customer each day",
     "named_twice": "a second visitor's purchase names the order of another one",
     "other_number": "the `Id` of an order is the number of another one, of the same day",
+    "two_shops": "a second shop, in a file of its own, sells under the same numbers at that time",
     "late_order": "some orders are written three days after their event",
     "refund_next_month": "some orders are paid back in the month after",
     "old_orders": "three years of orders come before the first event",
@@ -38,6 +39,8 @@ TRAPS: Final = {
 """What can be wrong with such a shop, with what happens then."""
 FIRST_NUMBER: Final = 1001
 FIRST_ID: Final = 5_600_000_000_001
+SECOND_SHOPS_FIRST_ID: Final = 7_700_000_000_001
+SECOND_SHOP: Final = "shopify_orders_2.csv"
 TILL: Final = -1
 """Who a device of the shop itself is."""
 CHANNELS: Final = {
@@ -108,6 +111,7 @@ class Order:
         lines: Article, name, quantity and price in cents of each line.
         id: Shopify's `Id`.
         cancelled_at: When it was paid back; None if it was not.
+        is_of_second_shop: Whether it is in the file of the second shop, which counts alike.
     """
 
     number: int
@@ -118,6 +122,7 @@ class Order:
     lines: tuple[tuple[str, str, int, int], ...]
     id: int
     cancelled_at: datetime | None = None
+    is_of_second_shop: bool = False
 
     @property
     def name(self) -> str:
@@ -139,12 +144,14 @@ class Exports:
         orders: The orders, in their order.
         events: The rows of GA4.
         meets: Whether GA4 says of its purchases which order they are.
+        shared_numbers: Of whose orders GA4 says what two orders are called.
     """
 
     visits: Mapping[int, Sequence[Visit]]
     orders: Sequence[Order]
     events: Sequence[dict[str, Any]]
     meets: bool
+    shared_numbers: frozenset[int] = frozenset()
 
 
 def write_exports(  # noqa: PLR0913 (all arguments but the folder have defaults)
@@ -158,7 +165,8 @@ def write_exports(  # noqa: PLR0913 (all arguments but the folder have defaults)
     traps: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Write `shopify_orders.csv`, `ga4_events.jsonl`, `google_ads.csv` and `truth.json` into `out`,
-    and return the truth. The same arguments give the same bytes.
+    with `SECOND_SHOP` where there are two shops, and return the truth. The same arguments give the
+    same bytes.
 
     Raises:
         UsageError: There is no such trap.
@@ -171,7 +179,10 @@ def write_exports(  # noqa: PLR0913 (all arguments but the folder have defaults)
     exports = _exports(shop, sends, chosen)
     spend = list(shop.advertising.newest(last))
     with replaced_folder(out, made_by=GENERATOR) as folder:
-        _write_orders(exports.orders, folder / "shopify_orders.csv")
+        for is_second, name in ((False, "shopify_orders.csv"), (True, SECOND_SHOP)):
+            of_shop = [order for order in exports.orders if order.is_of_second_shop == is_second]
+            if of_shop:
+                _write_orders(of_shop, folder / name)
         lines = (json.dumps(event) + "\n" for event in exports.events)
         (folder / "ga4_events.jsonl").write_text("".join(lines), encoding="utf-8")
         _write_spend(shop.advertising, last, folder / "google_ads.csv")
@@ -227,10 +238,13 @@ def _exports(shop: Shop, sends: Sends, traps: frozenset[str]) -> Exports:
     said = [_event(row, named, sends) for row in rows]
     if "named_twice" in traps:
         said += _named_twice(said)
+    twins = _twins(orders) if "two_shops" in traps else []
+    orders += twins
     if "old_orders" in traps:
         orders = [*_old(orders), *orders]
     said.sort(key=lambda event: (int(event["event_timestamp"]), event["event_name"]))
-    return Exports(visits, orders, said, sends != "nothing")
+    shared = frozenset(twin.number for twin in twins) if sends == "name" else frozenset()
+    return Exports(visits, orders, said, sends != "nothing", shared)
 
 
 def _in_order(placed: r.Rows) -> list[r.Rows]:
@@ -345,6 +359,26 @@ def _with_till(
                 }
             )
     return placed, seen
+
+
+def _twins(orders: Sequence[Order]) -> list[Order]:
+    """Return the orders of another shop that have numbers of some of these, minutes after them;
+    none of those that are written late, whose twins would be all that is there.
+    """
+    return [
+        Order(
+            order.number,
+            None,
+            f"other{order.number}@mail.example",
+            order.bought_at + timedelta(minutes=7),
+            order.created_at + timedelta(minutes=7),
+            (("SKU-other", "Scarf", 1, 3_000 + order.number),),
+            SECOND_SHOPS_FIRST_ID + order.number,
+            is_of_second_shop=True,
+        )
+        for order in orders
+        if order.number % 4 == 1 and order.number % 7
+    ]
 
 
 def _old(orders: Sequence[Order]) -> list[Order]:
@@ -534,9 +568,9 @@ def truth_of(exports: Exports, cost: Mapping[str, int]) -> dict[str, Any]:
     landing: dict[str, int] = {}
     first_channel: dict[str, int] = {}
     first_order: dict[str, str] = {}
-    met = [order for order in exports.orders if exports.meets and _is_met(order)]
+    met = [order for order in exports.orders if _is_met(exports, order)]
     for order in sorted(exports.orders, key=lambda order: order.created_at):
-        is_met = exports.meets and _is_met(order)
+        is_met = _is_met(exports, order)
         touches = _touches(_visits_of(exports, order), order.created_at) if is_met else []
         worth = 0 if order.cancelled_at else order.cents
         for model in MODELS:
@@ -586,10 +620,13 @@ def _visits_of(exports: Exports, order: Order) -> Sequence[Visit]:
     return () if order.who is None else exports.visits.get(order.who, ())
 
 
-def _is_met(order: Order) -> bool:
-    """Return whether an order is at most a day from its event, and GA4 knows the device of it."""
+def _is_met(exports: Exports, order: Order) -> bool:
+    """Return whether an order is at most a day from its event, which says of which order it is, and
+    GA4 knows the device of it.
+    """
     days = (order.created_at.date() - order.bought_at.date()).days
-    return order.who is not None and days <= 1
+    is_named = exports.meets and order.number not in exports.shared_numbers
+    return is_named and order.who is not None and days <= 1
 
 
 def _touches(visits: Sequence[Visit], at: datetime) -> list[Visit]:

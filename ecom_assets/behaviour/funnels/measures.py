@@ -35,7 +35,7 @@ class CartMeasures:
     )
     cart_abandonment_rate = rate(
         "The share of carts that were not paid for in time",
-        "Carts left behind",
+        "Share of carts left behind",
         Ratio("abandoned_cart_count", "cart_count"),
         nullable=True,
         better="down",
@@ -58,7 +58,7 @@ class CartMeasures:
     )
     checkout_abandonment_rate = rate(
         "The share of checkouts that were not paid for in time",
-        "Checkouts left behind",
+        "Share of checkouts left behind",
         Ratio("abandoned_checkout_count", "checkout_count"),
         nullable=True,
         better="down",

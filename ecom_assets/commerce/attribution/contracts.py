@@ -206,6 +206,14 @@ class OrderVisits(Table):
         "amount, or by customer and time",
         one_of=MATCHED_BY,
     )
+    sent_by = text("Who sent the event, see staging.events", nullable=True)
+    equal_sums = Column(
+        "int64",
+        "Which sums of the order's parts the event's amount equals, added up: 1 for the items, 2, "
+        "4, 8 and 16 for these with taxes, shipping, a tip or before discounts, and so on; null in "
+        "rows from before this was kept",
+        nullable=True,
+    )
 
 
 class _OfConversion(Table, abstract=True):

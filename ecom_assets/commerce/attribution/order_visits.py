@@ -12,19 +12,20 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.clean import is_public
-from ecom_assets.behaviour.events.same_order import ORDER_KEYS
+from ecom_assets.behaviour.events.same_order import NO_ORDERS, ORDER_KEYS
 from ecom_assets.commerce.attribution.contracts import KINDS, OrderVisits
+from ecom_assets.commerce.attribution.order_sums import BY_ORDER_ID, PARTS, equal_sums, parts_of
 from ecom_assets.commerce.orders.orders import changed_days
+from ecom_assets.commerce.orders.versions import received_key
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER, known
 from ecom_assets.core.tables.portable import union_all, union_distinct
 from ecom_assets.core.tables.spellings import order_name
 
 ORDER = ("kind", "order_id", "order_date")
 EVENT = ("event_date", "event_id")
 """The columns that identify an order of a day (`ORDER`) and an event (`EVENT`)."""
-BY_ORDER_ID = "order_id"
-"""How an order and an event are matched where the event names the order."""
 CANDIDATE = (
     *(*ORDER, "ordered_at"),
     *(*EVENT, "event_at", "is_public"),
@@ -42,8 +43,8 @@ class ReconciliationRule:
             Segment orderId and order_id, Snowplow's tracker tr_orderid.
         line_suffix: A regular expression for what follows the order id in the id of an order line,
             because events name orders, not lines.
-        shift_s: The most seconds between an order and an event with the same customer and amount:
-            14 hours, the largest offset of a time zone from UTC.
+        shift_s: The most seconds between an order and an event with the same customer and amount,
+            of the items or with other parts: 14 hours, the largest offset of a time zone from UTC.
         near_s: The most seconds between an order and an event with the same customer and different
             amounts: an hour, because customers rarely buy again so soon.
         repeat_s: The most seconds between an event without an order and the event with the same
@@ -64,9 +65,9 @@ class ReconciliationRule:
 
 OTHER_NAMES = {"other_name": "^([^ ]+)", "third_name": "^[^ ]+ +([^ ]+)"}
 """What `order_keys` call an order, by the column of `orders_of`."""
-NAMES_OF_ORDER = (("order_id", "line_order_id"), tuple(OTHER_NAMES))
-"""What an event may call an order. Other names count where its own id meets nothing, and only if
-they are of one order: a number may be that of two shops.
+ID_KINDS = (("order_id", "line_order_id", "shared_order_id"), *((name,) for name in OTHER_NAMES))
+"""The kinds of id by which an event may name an order: its own, and each other name. A source sends
+one kind, whose numbers may be those of another kind of other orders.
 """
 
 
@@ -75,9 +76,10 @@ def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table
     in rows of `UserOrderLog`.
     """
     lines = lines.filter(days.contain(lines.order_date))
+    received = received_key(lines.uniq_id, lines.shared_order_id)
     lines = lines.mutate(
         kind=(lines.status == "refunded").ifelse("refund", "purchase"),
-        line_order_id=lines.uniq_id.re_replace(rule.line_suffix, ""),
+        line_order_id=received.re_replace(rule.line_suffix, ""),
     )
     keys = lines.order_keys
     return lines.group_by(*ORDER).agg(
@@ -88,7 +90,9 @@ def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table
         ordered_at=lines.ordered_at.min(),
         customer_id=lines.customer_id.min(),
         line_order_id=lines.line_order_id.min(),
+        shared_order_id=lines.shared_order_id.min(),
         order_amount=lines.payment_amount.sum().cast(MONEY),
+        **parts_of(lines),
     )
 
 
@@ -107,10 +111,17 @@ def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Tabl
         "visitor_id",
         kind=events.event_type,
         is_public=is_public(events).ifelse(1, 0),
+        sender=events.sent_by.fill_null(""),
         event_amount=events.cart_amount,
         named_order_id=ibis.coalesce(*named),
         last_named_id=ibis.coalesce(*reversed(named)),
     )
+
+
+EVIDENCE_DAYS = 1
+"""Days before and after an event whose events say which kind of id its sender uses: an order that
+has another one's id as its name, near enough to be mistaken for it, has its own event there.
+"""
 
 
 @dataclass(frozen=True)
@@ -130,26 +141,54 @@ class Pairing:
 
     @cached_property
     def named(self) -> ir.Table:
-        """Every event with every order near it that it names: by the id of the order or of its
-        lines, or by another name of the order.
+        """Every event with every order near it that it names. An event whose id is of orders of
+        several buyers goes by the kind of id of its sender's other events, if then one is left.
+        """
+        of_event = ibis.window(group_by=[*EVENT])
+        candidates = self._of_one_name
+        buyer = candidates.buyer
+        # A window in a condition is no SQL on Postgres.
+        candidates = candidates.mutate(
+            is_clear=buyer.min().over(of_event) == buyer.max().over(of_event)
+        )
+        candidates = candidates.left_join(
+            _clear_near(candidates.filter(candidates.is_clear)),
+            ["sender", "event_date", "id_kind"],
+            rname="clear_{name}",
+        )
+        clear_count = candidates.clear_count.fill_null(0)
+        candidates = candidates.mutate(
+            is_usual=clear_count == clear_count.max().over(of_event),
+        )
+        usual = candidates.filter(candidates.is_clear | candidates.is_usual)
+        buyer = usual.buyer
+        usual = usual.mutate(is_one=buyer.min().over(of_event) == buyer.max().over(of_event))
+        return usual.filter(usual.is_one).select(*CANDIDATE).distinct()
+
+    @cached_property
+    def _of_one_name(self) -> ir.Table:
+        """Every event with every order that is at most a day apart and has one of its names, with
+        the kind of id, and the customer, or the order of an unknown one, as `buyer`.
         """
         events = union_all(
             *(
                 self.events.select(
-                    "kind", *EVENT, "event_at", "is_public", name=order_name(self.events[column])
+                    *("kind", *EVENT, "event_at", "is_public", "sender"),
+                    name=known(order_name(self.events[column]), NO_ORDERS),
                 )
                 for column in ("named_order_id", "last_named_id")
             )
         ).distinct()
+        customer_id = self.orders.customer_id.nullif(UNKNOWN_CUSTOMER)
+        orders = self.orders.mutate(buyer=ibis.coalesce(customer_id, self.orders.order_id))
         names = union_all(
             *(
-                self.orders.select(
-                    *ORDER,
-                    "ordered_at",
-                    name=order_name(self.orders[column]),
-                    name_place=ibis.literal(place, "int64"),
+                orders.select(
+                    *(*ORDER, "ordered_at", "buyer"),
+                    name=order_name(orders[column]),
+                    id_kind=ibis.literal(place, "int64"),
                 )
-                for place, columns in enumerate(NAMES_OF_ORDER)
+                for place, columns in enumerate(ID_KINDS)
                 for column in columns
             )
         )
@@ -157,16 +196,7 @@ class Pairing:
         candidates = candidates.mutate(
             matched_by=ibis.literal(BY_ORDER_ID), preference=_days_apart(candidates)
         )
-        candidates = candidates.filter(candidates.preference <= 1)
-        of_event = ibis.window(group_by=[*EVENT])
-        place = candidates.name_place
-        candidates = candidates.mutate(is_first=place == place.min().over(of_event))
-        firsts = candidates.filter(candidates.is_first)
-        order_id = firsts.order_id
-        is_one = order_id.min().over(of_event) == order_id.max().over(of_event)
-        named = firsts.mutate(is_one=is_one)  # a window in a condition is no SQL on Postgres
-        named = named.filter(named.is_one | (named.name_place == 0))
-        return named.select(*CANDIDATE).distinct()
+        return candidates.filter(candidates.preference <= 1)
 
     @cached_property
     def by_id(self) -> ir.Table:
@@ -193,17 +223,38 @@ class Pairing:
             & (candidates.event_place == candidates.order_place)
             & (days_apart <= 1)
         )
+        is_other_sum = (candidates.amount != candidates.amount_right) & (equal_sums(candidates) > 0)
         near = (
             (candidates.amount != candidates.amount_right)
             & (days_apart == 0)
             & (apart_s <= self.rule.near_s)
         )
         is_same = same & (apart_s <= self.rule.shift_s)
+        is_sum = is_other_sum & (days_apart <= 1) & (apart_s <= self.rule.shift_s)
         candidates = candidates.mutate(
-            matched_by=is_same.ifelse("customer_amount", "customer_time"),
-            preference=is_same.ifelse(days_apart, 2),
+            matched_by=(is_same | is_sum).ifelse("customer_amount", "customer_time"),
+            preference=is_same.ifelse(days_apart, is_sum.ifelse(days_apart + 2, 4)),
         )
-        return _mutual(candidates.filter(is_same | near).select(*CANDIDATE))
+        return _mutual(candidates.filter(is_same | is_sum | near).select(*CANDIDATE))
+
+
+def _clear_near(clear: ir.Table) -> ir.Table:
+    """Return how many events of a sender, of a day and the days beside it, go by a kind of id:
+    `clear_count` by `sender`, `event_date` and `id_kind`.
+
+    Args:
+        clear: Candidates of events whose id is of orders of one buyer.
+    """
+    events = clear.select(*EVENT, "sender", "id_kind").distinct()
+    daily = events.group_by("sender", "event_date", "id_kind").agg(clear_count=events.count())
+    midnight = daily.event_date.cast("timestamp(6)")
+    near = union_all(
+        *(
+            daily.mutate(event_date=(midnight + ibis.interval(days=n)).date())
+            for n in range(-EVIDENCE_DAYS, EVIDENCE_DAYS + 1)
+        )
+    )
+    return near.group_by("sender", "event_date", "id_kind").agg(clear_count=near.clear_count.sum())
 
 
 def _numbered(rows: ir.Table, noun: str, order: list[str]) -> ir.Table:
@@ -253,8 +304,9 @@ def seconds_apart(instant: ir.TimestampValue, other: ir.TimestampValue) -> ir.In
 REACH_DAYS = 5
 """Days before and after a changed day whose pairs can change.
 
-A match looks one day ahead and back, and so do the matches it competes with, first by order id,
-then by customer. A repeated event depends on matches near it.
+A match looks one day ahead and back, and so do the kind of id that it goes by (`EVIDENCE_DAYS`) and
+the matches it competes with, first by order id, then by customer. A repeated event depends on
+matches near it.
 """
 
 
@@ -276,8 +328,11 @@ def order_visits(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     happened = events_of(events, reconciliation_rule, near)
     pairs = Pairing(orders, happened, reconciliation_rule).pairs
     pairs = pairs.filter(days.contain(pairs.order_date))
-    pairs = pairs.join(orders.select(*ORDER, "customer_id"), list(ORDER))
-    pairs = pairs.join(happened.select(*EVENT, "visitor_id"), list(EVENT))
+    of_order = orders.select(*ORDER, "customer_id", "order_amount", *PARTS)
+    pairs = pairs.join(of_order, list(ORDER))
+    of_event = happened.select(*EVENT, "visitor_id", "event_amount", "sender")
+    pairs = pairs.join(of_event, list(EVENT))
+    pairs = pairs.mutate(sent_by=pairs.sender.nullif(""), equal_sums=equal_sums(pairs))
     placed = _visits_of(session_events.filter(near.contain(session_events.event_date)), sessions)
     placed = placed.rename({f"placed_{name}": name for name in EVENT})
     rows = pairs.left_join(placed, [pairs[name] == placed[f"placed_{name}"] for name in EVENT])

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.identity.rule import IdentityRule
-from ecom_assets.commerce.attribution.order_visits import BY_ORDER_ID
+from ecom_assets.commerce.attribution.order_sums import BY_ORDER_ID
 from ecom_assets.commerce.customers.contracts import CustomerVisitors
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import first_of_each, union_all

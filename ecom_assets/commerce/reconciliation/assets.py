@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.attribution.assets import have_purchases
 from ecom_assets.commerce.attribution.contracts import OrderVisits
+from ecom_assets.commerce.attribution.order_sums import SentSums
 from ecom_assets.commerce.attribution.order_visits import reconciled_days
 from ecom_assets.commerce.orders.assets import EVERY_LINE
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays, UserOrderLog
@@ -49,10 +50,11 @@ def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
     revenue_daily: ir.Table,
     purchase_revenue_daily: ir.Table,
     compared: ir.Table,
+    sent_sums: SentSums,
     days: Days,
 ) -> ir.Table:
     """Return the days near those with events or orders that the run can change,
-    and sold days not compared before.
+    sold days not compared before, and days compared when senders were thought to send other sums.
 
     Days that came when the shop had one of the two sources only have never been compared.
     """
@@ -60,8 +62,11 @@ def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
     sold = union_all(
         revenue_daily.select(day="order_date"), purchase_revenue_daily.select(day="event_date")
     )
+    is_other = compared.sent_sums.fill_null("") != sent_sums.text()
     return union_distinct(
-        near.select("day"), sold.anti_join(compared, sold.day == compared.reconciled_date)
+        near.select("day"),
+        sold.anti_join(compared, sold.day == compared.reconciled_date),
+        compared.filter(is_other).select(day="reconciled_date"),
     )
 
 

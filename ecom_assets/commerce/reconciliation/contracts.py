@@ -12,6 +12,7 @@ CAUSES = (
     "missing_event",
     "missing_order",
     "amount_differs",
+    "other_parts",
     "duplicate",
     "refund",
     "time_zone_shift",
@@ -74,10 +75,12 @@ class OrderEventReconciliationDaily(Table):
     counted_types = KINDS
 
     reconciled_date = day("The day", "Day")
-    order_count = count("Orders and refunds in the order log", "Orders", unit="orders")
+    order_count = count("Orders and refunds in the order log", "Orders and refunds", unit="orders")
     event_count = count("Purchase and refund events", "Events", unit="events")
     matched_count = count(
-        "Orders and refunds with an event of the same day and amount", "Matched", unit="orders"
+        "Orders and refunds with an event of the same day and amount, but for `other_parts`",
+        "Matched",
+        unit="orders",
     )
     order_amount = amount(
         "What the order lines of the day come to, refunds subtracted", "By orders"
@@ -86,8 +89,8 @@ class OrderEventReconciliationDaily(Table):
         "What the purchase and refund events of the day come to, refunds subtracted", "By events"
     )
     difference_amount = amount(
-        "How much more the order lines come to than the events; the amounts of the six causes add "
-        "up to it",
+        "How much more the order lines come to than the events; the amounts of the seven causes "
+        "add up to it",
         "Difference",
     )
     missing_event_count = count("Orders without an event", unit="differences")
@@ -96,6 +99,11 @@ class OrderEventReconciliationDaily(Table):
     missing_order_amount = amount("Their sum, negative")
     amount_differs_count = count("Orders whose event has another amount", unit="differences")
     amount_differs_amount = amount("Their sum")
+    other_parts_count = count(
+        "Orders with taxes, shipping, a tip or discounts that their event's amount has, too",
+        unit="differences",
+    )
+    other_parts_amount = amount("Their sum, negative where events say more")
     duplicate_count = count("Further events of an order that has one", unit="differences")
     duplicate_amount = amount("Their sum")
     refund_count = count("Refunds that only one of the two has", unit="differences")
@@ -104,6 +112,12 @@ class OrderEventReconciliationDaily(Table):
         "Orders and events of which the other is on a neighbouring day", unit="differences"
     )
     time_zone_shift_amount = amount("Their sum; over both days it is zero")
+    sent_sums = text(
+        "What senders send beside the items as the amount of a purchase or refund, by their pairs "
+        "of all days, such as `purchase + shipping`; empty where they send the items, null in rows "
+        "from before this was kept",
+        nullable=True,
+    )
 
 
 SUM_OF_MANY = "sum_of_rows_changed_by"

@@ -8,8 +8,8 @@ from functools import cached_property
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.commerce.attribution.order_sums import BY_ORDER_ID, SentSums
 from ecom_assets.commerce.attribution.order_visits import (
-    BY_ORDER_ID,
     EVENT,
     ORDER,
     REACH_DAYS,
@@ -35,13 +35,14 @@ ZERO = ibis.literal(0, MONEY)
 @dataclass(frozen=True)
 class Compared:
     """Orders and events of some days, from `orders_of` and `events_of`, and which are the same
-    purchase: `pairs` are rows of `OrderVisits`.
+    purchase: `pairs` are rows of `OrderVisits`. `sent_sums` is what amounts of events have.
     """
 
     orders: ir.Table
     events: ir.Table
     pairs: ir.Table
     rule: ReconciliationRule
+    sent_sums: SentSums
 
     @cached_property
     def repeated(self) -> ir.Table:
@@ -65,11 +66,12 @@ class Compared:
         )
 
 
-def order_event_reconciliation(
+def order_event_reconciliation(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table,
     lines: ir.Table,
     order_visits: ir.Table,
     reconciliation_rule: ReconciliationRule,
+    sent_sums: SentSums,
     days: Days,
 ) -> ir.Table:
     """Return one row per difference on `days`.
@@ -84,16 +86,18 @@ def order_event_reconciliation(
         events_of(events, reconciliation_rule, near),
         pairs.select(*ORDER, *EVENT, "matched_by"),
         reconciliation_rule,
+        sent_sums,
     )
     rows = union_all(_without_event(compared), _without_order(compared), *_differing(compared))
     return rows.filter(days.contain(rows.reconciled_date)).select(*OrderEventReconciliation.columns)
 
 
-def reconciliation_daily(
+def reconciliation_daily(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table,
     lines: ir.Table,
     differences: ir.Table,
     reconciliation_rule: ReconciliationRule,
+    sent_sums: SentSums,
     days: Days,
 ) -> ir.Table:
     """Return one row per day of `days` with an order or event.
@@ -117,7 +121,9 @@ def reconciliation_daily(
         event_amount=_signed(bought, bought.event_amount.fill_null(ZERO)).sum(),
     )
     differing = differences.group_by("reconciled_date").agg(
-        unmatched_count=record.nunique(where=differences.side == "order"),
+        unmatched_count=record.nunique(
+            where=(differences.side == "order") & (differences.cause != "other_parts")
+        ),
         **{f"{cause}_count": (differences.cause == cause).ifelse(1, 0).sum() for cause in CAUSES},
         **{
             f"{cause}_amount": (differences.cause == cause).ifelse(amount, ZERO).sum()
@@ -128,6 +134,7 @@ def reconciliation_daily(
     per_day = per_day.mutate(
         matched_count=per_day.order_count - per_day.unmatched_count,
         difference_amount=(per_day.order_amount - per_day.event_amount).cast(MONEY),
+        sent_sums=ibis.literal(sent_sums.text()),
     )
     return per_day.select(*OrderEventReconciliationDaily.columns)
 
@@ -148,14 +155,17 @@ def _without_order(compared: Compared) -> ir.Table:
 
 
 def _differing(compared: Compared) -> tuple[ir.Table, ...]:
-    """Return a row per pair that differs in amount, and two rows, one per day,
-    for each pair on different days.
+    """Return a row per pair that differs in amount, one for what its event's amount has beside the
+    items, and two rows, one per day, for each pair on different days.
     """
     pairs = compared.pairs.join(compared.orders, ORDER).join(compared.events, EVENT)
     stated_amount = pairs.event_amount.fill_null(ZERO)
     is_shifted = pairs.event_date != pairs.order_date
+    extra = compared.sent_sums.beside_items(pairs)
     other = pairs.mutate(
-        stated_amount=stated_amount, rest=(pairs.order_amount - stated_amount).cast(MONEY)
+        stated_amount=stated_amount,
+        extra=extra,
+        rest=(pairs.order_amount + extra - stated_amount).cast(MONEY),
     )
     shifted = other.filter(is_shifted)
     shift = ibis.literal("time_zone_shift")
@@ -165,6 +175,12 @@ def _differing(compared: Compared) -> tuple[ir.Table, ...]:
             side="order",
             cause=ibis.literal("amount_differs"),
             difference=other.rest,
+        ),
+        _row(
+            other.filter(other.extra != 0),
+            side="order",
+            cause=ibis.literal("other_parts"),
+            difference=-other.extra,
         ),
         _row(shifted, side="order", cause=shift, difference=shifted.stated_amount),
         _row(shifted, side="event", cause=shift, difference=-shifted.stated_amount),

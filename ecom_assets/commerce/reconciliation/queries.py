@@ -29,25 +29,27 @@ from ecom_assets.core.tables.queries import (
     rows_in_period,
 )
 
-COLUMNS: Final = tuple(OrderEventReconciliationDaily.columns)
 NUMBERS: Final = OrderEventReconciliationDaily.numbers()
+COLUMNS: Final = ("reconciled_date", *NUMBERS)
 
 
 def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
-    """Return the sums of a period, its days, and the number of days.
+    """Return the sums of a period, its days, the number of days, and what senders send as amounts.
 
     Raises:
         NoOrdersError: There is not a single order line, so every purchase would count as missing
             from the orders.
     """
     require_orders(reading)
-    period_rows = rows_in_period(reading, OrderEventReconciliationDaily).select(*COLUMNS)
+    stored_rows = rows_in_period(reading, OrderEventReconciliationDaily)
+    period_rows = stored_rows.select(*COLUMNS)
     kinds: dict[str, tuple[Any, Any]] = {
         name: (MONEY, ZERO) if name.endswith("_amount") else ("int64", 0) for name in NUMBERS
     }
     (row,) = reading.rows(
-        period_rows.agg(
-            **{name: period_rows[name].sum().cast(kind) for name, (kind, _) in kinds.items()}
+        stored_rows.agg(
+            **{name: stored_rows[name].sum().cast(kind) for name, (kind, _) in kinds.items()},
+            sent_sums=stored_rows.sent_sums.max(),
         ),
         period,
     )
@@ -55,8 +57,10 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
     numbers = {name: row[name] or nothing for name, (_, nothing) in kinds.items()}
     numbers = if_known(numbers, period)
     if PURCHASES in not_recorded(reading):  # there is nothing to compare orders with
-        return {"reconciliation": dict.fromkeys(numbers), "total_count": None, "days": []}
-    return {"reconciliation": numbers, "total_count": total, "days": days}
+        unknown = dict.fromkeys(numbers)
+        return {"reconciliation": unknown, "sent_sums": None, "total_count": None, "days": []}
+    said = {"sent_sums": row["sent_sums"] or None, "total_count": total}
+    return {"reconciliation": numbers, **said, "days": days}
 
 
 OF_DIFFERENCE: Final = (

@@ -27,6 +27,7 @@ from ecom_assets.core.tables.trace import (
 )
 
 PURCHASE, REFUND = KINDS
+OTHER_PARTS: Final = "other_parts"
 
 
 def _lines(context: TraceContext) -> ir.Table:
@@ -52,7 +53,9 @@ def _differences(context: TraceContext, cause: str, side: str) -> ir.Table:
     result = context.where(
         OrderEventReconciliation, reconciled_date=context.row["reconciled_date"], side=side
     )
-    return result.filter(result.cause == cause) if cause else result
+    # What an event's amount has beside the items is no difference of the order.
+    is_of_cause = result.cause == cause if cause else result.cause != OTHER_PARTS
+    return result.filter(is_of_cause)
 
 
 def _orders_of(cause: str) -> RowsOf:
@@ -121,6 +124,18 @@ def _event_sum(cause: str) -> Sum:
     return Sum(CleanEvents, _events_of(cause), "cart_amount")
 
 
+def _other_amounts(context: TraceContext) -> Derivation:
+    """Return that orders and events are added up, where amounts of events have items alone."""
+    if not context.row["sent_sums"]:
+        of_events = Sum(CleanEvents, _named_by_orders("amount_differs", -1), "cart_amount")
+        return (_order_sum("amount_differs"), of_events)
+    return Computed(
+        "what orders come to, with the parts that amounts of their senders have by `sent_sums`, "
+        "less what their events say",
+        inputs=_orders("amount_differs"),
+    )
+
+
 SHIFT: Final = "time_zone_shift"
 ORDER_TOTAL: Final = Sum(UserOrderLog, _without_counted_as(_lines), "payment_amount")
 DAILY: Final[Mapping[str, Derivation]] = {
@@ -137,9 +152,13 @@ DAILY: Final[Mapping[str, Derivation]] = {
     "missing_order_count": _event_count("missing_order"),
     "missing_order_amount": _event_sum("missing_order"),
     "amount_differs_count": _orders("amount_differs"),
-    "amount_differs_amount": (
-        _order_sum("amount_differs"),
-        Sum(CleanEvents, _named_by_orders("amount_differs", -1), "cart_amount"),
+    "amount_differs_amount": ByRow(_other_amounts),
+    f"{OTHER_PARTS}_count": _orders(OTHER_PARTS),
+    f"{OTHER_PARTS}_amount": Computed(
+        "the parts of the orders beside the items that their events' amounts have by `sent_sums`, "
+        "negative",
+        inputs=_orders(OTHER_PARTS),
+        adds_up=True,
     ),
     "duplicate_count": _event_count("duplicate"),
     "duplicate_amount": _event_sum("duplicate"),

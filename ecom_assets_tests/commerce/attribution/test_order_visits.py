@@ -66,11 +66,79 @@ def test_the_last_name_counts_where_the_first_is_of_no_order(shop: ReconciledSho
     assert visitors(shop, events, [ordered("#1001", NOON, ANNA)]) == {"#1001": "device-1"}
 
 
-def test_the_own_id_of_an_order_goes_before_a_key_of_another(shop: ReconciledShop) -> None:
-    """The number 1002 is the name of Ben's order, and a key of Anna's."""
-    lines = [ordered("1001", NOON, ANNA, "1002"), ordered("1002", NOON, BEN)]
+TWO_CALLED_1002 = [ordered("1001", NOON, ANNA, "1002"), ordered("1002", NOON, BEN, "1003")]
+"""Ben's order has the number 1002, which is the id of Anna's."""
+
+
+def test_an_id_of_one_order_that_is_the_number_of_another_is_of_none(shop: ReconciledShop) -> None:
+    """Nothing says whether the event names orders by their number or by their id."""
     events = [bought("e1", NOON, "device-1", transaction_id="1002")]
-    assert visitors(shop, events, lines) == {"1002": "device-1"}
+    assert visitors(shop, events, TWO_CALLED_1002) == {}
+
+
+@pytest.mark.parametrize("day", [9, 10, 11, 12])
+@pytest.mark.parametrize(
+    ("number", "key", "who"), [("1009", "5009", "1002"), ("5009", "1009", "1001")]
+)
+def test_events_go_by_the_kind_of_id_that_meets_most_orders(
+    shop: ReconciledShop, number: str, key: str, who: str, day: int
+) -> None:
+    """Another event of the day, or of a day beside it, names its order by number, or by id."""
+    when = f"2026-03-{day:02} 12:00"
+    lines = [*TWO_CALLED_1002, ordered(number, when, "cara@shop.example", key)]
+    events = [
+        bought("e1", NOON, "device-1", transaction_id="1002"),
+        bought("e2", when, "device-2", transaction_id="1009"),
+    ]
+    met = {number: "device-2"} | ({who: "device-1"} if day < 12 else {})
+    assert visitors(shop, events, lines) == met
+
+
+def test_what_one_sender_calls_orders_says_nothing_of_another(shop: ReconciledShop) -> None:
+    lines = [*TWO_CALLED_1002, ordered("1009", NOON, "cara@shop.example")]
+    events = [
+        bought("e1", NOON, "device-1", transaction_id="1002") | {"sent_by": "key:app"},
+        bought("e2", NOON, "device-2", transaction_id="1009") | {"sent_by": "key:server"},
+    ]
+    assert visitors(shop, events, lines) == {"1009": "device-2"}
+
+
+def test_an_event_that_its_sender_s_kind_of_id_leaves_over_goes_by_another(
+    shop: ReconciledShop,
+) -> None:
+    """Of three events two name numbers, and one an id that is no number."""
+    lines = [ordered(f"{1001 + n}", NOON, f"{n}@shop.example", f"500{n}") for n in range(3)]
+    events = [
+        bought("e1", NOON, "device-1", transaction_id="1001"),
+        bought("e2", NOON, "device-2", transaction_id="1002"),
+        bought("e3", NOON, "device-3", transaction_id="5002"),
+    ]
+    met = {"1001": "device-1", "1002": "device-2", "1003": "device-3"}
+    assert visitors(shop, events, lines) == met
+
+
+def test_a_number_of_two_shops_is_of_none_of_their_orders(shop: ReconciledShop) -> None:
+    """Two shops count alike, so that both have an order 1001; their ids differ."""
+    lines = [
+        ordered("1001", NOON, ANNA, "5001", shared_order_id="1001"),
+        ordered("1001 (2)", NOON, BEN, "6001", shared_order_id="1001"),
+    ]
+    assert visitors(shop, [bought("e1", NOON, "device-1", order_id="1001")], lines) == {}
+    met = visitors(shop, [bought("e1", NOON, "device-1", order_id="6001")], lines)
+    assert met == {"1001 (2)": "device-1"}
+
+
+def test_a_number_of_two_orders_of_one_customer_is_of_the_nearest(shop: ReconciledShop) -> None:
+    """Reports without order ids have two orders where lines have two times: both are Anna's."""
+    lines = [line("A1-1", "2026-03-10 12:00:00", ANNA), line("A1-2", "2026-03-10 12:00:09", ANNA)]
+    met = visitors(shop, [bought("e1", "2026-03-10 12:00:08", "device-1", order_id="A1")], lines)
+    assert met == {lines[1]["order_id"]: "device-1"}
+
+
+@pytest.mark.parametrize("name", ["0", "(not set)", "undefined", "test"])
+def test_a_placeholder_names_no_order(shop: ReconciledShop, name: str) -> None:
+    events = [bought("e1", NOON, "device-1", transaction_id=name)]
+    assert visitors(shop, events, [ordered(name, NOON, ANNA)]) == {}
 
 
 def test_a_key_of_two_orders_is_nobody_s(shop: ReconciledShop) -> None:

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import combinations
 from typing import Any
 
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.commerce.attribution.contracts import OrderVisits
+from ecom_assets.commerce.attribution.order_sums import SentSums, SumsOfData
 from ecom_assets.commerce.attribution.order_visits import (
     REACH_DAYS,
     ReconciliationRule,
@@ -33,6 +35,7 @@ from ecom_assets.commerce.reconciliation.differences import (
 )
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, clean_events, received
 
@@ -68,22 +71,35 @@ class Order:
         return min(customers)
 
     @property
-    def names(self) -> set[str]:
-        """Return what events may call it."""
-        return {
-            self.order_id,
-            min(re.sub(r"-[0-9]+(-r)?$", "", line["uniq_id"]) for line in self.lines),
-        }
+    def names(self) -> list[set[str]]:
+        """Return what events may call it: by its own id, and by its first and second other name."""
+        shared = [line["shared_order_id"] for line in self.lines if line.get("shared_order_id")]
+        ids = [line["uniq_id"] for line in self.lines]
+        ids = [re.sub(r" \([0-9]+\)$", "", one) for one in ids] if shared else ids
+        own = {self.order_id, min(re.sub(r"-[0-9]+(-r)?$", "", one) for one in ids), *shared[:1]}
+        others = [(line.get("order_keys") or "").split() for line in self.lines]
+        by_place = [[keys[n] for keys in others if len(keys) > n] for n in (0, 1)]
+        return [own, *({min(keys)} if keys else set() for keys in by_place)]
 
     @property
-    def other_names(self) -> set[str]:
-        """Return what else events may call it."""
-        return {name for line in self.lines for name in (line.get("order_keys") or "").split()}
+    def buyer(self) -> str:
+        """Return whose it is: nobody else's where the customer is not known."""
+        return self.order_id if self.who == "(unknown)" else self.who
 
     @property
     def amount(self) -> Decimal:
         """Return what the lines come to."""
         return sum((line["payment_amount"] for line in self.lines), Decimal(0))
+
+    def with_parts(self, parts: Iterable[str]) -> Decimal:
+        """Return what the lines come to with some parts beside the items."""
+        of_lines = (line.get(part) or Decimal(0) for line in self.lines for part in parts)
+        return sum(of_lines, self.amount)
+
+    @property
+    def equal_parts(self) -> list[tuple[str, ...]]:
+        """Return the parts with which it comes to what its event says."""
+        return equal_parts(self, self.event) if self.event else []
 
 
 @dataclass
@@ -97,13 +113,50 @@ class Event:
     who: str
     amount: Decimal | None
     named: set[str]
+    sender: str = ""
     order: Order | None = None
     matched_by: str = ""
 
 
-def reference_differences(events: Iterable[Row], lines: Iterable[Row]) -> list[Difference]:
+PARTS = ("tax_amount", "shipping_amount", "tip_amount", "discount_amount")
+SUMS = [parts for count in range(5) for parts in combinations(PARTS, count)]
+Sent = dict[tuple[str, str], tuple[str, ...]]
+"""The parts that events of a sender and kind have beside the items."""
+
+
+def equal_parts(order: Order, event: Event) -> list[tuple[str, ...]]:
+    """Return the parts with which an order comes to what an event says, to the cent."""
+    said = event.amount
+    if said is None:
+        return []
+    return [parts for parts in SUMS if abs(order.with_parts(parts) - said) < Decimal("0.005")]
+
+
+def sent_sums(orders: Iterable[Order], least: tuple[int, float]) -> Sent:
+    """Return what senders send: of at least so many pairs that events name, at least that share
+    equals it; of sums that as many equal, the only one with fewest parts.
+    """
+    pairs: dict[tuple[str, str], list[list[tuple[str, ...]]]] = defaultdict(list)
+    for order in orders:
+        if order.event and order.event.matched_by == "order_id":
+            pairs[order.event.sender, order.kind].append(order.equal_parts)
+    sent = {}
+    for key, of_sender in pairs.items():
+        counts = {parts: sum(parts in equal for equal in of_sender) for parts in SUMS}
+        most = max(counts.values())
+        if len(of_sender) >= least[0] and most >= least[1] * len(of_sender):
+            best = [parts for parts in SUMS if counts[parts] == most]
+            fewest = [parts for parts in best if len(parts) == min(map(len, best))]
+            if len(fewest) == 1:
+                sent[key] = fewest[0]
+    return sent
+
+
+def reference_differences(
+    events: Iterable[Row], lines: Iterable[Row], least: tuple[int, float] = (10, 0.9)
+) -> list[Difference]:
     """Return every difference, sorted,
-    from rows of `staging/events` and `staging/user_order_log`.
+    from rows of `staging/events` and `staging/user_order_log`; `least` is that of `sent_sums`.
     """
     orders, bought = (
         orders_of(lines),
@@ -114,7 +167,8 @@ def reference_differences(events: Iterable[Row], lines: Iterable[Row]) -> list[D
         [order for order in orders if order.event is None],
         [e for e in bought if id(e) not in naming],
     )
-    return sorted([*of_orders(orders), *of_events(bought, naming)])
+    sent = sent_sums(orders, least)
+    return sorted([*of_orders(orders, sent), *of_events(bought, naming)])
 
 
 def orders_of(lines: Iterable[Row]) -> list[Order]:
@@ -138,28 +192,53 @@ def event_of(row: Row) -> Event:
         row["event_at"],
         who,
         row["cart_amount"],
-        named,
+        named - {"0", "test", "-"},
+        row.get("sent_by") or "",
     )
 
 
 def pair_by_id(orders: list[Order], events: list[Event]) -> set[int]:
-    """Pair events with the orders that they name, at most a day apart;
-    return the events that name any.
+    """Pair events with the orders that they name, at most a day apart. Where these are of several
+    buyers, only those count of the kind of id by which most other events of the sender, of three
+    days, name orders of one buyer. Return the events that name any.
     """
+    met = {id(event): met_orders(event, orders) for event in events}
+    clear = [event for event in events if len(buyers(*met[id(event)])) == 1]
+    clear_ids = {id(event) for event in clear}
     candidates = []
     for event in events:
-        near = [
-            order
-            for order in orders
-            if event.kind == order.kind and abs((event.day - order.day).days) <= 1
-        ]
-        called = [order for order in near if event.named & order.names]
-        if not called:
-            called = [order for order in near if event.named & order.other_names]
-            called = called if len({order.order_id for order in called}) == 1 else []
-        candidates += [(abs((event.day - order.day).days), order, event) for order in called]
+        by_kind = met[id(event)]
+        if id(event) not in clear_ids:
+            near = [
+                met[id(other)]
+                for other in clear
+                if other.sender == event.sender and abs((other.day - event.day).days) <= 1
+            ]
+            counts = [sum(bool(other[kind]) for other in near) for kind in range(3)]
+            most = max((counts[kind] for kind in range(3) if by_kind[kind]), default=0)
+            by_kind = [by_kind[kind] for kind in range(3) if counts[kind] == most]
+        if len(buyers(*by_kind)) == 1:
+            called = {id(order): order for orders in by_kind for order in orders}
+            candidates += [
+                (abs((event.day - order.day).days), order, event) for order in called.values()
+            ]
     keep_mutual(candidates, "order_id")
     return {id(event) for _, _, event in candidates}
+
+
+def buyers(*orders: list[Order]) -> set[str]:
+    """Return whose some orders are."""
+    return {order.buyer for some in orders for order in some}
+
+
+def met_orders(event: Event, orders: list[Order]) -> list[list[Order]]:
+    """Return the orders near an event that it names, by each kind of id."""
+    near = [
+        order
+        for order in orders
+        if event.kind == order.kind and abs((event.day - order.day).days) <= 1
+    ]
+    return [[order for order in near if event.named & order.names[kind]] for kind in range(3)]
 
 
 def pair_by_customer(orders: list[Order], events: list[Event]) -> None:
@@ -184,8 +263,10 @@ def pair_by_customer(orders: list[Order], events: list[Event]) -> None:
                     and apart <= 14 * 3600
                 ):
                     candidates.append((days, order, event))
+            elif equal_parts(order, event) and days <= 1 and apart <= 14 * 3600:
+                candidates.append((days + 2, order, event))
             elif days == 0 and apart <= 3600:
-                candidates.append((2, order, event))
+                candidates.append((4, order, event))
     keep_mutual(candidates, "customer")
 
 
@@ -215,7 +296,7 @@ def keep_mutual(candidates: list[tuple[int, Order, Event]], matched_by: str) -> 
             order.event, event.order, event.matched_by = event, order, matched_by
 
 
-def of_orders(orders: list[Order]) -> Iterator[Difference]:
+def of_orders(orders: list[Order], sent: Sent) -> Iterator[Difference]:
     for order in orders:
         sign = -1 if order.kind == "refund" else 1
         who = (order.day, order.kind)
@@ -224,8 +305,13 @@ def of_orders(orders: list[Order]) -> Iterator[Difference]:
             yield (*who, cause, "order", order.order_id, sign * order.amount)
             continue
         result = order.event.amount or Decimal(0)
-        if result != order.amount:
-            yield (*who, "amount_differs", "order", order.order_id, sign * (order.amount - result))
+        parts = sent.get((order.event.sender, order.kind), ())
+        expected = order.amount if order.event.amount is None else order.with_parts(parts)
+        extra = expected - order.amount
+        if extra:
+            yield (*who, "other_parts", "order", order.order_id, -sign * extra)
+        if result != expected:
+            yield (*who, "amount_differs", "order", order.order_id, sign * (expected - result))
         if order.event.day != order.day:
             yield (*who, "time_zone_shift", "order", order.order_id, sign * result)
             yield (
@@ -310,18 +396,27 @@ def line(uniq_id: str, when: str, who: str = "anna", amount: object = 20, **valu
 class ReconciledShop:
     """Computes the two tables over given rows; a question about the same days is compiled once."""
 
-    def __init__(self) -> None:
+    def __init__(self, sums: SumsOfData | None = None) -> None:
+        self._sums = sums or SumsOfData()
+        self._sent = SentSums()
         self._con = connect()
         self._con.raw_sql("SET threads = 1")
-        self._compiled: dict[tuple[str, Days], str] = {}
+        self._compiled: dict[tuple[str, Days, SentSums], str] = {}
         self._con.con.register("session_events", as_table([], SessionEvents))
         self._con.con.register("sessions", as_table([], Sessions))
         self.land([], [])
 
     def land(self, events: Iterable[Row], lines: Iterable[Row]) -> None:
         """Let these be all clean events and order lines."""
-        self._con.con.register("events", clean_events(events))
+        rows, lines = clean_events(events), [*lines]
+        self._con.con.register("events", rows)
         self._con.con.register("lines", as_table(lines, UserOrderLog))
+        days = {*rows["event_date"].to_pylist(), *(row["order_date"] for row in lines)}
+        self._sent = SentSums()
+        if days and any(row.get(part) for row in lines for part in PARTS):
+            pairs = as_table(self.visits(Days.from_dates(days)), OrderVisits)
+            self._con.con.register("order_visits", pairs)
+            self._sent = self._sums.value(lambda table: self._con.table(table.name), rows_of)
 
     def visits(self, days: Days) -> list[Row]:
         """Return the rows of `mart/order_visits` of some days; no session is known here."""
@@ -341,7 +436,7 @@ class ReconciledShop:
         return self._asked(OrderEventReconciliationDaily, days)
 
     def _asked(self, contract: type[Table], days: Days) -> list[Row]:
-        key = (contract.name, days)
+        key = (contract.name, days, self._sent)
         if key not in self._compiled:
             self._compiled[key] = self._sql(contract, days)
         actual = self._con.con.execute(
@@ -358,9 +453,10 @@ class ReconciledShop:
             rows = self._pairs(days)
         elif contract is OrderEventReconciliation:
             pairs = self._pairs(days.widened(before=REACH_DAYS, after=REACH_DAYS))
-            rows = order_event_reconciliation(events, lines, pairs, RULE, days)
+            rows = order_event_reconciliation(events, lines, pairs, RULE, self._sent, days)
         else:
-            rows = reconciliation_daily(events, lines, self._con.table("differences"), RULE, days)
+            compared = self._con.table("differences")
+            rows = reconciliation_daily(events, lines, compared, RULE, self._sent, days)
         return str(self._con.compile(rows))
 
     def _pairs(self, days: Days) -> ir.Table:

@@ -134,7 +134,8 @@ def test_events_that_do_not_say_who_bought_are_compared_by_all_users() -> None:
 
 def orders_meet(orders: int, events: int, matched: int) -> CheckResult:
     """Return the result for a day with so many orders and events, of which some belong together."""
-    daily = dict.fromkeys(OrderEventReconciliationDaily.columns, 0) | {"reconciled_date": DAY}
+    daily: Row = dict.fromkeys(OrderEventReconciliationDaily.columns, 0)
+    daily |= {"reconciled_date": DAY, "sent_sums": ""}
     daily |= {"order_count": orders, "event_count": events, "missing_event_count": orders - matched}
     empty: Row = dict.fromkeys(OrderEventReconciliation.columns)
     empty |= {"reconciled_date": DAY}

@@ -16,6 +16,7 @@ import pytest
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.attribution.assets import order_visits
+from ecom_assets.commerce.attribution.order_sums import SumsOfData
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.reconciliation.assets import RECONCILIATION_ASSETS
 from ecom_assets.core.settings.settings import Settings
@@ -54,8 +55,12 @@ class ReconciledPlatform(Platform):
 
 @cache
 def platform() -> ReconciledPlatform:
-    """One warehouse, emptied between shops, so that it compiles a slice once."""
-    return ReconciledPlatform(Settings(home=Path("never written")))
+    """One warehouse, emptied between shops, so that it compiles a slice once; in its shops of a few
+    orders two pairs say what a sender sends, so that each run may find another sum.
+    """
+    result = ReconciledPlatform(Settings(home=Path("never written")))
+    result.rules["sent_sums"] = SumsOfData(least_pairs=2, least_share=0.5)
+    return result
 
 
 def of_day(rows: Iterable[Row], column: str, day: date) -> list[Row]:

@@ -18,6 +18,7 @@ CAUSES: Final = (
     "missing_event",
     "missing_order",
     "amount_differs",
+    "other_parts",
     "duplicate",
     "refund",
     "time_zone_shift",
@@ -102,6 +103,7 @@ def reconciliation(shop: PlainShop, span: Span) -> Row:
         total[name] = f"{whole:.2f}" if name.endswith("_amount") else int(whole)
     return {
         "reconciliation": if_known(total, shop, span, "orders", "events"),
+        "sent_sums": None,  # no event names its order
         "total_count": len(days),
         "days": days,
     }

@@ -78,7 +78,7 @@ class RecipientCounts(BaseModel):
         "Agreed", "count", "Of these, who agreed, with an address", examples=[12]
     )
     refused_count: int = number(
-        "Refused", "count", "Of these, who refused, or agree no more", examples=[5]
+        "Refused e-mails", "count", "Of these, who refused, or agree no more", examples=[5]
     )
     unknown_count: int = number(
         "Not asked", "count", "Of these, of whom no record says it, or no address", examples=[23]

@@ -52,6 +52,11 @@ class ReconciliationAnswer(Answer):
     """Orders compared with purchase and refund events."""
 
     reconciliation: ReconciledNumbers = Field(description="Sums over the days of the period")
+    sent_sums: str | None = Field(
+        description="What senders send beside the items as the amount of a purchase or refund: "
+        "what `other_parts` comes from; null where they send the items",
+        examples=["purchase + shipping"],
+    )
     total_count: int | None = total_of("days", 30)
     days: list[ReconciledDay] = Field(
         description="Days with an order or a purchase or refund event, in order"
@@ -59,7 +64,13 @@ class ReconciliationAnswer(Answer):
 
 
 Cause = Literal[
-    "missing_event", "missing_order", "amount_differs", "duplicate", "refund", "time_zone_shift"
+    "missing_event",
+    "missing_order",
+    "amount_differs",
+    "other_parts",
+    "duplicate",
+    "refund",
+    "time_zone_shift",
 ]
 
 

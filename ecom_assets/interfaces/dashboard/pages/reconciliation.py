@@ -35,6 +35,7 @@ CAUSE_NAMES: Final = {
     "missing_event": "Order without an event",
     "missing_order": "Event without an order",
     "amount_differs": "Another amount",
+    "other_parts": "With taxes, shipping, tips or discounts",
     "duplicate": "Further event of an order",
     "refund": "Refund that only one has",
     "time_zone_shift": "On a neighbouring day",
@@ -111,7 +112,10 @@ def causes(view: View) -> Block:
         }
         for cause in CAUSES
     ]
-    return DataTable(rows, CAUSE, note="The amounts add up to the difference.")
+    note = "The amounts add up to the difference."
+    if sums := _answer(view)["sent_sums"]:
+        note += f" Orders are their items; events send {sums}."
+    return DataTable(rows, CAUSE, note=note)
 
 
 def days(view: View) -> Block:

@@ -1,7 +1,8 @@
-"""Every engine reads the same campaigns out of fields and addresses, and joins the same visitors to
-customers.
+"""Every engine reads the same campaigns out of fields and addresses, joins the same visitors to
+customers, and finds the same events of orders.
 """
 
+import random
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import product
@@ -12,16 +13,27 @@ import pytest
 
 from ecom_assets.behaviour.events.contracts import CAMPAIGN_SCOPES, CleanEvents
 from ecom_assets.behaviour.identity.rule import IdentityRule
+from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.commerce.attribution.contracts import CHANNELS, OrderVisits
+from ecom_assets.commerce.attribution.order_sums import SumsOfData
+from ecom_assets.commerce.attribution.order_visits import order_visits
 from ecom_assets.commerce.attribution.touches import ChannelRule, first_touches, with_arrival
 from ecom_assets.commerce.customers.visitors import customer_visitors
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.reconciliation.differences import order_event_reconciliation
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import source_lists
-from ecom_assets_tests.builders import Row, as_table, at
+from ecom_assets_tests.builders import Row, as_table, at, clean_events
 from ecom_assets_tests.commerce.customers.test_customer_visitors import sold
+from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import (
+    RULE,
+    reference_differences,
+    reported,
+)
+from ecom_assets_tests.commerce.reconciliation.test_differences import LONG, random_shop
 from ecom_assets_tests.core.warehouse.engines.warehouses import (
     ALL_ENGINES,
     on_one_worker_each,
@@ -122,3 +134,25 @@ def test_every_engine_joins_the_same_visitors(engine: Engine) -> None:
         ("7@mail", "anon-a", DAY),
         ("7@mail", "anon-b", date(2026, 3, 4)),
     ]
+
+
+@pytest.mark.slow
+def test_every_engine_compares_orders_with_events_alike(engine: Engine) -> None:
+    """A shop with ids of two kinds and senders of taxes or shipping, as plain Python has it."""
+    dice = random.Random(1)  # noqa: S311 (a story, no secret)
+    events, lines = random_shop(dice, LONG)
+    clean = clean_events(events)
+    stored(engine, CleanEvents, clean)
+    stored(engine, UserOrderLog, as_table(lines, UserOrderLog))
+    for contract in (SessionEvents, Sessions):
+        stored(engine, contract, as_table([], contract))
+    table = engine.table
+    of_events = (table(CleanEvents), table(SessionEvents), table(Sessions), table(UserOrderLog))
+    engine.replace(OrderVisits, order_visits(*of_events, RULE, LONG), LONG)
+    sums = SumsOfData(least_pairs=2, least_share=0.5).value(table, engine.rows_of)
+    rows = order_event_reconciliation(
+        table(CleanEvents), table(UserOrderLog), table(OrderVisits), RULE, sums, LONG
+    )
+    found = reported(engine.rows_of(rows))
+    assert found == reference_differences(clean.to_pylist(), lines, (2, 0.5))
+    assert {"other_parts", "amount_differs"} <= {cause for _, _, cause, *_ in found}
