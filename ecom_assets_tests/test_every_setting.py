@@ -1,7 +1,6 @@
-"""The code location loads under every setting, singly and together;
-a new setting is tried by itself.
-"""
+"""Every setting may be given by itself, and the code location loads under some and under all."""
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
 from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings, setting_names
+from ecom_assets.core.tables.values import batches_of
 from ecom_assets.definitions import build_definitions
 from ecom_assets_tests.each import each
 
@@ -97,6 +97,18 @@ NEEDS: Final = {
 """What a setting asks for, besides itself."""
 ALTERNATIVES: Final = (("orders", "order_api_url"), ("funnel_steps", "funnels"))
 """Settings of which only one may be set."""
+ALONE: Final = {
+    *NEEDS,
+    *(name for pair in ALTERNATIVES for name in pair),
+    *("jwt_jwks_url", "jwt_public_key_path"),
+}
+"""Settings that do not go with some others."""
+AT_ONCE: Final = 12
+GROUPS: Final = (
+    *((name, *NEEDS.get(name, ())) for name in sorted(ALONE)),
+    *batches_of(sorted(FIELDS.keys() - ALONE), AT_ONCE),
+)
+"""All settings in groups that go together: to build the code location takes most of a second."""
 WAREHOUSES: Final = (
     "",
     WRITTEN["warehouse"],
@@ -165,26 +177,33 @@ def number(field: FieldInfo) -> str:
     )
 
 
-def load(
-    names: list[str] | tuple[str, ...], monkeypatch: pytest.MonkeyPatch, **others: str
-) -> Settings:
-    """Build the code location with these settings, as `dagster definitions validate` does."""
+def given(names: Sequence[str], monkeypatch: pytest.MonkeyPatch, **others: str) -> Settings:
+    """Return the settings with these in the environment, each with a value of its own."""
     for name in names:
         monkeypatch.setenv(PREFIX + name.upper(), value_of(name))
     for name, value in others.items():
         monkeypatch.setenv(PREFIX + name.upper(), value)
-    settings = load_settings()
+    return load_settings()
+
+
+def load(names: Sequence[str], monkeypatch: pytest.MonkeyPatch, **others: str) -> None:
+    """Build the code location with these settings, as `dagster definitions validate` does."""
+    settings = given(names, monkeypatch, **others)
     dg.Definitions.validate_loadable(build_definitions(settings))
-    return settings
+
+
+@each("name", sorted(FIELDS))
+def test_each_setting_may_be_given_without_the_others(name: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        settings = given((name, *NEEDS.get(name, ())), patch)
+    assert getattr(settings, name) != FIELDS[name].default, "the setting was really set"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)  # the code location is built some two hundred times
-@each("name", sorted(FIELDS))
-def test_the_code_location_loads_with_each_setting(name: str) -> None:
+@each("names", GROUPS)
+def test_the_code_location_loads_with_some_settings(names: tuple[str, ...]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        settings = load((name, *NEEDS.get(name, ())), patch)
-    assert getattr(settings, name) != FIELDS[name].default, "the setting was really set"
+        load(names, patch)
 
 
 @pytest.mark.slow
