@@ -127,7 +127,7 @@ RULES = st.fixed_dictionaries(
 
 @pytest.mark.slow
 @given(files=SHOPS, chosen=RULES, is_named=st.booleans(), most=st.sampled_from((50_000, 3)))
-@examples(300)
+@examples(60)
 def test_they_are_those_of_the_full_cleaning_by_any_rule(
     files: list[tuple[str, list[tuple[str | None, ...]]]],
     chosen: dict[str, Any],
