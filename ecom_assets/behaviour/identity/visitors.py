@@ -131,6 +131,28 @@ def with_visitors_of_all(
     return with_visitors(events, KnownIds(links, shared, merged), rule)
 
 
+def with_own_visitors(
+    events: ir.Table, rule: IdentityRule, *, has_anonymous: bool = True, has_escaped: bool = True
+) -> ir.Table:
+    """Return clean events with the columns `OF_IDENTITY`, of which each says itself whose it is.
+
+    Args:
+        events: Clean events without aliases, as in `with_visitors`; those without a user share no
+            device and no source session with a user's.
+        rule: The identity rule, which keeps users.
+        has_anonymous: Whether some may have no user.
+        has_escaped: Whether the visitors of some users may not be called as these.
+    """
+    visitor = visitor_of_user(events.user_id) if has_escaped else events.user_id
+    step: ir.StringValue = ibis.literal("user")
+    if has_anonymous:
+        visitor = ibis.coalesce(visitor, ibis.literal(ANONYMOUS).concat(_nobody_of(events, rule)))
+        step = events.user_id.isnull().ifelse(_kind_of(events, rule), step)
+    return events.mutate(
+        visitor_id=visitor, joined_by=step, session_device_id=session_device_of(events, rule)
+    )
+
+
 def session_device_of(events: ir.Table, rule: IdentityRule) -> ir.StringValue:
     """Return what sessions are cut on, besides the visitor: the device, else the source session,
     else empty text.

@@ -1,6 +1,8 @@
 """Events read straight from Parquet are those of the full cleaning."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,25 +14,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
-from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.placeholders import NOBODY
 from ecom_assets.core.tables.values import MAX_AMOUNT
 from ecom_assets.ingestion.sources.files import events as file_events
+from ecom_assets.ingestion.sources.files import row_check
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets.ingestion.sources.files.footers import PLAIN_USERS, is_plain
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.ingestion.sources.test_funnel_of_files import FILES, write
+from ecom_assets_tests.ingestion.sources.test_funnel_of_files import (
+    ARRIVALS,
+    COLUMNS,
+    FILES,
+    FOLDERS,
+    TIMES,
+    TYPES,
+    write,
+)
 
 Files = list[tuple[str, str, list[tuple[str | None, ...]]]]
 
 
 def answered(
-    folder: Path, names: Iterable[str], columns: list[str] | None
+    folder: Path,
+    names: Iterable[str],
+    columns: list[str] | None,
+    settings: Settings | None = None,
 ) -> tuple[list[dict[str, Any]], object, bool]:
     """The clean events with these columns, how many rows counted, and whether the
     files were read straight.
     """
-    files = FileEvents.open([str(folder)], load_settings())
+    files = FileEvents.open([str(folder)], settings or load_settings())
     files = files if columns is None else files.naming(columns)
     events = files.clean()
     rows = (
@@ -59,13 +73,99 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
         straight = answered(Path(made), names if is_named else CleanEvents.columns, columns)
         with patch.object(file_events, "MOST_ROWS", 0):
             full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
-    ids = [(row[1], row[6]) for _, _, rows in files for row in rows]
-    # A placeholder of a user beside a session: the session is the visitor, which only the full
-    # cleaning finds.
-    hides_ids = any(user and session and user.lower() in NOBODY for user, session in ids)
-    assert straight[2] or hides_ids
-    assert not full[2]
+    assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
+
+
+DEVICE_COLUMNS = (*COLUMNS, "anonymous_id", "user_agent")
+# Around midnight in Berlin, which is 23:00 UTC, and in Apia, and when their clocks change.
+AROUND = (
+    *TIMES,
+    "2025-03-09T23:00:00Z",
+    "2025-03-09T22:59:59Z",
+    "2025-03-10T23:30:00Z",
+    "2025-03-30T00:30:00Z",
+    "2025-03-30T01:30:00Z",
+    "2025-03-29T10:59:59Z",
+)
+PERSON = st.sampled_from(("ann", "ann", "bob", "0", "NULL", "(No consent)", "anon-s1", None, None))
+DEVICE = st.sampled_from(("d1", "d1", "d2", "s1", "0", "unknown", None, None))
+SESSION = st.sampled_from(("s1", "s1", "s2", "d1", "-1", "(no consent)", None, None))
+OF_SHOP = st.tuples(
+    st.sampled_from(("a", "b", "c", *map(str, range(40)), f"x~{'0' * 16}", None)),
+    PERSON,
+    st.sampled_from((*TYPES, "own type", "sign_up")),
+    st.sampled_from(AROUND),
+    st.sampled_from(("p", "null", None)),
+    st.none(),
+    SESSION,
+    st.none(),
+    st.none(),
+    st.sampled_from((None, None, "5", "50.01", "-1", "1e12", "many")),
+    st.sampled_from((*ARRIVALS, "2025-03-10T23:30:00Z", "2025-04-05T22:30:00Z")),
+    DEVICE,
+    st.sampled_from((None, None, "Googlebot/2.1")),
+)
+SHOPS = st.lists(
+    st.tuples(
+        st.sampled_from((*FOLDERS, "received_date=2025-03-30")),
+        st.lists(OF_SHOP, min_size=1, max_size=14),
+    ),
+    min_size=1,
+    max_size=3,
+)
+RULES = st.fixed_dictionaries(
+    {
+        "timezone": st.sampled_from(("UTC", "Europe/Berlin", "Pacific/Apia", "America/St_Johns")),
+        "late_days": st.sampled_from((7, 7, 0, 1, 30)),
+        "max_amount": st.sampled_from((None, None, Decimal(50))),
+        "event_types": st.sampled_from(((), (), ("page_view", "purchase", "own type"))),
+        "identity": st.sampled_from(("stitched", "stitched", "user", "ga4_observed", "posthog")),
+    }
+)
+
+
+@pytest.mark.slow
+@given(files=SHOPS, chosen=RULES, is_named=st.booleans(), most=st.sampled_from((50_000, 3)))
+@examples(60)
+def test_they_are_those_of_the_full_cleaning_by_any_rule(
+    files: list[tuple[str, list[tuple[str | None, ...]]]],
+    chosen: dict[str, Any],
+    *,
+    is_named: bool,
+    most: int,
+) -> None:
+    """Of random shops: their zones and rules, placeholders beside devices and sessions of people,
+    copies, and late rows; asked a second time by the check that was kept.
+    """
+    columns = ["product_category", "cart_value", "joined_by"] if is_named else None
+    settings = load_settings().model_copy(update={"cache": "on", **chosen})
+    with (
+        TemporaryDirectory() as made,
+        TemporaryDirectory() as cache,
+        patch.object(row_check, "TICK", timedelta(-1)),
+    ):
+        for number, (folder, rows) in enumerate(files):
+            write(Path(made) / folder / f"{number}.parquet", rows, DEVICE_COLUMNS)
+        with (
+            patch.object(row_check, "MOST_SPECIAL", most),
+            pytest.MonkeyPatch.context() as patched,
+        ):
+            patched.setenv("XDG_CACHE_HOME", cache)
+            straight = [
+                answered(Path(made), CleanEvents.columns, columns, settings) for _ in range(2)
+            ]
+        with patch.object(file_events, "MOST_ROWS", 0):
+            full = answered(Path(made), CleanEvents.columns, columns, settings)
+    assert not full[2]
+    assert straight[0] == straight[1], "by the check that was kept"
+    common = straight[0][0][0].keys() & full[0][0].keys() if full[0] else set()
+    assert straight[0][1] == full[1]
+    assert cut(straight[0][0], common) == cut(full[0], common)
+
+
+def cut(rows: list[dict[str, Any]], names: Collection[str]) -> list[dict[str, Any]]:
+    return sorted(({name: row[name] for name in names} for row in rows), key=str)
 
 
 @pytest.mark.slow
@@ -194,16 +294,18 @@ def test_whether_users_are_looked_at_changes_no_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(
+def test_the_full_cleaning_answers_where_the_format_or_the_identity_rule_asks_for_it(
     tmp_path: Path,
 ) -> None:
     row = ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)
     for name, settings, is_straight in (
         ("a.parquet", {}, True),
         ("b.csv", {}, False),
-        ("c.parquet", {"timezone": "Europe/Berlin"}, False),
-        ("d.parquet", {"late_days": 3}, False),
-        ("e.parquet", {"event_types": ("page_view",)}, False),
+        ("c.parquet", {"timezone": "Europe/Berlin"}, True),
+        ("d.parquet", {"late_days": 3}, True),
+        ("e.parquet", {"event_types": ("page_view",)}, True),
+        ("f.parquet", {"max_amount": Decimal(50)}, True),
+        ("g.parquet", {"identity": "segment_dbt"}, False),
     ):
         write(tmp_path / name, [row])
         files = FileEvents.open([str(tmp_path / name)], load_settings().model_copy(update=settings))
@@ -211,3 +313,44 @@ def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(
         assert (files.checked is not None) == is_straight, name
     with patch.object(file_events, "may_hold_erased", return_value=True):
         assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).checked is None
+
+
+def test_who_is_nobody_beside_a_person_is_found_by_the_full_definitions(tmp_path: Path) -> None:
+    """By `user`, a session has the user whom any of its events names, on whatever device;
+    and session s2, in which nobody signs in, is a visitor itself.
+    """
+    at = "2025-03-10T10:00:00Z"
+    rows = [
+        ("a", "0", "page_view", at, None, None, "s1", *[None] * 4, "d1", None),
+        ("b", "ann", "page_view", at, None, None, "s1", *[None] * 4, "d2", None),
+        ("c", "0", "page_view", at, None, None, "s2", *[None] * 4, "d3", None),
+    ]
+    write(tmp_path / "a.parquet", rows, DEVICE_COLUMNS)
+    settings = load_settings().model_copy(update={"identity": "user"})
+    events, _, is_straight = answered(tmp_path, ["event_id", "visitor_id"], None, settings)
+    assert is_straight
+    assert [(row["event_id"], row["visitor_id"]) for row in events] == [
+        ("a", "ann"),
+        ("b", "ann"),
+        ("c", "anon-s2"),
+    ]
+
+
+def test_footers_say_nothing_of_values_that_the_mapping_changes(tmp_path: Path) -> None:
+    """User 7 is no id in this source: nobody, without a session or a device."""
+    path = tmp_path / "a.parquet"
+    con = duckdb.connect()
+    con.execute(
+        "COPY (SELECT i::VARCHAR AS id, i AS who, TIMESTAMP '2025-03-10' AS at, 'page_view' AS what"
+        f" FROM range(6, 9) AS t(i)) TO '{path}'"
+    )
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(
+        "name: seven\nfields:\n  event_id: id\n  user_id: {column: who, unknown: ['7']}\n"
+        "  event_timestamp: {column: at}\n  event_type: what\n"
+    )
+    settings = load_settings().model_copy(update={"events_mapping": str(mapping)})
+    events, rows, is_straight = answered(path, ["visitor_id"], None, settings)
+    assert is_straight
+    assert [row["visitor_id"] for row in events] == ["6", "8"]
+    assert rows == {"read": 3, "counted": 2, "rejected": {"missing_identity": 1}}

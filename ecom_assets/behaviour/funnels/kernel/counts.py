@@ -59,6 +59,7 @@ _NUMBERS: Final = (
     "DECIMAL",
     "U",
 )
+VISITOR: Final = "visitor_id"
 Result = TypeVar("Result")
 _numbers = count()
 
@@ -228,7 +229,15 @@ def gathered(
     code, codes = signature_sql(matching) if is_counted else step_sql(funnel, matching)
     plan = _plan(funnel, matching, codes, is_counted=is_counted)
     names = ", ".join(ident(column) for column in units)
-    present = " AND ".join(f"{ident(column)} IS NOT NULL" for column in (*units, "event_at"))
+    # Who a visitor is can take several columns to say, and nobody is none. So groups are tested, by
+    # what the engine cannot test on each row before it makes them.
+    of_groups = [column for column in units if column == VISITOR]
+    of_rows = [column for column in (*units, "event_at") if column != VISITOR]
+    present = " AND ".join(f"{ident(column)} IS NOT NULL" for column in of_rows)
+    having = " AND ".join(
+        f"CASE WHEN {ident(column)} IS NULL THEN len(list(packed)) < 0 ELSE true END"
+        for column in of_groups
+    )
     types = ", ".join(sorted({literal(step.event_type) for step in funnel.steps}))
     table = f"funnel_kernel_{next(_numbers)}"
     con.execute(f"""
@@ -238,7 +247,7 @@ def gathered(
                 SELECT {names}, event_at, {code} AS code FROM ({events_sql}) AS events
                 WHERE event_type IN ({types}) AND {present}
             ) WHERE code IS NOT NULL
-        ) GROUP BY ALL
+        ) GROUP BY ALL {f"HAVING {having}" if having else ""}
     """)  # noqa: S608  # names are quoted, values are escaped
     try:
         yield table, plan, units

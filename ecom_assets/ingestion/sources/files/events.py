@@ -4,10 +4,10 @@ without set-up.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
+from operator import or_
 from secrets import token_hex
 
-import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
@@ -18,17 +18,13 @@ from ecom_assets.behaviour.events.robots import is_robot
 from ecom_assets.behaviour.events.same_order import ids_of_repeated_orders
 from ecom_assets.behaviour.identity import links
 from ecom_assets.behaviour.identity.rule import IdentityRule
-from ecom_assets.behaviour.identity.visitors import (
-    session_device_of,
-    visitor_of_user,
-    with_visitors_of_all,
-)
+from ecom_assets.behaviour.identity.visitors import with_own_visitors, with_visitors_of_all
 from ecom_assets.behaviour.questions.source import identity_rule
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.portable import fetched, stored, union_all
+from ecom_assets.core.tables.portable import dialect_of, fetched, stored, union_all
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
 from ecom_assets.ingestion.sources.files.currency import Currencies
@@ -37,14 +33,11 @@ from ecom_assets.ingestion.sources.files.kept_checks import KeptChecks
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.ingestion.sources.files.row_check import (
-    DEFAULT_RULE,
     DIRECT,
+    JOINED_HASHES,
     MOST_ROWS,
     CheckedRows,
     RowCheck,
-    device_sql,
-    repeated,
-    view_direct,
 )
 from ecom_assets.ingestion.sources.files.row_notes import notes_of
 
@@ -116,8 +109,8 @@ class FileEvents:
 
     Those of Parquet files are read straight from them by each query of a question, instead of from
     a stored copy: one check of all rows says which rules of cleaning any row breaks, and only these
-    are in the query. The few events without a user, or with an id that may repeat, are cleaned by
-    the full definitions and stored.
+    are in the query. The few events without a user that share a session or device with a user's, or
+    with an id that may repeat, are cleaned by the full definitions and stored.
     """
 
     con: Backend
@@ -169,12 +162,13 @@ class FileEvents:
         )
 
     def _row_check_by(self, identity: IdentityRule) -> RowCheck | None:
-        if not (self.files.is_parquet and self.rule == DEFAULT_RULE):
+        if not self.files.is_parquet:
             return None
         if self._may_hold_erased or not 0 < self.files.row_count() <= MOST_ROWS:
             return None
         kept = KeptChecks.from_settings(self.settings)
-        return RowCheck(self.con.con, self.files, self.settings.late_days, identity, kept)
+        days = lambda: self._days  # noqa: E731 (found only if a rule asks for them)
+        return RowCheck(self.con.con, self.files, self.rule, identity, days, kept)
 
     @property
     def currency(self) -> str:
@@ -223,11 +217,12 @@ class FileEvents:
 
     def clean(self) -> ir.Table:
         """Return the rows of `CleanEvents`, with the columns that are named."""
-        if self.checked is not None:
-            ordinary = self._ordinary(self.checked)
+        if self.row_check and self.checked:
+            ordinary = self._ordinary(self.row_check, self.checked)
             if not self.checked.has_special:
                 return ordinary
-            return union_all(ordinary, self._special(self.checked).select(*ordinary.columns))
+            special = self._special(self.row_check, self.checked)
+            return union_all(ordinary, special.select(*ordinary.columns))
         events = clean.as_clean_events(self._unique(), self._robots)
         columns = [
             name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)
@@ -350,50 +345,46 @@ class FileEvents:
         columns = "user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT"
         return self._filled(MERGED, columns, list(links.merged_rows(groups)))
 
-    def _ordinary(self, checked: CheckedRows) -> ir.Table:
-        """Return the clean events that have a user and a unique id;
+    def _ordinary(self, check: RowCheck, checked: CheckedRows) -> ir.Table:
+        """Return the clean events that no other event decides about;
         with `received_date` only if it is needed.
         """
         is_dated = self.named is None or "received_date" in self.named
-        is_dated = view_direct(
-            self.con.con, self.files, self.rule.late_days, checked, is_dated=is_dated
-        )
+        is_dated = check.view_direct(checked, is_dated=is_dated)
         direct = self.con.table(DIRECT, database=("temp", "main"))
         if checked.changed_amounts:
             direct = clean.with_known_amounts(direct, self.rule)
-        result = clean.without_placeholders(
-            direct.rename(source_session_id="session_id", device_id="anonymous_id")
+        result = direct.rename(source_session_id="session_id", device_id="anonymous_id")
+        result = with_own_visitors(
+            result.mutate(is_bot=is_robot(result.user_agent)),
+            self.identity,
+            has_anonymous=checked.has_anonymous,
+            has_escaped=checked.has_escaped,
         )
-        visitor = visitor_of_user(result.user_id) if checked.has_escaped else result.user_id
-        result = result.mutate(
-            visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=is_robot(result.user_agent)
-        )
-        result = result.mutate(session_device_id=session_device_of(result, self.identity))
         result = result.select(*CleanEvents.columns)
         return result if is_dated else result.drop("received_date")
 
-    def _special(self, checked: CheckedRows) -> ir.Table:
-        """Return the clean events without a user, or with an id that may repeat."""
+    def _special(self, check: RowCheck, checked: CheckedRows) -> ir.Table:
+        """Return the clean events without a user that share a session or device with a user's,
+        and those with an id that may repeat.
+        """
         received = self._view_received().get_name()
-        conditions = [f"hash(event_id) IN {repeated()}"] if checked.has_repeated else []
-        if checked.has_anonymous:  # all events of their devices, which say whose they are
-            of_nobody = select(device_sql(), f"{received} AS t0", "user_id IS NULL")
-            conditions += ["user_id IS NULL", f"{device_sql()} IN ({of_nobody})"]
-        marked = (
-            f"*, {f'hash(event_id) IN {repeated()}' if checked.has_repeated else 'false'} AS "
-            "is_repeated"
-        )
-        copies = self._clean_rows(
-            SPECIAL, select(marked, f"{received} AS t0", " OR ".join(conditions))
-        )
+        copies = self._clean_rows(SPECIAL, check.special_rows(checked, received))
         duplicates = clean.repeated_ids(copies, self.rule)
         unique = clean.unique_copies(copies, duplicates)
         events = self._with_visitors(clean.as_clean_events(unique), [*CleanEvents.columns])
-        is_special = events.user_id.isnull()
-        if checked.has_repeated:
-            received = copies.filter(copies.is_repeated).select("event_id")
-            ids = union_all(received, duplicates.select("event_id"))
-            is_special |= events.event_id.isin(ids.event_id)
+        text_hash = dialect_of(self.con).text_hash
+        joined = self.con.table(JOINED_HASHES, database=("temp", "main")).id_hash
+        is_joined = reduce(
+            or_,
+            (
+                events[name].notnull() & text_hash(events[name]).isin(joined)
+                for name in ("device_id", "source_session_id")
+            ),
+        )
+        repeated = copies.filter(copies.is_repeated).select("event_id")
+        ids = union_all(repeated, duplicates.select("event_id"))
+        is_special = (events.user_id.isnull() & is_joined) | events.event_id.isin(ids.event_id)
         return events.filter(is_special)
 
     def _clean_rows(self, name: str, rows: str) -> ir.Table:

@@ -8,7 +8,7 @@ largest value.
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import duckdb
 from ecom_assets.core.tables.placeholders import NOBODY, NULLS
 from ecom_assets.core.warehouse.sql_text import pattern_of, select, texts
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping, SourceField
+from ecom_assets.ingestion.sources.files.plain import Numerals
 
 if TYPE_CHECKING:
     from ecom_assets.ingestion.sources.files.sql import FileDays, Layout
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 IN_TIME = "is_sure"
 """Stands for all rules about time: the footers show that no event breaks one."""
 PLAIN_USERS = "plain_users"
+"""Stands for all rules about users: each event has a user,
+whose id is no placeholder and is the id of the visitor.
+"""
+WHOLE_USERS = "whole_users"
+"""Holds if each user is a whole number, whose text has one spelling."""
 KNOWN_AMOUNTS = "known_amounts"
 """Holds if no amount is another than what was read, because it is below zero,
 too large, or no number.
-"""
-"""Stands for all rules about users: each event has a user,
-whose id is no placeholder and is the id of the visitor.
 """
 LAST = "\U0010ffff"
 """The character that sorts after all others."""
@@ -45,6 +48,7 @@ class Footer:
     Attributes:
         is_filled: Whether no value is empty text; nulls are allowed.
         is_whole: Whether no value is null.
+        is_empty: Whether all values are null.
         numbers: The least and the largest number.
         times: The earliest and the latest time; of times with a zone those of UTC.
         texts: What no text sorts before, and what none sorts after, by code points; None for others
@@ -53,6 +57,7 @@ class Footer:
 
     is_filled: bool
     is_whole: bool
+    is_empty: bool = False
     numbers: tuple[Decimal, Decimal] | None = None
     times: tuple[datetime, datetime] | None = None
     texts: tuple[str, str] | None = None
@@ -66,14 +71,15 @@ def footers_of(
     columns = [
         "file_name",
         "path_in_schema",
-        f"coalesce(bool_and({is_null} OR coalesce(stats_min_value > '', false)), false)",
+        f"bool_and(coalesce({is_null}, false) OR coalesce(stats_min_value > '', false))",
         "count(*) = count(*) FILTER (WHERE stats_null_count = 0)",
+        f"bool_and(coalesce({is_null}, false))",
         *(_bounds(kind, is_null) for kind in ("DECIMAL(38, 6)", "TIMESTAMP")),
         _bounds("VARCHAR", is_null, "'[ -\\[\\]-~]*'"),
     ]
     footers = f"parquet_metadata({texts(map(pattern_of, paths))})"
     result: dict[str, dict[str, Footer]] = {}
-    for path, name, is_filled, is_whole, *bounds in con.execute(
+    for path, name, is_filled, is_whole, is_empty, *bounds in con.execute(
         select(columns, footers, group_by="file_name, path_in_schema")
     ).fetchall():
         numbers, times, strings = (
@@ -81,7 +87,9 @@ def footers_of(
         )
         # Times that Python does not have come as text.
         times = times if times and all(isinstance(bound, datetime) for bound in times) else None
-        result.setdefault(path, {})[name] = Footer(is_filled, is_whole, numbers, times, strings)
+        result.setdefault(path, {})[name] = Footer(
+            is_filled, is_whole, is_empty, numbers, times, strings
+        )
     return result
 
 
@@ -109,8 +117,8 @@ def rules_passed(
     late_days: int,
     most: Decimal,
 ) -> set[str]:
-    """Return the rules that no row of any file breaks, by the footers, with `IN_TIME` and
-    `PLAIN_USERS` if they hold.
+    """Return the rules that no row of any file breaks, by the footers, with `IN_TIME` and what
+    else of this module holds.
 
     Rows of sound Parquet files are never malformed.
 
@@ -137,8 +145,11 @@ def rules_passed(
 
 
 def _footer(field: SourceField | None, layout: "Layout") -> Footer | None:
-    """Return the footer of a field that is a single column; None for other fields."""
-    name = field.column if field else None
+    """Return the footer of a field that is a single column, with its values as they are;
+    None for other fields.
+    """
+    is_as_read = field is not None and field.applied("", Numerals(), is_number=False) == ""
+    name = field.column if field and is_as_read else None
     return layout.footers.get(name) if name and layout.exploded is None else None
 
 
@@ -156,9 +167,12 @@ def _filled(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
 def _amounts(mapping: RecordMapping, layout: "Layout", most: Decimal) -> Iterator[str]:
     """Yield `KNOWN_AMOUNTS`, if each amount is an exact number within its limits."""
     field = mapping.fields.cart_value
+    footer, own = _footer(field, layout), layout.own()
+    if field is None or (footer is not None and footer.is_empty):
+        yield KNOWN_AMOUNTS
+        return
     if mapping.fields.currency:  # what is read can be a converted amount
         return
-    footer, own = _footer(field, layout), layout.own()
     is_exact = (
         footer is not None and own[field.column].type not in {"FLOAT", "DOUBLE"} if field else False
     )
@@ -170,11 +184,15 @@ def _amounts(mapping: RecordMapping, layout: "Layout", most: Decimal) -> Iterato
 
 def _users(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
     """Yield the rules about users, and `PLAIN_USERS`,
-    if the bounds of all users leave out all that are not plain.
+    if the bounds of all users leave out all that are not plain, and `WHOLE_USERS`.
     """
     field = mapping.fields.user_id
     footer = _footer(field, layout)
-    if field is None or footer is None or not (footer.is_whole and footer.is_filled):
+    if field is None or footer is None:
+        return
+    if field.column in layout.exact():
+        yield WHOLE_USERS
+    if not (footer.is_whole and footer.is_filled):
         return
     column = layout.own()[field.column or ""]
     is_counted = column.kind == "number" and column.type not in {"FLOAT", "DOUBLE"}
@@ -221,5 +239,5 @@ def _is_in_time(mapping: RecordMapping, layout: "Layout", days: "FileDays", late
         return False
     if not footer.is_whole or footer.times is None or (kind != "zoned" and field.timezone != "UTC"):
         return False
-    first, until, _ = (datetime.combine(day, time()) for day in days.sure_of(late_days))
+    first, until, _ = days.sure_of(late_days)
     return first <= footer.times[0] and footer.times[1] < until

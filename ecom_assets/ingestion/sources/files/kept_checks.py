@@ -1,8 +1,8 @@
 """What the checks of files' rows counted, kept until the files change.
 
 The counts are in a file of their own, in `ECOM_HOME` where there is one and else in the user's
-cache folder. Only its owner can read it. It holds hashes and counts: no path, no statement and no
-value that a question names.
+cache folder. Only its owner can read it. It holds hashes, counts, and which placeholders stand for
+nobody: no path, no statement, no id of anybody, and no value that a question names.
 """
 
 import sqlite3

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, NoReturn, TypeVar
@@ -64,6 +64,8 @@ LINES = "file_orders"
 CLASSIFIED = "classified_file_orders"
 SURELY_MORE: Final = 1.5
 """How many times as many as are allowed an approximate count has to be, which errs by a tenth."""
+AROUND: Final = timedelta(days=3)
+"""Longer than any two clocks differ, and than any clock goes back."""
 OF_RULE: Final = ("received_status", "reject_reason")
 """The columns of classified lines beside those that are received."""
 OF_VERSION: Final = ("record_id", "received_date")
@@ -518,13 +520,21 @@ class OpenFileEvents:
         """The first and the last day of events, and the newest time; None each without events."""
         # Both times are in the footers of Parquet files, from which the engine answers.
         clean, is_utc = self._clean, self.timezone == "UTC"
-        ends = {"oldest_at": clean.event_at.min(), "newest_at": clean.event_at.max()}
-        if not is_utc:  # where the day of a later time can be an earlier one
-            ends |= {"first": clean.event_date.min(), "last": clean.event_date.max()}
-        (row,) = rows_of(clean.agg(**ends))
-        if is_utc and row["newest_at"] is not None:
-            row |= {"first": row["oldest_at"].date(), "last": row["newest_at"].date()}
-        return {"first": None, "last": None, **row}
+        times = clean.agg(oldest_at=clean.event_at.min(), newest_at=clean.event_at.max())
+        (row,) = rows_of(times)
+        oldest_at, newest_at = row["oldest_at"], row["newest_at"]
+        if newest_at is None:
+            return {"first": None, "last": None, **row}
+        if is_utc:
+            return row | {"first": oldest_at.date(), "last": newest_at.date()}
+        # The day of a later time can be an earlier one, where clocks go back, but not of one that
+        # is days later: no clock is a day ahead of UTC, or behind it.
+        ends = clean.filter(
+            (clean.event_at <= ibis.literal(oldest_at + AROUND))
+            | (clean.event_at >= ibis.literal(newest_at - AROUND))
+        )
+        (dates,) = rows_of(ends.agg(first=ends.event_date.min(), last=ends.event_date.max()))
+        return row | dates
 
     @property
     def known(self) -> KnownDays:

@@ -341,6 +341,7 @@ class RecordFiles(CellFiles):
             fallback,
             self.first_day,
             latest,
+            self.timezone,
         )
 
     def _arrivals_by_path(self) -> dict[str, ArrivalDays]:

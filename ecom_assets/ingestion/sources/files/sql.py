@@ -8,7 +8,9 @@ is the raw line if it could not be parsed; then all other columns are NULL.
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from ecom_assets.commerce.orders.orders import CHARGES, PRICE_PARTS
 from ecom_assets.core.tables.received import PROOF
@@ -422,20 +424,44 @@ class FileDays:
     fallback_date: date | None
     earliest_date: date  # earlier dates are implausible
     latest_date: date  # no row can have been received later
+    timezone: str = "UTC"  # in which days begin
 
-    def sure_of(self, late_days: int) -> tuple[date, date, date]:
+    def sure_of(self, late_days: int) -> tuple[datetime, datetime, datetime]:
         """Return the bounds between which an event breaks no rule about time,
-        and the bound of plausible arrivals.
+        and the bound of plausible arrivals, in UTC.
 
-        An event from the first day on and before the second arrived on its own day, or at most
+        An event from the first bound on and before the second arrived on its own day, or at most
         `late_days` later, and not in its future, if it came without `received_at`, or with one that
-        is at most `late_days` later as well.
+        is at most `late_days` later as well; in another zone than UTC a day less, as clocks change.
         """
+        first, until, known_until = self._sure_days(late_days)
+        return (
+            midnights(first, self.timezone)[1],
+            midnights(until, self.timezone)[0],
+            midnights(known_until, self.timezone)[0],
+        )
+
+    def _sure_days(self, late_days: int) -> tuple[date, date, date]:
         if self.received_date:
             first = max(self.earliest_date, self.received_date - timedelta(days=late_days))
             return first, self.received_date + timedelta(days=1), _END_OF_PLAUSIBLE
         arrival_bound = min(self.latest_date + timedelta(days=1), _END_OF_PLAUSIBLE)
         return self.earliest_date, self.modified_date + timedelta(days=1), arrival_bound
+
+
+@lru_cache(maxsize=4096)
+def midnights(day: date, zone: str) -> tuple[datetime, datetime]:
+    """Return two instants in UTC: by the clocks of a zone, all before the first are of earlier days
+    than this one, and none from the second on is.
+    """
+    wall = datetime.combine(day, time())
+    if zone == "UTC":
+        return wall, wall
+    # Clocks that go back at midnight show two days in turn, so the day's start would not do.
+    hours = (wall.replace(tzinfo=UTC) + timedelta(hours=hour) for hour in range(-24, 25))
+    clock = ZoneInfo(zone)
+    offsets = [hour.astimezone(clock).utcoffset() or timedelta(0) for hour in hours]
+    return wall - max(offsets), wall - min(offsets)
 
 
 def records_sql(
@@ -544,16 +570,20 @@ def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
     columns += ["e.received_at", f"{received} AS received_date"]
     columns += [f"{file['relative']} AS source_file", "e.__malformed AS malformed_row"]
     if sure_late_days is not None:
-        columns.append(f"coalesce({_is_sure(kind, file, sure_late_days)}, false) AS is_sure")
+        columns.append(f"coalesce({_is_sure(kind, file, sure_late_days, zone)}, false) AS is_sure")
     columns += [f"e.{CURRENCY}"] if with_currency else []
     return select(columns, source)
 
 
-def _is_sure(kind: RecordKind, file: Mapping[str, str], late_days: int) -> str:
+def _is_sure(kind: RecordKind, file: Mapping[str, str], late_days: int, zone: str) -> str:
     """Return the SQL that says whether an event breaks no rule about time; see `sure_of`."""
     at = f"e.{kind.at}"
     is_in_bounds = f"{at} >= {file['sure_from']} AND {at} < {file['sure_until']}"
-    arrives_in_time = f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {late_days} DAY"
+    # A day in UTC may be of two days of another zone, whose clocks may go forward by up to a day.
+    sure_days = late_days if zone == "UTC" else late_days - 1
+    arrives_in_time = (
+        f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL '{sure_days}' DAY"
+    )
     is_known = f"e.received_at < {file['known_until']}"
     return f"{is_in_bounds} AND (e.received_at IS NULL OR ({arrives_in_time} AND {is_known}))"
 
@@ -615,7 +645,7 @@ def _with_files(
 def _properties(file: FileDays, late_days: int) -> dict[str, str]:
     """Return the paths, days and bounds of a file as SQL literals, by name."""
     sure_from, sure_until, known_until = (
-        f"{date_literal(bound)}::TIMESTAMP" for bound in file.sure_of(late_days)
+        f"TIMESTAMP '{bound.isoformat(sep=' ')}'" for bound in file.sure_of(late_days)
     )
     return {
         "path": text(file.path),
