@@ -33,7 +33,7 @@ from types import ModuleType, TracebackType
 from typing import Any, Final, Literal, TypeVar
 
 from ecom_assets.core.errors import EcomError, SourceError, WorkError, first_line, system_reason
-from ecom_assets.core.settings.environment import hand_on
+from ecom_assets.core.settings.environment import hand_on, handing_on
 
 Limit = Literal["memory", "CPU time", "time"]
 """What a file took too much of: memory, seconds of a processor, or seconds of a clock."""
@@ -256,19 +256,13 @@ def _as_children_begin() -> Iterator[None]:
     a script without `if __name__ == "__main__"` does once more. Arrow, whose usual allocator begins
     with 1 GB, asks the system for what it writes only; it looks for that where it is imported.
     """
-    with _STARTING:
+    with _STARTING, handing_on(ARROW_POOL, "system"):
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
-        before = os.environ.get(ARROW_POOL)
-        os.environ[ARROW_POOL] = "system"
         try:
             yield
         finally:
             sys.modules["__main__"] = main
-            if before is None:
-                del os.environ[ARROW_POOL]
-            else:
-                os.environ[ARROW_POOL] = before
 
 
 _STARTING: Final = threading.Lock()

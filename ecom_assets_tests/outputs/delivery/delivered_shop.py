@@ -99,7 +99,7 @@ class DeliveredShop:
 
     def land_orders(self, counts: dict[Any, int]) -> None:
         """Let the order log have so many orders by day."""
-        zero = dict.fromkeys(OrderEventReconciliationDaily.columns, 0)
+        zero = dict.fromkeys(OrderEventReconciliationDaily.columns, 0) | {"sent_sums": ""}
         rows = [{**zero, "reconciled_date": day, "order_count": n} for day, n in counts.items()]
         orders = as_table(rows, OrderEventReconciliationDaily)
         self._replace(OrderEventReconciliationDaily, orders)
