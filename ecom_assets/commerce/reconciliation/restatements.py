@@ -169,20 +169,6 @@ class ChangedNumber:
     """Why it changed; empty for the cause of its day."""
 
 
-def changed_numbers(
-    contract: type[Table],
-    before: pa.Table,
-    after: pa.Table,
-    *,
-    run_id: str = "",
-    most_rows: int = MOST_ROWS,
-) -> list[ChangedNumber]:
-    """Compare two states of the same days, and return the changes sorted by key and column."""
-    comparison = StateComparison(contract, run_id, most_rows)
-    comparison.add(before, after)
-    return comparison.changes()
-
-
 @dataclass
 class StateComparison:
     """Compares two states of a table, some whole days at a time.

@@ -5,7 +5,7 @@ A tag of the run says whether its message was sent, so that it is neither lost w
 is down nor sent again when the daemon restarts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -429,28 +429,3 @@ def _lines(report: RunReport, link: str, *, with_costs: bool) -> Iterator[str]:
             f"    observed {check.observed}, limit "
             f"{check.limit}{examples if check.example_count else ''}"
         )
-
-
-@dataclass(frozen=True)
-class CheckResults:
-    """How many checks have run at all,
-    and those that did not hold when they last ran, warnings too.
-    """
-
-    evaluated_count: int
-    failing: tuple[FailedCheck, ...]
-
-
-def newest_results(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]) -> CheckResults:
-    """Return the newest results of some checks, the failing ones by table and name."""
-    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(keys))
-    evaluations = [
-        record.event.asset_check_evaluation
-        for record in newest.values()
-        if record.event is not None and record.event.dagster_event is not None
-    ]
-    evaluated = [evaluation for evaluation in evaluations if evaluation is not None]
-    failing = [failed_check_of(evaluation) for evaluation in evaluated if not evaluation.passed]
-    return CheckResults(
-        len(evaluated), tuple(sorted(failing, key=lambda check: (check.table, check.name)))
-    )

@@ -27,7 +27,6 @@ from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restate
 from ecom_assets.commerce.reconciliation.restatements import (
     ChangedNumber,
     RestatementLog,
-    changed_numbers,
 )
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
@@ -35,6 +34,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.extraction.landing import STATE
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.commerce.reconciliation.changed_numbers import changed_numbers
 from ecom_assets_tests.each import each
 from ecom_assets_tests.published_numbers import outside
 

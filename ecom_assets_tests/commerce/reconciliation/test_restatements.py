@@ -20,12 +20,12 @@ from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restate
 from ecom_assets.commerce.reconciliation.restatements import (
     Movement,
     StateComparison,
-    changed_numbers,
 )
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.local import connect, in_memory
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.commerce.reconciliation.changed_numbers import changed_numbers
 from ecom_assets_tests.each import each
 from ecom_assets_tests.published_numbers import (
     FRIDAY,
