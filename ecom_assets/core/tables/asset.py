@@ -20,10 +20,10 @@ import ibis.expr.types as ir
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UnavailableError, UsageError
 from ecom_assets.core.tables.code_version import code_version
+from ecom_assets.core.tables.computations import ComparedInputs, Computation, ComputedOutput
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Table, group_of, owner_of
 from ecom_assets.core.tables.days import Days, OtherDays, listed_days
-from ecom_assets.core.tables.looks import Asked, ComputedOutput, LookAtInputs
 from ecom_assets.core.tables.portable import rows_of, union_all, values_of
 from ecom_assets.core.tables.received import SliceOutput, VisitorRows
 from ecom_assets.core.tables.rule_of_data import resolved_rule
@@ -171,7 +171,7 @@ class Tables(Protocol):
         These are rows that arrived on `days`, and that a run left out.
         """
 
-    def look(self, asked: Asked) -> LookAtInputs | None:
+    def compared_inputs(self, computation: Computation) -> ComparedInputs | None:
         """Return whether something has to be computed again; None if that cannot be known."""
 
     @property
@@ -541,11 +541,15 @@ class TableAsset:
             parameters = {**dependencies, **resources, **tables}
             with tried_again_later(context):
                 try:
-                    look = self.look(days, parameters, warehouse)
-                    if look is not None and look.is_as_before and _is_shown(context, self.key):
-                        return ComputedOutput(None, look)
+                    compared = self.compared_inputs(days, parameters, warehouse)
+                    if (
+                        compared is not None
+                        and compared.are_unchanged
+                        and _is_shown(context, self.key)
+                    ):
+                        return ComputedOutput(None, compared)
                     output = self.output(days, parameters, warehouse)
-                    return output if look is None else ComputedOutput(output, look)
+                    return output if compared is None else ComputedOutput(output, compared)
                 except UnavailableError as error:
                     if not self.does_without_answer or _is_tried_again(context):
                         raise
@@ -560,9 +564,9 @@ class TableAsset:
         compute.__annotations__ = {"context": dg.AssetExecutionContext}
         return compute
 
-    def look(
+    def compared_inputs(
         self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
-    ) -> LookAtInputs | None:
+    ) -> ComparedInputs | None:
         """Return whether the table has to be computed again; None if that cannot be known."""
         parts = [part for part in self._asking() if part]
         read = {name: reads.contract for name, reads in self.reads.items()}
@@ -584,8 +588,8 @@ class TableAsset:
             calls.append((function, _arguments(function, {**rules, **whole})))
         tables_read = {*read.values(), *(self.also_reads or ())}
         tables_read |= {contract for part in parts for contract in part.reads.values()}
-        return warehouse.look(
-            Asked(self.contract, calls, frozenset(tables_read), run, self.loaded_from)
+        return warehouse.compared_inputs(
+            Computation(self.contract, calls, frozenset(tables_read), run, self.loaded_from)
         )
 
     def _asking(self) -> tuple[Invalidation | Presence | None, ...]:

@@ -20,10 +20,10 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, TableAsset, asset_key
+from ecom_assets.core.tables.computations import ComparedInputs, Computation
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days, days_of_spans
-from ecom_assets.core.tables.looks import Asked, LookAtInputs
 from ecom_assets.core.tables.portable import has_kernels, numbered, rows_of
 from ecom_assets.core.tables.received import NO_DAYS
 
@@ -175,12 +175,12 @@ class TableCheck:
         tags: Mapping[str, str],
         resources: Any,  # noqa: ANN401 (Dagster makes the type)
         *,
-        may_look: bool = False,
-    ) -> tuple[CheckResult | CheckCounts, LookAtInputs | None]:
+        may_be_left: bool = False,
+    ) -> tuple[CheckResult | CheckCounts, ComparedInputs | None]:
         """Return the result for a Dagster step, or the rows whose number is the result.
 
-        Where it `may_look`, a check that passed over the same rows passes again. The look is
-        returned with what has to be counted, to be noted if the check passes.
+        Where it `may_be_left`, a check that passed over the same rows passes again. Else its
+        inputs are returned with what has to be counted, to be noted if the check passes.
         """
         days, warehouse = days_of_run(tags), resources.warehouse
         tables = [warehouse.readable(table) for table in self.tables]
@@ -190,12 +190,12 @@ class TableCheck:
         parts = {"parts": days_of_spans(tags[PARTS])} if self.sees_parts and PARTS in tags else {}
         if days == NO_DAYS:
             return CheckResult(0, 0), None
-        look = None
-        if may_look and not sources:
+        compared = None
+        if may_be_left and not sources:
             call = self._call(days, *map(warehouse.table, self.tables), **parts)
             of_days = NO_DAYS if days is None else days
-            look = warehouse.look(
-                Asked(
+            compared = warehouse.compared_inputs(
+                Computation(
                     self.contract,
                     [call],
                     frozenset(self.tables),
@@ -204,9 +204,9 @@ class TableCheck:
                     self.name,
                 )
             )
-        if look is not None and look.is_as_before:
-            return CheckResult(0, look.looked_at_count), None
-        return self._outcome(days, *tables, *sources, **parts), look
+        if compared is not None and compared.are_unchanged:
+            return CheckResult(0, compared.looked_at_count), None
+        return self._outcome(days, *tables, *sources, **parts), compared
 
     def reported(self, result: CheckResult, days: Days | None = None) -> dg.AssetCheckResult:
         """Return a result as Dagster stores it, with the days that it is about (None for all)."""
@@ -510,21 +510,21 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
         selected = {key.name for key in context.selected_asset_check_keys}
         errors: list[Exception] = []
         begun: dict[TableCheck, CheckResult | CheckCounts] = {}
-        looks: dict[TableCheck, LookAtInputs] = {}
+        compared_by_check: dict[TableCheck, ComparedInputs] = {}
         chosen = context.run.asset_selection
         # Who asks for checks alone wants them to look at the rows.
-        may_look = chosen is None or asset_key(contract) in chosen
+        may_be_left = chosen is None or asset_key(contract) in chosen
         for check in (check for check in checks if check.name in selected):
             with _noting(errors):
-                begun[check], look = check.begin(
-                    context.run.tags, context.resources, may_look=may_look
+                begun[check], compared = check.begin(
+                    context.run.tags, context.resources, may_be_left=may_be_left
                 )
-                if look is not None:
-                    looks[check] = look
+                if compared is not None:
+                    compared_by_check[check] = compared
         results = _finished(begun, errors)
         passed = {
-            look: results[check].looked_at_count
-            for check, look in looks.items()
+            compared: results[check].looked_at_count
+            for check, compared in compared_by_check.items()
             if check in results and results[check] == CheckResult(0, results[check].looked_at_count)
         }
         if passed:

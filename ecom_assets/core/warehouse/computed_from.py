@@ -10,8 +10,8 @@ kept statements, see `table_statements.py`.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ecom_assets.core.tables.computations import ComparedInputs, Computation
 from ecom_assets.core.tables.contract import Table, count, text
-from ecom_assets.core.tables.looks import Asked, LookAtInputs
 from ecom_assets.core.warehouse.day_notes import EmptyDays, WrittenSlices
 from ecom_assets.core.warehouse.sql_text import text as literal
 from ecom_assets.core.warehouse.statements import NoShapeError, key_of
@@ -57,7 +57,7 @@ class ComputedNotes:
         self._writes: dict[str, str] | None = None
         self._notes: dict[Key, Note] | None = None
         self._hashes: dict[type[Table], str] = {}
-        self._passed: dict[LookAtInputs, int] = {}
+        self._passed: dict[ComparedInputs, int] = {}
 
     def forget(self) -> None:
         """Read everything again next time."""
@@ -76,42 +76,48 @@ class ComputedNotes:
         self.forget()
         self._engine.execute(f"DELETE FROM {self._engine.name_of(ComputedFrom)}")  # noqa: S608 (names come from contracts)
 
-    def look(self, asked: Asked) -> LookAtInputs | None:
+    def compared_inputs(self, computation: Computation) -> ComparedInputs | None:
         """Return whether a table or a check has to be computed again; None if that cannot be known:
         what it is computed from cannot be written as text.
         """
-        if not TABLE_STATEMENTS.is_on or self._engine.row_hash(asked.contract) is None:
+        if not TABLE_STATEMENTS.is_on or self._engine.row_hash(computation.contract) is None:
             return None
         try:
             keys = [
-                TABLE_STATEMENTS.key(function, arguments) for function, arguments in asked.calls
+                TABLE_STATEMENTS.key(function, arguments)
+                for function, arguments in computation.calls
             ]
         except NoShapeError:
             return None
         if not self._engine.has_one_writer:  # another process may have written meanwhile
             self.forget()
-        read = {*asked.tables, *((asked.loaded_from, EmptyDays) if asked.loaded_from else ())}
+        read = {
+            *computation.tables,
+            *((computation.loaded_from, EmptyDays) if computation.loaded_from else ()),
+        }
         for contract in (WrittenSlices, ComputedFrom, *read):
             self._engine.ensure(contract)
         tables = sorted((table.qualified_name(), self._state_of(table)) for table in read)
-        inputs = key_of(keys, asked.contract.qualified_name(), asked.days.dates, tables).hex()
-        return self._compared(LookAtInputs(asked, inputs))
+        inputs = key_of(
+            keys, computation.contract.qualified_name(), computation.days.dates, tables
+        ).hex()
+        return self._compared(ComparedInputs(computation, inputs))
 
-    def _compared(self, look: LookAtInputs) -> LookAtInputs:
-        name = look.asked.contract.qualified_name()
-        note = self._noted().get(_key_of(look.asked))
+    def _compared(self, compared: ComparedInputs) -> ComparedInputs:
+        name = compared.computation.contract.qualified_name()
+        note = self._noted().get(_key_of(compared.computation))
         if note is None:
-            return look
+            return compared
         inputs, write_id, row_count, run_id = note
-        if inputs != look.inputs:
-            return look
-        if look.asked.check:
-            return LookAtInputs(look.asked, inputs, run_id, row_count)
-        self._engine.ensure(look.asked.contract)
+        if inputs != compared.inputs:
+            return compared
+        if compared.computation.check:
+            return ComparedInputs(compared.computation, inputs, run_id, row_count)
+        self._engine.ensure(compared.computation.contract)
         if write_id != self._newest_writes().get(name, ""):
-            return look
-        is_whole = row_count == self._engine.row_count(look.asked.contract)
-        return LookAtInputs(look.asked, inputs, run_id if is_whole else None)
+            return compared
+        is_whole = row_count == self._engine.row_count(compared.computation.contract)
+        return ComparedInputs(compared.computation, inputs, run_id if is_whole else None)
 
     def _state_of(self, table: type[Table]) -> str:
         """Return what says whether the rows of a table are others."""
@@ -149,20 +155,20 @@ class ComputedNotes:
             }
         return self._notes
 
-    def note_table(self, look: LookAtInputs) -> None:
+    def note_table(self, compared: ComparedInputs) -> None:
         """Note what a table was computed from; call it in the transaction that writes the table,
         after the write is noted.
 
         Notes of the table that an earlier write left are removed with those of its checks.
         """
-        name = look.asked.contract.qualified_name()
+        name = compared.computation.contract.qualified_name()
         write_id = self._newest_writes().get(name, "")
         self._write(
-            {look: self._engine.row_count(look.asked.contract), **self._passed},
+            {compared: self._engine.row_count(compared.computation.contract), **self._passed},
             f"table_name = {literal(name)} AND write_id <> {literal(write_id)}",
         )
 
-    def note_passed(self, results: Mapping[LookAtInputs, int]) -> None:
+    def note_passed(self, results: Mapping[ComparedInputs, int]) -> None:
         """Note that checks have passed, with the number of rows that each looked at: in the next
         transaction that writes a table, or in the end. Until then, none of it is known.
         """
@@ -174,13 +180,16 @@ class ComputedNotes:
             self._engine.ensure(ComputedFrom)
             self._write(self._passed, "1 = 0")
 
-    def _write(self, noted: Mapping[LookAtInputs, int], outdated: str) -> None:
+    def _write(self, noted: Mapping[ComparedInputs, int], outdated: str) -> None:
         rows, same = [], []
         writes, run_id = self._newest_writes(), self._engine.run_id or ""
-        newest = {_key_of(look.asked): (look, row_count) for look, row_count in noted.items()}
-        for key, (look, row_count) in newest.items():
+        newest = {
+            _key_of(compared.computation): (compared, row_count)
+            for compared, row_count in noted.items()
+        }
+        for key, (compared, row_count) in newest.items():
             write_id = writes.get(key[0], "")
-            texts = ", ".join(map(literal, (*key, look.inputs, write_id)))
+            texts = ", ".join(map(literal, (*key, compared.inputs, write_id)))
             rows.append(f"({texts}, {row_count}, {literal(run_id)})")
             same.append(f"({', '.join(map(literal, key))})")
         notes = self._engine.name_of(ComputedFrom)
@@ -193,7 +202,7 @@ class ComputedNotes:
         self._notes, self._passed = None, {}
 
 
-def _key_of(asked: Asked) -> Key:
+def _key_of(computation: Computation) -> Key:
     """Return the table, the check, and the days of the run as ranges."""
-    spans = " ".join(f"{first}/{end}" for first, end in asked.days.runs())
-    return asked.contract.qualified_name(), asked.check, spans
+    spans = " ".join(f"{first}/{end}" for first, end in computation.days.runs())
+    return computation.contract.qualified_name(), computation.check, spans

@@ -26,9 +26,9 @@ from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
 from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.computations import ComparedInputs, Computation
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.looks import Asked, LookAtInputs
 from ecom_assets.core.tables.portable import (
     arrow_schema_of,
     batches_of,
@@ -288,13 +288,13 @@ class Engine(ABC):
         """
         return self.late.beside(raw, days)
 
-    def look(self, asked: Asked) -> LookAtInputs | None:
+    def compared_inputs(self, computation: Computation) -> ComparedInputs | None:
         """Return whether something has to be computed again; None if that cannot be known, as where
         no writes are noted, or the engine has no hash of rows.
         """
-        return self._computed_notes.look(asked) if self.notes_writes else None
+        return self._computed_notes.compared_inputs(computation) if self.notes_writes else None
 
-    def note_passed(self, results: Mapping[LookAtInputs, int]) -> None:
+    def note_passed(self, results: Mapping[ComparedInputs, int]) -> None:
         """Note that checks have passed, with the number of rows that each looked at."""
         self._computed_notes.note_passed(results)
 
@@ -429,13 +429,14 @@ class Engine(ABC):
         hooks: SliceHooks | None = None,
         also: VisitorRows | None = None,
         upstream: Mapping[str, Sequence[str]] | None = None,
-        look: LookAtInputs | None = None,
+        compared: ComparedInputs | None = None,
     ) -> Written:
         """Replace the slice of `days` (the whole table if None) with `rows` in one transaction.
 
         With `also`, rows of visitors on other days are replaced in it too. With `upstream`, the
         stored columns that `rows` are computed from, by table, it is noted how they were computed,
-        and with `look` what from. Days whose rows come out as they were do not count as written.
+        and with `compared` what from. Days whose rows come out as they were are not noted as
+        written.
 
         Rows of another database are fetched in batches. If the connection is lost, the engine
         reconnects and writes the slice again, which is safe because the operation is idempotent.
@@ -446,7 +447,7 @@ class Engine(ABC):
             ConnectionLostError: The connection was lost, and every retry failed.
         """
         return reconnecting(self.reconnect)(
-            self._replace, contract, rows, days, hooks, also, upstream, look
+            self._replace, contract, rows, days, hooks, also, upstream, compared
         )
 
     def _replace(  # noqa: PLR0913, PLR0917 (as `replace`)
@@ -457,7 +458,7 @@ class Engine(ABC):
         hooks: SliceHooks | None,
         also: VisitorRows | None,
         upstream: Mapping[str, Sequence[str]] | None,
-        look: LookAtInputs | None,
+        compared: ComparedInputs | None,
     ) -> Written:
         self._ensure_noted(contract)
         rows = conform(rows, contract)
@@ -485,8 +486,8 @@ class Engine(ABC):
                 self._changed(contract, written, before),
                 None if upstream is None else TableComputation(sql, upstream),
             )
-            if look is not None:
-                self._computed_notes.note_table(look)
+            if compared is not None:
+                self._computed_notes.note_table(compared)
             self.end_slice(contract)
             if hooks:
                 hooks.after()

@@ -25,9 +25,9 @@ from ecom_assets.core.tables.asset import (
     column_schema,
     require_days,
 )
+from ecom_assets.core.tables.computations import ComparedInputs, ComputedOutput
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.looks import ComputedOutput, LookAtInputs
 from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.received import SliceOutput, SourceGate
 from ecom_assets.core.warehouse.day_notes import (
@@ -205,11 +205,11 @@ class WarehouseIOManager(dg.IOManager):
         self.progress.began(contract.qualified_name())
         self.engine.run_id = context.run_id
         started = time.monotonic()
-        look = obj.look if isinstance(obj, ComputedOutput) else None
+        compared = obj.compared if isinstance(obj, ComputedOutput) else None
         obj = obj.output if isinstance(obj, ComputedOutput) else obj
-        if look is not None and look.is_as_before:
+        if compared is not None and compared.are_unchanged:
             self._require_raw_rows(context)
-            self._left_alone(context, contract, look, started)
+            self._left_alone(context, contract, compared, started)
             return
         rows, days = self._rows_and_days(context, contract, obj)
         self._require_raw_rows(context)
@@ -233,7 +233,7 @@ class WarehouseIOManager(dg.IOManager):
                 also,
                 stored_columns(rows),
                 # What a run has to say beside the rows is said again.
-                None if has_more else look,
+                None if has_more else compared,
             )
         took_s = time.monotonic() - started
         self.progress.ended(contract.qualified_name(), written.row_count, took_s)
@@ -258,7 +258,11 @@ class WarehouseIOManager(dg.IOManager):
         )
 
     def _left_alone(
-        self, context: dg.OutputContext, contract: type[Table], look: LookAtInputs, started: float
+        self,
+        context: dg.OutputContext,
+        contract: type[Table],
+        compared: ComparedInputs,
+        started: float,
     ) -> None:
         """Report a table that is as another run has computed it, with what is known of it."""
         instance, key = context.step_context.instance, context.asset_key
@@ -276,15 +280,15 @@ class WarehouseIOManager(dg.IOManager):
             {
                 "dagster/row_count": self.engine.row_count(contract),
                 "dagster/table_name": contract.qualified_name(),
-                "as_computed_by": look.run_id or "",
+                "as_computed_by": compared.run_id or "",
             }
         )
         days = _days_of(context) if context.has_asset_partitions else None
         self._add_day_counts(context, contract, None, nothing)
         of_run = _of_run(None, nothing, took_s)
         context.log.info(
-            f"{contract.qualified_name()}: left as run {look.run_id} computed it, as nothing that "
-            "it is computed from has changed"
+            f"{contract.qualified_name()}: left as run {compared.run_id} computed it, as nothing "
+            "that it is computed from has changed"
         )
         last = context.asset_partition_keys[-1] if days is not None else None
         context.step_context.add_asset_metadata({**of_run, **explained}, key, last)

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pytest
 
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
+from ecom_assets.commerce.attribution.order_sums import SentSums
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset, asset_key
 from ecom_assets.core.tables.computed import KeptRows
@@ -101,6 +102,7 @@ def test_an_asset_s_inputs_are_the_tables_in_its_statements(key: str, reader: Re
             # What the stored rows decide about a rule is in no result.
             **rules(SETTINGS),
             "funnels": daily_funnels(SETTINGS),
+            "sent_sums": SentSums(),
             "unlinked_ids": lambda _ids: set(),
             "erased_users": lambda _ids: set(),
             "order_source": None,

@@ -133,14 +133,14 @@ def compute(asset: TableAsset, engine: Engine, run: Days, least: int) -> bool:
         for name, reads in asset.reads.items()
     }
     parameters = {**tables, "least": least}
-    look = asset.look(days, parameters, engine)
-    if look is not None and look.is_as_before:
+    compared = asset.compared_inputs(days, parameters, engine)
+    if compared is not None and compared.are_unchanged:
         return True
     output = asset.output(days, parameters, engine)
     written: Days | None = days if asset.contract.day_column else None
     if isinstance(output, SliceOutput):
         output, written = output.rows, output.written_days
-    engine.replace(asset.contract, output, written, look=look)
+    engine.replace(asset.contract, output, written, compared=compared)
     return False
 
 
@@ -217,15 +217,15 @@ def few_come(days: Days, daily: ir.Table) -> BrokenRows:
     return BrokenRows(rows.filter(rows.visit_count > 2), rows)
 
 
-def evaluated(engine: Engine, *, may_look: bool = True) -> tuple[int, int, bool]:
+def evaluated(engine: Engine, *, may_be_left: bool = True) -> tuple[int, int, bool]:
     """Return how many rows of a check fail, how many it looks at, and whether it counted them."""
     tags = {RANGE_START: str(ONE), RANGE_END: str(TWO)}
     resources = SimpleNamespace(warehouse=engine)
-    outcome, look = few_come.begin(tags, resources, may_look=may_look)
+    outcome, compared = few_come.begin(tags, resources, may_be_left=may_be_left)
     is_counted = isinstance(outcome, CheckCounts)
     (result,) = counted([outcome]) if isinstance(outcome, CheckCounts) else (outcome,)
-    if look is not None and not result.broken_count:
-        engine.note_passed({look: result.looked_at_count})
+    if compared is not None and not result.broken_count:
+        engine.note_passed({compared: result.looked_at_count})
         engine.finish_notes()
     return result.broken_count, result.looked_at_count, is_counted
 
@@ -236,7 +236,7 @@ def test_a_check_that_passed_over_the_same_passes_and_one_that_failed_fails_agai
         write(engine, ONE, "ann", "bob")
         left_alone(engine, run)
         assert [evaluated(engine) for _ in range(2)] == [(0, 1, True), (0, 1, False)]
-        assert evaluated(engine, may_look=False) == (0, 1, True), "asked for alone"
+        assert evaluated(engine, may_be_left=False) == (0, 1, True), "asked for alone"
         write(engine, TWO, "ann", "bob", "eva")
         left_alone(engine, run)
         assert [evaluated(engine) for _ in range(2)] == [(1, 2, True), (1, 2, True)]

@@ -25,9 +25,9 @@ from ecom_assets.core.errors import (
     first_line,
 )
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.computations import ComparedInputs
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.looks import LookAtInputs
 from ecom_assets.core.tables.portable import DIALECTS, Dialect, batches_of, conform
 from ecom_assets.core.tables.received import VisitorRows
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine, SliceHooks, Written
@@ -144,9 +144,9 @@ class SparkEngine(Engine):
         hooks: SliceHooks | None,
         also: VisitorRows | None,
         upstream: Mapping[str, Sequence[str]] | None,
-        look: LookAtInputs | None,
+        compared: ComparedInputs | None,
     ) -> Written:
-        del upstream, look  # it notes no writes
+        del upstream, compared  # it notes no writes
         assert also is None  # noqa: S101 (`replaces_visitors` says so)
         self.ensure(contract)
         rows = conform(rows, contract)

@@ -1,7 +1,7 @@
 """Whether a table or a check has to be computed again: what it is computed from, and the answer.
 
 A table is left alone where its inputs, rules and columns are as they were when it was computed
-last, over the same days. That is one look, before anything is built.
+last, over the same days. Their inputs are compared before anything is built.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from ecom_assets.core.tables.days import Days
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Computation:
     """All that decides the rows of a table on the days of a run, or the result of a check.
 
     Attributes:
@@ -35,30 +35,30 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class LookAtInputs:
-    """The answer.
+class ComparedInputs:
+    """The inputs of a computation, beside those when the same was computed last.
 
     Attributes:
-        asked: What was looked at.
-        inputs: A digest of it: equal digests are equal rows.
+        computation: What they are the inputs of.
+        inputs: Their digest: equal digests give equal rows.
         run_id: The run that computed the same last, if the table is as that run left it.
         looked_at_count: How many rows the check looked at then.
     """
 
-    asked: Asked
+    computation: Computation
     inputs: str
     run_id: str | None = None
     looked_at_count: int = 0
 
     @property
-    def is_as_before(self) -> bool:
-        """Return whether computing it again would change nothing."""
+    def are_unchanged(self) -> bool:
+        """Return whether computing the rows again would change nothing."""
         return self.run_id is not None
 
 
 @dataclass(frozen=True)
 class ComputedOutput:
-    """What a table was computed as, with the look that came before it."""
+    """What a table was computed as, with its inputs beside those of before."""
 
     output: Any
-    look: LookAtInputs
+    compared: ComparedInputs
