@@ -10,6 +10,7 @@ from ecom_assets.commerce.attribution.contracts import (
     ChannelRemovalEffects,
     ConversionCredit,
     Conversions,
+    OrderVisits,
 )
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.tables.trace import (
@@ -50,6 +51,12 @@ def _this_order(context: TraceContext) -> ir.Table:
     return lines.filter(is_of_order, lines.status == status)
 
 
+def _visited_order(context: TraceContext) -> ir.Table:
+    lines, row = context.on_day(UserOrderLog, "order_date"), context.row
+    status = "refunded" if row["kind"] == "refund" else "shipped"
+    return lines.filter(lines.order_id == row["order_id"], lines.status == status)
+
+
 def _by_unit(of_purchases: Derivation, of_orders: Derivation) -> ByRow:
     def derivation(context: TraceContext) -> Derivation:
         return of_purchases if context.row["unit"] == "purchase" else of_orders
@@ -77,11 +84,21 @@ PART: Final = (
     "docs/metrics/attribution.md#attribution; over all channels it adds up to the conversion, "
     "whose rows are below"
 )
+SUMS: Final = (
+    "the sums of the order's parts, with taxes, shipping, a tip or before discounts, that the amount "
+    "of the event equals to the cent, see docs/metrics/reconciliation.md#what-amounts-have; the "
+    "order's rows are below"
+)
 EFFECT: Final = (
     "the share of conversions that a Markov chain of the touches until this day loses without the "
     "channel, see docs/metrics/attribution.md#removal-effects"
 )
 TRACES: Final = (
+    TableTrace(
+        OrderVisits,
+        "attribution",
+        {"equal_sums": Computed(SUMS, inputs=Count(UserOrderLog, _visited_order))},
+    ),
     TableTrace(
         Conversions,
         "attribution",
