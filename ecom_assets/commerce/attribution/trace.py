@@ -85,9 +85,9 @@ PART: Final = (
     "whose rows are below"
 )
 SUMS: Final = (
-    "the sums of the order's parts, with taxes, shipping, a tip or before discounts, that the amount "
-    "of the event equals to the cent, see docs/metrics/reconciliation.md#what-amounts-have; the "
-    "order's rows are below"
+    "the sums of the order's parts, with taxes, shipping, a tip or before discounts, that the "
+    "amount of the event equals to the cent, see docs/metrics/reconciliation.md#what-amounts-have; "
+    "the order's rows are below"
 )
 EFFECT: Final = (
     "the share of conversions that a Markov chain of the touches until this day loses without the "
