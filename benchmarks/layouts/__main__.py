@@ -106,7 +106,8 @@ def _wrong_orders(file: OrderFile, rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _wrong_events(file: EventFile, rows: list[dict[str, Any]]) -> Iterator[str]:
     types = Counter(row["event_type"] for row in rows)
-    people = {row["user_id"] for row in rows} - set(NOBODY)
+    # A visitor without a user is known by the device.
+    people = {row["user_id"] or row["anonymous_id"] for row in rows} - set(NOBODY)
     amounts = [row["cart_amount"] for row in rows if row["event_type"] == "purchase"]
     amount = sum((each for each in amounts if each is not None), Decimal())
     if types != file.by_type:

@@ -64,6 +64,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "event_timestamp": "Which column says when it happened?",
     "event_type": "Which column says what happened?",
     "user_id": "Which column says who the visitor is?",
+    "anonymous_id": "Which column says whose device it is, of those who are not signed in?",
     "customer_id": "Which column says who the customer is?",
     "item_id": "Which column says which product it is?",
     "quantity": "Which column says how many pieces?",

@@ -181,3 +181,45 @@ def test_columns_that_no_field_uses_are_listed(tmp_path: Path) -> None:
     assert "branch: 2 different in 4 of 4 rows, such as Store 0, Store 1" in proposal.unused
     assert proposal.unused[-1] == "memo, note: empty in all rows"
     assert all(f"#   {line}" in proposal.text for line in proposal.unused)
+
+
+BUYER_ON_THE_FIRST_LINE = """\
+Invoice,Date,Member,SKU,Quantity,Price
+1,2026-03-01 10:00:00,m1,CUP,2,5.00
+1,2026-03-01 10:00:00,,HAT,1,20.00
+2,2026-03-02 10:00:00,m2,HAT,1,20.00
+""".splitlines()
+LOST = "2,2026-03-09 08:00:00,,CUP,-96,0.00"
+"""96 broken cups that a clerk booked a week later, under the number of an invoice."""
+BACK = "2,2026-03-09 08:00:00,,HAT,-1,20.00"
+"""The hat of the second invoice came back: the line has a time of its own, and no member."""
+
+
+@pytest.mark.parametrize(
+    ("lines", "counted"),
+    [
+        # 2 * 5 and 20 of m1, 20 of m2: the first hat is of m1, as the invoice has one time.
+        (BUYER_ON_THE_FIRST_LINE, {("m1", 2), ("m1", 1), ("m2", 1)}),
+        # Where no invoice shows that its buyer stands on one line, the cups are of nobody.
+        ([*BUYER_ON_THE_FIRST_LINE[:2], BUYER_ON_THE_FIRST_LINE[3], LOST], {("m1", 2), ("m2", 1)}),
+        # A hat that was paid back is of who bought it.
+        (
+            [*BUYER_ON_THE_FIRST_LINE[:2], BUYER_ON_THE_FIRST_LINE[3], BACK],
+            {("m1", 2), ("m2", 1), ("m2", -1)},
+        ),
+    ],
+    ids=["one invoice", "lost pieces", "a return"],
+)
+def test_a_line_without_a_buyer_is_of_its_order_if_it_is_of_its_time_or_paid_back(
+    tmp_path: Path, lines: list[str], counted: set[tuple[str, int]]
+) -> None:
+    search = search_of(tmp_path / "till.csv", lines)
+    answers = {**ZONE, "customer_id": "Member", "no_customer": "left out"}
+    proposal = search.proposal(search.guesses(answers, OWN), OWN)
+    with read_by(search, proposal) as reading:
+        assert isinstance(reading, FileReading)
+        rows = reading.files.classified().to_pyarrow().to_pylist()
+    sign = {"shipped": 1, "refunded": -1}
+    kept = [row for row in rows if row["reject_reason"] is None]
+    pieces = {(row["customer_id"], sign[row["status"]] * row["quantity"]) for row in kept}
+    assert pieces == counted

@@ -139,6 +139,12 @@ from ecom_assets.ingestion.sources.proposal.visit_sources import (
     column_of_sources,
     source_questions,
 )
+from ecom_assets.ingestion.sources.proposal.visitors import (
+    FEWEST,
+    further_sessions,
+    is_named_so,
+    visitor_columns,
+)
 
 OF_ONE_PIECE: Final = (
     *("unit", "each", "per", "pu", "u", "einzel", "stuck", "stuk", "jednostk", "単価"),
@@ -173,6 +179,8 @@ MOST_COLUMNS_SHOWN, MOST_OF_EXAMPLE = 6, 24
 """Columns that a refusal shows, and characters of the example of each."""
 MOST_PRODUCTS, MOST_SUMS = 6, 12
 """Prices times quantities that a question about the amount names, and sums that it shows."""
+ASKED_OF_VALUES: Final = frozenset({"cart_value", ORDER_ID, "user_id", "anonymous_id"})
+"""Fields that a file may lack, and that are asked where its values show some of several columns."""
 NO_AMOUNT: Final = "none"
 NOT_SET: Final = "(not set)"
 """A placeholder, which the platform counts as nobody."""
@@ -336,6 +344,7 @@ class Draft:
         if self.kind is MappingKind.EVENTS and "event_type" not in columns:
             self._find_finer_type()
         if self.kind is MappingKind.EVENTS:
+            self._find_visitor()
             self._find_amount_of_rows()
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
@@ -443,6 +452,41 @@ class Draft:
             self.values, best = self.values.with_alternative(best, coarse)
         self.found["event_type"] = FoundField("event_type", best, why)
 
+    def _find_visitor(self) -> None:
+        """Take the column that says who the visitor is by the sessions of each, where it is named
+        so; ask for it where it is not, and for that of devices where not all rows have a user.
+        """
+        known = self._without_answer("user_id" if "user_id" in self.answers else "anonymous_id")
+        user, name = known.get("user_id"), "user_id" if "user_id" not in known else "anonymous_id"
+        is_whole = user is not None and self.values.filled(user.value) == self.values.row_count
+        if is_whole or (user and name in known):
+            return
+        columns = visitor_columns(self.values, known, user.value if user else None)
+        named = [value for value in columns if is_named_so(value)]
+        has_device = name == "user_id" and "anonymous_id" in known
+        if not columns or (has_device and not named):
+            return
+        session, first = known["session_id"].value, columns[0]
+        further = further_sessions(self.values, session, first)
+        if len(named) == 1 and further >= FEWEST and name not in self.answers:
+            count = f"{self.values.different(first):,} have {further:,} further ones"
+            why = f"named {first.name}; each {session.name} is of one, and {count}"
+            self.found[name] = FoundField(name, first, why)
+            return
+        people = [
+            f"{shown(value.name)} ({self.values.different(value):,}, such as "
+            f"{shown(self.values.counts(value, 1)[0][0], MOST_OF_EXAMPLE)})"
+            for value in columns[:MOST_PRODUCTS]
+        ]
+        who = "who the visitor is" if name == "user_id" else "whose device it is, without a user"
+        sessions = f"{self.values.different(session):,} of {shown(session.name)}"
+        sentence = (
+            f"the column that says {who}, as each of {sessions} has one value of "
+            f"{', '.join(people)}; or {NO_AMOUNT}: then each session is a visitor of its own"
+        )
+        choices = tuple(dict.fromkeys(value.name for value in columns))
+        self.ask(name, sentence, (*choices, NO_AMOUNT), first.name)
+
     def _find_amount_of_rows(self) -> None:
         """Take the amount of each row where one of the whole order is on each of its rows; leave it
         to be asked for where too few orders of several rows show it.
@@ -496,9 +540,7 @@ class Draft:
         if is_events:
             self._ask_for_amount()
             self._ask_for_sources()
-        asked = [
-            question.key for question in self.questions if question.key in {"cart_value", ORDER_ID}
-        ]
+        asked = [question.key for question in self.questions if question.key in ASKED_OF_VALUES]
         if self.source and "page_url" not in self.found:
             asked.append("page_url")
         others = dict.fromkeys((*self.found, *asked))

@@ -836,6 +836,11 @@ def free_columns(values: FileValues, matches: Found) -> list[Value]:
     ]
 
 
+def free_values(values: FileValues, matches: Found) -> list[Value]:
+    """Return the columns and members with something in them that are no field yet."""
+    return [value for value in _free(values, matches) if values.filled(value)]
+
+
 def numbers_left(values: FileValues, matches: Found) -> list[Value]:
     """Return the columns of numbers that are no field yet."""
     return [

@@ -237,8 +237,13 @@ class OrderRows:
             f"count(*) AS row_count, count({value.column}) AS filled, count(DISTINCT "
             f"{value.column}) AS different"
         )
-        by_order = select(counts, TABLE, f"{order.column} IS NOT NULL", order.column)
-        is_partly = "filled > 0 AND filled < row_count AND different = 1"
+        by_order = select(
+            f"{counts}, {self._belong_together(value)} AS is_together",
+            TABLE,
+            f"{order.column} IS NOT NULL",
+            order.column,
+        )
+        is_partly = "filled > 0 AND filled < row_count AND different = 1 AND is_together"
         partly, empty, several = self._counts(
             f"count(*) FILTER ({is_partly})",
             "count(*) FILTER (filled = 0)",
@@ -246,6 +251,19 @@ class OrderRows:
             of=by_order,
         )
         return bool(partly) and not (empty if of_every else several)
+
+    def _belong_together(self, value: Value) -> str:
+        """Return the SQL that says whether rows of an order without a value belong to the one that
+        has it: all are of one time, or the others pay something back.
+
+        A line of pieces that were lost, under a number that an order has, too, is of no buyer.
+        """
+        time = self._value("date_time")
+        if time is None or not time.is_column:
+            return "true"
+        amount = self.amount_sql() or "NULL::DECIMAL(24, 6)"
+        is_back = f"bool_or({value.column} IS NULL AND {amount} < 0)"
+        return f"coalesce(count(DISTINCT {time.column}) < 2 OR {is_back}, false)"
 
     def rows_of_orders(self) -> str:
         """Return the SQL, over the columns of the file,
