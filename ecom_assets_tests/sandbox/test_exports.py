@@ -78,6 +78,30 @@ def sales(home: Path, by: str) -> Row:
     return body
 
 
+def check_categories(home: Path, truth: Row) -> None:
+    """Compare what the API says of categories with the truth, in all days."""
+    settings = Settings(home=home, api_timeout_s=300, adhoc_timeout_s=300)
+    days = {"start_date": "2022-01-01", "end_date": "2026-12-31"}
+    with served(build_stack(settings, build_app(settings))) as api:  # type: ignore[arg-type]
+        answer = requests.get(
+            f"{api.address}/v1/analytics/categories", params=days | {"limit": 1000}, timeout=300
+        )
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["category_coverage_rate"] == pytest.approx(
+        truth["category_coverage_rate"], abs=1e-6
+    )
+    rows = {row["product_category"]: row for row in body["categories"]}
+    assert known({name: row["revenue_amount"] for name, row in rows.items()}) == known(
+        truth["categories"]
+    )
+    assert {
+        name: row["viewing_session_count"]
+        for name, row in rows.items()
+        if row["viewing_session_count"]
+    } == truth["category_visits"]
+
+
 def known(sums: Row) -> dict[str, Decimal]:
     """Return amounts by name, without zeros."""
     return {name: Decimal(amount) for name, amount in sums.items() if Decimal(amount)}
@@ -115,10 +139,12 @@ def test_orders_meet_visits_by_what_ga4_sends_of_them(sends: Sends, tmp_path: Pa
     assert truth["orders_met"] == truth["orders"] > 20
     run_over(tmp_path / "shop", tmp_path / "home")
     check(tmp_path / "home", truth)
+    check_categories(tmp_path / "home", truth)
     found = sales(tmp_path / "home", "landing_page")
     assert found["visit_coverage_rate"] == 1
     pages = {row["by"]["landing_page"]: row["numbers"]["revenue_amount"] for row in found["sales"]}
     assert known(pages) == known(truth["landing_pages"])
+    check_categories(tmp_path / "home", truth)
 
 
 @pytest.mark.slow
@@ -152,3 +178,4 @@ def test_each_trap_is_right(sends: Sends, tmp_path: Path) -> None:
     assert 0 < truth["orders_met"] < truth["orders"]
     run_over(tmp_path / "shop", tmp_path / "home")
     check(tmp_path / "home", truth)
+    check_categories(tmp_path / "home", truth)

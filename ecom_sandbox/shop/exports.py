@@ -19,6 +19,7 @@ from ecom_assets.core.errors import UsageError
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop import traffic as t
 from ecom_sandbox.shop.advertising import CAMPAIGNS, MICRO, Advertising, micros_text
+from ecom_sandbox.shop.catalogue import CATEGORIES
 from ecom_sandbox.shop.files import replaced_folder
 from ecom_sandbox.shop.shop import Shop, cast_of
 from ecom_sandbox.shop.truth import GENERATOR
@@ -34,6 +35,7 @@ TRAPS: Final = {
     "two_shops": "a second shop, in a file of its own, sells under the same numbers at that time",
     "late_order": "some orders are written three days after their event",
     "refund_next_month": "some orders are paid back in the month after",
+    "feed_ids": "GA4 calls every third product by Shopify's ids, which its orders' export lacks",
     "old_orders": "three years of orders come before the first event",
 }
 """What can be wrong with such a shop, with what happens then."""
@@ -73,6 +75,8 @@ MODELS: Final = ("first", "last", "last_non_direct", "linear", "position", "j", 
 LOOKBACK: Final = timedelta(days=30)
 HALF_LIFE: Final = timedelta(days=7)
 OLD_DAYS: Final = 3 * 365
+LOOKED: Final = (r.PRODUCT, r.ADD)
+"""The events that name a product."""
 _TYPES: Final = {
     r.PRODUCT: "view_item",
     r.CATEGORY: "view_item_list",
@@ -82,6 +86,10 @@ _TYPES: Final = {
     r.CHECKOUT: "begin_checkout",
     r.PURCHASE: "purchase",
 }
+
+
+Row = dict[str, Any]
+"""An event: `who`, `at`, `visit`, `begins`, `type`, `page`, `referrer`, `source` and `item`."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,7 @@ class Exports:
         orders: The orders, in their order.
         events: The rows of GA4.
         meets: Whether GA4 says of its purchases which order they are.
+        looks: The events of which GA4 knows the product and a device.
         shared_numbers: Of whose orders GA4 says what two orders are called.
     """
 
@@ -151,6 +160,7 @@ class Exports:
     orders: Sequence[Order]
     events: Sequence[dict[str, Any]]
     meets: bool
+    looks: Sequence[Row]
     shared_numbers: frozenset[int] = frozenset()
 
 
@@ -244,7 +254,8 @@ def _exports(shop: Shop, sends: Sends, traps: frozenset[str]) -> Exports:
         orders = [*_old(orders), *orders]
     said.sort(key=lambda event: (int(event["event_timestamp"]), event["event_name"]))
     shared = frozenset(twin.number for twin in twins) if sends == "name" else frozenset()
-    return Exports(visits, orders, said, sends != "nothing", shared)
+    looks = [row for row in rows if row["item"] and row["has_device"] and row["type"] in LOOKED]
+    return Exports(visits, orders, said, sends != "nothing", looks, shared)
 
 
 def _in_order(placed: r.Rows) -> list[r.Rows]:
@@ -253,10 +264,6 @@ def _in_order(placed: r.Rows) -> list[r.Rows]:
 
 def _instant(microseconds: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
-
-
-Row = dict[str, Any]
-"""An event: `who`, `at`, `visit`, `begins`, `type`, `page`, `referrer` and `source`."""
 
 
 def _visits(
@@ -294,17 +301,37 @@ def _visits(
                 "referrer": referrer,
                 "source": source,
                 "cents": int(event["cents"]),
+                "item": _item(shop, int(event["product"]), traps),
                 "has_device": not ("no_consent" in traps and who % 2),
             }
         )
     return visits, rows
 
 
+def _sku(product: int) -> str:
+    return f"SKU-{product}"
+
+
+def _item(shop: Shop, product: int, traps: frozenset[str]) -> dict[str, str] | None:
+    """Return what GA4 says of a product; Shopify's export of orders has no category."""
+    if product < 0:
+        return None
+    catalogue = shop.world.catalogue
+    has_feed_id = "feed_ids" in traps and product % 3 == 0
+    return {
+        "item_id": f"shopify_DE_{product + 1}_{product + 100_001}"
+        if has_feed_id
+        else _sku(product),
+        "item_name": catalogue.names[product],
+        "item_category": CATEGORIES[catalogue.category[product]],
+    }
+
+
 def _order(shop: Shop, number: int, row: r.Rows) -> Order:
     names = shop.world.catalogue.names
     lines = tuple(
         (
-            f"SKU-{row['products'][i]}",
+            _sku(row["products"][i]),
             names[row["products"][i]],
             int(row["quantities"][i]),
             int(row["prices"][i]),
@@ -355,6 +382,7 @@ def _with_till(
                     "referrer": None,
                     "source": "direct",
                     "cents": 1_000 + day,
+                    "item": None,
                     "has_device": True,
                 }
             )
@@ -428,6 +456,8 @@ def _event(row: Row, orders: Mapping[tuple[int | None, datetime], Order], sends:
         event["user_pseudo_id"] = f"{row['who'] + 2}.1"
     else:
         event["privacy_info"] = {"analytics_storage": "No"}
+    if row["type"] in LOOKED and row["item"]:
+        event["items"] = [row["item"]]
     if row["type"] == r.PURCHASE:
         params += [
             _param("value", double_value=row["cents"] / 100),
@@ -608,11 +638,39 @@ def truth_of(exports: Exports, cost: Mapping[str, int]) -> dict[str, Any]:
         },
         "landing_pages": _texts(landing),
         "first_channels": _texts(first_channel),
+        **_categories(exports),
         "visits_by_customer": {
             order.customer: len(exports.visits[order.who])
             for order in met
             if order.who is not None and order.who != TILL
         },
+    }
+
+
+def _categories(exports: Exports) -> dict[str, Any]:
+    """Return the revenue of each category, or article of which GA4 has none, the visits that viewed
+    a product of it, and the share of what was paid for articles that have one.
+    """
+    category = {row["item"]["item_id"]: row["item"]["item_category"] for row in exports.looks}
+    revenue: dict[str, int] = {}
+    paid = known = 0
+    for order in exports.orders:
+        for article, _, quantity, price in order.lines:
+            cents = quantity * price
+            _add(revenue, category.get(article, article), 0 if order.cancelled_at else cents)
+            paid, known = paid + cents, known + cents * (article in category)
+    viewed = {
+        (row["item"]["item_category"], row["who"], row["visit"])
+        for row in exports.looks
+        if row["type"] == r.PRODUCT
+    }
+    visits = {name: 0 for name, _, _ in sorted(viewed)}
+    for name, _, _ in viewed:
+        visits[name] += 1
+    return {
+        "categories": _texts(revenue),
+        "category_visits": visits,
+        "category_coverage_rate": known / paid if paid else None,
     }
 
 

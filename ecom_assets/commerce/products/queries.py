@@ -15,7 +15,8 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.recorded import not_recorded
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures
-from ecom_assets.commerce.orders.orders import NONE
+from ecom_assets.commerce.attribution.queries import LEAST_COVERAGE, WHOLE_COVERAGE
+from ecom_assets.commerce.orders.orders import NONE, WITHOUT_ITEM
 from ecom_assets.commerce.orders.queries import coverage
 from ecom_assets.commerce.products import performance
 from ecom_assets.commerce.products.contracts import (
@@ -26,6 +27,7 @@ from ecom_assets.commerce.products.contracts import (
     ProductsBoughtTogether,
     RawStock,
 )
+from ecom_assets.commerce.products.item_categories import item_categories, with_item_categories
 from ecom_assets.commerce.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
 from ecom_assets.commerce.products.stock import newest_stock
 from ecom_assets.commerce.products.together import (
@@ -46,11 +48,13 @@ from ecom_assets.commerce.sales.coverage import (
 )
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.queries import NUMBERS, sales_by, sales_by_category_or_item
+from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
 from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import NO, can_be_null, ratio
 from ecom_assets.core.tables.queries import (
     EVENTS,
+    ZERO,
     Page,
     Period,
     Reading,
@@ -165,7 +169,12 @@ def _ranked(  # noqa: PLR0913 (as above)
 
 
 def _items(reading: Reading) -> ir.Table:
-    return reading.table(Item).select("item_id", "item_name", "item_category")
+    """Return items with their names, and their category or that of `item_categories`."""
+    items = reading.table(Item).select("item_id", "item_name", "item_category")
+    silent = items.filter(items.item_category == NONE, items.item_id.notin(WITHOUT_ITEM))
+    if not reading.state(silent.select("item_id").limit(1)):
+        return items
+    return with_item_categories(items, _item_categories(reading))
 
 
 def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
@@ -346,20 +355,31 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
     """Return each category that was viewed or sold, sorted by revenue,
     then by sessions that viewed it.
 
-    An item stands for the category of order lines that have none; no views are counted of it.
+    Order lines without a category have that of their item, see `item_categories`; an item of which
+    none is known stands for it, and no views are counted of it. Where hardly any category is known,
+    what those come to that were only looked at is not known.
     """
     source = find_sales_source(reading)
     of_sales = period.for_source(source) if source else period
     named = sales_by(reading, of_sales, "item_category") if source else {}
-    sold = sales_by_category_or_item(reading, of_sales) if NONE in named else named
+    sold, known = named, named.keys() - {NONE}
+    if NONE in named and source == ORDERS:
+        said = _item_categories(reading)
+        lines = with_item_categories(reading.table(Sales), said)
+        sold = sales_by_category_or_item(reading, of_sales, lines)
+        names = reading.state(said.select("item_category").distinct())
+        known |= {row["item_category"] for row in names}
     lacks, of_events = not_recorded(reading), period.for_source(EVENTS)
-    items = _item_names(reading, sold.keys() - named.keys())
+    items = _item_names(reading, sold.keys() - known - {NONE} if source == ORDERS else ())
     rows = rows_in_period(reading, CategoryPerformance)
     added = rows.group_by("product_category").agg(**sums(rows, CategoryMeasures))
     looked = {row["product_category"]: row for row in reading.rows(added, period)}
+    rate = _known_share(sold, known)
+    is_unknown = rate is not None and rate < LEAST_COVERAGE
     result = [
         {
             **_category(name, sold.get(name), period.for_source(source or ORDERS)),
+            **(dict.fromkeys(OF_SALES) if is_unknown and name not in sold else {}),
             **if_known(completed(looked.get(name), CategoryMeasures, lacks), of_events),
             **(dict.fromkeys(OF_LOOKS) if name in items and name not in looked else {}),
             "product_name": items.get(name),
@@ -374,10 +394,35 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
         )
     )
     total = None if period.is_unknown else len(result)
-    answer = {"source": source, "category_data": coverage(named.items()), "total_count": total}
-    return {**answer, "categories": result}
+    of_names = [(name if name in known else NONE, row) for name, row in sold.items()]
+    answer = {"source": source, "category_data": coverage(of_names), "total_count": total}
+    return {**answer, "category_coverage_rate": rate, "categories": result}
 
 
+def _item_categories(reading: Reading) -> ir.Table:
+    tables = (reading.table(contract) for contract in (Item, ProductPerformance, RawStock))
+    return item_categories(*tables)
+
+
+def _known_share(sold: Mapping[str, Row], known: Collection[str]) -> float | None:
+    """Return the share of what was paid, before refunds, for lines whose category is known."""
+    paid = {name: row["shipped_amount"] or ZERO for name, row in sold.items()}
+    return share(sum(paid[name] for name in paid.keys() & known), sum(paid.values()))
+
+
+def category_sentence(rate: float | None) -> str:
+    """Return how much of what was sold has a category, as a sentence; empty where all has, or
+    nothing was sold.
+    """
+    if rate is None or rate >= WHOLE_COVERAGE:
+        return ""
+    share_of = f"A category is known for {formats.rate(rate)} of what was sold"
+    if rate < LEAST_COVERAGE:
+        return f"{share_of}: too few to say what categories sell."
+    return f"{share_of}: revenue of a category is a lower bound."
+
+
+OF_SALES: Final = (*NUMBERS, "revenue_share", "revenue_change")
 OF_LOOKS: Final = tuple(summable(CategoryMeasures))
 
 

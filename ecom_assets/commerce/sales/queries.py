@@ -105,17 +105,11 @@ def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str
     return _by_value(reading, period, added(rows, [dimension, "is_current"]), dimension)
 
 
-def sales_by_category_or_item(reading: Reading, period: Period) -> dict[str, Row]:
-    """Return the same by category of order lines, with the item in place of a category where a line
-    has none, as `mart.customer_retention` has them. Purchase events have no items of orders.
-
-    Raises:
-        NoOrdersError: There are neither order lines nor purchase events.
+def sales_by_category_or_item(reading: Reading, period: Period, sold: ir.Table) -> dict[str, Row]:
+    """Return the same by category of rows of `Sales`, with the item in place of a category where a
+    line has none, as `mart.customer_retention` has them.
     """
-    by_category = sales_by(reading, period, "item_category")
-    if NONE not in by_category or sales_source(reading) != ORDERS:
-        return by_category
-    sold = with_previous(by_category_or_item(reading.table(Sales)), "order_date")
+    sold = with_previous(by_category_or_item(sold), "order_date")
     rows = added_up(sold, ["item_category", "is_current"])
     return _by_value(reading, period, rows, "item_category")
 

@@ -12,7 +12,7 @@ import pytest
 from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
-from ecom_assets.ingestion.sources.files.catalogue import categories_sql
+from ecom_assets.ingestion.sources.files.catalogue import categories_sql, products_sql
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.text_blocks import encoding_of_lines, known_encoding
 from ecom_assets.ingestion.sources.stock import FileStock
@@ -194,7 +194,7 @@ def test_a_catalogue_is_read_in_its_encoding(tmp_path: Path, encoding: str) -> N
         "product_id,category,stock\n1,Küche,5\n2,Straße,6\n".encode(encoding),
     )
     with duckdb.connect() as con:
-        rows = con.execute(categories_sql(con, path)).fetchall()
+        rows = con.execute(categories_sql(products_sql(con, path))).fetchall()
     assert sorted(rows) == [("1", "Küche", None), ("2", "Straße", None)]
     stock = FileStock(Settings(catalogue=str(path))).received(Days((date(2026, 2, 3),)))
     assert sorted(stock.rows.to_pyarrow()["product_category"].to_pylist()) == ["Küche", "Straße"]

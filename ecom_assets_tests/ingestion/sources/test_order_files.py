@@ -305,6 +305,44 @@ def test_shopify_s_export_of_products_gives_vendors_and_categories(tmp_path: Pat
     }
 
 
+def test_shopify_s_export_of_products_is_met_by_title(tmp_path: Path) -> None:
+    """Variants without a SKU, and a SKU that the catalogue does not have. `Socks` are two products
+    of different kinds, and `Belt - Brown` is one of its own or a brown `Belt`: nobody knows.
+    """
+    named = ("Scarf", "Scarf - Red / M", "Socks", "Belt - Brown", "Mug - Blue", "Scar")
+    header = HEADER.split(",")
+    lines = []
+    for name in named:
+        cells = LINE.split(",")
+        cells[header.index("item_id")] = f"own {name}"
+        cells[header.index("item_name")] = name
+        lines.append(",".join(cells))
+    orders = write(tmp_path / "log.csv", HEADER, *lines)
+    catalogue = write(
+        tmp_path / "products_export.csv",
+        "Handle,Title,Vendor,Type,Variant SKU",
+        "scarf,Scarf,Mill,Scarves,",
+        "scarf,,,,",
+        "socks,Socks,Mill,Warm,S-1",
+        "socks-2,Socks,Mill,Thin,S-2",
+        "belt,Belt,Mill,Belts,",
+        "belt-brown,Belt - Brown,Mill,Straps,",
+        "mug,Mug,Kiln,Kitchen,MUG-1",
+    )
+    found = {
+        row["item_name"]: (row["item_category"], row["vendor"])
+        for row in received(orders, catalogue)
+    }
+    assert found == {
+        "Scarf": ("Scarves", "Mill"),
+        "Scarf - Red / M": ("Scarves", "Mill"),
+        "Socks": (None, "Mill"),
+        "Belt - Brown": (None, "Mill"),
+        "Mug - Blue": ("Kitchen", "Kiln"),
+        "Scar": (None, None),
+    }
+
+
 def test_a_catalogue_without_categories_leaves_them_unknown(tmp_path: Path) -> None:
     orders = write(tmp_path / "log.csv", f"{HEADER},item_category", f"{LINE},", f"{LINE},Own")
     catalogue = write(tmp_path / "catalogue.csv", "product_id,stock", "3,10")

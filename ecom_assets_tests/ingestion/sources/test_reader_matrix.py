@@ -22,7 +22,7 @@ from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.campaign_tags import read_campaign_tags
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading, CostFileReading
-from ecom_assets.ingestion.sources.files.catalogue import categories_sql
+from ecom_assets.ingestion.sources.files.catalogue import categories_sql, products_sql
 from ecom_assets.ingestion.sources.files.currency import rates_sql
 from ecom_assets.ingestion.sources.files.places import known_places
 from ecom_assets.ingestion.sources.files.records import RecordFiles
@@ -138,7 +138,7 @@ def _catalogue(path: Path, home: Path) -> Any:
 
 def _categories(path: Path, _home: Path) -> Any:
     con = connect()
-    rows = con.con.sql(categories_sql(con.con, path)).to_arrow_table().to_pylist()
+    rows = con.con.sql(categories_sql(products_sql(con.con, path))).to_arrow_table().to_pylist()
     rows = [row for row in rows if row["category"]]
     return _picked(rows, "product_id", "category", "vendor")
 

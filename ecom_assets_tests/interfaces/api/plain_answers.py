@@ -431,6 +431,7 @@ def categories(shop: PlainShop, span: Span) -> Row:
     answer = {
         "source": "orders",
         "category_data": naming(rows, "product_category"),
+        "category_coverage_rate": 1.0 if naming(rows, "product_category") else None,
         "total_count": total,
     }
     return {**answer, "categories": _by_revenue(rows, "product_category")}

@@ -109,6 +109,8 @@ def test_categories_add_up_to_sales(api: Api, bought: list[Row]) -> None:
     assert answer["source"] == "purchase_events"
     assert by_name["(none)"]["revenue_amount"] == worth(bought)
     assert by_name["Hats"]["product_view_count"] > 0
+    assert answer["category_coverage_rate"] == 0
+    assert by_name["Hats"]["revenue_amount"] is None  # what a hat sold for is not known
 
 
 def test_channels_share_all_of_it(api: Api, bought: list[Row]) -> None:

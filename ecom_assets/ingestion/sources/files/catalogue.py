@@ -20,9 +20,9 @@ product in Shopify's export says for all its variants.
 """
 
 
-def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
-    """Return a SELECT of each product's category and vendor in the catalogue; null where it has
-    none.
+def products_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
+    """Return a SELECT of the catalogue's products: `product_id`, `title`, and what it says of them,
+    `ATTRIBUTES`; null where it has none.
 
     Raises:
         SourceError: The catalogue is missing or unreadable, or has no product ids.
@@ -33,15 +33,33 @@ def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
             rows = _of_shopify(listed)
         else:
             listed.require(["product_id"], optional=ATTRIBUTES)
-            rows = listed.sql(["product_id", *ATTRIBUTES])
+            rows = select(
+                ["product_id", f"coalesce({TITLE}, name) AS {TITLE}", *ATTRIBUTES],
+                f"({listed.sql(['product_id', TITLE, 'name', *ATTRIBUTES])})",
+            )
         listed.cells.log_malformed()
     except EcomError as error:
         raise SourceError(
             f"ECOM_CATALOGUE: {str(error).rstrip('.')}; it needs the columns product_id and "
             "category."
         ) from error
+    return rows
+
+
+def categories_sql(products: str) -> str:
+    """Return a SELECT of the category and vendor of each product in `products_sql`."""
     attributes = [f"min({name}) AS {name}" for name in ATTRIBUTES]
-    return select(["product_id", *attributes], f"({rows})", group_by="product_id")
+    return select(["product_id", *attributes], f"({products})", group_by="product_id")
+
+
+def titles_sql(products: str) -> str:
+    """Return a SELECT of the category and vendor of each title in `products_sql`; null where
+    products of one title differ.
+    """
+    attributes = [
+        f"CASE WHEN min({name}) = max({name}) THEN min({name}) END AS {name}" for name in ATTRIBUTES
+    ]
+    return select([TITLE, *attributes], f"({products})", f"{TITLE} IS NOT NULL", TITLE)
 
 
 def _of_shopify(listed: ListFile) -> str:
@@ -53,5 +71,5 @@ def _of_shopify(listed: ListFile) -> str:
         for name, column in ATTRIBUTES.items()
     ]
     rows = listed.sql([HANDLE, TITLE, SKU, *ATTRIBUTES.values()])
-    products = select([f'coalesce("{SKU}", {TITLE}) AS product_id', *described], f"({rows})")
+    products = select([f'coalesce("{SKU}", {TITLE}) AS product_id', TITLE, *described], f"({rows})")
     return select("*", f"({products})", "product_id IS NOT NULL")

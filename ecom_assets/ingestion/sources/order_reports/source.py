@@ -20,7 +20,12 @@ from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.events import received_rows
 from ecom_assets.ingestion.sources.extraction.landing import STATE
-from ecom_assets.ingestion.sources.files.catalogue import categories_sql
+from ecom_assets.ingestion.sources.files.catalogue import (
+    ATTRIBUTES,
+    categories_sql,
+    products_sql,
+    titles_sql,
+)
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.formats import in_landing_folders, split_paths
 from ecom_assets.ingestion.sources.files.mapping import OrderMapping, load_order_mapping
@@ -175,6 +180,28 @@ def open_history(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFi
     )
 
 
+def _with_catalogue(con: duckdb.DuckDBPyConnection, rows: str, catalogue: Path) -> str:
+    """Return a SELECT of order lines with what the catalogue says where they do not: of their
+    item's id, or of their title where no product has the id. Shopify's orders name a variant after
+    its product, as in `Shirt - Red / M`; of two titles that a line may mean, neither counts.
+    """
+    said = []
+    for name in ATTRIBUTES:
+        differ = f"t.{name} <> p.{name}"
+        of_title = f"CASE WHEN NOT coalesce({differ}, false) THEN coalesce(t.{name}, p.{name}) END"
+        of_item = f"CASE WHEN c.product_id IS NULL THEN {of_title} ELSE c.{name} END"
+        column = {"category": "item_category"}.get(name, name)
+        said.append(f"coalesce(l.{column}, {of_item}) AS {column}")
+    products = products_sql(con, catalogue)
+    titles = titles_sql(products)
+    joined = (
+        f"({rows}) AS l LEFT JOIN ({categories_sql(products)}) AS c "
+        f"ON l.item_id = c.product_id LEFT JOIN ({titles}) AS t ON l.item_name = t.title "
+        f"LEFT JOIN ({titles}) AS p ON regexp_extract(l.item_name, '^(.+) - ', 1) = p.title"
+    )
+    return select(f"l.* REPLACE ({', '.join(said)})", joined)
+
+
 @dataclass(frozen=True)
 class OrderReader:
     """Reads files as rows of `RawUserOrderLog`."""
@@ -200,13 +227,7 @@ class OrderReader:
         if self.home is not None:
             note_currencies(self.home, "orders", days.dates, in_one.names)
         if self.catalogue:
-            categories = categories_sql(self.reader.con, self.catalogue)
-            result = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
-            rows = select(
-                "l.* REPLACE (coalesce(l.item_category, c.category) AS item_category, "
-                "coalesce(l.vendor, c.vendor) AS vendor)",
-                result,
-            )
+            rows = _with_catalogue(self.reader.con, rows, self.catalogue)
         return temporary(self.reader, VIEW, rows, "VIEW")
 
     def files(self, paths: list[Path]) -> RecordFiles:

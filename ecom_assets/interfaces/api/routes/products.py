@@ -194,9 +194,17 @@ class CategoriesAnswer(MaybeSoldAnswer):
     total_count: int | None = total_of("categories", 12)
     category_data: Coverage | None = Field(
         description="How much of what was sold has a category: all of it (whole), some, or "
-        "nothing, where neither the orders nor ECOM_CATALOGUE gave one; null where "
+        "nothing, where neither the orders nor ECOM_CATALOGUE nor views gave one; null where "
         "nothing was sold",
         examples=["whole"],
+    )
+    category_coverage_rate: float | None = number(
+        "Sold with a category",
+        "rate",
+        "Share of what was paid, before refunds, for order lines whose category is known: their "
+        "own, the catalogue's, or that of the item's views; below 20 % the sales of categories "
+        "that were only looked at are null; null where nothing was sold",
+        examples=[0.98],
     )
     categories: list[Category] = Field(
         description="Categories as events carry them, and of what was sold. Of order lines without "
@@ -358,7 +366,12 @@ def categories(
     definition = {
         **meanings(measures_of(CategoryMeasures)),
         **definition_of(
-            CategoriesAnswer, "revenue_change", "categories", "category_data", "source"
+            CategoriesAnswer,
+            "revenue_change",
+            "categories",
+            "category_data",
+            "category_coverage_rate",
+            "source",
         ),
     }
     return context.answer(parameters, definition, result, period)

@@ -13,7 +13,7 @@ from ecom_assets.commerce.costs.contracts import ProfitLines
 from ecom_assets.commerce.costs.measures import HEADLINES
 from ecom_assets.commerce.costs.queries import SORTED_BY
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
-from ecom_assets.commerce.products.queries import SortBy
+from ecom_assets.commerce.products.queries import SortBy, category_sentence
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.api.routes import products
@@ -136,7 +136,14 @@ def categories(view: View) -> Block:
     return DataTable(
         [named_category(row) for row in answer["categories"][:MOST_CATEGORIES]],
         CATEGORIES,
-        note=f"And {left} more; the CSV has all." if left > 0 else "",
+        note=" ".join(
+            sentence
+            for sentence in (
+                category_sentence(answer["category_coverage_rate"]),
+                f"And {left} more; the CSV has all." if left > 0 else "",
+            )
+            if sentence
+        ),
         csv=view.csv("/analytics/categories.csv"),
         definition=meaning(answer, "cart_rate", "purchase_rate"),
         why=Why(CategoryPerformance, "viewing_session_count"),

@@ -1,0 +1,86 @@
+"""Which category a sold item without one has: that of its newest order line, of the catalogue, or
+of the views of its product. docs/metrics/products.md#sold-items-and-their-products.
+
+Orders and events may call a product differently: an order line has its SKU, or the id of its
+variant or product in Shopify, of which GA4 has `shopify_DE_<product>_<variant>`.
+"""
+
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.orders.orders import NONE, WITHOUT_ITEM
+from ecom_assets.core.tables.portable import first_of_each, union_all
+
+OF_SHOPIFY: Final = "^shopify_[A-Za-z]+_([0-9]+)_([0-9]+)$"
+"""The id that Shopify gives a product in feeds and events, by country, product and variant."""
+CATALOGUE, VIEWS = 0, 1
+"""Who says a category; the first counts."""
+
+
+def item_categories(items: ir.Table, performance: ir.Table, stock: ir.Table) -> ir.Table:
+    """Return the `item_category` of items by `item_id`, of those only of which any is known.
+
+    An id that products of several categories have is the id of none of them.
+
+    Args:
+        items: All rows of `Item`.
+        performance: All rows of `ProductPerformance`.
+        stock: All rows of `RawStock`, of which the newest day counts.
+    """
+    own = items.filter(items.item_category != NONE).select("item_id", "item_category")
+    silent = items.filter(items.item_category == NONE, items.item_id.notin(WITHOUT_ITEM))
+    names = _names(_products(performance, stock))
+    met = silent.select("item_id").join(names, [("item_id", "name")])
+    # The catalogue before views, and there the id itself before its parts.
+    met = first_of_each(met, "item_id", ["said_by", "is_part"])
+    met = met.filter(met.category.notnull()).select("item_id", item_category="category")
+    return union_all(own, met)
+
+
+def _products(performance: ir.Table, stock: ir.Table) -> ir.Table:
+    """Return the category of each product that has one, by who says it; of views the newest."""
+    viewed = performance.filter(performance.product_category.notnull())
+    viewed = viewed.group_by("product_id").agg(
+        category=viewed.product_category.argmax(viewed.event_date)
+    )
+    newest = stock.agg(newest_date=stock.received_date.max())
+    listed = stock.join(newest, stock.received_date == newest.newest_date)
+    listed = listed.filter(listed.product_id.notnull(), listed.product_category.notnull())
+    listed = listed.select("product_id", category="product_category").distinct()
+    return union_all(
+        listed.mutate(said_by=ibis.literal(CATALOGUE, "int64")),
+        viewed.mutate(said_by=ibis.literal(VIEWS, "int64")),
+    )
+
+
+def _names(products: ir.Table) -> ir.Table:
+    """Return each `name` of products with their `category`, null where they have several."""
+    parts = [
+        products.mutate(name=products.product_id.re_extract(OF_SHOPIFY, number).nullif(""))
+        for number in (1, 2)
+    ]
+    names = union_all(
+        products.mutate(name=products.product_id, is_part=ibis.literal(0, "int64")),
+        *(part.mutate(is_part=ibis.literal(1, "int64")) for part in parts),
+    )
+    names = names.filter(names.name.notnull())
+    grouped = names.group_by("name", "said_by", "is_part").agg(
+        least=names.category.min(), greatest=names.category.max()
+    )
+    category = (grouped.least == grouped.greatest).ifelse(grouped.least, ibis.null("string"))
+    return grouped.mutate(category=category).drop("least", "greatest")
+
+
+def with_item_categories(sold: ir.Table, categories: ir.Table) -> ir.Table:
+    """Return rows with the category of their item where they have none of their own.
+
+    Args:
+        sold: Rows of `Sales` or `Item`.
+        categories: Rows of `item_categories`.
+    """
+    found = categories.select(found_id="item_id", found_category="item_category")
+    joined = sold.left_join(found, sold.item_id == found.found_id)
+    category = ibis.coalesce(joined.item_category.nullif(NONE), joined.found_category, NONE)
+    return joined.mutate(item_category=category).drop("found_id", "found_category")

@@ -1,0 +1,152 @@
+"""Which category sold items without one have, in any order of rows: by story."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from ibis.backends.duckdb import Backend as DuckDB
+
+from ecom_assets.commerce.products.contracts import ProductPerformance, RawStock
+from ecom_assets.commerce.products.item_categories import item_categories, with_item_categories
+from ecom_assets.commerce.sales.contracts import Item, Sales
+from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets_tests.builders import as_table
+from ecom_assets_tests.each import each
+
+Row = dict[str, Any]
+MONDAY, TUESDAY = date(2026, 3, 2), date(2026, 3, 3)
+
+
+def item(item_id: str, category: str = "(none)") -> Row:
+    return {"item_id": item_id, "item_name": item_id, "item_category": category}
+
+
+def viewed(product_id: str, category: str | None, day: date = MONDAY) -> Row:
+    return {"event_date": day, "product_id": product_id, "product_category": category}
+
+
+def listed(product_id: str, category: str | None, day: date = MONDAY) -> Row:
+    return {"received_date": day, "product_id": product_id, "product_category": category}
+
+
+STORIES: dict[str, tuple[list[Row], list[Row], list[Row], Row]] = {
+    "the category of its views, by its own id": (
+        [item("SKU-1")],
+        [viewed("SKU-1", "Home")],
+        [],
+        {"SKU-1": "Home"},
+    ),
+    "the newest category of its views": (
+        [item("SKU-1")],
+        [viewed("SKU-1", "Home", TUESDAY), viewed("SKU-1", "Garden")],
+        [],
+        {"SKU-1": "Home"},
+    ),
+    "the catalogue before views": (
+        [item("SKU-1")],
+        [viewed("SKU-1", "Home")],
+        [listed("SKU-1", "Lamps")],
+        {"SKU-1": "Lamps"},
+    ),
+    "the newest catalogue": (
+        [item("SKU-1"), item("SKU-2")],
+        [],
+        [listed("SKU-1", "Lamps", TUESDAY), listed("SKU-1", "Old"), listed("SKU-2", "Old")],
+        {"SKU-1": "Lamps"},
+    ),
+    "a category of its own before both": (
+        [item("SKU-1", "Mine")],
+        [viewed("SKU-1", "Home")],
+        [listed("SKU-1", "Lamps")],
+        {"SKU-1": "Mine"},
+    ),
+    "the id of its variant": (
+        [item("42")],
+        [viewed("shopify_DE_7_42", "Home")],
+        [],
+        {"42": "Home"},
+    ),
+    "the id of its product, whose variants have one category": (
+        [item("7")],
+        [viewed("shopify_DE_7_42", "Home"), viewed("shopify_DE_7_43", "Home")],
+        [],
+        {"7": "Home"},
+    ),
+    "its own id before that of another one's variant": (
+        [item("42")],
+        [viewed("42", "Home"), viewed("shopify_DE_7_42", "Garden")],
+        [],
+        {"42": "Home"},
+    ),
+    "nothing where two products have the id": (
+        [item("42")],
+        [viewed("shopify_DE_7_42", "Home"), viewed("shopify_DE_42_8", "Garden")],
+        [],
+        {},
+    ),
+    "nothing where the catalogue has the id twice": (
+        [item("42")],
+        [viewed("42", "Garden")],
+        [listed("42", "Lamps"), listed("42", "Chairs")],
+        {},
+    ),
+    "nothing of what is no item": (
+        [item("(none)"), item("refund")],
+        [viewed("refund", "Home"), viewed("(none)", "Home")],
+        [],
+        {},
+    ),
+    "nothing of ids that only look alike": (
+        [item("7"), item("SKU-1")],
+        [viewed("myshopify_DE_7_42", "Home"), viewed("shopify_DE_7", "Home"), viewed("SKU-2", "A")],
+        [],
+        {},
+    ),
+    "nothing of views without one": ([item("SKU-1")], [viewed("SKU-1", None)], [], {}),
+}
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[DuckDB]:
+    opened = connect()
+    yield opened
+    opened.disconnect()
+
+
+@each("story", STORIES)
+def test_an_item_has(story: str, con: DuckDB) -> None:
+    items, views, stock, expected = STORIES[story]
+    for step in (1, -1):
+        tables = []
+        for name, rows, contract in (
+            ("items", items, Item),
+            ("views", views, ProductPerformance),
+            ("stock", stock, RawStock),
+        ):
+            con.con.register(name, as_table(rows[::step], contract))
+            tables.append(con.table(name))
+        found = rows_of(item_categories(*tables))
+        assert {row["item_id"]: row["item_category"] for row in found} == expected
+        assert len(found) == len(expected)
+
+
+def test_a_sale_keeps_its_own_category(con: DuckDB) -> None:
+    """Of three sales of a lamp, one says that it is a gift; no sale comes twice or is lost."""
+    sold = [
+        {"uniq_id": "1", "item_id": "SKU-1", "item_category": "(none)"},
+        {"uniq_id": "2", "item_id": "SKU-1", "item_category": "Gifts"},
+        {"uniq_id": "3", "item_id": "SKU-2", "item_category": "(none)"},
+    ]
+    con.con.register("sold", as_table(sold, Sales))
+    con.con.register("items", as_table([item("SKU-1")], Item))
+    con.con.register("views", as_table([viewed("SKU-1", "Home")], ProductPerformance))
+    con.con.register("stock", as_table([], RawStock))
+    said = item_categories(con.table("items"), con.table("views"), con.table("stock"))
+    found = rows_of(with_item_categories(con.table("sold"), said))
+    assert {row["uniq_id"]: row["item_category"] for row in found} == {
+        "1": "Home",
+        "2": "Gifts",
+        "3": "(none)",
+    }
