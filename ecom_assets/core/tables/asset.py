@@ -20,7 +20,11 @@ import ibis.expr.types as ir
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UnavailableError, UsageError
 from ecom_assets.core.tables.code_version import code_version
-from ecom_assets.core.tables.computations import ComparedInputs, Computation, ComputedOutput
+from ecom_assets.core.tables.computations import (
+    ComparedInputs,
+    ComputedOutput,
+    RequestedComputation,
+)
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Table, group_of, owner_of
 from ecom_assets.core.tables.days import Days, OtherDays, listed_days
@@ -171,7 +175,7 @@ class Tables(Protocol):
         These are rows that arrived on `days`, and that a run left out.
         """
 
-    def compared_inputs(self, computation: Computation) -> ComparedInputs | None:
+    def compared_inputs(self, computation: RequestedComputation) -> ComparedInputs | None:
         """Return whether something has to be computed again; None if that cannot be known."""
 
     @property
@@ -589,7 +593,9 @@ class TableAsset:
         tables_read = {*read.values(), *(self.also_reads or ())}
         tables_read |= {contract for part in parts for contract in part.reads.values()}
         return warehouse.compared_inputs(
-            Computation(self.contract, calls, frozenset(tables_read), run, self.loaded_from)
+            RequestedComputation(
+                self.contract, calls, frozenset(tables_read), run, self.loaded_from
+            )
         )
 
     def _asking(self) -> tuple[Invalidation | Presence | None, ...]:

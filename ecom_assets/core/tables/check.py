@@ -20,7 +20,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, TableAsset, asset_key
-from ecom_assets.core.tables.computations import ComparedInputs, Computation
+from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days, days_of_spans
@@ -195,7 +195,7 @@ class TableCheck:
             call = self._call(days, *map(warehouse.table, self.tables), **parts)
             of_days = NO_DAYS if days is None else days
             compared = warehouse.compared_inputs(
-                Computation(
+                RequestedComputation(
                     self.contract,
                     [call],
                     frozenset(self.tables),

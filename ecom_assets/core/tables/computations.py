@@ -13,7 +13,7 @@ from ecom_assets.core.tables.days import Days
 
 
 @dataclass(frozen=True, eq=False)
-class Computation:
+class RequestedComputation:
     """All that decides the rows of a table on the days of a run, or the result of a check.
 
     Attributes:
@@ -45,7 +45,7 @@ class ComparedInputs:
         looked_at_count: How many rows the check looked at then.
     """
 
-    computation: Computation
+    computation: RequestedComputation
     inputs: str
     run_id: str | None = None
     looked_at_count: int = 0

@@ -10,7 +10,7 @@ kept statements, see `table_statements.py`.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ecom_assets.core.tables.computations import ComparedInputs, Computation
+from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
 from ecom_assets.core.tables.contract import Table, count, text
 from ecom_assets.core.warehouse.day_notes import EmptyDays, WrittenSlices
 from ecom_assets.core.warehouse.sql_text import text as literal
@@ -76,7 +76,7 @@ class ComputedNotes:
         self.forget()
         self._engine.execute(f"DELETE FROM {self._engine.name_of(ComputedFrom)}")  # noqa: S608 (names come from contracts)
 
-    def compared_inputs(self, computation: Computation) -> ComparedInputs | None:
+    def compared_inputs(self, computation: RequestedComputation) -> ComparedInputs | None:
         """Return whether a table or a check has to be computed again; None if that cannot be known:
         what it is computed from cannot be written as text.
         """
@@ -202,7 +202,7 @@ class ComputedNotes:
         self._notes, self._passed = None, {}
 
 
-def _key_of(computation: Computation) -> Key:
+def _key_of(computation: RequestedComputation) -> Key:
     """Return the table, the check, and the days of the run as ranges."""
     spans = " ".join(f"{first}/{end}" for first, end in computation.days.runs())
     return computation.contract.qualified_name(), computation.check, spans

@@ -26,7 +26,7 @@ from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
 from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.computations import ComparedInputs, Computation
+from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import (
@@ -288,7 +288,7 @@ class Engine(ABC):
         """
         return self.late.beside(raw, days)
 
-    def compared_inputs(self, computation: Computation) -> ComparedInputs | None:
+    def compared_inputs(self, computation: RequestedComputation) -> ComparedInputs | None:
         """Return whether something has to be computed again; None if that cannot be known, as where
         no writes are noted, or the engine has no hash of rows.
         """

@@ -149,6 +149,7 @@ def queries() -> Iterator[Callable[..., Any]]:
                     and function.__module__ == module.name
                     and not function.__name__.startswith("_")
                     and next(iter(inspect.signature(function).parameters), "") == "reading"
+                    and "sold" not in inspect.signature(function).parameters  # a part of one
                 ):
                     yield function
 
