@@ -154,7 +154,7 @@ def check(
     for line in reading_lines(reading):
         typer.echo(line)
     if warning := refused_warning(reading.rows_json):
-        typer.echo(f"ecom: warning: {warning.rstrip(': ')}.", err=True)
+        typer.echo(f"ecom: warning: {warning}", err=True)
     if warning := unread_warning(reading.rows_json):
         typer.echo(f"ecom: warning: {warning}.", err=True)
 

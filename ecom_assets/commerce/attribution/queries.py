@@ -12,8 +12,8 @@ from ecom_assets.commerce.attribution.contracts import (
     Conversions,
     Touches,
 )
-from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.coverage import LEAST_COVERAGE, coverage_note
 from ecom_assets.core.tables.portable import NO
 from ecom_assets.core.tables.queries import (
     DECIMALS,
@@ -38,12 +38,6 @@ Model = Literal[
 DEFAULT_MODEL: Final = "last_non_direct"
 Unit = Literal["order", "purchase"]
 """What channels get credit for: orders, or purchase events."""
-
-
-LEAST_COVERAGE: Final = 0.2
-"""Below this share of the revenue, what visits say of orders is not known."""
-WHOLE_COVERAGE: Final = 0.995
-"""From this share on, which is shown as 100 %, nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +67,12 @@ def coverage_sentence(rate: float | None) -> str:
     """Return how much of what is credited is known, as a sentence; empty where all is, or nothing
     was ordered.
     """
-    if rate is None or rate >= WHOLE_COVERAGE:
-        return ""
-    share_of = f"Visits are known for {formats.rate(rate)} of the revenue of orders"
-    if rate < LEAST_COVERAGE:
-        return f"{share_of}: too few to say what brought them."
-    return f"{share_of}: what is credited is a lower bound."
+    return coverage_note(
+        rate,
+        "Visits are known for {share} of the revenue of orders",
+        too_few="too few to say what brought them",
+        partly="what is credited is a lower bound",
+    )
 
 
 def visit_coverage(reading: Reading, period: Period) -> VisitCoverage:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from math import ceil, floor
 from typing import Any, Final, Literal
 
-from ecom_assets.commerce.attribution.queries import LEAST_COVERAGE, visit_coverage
+from ecom_assets.commerce.attribution.queries import visit_coverage
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.findings import ads
 from ecom_assets.commerce.findings.chance import WEEK
@@ -15,6 +15,7 @@ from ecom_assets.commerce.marketing.queries import publishes_spend
 from ecom_assets.commerce.products.queries import product_names
 from ecom_assets.commerce.sales.coverage import ORDERS
 from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.coverage import LEAST_COVERAGE
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import (
     EVENTS,

@@ -15,7 +15,6 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.recorded import not_recorded
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures
-from ecom_assets.commerce.attribution.queries import LEAST_COVERAGE, WHOLE_COVERAGE
 from ecom_assets.commerce.orders.orders import NONE, WITHOUT_ITEM
 from ecom_assets.commerce.orders.queries import coverage
 from ecom_assets.commerce.products import performance
@@ -48,7 +47,7 @@ from ecom_assets.commerce.sales.coverage import (
 )
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.queries import NUMBERS, sales_by, sales_by_category_or_item
-from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.coverage import LEAST_COVERAGE, coverage_note
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
 from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import NO, can_be_null, ratio
@@ -414,12 +413,12 @@ def category_sentence(rate: float | None) -> str:
     """Return how much of what was sold has a category, as a sentence; empty where all has, or
     nothing was sold.
     """
-    if rate is None or rate >= WHOLE_COVERAGE:
-        return ""
-    share_of = f"A category is known for {formats.rate(rate)} of what was sold"
-    if rate < LEAST_COVERAGE:
-        return f"{share_of}: too few to say what categories sell."
-    return f"{share_of}: revenue of a category is a lower bound."
+    return coverage_note(
+        rate,
+        "A category is known for {share} of what was sold",
+        too_few="too few to say what categories sell",
+        partly="revenue of a category is a lower bound",
+    )
 
 
 OF_SALES: Final = (*NUMBERS, "revenue_share", "revenue_change")

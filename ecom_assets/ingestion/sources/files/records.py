@@ -544,4 +544,6 @@ def refused_warning(rows: Mapping[str, Any]) -> str:
         return ""
     most = max(refused, key=lambda reason: refused[reason])
     share = f"{count:,} of {rows['read']:,} rows ({count / rows['read']:.0%}) are not counted"
-    return f"{share}, most of them ({refused[most]:,}) for {most}: {sentence_of(most)}"
+    meaning = sentence_of(most)
+    reason = f"{most}: {meaning}" if meaning else f"{most}."
+    return f"{share}, most of them ({refused[most]:,}) for {reason}"
