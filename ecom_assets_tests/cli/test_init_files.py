@@ -71,7 +71,7 @@ def test_a_terminal_is_asked_what_the_page_asks_and_loads(
 ) -> None:
     from ecom_assets.cli import init_files  # noqa: PLC0415 (loads Dagster)
 
-    def few_tables(settings: Settings, first: date, last: date) -> RunEnd:
+    def few_tables(settings: Settings, first: date, last: date | None) -> RunEnd:
         days = ("--from", str(first), "--to", str(last))
         done = ecom("run", *days, "--json", *FEW_SALES, home=settings.home, cwd=folder)
         return RunEnd(done.exit_code == 0, done.err)

@@ -88,7 +88,7 @@ def test_a_variable_has_them_as_json(folder: Path, monkeypatch: pytest.MonkeyPat
         ),
         (
             TWICE,
-            "has rules 1 and 2 for the same payment_method and first day",
+            "rules 1 and 2 are for the same payment_method and first day",
         ),
     ],
 )

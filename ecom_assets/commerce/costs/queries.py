@@ -57,8 +57,12 @@ TIMES: Final = ("week", "day")
 SORTED_BY: Final[Mapping[str, str]] = {
     "profit": "gross_profit_amount",
     "margin": "gross_margin_rate",
+    "loss": "gross_profit_amount",
 }
 """The number of profit by its name in what products are sorted by."""
+Order = Literal["profit", "loss"]
+"""Whether the highest gross profit of parts comes first, or the lowest."""
+LOWEST_FIRST: Final = "loss"
 NAMES: Final[Mapping[str, tuple[type[Table], str]]] = {
     "item_id": (Item, "item_name"),
     "city_id": (City, "city_name"),
@@ -147,7 +151,12 @@ ESTIMATED: Final = tuple(step.estimated for step in STEPS if step.estimated)
 """The measures of what is estimated in the steps."""
 
 
-def profit(reading: Reading, period: Period, dimension: Dimension | None = None) -> dict[str, Any]:
+def profit(
+    reading: Reading,
+    period: Period,
+    dimension: Dimension | None = None,
+    sort_by: Order = "profit",
+) -> dict[str, Any]:
     """Return the profit of a period and of the one before, its steps, and its parts by a dimension.
 
     Raises:
@@ -170,7 +179,7 @@ def profit(reading: Reading, period: Period, dimension: Dimension | None = None)
         "steps": [] if period.is_unknown else steps(now, reading.currency),
         **other_costs(reading, period),
         "dimension": dimension,
-        "parts": parts(reading, period, dimension) if dimension else [],
+        "parts": parts(reading, period, dimension, sort_by) if dimension else [],
     }
 
 
@@ -275,6 +284,18 @@ def numbers_of_items(reading: Reading, name: str) -> ir.Table:
     return items.select("product_id", number=number)
 
 
+def items_sorted(reading: Reading, sort_by: str) -> ir.Table:
+    """Return the `number` by which products are sorted, the highest first, by `product_id`: one of
+    `SORTED_BY`. That of losses is turned around.
+
+    Raises:
+        NoOrdersError: There are no order lines.
+        NoCostsError: There are no costs.
+    """
+    numbers = numbers_of_items(reading, SORTED_BY[sort_by])
+    return numbers.mutate(number=-numbers.number) if sort_by == LOWEST_FIRST else numbers
+
+
 def sold_items(reading: Reading, period: Period) -> list[Row]:
     """Return what each item of a period came to, for comparisons of two periods.
 
@@ -306,8 +327,12 @@ def _rows_by(daily: ir.Table, dimension: Dimension | None) -> ir.Table:
     return rows if dimension is None else rows.filter(rows[dimension] != ALL)
 
 
-def parts(reading: Reading, period: Period, dimension: Dimension) -> list[Row]:
-    """Return the profit of each value of a dimension: the highest first, times in their order."""
+def parts(
+    reading: Reading, period: Period, dimension: Dimension, sort_by: Order = "profit"
+) -> list[Row]:
+    """Return the profit of each value of a dimension: the highest first, or the lowest, what is not
+    known last, and times in their order.
+    """
     added = _added_by(reading, dimension)
     if dimension in NAMES:
         contract, name = NAMES[dimension]
@@ -321,7 +346,13 @@ def parts(reading: Reading, period: Period, dimension: Dimension) -> list[Row]:
         }
         for row in reading.rows(added, period)
     ]
-    return sorted(result, key=_by_value if dimension in TIMES else _by_profit)
+    if dimension in TIMES:
+        return sorted(result, key=_by_value)
+    ordered = sorted(result, key=_by_profit)
+    if sort_by != LOWEST_FIRST:
+        return ordered
+    known = [row for row in ordered if row["gross_profit_amount"] is not None]
+    return [*reversed(known), *ordered[len(known) :]]
 
 
 def _added_by(reading: Reading, dimension: Dimension) -> ir.Table:

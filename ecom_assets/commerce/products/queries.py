@@ -69,7 +69,7 @@ from ecom_assets.core.tables.queries import (
 
 SOURCES: Final[dict[str, SalesSource]] = {performance.ORDERS: ORDERS, performance.EVENTS: PURCHASES}
 """The source of sales by its name in the rows of `ProductPerformance`."""
-SortBy = Literal["revenue", "units", "conversion", "views", "profit", "margin"]
+SortBy = Literal["revenue", "units", "conversion", "views", "profit", "margin", "loss"]
 SORTED_BY: Final[Mapping[str, str]] = {
     "revenue": "revenue_amount",
     "units": "sold_item_count",

@@ -23,7 +23,7 @@ MOST_RULES: Final = 200
 """Each is a case of one expression, which every order is compared with."""
 
 
-def _read(kind: type[AnyRule], value: object) -> tuple[AnyRule, ...]:
+def read_rules(kind: type[AnyRule], value: object) -> tuple[AnyRule, ...]:
     """Return the rules of a list of tables, or of one as JSON.
 
     Raises:
@@ -45,7 +45,7 @@ def _read(kind: type[AnyRule], value: object) -> tuple[AnyRule, ...]:
     for number, rule in enumerate(rules, start=1):
         if (first := seen.setdefault(rule.identity, number)) != number:
             raise ValueError(
-                f"has rules {first} and {number} for the same {kind.condition} and first day"
+                f"rules {first} and {number} are for the same {kind.condition} and first day"
             )
     return rules
 
@@ -75,7 +75,7 @@ def _reason(kind: type[CostRule], refused: ErrorDetails) -> str:
 
 def _rules_of(kind: type[AnyRule]) -> Callable[[Any], tuple[AnyRule, ...]]:
     def read(value: object) -> tuple[AnyRule, ...]:
-        return _read(kind, value)
+        return read_rules(kind, value)
 
     return read
 

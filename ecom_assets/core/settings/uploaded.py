@@ -1,6 +1,6 @@
 """The kinds of files that people send by the browser, and what the uploads of an `ECOM_HOME` say as
-settings: the shop's own, which were chosen on a page, and the folders of their rows. Everything
-else goes before it.
+settings: the shop's own and its rules of costs, which were chosen on pages, and the folders of
+their rows. Everything else goes before it.
 """
 
 import csv
@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,13 @@ know it.
 """
 OF_SHOP: Final = ("currency", "timezone", "week_start", "shop_name")
 """The settings that are chosen on the page of uploads."""
+OF_COSTS: Final = (
+    "payment_fee_rules",
+    "shipping_cost_rules",
+    "commission_rules",
+    "other_cost_rules",
+)
+"""The settings of rules of costs that are chosen on the page of costs; each is kept as JSON."""
 RATE: Final = "rate."
 """How the names of rates begin among what is chosen for the shop: `rate.EUR.USD` is what one dollar
 is worth in euros.
@@ -119,6 +127,9 @@ NATIVE_OF: Final[Mapping[str, str]] = {
     kind.name: kind.mapping for kind in KINDS.values() if kind.mapping
 }
 """The kinds whose rows a setting can name, each with the mapping of the platform's own layout."""
+COST_VERSIONS: Final = "cost_versions"
+"""In the same file: what the rules of costs were after each change, the newest last."""
+MOST_COST_VERSIONS: Final = 100
 BEFORE, PROBLEM = "before", "problem"
 """In the same file: what was chosen before a change that a run is at, and why the last change could
 not be made.
@@ -129,6 +140,7 @@ STEPS: Final = "funnel_steps"
 """The setting that the mapping of an upload of events says."""
 OF_UPLOADS: Final = (
     *OF_SHOP,
+    *OF_COSTS,
     "rates",
     STEPS,
     *NATIVE_OF,
@@ -167,7 +179,7 @@ class UploadedSource(PydanticBaseSettingsSource):
         known = self.current_state
         home = Path(known.get("home") or FIRST_HOME)
         content = _content(home)
-        values: dict[str, Any] = dict(shop_choices(home))
+        values: dict[str, Any] = {**shop_choices(home), **chosen_costs(home)}
         currency = str(known.get("currency") or values.get("currency", "")).upper()
         if not known.get("rates") and (rates := rates_path(home, currency)).exists():
             values["rates"] = rates
@@ -230,8 +242,70 @@ def shop_choices(home: Path) -> dict[str, str]:
     """Return what was chosen on the page for the shop, by the names of the settings; empty where
     nothing was, or the file cannot be read.
     """
+    return _chosen(home, OF_SHOP)
+
+
+def chosen_costs(home: Path) -> dict[str, str]:
+    """Return the rules of costs that were chosen on the page, as JSON, by the names of their
+    settings.
+    """
+    return _chosen(home, OF_COSTS)
+
+
+def _chosen(home: Path, names: Sequence[str]) -> dict[str, str]:
     content = _content(home)
-    return {name: str(content[name]) for name in OF_SHOP if content.get(name)}
+    return {name: str(content[name]) for name in names if content.get(name)}
+
+
+@dataclass(frozen=True)
+class CostVersion:
+    """The rules of costs after a change on the page.
+
+    Attributes:
+        number: From 1; those that are not kept any more are counted.
+        saved_at: When they were saved, in UTC.
+        saved_by: The name of the key; empty on this machine.
+        rules: Their JSON, by the names of their settings.
+    """
+
+    number: int
+    saved_at: datetime
+    saved_by: str
+    rules: Mapping[str, str]
+
+
+def cost_versions(home: Path) -> list[CostVersion]:
+    """Return the kept versions of the rules of costs, the newest first."""
+    noted = _content(home).get(COST_VERSIONS, [])
+    versions = [
+        CostVersion(
+            int(one["number"]),
+            datetime.fromisoformat(one["saved_at"]),
+            str(one["saved_by"]),
+            {name: str(text) for name, text in one["rules"].items()},
+        )
+        for one in noted
+    ]
+    return versions[::-1]
+
+
+def note_cost_version(home: Path, saved_by: str, saved_at: datetime) -> None:
+    """Keep the rules of costs that hold now as their newest version.
+
+    Args:
+        home: `ECOM_HOME`.
+        saved_by: The name of the key of who changed them.
+        saved_at: When, in UTC.
+    """
+    content = _content(home)
+    noted = list(content.get(COST_VERSIONS, []))
+    newest = {
+        "number": noted[-1]["number"] + 1 if noted else 1,
+        "saved_at": saved_at.isoformat(timespec="seconds"),
+        "saved_by": saved_by,
+        "rules": chosen_costs(home),
+    }
+    _write(home, {**content, COST_VERSIONS: [*noted, newest][-MOST_COST_VERSIONS:]})
 
 
 def rate_name(currency: str, other: str) -> str:
@@ -282,7 +356,7 @@ def checked_rate(text: str) -> str:
 
 
 def _is_of_shop(name: str) -> bool:
-    return name in OF_SHOP or name.startswith(RATE)
+    return name in (*OF_SHOP, *OF_COSTS) or name.startswith(RATE)
 
 
 def _of_shop(content: Mapping[str, Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final, Protocol
 
-from ecom_assets.core.clock import today_in
+from ecom_assets.core.clock import now_utc_without_zone, today_in
 from ecom_assets.core.errors import EcomError, UsageError, first_line
 from ecom_assets.core.operations.requests import (
     LOAD,
@@ -30,10 +30,12 @@ from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import (
     KINDS,
     NATIVE_OF,
+    OF_COSTS,
     OF_SHOP,
     begin_shop_change,
     end_shop_change,
     files_before,
+    note_cost_version,
     rows_folder,
     take_back_shop_choices,
 )
@@ -81,8 +83,8 @@ class RunEnd:
     sentence: str = ""
 
 
-Run = Callable[[Settings, date, date], RunEnd]
-"""Computes the days from the first to the last."""
+Run = Callable[[Settings, date, date | None], RunEnd]
+"""Computes the days from the first to the last; to the last of the data with None."""
 
 
 class Reset(Protocol):
@@ -209,8 +211,8 @@ class UploadRun:
         return [] if ended.is_published else [f"The sample shop is not there: {ended.sentence}"]
 
     def _of_another_shop(self, waiting: Sequence[OperationRequest]) -> list[str]:
-        """Change the shop's zone, currency or week as asked for, and compute all days again; return
-        why that could not be done, with all as it was.
+        """Change the shop's zone, currency, week or rules of costs as asked for, and compute all
+        days again; return why that could not be done, with all as it was.
         """
         changes = [request for request in waiting if request.kind == SHOP]
         if not changes:
@@ -236,6 +238,8 @@ class UploadRun:
         for upload in self._files_before():
             forget_beside(self.uploads, upload)
         end_shop_change(self.home)
+        if not sentence and not choices.keys().isdisjoint(OF_COSTS):
+            note_cost_version(self.home, changes[-1].asked_by, now_utc_without_zone())
         return [sentence] if sentence else []
 
     def _files_before(self) -> list[Upload]:
@@ -246,11 +250,9 @@ class UploadRun:
         return why that could not be done.
         """
         now = load_settings(home=self.home)
-        elsewhere = [
-            name
-            for name, value in choices.items()
-            if name in OF_SHOP and str(getattr(now, name)) != value
-        ]
+        of_settings = {name: choices[name] for name in (*OF_SHOP, *OF_COSTS) if name in choices}
+        wanted = load_settings(**{"home": self.home, **of_settings})
+        elsewhere = [name for name in of_settings if getattr(now, name) != getattr(wanted, name)]
         if elsewhere:
             names = ", ".join(elsewhere)
             return f"The environment, .env or ecom.toml says {names}; change it there."
@@ -282,8 +284,10 @@ class UploadRun:
             self.uploads.note(upload, **before[str(upload.number)])
         self._on_every_day(load_settings(home=self.home))
 
-    def _every_day(self, settings: Settings) -> tuple[date, date]:
-        """Return the first and the last day that any data can be of."""
+    def _every_day(self, settings: Settings) -> tuple[date, date | None]:
+        """Return the first and the last day that any data can be of; None for the last one, where
+        only a run over the other data finds it.
+        """
         days = [
             day
             for upload in self.uploads.with_rows()
@@ -291,12 +295,13 @@ class UploadRun:
             if day
         ]
         today = today_in(settings.timezone)
-        if has_other_data(settings) or not days:
+        has_others = has_other_data(settings) or not days
+        if has_others:
             noted = remembered_first_day(settings)
             days += [today, *([noted] if noted else [])]
         # By another zone, rows lay on the day before or after.
-        first = max(min(days) - ONE_DAY, settings.first_day)
-        return min(first, today), min(max(days) + ONE_DAY, today)
+        first = min(max(min(days) - ONE_DAY, settings.first_day), today)
+        return first, None if has_others else min(max(days) + ONE_DAY, today)
 
     def _landed(self, upload: Upload) -> Upload | str:
         """Land an upload, and return it with what it brought; else why it cannot be read."""
@@ -433,9 +438,11 @@ def has_other_data(settings: Settings) -> bool:
     return names_own_data(settings) or bool(paths_of_last_run(settings))
 
 
-def run_days(settings: Settings, first: date, last: date) -> RunEnd:
-    """Let `ecom run` compute some days in a process of its own."""
-    options = ["--from", first.isoformat(), "--to", last.isoformat()]
+def run_days(settings: Settings, first: date, last: date | None) -> RunEnd:
+    """Let `ecom run` compute some days in a process of its own, to the last of the data with None
+    for the last one.
+    """
+    options = ["--from", first.isoformat(), *(["--to", last.isoformat()] if last else [])]
     # What runs have loaded before stays a source, and uploads stand beside it; rows of an API or of
     # a table stay in the warehouse, where files of the same kind are loaded.
     options += [

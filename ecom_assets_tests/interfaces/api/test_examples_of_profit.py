@@ -167,7 +167,7 @@ def test_costs_that_belong_to_no_order_stand_beside_the_steps(answer: Any) -> No
 
 
 @pytest.mark.slow
-def test_products_are_sorted_by_profit_and_by_margin(api: Api) -> None:
+def test_products_are_sorted_by_profit_by_loss_and_by_margin(api: Api) -> None:
     """A pen leaves 30 of 50 twice, which is 60 %; hats leave the most, 60 + 30 - 30 + 50 + 40, of
     630. Gifts brought nothing in, so they have a loss and no margin; a sock costs nobody knows
     what.
@@ -180,6 +180,14 @@ def test_products_are_sorted_by_profit_and_by_margin(api: Api) -> None:
     profits = top("gross_profit_amount", sort_by="profit", limit=50)
     amounts = {"hat": "150.00", "cap": "82.00", "pen": "60.00", "tie": "10.00", "gift": "-8.00"}
     assert profits == [*amounts.items(), ("B", None), ("sock", None)]
+    losses = top("gross_profit_amount", sort_by="loss", limit=50)
+    assert losses == [*reversed(amounts.items()), ("B", None), ("sock", None)]
+    parts = api.json("/analytics/profit", **DAYS, dimension="item_id", sort_by="loss")["parts"]
+    known = [(part["value"], part["gross_profit_amount"]) for part in parts]
+    assert [(value, amount) for value, amount in known if value in amounts] == [
+        *reversed(amounts.items())
+    ]
+    assert known[-1][1] is None, "what is not known comes last in both orders"
     margins = top("gross_margin_rate", sort_by="margin", limit=50)
     assert margins == [
         ("pen", 0.6),

@@ -69,7 +69,7 @@ def run_tables(kind: str) -> Run:
     In a thread: the browser's event loop runs in this one, and a run begins its own.
     """
 
-    def run(settings: Settings, first: date, last: date) -> RunEnd:
+    def run(settings: Settings, first: date, last: date | None) -> RunEnd:
         asked = ("--from", str(first), "--to", str(last), "--json", "--select", TABLES[kind])
         with ThreadPoolExecutor(1) as pool:
             done = pool.submit(ecom, "run", *asked, home=settings.home).result()

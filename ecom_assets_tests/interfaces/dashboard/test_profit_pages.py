@@ -108,6 +108,24 @@ def test_profit_by_any_dimension_adds_up(
 
 
 @pytest.mark.slow
+def test_losses_stand_first_where_there_are_some(shop: Client) -> None:
+    """In the two weeks no part has a loss; on 29 to 31 May the hat that came back leaves -7.50."""
+    no_loss = "start_date=2026-05-18&end_date=2026-05-31&dimension=item_id"
+    assert [row["label"] for row in drawn(page(shop, f"profit?{no_loss}"), 1)] == ["Hat", "Sock"]
+    back = "start_date=2026-05-29&end_date=2026-05-31&dimension=item_id"
+    for order, amounts in (("", [-7.5, None]), ("&first=profit", [-7.5, None])):
+        rows = drawn(page(shop, f"profit?{back}{order}"), 1)
+        assert [row["gross_profit_amount"] for row in rows] == amounts
+    root = page(shop, f"profit?{no_loss}")
+    options = root.one("form", class_="filters").one("select", name="first").all("option")
+    assert [option.text for option in options] == [
+        "Losses, if any",
+        "Highest profit",
+        "Lowest profit",
+    ]
+
+
+@pytest.mark.slow
 def test_numbers_lead_to_what_they_are_made_of(shop: Client) -> None:
     root = page(shop, f"profit?{DAYS}&dimension=item_category")
     address = link(root, "15.50")
@@ -139,7 +157,7 @@ def test_products_are_sorted_by_profit_for_keys_that_may_see_costs(shop: Client)
         form = page(shop, f"products?{DAYS}", key).one("form", class_="filters")
         options = form.one("select", name="sort_by").all("option")
         sorts[key] = {option.attributes["value"] for option in options}
-    assert sorts["costs"] - sorts["read"] == {"profit", "margin"}
+    assert sorts["costs"] - sorts["read"] == {"profit", "margin", "loss"}
     root = page(shop, f"products?{DAYS}&sort_by=profit")
     assert [row.all("td")[1].text for row in root.one("table").all("tr")[1:]] == ["Hat", "Sock"]
     refused = page(shop, f"products?{DAYS}&sort_by=profit", "read").one("main").text

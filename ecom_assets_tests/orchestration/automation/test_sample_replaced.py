@@ -105,7 +105,7 @@ def test_a_first_file_that_is_not_loaded_leaves_the_simulated_shop(
     assert (owner(sample_home), begun) == (SIMULATED, [])
     assert shows_sample(Settings(home=sample_home))
 
-    def half_written(settings: Settings, _first: date, _last: date) -> RunEnd:
+    def half_written(settings: Settings, _first: date, _last: date | None) -> RunEnd:
         with closing(new_engine(settings).open()) as engine:
             note_owner(engine, OWN)
         return refused

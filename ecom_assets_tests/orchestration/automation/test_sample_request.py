@@ -13,7 +13,7 @@ from ecom_assets.orchestration.automation import upload_runs
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 
 
-def no_run(_settings: Settings, _first: date, _last: date) -> RunEnd:
+def no_run(_settings: Settings, _first: date, _last: date | None) -> RunEnd:
     raise AssertionError("no upload is loaded")
 
 

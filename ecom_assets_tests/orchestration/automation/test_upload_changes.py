@@ -46,9 +46,9 @@ class Runs:
 
     home: Path
     ends: list[RunEnd] = field(default_factory=list)
-    seen: list[tuple[dict[str, int], date, date]] = field(default_factory=list)
+    seen: list[tuple[dict[str, int], date, date | None]] = field(default_factory=list)
 
-    def run(self, _settings: Settings, first: date, last: date) -> RunEnd:
+    def run(self, _settings: Settings, first: date, last: date | None) -> RunEnd:
         """Compute days."""
         self.seen.append((landed_rows(self.home), first, last))
         return self.ends.pop(0) if self.ends else RunEnd(is_published=True)
@@ -272,7 +272,7 @@ def test_an_undo_that_was_killed_before_the_upgrade_still_has_its_rows(runs: Run
 def test_an_undo_whose_runs_are_killed_leaves_the_file_loaded(runs: Runs) -> None:
     ask_undo(runs.home, Uploads(runs.home).numbered(1), "root")
 
-    def killed(_settings: Settings, _first: date, _last: date) -> RunEnd:
+    def killed(_settings: Settings, _first: date, _last: date | None) -> RunEnd:
         raise Killed
 
     for _ in range(3):

@@ -129,7 +129,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def work_off(home: Path, kills: Kills) -> None:
     """Do what is asked for."""
 
-    def run(settings: Settings, _first: date, _last: date) -> RunEnd:
+    def run(settings: Settings, _first: date, _last: date | None) -> RunEnd:
         kills.step("before the run")
         kills.seen.append(landed_revenue(settings.home))
         return RunEnd(is_published=True)

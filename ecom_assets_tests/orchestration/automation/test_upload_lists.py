@@ -47,7 +47,7 @@ TABLES: Final = " or ".join(
 )
 
 
-def run_some_tables(settings: Settings, first: date, last: date) -> RunEnd:
+def run_some_tables(settings: Settings, first: date, last: date | None) -> RunEnd:
     """Compute the tables of these kinds in this process."""
     days = ("--from", str(first), "--to", str(last))
     done = ecom("run", *days, "--json", "--select", TABLES, home=settings.home)
@@ -122,7 +122,7 @@ def test_lists_are_loaded_beside_orders_and_each_goes_alone(tmp_path: Path) -> N
         written(tmp_path / "stock2.csv", STOCK_2),
     )
 
-    def killed(settings: Settings, first: date, last: date) -> RunEnd:
+    def killed(settings: Settings, first: date, last: date | None) -> RunEnd:
         run_some_tables(settings, first, last)  # its tables are written when it happens
         raise KeyboardInterrupt
 

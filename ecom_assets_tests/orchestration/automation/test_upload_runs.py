@@ -45,9 +45,9 @@ from ecom_assets_tests.ingestion.uploads.shop_exports import (
 from ecom_assets_tests.orchestration.automation.test_upload_changes import as_costs, landed_rows
 
 
-def run_few_tables(settings: Settings, first: date, last: date) -> RunEnd:
+def run_few_tables(settings: Settings, first: date, last: date | None) -> RunEnd:
     """Compute the tables of revenue in this process."""
-    days = ("--from", str(first), "--to", str(last))
+    days = ("--from", str(first), *(("--to", str(last)) if last else ()))
     done = ecom("run", *days, "--json", *FEW_SALES, home=settings.home)
     return RunEnd(done.exit_code == 0, done.err)
 
@@ -186,8 +186,8 @@ def test_a_run_whose_lines_are_of_no_customer_does_not_stop_what_a_person_sent(
     choose_shop(home, {"timezone": "Europe/London", "currency": "GBP"})
     ask_load(home, chosen(home, retail(tmp_path / "winter.csv", WINTER)), "ann")
 
-    def run_lines(settings: Settings, first: date, last: date) -> RunEnd:
-        days = ("--from", str(first), "--to", str(last))
+    def run_lines(settings: Settings, first: date, last: date | None) -> RunEnd:
+        days = ("--from", str(first), *(("--to", str(last)) if last else ()))
         lines = ("--select", '+key:"staging/user_order_log"')
         done = ecom("run", *days, "--json", *lines, home=settings.home)
         return RunEnd(done.exit_code == 0, done.err)
@@ -237,7 +237,7 @@ def test_a_run_that_is_killed_in_the_middle_is_begun_anew(tmp_path: Path) -> Non
     home = tmp_path / "home"
     ask_load(home, chosen(home, export(tmp_path / "week1.csv", WEEK_1)), "ann")
 
-    def killed(settings: Settings, first: date, last: date) -> RunEnd:
+    def killed(settings: Settings, first: date, last: date | None) -> RunEnd:
         run_few_tables(settings, first, last)  # its tables are written when it happens
         raise KeyboardInterrupt
 
@@ -325,7 +325,7 @@ def test_another_zone_moves_an_order_at_half_past_eleven_to_the_next_day(tmp_pat
     ask_shop(home, {"timezone": "America/New_York", READS_FILES: "yes"}, "ann")
     ends = iter([RunEnd(is_published=False, sentence="The disk is full.")])
 
-    def fails_once(settings: Settings, first: date, last: date) -> RunEnd:
+    def fails_once(settings: Settings, first: date, last: date | None) -> RunEnd:
         done = run_few_tables(settings, first, last)
         return next(ends, done)
 
@@ -335,7 +335,7 @@ def test_another_zone_moves_an_order_at_half_past_eleven_to_the_next_day(tmp_pat
     assert settings_of(home).timezone == "Europe/Berlin"
     assert revenue(home) == {"2026-03-03": 180, "2026-03-05": 10, "2026-03-06": 20}
 
-    def killed(settings: Settings, first: date, last: date) -> RunEnd:
+    def killed(settings: Settings, first: date, last: date | None) -> RunEnd:
         run_few_tables(settings, first, last)
         raise KeyboardInterrupt
 
@@ -376,8 +376,8 @@ def test_marts_are_those_of_the_same_file_without_an_upload(tmp_path: Path, kind
     uploaded, plain = tmp_path / "uploaded", tmp_path / "plain"
     ask_load(uploaded, chosen(uploaded, path), "ann")
 
-    def run(settings: Settings, first: date, last: date) -> RunEnd:
-        days = ("--from", str(first), "--to", str(last))
+    def run(settings: Settings, first: date, last: date | None) -> RunEnd:
+        days = ("--from", str(first), *(("--to", str(last)) if last else ()))
         done = ecom("run", *days, "--json", "--select", tables, home=settings.home)
         return RunEnd(done.exit_code == 0, done.err)
 

@@ -90,7 +90,9 @@ class TopAnswer(MaybeSoldAnswer):
 
     sort_by: SortBy = Field(description="By which number")
     total_count: int | None = total_of("products", 480)
-    products: list[TopProduct] = Field(description="The highest first, ties by id")
+    products: list[TopProduct] = Field(
+        description="The highest first, of losses the lowest profit, ties by id"
+    )
 
 
 class TopParameters(PagedDaysParameters):
@@ -99,8 +101,8 @@ class TopParameters(PagedDaysParameters):
     limit: int = Field(5, ge=1, le=1_000, description="Most products to return")
     sort_by: SortBy = Field(
         "revenue",
-        description="By which number; conversion is purchases per view; profit and margin need the "
-        "scope `costs`",
+        description="By which number; conversion is purchases per view; loss is the lowest profit "
+        "first; profit, margin and loss need the scope `costs`",
     )
     category: str | None = Field(None, max_length=500, description="Only products of this category")
     search: str = Field(
@@ -282,12 +284,12 @@ def profits_of(context: RequestContext, period: Period, product_ids: Sequence[st
     responses=documented(403, 409),
 )
 def top_products(context: Context, parameters: Annotated[TopParameters, Query()]) -> dict[str, Any]:
-    """Return the top products by revenue, units, conversion, views, profit or margin."""
+    """Return the top products by revenue, units, conversion, views, profit, margin or loss."""
     period = context.period(parameters, "sales", "events")
     numbers = None
     if parameters.sort_by in costs.SORTED_BY:
         require_costs(context.request.scope, f"Products by {parameters.sort_by}")
-        numbers = costs.numbers_of_items(context.reading, costs.SORTED_BY[parameters.sort_by])
+        numbers = costs.items_sorted(context.reading, parameters.sort_by)
     result = product_queries.top_products(
         context.reading,
         period,

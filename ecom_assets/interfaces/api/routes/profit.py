@@ -77,6 +77,9 @@ class ProfitParameters(SlicedOfDays):
     dimension: queries.Dimension | None = Field(
         None, description="By what profit is broken down; default not at all"
     )
+    sort_by: queries.Order = Field(
+        "profit", description="Whether the highest gross profit of the parts comes first, or losses"
+    )
 
 
 class ProfitAnswer(Answer):
@@ -96,7 +99,7 @@ class ProfitAnswer(Answer):
     dimension: queries.Dimension | None = Field(description="By what the parts are")
     total_count: int | None = total_of("parts", 9)
     parts: list[ProfitPart] = Field(
-        description="Highest gross profit first; days and weeks in their order"
+        description="Highest gross profit first, or the lowest; days and weeks in their order"
     )
 
 
@@ -118,7 +121,7 @@ def profit(context: Context, parameters: Annotated[ProfitParameters, Query()]) -
     """
     require_costs(context.request.scope)
     period = context.period(parameters, "sales")
-    result = queries.profit(context.reading, period, parameters.dimension)
+    result = queries.profit(context.reading, period, parameters.dimension, parameters.sort_by)
     if result["steps"]:
         result["steps"] += steps_after_ads(context.reading, period)
     return context.answer(parameters, DEFINITION, parameters.cut(result, "parts"), period)

@@ -56,6 +56,8 @@ COMPARED, PROGRESS, SHOP = "mapping-compare", "mapping-progress", "mapping-shop"
 """The paths of the pages that hold a month of files beside the shop's admin, that follow their
 loading, and that show the shop's own.
 """
+COSTS: Final = "mapping-costs"
+"""The path of the page of rules for what orders cost."""
 ACCEPTED: Final = ".csv,.tsv,.txt,.xlsx,.xls,.json,.ndjson,.jsonl,.parquet,.pq,.gz,.zip"
 USUAL_GAP_DAYS: Final = 7
 """Days after which the next file is due where there was only one."""

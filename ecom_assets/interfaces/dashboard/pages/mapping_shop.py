@@ -42,7 +42,7 @@ from ecom_assets.interfaces.dashboard.page import (
     View,
     address_of,
 )
-from ecom_assets.interfaces.dashboard.pages.mapping import PATH, PROGRESS, SHOP
+from ecom_assets.interfaces.dashboard.pages.mapping import COSTS, PATH, PROGRESS, SHOP
 from ecom_assets.interfaces.dashboard.pages.mapping_files import settings_of
 from ecom_assets.interfaces.dashboard.upload_words import shop_field
 from ecom_assets.interfaces.dashboard.wording import needs_key
@@ -128,6 +128,7 @@ def _form(settings: Settings) -> dict[str, Any]:
         "fields": [shop_field(one) for one in questions if not is_fixed(one, chosen)],
         "fixed": [(one.label, one.value) for one in questions if is_fixed(one, chosen)],
         "list": address_of(PATH, {}),
+        "costs": address_of(COSTS, {}),
     }
 
 

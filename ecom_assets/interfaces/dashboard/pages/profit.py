@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from ecom_assets.commerce.costs.contracts import ProfitDaily, ProfitLines
-from ecom_assets.commerce.costs.queries import TIMES, Dimension
+from ecom_assets.commerce.costs.queries import (
+    TIMES,
+    UNKNOWN_COST,
+    UNKNOWN_PARTS,
+    Dimension,
+    Order,
+)
 from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.commerce.marketing.queries import AFTER
 from ecom_assets.core.http_server.callers import Scope
@@ -31,7 +37,10 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.formats import day_range
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.pages.mapping import COSTS, PATH
 
+OF_ITEMS: Final = "cost"
+"""The step of what items cost; all others after it are of whole orders."""
 TILES: Final = (
     "gross_profit_amount",
     "gross_margin_rate",
@@ -81,6 +90,17 @@ class ProfitFilters(Filters):
     dimension: Dimension = Field(
         "item_category", title="By", json_schema_extra={"labels": dict(LABELS)}
     )
+    first: Literal["losses", "profit", "loss"] = Field(
+        "losses",
+        title="First",
+        json_schema_extra={
+            "labels": {
+                "losses": "Losses, if any",
+                "profit": "Highest profit",
+                "loss": "Lowest profit",
+            }
+        },
+    )
 
 
 def totals(view: View) -> Block:
@@ -109,11 +129,26 @@ def waterfall(view: View) -> Block:
         height=max(120, 40 * len(rows)),
         definition=meaning(answer, "steps"),
         note=" ".join(filter(None, notes)),
+        links=_ways_to_known(view, rows),
     )
     other = answer["other_costs"]
     if not other:
         return chart
     return Several((chart, DataTable(other, OTHER_COSTS, note=IN_NO_STEP)))
+
+
+def _ways_to_known(view: View, rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return where admins fill in what is not known of the steps, or is by rules."""
+    if not view.may(Scope.ADMIN):
+        return []
+    amounts = {row["step"]: row["step_amount"] for row in rows}
+    is_by_rules = any(row["estimated_amount"] for row in rows if row["step"] != OF_ITEMS)
+    ways = []
+    if amounts.get(UNKNOWN_COST) or amounts.get(OF_ITEMS) is None:
+        ways.append(("Bring what items cost", view.link(PATH)))
+    if amounts.get(UNKNOWN_PARTS) or None in amounts.values() or is_by_rules:
+        ways.append(("Say what orders cost", view.link(COSTS)))
+    return ways
 
 
 def _why(view: View, measure: str) -> str:
@@ -143,7 +178,7 @@ def bars(steps: list[Row]) -> list[dict[str, Any]]:
 def by_part(view: View) -> Block:
     """Return the profit of each value of the chosen dimension."""
     dimension: Dimension = view.filters.dimension
-    answer = view.answer(profit.profit, dimension=dimension, limit=MOST_PARTS)
+    answer, sort_by = _parts_of(view, dimension)
     rows = [_part(view, dimension, row) for row in answer["parts"]]
     left = (answer["total_count"] or 0) - len(rows)
     columns = (
@@ -157,12 +192,28 @@ def by_part(view: View) -> Block:
         rows,
         columns,
         f"Gross profit of each {LABELS[dimension].lower()} as bars.",
-        csv=view.csv("/analytics/profit.csv", dimension=dimension),
+        csv=view.csv("/analytics/profit.csv", dimension=dimension, sort_by=sort_by),
         height=max(120, 26 * len(rows)),
         definition=meaning(answer, "gross_profit_amount", "gross_margin_rate", *COVERAGE),
         note=SHARED + (f" And {left} more; the CSV has all." if left > 0 else ""),
         is_table_open=True,
     )
+
+
+def _parts_of(view: View, dimension: Dimension) -> tuple[dict[str, Any], Order]:
+    """Return the parts in the chosen order, and the order: by default losses first, where there are
+    some.
+    """
+    first: Order = "profit" if view.filters.first == "profit" else "loss"
+    answer = _ordered(view, dimension, first)
+    lowest = answer["parts"][0]["gross_profit_amount"] if answer["parts"] else None
+    if view.filters.first != "losses" or (lowest is not None and lowest < 0):
+        return answer, first
+    return _ordered(view, dimension, "profit"), "profit"
+
+
+def _ordered(view: View, dimension: Dimension, sort_by: Order) -> dict[str, Any]:
+    return view.answer(profit.profit, dimension=dimension, limit=MOST_PARTS, sort_by=sort_by)
 
 
 COVERAGE: Final = ("cost_coverage_rate", "estimated_cost_amount")
