@@ -88,9 +88,9 @@ class Recount:
 
     def value(self, sql: str) -> Any:
         """Return the single value that a query gives."""
-        row = self.con.execute(sql).fetchone()
-        assert row is not None
-        return row[0]
+        # All of it: DuckDB refuses other work beside a result that may have more rows.
+        ((value,),) = self.con.execute(sql).fetchall()
+        return value
 
     def pairs(self, sql: str) -> dict[Any, Any]:
         """Return the two columns that a query gives as keys and values."""

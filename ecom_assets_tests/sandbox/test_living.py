@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.core.errors import UsageError
@@ -73,12 +74,23 @@ def test_a_day_is_the_same_in_shops_that_opened_in_other_months(
     march: Path, tmp_path: Path
 ) -> None:
     # This one opens on 1 February, the other on 1 January; 37 days are in both.
-    later = files(shop(tmp_path / "later", date(2026, 4, 5)))
-    common = {
-        name: body for name, body in files(march).items() if name in later and "2026-" in name
-    }
+    later = shop(tmp_path / "later", date(2026, 4, 5))
+    bodies, later_bodies = files(march), files(later)
+    common = [name for name in bodies if name in later_bodies and "2026-" in name]
     assert sum(name.startswith("events/") for name in common) == 37
-    assert common == {name: later[name] for name in common}
+    differing = {name for name in common if bodies[name] != later_bodies[name]}
+
+    # What platforms say on a day is of days before it, too: on the 1st of February of three, and on
+    # the Mondays 2 and 9 of two weeks. That reaches into January, in which the later shop had no
+    # ads. Of February they say the same, in the same order.
+    assert differing == {
+        f"ad_spend/received_date=2026-02-{day}/spend.parquet" for day in ("01", "02", "09")
+    }
+    for name in differing:
+        said = pq.read_table(march / name).to_pylist()
+        of_february = [row for row in said if row["spend_date"] >= "2026-02-01"]
+        assert 0 < len(of_february) < len(said)
+        assert pq.read_table(later / name).to_pylist() == of_february
 
 
 def test_a_new_shop_opens_on_the_first_of_a_month_at_least_sixty_days_before(march: Path) -> None:

@@ -511,9 +511,7 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
         errors: list[Exception] = []
         begun: dict[TableCheck, CheckResult | CheckCounts] = {}
         compared_by_check: dict[TableCheck, ComparedInputs] = {}
-        chosen = context.run.asset_selection
-        # Who asks for checks alone wants them to look at the rows.
-        may_be_left = chosen is None or asset_key(contract) in chosen
+        may_be_left = not _asks_for_checks_alone(context.run, contract)
         for check in (check for check in checks if check.name in selected):
             with _noting(errors):
                 begun[check], compared = check.begin(
@@ -535,6 +533,15 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
             raise errors[0]
 
     return evaluate
+
+
+def _asks_for_checks_alone(run: dg.DagsterRun, contract: type[Table]) -> bool:
+    """Return whether a run checks a table that it does not compute, as who asks for that wants the
+    checks to look at the rows.
+    """
+    if run.asset_selection is None:  # all tables or, as Dagster's page starts it, checks alone
+        return bool(run.asset_check_selection)
+    return asset_key(contract) not in run.asset_selection
 
 
 def _finished(

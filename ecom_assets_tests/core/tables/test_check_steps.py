@@ -3,6 +3,7 @@ whatever the others come to.
 """
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -10,11 +11,14 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables import portable
 from ecom_assets.core.tables.asset import Reads, TableAsset
 from ecom_assets.core.tables.check import BrokenRows, CheckResult, Evaluate, TableCheck, check_steps
+from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
 from ecom_assets.core.tables.contract import Table, count
 from ecom_assets.definitions import checks, table_assets
 
@@ -132,6 +136,55 @@ def test_rows_that_cannot_be_read_hide_no_other_check() -> None:
     assert seen(result).keys() == {"above_2", "bad"}
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     assert "none" in str(failed.step_failure_data.error)
+
+
+def passed_before(computation: RequestedComputation) -> ComparedInputs:
+    """Say of each check that a run has seen it pass over the same three rows."""
+    return ComparedInputs(computation, "inputs", run_id="earlier", looked_at_count=3)
+
+
+BASKETS = dg.AssetKey(["mart", "baskets"])
+BAD = dg.AssetCheckKey(BASKETS, "bad")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "checked", "is_passed"),
+    [
+        (None, None, True),
+        (frozenset({BASKETS}), None, True),
+        (None, frozenset({BAD}), False),
+        (frozenset(), frozenset({BAD}), False),
+    ],
+    ids=["all tables", "a table with its checks", "checks on Dagster's page", "checks in Python"],
+)
+def test_checks_alone_look_at_rows_that_are_as_before(
+    chosen: frozenset[dg.AssetKey] | None,
+    checked: frozenset[dg.AssetCheckKey] | None,
+    is_passed: bool,  # noqa: FBT001 (a value of the table above)
+) -> None:
+    """Where the table is computed too, they pass again without a look."""
+
+    @dg.asset(key=BASKETS)
+    def baskets() -> None: ...
+
+    unchanged = SimpleNamespace(compared_inputs=passed_before, table=None)
+    shop = dg.Definitions(
+        [baskets],
+        asset_checks=check_steps([one_check("bad", bad)]),
+        resources={"warehouse": dg.ResourceDefinition.hardcoded_resource(unchanged)},
+        executor=dg.in_process_executor,
+    )
+    job = shop.resolve_implicit_global_asset_job_def()
+    job = job.get_subset(asset_selection=chosen, asset_check_selection=checked)
+    with dg.DagsterInstance.ephemeral() as instance:
+        started = instance.create_run_for_job(job, asset_selection=chosen)
+        execute_run(InMemoryJob(job), started._replace(asset_check_selection=checked), instance)
+        events = instance.all_logs(
+            started.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        )
+    (event,) = [event.dagster_event for event in events]
+    assert event is not None
+    assert event.asset_check_evaluation_data.passed is is_passed
 
 
 def test_what_blocks_still_blocks_beside_what_does_not() -> None:
