@@ -314,7 +314,8 @@ class FieldEntries(BaseModel):
 class Proof(MappingPart):
     """What was true of all rows of the file that a mapping was made from, and is looked at in each
     later one: `amount` is what `equals` says; rows of a file differ in the columns of `unique`;
-    `column` is one of the values of `in`, or the same on all rows with one value of `one_per`.
+    `column` is one of the values of `in`, the same on all rows with one value of `one_per`, or has
+    nothing of the regular expression `not_like` in it.
 
     Of amounts, up to 2 % of the rows of a file may be off, also of those in which a part of the sum
     is not zero, as in the draft that found it.
@@ -326,15 +327,18 @@ class Proof(MappingPart):
     column: str | None = Field(default=None, min_length=1)
     is_one_of: tuple[Text, ...] = Field(default=(), alias="in")
     one_per: str | None = Field(default=None, min_length=1)
+    not_like: str | None = Field(default=None, min_length=1)
     optional: bool = False
 
     @model_validator(mode="after")
     def _one_form(self) -> "Proof":
         given = {name for name in ("amount", "equals", "unique", "column") if getattr(self, name)}
-        needs_values = "column" in given and bool(self.is_one_of) == bool(self.one_per)
+        of_column = [bool(self.is_one_of), bool(self.one_per), bool(self.not_like)]
+        needs_values = sum(of_column) != int("column" in given)
         if given not in ({"amount", "equals"}, {"unique"}, {"column"}) or needs_values:
             raise ValueError(
-                "give `amount` and `equals`, or `unique`, or `column` with either `in` or `one_per`"
+                "give `amount` and `equals`, or `unique`, or `column` with one of `in`, `one_per` "
+                "and `not_like`"
             )
         return self
 

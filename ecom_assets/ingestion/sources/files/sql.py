@@ -820,6 +820,8 @@ def breaks_sql(mapping: RecordMapping, proof: Proof, columns: Sequence[str]) -> 
         return f"({is_known}) AND min({row}) {of_key} <> max({row}) {of_key}"
     if proof.column:
         value = ident(proof.column)
+        if proof.not_like:
+            return f"regexp_matches({value}, {text(proof.not_like)})"
         if not proof.one_per:
             return f"NOT list_contains({texts(proof.is_one_of)}, coalesce(trim({value}), ''))"
         unit = ident(proof.one_per)

@@ -72,6 +72,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
 )
 from ecom_assets.ingestion.sources.proposal.proofs import (
     key_line,
+    not_like_line,
     one_per_line,
     sum_lines,
     values_line,
@@ -222,7 +223,8 @@ NO_GOODS_WORDS: Final = (
     r"|karta podarunkowa|bon podarunkowy|подарочн(ая|ый) (карта|сертификат)|подарункова карта"
     r"|ギフトカード|^tips?$|^gratuity$|trinkgeld|^pourboire|^propina|^mancia$|^fooi$|^napiwek"
     r"|^deposit$|^anzahlung|^pfand$|^consigne$|^donation|^spende$|shipping protection"
-    r"|(extended|garantie).{0,3}(warranty|verlängerung)"
+    r"|(extended|garantie).{0,3}(warranty|verlängerung)|^(\d+[ -]years? )?warranty|protection plan"
+    r"|extension de garantie|ampliación de garantía|estensione (della )?garanzia|^gwarancja"
 )
 """What lines are called that are no goods, in several languages."""
 OF_ORDER, OF_ROW = "order", "row"
@@ -579,6 +581,7 @@ class Draft:
     def _proofs(self) -> list[str]:
         """Return the lines of what was found true of all rows, which later files must be, too."""
         lines = [*self._proven_keys(), *self._proven_sums(), *self._proven_values()]
+        lines += [] if self.no_goods else self._proven_goods()
         return ["holds:", *filter(None, lines)] if any(lines) else []
 
     def _proven_keys(self) -> Iterator[str]:
@@ -1478,9 +1481,7 @@ class Draft:
 
     def _ask_for_no_goods(self) -> None:
         """Ask what becomes of lines that are no goods by their name, with their money."""
-        named = [self.found[name].value for name in ("item_name", "item_id") if name in self.found]
-        named = [value for value in named if value.is_column]
-        for value in named:
+        for value in self._items():
             is_one = f"regexp_matches({value.column}, {text(NO_GOODS_WORDS)})"
             count = int(self.values.scalar(f"count(*) FILTER ({is_one})"))
             if not 0 < count < self.values.row_count:
@@ -1498,6 +1499,20 @@ class Draft:
             self.ask(NO_GOODS, sentence, (LEFT_OUT, GOODS), LEFT_OUT, note=rows)
             self.no_goods = value
             return
+
+    def _items(self) -> list[Value]:
+        """Return the columns that say what was bought."""
+        named = [self.found[name].value for name in ("item_name", "item_id") if name in self.found]
+        return [value for value in named if value.is_column]
+
+    def _proven_goods(self) -> Iterator[str]:
+        """Yield the lines that no line is called as what is no goods, of files that have none: of
+        those with some it was asked.
+        """
+        for value in self._items():
+            some = f"count(*) FILTER (regexp_matches({value.column}, {text(NO_GOODS_WORDS)}))"
+            if not self.values.scalar(some):
+                yield not_like_line(value.path[0], NO_GOODS_WORDS)
 
     def _no_goods_lines(self) -> list[str]:
         """Return the condition of lines that are no goods, which is open until somebody says it."""
