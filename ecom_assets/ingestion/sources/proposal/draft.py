@@ -23,6 +23,7 @@ from ecom_assets.ingestion.sources.files.mapping import (
     StockMapping,
 )
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
+from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.text_blocks import UTF_8
 from ecom_assets.ingestion.sources.proposal.event_amounts import (
@@ -61,8 +62,10 @@ from ecom_assets.ingestion.sources.proposal.fields import (
 )
 from ecom_assets.ingestion.sources.proposal.parts import (
     GoodsAmount,
+    OrderParts,
     Part,
     RowParts,
+    RowSum,
     can_be_amount,
     is_of_goods,
     is_total,
@@ -74,6 +77,7 @@ from ecom_assets.ingestion.sources.proposal.proofs import (
     key_line,
     not_like_line,
     one_per_line,
+    order_sum_lines,
     sum_lines,
     values_line,
 )
@@ -300,6 +304,8 @@ class Draft:
     """The SQL of the rows that repeat an order before those of its lines."""
     is_shared: bool = False
     """Whether the amount is that of the order, shared among its lines."""
+    shared_by: str = ""
+    """By what it is shared, where that is not the quantity."""
     carried: list[str] = field(default_factory=list)
     """Columns that only one line of an order has."""
     refund: str = ""
@@ -328,6 +334,10 @@ class Draft:
     """What the amount of the goods may be; more than one where no sum shows it."""
     product_less: str = ""
     """The discount that is taken off a price times a quantity, as the sums of orders show."""
+    order_sums: tuple[RowSum, ...] = ()
+    """The sums that what lines come to is in, with amounts of their orders."""
+    lines_of_sums: tuple[str, tuple[Value, ...]] = ("", ())
+    """What the amount of a line is called in these sums, and its column, or price and quantity."""
     products: tuple[Product, ...] = ()
     """Prices times quantities that may be the amounts of rows, where no name says which are."""
 
@@ -614,6 +624,11 @@ class Draft:
         ]
         amounts = [match.value for field, match in self.found.items() if field in NUMBERS_OF]
         yield from sum_lines(self.values, sums, (name, factors), amounts)
+        if self.order_sums:
+            (order,) = self.found[ORDER_ID].value.path
+            yield from order_sum_lines(
+                self.values, self.order_sums, self.lines_of_sums, order, amounts
+            )
 
     def _proven_values(self) -> Iterator[str]:
         """Yield the lines of the columns that say what a row is, whose values were looked at."""
@@ -663,7 +678,7 @@ class Draft:
         has_digits = not any(
             code.upper() in without_digits for code, _ in self.values.counts(currency)
         )
-        if self.values.format != "ndjson" or not has_digits:
+        if self.values.format != "ndjson" or self.values.packed or not has_digits:
             return False
         are_large = all(
             self.values.matching(value, r"-?[1-9]\d{2,}|0") == self.values.filled(value)
@@ -844,7 +859,10 @@ class Draft:
                 is_of_order = self._answered_of_order(value)
             of_orders += [value] if is_of_order else []
         self._take_line_amount(payments, of_orders)
+        if self.values.spread:
+            self._share_amount_beside_list()
         self._add_up()
+        self._add_up_orders()
         rows = OrderRows(self.values, self.found, self._payment())
         self.order_rows = rows.rows_of_orders()
         self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
@@ -1008,6 +1026,107 @@ class Draft:
             why = f"named {total.name}, that of the order, shared among its lines"
             self.found["payment_amount"] = FoundField("payment_amount", total, why)
 
+    def _share_amount_beside_list(self) -> None:
+        """Take the amount of the order where the elements of its list have none."""
+        if {"payment_amount", UNIT_PRICE} & self.found.keys():
+            return
+        named = named_values(self.values, self.kind, "payment_amount", self.found)
+        total = self.found.get(ORDER_TOTAL)
+        beside = [
+            value
+            for value in (*named, *([total.value] if total else []))
+            if value.is_column and self.values.number_forms(value)
+        ]
+        if beside:
+            self.is_shared = True
+            why = f"named {beside[0].name}, that of the order, shared among its lines"
+            self.found["payment_amount"] = FoundField("payment_amount", beside[0], why)
+
+    def _add_up_orders(self) -> None:
+        """Take what lines come to after the discounts of their orders, where a sum shows it, and
+        of several amounts of lines the one that comes to an amount of the order.
+        """
+        order = self.found.get(ORDER_ID)
+        is_said = "payment_amount" in self.answers or self._is_open(PARTS)
+        if order is None or self.is_shared or is_said or self._has_row_per_order():
+            return
+        own = OrderRows(self.values, self.found, self._payment()).amount_sql()
+        begin = self._begin_of_lines()
+        if not own or not begin:
+            return
+        numbers = [value for value in numbers_left(self.values, {}) if can_be_amount(value)]
+        of_lines = {value.name: value for value in numbers if self._is_of_lines_alone(value)}
+        of_orders = {value.name: value for value in numbers if value.name not in of_lines}
+        lines = {name: self.values.number_sql(value) for name, value in of_lines.items()}
+        parts = OrderParts(
+            self.values,
+            {**of_orders, **of_lines},
+            order=order.value,
+            lines={**lines, begin: own},
+        )
+        goods = parts.after_discounts(begin, parts.lines)
+        if order.value.is_column and self._is_cell(*self._line_columns()):
+            self.order_sums = parts.sums_of_lines(begin)
+            self.lines_of_sums = begin, tuple(self._line_columns())
+        if goods is None:
+            self._take_lines_that_add_up(begin, parts, of_lines)
+        elif goods.name in of_lines:
+            self._take_sum(goods, of_lines[goods.name])
+        elif goods.name in of_orders:
+            self.shared_by = self._written_begin()
+            self.is_shared = True
+            self.readings = (AmountReading(goods.name, goods.less, goods.plus),)
+            self._take_sum(goods, of_orders[goods.name])
+            self.notes.append(
+                f"{shown(self.readings[0].text)} is what was paid for the goods of an order, "
+                f"shared among its lines by {shown(begin)}"
+            )
+
+    def _begin_of_lines(self) -> str:
+        """Return the name of the amount of a line; empty where parts of the row are taken off it,
+        or no column has it.
+        """
+        cells = self._line_columns()
+        has_parts = self.goods is not None and bool(self.goods.less or self.goods.plus)
+        is_cell = self._is_cell(*cells) and not has_parts
+        return " times ".join(value.name for value in cells) if is_cell else ""
+
+    def _line_columns(self) -> list[Value]:
+        """Return the columns of the amount of a line: its own, or a price and a quantity."""
+        payment = self._payment()
+        if payment is not None:
+            return [payment]
+        return [self.found[name].value for name in (UNIT_PRICE, "quantity") if name in self.found]
+
+    def _written_begin(self) -> str:
+        """Return the origin of the amount of a line, by which one of its order is shared."""
+        column, *times = (quoted(value.path[0]) for value in self._line_columns())
+        return f"{{column: {column}, times: {times[0]}}}" if times else column
+
+    def _is_of_lines_alone(self, value: Value) -> bool:
+        """Return whether an amount is of a line, not of its whole order."""
+        if self.values.spread:
+            return value.name.startswith(f"{self.values.spread}.")
+        return self._varies(value) and value.path[0] not in self.carried
+
+    def _take_sum(self, goods: GoodsAmount, value: Value) -> None:
+        why = f"by adding up: {'; '.join(one.text for one in goods.shown_by)}"
+        self.found["payment_amount"] = FoundField("payment_amount", value, why)
+
+    def _take_lines_that_add_up(
+        self, begin: str, parts: OrderParts, of_lines: Mapping[str, Value]
+    ) -> None:
+        """Take another amount of lines where it comes to one of the order, and this one not."""
+        if parts.reaches(begin, parts.lines):
+            return
+        for name, value in of_lines.items():
+            if part_of(value) is None and parts.reaches(name, parts.lines):
+                self.found["payment_amount"] = FoundField(
+                    "payment_amount", value, f"named {name}; lines add up to an amount of the order"
+                )
+                self.readings = ()
+                return
+
     def _add_up(self) -> None:
         """Take the amount of the goods by the sums that rows show, and ask what is part of it where
         no sum shows it.
@@ -1057,7 +1176,7 @@ class Draft:
         }
         amounts = {
             value.name: value
-            for value in numbers_of_rows(self.values, {})
+            for value in (numbers_left if self.is_shared else numbers_of_rows)(self.values, {})
             if value not in others and can_be_amount(value) and self._is_of_rows(value)
         }
         if payment is not None and self._is_cell(payment):
@@ -1069,6 +1188,9 @@ class Draft:
             each, count = map(self.values.number_sql, (price.value, quantity.value))
             product = f"{price.value.name} times {quantity.value.name}", f"{each} * {count}"
         begin = payment.name if payment else product[0]
+        order = self.found.get(ORDER_ID)
+        if self.is_shared and order is not None:  # of each order once, however many rows it has
+            return begin, OrderParts(self.values, amounts, order=order.value)
         return begin, RowParts(
             self.values,
             amounts,
@@ -1097,7 +1219,7 @@ class Draft:
     def _is_of_rows(self, value: Value) -> bool:
         """Return whether a number can be a part of the amount of a row, not of its whole order."""
         if self.values.spread:
-            return value.name.startswith(f"{self.values.spread}.")
+            return value.name.startswith(f"{self.values.spread}.") is not self.is_shared
         if part_of(value) is None or self.is_shared or self._has_row_per_order():
             return True
         return self._varies(value) or not self._is_repeated(value)
@@ -1359,6 +1481,13 @@ class Draft:
             if name in self.found or (
                 name == "payment_amount" and (has_price or self._is_price_of_one())
             ):
+                continue
+            if (
+                name == "quantity"
+                and self.values.spread
+                and not candidates(self.values, name, self.found)
+            ):
+                self.notes.append(f"each element of {shown(self.values.spread)} is one piece")
                 continue
             if name in ONE_PER_ORDER and not self.values.spread:
                 self._ask_for_item(name)
@@ -1852,7 +1981,7 @@ class Draft:
         and stands on each of its rows.
         """
         quantity = self.found.get("quantity")
-        by = (
+        by = self.shared_by or (
             quoted(quantity.value.path[0])
             if quantity and quantity.value.is_column
             else "{constant: 1}"
@@ -1870,6 +1999,8 @@ class Draft:
             if self._is_open(UNITS) or self._is_open(PARTS):
                 return self._open_amount()
             return self._price_times_quantity()
+        if name == "quantity" and self.values.spread and not self._is_open(name):
+            return f"  {name}: {{constant: 1}}  # one piece each"
         if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
         answer = self.answers.get(name)
@@ -2074,7 +2205,13 @@ def file_lines(values: FileValues) -> list[str]:
         lines.append(f"sheet: {quoted(values.sheet.sheets[0])}")
     if values.lists.records:
         lines.append(f"records: {quoted(values.lists.records)}")
+    if values.packed and values.spread:
+        lines += ["packed:", *(_packed_line(name, cell) for name, cell in values.packed.items())]
     return lines
+
+
+def _packed_line(name: str, cell: PackedCell) -> str:
+    return f"  {quoted(name)}: {json.dumps(cell.as_keys(), ensure_ascii=False)}"
 
 
 @dataclass

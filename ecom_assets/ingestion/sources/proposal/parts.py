@@ -2,7 +2,7 @@
 the order in which sums are tried.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -472,6 +472,34 @@ class RowParts:
             () if others else self._unnamed_within(offset, reached),
         )
 
+    def after_discounts(self, begin: str, lines: Collection[str]) -> GoodsAmount | None:
+        """Return the amount that is what lines come to after the discounts of their orders; None
+        where no sum shows one that is not in it already.
+
+        Another amount of lines (`lines`) goes before one of orders, which is shared among them.
+        """
+        reached = self._offsets(begin)
+        wanted: dict[str, int] = {}
+        for name in (name for name, part in self.parts.items() if part is Part.DISCOUNT):
+            levels = {offset.get(name, 0) for offset, _ in reached.values()}
+            wanted[name] = min(levels, key=lambda level: level * self._signed(name))
+        if not any(wanted.values()):
+            return None
+        for name in sorted(reached, key=lambda name: name not in lines):
+            offset, path = reached[name]
+            steps = {part: wanted.get(part, 0) - offset.get(part, 0) for part in self.parts}
+            steps = {part: step for part, step in steps.items() if step}
+            are_single = all(abs(step) == 1 for step in steps.values())
+            if not steps or (name not in lines and are_single):
+                less = tuple(part for part, step in steps.items() if step < 0)
+                plus = tuple(part for part, step in steps.items() if step > 0)
+                return GoodsAmount(name, less, plus, path)
+        return None
+
+    def reaches(self, begin: str, lines: Collection[str]) -> bool:
+        """Return whether a sum shows that lines come to an amount of their orders."""
+        return bool(self._offsets(begin).keys() - {*lines})
+
     def _unnamed_within(
         self,
         offset: Mapping[str, int],
@@ -545,6 +573,47 @@ class RowParts:
             if max(beside, inside) >= _SHARE:
                 return inside >= _SHARE > beside if is_inside else beside >= _SHARE > inside
         return False
+
+
+@dataclass(frozen=True)
+class OrderParts(RowParts):
+    """The amounts of whole orders and their parts: columns of orders, and what lines come to.
+
+    `lines` are the amounts of lines, as SQL by their names.
+    """
+
+    order: Value | None = None
+    lines: Mapping[str, str] = field(default_factory=dict)
+
+    def sums_of_lines(self, begin: str) -> tuple[RowSum, ...]:
+        """Return the sums that what lines come to is in, with amounts of orders, which hold on each
+        of them.
+        """
+        sums = [one for one in self.sums if begin in {one.whole, one.base}]
+        return tuple(one for one in sums if self._is_whole(one, begin))
+
+    def _is_whole(self, one: RowSum, begin: str) -> bool:
+        names = {one.whole, one.base, *(name for name, _ in one.parts)} - {begin}
+        parts = np.sum([sign * self._filled(name) for name, sign in one.parts], axis=0)
+        off = np.abs(self._numbers[one.whole] - self._numbers[one.base] - parts) >= _NEAR
+        return not (names & {*self.lines}) and not np.any(off)
+
+    @cached_property
+    def _numbers(self) -> dict[str, Numbers]:
+        assert self.order is not None  # noqa: S101 (amounts of orders are of some)
+        of_orders = [name for name in self.amounts if name not in self.lines]
+        cells = [f"max({self.values.number_sql(self.amounts[name])})" for name in of_orders]
+        cells += [f"sum({sql})" for sql in self.lines.values()]
+        named = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(cells)]
+        key = self.order.column
+        rows = (
+            f"{select(named, TABLE, f'{key} IS NOT NULL', key)} ORDER BY {key} LIMIT {_MOST_ROWS}"
+        )
+        read = self.values.columns_of_numbers(rows)
+        return {
+            name: np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), np.nan)
+            for n, name in enumerate([*of_orders, *self.lines])
+        }
 
 
 _STEPS: Final = (200, 400, 800)
