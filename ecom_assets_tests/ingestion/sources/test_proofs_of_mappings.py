@@ -64,7 +64,7 @@ def test_the_file_of_the_draft_holds_and_so_does_a_later_one_like_it(tmp_path: P
         SUM,
         "Payment Status is paid or pending",
         "Cancelled is no",
-        "no SKU is a gift card, a tip, a deposit or a warranty",
+        "no SKU is a gift card, a tip, a deposit, a warranty or shipping",
     ]
     again = reading_of(mapping, *MARCH)
     assert (again.rows_json["rejected"], again.money["counted"].amount) == ({}, Decimal(90))
@@ -143,7 +143,9 @@ def test_a_line_that_is_no_goods_waits_where_the_file_before_had_none(
         "5,2026-04-01 10:00:00,c1,MUG,10.00,1,2.00,5.00,17.00,paid,no",
         f"6,2026-04-01 10:00:00,c1,{item},50.00,1,0.00,0.00,50.00,paid,no",
     )
-    assert waiting(reading) == {"no SKU is a gift card, a tip, a deposit or a warranty": ["6"]}
+    assert waiting(reading) == {
+        "no SKU is a gift card, a tip, a deposit, a warranty or shipping": ["6"]
+    }
     assert reading.money["refused"].amount == Decimal(50)
     assert reading.money["counted"].amount == Decimal(10)
 

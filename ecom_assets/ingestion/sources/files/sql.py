@@ -828,7 +828,10 @@ def breaks_sql(mapping: RecordMapping, proof: Proof, columns: Sequence[str]) -> 
     ]
     amount, *parts = numbers
     if proof.sum_per:
-        return _is_off_per_order(proof, numerals, amount, rows)
+        is_off = _is_off_per_order(proof, numerals, amount, rows)
+        # Rows of refunds may be those of some lines only.
+        first = next(iter(mapping.rows), "")
+        return f"{ident(KIND)} = {text(first)} AND {is_off}" if ident(KIND) in rows else is_off
     equal = f"TRY_CAST({_value_sql(proof.equals, numerals, is_number=True)} AS {NUMBER})"
     is_off = f"(abs({amount} - {equal}) >= {_NEAR})"
 

@@ -67,7 +67,9 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     RowParts,
     RowSum,
     can_be_amount,
+    is_discount_rate,
     is_of_goods,
+    is_rate,
     is_total,
     part_of,
     readings,
@@ -126,6 +128,7 @@ from ecom_assets.ingestion.sources.proposal.unnamed import (
     Product,
     has_decimals,
     line_amount,
+    line_of_part,
     order_numbers,
     products,
     several_rows_at_once,
@@ -229,6 +232,11 @@ NO_GOODS_WORDS: Final = (
     r"|^deposit$|^anzahlung|^pfand$|^consigne$|^donation|^spende$|shipping protection"
     r"|(extended|garantie).{0,3}(warranty|verlängerung)|^(\d+[ -]years? )?warranty|protection plan"
     r"|extension de garantie|ampliación de garantía|estensione (della )?garanzia|^gwarancja"
+    r"|^(shipping|delivery|postage|freight)( (&|and) handling| fee| cost| charge|s?$)"
+    r"|^versand(kosten|pauschale|gebühr|$)|^porto(kosten)?$|^liefer(kosten|gebühr)|^frachtkosten"
+    r"|^(frais de )?(port|livraison)$|^gastos de env[ií]o|^env[ií]o$|^spedizione$"
+    r"|^spese di spedizione|^verzendkosten|^bezorgkosten|^koszt(y)? (wysyłki|dostawy)|^przesyłka$"
+    r"|^frete$|^доставка$|^送料$|(nachnahme|zahlungs|payment|cod|handling)[ -]?(gebühr|fee)"
 )
 """What lines are called that are no goods, in several languages."""
 OF_ORDER, OF_ROW = "order", "row"
@@ -267,13 +275,16 @@ class AmountReading:
     name: str
     less: tuple[str, ...] = ()
     plus: tuple[str, ...] = ()
+    rate: Value | None = None
+    """A discount in percent that is taken off it."""
 
     @property
     def text(self) -> str:
         """Return it in words."""
         less = f" less {' and '.join(self.less)}" if self.less else ""
         plus = f" plus {' and '.join(self.plus)}" if self.plus else ""
-        return f"{self.name}{less}{plus}"
+        rate = f" less {self.rate.name} of it" if self.rate else ""
+        return f"{self.name}{less}{plus}{rate}"
 
 
 def _options(reading: AmountReading) -> list[str]:
@@ -535,6 +546,7 @@ class Draft:
     def asked_columns(self) -> list[str]:
         """Return the columns that an open question about the amount or the customer names."""
         named = [name for one in self.readings for name in (one.name, *one.less, *one.plus)]
+        named += [one.rate.name for one in self.readings if one.rate]
         customer = self.found.get("customer_id")
         price = self.found.get(UNIT_PRICE) if self._is_open(PARTS) else None
         return [*named, *(match.value.name for match in (customer, price) if match)]
@@ -564,6 +576,8 @@ class Draft:
             self._ask_for_no_goods()
         states = None if is_events else self._states()
         self.refund = "" if is_events else self._refund_rows(states)
+        if not is_events:
+            self._note_pieces_that_went_back()
         states = replace(states, is_final=bool(self.refund)) if states else None
         if states and states.is_final:
             names.remove("status")
@@ -757,6 +771,7 @@ class Draft:
             *self._other_states(states),
             *self._cancelled(),
             *self._no_goods_lines(),
+            *self._parts_of_lines(),
         ]
         if self.order_rows:
             left_out.append(
@@ -764,6 +779,25 @@ class Draft:
                 "  # its lines are rows, too"
             )
         return [*lines, *(["leave_out:", *left_out] if left_out else [])]
+
+    def _parts_of_lines(self) -> list[str]:
+        """Return the condition of rows of what another line is made of, such as the variant of a
+        product or what is in a set: each names that line and costs nothing.
+        """
+        order = self.found.get(ORDER_ID)
+        amount = OrderRows(self.values, self.found, self._payment()).amount_sql()
+        if order is None or not amount or self._has_row_per_order():
+            return []
+        value = line_of_part(self.values, order.value, amount)
+        if value is None:
+            return []
+        rows = formats.counted(self.values.filled(value), "row")
+        self.notes.append(
+            f"{shown(value.name)} names another line of the order in {rows} that cost nothing: "
+            "they are what it is made of, and no pieces of their own"
+        )
+        condition = f"{{column: {quoted(value.path[0])}, filled: true, optional: true}}"
+        return [f"  part_of_a_line: {condition}  # {rows}; check this"]
 
     def _other_states(self, states: OrderStates | None) -> list[str]:
         """Return the conditions of rows that a further column of states says were no sale, and note
@@ -1160,9 +1194,26 @@ class Draft:
             for way in ways
         )
         self.readings += tuple(AmountReading(name) for name in goods.others)
+        self._add_rate_of_discount(goods, rows)
         if len(self.readings) > 1:
             self._ask_for_parts(rows)
         self._note_parts(goods, asked)
+
+    def _add_rate_of_discount(self, goods: GoodsAmount, rows: RowParts) -> None:
+        """Add the amount less a discount in percent, where nothing shows that it is after it."""
+        rates = [
+            value
+            for value in rows.rates
+            if is_discount_rate(value)
+            and self.values.scalar(f"count(*) FILTER ({self.values.number_sql(value)} <> 0)")
+        ]
+        if not rates or goods.less or goods.plus or self.taken_off:
+            return
+        others = [name for name in rows.numbers if name != goods.name and name not in rows.parts]
+        found = [rows.takes_rate(goods.name, other, rates[0]) for other in others]
+        if True not in found:
+            reading = AmountReading(goods.name, rate=rates[0])
+            self.readings = (reading, *self.readings)
 
     def _amount_to_explain(self) -> tuple[str, RowParts | None]:
         """Return the amount that was found by its name, and the amounts of rows beside it."""
@@ -1197,6 +1248,7 @@ class Draft:
             product,
             item.value if item else None,
             quantity.value if quantity else None,
+            [value for value in numbers_of_rows(self.values, {}) if is_rate(value)],
         )
 
     def _is_cell(self, *cells: Value) -> bool:
@@ -1253,6 +1305,7 @@ class Draft:
             for name, part in goods.unproven.items()
             if (part in {Part.SHIPPING, Part.TAX, Part.TIP} and may_have_all)
             or (part is Part.TAX and rows.may_be_inside(name, goods))
+            or (part is Part.TAX and rows.may_be_either(name, goods))
             or (
                 part is Part.DISCOUNT
                 and rows.is_within(name, goods.name)
@@ -1280,7 +1333,7 @@ class Draft:
     def _ask_for_parts(self, rows: RowParts) -> None:
         texts_of = {reading.text: reading for reading in self.readings}
         sums = [
-            f"{shown(words)} ({formats.amount(rows.total(each.name, each.less, each.plus))})"
+            f"{shown(words)} ({formats.amount(self._comes_to(each, rows))})"
             for words, each in texts_of.items()
         ]
         sentence = (
@@ -1288,6 +1341,12 @@ class Draft:
             f"{shown(self.readings[0].name)}: {' or '.join(sums)}"
         )
         self.ask(PARTS, sentence, tuple(texts_of), self.readings[0].text)
+
+    @staticmethod
+    def _comes_to(reading: AmountReading, rows: RowParts) -> float:
+        if reading.rate is not None:
+            return rows.less_rate(reading.name, reading.rate)
+        return rows.total(reading.name, reading.less, reading.plus)
 
     def _note_parts(self, goods: GoodsAmount, asked: Sequence[str]) -> None:
         """Note what is taken off by which sum, and what is not."""
@@ -1323,6 +1382,10 @@ class Draft:
         price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
         written = []
         for reading in self.readings:
+            if reading.rate is not None:
+                cells = self._line_columns()
+                written.append(self._origin_less_rate(cells, reading.rate))
+                continue
             column = [f"column: {quoted(reading.name)}"]
             if "payment_amount" not in self.found and price and quantity:
                 column = [
@@ -1402,6 +1465,19 @@ class Draft:
         if is_carried and rows.is_paid_back_on_one_line(states.refunded):
             return f"{states.refund_kind}, if_any: {quoted_list([self._column(REFUNDED_AMOUNT)])}"
         return states.refund_kind
+
+    def _note_pieces_that_went_back(self) -> None:
+        """Note that pieces went back where nothing says at which price."""
+        back = self.found.get(REFUNDED_QUANTITY)
+        if back is None or self.refunds_pieces or REFUNDED_AMOUNT in self.found:
+            return
+        number = self.values.number_sql(back.value)
+        rows = int(self.values.scalar(f"count(*) FILTER ({number} > 0)"))
+        if rows:
+            self.notes.append(
+                f"{shown(back.value.name)} says in {formats.counted(rows, 'row')} that pieces went "
+                "back, and no price of one says for how much: nothing is counted as paid back"
+            )
 
     def _leave_amounts_of_orders(self) -> None:
         """Leave out what was paid back of a whole order, where its rows are lines."""
@@ -1889,7 +1965,7 @@ class Draft:
             back = quoted(self._column(REFUNDED_QUANTITY))
             return f"  quantity: {{by_row: {{sale: {quoted(value.path[0])}, refund: {back}}}}}"
         if self.are_kinds and value.is_column:
-            sql = quoted(f"coalesce({value.sql}, '0')")
+            sql = quoted(f"coalesce({self.values.plain_sql(value)}, '0')")
             return f"  quantity: {{expression: {sql}}}  # rows of money alone have none"
         return ""
 
@@ -1974,7 +2050,9 @@ class Draft:
         """
         if self._is_open(UNITS) or self._is_open(PARTS):
             return self._open_amount()
-        return self._shared_amount(value) if self.is_shared else self._refund_of_amount(value)
+        if self.is_shared:
+            return self._shared_amount(value)
+        return self._less_rate([value]) or self._refund_of_amount(value)
 
     def _shared_amount(self, value: Value) -> str:
         """Return the line of an amount that is that of the order,
@@ -1998,7 +2076,7 @@ class Draft:
         if name == "payment_amount" and UNIT_PRICE in self.found:
             if self._is_open(UNITS) or self._is_open(PARTS):
                 return self._open_amount()
-            return self._price_times_quantity()
+            return self._less_rate(self._line_columns()) or self._price_times_quantity()
         if name == "quantity" and self.values.spread and not self._is_open(name):
             return f"  {name}: {{constant: 1}}  # one piece each"
         if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
@@ -2103,6 +2181,22 @@ class Draft:
         decimal = common[0][0]
         thousands = NUMBERS[common[0]].thousands or OTHER_SEPARATOR[decimal]
         return [*lines, f'decimal: "{decimal}"', f"thousands: {json.dumps(thousands)}"]
+
+    def _less_rate(self, cells: Sequence[Value]) -> str:
+        """Return the line of an amount less a discount in percent; empty where none is taken off.
+
+        Only rows of sales have it: of a refund, a column says the amount, or the same is paid back.
+        """
+        reading = self._reading()
+        if reading is None or reading.rate is None:
+            return ""
+        return f"  payment_amount: {self._origin_less_rate(cells, reading.rate)}"
+
+    def _origin_less_rate(self, cells: Sequence[Value], rate: Value) -> str:
+        numbers = [f"({self.values.plain_sql(value)})::DECIMAL(24, 6)" for value in cells]
+        percent = f"coalesce(({self.values.plain_sql(rate)})::DECIMAL(24, 6), 0)"
+        sql = f"round({' * '.join(numbers)} * (100 - {percent}) / 100, 4)"
+        return f"{{expression: {quoted(sql)}}}"
 
     def _price_times_quantity(self) -> str:
         price = self.found[UNIT_PRICE].value

@@ -383,7 +383,10 @@ def _item_name(values: FileValues, matches: Found) -> FoundField | None:
         named = [value for value in own if bare(value.last_name) in map(bare, _ITEM_NAMES)]
         named = [value for value in named if values.filled(value)]
         return FoundField("item_name", named[0], f"named {named[0].name}") if named else None
-    if item is None or known is not None or not item.value.is_column:
+    if item is None:
+        is_said_again = known and values.different(known.value) < values.row_count * MOSTLY
+        return known if is_said_again else None
+    if known is not None or not item.value.is_column:
         return None
     usual = {*map(bare, _names()[MappingKind.ORDERS]["item_id"]), *map(bare, _ITEM_NAMES)}
     for value in free_texts(values, matches):
@@ -723,6 +726,11 @@ def _by_name(
         most = max(map(values.filled, each), default=0)
         # A time that few rows have is of something else than what the rows are.
         value = next((one for one in each if values.filled(one) >= most * MOSTLY), None)
+    elif field == "item_id":
+        each = list(dict.fromkeys(named))
+        # What is another one on each row is the number of the row, where a product is named, too.
+        several = (one for one in each if values.different(one) < values.filled(one))
+        value = next(several, next(iter(each), None))
     else:
         value = next(named, None)
     if value is None:

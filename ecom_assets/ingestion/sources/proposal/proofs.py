@@ -57,7 +57,7 @@ def values_line(values: FileValues, value: Value, *, may_be_empty: bool = False)
 
 def not_like_line(column: str, words: str) -> str:
     """Return the line that no row of a column has some words, which are a regular expression."""
-    name = f"no {shown(column)} is a gift card, a tip, a deposit or a warranty"
+    name = f"no {shown(column)} is a gift card, a tip, a deposit, a warranty or shipping"
     keys = (f"column: {quoted(column)}", f"not_like: {quoted(words)}", "optional: true")
     return proof_line(name, *keys)
 

@@ -720,6 +720,16 @@ class FileValues:
         form = next(iter(self.number_forms(value)), WHOLE)
         return f"TRY_CAST({NUMBERS[form].number_sql(value.column)} AS DECIMAL(24, 6))"
 
+    def plain_sql(self, value: Value) -> str:
+        """Return the SQL of a number over the columns of the file, as text for the engine."""
+        form = next(iter(self.number_forms(value)), WHOLE)
+        if form == WHOLE:
+            return value.sql
+        decimal = form[0]
+        if self.matching(value, rf"-?\d+(?:{re.escape(decimal)}\d+)?") == self.filled(value):
+            return f"replace({value.sql}, {text(decimal)}, '.')"
+        return NUMBERS[form].number_sql(value.sql)
+
     def sums(self, amount: Value, group: Value, currency: Value | None) -> dict[str, str]:
         """Return the sum of amounts by the texts of another value, of each currency in its digits.
 
