@@ -64,6 +64,7 @@ def test_the_file_of_the_draft_holds_and_so_does_a_later_one_like_it(tmp_path: P
         SUM,
         "Payment Status is paid or pending",
         "Cancelled is no",
+        "no SKU is a gift card, a tip, a deposit, a warranty or shipping",
     ]
     again = reading_of(mapping, *MARCH)
     assert (again.rows_json["rejected"], again.money["counted"].amount) == ({}, Decimal(90))
@@ -127,6 +128,36 @@ def test_a_value_that_nobody_was_asked_about_waits(tmp_path: Path, cells: str, n
     reading = reading_of(mapping_of(tmp_path), row)
     assert waiting(reading) == {name: ["5"]}
     assert "counted" not in reading.money
+
+
+@each(
+    "item",
+    ["Gift card 50", "Tip", "Geschenkgutschein", "2 year warranty", "Pfand", "Carte cadeau"],
+)
+def test_a_line_that_is_no_goods_waits_where_the_file_before_had_none(
+    tmp_path: Path, item: str
+) -> None:
+    # A mug of 10 with a tax of 2 and shipping of 5 counts, and 50 beside it wait.
+    reading = reading_of(
+        mapping_of(tmp_path),
+        "5,2026-04-01 10:00:00,c1,MUG,10.00,1,2.00,5.00,17.00,paid,no",
+        f"6,2026-04-01 10:00:00,c1,{item},50.00,1,0.00,0.00,50.00,paid,no",
+    )
+    assert waiting(reading) == {
+        "no SKU is a gift card, a tip, a deposit, a warranty or shipping": ["6"]
+    }
+    assert reading.money["refused"].amount == Decimal(50)
+    assert reading.money["counted"].amount == Decimal(10)
+
+
+def test_what_was_answered_of_gift_cards_holds_for_later_files(tmp_path: Path) -> None:
+    card = "5,2026-03-02 13:00:00,c3,Gift card 25,25.00,1,0.00,0.00,25.00,paid,no"
+    mapping = mapping_of(tmp_path, (*MARCH, card))
+    assert not [name for name in load(OrderMapping, str(mapping)).holds if "gift card" in name]
+    later = "6,2026-04-01 10:00:00,c1,Gift card 50,50.00,1,0.00,0.00,50.00,paid,no"
+    reading = reading_of(mapping, later, later.replace("6,", "7,", 1).replace("Gift card", "MUG"))
+    assert reading.rows_json["rejected"] == {"left_out": 1}
+    assert reading.money["counted"].amount == Decimal(50)
 
 
 def test_a_new_state_is_said_as_before(tmp_path: Path) -> None:
@@ -195,9 +226,10 @@ def written(folder: Path, holds: Mapping[str, str], *, id_: str, amount: str) ->
 @each(
     "proof, sentence",
     [
-        ("{amount: Total}", "give `amount` and `equals`, or `unique`, or `column` with either"),
-        ("{column: Type}", "give `amount` and `equals`, or `unique`, or `column` with either"),
-        ("{column: Type, in: [a], one_per: SKU}", "with either `in` or `one_per`"),
+        ("{amount: Total}", "give `amount` and `equals`, or `unique`, or `column` with one of"),
+        ("{column: Type}", "give `amount` and `equals`, or `unique`, or `column` with one of"),
+        ("{column: Type, in: [a], one_per: SKU}", "one of `in`, `one_per` and `not_like`"),
+        ("{column: Type, not_like: '(tip'}", "cannot be computed"),
         ("{uniqe: [Nr]}", "unknown key 'uniqe' under `holds.proof` (did you mean 'unique'?)"),
         ("{amount: Total, equals: {expression: 'Net +'}}", "is not an SQL expression"),
     ],

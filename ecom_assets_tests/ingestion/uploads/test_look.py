@@ -124,6 +124,34 @@ def test_rows_that_are_not_as_those_of_files_before_are_asked_about(tmp_path: Pa
     assert (anew.rows["rejected"], anew.money["counted"].amount) == ({}, Decimal(50 + 30))
 
 
+def test_a_gift_card_that_comes_first_in_a_later_file_is_asked_about(tmp_path: Path) -> None:
+    # March: three lamps of 20, 30 and 30. April: a lamp of 40, and a gift card of 50.
+    home = tmp_path / "home"
+    choose_shop(home, {"timezone": "Europe/Berlin", "currency": "EUR"})
+    header = "Order,Date,Customer,SKU,Amount"
+    march, april = (tmp_path / f"{month}.csv" for month in ("march", "april"))
+    march.write_text(
+        f"{header}\nA1,2026-03-02 10:00,ann,lamp,20.00\nA2,2026-03-03 11:00,bob,lamp,30.00\n"
+        "A3,2026-03-03 12:00,cy,lamp,30.00\n"
+    )
+    april.write_text(
+        f"{header}\nA4,2026-04-02 10:00,ann,lamp,40.00\nA5,2026-04-03 11:00,bob,Gift card,50.00\n"
+    )
+    look = looked(home, march)
+    assert (look.is_ready, look.money["counted"].amount) == (True, Decimal(80))
+    keep_choices(Uploads(home), look)
+    later = looked(home, april)
+    fates = {fate: read.amount for fate, read in later.money.items()}
+    assert (later.is_ready, fates) == (False, {"counted": Decimal(40), "refused": Decimal(50)})
+    anew = look_at(
+        Uploads(home), later.upload, settings_of(home), Chosen({"holds": "read it anew"})
+    )
+    assert "no_goods" in [one.key for one in anew.open_questions]
+    said = Chosen({"holds": "read it anew", "no_goods": "left out"})
+    settled = look_at(Uploads(home), later.upload, settings_of(home), said)
+    assert (settled.is_ready, settled.money["counted"].amount) == (True, Decimal(40))
+
+
 def test_what_is_set_elsewhere_goes_before_what_was_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

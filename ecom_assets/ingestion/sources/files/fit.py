@@ -59,7 +59,9 @@ def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
     for name, proof in mapping.holds.items():
         key = f"{HOLDS}.{name}"
         of_sum = _origins(mapping, key, proof.equals) if proof.equals else ()
-        own = filter(None, (proof.amount, proof.column, proof.one_per, *proof.unique))
+        own = filter(
+            None, (proof.amount, proof.column, proof.one_per, proof.sum_per, *proof.unique)
+        )
         used[key] = tuple(dict.fromkeys([*own, *of_sum]))
     used |= {LEFT_OUT: (mapping.left_out_column,)} if mapping.left_out_column else {}
     return used

@@ -4,6 +4,7 @@ events or order lines.
 Terms: docs/glossary.md#mapping.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -41,6 +42,7 @@ from ecom_assets.ingestion.sources.files.mapping_content import (
     with_currency_of_header,
     without_open_states,
 )
+from ecom_assets.ingestion.sources.files.packed_cells import JSON, PackedCell
 from ecom_assets.ingestion.sources.files.plain import (
     MappingPart,
     Numerals,
@@ -208,6 +210,42 @@ def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+class PackedColumn(MappingPart):
+    """How the items of an order are packed in the cells of a column, see `PackedCell`."""
+
+    lines: str = ""
+    members: str = ""
+    named: str = ""
+    like: str = ""
+    beside: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {} if value == JSON else value
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "PackedColumn":
+        if not self.lines and (self.members or self.named or self.like or self.beside):
+            raise ValueError("`lines` is missing: what stands between two items of a cell")
+        if self.like and self.named:
+            raise ValueError("give `like`, or `members` and `named`")
+        if self.members and not self.named:
+            raise ValueError("`members` needs `named`: what stands behind the name of each")
+        try:
+            groups = re.compile(self.like).groupindex
+        except re.error as error:
+            raise ValueError(f"`like` is no regular expression ({error})") from error
+        if self.like and not groups:
+            raise ValueError("`like` names no member: write (?P<quantity>\\d+) x (?P<name>.+)")
+        return self
+
+    @property
+    def cell(self) -> PackedCell:
+        """Return it as the reader takes it."""
+        return PackedCell(self.lines, self.members, self.named, self.like, self.beside)
+
+
 class KindOfRow(MappingPart):
     """One kind of rows of a record: the path of the list,
     and the records or elements that have such a row.
@@ -313,8 +351,10 @@ class FieldEntries(BaseModel):
 
 class Proof(MappingPart):
     """What was true of all rows of the file that a mapping was made from, and is looked at in each
-    later one: `amount` is what `equals` says; rows of a file differ in the columns of `unique`;
-    `column` is one of the values of `in`, or the same on all rows with one value of `one_per`.
+    later one: `amount` is what `equals` says, or with `sum_per` what that comes to on all rows with
+    one value of a column, less and plus other columns once; rows of a file differ in the columns of
+    `unique`; `column` is one of the values of `in`, the same on all rows with one value of
+    `one_per`, or has nothing of the regular expression `not_like` in it.
 
     Of amounts, up to 2 % of the rows of a file may be off, also of those in which a part of the sum
     is not zero, as in the draft that found it.
@@ -322,19 +362,25 @@ class Proof(MappingPart):
 
     amount: str | None = Field(default=None, min_length=1)
     equals: SourceField | None = None
+    sum_per: str | None = Field(default=None, min_length=1)
     unique: tuple[str, ...] = ()
     column: str | None = Field(default=None, min_length=1)
     is_one_of: tuple[Text, ...] = Field(default=(), alias="in")
     one_per: str | None = Field(default=None, min_length=1)
+    not_like: str | None = Field(default=None, min_length=1)
     optional: bool = False
 
     @model_validator(mode="after")
     def _one_form(self) -> "Proof":
         given = {name for name in ("amount", "equals", "unique", "column") if getattr(self, name)}
-        needs_values = "column" in given and bool(self.is_one_of) == bool(self.one_per)
+        of_column = [bool(self.is_one_of), bool(self.one_per), bool(self.not_like)]
+        needs_values = sum(of_column) != int("column" in given)
+        if self.sum_per and "equals" not in given:
+            raise ValueError("`sum_per` is of `amount` and `equals`")
         if given not in ({"amount", "equals"}, {"unique"}, {"column"}) or needs_values:
             raise ValueError(
-                "give `amount` and `equals`, or `unique`, or `column` with either `in` or `one_per`"
+                "give `amount` and `equals`, or `unique`, or `column` with one of `in`, `one_per` "
+                "and `not_like`"
             )
         return self
 
@@ -381,6 +427,7 @@ class RecordMapping(MappingPart):
     holds: dict[str, Proof] = Field(default_factory=dict)
     left_out_column: str | None = Field(default=None, min_length=1)
     records: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    packed: dict[str, PackedColumn] = Field(default_factory=dict)
     rows: dict[str, KindOfRow] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
     carry_down: tuple[str, ...] = ()
@@ -449,6 +496,16 @@ class RecordMapping(MappingPart):
                 "`below_zero: discount` needs `rows` or `group_by`: a discount is of the lines of "
                 "its order"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _items_are_rows(self) -> "RecordMapping":
+        if self.packed and not self.rows:
+            raise ValueError(
+                "`packed` needs `rows`, such as `rows: {line: COLUMN}`: each item is a row"
+            )
+        if self.packed and self.group_by:
+            raise ValueError("give `packed` or `group_by`: an order is one row, or several")
         return self
 
     @model_validator(mode="after")
@@ -540,6 +597,7 @@ class RecordMapping(MappingPart):
             self.shape,
             self.explode,
             self.leading_apostrophe == "remove",
+            packed={name: column.cell for name, column in self.packed.items()},
         )
 
     @property

@@ -819,12 +819,7 @@ def breaks_sql(mapping: RecordMapping, proof: Proof, columns: Sequence[str]) -> 
         row = f"md5(concat_ws(chr(1), {cells}))"
         return f"({is_known}) AND min({row}) {of_key} <> max({row}) {of_key}"
     if proof.column:
-        value = ident(proof.column)
-        if not proof.one_per:
-            return f"NOT list_contains({texts(proof.is_one_of)}, coalesce(trim({value}), ''))"
-        unit = ident(proof.one_per)
-        of_unit = f"OVER (PARTITION BY {', '.join([*rows, unit])})"
-        return f"{unit} IS NOT NULL AND min({value}) {of_unit} <> max({value}) {of_unit}"
+        return _is_another_value(proof, ident(proof.column), rows)
     assert proof.amount  # noqa: S101 (the model has one of the forms)
     assert proof.equals  # noqa: S101 (as above)
     numbers = [
@@ -832,6 +827,11 @@ def breaks_sql(mapping: RecordMapping, proof: Proof, columns: Sequence[str]) -> 
         for name in (proof.amount, *proof.equals.less, *proof.equals.plus)
     ]
     amount, *parts = numbers
+    if proof.sum_per:
+        is_off = _is_off_per_order(proof, numerals, amount, rows)
+        # Rows of refunds may be those of some lines only.
+        first = next(iter(mapping.rows), "")
+        return f"{ident(KIND)} = {text(first)} AND {is_off}" if ident(KIND) in rows else is_off
     equal = f"TRY_CAST({_value_sql(proof.equals, numerals, is_number=True)} AS {NUMBER})"
     is_off = f"(abs({amount} - {equal}) >= {_NEAR})"
 
@@ -841,6 +841,35 @@ def breaks_sql(mapping: RecordMapping, proof: Proof, columns: Sequence[str]) -> 
 
     often = [is_often_off("true"), *(is_often_off(f"{part} <> 0") for part in parts)]
     return f"{is_off} AND ({' OR '.join(f'({one})' for one in often)})"
+
+
+def _is_another_value(proof: Proof, value: str, rows: Sequence[str]) -> str:
+    """Return the SQL that says whether a column has what it had not in the file of the draft."""
+    if proof.not_like:
+        return f"regexp_matches({value}, {text(proof.not_like)})"
+    if not proof.one_per:
+        return f"NOT list_contains({texts(proof.is_one_of)}, coalesce(trim({value}), ''))"
+    unit = ident(proof.one_per)
+    of_unit = f"OVER (PARTITION BY {', '.join([*rows, unit])})"
+    return f"{unit} IS NOT NULL AND min({value}) {of_unit} <> max({value}) {of_unit}"
+
+
+def _is_off_per_order(proof: Proof, numerals: Numerals, amount: str, rows: Sequence[str]) -> str:
+    """Return the SQL that says whether an amount of an order is not what its rows come to."""
+    assert proof.equals  # noqa: S101 (the model has it beside the amount)
+    assert proof.sum_per  # noqa: S101 (as asked)
+    of_row = proof.equals.model_copy(update={"less": (), "plus": ()})
+    line = f"TRY_CAST({_value_sql(of_row, numerals, is_number=True)} AS {NUMBER})"
+    order = ident(proof.sum_per)
+    of_order = f"OVER (PARTITION BY {', '.join([*rows, order])})"
+    parts = [
+        f" {sign} coalesce(max(TRY_CAST({numerals.number_sql(ident(name))} AS {NUMBER})) {of_order}"
+        ", 0)"
+        for sign, names in (("-", proof.equals.less), ("+", proof.equals.plus))
+        for name in names
+    ]
+    equal = f"sum({line}) {of_order}{''.join(parts)}"
+    return f"{order} IS NOT NULL AND abs(max({amount}) {of_order} - ({equal})) >= {_NEAR}"
 
 
 _NEAR, _FEW_OFF = "0.0051", "0.02"

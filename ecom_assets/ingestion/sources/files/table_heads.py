@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ecom_assets.ingestion.sources.files.formats import InputFile, head_of
+from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.shape import RowShape
 from ecom_assets.ingestion.sources.files.text_blocks import (
     BYTE_ORDER_MARK,
@@ -39,7 +40,7 @@ class TableKeys:
     names of columns of files without them, `aliases` other names of a column, `shape` says how rows
     follow from the content, `explode` is a column with a list, and with `has_apostrophes`, values
     lose the apostrophe that keeps a spreadsheet from reading a number. With `has_short_lines`, a
-    line may lack its last cells.
+    line may lack its last cells. `packed` are the columns whose cells have several items.
     """
 
     delimiter: str | None = None
@@ -53,6 +54,7 @@ class TableKeys:
     explode: str | None = None
     has_apostrophes: bool = False
     has_short_lines: bool = False
+    packed: Mapping[str, PackedCell] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

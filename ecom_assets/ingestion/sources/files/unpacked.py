@@ -3,6 +3,7 @@ JSON documents as lines.
 """
 
 import csv
+import gzip
 import hashlib
 import json
 import logging
@@ -12,10 +13,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
 import duckdb
+import pyarrow.parquet as pq
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.json_text import json_text
@@ -26,7 +28,11 @@ from ecom_assets.core.warehouse.local import (
 )
 from ecom_assets.core.warehouse.sql_text import pattern_of, select, text
 from ecom_assets.ingestion.sources.files.columns import columns_of
-from ecom_assets.ingestion.sources.files.damage import copies_folder
+from ecom_assets.ingestion.sources.files.damage import (
+    copies_folder,
+    sound_copy,
+    with_encoding,
+)
 from ecom_assets.ingestion.sources.files.file_names import ending_of, shown_name
 from ecom_assets.ingestion.sources.files.formats import (
     Format,
@@ -36,12 +42,15 @@ from ecom_assets.ingestion.sources.files.formats import (
     is_ignored,
     require_text,
 )
+from ecom_assets.ingestion.sources.files.packed_cells import with_items
 from ecom_assets.ingestion.sources.files.shape import (
     RowShape,
     json_in,
     objects_on,
     shaped_records,
+    without_apostrophe,
 )
+from ecom_assets.ingestion.sources.files.sql import Layout
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, lines_below, title_of
 from ecom_assets.ingestion.sources.files.text_blocks import (
     BYTE_ORDER_MARK,
@@ -87,7 +96,9 @@ def unpacked(
     keys = keys or TableKeys()
     for file in files:
         for member in _members(file) if file.format == "zip" else [file]:
-            if member.format == "workbook":
+            if keys.packed:
+                yield _with_lists(member, keys)
+            elif member.format == "workbook":
                 yield _sheet(member, keys)
             elif member.format == "ndjson":
                 read = _json(replace(member, encoding=keys.encoding), keeps_arrays=keeps_arrays)
@@ -111,6 +122,58 @@ def _sheet(file: InputFile, keys: TableKeys) -> InputFile:
     read = replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
     table = from_json(copy.with_name(SHEET_NOTES).read_text(encoding=UTF_8))
     return _noted(read, f"{file.name} is read from {table.sentence}")
+
+
+def _with_lists(file: InputFile, keys: TableKeys) -> InputFile:
+    """Return a file whose cells have several items as a copy with them as lists, in JSON lines."""
+    plain = replace(keys, packed={}, shape=None)
+    copy = _copy_of(file, f"items {keys}") / "rows.ndjson"
+    (read,) = unpacked([file], keeps_arrays=True, keys=plain)
+    if not copy.exists():
+        with _written(copy) as part, part.open("w", encoding=UTF_8) as written:
+            records = _cells_of(read, plain) if read.format == "csv" else _records_of(read, keys)
+            for record in records:
+                row = with_items(record, keys.packed) if isinstance(record, dict) else record
+                written.write((row if isinstance(row, str) else json_text(row)) + "\n")
+        notes = sheet_of(read) or NO_NOTES
+        copy.with_name(SHEET_NOTES).write_text(as_json(notes), encoding=UTF_8)
+    note = read.note
+    return replace(_as_copy(read, copy), format="ndjson", encoding=UTF_8, note=note)
+
+
+def _records_of(file: InputFile, keys: TableKeys) -> Iterator[object]:
+    """Yield the records of a JSON file, or the rows of a Parquet file."""
+    records = keys.shape.records if keys.shape else ()
+    read = file if file.format == "ndjson" else _parquet_records(file, RowShape())
+    yield from shaped_records(read, RowShape(records))
+
+
+def _cells_of(file: InputFile, keys: TableKeys) -> Iterator[object]:
+    """Yield the rows of a CSV file by the names of their columns, and damaged lines as texts, which
+    come last, as the first line must be one that can be read.
+    """
+    with closing(within_child(duckdb.connect())) as con:
+        found = columns_of(con, file, keys)
+    layout = Layout(
+        format="csv",
+        is_gzip=file.is_gzip,
+        columns=tuple(found.columns.items()),
+        delimiter=found.delimiter,
+        exploded=None,
+        needed=tuple(found.columns),
+        named=frozenset(found.columns),
+        other_columns="ignore",
+        has_header=not keys.header,
+        has_quotes=keys.has_quotes or file.is_sheet,
+        has_apostrophes=keys.has_apostrophes,
+    )
+    sound = sound_copy(with_encoding(replace(file, encoding=found.encoding)), layout)
+    opened = gzip.open if file.is_gzip else open
+    with opened(sound.sound, "rt", encoding=UTF_8, newline="") as lines:
+        for cells in islice(csv.reader(lines, delimiter=layout.delimiter), 1, None):
+            texts = map(without_apostrophe, cells) if layout.has_apostrophes else cells
+            yield dict(zip(found.columns, texts, strict=False))
+    yield from pq.read_table(sound.damaged).column("line").to_pylist()
 
 
 def _order_lines(file: InputFile) -> InputFile:

@@ -23,6 +23,7 @@ from ecom_assets.ingestion.sources.files.mapping import (
     StockMapping,
 )
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
+from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.text_blocks import UTF_8
 from ecom_assets.ingestion.sources.proposal.event_amounts import (
@@ -61,10 +62,14 @@ from ecom_assets.ingestion.sources.proposal.fields import (
 )
 from ecom_assets.ingestion.sources.proposal.parts import (
     GoodsAmount,
+    OrderParts,
     Part,
     RowParts,
+    RowSum,
     can_be_amount,
+    is_discount_rate,
     is_of_goods,
+    is_rate,
     is_total,
     part_of,
     readings,
@@ -72,7 +77,9 @@ from ecom_assets.ingestion.sources.proposal.parts import (
 )
 from ecom_assets.ingestion.sources.proposal.proofs import (
     key_line,
+    not_like_line,
     one_per_line,
+    order_sum_lines,
     sum_lines,
     values_line,
 )
@@ -121,6 +128,7 @@ from ecom_assets.ingestion.sources.proposal.unnamed import (
     Product,
     has_decimals,
     line_amount,
+    line_of_part,
     order_numbers,
     products,
     several_rows_at_once,
@@ -222,7 +230,13 @@ NO_GOODS_WORDS: Final = (
     r"|karta podarunkowa|bon podarunkowy|подарочн(ая|ый) (карта|сертификат)|подарункова карта"
     r"|ギフトカード|^tips?$|^gratuity$|trinkgeld|^pourboire|^propina|^mancia$|^fooi$|^napiwek"
     r"|^deposit$|^anzahlung|^pfand$|^consigne$|^donation|^spende$|shipping protection"
-    r"|(extended|garantie).{0,3}(warranty|verlängerung)"
+    r"|(extended|garantie).{0,3}(warranty|verlängerung)|^(\d+[ -]years? )?warranty|protection plan"
+    r"|extension de garantie|ampliación de garantía|estensione (della )?garanzia|^gwarancja"
+    r"|^(shipping|delivery|postage|freight)( (&|and) handling| fee| cost| charge|s?$)"
+    r"|^versand(kosten|pauschale|gebühr|$)|^porto(kosten)?$|^liefer(kosten|gebühr)|^frachtkosten"
+    r"|^(frais de )?(port|livraison)$|^gastos de env[ií]o|^env[ií]o$|^spedizione$"
+    r"|^spese di spedizione|^verzendkosten|^bezorgkosten|^koszt(y)? (wysyłki|dostawy)|^przesyłka$"
+    r"|^frete$|^доставка$|^送料$|(nachnahme|zahlungs|payment|cod|handling)[ -]?(gebühr|fee)"
 )
 """What lines are called that are no goods, in several languages."""
 OF_ORDER, OF_ROW = "order", "row"
@@ -261,13 +275,16 @@ class AmountReading:
     name: str
     less: tuple[str, ...] = ()
     plus: tuple[str, ...] = ()
+    rate: Value | None = None
+    """A discount in percent that is taken off it."""
 
     @property
     def text(self) -> str:
         """Return it in words."""
         less = f" less {' and '.join(self.less)}" if self.less else ""
         plus = f" plus {' and '.join(self.plus)}" if self.plus else ""
-        return f"{self.name}{less}{plus}"
+        rate = f" less {self.rate.name} of it" if self.rate else ""
+        return f"{self.name}{less}{plus}{rate}"
 
 
 def _options(reading: AmountReading) -> list[str]:
@@ -298,6 +315,8 @@ class Draft:
     """The SQL of the rows that repeat an order before those of its lines."""
     is_shared: bool = False
     """Whether the amount is that of the order, shared among its lines."""
+    shared_by: str = ""
+    """By what it is shared, where that is not the quantity."""
     carried: list[str] = field(default_factory=list)
     """Columns that only one line of an order has."""
     refund: str = ""
@@ -326,6 +345,10 @@ class Draft:
     """What the amount of the goods may be; more than one where no sum shows it."""
     product_less: str = ""
     """The discount that is taken off a price times a quantity, as the sums of orders show."""
+    order_sums: tuple[RowSum, ...] = ()
+    """The sums that what lines come to is in, with amounts of their orders."""
+    lines_of_sums: tuple[str, tuple[Value, ...]] = ("", ())
+    """What the amount of a line is called in these sums, and its column, or price and quantity."""
     products: tuple[Product, ...] = ()
     """Prices times quantities that may be the amounts of rows, where no name says which are."""
 
@@ -523,6 +546,7 @@ class Draft:
     def asked_columns(self) -> list[str]:
         """Return the columns that an open question about the amount or the customer names."""
         named = [name for one in self.readings for name in (one.name, *one.less, *one.plus)]
+        named += [one.rate.name for one in self.readings if one.rate]
         customer = self.found.get("customer_id")
         price = self.found.get(UNIT_PRICE) if self._is_open(PARTS) else None
         return [*named, *(match.value.name for match in (customer, price) if match)]
@@ -552,6 +576,8 @@ class Draft:
             self._ask_for_no_goods()
         states = None if is_events else self._states()
         self.refund = "" if is_events else self._refund_rows(states)
+        if not is_events:
+            self._note_pieces_that_went_back()
         states = replace(states, is_final=bool(self.refund)) if states else None
         if states and states.is_final:
             names.remove("status")
@@ -579,6 +605,7 @@ class Draft:
     def _proofs(self) -> list[str]:
         """Return the lines of what was found true of all rows, which later files must be, too."""
         lines = [*self._proven_keys(), *self._proven_sums(), *self._proven_values()]
+        lines += [] if self.no_goods else self._proven_goods()
         return ["holds:", *filter(None, lines)] if any(lines) else []
 
     def _proven_keys(self) -> Iterator[str]:
@@ -611,6 +638,11 @@ class Draft:
         ]
         amounts = [match.value for field, match in self.found.items() if field in NUMBERS_OF]
         yield from sum_lines(self.values, sums, (name, factors), amounts)
+        if self.order_sums:
+            (order,) = self.found[ORDER_ID].value.path
+            yield from order_sum_lines(
+                self.values, self.order_sums, self.lines_of_sums, order, amounts
+            )
 
     def _proven_values(self) -> Iterator[str]:
         """Yield the lines of the columns that say what a row is, whose values were looked at."""
@@ -660,7 +692,7 @@ class Draft:
         has_digits = not any(
             code.upper() in without_digits for code, _ in self.values.counts(currency)
         )
-        if self.values.format != "ndjson" or not has_digits:
+        if self.values.format != "ndjson" or self.values.packed or not has_digits:
             return False
         are_large = all(
             self.values.matching(value, r"-?[1-9]\d{2,}|0") == self.values.filled(value)
@@ -739,6 +771,7 @@ class Draft:
             *self._other_states(states),
             *self._cancelled(),
             *self._no_goods_lines(),
+            *self._parts_of_lines(),
         ]
         if self.order_rows:
             left_out.append(
@@ -746,6 +779,25 @@ class Draft:
                 "  # its lines are rows, too"
             )
         return [*lines, *(["leave_out:", *left_out] if left_out else [])]
+
+    def _parts_of_lines(self) -> list[str]:
+        """Return the condition of rows of what another line is made of, such as the variant of a
+        product or what is in a set: each names that line and costs nothing.
+        """
+        order = self.found.get(ORDER_ID)
+        amount = OrderRows(self.values, self.found, self._payment()).amount_sql()
+        if order is None or not amount or self._has_row_per_order():
+            return []
+        value = line_of_part(self.values, order.value, amount)
+        if value is None:
+            return []
+        rows = formats.counted(self.values.filled(value), "row")
+        self.notes.append(
+            f"{shown(value.name)} names another line of the order in {rows} that cost nothing: "
+            "they are what it is made of, and no pieces of their own"
+        )
+        condition = f"{{column: {quoted(value.path[0])}, filled: true, optional: true}}"
+        return [f"  part_of_a_line: {condition}  # {rows}; check this"]
 
     def _other_states(self, states: OrderStates | None) -> list[str]:
         """Return the conditions of rows that a further column of states says were no sale, and note
@@ -841,7 +893,10 @@ class Draft:
                 is_of_order = self._answered_of_order(value)
             of_orders += [value] if is_of_order else []
         self._take_line_amount(payments, of_orders)
+        if self.values.spread:
+            self._share_amount_beside_list()
         self._add_up()
+        self._add_up_orders()
         rows = OrderRows(self.values, self.found, self._payment())
         self.order_rows = rows.rows_of_orders()
         self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
@@ -1005,6 +1060,107 @@ class Draft:
             why = f"named {total.name}, that of the order, shared among its lines"
             self.found["payment_amount"] = FoundField("payment_amount", total, why)
 
+    def _share_amount_beside_list(self) -> None:
+        """Take the amount of the order where the elements of its list have none."""
+        if {"payment_amount", UNIT_PRICE} & self.found.keys():
+            return
+        named = named_values(self.values, self.kind, "payment_amount", self.found)
+        total = self.found.get(ORDER_TOTAL)
+        beside = [
+            value
+            for value in (*named, *([total.value] if total else []))
+            if value.is_column and self.values.number_forms(value)
+        ]
+        if beside:
+            self.is_shared = True
+            why = f"named {beside[0].name}, that of the order, shared among its lines"
+            self.found["payment_amount"] = FoundField("payment_amount", beside[0], why)
+
+    def _add_up_orders(self) -> None:
+        """Take what lines come to after the discounts of their orders, where a sum shows it, and
+        of several amounts of lines the one that comes to an amount of the order.
+        """
+        order = self.found.get(ORDER_ID)
+        is_said = "payment_amount" in self.answers or self._is_open(PARTS)
+        if order is None or self.is_shared or is_said or self._has_row_per_order():
+            return
+        own = OrderRows(self.values, self.found, self._payment()).amount_sql()
+        begin = self._begin_of_lines()
+        if not own or not begin:
+            return
+        numbers = [value for value in numbers_left(self.values, {}) if can_be_amount(value)]
+        of_lines = {value.name: value for value in numbers if self._is_of_lines_alone(value)}
+        of_orders = {value.name: value for value in numbers if value.name not in of_lines}
+        lines = {name: self.values.number_sql(value) for name, value in of_lines.items()}
+        parts = OrderParts(
+            self.values,
+            {**of_orders, **of_lines},
+            order=order.value,
+            lines={**lines, begin: own},
+        )
+        goods = parts.after_discounts(begin, parts.lines)
+        if order.value.is_column and self._is_cell(*self._line_columns()):
+            self.order_sums = parts.sums_of_lines(begin)
+            self.lines_of_sums = begin, tuple(self._line_columns())
+        if goods is None:
+            self._take_lines_that_add_up(begin, parts, of_lines)
+        elif goods.name in of_lines:
+            self._take_sum(goods, of_lines[goods.name])
+        elif goods.name in of_orders:
+            self.shared_by = self._written_begin()
+            self.is_shared = True
+            self.readings = (AmountReading(goods.name, goods.less, goods.plus),)
+            self._take_sum(goods, of_orders[goods.name])
+            self.notes.append(
+                f"{shown(self.readings[0].text)} is what was paid for the goods of an order, "
+                f"shared among its lines by {shown(begin)}"
+            )
+
+    def _begin_of_lines(self) -> str:
+        """Return the name of the amount of a line; empty where parts of the row are taken off it,
+        or no column has it.
+        """
+        cells = self._line_columns()
+        has_parts = self.goods is not None and bool(self.goods.less or self.goods.plus)
+        is_cell = self._is_cell(*cells) and not has_parts
+        return " times ".join(value.name for value in cells) if is_cell else ""
+
+    def _line_columns(self) -> list[Value]:
+        """Return the columns of the amount of a line: its own, or a price and a quantity."""
+        payment = self._payment()
+        if payment is not None:
+            return [payment]
+        return [self.found[name].value for name in (UNIT_PRICE, "quantity") if name in self.found]
+
+    def _written_begin(self) -> str:
+        """Return the origin of the amount of a line, by which one of its order is shared."""
+        column, *times = (quoted(value.path[0]) for value in self._line_columns())
+        return f"{{column: {column}, times: {times[0]}}}" if times else column
+
+    def _is_of_lines_alone(self, value: Value) -> bool:
+        """Return whether an amount is of a line, not of its whole order."""
+        if self.values.spread:
+            return value.name.startswith(f"{self.values.spread}.")
+        return self._varies(value) and value.path[0] not in self.carried
+
+    def _take_sum(self, goods: GoodsAmount, value: Value) -> None:
+        why = f"by adding up: {'; '.join(one.text for one in goods.shown_by)}"
+        self.found["payment_amount"] = FoundField("payment_amount", value, why)
+
+    def _take_lines_that_add_up(
+        self, begin: str, parts: OrderParts, of_lines: Mapping[str, Value]
+    ) -> None:
+        """Take another amount of lines where it comes to one of the order, and this one not."""
+        if parts.reaches(begin, parts.lines):
+            return
+        for name, value in of_lines.items():
+            if part_of(value) is None and parts.reaches(name, parts.lines):
+                self.found["payment_amount"] = FoundField(
+                    "payment_amount", value, f"named {name}; lines add up to an amount of the order"
+                )
+                self.readings = ()
+                return
+
     def _add_up(self) -> None:
         """Take the amount of the goods by the sums that rows show, and ask what is part of it where
         no sum shows it.
@@ -1038,9 +1194,26 @@ class Draft:
             for way in ways
         )
         self.readings += tuple(AmountReading(name) for name in goods.others)
+        self._add_rate_of_discount(goods, rows)
         if len(self.readings) > 1:
             self._ask_for_parts(rows)
         self._note_parts(goods, asked)
+
+    def _add_rate_of_discount(self, goods: GoodsAmount, rows: RowParts) -> None:
+        """Add the amount less a discount in percent, where nothing shows that it is after it."""
+        rates = [
+            value
+            for value in rows.rates
+            if is_discount_rate(value)
+            and self.values.scalar(f"count(*) FILTER ({self.values.number_sql(value)} <> 0)")
+        ]
+        if not rates or goods.less or goods.plus or self.taken_off:
+            return
+        others = [name for name in rows.numbers if name != goods.name and name not in rows.parts]
+        found = [rows.takes_rate(goods.name, other, rates[0]) for other in others]
+        if True not in found:
+            reading = AmountReading(goods.name, rate=rates[0])
+            self.readings = (reading, *self.readings)
 
     def _amount_to_explain(self) -> tuple[str, RowParts | None]:
         """Return the amount that was found by its name, and the amounts of rows beside it."""
@@ -1054,7 +1227,7 @@ class Draft:
         }
         amounts = {
             value.name: value
-            for value in numbers_of_rows(self.values, {})
+            for value in (numbers_left if self.is_shared else numbers_of_rows)(self.values, {})
             if value not in others and can_be_amount(value) and self._is_of_rows(value)
         }
         if payment is not None and self._is_cell(payment):
@@ -1066,12 +1239,16 @@ class Draft:
             each, count = map(self.values.number_sql, (price.value, quantity.value))
             product = f"{price.value.name} times {quantity.value.name}", f"{each} * {count}"
         begin = payment.name if payment else product[0]
+        order = self.found.get(ORDER_ID)
+        if self.is_shared and order is not None:  # of each order once, however many rows it has
+            return begin, OrderParts(self.values, amounts, order=order.value)
         return begin, RowParts(
             self.values,
             amounts,
             product,
             item.value if item else None,
             quantity.value if quantity else None,
+            [value for value in numbers_of_rows(self.values, {}) if is_rate(value)],
         )
 
     def _is_cell(self, *cells: Value) -> bool:
@@ -1094,7 +1271,7 @@ class Draft:
     def _is_of_rows(self, value: Value) -> bool:
         """Return whether a number can be a part of the amount of a row, not of its whole order."""
         if self.values.spread:
-            return value.name.startswith(f"{self.values.spread}.")
+            return value.name.startswith(f"{self.values.spread}.") is not self.is_shared
         if part_of(value) is None or self.is_shared or self._has_row_per_order():
             return True
         return self._varies(value) or not self._is_repeated(value)
@@ -1128,6 +1305,7 @@ class Draft:
             for name, part in goods.unproven.items()
             if (part in {Part.SHIPPING, Part.TAX, Part.TIP} and may_have_all)
             or (part is Part.TAX and rows.may_be_inside(name, goods))
+            or (part is Part.TAX and rows.may_be_either(name, goods))
             or (
                 part is Part.DISCOUNT
                 and rows.is_within(name, goods.name)
@@ -1155,7 +1333,7 @@ class Draft:
     def _ask_for_parts(self, rows: RowParts) -> None:
         texts_of = {reading.text: reading for reading in self.readings}
         sums = [
-            f"{shown(words)} ({formats.amount(rows.total(each.name, each.less, each.plus))})"
+            f"{shown(words)} ({formats.amount(self._comes_to(each, rows))})"
             for words, each in texts_of.items()
         ]
         sentence = (
@@ -1163,6 +1341,12 @@ class Draft:
             f"{shown(self.readings[0].name)}: {' or '.join(sums)}"
         )
         self.ask(PARTS, sentence, tuple(texts_of), self.readings[0].text)
+
+    @staticmethod
+    def _comes_to(reading: AmountReading, rows: RowParts) -> float:
+        if reading.rate is not None:
+            return rows.less_rate(reading.name, reading.rate)
+        return rows.total(reading.name, reading.less, reading.plus)
 
     def _note_parts(self, goods: GoodsAmount, asked: Sequence[str]) -> None:
         """Note what is taken off by which sum, and what is not."""
@@ -1198,6 +1382,10 @@ class Draft:
         price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
         written = []
         for reading in self.readings:
+            if reading.rate is not None:
+                cells = self._line_columns()
+                written.append(self._origin_less_rate(cells, reading.rate))
+                continue
             column = [f"column: {quoted(reading.name)}"]
             if "payment_amount" not in self.found and price and quantity:
                 column = [
@@ -1278,6 +1466,19 @@ class Draft:
             return f"{states.refund_kind}, if_any: {quoted_list([self._column(REFUNDED_AMOUNT)])}"
         return states.refund_kind
 
+    def _note_pieces_that_went_back(self) -> None:
+        """Note that pieces went back where nothing says at which price."""
+        back = self.found.get(REFUNDED_QUANTITY)
+        if back is None or self.refunds_pieces or REFUNDED_AMOUNT in self.found:
+            return
+        number = self.values.number_sql(back.value)
+        rows = int(self.values.scalar(f"count(*) FILTER ({number} > 0)"))
+        if rows:
+            self.notes.append(
+                f"{shown(back.value.name)} says in {formats.counted(rows, 'row')} that pieces went "
+                "back, and no price of one says for how much: nothing is counted as paid back"
+            )
+
     def _leave_amounts_of_orders(self) -> None:
         """Leave out what was paid back of a whole order, where its rows are lines."""
         refunded = self.found.get(REFUNDED_AMOUNT)
@@ -1356,6 +1557,13 @@ class Draft:
             if name in self.found or (
                 name == "payment_amount" and (has_price or self._is_price_of_one())
             ):
+                continue
+            if (
+                name == "quantity"
+                and self.values.spread
+                and not candidates(self.values, name, self.found)
+            ):
+                self.notes.append(f"each element of {shown(self.values.spread)} is one piece")
                 continue
             if name in ONE_PER_ORDER and not self.values.spread:
                 self._ask_for_item(name)
@@ -1478,9 +1686,7 @@ class Draft:
 
     def _ask_for_no_goods(self) -> None:
         """Ask what becomes of lines that are no goods by their name, with their money."""
-        named = [self.found[name].value for name in ("item_name", "item_id") if name in self.found]
-        named = [value for value in named if value.is_column]
-        for value in named:
+        for value in self._items():
             is_one = f"regexp_matches({value.column}, {text(NO_GOODS_WORDS)})"
             count = int(self.values.scalar(f"count(*) FILTER ({is_one})"))
             if not 0 < count < self.values.row_count:
@@ -1498,6 +1704,20 @@ class Draft:
             self.ask(NO_GOODS, sentence, (LEFT_OUT, GOODS), LEFT_OUT, note=rows)
             self.no_goods = value
             return
+
+    def _items(self) -> list[Value]:
+        """Return the columns that say what was bought."""
+        named = [self.found[name].value for name in ("item_name", "item_id") if name in self.found]
+        return [value for value in named if value.is_column]
+
+    def _proven_goods(self) -> Iterator[str]:
+        """Yield the lines that no line is called as what is no goods, of files that have none: of
+        those with some it was asked.
+        """
+        for value in self._items():
+            some = f"count(*) FILTER (regexp_matches({value.column}, {text(NO_GOODS_WORDS)}))"
+            if not self.values.scalar(some):
+                yield not_like_line(value.path[0], NO_GOODS_WORDS)
 
     def _no_goods_lines(self) -> list[str]:
         """Return the condition of lines that are no goods, which is open until somebody says it."""
@@ -1745,7 +1965,7 @@ class Draft:
             back = quoted(self._column(REFUNDED_QUANTITY))
             return f"  quantity: {{by_row: {{sale: {quoted(value.path[0])}, refund: {back}}}}}"
         if self.are_kinds and value.is_column:
-            sql = quoted(f"coalesce({value.sql}, '0')")
+            sql = quoted(f"coalesce({self.values.plain_sql(value)}, '0')")
             return f"  quantity: {{expression: {sql}}}  # rows of money alone have none"
         return ""
 
@@ -1830,14 +2050,16 @@ class Draft:
         """
         if self._is_open(UNITS) or self._is_open(PARTS):
             return self._open_amount()
-        return self._shared_amount(value) if self.is_shared else self._refund_of_amount(value)
+        if self.is_shared:
+            return self._shared_amount(value)
+        return self._less_rate([value]) or self._refund_of_amount(value)
 
     def _shared_amount(self, value: Value) -> str:
         """Return the line of an amount that is that of the order,
         and stands on each of its rows.
         """
         quantity = self.found.get("quantity")
-        by = (
+        by = self.shared_by or (
             quoted(quantity.value.path[0])
             if quantity and quantity.value.is_column
             else "{constant: 1}"
@@ -1854,7 +2076,9 @@ class Draft:
         if name == "payment_amount" and UNIT_PRICE in self.found:
             if self._is_open(UNITS) or self._is_open(PARTS):
                 return self._open_amount()
-            return self._price_times_quantity()
+            return self._less_rate(self._line_columns()) or self._price_times_quantity()
+        if name == "quantity" and self.values.spread and not self._is_open(name):
+            return f"  {name}: {{constant: 1}}  # one piece each"
         if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
         answer = self.answers.get(name)
@@ -1958,6 +2182,22 @@ class Draft:
         thousands = NUMBERS[common[0]].thousands or OTHER_SEPARATOR[decimal]
         return [*lines, f'decimal: "{decimal}"', f"thousands: {json.dumps(thousands)}"]
 
+    def _less_rate(self, cells: Sequence[Value]) -> str:
+        """Return the line of an amount less a discount in percent; empty where none is taken off.
+
+        Only rows of sales have it: of a refund, a column says the amount, or the same is paid back.
+        """
+        reading = self._reading()
+        if reading is None or reading.rate is None:
+            return ""
+        return f"  payment_amount: {self._origin_less_rate(cells, reading.rate)}"
+
+    def _origin_less_rate(self, cells: Sequence[Value], rate: Value) -> str:
+        numbers = [f"({self.values.plain_sql(value)})::DECIMAL(24, 6)" for value in cells]
+        percent = f"coalesce(({self.values.plain_sql(rate)})::DECIMAL(24, 6), 0)"
+        sql = f"round({' * '.join(numbers)} * (100 - {percent}) / 100, 4)"
+        return f"{{expression: {quoted(sql)}}}"
+
     def _price_times_quantity(self) -> str:
         price = self.found[UNIT_PRICE].value
         quantity = self.found["quantity"].value if "quantity" in self.found else None
@@ -2059,7 +2299,13 @@ def file_lines(values: FileValues) -> list[str]:
         lines.append(f"sheet: {quoted(values.sheet.sheets[0])}")
     if values.lists.records:
         lines.append(f"records: {quoted(values.lists.records)}")
+    if values.packed and values.spread:
+        lines += ["packed:", *(_packed_line(name, cell) for name, cell in values.packed.items())]
     return lines
+
+
+def _packed_line(name: str, cell: PackedCell) -> str:
+    return f"  {quoted(name)}: {json.dumps(cell.as_keys(), ensure_ascii=False)}"
 
 
 @dataclass

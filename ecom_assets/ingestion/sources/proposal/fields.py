@@ -335,6 +335,10 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
         and (match := _own_id(values, matches)) is not None
     ):
         matches["order_id"] = match
+    if kind is MappingKind.ORDERS and (match := _item_name(values, matches)) is not None:
+        field = "item_name" if "item_id" in matches else "item_id"
+        matches = {name: one for name, one in matches.items() if name != "item_name"}
+        matches[field] = replace(match, field=field)
     for field in _BY_VALUES[kind]:
         if field not in matches and (match := _by_values(values, field, matches)) is not None:
             matches[field] = match
@@ -348,6 +352,50 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
     if kind is MappingKind.CUSTOMERS and "email" in matches and "id" not in matches:
         matches = {"id": matches["email"], **matches}
     return matches
+
+
+_ITEM_NAMES: Final = (
+    "name",
+    "title",
+    "nom",
+    "nombre",
+    "nome",
+    "naam",
+    "nazwa",
+    "название",
+    "назва",
+)
+"""What the name of an item is called within a list of items."""
+
+
+def _item_name(values: FileValues, matches: Found) -> FoundField | None:
+    """Return the name of an item: beside its number a column that has one text for each of them,
+    within a list of items the member that is called so; None where one is known, or none is.
+
+    Of a list without numbers of items, names tell these apart.
+    """
+    item, known = matches.get("item_id"), matches.get("item_name")
+    if values.spread and (item is None or known is None):
+        if item is None and known is not None:
+            return known
+        inside = f"{values.spread}."
+        own = [value for value in _free(values, matches) if value.name.startswith(inside)]
+        named = [value for value in own if bare(value.last_name) in map(bare, _ITEM_NAMES)]
+        named = [value for value in named if values.filled(value)]
+        return FoundField("item_name", named[0], f"named {named[0].name}") if named else None
+    if item is None:
+        is_said_again = known and values.different(known.value) < values.row_count * MOSTLY
+        return known if is_said_again else None
+    if known is not None or not item.value.is_column:
+        return None
+    usual = {*map(bare, _names()[MappingKind.ORDERS]["item_id"]), *map(bare, _ITEM_NAMES)}
+    for value in free_texts(values, matches):
+        if bare(value.last_name) in usual and values.filled(value) == values.filled(item.value):
+            different = values.different(item.value)
+            is_one_each = values.different_pairs(item.value, value) == different
+            if is_one_each and 1 < different < values.row_count:
+                return FoundField("item_name", value, f"named {value.name}, one of each item")
+    return None
 
 
 _OWN_IDS: Final = ("display_id", "id", "_id", "uuid", "guid", "uid")
@@ -678,6 +726,11 @@ def _by_name(
         most = max(map(values.filled, each), default=0)
         # A time that few rows have is of something else than what the rows are.
         value = next((one for one in each if values.filled(one) >= most * MOSTLY), None)
+    elif field == "item_id":
+        each = list(dict.fromkeys(named))
+        # What is another one on each row is the number of the row, where a product is named, too.
+        several = (one for one in each if values.different(one) < values.filled(one))
+        value = next(several, next(iter(each), None))
     else:
         value = next(named, None)
     if value is None:

@@ -2,7 +2,7 @@
 the order in which sums are tried.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -98,8 +98,19 @@ _NOT_WHOLE: Final = (
 _AFTER_FEES: Final = (
     *("net", "netto", "neto", "netta", "payout", "proceeds", "earnings", "settlement", "received"),
     *("auszahlung", "versement", "reverse", "erlos", "gutschrift", "abono", "accredito", "wyplat"),
+    *("profit", "margin", "marge", "gewinn", "rohertrag", "benefice", "beneficio", "utile", "zysk"),
 )
 """How words in the names of amounts begin from which fees are taken already."""
+_PERCENT: Final = "%"
+_RATES: Final = (
+    *("rate", "rates", "satz", "steuersatz", "taux", "percent", "percentage", "prozent", "pct"),
+    *("tasa", "aliquota", "porcentaje", "procent", "stawka", "ставка", "税率"),
+)
+_COSTS: Final = (
+    *("cost", "cogs", "einkauf", "wareneinsatz", "ek", "cout", "couts", "costo", "koszt", "inkoop"),
+    *("себестоим", "собіварт", "原価"),
+)
+"""How words in the names of what goods cost the shop begin."""
 _MOST_PARTS, _MOST_AMOUNTS, _MOST_TRIED, _MOST_WAYS, _MOST_ROWS = 6, 12, 240, 40, 100_000
 _SHARE, _LIKELY, _FEWEST, _NEAR = 0.98, 0.9, 3, 0.0051
 _FEW_RATES, _MOST_UNNAMED = 6, 2
@@ -108,6 +119,8 @@ Numbers = npt.NDArray[np.float64]
 
 def read_numbers(values: FileValues, expressions: Sequence[str]) -> list[Numbers]:
     """Return the numbers of some expressions over the first rows, NaN where a row has none."""
+    if not expressions:
+        return []
     cells = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(expressions)]
     read = values.columns_of_numbers(f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}")
     return [
@@ -121,7 +134,9 @@ def part_of(value: Value) -> Part | None:
     words = _words(value)
     if not words or any(begins(word, _NO_AMOUNTS) for word in words if len(word) > 1):
         return None
-    if {"incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc"} & set(words):
+    if is_rate(value) or {"incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc"} & set(
+        words
+    ):
         return None
     return next((part for part, stems in _WORDS.items() if _has(words, stems)), None)
 
@@ -146,9 +161,21 @@ def _has(words: Sequence[str], stems: Sequence[str]) -> bool:
     return any(begins(word, stems) for word in words)
 
 
+def is_rate(value: Value) -> bool:
+    """Return whether a column is, by its name, of rates in percent."""
+    is_said = any(begins(word, _RATES) for word in words_of(value.last_name))
+    return _PERCENT in value.last_name or is_said
+
+
+def is_discount_rate(value: Value) -> bool:
+    """Return whether a column is, by its name, of discounts in percent."""
+    return is_rate(value) and _has(_words(value), _WORDS[Part.DISCOUNT])
+
+
 def can_be_amount(value: Value) -> bool:
     """Return whether a number may be an amount by its name: no rate, number of a thing, count."""
-    return not any(begins(word, _NO_AMOUNTS) for word in words_of(value.last_name))
+    words = words_of(value.last_name)
+    return not is_rate(value) and not any(begins(word, _NO_AMOUNTS) for word in words)
 
 
 @dataclass(frozen=True)
@@ -198,7 +225,8 @@ class RowParts:
     """The amounts of the rows of a file, and their parts.
 
     `amounts` are columns by name, and perhaps a price times a quantity (`product`, by the name that
-    is given to it). A column is a part by its name alone; sums say of what.
+    is given to it). A column is a part by its name alone; sums say of what. `rates` are columns of
+    percents.
     """
 
     values: FileValues
@@ -206,6 +234,7 @@ class RowParts:
     product: tuple[str, str] = ("", "")
     item: Value | None = None
     quantity: Value | None = None
+    rates: Sequence[Value] = ()
 
     @cached_property
     def parts(self) -> dict[str, Part]:
@@ -261,14 +290,19 @@ class RowParts:
         return [np.zeros(len(next(iter(self._numbers.values())))), *signed, *pairs]
 
     @cached_property
+    def _read(self) -> list[Numbers]:
+        """Return the numbers of amounts, of the product and of rates, in one order of rows."""
+        columns = [*self.amounts.values()]
+        expressions = [self.values.number_sql(value) for value in columns]
+        expressions += [self.product[1]] if self.product[0] else []
+        expressions += [self.values.number_sql(value) for value in self.rates]
+        return read_numbers(self.values, expressions)
+
+    @cached_property
     def _numbers(self) -> dict[str, Numbers]:
         """Return the numbers of each amount, NaN where it has none."""
-        expressions = [self.values.number_sql(value) for value in self.amounts.values()]
-        names = list(self.amounts)
-        if self.product[0]:
-            names.append(self.product[0])
-            expressions.append(self.product[1])
-        return dict(zip(names, read_numbers(self.values, expressions), strict=True))
+        names = [*self.amounts, *([self.product[0]] if self.product[0] else [])]
+        return dict(zip(names, self._read, strict=False))
 
     def _filled(self, name: str) -> Numbers:
         """Return the numbers of a part; an empty one is 0."""
@@ -278,6 +312,11 @@ class RowParts:
         """Return 1 for a part whose numbers are mostly above zero, else -1."""
         numbers = self._filled(name)
         return 1 if np.count_nonzero(numbers > 0) >= np.count_nonzero(numbers < 0) else -1
+
+    @property
+    def numbers(self) -> Mapping[str, Numbers]:
+        """Return the numbers of each amount of a row, NaN where it has none."""
+        return self._numbers
 
     def total(self, name: str, less: Sequence[str] = (), plus: Sequence[str] = ()) -> float:
         """Return what an amount comes to over all rows that have it, less and plus some columns."""
@@ -472,6 +511,34 @@ class RowParts:
             () if others else self._unnamed_within(offset, reached),
         )
 
+    def after_discounts(self, begin: str, lines: Collection[str]) -> GoodsAmount | None:
+        """Return the amount that is what lines come to after the discounts of their orders; None
+        where no sum shows one that is not in it already.
+
+        Another amount of lines (`lines`) goes before one of orders, which is shared among them.
+        """
+        reached = self._offsets(begin)
+        wanted: dict[str, int] = {}
+        for name in (name for name, part in self.parts.items() if part is Part.DISCOUNT):
+            levels = {offset.get(name, 0) for offset, _ in reached.values()}
+            wanted[name] = min(levels, key=lambda level: level * self._signed(name))
+        if not any(wanted.values()):
+            return None
+        for name in sorted(reached, key=lambda name: name not in lines):
+            offset, path = reached[name]
+            steps = {part: wanted.get(part, 0) - offset.get(part, 0) for part in self.parts}
+            steps = {part: step for part, step in steps.items() if step}
+            are_single = all(abs(step) == 1 for step in steps.values())
+            if not steps or (name not in lines and are_single):
+                less = tuple(part for part, step in steps.items() if step < 0)
+                plus = tuple(part for part, step in steps.items() if step > 0)
+                return GoodsAmount(name, less, plus, path)
+        return None
+
+    def reaches(self, begin: str, lines: Collection[str]) -> bool:
+        """Return whether a sum shows that lines come to an amount of their orders."""
+        return bool(self._offsets(begin).keys() - {*lines})
+
     def _unnamed_within(
         self,
         offset: Mapping[str, int],
@@ -489,6 +556,9 @@ class RowParts:
         """Return whether a fee is what customers pay, not what is kept of it: a total has it, and
         what is left without it is not called net.
         """
+        value = self.amounts.get(name)
+        if value is not None and _has(_words(value), _COSTS):
+            return False
         for one in self.sums:
             if name not in dict(one.parts):
                 continue
@@ -534,17 +604,107 @@ class RowParts:
         """Return whether a tax is always one of a few rates of an amount, and not of what is left
         without it; of a tax inside of the amount it is the other way around.
         """
+        beside, inside = self._ways_of_rate(amount, name)
+        return inside > beside if is_inside else beside > inside
+
+    def may_be_either(self, name: str, goods: GoodsAmount) -> bool:
+        """Return whether a tax is one of a few rates both of an amount and of what is left of it
+        without the tax: 20 % beside it is 25 % inside of it.
+        """
+        return all(self._ways_of_rate(goods.name, name))
+
+    def _ways_of_rate(self, amount: str, name: str) -> tuple[bool, bool]:
+        """Return whether a tax is always one of a few rates of an amount, and whether of what is
+        left of it without the tax. Where a column has the rates, these are meant.
+        """
         money, tax = self._numbers[amount], self._filled(name)
         rows = (tax != 0) & ~np.isnan(money) & (money != 0)
         if rows.sum() < _FEWEST:
-            return False
+            return False, False
         money, tax = money[rows], tax[rows]
+        for said in self._percents:
+            shares = said[rows] / 100
+            fits = [
+                bool((np.abs(of * shares - tax) < _NEAR * (1 + shares)).mean() >= _SHARE)
+                for of in (money, money - tax)
+            ]
+            if any(fits):
+                return fits[0], fits[1]
         for steps in _STEPS:  # the coarsest that fits: of small amounts a fine one fits any
-            beside = _share_of_rates(money, tax, steps)
-            inside = _share_of_rates(money - tax, tax, steps)
-            if max(beside, inside) >= _SHARE:
-                return inside >= _SHARE > beside if is_inside else beside >= _SHARE > inside
-        return False
+            beside = _share_of_rates(money, tax, steps) >= _SHARE
+            inside = _share_of_rates(money - tax, tax, steps) >= _SHARE
+            if beside or inside:
+                return beside, inside
+        return False, False
+
+    @cached_property
+    def _percents(self) -> list[Numbers]:
+        """Return the percents of each column of rates, 0 where it has none."""
+        return list(map(np.nan_to_num, self._read[len(self._numbers) :]))
+
+    def less_rate(self, name: str, rate: Value) -> float:
+        """Return what an amount comes to less a rate of it."""
+        percents = self._percents[[*self.rates].index(rate)]
+        return float(np.nansum(self._numbers[name] * (1 - percents / 100)))
+
+    def takes_rate(self, name: str, whole: str, rate: Value) -> bool | None:
+        """Return whether an amount is another one less a rate of it, on the rows that have a rate;
+        None where it is neither that nor the whole.
+        """
+        percents = self._percents[[*self.rates].index(rate)]
+        money, full = self._numbers[name], self._numbers[whole]
+        rows = (percents != 0) & ~np.isnan(money) & ~np.isnan(full)
+        if not rows.any():
+            return None
+        left = full[rows] * (1 - percents[rows] / 100)
+        if (np.abs(money[rows] - left) < 2 * _NEAR).mean() >= _SHARE:
+            return True
+        return False if (np.abs(money[rows] - full[rows]) < _NEAR).mean() >= _SHARE else None
+
+
+@dataclass(frozen=True)
+class OrderParts(RowParts):
+    """The amounts of whole orders and their parts: columns of orders, and what lines come to.
+
+    `lines` are the amounts of lines, as SQL by their names.
+    """
+
+    order: Value | None = None
+    lines: Mapping[str, str] = field(default_factory=dict)
+
+    def sums_of_lines(self, begin: str) -> tuple[RowSum, ...]:
+        """Return the sums that what lines come to is in, with amounts of orders, which hold on each
+        of them.
+        """
+        sums = [one for one in self.sums if begin in {one.whole, one.base}]
+        return tuple(one for one in sums if self._is_whole(one, begin))
+
+    def _is_whole(self, one: RowSum, begin: str) -> bool:
+        names = {one.whole, one.base, *(name for name, _ in one.parts)} - {begin}
+        parts = np.sum([sign * self._filled(name) for name, sign in one.parts], axis=0)
+        off = np.abs(self._numbers[one.whole] - self._numbers[one.base] - parts) >= _NEAR
+        return not (names & {*self.lines}) and not np.any(off)
+
+    @cached_property
+    def _read(self) -> list[Numbers]:
+        return [*self._numbers.values()]
+
+    @cached_property
+    def _numbers(self) -> dict[str, Numbers]:
+        assert self.order is not None  # noqa: S101 (amounts of orders are of some)
+        of_orders = [name for name in self.amounts if name not in self.lines]
+        cells = [f"max({self.values.number_sql(self.amounts[name])})" for name in of_orders]
+        cells += [f"sum({sql})" for sql in self.lines.values()]
+        named = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(cells)]
+        key = self.order.column
+        rows = (
+            f"{select(named, TABLE, f'{key} IS NOT NULL', key)} ORDER BY {key} LIMIT {_MOST_ROWS}"
+        )
+        read = self.values.columns_of_numbers(rows)
+        return {
+            name: np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), np.nan)
+            for n, name in enumerate([*of_orders, *self.lines])
+        }
 
 
 _STEPS: Final = (200, 400, 800)

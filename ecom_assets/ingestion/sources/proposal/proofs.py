@@ -55,6 +55,13 @@ def values_line(values: FileValues, value: Value, *, may_be_empty: bool = False)
     return proof_line(f"{shown(column)} {named}", *keys)
 
 
+def not_like_line(column: str, words: str) -> str:
+    """Return the line that no row of a column has some words, which are a regular expression."""
+    name = f"no {shown(column)} is a gift card, a tip, a deposit, a warranty or shipping"
+    keys = (f"column: {quoted(column)}", f"not_like: {quoted(words)}", "optional: true")
+    return proof_line(name, *keys)
+
+
 def sum_lines(
     values: FileValues,
     sums: Iterable[RowSum],
@@ -87,6 +94,46 @@ def sum_lines(
                 origin.append(f"{option}: {quoted_list(named)}")
         equals = f"equals: {{{', '.join(origin)}}}"
         yield proof_line(one.text, f"amount: {quoted(whole)}", equals)
+
+
+def order_sum_lines(
+    values: FileValues,
+    sums: Iterable[RowSum],
+    lines: tuple[str, Sequence[Value]],
+    order: str,
+    amounts: Sequence[Value],
+) -> Iterator[str]:
+    """Yield the lines of sums in which all lines of an order are, each once.
+
+    Args:
+        values: The values of the files.
+        sums: The sums, which hold for each order.
+        lines: The name of the amount of a line in them, and its column, or a price and a quantity.
+        order: The column of the order's number.
+        amounts: The amounts that the mapping reads, which say how it reads numbers.
+    """
+    name, factors = lines
+    by_name = {value.name: value for value in values.values}
+    for one in dict.fromkeys(sums):
+        # What lines come to, with the parts, is the amount of the order.
+        is_base = one.base == name
+        total, sign = (one.whole, 1) if is_base else (one.base, -1)
+        parts = [(part, sign * way) for part, way in one.parts]
+        used = [by_name[part] for part in (total, *(part for part, _ in parts)) if part in by_name]
+        if len(used) <= len(parts) or not _are_read_alike(values, [*used, *factors, *amounts]):
+            continue
+        origin = [f"column: {quoted(factors[0].path[0])}"]
+        origin += [f"times: {quoted(factors[1].path[0])}"] if len(factors) > 1 else []
+        for option, wanted in (("plus", 1), ("less", -1)):
+            if named := [part for part, way in parts if way == wanted]:
+                origin.append(f"{option}: {quoted_list(named)}")
+        signs = "".join(f" {'+' if way > 0 else '-'} {part}" for part, way in parts)
+        yield proof_line(
+            f"{total} = sum of {name} of one {order}{signs}",
+            f"amount: {quoted(total)}",
+            f"equals: {{{', '.join(origin)}}}",
+            f"sum_per: {quoted(order)}",
+        )
 
 
 def _are_read_alike(values: FileValues, amounts: Sequence[Value]) -> bool:

@@ -4,7 +4,7 @@ else one by names and values of columns.
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +23,7 @@ from ecom_assets.ingestion.sources.files.fit import columns_used, has_needed_col
 from ecom_assets.ingestion.sources.files.formats import find_files
 from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT, load, shipped
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
+from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.table_heads import delimiter_of
@@ -42,6 +43,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     listed_kind,
     newest_orders,
 )
+from ecom_assets.ingestion.sources.proposal.packed import packed_columns
 from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
     ENCODING,
@@ -304,7 +306,7 @@ class MappingSearch:
     """What the rows are; None to decide by what they have."""
     encoding: str | None = None
     """The encoding of text files; None to decide by their bytes."""
-    _read: dict[tuple[str | None, str, str], FileValues] = field(default_factory=dict, repr=False)
+    _read: dict[Hashable, FileValues] = field(default_factory=dict, repr=False)
     _proposed: dict[tuple[str, frozenset[tuple[str, str]]], MappingProposal] = field(
         default_factory=dict, repr=False
     )
@@ -441,10 +443,16 @@ class MappingSearch:
     def _possible_encodings(self) -> dict[str, str]:
         return {} if self.encoding else possible_encodings(next(unpacked(find_files(self.paths))))
 
-    def _values(self, encoding: str | None, spread: str = "", table: str = "") -> FileValues:
-        key = encoding, spread, table
+    def _values(
+        self,
+        encoding: str | None,
+        spread: str = "",
+        table: str = "",
+        packed: Mapping[str, PackedCell] | None = None,
+    ) -> FileValues:
+        key = encoding, spread, table, (*(packed or {}).items(),)
         if key not in self._read:
-            values = FileValues.read(self.paths, encoding, spread, table)
+            values = FileValues.read(self.paths, encoding, spread, table, packed)
             if values.has_several_files and (self.kind or kind_of(values)) is MappingKind.ORDERS:
                 values = newest_orders(values)
             self._read[key] = values
@@ -488,13 +496,19 @@ class MappingSearch:
         self, values: FileValues, kind: MappingKind, answers: Mapping[str, str]
     ) -> tuple[FileValues, OpenQuestion | None]:
         """Return the values of what is a row, and the question about lists, if there is one."""
+        plain = values
+        if kind is MappingKind.ORDERS and (packed := packed_columns(values)):
+            values = self._values(values.encoding, table=values.table, packed=packed)
         lists = {
             item_list: count
             for item_list in values.lists.items
-            if (count := item_field_count(item_list.members)) or _may_be_lines(kind, item_list)
+            if (count := item_field_count(item_list.members))
+            or _may_be_lines(kind, item_list)
+            or item_list.path in values.packed
         }
         if kind is MappingKind.ORDERS and lists:
-            return self._order_rows(values, lists, answers)
+            rows, question = self._order_rows(values, lists, answers)
+            return (rows if rows.spread else plain.without_lists()), question
         if kind is not MappingKind.EVENTS or not lists:
             return values.without_lists(), None
         items = max(lists, key=lambda item_list: lists[item_list])
@@ -514,15 +528,18 @@ class MappingSearch:
             item_list.path for item_list in sorted(lists, key=lambda item_list: -lists[item_list])
         ]
         likely = [item_list.path for item_list, count in lists.items() if count > 1]
+        if len(values.packed) == 1:  # it was looked for as the list of items
+            paths = [*values.packed]
+            likely = [name for name, cell in values.packed.items() if not cell.are_names]
         if len(likely) == 1:
-            return self._values(values.encoding, likely[0], values.table), None
+            return self._values(values.encoding, likely[0], values.table, values.packed), None
         sentence = f"of which list each element is an order line ({NO_LIST}: a line per order)"
-        guess = paths[0] if any(lists.values()) else NO_LIST
+        guess = paths[0] if values.packed or any(lists.values()) else NO_LIST
         question = OpenQuestion(LIST, sentence, (*paths, NO_LIST), guess)
         path = answers.get(LIST, NO_LIST)
         if path == NO_LIST:
             return values.without_lists(), question
-        return self._values(values.encoding, path, values.table), question
+        return self._values(values.encoding, path, values.table, values.packed), question
 
 
 def _may_be_lines(kind: MappingKind, item_list: ItemList) -> bool:

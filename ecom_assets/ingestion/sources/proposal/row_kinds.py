@@ -15,7 +15,9 @@ _NAMED: Final = (
     *("rodzaj", "тип", "вид", "operation", "operacion", "opération", "categorie", "soort"),
 )
 """How words in the names of such columns begin; they are tried first."""
-_MOST_KINDS, _MOST_COLUMNS = 40, 3
+_ENDINGS: Final = ("typ", "type", "art")
+"""How words do that are made of two, such as Positionstyp."""
+_MOST_KINDS, _MOST_COLUMNS, _FEW = 40, 3, 4
 _FILLED, _PURE, _TELLING = 0.9, 0.95, 0.05
 _OF_LINES: Final = ("order_id", "item_id", "quantity", UNIT_PRICE)
 
@@ -36,18 +38,20 @@ def row_kinds(values: FileValues, matches: Found, amount: str) -> tuple[Value, .
     status = matches.get("status")
     if status is not None and status.value.is_column and _can_be_kinds(values, status.value):
         columns.append(status.value)
-    columns.sort(key=lambda value: (not _is_named(value), values.different(value)))
+    columns.sort(key=lambda value: (not says_kind(value), values.different(value)))
     first = next((value for value in columns if _goes_with_sign(values, value, amount)), None)
     if first is None:
-        named = filter(_is_named, columns)
-        first = next((value for value in named if _goes_with_lines(values, value, matches)), None)
+        few = (value for value in columns if says_kind(value) or values.different(value) <= _FEW)
+        first = next((value for value in few if _goes_with_lines(values, value, matches)), None)
     if first is None or (status is not None and first == status.value):
         return ()
     return _told_apart(values, matches, first, columns, amount)
 
 
-def _is_named(value: Value) -> bool:
-    return any(begins(word, _NAMED) for word in words_of(value.last_name))
+def says_kind(value: Value) -> bool:
+    """Return whether a column says by its name what a row is, such as its type."""
+    words = words_of(value.last_name)
+    return any(begins(word, _NAMED) or word.endswith(_ENDINGS) for word in words)
 
 
 def _can_be_kinds(values: FileValues, value: Value) -> bool:
@@ -92,22 +96,23 @@ def _told_apart(
     amounts above zero and below it.
     """
     line = [matches[name].value for name in ("order_id", "item_id") if name in matches]
+    line = line if "item_id" in matches else []  # without it, what was bought tells rows apart
     chosen = [first]
-    while line and len(chosen) < _MOST_COLUMNS:
+    while (line or amount) and len(chosen) < _MOST_COLUMNS:
         rows, mixed = _different(values, [*line, *chosen]), _mixed(values, chosen, amount)
         gains = {
             value: max(
-                _different(values, [*line, *chosen, value]) - rows,
+                _different(values, [*line, *chosen, value]) - rows if line else 0,
                 mixed - _mixed(values, [*chosen, value], amount),
             )
             for value in columns
             if value not in chosen
         }
-        least = {value: 1 if _is_named(value) else values.row_count * _TELLING for value in gains}
+        least = {value: 1 if says_kind(value) else values.row_count * _TELLING for value in gains}
         telling = [value for value in gains if gains[value] >= max(least[value], 1)]
         if not telling:
             break
-        chosen.append(max(telling, key=lambda value: (_is_named(value), gains[value])))
+        chosen.append(max(telling, key=lambda value: (says_kind(value), gains[value])))
     return tuple(sorted(chosen, key=lambda value: value.position))
 
 

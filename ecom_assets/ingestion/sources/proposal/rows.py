@@ -14,6 +14,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     Found,
     state_columns,
 )
+from ecom_assets.ingestion.sources.proposal.parts import is_total
 from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
 REFUND_LINES, DISCOUNT_LINES = "refund", "discount"
@@ -372,6 +373,8 @@ class OrderRows:
         total, on_one_row, same, nearer, proved = self._counts(*counts, of=by_order)
         if 0 < total == on_one_row:
             return True
+        if total == same == 1 and not own and is_total(amount):
+            return None  # one order shows nothing
         if total < FEWEST_ORDERS or same < total:
             return False
         return nearer * 2 > proved if proved else None

@@ -440,12 +440,16 @@ def guessed_meaning(state: str) -> Meaning | None:
 def is_state_word(state: str) -> bool:
     """Return whether a text has a word of the states of orders, whatever it means."""
     known = (*_SALE, *_NO_SALE, *_REFUND, *_ASKED)
-    return any(begins(word, known) for word in words_of(state))
+    return any(begins(word, known) for word in words_of(_CARDS.sub("", state)))
 
 
 def is_document(state: str) -> bool:
     """Return whether a state is a document about money that went back, such as a credit note."""
-    return any(begins(word, _DOCUMENTS) for word in words_of(state))
+    return any(begins(word, _DOCUMENTS) for word in words_of(_CARDS.sub("", state)))
+
+
+_CARDS: Final = re.compile(r"(credit|debit|gift)[ _-]?cards?", re.IGNORECASE)
+"""How something is paid with, which is no state: a credit card is no credit."""
 
 
 def flag_meaning(name: str) -> Meaning | None:

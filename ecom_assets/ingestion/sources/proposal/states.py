@@ -26,6 +26,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     quoted_list,
     shown,
 )
+from ecom_assets.ingestion.sources.proposal.row_kinds import says_kind
 from ecom_assets.ingestion.sources.proposal.state_words import (
     MEANINGS,
     Meaning,
@@ -309,10 +310,10 @@ def _column(matches: Found, name: str) -> str:
 
 
 def has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]) -> bool:
-    """Return whether refunds are rows of their own: they are credit notes, their amounts are below
-    zero, or they stand beside those of sales.
+    """Return whether refunds are rows of their own: they are credit notes, or of a type that is not
+    that of sales, their amounts are below zero, or they stand beside those of sales.
     """
-    if all(map(is_document, refunded)):
+    if all(map(is_document, refunded)) or says_kind(matches["status"].value):
         return True
     is_refund = f"list_contains({texts(refunded)}, {matches['status'].value.column})"
     amounts = [

@@ -166,6 +166,32 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str] | None:
     return None
 
 
+def line_of_part(values: FileValues, order: Value, amount: str) -> Value | None:
+    """Return the column by which some rows name another row of their order, of which they are
+    parts that cost nothing; None if there is none.
+
+    Args:
+        values: The values of the files.
+        order: The number of the order.
+        amount: The SQL of the amount of a row.
+    """
+    columns = [value for value in values.values if value.is_column and not value.joined]
+    ids = [value for value in columns if values.different(value) == values.row_count]
+    for value in columns:
+        filled = values.filled(value)
+        if not _FEWEST <= filled < values.row_count or value == order:
+            continue
+        if values.scalar(f"count(*) FILTER ({value.column} IS NOT NULL AND {amount} <> 0)"):
+            continue
+        for own in ids:
+            lines = select(f"{own.column} AS line, {order.column} AS line_order", TABLE)
+            parts = select(f"{value.column} AS part, {order.column} AS part_order", TABLE)
+            joined = f"({parts}) JOIN ({lines}) ON part = line AND part_order = line_order"
+            if values.rows(select("count(*)", joined))[0][0] == filled:
+                return value
+    return None
+
+
 def _can_be_pieces(values: FileValues, value: Value) -> bool:
     """Return whether numbers may be pieces: whole ones, mostly small, of which some are not 1."""
     number = values.number_sql(value)

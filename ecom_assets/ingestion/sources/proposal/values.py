@@ -27,8 +27,10 @@ from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
+from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.plain import CURRENCY_SIGNS, Numerals, currency_sql
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.files.shape import WHOLE as RECORD
 from ecom_assets.ingestion.sources.files.shape import RowShape, at, shaped_records
 from ecom_assets.ingestion.sources.files.sql import json_pointer
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter_of
@@ -306,6 +308,8 @@ class FileValues:
     table: str = ""
     sheet: SheetTable | None = None
     note: str = ""
+    packed: Mapping[str, PackedCell] = field(default_factory=dict)
+    """The columns whose cells have several items, which are read as lists."""
     proven_key: str = ""
     """The value that several files have again for the same records, as what else they say shows."""
     _known: dict[Hashable, Any] = field(default_factory=dict, repr=False)
@@ -313,7 +317,12 @@ class FileValues:
 
     @classmethod
     def read(
-        cls, paths: Sequence[str], encoding: str | None = None, spread: str = "", table: str = ""
+        cls,
+        paths: Sequence[str],
+        encoding: str | None = None,
+        spread: str = "",
+        table: str = "",
+        packed: Mapping[str, PackedCell] | None = None,
     ) -> "FileValues":
         """Read files whatever their columns.
 
@@ -324,6 +333,7 @@ class FileValues:
                 row per record.
             table: The path of the records in a JSON document, or the sheet of a workbook; empty for
                 the one with the most.
+            packed: The columns whose cells have several items.
 
         Raises:
             SourceError: They cannot be read, or have no rows.
@@ -332,12 +342,19 @@ class FileValues:
         found = find_files(paths)
         is_workbook = found[0].format == "workbook"
         keys = TableKeys(encoding=encoding, sheet=table if is_workbook else "")
+        packed = packed or {}
         files = list(unpacked(found, keys=keys))
         sheet = sheet_of(files[0])
-        lists = RecordLists.in_file(files[0], "" if is_workbook else table)
         delimiter = "," if sheet else delimiter_of(files[0])
-        draft = {"delimiter": delimiter, "encoding": encoding, "sheet": keys.sheet}
+        if packed:
+            keys = replace(keys, delimiter=delimiter, packed=packed)
+            files = list(unpacked(found, keys=keys))
+        lists = RecordLists.in_file(files[0], "" if is_workbook else table)
+        draft: dict[str, Any] = {"delimiter": delimiter, "encoding": encoding, "sheet": keys.sheet}
         draft |= shape_keys(lists.records, spread)
+        if packed:
+            draft |= {"packed": {name: cell.as_keys() for name, cell in packed.items()}}
+            draft |= {"rows": {"line": spread or RECORD}}
         known_columns = columns_of(
             con, files[0], _mapping_of_all_columns(["?"], draft).table_keys
         ).columns
@@ -354,7 +371,8 @@ class FileValues:
             )
         is_text = files[0].format != "parquet" and not sheet
         file_encoding = with_encoding(opened.files()[0]).encoding if is_text else None
-        notes = table, sheet, files[0].note
+        file_encoding = encoding if packed else file_encoding
+        notes = table, sheet, files[0].note, packed
         read = cls(
             con, values, delimiter, file_encoding, count, files[0].format, lists, spread, *notes
         )
@@ -701,6 +719,16 @@ class FileValues:
         """
         form = next(iter(self.number_forms(value)), WHOLE)
         return f"TRY_CAST({NUMBERS[form].number_sql(value.column)} AS DECIMAL(24, 6))"
+
+    def plain_sql(self, value: Value) -> str:
+        """Return the SQL of a number over the columns of the file, as text for the engine."""
+        form = next(iter(self.number_forms(value)), WHOLE)
+        if form == WHOLE:
+            return value.sql
+        decimal = form[0]
+        if self.matching(value, rf"-?\d+(?:{re.escape(decimal)}\d+)?") == self.filled(value):
+            return f"replace({value.sql}, {text(decimal)}, '.')"
+        return NUMBERS[form].number_sql(value.sql)
 
     def sums(self, amount: Value, group: Value, currency: Value | None) -> dict[str, str]:
         """Return the sum of amounts by the texts of another value, of each currency in its digits.
