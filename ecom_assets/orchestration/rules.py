@@ -88,7 +88,9 @@ def rules(settings: Settings) -> dict[str, Any]:
         "reconciliation_rule": ReconciliationRule(),
         "sent_sums": SumsOfData(),
         "journey_rule": JourneyRule(),
-        "inventory_rule": InventoryRule(reorder_days=settings.reorder_days),
+        "inventory_rule": InventoryRule(
+            reorder_days=settings.reorder_days, delivery_days=settings.delivery_days
+        ),
         "empty_days": settings.empty_days,
         "channel_rule": channel_rule(settings),
         "not_recorded": not_recorded(settings),

@@ -109,7 +109,7 @@ class InventoryAlerts(Table):
     )
     lead_time_days = Column(
         "int64",
-        "Days from an order to its arrival",
+        "Days from an order to its arrival, of the catalogue or the shop's own",
         "days",
         nullable=True,
         at_least=0,

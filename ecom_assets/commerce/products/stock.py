@@ -26,12 +26,15 @@ class InventoryRule:
     stock. Only days count of which it is known what was sold: the mean is over as many of the 28 as
     are known, and a product is dead after 90 known days without a sale. `reorder_days` (days, 28):
     how long a reorder lasts after its delivery, as long as the sales that it is reckoned from.
+    `delivery_days` (days): from an order to its arrival, where the catalogue does not say it of a
+    product; None: it is not known.
     """
 
     sales_days: int = 28
     overstock_days: int = 180
     dead_days: int = 90
     reorder_days: int = 28
+    delivery_days: int | None = None
 
     def __post_init__(self) -> None:
         """Raise `DefinitionError` for a length below one day."""
@@ -112,7 +115,12 @@ def stock_levels(
     which is null without an alert.
     """
     stock = newest_stock(raw)
-    stock = stock.mutate(as_of_date=stock.received_date)
+    stock = stock.mutate(
+        as_of_date=stock.received_date,
+        lead_time_days=ibis.coalesce(
+            stock.lead_time_days, ibis.literal(rule.delivery_days, "int64")
+        ),
+    )
     sold = _sold(stock, products, rule)
     rows = stock.left_join(sold, "product_id").drop("product_id_right")
     empty = _days_without_stock(raw, products, days)

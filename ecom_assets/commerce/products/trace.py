@@ -124,12 +124,18 @@ def _sold_items(context: TraceContext) -> Derivation:
     return Count(CleanEvents, _bought_lately)
 
 
+def _delivery_days(context: TraceContext) -> Derivation:
+    """Return how the days of a delivery are traced: to the catalogue, where it says them."""
+    (line,) = context.ask(_stock_line(context).select("lead_time_days"))
+    if line["lead_time_days"] is None:
+        return Computed("the setting ECOM_DELIVERY_DAYS when the table was made", ())
+    return Sum(RawStock, _stock_line, "lead_time_days")
+
+
 SOLD: Final = ByRow(_sold_items)
 STOCK: Final[Mapping[str, Derivation]] = {
-    **{
-        name: Sum(RawStock, _stock_line, name)
-        for name in ("stock_count", "reorder_point_count", "lead_time_days")
-    },
+    **{name: Sum(RawStock, _stock_line, name) for name in ("stock_count", "reorder_point_count")},
+    "lead_time_days": ByRow(_delivery_days),
     "sold_item_count": SOLD,
     "sales_days_count": Computed(
         "those of the last days up to as_of_date, as many as the rule of inventory alerts has, of "

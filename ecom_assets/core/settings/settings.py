@@ -305,6 +305,15 @@ class Settings(
         le=365,
         description="Number of days after its delivery for which a reorder of stock lasts",
     )
+    delivery_days: int | None = Field(
+        None,
+        ge=0,
+        le=365,
+        description=(
+            "Days from an order of stock to its arrival, of products whose catalogue does not say "
+            "lead_time_days"
+        ),
+    )
     event_types: subjects.EventTypes = Field(
         (),
         description=(

@@ -159,7 +159,7 @@ class ShopQuestion:
     """What the platform has to know of the shop once, for all files.
 
     Attributes:
-        key: The setting: `currency`, `timezone`, `week_start` or `shop_name`.
+        key: The setting, one of `OF_SHOP`.
         label: What is asked, in a few words.
         sentence: What follows from it.
         value: What is known, or guessed; empty if nothing is.
@@ -675,7 +675,7 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
     is_set = {name: name in settings.model_fields_set for name in OF_SHOP}
     first_code = _first_code([name for look in looks for name in look.currencies])
     currency = settings.currency or (next(iter(stated)) if len(stated) == 1 else first_code)
-    return (
+    questions = (
         ShopQuestion(
             "currency",
             "Currency",
@@ -709,6 +709,14 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
             is_set=is_set["shop_name"],
         ),
     )
+    of_stock = ShopQuestion(
+        "delivery_days",
+        "Days until a delivery",
+        "Of products whose stock list does not say them; the next run counts by it.",
+        "" if settings.delivery_days is None else str(settings.delivery_days),
+        is_set=is_set["delivery_days"],
+    )
+    return questions if looks else (*questions, of_stock)
 
 
 def with_shop_said(settings: Settings, folder: Path, said: Mapping[str, str]) -> Settings:

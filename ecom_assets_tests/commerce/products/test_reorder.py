@@ -111,6 +111,22 @@ def test_the_bounds_of_a_reorder(line: dict[str, object], days: int, expected: i
     assert row["reorder_item_count"] == expected
 
 
+@each(
+    "line, alert, expected",
+    [
+        ({"stock": 3}, "low", 28 + 5 - 3),  # 3 days of cover, and a delivery takes 5
+        ({"stock": 3, "lead_time_days": 2}, None, None),  # the catalogue's own 2 come first
+        ({"stock": 0, "lead_time_days": 0}, "out_of_stock", 28),
+    ],
+)
+def test_the_shop_s_days_of_a_delivery_hold_where_the_catalogue_says_none(
+    line: dict[str, object], alert: str | None, expected: int | None
+) -> None:
+    sold = [(WINDOW[1], 28 if line["stock"] else 27, Decimal(56))]
+    row = reordered(sold, {LAST: line}, InventoryRule(delivery_days=5))
+    assert (row.get("alert"), row.get("reorder_item_count")) == (alert, expected)
+
+
 def test_what_is_not_known_is_null() -> None:
     # Of two days with sales one has no amounts: the price is that of the other, 10.00 ÷ 2.
     line = {"stock": 0, "lead_time_days": 7}

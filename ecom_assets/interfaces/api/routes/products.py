@@ -398,10 +398,11 @@ def inventory_alerts(
         sort_by=parameters.sort_by,
         to_reorder=parameters.to_reorder,
     )
-    rule = {name: days for name, days in vars(InventoryRule()).items() if name != "reorder_days"}
+    of_settings = {"reorder_days", "delivery_days"}  # which stand in each row
+    rule = {name: days for name, days in vars(InventoryRule()).items() if name not in of_settings}
     definition = {
         **definition_of(AlertsAnswer, *DEFINED_OF_ALERTS),
-        **rule,  # what the settings change stands in each row
+        **rule,
         "time_range": "Alerts are of the newest stock, whatever days are asked for",
     }
     return context.answer(parameters, definition, result, "stock")

@@ -66,6 +66,7 @@ class ShopParameters(PageParameters):
     currency: str | None = Field(None, max_length=3)
     week_start: str | None = Field(None, max_length=9)
     shop_name: str | None = Field(None, max_length=100)
+    delivery_days: str | None = Field(None, max_length=3)
     rates: str | None = Field(None, max_length=1_000)
 
 
