@@ -1,8 +1,10 @@
 """`ecom mapping`: the mappings that are shipped, and how files are read by one."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
-from enum import StrEnum
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,9 +15,8 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.ingestion.sources.cost_reading import CostFileReading, spent_lines
-from ecom_assets.ingestion.sources.customer_api.records import FOLDER as CUSTOMERS
-from ecom_assets.ingestion.sources.files.mapping import AD_SPEND, COST, EVENT, ORDER, STOCK
 from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
 from ecom_assets.ingestion.sources.files.text_blocks import known_encoding
 from ecom_assets.ingestion.sources.mapping_file import (
@@ -23,16 +24,13 @@ from ecom_assets.ingestion.sources.mapping_file import (
     definition_in,
     is_path,
     shipped_content,
-    shipped_in,
     shipped_text,
 )
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import (
     MappingSearch,
-    Reading,
     open_questions,
     read_by,
-    reading_of,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     ROWS,
@@ -44,68 +42,60 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.proposal.unused import unused_lines
 from ecom_assets.ingestion.sources.reading import FileReading, money_lines
+from ecom_assets.ingestion.sources.record_feed import Reading, feeds
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
-
-class ShippedKind(StrEnum):
-    """What a shipped mapping is of."""
-
-    EVENTS = "events"
-    ORDERS = "orders"
-    CUSTOMERS = "customers"
-    COSTS = "costs"
-    AD_SPEND = "ad_spend"
-
-
-FOLDERS: Final = {
-    ShippedKind.EVENTS: EVENT.folder,
-    ShippedKind.ORDERS: ORDER.folder,
-    ShippedKind.CUSTOMERS: CUSTOMERS,
-    ShippedKind.COSTS: COST.folder,
-    ShippedKind.AD_SPEND: AD_SPEND.folder,
-}
-"""The folder of the shipped mappings, by what they are of."""
-FIELD_OF_KIND: Final = {
-    MappingKind.STOCK: STOCK.id,
-    MappingKind.AD_SPEND: AD_SPEND.id,
-    MappingKind.COSTS: "unit_cost_amount",
-    MappingKind.CUSTOMERS: "id",
-    MappingKind.ORDERS: ORDER.id,
-}
-"""A field by which a mapping in a file is known, by what it is of; stock may have a cost, too."""
 Files = Annotated[
     list[str], typer.Argument(help="Files, folders or globs, as --events and --orders take them.")
 ]
 Name = Annotated[str, typer.Argument(help="Name of a shipped mapping.")]
-OfOrders = Annotated[
-    bool,
-    typer.Option("--orders", help="The mapping is of order lines, where events have one, too."),
-]
-OfCustomers = Annotated[
-    bool,
-    typer.Option("--customers", help="The mapping is of customers, where orders have one, too."),
-]
-OfCosts = Annotated[
-    bool, typer.Option("--costs", help="The mapping is of costs, where orders have one, too.")
-]
-OfStock = Annotated[bool, typer.Option("--stock", help="The mapping is of stock.")]
-OfAdSpend = Annotated[bool, typer.Option("--ad-spend", help="The mapping is of what ads cost.")]
 ORDERED_BY: Final = {CostFileReading: " by item", StockFileReading: ""}
 """How the first rows of lists of products are ordered, which have no time."""
+
+
+def _with_kinds(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that is told by an option for each kind of record what its rows are, as
+    `kind`; None by none.
+    """
+
+    @wraps(command)
+    def told(**options: Any) -> None:  # noqa: ANN401 (the values of any options)
+        named = [kind for kind in KINDS if options.pop(kind)]
+        if len(named) > 1:
+            first, second = (KINDS[kind].option for kind in named[:2])
+            raise UsageError(f"Rows are of one kind; give {first} or {second}, not both.")
+        command(**options, kind=named[0] if named else None)
+
+    parameters = [*signature(command, eval_str=True).parameters.values()]
+    index = next(n for n, parameter in enumerate(parameters) if parameter.name == "kind")
+    parameters[index : index + 1] = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[
+                bool, typer.Option(kind.option, help=f"The rows are {kind.noun}.")
+            ],
+        )
+        for name, kind in KINDS.items()
+    ]
+    told.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]  # Typer reads it
+    told.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return told
 
 
 def list_mappings(as_json: Json = False) -> None:
     """List the shipped mappings."""
     rows = [
-        {"of": kind, **_described(folder, name)}
-        for kind, folder in FOLDERS.items()
-        for name in shipped_in(folder)
+        {"of": kind, **_described(feed.folder, name)}
+        for kind, feed in feeds().items()
+        for name in feed.shipped
     ]
     if as_json:
         typer.echo(json_text(rows))
         return
     width = max(len(row["name"]) for row in rows)
-    for kind in FOLDERS:
+    for kind in feeds():
         typer.echo(f"{kind.replace('_', ' ').capitalize()}:")
         for row in rows:
             if row["of"] == kind:
@@ -115,39 +105,29 @@ def list_mappings(as_json: Json = False) -> None:
 def show(
     name: Name,
     record_kind: Annotated[
-        ShippedKind | None,
+        MappingKind | None,
         typer.Option("--of", help="What it is of, where several have the name; default the first."),
     ] = None,
 ) -> None:
     """Print a shipped mapping, as a file to begin your own with."""
-    folders = {kind: folder for kind, folder in FOLDERS.items() if record_kind in {None, kind}}
-    kinds = [kind for kind, folder in folders.items() if name in shipped_in(folder)]
-    if not kinds:
-        names = sorted({shipped for folder in folders.values() for shipped in shipped_in(folder)})
+    of_kind = [feed for kind, feed in feeds().items() if record_kind in {None, kind}]
+    folders = [feed.folder for feed in of_kind if name in feed.shipped]
+    if not folders:
+        names = sorted({shipped for feed in of_kind for shipped in feed.shipped})
         raise UsageError(f"There is no shipped mapping {name!r}; {did_you_mean(name, names)}.")
-    typer.echo(shipped_text(FOLDERS[kinds[0]], name), nl=False)
+    typer.echo(shipped_text(folders[0], name), nl=False)
 
 
+@_with_kinds
 def check(
     files: Files,
     mapping: Annotated[str, typer.Option(help="Name of a shipped mapping, or a YAML file.")],
-    orders: OfOrders = False,
-    customers: OfCustomers = False,
-    costs: OfCosts = False,
-    stock: OfStock = False,
-    ad_spend: OfAdSpend = False,
+    *,
+    kind: str | None,
     as_json: Json = False,
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
-    named = {
-        MappingKind.STOCK: stock,
-        MappingKind.AD_SPEND: ad_spend,
-        MappingKind.COSTS: costs,
-        MappingKind.CUSTOMERS: customers,
-        MappingKind.ORDERS: orders,
-    }
-    kind = next((kind for kind, is_named in named.items() if is_named), None) or _kind_of(mapping)
-    reading = reading_of(kind, files, mapping, load_settings())
+    reading = feeds()[kind or _kind_of(mapping)].read(files, mapping, load_settings())
     if as_json:
         typer.echo(json_text(_document(reading), default=str))
         return
@@ -206,13 +186,13 @@ def _described(folder: str, name: str) -> dict[str, str]:
     return {"name": name, "description": shipped_content(folder, name).get("description", "")}
 
 
-def _kind_of(mapping: str) -> MappingKind:
+def _kind_of(mapping: str) -> str:
     """Return what a shipped mapping, the first of its name, or one in a file is of; what nothing
     says is read as events.
     """
     if not is_path(mapping):
-        kinds = (kind for kind, folder in FOLDERS.items() if mapping in shipped_in(folder))
-        return MappingKind(next(kinds, ShippedKind.EVENTS))
+        kinds = (kind for kind, feed in feeds().items() if mapping in feed.shipped)
+        return next(kinds, MappingKind.EVENTS)
     content = definition_in(Path(mapping))
     if not isinstance(content, dict):
         return MappingKind.EVENTS
@@ -220,10 +200,12 @@ def _kind_of(mapping: str) -> MappingKind:
         return _kind_of(str(content[EXTENDS]))
     fields = content.get("fields")
     names = fields if isinstance(fields, dict) else {}
-    kinds_of_fields = (kind for kind, field in FIELD_OF_KIND.items() if field in names)
-    return next(kinds_of_fields, MappingKind.EVENTS)
+    # Documents last: the id of a customer is called as that of an order line may be.
+    known = sorted(feeds(), key=lambda kind: feeds()[kind].mapping is None)
+    return next((kind for kind in known if feeds()[kind].id in names), MappingKind.EVENTS)
 
 
+@_with_kinds
 def init(
     files: Files,
     out: Annotated[
@@ -236,14 +218,8 @@ def init(
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of text files; default what they show.")
     ] = None,
-    orders: Annotated[
-        bool | None,
-        typer.Option("--orders/--events", help="Whether the rows are order lines or events."),
-    ] = None,
-    customers: OfCustomers = False,
-    costs: OfCosts = False,
-    stock: OfStock = False,
-    ad_spend: OfAdSpend = False,
+    *,
+    kind: str | None,
     answer: Annotated[
         list[str] | None,
         typer.Option(
@@ -261,17 +237,9 @@ def init(
     path = out or Path(f"{Path(files[0].rstrip('/')).name.split('.')[0]}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already; name another file with --out, or move it away.")
-    named = {
-        MappingKind.CUSTOMERS: customers,
-        MappingKind.COSTS: costs,
-        MappingKind.STOCK: stock,
-        MappingKind.AD_SPEND: ad_spend,
-        MappingKind.ORDERS: orders,
-        MappingKind.EVENTS: orders is False,
-    }
-    kind = next((kind for kind, is_named in named.items() if is_named), None)
     text_encoding = known_encoding(encoding) if encoding else None
-    search = MappingSearch(files, load_settings(), kind, text_encoding)
+    of_kind = MappingKind(kind) if kind else None
+    search = MappingSearch(files, load_settings(), of_kind, text_encoding)
     if (listed := search.listed_kind) is not None:
         search = replace(search, kind=listed)
     given = _given(search, answer or [])
@@ -320,9 +288,10 @@ def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
         if not sys.stdin.isatty():
             # What is asked only where somebody can answer stays as the file would be read without.
             if any(question.key == ROWS for question in still_open):
+                *options, last = (known.option for known in KINDS.values())
                 raise UsageError(
                     "The file does not say whether its rows are events, order lines or customers; "
-                    "add --events, --orders, --customers, --costs, --stock or --ad-spend."
+                    f"add {', '.join(options)} or {last}."
                 )
             break
         answers = {**answers, still_open[0].key: _answer(still_open[0])}
@@ -384,14 +353,15 @@ def _print_next_step(
         )
     if still_open and all(question.key in STATES for question in still_open):
         typer.echo("Until then their rows are refused, and each run says how much money that is.")
-    if kind is MappingKind.STOCK:  # no setting takes a mapping of stock
+    known = KINDS[kind]
+    if not known.mapping:  # no setting takes one, as of stock
         typer.echo(
             f"Written to {path}. Next: ecom init loads {files[0]}, as the page of uploads does."
         )
         return
-    command = f"ecom run --{kind} {files[0]} --{kind}-mapping {path}"
-    if kind is MappingKind.AD_SPEND:
-        command = f"ecom run --ad-spend {path}={files[0]}"
+    command = f"ecom run {known.option} {files[0]} {known.option}-mapping {path}"
+    if known.is_named_with_mapping:
+        command = f"ecom run {known.option} {path}={files[0]}"
     typer.echo(
         f"Written to {path}. "
         f"{'Complete the marked lines, then: ' if still_open else 'Next: '}{command}"

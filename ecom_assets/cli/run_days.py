@@ -17,9 +17,10 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.local import adopted
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select
-from ecom_assets.ingestion.sources.ad_spend import open_ad_spend, require_accounts
-from ecom_assets.ingestion.sources.costs import open_costs
+from ecom_assets.ingestion.sources.ad_spend import FileAdSpend, require_accounts
+from ecom_assets.ingestion.sources.costs import FileCosts
 from ecom_assets.ingestion.sources.day_spans import (
     GAP_DAYS,
     DayOfFile,
@@ -190,11 +191,11 @@ class DaysOfRun:
         """Return the files of events and of orders; none for a source that is not files,
         as the sandbox's orders.
         """
+        # Their days choose none, but a wrong path or layout ends the run before it begins.
         if self.settings.costs:
-            # Its days choose none, but a wrong path or layout ends the run before it begins.
-            open_costs(con, self.settings)
+            assert FileCosts(adopted(con), self.settings).files  # noqa: S101 (opened here)
         if self.settings.ad_spend:
-            require_accounts(open_ad_spend(con, self.settings))
+            require_accounts(FileAdSpend(adopted(con), self.settings).files)
         opened = []
         if has_events(self.settings) and not is_table(self.settings):
             opened.append(open_all_events(con, self.settings))

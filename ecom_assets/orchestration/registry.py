@@ -1,10 +1,11 @@
 """Every table of the platform, collected from the contracts of the subjects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Final
 
-from ecom_assets.core.tables.contract import Table, tables_of
+from ecom_assets.core.settings.uploaded import KINDS
+from ecom_assets.core.tables.contract import PersonColumns, Table, tables_of
 from ecom_assets.core.warehouse.day_notes import (
     AbsentDays,
     EmptyDays,
@@ -16,7 +17,7 @@ from ecom_assets.core.warehouse.day_notes import (
 from ecom_assets.core.warehouse.owner import WarehouseOwner
 from ecom_assets.core.warehouse.raw_losses import StoredRows
 
-SUBJECTS: Final = (
+_SUBJECTS: Final = (
     "ecom_assets.behaviour.events",
     "ecom_assets.behaviour.identity",
     "ecom_assets.behaviour.sessions",
@@ -36,7 +37,12 @@ SUBJECTS: Final = (
     "ecom_assets.commerce.findings",
     "ecom_assets.outputs.delivery",
 )
-"""The packages whose `contracts.py` has tables, in dependency order."""
+SUBJECTS: Final = tuple(
+    dict.fromkeys([*_SUBJECTS, *(f"ecom_assets.{kind.subject}" for kind in KINDS.values())])
+)
+"""The packages whose `contracts.py` has tables, in dependency order; last those that only a kind
+of record names.
+"""
 
 
 def _contracts() -> Iterator[type[Table]]:
@@ -59,6 +65,10 @@ NOTES: Final[tuple[type[Table], ...]] = (
 cleared and migrated together.
 """
 RAW: Final[tuple[type[Table], ...]] = tuple(contract for contract in ALL if contract.layer == "raw")
+PERSONS: Final[Mapping[type[Table], PersonColumns]] = {
+    contract: contract.person for contract in RAW if contract.person
+}
+"""The raw tables with rows of people, each with the columns that say whose a row is."""
 MARTS: Final[tuple[type[Table], ...]] = tuple(
     contract for contract in ALL if contract.layer == "mart"
 )

@@ -18,8 +18,8 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.received import FileRows, SliceOutput
-from ecom_assets.ingestion.sources.ad_spend import FileAdSpend, no_ad_spend
-from ecom_assets.ingestion.sources.costs import FileCosts, no_costs
+from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
+from ecom_assets.ingestion.sources.costs import FileCosts
 from ecom_assets.ingestion.sources.customer_api.api import (
     customers_received,
     fetch_customers,
@@ -99,7 +99,7 @@ class SandboxCosts(_SandboxSource):
         """Return the costs of all days, or no rows where a shop of an earlier version has none."""
         path = self.folder() / COSTS
         if not path.exists():
-            return no_costs("the sandbox shop was made by a version without costs")
+            return FileCosts.nothing("the sandbox shop was made by a version without costs")
         default = Settings.model_fields["costs_mapping"].default
         settings = self.settings_with(costs=join_paths([str(path)]), costs_mapping=default)
         rows = FileCosts(self.reader, settings).received(days).rows
@@ -118,7 +118,7 @@ class SandboxAdSpend(_SandboxSource):
         """Return the spend of all days, or no rows where a shop of an earlier version has none."""
         path = self.folder() / AD_SPEND
         if not path.is_dir():
-            return no_ad_spend("the sandbox shop was made by a version without ad spend")
+            return FileAdSpend.nothing("the sandbox shop was made by a version without ad spend")
         settings = self.settings_with(ad_spend=join_paths([f"native={path}"]))
         output = FileAdSpend(self.reader, settings).received(days)
         return replace(output, rows=output.rows.mutate(source=ibis.literal(SANDBOX)))

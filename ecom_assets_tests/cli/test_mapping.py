@@ -90,6 +90,28 @@ def test_a_mapping_of_orders_is_known_by_its_fields(home: Path, tmp_path: Path) 
     )
 
 
+def test_a_mapping_in_a_file_is_known_by_the_id_of_its_records(home: Path, tmp_path: Path) -> None:
+    """Order lines may say what they cost, and have an `id` as customers have one."""
+    lines = tmp_path / "lines.csv"
+    lines.write_text("nr,line,at,who,sku,n,paid,cost\n1,7,2026-07-01,ann,lamp,2,39.80,11.00\n")
+    mapping = tmp_path / "own.yaml"
+    fields = "uniq_id: line, id: nr, date_time: at, customer_id: who, item_id: sku, quantity: n"
+    mapping.write_text(f"fields: {{{fields}, payment_amount: paid, unit_cost_amount: cost}}\n")
+    result = ecom("mapping", "check", lines, "--mapping", mapping, home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    assert "would count: 39.80, sold less paid back, 1 row" in result.out
+
+
+def test_rows_are_of_one_kind(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("sku,cost\nlamp,3\n")
+    result = ecom("mapping", "init", file, "--costs", "--ad-spend", home=home)
+    assert (result.exit_code, result.sentence) == (
+        2,
+        "Rows are of one kind; give --costs or --ad-spend, not both.",
+    )
+
+
 def test_customers_are_checked_by_their_own_mapping_or_where_asked_for(
     home: Path, tmp_path: Path
 ) -> None:

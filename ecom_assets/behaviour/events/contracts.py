@@ -1,6 +1,17 @@
 """Contracts of events: as received, quarantined, surplus and clean."""
 
-from ecom_assets.core.tables.contract import Table, count, day, flag, instant, received_amount, text
+from ecom_assets.core.tables.contract import (
+    DEVICE,
+    SESSION,
+    PersonColumns,
+    Table,
+    count,
+    day,
+    flag,
+    instant,
+    received_amount,
+    text,
+)
 from ecom_assets.core.tables.received import RefusedMoney, RowCounts
 
 EVENT_TYPES = (
@@ -139,6 +150,7 @@ class RawEvents(ReceivedEvent):
 
     name = "events"
     day_column = "received_date"
+    person = PersonColumns("user_id", {"session_id": SESSION, "anonymous_id": DEVICE})
 
 
 class QuarantinedEvents(ReceivedEvent):

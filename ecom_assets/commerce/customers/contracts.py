@@ -9,6 +9,7 @@ from ecom_assets.commerce.attribution.contracts import MATCHED_BY, FirstTouches
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.core.tables.contract import (
     Column,
+    PersonColumns,
     Table,
     amount,
     count,
@@ -157,6 +158,7 @@ class RawCustomers(_FetchedRecord):
 
     layer = "raw"
     name = "customers"
+    person = PersonColumns("customer_id", text="payload")
 
     reject_reason = text("Why the record is not a customer; null if it is one", nullable=True)
     customer_id = text(

@@ -4,6 +4,7 @@ held days and their releases.
 
 from ecom_assets.core.tables.contract import (
     Column,
+    PersonColumns,
     Table,
     count,
     day,
@@ -174,6 +175,7 @@ class RawUserOrderLog(ReceivedOrder):
 
     name = "user_order_log"
     day_column = "received_date"
+    person = PersonColumns("customer_id")
 
 
 class QuarantinedOrders(ReceivedOrder):
@@ -447,6 +449,7 @@ class RawUserActivityLog(Table):
     layer = "raw"
     name = "user_activity_log"
     day_column = "received_date"
+    person = PersonColumns("customer_id")
 
     id = text("The line's number in its file", nullable=True)
     uniq_id = text("The activity's own id, or a stable hash where the file has none", nullable=True)

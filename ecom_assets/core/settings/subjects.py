@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import did_you_mean
+from ecom_assets.core.settings.upload_kind import UploadKind
 from ecom_assets.core.tables.values import (
     LONGEST_EVENT_TYPE,
     MAX_QUANTITY,
@@ -26,6 +27,7 @@ from ecom_assets.core.tables.values import (
 
 TOOLS = "ecom_assets.outputs.delivery.tools"
 ENGINES = "ecom_assets.core.warehouse.engines"
+FEEDS = "ecom_assets.ingestion.sources.feeds"
 
 
 class PackageSettings(BaseSettings):
@@ -40,7 +42,9 @@ class PackageSettings(BaseSettings):
 
 
 def packages_in(folder: str) -> tuple[str, ...]:
-    """Return the names of the packages in a folder of tools or engines, in alphabetical order."""
+    """Return the names of the packages in a folder of tools, engines or kinds of record, in
+    alphabetical order.
+    """
     return tuple(
         result.name for result in iter_modules(import_module(folder).__path__) if result.ispkg
     )
@@ -51,6 +55,11 @@ def engine_kinds() -> list[Any]:
     `ecom_assets/core/warehouse/engines/`.
     """
     return [import_module(f"{ENGINES}.{name}").ENGINE for name in packages_in(ENGINES)]
+
+
+def upload_kinds() -> list[UploadKind]:
+    """Return what the kinds of record declare of themselves, in alphabetical order."""
+    return [import_module(f"{FEEDS}.{name}").UPLOAD for name in packages_in(FEEDS)]
 
 
 def settings_of(package: str) -> type[PackageSettings] | None:

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.subjects import upload_kinds
+from ecom_assets.core.settings.upload_kind import UploadKind
 
 FOLDER: Final = "uploads"
 """The folder in `ECOM_HOME` with all that belongs to uploads."""
@@ -48,79 +50,8 @@ MOST_WORTH: Final = Decimal(1_000_000_000)
 """What one unit of a currency is worth at most."""
 
 
-@dataclass(frozen=True)
-class UploadKind:
-    """A kind of rows that people may send.
-
-    Looks, settings, pages, and how far each kind reaches follow from `KINDS`; what reads and lands
-    its rows is in `ingestion/uploads/landings.py`.
-
-    Attributes:
-        name: Its name, and the setting of paths that it stands beside or in place of.
-        label: What pages call it.
-        row_words: What they call one of its rows, and several.
-        mapping: The mapping of the platform's own layout, as its setting is called; empty where
-            no setting names its rows.
-        has_days: Whether its rows lie on days of their own; else a file says what holds when it is
-            sent.
-        is_data: Whether it is worth a run without any other kind.
-        asks_currency: Whether its amounts are in the shop's currency, where files do not say one.
-        apis: The settings that name the kind, beside that of its own name.
-        is_named_with_mapping: Whether its setting has the mapping before each path, `native=PATH`,
-            in place of a setting for the mapping.
-    """
-
-    name: str
-    label: str
-    row_words: tuple[str, str]
-    mapping: str = ""
-    has_days: bool = False
-    is_data: bool = False
-    asks_currency: bool = False
-    apis: tuple[str, ...] = ()
-    is_named_with_mapping: bool = False
-
-
 KINDS: Final[Mapping[str, UploadKind]] = {
-    kind.name: kind
-    for kind in (
-        UploadKind(
-            "events",
-            "Visits and events",
-            ("event", "events"),
-            "ecommerce",
-            has_days=True,
-            is_data=True,
-            asks_currency=True,
-        ),
-        UploadKind(
-            "orders",
-            "Orders",
-            ("order line", "order lines"),
-            "user_order_log",
-            has_days=True,
-            is_data=True,
-            apis=("order_api_url",),
-        ),
-        UploadKind(
-            "customers",
-            "Customers",
-            ("customer", "customers"),
-            "customers",
-            is_data=True,
-            apis=("customer_api_url",),
-        ),
-        UploadKind("costs", "Costs", ("cost", "costs"), "costs", asks_currency=True),
-        UploadKind("stock", "Stock", ("product", "products")),
-        UploadKind(
-            "ad_spend",
-            "Ad spend",
-            ("row of ad spend", "rows of ad spend"),
-            "native",
-            asks_currency=True,
-            is_named_with_mapping=True,
-        ),
-    )
+    kind.name: kind for kind in sorted(upload_kinds(), key=lambda kind: kind.position)
 }
 """The kinds of rows that people may send, by their names."""
 NATIVE_OF: Final[Mapping[str, str]] = {

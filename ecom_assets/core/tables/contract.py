@@ -244,6 +244,28 @@ class TableView:
     query: str
 
 
+USER, SESSION, DEVICE = "user", "session", "device"
+"""The kinds of ids of a person. A user of events and a customer of orders are the same person."""
+
+
+@dataclass(frozen=True)
+class PersonColumns:
+    """The columns of a raw table that name a person,
+    and the one with all of a row that could not be read.
+
+    If a row has no user, the columns `without_user` name its person; each has the kind of its ids.
+    """
+
+    user: str
+    without_user: Mapping[str, str] = field(default_factory=dict)
+    text: str = "malformed_row"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return all columns."""
+        return (self.user, *self.without_user, self.text)
+
+
 class Table:
     """Base class of all contracts.
 
@@ -271,6 +293,10 @@ class Table:
     """Views of the table by their names, in its schema, on engines that have views."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
     """Columns that hold the key of another table: foreign keys, on engines that have them."""
+    person: ClassVar[PersonColumns | None] = None
+    """Of a raw table with rows of people: by which columns the rows of one are found, erased, and
+    left out from then on.
+    """
     referred_by: ClassVar[list[tuple[type["Table"], str]]]
     """The tables that hold the key of this table, each with its column."""
     written_by: ClassVar[Literal["asset", "run", "fetch", "publication", "engine"]] = "asset"

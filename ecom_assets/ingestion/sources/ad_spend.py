@@ -1,24 +1,19 @@
 """The source of what is spent on ads: files, each by the mapping that is named with it, or none."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Final
 
 import duckdb
-from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.marketing.contracts import NO_VALUES, RawAdSpend
 from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.received import NO_DAYS, NoSource, SliceOutput
-from ecom_assets.core.warehouse.local import in_memory, temporary
+from ecom_assets.core.tables.received import NoSource, SliceOutput
 from ecom_assets.core.warehouse.sql_text import select, text, texts
 from ecom_assets.ingestion.sources.cost_table import CostTable, kind_of, landed_table
-from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.formats import join_paths, named_paths
 from ecom_assets.ingestion.sources.files.mapping import (
     AD_SPEND_AMOUNTS,
@@ -26,8 +21,8 @@ from ecom_assets.ingestion.sources.files.mapping import (
     load_ad_spend_mapping,
 )
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.mapped_records import MappedRecords
 from ecom_assets.ingestion.sources.sandbox_shop import has_ad_spend_file
-from ecom_assets.ingestion.sources.uploaded_rows import open_uploads, stand_beside
 
 VIEW = "received_ad_spend"
 STATED: Final = (
@@ -52,53 +47,9 @@ def has_ad_spend(settings: Settings) -> bool:
     )
 
 
-def no_ad_spend(reason: str) -> SliceOutput:
-    """Return no rows for no days, with a reason; the table is not changed."""
-    return SliceOutput.nothing(in_memory((), RawAdSpend), reason)
-
-
-NO_AD_SPEND = NoSource(partial(no_ad_spend, "ECOM_AD_SPEND is not set"))
-
-
 def ad_spend_paths(settings: Settings) -> list[str]:
     """Return the paths of all mappings."""
     return [path for paths in named_paths(settings.ad_spend).values() for path in paths]
-
-
-def open_ad_spend(
-    con: duckdb.DuckDBPyConnection, settings: Settings, *, are_alone: bool = False
-) -> RecordFiles:
-    """Find the configured files, each group with its mapping, and check them against these; with
-    the uploads of spend beside them, unless they are to be read alone.
-
-    Raises:
-        MappingError: There is no such mapping, or a file does not match it.
-        SourceError: A file cannot be read.
-        UsageError: A path has no mapping before it.
-    """
-    first, *others = _opened(con, settings, are_alone=are_alone)
-    for files in others:
-        first = first.beside(files)
-    return first
-
-
-def _opened(
-    con: duckdb.DuckDBPyConnection, settings: Settings, *, are_alone: bool
-) -> Iterator[RecordFiles]:
-    if not is_of_uploads(settings.home, settings.ad_spend):
-        for name, paths in named_paths(settings.ad_spend).items():
-            files = RecordFiles.open(
-                con,
-                [_landed(con, settings, path) for path in paths],
-                load_ad_spend_mapping(name),
-                settings.timezone,
-                settings.first_plausible_day,
-            )
-            _require_names(files)
-            yield files
-        if are_alone or not stand_beside(settings, KIND):
-            return
-    yield open_uploads(con, settings, KIND, AdSpendMapping)
 
 
 def _require_names(files: RecordFiles) -> None:
@@ -156,66 +107,75 @@ def require_accounts(files: RecordFiles) -> None:
             )
 
 
-@dataclass(frozen=True)
-class FileAdSpend:
-    """The spend in the files of `ECOM_AD_SPEND`.
-
-    Whatever the days of a run are, all files are read: platforms restate days that are past. A row
-    arrives on the day of its file.
+class FileAdSpend(MappedRecords):
+    """The spend in the files of `ECOM_AD_SPEND`, each by the mapping that is named with it;
+    platforms restate days that are past.
     """
 
-    reader: Backend
-    settings: Settings
-    are_alone: bool = False
-    """Whether uploads do not stand beside them."""
+    name = KIND
+    raw = RawAdSpend
+    mapping = AdSpendMapping
+    amounts = (*AD_SPEND_AMOUNTS,)
 
-    @cached_property
-    def files(self) -> RecordFiles:
-        """Return the files, checked against their mappings."""
-        return open_ad_spend(self.reader.con, self.settings, are_alone=self.are_alone)
+    def opened(self) -> RecordFiles:
+        """Find the configured files, each group with its mapping, and check them against these.
 
-    def received(self, _days: Days) -> SliceOutput:
+        Raises:
+            MappingError: There is no such mapping, or a file does not match it.
+            SourceError: A file cannot be read, or two have one name.
+            UsageError: A path has no mapping before it.
+        """
+        first, *others = self._groups()
+        for files in others:
+            first = first.beside(files)
+        return first
+
+    def _groups(self) -> Iterator[RecordFiles]:
+        con, settings = self.reader.con, self.settings
+        for name, paths in named_paths(settings.ad_spend).items():
+            files = RecordFiles.open(
+                con,
+                [_landed(con, settings, path) for path in paths],
+                load_ad_spend_mapping(name),
+                settings.timezone,
+                settings.first_plausible_day,
+            )
+            _require_names(files)
+            yield files
+
+    @property
+    def shown(self) -> str:
+        """Return the paths and addresses with their mappings, without secrets."""
+        return shown_ad_spend(self.settings)
+
+    def received(self, days: Days) -> SliceOutput:
         """Return the rows of all files, on the days on which these arrived.
 
         Raises:
             MappingError: A file does not match its mapping, or does not say its account.
-            SourceError: A file cannot be read, or amounts are in several currencies and nothing
-                says which is the shop's.
         """
         require_accounts(self.files)
-        days = Days.from_dates(self.files.arrival_dates())
-        if not days.dates:
-            return no_ad_spend(f"{shown_ad_spend(self.settings)} has no rows")
-        rows = temporary(self.reader, VIEW, self.received_sql, "VIEW")
-        self.files.log_malformed()
-        # What files brought before stays on the days of uploads.
-        is_alone = is_of_uploads(self.settings.home, self.settings.ad_spend)
-        return SliceOutput(rows, days, supersedes=days, only_uploads=days if is_alone else NO_DAYS)
+        return super().received(days)
 
-    @property
-    def received_sql(self) -> str:
-        """The SELECT of the rows of `RawAdSpend`."""
+    def dated_sql(self) -> str:
+        """Return the SELECT of received rows with the days of their accounts."""
         in_shop = ", ".join(f"{column} AS {name}" for name, column in AD_SPEND_AMOUNTS.items())
         stated = ", ".join(
             f"CASE WHEN trim({name}) NOT IN {texts(NO_VALUES)} THEN {name} END AS {name}"
             for name in STATED
         )
-        dated = select(
+        return select(
             f"* REPLACE (coalesce(received_at, w.written_at) AS received_at, {stated}), "
             f"{_day('spend')} AS spend_date, {_day('until')} AS until_date, "
             f"{_day('spend')} AS order_date, {in_shop}",
             f"({self.files.received_sql()}) AS r LEFT JOIN ({self._written_sql()}) AS w "
             "ON r.source_file = w.written_file",
         )
-        currencies = Currencies(
-            self.settings.currency, self.settings.rates, self.settings.known_currency
-        )
-        in_one = currencies.of_costs(
-            self.files, f"({dated})", (*AD_SPEND_AMOUNTS,), "rows of ad spend"
-        )
-        source = f"{text(shown_ad_spend(self.settings))} AS source"
-        left_out = "spend_at, until_at, order_date, written_file, written_at"
-        return select(f"* EXCLUDE ({left_out}), {source}", f"({in_one})")
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Return the columns of these rows that the raw table does not have."""
+        return (*super().left_out, "written_file", "written_at")
 
     def _written_sql(self) -> str:
         """Return the SELECT of when each file was written, by which loads of a day are ordered."""
@@ -225,6 +185,9 @@ class FileAdSpend:
         ]
         values = f"(VALUES {', '.join(written)}) AS v(written_file, written_at)"
         return select("written_file, max(written_at) AS written_at", values, group_by="1")
+
+
+NO_AD_SPEND = NoSource(partial(FileAdSpend.nothing, "ECOM_AD_SPEND is not set"))
 
 
 def _day(which: str) -> str:

@@ -19,9 +19,6 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.behaviour.events.contracts import RawEvents
-from ecom_assets.commerce.customers.contracts import RawCustomers
-from ecom_assets.commerce.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import DeliveryError, SettingError
@@ -29,15 +26,13 @@ from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.state.ledger_store import ledger_address, listed_in_postgres, open_store
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import USER, PersonColumns, Table
 from ecom_assets.core.tables.portable import NO, batches_of, dialect_of, rows_of
 from ecom_assets.core.tables.spellings import KeyKind, spelled
 from ecom_assets.core.warehouse.engine import BATCH_ROWS
 from ecom_assets.core.warehouse.raw_slices import FileDay
 from ecom_assets.ingestion.sources.written_forms import readings_of
 
-USER, SESSION, DEVICE = "user", "session", "device"
-"""The kinds of ids of a person. A user of events and a customer of orders are the same person."""
 UNLINKED = "unlinked"
 """The kind of devices and source sessions that a person shared: they join nobody any more."""
 KEY_FILE = "erasure.key"
@@ -248,33 +243,6 @@ WORD = re.compile(r"[^\s,;|\t\"'{}\[\]():=&?/]+")
 """A possible id in a line or record that could not be parsed."""
 
 
-@dataclass(frozen=True)
-class PersonColumns:
-    """The columns of a raw table that name a person,
-    and the one with all of a row that could not be read.
-
-    If a row has no user, the columns `without_user` name its person; each has the kind of its ids.
-    """
-
-    user: str
-    without_user: Mapping[str, str]
-    text: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return all columns."""
-        return (self.user, *self.without_user, self.text)
-
-
-COLUMNS: dict[type[Table], PersonColumns] = {
-    RawEvents: PersonColumns(
-        "user_id", {"session_id": SESSION, "anonymous_id": DEVICE}, "malformed_row"
-    ),
-    RawUserOrderLog: PersonColumns("customer_id", {}, "malformed_row"),
-    RawUserActivityLog: PersonColumns("customer_id", {}, "malformed_row"),
-    RawCustomers: PersonColumns("customer_id", {}, "payload"),
-}
-"""The raw tables with rows of people."""
 EVENT_ID = "event_id"
 """The column of events that are a person's one by one, on a device that others used, too."""
 Values = dict[str, set[str]]
@@ -296,9 +264,9 @@ class ErasedPeople:
         """Return the rows of a raw table without those of erased people,
         and how many are left out.
         """
-        if contract not in COLUMNS or self._ids.is_empty:
+        columns = contract.person
+        if columns is None or self._ids.is_empty:
             return rows, {}
-        columns = COLUMNS[contract]
         result = self._values(rows, columns)
         if not any(result.values()):
             return rows, {}

@@ -466,7 +466,7 @@ def _mapping_path(uploads: Uploads, upload: Upload) -> Path:
 
 def _replaced(uploads: Uploads, upload: Upload, landing: Landing, staged: Path) -> dict[int, int]:
     """Return how many rows of earlier uploads the rows in a folder have another version of."""
-    key = landing.key
+    key = landing.feed.key
     own = [str(path) for path in sorted(staged.glob("received_date=*/*.parquet"))]
     result = {}
     with duckdb.connect() as con:

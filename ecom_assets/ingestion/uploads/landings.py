@@ -20,48 +20,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ecom_assets.behaviour.events.contracts import RawEvents
-from ecom_assets.commerce.costs.contracts import RawCosts
-from ecom_assets.commerce.customers.contracts import RawCustomers
-from ecom_assets.commerce.marketing.contracts import RawAdSpend
-from ecom_assets.commerce.orders.contracts import RawUserOrderLog
-from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import MAPPING_COPY, NATIVE_OF, setting_of
-from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.local import plain_connection
-from ecom_assets.core.warehouse.sql_text import (
-    date_literal,
-    day_in_zone,
-    ident,
-    select,
-    text,
-    texts,
-)
+from ecom_assets.core.warehouse.sql_text import ident, select, text, texts
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
-from ecom_assets.ingestion.sources.customer_api.records import customer_values
-from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.manifest import uploaded_name
-from ecom_assets.ingestion.sources.files.mapping import (
-    AdSpendMapping,
-    CostMapping,
-    EventMapping,
-    OrderMapping,
-    RecordMapping,
-    load,
-)
+from ecom_assets.ingestion.sources.files.mapping import load
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.sql import MALFORMED
 from ecom_assets.ingestion.sources.landed_rows import landed_columns
 from ecom_assets.ingestion.sources.landing import landed_schema
-from ecom_assets.ingestion.sources.proposal.fields import MappingKind
-from ecom_assets.ingestion.sources.proposal.proposal import reading_of
-from ecom_assets.ingestion.sources.reading import COUNTED, CustomerFileReading, FileReading
-from ecom_assets.ingestion.sources.stock import stock_values
-from ecom_assets.ingestion.sources.stock_reading import StockFileReading
+from ecom_assets.ingestion.sources.reading import COUNTED, FileReading
+from ecom_assets.ingestion.sources.record_feed import RecordFeed, feeds
 
 BATCH_ROWS: Final = 50_000
 PLACES: Final = 1_000_000_000
@@ -151,20 +125,12 @@ class Landing(Protocol):
     """How the rows of a kind land."""
 
     @property
-    def contract(self) -> type[Table]:
-        """Return the raw table of the kind, whose columns say who may see what of its rows."""
-
-    @property
-    def amount_column(self) -> str:
-        """Return the column that its rows are about, if that is money; else empty."""
+    def feed(self) -> RecordFeed:
+        """Return what the kind declares of itself."""
 
     @property
     def schema(self) -> pa.Schema:
         """Return the columns of landed files."""
-
-    @property
-    def key(self) -> str:
-        """Return the SQL of what two versions of a row have in common."""
 
     def write(self, upload: ToLand, staged: Path) -> None:
         """Write the rows of an upload into a folder, in folders of their days.
@@ -183,29 +149,19 @@ class Landing(Protocol):
 
 @dataclass(frozen=True)
 class MappedRows:
-    """Rows in the layout of a native mapping, which every run reads by it.
+    """Rows in the layout of a native mapping, which every run reads by it."""
 
-    Attributes:
-        mapping: The class of the mappings of the kind.
-        contract: The raw table that every run reads them into.
-        key: The SQL of what two versions of a row have in common.
-        amount_column: The column that they are about, if that is money.
-    """
-
-    mapping: type[RecordMapping]
-    contract: type[Table]
-    key: str
-    amount_column: str = ""
+    feed: RecordFeed
 
     @property
     def schema(self) -> pa.Schema:
         """Return the native layout, and lines that could not be read."""
-        return landed_schema(self.mapping.kind).append(pa.field(MALFORMED, pa.string()))
+        return landed_schema(self.feed.model.kind).append(pa.field(MALFORMED, pa.string()))
 
     def write(self, upload: ToLand, staged: Path) -> None:
         """Write the rows of an original, a file per day and file of the original."""
         settings = upload.settings
-        mapping = load(self.mapping, upload.mapping)
+        mapping = load(self.feed.model, upload.mapping)
         with closing(plain_connection(limit_of_run(settings))) as con:
             files = RecordFiles.open(
                 con,
@@ -227,41 +183,21 @@ class MappedRows:
         """Return the SELECT of an upload's rows in the landed layout, with `received_date` and
         `source_file`.
         """
-        currencies = Currencies.from_settings(upload.settings)
-        kind, currency = files.mapping.kind, upload.settings.currency
-        of_upload: dict[str, str] = {}
-        if self.mapping is EventMapping:
-            files = currencies.coded_events(files)
-            rows = files.received_sql()
-        elif self.mapping is OrderMapping:
-            own_day = day_in_zone(kind.at, files.timezone)
-            dated = select(f"*, {own_day} AS order_date", f"({files.received_sql()})")
-            rows = currencies.coded_orders(files, dated)
-            # With the code of a sign beside amounts, which says several currencies elsewhere.
-            of_upload[ident("currency")] = (
-                f"coalesce(currency, received_currency) AS {ident('currency')}"
-            )
-            # A file that states no currency is of the shop's, or it could not stand beside one
-            # that does.
-            if currency and not currencies.in_one(files, dated).names:
-                stated = f"coalesce(currency, {text(currency)})"
-                of_upload[ident("currency")] = f"{stated} AS {ident('currency')}"
-        else:
-            said = day_in_zone("received_at", files.timezone)
-            arrived = f"coalesce({said}, {date_literal(upload.sent_day)}) AS received_date"
-            dated = select(f"* REPLACE ({arrived})", f"({files.received_sql()})")
-            rows = currencies.coded_costs(files, dated)
-        columns = landed_columns(files.mapping, landed_schema(kind))
+        landed = self.feed.landed(files, upload.settings, upload.sent_day)
         sent_at = f"TIMESTAMP {text(upload.sent_at.isoformat(sep=' '))}"
-        of_upload[ident("received_at")] = f"coalesce(received_at, {sent_at}) AS received_at"
+        of_upload = {
+            **landed.columns,
+            ident("received_at"): f"coalesce(received_at, {sent_at}) AS received_at",
+        }
+        columns = landed_columns(landed.files.mapping, landed_schema(self.feed.model.kind))
         columns = [of_upload.get(name.rpartition(" AS ")[2], name) for name in columns]
         columns += [f"malformed_row AS {ident(MALFORMED)}", "received_date", "source_file"]
-        return select(columns, f"({rows})")
+        return select(columns, f"({landed.sql})")
 
     def brought(self, upload: ToLand, staged: Path) -> LandedUpload:
         """Return what landed rows are."""
         paths, native = [str(staged)], NATIVE_OF[upload.kind]
-        reading = reading_of(MappingKind(upload.kind), paths, native, upload.settings)
+        reading = self.feed.read(paths, native, upload.settings)
         days = (upload.day, upload.day)
         money = None
         if isinstance(reading, FileReading):
@@ -285,44 +221,37 @@ class MappedRows:
 
 @dataclass(frozen=True)
 class LandedList:
-    """Rows of a raw table, which lie on the day that their file is of.
+    """Rows of a raw table, which lie on the day that their file is of."""
 
-    Attributes:
-        contract: The raw table.
-        key: The SQL of what two versions of a row have in common.
-        read: Yields the rows of an upload.
-        keeps_mapping: Whether tables need to know the mapping.
-        amount_column: As of `MappedRows`.
-    """
-
-    contract: type[Table]
-    key: str
-    read: Callable[[ToLand], Iterator[dict[str, Any]]]
-    keeps_mapping: bool = False
-    amount_column: str = ""
+    feed: RecordFeed
+    listed: Callable[[Any, date, str, int], Iterator[dict[str, Any]]]
+    """Yields the rows of what was read, as `RecordFeed` says."""
 
     @property
     def schema(self) -> pa.Schema:
         """Return the columns of the raw table."""
-        return pa.schema([(field.name, field.type) for field in arrow_schema_of(self.contract)])
+        return pa.schema([(field.name, field.type) for field in arrow_schema_of(self.feed.raw)])
 
     def write(self, upload: ToLand, staged: Path) -> None:
         """Write the rows of an original into one file."""
         name = uploaded_name(upload.number, 1)
-        rows = [row | {"source_file": name} for row in self.read(upload)]
+        paths, source = [str(upload.original)], setting_of(upload.settings.home, upload.kind)
+        reading = self.feed.read(paths, str(upload.mapping), upload.settings)
+        listed = self.listed(reading, upload.day, source, upload.places_before)
+        rows = [row | {"source_file": name} for row in listed]
         upload.require_row_count(len(rows))
         folder = staged / f"received_date={upload.day.isoformat()}"
         folder.mkdir()
         table = pa.Table.from_pylist(rows, schema=self.schema)
         pq.write_table(table, folder / name, compression="zstd")
-        if self.keeps_mapping:
+        if self.feed.keeps_mapping:
             shutil.copyfile(upload.mapping, staged / MAPPING_COPY)
 
     def brought(self, upload: ToLand, staged: Path) -> LandedUpload:
         """Return what landed rows are."""
         paths = [str(path) for path in staged.glob("received_date=*/*.parquet")]
         rows = f"read_parquet({texts(paths)}, hive_partitioning = false)"
-        counts = f"count(*), count(DISTINCT {self.key}) FILTER (reject_reason IS NULL)"
+        counts = f"count(*), count(DISTINCT {self.feed.key}) FILTER (reject_reason IS NULL)"
         with duckdb.connect() as con:
             read, counted = con.execute(select(counts, rows)).fetchone() or (0, 0)
         if not read:
@@ -378,34 +307,8 @@ def _parts(rows: pa.Table) -> Iterator[tuple[date, str, pa.Table]]:
         start += count
 
 
-def _customers(upload: ToLand) -> Iterator[dict[str, Any]]:
-    paths, source = [str(upload.original)], setting_of(upload.settings.home, upload.kind)
-    reading = CustomerFileReading.open(paths, str(upload.mapping), upload.settings)
-    return customer_values(reading.records, upload.day, source, upload.places_before)
-
-
-def _stock(upload: ToLand) -> Iterator[dict[str, Any]]:
-    paths, source = [str(upload.original)], setting_of(upload.settings.home, upload.kind)
-    reading = StockFileReading.open(paths, str(upload.mapping), upload.settings)
-    return stock_values(reading.totals, upload.day, source, before=upload.places_before)
-
-
 LANDINGS: Final[Mapping[str, Landing]] = {
-    "events": MappedRows(EventMapping, RawEvents, "event_id"),
-    "orders": MappedRows(
-        OrderMapping, RawUserOrderLog, "coalesce(record_id, uniq_id)", "payment_amount"
-    ),
-    "customers": LandedList(RawCustomers, "customer_id", _customers, keeps_mapping=True),
-    "costs": MappedRows(
-        CostMapping, RawCosts, "concat_ws('|', item_id, valid_from_date)", "unit_cost_amount"
-    ),
-    "stock": LandedList(RawStock, "product_id", _stock),
-    "ad_spend": MappedRows(
-        AdSpendMapping,
-        RawAdSpend,
-        "concat_ws('|', spend_date, platform, account_id, coalesce(campaign_id, campaign_name), "
-        "coalesce(ad_group_id, ad_group_name))",
-        "spend_amount",
-    ),
+    name: LandedList(feed, feed.listed) if feed.listed else MappedRows(feed)
+    for name, feed in feeds().items()
 }
-"""How the rows of each kind land; `core/settings/uploaded.py` declares the kinds."""
+"""How the rows of each kind land."""

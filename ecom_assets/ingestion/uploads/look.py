@@ -41,10 +41,8 @@ from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import (
     OWN,
     MappingSearch,
-    Reading,
     open_questions,
     read_by,
-    reading_of,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     CHANNELS_OF,
@@ -64,6 +62,7 @@ from ecom_assets.ingestion.sources.reading import (
     MoneyRead,
     NotClean,
 )
+from ecom_assets.ingestion.sources.record_feed import Reading, feeds
 from ecom_assets.ingestion.uploads.landed import COPIES
 from ecom_assets.ingestion.uploads.late_values import add_late_values
 from ecom_assets.ingestion.uploads.packed import beginning_of, require_unpacked_size
@@ -348,7 +347,7 @@ class _Looker:
         path = kept_mapping_path(self.uploads, kept.name)
         try:
             kind = MappingKind(kept.kind)
-            reading = reading_of(kind, [self.path], str(path), self.settings)
+            reading = feeds()[kind].read([self.path], str(path), self.settings)
             look = _with_reading(self.look, reading)
         except (EcomError, duckdb.Error):
             return None

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.tables.contract import HIDDEN
-from ecom_assets.ingestion.uploads.landings import LANDINGS
+from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.ingestion.uploads.look import KEPT_MARK, UploadLook
 from ecom_assets.ingestion.uploads.store import Upload
 
@@ -66,14 +66,14 @@ def sight_of(upload: Upload, caller: Caller, kind: str = "") -> Sight:
     is_own = upload.is_of(caller) and not upload.was_loaded
     if is_own or caller.may(Scope.ADMIN):
         return WHOLE
-    kinds = {kind, upload.kind, *(landed.kind for landed in upload.landed)} & LANDINGS.keys()
-    return _sight(kinds or LANDINGS, caller)
+    kinds = {kind, upload.kind, *(landed.kind for landed in upload.landed)} & feeds().keys()
+    return _sight(kinds or feeds(), caller)
 
 
 def _sight(kinds: Iterable[str], caller: Caller) -> Sight:
     seen, hidden = set[str](), set[str]()
     for kind in kinds:
-        for name, column in LANDINGS[kind].contract.columns.items():
+        for name, column in feeds()[kind].raw.columns.items():
             is_hidden = (column.pii and not caller.may(Scope.PERSONAL)) or (
                 column.is_cost and not caller.may(Scope.COSTS)
             )
@@ -87,7 +87,7 @@ def sees_numbers(upload: Upload, caller: Caller) -> bool:
     """
     sight = sight_of(upload, caller)
     kinds = upload.kinds_with_rows or (upload.kind,)
-    columns = [LANDINGS[kind].amount_column for kind in kinds if kind in LANDINGS]
+    columns = [feeds()[kind].amount_column for kind in kinds if kind in feeds()]
     return all(sight.shows(column) for column in columns if column)
 
 
@@ -99,11 +99,11 @@ def seen_look(look: UploadLook, caller: Caller) -> UploadLook:
     """
     sight = sight_of(look.upload, caller, look.kind)
     if sight.is_whole:
-        is_of_others = look.mapping.startswith(KEPT_MARK) and look.kind in LANDINGS
+        is_of_others = look.mapping.startswith(KEPT_MARK) and look.kind in feeds()
         shows_text = not is_of_others or _sight([look.kind], caller).is_whole
         return look if shows_text else replace(look, text="")
-    landing = LANDINGS.get(look.kind)
-    shows_amount = landing is not None and sight.shows(landing.amount_column)
+    feed = feeds().get(look.kind)
+    shows_amount = feed is not None and sight.shows(feed.amount_column)
     return UploadLook(
         look.upload,
         kind=look.kind,
@@ -122,7 +122,7 @@ def seen_look(look: UploadLook, caller: Caller) -> UploadLook:
 
 def seen_problem(sentence: str, caller: Caller) -> str:
     """Return what a run said that was about the rows of all kinds, for a caller."""
-    return sentence if not sentence or _sight(LANDINGS, caller).is_whole else NOT_SAID
+    return sentence if not sentence or _sight(feeds(), caller).is_whole else NOT_SAID
 
 
 def seen_sentence(upload: Upload, caller: Caller) -> str:

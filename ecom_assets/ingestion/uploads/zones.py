@@ -64,7 +64,7 @@ def _landed_in(uploads: Uploads, upload: Upload, landed: LandedRows, zone: str) 
     if ZONE in landed.answers:
         return landed.answers[ZONE] == zone
     path = mapping_of_kept(uploads, upload.as_landed(landed))[1]
-    mapping = load(landing.mapping, path)
+    mapping = load(landing.feed.model, path)
     return mapping.in_zone("UTC") != mapping
 
 
@@ -109,7 +109,7 @@ def _put_on_days(
     shutil.rmtree(staged, ignore_errors=True)
     make_folder(staged)
     schema = landing.schema
-    rows = _rows_sql(paths, landing.mapping.kind.time, settings.timezone, schema.names)
+    rows = _rows_sql(paths, landing.feed.model.kind.time, settings.timezone, schema.names)
     days = set[date]()
     with closing(plain_connection(limit_of_run(settings))) as con:
         names = con.sql(f"SELECT DISTINCT source_file FROM ({rows})").fetchall()  # noqa: S608 (of ours)

@@ -14,14 +14,10 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.identity.visitors import ANONYMOUS
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import CheckResult, TableCheck, count_on_days, rows_on_days
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import DEVICE, SESSION, USER, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import values_of
 from ecom_assets.ingestion.sources.erased_people import (
-    COLUMNS,
-    DEVICE,
-    SESSION,
-    USER,
     ErasedIds,
     ErasedPeople,
 )
@@ -57,9 +53,7 @@ def _look(
     erased = ErasedIds(settings)
     if erased.is_empty:
         return CheckResult(0, looked_at, metadata={"sentence": "Nobody was erased."})
-    if (
-        contract in COLUMNS
-    ):  # as received: also whole lines, and sessions and devices without a user
+    if contract.person:  # as received: also whole lines, and sessions and devices without a user
         _, counts = ErasedPeople(settings).left_out(contract, rows)
         return _result(contract, sum(counts.values()), looked_at)
     broken = 0

@@ -19,6 +19,7 @@ from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.state.ledger_store import ledger_address, open_store
+from ecom_assets.core.tables.contract import USER
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.engine import Engine
@@ -26,7 +27,7 @@ from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.ingestion.sources import erased_people
 from ecom_assets.ingestion.sources.compaction import remove_replaced
-from ecom_assets.ingestion.sources.erased_people import COLUMNS, USER, KeyedHashes, open_key
+from ecom_assets.ingestion.sources.erased_people import KeyedHashes, open_key
 from ecom_assets.ingestion.sources.landing import changing_landing_files
 from ecom_assets.orchestration.privacy import (
     customer_files,
@@ -63,7 +64,7 @@ from ecom_assets.orchestration.privacy.pending import (
 from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets.orchestration.privacy.sample_files import Say
 from ecom_assets.orchestration.privacy.warehouse_rows import RawRows
-from ecom_assets.orchestration.registry import ALL, MARTS, NOTES
+from ecom_assets.orchestration.registry import ALL, MARTS, NOTES, PERSONS
 from ecom_assets.outputs.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.outputs.delivery.ledger.sent_ids import spellings_sent
 from ecom_assets.outputs.serving.email_consents import forget_email_consents
@@ -131,7 +132,7 @@ def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what repo
     person = _as_tools_know(settings, requested).completed(engine)
     raw = {
         contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person)
-        for contract in COLUMNS
+        for contract in PERSONS
     }
     records = warehouse_rows.record_ids(engine, person, amounts_of(settings))
     with _ledger(settings) as store:
@@ -259,7 +260,7 @@ class Erasure:
 
     def _delete_rows(self) -> None:
         with closing(_opened(self.settings)) as engine:
-            for contract in COLUMNS:
+            for contract in PERSONS:
                 if engine.has(contract):
                     run_id, rule = f"erasure {self._id}", amounts_of(self.settings)
                     warehouse_rows.delete_raw_rows(engine, contract, self._person, run_id, rule)
@@ -431,7 +432,7 @@ def stored_days(engine: Engine) -> list[date]:
     day = engine.quoted("received_date")
     return [
         end
-        for contract in COLUMNS
+        for contract in PERSONS
         if engine.has(contract)
         for row in engine.query(
             f"SELECT min({day}) AS f, max({day}) AS l FROM {engine.name_of(contract)}"  # noqa: S608 (names come from contracts)

@@ -13,21 +13,19 @@ from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents,
 from ecom_assets.behaviour.identity.contracts import MergedUsers
 from ecom_assets.behaviour.identity.visitors import ANONYMOUS
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.tables.contract import DEVICE, SESSION, USER
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.spellings import spelled_value
 from ecom_assets.core.tables.values import batches_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.ingestion.sources.erased_people import (
-    COLUMNS,
-    DEVICE,
     KINDS,
-    SESSION,
     UNLINKED,
-    USER,
     among,
     spellings_of,
 )
 from ecom_assets.ingestion.sources.written_forms import alternatives_of
+from ecom_assets.orchestration.registry import PERSONS
 
 _ESCAPED = re.compile(f"user-(?:user-)*{ANONYMOUS}")
 AT_ONCE = 1_000
@@ -175,7 +173,7 @@ def _joined_users(engine: Engine, users: Sequence[str]) -> tuple[set[str], tuple
 def _padded(engine: Engine, users: Sequence[str]) -> list[str]:
     """Return the user ids of raw rows that differ from some users only by their spelling."""
     result: set[str] = set()
-    for contract, columns in COLUMNS.items():
+    for contract, columns in PERSONS.items():
         if engine.has(contract):
             ids = engine.table(contract).select(user=columns.user).distinct()
             for key in KINDS:

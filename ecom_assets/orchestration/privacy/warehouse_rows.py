@@ -26,7 +26,7 @@ from ecom_assets.behaviour.events.contracts import (
 )
 from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
 from ecom_assets.commerce.orders.contracts import RawUserActivityLog, RawUserOrderLog
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import PersonColumns, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import (
     NO,
@@ -43,10 +43,8 @@ from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.core.warehouse.raw_losses import declared_loss
 from ecom_assets.core.warehouse.raw_slices import note_withdrawn
 from ecom_assets.ingestion.sources.erased_people import (
-    COLUMNS,
     EVENT_ID,
     UNLINKED,
-    PersonColumns,
     among,
     condition,
     id_table,
@@ -54,7 +52,7 @@ from ecom_assets.ingestion.sources.erased_people import (
 )
 from ecom_assets.ingestion.sources.written_forms import IN_WORDS, forms_of
 from ecom_assets.orchestration.privacy.person import AT_ONCE, Person
-from ecom_assets.orchestration.registry import ALL, NOTES
+from ecom_assets.orchestration.registry import ALL, NOTES, PERSONS
 from ecom_assets.outputs.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.outputs.delivery.payloads import SIGN_IN
 
@@ -89,7 +87,7 @@ def raw_rows(engine: Engine, contract: type[Table], person: Person) -> RawRows:
     if not engine.has(contract):
         return RawRows()
     table, own = engine.table(contract), OWN_DAY.get(contract, "received_date")
-    rows = table.filter(condition(table, COLUMNS[contract], _values(engine, contract, person)))
+    rows = table.filter(condition(table, PERSONS[contract], _values(engine, contract, person)))
     counts = rows_of(rows.group_by(arrived=rows.received_date, own=rows[own]).agg(n=rows.count()))
     arrived = Days.from_dates(row["arrived"] for row in counts)
     plausible = [
@@ -126,7 +124,7 @@ def record_ids(engine: Engine, person: Person, rule: CleaningRule) -> dict[str, 
     if not engine.has(RawEvents):
         return {}
     table = engine.table(RawEvents)
-    rows = table.filter(condition(table, COLUMNS[RawEvents], _values(engine, RawEvents, person)))
+    rows = table.filter(condition(table, PERSONS[RawEvents], _values(engine, RawEvents, person)))
     rows = with_known_amounts(rows.filter(rows.event_id.notnull(), rows.event_at.notnull()), rule)
     columns = ("event_id", "event_at", "event_date")
     parts = [rows.select(*columns)]
@@ -155,7 +153,7 @@ def delete_raw_rows(
     rows = raw_rows(engine, contract, person)
     if not rows.row_count:
         return 0
-    table, columns = engine.table(contract), COLUMNS[contract]
+    table, columns = engine.table(contract), PERSONS[contract]
     values = _values(engine, contract, person)
     before = engine.day_counts(contract, rows.arrived)
     gone = condition(table, columns, values)
@@ -378,7 +376,7 @@ def _is_of_nobody(table: ir.Table, name: str) -> bool:
 
 def _values(engine: Engine, contract: type[Table], person: Person) -> dict[str, set[str]]:
     """Return the person's ids, and texts with such an id, by column of a raw table."""
-    columns = COLUMNS[contract]
+    columns = PERSONS[contract]
     table = engine.table(contract)
     alone = table.filter(table[columns.user].isnull())
     by_kind = {kind: set(ids) for kind, ids in person.ids.items()}

@@ -17,9 +17,12 @@ from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
+from ecom_assets.ingestion.sources import feeds as feeds_folder
 from ecom_assets.ingestion.sources.costs import FileCosts
 from ecom_assets.ingestion.sources.customer_api.records import mapping_of
+from ecom_assets.ingestion.sources.proposal.draft import Draft
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
+from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.ingestion.uploads.landed import empty_landed, land
 from ecom_assets.ingestion.uploads.landings import LANDINGS, day_sent
 from ecom_assets.ingestion.uploads.look import look_at
@@ -88,10 +91,13 @@ def costs_in(home: Path) -> list[Mapping[str, Any]]:
 
 
 def test_a_kind_is_declared_once() -> None:
-    assert KINDS.keys() == LANDINGS.keys() == {str(kind) for kind in MappingKind}
-    for kind in KINDS.values():
-        assert kind.label
-        assert len(kind.row_words) == 2
+    """Its package says it; what lands, what is drafted and what is shown follow from that."""
+    packages = {path.parent.name for path in Path(feeds_folder.__path__[0]).glob("*/feed.py")}
+    assert packages == KINDS.keys() == feeds().keys() == LANDINGS.keys() == set(MappingKind)
+    for name, feed in feeds().items():
+        assert (feed.upload.name, LANDINGS[name].feed) == (name, feed)
+        assert feed.raw.layer == "raw"
+        assert issubclass(feed.draft_class, Draft)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.ingestion.sources.reading import MoneyRead, NotClean
-from ecom_assets.ingestion.uploads.landings import LANDINGS
+from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.ingestion.uploads.look import UploadLook
 from ecom_assets.ingestion.uploads.sight import NOT_SAID, seen_look, seen_sentence, sees_numbers
 from ecom_assets.ingestion.uploads.store import LandedRows, Upload
@@ -79,7 +79,7 @@ def test_rows_of_a_loaded_file_are_seen_by_column(
     assert [why.example for why in found.not_clean] == [seen]
 
 
-@pytest.mark.parametrize("kind", LANDINGS)
+@pytest.mark.parametrize("kind", feeds())
 def test_who_may_see_all_sees_a_look_as_it_is_and_others_no_word_that_may_quote_a_row(
     kind: str,
 ) -> None:
@@ -88,7 +88,7 @@ def test_who_may_see_all_sees_a_look_as_it_is_and_others_no_word_that_may_quote_
         assert seen_look(loaded, who) == loaded
     for who in (ANN, BOB):
         found = seen_look(loaded, who)
-        hides = any(one.pii or one.is_cost for one in LANDINGS[kind].contract.columns.values())
+        hides = any(one.pii or one.is_cost for one in feeds()[kind].raw.columns.values())
         assert hides
         assert (found.text, found.why, found.refusal) == ("", (), NOT_SAID)
     assert seen_look(look(upload(kind, "kept"), COST), ANN).preview == (COST,), "it is hers so far"

@@ -19,8 +19,8 @@ from ecom_assets.core.operations.requests import SHOP, Requests
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import choose_shop, chosen_rates, shop_choices
 from ecom_assets.core.tables.contract import HIDDEN
+from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.ingestion.uploads.asking import ask_load
-from ecom_assets.ingestion.uploads.landings import LANDINGS
 from ecom_assets.ingestion.uploads.look import Chosen, keep_choices, look_at
 from ecom_assets.ingestion.uploads.sight import NOT_SAID
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
@@ -325,9 +325,9 @@ def test_what_a_writer_says_of_the_shop_holds_once_an_admin_loads_the_file(site:
 
 def test_each_kind_says_which_table_has_its_columns() -> None:
     """Who may see what of a kind follows from its contract: each amount is a column of it."""
-    for kind, landing in LANDINGS.items():
-        amounts = {landing.amount_column} - {""}
-        assert amounts <= landing.contract.columns.keys(), kind
+    for kind, feed in feeds().items():
+        amounts = {feed.amount_column} - {""}
+        assert amounts <= feed.raw.columns.keys(), kind
     for kind in ("costs", "ad_spend"):
-        column = LANDINGS[kind].contract.columns[LANDINGS[kind].amount_column]
+        column = feeds()[kind].raw.columns[feeds()[kind].amount_column]
         assert column.is_cost, kind

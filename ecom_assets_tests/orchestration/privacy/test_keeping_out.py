@@ -20,15 +20,12 @@ from ecom_assets.commerce.customers.contracts import CustomerSegments, RawCustom
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.core.errors import DeliveryError, SettingError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import DEVICE, SESSION, USER, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources import erased_people
 from ecom_assets.ingestion.sources.erased_people import (
-    DEVICE,
-    SESSION,
-    USER,
     ErasedPeople,
     open_key,
 )

@@ -14,14 +14,6 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
 from ecom_assets.core.warehouse.sql_text import ident, select, text, texts
-from ecom_assets.ingestion.sources.files.mapping import (
-    AdSpendMapping,
-    CostMapping,
-    EventMapping,
-    OrderMapping,
-    RecordMapping,
-    StockMapping,
-)
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.shape import ADDED
@@ -153,6 +145,7 @@ from ecom_assets.ingestion.sources.proposal.visitors import (
     is_named_so,
     visitor_columns,
 )
+from ecom_assets.ingestion.sources.record_feed import feeds
 
 OF_ONE_PIECE: Final = (
     *("unit", "each", "per", "pu", "u", "einzel", "stuck", "stuk", "jednostk", "単価"),
@@ -175,13 +168,6 @@ def rows_lines(spread: str) -> list[str]:
     return ["rows:", f"  line: {quoted(spread)}"] if spread else []
 
 
-MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
-    MappingKind.EVENTS: EventMapping,
-    MappingKind.ORDERS: OrderMapping,
-    MappingKind.COSTS: CostMapping,
-    MappingKind.STOCK: StockMapping,
-    MappingKind.AD_SPEND: AdSpendMapping,
-}
 ORDER_ID: Final = "order_id"
 MOST_COLUMNS_SHOWN, MOST_OF_EXAMPLE = 6, 24
 """Columns that a refusal shows, and characters of the example of each."""
@@ -555,7 +541,7 @@ class Draft:
         """Return the lines of the mapping,
         but for those about the encoding and the shape of the file.
         """
-        kind = MAPPINGS[self.kind].kind
+        kind = feeds()[self.kind].model.kind
         is_events = self.kind is MappingKind.EVENTS
         names = [name for name in kind.required if name != kind.id]
         if is_events and not {"user_id", "session_id"} & self.found.keys():
@@ -1939,7 +1925,7 @@ class Draft:
         value = self.found[name].value
         if name == "event_type" and value.joined:
             return f"  {name}: {{first_of: {quoted_list([value.path[0], value.joined])}}}"
-        if name in {MAPPINGS[self.kind].kind.time, CHANGED_AT}:
+        if name in {feeds()[self.kind].model.kind.time, CHANGED_AT}:
             return self._changed_at(value) if name == CHANGED_AT else self._time(name)
         if line := self._unusual_field(name, value):
             return line
@@ -2108,7 +2094,7 @@ class Draft:
         return _options(reading) if reading else []
 
     def _origin(self, name: str, value: Value, operations: str) -> str:
-        kind = MAPPINGS[self.kind].kind
+        kind = feeds()[self.kind].model.kind
         is_needed = name in {*kind.required, kind.id}
         options = [part for part in (operations, "" if is_needed else "optional: true") if part]
         return (
@@ -2351,7 +2337,7 @@ class ListDraft(Draft):
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""
-        kind = MAPPINGS[self.kind].kind
+        kind = feeds()[self.kind].model.kind
         needed = [name for name in kind.required if name != kind.id]
         for name in needed:
             if name not in self.found:

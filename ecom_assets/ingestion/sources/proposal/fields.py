@@ -5,10 +5,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
@@ -166,24 +167,27 @@ ONE_EACH: Final = 0.8
 """Share of rows with an id of their own by which a file is one of customers."""
 
 
-class MappingKind(StrEnum):
-    """What a mapping is of."""
+if TYPE_CHECKING:
 
-    EVENTS = "events"
-    ORDERS = "orders"
-    CUSTOMERS = "customers"
-    COSTS = "costs"
-    STOCK = "stock"
-    AD_SPEND = "ad_spend"
+    class MappingKind(StrEnum):
+        """The kinds that rules of drafts name; `KINDS` has all."""
+
+        EVENTS = "events"
+        ORDERS = "orders"
+        CUSTOMERS = "customers"
+        COSTS = "costs"
+        STOCK = "stock"
+        AD_SPEND = "ad_spend"
+
+else:
+    MappingKind = StrEnum("MappingKind", {name.upper(): name for name in KINDS})
+    MappingKind.__doc__ = "What a mapping is of: a kind of record."
 
 
 _BY_VALUES: Final = {
     MappingKind.EVENTS: ("event_timestamp", "event_type", "user_id"),
     MappingKind.ORDERS: ("date_time", "customer_id", "status"),
     MappingKind.CUSTOMERS: ("email",),
-    MappingKind.COSTS: (),
-    MappingKind.STOCK: (),
-    MappingKind.AD_SPEND: (),
 }
 """Fields that are known by values, where no name is."""
 
@@ -339,7 +343,7 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
         field = "item_name" if "item_id" in matches else "item_id"
         matches = {name: one for name, one in matches.items() if name != "item_name"}
         matches[field] = replace(match, field=field)
-    for field in _BY_VALUES[kind]:
+    for field in _BY_VALUES.get(kind, ()):
         if field not in matches and (match := _by_values(values, field, matches)) is not None:
             matches[field] = match
     if (

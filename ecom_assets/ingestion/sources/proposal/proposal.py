@@ -15,13 +15,14 @@ import duckdb
 
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.formats import counted
-from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading, CostFileReading
+from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
 from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.fit import columns_used, has_needed_columns
 from ecom_assets.ingestion.sources.files.formats import find_files
-from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT, load, shipped
+from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT, load
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.records import DUPLICATE
@@ -29,11 +30,7 @@ from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.table_heads import delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
 from ecom_assets.ingestion.sources.proposal.draft import (
-    MAPPINGS,
-    AdSpendDraft,
-    CustomerDraft,
     Draft,
-    ListDraft,
 )
 from ecom_assets.ingestion.sources.proposal.fields import (
     LISTED,
@@ -61,8 +58,8 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.proposal.unused import unused_columns
 from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList
-from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading, file_mappings
-from ecom_assets.ingestion.sources.stock_reading import StockFileReading
+from ecom_assets.ingestion.sources.reading import CustomerFileReading, file_mappings
+from ecom_assets.ingestion.sources.record_feed import Reading, RecordFeed, feeds
 
 
 @dataclass(frozen=True)
@@ -106,14 +103,12 @@ def shipped_fits(
     simplest. Mappings of customers need little more than an address, so they count only where
     nothing else reads the files.
     """
-    # A list of products can be one of costs, too, so these are looked for only where asked for.
-    usual = [of_rows for of_rows in MAPPINGS if of_rows not in OF_PRODUCTS]
-    kinds = usual if kind is None else [of_rows for of_rows in MAPPINGS if of_rows is kind]
     with duckdb.connect() as con:
         tried = [
-            _tried(con, paths, of_rows, name, settings)
-            for of_rows in kinds
-            for name in shipped(MAPPINGS[of_rows])
+            _tried(con, paths, feed, name, settings)
+            for of_rows, feed in feeds().items()
+            if feed.mapping and (feed.is_recognised if kind is None else of_rows == kind)
+            for name in feed.shipped
         ]
     fits = [fit for fit in tried if fit is not None]
     if not fits and kind in {None, MappingKind.CUSTOMERS}:
@@ -127,7 +122,6 @@ def shipped_fits(
     )
 
 
-OF_PRODUCTS: Final = (MappingKind.COSTS, MappingKind.STOCK)
 NOT_AGAINST: Final = ("missing_cost", "total_line", LEFT_OUT)
 ASKED: Final = ("missing_account", "missing_currency")
 """Reject reasons of rows that are clean once a question is answered."""
@@ -136,15 +130,16 @@ ASKED: Final = ("missing_account", "missing_currency")
 def _tried(
     con: duckdb.DuckDBPyConnection,
     paths: Sequence[str],
-    kind: MappingKind,
+    feed: RecordFeed,
     name: str,
     settings: Settings,
 ) -> ShippedFit | None:
     """Return the fit of a mapping,
     also if a spreadsheet has saved the files with its own delimiter.
     """
+    kind = MappingKind(feed.upload.name)
     try:
-        mapping = load(MAPPINGS[kind], name)
+        mapping = load(feed.model, name)
         file = next(unpacked(find_files(paths)))
         lines: tuple[str, ...] = ()
         if mapping.delimiter == "," and (own := delimiter_of(file)) != ",":
@@ -161,7 +156,7 @@ def _tried(
         with tempfile.TemporaryDirectory() as folder:
             extended = Path(folder) / f"{name}.yaml"
             extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
-            reading = reading_of(kind, paths, str(extended) if lines else name, settings)
+            reading = feed.read(paths, str(extended) if lines else name, settings)
             assert not isinstance(reading, CustomerFileReading)  # noqa: S101 (tried by itself)
             rows, filled_count = reading.rows, reading.filled_count
     except CurrencyError:  # it is read so, once the settings let it
@@ -189,31 +184,6 @@ def _tried(
         lines,
         reading,
     )
-
-
-Reading = (
-    FileReading | CustomerFileReading | CostFileReading | AdSpendFileReading | StockFileReading
-)
-
-
-def reading_of(
-    kind: MappingKind, paths: Sequence[str], mapping: str, settings: Settings
-) -> Reading:
-    """Return files as a mapping of a kind reads them.
-
-    Raises:
-        EcomError: They cannot be read by it.
-    """
-    if kind is MappingKind.CUSTOMERS:
-        return CustomerFileReading.open(paths, mapping, settings)
-    if kind is MappingKind.COSTS:
-        return CostFileReading.open(paths, mapping, settings)
-    if kind is MappingKind.AD_SPEND:
-        return AdSpendFileReading.open(paths, mapping, settings)
-    if kind is MappingKind.STOCK:
-        return StockFileReading.open(paths, mapping, settings)
-    is_events = kind is MappingKind.EVENTS
-    return FileReading.open(paths, mapping, is_events=is_events, settings=settings)
 
 
 def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> ShippedFit | None:
@@ -247,21 +217,6 @@ LOCAL_EPOCHS: Final = {
     )
 }
 """Shipped mappings whose files do not say how their epochs are to be read, with what to ask."""
-NOUNS: Final = {
-    MappingKind.EVENTS: "events",
-    MappingKind.ORDERS: "order lines",
-    MappingKind.CUSTOMERS: "customers",
-    MappingKind.COSTS: "costs",
-    MappingKind.STOCK: "stock",
-    MappingKind.AD_SPEND: "ad spend",
-}
-DRAFTS: Final = {
-    MappingKind.CUSTOMERS: CustomerDraft,
-    MappingKind.COSTS: ListDraft,
-    MappingKind.STOCK: ListDraft,
-    MappingKind.AD_SPEND: AdSpendDraft,
-}
-"""What writes a mapping by the values of columns; `Draft` of events and order lines."""
 
 
 @dataclass(frozen=True)
@@ -382,7 +337,7 @@ class MappingSearch:
         table, beside = self._tables(encoding)
         kind, rows = self._kind_of(self._values(encoding, table=table), answers)
         values, item_list = self._rows_of(self._values(encoding, table=table), kind, answers)
-        draft = DRAFTS.get(kind, Draft)(values, kind, answers)
+        draft: Draft = feeds()[kind].draft_class(values, kind, answers)
         lines = draft.lines()
         questions = (
             *(question for question in (encodings, rows, item_list) if question is not None),
@@ -397,7 +352,7 @@ class MappingSearch:
         why = [
             (
                 "No shipped mapping reads this file; proposed by its names and values, as "
-                f"{NOUNS[kind]}."
+                f"{KINDS[kind].noun}."
             )
         ]
         why += [
@@ -567,8 +522,10 @@ def _ad_lines(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> 
 
 def _beside(name: str, kind: MappingKind) -> str:
     """Return what else is in a file, and how it is read."""
-    option = kind.replace("_", "-")
-    return f"{name!r} of the file has {NOUNS[kind]}: ecom mapping init FILE --{option} reads them"
+    other = KINDS[kind]
+    return (
+        f"{name!r} of the file has {other.noun}: ecom mapping init FILE {other.option} reads them"
+    )
 
 
 def _check(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> None:
@@ -607,4 +564,4 @@ def read_by(
     with tempfile.TemporaryDirectory(dir=folder) as temporary_folder:
         mapping = Path(temporary_folder) / "preview.yaml"
         mapping.write_text(proposal.text, encoding="utf-8")
-        yield reading_of(proposal.kind, search.paths, str(mapping), search.settings)
+        yield feeds()[proposal.kind].read(search.paths, str(mapping), search.settings)

@@ -1,0 +1,23 @@
+"""How ad spend is read, and lands."""
+
+from ecom_assets.commerce.marketing.contracts import RawAdSpend
+from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
+from ecom_assets.ingestion.sources.feeds.ad_spend import UPLOAD
+from ecom_assets.ingestion.sources.files.mapping import AD_SPEND, AdSpendMapping
+from ecom_assets.ingestion.sources.record_feed import RecordFeed
+
+FEED = RecordFeed(
+    upload=UPLOAD,
+    raw=RawAdSpend,
+    folder=AD_SPEND.folder,
+    id=AD_SPEND.id,
+    read=AdSpendFileReading.open,
+    draft="AdSpendDraft",
+    key=(
+        "concat_ws('|', spend_date, platform, account_id, coalesce(campaign_id, campaign_name), "
+        "coalesce(ad_group_id, ad_group_name))"
+    ),
+    mapping=AdSpendMapping,
+    amount_column="spend_amount",
+    is_recognised=True,
+)
