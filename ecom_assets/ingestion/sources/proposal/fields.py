@@ -287,14 +287,23 @@ def listed_kind(values: FileValues) -> MappingKind | None:
     """Return what a list of products says of them, by the names of its columns: how many there are,
     or what they cost; None if neither, or if `kind_of` says what it is.
 
-    A list with both is one of stock, which takes costs, too.
+    A list with both is one of stock, which takes costs, too. What has no time is neither events
+    nor orders, whatever its columns are called.
     """
-    if kind_of(values) is not None:
+    kind = kind_of(values)
+    if kind is MappingKind.CUSTOMERS or (kind is not None and _has_time(values)):
         return None
     fitting = (
         kind for kind, fields in LISTED.items() if fields <= found_fields(values, kind).keys()
     )
     return next(fitting, None)
+
+
+def _has_time(values: FileValues) -> bool:
+    """Return whether a column can be the time of an event or of an order."""
+    return "event_timestamp" in found_fields(values, MappingKind.EVENTS) or "date_time" in (
+        found_fields(values, MappingKind.ORDERS)
+    )
 
 
 LISTED: Final = {
@@ -353,11 +362,37 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
     ):
         visitor = matches.pop("anonymous_id")  # a log with one kind of id counts its visitors by it
         matches["user_id"] = FoundField("user_id", visitor.value, visitor.why)
+    if kind is MappingKind.COSTS and "unit_cost_amount" not in matches:
+        cost = _price_below_retail(values, matches)
+        matches |= {"unit_cost_amount": cost} if cost else {}
     if kind is MappingKind.CUSTOMERS and "email" in matches and "id" not in matches:
         matches = {"id": matches["email"], **matches}
     return matches
 
 
+def _price_below_retail(values: FileValues, matches: Found) -> FoundField | None:
+    """Return the price in a supplier's list that a shop pays: the only one beside the price for its
+    customers, and below it on nearly all rows; None if the list does not show it.
+    """
+    names = _names()["price_lists"]
+    prices, retail = (named_as(values, names[name], matches) for name in ("price", "retail_price"))
+    others = [value for value in prices if value not in retail]
+    if len(others) != 1 or len(retail) != 1:
+        return None
+    price, whole = map(values.number_sql, (others[0], retail[0]))
+    both = f"{price} IS NOT NULL AND {whole} IS NOT NULL"
+    rows, below = (
+        int(values.scalar(f"count(*) FILTER ({condition})"))
+        for condition in (both, f"{price} < {whole}")
+    )
+    if not rows or below < rows * BELOW_RETAIL:
+        return None
+    why = f"named {others[0].name}, below {retail[0].name} in {below:,} of {rows:,} rows"
+    return FoundField("unit_cost_amount", others[0], why)
+
+
+BELOW_RETAIL: Final = 0.98
+"""The share of the rows of a list on which what a shop pays is below what its customers pay."""
 _ITEM_NAMES: Final = (
     "name",
     "title",
