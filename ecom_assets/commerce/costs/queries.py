@@ -54,7 +54,8 @@ Dimension = Literal[
 """By what profit is broken down; a week is its Monday."""
 TIMES: Final = ("week", "day")
 """The dimensions whose values are in order."""
-SORTED_BY: Final[Mapping[str, str]] = {
+SortedBy = Literal["profit", "margin", "loss"]
+SORTED_BY: Final[Mapping[SortedBy, str]] = {
     "profit": "gross_profit_amount",
     "margin": "gross_margin_rate",
     "loss": "gross_profit_amount",
@@ -284,7 +285,7 @@ def numbers_of_items(reading: Reading, name: str) -> ir.Table:
     return items.select("product_id", number=number)
 
 
-def items_sorted(reading: Reading, sort_by: str) -> ir.Table:
+def items_sorted(reading: Reading, sort_by: SortedBy) -> ir.Table:
     """Return the `number` by which products are sorted, the highest first, by `product_id`: one of
     `SORTED_BY`. That of losses is turned around.
 

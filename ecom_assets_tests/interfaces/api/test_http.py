@@ -179,7 +179,7 @@ WRONG = {
     "unknown sort": (
         "/analytics/products/top?sort_by=price",
         422,
-        "'revenue', 'units', 'conversion', 'views', 'profit' or 'margin'",
+        "'revenue', 'units', 'conversion', 'views', 'profit', 'margin' or 'loss'",
     ),
     "limit 0": ("/analytics/products/top?limit=0", 422, "greater than or equal to 1"),
     "limit a million": ("/analytics/products/top?limit=1000000", 422, "less than or equal to 1000"),

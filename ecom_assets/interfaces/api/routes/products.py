@@ -289,7 +289,8 @@ def top_products(context: Context, parameters: Annotated[TopParameters, Query()]
     numbers = None
     if parameters.sort_by in costs.SORTED_BY:
         require_costs(context.request.scope, f"Products by {parameters.sort_by}")
-        numbers = costs.items_sorted(context.reading, parameters.sort_by)
+        by_profit = cast("costs.SortedBy", parameters.sort_by)  # as tested above
+        numbers = costs.items_sorted(context.reading, by_profit)
     result = product_queries.top_products(
         context.reading,
         period,

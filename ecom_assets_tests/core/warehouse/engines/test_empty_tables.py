@@ -206,9 +206,8 @@ def calls(function: Callable[..., Any], reading: Reading) -> Iterator[partial[An
 
 def by_profit(reading: Reading) -> Iterator[partial[Any]]:
     """Yield the calls of the list of products that takes a column of costs from its caller."""
-    name: Any
-    for name, measure in costs.SORTED_BY.items():
-        numbers = costs.numbers_of_items(reading, measure)
+    for name in costs.SORTED_BY:
+        numbers = costs.items_sorted(reading, name)
         yield partial(
             top_products,
             reading,
