@@ -55,7 +55,6 @@ from ecom_assets.commerce.costs.assets import (
     COST_ASSETS,
     PROFIT_ASSETS,
     RECEIVED_COST_ASSETS,
-    raw_costs,
 )
 from ecom_assets.commerce.costs.checks import COST_CHECKS, rule_checks
 from ecom_assets.commerce.customers.assets import (
@@ -70,7 +69,6 @@ from ecom_assets.commerce.marketing.assets import (
     AD_SPEND_ASSETS,
     COHORT_ASSETS,
     MARKETING_ASSETS,
-    raw_ad_spend,
 )
 from ecom_assets.commerce.marketing.checks import AD_SPEND_CHECKS, MARKETING_CHECKS, zone_checks
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
@@ -120,6 +118,7 @@ from ecom_assets.ingestion.sources.order_reports.source import (
     has_order_reports,
     has_orders,
 )
+from ecom_assets.ingestion.sources.plain_assets import plain_assets, plain_check, plain_feeds
 from ecom_assets.ingestion.sources.presence import (
     AD_SPEND,
     COSTS,
@@ -128,13 +127,9 @@ from ecom_assets.ingestion.sources.presence import (
     ORDERS,
     RAW_OF,
     STOCK,
-    ad_spend_kinds,
-    cost_kinds,
-    event_kinds,
     given_sources,
     known_sources,
-    order_kinds,
-    stock_kinds,
+    source_kinds,
 )
 from ecom_assets.ingestion.sources.report_paths import are_activities
 from ecom_assets.ingestion.sources.stock import has_stock
@@ -306,6 +301,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
         *of_reconciliation,
         *FINDING_ASSETS,
         *DELIVERY_TABLES,
+        *(asset for feed in plain_feeds().values() for asset in plain_assets(feed)),
     ]
     return widened_by_identity(computed)
 
@@ -366,15 +362,8 @@ def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
     Dagster allows three.
     """
     engine = engine_kind(settings).name
-    from_source = {
-        raw_events.key: event_kinds,
-        raw_user_order_log.key: order_kinds,
-        raw_customers.key: lambda _settings: {"api"},
-        raw_stock.key: stock_kinds,
-        raw_costs.key: cost_kinds,
-        raw_ad_spend.key: ad_spend_kinds,
-    }.get(asset.key)
-    return {engine, "table", *(from_source(settings) if from_source else {"ibis"})}
+    source = next((name for name, raw in RAW_OF.items() if raw is asset.contract), "")
+    return {engine, "table", *(source_kinds(settings, source) if source else {"ibis"})}
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
@@ -398,6 +387,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (COHORT_ASSETS, {ORDERS}),
         (CUSTOMER_ASSETS, {CUSTOMERS}),
         ((order_visits, customer_visitors, *RECONCILIATION_ASSETS), {EVENTS, ORDERS}),
+        *((plain_assets(feed), {name}) for name, feed in plain_feeds().items()),
     ]
     empty = {
         asset.key for assets, sources in needed if not sources <= all_sources for asset in assets
@@ -637,5 +627,6 @@ def checks(settings: Settings) -> list[TableCheck]:
         *CUSTOMER_CHECKS,
         *VALUE_CHECKS,
         *RECONCILIATION_CHECKS,
+        *(plain_check(feed.plain_tables) for feed in plain_feeds().values()),
         *delivery_checks(settings),
     ]

@@ -45,6 +45,7 @@ from ecom_assets.ingestion.sources.order_reports.source import (
     ReceivedOrderFiles,
     has_orders,
 )
+from ecom_assets.ingestion.sources.plain_assets import RecordSource, plain_feeds
 from ecom_assets.ingestion.sources.presence import CUSTOMERS, STOCK, claim_warehouse
 from ecom_assets.ingestion.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
 from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock
@@ -110,6 +111,7 @@ def platform_resources(
         ),
         "cost_source": cost_source_resource(settings),
         "ad_spend_source": ad_spend_source_resource(settings),
+        "record_sources": record_sources_resource(settings),
         "delivery_context": delivery_resource(settings),
         **service_resources(settings),
     }
@@ -201,6 +203,26 @@ def ad_spend_source_resource(settings: Settings) -> dg.ResourceDefinition:
         return SandboxAdSpend(settings, ensure_sandbox, reader)
 
     return ad_spend_source
+
+
+def record_sources_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Return the sources of the kinds of record that are loaded from files only."""
+
+    @dg.resource(
+        required_resource_keys={"warehouse"},
+        description="Where rows of kinds come from whose tables follow from their contracts.",
+    )
+    def record_sources(context: dg.InitResourceContext) -> Mapping[str, RecordSource]:
+        reader = context.resources.warehouse.file_reader(settings)
+        return {
+            name: feed.source(reader, settings)
+            if feed.is_there(settings)
+            else NoSource(partial(feed.source.nothing, f"ECOM_{name.upper()} is not set"))
+            for name, feed in plain_feeds().items()
+            if feed.source
+        }
+
+    return record_sources
 
 
 def _writer(

@@ -78,13 +78,13 @@ def test_the_files_of_columns_of_orders_are_those_of_their_recipe() -> None:
 
 
 def test_the_changes_touch_as_few_files_as_the_page_says() -> None:
-    (rows,) = section("CONTRIBUTING.md", "Five changes and their files").tables
+    (rows,) = section("CONTRIBUTING.md", "Six changes and their files").tables
     said = [int(row["files of the package"].partition(":")[0]) for row in rows]
     tool = len([*(RECIPES.parent / "outputs" / "delivery" / "toy").glob("*.py")])
     question = len([*(RECIPES / "basket_sizes").glob("*.py")]) + 1  # and the list of questions
     columns = len({added.file for added in LINES} | {*NEW.values()})
-    assert said == [4, columns, tool, question, 1]
-    assert all(n <= most for n, most in zip(said, (6, 8, 4, 5, 3), strict=True))
+    assert said == [4, columns, tool, question, 1, len(KIND_FILES)]
+    assert all(n <= most for n, most in zip(said, (6, 8, 4, 5, 3, 4), strict=True))
 
 
 def holding(path: Path, *times: str) -> DuckDBEngine:
@@ -309,6 +309,98 @@ def test_two_columns_of_order_lines_in_a_route_and_a_page_touch_seven_files(tmp_
     rows, page = outputs[-1].stdout.splitlines()
     assert json.loads(rows) == [["SPRING", "van", 2, "45.00"], [None, "post", 1, "10.00"]]
     assert page == "True True True"
+
+
+SUBSCRIPTIONS = """\
+subscription_id,customer_id,plan,monthly_amount,currency,started_date
+s1,ann,Basic,9.90,EUR,2026-03-01
+s2,bob,Pro,19.90,EUR,2026-03-02
+s2,bob,Pro,19.90,EUR,2026-03-02
+,cid,Basic,9.90,EUR,2026-03-03
+s4,dan,Basic,free,EUR,2026-03-04
+"""
+"""Two subscriptions, a copy, one without a name, and one whose amount is no number."""
+SENT = """\
+Abo,Kunde,Tarif,Betrag,Beginn
+s5,eve,Basic,9.90,2026-03-05
+s2,bob,Max,29.90,2026-03-02
+"""
+"""What somebody sends by the page: Eve is new, and Bob pays more."""
+KIND_FILES = {
+    "contracts.py": "commerce/subscriptions",
+    "package/__init__.py": "ingestion/sources/feeds/subscriptions",
+    "package/feed.py": "ingestion/sources/feeds/subscriptions",
+    "package/subscriptions.yaml": "ingestion/sources/feeds/subscriptions",
+}
+"""The files of a kind of record, each with its folder."""
+PLACES = {
+    "ecom_assets_tests.recipes.subscriptions.contracts": (
+        "ecom_assets.commerce.subscriptions.contracts"
+    ),
+    "ecom_assets_tests.recipes.subscriptions.package": (
+        "ecom_assets.ingestion.sources.feeds.subscriptions"
+    ),
+}
+
+
+@pytest.mark.slow
+def test_a_kind_of_record_is_a_contract_and_a_package(tmp_path: Path) -> None:
+    """Read from a folder and sent by the page; a person is erased, and the upload undone."""
+    package = tmp_path / "changed" / "ecom_assets"
+    shutil.copytree(Path(ecom_assets.__file__).parent, package)
+    for name, folder in KIND_FILES.items():
+        text = (RECIPES / "subscriptions" / name).read_text(encoding="utf-8")
+        for here, there in PLACES.items():
+            text = text.replace(here, there)
+        (package / folder).mkdir(exist_ok=True)
+        (package / folder / Path(name).name).write_text(text, encoding="utf-8")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "landed").mkdir()
+    (tmp_path / "landed" / "march.csv").write_text(SUBSCRIPTIONS, encoding="utf-8")
+    (tmp_path / "abos.csv").write_text(SENT, encoding="utf-8")
+    (tmp_path / "orders.csv").write_text(ORDER_LINES, encoding="utf-8")
+    own = {
+        "PYTHONPATH": f"{package.parent}:{RECIPES.parents[1]}",
+        "ECOM_ORDERS": str(tmp_path / "orders.csv"),
+        "ECOM_SUBSCRIPTIONS": str(tmp_path / "landed"),
+    }
+    tables = ("raw/user_order_log", "raw/subscriptions", "staging/subscriptions")
+    chosen = " or ".join(f'key:"{name}"' for name in (*tables, "staging/quarantined_subscriptions"))
+    script = [sys.executable, "-m", "ecom_assets_tests.recipes.subscriptions.loading"]
+    outputs = [
+        subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            env=environment(tmp_path / "home", own),
+            cwd=tmp_path,
+            check=False,
+            timeout=PATIENCE_S,
+        )
+        for command in (
+            [*ECOM, "run", "--select", chosen],
+            [*script, str(tmp_path / "home"), str(tmp_path / "abos.csv")],
+        )
+    ]
+    assert [output.returncode for output in outputs] == [0, 0], outputs[-1].stderr
+    steps = json.loads((tmp_path / "abos.json").read_text(encoding="utf-8"))
+    ann, eve = (["ann", "Basic", "9.9000"], ["eve", "Basic", "9.9000"])
+    # Rows received, those that count, and those that are refused; the others are copies.
+    assert steps == {
+        "loaded": [[7, 3, 2], [ann, ["bob", "Max", "29.9000"], eve]],
+        "erased": [[6, 2, 2], [ann, ["bob", "Max", "29.9000"]]],
+        "landed": [["bob"]],  # nor does the file that was sent have a row of Eve
+        "undone": [[5, 2, 2], [ann, ["bob", "Pro", "19.9000"]]],
+    }
+
+
+def test_a_kind_of_record_is_shown_as_it_runs() -> None:
+    shown = section("CONTRIBUTING.md", "Add a kind of record").code
+    written = "".join(
+        (RECIPES / "subscriptions" / name).read_text(encoding="utf-8") for name in KIND_FILES
+    )
+    assert len(shown) == len(KIND_FILES)
+    assert [block for block in shown if block not in written] == []
 
 
 @pytest.fixture

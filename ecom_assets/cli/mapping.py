@@ -11,10 +11,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.run import run
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
-from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.settings.settings import PREFIX, load_settings
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.ingestion.sources.cost_reading import CostFileReading, spent_lines
 from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
@@ -42,7 +43,8 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.proposal.unused import unused_lines
 from ecom_assets.ingestion.sources.reading import FileReading, money_lines
-from ecom_assets.ingestion.sources.record_feed import Reading, feeds
+from ecom_assets.ingestion.sources.readings import Reading
+from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
 Files = Annotated[
@@ -360,6 +362,9 @@ def _print_next_step(
         )
         return
     command = f"ecom run {known.option} {files[0]} {known.option}-mapping {path}"
+    if kind not in signature(run).parameters:
+        name = f"{PREFIX}{kind.upper()}"
+        command = f"{name}={files[0]} {name}_MAPPING={path} ecom run"
     if known.is_named_with_mapping:
         command = f"ecom run {known.option} {path}={files[0]}"
     typer.echo(

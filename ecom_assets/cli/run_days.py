@@ -49,6 +49,7 @@ from ecom_assets.ingestion.sources.order_reports.report_files import (
     with_activities,
 )
 from ecom_assets.ingestion.sources.order_reports.source import has_events, open_history, open_orders
+from ecom_assets.ingestion.sources.plain_assets import plain_feeds
 from ecom_assets.ingestion.sources.presence import EVENTS
 from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, are_activities, report_path
 from ecom_assets.ingestion.sources.sandbox_shop import sandbox_days
@@ -194,6 +195,9 @@ class DaysOfRun:
         # Their days choose none, but a wrong path or layout ends the run before it begins.
         if self.settings.costs:
             assert FileCosts(adopted(con), self.settings).files  # noqa: S101 (opened here)
+        for feed in plain_feeds().values():
+            if feed.source and feed.is_there(self.settings):
+                assert feed.source(adopted(con), self.settings).files  # noqa: S101 (as above)
         if self.settings.ad_spend:
             require_accounts(FileAdSpend(adopted(con), self.settings).files)
         opened = []

@@ -11,7 +11,14 @@ from types import new_class
 from typing import Annotated, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    create_model,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode
 
 from ecom_assets.core.clock import is_zone
@@ -75,7 +82,20 @@ def all_package_settings() -> Any:  # noqa: ANN401 (a class that mypy cannot kno
     refused at start.
     """
     packages = (f"{folder}.{name}" for folder in (ENGINES, TOOLS) for name in packages_in(folder))
-    return new_class("AllPackageSettings", tuple(filter(None, map(settings_of, packages))))
+    of_kinds = (file_settings(kind) for kind in upload_kinds() if kind.setting)
+    bases = (*filter(None, map(settings_of, packages)), *of_kinds)
+    return new_class("AllPackageSettings", bases)
+
+
+def file_settings(kind: UploadKind) -> type[PackageSettings]:
+    """Return the settings of the files of a kind of record."""
+    paths = f"Paths or globs of {kind.setting}, by commas (`\\,` within one)"
+    mapping = f"Name of an included mapping of {kind.noun}, or a YAML file"
+    fields: dict[str, Any] = {
+        kind.name: (str, Field("", description=paths)),
+        f"{kind.name}_mapping": (str, Field(kind.mapping, description=mapping)),
+    }
+    return create_model(f"{kind.name}_settings", __base__=PackageSettings, **fields)
 
 
 def web_address(value: str) -> str:

@@ -26,6 +26,8 @@ class UploadKind:
         apis: The settings that name the kind, beside that of its own name.
         is_named_with_mapping: Whether its setting has the mapping before each path, `native=PATH`,
             in place of a setting for the mapping.
+        setting: What the setting of its paths is, in a noun phrase such as "files of what items
+            cost"; empty where a class of settings declares it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class UploadKind:
     asks_currency: bool = False
     apis: tuple[str, ...] = ()
     is_named_with_mapping: bool = False
+    setting: str = ""
 
     @property
     def option(self) -> str:

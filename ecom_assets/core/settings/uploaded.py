@@ -58,6 +58,13 @@ NATIVE_OF: Final[Mapping[str, str]] = {
     kind.name: kind.mapping for kind in KINDS.values() if kind.mapping
 }
 """The kinds whose rows a setting can name, each with the mapping of the platform's own layout."""
+
+
+def mapping_setting(kind: str) -> tuple[str, ...]:
+    """Return the setting of the mapping of a kind, if it has one of its own."""
+    return () if KINDS[kind].is_named_with_mapping else (f"{kind}_mapping",)
+
+
 COST_VERSIONS: Final = "cost_versions"
 """In the same file: what the rules of costs were after each change, the newest last."""
 MOST_COST_VERSIONS: Final = 100
@@ -75,7 +82,7 @@ OF_UPLOADS: Final = (
     "rates",
     STEPS,
     *NATIVE_OF,
-    *(f"{kind}_mapping" for kind in NATIVE_OF if not KINDS[kind].is_named_with_mapping),
+    *(name for kind in NATIVE_OF for name in mapping_setting(kind)),
 )
 """The settings that uploads may say."""
 FIRST_HOME: Final = Path(".ecom")
@@ -119,8 +126,7 @@ class UploadedSource(PydanticBaseSettingsSource):
         for kind, mapping in NATIVE_OF.items():
             if not _is_named(known, kind) and has_rows(home, kind):
                 values[kind] = setting_of(home, kind)
-                if not KINDS[kind].is_named_with_mapping:
-                    values[f"{kind}_mapping"] = mapping
+                values |= dict.fromkeys(mapping_setting(kind), mapping)
         return values
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import Any, ClassVar, Final, Self
 
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.costs.contracts import REASON_MEANINGS
 from ecom_assets.commerce.costs.costs import classified
@@ -23,37 +22,23 @@ from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
 from ecom_assets.ingestion.sources.costs import FileCosts
 from ecom_assets.ingestion.sources.files.engine import engine_of_files
-from ecom_assets.ingestion.sources.files.formats import join_paths
-from ecom_assets.ingestion.sources.files.records import FileRowCounts, RecordFiles
+from ecom_assets.ingestion.sources.files.records import FileRowCounts
+from ecom_assets.ingestion.sources.mapped_records import MappedRecords
 from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, MoneyRead, NotClean
 
 READ: Final = "read_costs"
-
-
-class ReadFiles(Protocol):
-    """Files of costs or of ad spend."""
-
-    @property
-    def reader(self) -> Backend:
-        """Return what reads them."""
-
-    @property
-    def files(self) -> RecordFiles:
-        """Return the files, checked against their mapping."""
-
-    @property
-    def received_sql(self) -> str:
-        """Return the SELECT of the rows of their raw table."""
 
 
 @dataclass(frozen=True)
 class ClassifiedFileReading:
     """Files as a mapping reads them, whose rows are classified by one function."""
 
-    files: ReadFiles
+    files: MappedRecords
 
     event_types: ClassVar[list[tuple[str, str, int]]] = []
     """None: such rows do nothing."""
+    source: ClassVar[type[MappedRecords]]
+    """What reads them."""
     shown: ClassVar[tuple[str, ...]] = ()
     """The columns of a preview."""
     order: ClassVar[tuple[str, ...]] = ()
@@ -75,14 +60,9 @@ class ClassifiedFileReading:
         """
         if not paths:
             raise UsageError("No files were given; name a file, folder or glob.")
-        files = cls.source(paths, mapping, settings)
+        files = cls.source.of_files(engine_of_files(settings), paths, mapping, settings)
         assert files.files  # noqa: S101 (opened here, so that what does not match is refused)
         return cls(files)
-
-    @classmethod
-    def source(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
-        """Return the files, not yet opened."""
-        raise NotImplementedError
 
     @cached_property
     def _rows(self) -> ir.Table:
@@ -149,6 +129,7 @@ class ClassifiedFileReading:
 class CostFileReading(ClassifiedFileReading):
     """Files of costs as a mapping reads them."""
 
+    source = FileCosts
     shown = (
         "item_id",
         "item_name",
@@ -167,17 +148,12 @@ class CostFileReading(ClassifiedFileReading):
         """Add `reject_reason` to received rows."""
         return classified(rows)
 
-    @classmethod
-    def source(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
-        """Return the files, not yet opened."""
-        own = {"costs": join_paths(paths), "costs_mapping": mapping}
-        return FileCosts(engine_of_files(settings), _of_own(settings, own), are_alone=True)
-
 
 @dataclass(frozen=True)
 class AdSpendFileReading(ClassifiedFileReading):
     """Files of ad spend as a mapping reads them."""
 
+    source = FileAdSpend
     shown = (
         "spend_date",
         "platform",
@@ -198,12 +174,6 @@ class AdSpendFileReading(ClassifiedFileReading):
     def classify(rows: ir.Table) -> ir.Table:
         """Add `reject_reason` to received rows."""
         return classified_ads(rows)
-
-    @classmethod
-    def source(cls, paths: Sequence[str], mapping: str, settings: Settings) -> ReadFiles:
-        """Return the files, not yet opened."""
-        own = {"ad_spend": join_paths(f"{mapping}={path}" for path in paths)}
-        return FileAdSpend(engine_of_files(settings), _of_own(settings, own), are_alone=True)
 
     @cached_property
     def spent(self) -> tuple[MoneyRead, ...]:
@@ -237,10 +207,3 @@ def spent_lines(reading: object) -> list[str]:
             for read in reading.spent
         ),
     ]
-
-
-def _of_own(settings: Settings, paths: Mapping[str, str]) -> Settings:
-    """Return settings with paths of files that are the shop's own, whose currency is not that of
-    the simulated shop.
-    """
-    return settings.model_copy(update={**paths, "orders": settings.orders or "own"})

@@ -24,8 +24,8 @@ from ecom_assets.ingestion.sources.files.formats import (
     split_paths,
 )
 from ecom_assets.ingestion.sources.home_notes import (
-    PATHS,
     REMEMBERED,
+    SOURCE_OF,
     noted_paths,
     notes_of,
     remembered_paths,
@@ -107,25 +107,22 @@ def remember_paths(settings: Settings) -> None:
     }
     renewed["orders"] |= bool(settings.order_api_url)
     renewed["customers"] |= bool(settings.customer_api_url)
-    renewed |= {"catalogue": bool(settings.catalogue), "customer": renewed["customers"]}
-    renewed["ad"] = renewed["ad_spend"]  # by its first word
+    renewed["catalogue"] = bool(settings.catalogue)
     set_here = {
-        name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set
+        name: str(getattr(settings, name))
+        for name in SOURCE_OF
+        if name in settings.model_fields_set
     }
     # A source that this run was not given keeps what is noted of it.
     paths = {
-        name: path for name, path in noted_paths(settings).items() if not renewed[_source_of(name)]
+        name: path for name, path in noted_paths(settings).items() if not renewed[SOURCE_OF[name]]
     }
     paths |= {
         name: _from_anywhere(name, paths_set)
         for name, paths_set in set_here.items()
-        if paths_set and renewed[_source_of(name)]
+        if paths_set and renewed[SOURCE_OF[name]]
     }
     _note(settings, paths=paths)
-
-
-def _source_of(name: str) -> str:
-    return name.split("_", maxsplit=1)[0]
 
 
 def remember_sources(settings: Settings, stored: Iterable[str]) -> None:

@@ -3,30 +3,24 @@ and what is stored.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ecom_assets.core.settings.settings import OWN_DATA, PREFIX, Settings
+from ecom_assets.core.settings.uploaded import NATIVE_OF, mapping_setting
 from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, are_activities
 
 REMEMBERED: Final = OWN_DATA
 """The file in `ECOM_HOME` with the first day of runs over the shop's own data, their paths,
 and what is stored.
 """
-PATHS: Final = (
-    "events",
-    "events_mapping",
-    "orders",
-    "orders_mapping",
-    "customers",
-    "customers_mapping",
-    "customer_api_mapping",
-    "catalogue",
-    "costs",
-    "costs_mapping",
-    "ad_spend",
-)
-"""The settings that say where stored rows came from and how they were read:
-most are options of `ecom run`.
+SOURCE_OF: Final[Mapping[str, str]] = {
+    **{name: kind for kind in NATIVE_OF for name in (kind, *mapping_setting(kind))},
+    "customer_api_mapping": "customers",
+    "catalogue": "catalogue",
+}
+"""The settings that say where stored rows came from and how they were read, each with the source
+that they are of: most are options of `ecom run`.
 """
 
 
@@ -41,7 +35,7 @@ def noted_paths(settings: Settings) -> dict[str, str]:
     """Return the same by the names of the settings."""
     noted = notes_of(settings).get("paths")
     paths = noted if isinstance(noted, dict) else {}
-    return {name: str(paths[name]) for name in PATHS if paths.get(name)}
+    return {name: str(paths[name]) for name in SOURCE_OF if paths.get(name)}
 
 
 def notes_of(settings: Settings) -> dict[str, Any]:

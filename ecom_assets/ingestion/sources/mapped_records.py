@@ -1,8 +1,9 @@
 """The rows of a kind of record in the files of its setting, read by a mapping, as a source."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from ibis.backends.duckdb import Backend
 
@@ -14,7 +15,7 @@ from ecom_assets.core.tables.received import NO_DAYS, SliceOutput
 from ecom_assets.core.warehouse.local import in_memory, temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select, text
 from ecom_assets.ingestion.sources.files.currency import Currencies
-from ecom_assets.ingestion.sources.files.formats import split_paths
+from ecom_assets.ingestion.sources.files.formats import join_paths, split_paths
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping, load
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.uploaded_rows import open_uploads, with_uploads
@@ -45,6 +46,20 @@ class MappedRecords:
 
     derived: ClassVar[tuple[str, ...]] = ()
     """The SQL of columns that follow from those in the shop's currency, with their names."""
+
+    @classmethod
+    def of_files(
+        cls, reader: Backend, paths: Sequence[str], mapping: str, settings: Settings
+    ) -> Self:
+        """Return the rows of some files alone, read by a mapping.
+
+        They are the shop's own, whose currency is not that of the simulated shop.
+        """
+        own = {cls.name: join_paths(paths), f"{cls.name}_mapping": mapping}
+        if KINDS[cls.name].is_named_with_mapping:
+            own = {cls.name: join_paths(f"{mapping}={path}" for path in paths)}
+        own["orders"] = settings.orders or "own"
+        return cls(reader, settings.model_copy(update=own), are_alone=True)
 
     @cached_property
     def files(self) -> RecordFiles:

@@ -8,12 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from ecom_assets.behaviour.events.contracts import RawEvents
-from ecom_assets.commerce.costs.contracts import RawCosts
-from ecom_assets.commerce.customers.contracts import RawCustomers
-from ecom_assets.commerce.marketing.contracts import RawAdSpend
-from ecom_assets.commerce.orders.contracts import RawUserOrderLog
-from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.settings import PREFIX, Settings
 from ecom_assets.core.tables.contract import Table
@@ -23,26 +17,17 @@ from ecom_assets.core.warehouse.owner import OWN, SIMULATED, note_owner, noted_o
 from ecom_assets.ingestion.sources.ad_spend import ad_spend_paths, has_ad_spend
 from ecom_assets.ingestion.sources.cost_table import kind_of, table_kind
 from ecom_assets.ingestion.sources.costs import has_costs
-from ecom_assets.ingestion.sources.customer_api.api import has_customers
 from ecom_assets.ingestion.sources.events import SANDBOX
 from ecom_assets.ingestion.sources.files.formats import files_below, split_paths
 from ecom_assets.ingestion.sources.first_partition import remembered_sources, remembers_own_data
 from ecom_assets.ingestion.sources.home_notes import remembered_paths
 from ecom_assets.ingestion.sources.landing import is_stream
-from ecom_assets.ingestion.sources.order_reports.source import has_events, has_orders
-from ecom_assets.ingestion.sources.stock import has_stock
+from ecom_assets.ingestion.sources.record_feed import feeds
 
 EVENTS, ORDERS, CUSTOMERS, STOCK = "events", "orders", "customers", "stock"
 COSTS: Final = "costs"
 AD_SPEND: Final = "ad_spend"
-RAW_OF: Final[Mapping[str, type[Table]]] = {
-    EVENTS: RawEvents,
-    ORDERS: RawUserOrderLog,
-    CUSTOMERS: RawCustomers,
-    STOCK: RawStock,
-    COSTS: RawCosts,
-    AD_SPEND: RawAdSpend,
-}
+RAW_OF: Final[Mapping[str, type[Table]]] = {name: feed.raw for name, feed in feeds().items()}
 """The table that has the rows of each source as they were received."""
 
 
@@ -50,15 +35,7 @@ def given_sources(settings: Settings) -> frozenset[str]:
     """Return the sources that are set, from which a run loads;
     all of them over the sandbox shop.
     """
-    is_given = {
-        EVENTS: has_events(settings),
-        ORDERS: has_orders(settings),
-        CUSTOMERS: has_customers(settings),
-        STOCK: has_stock(settings),
-        COSTS: has_costs(settings),
-        AD_SPEND: has_ad_spend(settings),
-    }
-    return frozenset(source for source, is_there in is_given.items() if is_there)
+    return frozenset(name for name, feed in feeds().items() if feed.is_there(settings))
 
 
 def stored_sources(engine: Engine) -> frozenset[str]:
@@ -137,6 +114,23 @@ def ad_spend_kinds(settings: Settings) -> set[str]:
         engines = {kind.name for path in paths if (kind := kind_of(path)) is not None}
         return (engines if len(engines) == 1 else {"file"}) if engines else _file_kinds(paths)
     return {"csv"} if has_ad_spend(settings) else set()
+
+
+def source_kinds(settings: Settings, name: str) -> set[str]:
+    """Return the kinds of a source in Dagster's graph."""
+    if name in _KINDS_OF:
+        return _KINDS_OF[name](settings)
+    return _file_kinds(split_paths(getattr(settings, name)))
+
+
+_KINDS_OF: Final[Mapping[str, Callable[[Settings], set[str]]]] = {
+    EVENTS: event_kinds,
+    ORDERS: order_kinds,
+    CUSTOMERS: lambda _settings: {"api"},
+    STOCK: stock_kinds,
+    COSTS: cost_kinds,
+    AD_SPEND: ad_spend_kinds,
+}
 
 
 def _file_kinds(paths: list[str]) -> set[str]:

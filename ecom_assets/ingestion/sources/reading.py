@@ -286,6 +286,16 @@ class FileReading:
         return result
 
 
+def read_events(paths: Sequence[str], mapping: str, settings: Settings) -> FileReading:
+    """Return files of events as a mapping reads them."""
+    return FileReading.open(paths, mapping, is_events=True, settings=settings)
+
+
+def read_orders(paths: Sequence[str], mapping: str, settings: Settings) -> FileReading:
+    """Return files of order lines as a mapping reads them."""
+    return FileReading.open(paths, mapping, is_events=False, settings=settings)
+
+
 HIDDEN: Final = {
     "payload",
     "is_number_id",

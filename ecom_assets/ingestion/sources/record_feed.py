@@ -8,25 +8,26 @@ from datetime import date
 from functools import cache
 from importlib import import_module
 from pkgutil import resolve_name
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import FEEDS
 from ecom_assets.core.settings.upload_kind import UploadKind
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.plain_records import PlainRecords
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select
-from ecom_assets.ingestion.sources.cost_reading import ClassifiedFileReading
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.mapped_records import MappedRecords
 from ecom_assets.ingestion.sources.mapping_file import shipped_in
-from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading
-from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
-DRAFTS: Final = "ecom_assets.ingestion.sources.proposal.draft"
-Reading = FileReading | CustomerFileReading | ClassifiedFileReading | StockFileReading
-"""Files as a mapping reads them."""
+if TYPE_CHECKING:
+    from ecom_assets.ingestion.sources.readings import Reading
+
+SOURCES: Final = "ecom_assets.ingestion.sources"
+DRAFTS: Final = f"{SOURCES}.proposal.draft"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ class RecordFeed:
         raw: The table of its rows as received, whose columns say who may see them.
         folder: The folder of its shipped mappings.
         id: The field of a mapping with the id of a record, by which the mapping of a file is known.
-        read: Reads files by a mapping, its name or its path.
+        reading: What reads files by a mapping, its name or its path, as `module:name` in
+            `ingestion/sources`, imported only where that is done; empty where its tables follow
+            from its contracts.
         draft: The class in `proposal/draft.py` of the draft of a mapping, by the values of columns;
             imported only where one is written.
         key: The SQL of what two versions of a row have in common.
@@ -70,21 +73,44 @@ class RecordFeed:
             source and how many places of the day are taken; in place of the native layout, for
             lists of which a later row counts.
         keeps_mapping: Whether tables need to know the mapping that such a list was read by.
+        names: What files usually call its columns, by the fields; of kinds that `column_names.yaml`
+            does not name.
+        is_set: Whether there are rows to load; by default whether its setting names paths.
+        source: What a run loads it from, and `tables` what is computed of that, where these follow
+            from its contracts; other kinds have assets of their own.
+        tables: As above.
     """
 
     upload: UploadKind
     raw: type[Table]
     folder: str
     id: str
-    read: Callable[[Sequence[str], str, Settings], Reading]
     draft: str
     key: str
+    reading: str = ""
     mapping: type[RecordMapping] | None = None
     amount_column: str = ""
     is_recognised: bool = False
     landed: Callable[[RecordFiles, Settings, date], RowsToLand] = landed_rows
     listed: Callable[[Any, date, str, int], Iterator[dict[str, Any]]] | None = None
     keeps_mapping: bool = False
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    is_set: Callable[[Settings], bool] | None = None
+    source: type[MappedRecords] | None = None
+    tables: PlainRecords | None = None
+
+    def read(self, paths: Sequence[str], mapping: str, settings: Settings) -> "Reading":
+        """Return files as a mapping reads them.
+
+        Raises:
+            EcomError: They cannot be read by it.
+        """
+        if self.tables and self.source:
+            from ecom_assets.ingestion.sources.plain_reading import plain_reading  # noqa: PLC0415 (a fifth of a second, for what few commands do)
+
+            return plain_reading(self.source, self.tables).open(paths, mapping, settings)
+        reading: Reading = resolve_name(f"{SOURCES}.{self.reading}")(paths, mapping, settings)
+        return reading
 
     @property
     def draft_class(self) -> Any:  # noqa: ANN401 (a class that is imported late)
@@ -96,6 +122,16 @@ class RecordFeed:
         """Return the class of its mappings; not of customers, whose records are documents."""
         assert self.mapping  # noqa: S101 (as above)
         return self.mapping
+
+    @property
+    def plain_tables(self) -> PlainRecords:
+        """Return its tables; of kinds whose tables follow from their contracts."""
+        assert self.tables  # noqa: S101 (as above)
+        return self.tables
+
+    def is_there(self, settings: Settings) -> bool:
+        """Return whether there are rows to load."""
+        return self.is_set(settings) if self.is_set else bool(getattr(settings, self.upload.name))
 
     @property
     def shipped(self) -> list[str]:

@@ -62,7 +62,8 @@ from ecom_assets.ingestion.sources.reading import (
     MoneyRead,
     NotClean,
 )
-from ecom_assets.ingestion.sources.record_feed import Reading, feeds
+from ecom_assets.ingestion.sources.readings import Reading
+from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.ingestion.uploads.landed import COPIES
 from ecom_assets.ingestion.uploads.late_values import add_late_values
 from ecom_assets.ingestion.uploads.packed import beginning_of, require_unpacked_size

@@ -23,6 +23,7 @@ import pyarrow as pa
 from ecom_assets.core.atomic_files import rewriting
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import has_rows
 from ecom_assets.core.warehouse.sql_text import ident, select, text
 from ecom_assets.ingestion.sources.erased_people import words_of
 from ecom_assets.ingestion.sources.events import is_table, open_all_events, sandbox_is_missing
@@ -49,6 +50,7 @@ from ecom_assets.ingestion.sources.landing import FOOTER_KEYS, footer_of, has_la
 from ecom_assets.ingestion.sources.order_reports.api import stored_files
 from ecom_assets.ingestion.sources.order_reports.report_files import activity_mapping
 from ecom_assets.ingestion.sources.order_reports.source import has_events, open_orders
+from ecom_assets.ingestion.sources.plain_assets import plain_feeds
 from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, are_activities, other_files
 from ecom_assets.ingestion.sources.uploaded_rows import open_uploads, stand_beside
 from ecom_assets.orchestration.privacy.person import Person
@@ -457,6 +459,11 @@ def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterato
         opens.append(lambda: open_orders(con, settings))
     elif stand_beside(settings, "orders"):
         opens.append(lambda: open_uploads(con, settings, "orders", OrderMapping))
+    opens.extend(
+        partial(open_uploads, con, settings, name, feed.model)
+        for name, feed in plain_feeds().items()
+        if feed.raw.person and has_rows(settings.home, name)
+    )
     homes = [settings.home] if settings.has_own_data else [settings.home, settings.sandbox_folder]
     stored = [path for home in homes for path in stored_files(home)]
     if stored:

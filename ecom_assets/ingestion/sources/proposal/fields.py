@@ -27,6 +27,7 @@ from ecom_assets.ingestion.sources.proposal.values import (
     FileValues,
     Value,
 )
+from ecom_assets.ingestion.sources.record_feed import feeds
 
 MOST_EVENT_TYPES = 500
 OTHER_WORDS = {
@@ -113,12 +114,15 @@ UNIT_PRICE: Final = "unit_price"
 REFUNDED_AMOUNT, REFUNDED_AT, ORDER_TOTAL = "refunded_amount", "refunded_at", "order_total"
 CANCELLED_AT: Final = "cancelled_at"
 REFUNDED_QUANTITY: Final = "refunded_quantity"
+_NAMED: Final = [feed.model.kind for feed in feeds().values() if feed.names]
+"""The kinds of record whose package names their columns."""
 HELPERS: Final = frozenset(
     {UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_QUANTITY, REFUNDED_AT, CANCELLED_AT, ORDER_TOTAL}
 )
 """What a file says about other fields, and no field of a mapping itself."""
 NUMBERS_OF: Final = frozenset(
     {
+        *(name for kind in _NAMED for name in kind.numbers),
         "cart_value",
         "quantity",
         "payment_amount",
@@ -146,6 +150,7 @@ OF_ITEMS: Final = frozenset(
 CHANGED_AT: Final = "changed_at"
 TIMES: Final = frozenset(
     {
+        *(name for kind in _NAMED for name in (kind.time, *kind.other_times)),
         "event_timestamp",
         "date_time",
         "created_at",
@@ -740,7 +745,7 @@ def _names() -> Mapping[str, Mapping[str, Sequence[str]]]:
     names: Mapping[str, Mapping[str, Sequence[str]]] = yaml.safe_load(
         shipped_file("column_names.yaml")
     )
-    return names
+    return {**{kind: feed.names for kind, feed in feeds().items() if feed.names}, **names}
 
 
 @cache

@@ -59,7 +59,8 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 from ecom_assets.ingestion.sources.proposal.unused import unused_columns
 from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, file_mappings
-from ecom_assets.ingestion.sources.record_feed import Reading, RecordFeed, feeds
+from ecom_assets.ingestion.sources.readings import Reading
+from ecom_assets.ingestion.sources.record_feed import RecordFeed, feeds
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How ad spend is read, and lands."""
 
 from ecom_assets.commerce.marketing.contracts import RawAdSpend
-from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
+from ecom_assets.ingestion.sources.ad_spend import has_ad_spend
 from ecom_assets.ingestion.sources.feeds.ad_spend import UPLOAD
 from ecom_assets.ingestion.sources.files.mapping import AD_SPEND, AdSpendMapping
 from ecom_assets.ingestion.sources.record_feed import RecordFeed
@@ -11,7 +11,7 @@ FEED = RecordFeed(
     raw=RawAdSpend,
     folder=AD_SPEND.folder,
     id=AD_SPEND.id,
-    read=AdSpendFileReading.open,
+    reading="cost_reading:AdSpendFileReading.open",
     draft="AdSpendDraft",
     key=(
         "concat_ws('|', spend_date, platform, account_id, coalesce(campaign_id, campaign_name), "
@@ -20,4 +20,5 @@ FEED = RecordFeed(
     mapping=AdSpendMapping,
     amount_column="spend_amount",
     is_recognised=True,
+    is_set=has_ad_spend,
 )

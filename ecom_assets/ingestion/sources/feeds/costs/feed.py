@@ -1,7 +1,7 @@
 """How costs are read, and land."""
 
 from ecom_assets.commerce.costs.contracts import RawCosts
-from ecom_assets.ingestion.sources.cost_reading import CostFileReading
+from ecom_assets.ingestion.sources.costs import has_costs
 from ecom_assets.ingestion.sources.feeds.costs import UPLOAD
 from ecom_assets.ingestion.sources.files.mapping import COST, CostMapping
 from ecom_assets.ingestion.sources.record_feed import RecordFeed
@@ -11,9 +11,10 @@ FEED = RecordFeed(
     raw=RawCosts,
     folder=COST.folder,
     id=COST.id,
-    read=CostFileReading.open,
+    reading="cost_reading:CostFileReading.open",
     draft="ListDraft",
     key="concat_ws('|', item_id, valid_from_date)",
     mapping=CostMapping,
     amount_column="unit_cost_amount",
+    is_set=has_costs,
 )

@@ -1,6 +1,5 @@
 """How events are read, and land."""
 
-from collections.abc import Sequence
 from datetime import date
 
 from ecom_assets.behaviour.events.contracts import RawEvents
@@ -9,12 +8,8 @@ from ecom_assets.ingestion.sources.feeds.events import UPLOAD
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.mapping import EVENT, EventMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
-from ecom_assets.ingestion.sources.reading import FileReading
+from ecom_assets.ingestion.sources.order_reports.source import has_events
 from ecom_assets.ingestion.sources.record_feed import RecordFeed, RowsToLand
-
-
-def _read(paths: Sequence[str], mapping: str, settings: Settings) -> FileReading:
-    return FileReading.open(paths, mapping, is_events=True, settings=settings)
 
 
 def _landed(files: RecordFiles, settings: Settings, _sent_day: date) -> RowsToLand:
@@ -27,10 +22,11 @@ FEED = RecordFeed(
     raw=RawEvents,
     folder=EVENT.folder,
     id=EVENT.id,
-    read=_read,
+    reading="reading:read_events",
     draft="Draft",
     key="event_id",
     mapping=EventMapping,
     is_recognised=True,
     landed=_landed,
+    is_set=has_events,
 )

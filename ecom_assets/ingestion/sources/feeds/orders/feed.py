@@ -1,6 +1,5 @@
 """How order lines are read, and land."""
 
-from collections.abc import Sequence
 from datetime import date
 
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
@@ -10,12 +9,8 @@ from ecom_assets.ingestion.sources.feeds.orders import UPLOAD
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.mapping import ORDER, OrderMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
-from ecom_assets.ingestion.sources.reading import FileReading
+from ecom_assets.ingestion.sources.order_reports.source import has_orders
 from ecom_assets.ingestion.sources.record_feed import RecordFeed, RowsToLand
-
-
-def _read(paths: Sequence[str], mapping: str, settings: Settings) -> FileReading:
-    return FileReading.open(paths, mapping, is_events=False, settings=settings)
 
 
 def _landed(files: RecordFiles, settings: Settings, _sent_day: date) -> RowsToLand:
@@ -35,11 +30,12 @@ FEED = RecordFeed(
     raw=RawUserOrderLog,
     folder=ORDER.folder,
     id=ORDER.id,
-    read=_read,
+    reading="reading:read_orders",
     draft="Draft",
     key="coalesce(record_id, uniq_id)",
     mapping=OrderMapping,
     amount_column="payment_amount",
     is_recognised=True,
     landed=_landed,
+    is_set=has_orders,
 )

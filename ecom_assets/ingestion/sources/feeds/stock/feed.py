@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.ingestion.sources.feeds.stock import UPLOAD
 from ecom_assets.ingestion.sources.files.mapping import STOCK, StockMapping
 from ecom_assets.ingestion.sources.record_feed import RecordFeed
-from ecom_assets.ingestion.sources.stock import stock_values
-from ecom_assets.ingestion.sources.stock_reading import StockFileReading
+from ecom_assets.ingestion.sources.stock import has_stock, stock_values
+
+if TYPE_CHECKING:
+    from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 
 
 def _listed(
-    reading: StockFileReading, day: date, source: str, before: int
+    reading: "StockFileReading", day: date, source: str, before: int
 ) -> Iterator[dict[str, Any]]:
     return stock_values(reading.totals, day, source, before=before)
 
@@ -23,9 +25,10 @@ FEED = RecordFeed(
     raw=RawStock,
     folder=STOCK.folder,
     id=STOCK.id,
-    read=StockFileReading.open,
+    reading="stock_reading:StockFileReading.open",
     draft="ListDraft",
     key="product_id",
     mapping=StockMapping,
     listed=_listed,
+    is_set=has_stock,
 )

@@ -1,0 +1,1 @@
+"""The smallest kind of record: its contracts, and the package that declares it."""
