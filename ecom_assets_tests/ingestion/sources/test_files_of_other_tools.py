@@ -205,3 +205,56 @@ def test_a_credit_card_is_no_state_and_items_are_counted(tmp_path: Path) -> None
     ]
     found = read(tmp_path / "sold.csv", head, rows)
     assert (found.sold, found.pieces, found.asked) == (60, 6, {})
+
+
+def test_no_more_than_the_goods_is_paid_back(tmp_path: Path) -> None:
+    # Goods of 20, 30 and 40 with a tenth of tax: the second was paid back with it, 33 for 30; of
+    # the third 15.
+    head = "order_number,status,user_email,subtotal,tax,total,refunded_amount,created_at"
+    rows = [
+        f"{n},{state},c{n}@x.de,{goods}.00,{goods // 10}.00,{goods * 11 // 10}.00,{back}.00,"
+        f"2026-03-0{n}T10:00:00Z"
+        for n, (state, goods, back) in enumerate(
+            [("paid", 20, 0), ("refunded", 30, 33), ("partial_refund", 40, 15)], start=1
+        )
+    ]
+    found = read(tmp_path / "orders.csv", head, rows)
+    assert (found.sold, found.back) == (90, 45)
+    # Of lines, the order's subtotal says what the goods were: 10 + 20 of 36 with tax and postage.
+    head = (
+        "Order ID,Email,Financial Status,Paid at,Subtotal,Shipping,Taxes,Amount Refunded,Total,"
+        "Lineitem quantity,Lineitem name,Lineitem price"
+    )
+    rows = [
+        "1,a@x.de,REFUNDED,2026-03-01 10:00,30.00,3.00,3.00,36.00,36.00,1,Mug,10.00",
+        "1,a@x.de,,,,,,,,1,Vase,20.00",
+        "2,b@x.de,PAID,2026-03-02 10:00,20.00,3.00,2.00,0.00,25.00,2,Mug,10.00",
+        "3,c@x.de,PAID,2026-03-03 10:00,20.00,3.00,2.00,0.00,25.00,1,Vase,20.00",
+        "4,a@x.de,PAID,2026-03-04 10:00,20.00,3.00,2.00,0.00,25.00,2,Mug,10.00",
+    ]
+    found = read(tmp_path / "lines.csv", head, rows)
+    assert (found.sold, found.back) == (90, 30)
+
+
+def test_an_amount_that_went_back_is_known_by_a_word_of_its_name(tmp_path: Path) -> None:
+    # 10, 20 and 30, of which 5 went back.
+    head = "Commande,Date,Client,Marchandise,Montant rendu au client"
+    rows = [
+        f"C{n},2026-03-0{n} 10:00,c{n},{n * 10}.00,{back}"
+        for n, back in enumerate(["0.00", "5.50", "0.00"], start=1)
+    ]
+    found = read(tmp_path / "commandes.csv", head, rows, {"payment_amount": "Marchandise"})
+    assert (found.sold, found.back) == (60, 5.5)
+
+
+def test_an_order_s_total_says_that_a_tax_is_beside_its_lines(tmp_path: Path) -> None:
+    # A fifth of tax beside the lines, as 24, 36 and 12 of lines of 20, 30 and 10 show.
+    head = "Invoice,Date,Client,Item,LineAmount,TaxAmount,Invoice Total"
+    rows = [
+        "1,2026-03-01,a,Mug,10.00,2.00,24.00",
+        "1,2026-03-01,a,Vase,10.00,2.00,24.00",
+        "2,2026-03-02,b,Lamp,30.00,6.00,36.00",
+        "3,2026-03-03,c,Mug,10.00,2.00,12.00",
+    ]
+    found = read(tmp_path / "invoices.csv", head, rows)
+    assert (found.sold, found.asked) == (60, {})

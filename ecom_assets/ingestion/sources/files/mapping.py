@@ -166,6 +166,8 @@ class SourceField(Operations):
     by_row: "dict[str, SourceField] | None" = None
     # The number is that of a whole order; each line gets its part by this number of its own.
     shared_by: "SourceField | None" = None
+    # The number is no more than this one: of what was paid back, what the goods cost.
+    at_most: "SourceField | None" = None
     # A tuple lists the columns of the expression that a file may lack; `*` stands for any
     # characters.
     optional: bool | tuple[str, ...] | None = None

@@ -910,6 +910,10 @@ def _value_sql(
     result = field.applied(
         value, numerals, is_number=is_number and not field.expression and not field.by_row
     )
+    if field.at_most:
+        most = _value_sql(field.at_most, numerals, is_number=True)
+        numbers = [f"TRY_CAST({number} AS {NUMBER})" for number in (result, most)]
+        result = f"CASE WHEN {numbers[0]} > {numbers[1]} THEN {most} ELSE {result} END"
     if field.shared_by:
         return _share_sql(result, _value_sql(field.shared_by, numerals, is_number=True), currency)
     return result

@@ -360,6 +360,7 @@ class Draft:
                 self.found["status"] = status
             self._find_person()
             self._find_order_number()
+            self._find_paid_back()
             self._find_product()
             if "status" not in columns:
                 self._find_kinds_of_rows()
@@ -387,6 +388,17 @@ class Draft:
                 "one second are an order"
             )
             self.ask(ORDER_ID, sentence, (*names, NO_AMOUNT), names[0])
+
+    def _find_paid_back(self) -> None:
+        """Take the amount that went back by a word of its name, where no usual name has it."""
+        if {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & self.found.keys() or self.values.spread:
+            return
+        amounts = [value for value in numbers_left(self.values, self.found) if can_be_amount(value)]
+        named = [value for value in amounts if part_of(value) is Part.REFUND]
+        some = [v for v in named if self.values.scalar(f"sum({self.values.number_sql(v)})")]
+        if len(some) == 1 and has_decimals(self.values, some[0]):
+            why = f"named {some[0].name}"
+            self.found[REFUNDED_AMOUNT] = FoundField(REFUNDED_AMOUNT, some[0], why)
 
     def _without_answer(self, name: str) -> dict[str, FoundField]:
         """Return the fields without the column that a person has said for one of them."""
@@ -1012,6 +1024,11 @@ class Draft:
         choices = (person.name, match.value.name)
         self.ask("customer_id", sentence, choices, person.name, is_optional=True)
 
+    def _is_one_per_order(self, value: Value) -> bool:
+        """Return whether all rows of each order that have a value have the same."""
+        order = self.found[ORDER_ID].value
+        return self.values.different_tuples(order, value) <= self.values.different(order)
+
     def _varies(self, value: Value) -> bool:
         """Return whether lines of one order have different amounts."""
         order = self.found.get("order_id")
@@ -1067,8 +1084,7 @@ class Draft:
         of several amounts of lines the one that comes to an amount of the order.
         """
         order = self.found.get(ORDER_ID)
-        is_said = "payment_amount" in self.answers or self._is_open(PARTS)
-        if order is None or self.is_shared or is_said or self._has_row_per_order():
+        if order is None or self.is_shared or self._has_row_per_order():
             return
         own = OrderRows(self.values, self.found, self._payment()).amount_sql()
         begin = self._begin_of_lines()
@@ -1088,6 +1104,9 @@ class Draft:
         if order.value.is_column and self._is_cell(*self._line_columns()):
             self.order_sums = parts.sums_of_lines(begin)
             self.lines_of_sums = begin, tuple(self._line_columns())
+        self._drop_readings_without_tax(begin, parts)
+        if len(self.readings) > 1 or "payment_amount" in self.answers:
+            return  # a person says it
         if goods is None:
             self._take_lines_that_add_up(begin, parts, of_lines)
         elif goods.name in of_lines:
@@ -1111,6 +1130,22 @@ class Draft:
         is_cell = self._is_cell(*cells) and not has_parts
         return " times ".join(value.name for value in cells) if is_cell else ""
 
+    def _drop_readings_without_tax(self, begin: str, parts: OrderParts) -> None:
+        """Ask no more whether a tax is in the amount of a line, where lines and a tax come to an
+        amount of the order.
+        """
+        taxes = {name for name, part in parts.parts.items() if part is Part.TAX}
+        is_beside = any(
+            name in taxes and way * (1 if one.base == begin else -1) > 0
+            for one in parts.sums
+            if begin in {one.whole, one.base}
+            for name, way in one.parts
+        )
+        if is_beside:
+            self.readings = tuple(one for one in self.readings if not taxes & {*one.less})
+        if len(self.readings) == 1:
+            self.questions = [one for one in self.questions if one.key != PARTS]
+
     def _line_columns(self) -> list[Value]:
         """Return the columns of the amount of a line: its own, or a price and a quantity."""
         payment = self._payment()
@@ -1127,7 +1162,7 @@ class Draft:
         """Return whether an amount is of a line, not of its whole order."""
         if self.values.spread:
             return value.name.startswith(f"{self.values.spread}.")
-        return self._varies(value) and value.path[0] not in self.carried
+        return not self._is_one_per_order(value)
 
     def _take_sum(self, goods: GoodsAmount, value: Value) -> None:
         why = f"by adding up: {'; '.join(one.text for one in goods.shown_by)}"
@@ -1258,7 +1293,7 @@ class Draft:
         """Return whether a number can be a part of the amount of a row, not of its whole order."""
         if self.values.spread:
             return value.name.startswith(f"{self.values.spread}.") is not self.is_shared
-        if part_of(value) is None or self.is_shared or self._has_row_per_order():
+        if self.is_shared or self._has_row_per_order():
             return True
         return self._varies(value) or not self._is_repeated(value)
 
@@ -1489,8 +1524,50 @@ class Draft:
         amount, back = quoted(value.path[0]), quoted(refunded.value.path[0])
         sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus()])}}}"
         zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
-        refund = f"{{first_of: [{back}, {amount}]{zeros}}}"
+        options = f"{zeros}{self._without_sign(refunded.value)}{self._at_most_goods([value])}"
+        refund = f"{{first_of: [{back}, {amount}]{options}}}"
         return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {refund}}}}}  # check this"
+
+    def _at_most_goods(self, cells: Sequence[Value]) -> str:
+        """Return the option by which no more than the goods is paid back, where rows are orders: a
+        refund of a whole order has its tax and its postage in it, too.
+        """
+        if not self._has_row_per_order() or self.is_shared:
+            return self._at_most_goods_of_order()
+        column, *times = (quoted(value.path[0]) for value in cells)
+        options = [f"column: {column}", *(f"times: {name}" for name in times)]
+        return f", at_most: {{{', '.join([*options, *self._less_and_plus()])}}}"
+
+    def _at_most_goods_of_order(self) -> str:
+        """Return the option by which no more than the goods of an order is paid back on one of its
+        lines, where a sum shows which amounts of the order come to them.
+        """
+        back = self.found.get(REFUNDED_AMOUNT)
+        if back is None or ORDER_ID not in self.found or not self._is_one_per_order(back.value):
+            return ""
+        ways = []
+        for one in self.order_sums:
+            sign = 1 if one.base == self.lines_of_sums[0] else -1
+            total = one.whole if sign > 0 else one.base
+            parts = {name: sign * way for name, way in one.parts}
+            kept = {name for name in parts if self._part_named(name) is Part.DISCOUNT}
+            ways.append((not kept, len(parts), total, {n: parts[n] for n in parts.keys() - kept}))
+        if not ways:
+            return ""
+        _, _, total, parts = min(ways, key=lambda way: way[:3])
+        less = tuple(sorted(name for name, way in parts.items() if way > 0))
+        plus = tuple(sorted(name for name, way in parts.items() if way < 0))
+        options = [f"column: {quoted(total)}", *_options(AmountReading(total, less, plus))]
+        return f", at_most: {{{', '.join(options)}}}"
+
+    def _part_named(self, name: str) -> Part | None:
+        """Return what part of an amount a column is by its name."""
+        return next((part_of(value) for value in self.values.values if value.name == name), None)
+
+    def _without_sign(self, value: Value) -> str:
+        """Return the option of what was paid back where it is written below zero."""
+        below = self.values.scalar(f"count(*) FILTER ({self.values.is_below_zero(value)})")
+        return ", absolute: true" if below else ""
 
     def _has_zeros(self, value: Value) -> bool:
         """Return whether some rows of refunds say 0.00 for what was paid back: of these all was."""
@@ -1510,7 +1587,10 @@ class Draft:
             )
             if self.values.scalar(f"count(*) FILTER ({is_refund} AND {back.column} IS NULL)"):
                 return ""
-        options = self._in_cents(back)
+        price, quantity = self.found[UNIT_PRICE].value, self.found["quantity"].value
+        sign = self._without_sign(back).removeprefix(", ")
+        most = "" if self.cents else self._at_most_goods([price, quantity]).removeprefix(", ")
+        options = [option for option in (*self._in_cents(back), sign, most) if option]
         return (
             f"{{{', '.join([f'column: {quoted(back.path[0])}', *options])}}}"
             if options

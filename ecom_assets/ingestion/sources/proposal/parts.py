@@ -2,6 +2,7 @@
 the order in which sums are tried.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -31,7 +32,19 @@ class Part(StrEnum):
 
 _WORDS: Final[Mapping[Part, Sequence[str]]] = {
     Part.SHIPPING: (
-        *("ship", "postage", "deliver", "freight", "handling", "versand", "porto", "fracht"),
+        *(
+            "ship",
+            "port",
+            "carriage",
+            "courier",
+            "postage",
+            "deliver",
+            "freight",
+            "handling",
+            "versand",
+            "porto",
+            "fracht",
+        ),
         *("lieferkosten", "liefergebuhr", "livraison", "expedition", "envio", "spediz", "verzend"),
         *(
             "bezorgkosten",
@@ -64,7 +77,7 @@ _WORDS: Final[Mapping[Part, Sequence[str]]] = {
     Part.TIP: ("tip", "tips", "gratuity", "trinkgeld", "pourboire", "propina", "mancia", "fooi"),
     Part.REFUND: (
         *("refund", "erstatt", "ruckerstatt", "rembours", "reembols", "rimbors", "terugbetaal"),
-        *("zwrot", "возврат", "повернен"),
+        *("zwrot", "возврат", "повернен", "rendu", "restitu", "devuel", "devol", "returned"),
     ),
 }
 """How words in the names of parts begin; a name is of the first kind of which it has one."""
@@ -164,7 +177,8 @@ def _has(words: Sequence[str], stems: Sequence[str]) -> bool:
 def is_rate(value: Value) -> bool:
     """Return whether a column is, by its name, of rates in percent."""
     is_said = any(begins(word, _RATES) for word in words_of(value.last_name))
-    return _PERCENT in value.last_name or is_said
+    has_percent = _PERCENT in value.last_name and not re.search(r"\d", value.last_name)
+    return has_percent or is_said  # `VAT (20 %)` is an amount
 
 
 def is_discount_rate(value: Value) -> bool:
@@ -591,7 +605,10 @@ class RowParts:
         )
         pieces = [self.values.number_sql(self.quantity)] if self.quantity else []
         group = ", ".join([self.item.column, *pieces])
-        of_pieces = select(measured, TABLE, f"{money} <> 0", group)
+        # A tax may be another one because of a discount.
+        discounts = [one for one, part in self.parts.items() if part is Part.DISCOUNT]
+        none = [f"coalesce({self.values.number_sql(self.amounts[n])}, 0) = 0" for n in discounts]
+        of_pieces = select(measured, TABLE, " AND ".join([f"{money} <> 0", *none]), group)
         said, alone = self.values.rows(
             select(
                 "count(*) FILTER (parts > 1), count(*) FILTER (parts > 1 AND amounts < rests)",
