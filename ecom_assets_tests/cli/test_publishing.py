@@ -7,9 +7,11 @@ import duckdb
 import psycopg
 import pytest
 
+from ecom_assets.commerce.customers.contracts import EmailConsents
 from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import PUBLICATION
+from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.migration import content_of
 from ecom_assets.definitions import build_definitions
@@ -211,7 +213,11 @@ def test_doctor_and_status_know_what_is_published(
 def test_the_asset_is_there_where_it_is_set_after_every_mart_and_takes_its_turn() -> None:
     made = build_definitions(Settings(home=Path("never written"), postgres_url=NOWHERE))
     node = made.resolve_asset_graph().get(PUBLICATION)
-    assert node.parent_keys == {dg.AssetKey([contract.layer, contract.name]) for contract in MARTS}
+    # The file of addresses to write to is published beside the marts.
+    published: tuple[type[Table], ...] = (*MARTS, EmailConsents)
+    assert node.parent_keys == {
+        dg.AssetKey([contract.layer, contract.name]) for contract in published
+    }
     assert node.pools == {"embedded_warehouse"}
     without = build_definitions(Settings(home=Path("never written")))
     assert PUBLICATION not in without.resolve_asset_graph().get_all_asset_keys()
