@@ -33,7 +33,7 @@ TABLES: Final = (
 SELECTED: Final = " or ".join(f'key:"{name.replace(".", "/")}"' for name in TABLES)
 
 
-def run(settings: Settings, first: date, last: date) -> RunEnd:
+def run(settings: Settings, first: date, last: date | None) -> RunEnd:
     """Compute the tables of subscriptions, of uploads and of the files that a run has read."""
     days = ("--from", str(first), "--to", str(last))
     env = remembered_paths(settings)
