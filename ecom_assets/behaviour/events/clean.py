@@ -252,8 +252,8 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = N
 
     Rows of one id are copies of one event if they agree in who, what and amount. Others are
     different events: the one that arrived first has the id as received, and each other one has the
-    hash of its content behind it. Purchases that repeat one of the same order are surplus, too, of
-    whatever ids.
+    hash of its content behind it. So has a copy that names another order than the one that stays.
+    Purchases that repeat one of the same order are surplus, too, of whatever ids.
 
     Args:
         copies: Clean rows with the columns of `COPY_COLUMNS`, `IN_CONTENT` and `event_at`.
@@ -263,7 +263,7 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = N
     """
     names = dict.fromkeys(("event_id", "event_date", "event_at", *IN_CONTENT, *COPY_COLUMNS))
     copies = with_content(ids_that_may_repeat(copies.select(*names), kept))
-    per_day = _surplus_counts(_with_surplus(copies, rule))
+    per_day = _surplus_counts(copies, rule)
     first = _first_contents(copies, rule)
     per_day = per_day.left_join(first, ["event_date", "event_id"]).drop(
         "event_date_right", "event_id_right"
@@ -271,6 +271,7 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = N
     is_other = (per_day.content_hash != per_day.first_hash).fill_null(NO) | is_marked(
         per_day.event_id
     )
+    is_other |= per_day.is_apart
     if kept is not None:
         noted = kept.select(
             kept_date="event_date", kept_id="event_id", kept_hash="content_hash"
@@ -282,7 +283,7 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = N
         ]
         per_day = per_day.mutate(is_other=is_other).left_join(noted, is_noted)
         is_other = per_day.is_other | per_day.kept_hash.notnull()
-    disagrees = per_day.first_hash.notnull() | is_other
+    disagrees = per_day.first_hash.notnull() | is_other | per_day.has_others
     result = per_day.mutate(
         event_id=is_other.ifelse(
             per_day.event_id.concat(ID_MARK, per_day.content_hash), per_day.event_id
@@ -329,7 +330,9 @@ def is_marked(event_id: ir.StringValue) -> ir.BooleanValue:
 
 
 def with_content(rows: ir.Table) -> ir.Table:
-    """Return received rows with `content_hash`, a hash of who, what and how much."""
+    """Return received rows with `content_hash`, a hash of who, what and how much, and
+    `ordered_hash`, one of that and of the order that a purchase names; null without an order.
+    """
     user, device = known(rows.user_id, NOBODY), known(rows.anonymous_id, NOBODY)
     who = ibis.cases(
         (user.notnull(), ibis.literal("user ").concat(user.fill_null(""))),
@@ -337,7 +340,10 @@ def with_content(rows: ir.Table) -> ir.Table:
         else_=ibis.literal("session ").concat(rows.session_id.fill_null("")),
     )
     hashed = _hash_of(who, rows.event_type, *_product_and_amount(rows))
-    return rows.mutate(content_hash=hashed.substr(0, HASH_LENGTH))
+    rows = rows.mutate(content_hash=hashed.substr(0, HASH_LENGTH))
+    order = order_of(rows)
+    ordered = _hash_of(rows.content_hash, order.fill_null("")).substr(0, HASH_LENGTH)
+    return rows.mutate(ordered_hash=order.isnull().ifelse(ibis.null("string"), ordered))
 
 
 def _hash_of(*parts: ir.StringValue) -> ir.StringValue:
@@ -386,45 +392,46 @@ def is_public(rows: ir.Table) -> ir.BooleanValue:
     return result
 
 
-def _with_surplus(copies: ir.Table, rule: CleaningRule) -> ir.Table:
-    """Return copies with `surplus`: 1 for those that are left out, else 0.
+def _with_copies(copies: ir.Table, unit: Sequence[str], rule: CleaningRule) -> ir.Table:
+    """Return rows with `is_copy`: whether another one of their unit stands for them.
 
-    A copy is surplus if another one of its kind, that a public key sent or that none sent, arrived
-    before it, at most `late_days` + 1 days earlier. Copies of one event can only be accepted within
-    this span. If an id comes again later, the source has used it for another event. One that a
-    public key sent is surplus beside one that none sent, too, which may arrive until rows of its
-    day are no longer accepted.
+    That is one of its kind, that a public key sent or that none sent, that arrived before it, at
+    most `late_days` + 1 days earlier. Copies of one event can only be accepted within this span. If
+    an id comes again later, the source has used it for another event. One that a public key sent is
+    a copy beside one that none sent, too, which may arrive until rows of its day are no longer
+    accepted.
     """
-    span = rule.late_days + 1
-    copies = _with_repeats(copies, rule)
-    content = ["event_id", "content_hash"]
     # In the order of `repeated_purchases`, or two rows could be surplus for each other.
     in_order = [copies.received_date, copies.arrived_at, copies.event_at]
-    of_kind = ibis.window(group_by=[*content, "is_public"], order_by=in_order)
+    of_kind = ibis.window(group_by=[*unit, "is_public"], order_by=in_order)
     own_date = ibis.cases((copies.is_public == 0, copies.received_date), else_=ibis.null("date"))
     by_day = [copies.received_date, copies.is_public]
-    until = ibis.window(group_by=content, order_by=by_day, rows=(None, 0))
-    after = ibis.window(group_by=content, order_by=by_day, rows=(0, None))
-    copies = copies.mutate(
+    until = ibis.window(group_by=unit, order_by=by_day, rows=(None, 0))
+    after = ibis.window(group_by=unit, order_by=by_day, rows=(0, None))
+    rows = copies.mutate(
         previous_date=copies.received_date.lag().over(of_kind),
         trusted_before=own_date.max().over(until),
         trusted_after=own_date.min().over(after),
     )
-
-    def is_near(earlier: ir.DateValue) -> ir.BooleanValue:
-        return (
-            copies.received_date <= (earlier + ibis.interval(days=span)).cast("date")
-        ).fill_null(NO)
-
-    last_date = (copies.event_date + ibis.interval(days=rule.late_days)).cast("date")
-    beside = is_near(copies.trusted_before) | (copies.trusted_after <= last_date).fill_null(NO)
-    surplus = is_near(copies.previous_date) | ((copies.is_public == 1) & beside)
-    return copies.mutate(surplus=(surplus | copies.is_repeat).ifelse(1, 0))
+    last_date = (rows.event_date + ibis.interval(days=rule.late_days)).cast("date")
+    beside = _is_near(rows, rows.trusted_before, rule)
+    beside |= (rows.trusted_after <= last_date).fill_null(NO)
+    is_copy = _is_near(rows, rows.previous_date, rule) | ((rows.is_public == 1) & beside)
+    return rows.mutate(is_copy=is_copy).drop("previous_date", "trusted_before", "trusted_after")
 
 
-def _with_repeats(copies: ir.Table, rule: CleaningRule) -> ir.Table:
-    """Return copies with `is_public` as 1 or 0, `arrived_at`, and `is_repeat`: whether it is a
-    purchase that another one of the same order stands for.
+def _is_near(rows: ir.Table, earlier: ir.DateValue, rule: CleaningRule) -> ir.BooleanValue:
+    """Return whether rows arrived so soon after a day that they can be copies of one of it."""
+    last = (earlier + ibis.interval(days=rule.late_days + 1)).cast("date")
+    return (rows.received_date <= last).fill_null(NO)
+
+
+def _surplus_counts(copies: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return the events of each day and id by their `content_hash`, with the number of rows that
+    are left out.
+
+    Copies of an event are, and purchases that another one of the same order stands for. One that
+    `is_apart` by its order has a hash of that, too; `has_others` says whether a day has several.
     """
     order = order_of(copies)
     hashed = _hash_of(order.fill_null(""), *_product_and_amount(copies))
@@ -434,17 +441,79 @@ def _with_repeats(copies: ir.Table, rule: CleaningRule) -> ir.Table:
         order_hash=order.isnull().ifelse(ibis.null("string"), hashed),
     )
     repeats = repeated_purchases(copies, rule.late_days).mutate(is_repeat=~NO)
-    joined = copies.left_join(repeats, OF_ROW)
-    return joined.select(*copies.columns, is_repeat=joined.is_repeat.fill_null(NO))
-
-
-def _surplus_counts(copies: ir.Table) -> ir.Table:
-    return copies.group_by("event_date", "event_id", "content_hash").agg(
-        surplus_count=copies.surplus.sum(),
-        has_kept_copy=copies.surplus.sum() < copies.count(),
-        first_received_date=copies.received_date.min(),
-        last_received_date=copies.received_date.max(),
+    joined = copies.left_join(repeats.drop("order_hash").distinct(), OF_ROW)
+    rows = joined.select(*copies.columns, is_repeat=joined.is_repeat.fill_null(NO))
+    rows = _with_copies(rows, ["event_id", "content_hash"], rule)
+    rows = rows.mutate(surplus=(rows.is_copy | rows.is_repeat).ifelse(1, 0))
+    rows = rows.drop("is_copy", "is_repeat")
+    of_order = ["event_date", "event_id", "ordered_hash"]
+    apart = _orders_apart(rows, repeats, rule).mutate(is_apart=~NO)
+    joined = rows.left_join(apart, of_order)
+    rows = joined.select(*rows.columns, is_apart=joined.is_apart.fill_null(NO))
+    of_event = ["event_date", "event_id", "agreed_hash", "content_hash", "is_apart"]
+    counts = (
+        rows.mutate(
+            agreed_hash=rows.content_hash,
+            content_hash=rows.is_apart.ifelse(rows.ordered_hash, rows.content_hash),
+        )
+        .group_by(of_event)
+        .agg(
+            row_count=lambda t: t.count(),
+            surplus=lambda t: t.surplus.sum(),
+            first_received_date=lambda t: t.received_date.min(),
+            last_received_date=lambda t: t.received_date.max(),
+        )
     )
+    # Orders that are told apart leave to the other copies the one that stayed of all.
+    agreed = ibis.window(group_by=["event_date", "event_id", "agreed_hash"])
+    of_id = ibis.window(group_by=["event_date", "event_id"])
+    stayed = (counts.row_count - counts.surplus).sum().over(agreed)
+    counts = counts.mutate(
+        surplus_count=counts.row_count - counts.is_apart.ifelse(1, stayed),
+        has_others=counts.content_hash.min().over(of_id) != counts.content_hash.max().over(of_id),
+    )
+    return counts.mutate(has_kept_copy=counts.surplus_count < counts.row_count)
+
+
+def _orders_apart(copies: ir.Table, repeats: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return the `event_date`, `event_id` and `ordered_hash` of purchases that would be left out as
+    copies of one that names another order.
+
+    The copy that stays of each day is none of them, so what was delivered keeps its id and its
+    order. Where it names none, it stands for the first that does.
+
+    Args:
+        copies: All copies, with `surplus`.
+        repeats: What `repeated_purchases` returns of them.
+        rule: The cleaning rule.
+    """
+    content = ["event_id", "content_hash"]
+    orders = copies.group_by(content).agg(
+        low=copies.ordered_hash.min(), high=copies.ordered_hash.max()
+    )
+    rows = copies.semi_join(orders.filter(orders.low != orders.high), content)
+    joined = rows.left_join(repeats, [*OF_ROW, "order_hash"])
+    rows = joined.select(*rows.columns, is_repeat=joined.is_repeat.fill_null(NO))
+    day = ibis.window(group_by=["event_date", *content])
+    by_copy = ibis.window(group_by=["event_date", *content], order_by=_copy_order(rows))
+    rows = rows.mutate(
+        place=ibis.row_number().over(by_copy),
+        one_stays=rows.surplus.sum().over(day) < rows.count().over(day),
+    )
+    stays = (rows.place == 0) & rows.one_stays
+    rows = rows.mutate(stays=stays.ifelse(rows.ordered_hash, ibis.null("string")))
+    rows = rows.mutate(order_that_stays=rows.stays.max().over(day))
+    named = _with_copies(
+        rows.filter(rows.ordered_hash.notnull()), ["event_id", "ordered_hash"], rule
+    )
+    in_order = [named.received_date, named.arrived_at, named.event_at, named.ordered_hash]
+    before = named.received_date.lag().over(ibis.window(group_by=content, order_by=in_order))
+    named = named.mutate(date_before=before)
+    is_apart = named.order_that_stays.isnull().ifelse(
+        _is_near(named, named.date_before, rule), named.ordered_hash != named.order_that_stays
+    )
+    apart = named.filter(is_apart, ~named.is_copy, ~named.is_repeat)
+    return apart.select("event_date", "event_id", "ordered_hash").distinct()
 
 
 def _first_contents(copies: ir.Table, rule: CleaningRule) -> ir.Table:
@@ -533,6 +602,17 @@ def with_event_ids(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     )
     copies = copies.semi_join(received_ids(duplicates), ["event_date", "event_id"])
     rows = with_content(copies)
+    # An event that its order alone tells apart has a hash of the order, too.
+    apart = events.select("day", "received_id", ordered_hash="of_content")
+    rows = rows.left_join(
+        apart,
+        [
+            rows.event_date == apart.day,
+            rows.event_id == apart.received_id,
+            rows.ordered_hash == apart.ordered_hash,
+        ],
+    )
+    rows = rows.mutate(content_hash=ibis.coalesce(rows.ordered_hash_right, rows.content_hash))
     # Where an id has no other content, the row of `DuplicateEvents` says none.
     is_of_event = events.of_content.isnull() | (events.of_content == rows.content_hash)
     rows = rows.join(

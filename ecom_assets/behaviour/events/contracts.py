@@ -169,8 +169,9 @@ class DuplicateEvents(Table):
     """One row per day and event whose id several rows have: copies, or different events.
 
     So has a purchase that repeats another one of the same order, with all of its rows surplus. Rows
-    of one id that agree in who, what and amount are copies of one event, of which one stays.
-    The others are different events; then each has a row, with the hash of its content.
+    of one id that agree in who, what and amount, and name no two orders, are copies of one event,
+    of which one stays. The others are different events; then each has a row, with the hash of its
+    content.
     """
 
     layer = "staging"
@@ -186,7 +187,8 @@ class DuplicateEvents(Table):
         "The id as received, if events that disagree have it; else null", nullable=True
     )
     content_hash = text(
-        "A hash of who, what and amount, if events that disagree have the id; else null",
+        "A hash of who, what and amount, if events that disagree have the id; of the order, too, "
+        "where that alone differs; else null",
         nullable=True,
     )
     surplus_count = count("Copies left out of the clean events of this day", unit="rows")

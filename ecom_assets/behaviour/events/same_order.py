@@ -58,7 +58,7 @@ def ids_of_repeated_orders(rows: ir.Table) -> ir.Table:
 
 
 def repeated_purchases(copies: ir.Table, late_days: int) -> ir.Table:
-    """Return the `OF_ROW` of purchases that repeat one of another time.
+    """Return the `OF_ROW` and the `order_hash` of purchases that repeat one of another time.
 
     The other one names the same order, product and amount (`order_hash`), is of the same user or
     device, and arrived before it, at most `late_days` + 1 days earlier. To a row that a public key
@@ -70,7 +70,7 @@ def repeated_purchases(copies: ir.Table, late_days: int) -> ir.Table:
             `arrived_at`, the time of arrival or `END_OF_DAY`.
         late_days: How many days after its own an event is accepted.
     """
-    rows = _keyed(copies, (*OF_ROW, "event_date"))
+    rows = _keyed(copies, (*OF_ROW, "order_hash", "event_date"))
     is_asked = (rows.is_public == 0) | (rows.of_device == 1)
     before = ibis.window(
         group_by=["key", "is_public", "received_date"],
@@ -87,7 +87,7 @@ def repeated_purchases(copies: ir.Table, late_days: int) -> ir.Table:
     is_before = (rows.before_low != rows.event_at) | (rows.before_high != rows.event_at)
     is_beside = (rows.low != rows.event_at) | (rows.high != rows.event_at)
     is_repeat = (is_before.fill_null(NO) & (rows.is_asked == 1)) | is_beside.fill_null(NO)
-    return rows.filter(is_repeat).select(*OF_ROW).distinct()
+    return rows.filter(is_repeat).select(*OF_ROW, "order_hash").distinct()
 
 
 def _other_days(rows: ir.Table, unit: list[str], late_days: int) -> ir.Table:

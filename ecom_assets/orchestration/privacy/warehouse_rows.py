@@ -179,7 +179,12 @@ def keep_event_ids(engine: Engine, erased: ir.Table) -> None:
         return
     duplicates = engine.table(DuplicateEvents)
     erased = erased.filter(erased.event_id.notnull(), erased.event_date.notnull())
-    gone = set(_contents(engine, with_content(erased)))
+    contents = with_content(erased)
+    ordered = contents.mutate(content_hash=contents.ordered_hash)
+    gone = {
+        *_contents(engine, contents),
+        *_contents(engine, ordered.filter(ordered.content_hash.notnull())),
+    }
     hashed = duplicates.filter(
         duplicates.source_event_id.notnull(), duplicates.event_id != duplicates.source_event_id
     )

@@ -2,8 +2,9 @@
 independent reference, rule by rule.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import md5
 from typing import Any
@@ -54,9 +55,17 @@ def is_public(row: Row) -> bool:
 
 def copy_key(row: Row) -> tuple[Any, ...]:
     """Return by what copies are sorted."""
-    texts = digest("\x1f".join(row[name] or "" for name in TEXTS))
-    arrived = (row["received_date"], row["received_at"] or LAST)
-    return (is_public(row), *arrived, texts, row["source_file"])
+    return (is_public(row), *arrived(row), texts_of(row), row["source_file"])
+
+
+def texts_of(row: Row) -> str:
+    """Return the hash of what a row says."""
+    return digest("\x1f".join(row[name] or "" for name in TEXTS))
+
+
+def arrived(row: Row) -> tuple[date, datetime]:
+    """Return when a row arrived; one without a time after all others of its day."""
+    return row["received_date"], row["received_at"] or LAST
 
 
 def events_of(rows: Sequence[Row], late_days: int = 7) -> list[Event]:
@@ -65,12 +74,43 @@ def events_of(rows: Sequence[Row], late_days: int = 7) -> list[Event]:
     return [event for same in of_ids.values() for event in _events_of_id(same, late_days)]
 
 
+def order_of(row: Row) -> str:
+    """Return the order that a purchase names; empty without one."""
+    is_purchase = row["event_type"] == "purchase"
+    return str(json.loads(row["properties"] or "{}").get("order_id") or "") if is_purchase else ""
+
+
 def _events_of_id(rows: Sequence[Row], late_days: int) -> Iterable[Event]:
-    contents = _grouped(rows, content_of)
-    for content, copies in contents.items():
-        for row in _kept(copies, late_days):
-            day = row["event_date"]
+    for content, agreed in _grouped(rows, content_of).items():
+        stay = {row["event_date"]: row for row in _kept(agreed, late_days)}
+        for day, row in stay.items():
             yield _id_of(row["event_id"], content, _first_content(rows, day, late_days)), day, row
+        for row in _apart(agreed, stay, late_days):
+            apart = digest(digest(content) + digest(order_of(row)))[:16]
+            yield f"{row['event_id']}~{apart}", row["event_date"], row
+
+
+def _apart(agreed: Sequence[Row], stay: Mapping[date, Row], late_days: int) -> Iterable[Row]:
+    """Yield copies that name another order than the one that stays on their day or, where none that
+    names one does, than one that arrived before.
+    """
+
+    def arrival(row: Row) -> tuple[Any, ...]:
+        return (
+            *arrived(row),
+            row["event_at"],
+            digest(digest(content_of(row)) + digest(order_of(row))),
+        )
+
+    named = sorted(filter(order_of, agreed), key=arrival)
+    for order, copies in _grouped(named, order_of).items():
+        for row in _kept(copies, late_days):
+            stays = row["event_date"] in stay and order_of(stay[row["event_date"]])
+            before = [other for other in named if arrival(other) < arrival(row)]
+            span = timedelta(days=late_days + 1)
+            is_copy = before and row["received_date"] <= before[-1]["received_date"] + span
+            if order != stays if stays else is_copy:
+                yield row
 
 
 def _id_of(event_id: str, content: str, first: str) -> str:
@@ -97,13 +137,16 @@ def _is_beside(own: Row, arrived: date, last: date) -> bool:
 
 
 def _first_content(rows: Sequence[Row], day: date, late_days: int) -> str:
-    first, last = day - timedelta(days=late_days + 2), day + timedelta(days=late_days)
-    near = [row for row in rows if first <= row["received_date"] <= last]
-
     def arrival(row: Row) -> tuple[Any, ...]:
-        return (row["received_date"], row["received_at"] or LAST, is_public(row), content_of(row))
+        return (*arrived(row), is_public(row), content_of(row))
 
-    return content_of(min(near, key=arrival))
+    return content_of(min(_near(rows, day, late_days), key=arrival))
+
+
+def _near(rows: Iterable[Row], day: date, late_days: int) -> list[Row]:
+    """Return the rows that arrived so near to a day that one can be a copy of an event of it."""
+    first, last = day - timedelta(days=late_days + 2), day + timedelta(days=late_days)
+    return [row for row in rows if first <= row["received_date"] <= last]
 
 
 def _grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Row]]:

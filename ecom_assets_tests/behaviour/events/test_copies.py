@@ -43,8 +43,12 @@ def shop(opened: Platform) -> Platform:
 
 @st.composite
 def rows_of_few_ids(draw: st.DrawFn) -> list[Row]:
-    """Clean rows of two ids, on few days, that agree or not, by keys of pages and others."""
+    """Clean rows of two ids, on few days, that agree or not, by keys of pages and others. Many are
+    purchases in a session, of which nothing is known but that and their order, so that no other
+    rule counts those of one order once.
+    """
     rows = []
+    is_sold = draw(st.booleans())
     for number in range(draw(st.integers(1, 14))):
         event_day = draw(st.integers(0, 16))
         arrived = event_day + draw(st.sampled_from((0, 0, 1, 3, 7)))
@@ -64,13 +68,24 @@ def rows_of_few_ids(draw: st.DrawFn) -> list[Row]:
         if draw(st.booleans()):
             clock = draw(st.sampled_from(("10:00", "11:00")))
             row["received_at"] = at(clock, received_date)
+        if is_sold:
+            order = draw(st.sampled_from(("o-1", "o-2", "o-3", None)))
+            row |= {"event_type": "purchase", "session_id": row["user_id"], "user_id": None}
+            row["properties"] = order and json.dumps({"order_id": order})
         rows.append(row)
     return rows
 
 
 def shown(events: Sequence[tuple[str, date, Row]]) -> list[Any]:
     return sorted(
-        (event_id, day, row["user_id"], row["page_url"], in_cents(row["cart_amount"]))
+        (
+            event_id,
+            day,
+            row["user_id"] or "",
+            row["page_url"],
+            in_cents(row["cart_amount"]),
+            row["properties"] or "",
+        )
         for event_id, day, row in events
     )
 
@@ -163,9 +178,9 @@ def test_files_give_the_events_of_the_reference(
     settings = Settings(home=Path("never written"))
     for path in (folder, texts.parent):
         files = FileEvents.open([str(path)], settings)
-        named = files.naming(["page_url", "cart_amount", "user_id"])
+        named = files.naming(["page_url", "cart_amount", "user_id", "properties"])
         clean = named.clean()
-        columns = ["event_id", "event_date", "user_id", "page_url", "cart_amount"]
+        columns = ["event_id", "event_date", "user_id", "page_url", "cart_amount", "properties"]
         actual = clean.select(*columns).to_pyarrow().to_pylist()
         events = [(row["event_id"], row["event_date"], row) for row in actual]
         assert shown(events) == shown(events_of(rows))

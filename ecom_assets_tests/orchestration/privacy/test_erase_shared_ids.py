@@ -34,7 +34,13 @@ def opened() -> Iterator[Platform]:
 
 
 def buys(
-    user: str, clock: str, amount: str, *, event_type: str = "purchase", copies: int = 1
+    user: str,
+    clock: str,
+    amount: str,
+    *,
+    event_type: str = "purchase",
+    copies: int = 1,
+    **values: str,
 ) -> list[Row]:
     """Return the rows of an event whose id others have, too; all copies are equal."""
     row = received(
@@ -45,6 +51,7 @@ def buys(
         cart_amount=Decimal(amount),
         cart_value=amount,
         received_at=at(clock),
+        **values,
     )
     return [row] * copies
 
@@ -53,15 +60,20 @@ ROWS = [
     *buys("eve", "08:00", "-0.01", event_type="refund"),
     *buys("anna", "09:00", "59.90", copies=2),
 ]
-ROWS += buys("ben", "+1 09:00", "20.00")
-"""Three events of one id, that of Ben on another day; what was paid back is a
+ROWS += buys("ben", "+1 09:00", "20.00", properties='{"order_id": "o-1"}')
+ROWS += buys("ben", "+1 09:01", "20.00", properties='{"order_id": "o-2"}')
+"""Four events of one id, two orders of Ben on another day; what was paid back is a
 positive amount in clean events.
 """
 
 
-def names(platform: Platform) -> dict[str, str]:
+def names(platform: Platform) -> dict[str, list[str]]:
+    """Return the ids of each person's events."""
     platform.run(DAYS, only=TABLES)
-    return {row["user_id"]: row["event_id"] for row in platform.rows(CleanEvents)}
+    ids: dict[str, list[str]] = {}
+    for row in platform.rows(CleanEvents):
+        ids.setdefault(row["user_id"], []).append(row["event_id"])
+    return {user: sorted(of_user) for user, of_user in ids.items()}
 
 
 @pytest.mark.slow
@@ -74,8 +86,9 @@ def test_whoever_is_erased_the_others_keep_their_ids(
     opened.engine.execute(f"DELETE FROM {opened.engine.name_of(KeptEventIds)}")
     opened.receive(ROWS, DAYS)
     before = names(opened)
-    assert before["eve"] == "o-5001"
-    assert {before["anna"][:7], before["ben"][:7]} == {"o-5001~"}
+    assert before["eve"] == ["o-5001"]
+    assert (len(before["anna"]), len(before["ben"])) == (1, 2)
+    assert all(event_id.startswith("o-5001~") for event_id in before["anna"] + before["ben"])
     for erased in order:
         assert delete_raw_rows(
             opened.engine,
@@ -108,7 +121,7 @@ def test_a_new_event_of_the_id_does_not_get_that_of_the_erased_one(opened: Platf
     assert {name: actual[name] for name in ("anna", "ben")} == {
         name: before[name] for name in ("anna", "ben")
     }
-    assert actual["carl"].startswith("o-5001~")
+    assert actual["carl"][0].startswith("o-5001~")
 
 
 @pytest.mark.slow
