@@ -8,7 +8,6 @@ dlt is optional: import this module where it is needed only.
 
 import math
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -29,6 +28,7 @@ from dlt.sources.rest_api.config_setup import (
 from requests import PreparedRequest, Request, Response, Session
 
 from ecom_assets.core.errors import EcomError, MappingError, SourceError, first_line
+from ecom_assets.core.http.polling import polled
 from ecom_assets.core.http.retry import (
     OK,
     RATE_LIMITED_CAUSE,
@@ -399,21 +399,22 @@ class RestPages(AbstractContextManager["RestPages"]):
                 f"{str(started)[:MOST_OF_ERROR]}; correct id_path in the extract."
             )
         status_path = _path(report.status_path, {REPORT_ID: str(report_id)})
-        ends_at, looks = time.monotonic() + report.patience_s, 0
-        while (state := at(self._one(status_path), report.status_at)) not in report.done:
-            if state in report.failed:
-                raise SourceError(
-                    f"The API made no report of {report.path} and calls it {state!r}; run again "
-                    "later, or ask for fewer days at a time in a copy of the extract."
-                )
-            if time.monotonic() > ends_at:
-                raise SourceError(
-                    f"The report of {report.path} is not made after {report.patience_s:g} s and is "
-                    f"called {state!r}; run again later, or raise patience_s in a copy of the "
-                    "extract."
-                )
-            looks += 1
-            time.sleep(backoff_s(self._first_look_s, looks, MOST_BETWEEN_LOOKS_S))
+        state, is_over = polled(
+            lambda: at(self._one(status_path), report.status_at),
+            lambda state: state in (*report.done, *report.failed),
+            wait_s=lambda asked: backoff_s(self._first_look_s, asked, MOST_BETWEEN_LOOKS_S),
+            patience_s=report.patience_s,
+        )
+        if not is_over:
+            raise SourceError(
+                f"The report of {report.path} is not made after {report.patience_s:g} s and is "
+                f"called {state!r}; run again later, or raise patience_s in a copy of the extract."
+            )
+        if state not in report.done:
+            raise SourceError(
+                f"The API made no report of {report.path} and calls it {state!r}; run again "
+                "later, or ask for fewer days at a time in a copy of the extract."
+            )
         return str(report_id)
 
     def _one(self, path: str, **asked: Any) -> Any:  # noqa: ANN401 (any value of JSON)

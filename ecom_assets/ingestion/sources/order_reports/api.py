@@ -19,6 +19,7 @@ from requests import Response
 
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SettingError, SourceError, UnavailableError
+from ecom_assets.core.http.polling import polled
 from ecom_assets.core.http.retry import HttpCosts
 from ecom_assets.core.http.session import Api, ApiSession, header_value, same_origin
 from ecom_assets.core.redact_url import without_secrets
@@ -389,18 +390,22 @@ class OrderReports:
         return ""
 
     def _wait_for(self, step: str, params: Mapping[str, str], subject: str) -> _Status:
-        until = time.monotonic() + self._settings.order_api_patience_s
-        while True:
-            answer = self._read(_Status, self._session.get(self._url(step), params, self._headers))
-            if answer.status != "RUNNING":
-                return answer
-            if time.monotonic() + self._settings.order_api_poll_s > until:
-                raise UnavailableError(
-                    f"{subject} at {self._address} is still RUNNING after the "
-                    f"{self._settings.order_api_patience_s:g} s of ECOM_ORDER_API_PATIENCE_S; run "
-                    "again later, or raise that."
-                )
-            time.sleep(self._settings.order_api_poll_s)
+        def ask() -> _Status:
+            return self._read(_Status, self._session.get(self._url(step), params, self._headers))
+
+        poll_s, patience_s = self._settings.order_api_poll_s, self._settings.order_api_patience_s
+        answer, is_over = polled(
+            ask,
+            lambda status: status.status != "RUNNING",
+            wait_s=lambda _asked: poll_s,
+            patience_s=patience_s,
+        )
+        if not is_over:
+            raise UnavailableError(
+                f"{subject} at {self._address} is still RUNNING after the {patience_s:g} s of "
+                "ECOM_ORDER_API_PATIENCE_S; run again later, or raise that."
+            )
+        return answer
 
     def fetch_history(self, report: ReadyReport) -> None:
         """Download the order lines of a report, and store them.
