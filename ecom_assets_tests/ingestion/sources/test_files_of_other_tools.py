@@ -16,6 +16,7 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     read_by,
 )
 from ecom_assets.ingestion.sources.reading import FileReading
+from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.sources.conftest import write
 
 
@@ -27,6 +28,7 @@ class Read(NamedTuple):
     pieces: int
     items: set[str]
     asked: dict[str, str]
+    times: list[str]
 
 
 def read(path: Path, head: str, rows: list[str], answers: Mapping[str, str] | None = None) -> Read:
@@ -44,9 +46,10 @@ def read(path: Path, head: str, rows: list[str], answers: Mapping[str, str] | No
     backs = [row["payment_amount"] for row in kept if row["status"] == "refunded"]
     sold = sum((row["payment_amount"] for row in sales), Decimal())
     pieces = sum(int(row["quantity"]) for row in sales)
-    return Read(
-        float(sold), float(sum(backs, Decimal())), pieces, {row["item_id"] for row in sales}, asked
-    )
+    times = sorted(str(row["ordered_at"]) for row in sales)
+    items = {row["item_id"] for row in sales}
+    back = sum(backs, Decimal())
+    return Read(float(sold), float(back), pieces, items, asked, times)
 
 
 def test_a_receipt_of_a_refund_is_no_sale_and_profit_no_amount(tmp_path: Path) -> None:
@@ -258,3 +261,40 @@ def test_an_order_s_total_says_that_a_tax_is_beside_its_lines(tmp_path: Path) ->
     ]
     found = read(tmp_path / "invoices.csv", head, rows)
     assert (found.sold, found.asked) == (60, {})
+
+
+MONTHS = (
+    (
+        "2 de marzo de 2025 10:15 hs.",
+        "15 de agosto de 2025 23:05 hs.",
+        "3 de diciembre de 2025 9:00 hs.",
+    ),
+    ("2. März 2025 10:15", "15. August 2025 23:05", "3. Dezember 2025 9:00"),
+    ("2 mars 2025 à 10:15", "15 août 2025 à 23:05", "3 déc. 2025 à 9:00"),
+    ("2 марта 2025 10:15", "15 августа 2025 23:05", "3 дек. 2025 9:00"),
+)
+
+
+@each("cells", MONTHS)
+def test_months_are_words_of_several_languages(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    rows = [f"V{n},{cell},c{n},MUG,10.00" for n, cell in enumerate(cells, start=1)]
+    found = read(tmp_path / "ventas.csv", "Order,Date,Customer,SKU,Amount", rows)
+    times = ["2025-03-02 10:15:00", "2025-08-15 23:05:00", "2025-12-03 09:00:00"]
+    assert (found.sold, found.times, found.asked) == (30, times, {})
+
+
+def test_what_a_marketplace_keeps_is_in_the_amount(tmp_path: Path) -> None:
+    # Sold for 100 to 600; a tenth and 10 of postage are kept, and of the last three all went back.
+    head = (
+        "# de venta,Fecha de venta,Unidades,Ingresos por productos (ARS),Cargo por venta (ARS),"
+        "Costos de envío (ARS),Anulaciones y reembolsos (ARS),Total (ARS),SKU,Comprador"
+    )
+    rows = []
+    for n in range(1, 7):
+        sold, back = n * 100, n * 100 if n > 3 else 0
+        left = sold - n * 10 - 10 - back
+        amounts = f"{sold}.00,-{n * 10}.00,-10.00,-{back}.00,{left}.00"
+        rows.append(f"20{n},2026-03-0{n} 10:00,1,{amounts},MUG,C{n}")
+    found = read(tmp_path / "ventas.csv", head, rows)
+    # 1 to 6 hundreds are 2,100, of which 400, 500 and 600 went back.
+    assert (found.sold, found.back, found.asked) == (2100, 1500, {})

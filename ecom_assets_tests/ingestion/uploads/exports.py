@@ -144,6 +144,9 @@ CASES: Mapping[str, Export] = {
         zone="Europe/London",
         currency="GBP",
     ),
+    "135": Export(
+        of_case("135"), counted=(29,), money=("1033",), orders=23, asks={ZONE: ""}, zone=BERLIN
+    ),
     "14 orders": Export(
         of_case("14"),
         counted=(18_025,),

@@ -19,6 +19,8 @@ from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Val
 _BETWEEN_ITEMS: Final = ("\n", "||", "|", ";", " / ", " + ", ", ", ",")
 _BETWEEN_MEMBERS: Final = ("|", ", ", ",", ";", "\n", "&", "~")
 _NAMED: Final = (":", "=")
+_SIGNS: Final = re.compile(r"[\[{|;/+,:=(*\n\u00d7]|x")
+"""What some cell has where cells have several items, or one with its quantity."""
 _MOST_CELLS, _FEWEST, _SHARE = 300, 3, 0.95
 _MOST_NAMES, _LONGEST_NAME = 30, 40
 _NUMBER: Final = r"\d+(?:[.,]\d+)?"
@@ -56,7 +58,11 @@ def packed_columns(values: FileValues) -> Mapping[str, PackedCell]:
     cells = {
         value: dict(values.counts(value, _MOST_CELLS))
         for value in values.values
-        if value.is_column and value not in used and not {value.name, "."} & {*lists, *value.name}
+        if value.is_column
+        and value not in used
+        and value.name not in lists
+        and "." not in value.name
+        and any(map(_SIGNS.search, values.few(value)))
     }
     cells = {value: texts for value, texts in cells.items() if len(texts) >= _FEWEST}
     of_members = {

@@ -70,7 +70,17 @@ _WORDS: Final[Mapping[Part, Sequence[str]]] = {
         "割引",
     ),
     Part.FEE: (
-        *("fee", "fees", "commission", "gebuhr", "provision", "comision", "commissione"),
+        *(
+            "fee",
+            "fees",
+            "cargo",
+            "cargos",
+            "commission",
+            "gebuhr",
+            "provision",
+            "comision",
+            "commissione",
+        ),
         *("prowizj", "комисс", "комісі", "手数料", "cost", "cogs", "einkauf", "wareneinsatz"),
         *("cout", "couts", "costo", "koszt"),
     ),
@@ -489,7 +499,10 @@ class RowParts:
             levels = {offset.get(name, 0) for offset, _ in reached.values()}
             # A part that is written below zero is added where it is taken off.
             ordered = sorted(levels, key=lambda level: level * self._signed(name))
-            is_lowered = part in _LOWERS or (part is Part.FEE and self._is_charged(name))
+            # Postage below zero beside money above it is what the seller pays, as a fee is.
+            is_cost = part in _ADDED and self._signed(name) < 0 < self._signed(begin)
+            is_lowered = part in _LOWERS and not is_cost
+            is_lowered |= part is Part.FEE and self._is_charged(name)
             wanted[name] = ordered[0 if is_lowered else -1]
         best = min(
             [begin] if is_said else reached,

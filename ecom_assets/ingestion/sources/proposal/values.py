@@ -36,6 +36,7 @@ from ecom_assets.ingestion.sources.files.sql import json_pointer
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.ingestion.sources.files.workbooks import SheetTable
+from ecom_assets.ingestion.sources.proposal.months import in_english_sql, months_in
 
 _SAMPLE = 1000
 Answer = TypeVar("Answer")
@@ -376,13 +377,38 @@ class FileValues:
         read = cls(
             con, values, delimiter, file_encoding, count, files[0].format, lists, spread, *notes
         )
-        return read.with_joined_times()
+        return read.with_months_in_english().with_joined_times()
 
     def without_lists(self) -> "FileValues":
         """Return the values without those of the first elements of lists."""
         return replace(
             self, values=tuple(value for value in self.values if FIRST not in value.path)
         )
+
+    def with_months_in_english(self) -> "FileValues":
+        """Return the values with those whose months are words of another language as times with
+        English ones, in place of these.
+        """
+        named = {
+            value: language
+            for value in self.values
+            if value.is_column
+            and (language := months_in(self.few(value)))
+            and not self.time_formats(value)
+        }
+        read = self
+        for value, language in named.items():
+            english = replace(
+                value,
+                position=len(read.values),
+                sql=in_english_sql(value.sql, language),
+                is_computed=True,
+            )
+            with_it = f"*, {in_english_sql(value.column, language)} AS {english.column}"
+            self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {select(with_it, TABLE)}")
+            if self.time_formats(english):
+                read = replace(read, values=(*read.values, english))
+        return read
 
     def with_joined_times(self) -> "FileValues":
         """Return the values and, where days and times of day are two columns, both as one value."""
@@ -606,6 +632,11 @@ class FileValues:
         grouped = select(f"{value.column}, count(*)", TABLE, where, value.column)
         return dict(self.rows(f"{grouped} ORDER BY 2 DESC, 1"))
 
+    def few(self, value: Value) -> list[str]:
+        """Return a few of the texts of a value, as looking at all takes long."""
+        few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
+        return [cell for (cell,) in self.rows(few)]
+
     def matching(self, value: Value, pattern: str) -> int:
         """Return how many values are as a whole of a pattern."""
         return int(
@@ -652,7 +683,7 @@ class FileValues:
         as trying all on a whole column takes long.
         """
         few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
-        examples = [cell for (cell,) in self.rows(few)]
+        examples = self.few(value)
         if not _may_be_times(examples):
             return []
         forms = ["iso", *_read_by_python(_forms_like(examples), examples)]
