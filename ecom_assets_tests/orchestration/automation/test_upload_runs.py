@@ -17,6 +17,7 @@ from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import choose_shop, shop_problem
 from ecom_assets.definitions import build_definitions
+from ecom_assets.ingestion.sources.proposal.questions import LEFT_OUT, NO_CUSTOMER
 from ecom_assets.ingestion.uploads import landed
 from ecom_assets.ingestion.uploads.asking import (
     READS_FILES,
@@ -26,6 +27,7 @@ from ecom_assets.ingestion.uploads.asking import (
     progress_of,
     waiting_requests,
 )
+from ecom_assets.ingestion.uploads.look import Chosen
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.ingestion.uploads.zones import files_of_zone
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
@@ -184,7 +186,9 @@ def test_a_run_whose_lines_are_of_no_customer_does_not_stop_what_a_person_sent(
 ) -> None:
     home = tmp_path / "home"
     choose_shop(home, {"timezone": "Europe/London", "currency": "GBP"})
-    ask_load(home, chosen(home, retail(tmp_path / "winter.csv", WINTER)), "ann")
+    # One row in four has no customer, which is asked: the person says to leave such rows out.
+    refused = Chosen(answers={NO_CUSTOMER: LEFT_OUT})
+    ask_load(home, chosen(home, retail(tmp_path / "winter.csv", WINTER), refused), "ann")
 
     def run_lines(settings: Settings, first: date, last: date | None) -> RunEnd:
         days = ("--from", str(first), *(("--to", str(last)) if last else ()))
