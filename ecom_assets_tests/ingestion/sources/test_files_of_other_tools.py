@@ -298,3 +298,31 @@ def test_what_a_marketplace_keeps_is_in_the_amount(tmp_path: Path) -> None:
     found = read(tmp_path / "ventas.csv", head, rows)
     # 1 to 6 hundreds are 2,100, of which 400, 500 and 600 went back.
     assert (found.sold, found.back, found.asked) == (2100, 1500, {})
+
+
+def test_sums_with_a_tax_say_the_amount_that_no_name_says(tmp_path: Path) -> None:
+    # Sold for 60, 120 and 36 with a fifth of tax on 50, 100 and 30, of which 5 each are kept.
+    head = "Order ID,Product,Quantity,Customer Email,Sale Gross,Tax,Fees,Earnings,Date"
+    rows = [
+        f"7{n},App,1,c{n}@x.de,{net * 12 // 10}.00,{net // 5}.00,5.00,{net - 5}.00,"
+        f"2026-03-0{n} 10:00"
+        for n, net in enumerate((50, 100, 30), start=1)
+    ]
+    found = read(tmp_path / "sales.csv", head, rows)
+    assert (found.sold, found.asked) == (180, {})
+
+
+def test_postage_with_tax_is_postage_and_a_sum_without_tax_no_part(tmp_path: Path) -> None:
+    # Goods of 60, 120 and 36 less 6, 9 and 3, and 12 of postage; beside them the same without a
+    # fifth of tax.
+    head = (
+        "reference,email,total_products_wt,total_products,total_discounts_tax_incl,"
+        "total_shipping_tax_incl,total_paid_tax_incl,total_paid_tax_excl,date_add"
+    )
+    rows = []
+    for n, (goods, off) in enumerate([(60, 6), (120, 9), (36, 3)], start=1):
+        paid = goods - off + 12
+        amounts = f"{goods}.00,{goods / 1.2:.2f},{off}.00,12.00,{paid}.00,{paid / 1.2:.2f}"
+        rows.append(f"R{n},c{n}@x.de,{amounts},2026-03-0{n} 10:00:00")
+    found = read(tmp_path / "orders.csv", head, rows)
+    assert (found.sold, found.asked) == (60 + 120 + 36 - 18, {})

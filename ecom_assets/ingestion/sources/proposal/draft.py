@@ -875,7 +875,7 @@ class Draft:
         payments = [
             value for value in payments if value.is_column and self.values.number_forms(value)
         ]
-        payments = payments or self._only_total()
+        payments = payments or self._only_total() or self._amount_by_sums()
         self._take_amount_before_refunds(payments)
         rows = OrderRows(self.values, self.found)
         self.continued = rows.continued() if self.values.format == "csv" else []
@@ -995,6 +995,29 @@ class Draft:
             return []
         self.found["payment_amount"] = FoundField("payment_amount", total.value, total.why)
         return [total.value]
+
+    def _amount_by_sums(self) -> list[Value]:
+        """Return the amount of the goods by sums with named parts, such as a tax or postage, where
+        no name says the amount, and take it; none where no sum shows one.
+        """
+        known = {"payment_amount", UNIT_PRICE, ORDER_TOTAL} & self.found.keys()
+        if known or self.values.spread or "payment_amount" in self.answers:
+            return []
+        amounts = [value for value in numbers_left(self.values, {}) if can_be_amount(value)]
+        others = {match.value for name, match in self.found.items() if name not in AMOUNTS}
+        by_name = {value.name: value for value in amounts if value not in others}
+        rows = RowParts(self.values, by_name)
+        named = {name for name, part in rows.parts.items() if part is not Part.OTHER}
+        shown = [one for one in rows.sums if named & {name for name, _ in one.parts}]
+        if not shown:
+            return []
+        begin = shown[0].whole
+        if any(not rows.leads_to(begin, one.whole) for one in shown):
+            return []  # amounts of two kinds, such as with and without tax
+        value = by_name[rows.goods(begin).name]
+        why = f"by adding up: {shown[0].text}"
+        self.found["payment_amount"] = FoundField("payment_amount", value, why)
+        return [value]
 
     def _find_person(self) -> None:
         """Take the id that repeats for the customer,

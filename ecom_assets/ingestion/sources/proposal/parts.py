@@ -124,6 +124,7 @@ _AFTER_FEES: Final = (
     *("profit", "margin", "marge", "gewinn", "rohertrag", "benefice", "beneficio", "utile", "zysk"),
 )
 """How words in the names of amounts begin from which fees are taken already."""
+_INCLUDED: Final = frozenset({"incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc"})
 _PERCENT: Final = "%"
 _RATES: Final = (
     *("rate", "rates", "satz", "steuersatz", "taux", "percent", "percentage", "prozent", "pct"),
@@ -157,10 +158,13 @@ def part_of(value: Value) -> Part | None:
     words = _words(value)
     if not words or any(begins(word, _NO_AMOUNTS) for word in words if len(word) > 1):
         return None
-    if is_rate(value) or {"incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc"} & set(
-        words
-    ):
+    if is_rate(value):
         return None
+    if included := [place for place, word in enumerate(words) if word in _INCLUDED]:
+        # A total with tax is no tax; postage with tax is postage, and a total with postage is none.
+        before = words[: included[0]]
+        kinds = (part for part, stems in _WORDS.items() if _has(before, stems))
+        return next((part for part in kinds if part is not Part.TAX), None)
     return next((part for part, stems in _WORDS.items() if _has(words, stems)), None)
 
 
@@ -373,7 +377,16 @@ class RowParts:
             and np.any(self._filled(name) % 1)
             and self.is_within(name, goods.name)
             and not np.all(np.abs(self._filled(name)) == np.abs(self._filled(goods.name)))
+            and not any(self._is_without_tax(name, other) for other in {goods.name, *in_sums})
         ]
+
+    def _is_without_tax(self, name: str, amount: str) -> bool:
+        """Return whether one amount is another one without a tax of a few rates."""
+        own, money = np.abs(self._filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
+        rows = (own != 0) & (money > own + _NEAR)
+        if rows.sum() < _FEWEST or rows.sum() < np.count_nonzero(own) * _SHARE:
+            return False
+        return _share_of_rates(own[rows], money[rows] - own[rows], _STEPS[0]) >= _SHARE
 
     def may_be_inside(self, name: str, goods: GoodsAmount) -> bool:
         """Return whether a tax is a rate of what an amount leaves without it, once another part is
@@ -561,6 +574,10 @@ class RowParts:
                 plus = tuple(part for part, step in steps.items() if step > 0)
                 return GoodsAmount(name, less, plus, path)
         return None
+
+    def leads_to(self, begin: str, end: str) -> bool:
+        """Return whether sums lead from one amount to another one."""
+        return end in self._offsets(begin)
 
     def reaches(self, begin: str, lines: Collection[str]) -> bool:
         """Return whether a sum shows that lines come to an amount of their orders."""

@@ -20,9 +20,26 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     numbers_of_rows,
 )
 from ecom_assets.ingestion.sources.proposal.parts import Numbers, can_be_amount, read_numbers
+from ecom_assets.ingestion.sources.proposal.state_words import words_of
 from ecom_assets.ingestion.sources.proposal.values import EMAIL, TABLE, FileValues, Value
 
 _FEWEST, _SHARE, _NEAR = 3, 0.98, 0.0051
+_NUMBERS_OF_THINGS: Final = frozenset(
+    {
+        "id",
+        "number",
+        "nummer",
+        "nr",
+        "no",
+        "code",
+        "position",
+        "pos",
+        "index",
+        "rank",
+        "year",
+        "zip",
+    }
+)
 _MOST_PIECES, _USUAL_PIECES = 10_000, 20
 _AMOUNTS: Final = ("payment_amount", ORDER_TOTAL, "shipping_amount", "tax_amount")
 _MOST_PRICES, _MOST_WHOLES, _MOST_TOTALS = 6, 4, 8
@@ -194,6 +211,8 @@ def line_of_part(values: FileValues, order: Value, amount: str) -> Value | None:
 
 def _can_be_pieces(values: FileValues, value: Value) -> bool:
     """Return whether numbers may be pieces: whole ones, mostly small, of which some are not 1."""
+    if any(word in _NUMBERS_OF_THINGS for word in words_of(value.last_name)):
+        return False
     number = values.number_sql(value)
     counts = (
         f"count({number}), count(*) FILTER ({number} <> round({number}) OR abs({number}) > "
