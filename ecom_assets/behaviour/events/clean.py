@@ -402,7 +402,12 @@ def _with_copies(copies: ir.Table, unit: Sequence[str], rule: CleaningRule) -> i
     accepted.
     """
     # In the order of `repeated_purchases`, or two rows could be surplus for each other.
-    in_order = [copies.received_date, copies.arrived_at, copies.event_at]
+    in_order = [
+        copies.received_date,
+        copies.arrived_at,
+        copies.event_at,
+        copies.ordered_hash.fill_null(""),
+    ]
     of_kind = ibis.window(group_by=[*unit, "is_public"], order_by=in_order)
     own_date = ibis.cases((copies.is_public == 0, copies.received_date), else_=ibis.null("date"))
     by_day = [copies.received_date, copies.is_public]
@@ -503,14 +508,11 @@ def _orders_apart(copies: ir.Table, repeats: ir.Table, rule: CleaningRule) -> ir
     stays = (rows.place == 0) & rows.one_stays
     rows = rows.mutate(stays=stays.ifelse(rows.ordered_hash, ibis.null("string")))
     rows = rows.mutate(order_that_stays=rows.stays.max().over(day))
-    named = _with_copies(
-        rows.filter(rows.ordered_hash.notnull()), ["event_id", "ordered_hash"], rule
-    )
-    in_order = [named.received_date, named.arrived_at, named.event_at, named.ordered_hash]
-    before = named.received_date.lag().over(ibis.window(group_by=content, order_by=in_order))
-    named = named.mutate(date_before=before)
+    named = _with_copies(rows.filter(rows.ordered_hash.notnull()), content, rule)
+    named = named.rename(is_copy_of_any="is_copy")
+    named = _with_copies(named, ["event_id", "ordered_hash"], rule)
     is_apart = named.order_that_stays.isnull().ifelse(
-        _is_near(named, named.date_before, rule), named.ordered_hash != named.order_that_stays
+        named.is_copy_of_any, named.ordered_hash != named.order_that_stays
     )
     apart = named.filter(is_apart, ~named.is_copy, ~named.is_repeat)
     return apart.select("event_date", "event_id", "ordered_hash").distinct()

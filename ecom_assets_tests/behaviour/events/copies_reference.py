@@ -63,6 +63,16 @@ def texts_of(row: Row) -> str:
     return digest("\x1f".join(row[name] or "" for name in TEXTS))
 
 
+def arrival(row: Row) -> tuple[Any, ...]:
+    """Return by what rows are sorted to see which are copies of an earlier one."""
+    return *arrived(row), row["event_at"], apart_hash(row) if order_of(row) else ""
+
+
+def apart_hash(row: Row) -> str:
+    """Return the hash of who, what, amount and order."""
+    return digest(digest(content_of(row)) + digest(order_of(row)))[:16]
+
+
 def arrived(row: Row) -> tuple[date, datetime]:
     """Return when a row arrived; one without a time after all others of its day."""
     return row["received_date"], row["received_at"] or LAST
@@ -82,35 +92,33 @@ def order_of(row: Row) -> str:
 
 def _events_of_id(rows: Sequence[Row], late_days: int) -> Iterable[Event]:
     for content, agreed in _grouped(rows, content_of).items():
-        stay = {row["event_date"]: row for row in _kept(agreed, late_days)}
+        stay = _shown(agreed, _kept(agreed, late_days))
         for day, row in stay.items():
             yield _id_of(row["event_id"], content, _first_content(rows, day, late_days)), day, row
         for row in _apart(agreed, stay, late_days):
-            apart = digest(digest(content) + digest(order_of(row)))[:16]
-            yield f"{row['event_id']}~{apart}", row["event_date"], row
+            yield f"{row['event_id']}~{apart_hash(row)}", row["event_date"], row
+
+
+def _shown(copies: Sequence[Row], kept: Iterable[Row]) -> dict[date, Row]:
+    """Return, by day, which of the copies of a day stays where one of them is kept."""
+    days = {row["event_date"] for row in kept}
+    by_day = _grouped(copies, lambda row: row["event_date"])
+    return {day: min(by_day[day], key=copy_key) for day in days}
 
 
 def _apart(agreed: Sequence[Row], stay: Mapping[date, Row], late_days: int) -> Iterable[Row]:
     """Yield copies that name another order than the one that stays on their day or, where none that
-    names one does, than one that arrived before.
+    names one does, than those that they would be copies of.
     """
+    named = [row for row in agreed if order_of(row)]
+    copied = {id(row) for row in named} - {id(row) for row in _kept(named, late_days)}
 
-    def arrival(row: Row) -> tuple[Any, ...]:
-        return (
-            *arrived(row),
-            row["event_at"],
-            digest(digest(content_of(row)) + digest(order_of(row))),
-        )
+    def is_apart(row: Row) -> bool:
+        stays = order_of(stay[row["event_date"]]) if row["event_date"] in stay else ""
+        return stays != order_of(row) if stays else id(row) in copied
 
-    named = sorted(filter(order_of, agreed), key=arrival)
-    for order, copies in _grouped(named, order_of).items():
-        for row in _kept(copies, late_days):
-            stays = row["event_date"] in stay and order_of(stay[row["event_date"]])
-            before = [other for other in named if arrival(other) < arrival(row)]
-            span = timedelta(days=late_days + 1)
-            is_copy = before and row["received_date"] <= before[-1]["received_date"] + span
-            if order != stays if stays else is_copy:
-                yield row
+    for copies in _grouped(named, order_of).values():
+        yield from _shown(copies, filter(is_apart, _kept(copies, late_days))).values()
 
 
 def _id_of(event_id: str, content: str, first: str) -> str:
@@ -119,7 +127,7 @@ def _id_of(event_id: str, content: str, first: str) -> str:
 
 def _kept(copies: Sequence[Row], late_days: int) -> Iterable[Row]:
     span = timedelta(days=late_days + 1)
-    ordered = sorted(copies, key=copy_key)
+    ordered = sorted(copies, key=arrival)
     own = [row for row in ordered if not is_public(row)]
     for kind in (own, [row for row in ordered if is_public(row)]):
         for number, row in enumerate(kind):
@@ -137,10 +145,10 @@ def _is_beside(own: Row, arrived: date, last: date) -> bool:
 
 
 def _first_content(rows: Sequence[Row], day: date, late_days: int) -> str:
-    def arrival(row: Row) -> tuple[Any, ...]:
+    def in_order(row: Row) -> tuple[Any, ...]:
         return (*arrived(row), is_public(row), content_of(row))
 
-    return content_of(min(_near(rows, day, late_days), key=arrival))
+    return content_of(min(_near(rows, day, late_days), key=in_order))
 
 
 def _near(rows: Iterable[Row], day: date, late_days: int) -> list[Row]:

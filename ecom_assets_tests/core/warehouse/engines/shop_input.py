@@ -88,10 +88,6 @@ dev-15,Guest,login,2026-03-28T16:00:00Z,,,,https://shop.example/,,,D-4,
 dev-16,,page_view,2026-03-28T16:00:01Z,,,,https://shop.example/,,,D-4,
 dev-17,,page_view,2026-03-27T17:00:00Z,,,s-one,https://shop.example/,,,,
 dev-18,gina,login,2026-03-27T17:05:00Z,,,s-one,https://shop.example/,,,,
-sold-1,iris,purchase,2026-03-28T17:05:00Z,,,,,,20,,"{""order_id"": ""#o-1""}"
-sold-1,iris,purchase,2026-03-28T17:05:00Z,,,,,,20,,"{""order_id"": ""o-2""}"
-sold-1,iris,purchase,2026-03-28T17:05:00Z,,,,,,20,,"{""order_id"": ""o-2""}"
-sold-1,iris,purchase,2026-03-28T17:05:00Z,,,,,,20,,
 """,
     date(2026, 3, 31): """
 late-1,hugo,login,2026-03-28T08:00:00Z,,,,https://shop.example/,,,D-3,
@@ -105,7 +101,7 @@ late-6,,page_view,2026-03-31T23:00:00Z,,,,https://shop.example/,,,d-1,
 """,
 }
 """Rows by day of arrival: two users of a device, sign-ins at once, over midnight,
-late and on later days, odd ids, two orders of one id.
+late and on later days, odd ids.
 """
 
 

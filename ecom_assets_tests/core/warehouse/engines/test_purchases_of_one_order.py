@@ -14,6 +14,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import connect
+from ecom_assets_tests.behaviour.events.copies_reference import events_of
 from ecom_assets_tests.behaviour.events.test_same_order import repeats, sale
 from ecom_assets_tests.builders import DAY_ONE, Row, at
 from ecom_assets_tests.core.warehouse.engines.warehouses import (
@@ -60,13 +61,17 @@ def engine(
     engine.close()
 
 
-def test_every_engine_leaves_out_the_same_purchases(engine: Engine) -> None:
-    received = rows()
+def receive(engine: Engine, received: list[Row]) -> None:
     engine.drop(RawEvents)
     table = pa.Table.from_pylist(received, schema=arrow_schema_of(RawEvents))
     outside = connect()
     outside.con.register("received", table)
     engine.replace(RawEvents, outside.table("received"), DAYS)
+
+
+def test_every_engine_leaves_out_the_same_purchases(engine: Engine) -> None:
+    received = rows()
+    receive(engine, received)
     found: list[dict[str, Any]] = engine.rows_of(
         clean.duplicate_events(engine.table(RawEvents), CleaningRule(), DAYS)
     )
@@ -80,3 +85,40 @@ def test_every_engine_leaves_out_the_same_purchases(engine: Engine) -> None:
     assert {row["surplus_count"] for row in found} == {1}
     assert {row["has_kept_copy"] for row in found} == {False}
     assert {*found[0]} == {*DuplicateEvents.columns}
+
+
+def copies_of_orders() -> list[Row]:
+    """Return 60 purchases of three orders and of none in sessions, under two ids."""
+    made = []
+    for number in range(60):
+        event_day = number * 5 % 14
+        received_date = DAY_ONE + timedelta(days=event_day + (0, 0, 1, 7)[number % 4])
+        row = sale(
+            ("a", "b", "a~0123456789abcdef")[number % 3],
+            f"+{event_day} 09:00",
+            ("o-1", "o-2", "o-3", None)[number // 3 % 4],
+            user_id=None,
+            session_id=("anna", "ben")[number // 7 % 2],
+            sent_by=(None, "key:1", "public-key:2")[number // 5 % 3],
+            received_date=received_date,
+            source_file=f"{number}.csv",
+        )
+        if number % 2:
+            row["received_at"] = at("11:00", received_date)
+        made.append(row)
+    return made
+
+
+def test_every_engine_tells_copies_that_name_other_orders_apart(engine: Engine) -> None:
+    received = copies_of_orders()
+    receive(engine, received)
+    raw, rule = engine.table(RawEvents), CleaningRule()
+    copies = clean.clean_copies(raw, rule, DAYS)
+    unique = clean.unique_copies(copies, clean.duplicate_events(raw, rule, DAYS))
+    found = engine.rows_of(unique.select("event_id", "event_date", "properties"))
+    expected = [(event_id, day, row["properties"]) for event_id, day, row in events_of(received)]
+    assert sorted((*map(str, row.values()),) for row in found) == sorted(
+        (*map(str, event),) for event in expected
+    )
+    orders = {(event_id[:1], row["properties"]) for event_id, _, row in events_of(received)}
+    assert len(orders) == 8, "of each id, three orders and purchases without one"
