@@ -1,5 +1,7 @@
 """The API over the small shop: files, a real run, a real server."""
 
+import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -16,9 +18,11 @@ from fastapi import FastAPI
 
 from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.commerce.sales.contracts import Calendar
+from ecom_assets.core.file_lock import file_lock
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.ingestion.sources.first_partition import remember_paths
 from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.orchestration.registry import MARTS
 from ecom_assets.outputs.serving.assets import SERVED
@@ -30,6 +34,7 @@ from ecom_assets_tests.interfaces.api.small_run import run, settings_of
 from ecom_assets_tests.patience import PATIENCE_S
 
 Row = dict[str, Any]
+SEGMENTS_FILE = "visitor_segments.yaml"
 PUBLISHED = tuple(table for table in MARTS if table in {*SERVED, SessionEvents, Calendar})
 
 
@@ -67,21 +72,36 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @cache
 def published_shop(folder: Path) -> Settings:
-    """Run and publish the small shop, once for all tests of a process."""
-    folder.mkdir()
-    write_shop(folder / "files")
-    declared = folder / "visitor_segments.yaml"
-    declared.write_text(SEGMENTS)
-    settings = settings_of(
+    """Return the settings of a copy of the small shop that is this process's own."""
+    shutil.copytree(published_once(), folder)
+    settings = _settings_in(folder)
+    remember_paths(settings)
+    return settings
+
+
+def published_once() -> Path:
+    """Run and publish the small shop, once for all processes of a session; return its folder."""
+    folder = Path(os.environ["PYTEST_DEBUG_TEMPROOT"]) / "small_shop"
+    with file_lock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            making = folder.with_suffix(".making")
+            making.mkdir()
+            write_shop(making / "files")
+            (making / SEGMENTS_FILE).write_text(SEGMENTS)
+            monday = FIRST.date() - FIRST.weekday() * ONE_DAY  # weeks are named by their Monday
+            run(_settings_in(making), Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
+            making.rename(folder)
+    return folder
+
+
+def _settings_in(folder: Path) -> Settings:
+    return settings_of(
         folder / "home",
         folder / "files",
-        visitor_segments=declared,
+        visitor_segments=folder / SEGMENTS_FILE,
         customer_api_url="https://customers.example",
         publish_email_addresses=True,
     )
-    monday = FIRST.date() - FIRST.weekday() * ONE_DAY  # weeks are named by their Monday
-    run(settings, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
-    return settings
 
 
 @pytest.fixture(scope="module")
