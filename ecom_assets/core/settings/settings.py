@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from decimal import Decimal
@@ -662,15 +662,21 @@ OPTIONS: Final = {
 """The options of commands that win over settings."""
 
 
-def with_uploads(settings: Settings) -> Settings:
+def with_uploads(settings: Settings, chosen_before: Collection[str] = ()) -> Settings:
     """Return settings with what uploads say by now: the rows that were loaded or taken back, and
     what was chosen for the shop. What anything else says stays.
+
+    Args:
+        settings: The settings as they were.
+        chosen_before: The names of settings that were chosen for the shop then, and may be no more.
     """
     fresh = load_settings(home=settings.home)
     values: dict[str, Any] = {
         name: getattr(fresh, name)
         for name in OF_UPLOADS
-        if name in fresh.model_fields_set or _was_of_uploads(settings, name)
+        if name in fresh.model_fields_set
+        or name in chosen_before
+        or _was_of_uploads(settings, name)
     }
     is_said = settings.model_fields_set >= values.keys() & fresh.model_fields_set
     if is_said and all(getattr(settings, name) == value for name, value in values.items()):

@@ -68,6 +68,10 @@ def mapping_setting(kind: str) -> tuple[str, ...]:
 COST_VERSIONS: Final = "cost_versions"
 """In the same file: what the rules of costs were after each change, the newest last."""
 MOST_COST_VERSIONS: Final = 100
+WANTED_COSTS: Final = "wanted_costs"
+"""In the same file: the rules of costs that a run is asked to count by; requests to runs name no
+cost, as whoever may read can see them.
+"""
 BEFORE, PROBLEM = "before", "problem"
 """In the same file: what was chosen before a change that a run is at, and why the last change could
 not be made.
@@ -226,8 +230,23 @@ def cost_versions(home: Path) -> list[CostVersion]:
     return versions[::-1]
 
 
+def want_costs(home: Path, rules: Mapping[str, str]) -> None:
+    """Keep rules of costs for the run that is asked to count by them.
+
+    Args:
+        home: `ECOM_HOME`.
+        rules: The JSON of what is changed, by the names of the settings.
+    """
+    _keep(home, {WANTED_COSTS: {**wanted_costs(home), **rules}})
+
+
+def wanted_costs(home: Path) -> dict[str, str]:
+    """Return the rules of costs that a run is asked to count by."""
+    return {name: str(text) for name, text in _content(home).get(WANTED_COSTS, {}).items()}
+
+
 def note_cost_version(home: Path, saved_by: str, saved_at: datetime) -> None:
-    """Keep the rules of costs that hold now as their newest version.
+    """Keep the rules of costs that hold now as their newest version, unless they are it already.
 
     Args:
         home: `ECOM_HOME`.
@@ -236,6 +255,8 @@ def note_cost_version(home: Path, saved_by: str, saved_at: datetime) -> None:
     """
     content = _content(home)
     noted = list(content.get(COST_VERSIONS, []))
+    if noted and noted[-1]["rules"] == chosen_costs(home):
+        return
     newest = {
         "number": noted[-1]["number"] + 1 if noted else 1,
         "saved_at": saved_at.isoformat(timespec="seconds"),
@@ -346,7 +367,7 @@ def files_before(home: Path) -> dict[str, dict[str, Any]]:
 
 def end_shop_change(home: Path) -> None:
     """Note that a change is made."""
-    ended = {BEFORE, FILES_BEFORE}
+    ended = {BEFORE, FILES_BEFORE, WANTED_COSTS}
     _write(home, {name: value for name, value in _content(home).items() if name not in ended})
 
 

@@ -21,7 +21,7 @@ from ecom_assets.core.operations.requests import (
 )
 from ecom_assets.core.operations.steps import TableStep, last_look, steps_since
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.settings.uploaded import choose_shop
+from ecom_assets.core.settings.uploaded import choose_shop, want_costs
 from ecom_assets.ingestion.uploads.look import changes_days, checked_shop
 from ecom_assets.ingestion.uploads.store import (
     FAILED,
@@ -34,6 +34,8 @@ from ecom_assets.ingestion.uploads.store import (
     Uploads,
 )
 
+COSTS: Final = "costs"
+"""Among choices for the shop: that the rules of costs are those that the home keeps for the run."""
 READS_FILES: Final = "reads_files"
 """Among choices for the shop: that its files without a zone are in the new zone, too."""
 
@@ -114,6 +116,22 @@ def ask_shop(home: Path, choices: Mapping[str, str], asked_by: str) -> Operation
         raise UsageError("A run is at your files; wait until it is over, then change it.")
     today = now_utc_without_zone().date()
     return Requests(home).make(SHOP, json_text(dict(choices)), (today, today), asked_by)
+
+
+def ask_costs(home: Path, rules: Mapping[str, str], asked_by: str) -> OperationRequest:
+    """Ask for other rules of costs, by which all days are computed again.
+
+    Args:
+        home: `ECOM_HOME`.
+        rules: The JSON of what is changed, by the names of the settings.
+        asked_by: The name of the key.
+
+    Raises:
+        UsageError: A run is at uploads.
+        WorkError: The request cannot be written.
+    """
+    want_costs(home, rules)
+    return ask_shop(home, {COSTS: "yes"}, asked_by)
 
 
 def ask_shop_said(settings: Settings, said: Mapping[str, str], asked_by: str) -> None:

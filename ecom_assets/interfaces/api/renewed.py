@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.settings.settings import Settings, with_uploads
-from ecom_assets.core.settings.uploaded import uploads_stamp
+from ecom_assets.core.settings.uploaded import chosen_costs, shop_choices, uploads_stamp
 
 Build = Callable[[Settings], ASGIApp]
 LIFESPAN: Final = "lifespan"
@@ -50,6 +50,11 @@ class _Serving:
         answered.cancel()
 
 
+def _chosen(settings: Settings) -> frozenset[str]:
+    """Return the settings that are chosen for the shop, on its pages."""
+    return frozenset(shop_choices(settings.home) | chosen_costs(settings.home))
+
+
 async def _awaited(called: Any) -> None:  # noqa: ANN401 (what an ASGI application returns)
     await called
 
@@ -67,7 +72,7 @@ class RenewedApp:
             EcomError: A setting is wrong.
         """
         self._build = build
-        self._stamp = uploads_stamp(settings.home)
+        self._stamp, self._chosen = uploads_stamp(settings.home), _chosen(settings)
         self._now = _Serving(first or build(settings), settings)
         self._lock = asyncio.Lock()
         self._state: dict[str, Any] = {}
@@ -121,5 +126,6 @@ class RenewedApp:
                 await before.stop()
 
     def _made(self, settings: Settings) -> _Serving | None:
-        now = with_uploads(settings)
+        now = with_uploads(settings, self._chosen)
+        self._chosen = _chosen(settings)
         return None if now is settings else _Serving(self._build(now), now)

@@ -38,6 +38,7 @@ from ecom_assets.core.settings.uploaded import (
     note_cost_version,
     rows_folder,
     take_back_shop_choices,
+    wanted_costs,
 )
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.ingestion.sources.events import is_table
@@ -48,7 +49,7 @@ from ecom_assets.ingestion.sources.first_partition import (
 )
 from ecom_assets.ingestion.sources.sandbox_shop import is_made
 from ecom_assets.ingestion.sources.uploaded_rows import stand_beside
-from ecom_assets.ingestion.uploads.asking import READS_FILES
+from ecom_assets.ingestion.uploads.asking import COSTS, READS_FILES
 from ecom_assets.ingestion.uploads.landed import (
     days_of_landed,
     empty_landed,
@@ -220,6 +221,8 @@ class UploadRun:
         choices: dict[str, str] = {}
         for request in changes:
             choices |= json.loads(request.subject)
+        if choices.pop(COSTS, ""):
+            choices |= wanted_costs(self.home)
         reads_files = bool(choices.pop(READS_FILES, ""))
         earlier = load_settings(home=self.home).timezone
         of_zone = files_of_zone(self.uploads, earlier).kept if reads_files else ()
@@ -237,9 +240,9 @@ class UploadRun:
             self._shop_as_before(sentence)
         for upload in self._files_before():
             forget_beside(self.uploads, upload)
-        end_shop_change(self.home)
         if not sentence and not choices.keys().isdisjoint(OF_COSTS):
             note_cost_version(self.home, changes[-1].asked_by, now_utc_without_zone())
+        end_shop_change(self.home)
         return [sentence] if sentence else []
 
     def _files_before(self) -> list[Upload]:
@@ -295,13 +298,13 @@ class UploadRun:
             if day
         ]
         today = today_in(settings.timezone)
-        has_others = has_other_data(settings) or not days
-        if has_others:
+        if is_open_ended := has_other_data(settings) or not days:
             noted = remembered_first_day(settings)
             days += [today, *([noted] if noted else [])]
+            is_open_ended = not reaches_today(settings)
         # By another zone, rows lay on the day before or after.
         first = min(max(min(days) - ONE_DAY, settings.first_day), today)
-        return first, None if has_others else min(max(days) + ONE_DAY, today)
+        return first, None if is_open_ended else min(max(days) + ONE_DAY, today)
 
     def _landed(self, upload: Upload) -> Upload | str:
         """Land an upload, and return it with what it brought; else why it cannot be read."""
@@ -436,6 +439,16 @@ class UploadRun:
 def has_other_data(settings: Settings) -> bool:
     """Return whether settings, or earlier runs, name data of the shop that no upload brought."""
     return names_own_data(settings) or bool(paths_of_last_run(settings))
+
+
+def reaches_today(settings: Settings) -> bool:
+    """Return whether an API, a stream or a table brings rows, of which the newest can be of today;
+    files go as far as their rows.
+    """
+    named = (settings.events, settings.orders, settings.customers)
+    places = [*named, *paths_of_last_run(settings).values()]
+    is_asked = bool(settings.order_api_url or settings.customer_api_url)
+    return is_asked or any("://" in place for place in places)
 
 
 def run_days(settings: Settings, first: date, last: date | None) -> RunEnd:

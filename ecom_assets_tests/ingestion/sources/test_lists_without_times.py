@@ -46,6 +46,7 @@ def test_a_suppliers_list_is_of_costs_where_one_price_is_below_that_of_customers
     assert kind is MappingKind.COSTS
     assert "unit_cost_amount: named Net price (EUR), below RRP in 3 of 3 rows" in proposal.text
     assert 'unit_cost_amount: "Net price (EUR)"' in proposal.text
+    assert "currency: {constant: EUR}" in proposal.text, "in a shop of dollars, it is converted"
     assert proposal.questions == ()
 
 
@@ -63,6 +64,14 @@ def test_a_price_that_nothing_shows_to_be_a_cost_is_none(
     path = tmp_path / "list.csv"
     path.write_text("\n".join([head, *(line.format(n=n) for n in range(4))]), encoding="utf-8")
     assert MappingSearch([str(path)], Settings(home=tmp_path / "home")).listed_kind is None
+
+
+def test_a_currency_in_the_name_of_a_cost_is_not_passed_over(tmp_path: Path) -> None:
+    """Costs say theirs; a list of stock cannot, and its draft says so."""
+    _, costs = proposed(tmp_path, "SKU,COGS_USD\nA-1,4.20\nA-2,5.20\n")
+    assert "currency: {constant: USD}" in costs.text
+    _, stock = proposed(tmp_path, "SKU,Stock,COGS_USD\nA-1,3,4.20\nA-2,7,5.20\n")
+    assert "COGS_USD says USD; a list of stock has costs in the currency of the shop" in stock.text
 
 
 def test_an_export_of_products_is_stock_with_its_costs_and_categories(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from ecom_assets.core.errors import MappingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.files.mapping import OrderMapping, load
+from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, open_questions
 from ecom_assets.ingestion.sources.reading import FileReading
@@ -288,3 +289,13 @@ def test_what_lines_came_to_must_hold_in_later_files(tmp_path: Path) -> None:
     reading = FileReading.open([str(april)], mapping, is_events=False)
     assert reading.rows_json["rejected"] == {"broken_proof": 1}
     assert sold(reading) == (Decimal(20), {"Hat": 1}, 1)
+
+
+def test_a_text_that_no_item_is_as_long_as_is_not_searched() -> None:
+    """What `Hat x 2` is found by takes hours over a million blanks, which somebody may send."""
+    cell = PackedCell(", ", like=r"(?P<name>.+?)\s*x\s*(?P<quantity>\d+)")
+    assert cell.items_of({"items": "Hat x 2, Cap x 1"}, "items") == [
+        {"name": "Hat", "quantity": "2"},
+        {"name": "Cap", "quantity": "1"},
+    ]
+    assert cell.items_of({"items": f"Hat{' ' * 1_000_000}x 2"}, "items") is None

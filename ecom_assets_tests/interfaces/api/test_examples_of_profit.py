@@ -2,6 +2,7 @@
 that one run and one answer of the API have all of them.
 """
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app, build_stack
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import Api, served
+from ecom_assets_tests.interfaces.dashboard.conftest import Client
+from ecom_assets_tests.interfaces.dashboard.html import read
 
 pytestmark = pytest.mark.xdist_group("profit")
 NAMES = (
@@ -198,6 +202,28 @@ def test_products_are_sorted_by_profit_by_loss_and_by_margin(api: Api) -> None:
     ]
     assert top("gross_margin_rate", sort_by="margin", limit=1, offset=2) == [("tie", 0.25)]
     assert top("gross_margin_rate", sort_by="margin", search="HA") == margins[3:4]
+
+
+@pytest.mark.slow
+def test_losses_of_a_page_stand_before_profits(home: Path) -> None:
+    """Gifts lost 8.00, and hats left the most, 150.00; what is not known stands last anyhow."""
+    settings = Settings(home=home)
+    shown = {}
+    with served(build_dashboard_app(settings)) as answer:
+        for first in ("losses", "loss", "profit"):
+            days = "&".join(f"{name}={day}" for name, day in DAYS.items())
+            address = f"/dashboard/profit?{days}&dimension=item_id&first={first}"
+            root = read(Client(answer.address).get(address).text)
+            chart = json.loads(root.all("script", class_="chart-data")[1].texts[0])
+            shown[first] = [row["gross_profit_amount"] for row in chart["rows"]]
+    assert shown["losses"] == shown["loss"]
+    known = {
+        first: [amount for amount in amounts if amount is not None]
+        for first, amounts in shown.items()
+    }
+    assert (known["loss"][0], known["loss"][-1]) == (-8, 150)
+    assert known["profit"] == known["loss"][::-1]
+    assert all(amounts[-1] is None for amounts in shown.values())
 
 
 @pytest.mark.slow

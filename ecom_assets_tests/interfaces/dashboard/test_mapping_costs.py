@@ -10,21 +10,30 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import pytest
 import requests
 
 from ecom_assets.core.operations.requests import SHOP, Requests
-from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.settings.settings import Settings, load_settings, with_uploads
 from ecom_assets.core.settings.uploaded import (
     MOST_COST_VERSIONS,
     choose_shop,
     cost_versions,
     note_cost_version,
     shop_choices,
+    wanted_costs,
 )
-from ecom_assets.ingestion.uploads.asking import ask_shop, waiting_requests
+from ecom_assets.ingestion.uploads.asking import ask_costs, waiting_requests
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
-from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
+from ecom_assets.orchestration.automation.upload_runs import (
+    RunEnd,
+    UploadRun,
+    reaches_today,
+    run_days,
+)
+from ecom_assets.orchestration.empty_home import emptied
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.html import read
 from ecom_assets_tests.orchestration.automation.test_upload_changes import Runs
@@ -137,7 +146,9 @@ def test_a_run_computes_all_days_by_other_rules_or_all_is_as_before(tmp_path: Pa
     runs = Runs(tmp_path, ends=[RunEnd(is_published=True), RunEnd(False, "The disk is full.")])  # noqa: FBT003 (as a tuple)
     first, second = '[{"per_order": "4.20"}]', '[{"per_order": "5"}]'
     for text, problems in ((first, []), (second, ["The disk is full."])):
-        ask_shop(tmp_path, {"shipping_cost_rules": text}, "ann")
+        ask_costs(tmp_path, {"shipping_cost_rules": text}, "ann")
+        (request,) = waiting_requests(tmp_path)
+        assert "4.20" not in request.subject, "whoever may read sees requests, and no cost"
         run = UploadRun(tmp_path, "a-run", runs.run, runs.reset)
         assert run.do(waiting_requests(tmp_path)) == problems
         (rule,) = load_settings(home=tmp_path).shipping_cost_rules
@@ -149,10 +160,71 @@ def test_a_run_computes_all_days_by_other_rules_or_all_is_as_before(tmp_path: Pa
     # No upload says how far the data go: the run finds it.
     assert {last for _, _, last in runs.seen} == {None}
     assert Requests(tmp_path).waiting(SHOP) == []
+    assert wanted_costs(tmp_path) == {}
+
+
+def test_a_change_that_was_taken_back_is_no_rule_of_a_server_that_goes_on(tmp_path: Path) -> None:
+    """What was never chosen before is as the environment says it, which is nothing."""
+    before = load_settings(home=tmp_path)
+    choose_shop(tmp_path, {"shipping_cost_rules": '[{"per_order": "4.20"}]', "currency": "EUR"})
+    during = with_uploads(before)
+    assert (len(during.shipping_cost_rules), during.currency) == (1, "EUR")
+    (tmp_path / "uploads" / "shop.json").write_text("{}")
+    after = with_uploads(during, ["shipping_cost_rules", "currency"])
+    assert (after.shipping_cost_rules, after.currency) == ((), "")
+
+
+def test_the_run_goes_as_far_as_files_do_and_with_an_api_to_today(tmp_path: Path) -> None:
+    files = Settings(home=tmp_path, orders="orders.csv")
+    assert not reaches_today(files)
+    for remote in (
+        {"order_api_url": "https://shop.example/orders"},
+        {"customer_api_url": "https://shop.example/customers"},
+        {"events": "snowflake://reader@account/SHOP/PUBLIC/EVENTS"},
+        {"orders": "kafka://broker:9092/orders"},
+    ):
+        assert reaches_today(files.model_copy(update=remote))
+
+
+ORDERS: Final = (
+    "order_id,order_date,customer_email,item,quantity,amount\n"
+    "A1,2026-03-05 10:00,ann@shop.example,lamp,1,10.00\n"
+    "A2,2026-03-06 09:00,bob@shop.example,lamp,1,20.00\n"
+)
+
+
+@pytest.mark.slow
+def test_files_of_a_terminal_that_are_older_than_today_are_counted_by_the_rules(
+    tmp_path: Path,
+) -> None:
+    """31.00 in a month of 31 days are 1.00 a day. The orders end long before today, so that a run
+    over today would be refused.
+    """
+    home, orders = tmp_path / "home", tmp_path / "orders.csv"
+    orders.write_text(ORDERS)
+    ecom("mapping", "init", orders, "--orders", "--timezone", "UTC", home=home)
+    mapping = tmp_path / "orders.yaml"
+    done = ecom("run", "--orders", orders, "--orders-mapping", mapping, "--json", home=home)
+    assert done.exit_code == 0, done.err
+    ask_costs(home, {"other_cost_rules": '[{"name": "Tool", "per_month": "31"}]'}, "ann")
+    assert UploadRun(home, "a-run", run_days, emptied).do(waiting_requests(home)) == []
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        rows = con.execute(
+            "SELECT cost_date, estimated_other_cost_amount FROM mart.other_costs_daily "
+            "WHERE cost_date BETWEEN '2026-03-05' AND '2026-03-06' ORDER BY 1"
+        ).fetchall()
+    assert [(str(day), amount) for day, amount in rows] == [
+        ("2026-03-05", Decimal(1)),
+        ("2026-03-06", Decimal(1)),
+    ]
+    (version,) = cost_versions(home)
+    assert version.saved_by == "ann"
 
 
 def test_so_many_versions_are_kept_and_their_numbers_go_on(tmp_path: Path) -> None:
-    for _ in range(MOST_COST_VERSIONS + 2):
+    for number in range(MOST_COST_VERSIONS + 2):
+        choose_shop(tmp_path, {"shipping_cost_rules": f'[{{"per_order": "{number}"}}]'})
+        note_cost_version(tmp_path, "ann", datetime(2026, 3, 1))  # noqa: DTZ001 (UTC without a zone)
         note_cost_version(tmp_path, "ann", datetime(2026, 3, 1))  # noqa: DTZ001 (UTC without a zone)
     kept = cost_versions(tmp_path)
     assert (len(kept), kept[0].number, kept[-1].number) == (100, 102, 3)

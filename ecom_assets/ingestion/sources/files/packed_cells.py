@@ -15,6 +15,10 @@ JSON: Final = "json"
 """What a mapping says of a cell with a list as JSON writes it, or as Python does."""
 NAME: Final = "name"
 """What a part of a cell is called that is a text alone."""
+LONGEST_ITEM: Final = 500
+"""Characters of an item that a regular expression is tried on: what some take grows with the square
+of the length.
+"""
 _decode: Final = json.JSONDecoder(parse_float=str, parse_constant=str).decode
 
 
@@ -83,7 +87,7 @@ class PackedCell:
 
     def _item(self, part: str) -> dict[str, str] | None:
         if self.like:
-            found = _pattern(self.like).fullmatch(part)
+            found = _pattern(self.like).fullmatch(part) if len(part) <= LONGEST_ITEM else None
             return (
                 {name: text.strip() for name, text in found.groupdict().items() if text is not None}
                 if found

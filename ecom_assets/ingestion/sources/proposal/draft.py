@@ -1116,6 +1116,8 @@ class Draft:
         numbers = [value for value in numbers_left(self.values, {}) if can_be_amount(value)]
         of_lines = {value.name: value for value in numbers if self._is_of_lines_alone(value)}
         of_orders = {value.name: value for value in numbers if value.name not in of_lines}
+        if not of_orders:
+            return  # nothing of a whole order says anything of its lines
         lines = {name: self.values.number_sql(value) for name, value in of_lines.items()}
         parts = OrderParts(
             self.values,
@@ -1903,7 +1905,7 @@ class Draft:
         """
         amounts = [
             self.found[name]
-            for name in ("payment_amount", "cart_value", UNIT_PRICE)
+            for name in ("payment_amount", "cart_value", UNIT_PRICE, "unit_cost_amount")
             if name in self.found
         ]
         if "currency" in self.found or not amounts or not amounts[0].value.is_column:
@@ -2427,6 +2429,12 @@ class ListDraft(Draft):
     def __post_init__(self) -> None:
         """Find the fields; of several numbers of stock, the one that is left of the others."""
         super().__post_init__()
+        cost = self.found.get("unit_cost_amount")
+        if self.kind is MappingKind.STOCK and cost is not None and cost.value.currency:
+            self.notes.append(
+                f"{shown(cost.value.name)} says {cost.value.currency}; a list of stock has costs "
+                "in the currency of the shop: in another one, bring a list of costs"
+            )
         if self.kind is not MappingKind.STOCK or "stock" not in self.found:
             return
         if "stock" in self.answers:
@@ -2454,6 +2462,7 @@ class ListDraft(Draft):
             "fields:",
             f"  {kind.id}: {{hash_of: {quoted_list(columns)}, optional: ['*'], {equal_rows}}}",
             *(self._listed_field(name) for name in names),
+            *(self._currency_beside() if "currency" in kind.fields else ()),
             "other_columns: ignore",
         ]
 

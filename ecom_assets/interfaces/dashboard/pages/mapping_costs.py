@@ -16,6 +16,7 @@ from ecom_assets.core.operations.requests import require_shared_home
 from ecom_assets.core.settings.cost_rules import read_rules
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import (
+    OF_COSTS,
     CostVersion,
     choose_shop,
     chosen_costs,
@@ -32,7 +33,7 @@ from ecom_assets.core.tables.cost_rules import (
     ShippingCostRule,
 )
 from ecom_assets.core.tables.queries import Reading
-from ecom_assets.ingestion.uploads.asking import ask_shop
+from ecom_assets.ingestion.uploads.asking import ask_costs
 from ecom_assets.ingestion.uploads.sight import seen_problem
 from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Nothing
@@ -120,27 +121,27 @@ LISTS: Final = (
 
 
 def rules(view: View) -> Block:
-    """Return the form with all rules; those that are said elsewhere are shown only."""
+    """Return the form with all rules; those that are set elsewhere are only shown."""
     settings = settings_of(view.request)
     known = _known_values(view)
     lists = [
         {
-            "title": one.title,
-            "sentence": one.sentence,
-            "cells": [(cell, CELL_LABELS[cell], _type_of(cell)) for cell in one.cells],
-            "setting": one.setting,
-            "is_fixed": is_fixed(settings, one),
-            "rules": [rule.text for rule in getattr(settings, one.setting)],
-            "rows": [*_rows(settings, one), *[{}] * EMPTY_LINES],
-            "known": known.get(one.kind.condition, []),
+            "title": rule_list.title,
+            "sentence": rule_list.sentence,
+            "cells": [(cell, CELL_LABELS[cell], _type_of(cell)) for cell in rule_list.cells],
+            "setting": rule_list.setting,
+            "is_fixed": is_fixed(settings, rule_list),
+            "rules": [rule.text for rule in getattr(settings, rule_list.setting)],
+            "rows": [*_rows(settings, rule_list), *[{}] * EMPTY_LINES],
+            "known": known.get(rule_list.kind.condition, []),
         }
-        for one in LISTS
+        for rule_list in LISTS
     ]
     return Custom(
         "cost_rules.html",
         {
             "lists": lists,
-            "can_change": not all(one["is_fixed"] for one in lists),
+            "can_change": not all(shown["is_fixed"] for shown in lists),
             "problem": seen_problem(shop_problem(settings.home), caller_of(view.request.scope)),
             "list": address_of(PATH, {}),
         },
@@ -152,14 +153,14 @@ def versions(view: View) -> Block:
     kept = cost_versions(settings_of(view.request).home)
     if not kept:
         return Nothing()
-    return Custom("cost_versions.html", {"rows": [_version(one) for one in kept]})
+    return Custom("cost_versions.html", {"rows": [_version(version) for version in kept]})
 
 
 def _version(version: CostVersion) -> dict[str, Any]:
     lines = [
-        f"{one.title}: {rule.text}"
-        for one in LISTS
-        for rule in _read(one, version.rules.get(one.setting, "[]"))
+        f"{rule_list.title}: {rule.text}"
+        for rule_list in LISTS
+        for rule in _read(rule_list, version.rules.get(rule_list.setting, "[]"))
     ]
     return {"version": version, "lines": lines}
 
@@ -171,8 +172,8 @@ def _type_of(cell: str) -> str:
     return "number" if cell.startswith(("per_", "percent")) else "text"
 
 
-def _rows(settings: Settings, of: RuleList) -> Iterator[dict[str, str]]:
-    for rule in getattr(settings, of.setting):
+def _rows(settings: Settings, rule_list: RuleList) -> Iterator[dict[str, str]]:
+    for rule in getattr(settings, rule_list.setting):
         yield {
             name: f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
             for name, value in rule.model_dump(exclude_none=True).items()
@@ -196,57 +197,39 @@ def _values(reading: Reading, table: type[Table], column: str) -> list[str]:
     return [str(row["value"]) for row in rows]
 
 
-def is_fixed(settings: Settings, of: RuleList) -> bool:
+def is_fixed(settings: Settings, rule_list: RuleList) -> bool:
     """Return whether the environment, .env or ecom.toml says a list, which goes before the page."""
-    chosen = chosen_costs(settings.home).get(of.setting, "[]")
-    return bool(getattr(settings, of.setting) != _read(of, chosen))
+    chosen = chosen_costs(settings.home).get(rule_list.setting, "[]")
+    return bool(getattr(settings, rule_list.setting) != _read(rule_list, chosen))
 
 
 def change(sent: ActionRequest) -> ActionResult:
     """Keep other rules, and ask a run to compute what follows from them."""
-    settings = _changeable(sent)
-    said = {
-        one.setting: json_text(list(_said(sent.form, one)))
-        for one in LISTS
-        if not is_fixed(settings, one)
+    rules = {
+        rule_list.setting: json_text(list(_rules_in(sent.form, rule_list))) for rule_list in LISTS
     }
-    return _changed(settings, said, sent.caller)
+    return _changed(sent, rules)
 
 
 def restore(sent: ActionRequest) -> ActionResult:
     """Let the rules of a version hold again, as a new version."""
-    settings = _changeable(sent)
     number = sent.form.get("number", "")
-    for version in cost_versions(settings.home):
+    for version in cost_versions(settings_of(sent.request).home):
         if str(version.number) == number:
-            said = {
-                one.setting: version.rules.get(one.setting, "[]")
-                for one in LISTS
-                if not is_fixed(settings, one)
-            }
-            return _changed(settings, said, sent.caller)
+            return _changed(sent, {**dict.fromkeys(OF_COSTS, "[]"), **version.rules})
     raise UsageError(f"Version {number!r} is not kept; choose one of the list.")
 
 
-def _changeable(sent: ActionRequest) -> Settings:
-    """Return the settings of now, where a change reaches the runs."""
-    settings = settings_of(sent.request)
-    require_shared_home(settings, "What orders cost")
-    return settings
-
-
-def _said(form: Mapping[str, str], of: RuleList) -> Iterator[dict[str, str]]:
+def _rules_in(form: Mapping[str, str], rule_list: RuleList) -> Iterator[dict[str, str]]:
     """Yield the rules of a list in the form; empty lines are none."""
-    numbers = {
-        int(number)
-        for name in form
-        for setting, _, rest in [name.partition(".")]
-        for number in [rest.partition(".")[0]]
-        if setting == of.setting and number.isdigit()
-    }
-    for number in sorted(numbers):
-        cells = {cell: form.get(f"{of.setting}.{number}.{cell}", "").strip() for cell in of.cells}
-        filled = {cell: _typed(cell, value) for cell, value in cells.items() if value}
+    names = (name.split(".") for name in form if name.startswith(f"{rule_list.setting}."))
+    lines = {int(name[1]) for name in names if name[1].isdecimal()}
+    for line in sorted(lines):
+        filled = {
+            cell: _typed(cell, value)
+            for cell in rule_list.cells
+            if (value := form.get(f"{rule_list.setting}.{line}.{cell}", "").strip())
+        }
         if filled:
             yield filled
 
@@ -263,33 +246,37 @@ def _typed(cell: str, value: str) -> str:
         ) from error
 
 
-def _changed(settings: Settings, said: Mapping[str, str], caller: str) -> ActionResult:
-    """Let rules hold: by a run where there are data, else at once.
+def _changed(sent: ActionRequest, rules: Mapping[str, str]) -> ActionResult:
+    """Let rules hold, of the lists that nothing else says: by a run where there are data, else at
+    once.
 
     Raises:
         UsageError: A rule is not possible.
     """
+    settings = settings_of(sent.request)
+    require_shared_home(settings, "What orders cost")
     changes = {
-        one.setting: said[one.setting]
-        for one in LISTS
-        if one.setting in said and _read(one, said[one.setting]) != getattr(settings, one.setting)
+        rule_list.setting: rules[rule_list.setting]
+        for rule_list in LISTS
+        if not is_fixed(settings, rule_list)
+        and _read(rule_list, rules[rule_list.setting]) != getattr(settings, rule_list.setting)
     }
     here = address_of(COSTS, {})
     if not changes:
         return ActionResult("Nothing is changed.", here)
     if settings.has_own_data:
-        ask_shop(settings.home, changes, caller)
+        ask_costs(settings.home, changes, sent.caller)
         return ActionResult("", address_of(PROGRESS, {"of": "shop"}))
     choose_shop(settings.home, changes)
-    note_cost_version(settings.home, caller, now_utc_without_zone())
+    note_cost_version(settings.home, sent.caller, now_utc_without_zone())
     return ActionResult("Saved. The next run counts by it.", here)
 
 
-def _read(of: RuleList, text: str) -> tuple[CostRule, ...]:
+def _read(rule_list: RuleList, text: str) -> tuple[CostRule, ...]:
     try:
-        return read_rules(of.kind, text)
+        return read_rules(rule_list.kind, text)
     except ValueError as error:
-        raise UsageError(f"{of.title}: {error}; nothing is changed.") from error
+        raise UsageError(f"{rule_list.title}: {error}; nothing is changed.") from error
 
 
 PAGE = DashboardPage(
