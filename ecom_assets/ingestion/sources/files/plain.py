@@ -121,12 +121,17 @@ class Numerals(BaseModel):
         number = rf"(?:{self._whole})(?:{point}\d+)?|{point}\d+"
         minus = r"[-\x{2212}]"
         pattern = rf"[-+\x{{2212}}]?(?:{number})|(?:{number}){minus}|\((?:{number})\)"
-        sign = f"CASE WHEN regexp_matches({bare}, {text(rf'{minus}|[(]')}) THEN '-' ELSE '' END"
-        digits = f"regexp_replace({bare}, {text(rf'[^0-9{point}]')}, '', 'g')"
+        sign = f"CASE WHEN regexp_matches(bare, {text(rf'{minus}|[(]')}) THEN '-' ELSE '' END"
+        digits = f"regexp_replace(bare, {text(rf'[^0-9{point}]')}, '', 'g')"
+        read = (
+            f"CASE WHEN regexp_full_match(bare, {text(pattern)})"
+            f" THEN {sign} || {_with_point(digits, self.decimal)} END"
+        )
+        # The engine computes an expression as often as it stands in a statement, and compiles its
+        # patterns each time; what a lambda is given is computed once.
         return (
             f"CASE WHEN {plain} THEN {_with_point(value, self.decimal)}"
-            f" WHEN regexp_full_match({bare}, {text(pattern)})"
-            f" THEN {sign} || {_with_point(digits, self.decimal)} END"
+            f" ELSE list_transform([{bare}], lambda bare: {read})[1] END"
         )
 
     @property
@@ -163,10 +168,16 @@ def currency_sql(value: str) -> str:
         )
     ]
     sign = f"rtrim(upper(coalesce({', '.join(at_ends)})), '.')"
-    cases = " ".join(
-        f"WHEN {text(name)} THEN {text(code)}" for name, code in CURRENCY_SIGNS.items()
-    )
-    return f"CASE {sign} {cases} ELSE {sign} END"
+    return replaced_sql(sign, CURRENCY_SIGNS)
+
+
+def replaced_sql(value: str, texts: Mapping[str, str]) -> str:
+    """Return the SQL of a text, or of the one that stands in its place.
+
+    Of a CASE, the engine would compute the value once for each of the texts.
+    """
+    pairs = ", ".join(f"{text(old)}: {text(new)}" for old, new in texts.items())
+    return f"coalesce(MAP {{{pairs}}}[{value}], {value})"
 
 
 class MappingPart(BaseModel):
@@ -247,10 +258,7 @@ class Operations(MappingPart):
         if self.upper:
             value = f"upper({value})"
         if self.lookup:
-            pairs = " ".join(
-                f"WHEN {text(old)} THEN {text(new)}" for old, new in self.lookup.items()
-            )
-            value = f"CASE {value} {pairs} ELSE {value} END"
+            value = replaced_sql(value, self.lookup)
         if self.unknown:
             words = _listed(tuple(word.lower() for word in self.unknown))
             # A placeholder, as of others that the source writes: its row stays.
