@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import duckdb
@@ -35,15 +35,13 @@ from ecom_assets.core.tables.computed import KeptRows
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import (
     DIALECTS,
-    Build,
-    Dialect,
     arrow_schema_of,
     as_declared,
     nullable_schema,
 )
+from ecom_assets.core.warehouse.kept_rows import KeepsStatements, KeptDialect, WritesKeptRows
 from ecom_assets.core.warehouse.sql_text import ident, pattern_of, text
 from ecom_assets.core.warehouse.statements import STATEMENTS, WritesDateSlots
-from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS, numbered_statements
 
 SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -87,41 +85,6 @@ WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge
 """What makes a part of a query more expensive to compute than to store; a scan alone is not."""
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 """The suffixes of the files that DuckDB writes beside its database file."""
-
-
-class WritesKeptRows:
-    """A method of a compiler of Ibis', which finds it by its name: writes `KeptRows`."""
-
-    __slots__ = ()
-
-    def visit_KeptRows(  # noqa: N802 (as Ibis has it)
-        self,
-        op: KeptRows,
-        *,
-        query: str,
-        schema: ibis.Schema,
-        source: object,
-        **_: object,
-    ) -> Any:  # noqa: ANN401 (as above)
-        """Return the statement as a part of another one."""
-        with _deep_recursion():
-            return self.visit_SQLQueryResult(op, query=query, schema=schema, source=source)  # type: ignore[attr-defined]  # of the compiler
-
-
-DEPTH: Final = 20_000
-"""How deep sqlglot may call itself: it takes a dozen calls for each bracket of a statement, and
-conditions on hundreds of single days have as many brackets within each other.
-"""
-
-
-@contextmanager
-def _deep_recursion() -> Iterator[None]:
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, DEPTH))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 class WholeKeys:
@@ -239,7 +202,7 @@ class _ArrowData(PyArrowData):  # type: ignore[misc]  # Ibis ships no types
         return pa.nulls(len(column)) if dtype.is_null() else super().convert_column(column, dtype)
 
 
-class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
+class DuckDB(KeepsStatements, Backend):  # type: ignore[misc]  # Ibis has no types for it
     """DuckDB through Ibis, with each statement written once for all days."""
 
     compiler = PortableDuckDBCompiler()
@@ -288,24 +251,11 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         super()._drop_cached_table(name)
         self._numbers_of_cached.discard(int(name.removeprefix("cached_")))
 
-    def compile(
-        self,
-        expr: ir.Expr,
-        /,
-        *,
-        limit: int | None = None,
-        params: Mapping[ir.Expr, Any] | None = None,
-        pretty: bool = False,
-    ) -> str:
-        """Return the statement that computes an expression."""
-        BUILDING.require_none()
-        if isinstance(expr, ir.Table) and isinstance(expr.op(), KeptRows):
-            return str(expr.op().query)
-        write = super().compile
-        if limit is not None or params:
-            return str(write(expr, limit=limit, params=params, pretty=pretty))
+    def written(self, expr: ir.Expr, *, pretty: bool) -> str:
+        """Return the statement that computes an expression, written once for all days."""
+        write = super().written
         return STATEMENTS.sql(
-            expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty))
+            expr.as_table(), f"pretty={pretty}", lambda rows: write(rows, pretty=pretty)
         )
 
     def to_pyarrow(
@@ -338,11 +288,6 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         query = streaming(self.compiler.to_sqlglot(rows))
         # Nobody else has the query: sqlglot would copy it, a seventh of the time.
         return query.sql(dialect=self.dialect, pretty=True, copy=False)
-
-    def raw_sql(self, query: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
-        """Run a statement."""
-        BUILDING.require_none()
-        return super().raw_sql(query, **kwargs)
 
 
 def adapt_duckdb_2_to_ibis_12() -> None:
@@ -405,29 +350,12 @@ def _hash(text: str) -> int:
 _HASH = ibis.udf.scalar.builtin(_hash, name="hash", signature=(("string",), "uint64"))
 
 
-class DuckDBDialect(Dialect):
+class DuckDBDialect(KeptDialect):
     """DuckDB streams results, replaces tables in one statement,
     and reads tables of this process.
     """
 
     joins_in_columns = has_text_hash = has_kernels = joins_cheaply = True
-
-    def computed(
-        self,
-        con: Backend,
-        function: Build,
-        arguments: Mapping[str, Any],
-        contract: type[Table] | None,
-    ) -> Any:  # noqa: ANN401 (as the function)
-        """Return what a function returns, by a kept statement if there is one."""
-        if not isinstance(con, DuckDB):
-            return super().computed(con, function, arguments, contract)
-        return TABLE_STATEMENTS.rows(con, function, arguments, contract)
-
-    def numbered(self, tables: Sequence[ir.Table]) -> ir.Table:
-        """Return the rows of several tables; kept statements stay texts."""
-        kept = numbered_statements(tables)
-        return super().numbered(tables) if kept is None else kept
 
     def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
         """Return DuckDB's own hash."""

@@ -45,7 +45,8 @@ MOST: Final = 4096
 """Statements that are kept; a run of the whole platform writes about 300."""
 ADAPTED: Final = blake2b(
     b"".join(
-        Path(__file__).with_name(f"{module}.py").read_bytes() for module in ("local", "statements")
+        Path(__file__).with_name(f"{module}.py").read_bytes()
+        for module in ("kept_rows", "local", "statements")
     ),
     digest_size=8,
 ).hexdigest()
@@ -349,12 +350,14 @@ def _seal(key: bytes, template: str) -> str:
     return blake2b(template.encode(), key=key, digest_size=16).hexdigest()
 
 
-def filled(template: str, dates: Sequence[date]) -> str:
-    """Return the statement of a template: each slot becomes the date of its number."""
+def filled(template: str, dates: Sequence[date], function: str = "MAKE_DATE") -> str:
+    """Return the statement of a template: each slot becomes the date of its number, by the
+    engine's function of a year, a month and a day.
+    """
 
     def date_literal(slot: re.Match[str]) -> str:
         day = dates[int(slot[1])]
-        return f"MAKE_DATE({day.year}, {day.month}, {day.day})"
+        return f"{function}({day.year}, {day.month}, {day.day})"
 
     return SLOT.sub(date_literal, template)
 

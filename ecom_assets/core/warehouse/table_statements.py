@@ -1,10 +1,11 @@
 """Statements of tables and checks, found again before their expression is built.
 
-Building an expression and writing its statement takes Ibis several times longer than DuckDB takes
-to run it on a small shop. `computed` (see `core/tables/computed.py`) asks here first. The key of a
-statement is known before anything is built: the source of this package and what it was made with,
-the function, the values of its rules, the shapes of the tables that it is given, and the form of
-its days. What the function asked of its days beside conditions is kept too, with the answers.
+Building an expression and writing its statement takes Ibis several times longer than an engine
+takes to run it on a small shop. `computed` (see `core/tables/computed.py`) asks here first. The key
+of a statement is known before anything is built: the source of this package and what it was made
+with, the engine, the function, the values of its rules, the shapes of the tables that it is given,
+and the form of its days. What the function asked of its days beside conditions is kept too, with
+the answers.
 
 These are built each time:
 
@@ -233,7 +234,7 @@ class TableStatements:
 
     def rows(
         self,
-        con: Any,  # noqa: ANN401 (`local.DuckDB`, which this does not import)
+        con: Any,  # noqa: ANN401 (`KeepsStatements`, which imports this)
         function: Build,
         arguments: Mapping[str, Any],
         contract: type[Table] | None,
@@ -242,7 +243,7 @@ class TableStatements:
         if not self.is_on:
             return function(**arguments)
         try:
-            call = self._call(function, arguments, contract)
+            call = self._call(function, arguments, contract, con.name)
         except NoShapeError:
             return function(**arguments)
         try:
@@ -264,14 +265,19 @@ class TableStatements:
             NoShapeError: An argument cannot be written as text, or the function is not of this
                 package.
         """
-        call = self._call(function, arguments, None)
+        call = self._call(function, arguments, None, "")
         return call.key, [*call.dates]
 
     def _call(
-        self, function: Build, arguments: Mapping[str, Any], contract: type[Table] | None
+        self,
+        function: Build,
+        arguments: Mapping[str, Any],
+        contract: type[Table] | None,
+        backend: str,
     ) -> _Call:
         call = _Call(function, arguments)
-        parts: list[object] = [self._texts.of_function(function), contract and _name_of(contract)]
+        name_of_contract = contract and _name_of(contract)
+        parts: list[object] = [backend, self._texts.of_function(function), name_of_contract]
         for name, value in arguments.items():
             if isinstance(value, ir.Table):
                 shape = call.shapes[name] = Shape(value.op(), {})
@@ -389,7 +395,7 @@ def _as_rows(con: Any, statement: Statement, call: _Call) -> ir.Table:  # noqa: 
     """Return the rows of a statement, with the dates of a call."""
     dates = Slots([*statement.apart]).filled([*call.dates])
     rows: ir.Table = KeptRows(
-        query=filled(statement.template, dates),
+        query=filled(statement.template, dates, con.date_function),
         schema=statement.schema,
         source=con,
         statement=statement,

@@ -22,12 +22,15 @@ from ecom_assets.core.tables.computed import KeptRows
 from ecom_assets.core.tables.days import Days, clock_hour, day_start
 from ecom_assets.core.tables.portable import conform, count_of, rows_of
 from ecom_assets.core.warehouse import local, table_statements
-from ecom_assets.core.warehouse.local import DuckDB, connect
+from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
+from ecom_assets.core.warehouse.kept_rows import KeepsStatements
+from ecom_assets.core.warehouse.local import connect
 from ecom_assets.core.warehouse.statements import NoShapeError
 from ecom_assets.core.warehouse.table_statements import TableStatements, forget_user_statements
 from ecom_assets.orchestration.rules import rules
 from ecom_assets_tests.builders import received
 from ecom_assets_tests.platform import Platform
+from ecom_assets_tests.postgres_server import fresh_database
 
 FIRST = date(2026, 3, 20)
 """Clocks in Berlin go forward on March 29."""
@@ -89,14 +92,21 @@ def of_user(visits: ir.Table, days: Days) -> ir.Table:
     return visits.filter(days.contain(visits.visited_date)).select("user_id")
 
 
-@pytest.fixture(scope="module")
-def con() -> Iterator[DuckDB]:
-    """A table with one visit at noon of each of thirty days."""
-    opened = connect()
+DAYS_OF = {"duckdb": "range(30) AS r(n)", "postgres": "generate_series(0, 29) AS r(n)"}
+
+
+@pytest.fixture(scope="module", params=DAYS_OF)
+def con(request: pytest.FixtureRequest) -> Iterator[KeepsStatements]:
+    """A table with one visit at noon of each of thirty days, on an engine."""
+    opened: KeepsStatements = connect()
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres_server")
+        opened = PostgresEngine(Settings(warehouse=fresh_database(server))).open().con
+    opened.raw_sql("CREATE SCHEMA mart")
     opened.raw_sql(
-        "CREATE SCHEMA mart; CREATE TABLE mart.visits AS SELECT DATE '2026-03-20' + n::INTEGER AS "
-        "visited_date, TIMESTAMP '2026-03-20 12:00:00' + INTERVAL (n) DAY AS visited_at, "
-        "'user ' || n AS user_id FROM range(30) AS r(n)"
+        "CREATE TABLE mart.visits AS SELECT CAST(DATE '2026-03-20' + n::INTEGER AS DATE) AS "
+        "visited_date, TIMESTAMP '2026-03-20 12:00:00' + n * INTERVAL '1 day' AS visited_at, "
+        f"'user ' || n AS user_id FROM {DAYS_OF[request.param]}"
     )
     yield opened
     opened.disconnect()
@@ -109,7 +119,7 @@ def _of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     CALLS.clear()
 
 
-def visits_in(con: DuckDB) -> ir.Table:
+def visits_in(con: KeepsStatements) -> ir.Table:
     return con.table("visits", database="mart")
 
 
@@ -117,7 +127,7 @@ def march(*days: int) -> Days:
     return Days.from_dates(date(2026, 3, day) for day in days)
 
 
-def test_a_statement_is_for_all_days_of_its_form(con: DuckDB) -> None:
+def test_a_statement_is_for_all_days_of_its_form(con: KeepsStatements) -> None:
     statements = TableStatements()
 
     def seen_on(days: Days) -> list[int]:
@@ -134,7 +144,7 @@ def test_a_statement_is_for_all_days_of_its_form(con: DuckDB) -> None:
     assert CALLS == ["of_days"] * 2
 
 
-def test_what_days_are_asked_beside_conditions_is_a_part_of_the_key(con: DuckDB) -> None:
+def test_what_days_are_asked_beside_conditions_is_a_part_of_the_key(con: KeepsStatements) -> None:
     statements, visits = TableStatements(), visits_in(con)
 
     def starts(day: int) -> str:
@@ -160,7 +170,7 @@ SOME_DAYS = st.sets(st.integers(0, COUNT - 1), min_size=1, max_size=6).map(
 @settings(max_examples=60, deadline=None)
 @given(function=st.sampled_from(FUNCTIONS), asked=st.lists(SOME_DAYS, min_size=2, max_size=5))
 def test_kept_rows_are_those_that_the_function_builds(
-    con: DuckDB, function: Callable[..., ir.Table], asked: list[Days]
+    con: KeepsStatements, function: Callable[..., ir.Table], asked: list[Days]
 ) -> None:
     statements, visits = TableStatements(), visits_in(con)
     for days in asked:
@@ -173,7 +183,7 @@ def in_order(rows: ir.Table) -> list[dict[str, Any]]:
     return sorted(rows_of(rows), key=lambda row: str(row["visited_date"]))
 
 
-def test_a_function_that_reads_data_is_called_each_time(con: DuckDB) -> None:
+def test_a_function_that_reads_data_is_called_each_time(con: KeepsStatements) -> None:
     statements = TableStatements()
     for days in (march(20), march(21)):
         rows = statements.rows(con, counted_first, {"visits": visits_in(con), "days": days}, None)
@@ -182,7 +192,7 @@ def test_a_function_that_reads_data_is_called_each_time(con: DuckDB) -> None:
     assert CALLS == ["counted_first"] * 3  # once in vain
 
 
-def test_what_a_question_names_is_kept_nowhere(con: DuckDB, tmp_path: Path) -> None:
+def test_what_a_question_names_is_kept_nowhere(con: KeepsStatements, tmp_path: Path) -> None:
     statements = TableStatements()
     statements.store.keep_in(tmp_path / "statements.sqlite")
     visits = visits_in(con)
@@ -192,7 +202,7 @@ def test_what_a_question_names_is_kept_nowhere(con: DuckDB, tmp_path: Path) -> N
     assert len(statements.store) == 0
 
 
-def test_a_column_more_is_another_statement(con: DuckDB) -> None:
+def test_a_column_more_is_another_statement(con: KeepsStatements) -> None:
     statements, days = TableStatements(), march(20)
     wider = visits_in(con).mutate(is_new=visits_in(con).user_id.isnull())
     for visits in (visits_in(con), wider, visits_in(con)):
@@ -264,7 +274,7 @@ def test_each_value_of_each_rule_is_in_the_key(monkeypatch: pytest.MonkeyPatch) 
     assert not_as_text == NOT_AS_TEXT
 
 
-def test_functions_that_differ_in_a_value_are_others(con: DuckDB) -> None:
+def test_functions_that_differ_in_a_value_are_others(con: KeepsStatements) -> None:
     statements, visits = TableStatements(), visits_in(con)
 
     def later_than(number: int) -> Callable[..., ir.Table]:
@@ -330,7 +340,7 @@ def test_every_kept_statement_of_a_shop_is_the_one_that_would_be_built(
 
 
 def test_the_file_is_the_user_s_own_and_no_link_is_followed(
-    con: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    con: KeepsStatements, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     path = tmp_path / "ecom_assets" / table_statements.FILE
@@ -362,7 +372,7 @@ def test_the_file_is_the_user_s_own_and_no_link_is_followed(
 
 
 def test_nothing_is_kept_where_the_cache_is_off(
-    con: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    con: KeepsStatements, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     statements = TableStatements()

@@ -28,16 +28,17 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import (
     DIALECTS,
-    Dialect,
     as_declared,
     nullable_schema,
 )
 from ecom_assets.core.warehouse.engine import DatasetNames, Engine, broken_contract
 from ecom_assets.core.warehouse.engines.postgres.views import SavedView, dependent_views
+from ecom_assets.core.warehouse.kept_rows import KeepsStatements, KeptDialect, WritesKeptRows
 from ecom_assets.core.warehouse.lineage import LAYERS
 from ecom_assets.core.warehouse.local import CopiedParts, WholeKeys
 from ecom_assets.core.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
 from ecom_assets.core.warehouse.statements import WritesDateSlots
+from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
 
 MOST_INT64 = 2**63 - 1
 WHOLE = r"^-?\d{1,19}$"
@@ -52,7 +53,9 @@ LEAST_DOUBLE = "2.4703282292062328e-324"
 """What is less is 0 as a double."""
 
 
-class PortablePostgresCompiler(WritesDateSlots, CopiedParts, WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortablePostgresCompiler(
+    WritesDateSlots, WritesKeptRows, CopiedParts, WholeKeys, PostgresCompiler
+):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler. Ibis finds methods by their names."""
 
     def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
@@ -162,7 +165,7 @@ whatever the database's language is.
 """
 
 
-class PostgresBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
+class PostgresBackend(KeepsStatements, Backend):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' backend, taking null where Ibis declares that there is none."""
 
     compiler = PortablePostgresCompiler()
@@ -181,7 +184,7 @@ class PostgresBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
         return as_declared(made, declared)
 
 
-class PostgresDialect(Dialect):
+class PostgresDialect(KeptDialect):
     """Postgres takes `IN (SELECT …)` everywhere."""
 
     joins_in_columns = True
@@ -203,6 +206,7 @@ class PostgresEngine(Engine):
         super().__init__(without_secrets(settings.warehouse_url))
         self._url = settings.warehouse_url
         self._setting = setting
+        self._keeps_statements = settings.cache == "on"
         self._dropped_views: list[SavedView] = []
 
     def connect_through(self, service: SecretKeeper) -> Self:
@@ -252,6 +256,7 @@ class PostgresEngine(Engine):
         Raises:
             WarehouseError: The server cannot be reached, or refuses the user.
         """
+        TABLE_STATEMENTS.keep(is_on=self._keeps_statements)
         try:
             self.con = PostgresBackend.from_connection(self._connect())
         except psycopg.Error as error:

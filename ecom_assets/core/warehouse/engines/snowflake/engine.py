@@ -28,16 +28,19 @@ from snowflake.connector.cursor import SnowflakeCursor
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import DIALECTS, Dialect, schema_of, with_nulls
+from ecom_assets.core.tables.portable import DIALECTS, schema_of, with_nulls
 from ecom_assets.core.warehouse.engine import DatasetNames, Engine
 from ecom_assets.core.warehouse.engines.snowflake.connection import (
     Account,
     SnowflakeAddress,
     plain_errors,
 )
+from ecom_assets.core.warehouse.kept_rows import KeepsStatements, KeptDialect, WritesKeptRows
 from ecom_assets.core.warehouse.lineage import LAYERS
 from ecom_assets.core.warehouse.local import CopiedParts
 from ecom_assets.core.warehouse.sql_text import ident, text
+from ecom_assets.core.warehouse.statements import WritesDateSlots
+from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
 
 TYPES = {
     dt.string: "VARCHAR",
@@ -68,7 +71,7 @@ VARIANT_VIEW = "{}_variant"
 """A view beside each table with JSON text, in which that column is a VARIANT."""
 
 
-class PortableSnowflakeCompiler(CopiedParts, SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortableSnowflakeCompiler(WritesDateSlots, WritesKeptRows, CopiedParts, SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, corrected where its results differ from other engines.
 
     Ibis finds methods by their names.
@@ -118,7 +121,7 @@ def _number(interval: sge.Interval) -> sge.Expression:
     )
 
 
-class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
+class PlainBackend(KeepsStatements, Backend):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' view of a connection, with errors as sentences.
 
     `failure` is the one that broke a stream of batches off: who reads the stream may see it in his
@@ -126,6 +129,7 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
     """
 
     compiler = PortableSnowflakeCompiler()
+    date_function = "DATE_FROM_PARTS"
     location: SnowflakeAddress
     failure: WarehouseError | None = None
 
@@ -182,7 +186,7 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
             raise
 
 
-class SnowflakeDialect(Dialect):
+class SnowflakeDialect(KeptDialect):
     """Snowflake describes other types than a temporary table was made of,
     such as timestamps of nine digits.
     """
@@ -210,6 +214,7 @@ class SnowflakeEngine(Engine):
         """
         self.location = SnowflakeAddress.parse(settings.warehouse_url, settings, "ECOM_WAREHOUSE")
         super().__init__(self.location.shown)
+        self._keeps_statements = settings.cache == "on"
         self._connection = contextlib.ExitStack()
         self._account: Account = self.location.resource()
 
@@ -231,6 +236,7 @@ class SnowflakeEngine(Engine):
         Raises:
             WarehouseError: The account cannot be reached, or refuses the user.
         """
+        TABLE_STATEMENTS.keep(is_on=self._keeps_statements)
         self.con = self._connected()
         return self
 
