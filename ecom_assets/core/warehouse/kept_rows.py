@@ -13,6 +13,7 @@ from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.computed import KeptRows
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import Build, Dialect
+from ecom_assets.core.warehouse.statements import WritesDateSlots
 from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS, numbered_statements
 
 DEPTH: Final = 20_000
@@ -21,8 +22,10 @@ conditions on hundreds of single days have as many brackets within each other.
 """
 
 
-class WritesKeptRows:
-    """A method of a compiler of Ibis', which finds it by its name: writes `KeptRows`."""
+class WritesKept(WritesDateSlots):
+    """Methods of a compiler of Ibis', which finds them by their names: a template with its slots,
+    and `KeptRows`.
+    """
 
     __slots__ = ()
 
@@ -54,7 +57,7 @@ class KeepsStatements(SQLBackend):  # type: ignore[misc]  # Ibis ships no types
     """What is beside a backend of Ibis': statements that are kept are handed out as they are, and
     nothing is run while one is built.
 
-    Its compiler has `WritesDateSlots` and `WritesKeptRows`.
+    Its compiler has `WritesKept`.
     """
 
     date_function: ClassVar[str] = "MAKE_DATE"

@@ -39,9 +39,9 @@ from ecom_assets.core.tables.portable import (
     as_declared,
     nullable_schema,
 )
-from ecom_assets.core.warehouse.kept_rows import KeepsStatements, KeptDialect, WritesKeptRows
+from ecom_assets.core.warehouse.kept_rows import KeepsStatements, KeptDialect, WritesKept
 from ecom_assets.core.warehouse.sql_text import ident, pattern_of, text
-from ecom_assets.core.warehouse.statements import STATEMENTS, WritesDateSlots
+from ecom_assets.core.warehouse.statements import STATEMENTS
 
 SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -133,7 +133,7 @@ class DuckDBTypes(DuckDBType):  # type: ignore[misc]  # Ibis ships no types
         return super().from_string(text, nullable=nullable)
 
 
-class PortableDuckDBCompiler(WritesDateSlots, WritesKeptRows, WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortableDuckDBCompiler(WritesKept, WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, with keys of JSON objects taken whole,
     and the same statement in every process.
     """

@@ -412,7 +412,7 @@ def numbered_statements(tables: Sequence[ir.Table]) -> ir.Table | None:
         return None
     columns = ", ".join(f'"{name}"' for name in kept[0].schema.names)
     query = "\nUNION ALL\n".join(
-        f"SELECT {columns}, {number}::BIGINT AS number FROM (\n{op.query}\n)"  # noqa: S608 (written by Ibis)
+        f'SELECT {columns}, {number}::BIGINT AS "number" FROM (\n{op.query}\n)'  # noqa: S608 (written by Ibis)
         for number, op in enumerate(kept)
     )
     schema = ibis.schema({**kept[0].schema, "number": "int64"})

@@ -33,11 +33,10 @@ from ecom_assets.core.tables.portable import (
 )
 from ecom_assets.core.warehouse.engine import DatasetNames, Engine, broken_contract
 from ecom_assets.core.warehouse.engines.postgres.views import SavedView, dependent_views
-from ecom_assets.core.warehouse.kept_rows import KeepsStatements, KeptDialect, WritesKeptRows
+from ecom_assets.core.warehouse.kept_rows import KeepsStatements, KeptDialect, WritesKept
 from ecom_assets.core.warehouse.lineage import LAYERS
 from ecom_assets.core.warehouse.local import CopiedParts, WholeKeys
 from ecom_assets.core.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
-from ecom_assets.core.warehouse.statements import WritesDateSlots
 from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
 
 MOST_INT64 = 2**63 - 1
@@ -53,9 +52,7 @@ LEAST_DOUBLE = "2.4703282292062328e-324"
 """What is less is 0 as a double."""
 
 
-class PortablePostgresCompiler(
-    WritesDateSlots, WritesKeptRows, CopiedParts, WholeKeys, PostgresCompiler
-):  # type: ignore[misc]  # Ibis ships no types
+class PortablePostgresCompiler(WritesKept, CopiedParts, WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler. Ibis finds methods by their names."""
 
     def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)

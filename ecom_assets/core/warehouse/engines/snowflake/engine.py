@@ -35,11 +35,10 @@ from ecom_assets.core.warehouse.engines.snowflake.connection import (
     SnowflakeAddress,
     plain_errors,
 )
-from ecom_assets.core.warehouse.kept_rows import KeepsStatements, KeptDialect, WritesKeptRows
+from ecom_assets.core.warehouse.kept_rows import KeepsStatements, KeptDialect, WritesKept
 from ecom_assets.core.warehouse.lineage import LAYERS
 from ecom_assets.core.warehouse.local import CopiedParts
 from ecom_assets.core.warehouse.sql_text import ident, text
-from ecom_assets.core.warehouse.statements import WritesDateSlots
 from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
 
 TYPES = {
@@ -71,7 +70,7 @@ VARIANT_VIEW = "{}_variant"
 """A view beside each table with JSON text, in which that column is a VARIANT."""
 
 
-class PortableSnowflakeCompiler(WritesDateSlots, WritesKeptRows, CopiedParts, SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortableSnowflakeCompiler(WritesKept, CopiedParts, SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, corrected where its results differ from other engines.
 
     Ibis finds methods by their names.
