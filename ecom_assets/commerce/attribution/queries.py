@@ -1,5 +1,6 @@
 """Queries of conversions by channel under each attribution model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -48,7 +49,7 @@ class VisitCoverage:
     met_amount: Decimal = ZERO
 
     @classmethod
-    def of_row(cls, row: Row) -> "VisitCoverage":
+    def of_row(cls, row: Mapping[str, Any]) -> "VisitCoverage":
         """Return that of the row of `met_revenue`."""
         return cls(row["total"] or ZERO, row["met"] or ZERO)
 
