@@ -31,7 +31,7 @@ from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import DefinitionError, SettingError, SourceError
 from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.settings.settings import PREFIX, Settings, about_setting
-from ecom_assets.core.settings.subjects import account_zone
+from ecom_assets.core.settings.subjects import account_zone, vendor_day
 from ecom_assets.core.tables.places import ReadPlaces
 from ecom_assets.core.tables.received import SourceGate
 from ecom_assets.core.tables.spellings import KeyKind
@@ -89,7 +89,12 @@ def rules(settings: Settings) -> dict[str, Any]:
         "sent_sums": SumsOfData(),
         "journey_rule": JourneyRule(),
         "inventory_rule": InventoryRule(
-            reorder_days=settings.reorder_days, delivery_days=settings.delivery_days
+            reorder_days=settings.reorder_days,
+            delivery_days=settings.delivery_days,
+            vendor_days=tuple(
+                (vendor, int(days))
+                for vendor, days in map(vendor_day, settings.vendor_delivery_days)
+            ),
         ),
         "empty_days": settings.empty_days,
         "channel_rule": channel_rule(settings),

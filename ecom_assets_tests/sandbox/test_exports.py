@@ -2,24 +2,32 @@
 order alone, and what a run says of them is the truth to the cent.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-import requests
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.interfaces.api.app import build_app, build_stack
-from ecom_assets_tests.command import CommandResult, ecom
+from ecom_assets.ingestion.uploads.asking import ask_load, ask_undo, waiting_requests
+from ecom_assets.ingestion.uploads.store import Uploads
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
+from ecom_assets.orchestration.empty_home import emptied
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
-from ecom_assets_tests.interfaces.api.conftest import served
+from ecom_assets_tests.ingestion.uploads.shop_exports import chosen
+from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_sandbox.shop.exports import MODELS, SECOND_SHOP, TRAPS, Sends, write_exports
 
 Row = dict[str, Any]
 DAYS, VISITORS = 40, 120
+LAST_CLICK = "session_traffic_source_last_click"
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
@@ -44,8 +52,27 @@ def test_every_model_credits_all_revenue(model: str, tmp_path: Path) -> None:
     assert credited == Decimal(truth["revenue_amount"]) > 0
 
 
-def run_over(folder: Path, home: Path) -> CommandResult:
-    """Run over the files of a shop, and return what is printed."""
+def test_a_direct_visit_after_an_ad_is_no_touch_of_the_ad(tmp_path: Path) -> None:
+    """Who came by an ad buys in a direct visit: the last touch is direct, as if GA4 said nothing
+    more of it, and only the last that is not direct is the ad.
+    """
+    before, after = (
+        write_exports(tmp_path / f"{len(traps)}", days=DAYS, visitors=VISITORS, traps=traps)
+        for traps in ((), ("direct_after_ad",))
+    )
+    last, sold_by = (after["credited"][model] for model in ("last", "last_non_direct"))
+    assert sold_by == before["credited"]["last_non_direct"]
+    assert Decimal(last["Direct"]) > Decimal(before["credited"]["last"]["Direct"])
+    assert Decimal(last.get("Paid Search", 0)) < Decimal(sold_by["Paid Search"])
+    said = [(tmp_path / f"{n}/ga4_events.jsonl").read_text().count(LAST_CLICK) for n in (0, 1)]
+    assert said[0] < said[1]
+
+
+Load = Callable[[Path, Path], str]
+"""Loads the files of a folder into a home, and returns what is printed."""
+
+
+def by_terminal(folder: Path, home: Path) -> str:
     orders = sorted(folder.glob("shopify_orders*.csv"))
     result = ecom(
         *("run", "--events", folder / "ga4_events.jsonl", "--events-mapping", "ga4_export"),
@@ -55,39 +82,137 @@ def run_over(folder: Path, home: Path) -> CommandResult:
         home=home,
     )
     assert result.exit_code == 0, result.err
-    return result
+    return result.out
 
 
-def check(home: Path, truth: Row) -> None:
-    """Compare what a run wrote with the truth."""
-    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as tables:
-        _check(tables, truth)
+def by_page(folder: Path, home: Path) -> str:
+    """As somebody who drops all files and presses *Load it*, as the page needs no answer."""
+    for path in sorted(path for path in folder.iterdir() if path.name != "truth.json"):
+        ask_load(home, chosen(home, path), "ann")
+    return work_off(home)
 
 
-def sales(home: Path, by: str) -> Row:
-    """Ask the API for revenue by what visits say."""
+def work_off(home: Path, *tables: str) -> str:
+    """Do what was asked on the page, with all tables or some, and return what is printed."""
+    printed = []
+
+    def run(settings: Settings, first: date, last: date | None) -> RunEnd:
+        days = ("--from", f"{first}", *(("--to", f"{last}") if last else ()))
+        done = ecom("run", *days, *tables, home=settings.home)
+        printed.append(done.out)
+        return RunEnd(done.exit_code == 0, done.err)
+
+    assert UploadRun(home, "a-run", run, emptied).do(waiting_requests(home)) == []
+    return printed[-1]
+
+
+LOADS: dict[str, Load] = {"by page": by_page, "by terminal": by_terminal}
+
+
+@contextmanager
+def answering(home: Path) -> Iterator[Api]:
+    """Serve the API and the pages of a home."""
     settings = Settings(home=home, api_timeout_s=300, adhoc_timeout_s=300)
-    with served(build_stack(settings, build_app(settings))) as api:  # type: ignore[arg-type]
-        answer = requests.post(
-            f"{api.address}/v1/analytics/sales",
-            json={"by": [by], "measures": ["revenue_amount"], "limit": 100},
-            timeout=300,
-        )
+    with served(build_dashboard_app(settings)) as api:
+        yield api
+
+
+ALL_DAYS = {"start_date": "2022-01-01", "end_date": "2026-12-31"}
+COHORTS = "/v1/analytics/customers/cohort-value"
+
+
+def by_visits(api: Api, by: str) -> Row:
+    """Ask for revenue by what visits say."""
+    answer = api.post(
+        "/v1/analytics/sales", {"by": [by], "measures": ["revenue_amount"], "limit": 100}
+    )
     assert answer.status_code == 200, answer.text
     body: Row = answer.json()
     return body
 
 
-def check_categories(home: Path, truth: Row) -> None:
-    """Compare what the API says of categories with the truth, in all days."""
-    settings = Settings(home=home, api_timeout_s=300, adhoc_timeout_s=300)
-    days = {"start_date": "2022-01-01", "end_date": "2026-12-31"}
-    with served(build_stack(settings, build_app(settings))) as api:  # type: ignore[arg-type]
-        answer = requests.get(
-            f"{api.address}/v1/analytics/categories", params=days | {"limit": 1000}, timeout=300
+def known(sums: Row) -> dict[str, Decimal]:
+    """Return amounts by name, without zeros."""
+    return {name: Decimal(amount) for name, amount in sums.items() if Decimal(amount)}
+
+
+def check(home: Path, truth: Row) -> None:
+    """Compare the tables and the answers of a home with the truth."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as tables:
+        check_tables(tables, truth)
+    with answering(home) as api:
+        check_visits(api, truth)
+        check_ads(api, truth)
+        check_categories(api, truth)
+
+
+def check_tables(tables: duckdb.DuckDBPyConnection, truth: Row) -> None:
+    met = "SELECT count(*) FROM mart.order_visits WHERE kind = 'purchase'"
+    assert tables.execute(met).fetchone() == (truth["orders_met"],)
+    credited: dict[str, Row] = {}
+    sql = """SELECT model, channel, sum(revenue_amount) FROM mart.channel_attribution
+        WHERE unit = 'order' GROUP BY ALL"""
+    for model, channel, amount in tables.execute(sql).fetchall():
+        credited.setdefault(model, {})[channel] = amount
+    assert {model: known(credited[model]) for model in MODELS} == {
+        model: known(sums) for model, sums in truth["credited"].items()
+    }
+    sql = """SELECT campaign_key, model, sum(credited_revenue_amount), sum(spend_amount)
+        FROM mart.marketing_daily WHERE platform = 'google_ads' GROUP BY ALL"""
+    of_campaigns = {
+        (campaign, model): (revenue, spend)
+        for campaign, model, revenue, spend in tables.execute(sql).fetchall()
+    }
+    assert of_campaigns == {
+        (campaign, model): (
+            Decimal(said[model]["credited_revenue_amount"]),
+            Decimal(said["spend_amount"]),
         )
-    assert answer.status_code == 200, answer.text
-    body = answer.json()
+        for campaign, said in truth["campaigns"].items()
+        for model in MODELS
+    }
+    sql = """SELECT c.customer_id, count(*) FROM mart.customer_visitors c
+        JOIN mart.sessions s USING (visitor_id) GROUP BY ALL"""
+    assert dict(tables.execute(sql).fetchall()) == truth["visits_by_customer"]
+
+
+def check_visits(api: Api, truth: Row) -> None:
+    """Compare what is by landing page, channel and first channel, each with its share."""
+    share = pytest.approx(truth["visit_coverage_rate"], abs=1e-6)
+    for by, named in (
+        ("landing_page", truth["landing_pages"]),
+        ("channel", truth["credited"]["last_non_direct"]),
+    ):
+        answer = by_visits(api, by)
+        assert answer["visit_coverage_rate"] == share
+        rows = {row["by"][by]: row["numbers"]["revenue_amount"] for row in answer["sales"]}
+        assert known(rows) == known(named)
+    answer = api.json(COHORTS, dimension="first_channel", limit=1000)
+    assert answer["visit_coverage_rate"] == share
+    firsts: dict[str, Decimal] = {}
+    for row in answer["cohorts"]:
+        of_channel = firsts.get(row["value"], Decimal(0))
+        firsts[row["value"]] = of_channel + Decimal(row["revenue_amount"])
+    assert known(firsts) == known(truth["first_channels"])
+
+
+def check_ads(api: Api, truth: Row) -> None:
+    """Compare what each model credits to ads, and their ROAS, with the share that is known."""
+    share = pytest.approx(truth["visit_coverage_rate"], abs=1e-6)
+    for model in MODELS:
+        answer = api.json("/v1/analytics/marketing", **ALL_DAYS, model=model)
+        assert answer["visit_coverage_rate"] == share
+        parts = {row["campaign_key"]: row["roas"] for row in answer["parts"]}
+        for campaign, said in truth["campaigns"].items():
+            roas = said[model]["roas"]
+            # Of a campaign that was clicked and has no visit, nothing is known.
+            if roas or parts[campaign] is not None:
+                assert parts[campaign] == pytest.approx(roas, abs=1e-6), (model, campaign)
+
+
+def check_categories(api: Api, truth: Row) -> None:
+    """Compare what is said of categories with the truth, in all days."""
+    body = api.json("/v1/analytics/categories", **ALL_DAYS, limit=1000)
     assert body["category_coverage_rate"] == pytest.approx(
         truth["category_coverage_rate"], abs=1e-6
     )
@@ -102,59 +227,54 @@ def check_categories(home: Path, truth: Row) -> None:
     } == truth["category_visits"]
 
 
-def known(sums: Row) -> dict[str, Decimal]:
-    """Return amounts by name, without zeros."""
-    return {name: Decimal(amount) for name, amount in sums.items() if Decimal(amount)}
-
-
-def _check(tables: duckdb.DuckDBPyConnection, truth: Row) -> None:
-    met = "SELECT count(*) FROM mart.order_visits WHERE kind = 'purchase'"
-    assert tables.execute(met).fetchone() == (truth["orders_met"],)
-    credited: dict[str, Row] = {}
-    sql = """SELECT model, channel, sum(revenue_amount) FROM mart.channel_attribution
-        WHERE unit = 'order' GROUP BY ALL"""
-    for model, channel, amount in tables.execute(sql).fetchall():
-        credited.setdefault(model, {})[channel] = amount
-    assert {model: known(credited[model]) for model in MODELS} == {
-        model: known(sums) for model, sums in truth["credited"].items()
-    }
-    sql = """SELECT campaign_key, model, sum(credited_revenue_amount), sum(spend_amount)
-        FROM mart.marketing_daily WHERE platform = 'google_ads' GROUP BY ALL"""
-    for campaign, model, revenue, spend in tables.execute(sql).fetchall():
-        of_campaign = truth["campaigns"][campaign]
-        assert revenue == Decimal(of_campaign[model]["credited_revenue_amount"])
-        assert float(revenue / spend) == pytest.approx(of_campaign[model]["roas"])
-    sql = """SELECT first_channel, sum(revenue_amount) FROM mart.customer_cohort_value
-        WHERE first_channel <> '(all)' GROUP BY ALL"""
-    assert known(dict(tables.execute(sql).fetchall())) == known(truth["first_channels"])
-    sql = """SELECT c.customer_id, count(*) FROM mart.customer_visitors c
-        JOIN mart.sessions s USING (visitor_id) GROUP BY ALL"""
-    assert dict(tables.execute(sql).fetchall()) == truth["visits_by_customer"]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("sends", ["name", "id"])
-def test_orders_meet_visits_by_what_ga4_sends_of_them(sends: Sends, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sends", "load"), [("name", "by page"), ("id", "by terminal")])
+def test_orders_meet_visits_by_what_ga4_sends_of_them(
+    sends: Sends, load: str, tmp_path: Path
+) -> None:
     truth = write_exports(tmp_path / "shop", sends=sends, days=DAYS, visitors=VISITORS)
     assert truth["orders_met"] == truth["orders"] > 20
-    run_over(tmp_path / "shop", tmp_path / "home")
+    assert truth["visit_coverage_rate"] == 1
+    LOADS[load](tmp_path / "shop", tmp_path / "home")
     check(tmp_path / "home", truth)
-    check_categories(tmp_path / "home", truth)
-    found = sales(tmp_path / "home", "landing_page")
-    assert found["visit_coverage_rate"] == 1
-    pages = {row["by"]["landing_page"]: row["numbers"]["revenue_amount"] for row in found["sales"]}
-    assert known(pages) == known(truth["landing_pages"])
-    check_categories(tmp_path / "home", truth)
+
+
+TOO_FEW = "Visits are known for 0.0% of the revenue of orders: too few to say what brought them."
 
 
 @pytest.mark.slow
 def test_where_ga4_sends_nothing_of_orders_nothing_is_known(tmp_path: Path) -> None:
-    write_exports(tmp_path / "shop", sends="nothing", days=DAYS, visitors=VISITORS)
-    result = run_over(tmp_path / "shop", tmp_path / "home")
-    assert "too few to say what brought them" in result.out
-    found = sales(tmp_path / "home", "channel")
-    assert found["visit_coverage_rate"] == 0
-    assert found["warnings"][0].endswith("too few to say what brought them.")
+    """The revenue is; what brought it is not, in each place that says it, with the cause."""
+    truth = write_exports(tmp_path / "shop", sends="nothing", days=DAYS, visitors=VISITORS)
+    assert truth["visit_coverage_rate"] == 0
+    assert "too few to say what brought them" in by_terminal(tmp_path / "shop", tmp_path / "home")
+    with answering(tmp_path / "home") as api:
+        ads = api.json("/v1/analytics/marketing", **ALL_DAYS)
+        assert {row["model"]: row["roas"] for row in ads["models"]} == dict.fromkeys(MODELS)
+        assert [row["credited_revenue_amount"] for row in ads["models"]] == [None] * len(MODELS)
+        for by in ("landing_page", "channel", "first_channel"):
+            answer = by_visits(api, by)
+            assert answer["visit_coverage_rate"] == 0
+            assert answer["warnings"][0] == TOO_FEW
+            assert {row["numbers"]["revenue_amount"] for row in answer["sales"]} == {None}
+            assert answer["total"]["numbers"]["revenue_amount"] == truth["revenue_amount"]
+        channels = api.json("/v1/analytics/revenue/by-channel", **ALL_DAYS)
+        assert {row["revenue_amount"] for row in channels["channels"]} == {None}
+        firsts = api.json(COHORTS, dimension="first_channel", limit=1000)
+        assert {row["revenue_amount"] for row in firsts["cohorts"]} == {None}
+        assert {row["customer_count"] for row in firsts["cohorts"]} == {None}
+        days = "start_date=2026-01-01&end_date=2026-02-09"
+        for page in (
+            f"marketing?{days}",
+            f"attribution?{days}",
+            f"overview?{days}",
+            "cohort-value?cut=first_channel",
+            "sales-explorer?by=landing_page&from=2026-01-01&to=2026-02-09",
+        ):
+            assert TOO_FEW in api.get(f"/dashboard/{page}").text, page
+    with duckdb.connect(str(tmp_path / "home/warehouse.duckdb"), read_only=True) as tables:
+        assert tables.execute("FROM mart.order_visits").fetchall() == []
+        assert tables.execute("FROM mart.customer_visitors").fetchall() == []
 
 
 def test_what_ga4_says_of_two_shops_is_known_by_the_id_only(tmp_path: Path) -> None:
@@ -171,11 +291,54 @@ def test_what_ga4_says_of_two_shops_is_known_by_the_id_only(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sends", ["name", "id"])
-def test_each_trap_is_right(sends: Sends, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sends", "load"), [("name", "by terminal"), ("id", "by page")])
+def test_each_trap_is_right(sends: Sends, load: str, tmp_path: Path) -> None:
     """All at once: they are of different orders, or change what all of them come to."""
     truth = write_exports(tmp_path / "shop", sends=sends, traps=TRAPS, days=DAYS, visitors=VISITORS)
     assert 0 < truth["orders_met"] < truth["orders"]
-    run_over(tmp_path / "shop", tmp_path / "home")
+    assert 0.2 < truth["visit_coverage_rate"] < 1
+    LOADS[load](tmp_path / "shop", tmp_path / "home")
     check(tmp_path / "home", truth)
-    check_categories(tmp_path / "home", truth)
+
+
+JOINED = ("order_visits", "customer_visitors", "conversions", "channel_attribution")
+"""The marts in which orders and visits meet."""
+
+
+def joined_rows(home: Path) -> dict[str, list[str]]:
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as tables:
+        return {
+            name: sorted(map(str, tables.execute(f"FROM mart.{name}").fetchall()))
+            for name in JOINED
+        }
+
+
+@pytest.mark.slow
+def test_any_order_of_files_and_an_undo_of_either_side_give_equal_tables(tmp_path: Path) -> None:
+    """Orders first and their events later, or the other way round; each taken back and loaded again
+    after that.
+    """
+    truth = write_exports(tmp_path / "shop", days=10, visitors=60)
+    assert truth["orders_met"] > 2
+    files = {
+        "orders": tmp_path / "shop" / "shopify_orders.csv",
+        "events": tmp_path / "shop" / "ga4_events.jsonl",
+    }
+    tables = ("--select", " or ".join(f'+key:"mart/{name}"' for name in JOINED))
+    ends = {}
+    for first, second in (("orders", "events"), ("events", "orders")):
+        home = tmp_path / first
+        for kind in (first, second):
+            ask_load(home, chosen(home, files[kind]), "ann")
+            work_off(home, *tables)
+        ends[first] = joined_rows(home)
+    assert ends["orders"] == ends["events"]
+    assert len(ends["orders"]["order_visits"]) == truth["orders_met"]
+    for kind in files:
+        (upload,) = [one for one in Uploads(home).every() if one.kind == kind]
+        ask_undo(home, upload, "ann")
+        work_off(home, *tables)
+        assert joined_rows(home)["order_visits"] == []
+        ask_load(home, Uploads(home).numbered(upload.number), "ann")
+        work_off(home, *tables)
+        assert joined_rows(home) == ends["orders"]

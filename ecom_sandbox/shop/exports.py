@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, get_args
 from ecom_assets.core.errors import UsageError
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop import traffic as t
-from ecom_sandbox.shop.advertising import CAMPAIGNS, MICRO, Advertising, micros_text
+from ecom_sandbox.shop.advertising import CAMPAIGNS, MICRO, Advertising, Campaign, micros_text
 from ecom_sandbox.shop.catalogue import CATEGORIES
 from ecom_sandbox.shop.files import replaced_folder
 from ecom_sandbox.shop.shop import Shop, cast_of
@@ -33,6 +33,7 @@ TRAPS: Final = {
     "named_twice": "a second visitor's purchase names the order of another one",
     "other_number": "the `Id` of an order is the number of another one, of the same day",
     "two_shops": "a second shop, in a file of its own, sells under the same numbers at that time",
+    "direct_after_ad": "who came by an ad buys in a direct visit later, and GA4 still names the ad",
     "late_order": "some orders are written three days after their event",
     "refund_next_month": "some orders are paid back in the month after",
     "feed_ids": "GA4 calls every third product by Shopify's ids, which its orders' export lacks",
@@ -69,12 +70,15 @@ CHANNELS: Final = {
 """The channel of each source, by GA4's rules."""
 ADS: Final = {campaign.source: campaign for campaign in CAMPAIGNS if campaign.source}
 """The campaigns by their source."""
+OF_GOOGLE: Final = [campaign for campaign in CAMPAIGNS if campaign.platform == "google_ads"]
 NO_TOUCH: Final = "(none)"
 DIRECT: Final = "Direct"
 MODELS: Final = ("first", "last", "last_non_direct", "linear", "position", "j", "time_decay")
 LOOKBACK: Final = timedelta(days=30)
 HALF_LIFE: Final = timedelta(days=7)
 OLD_DAYS: Final = 3 * 365
+LATER: Final = timedelta(days=2)
+MINUTE: Final = timedelta(minutes=1)
 LOOKED: Final = (r.PRODUCT, r.ADD)
 """The events that name a product."""
 _TYPES: Final = {
@@ -225,6 +229,9 @@ def _exports(shop: Shop, sends: Sends, traps: frozenset[str]) -> Exports:
         visits = {who: came for who, came in visits.items() if not who % 2}
     if "till" in traps:
         orders, rows = _with_till(orders, visits, rows)
+    if "direct_after_ad" in traps:
+        orders, rows = _bought_later(orders, visits, rows)
+        _carry_over(rows)
     if "other_number" in traps:
         orders = [
             replace(order, id=FIRST_NUMBER + order.number + 1) if order.number % 5 == 0 else order
@@ -426,6 +433,67 @@ def _old(orders: Sequence[Order]) -> list[Order]:
     ]
 
 
+def _bought_later(
+    orders: Sequence[Order], visits: dict[int, list[Visit]], rows: Sequence[Row]
+) -> tuple[list[Order], list[Row]]:
+    """Return the orders and rows with those of visits by ads of Google bought in a direct visit
+    `LATER` than that.
+    """
+    placed, seen, came = list(orders), list(rows), "direct"
+    newest = max(row["at"] for row in rows)
+    for number, order in enumerate(placed):
+        touches = _touches(visits.get(order.who, ()), order.bought_at)  # type: ignore[arg-type]  # None has none
+        by_ad = bool(touches) and ADS.get(touches[-1].source) in OF_GOOGLE
+        if not by_ad or order.bought_at + LATER > newest:
+            continue
+        at = order.bought_at + LATER
+        placed[number] = replace(order, bought_at=at, created_at=order.created_at + LATER)
+        of_person = visits[order.who]  # type: ignore[index]  # who has touches is somebody
+        of_person.append(Visit(at - MINUTE, came, f"{t.SHOP_URL}/"))
+        of_person.sort(key=lambda visit: visit.at)
+        (place,) = (
+            place
+            for place, row in enumerate(seen)
+            if (row["who"], row["at"], row["type"]) == (order.who, order.bought_at, r.PURCHASE)
+        )
+        bought = {**seen[place], "at": at, "visit": 2 * 10**9 + number, "source": came}
+        page = {
+            **bought,
+            "at": at - MINUTE,
+            "begins": True,
+            "type": r.PAGE,
+            "page": f"{t.SHOP_URL}/",
+            "referrer": None,
+            "item": None,
+        }
+        seen[place : place + 1] = [page, bought]
+    return placed, sorted(seen, key=lambda row: (row["who"], row["at"]))
+
+
+def _carry_over(rows: Iterable[Row]) -> None:
+    """Add to the rows after an ad of Google Ads, until another source brings the person, the
+    campaign that GA4 still counts.
+
+    Args:
+        rows: The rows of each person, in their order.
+    """
+    last: tuple[int, Campaign] | None = None
+    for row in rows:
+        if last is not None and last[0] != row["who"]:
+            last = None
+        if (campaign := _ad_of(row)) is not None:
+            last = (row["who"], campaign)
+        elif row["source"] != "direct":
+            last = None
+        row["carried"] = last[1] if last else None
+
+
+def _ad_of(row: Row) -> Campaign | None:
+    """Return the campaign of Google Ads that a row was clicked in; None of others."""
+    campaign = ADS.get(row["source"]) if "utm_" in row["page"] else None
+    return campaign if campaign in OF_GOOGLE else None
+
+
 def _next_month(at: datetime) -> datetime:
     return (at.replace(day=1) + timedelta(days=32)).replace(day=5, hour=12, minute=0, second=0)
 
@@ -434,10 +502,11 @@ def _event(row: Row, orders: Mapping[tuple[int | None, datetime], Order], sends:
     """Return a row of GA4. Ads tag by a click id, of which GA4 knows the campaign from Ads."""
     page: str = row["page"]
     tags: Row = {}
-    campaign = ADS.get(row["source"]) if "utm_" in page else None
-    if campaign is not None and campaign.platform == "google_ads":
+    clicked = _ad_of(row)
+    if clicked is not None:
         page = f"{page.partition('?')[0]}?gclid=Cj{row['visit']}"
         tags["collected_traffic_source"] = {"gclid": f"Cj{row['visit']}"}
+    if (campaign := clicked or row.get("carried")) is not None:
         named = {"campaign_id": campaign.id, "campaign_name": campaign.name}
         tags["session_traffic_source_last_click"] = {"google_ads_campaign": named}
     params: list[Row] = [_param("page_location", string_value=page)]
@@ -638,6 +707,7 @@ def truth_of(exports: Exports, cost: Mapping[str, int]) -> dict[str, Any]:
         },
         "landing_pages": _texts(landing),
         "first_channels": _texts(first_channel),
+        "visit_coverage_rate": _visit_coverage(exports, met),
         **_categories(exports),
         "visits_by_customer": {
             order.customer: len(exports.visits[order.who])
@@ -645,6 +715,17 @@ def truth_of(exports: Exports, cost: Mapping[str, int]) -> dict[str, Any]:
             if order.who is not None and order.who != TILL
         },
     }
+
+
+def _visit_coverage(exports: Exports, met: Sequence[Order]) -> float | None:
+    """Return the share of what was ordered on the days of GA4's visits that has a visit."""
+    days = {visit.at.date() for visits in exports.visits.values() for visit in visits}
+    first, last = min(days), max(days)
+    ordered, of_met = (
+        sum(order.cents for order in orders if first <= order.created_at.date() <= last)
+        for orders in (exports.orders, met)
+    )
+    return of_met / ordered if ordered else None
 
 
 def _categories(exports: Exports) -> dict[str, Any]:

@@ -168,7 +168,8 @@ class Pairing:
     @cached_property
     def _of_one_name(self) -> ir.Table:
         """Every event with every order that is at most a day apart and has one of its names, with
-        the kind of id, and the customer, or the order of an unknown one, as `buyer`.
+        the kind of id, and the customer, or the order of an unknown one, as `buyer`. Leading zeros
+        of a number are set aside where no order has it as the event writes it.
         """
         events = union_all(
             *(
@@ -185,18 +186,19 @@ class Pairing:
             *(
                 orders.select(
                     *(*ORDER, "ordered_at", "buyer"),
-                    name=order_name(orders[column]),
+                    order_name=order_name(orders[column]),
                     id_kind=ibis.literal(place, "int64"),
                 )
                 for place, columns in enumerate(ID_KINDS)
                 for column in columns
             )
         )
-        candidates = events.join(names, [events.kind == names.kind, events.name == names.name])
+        same = _without_zeros(events.name) == _without_zeros(names.order_name)
+        candidates = events.join(names, [events.kind == names.kind, same])
         candidates = candidates.mutate(
             matched_by=ibis.literal(BY_ORDER_ID), preference=_days_apart(candidates)
         )
-        return candidates.filter(candidates.preference <= 1)
+        return _of_spelling(candidates.filter(candidates.preference <= 1))
 
     @cached_property
     def by_id(self) -> ir.Table:
@@ -236,6 +238,27 @@ class Pairing:
             preference=is_same.ifelse(days_apart, is_sum.ifelse(days_apart + 2, 4)),
         )
         return _mutual(candidates.filter(is_same | is_sum | near).select(*CANDIDATE))
+
+
+def _without_zeros(name: ir.StringValue) -> ir.StringValue:
+    """Return the name of an order without the leading zeros of a number, which tools leave out."""
+    return name.re_replace("^0+([0-9]+)$", r"\1")
+
+
+def _of_spelling(candidates: ir.Table) -> ir.Table:
+    """Return, of the orders that an event names but for leading zeros, those that it names as they
+    are written; where there are none, all, if they are written alike.
+    """
+    of_event = ibis.window(group_by=[*EVENT])
+    written = candidates.order_name
+    candidates = candidates.mutate(is_exact=(candidates.name == written).ifelse(1, 0))
+    # A window in a condition is no SQL on Postgres.
+    candidates = candidates.mutate(
+        has_exact=candidates.is_exact.max().over(of_event),
+        is_one_name=written.min().over(of_event) == written.max().over(of_event),
+    )
+    is_other = (candidates.has_exact == 0) & candidates.is_one_name
+    return candidates.filter((candidates.is_exact == 1) | is_other)
 
 
 def _clear_near(clear: ir.Table) -> ir.Table:

@@ -1,5 +1,6 @@
 """Queries of conversions by channel under each attribution model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -48,7 +49,7 @@ class VisitCoverage:
     met_amount: Decimal = ZERO
 
     @classmethod
-    def of_row(cls, row: Row) -> "VisitCoverage":
+    def of_row(cls, row: Mapping[str, Any]) -> "VisitCoverage":
         """Return that of the row of `met_revenue`."""
         return cls(row["total"] or ZERO, row["met"] or ZERO)
 
@@ -75,8 +76,8 @@ def coverage_sentence(rate: float | None) -> str:
     )
 
 
-def visit_coverage(reading: Reading, period: Period) -> VisitCoverage:
-    """Return how many of the orders of a period meet visits.
+def visit_coverage(reading: Reading, period: Period | None) -> VisitCoverage:
+    """Return how many of the orders of a period, or of all days, meet visits.
 
     Of days that events know, without refunds and without renewals, which no visit brings.
     """
@@ -85,11 +86,14 @@ def visit_coverage(reading: Reading, period: Period) -> VisitCoverage:
         return VisitCoverage()
     conversions = reading.table(Conversions)
     conversions = conversions.filter(
-        in_period(conversions.converted_date),
-        conversions.converted_date >= known.first,
-        conversions.converted_date <= known.last,
+        conversions.converted_date >= known.first, conversions.converted_date <= known.last
     )
-    (row,) = reading.rows(met_revenue(conversions, reading.table(Touches)), period)
+    touches = reading.table(Touches)
+    if period is None:
+        (row,) = reading.state(met_revenue(conversions, touches))
+    else:
+        conversions = conversions.filter(in_period(conversions.converted_date))
+        (row,) = reading.rows(met_revenue(conversions, touches), period)
     return VisitCoverage.of_row(row)
 
 

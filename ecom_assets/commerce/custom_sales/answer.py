@@ -109,7 +109,7 @@ class CustomSalesAnswer(QuestionAnswer):
         None,
         description=(
             "Share of the revenue of orders of whose buyers any visit is known, if the question "
-            "is by what visits say; `(none)` has the rest"
+            "is by what visits say; `(none)` has the rest, and below 20 % no value is known"
         ),
         examples=[0.62],
     )
@@ -166,7 +166,7 @@ def compute(question: SalesQuestion, data: QuestionData) -> dict[str, Any]:
         else [],
         "totals": rows.by_period(None) if has_both else [],
         "total": rows.row(None),
-        "visit_coverage_rate": query.visit_coverage,
+        "visit_coverage_rate": query.visit_coverage.rate,
         "warnings": query.warnings(shown),
     }
 
@@ -226,6 +226,8 @@ class _Result:
 
     def numbers(self, values: Values | None, start: date | None) -> Row:
         """Return the measures of a value, or in total, in a period, or over all days."""
+        if values is not None and self.has_too_few_visits:
+            return dict.fromkeys(self.counted.names)
         of_value = self.in_total.get((), {}) if values is None else self.of_values.get(values, {})
         is_known = self.is_known if start is None else self._knows(start)
         return completed_numbers(of_value.get(start), self.counted.names, is_known=is_known)
@@ -236,6 +238,15 @@ class _Result:
     def is_complete(self, start: date | None) -> bool:
         """Return whether the range and the data have all days of a period."""
         return self.is_whole if start is None else self.days.is_whole(start, self.query.calendar)
+
+    @cached_property
+    def has_too_few_visits(self) -> bool:
+        """Whether too few orders of the range have visits to say what brought them, if the
+        question is by what visits say.
+        """
+        query, is_asked = self.query, self.days == self.query.range
+        met = query.visit_coverage if is_asked else query.visit_coverage_of(self.days)
+        return met.is_too_low
 
     @property
     def _known_days(self) -> set[date]:

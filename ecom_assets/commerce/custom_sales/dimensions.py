@@ -20,6 +20,11 @@ from ecom_assets.commerce.costs.profit import with_customer_type, with_order
 from ecom_assets.commerce.customers.contracts import CustomerSegments, CustomerVisitors
 from ecom_assets.commerce.customers.visitors import with_customers
 from ecom_assets.commerce.orders.orders import NONE, landing_page_of
+from ecom_assets.commerce.products.item_categories import (
+    OF_CATEGORIES,
+    item_categories,
+    with_item_categories,
+)
 from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days, clock_hour, weekday_number
@@ -80,7 +85,10 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
         reads=("item_name", "item_category"),
     ),
     "category": Dimension(
-        "Category", "The item's category when it was ordered", reads=("item_category",)
+        "Category",
+        "The item's category when it was ordered; without one, that of the catalogue, else of its "
+        "views",
+        reads=("item_category",),
     ),
     "vendor": Dimension("Vendor", "Whose product it is", is_of_lines=True, reads=("vendor",)),
     "city": Dimension(
@@ -198,6 +206,17 @@ COLUMNS: Final[Mapping[str, str]] = {
 def _of_line(lines: ir.Table, _context: SalesContext) -> ir.Table:
     named = {name: lines[column] for name, column in COLUMNS.items() if name != column}
     return lines.mutate(**named, vendor=lines.vendor.fill_null(NONE))
+
+
+def _of_category(lines: ir.Table, context: SalesContext) -> ir.Table:
+    """Add the category, with that of the item where a line has none and more is known of items than
+    order lines say.
+    """
+    tables = context.tables
+    if tables.of_purchases or not all(tables.has(contract) for contract in OF_CATEGORIES):
+        return lines
+    said = item_categories(*(tables.table(contract) for contract in OF_CATEGORIES))
+    return with_item_categories(lines, said).mutate(category=lambda t: t.item_category)
 
 
 def _of_payment(lines: ir.Table, context: SalesContext) -> ir.Table:
@@ -370,6 +389,7 @@ def _of_customer(lines: ir.Table, values: ir.Table, name: str) -> ir.Table:
 
 ADDED_BY: Final[tuple[tuple[frozenset[str], AddDimensions], ...]] = (
     (frozenset({"product", "category", "vendor", "city"}), _of_line),
+    (frozenset({"category"}), _of_category),
     (frozenset({"payment_method"}), _of_payment),
     (frozenset({"region", "country"}), _of_place),
     (frozenset({"weekday", "hour"}), _of_clock),

@@ -297,30 +297,35 @@ class SalesQuery:
         return sorted(shown, key=_own_order)
 
     @cached_property
-    def visit_coverage(self) -> float | None:
-        """The share of the revenue of orders whose buyers' visits are known, of days with visits;
-        None where nothing is asked of visits, and without orders or visits.
+    def visit_coverage(self) -> VisitCoverage:
+        """The revenue of the orders asked for, and that of those whose visits are known."""
+        return self.visit_coverage_of(self.range)
+
+    def visit_coverage_of(self, days: TrendRange) -> VisitCoverage:
+        """Return the revenue of orders, of the days with visits among these, and that of those
+        whose buyers' visits are known; nothing where nothing is asked of visits, and without
+        orders or visits.
         """
-        tables = self.tables
+        tables, nothing = self.tables, VisitCoverage()
         if OF_VISITS.isdisjoint(self.question.by) or tables.of_purchases or not tables.has(Touches):
-            return None
+            return nothing
         touches, conversions = tables.table(Touches), tables.table(Conversions)
         (seen,) = tables.rows(
             touches.agg(first=touches.started_date.min(), last=touches.started_date.max())
         )
         if seen["first"] is None:
-            return None
-        days = (max(self.range.first, seen["first"]), min(self.range.last, seen["last"]))
-        orders = rows_between(conversions, "converted_date", days)
+            return nothing
+        ends = (max(days.first, seen["first"]), min(days.last, seen["last"]))
+        orders = rows_between(conversions, "converted_date", ends)
         (row,) = tables.rows(met_revenue(orders, touches))
-        return VisitCoverage.of_row(row).rate
+        return VisitCoverage.of_row(row)
 
     def warnings(self, shown: Sequence[Values]) -> list[str]:
         """Return a sentence if there are no order lines, for each dimension that none of these
         days has, and how many orders have visits where these are asked for.
         """
         result = [WITHOUT_LINES] if self.tables.of_purchases else []
-        if met := coverage_sentence(self.visit_coverage):
+        if met := coverage_sentence(self.visit_coverage.rate):
             result.append(met)
         for position, name in enumerate(self.question.by):
             values = {of_row[position] for of_row in shown}

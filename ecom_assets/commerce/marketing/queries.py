@@ -515,8 +515,13 @@ def cohort_value(
     cells = [row for row in cells if _is_begun(row, period)]
     if dimension == "discount_code" and not shows_people:
         cells = _without_few(cells)
+    met = VisitCoverage()
+    if dimension == "first_channel":
+        met = visit_coverage(reading, period)
+        cells = [_as_met(row, met) for row in cells]
     return {
         "dimension": dimension,
+        "visit_coverage_rate": met.rate,
         "earlier_customer_count": _earlier_customers(reading, period),
         "expected": expected,
         "cohorts": sorted(
@@ -524,6 +529,13 @@ def cohort_value(
             key=lambda row: (row["value"], row["cohort_month_date"], row["months_since_count"]),
         ),
     }
+
+
+def _as_met(cell: Row, met: VisitCoverage) -> Row:
+    """Return the numbers of a cell; None for each where too few orders have visits to say what
+    brought the first one.
+    """
+    return {**cell, **dict.fromkeys(CustomerCohortValue.numbers())} if met.is_too_low else cell
 
 
 def _is_in_months(month: date, period: Period | None) -> bool:

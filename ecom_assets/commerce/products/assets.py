@@ -89,10 +89,12 @@ def raw_stock(stock_source: StockSource, days: Days) -> SliceOutput:
     deps=tuple(map(asset_key, (*KNOWN_FROM, HeldOrderDays))),
     raw=Reads(RawStock, whole=True),
     products=Reads(ProductPerformance, whole=True),
+    sold=EVERY_SALE,
 )
 def inventory_alerts(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     raw: ir.Table,
     products: ir.Table,
+    sold: ir.Table,
     inventory_rule: InventoryRule,
     order_rule: OrderRule,
     empty_days: EmptyDayMeaning,
@@ -104,6 +106,7 @@ def inventory_alerts(  # noqa: PLR0913, PLR0917 (each is a table or a definition
     dates = days_of_sales(warehouse, order_rule, empty_days)
     as_of_date = max(days_with_rows(warehouse, RawStock, "received_date"), default=None)
     days = stock.SalesDays.from_dates(dates, as_of_date, inventory_rule)
+    raw = stock.with_vendor_days(raw, sold, inventory_rule)
     return stock.inventory_alerts(raw, products, days, inventory_rule)
 
 

@@ -2,7 +2,8 @@
 of the views of its product. docs/metrics/products.md#sold-items-and-their-products.
 
 Orders and events may call a product differently: an order line has its SKU, or the id of its
-variant or product in Shopify, of which GA4 has `shopify_DE_<product>_<variant>`.
+variant or product in Shopify, of which GA4 has `shopify_DE_<product>_<variant>`, or only its title,
+which the catalogue has, too.
 """
 
 from typing import Final
@@ -11,12 +12,22 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.orders import NONE, WITHOUT_ITEM
+from ecom_assets.commerce.products.contracts import ProductPerformance, RawStock
+from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.core.tables.portable import first_of_each, union_all
 
 OF_SHOPIFY: Final = "^shopify_[A-Za-z]+_([0-9]+)_([0-9]+)$"
 """The id that Shopify gives a product in feeds and events, by country, product and variant."""
+OF_CATEGORIES: Final = (Item, ProductPerformance, RawStock)
+"""The tables of which `item_categories` takes all rows."""
 CATALOGUE, VIEWS = 0, 1
 """Who says a category; the first counts."""
+ID, PART, TITLE, TITLE_OF_ALL = range(4)
+"""By what a product is named: its id, an id of Shopify's in it, its title, or, of a sold variant,
+the title that its product has; the first counts.
+"""
+VARIANT: Final = " - [^-]+$"
+"""What follows the title of a product in that of its variant in orders of Shopify: `Hat - Red`."""
 
 
 def item_categories(items: ir.Table, performance: ir.Table, stock: ir.Table) -> ir.Table:
@@ -31,10 +42,27 @@ def item_categories(items: ir.Table, performance: ir.Table, stock: ir.Table) -> 
     """
     own = items.filter(items.item_category != NONE).select("item_id", "item_category")
     silent = items.filter(items.item_category == NONE, items.item_id.notin(WITHOUT_ITEM))
+    title = silent.item_name
+    called = union_all(
+        *(
+            silent.select("item_id", called=name, called_by=ibis.literal(by, "int64"))
+            for by, name in (
+                (ID, silent.item_id),
+                (TITLE, title),
+                (TITLE_OF_ALL, title.re_replace(VARIANT, "")),
+            )
+        )
+    )
     names = _names(_products(performance, stock))
-    met = silent.select("item_id").join(names, [("item_id", "name")])
-    # The catalogue before views, and there the id itself before its parts.
-    met = first_of_each(met, "item_id", ["said_by", "is_part"])
+    met = called.join(
+        names,
+        [
+            called.called == names.name,
+            (called.called_by == ID) == (names.named_by != TITLE),
+        ],
+    )
+    # The catalogue before views, and there the id itself before its parts, and these before titles.
+    met = first_of_each(met, "item_id", ["said_by", "named_by", "called_by"])
     met = met.filter(met.category.notnull()).select("item_id", item_category="category")
     return union_all(own, met)
 
@@ -45,28 +73,34 @@ def _products(performance: ir.Table, stock: ir.Table) -> ir.Table:
     viewed = viewed.group_by("product_id").agg(
         category=viewed.product_category.argmax(viewed.event_date)
     )
+    viewed = viewed.mutate(title=ibis.null("string"))
     newest = stock.agg(newest_date=stock.received_date.max())
     listed = stock.join(newest, stock.received_date == newest.newest_date)
     listed = listed.filter(listed.product_id.notnull(), listed.product_category.notnull())
-    listed = listed.select("product_id", category="product_category").distinct()
+    listed = listed.select(
+        "product_id", category="product_category", title="product_name"
+    ).distinct()
     return union_all(
         listed.mutate(said_by=ibis.literal(CATALOGUE, "int64")),
-        viewed.mutate(said_by=ibis.literal(VIEWS, "int64")),
+        viewed.select(*listed.columns).mutate(said_by=ibis.literal(VIEWS, "int64")),
     )
 
 
 def _names(products: ir.Table) -> ir.Table:
     """Return each `name` of products with their `category`, null where they have several."""
-    parts = [
-        products.mutate(name=products.product_id.re_extract(OF_SHOPIFY, number).nullif(""))
-        for number in (1, 2)
-    ]
+    ids = [products.product_id.re_extract(OF_SHOPIFY, number) for number in (1, 2)]
     names = union_all(
-        products.mutate(name=products.product_id, is_part=ibis.literal(0, "int64")),
-        *(part.mutate(is_part=ibis.literal(1, "int64")) for part in parts),
+        *(
+            products.mutate(name=name.nullif(""), named_by=ibis.literal(by, "int64"))
+            for by, name in (
+                (ID, products.product_id),
+                *((PART, part) for part in ids),
+                (TITLE, products.title),
+            )
+        )
     )
     names = names.filter(names.name.notnull())
-    grouped = names.group_by("name", "said_by", "is_part").agg(
+    grouped = names.group_by("name", "said_by", "named_by").agg(
         least=names.category.min(), greatest=names.category.max()
     )
     category = (grouped.least == grouped.greatest).ifelse(grouped.least, ibis.null("string"))

@@ -26,7 +26,11 @@ from ecom_assets.commerce.products.contracts import (
     ProductsBoughtTogether,
     RawStock,
 )
-from ecom_assets.commerce.products.item_categories import item_categories, with_item_categories
+from ecom_assets.commerce.products.item_categories import (
+    OF_CATEGORIES,
+    item_categories,
+    with_item_categories,
+)
 from ecom_assets.commerce.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
 from ecom_assets.commerce.products.stock import newest_stock
 from ecom_assets.commerce.products.together import (
@@ -399,8 +403,7 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
 
 
 def _item_categories(reading: Reading) -> ir.Table:
-    tables = (reading.table(contract) for contract in (Item, ProductPerformance, RawStock))
-    return item_categories(*tables)
+    return item_categories(*(reading.table(contract) for contract in OF_CATEGORIES))
 
 
 def _known_share(sold: Mapping[str, Row], known: Collection[str]) -> float | None:

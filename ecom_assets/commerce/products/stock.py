@@ -8,12 +8,12 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.products.contracts import InventoryAlerts
+from ecom_assets.commerce.products.contracts import InventoryAlerts, RawStock
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.copies import CopyRule, counted_copies
 from ecom_assets.core.tables.days import ONE_DAY
-from ecom_assets.core.tables.portable import NO, ratio
+from ecom_assets.core.tables.portable import NO, first_of_each, ratio
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class InventoryRule:
     are known, and a product is dead after 90 known days without a sale. `reorder_days` (days, 28):
     how long a reorder lasts after its delivery, as long as the sales that it is reckoned from.
     `delivery_days` (days): from an order to its arrival, where the catalogue does not say it of a
-    product; None: it is not known.
+    product; None: it is not known. `vendor_days`: the same by vendor, in small letters, which comes
+    first.
     """
 
     sales_days: int = 28
@@ -35,6 +36,7 @@ class InventoryRule:
     dead_days: int = 90
     reorder_days: int = 28
     delivery_days: int | None = None
+    vendor_days: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Raise `DefinitionError` for a length below one day."""
@@ -67,6 +69,29 @@ def _valid_lines(raw: ir.Table) -> ir.Table:
     """Return the last line of each product and day, where it is valid."""
     last = counted_copies(raw.filter(raw.product_id.notnull()), STOCK_COPIES)
     return last.filter(last.reject_reason.isnull())
+
+
+def with_vendor_days(raw: ir.Table, sold: ir.Table, rule: InventoryRule) -> ir.Table:
+    """Return rows of `RawStock` with the days of a delivery that their vendor takes where the
+    catalogue says none.
+
+    Args:
+        raw: Rows of `RawStock`.
+        sold: All rows of `Sales`; of an item, the newest line that names a vendor counts.
+        rule: The days by vendor.
+    """
+    named = sold.filter(sold.vendor.notnull())
+    newest = first_of_each(named, "item_id", [named.ordered_at.desc(), named.uniq_id])
+    vendor = newest.vendor.strip().lower()
+    days = ibis.cases(
+        *((vendor == name, ibis.literal(days, "int64")) for name, days in rule.vendor_days),
+        (vendor.isnull(), ibis.null("int64")),
+        else_=ibis.null("int64"),
+    )
+    of_items = newest.select(vendor_item="item_id", vendor_days=days)
+    joined = raw.left_join(of_items, raw.product_id == of_items.vendor_item)
+    lead = ibis.coalesce(joined.lead_time_days, joined.vendor_days)
+    return joined.mutate(lead_time_days=lead).select(*RawStock.columns)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,10 @@ def _delivery_days(context: TraceContext) -> Derivation:
     """Return how the days of a delivery are traced: to the catalogue, where it says them."""
     (line,) = context.ask(_stock_line(context).select("lead_time_days"))
     if line["lead_time_days"] is None:
-        return Computed("the setting ECOM_DELIVERY_DAYS when the table was made", ())
+        return Computed(
+            "the setting ECOM_VENDOR_DELIVERY_DAYS or ECOM_DELIVERY_DAYS when the table was made",
+            (),
+        )
     return Sum(RawStock, _stock_line, "lead_time_days")
 
 

@@ -14,6 +14,7 @@ from ecom_assets.behaviour.sessions.devices import device
 from ecom_assets.commerce.attribution.queries import (
     Model,
     Unit,
+    VisitCoverage,
     compared_channels,
     credits_of,
     visit_coverage,
@@ -420,13 +421,20 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     result = credits_of(reading, period, model, unit)
     channels = compared_channels(result, ZERO if knows_revenue(reading) else None, period)
     answer = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
-    met = visit_coverage(reading, period).rate if unit == ORDER else None
+    met = visit_coverage(reading, period) if unit == ORDER else VisitCoverage()
     return {
         **answer,
-        "visit_coverage_rate": met,
+        "visit_coverage_rate": met.rate,
         "channel_data": coverage((row["channel"], row) for row in channels),
-        "channels": channels,
+        "channels": [_as_met(row, met) for row in channels],
     }
+
+
+def _as_met(row: dict[str, Any], met: VisitCoverage) -> dict[str, Any]:
+    """Return the numbers of a channel; None for each where too few orders have visits to say what
+    brought them.
+    """
+    return {**dict.fromkeys(row), "channel": row["channel"]} if met.is_too_low else row
 
 
 def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:

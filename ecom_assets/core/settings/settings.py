@@ -308,10 +308,17 @@ class Settings(
     delivery_days: int | None = Field(
         None,
         ge=0,
-        le=365,
+        le=subjects.MOST_DELIVERY_DAYS,
         description=(
             "Days from an order of stock to its arrival, of products whose catalogue does not say "
             "lead_time_days"
+        ),
+    )
+    vendor_delivery_days: subjects.VendorDays = Field(
+        (),
+        description=(
+            "The same by the vendor whom order lines name, before <delivery_days>, such as "
+            "Acme=21,Beta=7"
         ),
     )
     event_types: subjects.EventTypes = Field(

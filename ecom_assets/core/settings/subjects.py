@@ -209,6 +209,34 @@ def account_zone(part: str) -> tuple[str, str, str]:
     return platform.strip(), account_id.strip(), zone.strip()
 
 
+MOST_DELIVERY_DAYS: Final = 365
+
+
+def vendor_days(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return parts such as `Acme=21`: a vendor and days.
+
+    Raises:
+        ValueError: One has another form, or a vendor is named twice.
+    """
+    seen: set[str] = set()
+    for part in parts:
+        vendor, days = vendor_day(part)
+        if not vendor or not days.isdecimal() or int(days) > MOST_DELIVERY_DAYS:
+            raise ValueError(f"{part!r} is not VENDOR=DAYS, such as Acme=21")
+        if vendor in seen:
+            raise ValueError(f"{vendor!r} is named twice")
+        seen.add(vendor)
+    return parts
+
+
+def vendor_day(part: str) -> tuple[str, str]:
+    """Return the vendor, in small letters, and the days of one of `vendor_days`; what is missing is
+    empty.
+    """
+    vendor, _, days = part.rpartition("=")
+    return vendor.strip().lower(), days.strip()
+
+
 ByCommas = Annotated[tuple[str, ...], NoDecode, BeforeValidator(by_commas)]
 """A list of texts, written with commas."""
 Parts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_texts)]
@@ -219,6 +247,8 @@ EventTypes = Annotated[Parts, AfterValidator(event_types)]
 
 AccountZones = Annotated[Parts, AfterValidator(account_zones)]
 """A list of time zones of ad accounts."""
+VendorDays = Annotated[Parts, AfterValidator(vendor_days)]
+"""A list of days until a delivery by vendor."""
 
 
 class SourceSettings(BaseSettings):

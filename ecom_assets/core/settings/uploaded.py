@@ -30,7 +30,14 @@ MAPPING_COPY: Final = "mapping.yaml"
 """The file beside the rows of an upload with the mapping that it was read by, where tables need to
 know it.
 """
-OF_SHOP: Final = ("currency", "timezone", "week_start", "shop_name", "delivery_days")
+OF_SHOP: Final = (
+    "currency",
+    "timezone",
+    "week_start",
+    "shop_name",
+    "delivery_days",
+    "vendor_delivery_days",
+)
 """The settings that are chosen on the page of uploads."""
 OF_COSTS: Final = (
     "payment_fee_rules",

@@ -716,7 +716,14 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
         "" if settings.delivery_days is None else str(settings.delivery_days),
         is_set=is_set["delivery_days"],
     )
-    return questions if looks else (*questions, of_stock)
+    by_vendor = ShopQuestion(
+        "vendor_delivery_days",
+        "Days until a delivery, by vendor",
+        "Where a vendor takes other days, such as Acme=21, Beta=7.",
+        ", ".join(settings.vendor_delivery_days),
+        is_set=is_set["vendor_delivery_days"],
+    )
+    return questions if looks else (*questions, of_stock, by_vendor)
 
 
 def with_shop_said(settings: Settings, folder: Path, said: Mapping[str, str]) -> Settings:

@@ -117,6 +117,28 @@ def test_an_event_that_its_sender_s_kind_of_id_leaves_over_goes_by_another(
     assert visitors(shop, events, lines) == met
 
 
+@pytest.mark.parametrize(
+    ("names", "named", "met"),
+    [
+        (["0042"], "42", ["0042"]),
+        (["42"], "#0042", ["42"]),
+        (["0042", "42"], "42", ["42"]),
+        (["0042", "42"], "0042", ["0042"]),
+        (["0042", "42"], "00042", []),
+        (["0042", "00042"], "42", []),
+        (["B-0042"], "B-42", []),
+        (["00"], "0", []),
+    ],
+)
+def test_leading_zeros_are_set_aside_where_no_other_order_has_that_number(
+    shop: ReconciledShop, names: list[str], named: str, met: list[str]
+) -> None:
+    """GA4 and spreadsheets make `42` of `0042`."""
+    lines = [ordered(name, NOON, f"{name}@shop.example") for name in names]
+    events = [bought("e1", NOON, "device-1", transaction_id=named)]
+    assert [*visitors(shop, events, lines)] == met
+
+
 def test_a_number_of_two_shops_is_of_none_of_their_orders(shop: ReconciledShop) -> None:
     """Two shops count alike, so that both have an order 1001; their ids differ."""
     lines = [

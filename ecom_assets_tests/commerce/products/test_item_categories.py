@@ -19,16 +19,23 @@ Row = dict[str, Any]
 MONDAY, TUESDAY = date(2026, 3, 2), date(2026, 3, 3)
 
 
-def item(item_id: str, category: str = "(none)") -> Row:
-    return {"item_id": item_id, "item_name": item_id, "item_category": category}
+def item(item_id: str, category: str = "(none)", name: str | None = None) -> Row:
+    return {"item_id": item_id, "item_name": name or item_id, "item_category": category}
 
 
 def viewed(product_id: str, category: str | None, day: date = MONDAY) -> Row:
     return {"event_date": day, "product_id": product_id, "product_category": category}
 
 
-def listed(product_id: str, category: str | None, day: date = MONDAY) -> Row:
-    return {"received_date": day, "product_id": product_id, "product_category": category}
+def listed(
+    product_id: str, category: str | None, day: date = MONDAY, name: str | None = None
+) -> Row:
+    return {
+        "received_date": day,
+        "product_id": product_id,
+        "product_name": name,
+        "product_category": category,
+    }
 
 
 STORIES: dict[str, tuple[list[Row], list[Row], list[Row], Row]] = {
@@ -79,6 +86,36 @@ STORIES: dict[str, tuple[list[Row], list[Row], list[Row], Row]] = {
         [viewed("42", "Home"), viewed("shopify_DE_7_42", "Garden")],
         [],
         {"42": "Home"},
+    ),
+    "the title of its product, where orders have no id of it": (
+        [item("Sun Hat"), item("Sun Hat - Red"), item("9", name="Sun Hat - Blue / M")],
+        [],
+        [listed("SKU-1", "Hats", name="Sun Hat")],
+        {"Sun Hat": "Hats", "Sun Hat - Red": "Hats", "9": "Hats"},
+    ),
+    "its own title before that of a product that it could be a variant of": (
+        [item("1", name="Lamp - Kids")],
+        [],
+        [listed("7", "Lamps", name="Lamp"), listed("8", "Toys", name="Lamp - Kids")],
+        {"1": "Toys"},
+    ),
+    "its id before its title": (
+        [item("SKU-1", name="Lamp")],
+        [],
+        [listed("SKU-1", "Home", name="Candle"), listed("SKU-2", "Lamps", name="Lamp")],
+        {"SKU-1": "Home"},
+    ),
+    "nothing where two products of one title differ": (
+        [item("1", name="Lamp")],
+        [],
+        [listed("7", "Lamps", name="Lamp"), listed("8", "Toys", name="Lamp")],
+        {},
+    ),
+    "nothing where the id of another is its title": (
+        [item("1", name="SKU-7")],
+        [],
+        [listed("SKU-7", "Lamps", name="Lamp")],
+        {},
     ),
     "nothing where two products have the id": (
         [item("42")],

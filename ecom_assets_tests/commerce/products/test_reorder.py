@@ -13,11 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
-from ecom_assets.commerce.products.stock import InventoryRule, SalesDays, inventory_alerts
+from ecom_assets.commerce.products.stock import (
+    InventoryRule,
+    SalesDays,
+    inventory_alerts,
+    with_vendor_days,
+)
+from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.stock import stock_rows
-from ecom_assets_tests.builders import Row, as_table
+from ecom_assets_tests.builders import Row, as_table, at
 from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -125,6 +131,36 @@ def test_the_shop_s_days_of_a_delivery_hold_where_the_catalogue_says_none(
     sold = [(WINDOW[1], 28 if line["stock"] else 27, Decimal(56))]
     row = reordered(sold, {LAST: line}, InventoryRule(delivery_days=5))
     assert (row.get("alert"), row.get("reorder_item_count")) == (alert, expected)
+
+
+@each(
+    "said, sold_by, expected",
+    [
+        (None, ["Acme"], 21),
+        (None, [" ACME "], 21),
+        (None, [None, "Beta", "Acme"], 7),  # of the newest line that names one
+        (None, ["Gamma"], None),
+        (None, [None], None),
+        (3, ["Acme"], 3),  # the catalogue's own come first
+    ],
+)
+def test_the_days_of_a_delivery_are_those_of_the_vendor_of_the_newest_line(
+    said: int | None, sold_by: Sequence[str | None], expected: int | None
+) -> None:
+    """The first vendor of the list is that of the newest line."""
+    con = connect()
+    lines = [
+        {"uniq_id": f"{n}", "item_id": "hat", "vendor": vendor, "ordered_at": at("09:00", day)}
+        for n, (vendor, day) in enumerate(zip(sold_by, WINDOW, strict=False))
+    ]
+    line = {"product_id": "hat", "stock": 1} | ({} if said is None else {"lead_time_days": said})
+    con.con.register("sold", as_table(lines, Sales))
+    con.con.register("stock", stock_rows([line], LAST, "test").to_pyarrow())
+    rule = InventoryRule(vendor_days=(("acme", 21), ("beta", 7)))
+    rows = with_vendor_days(con.table("stock"), con.table("sold"), rule)
+    (row,) = con.to_pyarrow(rows).to_pylist()
+    assert row["lead_time_days"] == expected
+    con.disconnect()
 
 
 def test_what_is_not_known_is_null() -> None:

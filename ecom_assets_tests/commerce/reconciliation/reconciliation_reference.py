@@ -232,13 +232,28 @@ def buyers(*orders: list[Order]) -> set[str]:
 
 
 def met_orders(event: Event, orders: list[Order]) -> list[list[Order]]:
-    """Return the orders near an event that it names, by each kind of id."""
+    """Return the orders near an event that it names, by each kind of id. If there are none, those
+    that it names but for leading zeros, where all of these are written alike.
+    """
     near = [
         order
         for order in orders
         if event.kind == order.kind and abs((event.day - order.day).days) <= 1
     ]
-    return [[order for order in near if event.named & order.names[kind]] for kind in range(3)]
+    exact = [[order for order in near if event.named & order.names[kind]] for kind in range(3)]
+    if any(exact):
+        return exact
+    numbers = {without_zeros(name) for name in event.named}
+    names = {name for order in near for of_kind in order.names for name in of_kind}
+    written = {name for name in names if without_zeros(name) in numbers}
+    if len(written) != 1:
+        return [[], [], []]
+    return [[order for order in near if written & order.names[kind]] for kind in range(3)]
+
+
+def without_zeros(name: str) -> str:
+    """Return a number without its leading zeros; any other name as it is."""
+    return name.lstrip("0") or "0" if name.isdigit() else name
 
 
 def pair_by_customer(orders: list[Order], events: list[Event]) -> None:

@@ -334,11 +334,15 @@ def random_shop(dice: random.Random, days: Days) -> tuple[list[Row], list[Row]]:
         return (datetime.combine(day, datetime.min.time()) + timedelta(seconds=clock)).isoformat()
 
     ids = [f"o{n}" for n in range(6)]
-    # Two orders share a key, which is nobody's then; and keys may be the ids of other orders.
-    keys = {f"o{n}": f"{dice.choice((f'k{n % 4}', f'o{(n + 1) % 6}'))} n{n}" for n in range(6)}
+    # Two orders share a key, which is nobody's then; and keys may be the ids of other orders. Third
+    # names are numbers, two of which differ by a leading zero alone.
+    thirds = ("010", "10", "012", "0013", "n4", "n5")
+    keys = {
+        f"o{n}": f"{dice.choice((f'k{n % 4}', f'o{(n + 1) % 6}'))} {thirds[n]}" for n in range(6)
+    }
     events, lines = [], []
     for n in range(dice.randint(0, 24)):
-        names = (*ids, *ids, "k0", "k2", "n1", "n5", "0")
+        names = (*ids, *ids, "k0", "k2", "10", "12", "0")
         named = {"order": dice.choice(names)} if dice.random() < 0.6 else {}
         kind, amount = (
             dice.choice(("purchase", "purchase", "refund")),

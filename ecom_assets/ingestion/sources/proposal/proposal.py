@@ -123,7 +123,7 @@ def shipped_fits(
     )
 
 
-NOT_AGAINST: Final = ("missing_cost", "total_line", LEFT_OUT)
+NOT_AGAINST: Final = ("missing_cost", "total_line", "without_consent", LEFT_OUT)
 ASKED: Final = ("missing_account", "missing_currency")
 """Reject reasons of rows that are clean once a question is answered."""
 
@@ -169,8 +169,8 @@ def _tried(
         DUPLICATE, 0
     )  # a copy of a row that is counted is clean, too
     clean_count += sum(rows.rejected.get(reason, 0) for reason in ASKED)
-    # Products whose cost nobody has set, and rows that the mapping leaves out, such as cancelled
-    # orders, say nothing against it.
+    # Products whose cost nobody has set, visitors without consent, and rows that the mapping leaves
+    # out, such as cancelled orders, say nothing against it.
     known_count = clean_count + sum(rows.rejected.get(reason, 0) for reason in NOT_AGAINST)
     if known_count * 2 < rows.read or not clean_count:
         return None

@@ -242,6 +242,14 @@ class CohortAnswer(Answer):
     """What customers are worth by the month of their first paid order."""
 
     dimension: queries.Cut | None = Field(description="By what customers are cut")
+    visit_coverage_rate: float | None = number(
+        "Orders with visits",
+        "rate",
+        "By the first channel, the share of the revenue of orders of whose buyers any visit is "
+        "known; `(none)` has the rest, and below 20 % no channel is known; null of other cuts, and "
+        "without orders or events",
+        examples=[0.62],
+    )
     total_count: int | None = total_of("cohorts", 9)
     expected: list[ExpectedCohort] = Field(
         description="What they are expected to leave; none with a dimension, or without a model"

@@ -399,7 +399,7 @@ def inventory_alerts(
         sort_by=parameters.sort_by,
         to_reorder=parameters.to_reorder,
     )
-    of_settings = {"reorder_days", "delivery_days"}  # which stand in each row
+    of_settings = {"reorder_days", "delivery_days", "vendor_days"}  # which stand in each row
     rule = {name: days for name, days in vars(InventoryRule()).items() if name not in of_settings}
     definition = {
         **definition_of(AlertsAnswer, *DEFINED_OF_ALERTS),

@@ -152,8 +152,8 @@ class ChannelsAnswer(SoldAnswer):
     visit_coverage_rate: float | None = number(
         "Orders with visits",
         "rate",
-        "Share of the revenue of orders of whose buyers any visit is known; `(none)` has the rest; "
-        "null of sales channels, and without orders",
+        "Share of the revenue of orders of whose buyers any visit is known; `(none)` has the rest, "
+        "and below 20 % no channel is known; null of sales channels, and without orders",
         examples=[0.62],
     )
     channel_data: Coverage | None = Field(

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ecom_assets.commerce.attribution.answer import CreditedChannel
 from ecom_assets.commerce.attribution.contracts import MODELS, ChannelAttribution
-from ecom_assets.commerce.attribution.queries import DEFAULT_MODEL, Model
+from ecom_assets.commerce.attribution.queries import DEFAULT_MODEL, Model, coverage_sentence
 from ecom_assets.ingestion.sources.site_lists import ATTRIBUTION
 from ecom_assets.interfaces.api.routes import sales
 from ecom_assets.interfaces.dashboard import charts
@@ -117,6 +117,7 @@ def chosen(view: View) -> Block:
         CHANNELS,
         csv=view.csv("/analytics/revenue/by-channel", model=view.filters.model),
         definition=meaning(answer),
+        note=coverage_sentence(answer["visit_coverage_rate"]),
         why=Why(ChannelAttribution, "revenue_amount", {"model": view.filters.model}),
     )
 

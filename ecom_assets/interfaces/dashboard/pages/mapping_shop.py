@@ -67,6 +67,7 @@ class ShopParameters(PageParameters):
     week_start: str | None = Field(None, max_length=9)
     shop_name: str | None = Field(None, max_length=100)
     delivery_days: str | None = Field(None, max_length=3)
+    vendor_delivery_days: str | None = Field(None, max_length=1_000)
     rates: str | None = Field(None, max_length=1_000)
 
 

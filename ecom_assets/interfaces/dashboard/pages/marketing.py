@@ -336,29 +336,34 @@ def _columns(cells: Sequence[Row]) -> tuple[TableColumn, ...]:
 
 def curves(view: View) -> Block:
     """Return what customers of each month are worth as curves over the months since."""
-    cells = _cells(view)
+    cells, met = _cells(view), coverage_sentence(_cohorts(view)["visit_coverage_rate"])
     has_value = any(row["contribution_per_customer"] is not None for row in cells)
     number = "contribution_per_customer" if has_value else "revenue_per_customer"
     series = list(dict.fromkeys(row["series"] for row in cells))
     shown = set(series[-MOST_LINES:])
-    rows = [row for row in cells if row["is_complete"] and row["series"] in shown]
+    rows = [
+        row
+        for row in cells
+        if row["is_complete"] and row["series"] in shown and row[number] is not None
+    ]
     return Chart(
         charts.curves("months_since_count", number, "series"),
         rows,
         _columns(cells),
         "What a customer of each month is worth until the end of each month since, as lines.",
-        note="Months that are not over are in the table alone.",
+        note=" ".join(filter(None, [met, "Months that are not over are in the table alone."])),
         why=Why(CustomerCohortValue, number),
     )
 
 
 def cohort_table(view: View) -> Block:
     """Return every month since of every cohort."""
-    cells, count = _cells(view), _cohorts(view)["earlier_customer_count"]
+    cells, answer = _cells(view), _cohorts(view)
+    count, met = answer["earlier_customer_count"], coverage_sentence(answer["visit_coverage_rate"])
     return DataTable(
         cells,
         _columns(cells),
-        note=EARLIER.format(count) if count else "",
+        note=" ".join(filter(None, [met, EARLIER.format(count) if count else ""])),
         csv=view.csv(
             "/analytics/customers/cohort-value.csv",
             with_days=False,

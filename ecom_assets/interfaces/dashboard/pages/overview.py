@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.measures import HEADLINES
 from ecom_assets.core.tables.queries import NoSourceError
@@ -81,7 +82,12 @@ def best_products(view: View) -> Block:
 def best_channels(view: View) -> Block:
     """Return the channels with the most revenue."""
     answer = view.answer(sales.revenue_by_channel, limit=6)
-    return DataTable(answer["channels"], CHANNELS, csv=view.csv("/analytics/revenue/by-channel"))
+    return DataTable(
+        answer["channels"],
+        CHANNELS,
+        csv=view.csv("/analytics/revenue/by-channel"),
+        note=coverage_sentence(answer["visit_coverage_rate"]),
+    )
 
 
 PAGE = DashboardPage(
