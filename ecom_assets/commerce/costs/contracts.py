@@ -22,9 +22,11 @@ from ecom_assets.core.tables.contract import (
     text,
     unit_cost,
 )
+from ecom_assets.core.tables.received import BREAK_PROOFS, BROKEN_PROOF
 
 COST_REJECT_REASONS = (
     "malformed_row",
+    BROKEN_PROOF,
     "left_out",
     "missing_item",
     "missing_cost",
@@ -38,6 +40,7 @@ COST_REJECT_REASONS = (
 """Why a received cost can be quarantined; it carries the first that applies, in this order."""
 REASON_MEANINGS: Final = {
     "malformed_row": "that cannot be split into columns",
+    BROKEN_PROOF: BREAK_PROOFS,
     "missing_item": "without an item",
     "missing_cost": "without a cost",
     "unparseable_cost": "whose cost is no number",
@@ -86,7 +89,11 @@ class ReceivedCost(Table, abstract=True):
     )
     currency = text("The currency in received_currency", nullable=True)
     unrated_currency = text("The currency for which ECOM_RATES has no rate", nullable=True)
-    left_out = text("The condition of the mapping that leaves the row out", nullable=True)
+    left_out = text(
+        "The condition of the mapping that leaves the row out, or after `holds: ` what the row is "
+        "not as, though the mapping was made by it",
+        nullable=True,
+    )
     received_at = instant("When the row arrived, where the source says so", nullable=True)
     received_date = day("The day on which the row arrived: that of its file")
     source = text("Where it came from: the path that was given")

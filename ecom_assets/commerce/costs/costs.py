@@ -12,6 +12,7 @@ from ecom_assets.commerce.costs.contracts import CostVersions, ItemCosts, Quaran
 from ecom_assets.core.tables.contract import UNIT_COST
 from ecom_assets.core.tables.copies import CopyRule, numbered_copies
 from ecom_assets.core.tables.portable import NO, union_all
+from ecom_assets.core.tables.received import BROKEN_PROOF, breaks_proof
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 
 BEFORE_ALL: Final = FIRST_PLAUSIBLE
@@ -20,6 +21,7 @@ LONG_AGO: Final = ibis.timestamp("0001-01-01 00:00:00")
 NO_COST: Final = ibis.null(UNIT_COST)
 SAYS_NOTHING: Final = (
     "malformed_row",
+    BROKEN_PROOF,
     "left_out",
     "missing_item",
     "unparseable_valid_from",
@@ -35,6 +37,7 @@ def classified(raw: ir.Table) -> ir.Table:
     received = raw.received_unit_cost_amount.strip().nullif("")
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
+        (breaks_proof(raw), BROKEN_PROOF),
         (raw.left_out.notnull(), "left_out"),
         (raw.item_id.isnull(), "missing_item"),
         (_is_unread(raw, "valid_from_date"), "unparseable_valid_from"),

@@ -33,11 +33,13 @@ from ecom_assets.core.tables.contract import (
     text,
 )
 from ecom_assets.core.tables.measures import measures_of
+from ecom_assets.core.tables.received import BREAK_PROOFS, BROKEN_PROOF
 
 DEFAULT_MODEL: Final = "last_non_direct"
 """The model by which ads are shown where nobody chooses another."""
 AD_SPEND_REJECT_REASONS = (
     "malformed_row",
+    BROKEN_PROOF,
     "left_out",
     "total_line",
     "missing_account",
@@ -53,6 +55,7 @@ AD_SPEND_REJECT_REASONS = (
 """
 REASON_MEANINGS: Final = {
     "malformed_row": "that cannot be split into columns",
+    BROKEN_PROOF: BREAK_PROOFS,
     "total_line": "that are the total of others, which would count twice",
     "missing_account": "without an account, whose days they would replace",
     "unparseable_spend_date": "whose day is no date",
@@ -148,7 +151,11 @@ class ReceivedAdSpend(Table, abstract=True):
         "The same in the shop's currency", of_row=True, nullable=True
     )
     unrated_currency = text("The currency for which ECOM_RATES has no rate", nullable=True)
-    left_out = text("The condition of the mapping that leaves the row out", nullable=True)
+    left_out = text(
+        "The condition of the mapping that leaves the row out, or after `holds: ` what the row is "
+        "not as, though the mapping was made by it",
+        nullable=True,
+    )
     received_at = instant(
         "When the row arrived: as the source says, else when its file was written", nullable=True
     )

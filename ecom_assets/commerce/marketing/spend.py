@@ -21,6 +21,7 @@ from ecom_assets.commerce.marketing.contracts import (
 )
 from ecom_assets.core.tables.days import Days, OtherDays
 from ecom_assets.core.tables.portable import NO, union_all, union_distinct
+from ecom_assets.core.tables.received import BROKEN_PROOF, breaks_proof
 
 TOTAL: Final = "^ *(grand )?(total|totals|gesamt|gesamtsumme|totaal|totale|итого)([^a-z]|$)"
 """What begins the name of a total: `Total: Campaigns` of Google, `Total` of others."""
@@ -61,6 +62,7 @@ def classified(raw: ir.Table) -> ir.Table:
     is_total = is_of_many & (has_no_campaign | (named.re_search(TOTAL) & raw.campaign_id.isnull()))
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
+        (breaks_proof(raw), BROKEN_PROOF),
         (raw.left_out.notnull(), "left_out"),
         (is_total, "total_line"),
         (raw.account_id.isnull() | raw.platform.isnull(), "missing_account"),

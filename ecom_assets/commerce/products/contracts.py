@@ -15,8 +15,11 @@ from ecom_assets.core.tables.contract import (
     text,
     unit_cost,
 )
+from ecom_assets.core.tables.received import BROKEN_PROOF
 
 STOCK_REJECT_REASONS = (
+    BROKEN_PROOF,
+    "left_out",
     "missing_product_id",
     "missing_stock",
     "unparseable_stock",

@@ -528,7 +528,8 @@ def stock_totals(reading: Reading) -> dict[str, Any]:
         stock.agg(as_of_date=stock.received_date.max(), products=stock.count())
     )
     unreadable = raw.filter(
-        raw.reject_reason.notnull(), raw.received_date == raw.received_date.max().as_scalar()
+        raw.reject_reason.notnull() & (raw.reject_reason != "left_out"),
+        raw.received_date == raw.received_date.max().as_scalar(),
     )
     (lines,) = reading.state(unreadable.agg(n=unreadable.count()))
     return {**counted, "alerts": _alert_counts(reading), "unreadable_lines": int(lines["n"])}

@@ -67,7 +67,8 @@ def newest_stock(raw: ir.Table) -> ir.Table:
 
 def _valid_lines(raw: ir.Table) -> ir.Table:
     """Return the last line of each product and day, where it is valid."""
-    last = counted_copies(raw.filter(raw.product_id.notnull()), STOCK_COPIES)
+    is_left_out = (raw.reject_reason == "left_out").fill_null(NO)
+    last = counted_copies(raw.filter(raw.product_id.notnull() & ~is_left_out), STOCK_COPIES)
     return last.filter(last.reject_reason.isnull())
 
 

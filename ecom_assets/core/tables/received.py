@@ -167,6 +167,8 @@ LEAST_WEEKS = 2
 PROOF: Final = "holds: "
 """How the column `left_out` begins of a row that breaks a proof of its mapping, which follows."""
 BROKEN_PROOF: Final = "broken_proof"
+BREAK_PROOFS: Final = "that are not as those of the file that the mapping was made from"
+"""What to say of rows with this reason."""
 
 
 def breaks_proof(raw: ir.Table) -> ir.BooleanValue:

@@ -24,7 +24,13 @@ from ecom_assets.ingestion.sources.costs import FileCosts
 from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.records import FileRowCounts
 from ecom_assets.ingestion.sources.mapped_records import MappedRecords
-from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, MoneyRead, NotClean
+from ecom_assets.ingestion.sources.reading import (
+    PREVIEW_ROWS,
+    MoneyRead,
+    NotClean,
+    broken_proofs,
+    with_proofs,
+)
 
 READ: Final = "read_costs"
 
@@ -90,7 +96,7 @@ class ClassifiedFileReading:
     @cached_property
     def not_clean(self) -> list[NotClean]:
         """Return why rows do not count, the most frequent reason first."""
-        return [
+        reasons = [
             NotClean(
                 reason,
                 count,
@@ -99,6 +105,7 @@ class ClassifiedFileReading:
             )
             for reason, count in self.rows_json["rejected"].items()
         ]
+        return with_proofs(reasons, lambda: broken_proofs(self._rows))
 
     def _example(self, reason: str) -> dict[str, Any]:
         rows = self._rows

@@ -4,7 +4,7 @@ and what a few of them look like.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -78,6 +78,31 @@ class NotClean:
     """Of rows that break proofs of the mapping: these, each with its rows."""
 
 
+def broken_proofs(rows: ir.Table) -> dict[str, int]:
+    """Return what `left_out` has of classified rows that break a proof, with their number."""
+    broken = rows.filter(rows.reject_reason == BROKEN_PROOF)
+    counts = rows_of(broken.group_by("left_out").agg(row_count=broken.count()))
+    return {row["left_out"]: int(row["row_count"]) for row in counts}
+
+
+def with_proofs(
+    reasons: Sequence[NotClean], broken: Callable[[], Mapping[str, int]]
+) -> list[NotClean]:
+    """Return why rows are not clean; of those that break proofs of their mapping, with these.
+
+    `broken` is only asked where some do.
+    """
+    return [_with_proofs(one, broken()) if one.reason == BROKEN_PROOF else one for one in reasons]
+
+
+def _with_proofs(why: NotClean, broken: Mapping[str, int]) -> NotClean:
+    ordered = sorted(broken.items(), key=lambda one: (-one[1], one[0]))
+    named = tuple(
+        f"{name.removeprefix(PROOF)} ({formats.counted(count, 'row')})" for name, count in ordered
+    )
+    return replace(why, meaning=f"Does not hold: {'; '.join(named)}. {why.meaning}", broken=named)
+
+
 COUNTED, REFUSED = "counted", "refused"
 
 
@@ -149,21 +174,7 @@ class FileReading:
             for reason, count in reasons
             if reason != DUPLICATE
         ]
-        return [self._with_proofs(one) if one.reason == BROKEN_PROOF else one for one in result]
-
-    def _with_proofs(self, why: NotClean) -> NotClean:
-        """Return why rows break proofs of the mapping, with these."""
-        lines = self.files.classified()
-        broken = lines.filter(lines.reject_reason == BROKEN_PROOF)
-        counts = rows_of(broken.group_by("left_out").agg(row_count=broken.count()))
-        counts.sort(key=lambda row: (-row["row_count"], row["left_out"]))
-        named = tuple(
-            f"{row['left_out'].removeprefix(PROOF)} ({formats.counted(row['row_count'], 'row')})"
-            for row in counts
-        )
-        return replace(
-            why, meaning=f"Does not hold: {'; '.join(named)}. {why.meaning}", broken=named
-        )
+        return with_proofs(result, lambda: broken_proofs(self.files.classified()))
 
     def _example(self, reason: str) -> dict[str, Any]:
         (row,) = self._fetched(self._read.filter(self._read.reject_reason == reason).limit(1)) or (

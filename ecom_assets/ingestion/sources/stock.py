@@ -25,10 +25,11 @@ from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import has_rows
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.received import NoSource, SliceOutput
+from ecom_assets.core.tables.received import BROKEN_PROOF, PROOF, NoSource, SliceOutput
 from ecom_assets.core.tables.values import MAX_STOCK
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets.ingestion.sources.files.lists import ListFile, opened_list
+from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,10 @@ REQUIRED = ("product_id", "stock")
 LOCATION: Final = "location"
 """Where the stock of a line is; a product may have several lines then, which are added up."""
 UNIT_COST = "unit_cost_amount"
+OF_MAPPING: Final = "__left_out"
+"""In a record of a file, the condition of its mapping that leaves it out, or the proof that it
+breaks.
+"""
 OPTIONAL = ("name", "category", "reorder_point", "lead_time_days", UNIT_COST)
 NUMBERS = ("stock", "reorder_point", "lead_time_days", UNIT_COST)
 _NUMBERS = (
@@ -182,9 +187,14 @@ def of_all_locations(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[s
     """Yield records of stock, with the stock of all locations of a product in the last of them.
 
     Of two records about a product at one location the later one counts, and what is not known at
-    one location is not known at all.
+    one location is not known at all. A record that its mapping leaves out is of no location.
     """
-    every = [*records]
+    every = []
+    for record in records:
+        if reason_of_mapping(record) == LEFT_OUT:
+            yield record
+        else:
+            every.append(record)
     values = [*stock_values(every, date.min, "")]
     at = [str(record.get(LOCATION) or "").strip() for record in every]
     last_of = {
@@ -200,9 +210,10 @@ def of_all_locations(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[s
             yield record
         elif number == max(numbers):
             counts = [values[one]["stock_count"] for one in numbers]
-            unknown = every[numbers[counts.index(None)]]["stock"] if None in counts else None
-            total = unknown if None in counts else str(sum(counts))
-            yield {**record, "stock": total}
+            unknown = every[numbers[counts.index(None)]] if None in counts else None
+            total = unknown["stock"] if unknown else str(sum(counts))
+            waits = unknown.get(OF_MAPPING) if unknown else None
+            yield {**record, "stock": total, OF_MAPPING: waits or record.get(OF_MAPPING)}
 
 
 def stock_rows(
@@ -225,6 +236,9 @@ def stock_values(
     for number, record in enumerate(records, start=before + 1):
         texts = {name: _text(record.get(name)) for name in (*REQUIRED, *OPTIONAL)}
         numbers, reason = _numbers(texts)
+        cost = _unit_cost(texts[UNIT_COST])
+        if why := reason_of_mapping(record):  # what the line says is not believed
+            numbers, reason, cost = dict.fromkeys(numbers), why, None
         yield {
             "received_date": received_date,
             "record_number": number,
@@ -235,17 +249,24 @@ def stock_values(
             "received_reorder_point": texts["reorder_point"],
             "received_lead_time_days": texts["lead_time_days"],
             "received_unit_cost_amount": texts[UNIT_COST],
-            "unit_cost_amount": _unit_cost(texts[UNIT_COST]),
+            "unit_cost_amount": cost,
             **numbers,
-            "reject_reason": "missing_product_id" if texts["product_id"] is None else reason,
+            "reject_reason": reason,
             "source": source,
             "source_file": file,
         }
 
 
+def reason_of_mapping(record: Mapping[str, Any]) -> str:
+    """Return why its mapping lets a record not count; empty where it counts."""
+    named = record.get(OF_MAPPING) or ""
+    return named and (BROKEN_PROOF if named.startswith(PROOF) else LEFT_OUT)
+
+
 def _numbers(texts: Mapping[str, str | None]) -> tuple[dict[str, int | None], str | None]:
     """Return the numbers of a record, and the first reason to reject it."""
-    reasons = ["missing_stock"] if texts["stock"] is None else []
+    reasons = ["missing_product_id"] if texts["product_id"] is None else []
+    reasons += ["missing_stock"] if texts["stock"] is None else []
     numbers: dict[str, int | None] = {}
     for name, column, reason, least in _NUMBERS:
         numbers[column] = _whole_number(texts[name], least)

@@ -14,12 +14,14 @@ import duckdb
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.received import BREAK_PROOFS, BROKEN_PROOF, PROOF
 from ecom_assets.core.warehouse.sql_text import ident, select
-from ecom_assets.ingestion.sources.files.mapping import load_stock_mapping
+from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT, load_stock_mapping
 from ecom_assets.ingestion.sources.files.records import FileRowCounts, RecordFiles
-from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean
+from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean, with_proofs
 from ecom_assets.ingestion.sources.stock import (
     LOCATION,
+    OF_MAPPING,
     OPTIONAL,
     REQUIRED,
     of_all_locations,
@@ -40,6 +42,8 @@ SHOWN: Final = (
 )
 """The columns of a preview: what was received of a product's stock, and the numbers in it."""
 REASON_MEANINGS: Final = {
+    BROKEN_PROOF: f"Lines {BREAK_PROOFS}",
+    LEFT_OUT: "Lines that the mapping leaves out",
     "missing_product_id": "Lines without a product",
     "missing_stock": "Lines that do not say how many there are",
     "unparseable_stock": "Lines whose stock is no whole number",
@@ -79,9 +83,9 @@ class StockFileReading:
                 settings.first_plausible_day,
             )
             names = (*REQUIRED, *OPTIONAL, LOCATION)
-            listed = [ident(name) for name in names]
+            listed = [*map(ident, names), LEFT_OUT]
             rows = con.execute(select(listed, f"({files.received_sql()})")).fetchall()
-        return cls(tuple(dict(zip(names, row, strict=True)) for row in rows))
+        return cls(tuple(dict(zip((*names, OF_MAPPING), row, strict=True)) for row in rows))
 
     @cached_property
     def lines(self) -> list[dict[str, Any]]:
@@ -97,7 +101,11 @@ class StockFileReading:
     @cached_property
     def _fates(self) -> list[str | None]:
         """Return why each line does not count; None if it does."""
-        last = {place: number for number, place in enumerate(self._places)}
+        last = {
+            place: number
+            for number, (line, place) in enumerate(zip(self.lines, self._places, strict=True))
+            if line["reject_reason"] != LEFT_OUT
+        }
         return [
             line["reject_reason"] or (EARLIER_LINE if last[place] != number else None)
             for number, (line, place) in enumerate(zip(self.lines, self._places, strict=True))
@@ -124,10 +132,12 @@ class StockFileReading:
     @cached_property
     def not_clean(self) -> list[NotClean]:
         """Return why lines do not count, the most frequent reason first."""
-        return [
+        reasons = [
             NotClean(reason, count, REASON_MEANINGS[reason], self._example(reason))
             for reason, count in self.rows_json["rejected"].items()
         ]
+        named = (record[OF_MAPPING] or "" for record in self.records)
+        return with_proofs(reasons, lambda: Counter(one for one in named if one.startswith(PROOF)))
 
     def _example(self, reason: str) -> dict[str, Any]:
         line = next(

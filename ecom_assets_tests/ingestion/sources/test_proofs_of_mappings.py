@@ -3,17 +3,33 @@ that names what does not hold, and each number can be added up by a reader.
 """
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from ecom_assets.commerce.costs.costs import cost_versions
 from ecom_assets.core.errors import MappingError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.sources.files.mapping import CostMapping, OrderMapping, load
+from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.warehouse.local import temporary
+from ecom_assets.ingestion.sources.cost_reading import CostFileReading
+from ecom_assets.ingestion.sources.files.mapping import (
+    AdSpendMapping,
+    CostMapping,
+    EventMapping,
+    OrderMapping,
+    StockMapping,
+    load,
+)
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch
 from ecom_assets.ingestion.sources.reading import FileReading
+from ecom_assets.ingestion.sources.readings import Reading
+from ecom_assets.ingestion.sources.record_feed import feeds
+from ecom_assets.ingestion.sources.stock import stock_values
+from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.sources.conftest import write
 
@@ -250,8 +266,101 @@ def test_a_file_without_a_column_of_a_sum_is_refused_by_the_sum(tmp_path: Path) 
         reading_of(mapping, "1,2026-04-01,c1,A,1.00", head="Line,Date,Customer,SKU,Net")
 
 
-def test_proofs_are_of_order_lines(tmp_path: Path) -> None:
-    text = "fields: {cost_id: a, item_id: b, unit_cost_amount: c}\nholds: {d: {unique: [a]}}\n"
-    path = write(tmp_path / "costs.yaml", text)
-    with pytest.raises(MappingError, match="`holds` is for order lines"):
-        load(CostMapping, str(path))
+def drafted_list(kind: MappingKind, folder: Path, *lines: str, **said: str) -> Path:
+    """Return the mapping that is drafted of a list of a kind."""
+    march = write(folder / "march.csv", "\n".join([*lines, ""]))
+    search = MappingSearch([str(march)], Settings(home=folder / "home"), kind)
+    answers = search.accepted(said, OWN)[0]
+    return write(folder / "march.yaml", search.proposal(answers, OWN).text)
+
+
+def read_list(kind: MappingKind, mapping: Path, *lines: str) -> Reading:
+    """Return a later list as a mapping reads it."""
+    april = write(mapping.parent / "april.csv", "\n".join([*lines, ""]))
+    settings = Settings(home=mapping.parent / "home", currency="EUR")
+    return feeds()[kind].read([str(april)], str(mapping), settings)
+
+
+def what_waits(reading: Reading) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return why rows do not count, and what does not hold of those that break a proof."""
+    broken = next((why.broken for why in reading.not_clean if why.reason == "broken_proof"), ())
+    return reading.rows_json["rejected"], broken
+
+
+def test_a_second_cost_of_an_item_waits_where_each_had_one(tmp_path: Path) -> None:
+    mapping = drafted_list(
+        MappingKind.COSTS, tmp_path, "SKU,Cost", "A,4.00", "B,5.00", "C,6.00", currency="EUR"
+    )
+    name = "each row has another SKU"
+    assert [*load(CostMapping, str(mapping)).holds] == [name]
+    again = read_list(MappingKind.COSTS, mapping, "SKU,Cost", "A,4.10", "B,5.00")
+    assert what_waits(again) == ({}, ())
+    # Of A there is a cost of one piece and one of a box of ten: which is which, nobody has said.
+    reading = read_list(MappingKind.COSTS, mapping, "SKU,Cost", "A,4.10", "A,41.00", "B,5.00")
+    assert what_waits(reading) == ({"broken_proof": 2}, (f"{name} (2 rows)",))
+    assert reading.rows_json["counted"] == 1
+
+
+def test_a_cost_that_waits_leaves_the_one_before_it(tmp_path: Path) -> None:
+    mapping = drafted_list(
+        MappingKind.COSTS, tmp_path, "SKU,Cost", "A,4.00", "B,5.00", "C,6.00", currency="EUR"
+    )
+    folder = tmp_path / "costs"
+    folder.mkdir()
+    write(folder / "1.csv", "SKU,Cost\nA,4.00\nB,5.00\n")
+    write(folder / "2.csv", "SKU,Cost\nA,4.10\nA,41.00\n")
+    reading = CostFileReading.open([str(folder)], str(mapping), Settings(currency="EUR"))
+    raw = temporary(reading.files.reader, "received", reading.files.received_sql)
+    versions = rows_of(cost_versions(raw))
+    assert {row["item_id"]: row["unit_cost_amount"] for row in versions} == {"A": 4, "B": 5}
+
+
+STOCK_HEAD = "SKU,On hand,Committed,Available"
+
+
+def test_stock_waits_whose_numbers_do_not_add_up_as_before(tmp_path: Path) -> None:
+    march = ("A,10,3,7", "B,8,2,6", "C,5,1,4", "D,9,9,0")
+    mapping = drafted_list(MappingKind.STOCK, tmp_path, STOCK_HEAD, *march)
+    added = "Available = On hand - Committed"
+    assert [*load(StockMapping, str(mapping)).holds] == ["each row has another SKU", added]
+    # Of B, 3 are damaged from April on, which are neither committed nor available.
+    reading = read_list(MappingKind.STOCK, mapping, STOCK_HEAD, "A,9,3,6", "B,8,2,3", "C,5,0,5")
+    assert what_waits(reading) == ({"broken_proof": 1}, (f"{added} (1 row)",))
+    assert isinstance(reading, StockFileReading)
+    stock = {line["product_id"]: line["stock_count"] for line in reading.lines}
+    assert stock == {"A": 6, "B": None, "C": 5}, "what a line says that waits is not known"
+
+
+def test_a_location_that_waits_makes_the_stock_of_its_product_unknown(tmp_path: Path) -> None:
+    mapping = write(
+        tmp_path / "own.yaml",
+        "fields: {line_id: {hash_of: [SKU, At, Free]}, product_id: SKU, stock: Free, "
+        "location: At}\nholds: {'Free = All': {amount: Free, equals: All}}\n"
+        "leave_out: {demo: {column: At, in: [Showroom]}}\n",
+    )
+    lines = ("A,Ulm,4,4", "A,Bonn,5,6", "B,Ulm,2,2", "B,Bonn,1,1", "B,Showroom,9,9")
+    reading = read_list(MappingKind.STOCK, mapping, "SKU,At,Free,All", *lines)
+    assert isinstance(reading, StockFileReading)
+    listed = stock_values(reading.totals, date(2026, 4, 1), "file")
+    by_reason = {(row["product_id"], row["reject_reason"], row["stock_count"]) for row in listed}
+    assert by_reason == {("A", "broken_proof", None), ("B", "left_out", None), ("B", None, 3)}
+
+
+def test_a_second_row_of_a_campaign_s_day_waits(tmp_path: Path) -> None:
+    head = "Day,Campaign,Cost"
+    said = {"platform": "meta", "account_id": "one account", "currency": "EUR"}
+    march = ("2026-03-01,Brand,10.00", "2026-03-02,Brand,12.00", "2026-03-02,Sale,5.00")
+    mapping = drafted_list(MappingKind.AD_SPEND, tmp_path, head, *march, **said)
+    name = "each row has another Day and Campaign"
+    assert [*load(AdSpendMapping, str(mapping)).holds] == [name]
+    # Brand is listed for each country and for both.
+    april = ("2026-04-01,Brand,4.00", "2026-04-01,Brand,6.00", "2026-04-01,Brand,10.00")
+    reading = read_list(MappingKind.AD_SPEND, mapping, head, *april, "2026-04-01,Sale,1.00")
+    assert what_waits(reading) == ({"broken_proof": 3}, (f"{name} (3 rows)",))
+
+
+def test_events_have_no_proofs(tmp_path: Path) -> None:
+    text = "fields: {event_id: a, event_type: b, event_timestamp: c, user_id: d}\n"
+    path = write(tmp_path / "events.yaml", f"{text}holds: {{d: {{unique: [a]}}}}\n")
+    with pytest.raises(MappingError, match="`holds` is for order lines, costs, ad spend and stock"):
+        load(EventMapping, str(path))

@@ -15,9 +15,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Final, cast
 
 import duckdb
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from isal import igzip
@@ -28,10 +29,10 @@ from ecom_assets.ingestion.sources.files import sql
 from ecom_assets.ingestion.sources.files.formats import InputFile
 from ecom_assets.ingestion.sources.files.nesting import is_deeper
 from ecom_assets.ingestion.sources.files.shape import (
-    FlatRow,
+    ADDED,
     RowShape,
     as_json,
-    csv_row,
+    csv_rows,
     grouped,
     objects_on,
     shaped_rows,
@@ -490,10 +491,13 @@ def _unquoted_records(file: InputFile, layout: Layout) -> Iterator[Record]:
             yield Record(delimiter.join(quoted), is_sound=True)
 
 
+MOST_KEPT_BYTES: Final = 1 << 26
+"""Of a smaller file, the lines are kept between the two passes that group them."""
+
+
 def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record]:
     """Yield the rows of a file whose rows are not its lines, and its damaged lines."""
     damaged: list[Record] = []
-    rows: Iterable[FlatRow | str]
     if layout.format == "csv":
         wanted = {*layout.needed, *shape.columns}
         indexes = {name: index for index, (name, _) in enumerate(layout.columns) if name in wanted}
@@ -502,25 +506,27 @@ def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record
             for name, index in indexes.items()
             if name in {*shape.group_by, *shape.fill_down}
         }
-        passes = iter(
-            (([], keys), (damaged, indexes))
-        )  # which columns each pass reads, and where it puts damage
+        # Which columns each pass reads, and where it puts damage.
+        passes = iter((([], keys), (damaged, indexes)))
+        is_small = file.size <= MOST_KEPT_BYTES and not file.is_gzip
+        kept = [*_sound_lines(_records(file, layout), damaged)] if is_small else None
 
         def read() -> Iterator[dict[str, str]]:
             unsound, columns = next(passes)
-            for line in _sound_lines(_records(file, layout), unsound):
-                yield csv_row(
-                    line, columns, layout.delimiter, has_apostrophes=layout.has_apostrophes
-                )
+            lines = _sound_lines(_records(file, layout), unsound) if kept is None else kept
+            yield from csv_rows(
+                lines, columns, layout.delimiter, has_apostrophes=layout.has_apostrophes
+            )
 
-        rows = grouped(read, shape)
+        names = [name for name in layout.needed if name in indexes or name in ADDED]
+        for cells in grouped(read, shape):
+            yield Record(orjson.dumps({name: cells[name] for name in names}), is_sound=True)
     else:
-        rows = shaped_rows(file, shape)
-    for row in rows:
-        if isinstance(row, str):
-            yield Record(row.encode(UTF_8, "replace"), is_sound=False)
-        else:
-            yield Record(as_json(row, layout.needed), is_sound=True)
+        for row in shaped_rows(file, shape):
+            if isinstance(row, str):
+                yield Record(row.encode(UTF_8, "replace"), is_sound=False)
+            else:
+                yield Record(as_json(row, layout.needed), is_sound=True)
     yield from damaged
 
 

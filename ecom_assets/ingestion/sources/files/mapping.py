@@ -484,7 +484,7 @@ class RecordMapping(MappingPart):
         if self.decimal == self.thousands:
             raise ValueError("`decimal` and `thousands` cannot be the same sign")
         if self.leave_out and not self.kind.is_filtered:
-            raise ValueError("`leave_out` is for order lines")
+            raise ValueError("`leave_out` is for order lines, costs, ad spend and stock")
         if self.record and not self.kind.whole:
             raise ValueError("`record` is for order lines")
         if self.record == ORDER_RECORD and not getattr(self.fields, self.kind.whole):
@@ -511,9 +511,9 @@ class RecordMapping(MappingPart):
         return self
 
     @model_validator(mode="after")
-    def _proofs_of_orders(self) -> "RecordMapping":
-        if self.holds and not self.kind.whole:
-            raise ValueError("`holds` is for order lines")
+    def _proofs_of_rows(self) -> "RecordMapping":
+        if self.holds and not self.kind.is_filtered:
+            raise ValueError("`holds` is for order lines, costs, ad spend and stock")
         return self
 
     def in_zone(self, zone: str) -> Self:
@@ -1216,6 +1216,7 @@ STOCK = RecordKind(
     never_empty=frozenset({"product_id"}),
     numbers=frozenset({"stock", "reorder_point", "lead_time_days", "unit_cost_amount"}),
     read={},
+    is_filtered=True,
     # A list says what there is when it is made, whatever days stand in it.
     arrives_at_its_time=False,
     how_to_map="name its columns product_id and stock",

@@ -4,6 +4,7 @@ instants, or none, and rows that stand for several events.
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -68,7 +69,8 @@ def impossible_times(files: RecordFiles) -> list[str]:
     wall_field = field.model_copy(update={"timezone": "UTC"})
     fields = files.mapping.fields.model_copy(update={kind.time: wall_field})
     mapping: RecordMapping = files.mapping.model_copy(update={"fields": fields})
-    walls = RecordFiles.open(files.con, [file.path for file in files.files()], mapping)
+    # The files are as they were found: to look for damage, or to build rows, takes long.
+    walls = replace(files, mapping=mapping, convert=None)
     rows = f"({walls.received_sql()})"
     changes = _changes(files.con, field.timezone, rows, kind.at)
     gaps = [

@@ -248,6 +248,9 @@ def _filled_down(
     """Yield lines, those in which all of some columns are empty with the texts of
     the last line that has any.
     """
+    if not columns:
+        yield from lines
+        return
     above: dict[str, str] = {}
     for line in lines:
         own = {name: line[name] for name in columns}
@@ -351,11 +354,12 @@ def _agree(line: CsvLine, other: CsvLine, names: Iterable[str]) -> bool:
 
 def _rows_of_group(lines: Iterable[CsvLine], shape: RowShape, number: int) -> Iterator[FlatRow]:
     """Yield the rows of the lines of one order."""
-    carried = dict.fromkeys(shape.carry_down, "")
-    lines_of_group = []
-    for line in lines:
-        carried = {name: line.get(name) or text for name, text in carried.items()}
-        lines_of_group.append({**line, **carried})
+    lines_of_group = [*lines]
+    if shape.carry_down:
+        carried = dict.fromkeys(shape.carry_down, "")
+        for position, line in enumerate(lines_of_group):
+            carried = {name: line.get(name) or text for name, text in carried.items()}
+            lines_of_group[position] = {**line, **carried}
     kinds: set[str] = set()
     for kind in shape.rows:
         of_kind = lines_of_group[:1] if kind.path == WHOLE else lines_of_group
@@ -481,11 +485,15 @@ def without_apostrophe(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULA else cell
 
 
-def csv_row(
-    line: bytes, indexes: Mapping[str, int], delimiter: str, *, has_apostrophes: bool
-) -> dict[str, str]:
-    """Return some columns of a line of a CSV file, given the index of each."""
-    cells = next(csv.reader([line.decode(UTF_8)], delimiter=delimiter))
-    if has_apostrophes:
-        return {name: without_apostrophe(cells[index]) for name, index in indexes.items()}
-    return {name: cells[index] for name, index in indexes.items()}
+def csv_rows(
+    lines: Iterable[bytes], indexes: Mapping[str, int], delimiter: str, *, has_apostrophes: bool
+) -> Iterator[CsvLine]:
+    """Yield some columns of the lines of a CSV file, each of which is a record, given the index of
+    each column.
+    """
+    names, places = tuple(indexes), tuple(indexes.values())
+    for cells in csv.reader((line.decode(UTF_8) for line in lines), delimiter=delimiter):
+        own = [cells[place] for place in places]
+        yield dict(
+            zip(names, map(without_apostrophe, own) if has_apostrophes else own, strict=True)
+        )

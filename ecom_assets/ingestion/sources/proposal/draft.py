@@ -7,7 +7,7 @@ Of the states of orders it says which are sales, which were paid back, and which
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import ClassVar, Final
 
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
@@ -1006,7 +1006,7 @@ class Draft:
         amounts = [value for value in numbers_left(self.values, {}) if can_be_amount(value)]
         others = {match.value for name, match in self.found.items() if name not in AMOUNTS}
         by_name = {value.name: value for value in amounts if value not in others}
-        rows = RowParts(self.values, by_name)
+        rows = RowParts(self.values, by_name).once
         named = {name for name, part in rows.parts.items() if part is not Part.OTHER}
         shown = [one for one in rows.sums if named & {name for name, _ in one.parts}]
         if not shown:
@@ -1124,7 +1124,7 @@ class Draft:
             {**of_orders, **of_lines},
             order=order.value,
             lines={**lines, begin: own},
-        )
+        ).once
         goods = parts.after_discounts(begin, parts.lines)
         if order.value.is_column and self._is_cell(*self._line_columns()):
             self.order_sums = parts.sums_of_lines(begin)
@@ -1287,7 +1287,7 @@ class Draft:
         begin = payment.name if payment else product[0]
         order = self.found.get(ORDER_ID)
         if self.is_shared and order is not None:  # of each order once, however many rows it has
-            return begin, OrderParts(self.values, amounts, order=order.value)
+            return begin, OrderParts(self.values, amounts, order=order.value).once
         return begin, RowParts(
             self.values,
             amounts,
@@ -1295,7 +1295,7 @@ class Draft:
             item.value if item else None,
             quantity.value if quantity else None,
             [value for value in numbers_of_rows(self.values, {}) if is_rate(value)],
-        )
+        ).once
 
     def _is_cell(self, *cells: Value) -> bool:
         """Return whether values are columns, or members of the list whose elements are the rows."""
@@ -2426,6 +2426,11 @@ class CustomerDraft(Draft):
 class ListDraft(Draft):
     """A mapping of a list of products that is being written: of their costs, or of their stock."""
 
+    KEYS: ClassVar[Sequence[str]] = ("product_id", "item_id", "location", "valid_from_date")
+    """The fields that tell rows apart, as far as a file has them."""
+    stock_sum: RowSum | None = None
+    """Of several numbers of stock, how the one that counts follows from others."""
+
     def __post_init__(self) -> None:
         """Find the fields; of several numbers of stock, the one that is left of the others."""
         super().__post_init__()
@@ -2445,6 +2450,7 @@ class ListDraft(Draft):
             why = f"named {left.whole}; by adding up: {left.text}"
             value = next(v for v in self.values.values if v.name == left.whole)
             self.found["stock"] = FoundField("stock", value, why)
+            self.stock_sum = left
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""
@@ -2463,8 +2469,23 @@ class ListDraft(Draft):
             f"  {kind.id}: {{hash_of: {quoted_list(columns)}, optional: ['*'], {equal_rows}}}",
             *(self._listed_field(name) for name in names),
             *(self._currency_beside() if "currency" in kind.fields else ()),
+            *self._proofs(),
             "other_columns: ignore",
         ]
+
+    def _proofs(self) -> list[str]:
+        """Return the lines of what was found true of all rows, which later lists must be, too."""
+        keys = [self.found[name].value for name in self.KEYS if name in self.found]
+        lines = []
+        if all(key.is_column for key in keys) and self.values.are_unique_in_each_file(keys):
+            lines.append(key_line([key.path[0] for key in keys]))
+        if self.stock_sum is not None:
+            stock = self.found["stock"].value
+            lines += sum_lines(self.values, [self.stock_sum], ("", ()), [stock])
+        if self.kind is not MappingKind.AD_SPEND:  # campaigns are paused, and spent before
+            states = state_columns(self.values, self.found)
+            lines += filter(None, (values_line(self.values, value) for value in states))
+        return ["holds:", *lines] if lines else []
 
     def _listed_field(self, name: str) -> str:
         if name not in self.found:
@@ -2489,6 +2510,18 @@ class ListDraft(Draft):
 class AdSpendDraft(ListDraft):
     """A mapping of ad spend that is being written."""
 
+    KEYS = (
+        "spend_date",
+        "until_date",
+        "platform",
+        "account_id",
+        "campaign_id",
+        "campaign_name",
+        "ad_group_id",
+        "ad_group_name",
+        "final_url",
+    )
+
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""
         needed = ["spend_date", "spend_amount"]
@@ -2506,6 +2539,7 @@ class AdSpendDraft(ListDraft):
             f"  spend_id: {{hash_of: {quoted_list(columns)}, optional: ['*']}}",
             *(self._listed_field(name) for name in (*needed, *others)),
             *self._unsaid(),
+            *self._proofs(),
             "other_columns: ignore",
         ]
 

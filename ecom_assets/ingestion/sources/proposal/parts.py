@@ -4,11 +4,11 @@ the order in which sums are tried.
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
 from itertools import combinations, permutations, product
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -263,6 +263,18 @@ class RowParts:
     item: Value | None = None
     quantity: Value | None = None
     rates: Sequence[Value] = ()
+
+    @property
+    def once(self) -> Self:
+        """Return these amounts as they were added up before, if they were: each answer asks for
+        another draft.
+        """
+        of_kind = {one.name: getattr(self, one.name) for one in fields(self)}
+        of_kind |= {
+            name: (*of_kind[name].items(),) for name in ("amounts", "lines") if name in of_kind
+        }
+        of_kind |= {"rates": (*self.rates,), "values": None}
+        return self.values.once((type(self), *of_kind.values()), lambda: self)
 
     @cached_property
     def parts(self) -> dict[str, Part]:

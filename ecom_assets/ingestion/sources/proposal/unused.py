@@ -97,14 +97,14 @@ def _measured(
     values: FileValues, left: Sequence[Value]
 ) -> Iterator[tuple[Value, tuple[int, int, Any]]]:
     """Yield each value with its number of rows, of different ones, and the most frequent one."""
-    for some in batches_of(left, COLUMNS_AT_ONCE):
-        cells = [
-            f"count({value.column}), approx_count_distinct({value.column}), mode({value.column})"
-            for value in some
-        ]
+    known: dict[str, tuple[int, int, Any]] = values.once("measured of unused", dict)
+    unknown = [value.column for value in left if value.column not in known]
+    for some in batches_of(unknown, COLUMNS_AT_ONCE):
+        cells = [f"count({name}), approx_count_distinct({name}), mode({name})" for name in some]
         (row,) = values.rows(select(cells, TABLE))
-        for place, value in enumerate(some):
-            yield value, tuple(row[3 * place : 3 * place + 3])
+        known |= dict(zip(some, zip(row[::3], row[1::3], row[2::3], strict=True), strict=True))
+    for value in left:
+        yield value, known[value.column]
 
 
 def _rank(values: FileValues, value: Value, different: int) -> tuple[int, float]:

@@ -412,8 +412,9 @@ class FileValues:
 
     def with_joined_times(self) -> "FileValues":
         """Return the values and, where days and times of day are two columns, both as one value."""
+        likely = [value for value in self.values if all(":" in cell for cell in self.few(value))]
         clocks = [
-            value for value in self.values if 0 < self.filled(value) == self.matching(value, CLOCK)
+            value for value in likely if 0 < self.filled(value) == self.matching(value, CLOCK)
         ]
         days = [
             value for value in self.values if clocks and value.is_column and self._are_days(value)
@@ -590,6 +591,17 @@ class FileValues:
         pairs = f"count(DISTINCT ({FILE}, {value.column}))"
         return int(self.scalar(pairs)) == self.filled(value)
 
+    def are_unique_in_each_file(self, values: Sequence[Value]) -> bool:
+        """Return whether no two rows of one file that have some values have the same ones, and
+        there are some.
+        """
+        if not values:
+            return False
+        columns = [value.column for value in values]
+        have = f"FILTER ({' AND '.join(f'{column} IS NOT NULL' for column in columns)})"
+        keys = f"count(DISTINCT ({', '.join([FILE, *columns])})) {have}"
+        return bool(self.scalar(f"count(*) {have} > 0 AND count(*) {have} = {keys}"))
+
     def numbers_rows(self, value: Value) -> bool:
         """Return whether a value numbers the rows of each file, from 0 or 1 on."""
         number = f"TRY_CAST({value.column} AS BIGINT)"
@@ -645,7 +657,14 @@ class FileValues:
 
     def are_emails(self, value: Value) -> bool:
         """Return whether all values are e-mail addresses."""
-        return 0 < self.filled(value) == self.matching(value, EMAIL)
+        return self._are_all(value, EMAIL)
+
+    def _are_all(self, value: Value, pattern: str) -> bool:
+        """Return whether there are values, all as a whole of a pattern that Python knows, too: a
+        few of them mostly say that not all are.
+        """
+        are_few = all(re.fullmatch(pattern, cell, re.ASCII) for cell in self.few(value))
+        return are_few and 0 < self.filled(value) == self.matching(value, pattern)
 
     def time_formats(self, value: Value) -> Sequence[str]:
         """Return the formats that read the most values of the whole column;
@@ -658,7 +677,7 @@ class FileValues:
         if not filled:
             return []
         for form, (low, high) in EPOCHS.items():
-            are_epochs = self.matching(value, rf"[1-9]\d{{{low - 1},{high - 1}}}(\.\d+)?") == filled
+            are_epochs = self._are_all(value, rf"[1-9]\d{{{low - 1},{high - 1}}}(\.\d+)?")
             if are_epochs and self._read(value, [form])[0] == filled:
                 return [form]
         forms = self._possible_forms(value)
@@ -711,10 +730,10 @@ class FileValues:
         whole = self.matching(value, r"-?\d+")
         if 0 < whole == filled:
             return [WHOLE]
-        few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
-        if not any(re.search(r"\d", cell) for (cell,) in self.rows(few)):
-            return []
-        forms = self._forms_that_read(few, value)
+        if self._is_plain(value, WHOLE):
+            are_thousands = self.matching(value, r"-?(\d{1,3}(\.\d{3})+|\d+)") == filled
+            return [form for form in NUMBERS if form[0] == WHOLE or (form == "," and are_thousands)]
+        forms = self._forms_that_read(value)
         # Each form is a long pattern, so that it is tried once for each text.
         grouped = select(
             f"{value.column}, count(*) AS row_count",
@@ -734,11 +753,28 @@ class FileValues:
             return [WHOLE]
         return [form for form, count in zip(forms, read, strict=True) if count == max(read)]
 
-    def _forms_that_read(self, few: str, value: Value) -> list[str]:
-        """Return the keys of `NUMBERS` that read any of a few values, which cost little to try."""
-        counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
-        read = self.rows(select(counted, f"({few})"))[0]
-        return [form for form, count in zip(NUMBERS, read, strict=True) if count]
+    def _forms_that_read(self, value: Value) -> list[str]:
+        """Return the keys of `NUMBERS` that read any of a few values; all columns are tried at
+        once, as their patterns take longer to plan than to match.
+        """
+        known: dict[str, list[str]] = self.once("forms of few", dict)
+        if value.column not in known:
+            unknown = {one.column: one for one in (*self.values, value) if one.column not in known}
+            cells = [(name, cell) for name, one in unknown.items() for cell in self.few(one)]
+            counted = [f"count({form.number_sql('cell')})" for form in NUMBERS.values()]
+            rows = "(SELECT unnest($names) AS name, unnest($cells) AS cell)"
+            statement = select(["name", *counted], rows, group_by="name")
+            columns = {"names": [name for name, _ in cells], "cells": [cell for _, cell in cells]}
+            known |= {name: [] for name in unknown}
+            for name, *read in self.con.execute(statement, columns).fetchall():
+                known[name] = [form for form, count in zip(NUMBERS, read, strict=True) if count]
+        return known[value.column]
+
+    def _is_plain(self, value: Value, decimal: str) -> bool:
+        """Return whether all texts are digits, perhaps with decimals behind a separator, and
+        perhaps a minus before them.
+        """
+        return self._are_all(value, rf"-?[0-9]+(?:{re.escape(decimal)}[0-9]+)?")
 
     def is_below_zero(self, value: Value) -> str:
         """Return the SQL that says whether a number is below zero, however it is written."""
@@ -749,7 +785,11 @@ class FileValues:
         by the first form that reads the column.
         """
         form = next(iter(self.number_forms(value)), WHOLE)
-        return f"TRY_CAST({NUMBERS[form].number_sql(value.column)} AS DECIMAL(24, 6))"
+        decimal, column = form[0], value.column
+        number = NUMBERS[form].number_sql(column)
+        if self._is_plain(value, decimal):  # the pattern of all forms takes long to plan
+            number = column if decimal == "." else f"replace({column}, {text(decimal)}, '.')"
+        return f"TRY_CAST({number} AS DECIMAL(24, 6))"
 
     def plain_sql(self, value: Value) -> str:
         """Return the SQL of a number over the columns of the file, as text for the engine."""
@@ -757,7 +797,7 @@ class FileValues:
         if form == WHOLE:
             return value.sql
         decimal = form[0]
-        if self.matching(value, rf"-?\d+(?:{re.escape(decimal)}\d+)?") == self.filled(value):
+        if self._is_plain(value, decimal):
             return f"replace({value.sql}, {text(decimal)}, '.')"
         return NUMBERS[form].number_sql(value.sql)
 
@@ -783,6 +823,8 @@ class FileValues:
 
     def has_signs(self, value: Value) -> bool:
         """Return whether any amount has a currency beside it, or a minus as accounts write it."""
+        if self._is_plain(value, WHOLE):
+            return False
         signs = r"[\p{Sc}\p{L}()\x{2212}]|-[\s\pZ]*$"
         return bool(self.scalar(f"count(*) FILTER (regexp_matches({value.column}, {text(signs)}))"))
 
@@ -806,11 +848,16 @@ def _stored(
     paths.sort(key=lambda path: places[path[0][0]])
     values = tuple(Value(path, sql, index) for index, (path, sql) in enumerate(paths))
     values = tuple(replace(value, alias=_money_alias(value.name, values)) for value in values)
-    cells = [
-        f"nullif(trim({_cell(value.path, cells_of)}), '') AS {value.column}" for value in values
-    ]
-    con.execute(f"CREATE TEMP TABLE {TABLE} AS {select([*cells, FILE, ARRIVED], ROWS_OF_FILE)}")
-    con.execute(f"DROP TABLE {ROWS_OF_FILE}")
+    if nested:
+        cells = [
+            f"nullif(trim({_cell(value.path, cells_of)}), '') AS {value.column}" for value in values
+        ]
+        con.execute(f"CREATE TEMP TABLE {TABLE} AS {select([*cells, FILE, ARRIVED], ROWS_OF_FILE)}")
+        con.execute(f"DROP TABLE {ROWS_OF_FILE}")
+    else:  # each cell is a value
+        for value, cell in zip(values, cells_of.values(), strict=True):
+            con.execute(f"ALTER TABLE {ROWS_OF_FILE} RENAME {cell} TO {value.column}")
+        con.execute(f"ALTER TABLE {ROWS_OF_FILE} RENAME TO {TABLE}")
     for some in batches_of(values, COLUMNS_AT_ONCE):
         _remove_nulls(con, [value.column for value in some])
     ((count,),) = con.execute(select("count(*)", TABLE)).fetchall()
@@ -830,7 +877,9 @@ def _rows_sql(opened: RecordFiles, columns: Sequence[str]) -> str:
         arrived = " ".join(
             f"WHEN {text(file.path)} THEN {date_literal(file.received_date)}" for file, _ in group
         )
-        cells = [f"{ident(name)} AS c{number}" for number, name in enumerate(columns)]
+        cells = [
+            f"nullif(trim({ident(name)}), '') AS c{number}" for number, name in enumerate(columns)
+        ]
         cells += [f"CASE __file {file} END AS {FILE}", f"CASE __file {arrived} END AS {ARRIVED}"]
         selects.append(select(cells, rows, "__malformed IS NULL"))
     return " UNION ALL ".join(selects)
