@@ -23,7 +23,11 @@ from ecom_assets.core.warehouse.raw_slices import (
     replace_day_by_day,
 )
 from ecom_assets.ingestion.sources.event_table import EventTable
-from ecom_assets_tests.core.warehouse.engines.snowflake_server import plan_fault
+from ecom_assets_tests.core.warehouse.engines.snowflake_server import (
+    HASTY_S,
+    fresh_database,
+    plan_fault,
+)
 from ecom_assets_tests.ingestion.sources.event_table_rows import (
     DAYS,
     NOON,
@@ -32,6 +36,12 @@ from ecom_assets_tests.ingestion.sources.event_table_rows import (
     settings_of,
     ship,
 )
+
+
+@pytest.fixture
+def snowflake_url(snowflake_server_port: int) -> str:
+    """Address of an empty database whose answers are not waited for, since some never come."""
+    return fresh_database(snowflake_server_port, HASTY_S)
 
 
 def fetch(settings: Settings, engine: Engine) -> int:

@@ -108,7 +108,7 @@ def test_a_page_with_a_file_about_people_is_a_line(
 ) -> None:
     before = len(lines(settings.home))
     page = Asked("GET", f"/dashboard/{path}").ask(address, SEES)
-    assert page.status_code == HTTPStatus.OK
+    assert page.status_code == HTTPStatus.OK, page.text
     files = [
         unquote(text) for text in re.findall(r"data:text/csv;charset=utf-8,([^\"]*)", page.text)
     ]

@@ -25,10 +25,21 @@ from ecom_assets.core.warehouse.engines.snowflake.connection import SnowflakeAdd
 from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.lineage import column_lineage
-from ecom_assets_tests.core.warehouse.engines.snowflake_server import options, plan_fault
+from ecom_assets_tests.core.warehouse.engines.snowflake_server import (
+    HASTY_S,
+    fresh_database,
+    options,
+    plan_fault,
+)
 from ecom_assets_tests.each import each
 
 ONE, TWO, THREE = (date(2026, 3, day_number) for day_number in (1, 2, 3))
+
+
+@pytest.fixture
+def snowflake_url(snowflake_server_port: int) -> str:
+    """Address of an empty database whose answers are not waited for, since some never come."""
+    return fresh_database(snowflake_server_port, HASTY_S)
 
 
 class Visits(Table):
