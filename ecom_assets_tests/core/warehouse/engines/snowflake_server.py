@@ -56,7 +56,8 @@ def fresh_database(port: int, timeout_s: int = BUSY_S) -> str:
 
     An answer may take `timeout_s`: little where a test has none come.
     """
-    return f"snowflake://shop:hunter2@standin/TEST_{os.getpid()}_{next(NUMBERS)}?{options(port, timeout_s)}"
+    name = f"TEST_{os.getpid()}_{next(NUMBERS)}"
+    return f"snowflake://shop:hunter2@standin/{name}?{options(port, timeout_s)}"
 
 
 @contextmanager
