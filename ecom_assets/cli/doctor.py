@@ -21,7 +21,12 @@ from ecom_assets.core.operations.publications import dues_of
 from ecom_assets.core.operations.requests import OperationsStore
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.redact_url import without_secrets
-from ecom_assets.core.settings.dagster_instance import INSTANCE, SHIPPED, lacking_sections
+from ecom_assets.core.settings.dagster_instance import (
+    INSTANCE,
+    SHIPPED,
+    lacking_sections,
+    moved_modules,
+)
 from ecom_assets.core.settings.home import damage_of, open_to_others
 from ecom_assets.core.settings.memory import answer_sentence, run_sentence
 from ecom_assets.core.settings.settings import (
@@ -374,6 +379,9 @@ def _dagster_home(settings: Settings) -> str | Problem | Advice:
         return Problem(*damage.split("; ", 1))
     if not _is_writable(home):
         return Problem(text, f"make {home} writable, or set DAGSTER_HOME")
+    if moved := moved_modules(home):
+        names = ", ".join(f"{old} is {new} now" for old, new in moved.items())
+        return Problem(f"{home / INSTANCE} names modules that have moved", f"correct it: {names}")
     if missing := lacking_sections(home):
         return Advice(
             f"{home / INSTANCE} is yours, and lacks {', '.join(missing)}",

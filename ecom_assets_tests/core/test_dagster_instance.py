@@ -10,6 +10,7 @@ from ecom_assets.core.settings.dagster_instance import (
     INSTANCE,
     SHIPPED,
     lacking_sections,
+    moved_modules,
     write_instance,
 )
 
@@ -76,6 +77,16 @@ def test_a_file_that_a_person_changed_is_kept(tmp_path: Path, former: str) -> No
     assert (tmp_path / INSTANCE).read_text() == changed
     missing = ["run_launcher", "run_retries"] if former == FORMER else []
     assert lacking_sections(tmp_path) == missing
+
+
+def test_modules_that_moved_are_named_with_where_they_are(tmp_path: Path) -> None:
+    assert moved_modules(tmp_path) == {}
+    write_instance(tmp_path)
+    assert moved_modules(tmp_path) == {}
+    now = "ecom_assets.orchestration.automation.instance.sqlite"
+    before = "ecom_assets.automation.instance.sqlite"
+    (tmp_path / INSTANCE).write_text(FORMER.replace(now, before))
+    assert moved_modules(tmp_path) == {before: now}
 
 
 def test_what_this_release_writes_is_known_to_the_next_one(

@@ -3,6 +3,7 @@ nobody has changed it, and left alone where somebody has; and what is set for Da
 """
 
 import os
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -67,6 +68,24 @@ def lacking_sections(dagster_home: Path) -> list[str]:
         return []
     shipped = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
     return sorted(shipped.keys() - (there.keys() if isinstance(there, dict) else set()))
+
+
+def moved_modules(dagster_home: Path) -> dict[str, str]:
+    """Return the modules of this package that the instance's `dagster.yaml` names where earlier
+    releases had them, each with its name of today.
+    """
+    try:
+        there = (dagster_home / INSTANCE).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return {}
+    root = SHIPPED.parent
+    moved = {}
+    for name in sorted(set(re.findall(rf"\b{root.name}\.([\w.]+)", there))):
+        first = name.partition(".")[0]
+        folders = {path.parent for path in root.glob(f"*/{first}*") if path.stem == first}
+        if folders and not any(root.glob(f"{first}*")):
+            moved[f"{root.name}.{name}"] = f"{root.name}.{min(folders).name}.{name}"
+    return moved
 
 
 def _noted(dagster_home: Path) -> frozenset[str]:
