@@ -474,9 +474,26 @@ def records_sql(
     if with_currency:
         currency = f"nullif(upper(trim({field_sql(mapping, 'currency')})), '') AS {CURRENCY}"
         columns.insert(-2, currency)
+    columns, rows = _numbers_once(columns, rows, mapping.numerals, layout.needed)
     hashed_columns = mapping.id_field.hash_of
     records = select(columns, _hashed(hashed_columns, rows) if hashed_columns else rows)
     return _with_keys_of_shops(records, mapping.kind) if mapping.kind.whole else records
+
+
+def _numbers_once(
+    columns: Sequence[str], rows: str, numerals: Numerals, needed: Sequence[str]
+) -> tuple[list[str], str]:
+    """Return columns, and the rows that they are computed from with each number that stands several
+    times in them: an amount with signs beside it takes five patterns to read.
+    """
+    result, numbers = [*columns], []
+    for place, name in enumerate(needed if not numerals.are_plain else ()):
+        number = numerals.number_sql(ident(name))
+        if sum(column.count(number) for column in result) > 1:
+            once = f"__number_{place}"
+            numbers.append(f"{number} AS {once}")
+            result = [column.replace(number, once) for column in result]
+    return result, select(["*", *numbers], rows) if numbers else rows
 
 
 def _record_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
