@@ -33,6 +33,7 @@ FULL = {
     "custom_sales": [["commerce.custom_sales"]],
     "dashboard": [["interfaces.dashboard"]],
     "delivery": [["outputs.delivery"]],
+    "engines": [["orchestration.engines"]],
     "explain": [["interfaces.explain"]],
     "extraction": [["ingestion.extraction"]],
     "files_per_answer": [["interfaces.files_per_answer"]],
@@ -70,6 +71,7 @@ QUICK = {
         ["commerce.custom_sales", "--lines", "60000", "--items", "500", "--repetitions", "1"]
     ],
     "dashboard": [["interfaces.dashboard", "--days", "60"]],
+    "engines": [["orchestration.engines", "--repetitions", "1"]],
     "delivery": [
         [
             "outputs.delivery",
