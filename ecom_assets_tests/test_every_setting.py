@@ -84,6 +84,7 @@ WRITTEN: Final = {
     "timezone": "Europe/Berlin",
     "visitor_segments": "segments.yaml",
     "warehouse": "postgres://shop@db.example/shop",
+    "vendor_delivery_days": "Acme=21,Beta=7",
 }
 """Values of settings whose text has a form; of all others a value follows
 from their type and bounds.

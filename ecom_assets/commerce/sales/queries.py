@@ -406,6 +406,7 @@ CHANNEL_NUMBERS: Final = (
     "previous_revenue_amount",
     "revenue_change",
 )
+OF_BEFORE: Final = ("previous_revenue_amount", "revenue_change")
 
 
 def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]:
@@ -421,20 +422,18 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     result = credits_of(reading, period, model, unit)
     channels = compared_channels(result, ZERO if knows_revenue(reading) else None, period)
     answer = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
-    met = visit_coverage(reading, period) if unit == ORDER else VisitCoverage()
+    met, met_before = (
+        visit_coverage(reading, days) if unit == ORDER else VisitCoverage()
+        for days in (period, period.previous)
+    )
+    unknown = CHANNEL_NUMBERS if met.is_too_low else OF_BEFORE if met_before.is_too_low else ()
     return {
         **answer,
         "visit_coverage_rate": met.rate,
         "channel_data": coverage((row["channel"], row) for row in channels),
-        "channels": [_as_met(row, met) for row in channels],
+        # Too few orders have visits to say what brought them.
+        "channels": [row | dict.fromkeys(unknown) for row in channels],
     }
-
-
-def _as_met(row: dict[str, Any], met: VisitCoverage) -> dict[str, Any]:
-    """Return the numbers of a channel; None for each where too few orders have visits to say what
-    brought them.
-    """
-    return {**dict.fromkeys(row), "channel": row["channel"]} if met.is_too_low else row
 
 
 def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:

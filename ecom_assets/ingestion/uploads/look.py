@@ -18,6 +18,7 @@ from ecom_assets.core.errors import EcomError, SettingError, UsageError, first_l
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.reading_child import OverLimitError, ReadingChild, ReadingLimits
 from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.settings.subjects import read_texts
 from ecom_assets.core.settings.uploaded import (
     FOLDER,
     KINDS,
@@ -716,11 +717,15 @@ def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[Sho
         "" if settings.delivery_days is None else str(settings.delivery_days),
         is_set=is_set["delivery_days"],
     )
+    # As it was written, where it was chosen on the page: a text that differs is said elsewhere.
+    written = shop_choices(settings.home).get("vendor_delivery_days", "")
     by_vendor = ShopQuestion(
         "vendor_delivery_days",
         "Days until a delivery, by vendor",
         "Where a vendor takes other days, such as Acme=21, Beta=7.",
-        ", ".join(settings.vendor_delivery_days),
+        written
+        if read_texts(written) == settings.vendor_delivery_days
+        else ", ".join(settings.vendor_delivery_days),
         is_set=is_set["vendor_delivery_days"],
     )
     return questions if looks else (*questions, of_stock, by_vendor)

@@ -153,11 +153,11 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
         if not known_period.is_comparable:
             continue
         try:
-            parts_now, parts_before = (
-                _known_amounts(amounts(reading, days))
-                for days in (known_period, known_period.previous)
-            )
+            of_weeks = [amounts(reading, days) for days in (known_period, known_period.previous)]
         except NoSourceError:
+            continue
+        parts_now, parts_before = map(_known_amounts, of_weeks)
+        if (of_weeks[0] and not parts_now) or (of_weeks[1] and not parts_before):
             continue
         if len({*parts_now, *parts_before} - {REST}) > 1:
             parts = _contributions(

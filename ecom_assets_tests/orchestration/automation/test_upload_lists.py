@@ -184,6 +184,31 @@ def same_as_from_files(home: Path, folder: Path) -> None:
         assert ours == theirs, table
 
 
+PRODUCTS: Final = (
+    "Handle,Title,Type,Variant SKU,Variant Inventory Qty,Variant Price,Cost per item\n"
+    "lamp,Lamp,Lighting,L1,0,100.00,30.50\n"
+    "lamp,,,L2,4,110.00,31.00\n"
+)
+"""Shopify's export of products: a lamp of two variants, of which one was sold out."""
+
+
+@pytest.mark.slow
+def test_one_file_of_products_is_costs_stock_and_catalogue_and_goes_as_all(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    orders = export(tmp_path / "orders.csv", WEEK_1)
+    _, products = load_all(home, orders, written(tmp_path / "products.csv", PRODUCTS))
+    assert products.kind == "stock"
+    assert work_off(home) == []
+    assert gross_profit(home) == 210 - 3 * Decimal("30.50")
+    assert alerts(home) == [("L1", "out_of_stock", 0)]
+    listed = "SELECT product_id, product_category FROM raw.stock ORDER BY 1"
+    assert asked(home, listed) == [("L1", "Lighting"), ("L2", "Lighting")]
+    ask_undo(home, Uploads(home).numbered(products.number), "ann")
+    assert work_off(home) == []
+    assert asked(home, listed) == alerts(home) == []
+    assert asked(home, "SELECT sum(gross_profit_amount) FROM mart.profit_daily") == [(None,)]
+
+
 @pytest.mark.slow
 def test_a_changed_answer_moves_rows_to_other_days_and_leaves_none_behind(tmp_path: Path) -> None:
     home, store = tmp_path / "home", Uploads(tmp_path / "home")
