@@ -11,7 +11,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import ibis.expr.types as ir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import MissingFileError, SourceError
+from ecom_assets.core.http.paging import PagedList
 from ecom_assets.core.http.retry import HttpCosts
 from ecom_assets.core.http.session import Api, ApiSession, header_value
 from ecom_assets.core.redact_url import without_secrets
@@ -325,6 +326,19 @@ class _Envelope(BaseModel):
     total_pages: int = Field(ge=0, le=MOST_PAGES)
     data: list[dict[str, Any]]
 
+    @property
+    def number(self) -> int:
+        """Return its number."""
+        return self.page
+
+    @property
+    def page_count(self) -> int:
+        """Return how many pages it says that there are."""
+        return self.total_pages
+
+    after: ClassVar[None] = None
+    contents: ClassVar[Collection[str]] = ()
+
 
 def fetch_catalogue(settings: Settings) -> CatalogueFetch:
     """Fetch every product, page by page.
@@ -342,23 +356,18 @@ def fetch_catalogue(settings: Settings) -> CatalogueFetch:
     )
     key = header_value(api.key_setting, settings.catalogue_api_key)
     headers = {"Accept": "application/json", **({"X-API-KEY": key} if key else {})}
-    products: list[dict[str, Any]] = []
+    listed = PagedList(
+        f"The list of the catalogue API at {without_secrets(api.url)}",
+        settings.source_max_pages,
+        "see that its number of pages is right, or raise that",
+    )
     with ApiSession(api, settings) as session:
-        first = _page(session, headers, 1)
-        products += first.data
-        if first.total_pages > settings.source_max_pages:
-            raise SourceError(
-                f"The catalogue API at {without_secrets(api.url)} says that it has "
-                f"{first.total_pages:,} pages, and ECOM_SOURCE_MAX_PAGES is "
-                f"{settings.source_max_pages:,}; see that its number of pages is right, or raise "
-                "that."
-            )
-        for number in range(2, first.total_pages + 1):
-            products += _page(session, headers, number).data
+        pages = listed.pages(lambda number, _: _page(session, headers, number), session.stop)
         costs = session.stats.costs()
-    if len(products) != first.total:
+    products = [product for page in pages for product in page.data]
+    if len(products) != (total := pages[0].total):
         raise SourceError(
-            f"The catalogue API at {without_secrets(api.url)} announced {first.total:,} products "
+            f"The catalogue API at {without_secrets(api.url)} announced {total:,} products "
             f"and returned {len(products):,}; it changed meanwhile, so run again."
         )
     return CatalogueFetch(products, costs)

@@ -432,6 +432,30 @@ def test_a_column_with_too_many_values_is_no_variant() -> None:
         answer(acts, CHECKOUT)
 
 
+def test_whom_a_flag_leaves_out_is_in_no_variant() -> None:
+    """Gus, Hal and Ida saw `false`; Ida saw `test` later, so that she is in the experiment."""
+    outside = [
+        Act("g1", "gus", "page_view", at("02 10:00"), "false"),
+        Act("g2", "gus", "purchase", at("02 11:00"), None, Decimal("50.00")),
+        Act("h1", "hal", "page_view", at("02 10:00"), "false"),
+        Act("i1", "ida", "page_view", at("02 10:00"), "false"),
+        Act("i2", "ida", "page_view", at("03 10:00"), "test"),
+    ]
+    actual = answer([*STORY, *outside], CHECKOUT)
+    assert counts(actual) == {"control": (2, 1), "test": (4, 2)}
+    assert actual["outside"] == [{"value": "false", "unit_count": 2}]
+
+
+def test_a_flag_that_is_on_or_off_has_both_as_variants() -> None:
+    acts = [
+        Act(f"e{n}", f"v{n}", "page_view", at("02 10:00"), variant)
+        for n, variant in enumerate(["true", "true", "false"])
+    ]
+    actual = answer(acts, CHECKOUT.changed(control="false"))
+    assert counts(actual) == {"false": (1, 0), "true": (2, 0)}
+    assert actual["outside"] == []
+
+
 def test_a_definition_reads_what_it_writes() -> None:
     experiment = CHECKOUT.changed(
         shares={"control": 1, "test": 3}, multiple="first", confidence=0.9

@@ -124,6 +124,29 @@ def test_rows_that_are_not_as_those_of_files_before_are_asked_about(tmp_path: Pa
     assert (anew.rows["rejected"], anew.money["counted"].amount) == ({}, Decimal(50 + 30))
 
 
+def test_a_list_of_costs_that_is_not_as_the_one_before_is_asked_about(tmp_path: Path) -> None:
+    # March has a cost of each item. April has two of A: of a piece, and of a box of ten.
+    home = tmp_path / "home"
+    choose_shop(home, {"timezone": "Europe/Berlin", "currency": "EUR"})
+    march, april = (tmp_path / f"{month}.csv" for month in ("march", "april"))
+    march.write_text("SKU,Cost,Currency\nA,4.00,EUR\nB,5.00,EUR\nC,6.00,EUR\n")
+    april.write_text("SKU,Cost,Currency\nA,4.10,EUR\nA,41.00,EUR\nB,5.00,EUR\n")
+    look = looked(home, march, Chosen(kind="costs"))
+    assert (look.is_ready, look.rows["counted"]) == (True, 3)
+    kept = keep_choices(Uploads(home), look).mapping
+    later = looked(home, april)
+    assert (later.kind, later.mapping, later.is_ready) == ("costs", f"kept:{kept}", False)
+    (question,) = later.open_questions
+    assert (question.key, question.note) == ("holds", "each row has another SKU (2 rows)")
+    assert (later.rows["counted"], later.rows["rejected"]) == (1, {"broken_proof": 2})
+    waits = look_at(Uploads(home), later.upload, settings_of(home), Chosen({"holds": "they wait"}))
+    assert (waits.is_ready, waits.rows["counted"]) == (True, 1)
+    anew = look_at(
+        Uploads(home), later.upload, settings_of(home), Chosen({"holds": "read it anew"})
+    )
+    assert (anew.mapping, anew.rows["counted"], anew.rows["rejected"]) == ("own", 3, {})
+
+
 def test_a_gift_card_that_comes_first_in_a_later_file_is_asked_about(tmp_path: Path) -> None:
     # March: three lamps of 20, 30 and 30. April: a lamp of 40, and a gift card of 50.
     home = tmp_path / "home"

@@ -6,7 +6,6 @@ agree.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
@@ -14,6 +13,7 @@ from urllib.parse import urljoin
 from requests import Response
 
 from ecom_assets.core.errors import SourceError
+from ecom_assets.core.http.paging import PagedList, ReadPage
 from ecom_assets.core.http.session import ApiSession, same_origin
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.ingestion.sources.customer_api.records import (
@@ -37,8 +37,7 @@ from ecom_assets.ingestion.sources.customer_api.records import (
 )
 from ecom_assets.ingestion.sources.mapping_file import bracketed_guess
 
-MOST_GROWTHS = 20
-"""How often a list may say during one pass that it has more pages than before."""
+CORRECTION = "correct `paging` in the mapping that ECOM_CUSTOMER_API_MAPPING names"
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,10 @@ class CustomerPage:
     records: tuple[ReceivedRecord, ...]
     after: str | None = None
 
-
-ReadPage = Callable[[int, str | None], CustomerPage]
-"""Reads a page by its number from 1, and by the `after` of the previous page."""
+    @property
+    def contents(self) -> frozenset[str]:
+        """Return the contents of its records."""
+        return frozenset(record.payload for record in self.records)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class CustomerReading:
 
 
 def read_until_settled(
-    read_page: ReadPage,
+    read_page: ReadPage[CustomerPage],
     stop: Callable[[], None],
     *,
     concurrency: int,
@@ -168,84 +168,18 @@ def read_until_settled(
         SourceError: The pages have no end, or are more than `most_pages`.
     """
     passes: list[Pass] = []
+    listed = PagedList(
+        "The list of the customer API",
+        most_pages,
+        f"{CORRECTION}, or raise that or ECOM_CUSTOMER_API_PAGE_SIZE",
+        CORRECTION,
+    )
     while len(passes) < most_passes:
-        passes.append(_read_pass(read_page, stop, concurrency, most_pages))
+        passes.append(Pass(tuple(listed.pages(read_page, stop, concurrency))))
         is_confirmed = len(passes) > 1 and passes[-1].agrees_with(passes[-2])
         if passes[-1].is_whole or is_confirmed:
             return CustomerReading(tuple(passes), is_settled=True)
     return CustomerReading(tuple(passes), is_settled=False)
-
-
-def _read_pass(
-    read_page: ReadPage, stop: Callable[[], None], concurrency: int, most_pages: int
-) -> Pass:
-    pages = [read_page(1, None)]
-    if pages[0].page_count is None:
-        return Pass(tuple(_one_after_another(read_page, pages, most_pages)))
-    growths = -1
-    with ThreadPoolExecutor(concurrency, "customer-page") as pool:
-        # A page may announce more pages than the ones before it did.
-        while (page_count := max(page.page_count or 0 for page in pages)) > len(pages):
-            growths += 1
-            if page_count > most_pages:
-                raise _too_many_pages(f"says that it has {page_count:,} pages", most_pages)
-            if growths > MOST_GROWTHS:
-                raise SourceError(
-                    f"The list of the customer API grows while it is read: it said {growths} "
-                    f"times that it has more pages than before, now {page_count:,}; see that its "
-                    "number of pages is right, or fetch at a quieter hour."
-                )
-            numbers = range(len(pages) + 1, page_count + 1)
-            pages += _results(
-                pool, [pool.submit(read_page, number, None) for number in numbers], stop
-            )
-    return Pass(tuple(pages))
-
-
-def _one_after_another(
-    read_page: ReadPage, pages: list[CustomerPage], most_pages: int
-) -> list[CustomerPage]:
-    followed: set[str] = set()
-    payloads: set[str] = set()
-    repeated_count = -1  # the first page brings something new, even if it is empty
-    while (after := pages[-1].after) is not None:
-        listed = {record.payload for record in pages[-1].records}
-        repeated_count = repeated_count + 1 if listed <= payloads else 0
-        payloads |= listed
-        # Two pages in a row without anything new: the API ignores what it is asked for. One may be
-        # of a shifting list.
-        if after in followed or repeated_count > 1:
-            raise SourceError(
-                f"Page {pages[-1].number} of the customer API leads to one that was read already, "
-                "so its pages have no end; correct `paging` in the mapping that "
-                "ECOM_CUSTOMER_API_MAPPING names."
-            )
-        if len(pages) >= most_pages:
-            raise _too_many_pages(f"goes on after {len(pages):,} pages", most_pages)
-        followed.add(after)
-        pages.append(read_page(len(pages) + 1, after))
-    return pages
-
-
-def _too_many_pages(problem: str, most_pages: int) -> SourceError:
-    return SourceError(
-        f"The list of the customer API {problem}, and ECOM_SOURCE_MAX_PAGES is {most_pages:,}; "
-        "correct `paging` in the mapping that ECOM_CUSTOMER_API_MAPPING names, or raise that or "
-        "ECOM_CUSTOMER_API_PAGE_SIZE."
-    )
-
-
-def _results(
-    pool: ThreadPoolExecutor, futures: Sequence[Future[CustomerPage]], stop: Callable[[], None]
-) -> list[CustomerPage]:
-    try:
-        wait(futures, return_when=FIRST_EXCEPTION)
-        failed = [future for future in futures if future.done() and future.exception()]
-        return [future.result() for future in failed or futures]
-    except BaseException:  # a KeyboardInterrupt must not wait for all pages either
-        stop()
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
 
 
 _NAMES = {

@@ -28,6 +28,7 @@ from dlt.sources.rest_api.config_setup import (
 from requests import PreparedRequest, Request, Response, Session
 
 from ecom_assets.core.errors import EcomError, MappingError, SourceError, first_line
+from ecom_assets.core.http.paging import PagedList
 from ecom_assets.core.http.polling import polled
 from ecom_assets.core.http.retry import (
     OK,
@@ -453,18 +454,14 @@ class RestPages(AbstractContextManager["RestPages"]):
             return with_whole_lists(document, nested.lists, ask)
 
     def _pages(self, path: str, **asked: Any) -> Iterator[list[Any]]:  # noqa: ANN401 (dlt's arguments)
+        remedy = (
+            "raise it and run again, which keeps what has landed, or correct the paginator of the "
+            "extract"
+        )
+        listed = PagedList(f"The list at {path}", self._most_pages, remedy)
         with self._reading(path):
             # Without hooks of dlt, which raise before the session can say what is wrong.
-            for number, page in enumerate(
-                self._client.paginate(path, hooks={"response": []}, **asked)
-            ):
-                if number == self._most_pages:
-                    raise SourceError(
-                        f"The list at {path} goes on after {number:,} pages, and "
-                        f"ECOM_SOURCE_MAX_PAGES is {number:,}; raise it and run again, which "
-                        "keeps what has landed, or correct the paginator of the extract."
-                    )
-                yield page
+            yield from listed.bounded(self._client.paginate(path, hooks={"response": []}, **asked))
 
     @staticmethod
     @contextmanager

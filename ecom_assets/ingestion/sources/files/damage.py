@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final, NamedTuple, cast
 
 import duckdb
 import orjson
@@ -291,8 +291,7 @@ class RecordPatterns:
         return self._open.match(text) is not None
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A record without its line end; or, if `is_sound` is false,
     a line that belongs to no record.
     """

@@ -153,7 +153,7 @@ OF_ONE_PIECE: Final = (
 """How words in the names of prices begin that say that they are of one piece."""
 
 
-def has_word(value: Value, stems: Sequence[str]) -> bool:
+def has_word(value: Value, stems: tuple[str, ...]) -> bool:
     """Return whether a word in the name of a column begins with one of some stems."""
     return any(begins(word, stems) for word in words_of(value.last_name))
 

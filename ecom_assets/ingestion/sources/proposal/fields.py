@@ -855,6 +855,10 @@ def _are_states(values: FileValues, value: Value) -> bool:
 
     `state` and `fulfillment` are places and services in other files.
     """
+    return values.once(("are states", value), lambda: _have_states(values, value))
+
+
+def _have_states(values: FileValues, value: Value) -> bool:
     different = values.different(value)
     if not 0 < different <= MOST_STATES or values.matching(value, EMAIL):
         return False
@@ -868,6 +872,10 @@ _CODE: Final = r"[A-Za-z]?\d{1,3}"
 
 
 def _look_like_states(values: FileValues, value: Value) -> bool:
+    return values.once(("look like states", value), lambda: _have_words_of_states(values, value))
+
+
+def _have_words_of_states(values: FileValues, value: Value) -> bool:
     names = [name for name, _ in values.counts(value, MOST_STATES)]
     if flag_meaning(value.last_name) and _is_flag(values, value):
         return True

@@ -30,7 +30,7 @@ class Part(StrEnum):
     OTHER = "other"
 
 
-_WORDS: Final[Mapping[Part, Sequence[str]]] = {
+_WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
     Part.SHIPPING: (
         *(
             "ship",
@@ -184,7 +184,7 @@ def _words(value: Value) -> list[str]:
     return list(dict.fromkeys([*words_of(name), *words_of(name.casefold())]))
 
 
-def _has(words: Sequence[str], stems: Sequence[str]) -> bool:
+def _has(words: Sequence[str], stems: tuple[str, ...]) -> bool:
     return any(begins(word, stems) for word in words)
 
 
@@ -308,8 +308,14 @@ class RowParts:
                 both = rows & is_known
                 if both.sum() < _FEWEST:
                     continue
+                # The first rows alone mostly have more differences than all may have.
+                rest, places = left - own, np.flatnonzero(both)
+                allowed = len(places) * (1 - _SHARE) + 1
+                few = places[: int(2 * allowed) + _FEWEST]
+                near = rest[few]
                 if any(
-                    (holds := np.abs(left - own - other) < _NEAR)[both].mean() >= _SHARE
+                    np.count_nonzero(np.abs(near - other[few]) >= _NEAR) <= allowed
+                    and (holds := np.abs(rest - other) < _NEAR)[both].mean() >= _SHARE
                     and holds[is_known].mean() >= _SHARE
                     for other in beside
                 ):

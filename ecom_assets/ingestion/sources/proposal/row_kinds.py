@@ -64,7 +64,7 @@ def _can_be_kinds(values: FileValues, value: Value) -> bool:
 
 def _goes_with_sign(values: FileValues, value: Value, amount: str) -> bool:
     """Return whether amounts are above zero beside some values, and below it beside others."""
-    if not amount:
+    if not amount or not _has_both_signs(values, amount):
         return False
     counted = f"count(*) FILTER ({amount} > 0) AS above, count(*) FILTER ({amount} < 0) AS below"
     by_value = select(f"{value.column} AS kind, {counted}", TABLE, "true", value.column)
@@ -76,10 +76,15 @@ def _goes_with_sign(values: FileValues, value: Value, amount: str) -> bool:
     return is_pure and bool(kinds_above and kinds_below)
 
 
+def _has_both_signs(values: FileValues, amount: str) -> bool:
+    signs = [f"coalesce(bool_or({amount} {sign} 0), false)" for sign in ("<", ">")]
+    return all(values.rows(select(signs, TABLE))[0])
+
+
 def _goes_with_lines(values: FileValues, value: Value, matches: Found) -> bool:
     """Return whether rows with some values never have an order or an item, and all others do."""
     known = [matches[name].value for name in _OF_LINES if name in matches]
-    for other in known:
+    for other in (one for one in known if values.filled(one) < values.row_count):
         counted = f"count({other.column}) AS filled, count(*) AS row_count"
         by_value = select(counted, TABLE, f"{value.column} IS NOT NULL", value.column)
         sums = ["count(*) FILTER (filled = 0)", "count(*) FILTER (filled = row_count)", "count(*)"]

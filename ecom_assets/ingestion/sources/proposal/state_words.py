@@ -4,8 +4,8 @@ a word that is not known is a question.
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
 
@@ -375,6 +375,7 @@ _FILLERS: Final = frozenset(
         "замовлення",
     ]
 )
+_OF_STATES: Final = (*_SALE, *_NO_SALE, *_REFUND, *_ASKED)
 _KINDS: Final = {Meaning.SALE: _SALE, Meaning.NO_SALE: _NO_SALE, Meaning.REFUND: _REFUND}
 _LEAST: Final = 4
 """Letters of a part of a word that may be found within a longer word: `ausgeliefert`,
@@ -392,9 +393,16 @@ def words_of(name: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", plain)
 
 
-def begins(word: str, stems: Sequence[str]) -> bool:
+def begins(word: str, stems: tuple[str, ...]) -> bool:
     """Return whether a word begins with one of some stems; a short stem is the whole word."""
-    return any(word.startswith(stem) if len(stem) >= _LEAST else word == stem for stem in stems)
+    long, short = _by_length(stems)
+    return word in short or word.startswith(long)
+
+
+@cache
+def _by_length(stems: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    short = frozenset(stem for stem in stems if len(stem) < _LEAST)
+    return tuple(stem for stem in stems if stem not in short), short
 
 
 def state_meaning(state: str) -> Meaning | None:
@@ -439,8 +447,7 @@ def guessed_meaning(state: str) -> Meaning | None:
 
 def is_state_word(state: str) -> bool:
     """Return whether a text has a word of the states of orders, whatever it means."""
-    known = (*_SALE, *_NO_SALE, *_REFUND, *_ASKED)
-    return any(begins(word, known) for word in words_of(_CARDS.sub("", state)))
+    return any(begins(word, _OF_STATES) for word in words_of(_CARDS.sub("", state)))
 
 
 def is_document(state: str) -> bool:
