@@ -101,6 +101,8 @@ def _settings_in(folder: Path) -> Settings:
         visitor_segments=folder / SEGMENTS_FILE,
         customer_api_url="https://customers.example",
         publish_email_addresses=True,
+        api_timeout_s=PATIENCE_S,
+        adhoc_timeout_s=PATIENCE_S,
     )
 
 
