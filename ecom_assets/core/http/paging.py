@@ -14,7 +14,7 @@ MOST_GROWTHS = 20
 T = TypeVar("T")
 
 
-class Page(Protocol):
+class ListPage(Protocol):
     """One page of a list."""
 
     @property
@@ -36,7 +36,7 @@ class Page(Protocol):
         """Return what it lists, by which a page that was read already is known."""
 
 
-PageOfApi = TypeVar("PageOfApi", bound=Page)
+PageOfApi = TypeVar("PageOfApi", bound=ListPage)
 ReadPage = Callable[[int, str | None], PageOfApi]
 """Reads a page by its number from 1, and by the `after` of the previous page."""
 
