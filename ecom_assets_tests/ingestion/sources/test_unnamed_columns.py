@@ -58,6 +58,26 @@ def test_a_price_times_pieces_is_found_by_the_amount_that_it_comes_to(tmp_path: 
     assert "by adding up: à * Stk = Pos.-Wert" in search.proposal(answers, OWN).text
 
 
+def test_a_tenth_of_the_amount_that_no_name_explains_is_asked(tmp_path: Path) -> None:
+    """The lines are 15 + 25 + 35 + 45 = 120, the three tenths 1.50 + 2.50 + 3.50 = 7.50: no tax is
+    900 % of what is left of it.
+    """
+    lines = [
+        "Order,Date,Customer,SKU,Qty,Unit Price,Line Total,Markdown",
+        "1,2026-03-01 10:00:00,c1,A,1,15.00,15.00,1.50",
+        "2,2026-03-02 10:00:00,c2,B,1,25.00,25.00,2.50",
+        "3,2026-03-03 10:00:00,c3,C,1,35.00,35.00,3.50",
+        "4,2026-03-04 10:00:00,c1,D,1,45.00,45.00,0.00",
+    ]
+    search = search_of(tmp_path / "orders.csv", lines)
+    assert (
+        "Line Total (120.00) or Line Total less Markdown (112.50)"
+        in asked(search, {})["amount_parts"]
+    )
+    less = {"amount_parts": "Line Total less Markdown"}
+    assert sold_and_back(search, less)[0] == Decimal("112.50")
+
+
 def test_a_price_times_pieces_that_nothing_shows_is_asked_with_what_it_comes_to(
     tmp_path: Path,
 ) -> None:

@@ -784,8 +784,8 @@ def _share_of_rates(money: Numbers, tax: Numbers, steps: int) -> float:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = np.round(tax / money * steps) / steps
-    # Both the amount and the tax are rounded to cents.
-    fits = np.abs(money * rates - tax) < _NEAR * (1 + np.nan_to_num(rates))
+    # Both the amount and the tax are rounded to cents; what a tenth is of is no tax of 900 %.
+    fits = (np.abs(money * rates - tax) < _NEAR * (1 + np.nan_to_num(rates))) & (rates <= 1)
     often = [rate for rate in np.unique(rates[fits]) if rate > 0]
     return float(fits.mean()) if len(often) <= _FEW_RATES else 0.0
 
