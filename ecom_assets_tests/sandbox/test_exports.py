@@ -14,7 +14,8 @@ import pytest
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.uploads.asking import ask_load, waiting_requests
+from ecom_assets.ingestion.uploads.asking import ask_load, ask_undo, waiting_requests
+from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 from ecom_assets.orchestration.empty_home import emptied
@@ -88,11 +89,16 @@ def by_page(folder: Path, home: Path) -> str:
     """As somebody who drops all files and presses *Load it*, as the page needs no answer."""
     for path in sorted(path for path in folder.iterdir() if path.name != "truth.json"):
         ask_load(home, chosen(home, path), "ann")
+    return work_off(home)
+
+
+def work_off(home: Path, *tables: str) -> str:
+    """Do what was asked on the page, with all tables or some, and return what is printed."""
     printed = []
 
     def run(settings: Settings, first: date, last: date | None) -> RunEnd:
         days = ("--from", f"{first}", *(("--to", f"{last}") if last else ()))
-        done = ecom("run", *days, home=settings.home)
+        done = ecom("run", *days, *tables, home=settings.home)
         printed.append(done.out)
         return RunEnd(done.exit_code == 0, done.err)
 
@@ -293,3 +299,46 @@ def test_each_trap_is_right(sends: Sends, load: str, tmp_path: Path) -> None:
     assert 0.2 < truth["visit_coverage_rate"] < 1
     LOADS[load](tmp_path / "shop", tmp_path / "home")
     check(tmp_path / "home", truth)
+
+
+JOINED = ("order_visits", "customer_visitors", "conversions", "channel_attribution")
+"""The marts in which orders and visits meet."""
+
+
+def joined_rows(home: Path) -> dict[str, list[str]]:
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as tables:
+        return {
+            name: sorted(map(str, tables.execute(f"FROM mart.{name}").fetchall()))
+            for name in JOINED
+        }
+
+
+@pytest.mark.slow
+def test_any_order_of_files_and_an_undo_of_either_side_give_equal_tables(tmp_path: Path) -> None:
+    """Orders first and their events later, or the other way round; each taken back and loaded again
+    after that.
+    """
+    truth = write_exports(tmp_path / "shop", days=6, visitors=400)
+    assert truth["orders_met"] > 20
+    files = {
+        "orders": tmp_path / "shop" / "shopify_orders.csv",
+        "events": tmp_path / "shop" / "ga4_events.jsonl",
+    }
+    tables = ("--select", " or ".join(f'+key:"mart/{name}"' for name in JOINED))
+    ends = {}
+    for first, second in (("orders", "events"), ("events", "orders")):
+        home = tmp_path / first
+        for kind in (first, second):
+            ask_load(home, chosen(home, files[kind]), "ann")
+            work_off(home, *tables)
+        ends[first] = joined_rows(home)
+    assert ends["orders"] == ends["events"]
+    assert len(ends["orders"]["order_visits"]) == truth["orders_met"]
+    for kind in files:
+        (upload,) = [one for one in Uploads(home).every() if one.kind == kind]
+        ask_undo(home, upload, "ann")
+        work_off(home, *tables)
+        assert joined_rows(home)["order_visits"] == []
+        ask_load(home, Uploads(home).numbered(upload.number), "ann")
+        work_off(home, *tables)
+        assert joined_rows(home) == ends["orders"]
