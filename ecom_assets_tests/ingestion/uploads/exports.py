@@ -346,7 +346,12 @@ CASES: Mapping[str, Export] = {
         zone="Europe/Vienna",
     ),
     "63": Export(
-        of_case("63"), counted=(38,), money=("1297",), orders=25, asks=ASKS_ZONE, zone=BERLIN
+        of_case("63"),
+        counted=(38,),
+        money=("1297",),
+        orders=25,
+        asks={"lineItems": "sale", "order": "no sale", ZONE: ""},
+        zone=BERLIN,
     ),
     "64": Export(of_case("64"), counted=(40,), money=("800",), orders=40),
     "65": Export(
