@@ -3,6 +3,7 @@ and serve stand-ins for external services.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -105,14 +106,14 @@ def exports(
         traps=trap or (),
     )
     typer.echo(f"{counted(truth['orders'], 'order')}, {truth['orders_met']:,} of them with a visit")
-    has_second = (out / SECOND_SHOP).exists()
-    second = f"--orders shopify={out / SECOND_SHOP} " if has_second else ""
-    typer.echo(
-        f"Written to {out}. Next: ecom run --events ga4_export={out}/ga4_events.jsonl "
-        f"--orders shopify={out}/shopify_orders.csv {second}"
-        f"--ad-spend google_ads={out}/google_ads.csv",
-        err=True,
-    )
+    orders = [path for name in ("shopify_orders.csv", SECOND_SHOP) if (path := out / name).exists()]
+    following = [
+        *("ecom", "run", "--events", f"{out / 'ga4_events.jsonl'}"),
+        *("--events-mapping", "ga4_export"),
+        *(word for path in orders for word in ("--orders", f"{path}")),
+        *("--orders-mapping", "shopify", "--ad-spend", f"google_ads={out / 'google_ads.csv'}"),
+    ]
+    typer.echo(f"Written to {out}. Next: {shlex.join(following)}", err=True)
 
 
 def _shop_lines(truth: Mapping[str, Any]) -> list[str]:

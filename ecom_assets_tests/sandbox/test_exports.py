@@ -2,6 +2,7 @@
 order alone, and what a run says of them is the truth to the cent.
 """
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -72,15 +73,28 @@ Load = Callable[[Path, Path], str]
 """Loads the files of a folder into a home, and returns what is printed."""
 
 
-def by_terminal(folder: Path, home: Path) -> str:
+def run_of(folder: Path) -> list[str]:
+    """Return the arguments of `ecom` by which all files are run."""
     orders = sorted(folder.glob("shopify_orders*.csv"))
-    result = ecom(
-        *("run", "--events", folder / "ga4_events.jsonl", "--events-mapping", "ga4_export"),
-        *(word for path in orders for word in ("--orders", path)),
+    return [
+        *("run", "--events", f"{folder / 'ga4_events.jsonl'}", "--events-mapping", "ga4_export"),
+        *(word for path in orders for word in ("--orders", f"{path}")),
         *("--orders-mapping", "shopify"),
         *("--ad-spend", f"google_ads={folder / 'google_ads.csv'}"),
-        home=home,
-    )
+    ]
+
+
+def test_the_command_says_how_its_files_are_run(tmp_path: Path) -> None:
+    for traps, count in (((), 1), (("--trap", "two_shops"), 2)):
+        out = tmp_path / f"{count} shops"
+        result = ecom("sandbox", "exports", "--out", out, "--days", "5", *traps, home=tmp_path)
+        following = shlex.split(result.err.partition("Next: ")[2])
+        assert following == ["ecom", *run_of(out)]
+        assert following.count("--orders") == count
+
+
+def by_terminal(folder: Path, home: Path) -> str:
+    result = ecom(*run_of(folder), home=home)
     assert result.exit_code == 0, result.err
     return result.out
 
