@@ -71,7 +71,7 @@ QUICK = {
         ["commerce.custom_sales", "--lines", "60000", "--items", "500", "--repetitions", "1"]
     ],
     "dashboard": [["interfaces.dashboard", "--days", "60"]],
-    "engines": [["orchestration.engines", "--repetitions", "1"]],
+    "engines": [["orchestration.engines"]],
     "delivery": [
         [
             "outputs.delivery",

@@ -26,7 +26,7 @@ def both(folder: Path, url: str, settings: dict[str, str]) -> tuple[Spent, Spent
 def main() -> None:
     """Print the ratio by the clock, with its target, and that of the runs' own CPU time."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--repetitions", type=int, default=1)
     repetitions = parser.parse_args().repetitions
     with scratch() as folder, running_postgres(folder / "pg") as url:
         user = {"HOME": str(folder / "user"), "XDG_CACHE_HOME": str(folder / "user" / "cache")}
