@@ -1065,7 +1065,7 @@ WHERE event_count > refund_count;
 -- == mart.conversions
 
 CREATE TABLE mart.conversions AS
-SELECT event_date AS converted_date, 'purchase' AS unit, event_id AS conversion_id, visitor_id,
+SELECT event_date AS converted_date, 'purchase' AS unit, event_id AS conversion_id, visitor_id, NULL::VARCHAR AS customer_id,
   event_type = 'refund' AS is_refund, event_at AS converted_at,
   if(event_type = 'refund', -cart_amount, cart_amount)::DECIMAL(38, 4) AS revenue_amount,
   false AS is_renewal
@@ -1158,7 +1158,7 @@ WITH ends AS (
     coalesce(decay_money, abs(money)) AS decay_money
   FROM bought LEFT JOIN sums USING (number)
 )
-SELECT converted_date, 'purchase' AS unit, conversion_id, visitor_id, is_refund, channel, bought_date,
+SELECT converted_date, 'purchase' AS unit, conversion_id, visitor_id, NULL::VARCHAR AS customer_id, is_refund, channel, bought_date,
   (first * is_conversion)::DECIMAL(18, 9) AS first_credit,
   (first * money * 0.0001)::DECIMAL(38, 4) AS first_revenue_amount,
   (last * is_conversion)::DECIMAL(18, 9) AS last_credit, (last * money * 0.0001)::DECIMAL(38, 4) AS last_revenue_amount,
