@@ -38,7 +38,8 @@ FROM (
     try_cast(event_timestamp AS TIMESTAMPTZ)::TIMESTAMP AS event_at, NULL::DATE AS event_date,
     try_cast(cart_value AS DECIMAL(18, 4)) AS cart_amount, NULL::VARCHAR AS unrated_currency,
     try_cast(received_at AS TIMESTAMPTZ)::TIMESTAMP AS received_at, received_date::DATE AS received_date,
-    '{events}' AS source, filename[length('{events}') + 2:] AS source_file, NULL::VARCHAR AS malformed_row
+    '{events}' AS source, filename[length('{events}') + 2:] AS source_file, NULL::VARCHAR AS malformed_row,
+    NULL::VARCHAR AS campaign_source, NULL::VARCHAR AS campaign_medium, NULL::VARCHAR AS campaign_name, NULL::VARCHAR AS campaign_id, NULL::VARCHAR AS click_id, NULL::VARCHAR AS campaign_scope
   FROM read_parquet('{events}/*/*.parquet', hive_partitioning = true, filename = true)
 );
 
@@ -296,6 +297,7 @@ WITH copies AS (
       ELSE cart_amount
     END AS cart_amount,
     user_agent, properties, coalesce(user_agent IN (FROM robots), false) AS is_bot, received_date, source_file, sent_by,
+    campaign_source, campaign_medium, campaign_name, campaign_id, click_id, campaign_scope,
     coalesce(device_id, source_session_id) AS device, if(user_id IS NULL, device, NULL) AS asking
   FROM raw.events
   ANTI JOIN leaving ON events.rowid = leaving.row_id
@@ -320,7 +322,7 @@ WITH copies AS (
 SELECT event_id, event_at, event_date, coalesce(visitor_user_id, owner, 'anon-' || device) AS visitor_id, joined_by,
   coalesce(device, '') AS session_device_id, event_type, decided.user_id, device_id, source_session_id, product_id,
   product_category, page_url, referrer_url, cart_amount, user_agent, properties, is_bot, received_date, source_file,
-  sent_by
+  sent_by, campaign_source, campaign_medium, campaign_name, campaign_id, click_id, campaign_scope
 FROM decided
 LEFT JOIN mart.merged_users AS merged ON owner = merged.user_id;
 
@@ -474,7 +476,7 @@ FROM sums;
 CREATE TABLE mart.session_events AS
 WITH gaps AS (
   SELECT event_date, visitor_id, session_device_id, event_at, event_id, event_type, product_id, product_category,
-    page_url, cart_amount, is_bot,
+    page_url, cart_amount, is_bot, campaign_source, campaign_medium, campaign_name, campaign_id, click_id, campaign_scope,
     if(event_type = 'search', coalesce(nullif(regexp_extract(properties,
       '"(query|search_query|search_term|search_text|term|keyword|q)" *: *"([^"]*)"', 2), ''),
       replace(replace(nullif(regexp_extract(page_url, '[?&](q|query|search)=([^&#]*)', 2), ''), '+', ' '), '%20', ' ')),
@@ -490,7 +492,7 @@ WITH gaps AS (
 SELECT event_date, visitor_id, session_device_id,
   max(if(goes_on IS TRUE, NULL, event_at)) OVER so_far AS fragment_started_at,
   place - max(if(goes_on IS TRUE, NULL, place)) OVER so_far + 1 AS event_number,
-  event_at, event_id, event_type, product_id, product_category, page_url, cart_amount, search_term,
+  event_at, event_id, event_type, product_id, product_category, page_url, cart_amount, search_term, campaign_source, campaign_medium, campaign_name, campaign_id, click_id, campaign_scope,
   search_result_count,
   if(next_at > event_at + INTERVAL 30 MINUTE, NULL, (epoch_us(next_at) - epoch_us(event_at)) / 1e6) AS until_next_s,
   is_bot
@@ -1023,7 +1025,7 @@ FROM sums;
 CREATE TABLE mart.session_sources AS
 WITH sourced AS (
   SELECT events.event_date, events.visitor_id, events.session_device_id, event_at, event_id, source, medium, campaign,
-    channel, campaign_id, ad_platform
+    channel, addresses.campaign_id, ad_platform
   FROM staging.events
   JOIN addresses ON if(contains(page_url, 'utm_'), page_url, NULL) IS NOT DISTINCT FROM page
     AND events.referrer_url IS NOT DISTINCT FROM addresses.referrer_url
@@ -1065,7 +1067,7 @@ WHERE event_count > refund_count;
 -- == mart.conversions
 
 CREATE TABLE mart.conversions AS
-SELECT event_date AS converted_date, 'purchase' AS unit, event_id AS conversion_id, visitor_id, NULL::VARCHAR AS customer_id,
+SELECT event_date AS converted_date, 'purchase' AS unit, event_id AS conversion_id, visitor_id, visitor_id AS customer_id,
   event_type = 'refund' AS is_refund, event_at AS converted_at,
   if(event_type = 'refund', -cart_amount, cart_amount)::DECIMAL(38, 4) AS revenue_amount,
   false AS is_renewal
@@ -1158,7 +1160,7 @@ WITH ends AS (
     coalesce(decay_money, abs(money)) AS decay_money
   FROM bought LEFT JOIN sums USING (number)
 )
-SELECT converted_date, 'purchase' AS unit, conversion_id, visitor_id, NULL::VARCHAR AS customer_id, is_refund, channel, bought_date,
+SELECT converted_date, 'purchase' AS unit, conversion_id, visitor_id, visitor_id AS customer_id, is_refund, channel, bought_date,
   (first * is_conversion)::DECIMAL(18, 9) AS first_credit,
   (first * money * 0.0001)::DECIMAL(38, 4) AS first_revenue_amount,
   (last * is_conversion)::DECIMAL(18, 9) AS last_credit, (last * money * 0.0001)::DECIMAL(38, 4) AS last_revenue_amount,
