@@ -55,6 +55,7 @@ OF_THE_PLATFORM = {
     "mart.findings",
     "mart.published_days",
     "raw.computations",
+    "raw.computed_from",
     "raw.stored_rows",
     "raw.warehouse_owner",
     "raw.written_slices",

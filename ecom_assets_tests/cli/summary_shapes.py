@@ -160,7 +160,11 @@ SUMMARY = {
         "unknown": {"orders": int, "amount": str},
         **dict.fromkeys(("lines", "lines_without_category"), int),
     },
-    "channels": {"unit": str, "models": {model: [CREDIT] for model in sorted(MODELS)}},
+    "channels": {
+        "unit": str,
+        "visit_coverage_rate": float,
+        "models": {model: [CREDIT] for model in sorted(MODELS)},
+    },
     "customers": {
         "count": int,
         "as_of": str,

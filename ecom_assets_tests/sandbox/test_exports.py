@@ -261,7 +261,8 @@ def test_where_ga4_sends_nothing_of_orders_nothing_is_known(tmp_path: Path) -> N
     """The revenue is; what brought it is not, in each place that says it, with the cause."""
     truth = write_exports(tmp_path / "shop", sends="nothing", days=DAYS, visitors=VISITORS)
     assert truth["visit_coverage_rate"] == 0
-    assert "too few to say what brought them" in by_terminal(tmp_path / "shop", tmp_path / "home")
+    printed = by_terminal(tmp_path / "shop", tmp_path / "home")
+    assert f"Revenue by channel: {TOO_FEW[0].lower()}{TOO_FEW[1:-1]}" in printed
     with answering(tmp_path / "home") as api:
         ads = api.json("/v1/analytics/marketing", **ALL_DAYS)
         assert {row["model"]: row["roas"] for row in ads["models"]} == dict.fromkeys(MODELS)

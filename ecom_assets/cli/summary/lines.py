@@ -310,8 +310,10 @@ def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
     """Return the lines of revenue by channel; none if there is no purchase,
     or if revenue is unknown.
     """
-    models = totals["models"]
-    if not models or any(channel["revenue_amount"] is None for channel in models[MODELS_SHOWN[0]]):
+    models, met = totals["models"], coverage_sentence(totals["visit_coverage_rate"])
+    if not models:
+        return ["", f"Revenue by channel: {met[0].lower()}{met[1:-1]}"] if met else []
+    if any(channel["revenue_amount"] is None for channel in models[MODELS_SHOWN[0]]):
         return []
     amounts = {
         model: {channel["channel"]: Decimal(channel["revenue_amount"]) for channel in models[model]}
@@ -325,7 +327,7 @@ def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
     for channel in channels:
         cells = "".join(f"{amounts[model].get(channel, nothing):>18,}" for model in MODELS_SHOWN)
         lines.append(f"  {channel:25}{cells}")
-    return lines
+    return [*lines, *([f"  {met[0].lower()}{met[1:-1]}"] if met else [])]
 
 
 def _ad_lines(ads: Mapping[str, Any]) -> list[str]:

@@ -22,7 +22,12 @@ from ecom_assets.behaviour.sessions.queries import has_paid_events, known_totals
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.cli.summary.unknown import NOT_COMPUTED, is_accounted_for, unknown_sources
-from ecom_assets.commerce.attribution.queries import Unit, channels_by_model, visit_coverage
+from ecom_assets.commerce.attribution.queries import (
+    Unit,
+    VisitCoverage,
+    channels_by_model,
+    visit_coverage,
+)
 from ecom_assets.commerce.costs.measures import ProfitMeasures
 from ecom_assets.commerce.costs.queries import ESTIMATED, profit_of_days
 from ecom_assets.commerce.customers.contracts import CustomerSegments
@@ -504,10 +509,10 @@ def _customer_week(reading: Reading, period: Period) -> dict[str, Any] | None:
 
 
 def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) -> dict[str, Any]:
-    """Return what each model credits to channels; no revenue where too few orders have visits to
-    say what brought them.
+    """Return what each model credits to channels; nothing where too few orders have visits to say
+    what brought them.
     """
-    has_money = has_money and not (unit == "order" and visit_coverage(reading, period).is_too_low)
+    met = visit_coverage(reading, period) if unit == "order" else VisitCoverage()
     models = {
         model: [
             {
@@ -520,8 +525,9 @@ def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) 
             for row in rows
         ]
         for model, rows in channels_by_model(reading, period, unit).items()
+        if not met.is_too_low
     }
-    return {"unit": unit, "models": models}
+    return {"unit": unit, "visit_coverage_rate": met.rate, "models": models}
 
 
 def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str, Any]:

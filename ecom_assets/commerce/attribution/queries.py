@@ -1,6 +1,6 @@
 """Queries of conversions by channel under each attribution model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -62,6 +62,10 @@ class VisitCoverage:
     def is_too_low(self) -> bool:
         """Return whether too few visits are known to say what brought the orders."""
         return self.rate is not None and self.rate < LEAST_COVERAGE
+
+    def known(self, row: Mapping[str, Any], numbers: Iterable[str]) -> dict[str, Any]:
+        """Return a row, with None for some of its numbers where that is so."""
+        return {**row, **(dict.fromkeys(numbers) if self.is_too_low else {})}
 
 
 def coverage_sentence(rate: float | None) -> str:

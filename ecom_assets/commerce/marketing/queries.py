@@ -518,7 +518,7 @@ def cohort_value(
     met = VisitCoverage()
     if dimension == "first_channel":
         met = visit_coverage(reading, period)
-        cells = [_as_met(row, met) for row in cells]
+        cells = [met.known(row, CustomerCohortValue.numbers()) for row in cells]
     return {
         "dimension": dimension,
         "visit_coverage_rate": met.rate,
@@ -529,13 +529,6 @@ def cohort_value(
             key=lambda row: (row["value"], row["cohort_month_date"], row["months_since_count"]),
         ),
     }
-
-
-def _as_met(cell: Row, met: VisitCoverage) -> Row:
-    """Return the numbers of a cell; None for each where too few orders have visits to say what
-    brought the first one.
-    """
-    return {**cell, **dict.fromkeys(CustomerCohortValue.numbers())} if met.is_too_low else cell
 
 
 def _is_in_months(month: date, period: Period | None) -> bool:

@@ -81,13 +81,13 @@ def with_vendor_days(raw: ir.Table, sold: ir.Table, rule: InventoryRule) -> ir.T
         sold: All rows of `Sales`; of an item, the newest line that names a vendor counts.
         rule: The days by vendor.
     """
+    if not rule.vendor_days:
+        return raw
     named = sold.filter(sold.vendor.notnull())
     newest = first_of_each(named, "item_id", [named.ordered_at.desc(), named.uniq_id])
     vendor = newest.vendor.strip().lower()
     days = ibis.cases(
-        *((vendor == name, ibis.literal(days, "int64")) for name, days in rule.vendor_days),
-        (vendor.isnull(), ibis.null("int64")),
-        else_=ibis.null("int64"),
+        *((vendor == name, ibis.literal(days, "int64")) for name, days in rule.vendor_days)
     )
     of_items = newest.select(vendor_item="item_id", vendor_days=days)
     joined = raw.left_join(of_items, raw.product_id == of_items.vendor_item)

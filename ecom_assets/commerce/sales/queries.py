@@ -426,13 +426,13 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
         visit_coverage(reading, days) if unit == ORDER else VisitCoverage()
         for days in (period, period.previous)
     )
-    unknown = CHANNEL_NUMBERS if met.is_too_low else OF_BEFORE if met_before.is_too_low else ()
     return {
         **answer,
         "visit_coverage_rate": met.rate,
         "channel_data": coverage((row["channel"], row) for row in channels),
-        # Too few orders have visits to say what brought them.
-        "channels": [row | dict.fromkeys(unknown) for row in channels],
+        "channels": [
+            met.known(met_before.known(row, OF_BEFORE), CHANNEL_NUMBERS) for row in channels
+        ],
     }
 
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
 
@@ -491,7 +492,10 @@ def _unquoted_records(file: InputFile, layout: Layout) -> Iterator[Record]:
 
 
 MOST_KEPT_BYTES: Final = 1 << 26
-"""Of a smaller file, the lines are kept between the two passes that group them."""
+MOST_KEPT_LINES: Final = 1 << 19
+"""Of a smaller file with fewer lines, each of which takes 40 bytes more, the lines are kept between
+the two passes that group them.
+"""
 
 
 def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record]:
@@ -507,8 +511,7 @@ def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record
         }
         # Which columns each pass reads, and where it puts damage.
         passes = iter((([], keys), (damaged, indexes)))
-        is_small = file.size <= MOST_KEPT_BYTES and not file.is_gzip
-        kept = [*_sound_lines(_records(file, layout), damaged)] if is_small else None
+        kept = _kept_lines(file, layout, damaged)
 
         def read() -> Iterator[dict[str, str]]:
             unsound, columns = next(passes)
@@ -527,6 +530,20 @@ def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record
             else:
                 yield Record(as_json(row, layout.needed), is_sound=True)
     yield from damaged
+
+
+def _kept_lines(file: InputFile, layout: Layout, damaged: list[Record]) -> list[bytes] | None:
+    """Return the sound lines of a file, and note its damaged ones; None if they are too many to be
+    kept.
+    """
+    if file.size > MOST_KEPT_BYTES or file.is_gzip:
+        return None
+    unsound: list[Record] = []
+    lines = [*islice(_sound_lines(_records(file, layout), unsound), MOST_KEPT_LINES + 1)]
+    if len(lines) > MOST_KEPT_LINES:
+        return None
+    damaged += unsound
+    return lines
 
 
 def _sound_lines(records: Iterable[Record], damaged: list[Record]) -> Iterator[bytes]:

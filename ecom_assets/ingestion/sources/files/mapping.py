@@ -1072,8 +1072,7 @@ raises as `load` does.
 """
 
 
-AD_SPEND_FIELDS = (
-    "spend_id",
+AD_SPEND_KEYS = (
     "spend_date",
     "until_date",
     "platform",
@@ -1083,6 +1082,11 @@ AD_SPEND_FIELDS = (
     "ad_group_id",
     "ad_group_name",
     "final_url",
+)
+"""What spend was for, by which rows are told apart."""
+AD_SPEND_FIELDS = (
+    "spend_id",
+    *AD_SPEND_KEYS,
     "spend_amount",
     "currency",
     "account_time_zone",

@@ -707,6 +707,7 @@ def _translated_sql(mapping: RecordMapping, name: str, exact: Collection[str | N
     elif field and name in TRIMMED:
         value = trimmed_sql(value)
     if translations := mapping.translations().get(name):
+        # Of millions of events, a CASE takes a sixth less than a map, and the value is no pattern.
         pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in translations.items())
         return f"CASE {value} {pairs} ELSE {value} END"
     if name == "properties" and mapping.other_columns == "properties":

@@ -14,6 +14,7 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
 from ecom_assets.core.warehouse.sql_text import ident, select, text, texts
+from ecom_assets.ingestion.sources.files.mapping import AD_SPEND_KEYS
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.shape import ADDED
@@ -2510,17 +2511,7 @@ class ListDraft(Draft):
 class AdSpendDraft(ListDraft):
     """A mapping of ad spend that is being written."""
 
-    KEYS = (
-        "spend_date",
-        "until_date",
-        "platform",
-        "account_id",
-        "campaign_id",
-        "campaign_name",
-        "ad_group_id",
-        "ad_group_name",
-        "final_url",
-    )
+    KEYS = AD_SPEND_KEYS
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""
