@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.files import damage
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, read_by
 from ecom_assets.ingestion.sources.reading import FileReading
@@ -271,3 +272,49 @@ def test_lines_of_an_order_are_one_order_wherever_they_lie(
         for number, order in enumerate(orders)
         for item, count in order.items
     }
+
+
+MAPPING_OF_LINES = """\
+group_by: [order]
+rows: {sale: lines}
+fields:
+  uniq_id: {hash_of: [order, item]}
+  order_id: order
+  date_time: {column: at, timezone: UTC}
+  customer_id: customer
+  item_id: item
+  quantity: {constant: "1"}
+  payment_amount: amount
+"""
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 1 << 20])
+@pytest.mark.parametrize("kept_lines", [2, 3, 100])
+def test_a_file_whose_lines_are_not_kept_has_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept_bytes: int, kept_lines: int
+) -> None:
+    """Two orders of 20 and 5.50, of which the second begins before the first ends; one line has a
+    cell too many.
+    """
+    monkeypatch.setattr(damage, "MOST_KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr(damage, "MOST_KEPT_LINES", kept_lines)
+    path, mapping = tmp_path / "orders.csv", tmp_path / "mapping.yaml"
+    mapping.write_text(MAPPING_OF_LINES)
+    path.write_text(
+        "order,at,customer,item,amount\n"
+        'A1,2026-03-01 10:00,ann,"Vase, blue",15\n'
+        "A2,2026-03-01 11:00,ben,Card,5.50\n"
+        "A3,2026-03-01 11:00,ben,Card,5.50,left over\n"
+        "A1,2026-03-01 10:00,ann,Lamp,5\n"
+    )
+    rows = FileReading.open([str(path)], str(mapping), is_events=False).files.classified()
+    found = sorted(
+        (row["item_id"] or "", row["payment_amount"], row["reject_reason"])
+        for row in rows.to_pyarrow().to_pylist()
+    )
+    assert found == [
+        ("", None, "malformed_row"),
+        ("Card", Decimal("5.50"), None),
+        ("Lamp", Decimal("5.00"), None),
+        ("Vase, blue", Decimal("15.00"), None),
+    ]
