@@ -65,6 +65,7 @@ from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets.orchestration.privacy.sample_files import Say
 from ecom_assets.orchestration.privacy.warehouse_rows import RawRows
 from ecom_assets.orchestration.registry import ALL, MARTS, NOTES, PERSONS
+from ecom_assets.orchestration.rules import order_rule
 from ecom_assets.outputs.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.outputs.delivery.ledger.sent_ids import spellings_sent
 from ecom_assets.outputs.serving.email_consents import forget_email_consents
@@ -281,6 +282,7 @@ class Erasure:
         with closing(_opened(self.settings)) as engine:
             newly_held = sorted(set(days_held(engine)) - before)
             warehouse_rows.forget_changed_visitors(engine, days)
+            warehouse_rows.forget_withdrawn_order_days(engine, order_rule(self.settings), days)
         span = {"from": days.first.isoformat(), "to": days.dates[-1].isoformat()}
         return {"days": span, "run_id": run_id, "newly_held_days": newly_held}
 

@@ -25,7 +25,13 @@ from ecom_assets.behaviour.events.contracts import (
     RawEvents,
 )
 from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
-from ecom_assets.commerce.orders.contracts import RawUserActivityLog, RawUserOrderLog
+from ecom_assets.commerce.orders.contracts import (
+    ChangedOrderDays,
+    RawUserActivityLog,
+    RawUserOrderLog,
+    WaitingOrderDays,
+)
+from ecom_assets.commerce.orders.orders import OrderRule, changed_order_days
 from ecom_assets.core.tables.contract import PersonColumns, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import (
@@ -257,6 +263,16 @@ def forget_changed_visitors(engine: Engine, days: Days) -> None:
         f"{name} BETWEEN {first} AND {last}" for name in ("event_date", "changed_date")
     )
     engine.remove(ChangedVisitorDays, [within], remaining, None)
+
+
+def forget_withdrawn_order_days(engine: Engine, rule: OrderRule, days: Days) -> None:
+    """Delete the order days that only lines which have been removed could change; a run keeps them.
+
+    An erasure would leave on which days an order of an erased person was placed and arrived.
+    """
+    if engine.has(ChangedOrderDays):
+        raw, waiting = engine.table(RawUserOrderLog), engine.table(WaitingOrderDays)
+        engine.replace(ChangedOrderDays, changed_order_days(raw, waiting, rule, days), days)
 
 
 def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> dict[str, int]:

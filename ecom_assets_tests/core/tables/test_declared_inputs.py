@@ -28,7 +28,8 @@ from ecom_assets_tests.builders import DAY_ONE
 from ecom_assets_tests.each import each
 from ecom_assets_tests.platform import NOON
 
-SETTINGS = Settings(home=Path("never written"))
+SETTINGS = Settings(home=Path("never written"), vendor_delivery_days=("Aurora Textiles=21",))
+"""With the setting without which no statement reads the vendors of sold items."""
 ASSETS = {asset.key.to_user_string(): asset for asset in table_assets(SETTINGS)}
 DAYS = Days((DAY_ONE,))
 OF_ERASURE = {"raw/kept_event_ids"}
