@@ -332,6 +332,14 @@ def schema_of(contract: type[Table]) -> ibis.Schema:
     return schema
 
 
+def no_rows(contract: type[Table], beside: ir.Table) -> ir.Table:
+    """Return no rows, with the contract's columns, that come from where those of a table do."""
+    nothing = {
+        name: ibis.null(kind.copy(nullable=True)) for name, kind in schema_of(contract).items()
+    }
+    return beside.limit(0).select(**nothing)
+
+
 def arrow_schema_of(contract: type[Table]) -> pa.Schema:
     """Return the contract's columns as an Arrow schema."""
     return schema_of(contract).to_pyarrow()

@@ -13,7 +13,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.behaviour.events import clean
 from ecom_assets.behaviour.events.clean import CleaningRule
-from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
+from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.behaviour.events.robots import is_robot
 from ecom_assets.behaviour.events.same_order import ids_of_repeated_orders
 from ecom_assets.behaviour.identity import links
@@ -24,7 +24,7 @@ from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.portable import dialect_of, fetched, stored, union_all
+from ecom_assets.core.tables.portable import dialect_of, fetched, no_rows, stored, union_all
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
 from ecom_assets.ingestion.sources.files.currency import Currencies
@@ -456,16 +456,21 @@ class FileEvents:
         which decide which copy of an event stays.
         """
         if self.columns == ALL_COLUMNS:
-            return self._copies
+            may_repeat = clean.ids_that_may_repeat(self._copies)
+            return self._copies if fetched(self.con, may_repeat.limit(1)) else self._no_events
         received = self.received()
         ids = clean.ids_that_may_repeat(self._copies).select("event_id")
         sold = received.filter(received.event_type == "purchase")
         of_orders = ids_of_repeated_orders(self._accepted(sold))
         ids = union_all(ids, of_orders).distinct()
         if not fetched(self.con, ids.limit(1)):
-            return received.limit(0).select(*ALL_COLUMNS)
+            return self._no_events
         rows = self._accepted(received.semi_join(ids, "event_id"))
         return self._as_temporary(REPEATED_ROWS, rows.select(*ALL_COLUMNS))
+
+    @cached_property
+    def _no_events(self) -> ir.Table:
+        return self.received().limit(0).select(*ALL_COLUMNS)
 
     def _accepted(self, received: ir.Table) -> ir.Table:
         return clean.accepted(clean.classify(received, self.rule, self._days), self.rule)
@@ -473,7 +478,10 @@ class FileEvents:
     @cached_property
     def _duplicates(self) -> ir.Table:
         """Return the rows of `DuplicateEvents`."""
-        return self._as_temporary(DUPLICATES, clean.repeated_ids(self._repeated, self.rule))
+        repeated = self._repeated
+        if repeated is self._no_events:
+            return self._as_temporary(DUPLICATES, no_rows(DuplicateEvents, repeated))
+        return self._as_temporary(DUPLICATES, clean.repeated_ids(repeated, self.rule))
 
     def _as_temporary(self, name: str, rows: ir.Table) -> ir.Table:
         return temporary(self.con, name, self.con.compile_streaming(rows))

@@ -19,7 +19,7 @@ from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.commerce.sales.sales import sales_of_lines
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.portable import rows_of, schema_of, stored
+from ecom_assets.core.tables.portable import no_rows, rows_of, stored
 from ecom_assets.core.tables.queries import Row
 from ecom_assets.ingestion.sources.files.places import known_places
 
@@ -87,16 +87,10 @@ class FileOrderTables:
         sold = stored(self.lines.get_backend(), "sold_lines", self._sales())
         has_costs = bool(rows_of(sold.filter(sold.unit_cost_amount.notnull()).limit(1)))
         if not has_costs:
-            return self._no_rows(ProfitLines)
+            return no_rows(ProfitLines, self._log)
         settings = self.settings
         rules = CostRules(
             settings.payment_fee_rules, settings.shipping_cost_rules, settings.commission_rules
         )
-        item_costs, customers = self._no_rows(ItemCosts), self._customers()
+        item_costs, customers = no_rows(ItemCosts, self._log), self._customers()
         return profit_lines(sold, item_costs, customers, self._cities(), cost_rules=rules)
-
-    def _no_rows(self, contract: type[Table]) -> ir.Table:
-        nothing = {
-            name: ibis.null(kind.copy(nullable=True)) for name, kind in schema_of(contract).items()
-        }
-        return self._log.limit(0).select(**nothing)

@@ -43,7 +43,12 @@ from ecom_assets.ingestion.sources.files.mapping import (
     SourceField,
     TimeField,
 )
-from ecom_assets.ingestion.sources.files.plain import NUMBER, Numerals, in_currency_sql
+from ecom_assets.ingestion.sources.files.plain import (
+    NUMBER,
+    Numerals,
+    in_currency_sql,
+    replaced_sql,
+)
 from ecom_assets.ingestion.sources.files.python_literals import as_json_sql
 from ecom_assets.ingestion.sources.files.shape import ADDED, GROUP, KIND, POSITION, RowShape
 from ecom_assets.ingestion.sources.files.text_blocks import MAX_LINE_BYTES
@@ -707,9 +712,7 @@ def _translated_sql(mapping: RecordMapping, name: str, exact: Collection[str | N
     elif field and name in TRIMMED:
         value = trimmed_sql(value)
     if translations := mapping.translations().get(name):
-        # Of millions of events, a CASE takes a sixth less than a map, and the value is no pattern.
-        pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in translations.items())
-        return f"CASE {value} {pairs} ELSE {value} END"
+        return replaced_sql(value, translations)
     if name == "properties" and mapping.other_columns == "properties":
         return _with_others(value) if field else "__other"
     return value
