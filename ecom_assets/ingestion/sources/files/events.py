@@ -368,7 +368,7 @@ class FileEvents:
         """Return the clean events without a user that share a session or device with a user's,
         and those with an id that may repeat.
         """
-        received = self._view_received().get_name()
+        received = self._view.get_name()
         copies = self._clean_rows(SPECIAL, check.special_rows(checked, received))
         duplicates = clean.repeated_ids(copies, self.rule)
         unique = clean.unique_copies(copies, duplicates)
@@ -470,7 +470,7 @@ class FileEvents:
 
     @cached_property
     def _no_events(self) -> ir.Table:
-        return self.received().limit(0).select(*ALL_COLUMNS)
+        return no_rows(RawEvents, self._classified).select(*ALL_COLUMNS)
 
     def _accepted(self, received: ir.Table) -> ir.Table:
         return clean.accepted(clean.classify(received, self.rule, self._days), self.rule)
@@ -492,9 +492,10 @@ class FileEvents:
 
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents` without those of erased people."""
-        return without_erased(self.settings, RawEvents, self._view_received())
+        return without_erased(self.settings, RawEvents, self._view)
 
-    def _view_received(self) -> ir.Table:
+    @cached_property
+    def _view(self) -> ir.Table:
         own_day = day_in_zone("event_at", self.settings.timezone)
         sql = select(f"*, {own_day} AS event_date, '' AS source", f"({self.files.received_sql()})")
         return temporary(self.con, RECEIVED, sql, "VIEW")
