@@ -19,8 +19,8 @@ def remember_sql(path: Path) -> None:
     and in no other.
     """
     _SHARED[:] = [path]
-    TABLE_STATEMENTS.keep(is_on=True)
-    TABLE_STATEMENTS.keep = _turn  # type: ignore[method-assign]
+    TABLE_STATEMENTS.keep_statements(is_on=True)
+    TABLE_STATEMENTS.keep_statements = _turn  # type: ignore[method-assign]
     STATEMENTS.keep_in(path)
     STATEMENTS.keep_in = lambda path: None  # type: ignore[method-assign]  # noqa: ARG005 (the names of the method)
 

@@ -458,7 +458,7 @@ def compare_tool(tools: Servers, name: str, arguments: Row) -> None:
 
 def test_an_e_mail_of_a_board_names_nobody(settings: Settings) -> None:
     page = board_page(settings, SAVED)
-    html = page.html(page.alone, "")
+    html = page.html(page.embedded_pictures, "")
     assert "is personal data" in html
     assert not PERSON.search(html)
 

@@ -41,7 +41,12 @@ from ecom_assets.orchestration.privacy.erasure import (
     remains_of,
 )
 from ecom_assets.orchestration.privacy.other_files import KeptItems
-from ecom_assets.orchestration.privacy.pending import Pending, alone, pending_files, read_pending
+from ecom_assets.orchestration.privacy.pending import (
+    Pending,
+    lock_erasures,
+    pending_files,
+    read_pending,
+)
 from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets.orchestration.privacy.warehouse_rows import record_ids
 from ecom_assets.orchestration.registry import RAW
@@ -103,7 +108,7 @@ def erase(
         with STATEMENTS.in_memory_only():
             request.verify(as_json=as_json)
         return
-    with alone(settings), STATEMENTS.in_memory_only():
+    with lock_erasures(settings), STATEMENTS.in_memory_only():
         if not (dry_run or keep_files):
             _land_collected(settings)
         request.carry_out(yes=yes, dry_run=dry_run, as_json=as_json)

@@ -66,7 +66,7 @@ def _write_board(settings: Settings, slug: str, out: Path | None) -> None:
         raise UsageError("--board needs --out, a .html or .pdf file.")
     page = board_page(settings, slug)
     html = page.html(
-        page.alone, f"{settings.dashboard_url.rstrip('/')}/dashboard/board?board={slug}"
+        page.embedded_pictures, f"{settings.dashboard_url.rstrip('/')}/dashboard/board?board={slug}"
     )
     _write(html, out, f"the board {slug}")
 

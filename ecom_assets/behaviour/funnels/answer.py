@@ -526,7 +526,7 @@ class StepList:
 def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep:
     """Return a function that puts who is at the step, and how many they are, into `values`."""
 
-    def keep(chains: ir.Table) -> None:
+    def count_and_list(chains: ir.Table) -> None:
         keys = report.key_columns(chains)
         rows = chains.filter(chains.step == listed.step)
         if listed.only_stopped:
@@ -546,7 +546,7 @@ def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep
             take_rows(listed.take, ordered, AtStep)
         values["who"] = [] if listed.take else rows_of(ordered.limit(listed.limit))
 
-    return keep
+    return count_and_list
 
 
 def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:

@@ -377,7 +377,7 @@ def attempts_by_moment(
     """Follow every attempt as in `follow_all`, for steps that can match the same events."""
     moments = moments_of(events, matching, list(units))
     counts = [count_name(overlapping) for overlapping in matching.overlaps()]
-    starts = moments.filter(moments[count_name(alone(matching, 1))] > 0)
+    starts = moments.filter(moments[count_name(own_condition(matching, 1))] > 0)
     if ENTRY in events.columns:
         begun = events.filter(may_begin(events), matches(events, funnel.steps[0]))
         starts = starts.semi_join(begun, [*units, "event_at"])
@@ -387,7 +387,7 @@ def attempts_by_moment(
 
     def follow(current: ir.Table, step: int) -> ir.Table:
         current = current.inner_join(moments, [*units, "event_at"])
-        candidates = moments.filter(moments[count_name(alone(matching, step))] > 0)
+        candidates = moments.filter(moments[count_name(own_condition(matching, step))] > 0)
         result = following(current, candidates, units, strictly=True)
         can_stay = _can_stay(result, step, matching)
         next_at, served = (
@@ -507,7 +507,7 @@ def count_name(overlapping: OverlappingSteps) -> str:
     return "count_" + "_".join(str(number) for number in sorted(overlapping))
 
 
-def alone(matching: Matching, step: int) -> OverlappingSteps:
+def own_condition(matching: Matching, step: int) -> OverlappingSteps:
     """Return the set that has only a step's own condition."""
     return frozenset({matching.condition_of[step - 1]})
 

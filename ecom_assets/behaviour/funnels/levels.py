@@ -16,7 +16,12 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.behaviour.funnels.chains import alone, count_name, funnel_chains, moments_of
+from ecom_assets.behaviour.funnels.chains import (
+    count_name,
+    funnel_chains,
+    moments_of,
+    own_condition,
+)
 from ecom_assets.behaviour.funnels.definition import EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.behaviour.funnels.matching import Matching, check_columns, counted_events, matches
 
@@ -171,7 +176,7 @@ def _after_step(
         starts += [ibis.cases(*earlier, else_=rows.event_at)] if earlier else []
     start_at = ibis.least(*starts) if len(starts) > 1 else starts[0]
     in_time = start_at >= rows.event_at - ibis.interval(seconds=within_s)
-    is_reached = (rows[count_name(alone(matching, step))] > 0) & in_time
+    is_reached = (rows[count_name(own_condition(matching, step))] > 0) & in_time
     before = ibis.window(group_by=units, order_by="event_at", rows=(None, -1))
     reached_at = is_reached.ifelse(start_at, never).max().over(before).coalesce(never)
     new = {
@@ -186,6 +191,6 @@ def _served(rows: ir.Table, step: int, matching: Matching) -> ir.Value:
     """Return the latest start of a chain of `step` steps up to and including the row's time,
     for later steps.
     """
-    return (rows[count_name(alone(matching, step))] > 0).ifelse(
+    return (rows[count_name(own_condition(matching, step))] > 0).ifelse(
         rows.start_at, rows[f"reached_{step}"]
     )

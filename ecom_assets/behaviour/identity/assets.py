@@ -348,7 +348,7 @@ def changed_visitor_days(
         events = warehouse.table(CleanEvents)
         keep = partial(dialect_of(warehouse.con).kept, warehouse.con)
         changed = changed_visitors(events, ids, now, identity_rule, days, warehouse.rows_of, keep)
-        rows |= dict(_noted(changed, rows, days))
+        rows |= dict(_rows_by_key(changed, rows, days))
         warning = ids.sentence(_event_counts(changed))
     notes = ([row[name] for name in ChangedVisitorDays.columns] for _, row in sorted(rows.items()))
     return SliceOutput(table_of(ChangedVisitorDays, notes), days, warning=warning)
@@ -358,7 +358,7 @@ Notes = Mapping[tuple[Any, ...], Mapping[str, Any]]
 """Rows of `ChangedVisitorDays` by their key."""
 
 
-def _noted(
+def _rows_by_key(
     changed: Iterable[ChangedVisitor], noted: Notes, days: Days
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     """Yield what a run of `days` has found as rows by key;

@@ -535,7 +535,7 @@ class RestatementHooks:
             if day in self.own.dates or day in self.notes or counts.get(day)
         ]
         fresh = [
-            self._noted(
+            self._published_row(
                 day,
                 {"row_count": counts.get(day, 0), "source_row_counts": as_text(sources[day])},
                 changed,
@@ -550,7 +550,7 @@ class RestatementHooks:
             rows = _table(PublishedDays, differing)
             self.log.engine.rewrite_about(PublishedDays, days, about, rows)
 
-    def _noted(self, day: date, noted: Row, changed: set[date]) -> Row:
+    def _published_row(self, day: date, noted: Row, changed: set[date]) -> Row:
         old = self.notes.get(day)
         if old is not None and day not in changed:
             return {**old, **noted}

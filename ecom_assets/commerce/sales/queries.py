@@ -179,12 +179,12 @@ def revenue_trend(reading: Reading, period: Period, granularity: Granularity) ->
     for day in period.days.dates:
         parts.setdefault(STARTS[granularity](day), []).append(day)
     return [
-        _point(period, (days[0], days[-1]), None, [by_day.get(day) for day in days])
+        _point_of_sales(period, (days[0], days[-1]), None, [by_day.get(day) for day in days])
         for days in parts.values()
     ]
 
 
-def _point(
+def _point_of_sales(
     period: Period, ends: tuple[date, date], at: datetime | None, rows: list[Row | None]
 ) -> Row:
     part = replace(period, start_date=ends[0], end_date=ends[1])
@@ -214,7 +214,7 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
     counted = (added_up if is_of_orders else purchase_totals)(sold, ["order_date", "hour_number"])
     result = {(row["order_date"], row["hour_number"]): row for row in reading.rows(counted)}
     return [
-        _point(period, (day, day), at, [result.get((day, number))])
+        _point_of_sales(period, (day, day), at, [result.get((day, number))])
         for day in period.days.dates
         for number, at in enumerate(hours_of(day, reading.timezone))
     ]

@@ -64,7 +64,7 @@ class Admission:
         self._per_address[name] += 1
         return True
 
-    def keep(self, connection: AdmittedConnection) -> None:
+    def spare(self, connection: AdmittedConnection) -> None:
         """Let a connection of the reserve, which asks for the health,
         be the last that gives way.
         """

@@ -156,7 +156,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._is_served = True
             self._await_end()
         if is_health(self.url.partition(b"?")[0].decode("latin-1")):
-            self.admission.keep(self)
+            self.admission.spare(self)
             return self.config.loaded_app
         is_full = not self._is_served or len(self.tasks) >= self.admission.most
         return TOO_MANY if is_full else self.config.loaded_app

@@ -38,11 +38,13 @@ def write_instance(dagster_home: Path) -> None:
     path, shipped = dagster_home / INSTANCE, SHIPPED.read_text(encoding="utf-8")
     if path.exists():
         there = path.read_bytes()
-        if there == shipped.encode() or _hash(there) not in WRITTEN_BEFORE | _noted(dagster_home):
+        if there == shipped.encode() or _hash(there) not in WRITTEN_BEFORE | _noted_hashes(
+            dagster_home
+        ):
             return
     else:
         begin_history(dagster_home)
-    hashes = "\n".join(sorted({*_noted(dagster_home), _hash(shipped.encode())}))
+    hashes = "\n".join(sorted({*_noted_hashes(dagster_home), _hash(shipped.encode())}))
     # Noted first: a process that ends in between leaves a file that the next one renews.
     for target, text in ((dagster_home / NOTE, f"{hashes}\n"), (path, shipped)):
         with replacing_text(target, 0o600) as file:
@@ -88,7 +90,7 @@ def moved_modules(dagster_home: Path) -> dict[str, str]:
     return moved
 
 
-def _noted(dagster_home: Path) -> frozenset[str]:
+def _noted_hashes(dagster_home: Path) -> frozenset[str]:
     try:
         return frozenset((dagster_home / NOTE).read_text(encoding="utf-8").split())
     except FileNotFoundError:

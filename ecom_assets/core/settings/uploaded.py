@@ -244,7 +244,7 @@ def want_costs(home: Path, rules: Mapping[str, str]) -> None:
         home: `ECOM_HOME`.
         rules: The JSON of what is changed, by the names of the settings.
     """
-    _keep(home, {WANTED_COSTS: {**wanted_costs(home), **rules}})
+    _add_choices(home, {WANTED_COSTS: {**wanted_costs(home), **rules}})
 
 
 def wanted_costs(home: Path) -> dict[str, str]:
@@ -341,7 +341,7 @@ def choose_shop(home: Path, choices: Mapping[str, str]) -> None:
 
     Whether a value is possible is checked where the settings are read, of a rate by `checked_rate`.
     """
-    _keep(home, {name: value for name, value in choices.items() if _is_of_shop(name)})
+    _add_choices(home, {name: value for name, value in choices.items() if _is_of_shop(name)})
 
 
 def begin_shop_change(
@@ -394,10 +394,10 @@ def shop_problem(home: Path) -> str:
 
 def choose_steps(home: Path, steps: Sequence[str]) -> None:
     """Keep the steps of the default funnel, which the mapping of an upload of events says."""
-    _keep(home, {STEPS: list(steps)})
+    _add_choices(home, {STEPS: list(steps)})
 
 
-def _keep(home: Path, choices: Mapping[str, Any]) -> None:
+def _add_choices(home: Path, choices: Mapping[str, Any]) -> None:
     _write(home, {**_content(home), **choices})
 
 

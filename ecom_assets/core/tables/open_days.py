@@ -88,7 +88,7 @@ class OpenDays(Days):
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 (as the attribute)
         """Return an attribute; that the dates themselves were asked for is noted."""
         if name == "dates":
-            return self._noted("dates", ())
+            return self._remembered_answer("dates", ())
         return super().__getattribute__(name)
 
     def __eq__(self, other: object) -> bool:
@@ -103,7 +103,7 @@ class OpenDays(Days):
         """Return true, as other days do: none at all are not None."""
         return True
 
-    def _noted(self, asked: str, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 (as the answer)
+    def _remembered_answer(self, asked: str, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 (as the answer)
         value = answer(self.closed(), asked, arguments)
         self.slots.answers[self.name, self.widenings, asked, arguments] = value
         return value
@@ -143,7 +143,7 @@ class OpenDays(Days):
     def widened(self, *, before: int = 0, after: int = 0) -> Days:
         """Return these days together with some days before and after each of them."""
         starts: Sequence[int] = (
-            self._noted("starts", (before, after)) if len(self.edges) > 1 else (0,)
+            self._remembered_answer("starts", (before, after)) if len(self.edges) > 1 else (0,)
         )
         firsts = [self.edges[place][0].moved(-before) for place in starts]
         ends = [self.edges[place - 1][1].moved(after) for place in (*starts[1:], len(self.edges))]
@@ -157,12 +157,16 @@ class OpenDays(Days):
 
     def offset_changes(self, timezone: str) -> tuple[list[tuple[date, int]], int]:
         """Return the offsets of a zone's midnights in these days, which are noted."""
-        changes: tuple[list[tuple[date, int]], int] = self._noted("offset_changes", (timezone,))
+        changes: tuple[list[tuple[date, int]], int] = self._remembered_answer(
+            "offset_changes", (timezone,)
+        )
         return changes
 
     def instant_offsets(self, timezone: str) -> list[tuple[datetime, int]]:
         """Return the offsets of a zone in these days, which are noted."""
-        offsets: list[tuple[datetime, int]] = self._noted("instant_offsets", (timezone,))
+        offsets: list[tuple[datetime, int]] = self._remembered_answer(
+            "instant_offsets", (timezone,)
+        )
         return offsets
 
 

@@ -223,7 +223,7 @@ def is_true_of(
         among: A table with a column of the same name that has at least these texts, and costs
             little to read.
     """
-    if not dialect_of(among.get_backend()).joins_cheaply:
+    if not dialect_of(among.get_backend()).joins_in_columns:
         return condition(text)
     return is_among_those(text, condition, among)
 

@@ -105,7 +105,7 @@ class ComputedNotes:
 
     def _compared(self, compared: ComparedInputs) -> ComparedInputs:
         name = compared.computation.contract.qualified_name()
-        note = self._noted().get(_key_of(compared.computation))
+        note = self._stored_notes().get(_key_of(compared.computation))
         if note is None:
             return compared
         inputs, write_id, row_count, run_id = note
@@ -142,7 +142,7 @@ class ComputedNotes:
             self._writes = {row["table_name"]: row["write_id"] for row in rows}
         return self._writes
 
-    def _noted(self) -> dict[Key, Note]:
+    def _stored_notes(self) -> dict[Key, Note]:
         if self._notes is None:
             self._notes = {
                 (row["table_name"], row["check_name"], row["run_days"]): (

@@ -253,7 +253,7 @@ class Statements:
         template = self.read(key)
         if template is None:
             template = write(with_literals(rows, shape.slots))
-            self.keep(key, template)
+            self.keep_text(key, template)
         return filled(template, shape.dates)
 
     def keep_in(self, path: Path) -> None:
@@ -303,7 +303,7 @@ class Statements:
                     return text
         return None
 
-    def keep(self, key: bytes, text: str) -> None:
+    def keep_text(self, key: bytes, text: str) -> None:
         """Keep a text under a key of `key_of`; what it is made from must be in the key."""
         with self._lock, suppress(sqlite3.Error):
             if len(self._statements) >= MOST:

@@ -221,7 +221,7 @@ class TableStatements:
         self._known: dict[bytes, Statement] = {}
         self.is_on = True
 
-    def keep(self, *, is_on: bool) -> None:
+    def keep_statements(self, *, is_on: bool) -> None:
         """Keep statements from now on, in the user's file too, or none."""
         self.is_on = is_on
         if is_on:
@@ -249,7 +249,7 @@ class TableStatements:
         try:
             statement = self._read(call, contract) or self._build(con, call, contract)
         except ReadsDataError:
-            self.store.keep(call.key, json.dumps(READS_DATA))
+            self.store.keep_text(call.key, json.dumps(READS_DATA))
             return function(**arguments)
         except NoShapeError:
             return function(**arguments)
@@ -343,8 +343,8 @@ class TableStatements:
         )
         asked = [*slots.answers]
         key = _key_of_answers(call, asked)
-        self.store.keep(call.key, json.dumps(asked))
-        self.store.keep(key, json.dumps(_entry_of(statement)))
+        self.store.keep_text(call.key, json.dumps(asked))
+        self.store.keep_text(key, json.dumps(_entry_of(statement)))
         self._known[key] = statement
         return statement
 

@@ -567,11 +567,11 @@ def keep_choices(uploads: Uploads, look: UploadLook) -> Upload:
         raise UsageError(look.refusal or f"Of {look.upload.name} is open: {named}.")
     name = look.mapping.removeprefix(KEPT_MARK)
     if not look.mapping.startswith(KEPT_MARK):
-        name = _keep(uploads, look)
+        name = _write_mapping(uploads, look)
     return uploads.choose(look.upload, kind=look.kind, mapping=name, answers=look.answers)
 
 
-def _keep(uploads: Uploads, look: UploadLook) -> str:
+def _write_mapping(uploads: Uploads, look: UploadLook) -> str:
     """Write the mapping of a look, and return its name; one of the same text has one name."""
     folder = uploads.folder / MAPPINGS
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

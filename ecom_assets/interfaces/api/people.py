@@ -90,7 +90,7 @@ class PeopleLog:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and log its answer."""
 
-        async def noted(message: Message) -> None:
+        async def send_and_audit(message: Message) -> None:
             is_sent = (
                 message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK
             )
@@ -98,4 +98,4 @@ class PeopleLog:
                 self.audit.downloaded(scope, scope[PEOPLE])
             await send(message)
 
-        await self.app(scope, receive, noted if scope["type"] == "http" else send)
+        await self.app(scope, receive, send_and_audit if scope["type"] == "http" else send)

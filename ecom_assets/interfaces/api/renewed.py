@@ -34,15 +34,15 @@ class _Serving:
         scope = {"type": LIFESPAN, "asgi": {"version": "3.0"}, "state": state}
         called = self.app(scope, self._sent.get, self._answers.put)
         self._task = asyncio.create_task(_awaited(called))
-        await self._said("startup")
+        await self._send_lifespan("startup")
 
     async def stop(self) -> None:
         """Let it close what it has open."""
         if self._task is not None:
-            await self._said("shutdown")
+            await self._send_lifespan("shutdown")
             await self._task
 
-    async def _said(self, what: str) -> None:
+    async def _send_lifespan(self, what: str) -> None:
         await self._sent.put({"type": f"{LIFESPAN}.{what}"})
         answered = asyncio.create_task(self._answers.get())
         assert self._task is not None  # noqa: S101 (started above)

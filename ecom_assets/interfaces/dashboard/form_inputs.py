@@ -149,7 +149,7 @@ class FormPart:
     has_letters: bool = False
 
     @property
-    def alone(self) -> list[FormInput]:
+    def single_inputs(self) -> list[FormInput]:
         """The fields outside the lines of its list."""
         return [form_input for form_input in self.inputs if not form_input.number]
 

@@ -153,7 +153,7 @@ def _looked(settings: Settings, upload: Upload, mark: str, limits: ReadingLimits
         except OverLimitError as error:
             if error.limit == "memory" and limits != LARGE_LOOK:
                 return False
-            _keep(look_path(settings, upload), mark, refused(upload, error))
+            _write_look(look_path(settings, upload), mark, refused(upload, error))
             return True
         if has_months:
             try:
@@ -172,7 +172,7 @@ def look_and_keep(settings: Settings, upload_id: str, mark: str) -> bool:
         look = look_at(uploads, upload, settings, chosen_of(upload))
     except EcomError as error:
         look = refused(upload, error)
-    _keep(look_path(settings, upload), mark, look)
+    _write_look(look_path(settings, upload), mark, look)
     return look.kind == "orders" and look.is_ready
 
 
@@ -257,5 +257,5 @@ def _as_now(look: UploadLook, upload: Upload) -> UploadLook:
     return UploadLook(**{**values, "upload": upload})
 
 
-def _keep(path: Path, mark: str, look: UploadLook) -> None:
+def _write_look(path: Path, mark: str, look: UploadLook) -> None:
     replace_bytes(path, mark.encode() + b"\n" + _LOOK.dump_json(look), 0o600)

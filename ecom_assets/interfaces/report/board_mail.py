@@ -73,7 +73,7 @@ class BoardPage:
         return TEMPLATES.get_template("board.html").render(page=self, link=link, **values)
 
     @property
-    def alone(self) -> Mapping[str, str]:
+    def embedded_pictures(self) -> Mapping[str, str]:
         """The pictures as addresses that need no other file."""
         return {
             name: f"data:image/png;base64,{base64.b64encode(picture).decode()}"
@@ -210,7 +210,7 @@ def board_message(
     for picture_name, picture in page.pictures.items():
         html.add_related(picture, "image", "png", cid=f"<{picture_name}>")
     with suppress(WorkError):  # without a browser there is no PDF
-        pdf = print_pdf(page.html(page.alone, link))
+        pdf = print_pdf(page.html(page.embedded_pictures, link))
         message.add_attachment(
             pdf, maintype="application", subtype="pdf", filename=f"{mail.board}.pdf"
         )

@@ -250,7 +250,7 @@ class Watched:
                 )
             ]
             return [
-                self._point(
+                self._watched_point(
                     row["started_at"] or row["start_date"], row["end_date"], row[name], row["data"]
                 )
                 for row in rows
@@ -263,7 +263,7 @@ class Watched:
                 "week" if every == "week" else "day",
             )
             return [
-                self._point(
+                self._watched_point(
                     part.start_date,
                     part.end_date,
                     by_start[part.start_date][name],
@@ -276,7 +276,7 @@ class Watched:
             by_day = {row["event_date"]: row for row in BY_DAY[name](self.reading, period)}
             nothing: Row = {}
             return [
-                self._point(
+                self._watched_point(
                     day,
                     day,
                     by_day.get(day, nothing).get(name),
@@ -291,11 +291,13 @@ class Watched:
         ]
         numbered = [(part, numbers(self.reading, part)) for part in parts]
         return [
-            self._point(part.start_date, part.end_date, row[name], part.data, _size_of(row, name))
+            self._watched_point(
+                part.start_date, part.end_date, row[name], part.data, _size_of(row, name)
+            )
             for part, row in numbered
         ]
 
-    def _point(
+    def _watched_point(
         self,
         start: date | datetime,
         end: date,

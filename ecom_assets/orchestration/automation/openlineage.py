@@ -316,7 +316,7 @@ class Lineage:
         """Send the remaining events of a run, and record their number; with `is_begun`,
         its start was sent.
         """
-        before = _noted(run)
+        before = _delivered_count(run)
         if before == ALL_SENT:
             return Delivered(0)
         before = "1" if is_begun and before == "0" else before
@@ -329,7 +329,7 @@ class Lineage:
         result = self.deliver(events[int(before) :], patience_s)
         count = int(before) + result.count
         state = ALL_SENT if is_over and count == len(events) else str(count)
-        if state != _noted(run):
+        if state != _delivered_count(run):
             instance.add_run_tags(run.run_id, {LINEAGE_TAG: f"{state}: {run.run_id}"})
         return result
 
@@ -346,7 +346,7 @@ def _emit(transport: HttpTransport, event: RunEvent) -> str:
     return ""
 
 
-def _noted(run: dg.DagsterRun) -> str:
+def _delivered_count(run: dg.DagsterRun) -> str:
     """Return how many events of a run were delivered, or `all`;
     a run that is tried again has its parent's tags.
     """
@@ -404,7 +404,7 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
         runs, reached = runs_since(context.instance, STATUSES, since, looked_at)
         sent = 0
         for run in runs:
-            noted = _noted(run)
+            noted = _delivered_count(run)
             if noted == ALL_SENT or (run.status not in ENDS and noted != "0"):
                 continue
             result = lineage.deliver_run(context.instance, run, max(until - time.monotonic(), 0.0))

@@ -115,7 +115,7 @@ def write_receipt(settings: Settings, receipt: dict[str, Any], at: datetime) -> 
     return path
 
 
-def alone(settings: Settings) -> AbstractContextManager[None]:
+def lock_erasures(settings: Settings) -> AbstractContextManager[None]:
     """Keep other erasures of this home out.
 
     Raises:

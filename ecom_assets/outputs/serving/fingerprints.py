@@ -151,7 +151,7 @@ def _hashed_sql(engine: Engine, contract: type[Table], row_hash: str, unread: Da
     )
 
 
-def noted(target: Engine) -> State:
+def recorded_state(target: Engine) -> State:
     """Return the fingerprints that a publication recorded in `PublishedSlices`;
     none if there is no such table.
     """

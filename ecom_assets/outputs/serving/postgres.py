@@ -30,8 +30,8 @@ from ecom_assets.outputs.serving.fingerprints import (
     State,
     data_version,
     differing,
-    noted,
     notes_of,
+    recorded_state,
     state_of,
 )
 from ecom_assets.outputs.serving.history import Runs
@@ -110,11 +110,13 @@ def _published(
             target.execute(statement)
         target.on_step("publication_begun")
         _make_tables(target, (*NOTES, *tables))
-        target_state = noted(target)
+        target_state = recorded_state(target)
         by_name = {table.qualified_name(): table for table in tables}
         source_state = state_of(source, tables, target_state)
         written = {
-            name: _bring(source, target, table, source_state[name], target_state.get(name, {}))
+            name: _write_table(
+                source, target, table, source_state[name], target_state.get(name, {})
+            )
             for name, table in by_name.items()
             if source_state[name] != target_state.get(name, {})
         }
@@ -133,7 +135,7 @@ def _published(
     return published
 
 
-def _bring(
+def _write_table(
     source: Engine, target: PostgresEngine, table: type[Table], wanted: Slices, before: Slices
 ) -> int:
     """Replace the slices of a table that differ; return how many rows were written."""

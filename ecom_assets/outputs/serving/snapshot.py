@@ -44,8 +44,8 @@ from ecom_assets.outputs.serving.fingerprints import (
     State,
     data_version,
     differing,
-    noted,
     notes_of,
+    recorded_state,
     state_of,
 )
 from ecom_assets.outputs.serving.reading import SourceDays, source_days
@@ -190,7 +190,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     Raises:
         WarehouseError: The folder cannot be written.
     """
-    with _plain_errors(folder), _turn(folder):
+    with _plain_errors(folder), _lock_publishing(folder):
         before = None if is_rewritten else _usable(folder)
         writer = SnapshotWriter(
             source, folder, tuple(contracts), run_id, history, memory_limit, is_rewritten
@@ -202,7 +202,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
             held_days=held,
             built_on=built_on or {},
         )
-        _point(folder, result)
+        _write_pointer(folder, result)
         _remove_old(folder, {result.file, before.file if before else result.file})
         return result
 
@@ -251,7 +251,7 @@ class SnapshotWriter:
                 written = self._copied_file(fresh, state)
             if before and not written:
                 shutil.copyfile(self.folder / before.file, fresh)
-            written += self._bring(fresh, state)
+            written += self._write_differences(fresh, state)
             sync_file(fresh)
             fresh.replace(self.folder / name)
         served = {
@@ -280,12 +280,12 @@ class SnapshotWriter:
             _note_state(target, copied_state)
         return sum(rows.row_count for slices in copied_state.values() for rows in slices.values())
 
-    def _bring(self, path: Path, state: State) -> int:
+    def _write_differences(self, path: Path, state: State) -> int:
         """Write into the file at `path` the days in which it differs from `state`;
         return how many rows.
         """
         with self._opened(path) as target:
-            target_state = noted(target)
+            target_state = recorded_state(target)
             slices = list(self._differing(target, state, target_state))
         attached = self.source.attached(path)
         written = self._copied(attached, slices) if attached else self._fetched(path, slices)
@@ -431,7 +431,7 @@ def _noted_state(path: Path) -> State:
         contextlib.suppress(WarehouseError),
         closing(DuckDBEngine(path, read_only=True).open()) as before,
     ):
-        return noted(before)
+        return recorded_state(before)
     return {}
 
 
@@ -443,7 +443,7 @@ def _usable(folder: Path) -> Snapshot | None:
     return None
 
 
-def _point(folder: Path, snapshot: Snapshot) -> None:
+def _write_pointer(folder: Path, snapshot: Snapshot) -> None:
     with replacing_text(folder / POINTER) as file:
         file.write(json_text(asdict(snapshot), indent=1))
 
@@ -455,7 +455,7 @@ def _remove_old(folder: Path, kept: set[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _turn(folder: Path) -> AbstractContextManager[None]:
+def _lock_publishing(folder: Path) -> AbstractContextManager[None]:
     """Let publishers take turns."""
     folder.mkdir(parents=True, exist_ok=True)
     return file_lock(folder / "lock")

@@ -349,7 +349,7 @@ def test_the_file_is_the_user_s_own_and_no_link_is_followed(
     def kept_by_another_process() -> bool:
         CALLS.clear()
         statements = TableStatements()
-        TableStatements.keep(statements, is_on=True)
+        TableStatements.keep_statements(statements, is_on=True)
         assert len(rows_of(statements.rows(con, of_days, asked, None))) == 1
         return not CALLS
 
@@ -376,7 +376,7 @@ def test_nothing_is_kept_where_the_cache_is_off(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     statements = TableStatements()
-    TableStatements.keep(statements, is_on=False)
+    TableStatements.keep_statements(statements, is_on=False)
     for _ in range(2):
         statements.rows(con, of_days, {"visits": visits_in(con), "days": march(20)}, None)
     assert CALLS == ["of_days"] * 2

@@ -44,7 +44,7 @@ def test_counts_are_found_by_their_key_in_a_file_that_only_its_owner_reads(cache
     kept = KeptChecks(cache)
     assert kept.read(KEY) is None
     assert not cache.parent.exists(), "nothing is made for looking"
-    kept.keep(KEY, COUNTS)
+    kept.keep_counts(KEY, COUNTS)
     assert (kept.read(KEY), kept.read(OTHER)) == (COUNTS, None)
     assert (mode(cache), mode(cache.parent)) == (0o600, 0o700)
     cache.chmod(0o644)
@@ -55,7 +55,7 @@ def test_counts_are_found_by_their_key_in_a_file_that_only_its_owner_reads(cache
 def test_beyond_its_bound_the_older_half_goes(cache: Path) -> None:
     kept, keys = KeptChecks(cache, most_bytes=40_000), [b"%16d" % n for n in range(600)]
     for key in keys:
-        kept.keep(key, COUNTS)
+        kept.keep_counts(key, COUNTS)
         assert cache.stat().st_size <= kept.most_bytes
     are_kept = [kept.read(key) is not None for key in keys]
     assert are_kept == sorted(are_kept), "no older check outlives a newer one"
@@ -69,24 +69,24 @@ def test_damaged_counts_are_not_taken_and_a_damaged_file_is_replaced(
     cache: Path, damage: str
 ) -> None:
     kept = KeptChecks(cache)
-    kept.keep(KEY, COUNTS)
+    kept.keep_counts(KEY, COUNTS)
     data = cache.read_bytes()
     other = data.replace(b'"read": 3', b'"read": 4')
     assert other != data
     cache.write_bytes(other if damage == "counts" else b"no database" * 400)
     assert kept.read(KEY) is None
     for _ in range(2):  # the first one finds the damage
-        kept.keep(KEY, COUNTS)
+        kept.keep_counts(KEY, COUNTS)
     assert kept.read(KEY) == COUNTS
 
 
 def test_without_a_file_that_can_be_used_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     real = KeptChecks(tmp_path / FILE)
-    real.keep(KEY, COUNTS)
+    real.keep_counts(KEY, COUNTS)
     (tmp_path / "link").symlink_to(real.path)
     for path in (tmp_path / "file" / FILE, tmp_path / "link"):
-        KeptChecks(path).keep(OTHER, COUNTS)
+        KeptChecks(path).keep_counts(OTHER, COUNTS)
         assert KeptChecks(path).read(KEY) is None, "a link may lead to somebody else's counts"
     assert (real.read(KEY), real.read(OTHER)) == (COUNTS, None)
 
@@ -94,7 +94,7 @@ def test_without_a_file_that_can_be_used_nothing_is_kept(tmp_path: Path) -> None
 def test_several_can_write_at_once(cache: Path) -> None:
     keys = [b"%16d" % n for n in range(24)]
     with ThreadPoolExecutor(8) as workers:
-        list(workers.map(lambda key: KeptChecks(cache).keep(key, COUNTS), keys))
+        list(workers.map(lambda key: KeptChecks(cache).keep_counts(key, COUNTS), keys))
     assert {KeptChecks(cache).read(key) for key in keys} <= {COUNTS, None}
     assert KeptChecks(cache).read(keys[0]) == COUNTS
 
@@ -182,7 +182,7 @@ def test_an_erasure_empties_both_files(tmp_path: Path, cache: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     settings.home.mkdir()
     for path in (cache, settings.home / FILE):
-        KeptChecks(path).keep(KEY, COUNTS)
+        KeptChecks(path).keep_counts(KEY, COUNTS)
     nobody = Person.requested(["nobody-4711"], [])
     removed = other_files.clean(settings, nobody, BoardStore(settings))
     assert removed == sorted(map(str, (cache, settings.home / FILE)))

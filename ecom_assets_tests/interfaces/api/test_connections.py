@@ -237,7 +237,7 @@ def test_the_oldest_of_the_reserve_gives_way_and_a_health_check_last() -> None:
     assert [admission.add(door, "198.51.100.1") for door in doors[:2]] == [True, False]
     for door in doors[2:]:
         admission.add(door, "198.51.100.1")
-    admission.keep(doors[1])
+    admission.spare(doors[1])
     admission.add(Door(), "198.51.100.2")
     assert [door.is_hung_up for door in doors[:4]] == [False, False, True, False]
     admission.remove(doors[0])

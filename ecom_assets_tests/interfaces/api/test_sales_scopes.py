@@ -221,7 +221,9 @@ def test_what_is_kept_shows_a_key_without_the_scope_nothing(
         ]
         assert bool(seen) == (scope in scopes), (key, seen)
     page = board_page(settings, name.lower())
-    assert not re.search(secret, page.html(page.alone, "")), "an e-mail has no reader's rights"
+    assert not re.search(secret, page.html(page.embedded_pictures, "")), (
+        "an e-mail has no reader's rights"
+    )
 
 
 def as_caller(settings: Settings, key: str) -> Any:

@@ -73,7 +73,7 @@ def test_a_board_on_paper_has_its_pictures_inside_and_cuts_long_tables(own: Sett
     days = {"time_range": "custom", "start_date": "2026-01-01", "end_date": "2026-01-14"}
     board = Board.from_mapping({"name": "Shop", "tiles": tiles, **days})
     page = board_page(own, BoardStore(own).save_new(board, "anna").slug)
-    html = page.html(page.alone, "https://shop.example/?board=shop&x=1")
+    html = page.html(page.embedded_pictures, "https://shop.example/?board=shop&x=1")
     assert html.count("<img ") == html.count('src="data:image/png;base64,') == 1
     assert html.count("<tr>") == 1 + MOST_ROWS
     assert "<p>2 more in the dashboard.</p>" in html

@@ -169,7 +169,7 @@ class LandingFolder:
         newer = [document for document in newest.values() if isinstance(document, ApiDocument)]
         with self._state:
             if newer:
-                self._keep(resource, newer, day, keeps_versions=keeps_versions)
+                self._write_documents(resource, newer, day, keeps_versions=keeps_versions)
             if cursor is not None:
                 self._state.execute(
                     "REPLACE INTO cursors VALUES (?, ?)", [resource, json.dumps(cursor)]
@@ -195,7 +195,7 @@ class LandingFolder:
         landing = [document for document in documents if document.version in new | gone]
         with self._state:
             if landing:
-                self._keep(resource, landing, day, keeps_versions=False)
+                self._write_documents(resource, landing, day, keeps_versions=False)
             self._take_out(resource, before - now)
             self._state.execute(
                 "REPLACE INTO cursors VALUES (?, ?)", [resource, json.dumps(str(last))]
@@ -214,7 +214,7 @@ class LandingFolder:
             "DELETE FROM documents WHERE resource = ? AND id = ?", [(resource, key) for key in keys]
         )
 
-    def _keep(
+    def _write_documents(
         self, resource: str, documents: Sequence[ApiDocument], day: date, *, keeps_versions: bool
     ) -> None:
         number = self._next_number()

@@ -70,7 +70,7 @@ class KeptChecks:
                 return str(row[0])
         return None
 
-    def keep(self, key: bytes, counts: str) -> None:
+    def keep_counts(self, key: bytes, counts: str) -> None:
         """Keep counts under a key; beyond `most_bytes` the older half goes."""
         with suppress(sqlite3.Error, OSError):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

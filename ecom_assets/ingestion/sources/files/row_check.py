@@ -290,12 +290,12 @@ class KeptCheck:
         kept = self.checks.read(self.key)
         return CheckedRows(**json.loads(kept)) if kept else None
 
-    def keep(self, checked: CheckedRows) -> None:
+    def keep_check(self, checked: CheckedRows) -> None:
         """Keep what a check said, if it is not too large."""
         size = max(len(checked.repeated), len(checked.joined)) * 3 // 4
         # A file may be written twice within a tick.
         if size <= MOST_KEPT * 8 and self.placed_at < now_utc() - TICK:
-            self.checks.keep(self.key, json_text(asdict(checked)))
+            self.checks.keep_counts(self.key, json_text(asdict(checked)))
 
 
 @cache
@@ -355,7 +355,7 @@ class RowCheck:
             self._view_sure(rows)
             checked = self._check()
             if kept:
-                kept.keep(checked)
+                kept.keep_check(checked)
         elif checked.has_special:
             self._view_sure(rows)
             self._hold(REPEATED_HASHES, _from_text(checked.repeated))

@@ -121,7 +121,7 @@ def _sheet(file: InputFile, keys: TableKeys) -> InputFile:
             copy.with_name(SHEET_NOTES).write_text(as_json(table), encoding=UTF_8)
     read = replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
     table = from_json(copy.with_name(SHEET_NOTES).read_text(encoding=UTF_8))
-    return _noted(read, f"{file.name} is read from {table.sentence}")
+    return _with_note(read, f"{file.name} is read from {table.sentence}")
 
 
 def _with_lists(file: InputFile, keys: TableKeys) -> InputFile:
@@ -245,10 +245,10 @@ def _below_titles(file: InputFile, keys: TableKeys) -> InputFile:
     where = (
         f"{file.name} has its header in row {head.row_count}{f', below {titles}' if titles else ''}"
     )
-    return _noted(replace(_as_copy(file, copy), encoding=UTF_8 if encoding else None), where)
+    return _with_note(replace(_as_copy(file, copy), encoding=UTF_8 if encoding else None), where)
 
 
-def _noted(file: InputFile, note: str) -> InputFile:
+def _with_note(file: InputFile, note: str) -> InputFile:
     """Return a file with what people should know of how it is read, which is logged once."""
     _log_once(note)
     return replace(file, note=note)

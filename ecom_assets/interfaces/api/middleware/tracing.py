@@ -71,14 +71,14 @@ class Tracing:
             scope["method"], context=parent, kind=self._server
         ) as span:
 
-            async def noted(message: Message) -> None:
+            async def send_and_trace(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     span.set_attribute("http.response.status_code", message["status"])
                     if message["status"] >= _SERVER_ERROR:
                         span.set_status(self._error)
                 await send(message)
 
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_and_trace)
             route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "") or "unmatched"
             span.update_name(f"{scope['method']} {route}")
             span.set_attributes(

@@ -117,7 +117,11 @@ def _found(upload: Upload, month: MonthOfFile, shown: Decimal | None) -> dict[st
         for name, amount in month.reasons.items()
         if name != "refunds"
     ]
-    said = None if shown is None else _said(month, shown, words(shown - month.counted_amount))
+    said = (
+        None
+        if shown is None
+        else _explained_difference(month, shown, words(shown - month.counted_amount))
+    )
     return {
         "upload": upload,
         "orders": month.order_count,
@@ -127,7 +131,7 @@ def _found(upload: Upload, month: MonthOfFile, shown: Decimal | None) -> dict[st
     }
 
 
-def _said(month: MonthOfFile, shown: Decimal, difference: str) -> tuple[str, str]:
+def _explained_difference(month: MonthOfFile, shown: Decimal, difference: str) -> tuple[str, str]:
     """Return a tone, and what the difference is."""
     names = month.explained(shown)
     if names is None:

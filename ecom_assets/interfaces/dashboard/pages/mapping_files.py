@@ -308,7 +308,7 @@ def _cell(value: object, name: str = "") -> str:
 def choose(sent: ActionRequest) -> ActionResult:
     """Keep what was chosen, and show what follows from it."""
     uploads = changeable_uploads(sent)
-    _keep(sent, uploads)
+    _keep_choices(sent, uploads)
     return ActionResult("", _address(uploads))
 
 
@@ -328,7 +328,7 @@ def changeable_uploads(sent: ActionRequest) -> list[Upload]:
 def load(sent: ActionRequest) -> ActionResult:
     """Ask for the files to be loaded; where something is open, or was changed just now, show it."""
     uploads = changeable_uploads(sent)
-    if _keep(sent, uploads):
+    if _keep_choices(sent, uploads):
         return ActionResult(
             "You have changed something: see what follows from it, then load.", _address(uploads)
         )
@@ -346,7 +346,7 @@ def load(sent: ActionRequest) -> ActionResult:
     return ActionResult("", address_of(PROGRESS, {"files": _ids([one.upload for one in readable])}))
 
 
-def _keep(sent: ActionRequest, uploads: Sequence[Upload]) -> bool:
+def _keep_choices(sent: ActionRequest, uploads: Sequence[Upload]) -> bool:
     """Keep the choices of a form with its files; return whether any differs from what was known
     before. What is said of the shop holds once the files are loaded.
 

@@ -83,7 +83,11 @@ def noted_days(store: Database | None, days: Days | None = None) -> pa.Table:
     """Return the ledger's totals of days, in the columns `NOTED`."""
     result = store.rows(NOTES) if store else []
     wanted = None if days is None else set(days.dates)
-    rows = [_noted(row) for row in result if wanted is None or date.fromisoformat(row[0]) in wanted]
+    rows = [
+        _reconciled_row(row)
+        for row in result
+        if wanted is None or date.fromisoformat(row[0]) in wanted
+    ]
     schema = arrow_schema_of(ReconciliationDaily)
     return pa.Table.from_pylist(rows, schema=pa.schema([schema.field(name) for name in NOTED]))
 
@@ -103,7 +107,7 @@ def _day(store: Database, day: date) -> pa.Table:
         return known_records.con.sql(DELIVERIES).to_arrow_table()
 
 
-def _noted(row: tuple[Any, ...]) -> dict[str, Any]:
+def _reconciled_row(row: tuple[Any, ...]) -> dict[str, Any]:
     day, name, account, due, changed, outcomes, newest = row
     counted: dict[str, int] = json.loads(outcomes)
     return {

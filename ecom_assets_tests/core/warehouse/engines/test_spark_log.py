@@ -243,7 +243,7 @@ def test_a_commit_that_does_not_end_is_named(
     log = table(tmp_path)
     mine = change(log, ONE, to="ann")
     with (
-        Commits(tmp_path).alone(),
+        Commits(tmp_path).exclusively(),
         pytest.raises(WarehouseError, match=r"in use by another commit.*_transactions/lock"),
     ):
         Commits(tmp_path).commit([mine])

@@ -165,7 +165,7 @@ class DuckDBEngine(Engine):
                 f"a warehouse; write {ENGINE.form}."
             )
         STATEMENTS.keep_in(settings.home / "statements.sqlite")
-        TABLE_STATEMENTS.keep(is_on=settings.cache == "on")
+        TABLE_STATEMENTS.keep_statements(is_on=settings.cache == "on")
         return cls(
             Path(f"/{path}"),
             memory_limit=limit_of_run(settings),

@@ -235,7 +235,7 @@ class SnowflakeEngine(Engine):
         Raises:
             WarehouseError: The account cannot be reached, or refuses the user.
         """
-        TABLE_STATEMENTS.keep(is_on=self._keeps_statements)
+        TABLE_STATEMENTS.keep_statements(is_on=self._keeps_statements)
         self.con = self._connected()
         return self
 

@@ -106,7 +106,7 @@ class SparkFiles(SparkEngine):
 
     def add_column(self, contract: type[Table], name: str) -> None:
         """Add a column, null in the rows that there are, after those that the table has."""
-        with plain_file_errors(self._root), self._commits.alone():
+        with plain_file_errors(self._root), self._commits.exclusively():
             self.log(contract.layer, contract.name).add_column(name, schema_of(contract))
 
     @contextlib.contextmanager
@@ -146,7 +146,7 @@ class SparkFiles(SparkEngine):
 
     def purge(self, contracts: Iterable[type[Table]]) -> str:
         """Delete the files of all earlier versions now; a reader of one of them fails."""
-        with plain_file_errors(self._root), self._commits.alone():
+        with plain_file_errors(self._root), self._commits.exclusively():
             for contract in contracts:
                 self.log(contract.layer, contract.name).purge()
         return ""
@@ -166,7 +166,7 @@ class SparkFiles(SparkEngine):
         """Replace the rows and columns of a table with another table's, atomically."""
         source, log = self.log(fresh.layer, fresh.name), self.log(contract.layer, contract.name)
         new = self.snapshot(fresh)
-        with plain_file_errors(self._root), self._commits.alone():
+        with plain_file_errors(self._root), self._commits.exclusively():
             for name in new.files:
                 (log.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (log.folder / name).hardlink_to(source.folder / name)

@@ -397,7 +397,7 @@ class Commits:
         """
         if not changes:
             return
-        with self.alone():
+        with self.exclusively():
             if len(changes) == 1:
                 changes[0].log.put(changes[0])
                 return
@@ -411,11 +411,11 @@ class Commits:
     def settle(self) -> None:
         """Finish the commits of a process that died, or wait for a process that is committing."""
         if self._pending.exists():
-            with self.alone():
+            with self.exclusively():
                 pass
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusively(self) -> Iterator[None]:
         """Prevent other processes from committing; pending commits are finished first.
 
         Raises:
