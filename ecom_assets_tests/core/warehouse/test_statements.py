@@ -348,7 +348,7 @@ def test_every_table_is_computed_by_the_statement_that_would_be_written_again(
     monkeypatch.setattr(statements, "sql", compared)
     monkeypatch.setattr("ecom_assets.core.warehouse.local.STATEMENTS", statements)
     # or most of them would be found before their expression is built
-    monkeypatch.setattr(TABLE_STATEMENTS, "keep", lambda *, is_on: None)  # noqa: ARG005 (its name)
+    monkeypatch.setattr(TABLE_STATEMENTS, "keep_statements", lambda *, is_on: None)  # noqa: ARG005 (its name)
     monkeypatch.setattr(TABLE_STATEMENTS, "is_on", False)
     platform = Platform()
     days = Days.between(date(2026, 2, 27), date(2026, 3, 2))

@@ -168,7 +168,11 @@ def test_a_dying_publication_leaves_the_old_one(
     shop.sell(10)
     shop.publish()
     shop.sell(99)
-    steps = ((SnapshotWriter, "_bring"), (snapshot, "sync_file"), (snapshot, "_point"))
+    steps = (
+        (SnapshotWriter, "_write_differences"),
+        (snapshot, "sync_file"),
+        (snapshot, "_write_pointer"),
+    )
     for owner, function in steps:
         with monkeypatch.context() as patch, closing(store_of(tmp_path)) as store:
             patch.setattr(owner, function, _die)
