@@ -187,7 +187,7 @@ class PostgresBackend(KeepsStatements, Backend):  # type: ignore[misc]  # Ibis s
 class PostgresDialect(KeptDialect):
     """Postgres takes `IN (SELECT …)` everywhere."""
 
-    joins_in_columns = True
+    joins_in_columns = joins_cheaply = True
 
 
 DIALECTS[PostgresBackend.name] = PostgresDialect()
