@@ -111,7 +111,7 @@ def with_item_categories(sold: ir.Table, categories: ir.Table) -> ir.Table:
     """Return rows with the category of their item where they have none of their own.
 
     Args:
-        sold: Rows of `Sales` or `Item`.
+        sold: Rows of `Sales`, of `ProfitLines` or of `Item`.
         categories: Rows of `item_categories`.
     """
     found = categories.select(found_id="item_id", found_category="item_category")
