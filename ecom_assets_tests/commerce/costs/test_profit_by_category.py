@@ -1,6 +1,7 @@
 """Profit and sales by category: a line without one has that of its item, wherever it is asked."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from typing import Any, Final
 
@@ -82,6 +83,19 @@ def test_a_line_without_a_category_has_that_of_the_catalogue(shop: CostShop) -> 
         for row in categories(reading, days)["categories"]
     }
     assert listed == {"sock" if name == "(none)" else name: revenue[name] for name in revenue}
+
+
+def test_a_suppliers_list_says_categories_as_a_catalogue_does() -> None:
+    """The list of costs that gives the hat its cost says its category, too."""
+    with closing(shop_of(SOLD, [cost("hat", "8", item_category="Hats")])) as supplied:
+        reading, days = asked(supplied)
+        parts = profit(reading, days, "item_category")["parts"]
+        assert {row["value"]: row["gross_profit_amount"] for row in parts} == {
+            "Hats": 12,
+            "Caps": None,
+            "(none)": None,
+        }
+        assert sales_by_category(reading, days)["Hats"]["revenue_amount"] == 20
 
 
 def test_where_nobody_knows_more_it_has_none(shop: CostShop) -> None:
