@@ -2,11 +2,14 @@
 order alone, and what a run says of them is the truth to the cent.
 """
 
+import csv
 import shlex
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from ecom_sandbox.shop.exports import MODELS, SECOND_SHOP, TRAPS, Sends, write_e
 Row = dict[str, Any]
 DAYS, VISITORS = 40, 120
 LAST_CLICK = "session_traffic_source_last_click"
+COSTS = "costs.csv"
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
@@ -93,8 +97,17 @@ def test_the_command_says_how_its_files_are_run(tmp_path: Path) -> None:
         assert following.count("--orders") == count
 
 
+def with_costs(folder: Path) -> None:
+    """Let each item that was sold cost 1.00."""
+    orders = [path.read_text(encoding="utf-8") for path in folder.glob("shopify_orders*.csv")]
+    items = {line["Lineitem sku"] for text in orders for line in csv.DictReader(StringIO(text))}
+    rows = [f"{item},1.00" for item in sorted(items)]
+    (folder / COSTS).write_text("\n".join(["item_id,unit_cost_amount", *rows]) + "\n")
+
+
 def by_terminal(folder: Path, home: Path) -> str:
-    result = ecom(*run_of(folder), home=home)
+    costs = ("--costs", folder / COSTS) if (folder / COSTS).exists() else ()
+    result = ecom(*run_of(folder), *costs, home=home)
     assert result.exit_code == 0, result.err
     return result.out
 
@@ -231,6 +244,17 @@ def check_categories(api: Api, truth: Row) -> None:
         truth["category_coverage_rate"], abs=1e-6
     )
     rows = {row["product_category"]: row for row in body["categories"]}
+    # An item of which no category is known stands for it there, and is in `(none)` elsewhere.
+    named = {row["product_category"] for row in body["categories"] if not row["product_name"]}
+    sold: dict[str, Decimal] = defaultdict(Decimal)
+    for name, amount in truth["categories"].items():
+        sold[name if name in named else "(none)"] += Decimal(amount)
+    explored = by_visits(api, "category")["sales"]
+    by_category = {row["by"]["category"]: row["numbers"]["revenue_amount"] for row in explored}
+    assert known(by_category) == known(sold)
+    profit = api.json("/v1/analytics/profit", **ALL_DAYS, dimension="item_category", limit=1000)
+    assert known({row["value"]: row["revenue_amount"] for row in profit["parts"]}) == known(sold)
+    assert profit["category_source"] == "items"
     assert known({name: row["revenue_amount"] for name, row in rows.items()}) == known(
         truth["categories"]
     )
@@ -249,6 +273,7 @@ def test_orders_meet_visits_by_what_ga4_sends_of_them(
     truth = write_exports(tmp_path / "shop", sends=sends, days=DAYS, visitors=VISITORS)
     assert truth["orders_met"] == truth["orders"] > 20
     assert truth["visit_coverage_rate"] == 1
+    with_costs(tmp_path / "shop")
     LOADS[load](tmp_path / "shop", tmp_path / "home")
     check(tmp_path / "home", truth)
 
@@ -312,6 +337,7 @@ def test_each_trap_is_right(sends: Sends, load: str, tmp_path: Path) -> None:
     truth = write_exports(tmp_path / "shop", sends=sends, traps=TRAPS, days=DAYS, visitors=VISITORS)
     assert 0 < truth["orders_met"] < truth["orders"]
     assert 0.2 < truth["visit_coverage_rate"] < 1
+    with_costs(tmp_path / "shop")
     LOADS[load](tmp_path / "shop", tmp_path / "home")
     check(tmp_path / "home", truth)
 

@@ -68,16 +68,17 @@ class VisitCoverage:
         return {**row, **(dict.fromkeys(numbers) if self.is_too_low else {})}
 
 
-def coverage_sentence(rate: float | None) -> str:
-    """Return how much of what is credited is known, as a sentence; empty where all is, or nothing
-    was ordered.
+def coverage_sentence(
+    rate: float | None,
+    *,
+    too_few: str = "too few to say what brought them",
+    partly: str = "what is credited is a lower bound",
+) -> str:
+    """Return how many visits of buyers are known, and what follows from it, as a sentence; empty
+    where all are, or nothing was ordered.
     """
-    return coverage_note(
-        rate,
-        "Visits are known for {share} of the revenue of orders",
-        too_few="too few to say what brought them",
-        partly="what is credited is a lower bound",
-    )
+    known = "Visits are known for {share} of the revenue of orders"
+    return coverage_note(rate, known, too_few=too_few, partly=partly)
 
 
 def visit_coverage(reading: Reading, period: Period | None) -> VisitCoverage:
@@ -121,6 +122,22 @@ def met_revenue(conversions: ir.Table, touches: ir.Table) -> ir.Table:
         met=joined.has_visit.notnull().ifelse(revenue, 0).sum().cast(MONEY),
         total=revenue.sum().cast(MONEY),
     )
+
+
+def met_too_few(conversions: ir.Table, touches: ir.Table) -> ir.Table:
+    """Return one row with `is_too_low`, as `VisitCoverage` has it, of all days that both know.
+
+    For tables that keep numbers of customers' visits. `conversions` and `touches` are all rows of
+    `Conversions` and `Touches`.
+    """
+    seen = touches.agg(first=touches.started_date.min(), last=touches.started_date.max())
+    bought = conversions.cross_join(seen)
+    bought = bought.filter(
+        bought.converted_date >= bought.first, bought.converted_date <= bought.last
+    )
+    met = met_revenue(bought, touches)
+    rate = met.met.cast("float64") / met.total.nullif(0).cast("float64")
+    return met.select(is_too_low=(rate.round(DECIMALS) < LEAST_COVERAGE).fill_null(NO))
 
 
 def credits_of(reading: Reading, period: Period, model: Model, unit: Unit) -> list[Row]:

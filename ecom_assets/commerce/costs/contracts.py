@@ -68,6 +68,10 @@ class ReceivedCost(Table, abstract=True):
     cost_id = text("A stable hash of what the row says", nullable=True)
     item_id = text("The item", nullable=True)
     item_name = text("Its name", nullable=True)
+    item_category = text(
+        "Its category, where the list says it; null in rows from before this was kept",
+        nullable=True,
+    )
     received_unit_cost_amount = text("What it costs, as received", nullable=True, is_cost=True)
     received_piece_count = text("The pieces that this is for, as received", nullable=True)
     received_currency = text("The currency of the cost, as received", nullable=True)

@@ -13,7 +13,12 @@ import ibis.expr.types as ir
 from ecom_assets.commerce.costs.contracts import OtherCostsDaily, ProfitDaily, ProfitLines
 from ecom_assets.commerce.costs.measures import HEADLINES, PROFIT, ProfitMeasures
 from ecom_assets.commerce.costs.profit import DIMENSIONS
-from ecom_assets.commerce.orders.orders import ALL, order_key
+from ecom_assets.commerce.orders.orders import ALL, NONE, order_key
+from ecom_assets.commerce.products.item_categories import (
+    OF_CATEGORIES,
+    item_categories,
+    with_item_categories,
+)
 from ecom_assets.commerce.sales.contracts import City, Item
 from ecom_assets.commerce.sales.coverage import require_orders
 from ecom_assets.core.tables.contract import Ratio, Table
@@ -52,6 +57,12 @@ Dimension = Literal[
     "day",
 ]
 """By what profit is broken down; a week is its Monday."""
+CategorySource = Literal["lines", "items"]
+"""Where categories are from: all of the period's order lines have one, or some have that of their
+item, see `item_categories`.
+"""
+OF_LINES: Final[CategorySource] = "lines"
+OF_ITEMS: Final[CategorySource] = "items"
 TIMES: Final = ("week", "day")
 """The dimensions whose values are in order."""
 SortedBy = Literal["profit", "margin", "loss"]
@@ -180,6 +191,9 @@ def profit(
         "steps": [] if period.is_unknown else steps(now, reading.currency),
         **other_costs(reading, period),
         "dimension": dimension,
+        "category_source": category_source(reading, period)
+        if dimension == "item_category"
+        else None,
         "parts": parts(reading, period, dimension, sort_by) if dimension else [],
     }
 
@@ -334,7 +348,7 @@ def parts(
     """Return the profit of each value of a dimension: the highest first, or the lowest, what is not
     known last, and times in their order.
     """
-    added = _added_by(reading, dimension)
+    added = _added_by(reading, dimension, period)
     if dimension in NAMES:
         contract, name = NAMES[dimension]
         named = reading.table(contract).select(named_id=dimension, name=name)
@@ -356,11 +370,22 @@ def parts(
     return [*reversed(known), *ordered[len(known) :]]
 
 
-def _added_by(reading: Reading, dimension: Dimension) -> ir.Table:
+def category_source(reading: Reading, period: Period) -> CategorySource:
+    """Return where profit by category of a period has categories from."""
+    daily = rows_in_period(reading, ProfitDaily)
+    without = daily.filter(daily.item_category == NONE).select("order_date").limit(1)
+    return OF_ITEMS if reading.rows(without, period) else OF_LINES
+
+
+def _added_by(reading: Reading, dimension: Dimension, period: Period) -> ir.Table:
     """Return the sums of a period for each `value` of a dimension."""
+    lines = reading.table(ProfitLines)
+    lines = lines.filter(in_period(lines.order_date))
     if dimension == "item_id":  # too many for a row per day of each
-        lines = reading.table(ProfitLines)
-        return _added_lines(lines.filter(in_period(lines.order_date)), dimension)
+        return _added_lines(lines, dimension)
+    if dimension == "item_category" and category_source(reading, period) == OF_ITEMS:
+        said = item_categories(*(reading.table(contract) for contract in OF_CATEGORIES))
+        return _added_lines(with_item_categories(lines, said), dimension)
     daily = reading.table(ProfitDaily)
     if dimension in TIMES:
         rows = _rows_by(daily, None)

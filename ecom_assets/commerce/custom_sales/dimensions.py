@@ -140,7 +140,9 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
         "Month of the first order", "Month of the customer's first order", has_order=True
     ),
     "first_category": Dimension(
-        "First category", "Category of the customer's first line", reads=("item_category",)
+        "First category",
+        "Category of the customer's first line, found as `category` is",
+        reads=("item_category",),
     ),
     "rfm_segment": Dimension(
         "Customer segment", "The customer's segment as of the newest day", CustomerSegments
@@ -209,14 +211,19 @@ def _of_line(lines: ir.Table, _context: SalesContext) -> ir.Table:
 
 
 def _of_category(lines: ir.Table, context: SalesContext) -> ir.Table:
-    """Add the category, with that of the item where a line has none and more is known of items than
-    order lines say.
+    lines = _with_item_categories(lines, context)
+    return lines.mutate(category=lines.item_category)
+
+
+def _with_item_categories(lines: ir.Table, context: SalesContext) -> ir.Table:
+    """Return lines with the category of their item where they have none and more is known of items
+    than order lines say.
     """
     tables = context.tables
     if tables.of_purchases or not all(tables.has(contract) for contract in OF_CATEGORIES):
         return lines
     said = item_categories(*(tables.table(contract) for contract in OF_CATEGORIES))
-    return with_item_categories(lines, said).mutate(category=lambda t: t.item_category)
+    return with_item_categories(lines, said)
 
 
 def _of_payment(lines: ir.Table, context: SalesContext) -> ir.Table:
@@ -365,6 +372,7 @@ def _of_cohort(lines: ir.Table, context: SalesContext) -> ir.Table:
 def _of_first_line(lines: ir.Table, context: SalesContext) -> ir.Table:
     shipped = context.sold.filter(context.sold.status == "shipped")
     first = first_of_each(shipped, "customer_id", ["ordered_at", "uniq_id"])
+    first = _with_item_categories(first, context)
     first = first.select(visitor_id="customer_id", first_category="item_category")
     return _of_customer(lines, first, "first_category")
 

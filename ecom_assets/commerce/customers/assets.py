@@ -5,7 +5,8 @@ from typing import Any, Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.contracts import Sessions
-from ecom_assets.commerce.attribution.contracts import Conversions, FirstTouches, OrderVisits
+from ecom_assets.commerce.attribution.assets import EVERY_CONVERSION, EVERY_TOUCH
+from ecom_assets.commerce.attribution.contracts import FirstTouches, OrderVisits
 from ecom_assets.commerce.customers import customers as versions
 from ecom_assets.commerce.customers import segments, visitors
 from ecom_assets.commerce.customers.contracts import (
@@ -113,8 +114,9 @@ def days_of_versions(raw_customers: ir.Table) -> ir.Table:
     deps=(quarantined_customers.key, duplicate_customers.key),
     raw_customers=Reads(RawCustomers, whole=True),
     sessions=Reads(Sessions, whole=True),
-    conversions=Reads(Conversions, whole=True),
+    conversions=EVERY_CONVERSION,
     first_touches=Reads(FirstTouches, whole=True),
+    touches=EVERY_TOUCH,
     customer_visitors=Reads(CustomerVisitors, whole=True),
     invalidated_by=days_of_versions,
 )
@@ -123,6 +125,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     sessions: ir.Table,
     conversions: ir.Table,
     first_touches: ir.Table,
+    touches: ir.Table,
     customer_visitors: ir.Table,
     customer_rule: CustomerRule,
     market_segments: MarketSegments,
@@ -135,6 +138,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         visitors.with_customers(sessions, customer_visitors),
         conversions,
         visitors.with_customers(first_touches, customer_visitors),
+        touches,
         customer_rule,
         market_segments,
         places(),

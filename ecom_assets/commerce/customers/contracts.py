@@ -304,7 +304,8 @@ class Customers(Table):
         "Whether seen in the last ECOM_CUSTOMER_ACTIVE_DAYS days", one_of=ACTIVITY_STATUSES
     )
     recent_session_count = count(
-        "Sessions that started in the last 30 days; null for a shop that gave no events",
+        "Sessions that started in the last 30 days; null for a shop that gave no events, and for "
+        "customers without a known visit where visits meet less than 20 % of what was ordered",
         unit="sessions",
         nullable=True,
     )
@@ -320,7 +321,7 @@ class Customers(Table):
     )
     engagement_level = text(
         "By sessions and engaged time of the last 30 days, else by the API's score; unknown "
-        "without a score for a shop that gave no events",
+        "without a score where the number of sessions is null",
         one_of=(*ENGAGEMENT_LEVELS, UNKNOWN),
     )
     acquisition_channel = text(

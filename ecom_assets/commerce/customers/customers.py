@@ -17,6 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.attribution.credit import buyer_of
+from ecom_assets.commerce.attribution.queries import met_too_few
 from ecom_assets.commerce.attribution.touches import first_touch_ever
 from ecom_assets.commerce.customers.contracts import (
     PROFILE_DIMENSIONS,
@@ -206,9 +207,7 @@ class CustomerRule:
     def engagement_level(
         self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue
     ) -> ir.StringValue:
-        """Return high, medium or low;
-        unknown if the shop has no events and the customer has no sessions.
-        """
+        """Return high, medium or low; unknown if the number of sessions is."""
         return ibis.cases(
             (session_count.isnull(), UNKNOWN),
             ((session_count >= self.high_sessions) & (engaged_s >= self.high_engaged_s), "high"),
@@ -272,6 +271,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     raw: ir.Table,
     sessions: ir.Table,
     conversions: ir.Table,
+    first_touches: ir.Table,
     touches: ir.Table,
     rule: CustomerRule,
     markets: MarketSegments,
@@ -280,9 +280,13 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 ) -> ir.Table:
     """Return every version of every customer.
 
-    The tables are all rows of `RawCustomers`, `Sessions`, `Conversions` and `FirstTouches`; those
-    of visitors are of customers, too, see `with_customers`. `days` are those of the fetches, to
-    find when each ends in the time zone.
+    The tables are all rows of `RawCustomers`, `Sessions`, `Conversions`, `FirstTouches` and
+    `Touches`; sessions and first touches are of customers, too, see `with_customers`. `days` are
+    those of the fetches, to find when each ends in the time zone.
+
+    Whose visits are known, by the customer's own id or by an order, has the numbers of these. Who
+    has none that is known made none, unless too few orders of the shop meet visits to say so: then
+    their visits are unknown, as in a shop without events.
     """
     versions = markets.add_to(customer_versions(raw), raw, places)
     behaviour, spent = _behaviour(versions, sessions), _spent(versions, conversions)
@@ -294,7 +298,8 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         joined, spent.year_revenue_amount, spent.bought_count
     )
     joined = joined.cross_join(_sources(sessions, conversions))
-    first = first_touch_ever(touches)
+    joined = joined.cross_join(met_too_few(conversions, touches))
+    first = first_touch_ever(first_touches)
     is_earlier = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
     came = {
         name: first[name].fill_null(UNKNOWN)
@@ -411,7 +416,7 @@ def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
     return joined.group_by("customer_id", "valid_from").agg(
         last_event_at=joined.ended_at.max(),
         recent_session_count=is_recent.ifelse(1, 0).sum(),
-        recent_engaged_us=length_us.sum(where=is_recent & joined.is_engaged),
+        recent_engaged_us=length_us.sum(where=is_recent & joined.is_engaged).fill_null(0),
     )
 
 
@@ -467,11 +472,10 @@ def _described(fetched: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
         ibis.coalesce(fetched.last_login_at, last_event_at),
         ibis.coalesce(last_event_at, fetched.last_login_at),
     )
-    # No activity is zero only if the shop has a source that would report it; otherwise it is
-    # unknown.
-    none_seen = (fetched.visit_source_count > 0).ifelse(
-        ibis.literal(0, "int64"), ibis.null("int64")
-    )
+    # No activity is zero only if the shop has a source that would report it, and whose visits meet
+    # enough of its orders; otherwise it is unknown.
+    would_be_seen = (fetched.visit_source_count > 0) & ~fetched.is_too_low
+    none_seen = would_be_seen.ifelse(ibis.literal(0, "int64"), ibis.null("int64"))
     visits = {name: ibis.coalesce(fetched[name], none_seen) for name in _OF_VISITS}
     has_sales = fetched.visit_source_count + fetched.sale_source_count > 0
     nothing = has_sales.ifelse(ibis.literal(0, MONEY), ibis.null(MONEY))

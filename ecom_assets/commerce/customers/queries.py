@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from ecom_assets.behaviour.sessions.queries import has_paid_events
 from ecom_assets.commerce.attribution.contracts import Conversions
+from ecom_assets.commerce.attribution.queries import visit_coverage
 from ecom_assets.commerce.customers.contracts import (
     ACTIVITY_STATUSES,
     CUSTOMER_TIERS,
@@ -369,7 +370,8 @@ def customer_records(reading: Reading, segments: tuple[str, ...], period: Period
 
 def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[str, Any]:
     """Return the current customers by the values of each dimension, or of one,
-    including known values without any.
+    including known values without any; with levels of engagement, for how much of what was ordered
+    visits are known.
 
     Raises:
         NoSourceError: No customers were fetched.
@@ -380,8 +382,10 @@ def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[st
             "There are no customers to count; set ECOM_CUSTOMER_API_URL, and run `ecom run`."
         )
     dimensions = [name for name in PROFILE_DIMENSIONS if dimension in {None, name}]
+    of_visits = "engagement_level" in dimensions
     return {
         "as_of_date": max(row["as_of_date"] for row in rows),
+        "visit_coverage_rate": visit_coverage(reading, None).rate if of_visits else None,
         "profiles": [profile for name in dimensions for profile in _profiles(rows, name)],
     }
 

@@ -1,5 +1,6 @@
-"""Which category a sold item without one has: that of its newest order line, of the catalogue, or
-of the views of its product. docs/metrics/products.md#sold-items-and-their-products.
+"""Which category a sold item without one has: that of its newest order line, of the catalogue, of a
+list of costs, or of the views of its product.
+docs/metrics/products.md#sold-items-and-their-products.
 
 Orders and events may call a product differently: an order line has its SKU, or the id of its
 variant or product in Shopify, of which GA4 has `shopify_DE_<product>_<variant>`, or only its title,
@@ -11,6 +12,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.orders.orders import NONE, WITHOUT_ITEM
 from ecom_assets.commerce.products.contracts import ProductPerformance, RawStock
 from ecom_assets.commerce.sales.contracts import Item
@@ -18,9 +20,9 @@ from ecom_assets.core.tables.portable import first_of_each, union_all
 
 OF_SHOPIFY: Final = "^shopify_[A-Za-z]+_([0-9]+)_([0-9]+)$"
 """The id that Shopify gives a product in feeds and events, by country, product and variant."""
-OF_CATEGORIES: Final = (Item, ProductPerformance, RawStock)
+OF_CATEGORIES: Final = (Item, ProductPerformance, RawStock, RawCosts)
 """The tables of which `item_categories` takes all rows."""
-CATALOGUE, VIEWS = 0, 1
+CATALOGUE, COSTS, VIEWS = range(3)
 """Who says a category; the first counts."""
 ID, PART, TITLE, TITLE_OF_ALL = range(4)
 """By what a product is named: its id, an id of Shopify's in it, its title, or, of a sold variant,
@@ -30,7 +32,9 @@ VARIANT: Final = " - [^-]+$"
 """What follows the title of a product in that of its variant in orders of Shopify: `Hat - Red`."""
 
 
-def item_categories(items: ir.Table, performance: ir.Table, stock: ir.Table) -> ir.Table:
+def item_categories(
+    items: ir.Table, performance: ir.Table, stock: ir.Table, costs: ir.Table
+) -> ir.Table:
     """Return the `item_category` of items by `item_id`, of those only of which any is known.
 
     An id that products of several categories have is the id of none of them.
@@ -39,6 +43,7 @@ def item_categories(items: ir.Table, performance: ir.Table, stock: ir.Table) -> 
         items: All rows of `Item`.
         performance: All rows of `ProductPerformance`.
         stock: All rows of `RawStock`, of which the newest day counts.
+        costs: All rows of `RawCosts`, of which the newest counts that says a category of an item.
     """
     own = items.filter(items.item_category != NONE).select("item_id", "item_category")
     silent = items.filter(items.item_category == NONE, items.item_id.notin(WITHOUT_ITEM))
@@ -53,7 +58,7 @@ def item_categories(items: ir.Table, performance: ir.Table, stock: ir.Table) -> 
             )
         )
     )
-    names = _names(_products(performance, stock))
+    names = _names(_products(performance, stock, costs))
     met = called.join(
         names,
         [
@@ -61,13 +66,14 @@ def item_categories(items: ir.Table, performance: ir.Table, stock: ir.Table) -> 
             (called.called_by == ID) == (names.named_by != TITLE),
         ],
     )
-    # The catalogue before views, and there the id itself before its parts, and these before titles.
+    # The catalogue before costs, and these before views; there the id itself before its parts, and
+    # these before titles.
     met = first_of_each(met, "item_id", ["said_by", "named_by", "called_by"])
     met = met.filter(met.category.notnull()).select("item_id", item_category="category")
     return union_all(own, met)
 
 
-def _products(performance: ir.Table, stock: ir.Table) -> ir.Table:
+def _products(performance: ir.Table, stock: ir.Table, costs: ir.Table) -> ir.Table:
     """Return the category of each product that has one, by who says it; of views the newest."""
     viewed = performance.filter(performance.product_category.notnull())
     viewed = viewed.group_by("product_id").agg(
@@ -80,8 +86,15 @@ def _products(performance: ir.Table, stock: ir.Table) -> ir.Table:
     listed = listed.select(
         "product_id", category="product_category", title="product_name"
     ).distinct()
+    priced = costs.filter(
+        costs.item_id.notnull(), costs.item_category.notnull(), costs.left_out.isnull()
+    )
+    in_order = [priced.received_date.desc(), priced.source_file.desc(), priced.item_category]
+    priced = first_of_each(priced, "item_id", in_order)
+    priced = priced.select(product_id="item_id", category="item_category", title="item_name")
     return union_all(
         listed.mutate(said_by=ibis.literal(CATALOGUE, "int64")),
+        priced.mutate(said_by=ibis.literal(COSTS, "int64")),
         viewed.select(*listed.columns).mutate(said_by=ibis.literal(VIEWS, "int64")),
     )
 
@@ -111,7 +124,7 @@ def with_item_categories(sold: ir.Table, categories: ir.Table) -> ir.Table:
     """Return rows with the category of their item where they have none of their own.
 
     Args:
-        sold: Rows of `Sales` or `Item`.
+        sold: Rows of `Sales`, of `ProfitLines` or of `Item`.
         categories: Rows of `item_categories`.
     """
     found = categories.select(found_id="item_id", found_category="item_category")

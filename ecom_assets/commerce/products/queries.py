@@ -49,8 +49,9 @@ from ecom_assets.commerce.sales.coverage import (
     find_sales_source,
     require_orders,
 )
+from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.measures import SalesMeasures
-from ecom_assets.commerce.sales.queries import NUMBERS, sales_by, sales_by_category_or_item
+from ecom_assets.commerce.sales.queries import NUMBERS, sales_by, sales_by_category_of
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE, coverage_note
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
 from ecom_assets.core.tables.places import UNKNOWN
@@ -369,7 +370,7 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
     if NONE in named and source == ORDERS:
         said = _item_categories(reading)
         lines = with_item_categories(reading.table(Sales), said)
-        sold = sales_by_category_or_item(reading, of_sales, lines)
+        sold = sales_by_category_of(reading, of_sales, by_category_or_item(lines))
         names = reading.state(said.select("item_category").distinct())
         known |= {row["item_category"] for row in names}
     lacks, of_events = not_recorded(reading), period.for_source(EVENTS)
@@ -400,6 +401,22 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
     of_names = [(name if name in known else NONE, row) for name, row in sold.items()]
     answer = {"source": source, "category_data": coverage(of_names), "total_count": total}
     return {**answer, "category_coverage_rate": rate, "categories": result}
+
+
+def sales_by_category(reading: Reading, period: Period) -> dict[str, Row]:
+    """Return the numbers of each category in a period, and the change of its revenue.
+
+    Order lines without a category have that of their item, see `item_categories`, and `(none)`
+    where none is known of it, as the sales explorer and profit by category have them.
+
+    Raises:
+        NoOrdersError: There are neither order lines nor purchase events.
+    """
+    named = sales_by(reading, period, "item_category")
+    if NONE not in named or find_sales_source(reading) != ORDERS:
+        return named
+    lines = with_item_categories(reading.table(Sales), _item_categories(reading))
+    return sales_by_category_of(reading, period, lines)
 
 
 def _item_categories(reading: Reading) -> ir.Table:

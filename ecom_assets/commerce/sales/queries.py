@@ -37,7 +37,7 @@ from ecom_assets.commerce.sales.coverage import (
     require_orders,
     sales_source,
 )
-from ecom_assets.commerce.sales.customer_retention import by_category_or_item, customers_of_days
+from ecom_assets.commerce.sales.customer_retention import customers_of_days
 from ecom_assets.commerce.sales.discounts import by_code, discounted, hidden
 from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.sales import (
@@ -106,12 +106,9 @@ def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str
     return _by_value(reading, period, added(rows, [dimension, "is_current"]), dimension)
 
 
-def sales_by_category_or_item(reading: Reading, period: Period, sold: ir.Table) -> dict[str, Row]:
-    """Return the same by category of rows of `Sales`, with the item in place of a category where a
-    line has none, as `mart.customer_retention` has them.
-    """
-    sold = with_previous(by_category_or_item(sold), "order_date")
-    rows = added_up(sold, ["item_category", "is_current"])
+def sales_by_category_of(reading: Reading, period: Period, sold: ir.Table) -> dict[str, Row]:
+    """Return the same by the category of rows of `Sales`, in place of what is stored by day."""
+    rows = added_up(with_previous(sold, "order_date"), ["item_category", "is_current"])
     return _by_value(reading, period, rows, "item_category")
 
 

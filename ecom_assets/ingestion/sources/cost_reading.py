@@ -140,6 +140,7 @@ class CostFileReading(ClassifiedFileReading):
     shown = (
         "item_id",
         "item_name",
+        "item_category",
         "received_unit_cost_amount",
         "received_piece_count",
         "unit_cost_amount",

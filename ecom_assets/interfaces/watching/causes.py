@@ -20,6 +20,7 @@ from ecom_assets.commerce.custom_sales.dimensions import DIMENSIONS as DIMENSION
 from ecom_assets.commerce.custom_sales.dimensions import DISCOUNT_CODE
 from ecom_assets.commerce.custom_sales.measures import is_sum
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
+from ecom_assets.commerce.products.queries import sales_by_category
 from ecom_assets.commerce.sales.coverage import known_days
 from ecom_assets.commerce.sales.queries import Dimension, sales_by
 from ecom_assets.core.errors import EcomError
@@ -124,7 +125,10 @@ def _of_shop(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
     if number.subject == "sales" and number.measure.is_additive and watched.alert.every != "hour":
         for dimension, called in DIMENSIONS.items():
             sales_now, sales_before = (
-                sales_by(watched.reading, period, dimension) for period in (now, before)
+                sales_by_category(watched.reading, period)
+                if dimension == "item_category"
+                else sales_by(watched.reading, period, dimension)
+                for period in (now, before)
             )
             yield from split_sums(
                 called,

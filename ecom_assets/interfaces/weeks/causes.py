@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ecom_assets.commerce.attribution.queries import DEFAULT_MODEL
 from ecom_assets.commerce.conversion.queries import By, conversion
+from ecom_assets.commerce.products.queries import sales_by_category
 from ecom_assets.commerce.sales.coverage import Source, known_days
 from ecom_assets.commerce.sales.queries import (
     MARKETING_CHANNEL,
@@ -21,7 +22,6 @@ from ecom_assets.commerce.sales.queries import (
     customers_of_period,
     device_revenue,
     geography,
-    sales_by,
 )
 from ecom_assets.core.tables.currencies import rounded_parts, unit_of
 from ecom_assets.core.tables.queries import (
@@ -210,10 +210,7 @@ def _by(name: str, rows: list[Row]) -> MaybeAmounts:
 
 
 def _of_categories(reading: Reading, period: Period) -> MaybeAmounts:
-    return {
-        name: row["revenue_amount"]
-        for name, row in sales_by(reading, period, "item_category").items()
-    }
+    return {name: row["revenue_amount"] for name, row in sales_by_category(reading, period).items()}
 
 
 AmountsOf = Callable[[Reading, Period], MaybeAmounts]

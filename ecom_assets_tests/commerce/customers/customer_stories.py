@@ -113,6 +113,50 @@ def visits(shop: Platform, *events: tuple[datetime, dict[str, Any]], who: str = 
     )
 
 
+def ordered_and_visited(met: int) -> tuple[list[Row], list[Row]]:
+    """Return rows of `Conversions` and of `Touches`: Anna orders for as much of 100.00 in a visit,
+    Ben for the rest without one, and Carl visits twice and never orders.
+    """
+    days = [DAY_ONE - timedelta(days=5), DAY_ONE]
+    sold: Row = {
+        "unit": "order",
+        "converted_date": DAY_ONE,
+        "converted_at": at("12:00", DAY_ONE),
+        "is_refund": False,
+        "is_renewal": False,
+    }
+    orders: dict[str, Row] = {
+        "anna": {"revenue_amount": Decimal(met)},
+        "ben": {"revenue_amount": Decimal(100 - met)},
+        # None of these says whether visits are known of orders.
+        "paid back": {"revenue_amount": Decimal(-900), "is_refund": True},
+        "subscriber": {"revenue_amount": Decimal(900), "is_renewal": True},
+        "before": {
+            "revenue_amount": Decimal(900),
+            "converted_date": days[0] - timedelta(days=1),
+        },
+    }
+    bought = [
+        sold | {"conversion_id": who, "visitor_id": who, "customer_id": who} | order
+        for who, order in orders.items()
+    ]
+    nowhere = dict.fromkeys(("source", "medium", "campaign", "source_lists_version"), "(none)")
+    touches = [
+        {
+            **nowhere,
+            "channel": "Direct",
+            "is_bot": False,
+            "session_id": f"{who}-{day}",
+            "visitor_id": who,
+            "started_at": at("09:00", day),
+            "started_date": day,
+        }
+        for who in ("anna", "carl")
+        for day in days
+    ]
+    return bought, touches
+
+
 Ordered = tuple[str, int, int | str]
 """Customer, day from the first, and amount; a negative one is paid back."""
 

@@ -1,13 +1,18 @@
 """Customers by story: what makes a version, and what behaviour says, each as of one day."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import ibis
 import pytest
 
-from ecom_assets.commerce.attribution.contracts import Conversions, FirstTouches, OrderVisits
+from ecom_assets.commerce.attribution.contracts import (
+    Conversions,
+    FirstTouches,
+    OrderVisits,
+    Touches,
+)
 from ecom_assets.commerce.attribution.touches import acquisition_channel, orders
 from ecom_assets.commerce.customers.contracts import (
     Customers,
@@ -19,13 +24,14 @@ from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
-from ecom_assets_tests.builders import DAY_ONE, as_table, at
+from ecom_assets_tests.builders import DAY_ONE, Row, as_table, at
 from ecom_assets_tests.commerce.customers.customer_stories import (
     NEXT_DAY,
     PERFECT,
     computed,
     each_of,
     one_of,
+    ordered_and_visited,
     shop_with,
     visits,
 )
@@ -415,6 +421,50 @@ def test_without_orders_and_events_nobody_knows_what_a_customer_spent() -> None:
     assert (row["activity_status"], row["data_quality_score"]) == ("active", 100), (
         "the API has these"
     )
+
+
+def rarely_met(shop: Platform, met: int, **changed: Any) -> list[Row]:
+    """Return what becomes of Ben and Carl in `ordered_and_visited`, who never signed in."""
+    bought, touches = ordered_and_visited(met)
+    of_carl: list[tuple[datetime, Row]] = [
+        (touch["started_at"], {}) for touch in touches if touch["visitor_id"] == "carl"
+    ]
+    visits(shop, *of_carl, who="carl")
+    for contract, rows in ((Conversions, bought), (Touches, touches)):
+        shop.engine.con.con.register("told", as_table(rows, contract))
+        shop.engine.replace(contract, shop.engine.con.table("told"), None)
+    people = [PERFECT | {"id": who, "last_login_at": None} for who in ("ben", "carl")]
+    shop.receive_customers([person | changed for person in people], DAY_ONE)
+    shop.run(Days((DAY_ONE,)), only=["customers", "quarantined_customers"])
+    return shop.rows(Customers)
+
+
+def test_below_a_fifth_of_what_was_ordered_who_has_no_visit_has_an_unknown_number() -> None:
+    """Visits of 19.00 of 100.00 are known: Ben came to order, and nobody knows how often. Carl's
+    visits are his own, whatever is known of others.
+    """
+    with shop_with(events="events.csv", orders="orders.csv") as shop:
+        ben, carl = rarely_met(shop, 19)
+    assert [ben[name] for name in BEHAVIOUR] == [None, None, "unknown", None]
+    assert (ben["seen_at"], ben["activity_status"]) == (None, "unknown")
+    assert ben["year_revenue_amount"] == Decimal("81.00"), "orders need no visit"
+    assert [carl[name] for name in BEHAVIOUR] == [2, 0.0, "low", "sessions"]
+    assert (carl["seen_at"], carl["activity_status"]) == (at("09:00", DAY_ONE), "active")
+
+
+@pytest.mark.slow
+def test_from_a_fifth_on_who_has_no_visit_made_none() -> None:
+    with shop_with(events="events.csv", orders="orders.csv") as shop:
+        ben, _ = rarely_met(shop, 20)
+    assert [ben[name] for name in BEHAVIOUR] == [0, 0.0, "low", None]
+
+
+@pytest.mark.slow
+def test_a_score_gives_the_level_of_whose_visits_are_unknown() -> None:
+    with shop_with(events="events.csv", orders="orders.csv") as shop:
+        ben, carl = rarely_met(shop, 19, engagement_score=80)
+    assert [ben[name] for name in BEHAVIOUR] == [None, None, "high", "api"]
+    assert [carl[name] for name in BEHAVIOUR] == [2, 0.0, "low", "sessions"]
 
 
 @pytest.mark.slow

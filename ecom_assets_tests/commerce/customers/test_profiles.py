@@ -2,17 +2,24 @@
 what an answer says of null and of no customers.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ecom_assets.commerce.attribution.contracts import Conversions, Touches
 from ecom_assets.commerce.customers.contracts import CustomerProfiles
 from ecom_assets.commerce.customers.queries import customer_profiles
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.queries import NoSourceError
+from ecom_assets.core.tables.queries import KnownDays, NoSourceError
 from ecom_assets.outputs.serving.reading import WarehouseReading
-from ecom_assets_tests.builders import DAY_ONE
-from ecom_assets_tests.commerce.customers.customer_stories import NEXT_DAY, PERFECT, shop_with
+from ecom_assets_tests.builders import DAY_ONE, as_table
+from ecom_assets_tests.commerce.customers.customer_stories import (
+    NEXT_DAY,
+    PERFECT,
+    ordered_and_visited,
+    shop_with,
+)
 from ecom_assets_tests.platform import Platform
 
 
@@ -40,6 +47,21 @@ def test_a_shop_without_orders_and_events_knows_no_tier_and_known_tiers_are_zero
             "enterprise": (0, 0.0),
             "unknown": (2, 1.0),
         }
+
+
+def test_levels_of_engagement_say_of_how_many_orders_visits_are_known() -> None:
+    """Of 19.00 of 100.00, so that nobody knows whether Ben, without a known visit, comes at all."""
+    bought, touches = ordered_and_visited(19)
+    with shop_with() as shop:
+        for contract, rows in ((Conversions, bought), (Touches, touches)):
+            shop.engine.con.con.register("told", as_table(rows, contract))
+            shop.engine.replace(contract, shop.engine.con.table("told"), None)
+        shop.receive_customers([PERFECT | {"id": "ben"}], DAY_ONE)
+        shop.run(Days((DAY_ONE,)), only=["customers", "customer_profiles"])
+        known = {"events": KnownDays(touches[0]["started_date"], DAY_ONE)}
+        reading = replace(WarehouseReading(shop.engine, DAY_ONE), known=known)
+        level, tier = (customer_profiles(reading, n) for n in ("engagement_level", "customer_tier"))
+    assert (level["visit_coverage_rate"], tier["visit_coverage_rate"]) == (0.19, None)
 
 
 @pytest.mark.slow

@@ -1,22 +1,26 @@
 """Which category sold items without one have, in any order of rows: by story."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
+import ibis.expr.types as ir
 import pytest
 from ibis.backends.duckdb import Backend as DuckDB
 
-from ecom_assets.commerce.products.contracts import ProductPerformance, RawStock
-from ecom_assets.commerce.products.item_categories import item_categories, with_item_categories
-from ecom_assets.commerce.sales.contracts import Item, Sales
+from ecom_assets.commerce.products.item_categories import (
+    OF_CATEGORIES,
+    item_categories,
+    with_item_categories,
+)
+from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.each import each
 
 Row = dict[str, Any]
-MONDAY, TUESDAY = date(2026, 3, 2), date(2026, 3, 3)
+MONDAY, TUESDAY, WEDNESDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)
 
 
 def item(item_id: str, category: str = "(none)", name: str | None = None) -> Row:
@@ -35,6 +39,20 @@ def listed(
         "product_id": product_id,
         "product_name": name,
         "product_category": category,
+    }
+
+
+def priced(item_id: str, category: str | None, day: date = MONDAY, **more: Any) -> Row:
+    """Return a row of a list of costs."""
+    named = more.pop("name", None)
+    return {
+        "item_id": item_id,
+        "item_category": category,
+        "item_name": named,
+        "received_date": day,
+        "source": "costs",
+        "source_file": "costs.csv",
+        **more,
     }
 
 
@@ -156,17 +174,65 @@ def con() -> Iterator[DuckDB]:
 def test_an_item_has(story: str, con: DuckDB) -> None:
     items, views, stock, expected = STORIES[story]
     for step in (1, -1):
-        tables = []
-        for name, rows, contract in (
-            ("items", items, Item),
-            ("views", views, ProductPerformance),
-            ("stock", stock, RawStock),
-        ):
-            con.con.register(name, as_table(rows[::step], contract))
-            tables.append(con.table(name))
-        found = rows_of(item_categories(*tables))
+        found = said(con, items[::step], views[::step], stock[::step])
         assert {row["item_id"]: row["item_category"] for row in found} == expected
         assert len(found) == len(expected)
+
+
+OF_COSTS: dict[str, tuple[list[Row], list[Row], list[Row], Row]] = {
+    "the category of a supplier's list, by its id or title": (
+        [item("SKU-1"), item("9", name="Sun Hat - Red")],
+        [],
+        [priced("SKU-1", "Lamps"), priced("SKU-2", "Hats", name="Sun Hat")],
+        {"SKU-1": "Lamps", "9": "Hats"},
+    ),
+    "the newest list that says one": (
+        [item("SKU-1")],
+        [],
+        [priced("SKU-1", "Old"), priced("SKU-1", "New", TUESDAY), priced("SKU-1", None, WEDNESDAY)],
+        {"SKU-1": "New"},
+    ),
+    "a list of costs before views": (
+        [item("SKU-1")],
+        [viewed("SKU-1", "Home")],
+        [priced("SKU-1", "Lamps")],
+        {"SKU-1": "Lamps"},
+    ),
+    "nothing of rows that their mapping leaves out": (
+        [item("SKU-1")],
+        [],
+        [priced("SKU-1", "Lamps", left_out="no_variant")],
+        {},
+    ),
+}
+
+
+@each("story", OF_COSTS)
+def test_an_item_has_of_costs(story: str, con: DuckDB) -> None:
+    items, views, costs, expected = OF_COSTS[story]
+    for step in (1, -1):
+        found = said(con, items[::step], views[::step], [], costs[::step])
+        assert {row["item_id"]: row["item_category"] for row in found} == expected
+
+
+def test_the_catalogue_comes_before_a_list_of_costs(con: DuckDB) -> None:
+    """Of stock and categories the shop sends a list each day, of costs when a supplier does."""
+    found = said(con, [item("SKU-1")], [], [listed("SKU-1", "Mine")], [priced("SKU-1", "Theirs")])
+    assert found == [{"item_id": "SKU-1", "item_category": "Mine"}]
+
+
+def said(con: DuckDB, *rows_by_table: Sequence[Row]) -> list[Row]:
+    """Return what is said of items by views, stock and costs, of which the last may lack."""
+    return rows_of(categories_of(con, *rows_by_table))
+
+
+def categories_of(con: DuckDB, *rows_by_table: Sequence[Row]) -> ir.Table:
+    tables = []
+    for number, contract in enumerate(OF_CATEGORIES):
+        rows = rows_by_table[number] if number < len(rows_by_table) else ()
+        con.con.register(contract.name, as_table(rows, contract))
+        tables.append(con.table(contract.name))
+    return item_categories(*tables)
 
 
 def test_a_sale_keeps_its_own_category(con: DuckDB) -> None:
@@ -177,11 +243,8 @@ def test_a_sale_keeps_its_own_category(con: DuckDB) -> None:
         {"uniq_id": "3", "item_id": "SKU-2", "item_category": "(none)"},
     ]
     con.con.register("sold", as_table(sold, Sales))
-    con.con.register("items", as_table([item("SKU-1")], Item))
-    con.con.register("views", as_table([viewed("SKU-1", "Home")], ProductPerformance))
-    con.con.register("stock", as_table([], RawStock))
-    said = item_categories(con.table("items"), con.table("views"), con.table("stock"))
-    found = rows_of(with_item_categories(con.table("sold"), said))
+    by_item = categories_of(con, [item("SKU-1")], [viewed("SKU-1", "Home")])
+    found = rows_of(with_item_categories(con.table("sold"), by_item))
     assert {row["uniq_id"]: row["item_category"] for row in found} == {
         "1": "Home",
         "2": "Gifts",

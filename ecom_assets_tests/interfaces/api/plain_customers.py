@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from ecom_assets_tests.interfaces.api.plain_behaviour import lasts_s, views
+from ecom_assets_tests.interfaces.api.plain_reconciliation import visit_coverage
 from ecom_assets_tests.interfaces.api.plain_shop import ZERO, PlainShop, Row
 
 KNOWN = {
@@ -45,7 +46,13 @@ def profiles(shop: PlainShop, dimension: str | None = None) -> Row:
             for value in (*expected, *sorted(counts.keys() - set(expected)))
         ]
     values = [row for row in rows if dimension in {None, row["dimension"]}]
-    return {"as_of_date": str(shop.newest), "total_count": len(values), "profiles": values}
+    of_visits = dimension in {None, "engagement_level"}
+    return {
+        "as_of_date": str(shop.newest),
+        "visit_coverage_rate": visit_coverage(shop, shop.known("events")) if of_visits else None,
+        "total_count": len(values),
+        "profiles": values,
+    }
 
 
 def _described(shop: PlainShop, person: Row) -> dict[str, str]:

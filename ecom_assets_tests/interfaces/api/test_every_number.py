@@ -239,12 +239,17 @@ NEVER_RETURNED: dict[str, set[str]] = {
         "channels.removal_effect",
     },
     "/analytics/journeys": {"warnings", "compared", "before"},
-    "/analytics/sales": {"warnings", "compared", "before", "total.start", "values.start"},
+    "/analytics/sales": {
+        *("warnings", "compared", "before", "total.start", "values.start"),
+        "visit_coverage_rate",
+    },
+    "/analytics/reconciliation": {"sent_sums"},
     "/analytics/experiment": {"compared", "before", "outside.value", "outside.unit_count"},
     "/analytics/sessions": {"warnings", "compared", "before", "total_count"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots,
-types that no event has, choices that are not made here, costs. Removal effects are compared in
+types that no event has, choices that are not made here, costs, what events send beside the items,
+which is nothing here, and of sales by visits their share. Removal effects are compared in
 `test_same_as_command.py`, choices in `test_questions.py`, the session rule of a funnel per session
 in `funnels/test_presets.py`.
 """

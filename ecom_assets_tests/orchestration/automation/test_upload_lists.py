@@ -209,6 +209,26 @@ def test_one_file_of_products_is_costs_stock_and_catalogue_and_goes_as_all(tmp_p
     assert asked(home, "SELECT sum(gross_profit_amount) FROM mart.profit_daily") == [(None,)]
 
 
+SUPPLIED: Final = "SKU,Description,Type,Cost per item\nL1,Lamp,Lighting,30.50\nD1,Desk,Office,70\n"
+"""A supplier's list: what a lamp and a desk cost, and of what type they are, and no stock."""
+
+
+@pytest.mark.slow
+def test_a_list_of_costs_with_types_is_catalogue_too_and_goes_as_both(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    orders = export(tmp_path / "orders.csv", WEEK_1)
+    _, supplied = load_all(home, orders, written(tmp_path / "supplied.csv", SUPPLIED))
+    assert supplied.kind == "costs"
+    assert work_off(home) == []
+    assert gross_profit(home) == 210 - 3 * Decimal("30.50")
+    listed = "SELECT item_id, item_category FROM raw.costs ORDER BY 1"
+    assert asked(home, listed) == [("D1", "Office"), ("L1", "Lighting")]
+    ask_undo(home, Uploads(home).numbered(supplied.number), "ann")
+    assert work_off(home) == []
+    assert asked(home, listed) == []
+    assert asked(home, "SELECT sum(gross_profit_amount) FROM mart.profit_daily") == [(None,)]
+
+
 @pytest.mark.slow
 def test_a_changed_answer_moves_rows_to_other_days_and_leaves_none_behind(tmp_path: Path) -> None:
     home, store = tmp_path / "home", Uploads(tmp_path / "home")

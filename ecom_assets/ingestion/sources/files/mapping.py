@@ -1009,6 +1009,7 @@ COST_FIELDS = (
     "cost_id",
     "item_id",
     "item_name",
+    "item_category",
     "unit_cost_amount",
     "piece_count",
     "currency",
@@ -1025,6 +1026,7 @@ COST = RecordKind(
         {
             "received_at",
             "item_name",
+            "item_category",
             "piece_count",
             "currency",
             "valid_from_date",

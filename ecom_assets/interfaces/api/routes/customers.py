@@ -139,6 +139,14 @@ class ProfilesAnswer(Answer):
     """The current customers by tier, engagement, market and data quality."""
 
     as_of_date: date = field_of(CustomerProfiles.as_of_date)
+    visit_coverage_rate: float | None = number(
+        "Orders with visits",
+        "rate",
+        "Share of the revenue of orders of all days of whose buyers any visit is known: below 20 % "
+        "the engagement of who has no known visit is unknown, from there it is low; null of other "
+        "dimensions, and without orders or events",
+        examples=[0.62],
+    )
     total_count: int = Field(description="How many rows there are", examples=[14])
     profiles: list[Profile] = Field(
         description="By dimension; known values that no customer has are 0"
@@ -284,7 +292,9 @@ def customer_profiles(
     definition: dict[str, str] = {
         name: Customers.columns[name].description for name in PROFILE_DIMENSIONS
     }
-    definition |= definition_of(ProfilesAnswer, "customer_count", "customer_share")
+    definition |= definition_of(
+        ProfilesAnswer, "customer_count", "customer_share", "visit_coverage_rate"
+    )
     return context.answer(parameters, definition, parameters.cut(result, "profiles"), "sales")
 
 

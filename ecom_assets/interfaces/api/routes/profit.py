@@ -97,6 +97,12 @@ class ProfitAnswer(Answer):
     )
     other_costs: list[OtherCost] = Field(description="The same by name")
     dimension: queries.Dimension | None = Field(description="By what the parts are")
+    category_source: queries.CategorySource | None = Field(
+        description="Where categories are from: `lines` if each order line of the period has its "
+        "own; `items` if lines without one have that of the catalogue, else of the item's views; "
+        "null of other dimensions",
+        examples=["lines"],
+    )
     total_count: int | None = total_of("parts", 9)
     parts: list[ProfitPart] = Field(
         description="Highest gross profit first, or the lowest; days and weeks in their order"

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.customers.contracts import (
     CustomerProfiles,
     CustomerSegments,
@@ -200,6 +201,11 @@ def value(view: View) -> Block:
 def profile(dimension: str, label: str, view: View) -> Block:
     """Return the current customers by the values of one dimension."""
     answer = view.answer(customers.customer_profiles, dimension=dimension)
+    met = coverage_sentence(
+        answer["visit_coverage_rate"],
+        too_few="too few to say who visits, where no visit is known",
+        partly="who has no known visit counts as low",
+    )
     return Chart(
         charts.ranking("value", "customer_count", title="Customers", sort=None),
         answer["profiles"],
@@ -208,7 +214,7 @@ def profile(dimension: str, label: str, view: View) -> Block:
         csv=view.csv("/analytics/customers/profiles", with_days=False, dimension=dimension),
         height=130,
         definition=meaning(answer, dimension),
-        note=f"Of all customers, as of {answer['as_of_date']}.",
+        note=f"Of all customers, as of {answer['as_of_date']}. {met}".strip(),
         why=Why(CustomerProfiles, "customer_count"),
     )
 

@@ -93,6 +93,7 @@ COLUMN_LABELS: Final = {
     "reject_reason": "Why it is not counted",
     "id": "Customer",
     "item_name": "Name",
+    "item_category": "Category",
     "product_name": "Name",
     "product_category": "Category",
     "received_stock": "Stock in the file",

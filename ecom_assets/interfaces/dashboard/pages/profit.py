@@ -1,5 +1,6 @@
 """Profit: what is left of sales, step by step and by part, for keys that may see costs."""
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -18,6 +19,7 @@ from ecom_assets.commerce.costs.queries import (
 )
 from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.commerce.marketing.queries import AFTER
+from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY
@@ -69,6 +71,7 @@ STEPS: Final = (
 )
 OTHER_COSTS: Final = TableColumn.from_fields(profit.OtherCost, "cost_name", "estimated_amount")
 IN_NO_STEP: Final = "What rules say is paid whatever is ordered; it is in no step."
+BY_ITEM: Final = "Order lines without a category have that of their item."
 SHARED: Final = "Shipping, fees and goodwill of an order are shared over its lines by net sales."
 NUMBERS: Final = (
     "order_count",
@@ -179,7 +182,11 @@ def by_part(view: View) -> Block:
     """Return the profit of each value of the chosen dimension."""
     dimension: Dimension = view.filters.dimension
     answer, sort_by = _parts_of(view, dimension)
-    rows = [_part(view, dimension, row) for row in answer["parts"]]
+    is_by_item = answer["category_source"] == "items"
+    rows = [
+        _category(view, row) if is_by_item else _part(view, dimension, row)
+        for row in answer["parts"]
+    ]
     left = (answer["total_count"] or 0) - len(rows)
     columns = (
         TableColumn("label", LABELS[dimension], href="href", is_on_one_line=True),
@@ -195,7 +202,16 @@ def by_part(view: View) -> Block:
         csv=view.csv("/analytics/profit.csv", dimension=dimension, sort_by=sort_by),
         height=max(120, 26 * len(rows)),
         definition=meaning(answer, "gross_profit_amount", "gross_margin_rate", *COVERAGE),
-        note=SHARED + (f" And {left} more; the CSV has all." if left > 0 else ""),
+        note=" ".join(
+            filter(
+                None,
+                [
+                    BY_ITEM if is_by_item else "",
+                    SHARED,
+                    f"And {left} more; the CSV has all." if left > 0 else "",
+                ],
+            )
+        ),
         is_table_open=True,
     )
 
@@ -235,6 +251,22 @@ def _part(view: View, dimension: Dimension, row: Row) -> dict[str, Any]:
         "label": label,
         "href": view.link("product", product=value) if dimension == "item_id" else "",
         **{f"why_{name}": view.why(Why(table, name, where)) for name in NUMBERS},
+    }
+
+
+def _category(view: View, row: Row) -> dict[str, Any]:
+    """Return a category that lines without one have of their item, with the address of its
+    products: no stored row has its numbers.
+    """
+    value = str(row["value"])
+    where = json.dumps([{"column": "category", "operator": "equals", "value": value}])
+    measures = "revenue_amount, gross_profit_amount"
+    href = view.link("sales-explorer", by="product", measures=measures, where=where)
+    return {
+        **row,
+        "label": value,
+        "href": "" if value == NONE else href,
+        **{f"why_{name}": "" for name in NUMBERS},
     }
 
 

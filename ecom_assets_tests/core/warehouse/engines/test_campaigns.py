@@ -14,9 +14,15 @@ import pytest
 from ecom_assets.behaviour.events.contracts import CAMPAIGN_SCOPES, CleanEvents
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
-from ecom_assets.commerce.attribution.contracts import CHANNELS, OrderVisits
+from ecom_assets.commerce.attribution.contracts import (
+    CHANNELS,
+    Conversions,
+    OrderVisits,
+    Touches,
+)
 from ecom_assets.commerce.attribution.order_sums import SumsOfData
 from ecom_assets.commerce.attribution.order_visits import order_visits
+from ecom_assets.commerce.attribution.queries import met_too_few
 from ecom_assets.commerce.attribution.touches import ChannelRule, first_touches, with_arrival
 from ecom_assets.commerce.customers.visitors import customer_visitors
 from ecom_assets.commerce.orders.contracts import UserOrderLog
@@ -27,6 +33,7 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import source_lists
 from ecom_assets_tests.builders import Row, as_table, at, clean_events
+from ecom_assets_tests.commerce.customers.customer_stories import ordered_and_visited
 from ecom_assets_tests.commerce.customers.test_customer_visitors import sold
 from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import (
     RULE,
@@ -134,6 +141,16 @@ def test_every_engine_joins_the_same_visitors(engine: Engine) -> None:
         ("7@mail", "anon-a", DAY),
         ("7@mail", "anon-b", date(2026, 3, 4)),
     ]
+
+
+def test_every_engine_knows_alike_whether_too_few_orders_meet_visits(engine: Engine) -> None:
+    """Visits are known of 19.00 of 100.00, and of 20.00."""
+    for met, is_too_low in ((19, True), (20, False)):
+        bought, touches = ordered_and_visited(met)
+        stored(engine, Conversions, as_table(bought, Conversions))
+        stored(engine, Touches, as_table(touches, Touches))
+        rows = engine.rows_of(met_too_few(engine.table(Conversions), engine.table(Touches)))
+        assert rows == [{"is_too_low": is_too_low}]
 
 
 @pytest.mark.slow
