@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
+import numpy as np
+
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
@@ -336,6 +338,8 @@ class Draft:
     """The sums that what lines come to is in, with amounts of their orders."""
     lines_of_sums: tuple[str, tuple[Value, ...]] = ("", ())
     """What the amount of a line is called in these sums, and its column, or price and quantity."""
+    is_by_sums: bool = False
+    """Whether no name says the amount, and a sum shows it."""
     products: tuple[Product, ...] = ()
     """Prices times quantities that may be the amounts of rows, where no name says which are."""
 
@@ -1018,6 +1022,7 @@ class Draft:
         value = by_name[rows.goods(begin).name]
         why = f"by adding up: {shown[0].text}"
         self.found["payment_amount"] = FoundField("payment_amount", value, why)
+        self.is_by_sums = True
         return [value]
 
     def _find_person(self) -> None:
@@ -1228,6 +1233,7 @@ class Draft:
         self.goods = goods
         if goods.name != begin:
             self._take_goods(goods, rows)
+        self._ask_for_paid_back(goods, rows)
         asked = self._parts_to_ask(goods, rows)
         likely = [name for name in asked if self._is_likely_off(goods, rows, name)]
         ways = sorted(readings(asked), key=lambda less: list(less) != likely)
@@ -1244,7 +1250,17 @@ class Draft:
         self._add_rate_of_discount(goods, rows)
         if len(self.readings) > 1:
             self._ask_for_parts(rows)
+        self._take_answered_amount(goods, rows)
         self._note_parts(goods, asked)
+
+    def _take_answered_amount(self, goods: GoodsAmount, rows: RowParts) -> None:
+        """Take the amount of the answer what was paid for the goods, where it is another column."""
+        reading = self._reading()
+        if reading is None or PARTS not in self.answers or reading.name == goods.name:
+            return
+        self.found.pop("payment_amount", None)
+        if value := rows.amounts.get(reading.name):  # else a price times a quantity
+            self.found["payment_amount"] = FoundField("payment_amount", value, "as answered")
 
     def _add_rate_of_discount(self, goods: GoodsAmount, rows: RowParts) -> None:
         """Add the amount less a discount in percent, where nothing shows that it is after it."""
@@ -1360,14 +1376,48 @@ class Draft:
             )
         ]
         asked.sort(key=lambda name: goods.unproven[name] is Part.DISCOUNT)
-        return [*asked, *goods.optional, *rows.unexplained(goods)][:MOST_PARTS_ASKED]
+        back = self._paid_back_columns()
+        unnamed = [name for name in rows.unexplained(goods) if name not in back]
+        return [*asked, *goods.optional, *unnamed][:MOST_PARTS_ASKED]
+
+    def _ask_for_paid_back(self, goods: GoodsAmount, rows: RowParts) -> None:
+        """Ask which amount was paid back, where some may be and no name says so; not where rows of
+        their own, or pieces, say what went back.
+        """
+        known = self._without_answer(REFUNDED_AMOUNT)
+        is_known = {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & known.keys() or self.are_kinds
+        if is_known or np.any(rows.numbers[goods.name] < 0):
+            return
+        is_said = "payment_amount" in self.answers
+        names = rows.may_be_paid_back(goods, is_said=is_said)[:MOST_PRODUCTS]
+        if not names:
+            return
+        some = [
+            f"{shown(name)} ({formats.amount(rows.total(name))} in "
+            f"{formats.counted(int(np.count_nonzero(rows.filled(name))), 'row')})"
+            for name in names
+        ]
+        sentence = (
+            f"the column of what was paid back, or {NO_AMOUNT}: "
+            f"{', '.join(some)} of {formats.counted(self.values.row_count, 'row')}, never more "
+            "than was paid"
+        )
+        self.ask(REFUNDED_AMOUNT, sentence, (*names, NO_AMOUNT), NO_AMOUNT)
+
+    def _paid_back_columns(self) -> set[str]:
+        """Return the columns that are what was paid back, or may be as long as nobody says it."""
+        if REFUNDED_AMOUNT in self.found:
+            return {self.found[REFUNDED_AMOUNT].value.name}
+        asked = [one for one in self.questions if one.key == REFUNDED_AMOUNT]
+        is_open = REFUNDED_AMOUNT not in self.answers
+        return {name for one in asked for name in one.choices} if is_open else set()
 
     def _may_have_all(self, amount: Value | None) -> bool:
         """Return whether an amount may have all in it that was paid: by its name, or as a person
-        has said it and its name says nothing.
+        or a sum has said it and its name says nothing.
         """
-        is_said = "payment_amount" in self.answers
-        return amount is not None and (is_total(amount) or (is_said and not is_of_goods(amount)))
+        is_unnamed = "payment_amount" in self.answers or self.is_by_sums
+        return amount is not None and (is_total(amount) or (is_unnamed and not is_of_goods(amount)))
 
     def _is_likely_off(self, goods: GoodsAmount, rows: RowParts, name: str) -> bool:
         """Return whether a part is probably to be taken off, by the name of the amount alone: of a
@@ -1423,7 +1473,7 @@ class Draft:
 
     def _open_amount(self) -> str:
         """Return the line of an amount that is asked, with what may be written in its place."""
-        line = self.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS)
+        line = self.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS, REFUNDED_AMOUNT)
         if not self._is_open(PARTS):
             return line
         price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
@@ -1434,7 +1484,8 @@ class Draft:
                 written.append(self._origin_less_rate(cells, reading.rate))
                 continue
             column = [f"column: {quoted(reading.name)}"]
-            if "payment_amount" not in self.found and price and quantity:
+            of_pieces = price and quantity and f"{price.value.name} times {quantity.value.name}"
+            if price and quantity and reading.name == of_pieces:
                 column = [
                     f"column: {quoted(price.value.path[0])}",
                     f"times: {quoted(quantity.value.path[0])}",
@@ -2140,7 +2191,7 @@ class Draft:
         """Return the line of an amount that is asked, shared among lines,
         or another one in refunds; else empty.
         """
-        if self._is_open(UNITS) or self._is_open(PARTS):
+        if any(map(self._is_open, (UNITS, PARTS, REFUNDED_AMOUNT))):
             return self._open_amount()
         if self.is_shared:
             return self._shared_amount(value)

@@ -12,6 +12,7 @@ import yaml
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
+from ecom_assets.ingestion.sources.proposal.parts import Part, part_of
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
 from ecom_assets.ingestion.sources.proposal.state_words import (
     LOOKS_LIKE,
@@ -230,6 +231,7 @@ def kind_of(values: FileValues) -> MappingKind | None:
     are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
     are_orders |= _has_items(values) and "order_id" in orders
     are_orders |= {"quantity", "order_id"} <= orders.keys()
+    are_orders |= "event_type" not in events and _has_charges(values, orders)
     if "event_type" in events and not (are_orders and _is_in_list(events["event_type"].value)):
         names = (name for name, _ in values.counts(events["event_type"].value))
         known = {known_event_type(name) for name in names} - {None}
@@ -256,6 +258,19 @@ def kind_of(values: FileValues) -> MappingKind | None:
     ):
         return MappingKind.CUSTOMERS
     return None
+
+
+def _has_charges(values: FileValues, orders: Found) -> bool:
+    """Return whether rows have a time, whose order or which order it is, and an amount that only
+    orders have: of postage, a tax or a discount, or their total.
+    """
+    if "date_time" not in orders or not {"order_id", "customer_id", "status"} & orders.keys():
+        return False
+    named = (value for value in values.values if part_of(value) in _CHARGES)
+    return ORDER_TOTAL in orders or any(_is_amount(values, value) for value in named)
+
+
+_CHARGES: Final = frozenset({Part.SHIPPING, Part.TAX, Part.DISCOUNT})
 
 
 def _says_what_rows_are(value: Value, known: Collection[str | None]) -> bool:

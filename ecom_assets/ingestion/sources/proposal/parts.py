@@ -282,26 +282,26 @@ class RowParts:
         kinds = {
             name: part
             for name, value in self.amounts.items()
-            if (part := part_of(value)) is not None and np.any(self._filled(name) != 0)
+            if (part := part_of(value)) is not None and np.any(self.filled(name) != 0)
         }
-        often = sorted(kinds, key=lambda name: -int(np.count_nonzero(self._filled(name))))
+        often = sorted(kinds, key=lambda name: -int(np.count_nonzero(self.filled(name))))
         named = {name: kinds[name] for name in often[:_MOST_PARTS]}
         return {**named, **dict.fromkeys(self._unnamed(named), Part.OTHER)}
 
     def _unnamed(self, named: Mapping[str, Part]) -> list[str]:
         """Return the columns that are the difference of two amounts, whatever their names are."""
         names = [name for name in self._numbers if name not in named]
-        names = [name for name in names if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
+        names = [name for name in names if np.any(self.filled(name) != 0)][:_MOST_AMOUNTS]
         sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}
         found: list[str] = []
         for name in sorted(names, key=lambda name: sizes[name]):
             if name == self.product[0]:
                 continue
             larger = [other for other in names if sizes[other] > sizes[name]]
-            rows = self._filled(name) != 0
+            rows = self.filled(name) != 0
             if rows.sum() < _FEWEST or len(found) == _MOST_UNNAMED:
                 continue
-            own, beside = self._filled(name), self._beside(named)
+            own, beside = self.filled(name), self._beside(named)
             for whole, base in permutations(larger, 2):
                 left = self._numbers[whole] - self._numbers[base]
                 is_known = ~np.isnan(left)
@@ -327,9 +327,9 @@ class RowParts:
         """Return what named parts beside one without a name come to: none, or one or two of them,
         each added or taken off.
         """
-        signed = [sign * self._filled(name) for name in named for sign in (1, -1)]
+        signed = [sign * self.filled(name) for name in named for sign in (1, -1)]
         pairs = [
-            one * self._filled(first) + other * self._filled(second)
+            one * self.filled(first) + other * self.filled(second)
             for first, second in combinations(named, 2)
             for one, other in product((1, -1), repeat=2)
         ]
@@ -350,13 +350,13 @@ class RowParts:
         names = [*self.amounts, *([self.product[0]] if self.product[0] else [])]
         return dict(zip(names, self._read, strict=False))
 
-    def _filled(self, name: str) -> Numbers:
+    def filled(self, name: str) -> Numbers:
         """Return the numbers of a part; an empty one is 0."""
         return np.nan_to_num(self._numbers[name])
 
     def _signed(self, name: str) -> int:
         """Return 1 for a part whose numbers are mostly above zero, else -1."""
-        numbers = self._filled(name)
+        numbers = self.filled(name)
         return 1 if np.count_nonzero(numbers > 0) >= np.count_nonzero(numbers < 0) else -1
 
     @property
@@ -368,12 +368,12 @@ class RowParts:
         """Return what an amount comes to over all rows that have it, less and plus some columns."""
         numbers = self._numbers[name].copy()
         for other, sign in (*((one, -1) for one in less), *((one, 1) for one in plus)):
-            numbers += sign * self._filled(other)
+            numbers += sign * self.filled(other)
         return float(np.nansum(numbers))
 
     def is_taken_off(self, name: str, amount: str) -> bool:
         """Return whether an amount is another one less a part on all rows, few as these may be."""
-        part = np.abs(self._filled(name))
+        part = np.abs(self.filled(name))
         return any(
             np.all(np.abs(numbers - part - self._numbers[amount]) < _NEAR)
             for other, numbers in self._numbers.items()
@@ -391,16 +391,66 @@ class RowParts:
             for name, value in self.amounts.items()
             if name not in known
             and part_of(value) is None
-            and (self._filled(name) != 0).sum() >= _FEWEST
-            and np.any(self._filled(name) % 1)
+            and (self.filled(name) != 0).sum() >= _FEWEST
+            and np.any(self.filled(name) % 1)
             and self.is_within(name, goods.name)
-            and not np.all(np.abs(self._filled(name)) == np.abs(self._filled(goods.name)))
+            and not np.all(np.abs(self.filled(name)) == np.abs(self.filled(goods.name)))
             and not any(self._is_without_tax(name, other) for other in {goods.name, *in_sums})
         ]
 
+    def may_be_paid_back(self, goods: GoodsAmount, *, is_said: bool = False) -> list[str]:
+        """Return the amounts of which no name says what they are, and that may be money that went
+        back: of few rows, on one side of zero, and no more than was paid; the largest first.
+
+        Args:
+            goods: The amount of the goods.
+            is_said: Whether a person has said that it is.
+        """
+        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        paid = {name for name, value in self.amounts.items() if is_total(value)}
+        paid |= {goods.name, *in_sums}
+        ends = {name for name, value in self.amounts.items() if is_total(value)}
+        ends |= {goods.name} if is_said else set()
+        found = [
+            name
+            for name, value in self.amounts.items()
+            if name not in paid
+            and part_of(value) in {None, Part.REFUND}
+            and self._is_of_few_rows(name)
+            and any(self._is_money_of(name, other) for other in paid)
+            and not self._leads_down_to(ends, name)
+        ]
+        return sorted(found, key=lambda name: -float(np.sum(np.abs(self.filled(name)))))
+
+    def _is_of_few_rows(self, name: str) -> bool:
+        """Return whether a number is zero or empty in more than half of the rows, and elsewhere on
+        one side of zero.
+        """
+        numbers = self.filled(name)
+        above, below = np.count_nonzero(numbers > 0), np.count_nonzero(numbers < 0)
+        return not (above and below) and bool(0 < above + below < len(numbers) / 2)
+
+    def _is_money_of(self, name: str, amount: str) -> bool:
+        """Return whether a number is no more than an amount, and has decimals or is all of it."""
+        own, money = np.abs(self.filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
+        rows = own != 0
+        is_money = bool(np.any(own % 1) or np.any(np.abs(own - money)[rows] < _NEAR))
+        return is_money and self.is_within(name, amount)
+
+    def _leads_down_to(self, ends: Collection[str], name: str) -> bool:
+        """Return whether a sum has some amounts once a part is taken off: what is taken off before
+        an order comes to its total is a discount.
+        """
+        return any(
+            (one.base if sign * self._signed(name) > 0 else one.whole) in ends
+            for one in self.sums
+            for part, sign in one.parts
+            if part == name
+        )
+
     def _is_without_tax(self, name: str, amount: str) -> bool:
         """Return whether one amount is another one without a tax of a few rates."""
-        own, money = np.abs(self._filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
+        own, money = np.abs(self.filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
         rows = (own != 0) & (money > own + _NEAR)
         if rows.sum() < _FEWEST or rows.sum() < np.count_nonzero(own) * _SHARE:
             return False
@@ -410,13 +460,13 @@ class RowParts:
         """Return whether a tax is a rate of what an amount leaves without it, once another part is
         taken off: which one nothing shows.
         """
-        money, tax = self._numbers[goods.name], np.abs(self._filled(name))
+        money, tax = self._numbers[goods.name], np.abs(self.filled(name))
         rows = (tax != 0) & ~np.isnan(money) & (money != 0)
         if rows.sum() < _FEWEST:
             return False
         discounts = [other for other, part in goods.unproven.items() if part is Part.DISCOUNT]
         for other in (*discounts, *self.unexplained(goods)):
-            left = (np.abs(money) - np.abs(self._filled(other)))[rows]
+            left = (np.abs(money) - np.abs(self.filled(other)))[rows]
             if any(_share_of_rates(left - tax[rows], tax[rows], n) >= _SHARE for n in _STEPS):
                 return True
         return False
@@ -427,7 +477,7 @@ class RowParts:
 
     def is_within(self, name: str, amount: str) -> bool:
         """Return whether a part is no more than an amount, on nearly all rows that have it."""
-        part, money = np.abs(self._filled(name)), np.abs(self._numbers[amount])
+        part, money = np.abs(self.filled(name)), np.abs(self._numbers[amount])
         rows = (part != 0) & ~np.isnan(money)
         return bool(rows.any() and (part[rows] <= money[rows] + _NEAR).mean() >= _SHARE)
 
@@ -435,7 +485,7 @@ class RowParts:
     def sums(self) -> list[RowSum]:
         """Return the sums that hold on nearly all rows with such parts."""
         wholes = [name for name in self._numbers if name not in self.parts]
-        wholes = [name for name in wholes if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
+        wholes = [name for name in wholes if np.any(self.filled(name) != 0)][:_MOST_AMOUNTS]
         pairs = ((whole, base) for n, whole in enumerate(wholes) for base in wholes[:n])
         return [found for pair in pairs if (found := self._sum(*pair)) is not None]
 
@@ -451,7 +501,7 @@ class RowParts:
         is_known = ~np.isnan(difference)
         if np.count_nonzero(is_known) < _FEWEST:
             return None
-        parts = [self._filled(name) for name in self.parts]
+        parts = [self.filled(name) for name in self.parts]
         matrix = np.array(parts).reshape(len(parts), len(difference))[:, is_known]
         known = difference[is_known]
         tried = self._rows_to_try(matrix)
@@ -682,7 +732,7 @@ class RowParts:
         """Return whether a tax is always one of a few rates of an amount, and whether of what is
         left of it without the tax. Where a column has the rates, these are meant.
         """
-        money, tax = self._numbers[amount], self._filled(name)
+        money, tax = self._numbers[amount], self.filled(name)
         rows = (tax != 0) & ~np.isnan(money) & (money != 0)
         if rows.sum() < _FEWEST:
             return False, False
@@ -746,7 +796,7 @@ class OrderParts(RowParts):
 
     def _is_whole(self, one: RowSum, begin: str) -> bool:
         names = {one.whole, one.base, *(name for name, _ in one.parts)} - {begin}
-        parts = np.sum([sign * self._filled(name) for name, sign in one.parts], axis=0)
+        parts = np.sum([sign * self.filled(name) for name, sign in one.parts], axis=0)
         off = np.abs(self._numbers[one.whole] - self._numbers[one.base] - parts) >= _NEAR
         return not (names & {*self.lines}) and not np.any(off)
 
