@@ -2,10 +2,12 @@
 and each right number can be added up by a reader.
 """
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from ecom_assets.core.settings.settings import Settings
@@ -278,3 +280,85 @@ def test_the_answer_what_the_goods_cost_may_be_another_column(tmp_path: Path) ->
     assert list(asked(search, {})) == ["amount_parts"]
     assert sold_and_back(search, {"amount_parts": "Towar"}) == (180, 0)
     assert sold_and_back(search, {"amount_parts": "Razem"}) == (Decimal("209.40"), 0)
+
+
+def five_orders_of_two_lines(name: str) -> list[dict[str, str]]:
+    """Lines of 5 orders of 2 x 20.00; of the first 12.50 went back, which each line of it says."""
+    return [
+        {
+            "Order ID": f"R{n}",
+            "Order Date": f"2026-03-0{n} 10:00:00",
+            "Customer": f"k{n}",
+            "SKU": f"S{m}",
+            "Quantity": "1",
+            "Price": "20.00",
+            "Order Total": "40.00",
+            name: "12.50" if n == 1 else "0.00",
+        }
+        for n in range(1, 6)
+        for m in (1, 2)
+    ]
+
+
+def saved(rows: list[dict[str, str]], folder: Path, form: str) -> MappingSearch:
+    """Save rows in a form and return the search for their mapping."""
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    search = search_of(folder / "lines.csv", lines)
+    if form == "csv":
+        return search
+    path = folder / f"lines.{form}"
+    how = "(FORMAT json, ARRAY true)" if form == "json" else "(FORMAT parquet)"
+    duckdb.sql(f"COPY (FROM read_csv('{folder / 'lines.csv'}')) TO '{path}' {how}")
+    return MappingSearch([str(path)], search.settings, MappingKind.ORDERS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_what_went_back_of_an_order_is_no_more_by_its_number_of_lines(
+    tmp_path: Path, form: str
+) -> None:
+    search = saved(five_orders_of_two_lines("Refunded Amount"), tmp_path, form)
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (200, Decimal("12.50"))
+
+
+@pytest.mark.slow
+def test_what_went_back_of_an_order_is_asked_once_where_no_name_says_it(tmp_path: Path) -> None:
+    search = saved(five_orders_of_two_lines("Ausgekehrt"), tmp_path, "csv")
+    assert "Ausgekehrt (12.50 in 1 order) of 5 orders" in asked(search, {})["refunded_amount"]
+    assert sold_and_back(search, {"refunded_amount": "Ausgekehrt"}) == (200, Decimal("12.50"))
+
+
+@pytest.mark.slow
+def test_a_list_of_items_beside_what_went_back_of_its_order(tmp_path: Path) -> None:
+    # 5 orders of 2 x 20.00, with 12.50 and nothing paid back.
+    items = [{"sku": f"S{m}", "quantity": 1, "price": 20} for m in (1, 2)]
+    orders = [
+        {
+            "id": f"R{n}",
+            "created_at": f"2026-03-0{n}T10:00:00Z",
+            "customer_id": f"k{n}",
+            "total": 40,
+            "refunded_amount": 12.5 if n == 1 else 0,
+            "items": items,
+        }
+        for n in range(1, 6)
+    ]
+    search = search_of(tmp_path / "orders.json", [json.dumps(orders)])
+    assert sold_and_back(search, {}) == (200, Decimal("12.50"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_what_went_back_counts_in_each_form_of_a_list_of_orders(tmp_path: Path, form: str) -> None:
+    rows = [
+        {
+            "Order ID": f"R{n}",
+            "Order Date": f"2026-03-0{n} 10:00:00",
+            "Customer": f"k{n}",
+            "Total": "40.00",
+            "Refunded Amount": "12.50" if n == 1 else "0.00",
+        }
+        for n in range(1, 6)
+    ]
+    assert sold_and_back(saved(rows, tmp_path, form), {}) == (200, Decimal("12.50"))

@@ -302,6 +302,8 @@ class Draft:
     """Columns that a further line of an order does not have."""
     order_rows: str = ""
     """The SQL of the rows that repeat an order before those of its lines."""
+    is_back_shared: bool = False
+    """Whether what was paid back is of the order, and shared among its lines."""
     is_shared: bool = False
     """Whether the amount is that of the order, shared among its lines."""
     shared_by: str = ""
@@ -742,12 +744,34 @@ class Draft:
     @property
     def _path(self) -> str:
         """Return the path of the rows of a record, as `rows` has it."""
-        return self.values.spread or ("lines" if self.values.format == "csv" else ".")
+        is_grouped = self._can_group() and self._groups_lines()
+        return self.values.spread or ("lines" if self._is_text or is_grouped else ".")
+
+    @property
+    def _is_text(self) -> bool:
+        return self.values.format == "csv"
+
+    def _can_group(self) -> bool:
+        """Return whether lines of one order can be read together."""
+        if self._is_text:
+            return ORDER_ID in self.found
+        are_columns = all(match.value.is_column for match in self.found.values())
+        return ORDER_ID in self.found and not self.values.spread and are_columns
+
+    def _groups_lines(self) -> bool:
+        """Return whether what a line has depends on the others of its order."""
+        return bool(
+            self.continued
+            or self.refund
+            or self.is_shared
+            or self.carried
+            or self.sign == DISCOUNT_LINES
+        )
 
     def _shape(self, states: OrderStates | None) -> list[str]:
         """Return the lines about the kinds of rows, and about those that are left out."""
         lines = []
-        is_grouped = self.values.format == "csv" and "order_id" in self.found
+        is_grouped = self._can_group() and self._groups_lines()
         if self.continued and is_grouped:
             lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
             lines += [
@@ -756,9 +780,7 @@ class Draft:
                     "none of them"
                 )
             ]
-        elif is_grouped and (
-            self.refund or self.is_shared or self.carried or self.sign == DISCOUNT_LINES
-        ):
+        elif is_grouped:
             lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
             lines += [f"carry_down: {quoted_list(self.carried)}"] if self.carried else []
         if self.refund:
@@ -854,7 +876,7 @@ class Draft:
 
     def _find_kinds_of_rows(self) -> None:
         """Take the columns that say what a row is in place of states that do not."""
-        if self.values.spread or self.values.format == "parquet":
+        if self.values.spread:
             return
         payment = self._payment()
         total = self.found.get(ORDER_TOTAL)
@@ -883,7 +905,7 @@ class Draft:
         payments = payments or self._only_total() or self._amount_by_sums()
         self._take_amount_before_refunds(payments)
         rows = OrderRows(self.values, self.found)
-        self.continued = rows.continued() if self.values.format == "csv" else []
+        self.continued = rows.continued() if self._can_group() else []
         of_orders = [value for value in payments if value.path[0] in self.continued]
         lines = [value for value in payments if value not in of_orders and self._varies(value)]
         for value in payments:
@@ -902,7 +924,7 @@ class Draft:
         self._add_up_orders()
         rows = OrderRows(self.values, self.found, self._payment())
         self.order_rows = rows.rows_of_orders()
-        self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
+        self.carried = rows.carried() if self._can_group() and not self.continued else []
         self.notes += (
             [f"rows of an order itself, beside those of its lines: {self.order_rows}"]
             if self.order_rows
@@ -1131,6 +1153,7 @@ class Draft:
             order=order.value,
             lines={**lines, begin: own},
         ).once
+        self._ask_for_paid_back(GoodsAmount(begin), parts)
         goods = parts.after_discounts(begin, parts.lines)
         if order.value.is_column and self._is_cell(*self._line_columns()):
             self.order_sums = parts.sums_of_lines(begin)
@@ -1389,17 +1412,21 @@ class Draft:
         if is_known or np.any(rows.numbers[goods.name] < 0):
             return
         is_said = "payment_amount" in self.answers
-        names = rows.may_be_paid_back(goods, is_said=is_said)[:MOST_PRODUCTS]
+        of_lines = rows.lines if isinstance(rows, OrderParts) else ()
+        names = [
+            name for name in rows.may_be_paid_back(goods, is_said=is_said) if name not in of_lines
+        ][:MOST_PRODUCTS]
         if not names:
             return
+        noun = "order" if isinstance(rows, OrderParts) else "row"
         some = [
             f"{shown(name)} ({formats.amount(rows.total(name))} in "
-            f"{formats.counted(int(np.count_nonzero(rows.filled(name))), 'row')})"
+            f"{formats.counted(int(np.count_nonzero(rows.filled(name))), noun)})"
             for name in names
         ]
         sentence = (
             f"the column of what was paid back, or {NO_AMOUNT}: "
-            f"{', '.join(some)} of {formats.counted(self.values.row_count, 'row')}, never more "
+            f"{', '.join(some)} of {formats.counted(len(rows.filled(names[0])), noun)}, never more "
             "than was paid"
         )
         self.ask(REFUNDED_AMOUNT, sentence, (*names, NO_AMOUNT), NO_AMOUNT)
@@ -1511,7 +1538,7 @@ class Draft:
     def _refund_rows(self, states: OrderStates | None) -> str:
         """Return the condition of rows that are a sale and a refund; empty if no row is both."""
         order = self.found.get("order_id")
-        if self.values.format == "parquet" or (order and not order.value.is_column):
+        if order and not order.value.is_column:
             return ""
         if self._are_pieces_refunded(states):
             self.refunds_pieces = True
@@ -1578,9 +1605,20 @@ class Draft:
             )
 
     def _leave_amounts_of_orders(self) -> None:
-        """Leave out what was paid back of a whole order, where its rows are lines."""
+        """Share what was paid back of a whole order among its lines, where all of them say the
+        same; leave it out where they do not.
+        """
         refunded = self.found.get(REFUNDED_AMOUNT)
-        if refunded and not (self._has_row_per_order() or self._is_of_lines(refunded.value)):
+        if not refunded or self._has_row_per_order() or self._is_of_lines(refunded.value):
+            return
+        order = self.found.get(ORDER_ID)
+        cells = [refunded.value, *([order.value] if order else [])]
+        if order and all(cell.is_column for cell in cells):
+            self.is_back_shared = True
+            self.notes.append(
+                f"{shown(refunded.value.name)} is of whole orders, and is shared among their lines"
+            )
+        else:
             del self.found[REFUNDED_AMOUNT]
             self.notes.append(
                 f"{refunded.value.name} is of whole orders, and is not used: rows are lines"
@@ -1600,10 +1638,28 @@ class Draft:
             return ""
         amount, back = quoted(value.path[0]), quoted(refunded.value.path[0])
         sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus()])}}}"
+        if shared := self._shared_back(amount):
+            return self._by_row(sale, shared)
         zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
         options = f"{zeros}{self._without_sign(refunded.value)}{self._at_most_goods([value])}"
         refund = f"{{first_of: [{back}, {amount}]{options}}}"
+        return self._by_row(sale, refund)
+
+    @staticmethod
+    def _by_row(sale: str, refund: str) -> str:
         return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {refund}}}}}  # check this"
+
+    def _shared_back(self, by: str) -> str:
+        """Return the origin of what was paid back of an order, shared among its lines by another
+        origin; empty where it is of lines, or nothing was.
+        """
+        if not self.is_back_shared or not self.refund:
+            return ""
+        back = self.found[REFUNDED_AMOUNT].value
+        sign = self._without_sign(back).removeprefix(", ")
+        most = self._at_most_goods_of_order().removeprefix(", ")
+        options = filter(None, (*self._in_cents(back), sign, most))
+        return f"{{{', '.join([f'column: {quoted(back.path[0])}', *options, f'shared_by: {by}'])}}}"
 
     def _at_most_goods(self, cells: Sequence[Value]) -> str:
         """Return the option by which no more than the goods is paid back, where rows are orders: a
@@ -1664,9 +1720,13 @@ class Draft:
             )
             if self.values.scalar(f"count(*) FILTER ({is_refund} AND {back.column} IS NULL)"):
                 return ""
-        price, quantity = self.found[UNIT_PRICE].value, self.found["quantity"].value
+        cells = self._line_columns()
+        columns = [quoted(cell.path[0]) for cell in cells]
+        times = "".join(f", times: {name}" for name in columns[1:])
+        if shared := self._shared_back(f"{{column: {columns[0]}{times}}}"):
+            return shared
         sign = self._without_sign(back).removeprefix(", ")
-        most = "" if self.cents else self._at_most_goods([price, quantity]).removeprefix(", ")
+        most = "" if self.cents else self._at_most_goods(cells).removeprefix(", ")
         options = [option for option in (*self._in_cents(back), sign, most) if option]
         return (
             f"{{{', '.join([f'column: {quoted(back.path[0])}', *options])}}}"
@@ -2213,11 +2273,13 @@ class Draft:
         ):
             return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
         parts = [f"column: {quoted(value.path[0])}", *self._less_and_plus(), f"shared_by: {by}"]
-        return f"  payment_amount: {{{', '.join(parts)}}}"
+        sale = f"{{{', '.join(parts)}}}"
+        back = self._shared_back(by)
+        return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
 
     def _field_without_column(self, name: str) -> str:
         if name == "payment_amount" and UNIT_PRICE in self.found:
-            if self._is_open(UNITS) or self._is_open(PARTS):
+            if any(map(self._is_open, (UNITS, PARTS, REFUNDED_AMOUNT))):
                 return self._open_amount()
             return self._less_rate(self._line_columns()) or self._price_times_quantity()
         if name == "quantity" and self.values.spread and not self._is_open(name):
@@ -2348,7 +2410,12 @@ class Draft:
             return f"  payment_amount: {hundredth}"
         if quantity is None:
             origin = self._origin("payment_amount", price, ", ".join(self._in_cents(price)))
-            return f"  payment_amount: {origin}  # one item a row"
+            back = self._paid_back_of_each() if price.is_column else ""
+            return (
+                self._by_row(origin, back)
+                if back
+                else f"  payment_amount: {origin}  # one item a row"
+            )
         if price.is_column and quantity.is_column:
             options = ", ".join(
                 [
@@ -2362,17 +2429,14 @@ class Draft:
                 times = f"times: {quoted(self._column(REFUNDED_QUANTITY))}"
                 options = ", ".join([times, *self._in_cents(price)])
                 back = f"{{column: {quoted(price.path[0])}, {options}}}"
-                return (
-                    f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
-                )
-            if back := self._paid_back_of_each():
-                return (
-                    f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
-                )
-            return f"  payment_amount: {sale}"
+                return self._by_row(sale, back)
+            back = self._paid_back_of_each()
+            return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
         product = f"({price.sql})::DECIMAL(30, 4) * ({quantity.sql})::DECIMAL(30, 4)"
-        sql = quoted(self._with_parts(product))
-        return f"  payment_amount: {{expression: {sql}}}  # price and quantity"
+        origin = f"{{expression: {quoted(self._with_parts(product))}}}"
+        if back := self._shared_back(origin):
+            return self._by_row(origin, back)
+        return f"  payment_amount: {origin}  # price and quantity"
 
     def _event_types(self) -> list[str]:
         if "event_type" not in self.found:
