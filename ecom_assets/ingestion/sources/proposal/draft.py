@@ -7,7 +7,7 @@ Of the states of orders it says which are sales, which were paid back, and which
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 
@@ -191,6 +191,8 @@ OF_NAMES: Final = (
     *("event", "ereignis", "evenement", "action", "aktion", "accion", "azione"),
 )
 """How words in the names of columns begin that have names of codes."""
+NO_TYPES: Final = frozenset({"event", "events", "hit", "record"})
+"""What all rows are, whatever happened in them."""
 OBJECTS: Final = frozenset(
     {"properties", "eventproperties", "props", "eventprops", "params", "eventparams", "attributes"}
 )
@@ -464,6 +466,9 @@ class Draft:
         if match is None or not match.value.is_column:
             return
         coarse, rows = match.value, self.values.row_count
+        if {name.casefold() for name, _ in self.values.counts(coarse)} <= NO_TYPES:
+            del self.found["event_type"]
+            return
         best, most = None, known_rows(self.values.counts(coarse))
         are_codes = self.values.matching(coarse, CODE) == self.values.filled(coarse)
         for value in self.values.values:
@@ -1076,16 +1081,28 @@ class Draft:
         self.ask("customer_id", sentence, choices, person.name, is_optional=True)
 
     def _is_one_per_order(self, value: Value) -> bool:
-        """Return whether all rows of each order that have a value have the same."""
-        order = self.found[ORDER_ID].value
-        return self.values.different_tuples(order, value) <= self.values.different(order)
+        """Return whether all rows of each order that have a value have the same, whatever its sign:
+        what was sold goes back below zero.
+        """
+        return self._different_in_orders(value, "count") <= 1
 
     def _varies(self, value: Value) -> bool:
-        """Return whether lines of one order have different amounts."""
-        order = self.found.get("order_id")
-        if order is None:
-            return True
-        return self.values.different_pairs(order.value, value) > self.values.different(order.value)
+        """Return whether lines of one order have different amounts, or only some have one."""
+        return ORDER_ID not in self.found or self._different_in_orders(value, "filled") > 1
+
+    def _different_in_orders(self, value: Value, empty: Literal["count", "filled"]) -> int:
+        """Return how many different values rows of one order have at most, whatever their sign;
+        with `filled`, rows without one have another.
+        """
+        order, column = self.found[ORDER_ID].value.column, value.column
+        if value.is_column and self.values.number_forms(value):
+            column = f"abs({self.values.number_sql(value)})"
+        different = f"count(DISTINCT {column})"
+        if empty == "filled":
+            different += f" + (count({column}) < count(*))::INTEGER"
+        by_order = select(f"{different} AS different", TABLE, f"{order} IS NOT NULL", order)
+        most = self.values.rows(select("max(different)", f"({by_order})"))[0][0]
+        return int(most or 0)
 
     def _answered_of_order(self, value: Value) -> bool:
         sentence = (
@@ -1269,7 +1286,9 @@ class Draft:
             )
             for way in ways
         )
-        self.readings += tuple(AmountReading(name) for name in goods.others)
+        self.readings += tuple(
+            AmountReading(name, rows.taxes_inside(name)) for name in goods.others
+        )
         self._add_rate_of_discount(goods, rows)
         if len(self.readings) > 1:
             self._ask_for_parts(rows)
@@ -2556,12 +2575,15 @@ class ListDraft(Draft):
                 f"{shown(cost.value.name)} says {cost.value.currency}; a list of stock has costs "
                 "in the currency of the shop: in another one, bring a list of costs"
             )
-        if self.kind is not MappingKind.STOCK or "stock" not in self.found:
+        if self.kind is not MappingKind.STOCK or "stock" in self.answers:
             return
-        if "stock" in self.answers:
-            return
-        stock = self.found["stock"].value
-        left = what_is_left(self.values, stock, numbers_left(self.values, self.found))
+        numbers = numbers_left(self.values, self.found)
+        wholes = [self.found["stock"].value] if "stock" in self.found else numbers
+        ways = (
+            what_is_left(self.values, whole, [one for one in numbers if one != whole])
+            for whole in wholes
+        )
+        left = next((way for way in ways if way is not None), None)
         if left is not None:
             why = f"named {left.whole}; by adding up: {left.text}"
             value = next(v for v in self.values.values if v.name == left.whole)

@@ -55,19 +55,19 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
             "frete",
             "transport",
             "доставк",
-            "送料",
+            *("送料", "运费", "運費", "배송비"),
         ),
     ),
     Part.TAX: (
         *("tax", "taxe", "taxes", "vat", "gst", "hst", "pst", "qst", "mwst", "ust", "tva", "iva"),
         *("umsatzsteuer", "mehrwertsteuer", "steuer", "steuern", "btw", "belasting", "podatek"),
         *("impuest", "impost", "moms", "kdv", "dph", "afa", "ндс", "пдв", "налог", "податок"),
-        "消費税",
+        *("消費税", "税额", "稅額", "부가세"),
     ),
     Part.DISCOUNT: (
         *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
         *("nachlass", "skonto", "promotion", "promo", "coupon", "znizk", "zniżk", "знижк", "скидк"),
-        "割引",
+        *("割引", "値引", "クーポン", "ポイント利用", "优惠", "折扣", "優惠", "할인", "쿠폰"),
     ),
     Part.FEE: (
         *(
@@ -88,6 +88,7 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
     Part.REFUND: (
         *("refund", "erstatt", "ruckerstatt", "rembours", "reembols", "rimbors", "terugbetaal"),
         *("zwrot", "возврат", "повернен", "rendu", "restitu", "devuel", "devol", "returned"),
+        *("返金", "退款", "환불"),
     ),
 }
 """How words in the names of parts begin; a name is of the first kind of which it has one."""
@@ -186,6 +187,16 @@ def _words(value: Value) -> list[str]:
 
 def _has(words: Sequence[str], stems: tuple[str, ...]) -> bool:
     return any(begins(word, stems) for word in words)
+
+
+def is_cost(value: Value) -> bool:
+    """Return whether a number is, by its name, what goods cost the shop."""
+    return _has(_words(value), _COSTS)
+
+
+def is_free(value: Value) -> bool:
+    """Return whether a number is, by its name, what may be sold of a product."""
+    return _has(_words(value), _FREE)
 
 
 def is_rate(value: Value) -> bool:
@@ -396,7 +407,17 @@ class RowParts:
             and self.is_within(name, goods.name)
             and not np.all(np.abs(self.filled(name)) == np.abs(self.filled(goods.name)))
             and not any(self._is_without_tax(name, other) for other in {goods.name, *in_sums})
+            and not any(self._is_price_of(name, other) for other in {goods.name, *in_sums})
         ]
+
+    def _is_price_of(self, name: str, amount: str) -> bool:
+        """Return whether an amount is a number times the quantity, on nearly all rows with both."""
+        if self.quantity is None or amount == self.product[0]:
+            return False
+        (pieces,) = read_numbers(self.values, [self.values.number_sql(self.quantity)])
+        off = np.abs(self._numbers[name] * pieces - self._numbers[amount])
+        rows = ~np.isnan(off) & (self.filled(name) != 0)
+        return bool(rows.sum() >= _FEWEST and (off[rows] < _NEAR).mean() >= _SHARE)
 
     def may_be_paid_back(self, goods: GoodsAmount, *, is_said: bool = False) -> list[str]:
         """Return the amounts of which no name says what they are, and that may be money that went
@@ -418,7 +439,7 @@ class RowParts:
             and part_of(value) in {None, Part.REFUND}
             and self._is_of_few_rows(name)
             and any(self._is_money_of(name, other) for other in paid)
-            and not self._leads_down_to(ends, name)
+            and (part_of(value) is Part.REFUND or not self._leads_down_to(ends, name))
         ]
         return sorted(found, key=lambda name: -float(np.sum(np.abs(self.filled(name)))))
 
@@ -533,16 +554,17 @@ class RowParts:
         self, signs: npt.NDArray[np.int8], matrix: Numbers, holds: npt.NDArray[np.bool_]
     ) -> bool:
         """Return whether a sum holds on nearly all rows, also on those with each part that is not
-        zero, of which enough rows have one that is in it.
+        zero, of which enough rows have one that is in it; a part of fewer rows is in a sum that
+        others show, if it then holds on all.
         """
         if holds.mean() < _SHARE:
             return False
-        for numbers, sign in zip(matrix, signs, strict=True):
-            rows = numbers != 0
-            few = rows.sum() < _FEWEST
-            if (sign and few) or (not few and holds[rows].mean() < _SHARE):
-                return False
-        return True
+        counts = np.count_nonzero(matrix, axis=1)
+        is_in, is_few = signs != 0, counts < _FEWEST
+        if np.any(is_in & is_few) and not (holds.all() and np.any(is_in & ~is_few)):
+            return False
+        often = (numbers != 0 for numbers in matrix[~is_few])
+        return all(holds[rows].mean() >= _SHARE for rows in often)
 
     def _offsets(self, begin: str) -> dict[str, tuple[dict[str, int], tuple[RowSum, ...]]]:
         """Return each amount that sums lead to from one: by which parts it differs, and how that
@@ -722,6 +744,11 @@ class RowParts:
         beside, inside = self._ways_of_rate(amount, name)
         return inside > beside if is_inside else beside > inside
 
+    def taxes_inside(self, amount: str) -> tuple[str, ...]:
+        """Return the taxes that are a rate of what an amount leaves without them."""
+        taxes = (name for name, part in self.parts.items() if part is Part.TAX)
+        return tuple(name for name in taxes if self._is_rate_of(amount, name, is_inside=True))
+
     def may_be_either(self, name: str, goods: GoodsAmount) -> bool:
         """Return whether a tax is one of a few rates both of an amount and of what is left of it
         without the tax: 20 % beside it is 25 % inside of it.
@@ -812,8 +839,15 @@ class OrderParts(RowParts):
         cells += [f"sum({sql})" for sql in self.lines.values()]
         named = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(cells)]
         key = self.order.column
+        # What went back stands below zero, under the number of the order that was sold.
+        is_back = [
+            f"coalesce({self.values.number_sql(self.amounts[name])} < 0, false)"
+            for name in of_orders[:1]
+        ]
+        group = ", ".join([key, *is_back])
         rows = (
-            f"{select(named, TABLE, f'{key} IS NOT NULL', key)} ORDER BY {key} LIMIT {_MOST_ROWS}"
+            f"{select(named, TABLE, f'{key} IS NOT NULL', group)} ORDER BY {group} "
+            f"LIMIT {_MOST_ROWS}"
         )
         read = self.values.columns_of_numbers(rows)
         return {
@@ -837,7 +871,20 @@ def _share_of_rates(money: Numbers, tax: Numbers, steps: int) -> float:
     # Both the amount and the tax are rounded to cents; what a tenth is of is no tax of 900 %.
     fits = (np.abs(money * rates - tax) < _NEAR * (1 + np.nan_to_num(rates))) & (rates <= 1)
     often = [rate for rate in np.unique(rates[fits]) if rate > 0]
-    return float(fits.mean()) if len(often) <= _FEW_RATES else 0.0
+    if len(often) > _FEW_RATES or _chance_of_rates(money[fits], tax[fits], steps) > _BY_CHANCE:
+        return 0.0
+    return float(fits.mean())
+
+
+def _chance_of_rates(money: Numbers, tax: Numbers, steps: int) -> float:
+    """Return how likely rows are to fit such rates by chance: of small amounts any tax is near
+    one, and equal rows say nothing new.
+    """
+    different = np.unique(np.round(np.abs(np.stack([money, tax])), 2), axis=1)[0]
+    return float(np.prod(np.minimum(1, 2 * steps * _NEAR / np.maximum(different, _NEAR))))
+
+
+_BY_CHANCE: Final = 0.05
 
 
 def readings(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
