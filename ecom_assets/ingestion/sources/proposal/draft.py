@@ -7,7 +7,9 @@ Of the states of orders it says which are sales, which were paid back, and which
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
+
+import numpy as np
 
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
@@ -189,6 +191,8 @@ OF_NAMES: Final = (
     *("event", "ereignis", "evenement", "action", "aktion", "accion", "azione"),
 )
 """How words in the names of columns begin that have names of codes."""
+NO_TYPES: Final = frozenset({"event", "events", "hit", "record"})
+"""What all rows are, whatever happened in them."""
 OBJECTS: Final = frozenset(
     {"properties", "eventproperties", "props", "eventprops", "params", "eventparams", "attributes"}
 )
@@ -300,6 +304,8 @@ class Draft:
     """Columns that a further line of an order does not have."""
     order_rows: str = ""
     """The SQL of the rows that repeat an order before those of its lines."""
+    is_back_shared: bool = False
+    """Whether what was paid back is of the order, and shared among its lines."""
     is_shared: bool = False
     """Whether the amount is that of the order, shared among its lines."""
     shared_by: str = ""
@@ -336,6 +342,8 @@ class Draft:
     """The sums that what lines come to is in, with amounts of their orders."""
     lines_of_sums: tuple[str, tuple[Value, ...]] = ("", ())
     """What the amount of a line is called in these sums, and its column, or price and quantity."""
+    is_by_sums: bool = False
+    """Whether no name says the amount, and a sum shows it."""
     products: tuple[Product, ...] = ()
     """Prices times quantities that may be the amounts of rows, where no name says which are."""
 
@@ -458,6 +466,9 @@ class Draft:
         if match is None or not match.value.is_column:
             return
         coarse, rows = match.value, self.values.row_count
+        if {name.casefold() for name, _ in self.values.counts(coarse)} <= NO_TYPES:
+            del self.found["event_type"]
+            return
         best, most = None, known_rows(self.values.counts(coarse))
         are_codes = self.values.matching(coarse, CODE) == self.values.filled(coarse)
         for value in self.values.values:
@@ -738,12 +749,34 @@ class Draft:
     @property
     def _path(self) -> str:
         """Return the path of the rows of a record, as `rows` has it."""
-        return self.values.spread or ("lines" if self.values.format == "csv" else ".")
+        is_grouped = self._can_group() and self._groups_lines()
+        return self.values.spread or ("lines" if self._is_text or is_grouped else ".")
+
+    @property
+    def _is_text(self) -> bool:
+        return self.values.format == "csv"
+
+    def _can_group(self) -> bool:
+        """Return whether lines of one order can be read together."""
+        if self._is_text:
+            return ORDER_ID in self.found
+        are_columns = all(match.value.is_column for match in self.found.values())
+        return ORDER_ID in self.found and not self.values.spread and are_columns
+
+    def _groups_lines(self) -> bool:
+        """Return whether what a line has depends on the others of its order."""
+        return bool(
+            self.continued
+            or self.refund
+            or self.is_shared
+            or self.carried
+            or self.sign == DISCOUNT_LINES
+        )
 
     def _shape(self, states: OrderStates | None) -> list[str]:
         """Return the lines about the kinds of rows, and about those that are left out."""
         lines = []
-        is_grouped = self.values.format == "csv" and "order_id" in self.found
+        is_grouped = self._can_group() and self._groups_lines()
         if self.continued and is_grouped:
             lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
             lines += [
@@ -752,9 +785,7 @@ class Draft:
                     "none of them"
                 )
             ]
-        elif is_grouped and (
-            self.refund or self.is_shared or self.carried or self.sign == DISCOUNT_LINES
-        ):
+        elif is_grouped:
             lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
             lines += [f"carry_down: {quoted_list(self.carried)}"] if self.carried else []
         if self.refund:
@@ -850,7 +881,7 @@ class Draft:
 
     def _find_kinds_of_rows(self) -> None:
         """Take the columns that say what a row is in place of states that do not."""
-        if self.values.spread or self.values.format == "parquet":
+        if self.values.spread:
             return
         payment = self._payment()
         total = self.found.get(ORDER_TOTAL)
@@ -879,7 +910,7 @@ class Draft:
         payments = payments or self._only_total() or self._amount_by_sums()
         self._take_amount_before_refunds(payments)
         rows = OrderRows(self.values, self.found)
-        self.continued = rows.continued() if self.values.format == "csv" else []
+        self.continued = rows.continued() if self._can_group() else []
         of_orders = [value for value in payments if value.path[0] in self.continued]
         lines = [value for value in payments if value not in of_orders and self._varies(value)]
         for value in payments:
@@ -898,7 +929,7 @@ class Draft:
         self._add_up_orders()
         rows = OrderRows(self.values, self.found, self._payment())
         self.order_rows = rows.rows_of_orders()
-        self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
+        self.carried = rows.carried() if self._can_group() and not self.continued else []
         self.notes += (
             [f"rows of an order itself, beside those of its lines: {self.order_rows}"]
             if self.order_rows
@@ -1018,6 +1049,7 @@ class Draft:
         value = by_name[rows.goods(begin).name]
         why = f"by adding up: {shown[0].text}"
         self.found["payment_amount"] = FoundField("payment_amount", value, why)
+        self.is_by_sums = True
         return [value]
 
     def _find_person(self) -> None:
@@ -1049,16 +1081,28 @@ class Draft:
         self.ask("customer_id", sentence, choices, person.name, is_optional=True)
 
     def _is_one_per_order(self, value: Value) -> bool:
-        """Return whether all rows of each order that have a value have the same."""
-        order = self.found[ORDER_ID].value
-        return self.values.different_tuples(order, value) <= self.values.different(order)
+        """Return whether all rows of each order that have a value have the same, whatever its sign:
+        what was sold goes back below zero.
+        """
+        return self._different_in_orders(value, "count") <= 1
 
     def _varies(self, value: Value) -> bool:
-        """Return whether lines of one order have different amounts."""
-        order = self.found.get("order_id")
-        if order is None:
-            return True
-        return self.values.different_pairs(order.value, value) > self.values.different(order.value)
+        """Return whether lines of one order have different amounts, or only some have one."""
+        return ORDER_ID not in self.found or self._different_in_orders(value, "filled") > 1
+
+    def _different_in_orders(self, value: Value, empty: Literal["count", "filled"]) -> int:
+        """Return how many different values rows of one order have at most, whatever their sign;
+        with `filled`, rows without one have another.
+        """
+        order, column = self.found[ORDER_ID].value.column, value.column
+        if value.is_column and self.values.number_forms(value):
+            column = f"abs({self.values.number_sql(value)})"
+        different = f"count(DISTINCT {column})"
+        if empty == "filled":
+            different += f" + (count({column}) < count(*))::INTEGER"
+        by_order = select(f"{different} AS different", TABLE, f"{order} IS NOT NULL", order)
+        most = self.values.rows(select("max(different)", f"({by_order})"))[0][0]
+        return int(most or 0)
 
     def _answered_of_order(self, value: Value) -> bool:
         sentence = (
@@ -1126,6 +1170,7 @@ class Draft:
             order=order.value,
             lines={**lines, begin: own},
         ).once
+        self._ask_for_paid_back(GoodsAmount(begin), parts)
         goods = parts.after_discounts(begin, parts.lines)
         if order.value.is_column and self._is_cell(*self._line_columns()):
             self.order_sums = parts.sums_of_lines(begin)
@@ -1228,6 +1273,7 @@ class Draft:
         self.goods = goods
         if goods.name != begin:
             self._take_goods(goods, rows)
+        self._ask_for_paid_back(goods, rows)
         asked = self._parts_to_ask(goods, rows)
         likely = [name for name in asked if self._is_likely_off(goods, rows, name)]
         ways = sorted(readings(asked), key=lambda less: list(less) != likely)
@@ -1240,11 +1286,23 @@ class Draft:
             )
             for way in ways
         )
-        self.readings += tuple(AmountReading(name) for name in goods.others)
+        self.readings += tuple(
+            AmountReading(name, rows.taxes_inside(name)) for name in goods.others
+        )
         self._add_rate_of_discount(goods, rows)
         if len(self.readings) > 1:
             self._ask_for_parts(rows)
+        self._take_answered_amount(goods, rows)
         self._note_parts(goods, asked)
+
+    def _take_answered_amount(self, goods: GoodsAmount, rows: RowParts) -> None:
+        """Take the amount of the answer what was paid for the goods, where it is another column."""
+        reading = self._reading()
+        if reading is None or PARTS not in self.answers or reading.name == goods.name:
+            return
+        self.found.pop("payment_amount", None)
+        if value := rows.amounts.get(reading.name):  # else a price times a quantity
+            self.found["payment_amount"] = FoundField("payment_amount", value, "as answered")
 
     def _add_rate_of_discount(self, goods: GoodsAmount, rows: RowParts) -> None:
         """Add the amount less a discount in percent, where nothing shows that it is after it."""
@@ -1360,14 +1418,52 @@ class Draft:
             )
         ]
         asked.sort(key=lambda name: goods.unproven[name] is Part.DISCOUNT)
-        return [*asked, *goods.optional, *rows.unexplained(goods)][:MOST_PARTS_ASKED]
+        back = self._paid_back_columns()
+        unnamed = [name for name in rows.unexplained(goods) if name not in back]
+        return [*asked, *goods.optional, *unnamed][:MOST_PARTS_ASKED]
+
+    def _ask_for_paid_back(self, goods: GoodsAmount, rows: RowParts) -> None:
+        """Ask which amount was paid back, where some may be and no name says so; not where rows of
+        their own, or pieces, say what went back.
+        """
+        known = self._without_answer(REFUNDED_AMOUNT)
+        is_known = {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & known.keys() or self.are_kinds
+        if is_known or np.any(rows.numbers[goods.name] < 0):
+            return
+        is_said = "payment_amount" in self.answers
+        of_lines = rows.lines if isinstance(rows, OrderParts) else ()
+        names = [
+            name for name in rows.may_be_paid_back(goods, is_said=is_said) if name not in of_lines
+        ][:MOST_PRODUCTS]
+        if not names:
+            return
+        noun = "order" if isinstance(rows, OrderParts) else "row"
+        some = [
+            f"{shown(name)} ({formats.amount(rows.total(name))} in "
+            f"{formats.counted(int(np.count_nonzero(rows.filled(name))), noun)})"
+            for name in names
+        ]
+        sentence = (
+            f"the column of what was paid back, or {NO_AMOUNT}: "
+            f"{', '.join(some)} of {formats.counted(len(rows.filled(names[0])), noun)}, never more "
+            "than was paid"
+        )
+        self.ask(REFUNDED_AMOUNT, sentence, (*names, NO_AMOUNT), NO_AMOUNT)
+
+    def _paid_back_columns(self) -> set[str]:
+        """Return the columns that are what was paid back, or may be as long as nobody says it."""
+        if REFUNDED_AMOUNT in self.found:
+            return {self.found[REFUNDED_AMOUNT].value.name}
+        asked = [one for one in self.questions if one.key == REFUNDED_AMOUNT]
+        is_open = REFUNDED_AMOUNT not in self.answers
+        return {name for one in asked for name in one.choices} if is_open else set()
 
     def _may_have_all(self, amount: Value | None) -> bool:
         """Return whether an amount may have all in it that was paid: by its name, or as a person
-        has said it and its name says nothing.
+        or a sum has said it and its name says nothing.
         """
-        is_said = "payment_amount" in self.answers
-        return amount is not None and (is_total(amount) or (is_said and not is_of_goods(amount)))
+        is_unnamed = "payment_amount" in self.answers or self.is_by_sums
+        return amount is not None and (is_total(amount) or (is_unnamed and not is_of_goods(amount)))
 
     def _is_likely_off(self, goods: GoodsAmount, rows: RowParts, name: str) -> bool:
         """Return whether a part is probably to be taken off, by the name of the amount alone: of a
@@ -1423,7 +1519,7 @@ class Draft:
 
     def _open_amount(self) -> str:
         """Return the line of an amount that is asked, with what may be written in its place."""
-        line = self.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS)
+        line = self.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS, REFUNDED_AMOUNT)
         if not self._is_open(PARTS):
             return line
         price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
@@ -1434,7 +1530,8 @@ class Draft:
                 written.append(self._origin_less_rate(cells, reading.rate))
                 continue
             column = [f"column: {quoted(reading.name)}"]
-            if "payment_amount" not in self.found and price and quantity:
+            of_pieces = price and quantity and f"{price.value.name} times {quantity.value.name}"
+            if price and quantity and reading.name == of_pieces:
                 column = [
                     f"column: {quoted(price.value.path[0])}",
                     f"times: {quoted(quantity.value.path[0])}",
@@ -1460,7 +1557,7 @@ class Draft:
     def _refund_rows(self, states: OrderStates | None) -> str:
         """Return the condition of rows that are a sale and a refund; empty if no row is both."""
         order = self.found.get("order_id")
-        if self.values.format == "parquet" or (order and not order.value.is_column):
+        if order and not order.value.is_column:
             return ""
         if self._are_pieces_refunded(states):
             self.refunds_pieces = True
@@ -1527,9 +1624,20 @@ class Draft:
             )
 
     def _leave_amounts_of_orders(self) -> None:
-        """Leave out what was paid back of a whole order, where its rows are lines."""
+        """Share what was paid back of a whole order among its lines, where all of them say the
+        same; leave it out where they do not.
+        """
         refunded = self.found.get(REFUNDED_AMOUNT)
-        if refunded and not (self._has_row_per_order() or self._is_of_lines(refunded.value)):
+        if not refunded or self._has_row_per_order() or self._is_of_lines(refunded.value):
+            return
+        order = self.found.get(ORDER_ID)
+        cells = [refunded.value, *([order.value] if order else [])]
+        if order and all(cell.is_column for cell in cells):
+            self.is_back_shared = True
+            self.notes.append(
+                f"{shown(refunded.value.name)} is of whole orders, and is shared among their lines"
+            )
+        else:
             del self.found[REFUNDED_AMOUNT]
             self.notes.append(
                 f"{refunded.value.name} is of whole orders, and is not used: rows are lines"
@@ -1549,10 +1657,28 @@ class Draft:
             return ""
         amount, back = quoted(value.path[0]), quoted(refunded.value.path[0])
         sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus()])}}}"
+        if shared := self._shared_back(amount):
+            return self._by_row(sale, shared)
         zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
         options = f"{zeros}{self._without_sign(refunded.value)}{self._at_most_goods([value])}"
         refund = f"{{first_of: [{back}, {amount}]{options}}}"
+        return self._by_row(sale, refund)
+
+    @staticmethod
+    def _by_row(sale: str, refund: str) -> str:
         return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {refund}}}}}  # check this"
+
+    def _shared_back(self, by: str) -> str:
+        """Return the origin of what was paid back of an order, shared among its lines by another
+        origin; empty where it is of lines, or nothing was.
+        """
+        if not self.is_back_shared or not self.refund:
+            return ""
+        back = self.found[REFUNDED_AMOUNT].value
+        sign = self._without_sign(back).removeprefix(", ")
+        most = self._at_most_goods_of_order().removeprefix(", ")
+        options = filter(None, (*self._in_cents(back), sign, most))
+        return f"{{{', '.join([f'column: {quoted(back.path[0])}', *options, f'shared_by: {by}'])}}}"
 
     def _at_most_goods(self, cells: Sequence[Value]) -> str:
         """Return the option by which no more than the goods is paid back, where rows are orders: a
@@ -1613,9 +1739,13 @@ class Draft:
             )
             if self.values.scalar(f"count(*) FILTER ({is_refund} AND {back.column} IS NULL)"):
                 return ""
-        price, quantity = self.found[UNIT_PRICE].value, self.found["quantity"].value
+        cells = self._line_columns()
+        columns = [quoted(cell.path[0]) for cell in cells]
+        times = "".join(f", times: {name}" for name in columns[1:])
+        if shared := self._shared_back(f"{{column: {columns[0]}{times}}}"):
+            return shared
         sign = self._without_sign(back).removeprefix(", ")
-        most = "" if self.cents else self._at_most_goods([price, quantity]).removeprefix(", ")
+        most = "" if self.cents else self._at_most_goods(cells).removeprefix(", ")
         options = [option for option in (*self._in_cents(back), sign, most) if option]
         return (
             f"{{{', '.join([f'column: {quoted(back.path[0])}', *options])}}}"
@@ -2140,7 +2270,7 @@ class Draft:
         """Return the line of an amount that is asked, shared among lines,
         or another one in refunds; else empty.
         """
-        if self._is_open(UNITS) or self._is_open(PARTS):
+        if any(map(self._is_open, (UNITS, PARTS, REFUNDED_AMOUNT))):
             return self._open_amount()
         if self.is_shared:
             return self._shared_amount(value)
@@ -2162,11 +2292,13 @@ class Draft:
         ):
             return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
         parts = [f"column: {quoted(value.path[0])}", *self._less_and_plus(), f"shared_by: {by}"]
-        return f"  payment_amount: {{{', '.join(parts)}}}"
+        sale = f"{{{', '.join(parts)}}}"
+        back = self._shared_back(by)
+        return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
 
     def _field_without_column(self, name: str) -> str:
         if name == "payment_amount" and UNIT_PRICE in self.found:
-            if self._is_open(UNITS) or self._is_open(PARTS):
+            if any(map(self._is_open, (UNITS, PARTS, REFUNDED_AMOUNT))):
                 return self._open_amount()
             return self._less_rate(self._line_columns()) or self._price_times_quantity()
         if name == "quantity" and self.values.spread and not self._is_open(name):
@@ -2297,7 +2429,12 @@ class Draft:
             return f"  payment_amount: {hundredth}"
         if quantity is None:
             origin = self._origin("payment_amount", price, ", ".join(self._in_cents(price)))
-            return f"  payment_amount: {origin}  # one item a row"
+            back = self._paid_back_of_each() if price.is_column else ""
+            return (
+                self._by_row(origin, back)
+                if back
+                else f"  payment_amount: {origin}  # one item a row"
+            )
         if price.is_column and quantity.is_column:
             options = ", ".join(
                 [
@@ -2311,17 +2448,14 @@ class Draft:
                 times = f"times: {quoted(self._column(REFUNDED_QUANTITY))}"
                 options = ", ".join([times, *self._in_cents(price)])
                 back = f"{{column: {quoted(price.path[0])}, {options}}}"
-                return (
-                    f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
-                )
-            if back := self._paid_back_of_each():
-                return (
-                    f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
-                )
-            return f"  payment_amount: {sale}"
+                return self._by_row(sale, back)
+            back = self._paid_back_of_each()
+            return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
         product = f"({price.sql})::DECIMAL(30, 4) * ({quantity.sql})::DECIMAL(30, 4)"
-        sql = quoted(self._with_parts(product))
-        return f"  payment_amount: {{expression: {sql}}}  # price and quantity"
+        origin = f"{{expression: {quoted(self._with_parts(product))}}}"
+        if back := self._shared_back(origin):
+            return self._by_row(origin, back)
+        return f"  payment_amount: {origin}  # price and quantity"
 
     def _event_types(self) -> list[str]:
         if "event_type" not in self.found:
@@ -2441,12 +2575,15 @@ class ListDraft(Draft):
                 f"{shown(cost.value.name)} says {cost.value.currency}; a list of stock has costs "
                 "in the currency of the shop: in another one, bring a list of costs"
             )
-        if self.kind is not MappingKind.STOCK or "stock" not in self.found:
+        if self.kind is not MappingKind.STOCK or "stock" in self.answers:
             return
-        if "stock" in self.answers:
-            return
-        stock = self.found["stock"].value
-        left = what_is_left(self.values, stock, numbers_left(self.values, self.found))
+        numbers = numbers_left(self.values, self.found)
+        wholes = [self.found["stock"].value] if "stock" in self.found else numbers
+        ways = (
+            what_is_left(self.values, whole, [one for one in numbers if one != whole])
+            for whole in wholes
+        )
+        left = next((way for way in ways if way is not None), None)
         if left is not None:
             why = f"named {left.whole}; by adding up: {left.text}"
             value = next(v for v in self.values.values if v.name == left.whole)

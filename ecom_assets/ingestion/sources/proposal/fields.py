@@ -12,6 +12,7 @@ import yaml
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
+from ecom_assets.ingestion.sources.proposal.parts import Part, is_cost, is_free, part_of
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
 from ecom_assets.ingestion.sources.proposal.state_words import (
     LOOKS_LIKE,
@@ -19,6 +20,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     flag_meaning,
     is_state_word,
     state_meaning,
+    words_of,
 )
 from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
@@ -230,6 +232,8 @@ def kind_of(values: FileValues) -> MappingKind | None:
     are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
     are_orders |= _has_items(values) and "order_id" in orders
     are_orders |= {"quantity", "order_id"} <= orders.keys()
+    are_orders &= not _has_event_properties(values)
+    are_orders |= "event_type" not in events and _has_charges(values, orders)
     if "event_type" in events and not (are_orders and _is_in_list(events["event_type"].value)):
         names = (name for name, _ in values.counts(events["event_type"].value))
         known = {known_event_type(name) for name in names} - {None}
@@ -256,6 +260,30 @@ def kind_of(values: FileValues) -> MappingKind | None:
     ):
         return MappingKind.CUSTOMERS
     return None
+
+
+def _has_event_properties(values: FileValues) -> bool:
+    """Return whether records have an object with what else is known of an event, which only some
+    have an order and an amount in.
+    """
+    parts = (part for value in values.values for part in value.name.split(".")[:-1])
+    return any(bare(part) in _OF_EVENTS for part in parts)
+
+
+_OF_EVENTS: Final = frozenset({"eventproperties", "eventprops", "eventparams", "eventdata"})
+
+
+def _has_charges(values: FileValues, orders: Found) -> bool:
+    """Return whether rows have a time, whose order or which order it is, and an amount that only
+    orders have: of postage, a tax or a discount, or their total.
+    """
+    if "date_time" not in orders or not {"order_id", "customer_id", "status"} & orders.keys():
+        return False
+    named = (value for value in values.values if part_of(value) in _CHARGES)
+    return ORDER_TOTAL in orders or any(_is_amount(values, value) for value in named)
+
+
+_CHARGES: Final = frozenset({Part.SHIPPING, Part.TAX, Part.DISCOUNT})
 
 
 def _says_what_rows_are(value: Value, known: Collection[str | None]) -> bool:
@@ -296,15 +324,46 @@ def listed_kind(values: FileValues) -> MappingKind | None:
     nor orders, whatever its columns are called.
     """
     kind = kind_of(values)
-    if kind is MappingKind.CUSTOMERS or (kind is not None and _has_time(values)):
+    if kind is MappingKind.CUSTOMERS or (kind is not None and has_time(values)):
         return None
     fitting = (
         kind for kind, fields in LISTED.items() if fields <= found_fields(values, kind).keys()
     )
-    return next(fitting, None)
+    return next(fitting, None) or _list_of_likely(values)
 
 
-def _has_time(values: FileValues) -> bool:
+def _list_of_likely(values: FileValues) -> MappingKind | None:
+    """Return what a list of products without times says of them, where no usual name says the
+    number but a word of one: what may be sold, or what goods cost.
+    """
+    if has_time(values):
+        return None
+    likely = {MappingKind.STOCK: ("product_id", is_free), MappingKind.COSTS: ("item_id", is_cost)}
+    for kind, (name, is_so) in likely.items():
+        found = found_fields(values, kind)
+        if name in found and any(map(is_so, numbers_left(values, found))):
+            return kind
+    return None
+
+
+def is_report_of_sums(values: FileValues) -> bool:
+    """Return whether each row is a day, once, and all else are whole numbers: what some others come
+    to, such as visitors and page views, of which no row is one.
+    """
+    columns = [value for value in values.values if value.is_column and values.filled(value)]
+    days = [value for value in columns if values.time_formats(value)]
+    counts = [value for value in columns if value not in days]
+    is_by_day = len(days) == 1 and values.different(days[0]) == values.row_count > 1
+    return (
+        is_by_day
+        and not values.matching(days[0], r".*\d:.*")
+        and len(counts) > 1
+        and all(values.matching(value, r"\d+") == values.filled(value) for value in counts)
+        and not any(bare(value.last_name).endswith("id") for value in counts)
+    )
+
+
+def has_time(values: FileValues) -> bool:
     """Return whether a column can be the time of an event or of an order."""
     return "event_timestamp" in found_fields(values, MappingKind.EVENTS) or "date_time" in (
         found_fields(values, MappingKind.ORDERS)
@@ -1040,6 +1099,10 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
 """What the values of some fields must be, whatever their name."""
 
 
+_OF_PAGES: Final = frozenset({"page", "pagename", "title", "url", "path", "pagetitle", "screen"})
+"""Words in the names of columns that say which page it was: one may be called as an event is."""
+
+
 def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | None:
     free = [value for value in _free(values, matches) if values.filled(value)]
     if field in TIMES:  # a day alone, or the number of a version, goes behind a time of day
@@ -1056,7 +1119,8 @@ def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | N
             continue  # the day of the export, not of what each row is
         if field in TIMES and _fits(values, field, value) and (forms := values.time_formats(value)):
             return FoundField(field, value, f"its values are times ({forms[0]})")
-        if field == "event_type" and values.different(value) <= MOST_EVENT_TYPES:
+        is_page = any(word in _OF_PAGES for word in words_of(value.last_name))
+        if field == "event_type" and values.different(value) <= MOST_EVENT_TYPES and not is_page:
             event_types = [text for text, _ in values.counts(value) if known_event_type(text)]
             if event_types:
                 return FoundField(field, value, f"it has event types such as {event_types[0]}")

@@ -55,19 +55,19 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
             "frete",
             "transport",
             "доставк",
-            "送料",
+            *("送料", "运费", "運費", "배송비"),
         ),
     ),
     Part.TAX: (
         *("tax", "taxe", "taxes", "vat", "gst", "hst", "pst", "qst", "mwst", "ust", "tva", "iva"),
         *("umsatzsteuer", "mehrwertsteuer", "steuer", "steuern", "btw", "belasting", "podatek"),
         *("impuest", "impost", "moms", "kdv", "dph", "afa", "ндс", "пдв", "налог", "податок"),
-        "消費税",
+        *("消費税", "税额", "稅額", "부가세"),
     ),
     Part.DISCOUNT: (
         *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
         *("nachlass", "skonto", "promotion", "promo", "coupon", "znizk", "zniżk", "знижк", "скидк"),
-        "割引",
+        *("割引", "値引", "クーポン", "ポイント利用", "优惠", "折扣", "優惠", "할인", "쿠폰"),
     ),
     Part.FEE: (
         *(
@@ -88,6 +88,7 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
     Part.REFUND: (
         *("refund", "erstatt", "ruckerstatt", "rembours", "reembols", "rimbors", "terugbetaal"),
         *("zwrot", "возврат", "повернен", "rendu", "restitu", "devuel", "devol", "returned"),
+        *("返金", "退款", "환불"),
     ),
 }
 """How words in the names of parts begin; a name is of the first kind of which it has one."""
@@ -188,6 +189,16 @@ def _has(words: Sequence[str], stems: tuple[str, ...]) -> bool:
     return any(begins(word, stems) for word in words)
 
 
+def is_cost(value: Value) -> bool:
+    """Return whether a number is, by its name, what goods cost the shop."""
+    return _has(_words(value), _COSTS)
+
+
+def is_free(value: Value) -> bool:
+    """Return whether a number is, by its name, what may be sold of a product."""
+    return _has(_words(value), _FREE)
+
+
 def is_rate(value: Value) -> bool:
     """Return whether a column is, by its name, of rates in percent."""
     is_said = any(begins(word, _RATES) for word in words_of(value.last_name))
@@ -282,26 +293,26 @@ class RowParts:
         kinds = {
             name: part
             for name, value in self.amounts.items()
-            if (part := part_of(value)) is not None and np.any(self._filled(name) != 0)
+            if (part := part_of(value)) is not None and np.any(self.filled(name) != 0)
         }
-        often = sorted(kinds, key=lambda name: -int(np.count_nonzero(self._filled(name))))
+        often = sorted(kinds, key=lambda name: -int(np.count_nonzero(self.filled(name))))
         named = {name: kinds[name] for name in often[:_MOST_PARTS]}
         return {**named, **dict.fromkeys(self._unnamed(named), Part.OTHER)}
 
     def _unnamed(self, named: Mapping[str, Part]) -> list[str]:
         """Return the columns that are the difference of two amounts, whatever their names are."""
         names = [name for name in self._numbers if name not in named]
-        names = [name for name in names if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
+        names = [name for name in names if np.any(self.filled(name) != 0)][:_MOST_AMOUNTS]
         sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}
         found: list[str] = []
         for name in sorted(names, key=lambda name: sizes[name]):
             if name == self.product[0]:
                 continue
             larger = [other for other in names if sizes[other] > sizes[name]]
-            rows = self._filled(name) != 0
+            rows = self.filled(name) != 0
             if rows.sum() < _FEWEST or len(found) == _MOST_UNNAMED:
                 continue
-            own, beside = self._filled(name), self._beside(named)
+            own, beside = self.filled(name), self._beside(named)
             for whole, base in permutations(larger, 2):
                 left = self._numbers[whole] - self._numbers[base]
                 is_known = ~np.isnan(left)
@@ -327,9 +338,9 @@ class RowParts:
         """Return what named parts beside one without a name come to: none, or one or two of them,
         each added or taken off.
         """
-        signed = [sign * self._filled(name) for name in named for sign in (1, -1)]
+        signed = [sign * self.filled(name) for name in named for sign in (1, -1)]
         pairs = [
-            one * self._filled(first) + other * self._filled(second)
+            one * self.filled(first) + other * self.filled(second)
             for first, second in combinations(named, 2)
             for one, other in product((1, -1), repeat=2)
         ]
@@ -350,13 +361,13 @@ class RowParts:
         names = [*self.amounts, *([self.product[0]] if self.product[0] else [])]
         return dict(zip(names, self._read, strict=False))
 
-    def _filled(self, name: str) -> Numbers:
+    def filled(self, name: str) -> Numbers:
         """Return the numbers of a part; an empty one is 0."""
         return np.nan_to_num(self._numbers[name])
 
     def _signed(self, name: str) -> int:
         """Return 1 for a part whose numbers are mostly above zero, else -1."""
-        numbers = self._filled(name)
+        numbers = self.filled(name)
         return 1 if np.count_nonzero(numbers > 0) >= np.count_nonzero(numbers < 0) else -1
 
     @property
@@ -368,12 +379,12 @@ class RowParts:
         """Return what an amount comes to over all rows that have it, less and plus some columns."""
         numbers = self._numbers[name].copy()
         for other, sign in (*((one, -1) for one in less), *((one, 1) for one in plus)):
-            numbers += sign * self._filled(other)
+            numbers += sign * self.filled(other)
         return float(np.nansum(numbers))
 
     def is_taken_off(self, name: str, amount: str) -> bool:
         """Return whether an amount is another one less a part on all rows, few as these may be."""
-        part = np.abs(self._filled(name))
+        part = np.abs(self.filled(name))
         return any(
             np.all(np.abs(numbers - part - self._numbers[amount]) < _NEAR)
             for other, numbers in self._numbers.items()
@@ -391,16 +402,76 @@ class RowParts:
             for name, value in self.amounts.items()
             if name not in known
             and part_of(value) is None
-            and (self._filled(name) != 0).sum() >= _FEWEST
-            and np.any(self._filled(name) % 1)
+            and (self.filled(name) != 0).sum() >= _FEWEST
+            and np.any(self.filled(name) % 1)
             and self.is_within(name, goods.name)
-            and not np.all(np.abs(self._filled(name)) == np.abs(self._filled(goods.name)))
+            and not np.all(np.abs(self.filled(name)) == np.abs(self.filled(goods.name)))
             and not any(self._is_without_tax(name, other) for other in {goods.name, *in_sums})
+            and not any(self._is_price_of(name, other) for other in {goods.name, *in_sums})
         ]
+
+    def _is_price_of(self, name: str, amount: str) -> bool:
+        """Return whether an amount is a number times the quantity, on nearly all rows with both."""
+        if self.quantity is None or amount == self.product[0]:
+            return False
+        (pieces,) = read_numbers(self.values, [self.values.number_sql(self.quantity)])
+        off = np.abs(self._numbers[name] * pieces - self._numbers[amount])
+        rows = ~np.isnan(off) & (self.filled(name) != 0)
+        return bool(rows.sum() >= _FEWEST and (off[rows] < _NEAR).mean() >= _SHARE)
+
+    def may_be_paid_back(self, goods: GoodsAmount, *, is_said: bool = False) -> list[str]:
+        """Return the amounts of which no name says what they are, and that may be money that went
+        back: of few rows, on one side of zero, and no more than was paid; the largest first.
+
+        Args:
+            goods: The amount of the goods.
+            is_said: Whether a person has said that it is.
+        """
+        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        paid = {name for name, value in self.amounts.items() if is_total(value)}
+        paid |= {goods.name, *in_sums}
+        ends = {name for name, value in self.amounts.items() if is_total(value)}
+        ends |= {goods.name} if is_said else set()
+        found = [
+            name
+            for name, value in self.amounts.items()
+            if name not in paid
+            and part_of(value) in {None, Part.REFUND}
+            and self._is_of_few_rows(name)
+            and any(self._is_money_of(name, other) for other in paid)
+            and (part_of(value) is Part.REFUND or not self._leads_down_to(ends, name))
+        ]
+        return sorted(found, key=lambda name: -float(np.sum(np.abs(self.filled(name)))))
+
+    def _is_of_few_rows(self, name: str) -> bool:
+        """Return whether a number is zero or empty in more than half of the rows, and elsewhere on
+        one side of zero.
+        """
+        numbers = self.filled(name)
+        above, below = np.count_nonzero(numbers > 0), np.count_nonzero(numbers < 0)
+        return not (above and below) and bool(0 < above + below < len(numbers) / 2)
+
+    def _is_money_of(self, name: str, amount: str) -> bool:
+        """Return whether a number is no more than an amount, and has decimals or is all of it."""
+        own, money = np.abs(self.filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
+        rows = own != 0
+        is_money = bool(np.any(own % 1) or np.any(np.abs(own - money)[rows] < _NEAR))
+        return is_money and self.is_within(name, amount)
+
+    def _leads_down_to(self, ends: Collection[str], name: str) -> bool:
+        """Return whether a sum has some amounts once a part is taken off: what is taken off before
+        an order comes to its total is a discount.
+        """
+        return any(
+            (one.base if sign * self._signed(name) > 0 else one.whole) in ends
+            for one in self.sums
+            for part, sign in one.parts
+            if part == name
+        )
 
     def _is_without_tax(self, name: str, amount: str) -> bool:
         """Return whether one amount is another one without a tax of a few rates."""
-        own, money = np.abs(self._filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
+        own, money = np.abs(self.filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
         rows = (own != 0) & (money > own + _NEAR)
         if rows.sum() < _FEWEST or rows.sum() < np.count_nonzero(own) * _SHARE:
             return False
@@ -410,13 +481,13 @@ class RowParts:
         """Return whether a tax is a rate of what an amount leaves without it, once another part is
         taken off: which one nothing shows.
         """
-        money, tax = self._numbers[goods.name], np.abs(self._filled(name))
+        money, tax = self._numbers[goods.name], np.abs(self.filled(name))
         rows = (tax != 0) & ~np.isnan(money) & (money != 0)
         if rows.sum() < _FEWEST:
             return False
         discounts = [other for other, part in goods.unproven.items() if part is Part.DISCOUNT]
         for other in (*discounts, *self.unexplained(goods)):
-            left = (np.abs(money) - np.abs(self._filled(other)))[rows]
+            left = (np.abs(money) - np.abs(self.filled(other)))[rows]
             if any(_share_of_rates(left - tax[rows], tax[rows], n) >= _SHARE for n in _STEPS):
                 return True
         return False
@@ -427,7 +498,7 @@ class RowParts:
 
     def is_within(self, name: str, amount: str) -> bool:
         """Return whether a part is no more than an amount, on nearly all rows that have it."""
-        part, money = np.abs(self._filled(name)), np.abs(self._numbers[amount])
+        part, money = np.abs(self.filled(name)), np.abs(self._numbers[amount])
         rows = (part != 0) & ~np.isnan(money)
         return bool(rows.any() and (part[rows] <= money[rows] + _NEAR).mean() >= _SHARE)
 
@@ -435,7 +506,7 @@ class RowParts:
     def sums(self) -> list[RowSum]:
         """Return the sums that hold on nearly all rows with such parts."""
         wholes = [name for name in self._numbers if name not in self.parts]
-        wholes = [name for name in wholes if np.any(self._filled(name) != 0)][:_MOST_AMOUNTS]
+        wholes = [name for name in wholes if np.any(self.filled(name) != 0)][:_MOST_AMOUNTS]
         pairs = ((whole, base) for n, whole in enumerate(wholes) for base in wholes[:n])
         return [found for pair in pairs if (found := self._sum(*pair)) is not None]
 
@@ -451,7 +522,7 @@ class RowParts:
         is_known = ~np.isnan(difference)
         if np.count_nonzero(is_known) < _FEWEST:
             return None
-        parts = [self._filled(name) for name in self.parts]
+        parts = [self.filled(name) for name in self.parts]
         matrix = np.array(parts).reshape(len(parts), len(difference))[:, is_known]
         known = difference[is_known]
         tried = self._rows_to_try(matrix)
@@ -483,16 +554,17 @@ class RowParts:
         self, signs: npt.NDArray[np.int8], matrix: Numbers, holds: npt.NDArray[np.bool_]
     ) -> bool:
         """Return whether a sum holds on nearly all rows, also on those with each part that is not
-        zero, of which enough rows have one that is in it.
+        zero, of which enough rows have one that is in it; a part of fewer rows is in a sum that
+        others show, if it then holds on all.
         """
         if holds.mean() < _SHARE:
             return False
-        for numbers, sign in zip(matrix, signs, strict=True):
-            rows = numbers != 0
-            few = rows.sum() < _FEWEST
-            if (sign and few) or (not few and holds[rows].mean() < _SHARE):
-                return False
-        return True
+        counts = np.count_nonzero(matrix, axis=1)
+        is_in, is_few = signs != 0, counts < _FEWEST
+        if np.any(is_in & is_few) and not (holds.all() and np.any(is_in & ~is_few)):
+            return False
+        often = (numbers != 0 for numbers in matrix[~is_few])
+        return all(holds[rows].mean() >= _SHARE for rows in often)
 
     def _offsets(self, begin: str) -> dict[str, tuple[dict[str, int], tuple[RowSum, ...]]]:
         """Return each amount that sums lead to from one: by which parts it differs, and how that
@@ -672,6 +744,11 @@ class RowParts:
         beside, inside = self._ways_of_rate(amount, name)
         return inside > beside if is_inside else beside > inside
 
+    def taxes_inside(self, amount: str) -> tuple[str, ...]:
+        """Return the taxes that are a rate of what an amount leaves without them."""
+        taxes = (name for name, part in self.parts.items() if part is Part.TAX)
+        return tuple(name for name in taxes if self._is_rate_of(amount, name, is_inside=True))
+
     def may_be_either(self, name: str, goods: GoodsAmount) -> bool:
         """Return whether a tax is one of a few rates both of an amount and of what is left of it
         without the tax: 20 % beside it is 25 % inside of it.
@@ -682,7 +759,7 @@ class RowParts:
         """Return whether a tax is always one of a few rates of an amount, and whether of what is
         left of it without the tax. Where a column has the rates, these are meant.
         """
-        money, tax = self._numbers[amount], self._filled(name)
+        money, tax = self._numbers[amount], self.filled(name)
         rows = (tax != 0) & ~np.isnan(money) & (money != 0)
         if rows.sum() < _FEWEST:
             return False, False
@@ -746,7 +823,7 @@ class OrderParts(RowParts):
 
     def _is_whole(self, one: RowSum, begin: str) -> bool:
         names = {one.whole, one.base, *(name for name, _ in one.parts)} - {begin}
-        parts = np.sum([sign * self._filled(name) for name, sign in one.parts], axis=0)
+        parts = np.sum([sign * self.filled(name) for name, sign in one.parts], axis=0)
         off = np.abs(self._numbers[one.whole] - self._numbers[one.base] - parts) >= _NEAR
         return not (names & {*self.lines}) and not np.any(off)
 
@@ -762,8 +839,15 @@ class OrderParts(RowParts):
         cells += [f"sum({sql})" for sql in self.lines.values()]
         named = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(cells)]
         key = self.order.column
+        # What went back stands below zero, under the number of the order that was sold.
+        is_back = [
+            f"coalesce({self.values.number_sql(self.amounts[name])} < 0, false)"
+            for name in of_orders[:1]
+        ]
+        group = ", ".join([key, *is_back])
         rows = (
-            f"{select(named, TABLE, f'{key} IS NOT NULL', key)} ORDER BY {key} LIMIT {_MOST_ROWS}"
+            f"{select(named, TABLE, f'{key} IS NOT NULL', group)} ORDER BY {group} "
+            f"LIMIT {_MOST_ROWS}"
         )
         read = self.values.columns_of_numbers(rows)
         return {
@@ -787,7 +871,20 @@ def _share_of_rates(money: Numbers, tax: Numbers, steps: int) -> float:
     # Both the amount and the tax are rounded to cents; what a tenth is of is no tax of 900 %.
     fits = (np.abs(money * rates - tax) < _NEAR * (1 + np.nan_to_num(rates))) & (rates <= 1)
     often = [rate for rate in np.unique(rates[fits]) if rate > 0]
-    return float(fits.mean()) if len(often) <= _FEW_RATES else 0.0
+    if len(often) > _FEW_RATES or _chance_of_rates(money[fits], tax[fits], steps) > _BY_CHANCE:
+        return 0.0
+    return float(fits.mean())
+
+
+def _chance_of_rates(money: Numbers, tax: Numbers, steps: int) -> float:
+    """Return how likely rows are to fit such rates by chance: of small amounts any tax is near
+    one, and equal rows say nothing new.
+    """
+    different = np.unique(np.round(np.abs(np.stack([money, tax])), 2), axis=1)[0]
+    return float(np.prod(np.minimum(1, 2 * steps * _NEAR / np.maximum(different, _NEAR))))
+
+
+_BY_CHANCE: Final = 0.05
 
 
 def readings(names: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from typing import Final
 
 import duckdb
 
-from ecom_assets.core.errors import EcomError, UsageError
+from ecom_assets.core.errors import DefinitionError, EcomError, UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.formats import counted
@@ -35,6 +35,8 @@ from ecom_assets.ingestion.sources.proposal.draft import (
 from ecom_assets.ingestion.sources.proposal.fields import (
     LISTED,
     MappingKind,
+    has_time,
+    is_report_of_sums,
     item_field_count,
     kind_of,
     listed_kind,
@@ -435,15 +437,24 @@ class MappingSearch:
 
     def _kind_of_table(self, encoding: str | None, name: str) -> MappingKind | None:
         try:
-            return kind_of(self._values(encoding, table=name))
+            values = self._values(encoding, table=name)
         except EcomError:
             return None
+        kind = kind_of(values)  # a list of names beside events has no times
+        return kind if kind is not MappingKind.EVENTS or has_time(values) else None
 
     def _kind_of(
         self, values: FileValues, answers: Mapping[str, str]
     ) -> tuple[MappingKind, OpenQuestion | None]:
         if kind := self.kind or kind_of(values):
             return kind, None
+        if is_report_of_sums(values):
+            raise DefinitionError(
+                "The file has one row a day with numbers alone: it is a report of sums, of which "
+                "no row is an event or an order. Export the list that it adds up, or say what its "
+                "rows are (--ad-spend, --stock or another option of ecom mapping init, or what the "
+                "file is on the page of uploads)."
+            )
         kinds = tuple(kind for kind in MappingKind if kind not in LISTED)
         question = OpenQuestion(ROWS, "what the rows are", kinds, MappingKind.EVENTS)
         return MappingKind(question.checked(answers.get(ROWS, question.guess))), question

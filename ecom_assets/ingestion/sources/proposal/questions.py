@@ -249,6 +249,16 @@ CANDIDATES: Final = {
     "cp850": "DOS",
 }
 """Encodings of one byte that files of shops have, the most frequent first."""
+WIDE: Final = {
+    "cp932": "Japanese",
+    "cp949": "Korean",
+    "gb18030": "Chinese, simplified",
+    "big5": "Chinese, traditional",
+}
+"""Encodings of two bytes, as shops of Eastern Asia have them."""
+_COMMON: Final = {"gb18030": range(0xB0, 0xD8), "big5": range(0xA4, 0xC7)}
+"""The first bytes of the signs that are most frequent in Chinese texts."""
+_FEWEST_WIDE, _MOST_LINES, _SHARE_WIDE = 4, 2_000, 0.9
 _MOST_WORDS = 5_000
 _MOST_ODD_SHARE = 0.05
 _NOT_WRITTEN = frozenset({"Cc", "Cn", "Sk"})
@@ -268,6 +278,9 @@ def possible_encodings(file: InputFile) -> dict[str, str]:
     """
     if file.format != "csv" or marked_encoding(head_of(file)):
         return {}
+    wide = _wide_readings(file)
+    if wide and not {*wide} & {*_COMMON}:  # kana and Hangul are no Western words
+        return wide
     odd_words = list(dict.fromkeys(islice(_odd_words(file), _MOST_WORDS)))
     readings = {name: read for name in CANDIDATES if (read := _words_in(odd_words, name))}
     first_with: dict[tuple[str, ...], str] = {}
@@ -276,9 +289,46 @@ def possible_encodings(file: InputFile) -> dict[str, str]:
     different = [
         index for index in range(len(odd_words)) if len({read[index] for read in first_with}) > 1
     ]
-    return {
+    return wide | {
         name: shown(read[different[0] if different else 0]) for read, name in first_with.items()
     }
+
+
+def _wide_readings(file: InputFile) -> dict[str, str]:
+    """Return the encodings of two bytes in which a file is a text of their language, each with some
+    of it.
+    """
+    odd = [line for line in lines_of(file) if not line.isascii() and not is_utf_8(line)]
+    lines = odd[:_MOST_LINES]
+    return {name: read for name in WIDE if (read := _read_wide(lines, name))}
+
+
+def _read_wide(lines: Sequence[bytes], encoding: str) -> str:
+    """Return some of the text of lines in an encoding; empty if it is no text of its language."""
+    try:
+        text = "".join(line.decode(encoding) for line in lines)
+    except UnicodeDecodeError:
+        return ""
+    letters = [sign for sign in text if not sign.isascii() and sign.isalpha()]
+    own = [sign for sign in letters if _is_own(sign, encoding)]
+    # Japanese has kana among its other signs; of these, Chinese and Western texts have none.
+    fewest = _FEWEST_WIDE if encoding == "cp932" else max(_FEWEST_WIDE, _SHARE_WIDE * len(letters))
+    if len(own) < fewest:
+        return ""
+    at = text.index(own[0])
+    return shown(text[at : at + _FEWEST_WIDE * 2].splitlines()[0])
+
+
+def _is_own(sign: str, encoding: str) -> bool:
+    """Return whether a sign is of the language of an encoding, and of no other one's."""
+    name = unicodedata.name(sign, "")
+    if encoding == "cp932":
+        return name.startswith(("HIRAGANA", "KATAKANA"))  # narrow ones are Western letters, too
+    if encoding == "cp949":
+        return name.startswith("HANGUL SYLLABLE")
+    written = sign.encode(encoding)
+    is_second = encoding == "big5" or written[-1] > 0xA0  # noqa: PLR2004 (beyond ASCII)
+    return len(written) > 1 and written[0] in _COMMON[encoding] and is_second
 
 
 def encoding_question(possible: dict[str, str]) -> OpenQuestion | None:
@@ -286,7 +336,7 @@ def encoding_question(possible: dict[str, str]) -> OpenQuestion | None:
     if len(possible) < 2:  # noqa: PLR2004 (a choice is between two)
         return None
     readings = ", ".join(
-        f"{name} ({CANDIDATES[name]}) reads “{word}”" for name, word in possible.items()
+        f"{name} ({(CANDIDATES | WIDE)[name]}) reads “{word}”" for name, word in possible.items()
     )
     sentence = f"the encoding, as the file is not UTF-8: {readings}"
     return OpenQuestion(ENCODING, sentence, tuple(possible), next(iter(possible)))

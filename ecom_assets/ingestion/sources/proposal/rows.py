@@ -358,9 +358,9 @@ class OrderRows:
             f"{proof} AS proof",
             f"count(DISTINCT {own or '0'}) AS different_lines",
         ]
-        by_order = select(
-            measured, TABLE, f"{order.column} IS NOT NULL AND {is_line}", order.column
-        )
+        # What went back is written below zero, under the number of the order that was sold.
+        group = f"{order.column}, coalesce({number} < 0, false)"
+        by_order = select(measured, TABLE, f"{order.column} IS NOT NULL AND {is_line}", group)
         several = "row_count > 1 AND filled > 0"
         conditions = [
             several,

@@ -113,7 +113,21 @@ _SALE: Final = (
         "sprzeda",
         "potwierdzon",
     ),
-    *("оплачен", "отправлен", "выполнен", "concluid", "entregue", "enviad", "pago"),
+    *("оплачен", "отправлен", "выполнен", "concluid", "entregue", "enviad", "pago", "camino"),
+    *(
+        "発送済",
+        "発送完了",
+        "発送待ち",
+        "出荷済",
+        "配送中",
+        "配送完了",
+        "入金済",
+        "支払済",
+        "決済完了",
+        "完了",
+    ),
+    *("已完成", "已发货", "待发货", "已付款", "已签收", "交易成功", "已發貨", "待出貨", "已出貨"),
+    *("배송완료", "배송중", "배송준비", "결제완료", "구매확정"),
 )
 _NO_SALE: Final = (
     "cancel",
@@ -157,6 +171,19 @@ _NO_SALE: Final = (
     "відхилен",
     "невдал",
     *("anulowan", "odrzucon", "nieudan", "porzucon", "отмен", "отклонен", "просроч"),
+    *(
+        "キャンセル",
+        "取消",
+        "未入金",
+        "入金待ち",
+        "支払待ち",
+        "已取消",
+        "待付款",
+        "交易关闭",
+        "已关闭",
+        "已關閉",
+    ),
+    *("취소", "주문취소", "결제대기", "입금대기", "미입금"),
 )
 _DOCUMENTS: Final = (
     "credit",
@@ -197,6 +224,7 @@ _REFUND: Final = (
     "повернен",
     "відшкодован",
     *("zwrocon", "zwrot", "возврат", "возвращ"),
+    *("返品", "返金", "退款", "退货", "退貨", "已退", "환불", "반품"),
 )
 _PART: Final = (
     "partial",
@@ -388,9 +416,12 @@ LOOKS_LIKE: Final = 0.5
 def words_of(name: str) -> list[str]:
     """Return the words of a name in small letters without accents; `PartiallyRefunded` has two."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    letters = unicodedata.normalize("NFKD", parted.casefold())
-    plain = "".join(sign for sign in letters if not unicodedata.combining(sign))
-    return re.findall(r"[^\W\d_]+", plain)
+    return re.findall(r"[^\W\d_]+", _plain(parted))
+
+
+def _plain(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(sign for sign in letters if not unicodedata.combining(sign))
 
 
 def begins(word: str, stems: tuple[str, ...]) -> bool:
@@ -401,8 +432,13 @@ def begins(word: str, stems: tuple[str, ...]) -> bool:
 
 @cache
 def _by_length(stems: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
-    short = frozenset(stem for stem in stems if len(stem) < _LEAST)
-    return tuple(stem for stem in stems if stem not in short), short
+    plain = [*map(_plain, stems)]
+    short = frozenset(stem for stem in plain if len(stem) < _LEAST and stem[0] < _WIDE)
+    return tuple(stem for stem in plain if stem not in short), short
+
+
+_WIDE: Final = "\u1100"
+"""The first of the signs of Eastern Asia, of which a word has few."""
 
 
 def state_meaning(state: str) -> Meaning | None:

@@ -211,7 +211,7 @@ def order_states(
     refunded = [state for state, meaning in meanings.items() if meaning is Meaning.REFUND]
     parts = [state for state, meaning in meanings.items() if meaning is Meaning.PART_REFUND]
     order = matches.get("order_id") or matches[next(iter(matches))]
-    can_shape = values.format != "parquet" and status.is_column and order.value.is_column
+    can_shape = status.is_column and order.value.is_column
     amount = _column(matches, REFUNDED_AMOUNT) if can_shape else ""
     is_final = bool(refunded) and not has_rows_of_refunds(values, matches, refunded)
     return OrderStates(

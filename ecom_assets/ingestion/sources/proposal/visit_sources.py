@@ -2,6 +2,7 @@
 says the channel of each of its words, and the words become source and medium of the visit.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -25,15 +26,14 @@ TAGS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Source and medium by which a visit is of a channel, whatever its page."""
 CHANNELS: Final = (*TAGS, DIRECT)
+_PAID: Final = frozenset({"cpc", "ppc", "paid", "sea", "sem"})
+_SOCIAL: Final = ("facebook", "instagram", "tiktok", "pinterest", "twitter", "linkedin", "social")
 LIKELY: Final = (
     ("Paid Search", ("adwords", "googleads", "bingads", "sea", "sem", "cpc", "ppc", "paidsearch")),
     ("Paid Social", ("paidsocial", "facebookads", "metaads", "fbads", "instagramads")),
     ("Email", ("email", "mail", "newsletter", "klaviyo", "mailchimp", "courriel", "correo")),
     ("Organic Video", ("youtube", "vimeo", "video")),
-    (
-        "Organic Social",
-        ("facebook", "instagram", "tiktok", "pinterest", "twitter", "linkedin", "social"),
-    ),
+    ("Organic Social", _SOCIAL),
     ("Display", ("display", "banner")),
     ("Affiliates", ("affiliate", "affiliates")),
     ("SMS", ("sms",)),
@@ -48,6 +48,9 @@ SAYS_SOURCE: Final = r".*([?&;](utm_[a-z]+|gclid|gbraid|wbraid)=).*"
 def likely_channel(word: str) -> str:
     """Return the channel that a word of a file usually means; empty if it is not known."""
     letters = bare(word)
+    if _PAID & {*re.findall(r"[a-z]+", word.casefold())}:  # google / cpc
+        is_social = any(name in letters for name in _SOCIAL)
+        return "Paid Social" if is_social else "Paid Search"
     for channel, names in LIKELY:
         if letters in names or any(len(name) > 4 and name in letters for name in names):  # noqa: PLR2004 (short ones are parts of others)
             return channel
