@@ -56,7 +56,7 @@ Precio unitario de venta de la publicación (ARS);Comprador
 202;3 de marzo de 2026 18:02 hs.;Entregado;1;15500,50;-2170;0;-900;;12430,5;A-2;15500,50;Beto Paz
 203;4 de marzo de 2026 09:40 hs.;Entregado;1;10000;-1400;0;0;-10000;-1400;A-1;10000;Caro Gil
 204;5 de marzo de 2026 21:10 hs.;Cancelada;1;8000;-1120;0;0;-8000;-1120;A-3;8000;Dani Sol
-205;6 de marzo de 2026 11:00 hs.;En camino;1;15500,50;-2170;1500;-1500;;13330,5;A-2;15500,50;Ana Ruiz
+205;6 de marzo de 2026 11:00 hs.;En camino;1;15500,50;-2170;1500;-1500;;13330,5;A-2;15500,50;Ana Rui
 208;8 de marzo de 2026 15:30 hs.;Entregado;3;24000;-3360;1500;-1500;;20640;A-3;8000;Eva Luna
 """
 """Of 20,000 + 15,500.50 + 10,000 + 15,500.50 + 24,000, 10,000 went back; 8,000 were no sale."""
