@@ -15,7 +15,7 @@ from ecom_assets_tests.core.warehouse.engines.warehouses import (
 )
 from ecom_assets_tests.outputs.delivery.scripted_tool import ScriptedTool, scripted_tool
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 FILES = {
     "events": f"""{HEADER}
 1,anna,product_view,2026-01-10T09:00:00Z,p1,shoes,s1,,,
