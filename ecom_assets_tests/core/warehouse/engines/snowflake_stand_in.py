@@ -25,6 +25,7 @@ from fakesnow.conn import FakeSnowflakeConnection
 from fakesnow.cursor import FakeSnowflakeCursor
 from snowflake.connector.errors import Error as SnowflakeError
 from snowflake.connector.errors import ProgrammingError
+from sqlglot import exp
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -60,12 +61,135 @@ class Faults:
         return None
 
 
-server = importlib.import_module("fakesnow.server")  # the package has a function of that name too
+server: Any = importlib.import_module(
+    "fakesnow.server"
+)  # the package has a function of that name too
 faults = Faults()
+cursors: Any = importlib.import_module("fakesnow.cursor")
 run_statement = FakeSnowflakeCursor.execute
+transform: Any = FakeSnowflakeCursor._transform  # noqa: SLF001 (it has no other place to be mended)
+check_db_and_schema = FakeSnowflakeCursor.check_db_and_schema
+parse: Any = cursors.parse_one
 copying: Any = importlib.import_module("fakesnow.copy_into")  # as above
 describe_table = copying._describe_table  # noqa: SLF001 (it has no other place to be mended)
 to_struct = fakesnow.arrow.timestamp_to_sf_struct
+
+
+FLAGS = re.IGNORECASE | re.DOTALL
+ROWS = re.compile(r"\s*(INSERT|SELECT|WITH|DELETE)\b(?!.*(INFORMATION_SCHEMA|RESULT_SCAN))", FLAGS)
+LITERALS = re.compile(
+    r"(?<=')(?P<time>\d{4}-\d\d-\d\d(?:[ T][\d:.]+)?)(?=')"
+    r"|(?<=')[0-9a-f]{32}(?=')|(?<=')[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=')"
+    r"|(?<=DATE_FROM_PARTS\()(?P<day>\d+, \d+, \d+)(?=\))"
+)
+"""What statements of one table differ in: times, days, and the ids of runs and writes."""
+MOST_LITERALS = 900
+
+
+def marked(command: str) -> tuple[str, dict[str, str]]:
+    """Return a statement with a mark in place of each literal, and the literals by their marks.
+
+    A mark is a literal of the same form, of a year that no test has.
+    """
+    marks: dict[str, str] = {}
+
+    def mark(found: re.Match[str]) -> str:
+        year = 8000 + len(marks)
+        if found["time"]:
+            form = f"{year}-01-01{re.sub('[0-9]', '0', found['time'][10:])}"
+        elif found["day"]:
+            form = f"{year}, 1, 1"
+        else:
+            form = f"{year}{re.sub('[0-9a-f]', 'e', found[0][4:])}"
+        return marks.setdefault(found[0], form)
+
+    template = LITERALS.sub(mark, command)
+    return template, {mark: literal for literal, mark in marks.items()}
+
+
+class WrittenStatement:
+    """A statement as DuckDB takes it, of whose parts nothing is known."""
+
+    written = ""
+
+    def sql(self, *_args: Any, **_options: Any) -> str:
+        """Return its text."""
+        return self.written
+
+
+@dataclass
+class KeptStatements:
+    """Statements of rows as fakesnow writes them for DuckDB, by their text with marks.
+
+    It parses each three times and walks through it 80 times, two thirds of the time of the tests on
+    Snowflake; those of a table differ in literals only.
+    """
+
+    texts: dict[str, tuple[type[exp.Expression], str] | None] = field(default_factory=dict)
+
+    def learn(self, cursor: FakeSnowflakeCursor, command: str) -> None:
+        """Keep what a statement of rows becomes, if its literals stay what they are.
+
+        What cannot be parsed says so when it is run.
+        """
+        template, literals = marked(command)
+        if not ROWS.match(command) or template in self.texts or len(literals) > MOST_LITERALS:
+            return
+        self.texts[template] = None
+        try:
+            statement = parse(template)
+            cursor.check_db_and_schema(statement)
+            written = transform(cursor, statement, None)
+            text = written.sql(dialect="duckdb")
+        except SnowflakeError:
+            return
+        if all(mark in text for mark in literals) and type(written) in WRITTEN:
+            self.texts[template] = (WRITTEN[type(written)], text)
+
+    def parsed(self, command: str) -> exp.Expression:
+        """Return a statement that is kept, as it is written; another one parsed."""
+        template, literals = marked(command)
+        kind, text = self.texts.get(template) or (None, "")
+        if kind is None:
+            parsed: exp.Expression = parse(command)
+            return parsed
+        marks = re.compile("|".join(map(re.escape, literals)) or r"(?!)")
+        statement: exp.Expression = kind()
+        statement.written = marks.sub(lambda mark: literals[mark[0]], text)  # type: ignore[attr-defined]  # of `WrittenStatement`
+        return statement
+
+
+WRITTEN = {
+    kind: type(kind.__name__, (WrittenStatement, kind), {})
+    for kind in (exp.Insert, exp.Select, exp.Union, exp.Delete, exp.Describe)
+}
+KEPT = KeptStatements()
+
+
+def check_schema(cursor: FakeSnowflakeCursor, statement: exp.Expr) -> None:
+    """Check that tables can be found; those of a kept statement could."""
+    if not isinstance(statement, WrittenStatement):
+        check_db_and_schema(cursor, statement)
+
+
+def transform_unless_kept(
+    cursor: FakeSnowflakeCursor, statement: exp.Expression, params: Any
+) -> exp.Expression:
+    """Return a statement for DuckDB."""
+    if isinstance(statement, WrittenStatement):
+        return statement
+    result: exp.Expression = transform(cursor, statement, params)
+    return result
+
+
+def described_result(cursor: FakeSnowflakeCursor) -> list[Any]:
+    """Return the columns of the last result; fakesnow parses its statement for that."""
+    with cursor._conn.cursor() as other:  # noqa: SLF001 (fakesnow's own way)
+        describe: Any = WRITTEN[exp.Describe]()
+        describe.written = f"DESCRIBE {cursor._last_sql}"  # noqa: SLF001 (as above)
+        other._execute(describe, cursor._last_params)  # noqa: SLF001 (as above)
+        result: list[Any] = other.fetchall()
+        return result
 
 
 def execute(
@@ -83,6 +207,7 @@ def execute(
         )
     try:
         for statement in bridged(command):
+            KEPT.learn(self, statement)
             run_in_turn(self, statement, *args, **kwargs)
     except duckdb.Error as error:
         errno, sqlstate = next(
@@ -215,6 +340,10 @@ def main(port: int) -> None:
         20_000
     )  # it walks through statements once per bracket, and long ones have hundreds
     FakeSnowflakeCursor.execute = execute
+    FakeSnowflakeCursor.check_db_and_schema = check_schema
+    FakeSnowflakeCursor._transform = transform_unless_kept  # noqa: SLF001 (as above)
+    FakeSnowflakeCursor._describe_last_sql = described_result  # noqa: SLF001 (as above)
+    cursors.parse_one = server.parse_one = KEPT.parsed
     fakesnow.arrow.timestamp_to_sf_struct = timestamps
     # It adds up as doubles whatever is not a column, for texts that are added up; the service keeps
     # decimals.
