@@ -202,7 +202,8 @@ def is_cost(value: Value) -> bool:
 
 def is_free(value: Value) -> bool:
     """Return whether a number is, by its name, what may be sold of a product."""
-    return _has(_words(value), _FREE)
+    words = [word for word in _words(value) if not word.startswith("freight")]
+    return _has(words, _FREE)
 
 
 def is_rate(value: Value) -> bool:
