@@ -18,6 +18,7 @@ from ecom_assets.ingestion.sources.reading import FileReading
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 from ecom_assets_tests.ingestion.sources.conftest import write
 from ecom_assets_tests.ingestion.sources.test_drafts_add_up import (
+    ZONE,
     asked,
     search_of,
     sold_and_back,
@@ -56,7 +57,7 @@ Precio unitario de venta de la publicación (ARS);Comprador
 202;3 de marzo de 2026 18:02 hs.;Entregado;1;15500,50;-2170;0;-900;;12430,5;A-2;15500,50;Beto Paz
 203;4 de marzo de 2026 09:40 hs.;Entregado;1;10000;-1400;0;0;-10000;-1400;A-1;10000;Caro Gil
 204;5 de marzo de 2026 21:10 hs.;Cancelada;1;8000;-1120;0;0;-8000;-1120;A-3;8000;Dani Sol
-205;6 de marzo de 2026 11:00 hs.;En camino;1;15500,50;-2170;1500;-1500;;13330,5;A-2;15500,50;Ana Rui
+205;6 de marzo de 2026 11:00 hs.;En camino;1;15500,50;-2170;0;0;;13330,5;A-2;15500,50;Ana Ruiz
 208;8 de marzo de 2026 15:30 hs.;Entregado;3;24000;-3360;1500;-1500;;20640;A-3;8000;Eva Luna
 """
 """Of 20,000 + 15,500.50 + 10,000 + 15,500.50 + 24,000, 10,000 went back; 8,000 were no sale."""
@@ -116,6 +117,66 @@ def test_a_tax_of_small_amounts_is_near_any_rate(tmp_path: Path) -> None:
     search = MappingSearch([str(path)], settings, MappingKind.ORDERS)
     assert {*asked(search, {})} == {"state_1"}  # what `Payment` is
     assert sold_and_back(search, {"state_1": "sale"}) == (Decimal("1079.50"), 4)
+
+
+TILDA = """\
+Email|payment|orderid|products|price|discount|sent
+anna@x.ru|Оплачено|1001|Лампа - 2x1990 = 3980; Кружка - 1x500 = 500|4480|0|2026-03-02 10:15:00
+b@x.ru|Оплачено|1002|Кружка - 3x500 = 1500|1800|0|2026-03-03 11:00:00
+v@x.ru|Не оплачено|1003|Лампа - 1x1990 = 1990|2290|0|2026-03-04 12:00:00
+anna@x.ru|Оплачено|1004|Лампа - 1x1990 = 1990|2091|199|2026-03-05 09:30:00
+"""  # noqa: RUF001 (Russian words)
+"""`price` has postage in it, which no number says; 3,980 + 500 + 1,500 + 1,990 were sold."""
+
+
+@pytest.mark.slow
+def test_a_cell_of_tilda_has_items_with_their_prices(tmp_path: Path) -> None:
+    search = search_of(tmp_path / "orders.csv", TILDA.splitlines())
+    assert {*asked(search, {})} == {"state_1"}  # what was not paid
+    assert "discount (199.00) is a discount of whole orders" in search.proposal(ZONE, OWN).text
+    assert sold_and_back(search, {"state_1": "no sale"}) == (7970, 0)
+
+
+ALLEGRO = """\
+Type,OrderId,Status,SaleDate,BuyerEmail,TotalToPayAmount,DeliveryAmount,OfferName,Quantity,PriceAmount
+order,a1,SENT,2026-03-02T10:15:00Z,ania@allegro.pl,118.99,8.99,,,
+lineItem,a1,,,,,,Lampa,2,50.00
+lineItem,a1,,,,,,Kubek,1,10.00
+order,a2,CANCELLED,2026-03-03T10:15:00Z,b@allegro.pl,58.99,8.99,,,
+lineItem,a2,,,,,,Lampa,1,50.00
+order,a3,SENT,2026-03-04T08:00:00Z,c@allegro.pl,30.00,0.00,,,
+lineItem,a3,,,,,,Kubek,3,10.00
+order,a4,SENT,2026-03-05T08:00:00Z,ania@allegro.pl,58.99,8.99,,,
+lineItem,a4,,,,,,Lampa,1,50.00
+"""
+"""2 x 50 + 10 + 3 x 10 + 50; the second order was cancelled."""
+
+
+@pytest.mark.slow
+def test_a_type_that_says_which_rows_are_lines_is_not_asked(tmp_path: Path) -> None:
+    search = search_of(tmp_path / "orders.csv", ALLEGRO.splitlines())
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (190, 0)
+
+
+LIGHTSPEED = """\
+Date,Sale ID,Customer,Description,Qty,Subtotal,Discount,Subtotal w/ Discount,Total Tax,Total
+2026-03-02 10:15:00,9001,Ann,Helmet,1,$80.00,$8.00,$72.00,$6.30,$78.30
+2026-03-02 10:15:00,9001,Ann,Bell,2,$20.00,$0.00,$20.00,$1.75,$21.75
+2026-03-03 11:00:00,9002,Eve,Tube,3,$21.00,$2.00,$19.00,$1.66,$20.66
+2026-03-04 12:30:00,9003,Bob,Bike,1,$900.00,$90.00,$810.00,$70.88,$880.88
+2026-03-05 09:00:00,9004,Ann,Bell,-1,-$10.00,$0.00,-$10.00,-$0.88,-$10.88
+"""
+"""72 + 20 + 19 + 810 were sold, and 10 went back."""
+
+
+@pytest.mark.slow
+def test_an_amount_with_its_discount_is_no_discount(tmp_path: Path) -> None:
+    path = write(tmp_path / "lines.csv", LIGHTSPEED)
+    settings = Settings(home=tmp_path / "home", currency="USD")
+    search = MappingSearch([str(path)], settings, MappingKind.ORDERS)
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (921, 10)
 
 
 def klaviyo(number: int, metric: str, person: str, properties: dict[str, object]) -> object:

@@ -109,7 +109,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     quoted_list,
     shown,
 )
-from ecom_assets.ingestion.sources.proposal.row_kinds import row_kinds
+from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning, begins, words_of
 from ecom_assets.ingestion.sources.proposal.states import (
@@ -889,8 +889,9 @@ class Draft:
         if rows.below_zero() == DISCOUNT_LINES:
             return
         columns = row_kinds(self.values, self.found, rows.amount_sql())
-        if not columns:
-            return
+        is_of_lines = len(columns) == 1 and goes_with_lines(self.values, columns[0], self.found)
+        if not columns or (is_of_lines and rows.rows_of_orders()):
+            return  # what repeats an order beside its lines is known without a name
         kinds = columns[0] if len(columns) == 1 else self.values.combined(columns)
         self.found["status"] = FoundField("status", kinds, f"{kinds.name} says what a row is")
         self.are_kinds = True
@@ -1180,6 +1181,7 @@ class Draft:
             return  # a person says it
         if goods is None:
             self._take_lines_that_add_up(begin, parts, of_lines)
+            self._note_discounts_of_orders(parts)
         elif goods.name in of_lines:
             self._take_sum(goods, of_lines[goods.name])
         elif goods.name in of_orders:
@@ -1191,6 +1193,16 @@ class Draft:
                 f"{shown(self.readings[0].text)} is what was paid for the goods of an order, "
                 f"shared among its lines by {shown(begin)}"
             )
+
+    def _note_discounts_of_orders(self, parts: OrderParts) -> None:
+        """Note the discounts of whole orders that no sum shows to be in what lines come to."""
+        shown_parts = {name for one in parts.sums for name, _ in one.parts}
+        for name, part in parts.parts.items():
+            if part is Part.DISCOUNT and name not in {*shown_parts, *parts.lines}:
+                self.notes.append(
+                    f"{shown(name)} ({formats.amount(parts.total(name))}) is a discount of whole "
+                    "orders, and is not taken off their lines: no sum shows that they are before it"
+                )
 
     def _begin_of_lines(self) -> str:
         """Return the name of the amount of a line; empty where parts of the row are taken off it,

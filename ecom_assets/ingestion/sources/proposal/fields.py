@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
@@ -280,7 +281,10 @@ def _has_charges(values: FileValues, orders: Found) -> bool:
     if "date_time" not in orders or not {"order_id", "customer_id", "status"} & orders.keys():
         return False
     named = (value for value in values.values if part_of(value) in _CHARGES)
-    return ORDER_TOTAL in orders or any(_is_amount(values, value) for value in named)
+    # A column of yes and no, such as `Tax exempt`, is no amount.
+    return ORDER_TOTAL in orders or any(
+        _is_amount(values, value) and values.matching(value, r".*\d[.,]\d.*") for value in named
+    )
 
 
 _CHARGES: Final = frozenset({Part.SHIPPING, Part.TAX, Part.DISCOUNT})
@@ -346,16 +350,38 @@ def _list_of_likely(values: FileValues) -> MappingKind | None:
     return None
 
 
+def _are_all_days(values: FileValues, value: Value) -> bool:
+    """Return whether rows are of one day each, of all days from the first to the last."""
+    form = (values.time_formats(value) or ("iso",))[0]
+    written = [text for text, _ in values.counts(value, _MOST_DAYS + 1)]
+    if not 1 < values.row_count == len(written) <= _MOST_DAYS:
+        return False
+    try:
+        days = [_day(text, form) for text in written]
+    except ValueError:
+        return False
+    return (max(days) - min(days)).days + 1 == len(days)
+
+
+_MOST_DAYS: Final = 1_000
+
+
+def _day(written: str, form: str) -> date:
+    if form == "iso":
+        return date.fromisoformat(written)
+    return datetime.strptime(written, form).date()  # noqa: DTZ007 (a day is of no zone)
+
+
 def is_report_of_sums(values: FileValues) -> bool:
-    """Return whether each row is a day, once, and all else are whole numbers: what some others come
-    to, such as visitors and page views, of which no row is one.
+    """Return whether rows are the days of some time, and all else are whole numbers: what others
+    come to, such as visitors and page views, of which no row is one.
     """
     columns = [value for value in values.values if value.is_column and values.filled(value)]
     days = [value for value in columns if values.time_formats(value)]
     counts = [value for value in columns if value not in days]
-    is_by_day = len(days) == 1 and values.different(days[0]) == values.row_count > 1
     return (
-        is_by_day
+        len(days) == 1
+        and _are_all_days(values, days[0])
         and not values.matching(days[0], r".*\d:.*")
         and len(counts) > 1
         and all(values.matching(value, r"\d+") == values.filled(value) for value in counts)

@@ -29,6 +29,11 @@ _COUNT_FIRST: Final = (
     rf"(?P<quantity>{_NUMBER})\s*{_TIMES}\s+(?P<name>.+)",
     rf"(?P<quantity>{_NUMBER})[x\u00d7]\s*(?P<name>.+)",
 )
+_PRICED: Final = (
+    rf"(?P<name>.+?)\s*[-\u2013:]\s*(?P<quantity>{_NUMBER})\s*{_TIMES}\s*(?P<price>{_NUMBER})"
+    rf"(?:\s*=\s*(?P<total>{_NUMBER}).*)?"
+)
+"""An item with its quantity and its price: `Hat - 2x19.90 = 39.80`."""
 _LIKE: Final = (
     *_COUNT_FIRST,
     rf"(?P<name>.+?)\s*{_TIMES}\s*(?P<quantity>{_NUMBER})",
@@ -70,9 +75,14 @@ def packed_columns(values: FileValues) -> Mapping[str, PackedCell]:
         for value, texts in cells.items()
         if (cell := _with_members([*texts])) is not None
     }
-    if of_members or {"quantity", UNIT_PRICE} & found.keys():
+    if of_members or "quantity" in found:
         return of_members
     named = {value: texts for value, texts in cells.items() if _is_of_items(value)}
+    priced = ((value.name, _counted([*texts], [_PRICED])) for value, texts in named.items())
+    if first := next(((name, cell) for name, cell in priced if cell), None):
+        return dict([first])
+    if UNIT_PRICE in found:
+        return {}
     counted = ((value.name, _counted([*texts])) for value, texts in named.items())
     first = next(((name, cell) for name, cell in counted if cell), None)
     return dict([first]) if first else _parted(values, named, cells)
@@ -120,12 +130,12 @@ def _fits(cell: PackedCell, cells: Sequence[str]) -> tuple[int, int] | None:
     return (len(names), -len(items)) if item_field_count({*often}) > 1 else None
 
 
-def _counted(cells: Sequence[str]) -> PackedCell | None:
+def _counted(cells: Sequence[str], likes: Sequence[str] = _LIKE) -> PackedCell | None:
     """Return how cells are packed whose items are names with their quantities; None if they are
     not. Of several signs between items, the one that makes the most of them is.
     """
     best: tuple[int, PackedCell] | None = None
-    for like, lines in product(_LIKE, _BETWEEN_ITEMS):
+    for like, lines in product(likes, _BETWEEN_ITEMS):
         cell = PackedCell(lines, like=like)
         read = [cell.items_of({"cell": text}, "cell") for text in cells]
         count = sum(len(each) for each in read if each)

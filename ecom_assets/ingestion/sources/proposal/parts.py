@@ -125,7 +125,13 @@ _AFTER_FEES: Final = (
     *("profit", "margin", "marge", "gewinn", "rohertrag", "benefice", "beneficio", "utile", "zysk"),
 )
 """How words in the names of amounts begin from which fees are taken already."""
-_INCLUDED: Final = frozenset({"incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc"})
+_INCLUDED: Final = frozenset(
+    {
+        *("incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc", "w"),
+        *("after", "less", "nach", "abzuglich", "apres", "despues", "dopo"),
+    }
+)
+"""Words before what is in an amount, or was taken off it."""
 _PERCENT: Final = "%"
 _RATES: Final = (
     *("rate", "rates", "satz", "steuersatz", "taux", "percent", "percentage", "prozent", "pct"),
@@ -196,7 +202,8 @@ def is_cost(value: Value) -> bool:
 
 def is_free(value: Value) -> bool:
     """Return whether a number is, by its name, what may be sold of a product."""
-    return _has(_words(value), _FREE)
+    words = [word for word in _words(value) if not word.startswith("freight")]
+    return _has(words, _FREE)
 
 
 def is_rate(value: Value) -> bool:

@@ -42,7 +42,7 @@ def row_kinds(values: FileValues, matches: Found, amount: str) -> tuple[Value, .
     first = next((value for value in columns if _goes_with_sign(values, value, amount)), None)
     if first is None:
         few = (value for value in columns if says_kind(value) or values.different(value) <= _FEW)
-        first = next((value for value in few if _goes_with_lines(values, value, matches)), None)
+        first = next((value for value in few if goes_with_lines(values, value, matches)), None)
     if first is None or (status is not None and first == status.value):
         return ()
     return _told_apart(values, matches, first, columns, amount)
@@ -81,7 +81,7 @@ def _has_both_signs(values: FileValues, amount: str) -> bool:
     return all(values.rows(select(signs, TABLE))[0])
 
 
-def _goes_with_lines(values: FileValues, value: Value, matches: Found) -> bool:
+def goes_with_lines(values: FileValues, value: Value, matches: Found) -> bool:
     """Return whether rows with some values never have an order or an item, and all others do."""
     known = [matches[name].value for name in _OF_LINES if name in matches]
     for other in (one for one in known if values.filled(one) < values.row_count):
