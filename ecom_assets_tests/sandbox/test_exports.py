@@ -12,6 +12,7 @@ from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import duckdb
 import pytest
@@ -27,6 +28,8 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.uploads.shop_exports import chosen
 from ecom_assets_tests.interfaces.api.conftest import Api, served
+from ecom_assets_tests.interfaces.dashboard.html import read
+from ecom_assets_tests.interfaces.dashboard.test_daily_questions import table_of
 from ecom_sandbox.shop.exports import MODELS, SECOND_SHOP, TRAPS, Sends, write_exports
 
 Row = dict[str, Any]
@@ -255,6 +258,13 @@ def check_categories(api: Api, truth: Row) -> None:
     profit = api.json("/v1/analytics/profit", **ALL_DAYS, dimension="item_category", limit=1000)
     assert known({row["value"]: row["revenue_amount"] for row in profit["parts"]}) == known(sold)
     assert profit["category_source"] == "items"
+    page = read(api.get(f"/dashboard/profit?{urlencode(ALL_DAYS)}").text)
+    assert "Order lines without a category have that of their item." in page.text
+    name = next(name for name, amount in known(sold).items() if name != "(none)" and amount > 0)
+    (address,) = {a.attributes["href"] for a in page.all("a") if a.text == name}
+    shown = table_of(read(api.get(address).text), "Rows")
+    # No stored row has the category's numbers, so that its name leads to its products.
+    assert sum(Decimal(row[1].lstrip("€").replace(",", "")) for row in shown) == sold[name]
     assert known({name: row["revenue_amount"] for name, row in rows.items()}) == known(
         truth["categories"]
     )
