@@ -247,7 +247,9 @@ def test_an_amount_on_few_rows_that_no_name_explains_may_have_gone_back(
     assert sold_and_back(search, {"refunded_amount": "Ausgekehrt"}) == (200, paid)
     assert sold_and_back(search, {"refunded_amount": "none"}) == (200, 0)
     # Nobody has said it: the amount is marked, and no run takes the mapping as it is.
-    assert 'payment_amount: "?"  # OPEN: the column' in search.proposal(ZONE, OWN).text
+    text = search.proposal(ZONE, OWN).text
+    assert 'payment_amount: "?"  # OPEN: the column' in text
+    assert 'write {column: "Betrag"} if none was, else --answer refunded_amount=NAME' in text
 
 
 @pytest.mark.slow
@@ -362,3 +364,43 @@ def test_what_went_back_counts_in_each_form_of_a_list_of_orders(tmp_path: Path, 
         for n in range(1, 6)
     ]
     assert sold_and_back(saved(rows, tmp_path, form), {}) == (200, Decimal("12.50"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("currency", [{}, {"currency": "EUR"}])
+def test_what_went_back_of_an_order_in_cents(tmp_path: Path, currency: dict[str, str]) -> None:
+    # 5 orders of 2 x 2,000 cents; 1,250 of the first went back.
+    items = [{"sku": f"S{m}", "quantity": 1, "price_cents": 2000} for m in (1, 2)]
+    orders = [
+        {
+            "id": f"R{n}",
+            "created_at": f"2026-03-0{n}T10:00:00Z",
+            "customer_id": f"k{n}",
+            **currency,
+            "refunded_amount_cents": 1250 if n == 1 else 0,
+            "items": items,
+        }
+        for n in range(1, 6)
+    ]
+    search = search_of(tmp_path / "orders.json", [json.dumps(orders)])
+    assert sold_and_back(search, {}) == (200, Decimal("12.50"))
+
+
+@pytest.mark.slow
+def test_what_went_back_is_a_column_beside_a_discount_in_percent_and_a_price(
+    tmp_path: Path,
+) -> None:
+    # 5 x 20.00, three of them with 10 % off; 12.50 of the first went back, not 18.00.
+    rows = [
+        f"R{n};2026-03-0{n} 10:00:00;k{n};S;1;20.00;{10 * (n < 4)};{12.5 * (n == 1):.2f}"
+        for n in range(1, 6)
+    ]
+    head = "Order ID;Order Date;Customer;SKU;Quantity;Price;Discount %;Refunded Amount"
+    search = search_of(tmp_path / "rate.csv", [head, *rows])
+    answer = {"amount_parts": "Price times Quantity less Discount % of it"}
+    assert sold_and_back(search, answer) == (94, Decimal("12.50"))
+    # Without a quantity, each row is one piece.
+    rows = [f"R{n};2026-03-0{n} 10:00:00;k{n};S{n};20.00;{12.5 * (n == 1)}" for n in range(1, 6)]
+    head = "Order ID;Order Date;Customer;SKU;Price;Refunded Amount"
+    search = search_of(tmp_path / "price.csv", [head, *rows])
+    assert sold_and_back(search, {}) == (100, Decimal("12.50"))

@@ -234,6 +234,7 @@ OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
 WHOLE_UNITS, CENTS = "whole units", "cents"
 """The answers what the amounts of a file count."""
+IN_CENTS: Final = "  # in cents"
 CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kopeck")
 """Parts of the names of amounts that count the smallest units of a currency."""
 OTHER_SEPARATOR = {".": ",", ",": "."}
@@ -283,6 +284,11 @@ def _options(reading: AmountReading) -> list[str]:
     less = [f"less: {quoted_list(reading.less)}"] if reading.less else []
     plus = [f"plus: {quoted_list(reading.plus)}"] if reading.plus else []
     return [*less, *plus]
+
+
+def _says_cents(value: Value) -> bool:
+    """Return whether an amount counts, by its name, the smallest units of its currency."""
+    return any(part in bare(value.name) for part in CENTS_NAMES)
 
 
 @dataclass
@@ -400,12 +406,12 @@ class Draft:
 
     def _find_paid_back(self) -> None:
         """Take the amount that went back by a word of its name, where no usual name has it."""
-        if {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & self.found.keys() or self.values.spread:
+        if {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & self.found.keys():
             return
         amounts = [value for value in numbers_left(self.values, self.found) if can_be_amount(value)]
         named = [value for value in amounts if part_of(value) is Part.REFUND]
         some = [v for v in named if self.values.scalar(f"sum({self.values.number_sql(v)})")]
-        if len(some) == 1 and has_decimals(self.values, some[0]):
+        if len(some) == 1 and (has_decimals(self.values, some[0]) or _says_cents(some[0])):
             why = f"named {some[0].name}"
             self.found[REFUNDED_AMOUNT] = FoundField(REFUNDED_AMOUNT, some[0], why)
 
@@ -673,9 +679,7 @@ class Draft:
         APIs of shops write 19.99 as 1999, and nothing else in their answers says so.
         """
         amounts = [match.value for name, match in self.found.items() if name in AMOUNTS]
-        self.cents = frozenset(
-            value for value in amounts if any(part in bare(value.name) for part in CENTS_NAMES)
-        )
+        self.cents = frozenset(value for value in amounts if _says_cents(value))
         left = [value for value in amounts if value not in self.cents]
         currency = self.found["currency"].value if "currency" in self.found else None
         if (
@@ -729,7 +733,20 @@ class Draft:
         amount = f"({value.sql})::DECIMAL(30, 4){factor}"
         with_parts = self._with_parts(amount) if is_of_goods else amount
         sql = f"({with_parts}) / 100" if with_parts != amount else f"{amount} / 100"
-        return f"{{expression: {quoted(sql)}, optional: true}}  # in cents"
+        return f"{{expression: {quoted(sql)}, optional: true}}{IN_CENTS}"
+
+    def _hundredth_of_kinds(self, hundredth: str) -> str:
+        """Return the line of an amount in cents, of refunds by what was paid back."""
+        match = self.found.get(REFUNDED_AMOUNT)
+        if match is None or not self.refund:
+            return f"  payment_amount: {hundredth}"
+        sale = hundredth.removesuffix(IN_CENTS)
+        back = self._hundredth(match.value).removesuffix(IN_CENTS) or quoted(match.value.path[0])
+        if self.is_back_shared and back.endswith("}"):
+            back = f"{back.removesuffix('}')}, shared_by: {sale}}}"
+        elif self.is_back_shared:
+            back = f"{{column: {back}, shared_by: {sale}}}"
+        return self._by_row(sale, back)
 
     def _states(self) -> OrderStates | None:
         """Return the states of orders, and ask what those are that are not known."""
@@ -1532,6 +1549,11 @@ class Draft:
     def _open_amount(self) -> str:
         """Return the line of an amount that is asked, with what may be written in its place."""
         line = self.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS, REFUNDED_AMOUNT)
+        if not self._is_open(PARTS) and self._is_open(REFUNDED_AMOUNT):
+            base, *times = (quoted(value.path[0]) for value in self._line_columns())
+            options = [f"column: {base}", *(f"times: {name}" for name in times)]
+            sale = f"{{{', '.join([*options, *self._less_and_plus(), *self._sharing()])}}}"
+            return f"{line}: write {sale} if none was, else --answer {REFUNDED_AMOUNT}=NAME"
         if not self._is_open(PARTS):
             return line
         price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
@@ -1548,7 +1570,7 @@ class Draft:
                     f"column: {quoted(price.value.path[0])}",
                     f"times: {quoted(quantity.value.path[0])}",
                 ]
-            written.append(f"{{{', '.join([*column, *_options(reading)])}}}")
+            written.append(f"{{{', '.join([*column, *_options(reading), *self._sharing()])}}}")
         return f"{line}: write {' or '.join(written)}"
 
     def _payment(self) -> Value | None:
@@ -1688,7 +1710,7 @@ class Draft:
             return ""
         back = self.found[REFUNDED_AMOUNT].value
         sign = self._without_sign(back).removeprefix(", ")
-        most = self._at_most_goods_of_order().removeprefix(", ")
+        most = "" if self.cents else self._at_most_goods_of_order().removeprefix(", ")
         options = filter(None, (*self._in_cents(back), sign, most))
         return f"{{{', '.join([f'column: {quoted(back.path[0])}', *options, f'shared_by: {by}'])}}}"
 
@@ -2265,7 +2287,8 @@ class Draft:
         if name == "payment_amount" and (line := self._amount_of_kinds(value)):
             return line
         if hundredth := self._hundredth(value, is_of_goods=name == "payment_amount"):
-            return f"  {name}: {hundredth}"
+            of_kinds = name == "payment_amount"
+            return self._hundredth_of_kinds(hundredth) if of_kinds else f"  {name}: {hundredth}"
         if name == "cart_value" and self.times:
             price = f"column: {quoted(value.path[0])}, times: {quoted(self.times.path[0])}"
             return f"  {name}: {{{price}, optional: true}}"
@@ -2288,24 +2311,29 @@ class Draft:
             return self._shared_amount(value)
         return self._less_rate([value]) or self._refund_of_amount(value)
 
+    def _share_weight(self) -> str:
+        """Return the origin of the number by which the amount of an order is shared."""
+        quantity = self.found.get("quantity")
+        is_known = quantity is not None and quantity.value.is_column
+        of_pieces = quoted(quantity.value.path[0]) if quantity and is_known else "{constant: 1}"
+        return self.shared_by or of_pieces
+
+    def _sharing(self) -> list[str]:
+        """Return the option of an amount that is shared among the lines of its order."""
+        return [f"shared_by: {self._share_weight()}"] if self.is_shared else []
+
     def _shared_amount(self, value: Value) -> str:
         """Return the line of an amount that is that of the order,
         and stands on each of its rows.
         """
-        quantity = self.found.get("quantity")
-        by = self.shared_by or (
-            quoted(quantity.value.path[0])
-            if quantity and quantity.value.is_column
-            else "{constant: 1}"
-        )
         if (
             any(question.key == AMOUNT_OF for question in self.questions)
             and AMOUNT_OF not in self.answers
         ):
             return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
-        parts = [f"column: {quoted(value.path[0])}", *self._less_and_plus(), f"shared_by: {by}"]
+        parts = [f"column: {quoted(value.path[0])}", *self._less_and_plus(), *self._sharing()]
         sale = f"{{{', '.join(parts)}}}"
-        back = self._shared_back(by)
+        back = self._shared_back(self._share_weight())
         return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
 
     def _field_without_column(self, name: str) -> str:
@@ -2420,13 +2448,13 @@ class Draft:
 
     def _less_rate(self, cells: Sequence[Value]) -> str:
         """Return the line of an amount less a discount in percent; empty where none is taken off.
-
-        Only rows of sales have it: of a refund, a column says the amount, or the same is paid back.
+        Of a refund, a column says the amount, or the same is paid back.
         """
         reading = self._reading()
         if reading is None or reading.rate is None:
             return ""
-        return f"  payment_amount: {self._origin_less_rate(cells, reading.rate)}"
+        sale, back = self._origin_less_rate(cells, reading.rate), self._paid_back_of_each()
+        return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
 
     def _origin_less_rate(self, cells: Sequence[Value], rate: Value) -> str:
         numbers = [f"({self.values.plain_sql(value)})::DECIMAL(24, 6)" for value in cells]
@@ -2438,7 +2466,7 @@ class Draft:
         price = self.found[UNIT_PRICE].value
         quantity = self.found["quantity"].value if "quantity" in self.found else None
         if hundredth := self._hundredth(price, quantity, is_of_goods=True):
-            return f"  payment_amount: {hundredth}"
+            return self._hundredth_of_kinds(hundredth)
         if quantity is None:
             origin = self._origin("payment_amount", price, ", ".join(self._in_cents(price)))
             back = self._paid_back_of_each() if price.is_column else ""
