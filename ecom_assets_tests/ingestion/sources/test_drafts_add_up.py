@@ -404,3 +404,35 @@ def test_what_went_back_is_a_column_beside_a_discount_in_percent_and_a_price(
     head = "Order ID;Order Date;Customer;SKU;Price;Refunded Amount"
     search = search_of(tmp_path / "price.csv", [head, *rows])
     assert sold_and_back(search, {}) == (100, Decimal("12.50"))
+
+
+@pytest.mark.slow
+def test_a_tax_of_20_percent_that_was_rounded_on_each_line_is_found_in_orders(
+    tmp_path: Path,
+) -> None:
+    # Orders of two equal lines, such as 2 x 100.94 with 2 x 16.82 of tax in them, of which a sixth
+    # is 33.65, not 33.64: 1,911.36 with 318.52 of tax.
+    lines = {"100.94": "16.82", "200.96": "33.49", "150.92": "25.15"}
+    lines |= {"300.98": "50.16", "120.92": "20.15", "80.96": "13.49"}
+    rows = [
+        f"R{n},2026-03-0{n} 10:00:00,c{n},{2 * Decimal(price)},{2 * Decimal(tax)}"
+        for n, (price, tax) in enumerate(lines.items(), start=1)
+    ]
+    search = search_of(tmp_path / "l.csv", ["Order Number,Date,Customer,Subtotal,Tax", *rows])
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (Decimal("1592.84"), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kinds", [("Sale", "Refund"), ("S", "R")])
+def test_a_column_of_types_alone_makes_no_events_of_orders(
+    tmp_path: Path, kinds: tuple[str, str]
+) -> None:
+    rows = [
+        f"R{n};2026-03-0{n} 10:00:00;c{n};{kinds[n > 4]};A{n};Hat;{2 * (1 - 2 * (n > 4))},5;1,50"
+        for n in range(1, 6)
+    ]
+    head = "Txn Ref;Date;Customer;Type;Artikelnummer;Artikelbezeichnung;Extended;Versandkosten"
+    path = write(tmp_path / "l.csv", "\n".join([head, *rows, ""]))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
+    assert "rows" in asked(search, {})

@@ -236,18 +236,7 @@ def kind_of(values: FileValues) -> MappingKind | None:
     are_orders &= not _has_event_properties(values)
     are_orders |= "event_type" not in events and _has_charges(values, orders)
     if "event_type" in events and not (are_orders and _is_in_list(events["event_type"].value)):
-        names = (name for name, _ in values.counts(events["event_type"].value))
-        known = {known_event_type(name) for name in names} - {None}
-        has_visits = bool(OF_VISITS & events.keys())
-        is_of_orders = known <= OF_ORDERS and not has_visits
-        if are_orders and not has_visits and _says_what_rows_are(events["event_type"].value, known):
-            return MappingKind.ORDERS
-        if is_of_orders and are_orders and "quantity" in orders:
-            return MappingKind.ORDERS
-        # Sales and refunds are what a bookkeeper calls rows of orders, too.
-        named = named_values(values, MappingKind.EVENTS, "event_type", {})
-        is_said = bool(known) and not (is_of_orders and events["event_type"].value not in named)
-        return MappingKind.EVENTS if is_said or not (are_orders or known) else None
+        return _kind_with_types(values, orders, events, are_orders=are_orders)
     if are_orders:
         return MappingKind.ORDERS
     customers = found_fields(values, MappingKind.CUSTOMERS)
@@ -261,6 +250,28 @@ def kind_of(values: FileValues) -> MappingKind | None:
     ):
         return MappingKind.CUSTOMERS
     return None
+
+
+def _kind_with_types(
+    values: FileValues, orders: Found, events: Found, *, are_orders: bool
+) -> MappingKind | None:
+    """Return what rows look like of which a column may say what happened."""
+    names = (name for name, _ in values.counts(events["event_type"].value))
+    known = {known_event_type(name) for name in names} - {None}
+    has_visits = bool(OF_VISITS & events.keys())
+    is_of_orders = known <= OF_ORDERS and not has_visits
+    if are_orders and not has_visits and _says_what_rows_are(events["event_type"].value, known):
+        return MappingKind.ORDERS
+    if is_of_orders and are_orders and "quantity" in orders:
+        return MappingKind.ORDERS
+    # Sales and refunds are what a bookkeeper calls rows of orders, too.
+    named = named_values(values, MappingKind.EVENTS, "event_type", {})
+    is_said = bool(known) and not (is_of_orders and events["event_type"].value not in named)
+    has_charges = not has_visits and _has_charges(values, orders)
+    has_lines = {"item_id", "item_name"} <= orders.keys() or has_charges
+    if is_said and is_of_orders and has_lines:
+        return None  # sales and refunds, of which nothing but the name of a column says more
+    return MappingKind.EVENTS if is_said or not (are_orders or known or has_charges) else None
 
 
 def _has_event_properties(values: FileValues) -> bool:

@@ -145,6 +145,8 @@ _COSTS: Final = (
 _MOST_PARTS, _MOST_AMOUNTS, _MOST_TRIED, _MOST_WAYS, _MOST_ROWS = 6, 12, 240, 40, 100_000
 _SHARE, _LIKELY, _FEWEST, _NEAR = 0.98, 0.9, 3, 0.0051
 _FEW_RATES, _MOST_UNNAMED = 6, 2
+_NEAR_OF_LINES: Final = 0.0205
+"""How far the tax of an order is from a rate of it, where four lines are rounded."""
 Numbers = npt.NDArray[np.float64]
 
 
@@ -779,9 +781,11 @@ class RowParts:
             ]
             if any(fits):
                 return fits[0], fits[1]
-        for steps in _STEPS:  # the coarsest that fits: of small amounts a fine one fits any
-            beside = _share_of_rates(money, tax, steps) >= _SHARE
-            inside = _share_of_rates(money - tax, tax, steps) >= _SHARE
+        # The coarsest that fits: of small amounts a fine one fits any. The tax of an order is
+        # mostly that of its lines, of which each is rounded.
+        for near, steps in product((_NEAR, _NEAR_OF_LINES), _STEPS):
+            beside = _share_of_rates(money, tax, steps, near) >= _SHARE
+            inside = _share_of_rates(money - tax, tax, steps, near) >= _SHARE
             if beside or inside:
                 return beside, inside
         return False, False
@@ -869,26 +873,29 @@ in America (8.25 %, 8.875 %).
 """
 
 
-def _share_of_rates(money: Numbers, tax: Numbers, steps: int) -> float:
+def _share_of_rates(money: Numbers, tax: Numbers, steps: int, near: float = _NEAR) -> float:
     """Return of which share of rows a tax is one of a few rates of an amount, of so many up to
-    100 %.
+    100 %, or nearly so.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = np.round(tax / money * steps) / steps
     # Both the amount and the tax are rounded to cents; what a tenth is of is no tax of 900 %.
-    fits = (np.abs(money * rates - tax) < _NEAR * (1 + np.nan_to_num(rates))) & (rates <= 1)
+    fits = (np.abs(money * rates - tax) < near * (1 + np.nan_to_num(rates))) & (rates <= 1)
     often = [rate for rate in np.unique(rates[fits]) if rate > 0]
-    if len(often) > _FEW_RATES or _chance_of_rates(money[fits], tax[fits], steps) > _BY_CHANCE:
+    if (
+        len(often) > _FEW_RATES
+        or _chance_of_rates(money[fits], tax[fits], steps, near) > _BY_CHANCE
+    ):
         return 0.0
     return float(fits.mean())
 
 
-def _chance_of_rates(money: Numbers, tax: Numbers, steps: int) -> float:
+def _chance_of_rates(money: Numbers, tax: Numbers, steps: int, near: float) -> float:
     """Return how likely rows are to fit such rates by chance: of small amounts any tax is near
     one, and equal rows say nothing new.
     """
     different = np.unique(np.round(np.abs(np.stack([money, tax])), 2), axis=1)[0]
-    return float(np.prod(np.minimum(1, 2 * steps * _NEAR / np.maximum(different, _NEAR))))
+    return float(np.prod(np.minimum(1, 2 * steps * near / np.maximum(different, near))))
 
 
 _BY_CHANCE: Final = 0.05
