@@ -223,16 +223,20 @@ NAMES = {1: "view item", 2: "add to cart", 3: "purchase"}
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("named", "expected"),
+    ("named", "answers", "expected"),
     [
-        (lambda code: NAMES[code], {"product_view": 20, "add_to_cart": 10, "purchase": 7}),
-        # As Umami: only events of its own have a name.
-        (lambda code: NAMES[code] if code > 1 else "", {"1": 20, "add_to_cart": 10, "purchase": 7}),
+        (lambda code: NAMES[code], (), {"product_view": 20, "add_to_cart": 10, "purchase": 7}),
+        # As Umami: only events of its own have a name, so that it is asked what the code is.
+        (
+            lambda code: NAMES[code] if code > 1 else "",
+            ("--answer", "event_type_1=page_view"),
+            {"page_view": 20, "add_to_cart": 10, "purchase": 7},
+        ),
     ],
     ids=["of each", "of some"],
 )
 def test_names_of_events_are_read_beside_their_codes(
-    home: Path, tmp_path: Path, named: Any, expected: dict[str, int]
+    home: Path, tmp_path: Path, named: Any, answers: tuple[str, ...], expected: dict[str, int]
 ) -> None:
     rows = [
         f"x{n}{code},k{n},{code},{named(code)},{1772442000 + 60 * n + code}"
@@ -242,6 +246,6 @@ def test_names_of_events_are_read_beside_their_codes(
     ]
     path, mapping = tmp_path / "events.csv", tmp_path / "m.yaml"
     path.write_text("\n".join(["id,user_id,event_type,event_name,ts", *rows, ""]))
-    ecom("mapping", "init", path, "--events", "--out", mapping, home=home)
+    ecom("mapping", "init", path, "--events", *answers, "--out", mapping, home=home)
     read = ecom("mapping", "check", path, "--mapping", mapping, "--json", home=home).json
     assert {each["event_type"]: each["count"] for each in read["event_types"]} == expected
