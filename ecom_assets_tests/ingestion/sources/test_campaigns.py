@@ -263,6 +263,34 @@ def test_snowplow_takes_tags_and_clicks_off_the_address(tmp_path: Path) -> None:
     assert found == [LETTER, ("google", "cpc", "(not set)", "Paid Search"), DIRECT]
 
 
+def pixel(number: int, search: str, referrer: str = "") -> Record:
+    """Return an event of Shopify's web pixels: the campaign stands in its page's address only."""
+    location = {"href": f"{SHOP}{search}", "search": search, "host": "shop.example"}
+    return {
+        "id": str(number),
+        "name": "page_viewed",
+        "timestamp": f"2026-03-0{number}T09:00:00.000Z",
+        "clientId": "c1",
+        "data": {},
+        "context": {"document": {"location": location, "referrer": referrer}},
+    }
+
+
+@pytest.mark.slow
+def test_shopifys_pixel_has_it_in_the_address_of_the_page(tmp_path: Path) -> None:
+    found = sessions(
+        tmp_path,
+        "shopify_pixel",
+        pixel(1, "?utm_source=news&utm_medium=email&utm_campaign=spring"),
+        pixel(2, "?gclid=Cj0K"),
+        pixel(3, "", "https://www.google.com/"),
+        pixel(4, ""),
+    )
+    clicked = ("google", "cpc", "(not set)", "Paid Search")
+    searched = ("google", "organic", "(not set)", "Organic Search")
+    assert found == [LETTER, clicked, searched, DIRECT]
+
+
 def own(number: int, **more: Any) -> Record:
     return {
         "event_id": str(number),
