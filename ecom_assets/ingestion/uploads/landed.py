@@ -41,7 +41,14 @@ from ecom_assets.ingestion.sources.files.damage import copies_in
 from ecom_assets.ingestion.sources.files.manifest import is_uploaded, number_of, uploaded_name
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load
 from ecom_assets.ingestion.sources.landing import make_folder
-from ecom_assets.ingestion.uploads.landings import LANDINGS, LandedUpload, Landing, ToLand, day_sent
+from ecom_assets.ingestion.uploads.landings import (
+    LANDINGS,
+    LandedUpload,
+    Landing,
+    MappedRows,
+    ToLand,
+    day_sent,
+)
 from ecom_assets.ingestion.uploads.packed import require_unpacked_size
 from ecom_assets.ingestion.uploads.store import (
     FAILED,
@@ -202,6 +209,23 @@ def end_laying_again(uploads: Uploads, upload: Upload, landed: LandedRows) -> No
 
 def _again(uploads: Uploads, upload: Upload, landed: LandedRows) -> Path:
     return uploads.folder / STAGING / f"{landed.kind}-{_folder_name(upload)}.days"
+
+
+def fields_read_since(uploads: Uploads, upload: Upload) -> tuple[str, ...]:
+    """Return the fields that a file's mapping fills and its landed rows lack, as an earlier version
+    of the platform landed them.
+    """
+    landing = LANDINGS.get(upload.kind)
+    folders = (uploads.folder / one.folder for one in upload.landed if one.kind == upload.kind)
+    landed = next((path for folder in folders for path in _landed_paths(folder)), None)
+    if landed is None or not isinstance(landing, MappedRows):
+        return ()
+    with suppress(pa.ArrowException, EcomError, OSError):  # a run over it says what is wrong
+        missing = {*landing.schema.names} - {*pq.read_schema(landed).names}
+        if missing:
+            mapping = load(landing.feed.model, _mapping_path(uploads, upload))
+            return tuple(name for name, _ in mapping.mapped() if name in missing)
+    return ()
 
 
 def empty_landed(uploads: Uploads, upload: Upload) -> None:

@@ -5,13 +5,14 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.first_partition import paths_of_last_run, remember_paths
 from ecom_assets.ingestion.sources.order_reports.source import open_orders
-from ecom_assets.ingestion.uploads.landed import land
+from ecom_assets.ingestion.uploads.landed import fields_read_since, land
 from ecom_assets.ingestion.uploads.store import LOADED, Uploads
 from ecom_assets_tests.ingestion.uploads.shop_exports import (
     WEEK_1,
@@ -91,3 +92,18 @@ def test_a_run_notes_paths_that_were_given_and_never_those_of_uploads(tmp_path: 
     # What an earlier run was given stays a source, and uploads stand beside it.
     remember_paths(settings_of(home))
     assert paths_of_last_run(settings_of(home)) == {"ECOM_ORDERS": str(tmp_path / "own.csv")}
+
+
+def test_a_file_that_was_loaded_before_more_was_read_of_its_layout_is_named(
+    tmp_path: Path,
+) -> None:
+    """Shopify's `Id`, by which events may name an order, was not read at first."""
+    home = tmp_path / "home"
+    landed(home, export(tmp_path / "week1.csv", WEEK_1))
+    uploads = Uploads(home)
+    (upload,) = uploads.every()
+    assert fields_read_since(uploads, upload) == ()
+    for path in (home / "uploads" / "orders").rglob("*.parquet"):
+        pq.write_table(pq.read_table(path).drop_columns(["order_keys", "landing_page"]), path)
+    # Its export of orders says no landing page.
+    assert fields_read_since(uploads, upload) == ("order_keys",)

@@ -17,6 +17,7 @@ from ecom_assets.core.operations.requests import require_shared_home
 from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.uploads.asking import ask_sample, ask_undo
+from ecom_assets.ingestion.uploads.landed import fields_read_since
 from ecom_assets.ingestion.uploads.look import kept_mapping_path
 from ecom_assets.ingestion.uploads.sight import seen_sentence, sees_numbers, sight_of
 from ecom_assets.ingestion.uploads.store import (
@@ -138,6 +139,7 @@ def brought_in(view: View) -> Block:
             else NO_NUMBERS
         )
         | _mapping(uploads, upload, caller)
+        | {"read_since": fields_read_since(uploads, upload) if upload.state == LOADED else ()}
         for upload in listed
     ]
     return Custom(
