@@ -185,16 +185,18 @@ def profit(
         )
     }
     now, before = (completed(by_period.get(which), ProfitMeasures) for which in (1, 0))
+    source = category_source(reading, period) if dimension == "item_category" else None
+    found = parts(reading, period, dimension, sort_by, source) if dimension else []
+    if [row["value"] for row in found] == [NONE]:
+        source = source and OF_LINES  # nothing is known of items either, so stored rows have it
     return {
         "profit": if_known(now, period),
         **compared(now, before, NUMBERS, period),
         "steps": [] if period.is_unknown else steps(now, reading.currency),
         **other_costs(reading, period),
         "dimension": dimension,
-        "category_source": category_source(reading, period)
-        if dimension == "item_category"
-        else None,
-        "parts": parts(reading, period, dimension, sort_by) if dimension else [],
+        "category_source": source,
+        "parts": found,
     }
 
 
@@ -343,12 +345,16 @@ def _rows_by(daily: ir.Table, dimension: Dimension | None) -> ir.Table:
 
 
 def parts(
-    reading: Reading, period: Period, dimension: Dimension, sort_by: Order = "profit"
+    reading: Reading,
+    period: Period,
+    dimension: Dimension,
+    sort_by: Order = "profit",
+    source: CategorySource | None = None,
 ) -> list[Row]:
     """Return the profit of each value of a dimension: the highest first, or the lowest, what is not
-    known last, and times in their order.
+    known last, and times in their order. Of categories, `source` says where they are from.
     """
-    added = _added_by(reading, dimension, period)
+    added = _added_by(reading, dimension, source)
     if dimension in NAMES:
         contract, name = NAMES[dimension]
         named = reading.table(contract).select(named_id=dimension, name=name)
@@ -377,13 +383,13 @@ def category_source(reading: Reading, period: Period) -> CategorySource:
     return OF_ITEMS if reading.rows(without, period) else OF_LINES
 
 
-def _added_by(reading: Reading, dimension: Dimension, period: Period) -> ir.Table:
+def _added_by(reading: Reading, dimension: Dimension, source: CategorySource | None) -> ir.Table:
     """Return the sums of a period for each `value` of a dimension."""
     lines = reading.table(ProfitLines)
     lines = lines.filter(in_period(lines.order_date))
     if dimension == "item_id":  # too many for a row per day of each
         return _added_lines(lines, dimension)
-    if dimension == "item_category" and category_source(reading, period) == OF_ITEMS:
+    if source == OF_ITEMS:
         said = item_categories(*(reading.table(contract) for contract in OF_CATEGORIES))
         return _added_lines(with_item_categories(lines, said), dimension)
     daily = reading.table(ProfitDaily)

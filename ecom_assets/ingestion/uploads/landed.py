@@ -216,12 +216,12 @@ def fields_read_since(uploads: Uploads, upload: Upload) -> tuple[str, ...]:
     of the platform landed them.
     """
     landing = LANDINGS.get(upload.kind)
-    folders = (uploads.folder / one.folder for one in upload.landed if one.kind == upload.kind)
-    landed = next((path for folder in folders for path in _landed_paths(folder)), None)
-    if landed is None or not isinstance(landing, MappedRows):
+    own = [landed for landed in upload.landed if landed.kind == upload.kind and landed.files]
+    if not own or not isinstance(landing, MappedRows):
         return ()
+    first = uploads.folder / own[0].folder / own[0].files[0]
     with suppress(pa.ArrowException, EcomError, OSError):  # a run over it says what is wrong
-        missing = {*landing.schema.names} - {*pq.read_schema(landed).names}
+        missing = {*landing.schema.names} - {*pq.read_schema(first).names}
         if missing:
             mapping = load(landing.feed.model, _mapping_path(uploads, upload))
             return tuple(name for name, _ in mapping.mapped() if name in missing)

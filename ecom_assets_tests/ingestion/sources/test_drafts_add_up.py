@@ -331,21 +331,28 @@ def test_what_went_back_of_an_order_is_asked_once_where_no_name_says_it(tmp_path
     assert sold_and_back(search, {"refunded_amount": "Ausgekehrt"}) == (200, Decimal("12.50"))
 
 
-@pytest.mark.slow
-def test_a_list_of_items_beside_what_went_back_of_its_order(tmp_path: Path) -> None:
-    # 5 orders of 2 x 20.00, with 12.50 and nothing paid back.
-    items = [{"sku": f"S{m}", "quantity": 1, "price": 20} for m in (1, 2)]
-    orders = [
+def orders_of_two(
+    price: str, amount: int, more: Mapping[str, object], **back: float
+) -> list[dict[str, object]]:
+    """Return 5 orders of two items each as an API has them; of the first something went back."""
+    items = [{"sku": f"S{m}", "quantity": 1, price: amount} for m in (1, 2)]
+    return [
         {
             "id": f"R{n}",
             "created_at": f"2026-03-0{n}T10:00:00Z",
             "customer_id": f"k{n}",
-            "total": 40,
-            "refunded_amount": 12.5 if n == 1 else 0,
+            **more,
+            **(back if n == 1 else dict.fromkeys(back, 0)),
             "items": items,
         }
         for n in range(1, 6)
     ]
+
+
+@pytest.mark.slow
+def test_a_list_of_items_beside_what_went_back_of_its_order(tmp_path: Path) -> None:
+    # 5 orders of 2 x 20.00, with 12.50 and nothing paid back.
+    orders = orders_of_two("price", 20, {"total": 40}, refunded_amount=12.5)
     search = search_of(tmp_path / "orders.json", [json.dumps(orders)])
     assert sold_and_back(search, {}) == (200, Decimal("12.50"))
 
@@ -370,18 +377,7 @@ def test_what_went_back_counts_in_each_form_of_a_list_of_orders(tmp_path: Path, 
 @pytest.mark.parametrize("currency", [{}, {"currency": "EUR"}])
 def test_what_went_back_of_an_order_in_cents(tmp_path: Path, currency: dict[str, str]) -> None:
     # 5 orders of 2 x 2,000 cents; 1,250 of the first went back.
-    items = [{"sku": f"S{m}", "quantity": 1, "price_cents": 2000} for m in (1, 2)]
-    orders = [
-        {
-            "id": f"R{n}",
-            "created_at": f"2026-03-0{n}T10:00:00Z",
-            "customer_id": f"k{n}",
-            **currency,
-            "refunded_amount_cents": 1250 if n == 1 else 0,
-            "items": items,
-        }
-        for n in range(1, 6)
-    ]
+    orders = orders_of_two("price_cents", 2000, currency, refunded_amount_cents=1250)
     search = search_of(tmp_path / "orders.json", [json.dumps(orders)])
     assert sold_and_back(search, {}) == (200, Decimal("12.50"))
 

@@ -107,3 +107,5 @@ def test_a_file_that_was_loaded_before_more_was_read_of_its_layout_is_named(
         pq.write_table(pq.read_table(path).drop_columns(["order_keys", "landing_page"]), path)
     # Its export of orders says no landing page.
     assert fields_read_since(uploads, upload) == ("order_keys",)
+    land(uploads, upload, settings_of(home))
+    assert fields_read_since(uploads, uploads.numbered(upload.number)) == ()

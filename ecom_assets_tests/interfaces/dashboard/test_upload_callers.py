@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
+import pyarrow.parquet as pq
 import pytest
 import requests
 from pydantic import SecretStr
@@ -207,6 +208,20 @@ def test_each_route_is_for_those_with_its_scope(site: Site, subtests: pytest.Sub
                 status = 303 if who in MAY[scope] else 403
                 assert site.post(who, path).status_code == status
             assert site.uploads.every() == before
+
+
+def test_an_admin_is_told_of_a_file_of_which_more_is_read_by_now(site: Site) -> None:
+    """Its rows were landed before Shopify's `Id` was read beside its `Name`."""
+    [path, *_] = sorted((site.home / "uploads" / "orders").rglob("*.parquet"))
+    as_landed = path.read_bytes()
+    sentence = "By now more is read of such a file (order keys): load it again"
+    try:
+        pq.write_table(pq.read_table(path).drop_columns(["order_keys"]), path)
+        assert sentence in site.get("admin", "/mapping").text
+        assert sentence not in site.get("writer", "/mapping").text
+    finally:
+        path.write_bytes(as_landed)
+    assert sentence not in site.get("admin", "/mapping").text
 
 
 HIDDEN_OF: Final[Mapping[str, tuple[str, ...]]] = {

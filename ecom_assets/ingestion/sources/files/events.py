@@ -368,7 +368,7 @@ class FileEvents:
         """Return the clean events without a user that share a session or device with a user's,
         and those with an id that may repeat.
         """
-        received = self._view.get_name()
+        received = self._received_view.get_name()
         copies = self._clean_rows(SPECIAL, check.special_rows(checked, received))
         duplicates = clean.repeated_ids(copies, self.rule)
         unique = clean.unique_copies(copies, duplicates)
@@ -492,10 +492,10 @@ class FileEvents:
 
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents` without those of erased people."""
-        return without_erased(self.settings, RawEvents, self._view)
+        return without_erased(self.settings, RawEvents, self._received_view)
 
     @cached_property
-    def _view(self) -> ir.Table:
+    def _received_view(self) -> ir.Table:
         own_day = day_in_zone("event_at", self.settings.timezone)
         sql = select(f"*, {own_day} AS event_date, '' AS source", f"({self.files.received_sql()})")
         return temporary(self.con, RECEIVED, sql, "VIEW")

@@ -278,10 +278,12 @@ def possible_encodings(file: InputFile) -> dict[str, str]:
     """
     if file.format != "csv" or marked_encoding(head_of(file)):
         return {}
-    wide = _wide_readings(file)
+    lines = [*islice(_odd_lines(file), _MOST_LINES)]
+    wide = _wide_readings(lines)
     if wide and not {*wide} & {*_COMMON}:  # kana and Hangul are no Western words
         return wide
-    odd_words = list(dict.fromkeys(islice(_odd_words(file), _MOST_WORDS)))
+    words = (word for line in _odd_lines(file) for word in _WORD.findall(line))
+    odd_words = list(dict.fromkeys(islice(words, _MOST_WORDS))) if lines else []
     readings = {name: read for name in CANDIDATES if (read := _words_in(odd_words, name))}
     first_with: dict[tuple[str, ...], str] = {}
     for name, read in readings.items():
@@ -294,12 +296,10 @@ def possible_encodings(file: InputFile) -> dict[str, str]:
     }
 
 
-def _wide_readings(file: InputFile) -> dict[str, str]:
-    """Return the encodings of two bytes in which a file is a text of their language, each with some
+def _wide_readings(lines: Sequence[bytes]) -> dict[str, str]:
+    """Return the encodings of two bytes in which lines are a text of their language, each with some
     of it.
     """
-    odd = [line for line in lines_of(file) if not line.isascii() and not is_utf_8(line)]
-    lines = odd[:_MOST_LINES]
     return {name: read for name in WIDE if (read := _read_wide(lines, name))}
 
 
@@ -342,10 +342,9 @@ def encoding_question(possible: dict[str, str]) -> OpenQuestion | None:
     return OpenQuestion(ENCODING, sentence, tuple(possible), next(iter(possible)))
 
 
-def _odd_words(file: InputFile) -> Iterator[bytes]:
-    for line in lines_of(file):
-        if not line.isascii() and not is_utf_8(line):
-            yield from _WORD.findall(line)
+def _odd_lines(file: InputFile) -> Iterator[bytes]:
+    """Yield the lines that are no UTF-8."""
+    return (line for line in lines_of(file) if not line.isascii() and not is_utf_8(line))
 
 
 def _words_in(encoded_words: Sequence[bytes], encoding: str) -> tuple[str, ...]:

@@ -99,8 +99,8 @@ class ProfitAnswer(Answer):
     dimension: queries.Dimension | None = Field(description="By what the parts are")
     category_source: queries.CategorySource | None = Field(
         description="Where categories are from: `lines` if each order line of the period has its "
-        "own; `items` if lines without one have that of the catalogue, else of the item's views; "
-        "null of other dimensions",
+        "own, or none is known of items either; `items` if lines without one have that of the "
+        "catalogue, of a list of costs, or of the item's views; null of other dimensions",
         examples=["lines"],
     )
     total_count: int | None = total_of("parts", 9)

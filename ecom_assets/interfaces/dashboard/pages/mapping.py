@@ -36,7 +36,7 @@ from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard import receiving
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Nothing, Notice
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
-from ecom_assets.interfaces.dashboard.formats import day_range, money
+from ecom_assets.interfaces.dashboard.formats import day_range, in_words, money
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
@@ -139,7 +139,7 @@ def brought_in(view: View) -> Block:
             else NO_NUMBERS
         )
         | _mapping(uploads, upload, caller)
-        | {"read_since": fields_read_since(uploads, upload) if upload.state == LOADED else ()}
+        | {"read_since": _read_since(uploads, upload, caller)}
         for upload in listed
     ]
     return Custom(
@@ -215,6 +215,15 @@ def _mapping(uploads: Uploads, upload: Upload, caller: Caller) -> dict[str, str]
     except (UsageError, OSError):
         return {"mapping": ""}
     return {"mapping": data_address("text/yaml", text)}
+
+
+def _read_since(uploads: Uploads, upload: Upload, caller: Caller) -> str:
+    """Return what is read by now of a file that was loaded before, in words, for who may load it
+    again; else empty.
+    """
+    if upload.state != LOADED or not upload.may_be_changed_by(caller):
+        return ""
+    return ", ".join(in_words(name).lower() for name in fields_read_since(uploads, upload))
 
 
 def reaches(uploads: Sequence[Upload]) -> Iterator[dict[str, Any]]:
