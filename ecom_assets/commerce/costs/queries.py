@@ -14,11 +14,8 @@ from ecom_assets.commerce.costs.contracts import OtherCostsDaily, ProfitDaily, P
 from ecom_assets.commerce.costs.measures import HEADLINES, PROFIT, ProfitMeasures
 from ecom_assets.commerce.costs.profit import DIMENSIONS
 from ecom_assets.commerce.orders.orders import ALL, NONE, order_key
-from ecom_assets.commerce.products.item_categories import (
-    OF_CATEGORIES,
-    item_categories,
-    with_item_categories,
-)
+from ecom_assets.commerce.products.item_categories import with_item_categories
+from ecom_assets.commerce.products.queries import categories_of_items
 from ecom_assets.commerce.sales.contracts import City, Item
 from ecom_assets.commerce.sales.coverage import require_orders
 from ecom_assets.core.tables.contract import Ratio, Table
@@ -58,7 +55,7 @@ Dimension = Literal[
 ]
 """By what profit is broken down; a week is its Monday."""
 CategorySource = Literal["lines", "items"]
-"""Where categories are from: all of the period's order lines have one, or some have that of their
+"""Where categories are from: order lines alone, or some lines of the period have that of their
 item, see `item_categories`.
 """
 OF_LINES: Final[CategorySource] = "lines"
@@ -187,8 +184,6 @@ def profit(
     now, before = (completed(by_period.get(which), ProfitMeasures) for which in (1, 0))
     source = category_source(reading, period) if dimension == "item_category" else None
     found = parts(reading, period, dimension, sort_by, source) if dimension else []
-    if [row["value"] for row in found] == [NONE]:
-        source = source and OF_LINES  # nothing is known of items either, so stored rows have it
     return {
         "profit": if_known(now, period),
         **compared(now, before, NUMBERS, period),
@@ -378,20 +373,25 @@ def parts(
 
 def category_source(reading: Reading, period: Period) -> CategorySource:
     """Return where profit by category of a period has categories from."""
-    daily = rows_in_period(reading, ProfitDaily)
-    without = daily.filter(daily.item_category == NONE).select("order_date").limit(1)
-    return OF_ITEMS if reading.rows(without, period) else OF_LINES
+    without = _lines_of_period(reading).filter(lambda lines: lines.item_category == NONE)
+    if not reading.rows(without.select("item_id").limit(1), period):
+        return OF_LINES
+    named = without.semi_join(categories_of_items(reading), "item_id").select("item_id").limit(1)
+    return OF_ITEMS if reading.rows(named, period) else OF_LINES
+
+
+def _lines_of_period(reading: Reading) -> ir.Table:
+    lines = reading.table(ProfitLines)
+    return lines.filter(in_period(lines.order_date))
 
 
 def _added_by(reading: Reading, dimension: Dimension, source: CategorySource | None) -> ir.Table:
     """Return the sums of a period for each `value` of a dimension."""
-    lines = reading.table(ProfitLines)
-    lines = lines.filter(in_period(lines.order_date))
+    lines = _lines_of_period(reading)
     if dimension == "item_id":  # too many for a row per day of each
         return _added_lines(lines, dimension)
     if source == OF_ITEMS:
-        said = item_categories(*(reading.table(contract) for contract in OF_CATEGORIES))
-        return _added_lines(with_item_categories(lines, said), dimension)
+        return _added_lines(with_item_categories(lines, categories_of_items(reading)), dimension)
     daily = reading.table(ProfitDaily)
     if dimension in TIMES:
         rows = _rows_by(daily, None)

@@ -178,7 +178,7 @@ def _items(reading: Reading) -> ir.Table:
     silent = items.filter(items.item_category == NONE, items.item_id.notin(WITHOUT_ITEM))
     if not reading.state(silent.select("item_id").limit(1)):
         return items
-    return with_item_categories(items, _item_categories(reading))
+    return with_item_categories(items, categories_of_items(reading))
 
 
 def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
@@ -368,7 +368,7 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
     named = sales_by(reading, of_sales, "item_category") if source else {}
     sold, known = named, named.keys() - {NONE}
     if NONE in named and source == ORDERS:
-        said = _item_categories(reading)
+        said = categories_of_items(reading)
         lines = with_item_categories(reading.table(Sales), said)
         sold = sales_by_category_of(reading, of_sales, by_category_or_item(lines))
         names = reading.state(said.select("item_category").distinct())
@@ -415,11 +415,12 @@ def sales_by_category(reading: Reading, period: Period) -> dict[str, Row]:
     named = sales_by(reading, period, "item_category")
     if NONE not in named or find_sales_source(reading) != ORDERS:
         return named
-    lines = with_item_categories(reading.table(Sales), _item_categories(reading))
+    lines = with_item_categories(reading.table(Sales), categories_of_items(reading))
     return sales_by_category_of(reading, period, lines)
 
 
-def _item_categories(reading: Reading) -> ir.Table:
+def categories_of_items(reading: Reading) -> ir.Table:
+    """Return the category of each item of which any is known, see `item_categories`."""
     return item_categories(*(reading.table(contract) for contract in OF_CATEGORIES))
 
 

@@ -101,6 +101,7 @@ def test_a_suppliers_list_says_categories_as_a_catalogue_does() -> None:
 def test_where_nobody_knows_more_it_has_none(shop: CostShop) -> None:
     reading, days = asked(shop)
     answer = profit(reading, days, "item_category")
+    assert answer["category_source"] == "lines", "stored rows have these numbers"
     assert {row["value"]: row["revenue_amount"] for row in answer["parts"]} == {
         "Caps": 15,
         "(none)": 30,
