@@ -393,7 +393,7 @@ def spend_has_visits(
     number = int(lone["n"])
     sentence = (
         f"Campaigns with spend and no visits: {number:,} of {int(count['n']):,}. Tag their "
-        "addresses with utm_id, or name their tags in ECOM_CAMPAIGN_TAGS."
+        "addresses with utm_id, or name their tags in ECOM_CAMPAIGN_TAGS or on Lists of your shop."
     )
     evidence = {"sentence": sentence} if number else {}
     return CheckResult(number, int(count["n"]), examples, metadata=evidence)

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -51,6 +51,17 @@ RATE: Final = "rate."
 is worth in euros.
 """
 RATE_COLUMNS: Final = ("date", "currency", "rate")
+OF_LISTS: Final = ("campaign_tags", "cities", "rates")
+"""The settings that name the file of a list of the shop, which may be sent instead."""
+LISTS: Final = "lists"
+"""The folder of the lists that were sent, and under which name they are noted with who sent them.
+"""
+IN_USE: Final = "list."
+"""How the names of lists in use begin among what is chosen for the shop: `list.cities` is the file
+in the folder of that list; empty for none.
+"""
+MOST_LISTS: Final = 20
+"""How many files of a list are kept."""
 SINCE_EVER: Final = "1970-01-01"
 """The day from which a chosen rate holds."""
 MOST_WORTH: Final = Decimal(1_000_000_000)
@@ -90,7 +101,7 @@ STEPS: Final = "funnel_steps"
 OF_UPLOADS: Final = (
     *OF_SHOP,
     *OF_COSTS,
-    "rates",
+    *OF_LISTS,
     STEPS,
     *NATIVE_OF,
     *(name for kind in NATIVE_OF for name in mapping_setting(kind)),
@@ -132,6 +143,11 @@ class UploadedSource(PydanticBaseSettingsSource):
         currency = str(known.get("currency") or values.get("currency", "")).upper()
         if not known.get("rates") and (rates := rates_path(home, currency)).exists():
             values["rates"] = rates
+        values |= {
+            name: path
+            for name in OF_LISTS
+            if not known.get(name) and (path := list_in_use(home, name))
+        }
         if not _is_named(known, "events") and has_rows(home, "events"):
             values |= {STEPS: content[STEPS]} if content.get(STEPS) else {}
         for kind, mapping in NATIVE_OF.items():
@@ -273,6 +289,65 @@ def note_cost_version(home: Path, saved_by: str, saved_at: datetime) -> None:
     _write(home, {**content, COST_VERSIONS: [*noted, newest][-MOST_COST_VERSIONS:]})
 
 
+@dataclass(frozen=True)
+class SentList:
+    """A file of a list of the shop that was sent, and used.
+
+    Attributes:
+        file: Its name in the folder of the list.
+        name: Its name as it was sent.
+        row_count: The number of its rows.
+        saved_at: When it was first used, in UTC.
+        saved_by: The name of the key; empty on this machine.
+    """
+
+    file: str
+    name: str
+    row_count: int
+    saved_at: datetime
+    saved_by: str
+
+
+def lists_folder(home: Path, setting: str) -> Path:
+    """Return the folder of the files of a list that were sent."""
+    return home / FOLDER / LISTS / setting
+
+
+def list_in_use(home: Path, setting: str) -> Path | None:
+    """Return the file of a list that was sent and is in use; None without one."""
+    name = str(_content(home).get(f"{IN_USE}{setting}") or "")
+    path = lists_folder(home, setting) / name
+    return path if name and path.is_file() else None
+
+
+def sent_lists(home: Path, setting: str) -> list[SentList]:
+    """Return the kept files of a list, the newest first."""
+    noted = _content(home).get(LISTS, {}).get(setting, [])
+    kept = [
+        SentList(**{**one, "saved_at": datetime.fromisoformat(one["saved_at"])}) for one in noted
+    ]
+    return kept[::-1]
+
+
+def note_list(home: Path, setting: str, sent: SentList) -> None:
+    """Note a file of a list as the newest one; of too many the oldest are deleted, but not the one
+    in use.
+    """
+    content = _content(home)
+    others = [one for one in sent_lists(home, setting) if one.file != sent.file]
+    kept = [sent, *others][:MOST_LISTS]
+    in_use = list_in_use(home, setting)
+    names = {one.file for one in kept} | {in_use.name if in_use else ""}
+    for path in lists_folder(home, setting).iterdir():
+        if path.name not in names:
+            path.unlink()
+    rows = [
+        {**asdict(one), "saved_at": one.saved_at.isoformat(timespec="seconds")}
+        for one in reversed(kept)
+    ]
+    _write(home, {**content, LISTS: {**content.get(LISTS, {}), setting: rows}})
+
+
 def rate_name(currency: str, other: str) -> str:
     """Return under which name it is chosen what one unit of another currency is worth."""
     return f"{RATE}{currency}.{other}"
@@ -321,7 +396,7 @@ def checked_rate(text: str) -> str:
 
 
 def _is_of_shop(name: str) -> bool:
-    return name in (*OF_SHOP, *OF_COSTS) or name.startswith(RATE)
+    return name in (*OF_SHOP, *OF_COSTS) or name.startswith((RATE, IN_USE))
 
 
 def _of_shop(content: Mapping[str, Any]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from ecom_assets.core.settings.uploaded import (
     RATE,
     checked_rate,
     chosen_rates,
+    list_in_use,
     rate_name,
     rates_text,
     rows_folder,
@@ -631,8 +632,13 @@ def mapping_of_kept(uploads: Uploads, upload: Upload) -> tuple[str, Path]:
 
 
 def may_choose_rates(settings: Settings) -> bool:
-    """Return whether rates can be chosen on the page: no setting names a file of them."""
-    return settings.rates is None or settings.rates.is_relative_to(settings.home / FOLDER)
+    """Return whether rates can be chosen on the page: no setting names a file of them, and none
+    was sent.
+    """
+    if settings.rates is None:
+        return True
+    is_sent = settings.rates == list_in_use(settings.home, "rates")
+    return settings.rates.is_relative_to(settings.home / FOLDER) and not is_sent
 
 
 def rate_questions(

@@ -41,6 +41,10 @@ from ecom_assets.interfaces.dashboard.sessions import PREFIX, keep_message
 MB: Final = 1_000_000
 PAGE, FILES = "mapping", "mapping-files"
 """The paths of the page that the file is sent from, and of the one that looks at it."""
+LISTS: Final = "mapping-lists"
+"""The path of the page that sends lists of the shop, and looks at them."""
+LIST_FIELD: Final = "list"
+"""The field of a form, before its file, that says as which list of the shop it is sent."""
 ADDRESS: Final = f"{PREFIX}/{PAGE}/upload"
 TOKEN_HEADER: Final = "x-form-token"  # noqa: S105 (its name)
 NAME_HEADER: Final = "x-file-name"
@@ -58,7 +62,7 @@ async def receive_file(request: Request) -> Response:
     """Keep a file, and lead to what it is."""
     by_script = TOKEN_HEADER in request.headers
     try:
-        upload = await _kept(request, by_script=by_script)
+        upload, as_list = await _kept(request, by_script=by_script)
     except ClientDisconnect:  # cancelled, or the browser was closed: nothing is kept
         return Response(status_code=HTTPStatus.BAD_REQUEST)
     except (ForgedError, ScopeNeededError) as error:
@@ -81,11 +85,17 @@ async def receive_file(request: Request) -> Response:
     _log(request, "good", f"{upload.byte_count} bytes")
     if by_script:
         return JSONResponse({"id": upload.id, "name": upload.name})
-    return RedirectResponse(address_of(FILES, {"files": upload.id}), HTTPStatus.SEE_OTHER)
+    looked_at = (
+        address_of(LISTS, {"as_list": as_list, "file": upload.id})
+        if as_list
+        else address_of(FILES, {"files": upload.id})
+    )
+    return RedirectResponse(looked_at, HTTPStatus.SEE_OTHER)
 
 
-async def _kept(request: Request, *, by_script: bool) -> Upload:
-    """Return the upload of a request, once all of its bytes are kept.
+async def _kept(request: Request, *, by_script: bool) -> tuple[Upload, str]:
+    """Return the upload of a request, once all of its bytes are kept, and as which list of the shop
+    it was sent; empty if as none.
 
     Raises:
         ForgedError: The request does not come from a page of this dashboard, for this caller.
@@ -102,15 +112,18 @@ async def _kept(request: Request, *, by_script: bool) -> Upload:
         name = unquote(request.headers.get(NAME_HEADER, ""))
         announced = request.headers.get("content-length", "")
         size = int(announced) if announced.isdigit() else None
-        return await _written(request, name, request.stream(), size)
+        return await _written(request, name, request.stream(), size), ""
     parts = FileForm(request.headers.get("content-type", "")).parts(request.stream())
     first = await anext(parts, None)
     if not isinstance(first, SentField) or first.name != "token":
         raise ForgedError
     check_token(request, first.value)
+    as_list = ""
     async for part in parts:
+        if isinstance(part, SentField) and part.name == LIST_FIELD:
+            as_list = part.value
         if isinstance(part, FileBegins) and part.name:
-            return await _written(request, part.name, _bytes_in(parts), None)
+            return await _written(request, part.name, _bytes_in(parts), None), as_list
     raise UsageError("No file was chosen; choose one, and try again.")
 
 

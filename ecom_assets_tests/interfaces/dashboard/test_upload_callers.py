@@ -65,6 +65,7 @@ RULES: Final = {
     ("GET", "/mapping-progress"): "read",
     ("GET", "/mapping-shop"): "read",
     ("GET", "/mapping-costs"): "costs",
+    ("GET", "/mapping-lists"): "read",
     ("POST", "/mapping/upload"): "write",
     ("POST", "/mapping/delete"): "write",
     ("POST", "/mapping/undo"): "admin",
@@ -74,6 +75,8 @@ RULES: Final = {
     ("POST", "/mapping-shop/change"): "admin",
     ("POST", "/mapping-costs/change"): "admin",
     ("POST", "/mapping-costs/restore"): "admin",
+    ("POST", "/mapping-lists/use"): "admin",
+    ("POST", "/mapping-lists/again"): "admin",
 }
 """The scope that each route of uploads needs."""
 MAY: Final = {

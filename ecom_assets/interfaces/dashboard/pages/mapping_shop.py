@@ -31,6 +31,7 @@ from ecom_assets.ingestion.uploads.sight import seen_problem
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.ingestion.uploads.zones import files_of_zone
 from ecom_assets.interfaces.api.auth.callers import caller_of
+from ecom_assets.interfaces.dashboard import receiving
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
 from ecom_assets.interfaces.dashboard.page import (
     Action,
@@ -131,6 +132,7 @@ def _form(settings: Settings) -> dict[str, Any]:
         "fixed": [(one.label, one.value) for one in questions if is_fixed(one, chosen)],
         "list": address_of(PATH, {}),
         "costs": address_of(COSTS, {}),
+        "lists": address_of(receiving.LISTS, {}),
     }
 
 
