@@ -41,7 +41,8 @@ def answers_of(look: UploadLook, said: Mapping[str, str]) -> dict[str, str]:
 def settled(home: Path, path: Path, export: Export) -> UploadLook:
     """Look at a file as the page does: what is open at first, then what follows from the choices.
 
-    The second look is the last: more than two would be more than three screens.
+    The second look is the last: more than two would be more than three screens. Where nothing is
+    chosen, the first one says all.
     """
     uploads, upload = Uploads(home), sent(home, path)
     first = Chosen(kind=export.kind) if export.kind_is_set else Chosen()
@@ -58,6 +59,9 @@ def settled(home: Path, path: Path, export: Export) -> UploadLook:
     rates = {rate_name(export.currency, name): rate for name, rate in export.rates.items()}
     choose_shop(home, {"timezone": export.zone, "currency": export.currency, **rates})
     answers = answers_of(look, {**export.asks, **export.says})
+    is_as_first = (export.zone, export.currency, rates) == ("UTC", "EUR", {})
+    if not answers and is_as_first:
+        return look
     chosen = Chosen({**answers}, export.kind if export.kind_is_set else "")
     return look_at(uploads, upload, settings_of(home), chosen)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from ecom_assets.core.settings.settings import Settings
@@ -17,8 +16,6 @@ from ecom_assets.interfaces.api.app import build_app
 from ecom_assets_tests.hypothesis_settings import examples
 
 pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.timeout(600)]
-FEW = "/(health|sales/summary|products/{product_id}|customers/segments)$"
-ANY_TIME = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
 
 @pytest.fixture(scope="session")
@@ -28,26 +25,6 @@ def described(settings: Settings) -> schemathesis.BaseSchema:
 
 
 schema = schemathesis.pytest.from_fixture("described")
-
-
-@pytest.mark.slow
-@schema.include(method="GET", path_regex=FEW).parametrize()  # the others: in `make test-all`
-@settings(
-    max_examples=1, deadline=None, suppress_health_check=ANY_TIME, database=None, derandomize=True
-)
-def test_no_request_ends_in_what_is_not_announced(case: schemathesis.Case[Any]) -> None:
-    case.call_and_validate(excluded_checks=[positive_data_acceptance])
-
-
-@pytest.mark.slow
-@schema.include(method="POST", path_regex="/trend$").parametrize()  # as above
-@settings(
-    max_examples=1, deadline=None, suppress_health_check=ANY_TIME, database=None, derandomize=True
-)
-def test_no_question_of_one_s_own_ends_in_what_is_not_announced(
-    case: schemathesis.Case[Any],
-) -> None:
-    case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
 
 @pytest.mark.slow
