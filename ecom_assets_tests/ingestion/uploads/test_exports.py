@@ -60,7 +60,7 @@ def settled(home: Path, path: Path, export: Export) -> UploadLook:
     choose_shop(home, {"timezone": export.zone, "currency": export.currency, **rates})
     answers = answers_of(look, {**export.asks, **export.says})
     is_as_first = (export.zone, export.currency, rates) == ("UTC", "EUR", {})
-    if not answers and is_as_first:
+    if is_as_first and not (answers or look.open_questions):
         return look
     chosen = Chosen({**answers}, export.kind if export.kind_is_set else "")
     return look_at(uploads, upload, settings_of(home), chosen)

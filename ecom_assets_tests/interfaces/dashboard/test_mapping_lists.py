@@ -5,6 +5,7 @@ only shown where a setting names another one.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 from ecom_assets_tests.interfaces.api.conftest import served
+from ecom_assets_tests.interfaces.api.served import wait_until
 from ecom_assets_tests.interfaces.dashboard.html import read
 from ecom_assets_tests.orchestration.automation.test_upload_changes import Runs
 from ecom_assets_tests.patience import PATIENCE_S
@@ -54,6 +56,10 @@ class ListPage:
     def text(self) -> str:
         """Return what is seen."""
         return read(self.session.get(self.address + PAGE, timeout=PATIENCE_S).text).one("main").text
+
+    def at(self, path: str) -> str:
+        """Return another page of the dashboard."""
+        return self.session.get(self.address + unescape(path), timeout=PATIENCE_S).text
 
     def send(self, setting: str, name: str, content: str) -> str:
         """Send a file as a list, and return the page that is seen then."""
@@ -112,6 +118,15 @@ def test_a_list_is_looked_at_used_and_taken_back(tmp_path: Path) -> None:
         assert load_settings(home=tmp_path).campaign_tags == path
         assert "is not kept" in page.press("again", list="campaign_tags", kept="../shop.json")
         assert "There is no list" in page.press("again", list="home", kept="")
+
+
+def test_a_list_that_is_dropped_on_your_data_is_led_to_its_page(tmp_path: Path) -> None:
+    with page_of(tmp_path) as page:
+        looking = page.send("", "tags.csv", TAGS)
+        (again,) = re.findall(r'<noscript>.*href="([^"]+)"', looking)
+        wait_until(lambda: "No column of the file can be the time" in page.at(again))
+        looked = page.at(again)
+        assert f'href="{PAGE}">Lists of your shop</a>' in looked
 
 
 @pytest.mark.parametrize(
