@@ -136,6 +136,7 @@ from ecom_assets.ingestion.sources.proposal.values import (
     WHOLE,
     FileValues,
     Value,
+    without_currency,
 )
 from ecom_assets.ingestion.sources.proposal.visit_sources import (
     campaign_lines,
@@ -243,6 +244,8 @@ ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
+MAIN_AMOUNTS: Final = ("payment_amount", UNIT_PRICE, ORDER_TOTAL)
+"""The amounts of orders that say what the others are of, the most telling first."""
 AMOUNTS: Final = NUMBERS_OF - {"quantity", "piece_count", REFUNDED_QUANTITY}
 NEEDED = {
     "event_type": "what happened",
@@ -284,6 +287,25 @@ def _options(reading: AmountReading) -> list[str]:
     less = [f"less: {quoted_list(reading.less)}"] if reading.less else []
     plus = [f"plus: {quoted_list(reading.plus)}"] if reading.plus else []
     return [*less, *plus]
+
+
+def _of_one_currency(amounts: Mapping[str, Value], amount: Value) -> dict[str, Value]:
+    """Return amounts without those that stand in the file twice, in the currency of an amount by
+    its name, and in another one: `tax` and `tax_usd`.
+    """
+    currencies: dict[str, set[str]] = {}
+    for name, value in amounts.items():
+        currencies.setdefault(_plain_name(name), set()).add(value.currency)
+    twice = {name for name, said in currencies.items() if len(said) > 1}
+    return {
+        name: value
+        for name, value in amounts.items()
+        if value.currency == amount.currency or _plain_name(name) not in twice
+    }
+
+
+def _plain_name(name: str) -> str:
+    return bare(without_currency(name)[0])
 
 
 def _says_cents(value: Value) -> bool:
@@ -330,6 +352,8 @@ class Draft:
     """The column by which some lines are no goods, such as gift cards."""
     source: Value | None = None
     """Of events, the column that says where visits come from, where no address says it."""
+    named_currency: str = ""
+    """The currency of the amounts by their names, where others stand beside them."""
     times: Value | None = None
     """Of events, the number of pieces of whose price the amount is."""
     likely_amount: str = ""
@@ -373,6 +397,7 @@ class Draft:
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
+            self._find_currency()
             self._find_person()
             self._find_order_number()
             self._find_paid_back()
@@ -386,6 +411,45 @@ class Draft:
             self.found = {
                 name: match for name, match in self.found.items() if name not in CHARGES_FOUND
             }
+
+    def _find_currency(self) -> None:
+        """Take amounts whose names say one currency, in place of those that are of several by a
+        column beside them: `total_usd` beside `total`; such a column is not of these.
+        """
+        currency = self.found.get("currency")
+        if currency is None or not currency.value.is_column or "payment_amount" in self.answers:
+            return
+        main = next((self.found[n] for n in MAIN_AMOUNTS if n in self.found), None)
+        if main is None:
+            return
+        codes = {name.upper() for name, _ in self.values.counts(currency.value, MOST_STATES)}
+        named = main.value.currency
+        if not named and len(codes) > 1:
+            same = [one for one in self._same_amounts(main.value) if one.currency]
+            named = same[0].currency if same else ""
+        if not named or codes <= {named}:
+            return
+        del self.found["currency"]
+        self.named_currency = named
+        self.notes.append(
+            f"{shown(currency.value.name)} is not of amounts that are in {named} by their names"
+        )
+        for name in (name for name in AMOUNTS if name in self.found):
+            value = self.found[name].value
+            same = [one for one in self._same_amounts(value) if one.currency == named]
+            if value.currency == named:
+                continue
+            if same:
+                why = f"named {same[0].name}, one currency on all rows"
+                self.found[name] = FoundField(name, same[0], why)
+            else:
+                del self.found[name]
+
+    def _same_amounts(self, value: Value) -> list[Value]:
+        """Return the columns that are called as an amount is, but for a currency in the name."""
+        plain = _plain_name(value.name)
+        numbers = [one for one in numbers_left(self.values, {}) if one != value]
+        return [one for one in numbers if _plain_name(one.name) == plain]
 
     def _find_order_number(self) -> None:
         """Take the column that holds rows together, where none is named as the order's number; ask
@@ -410,6 +474,8 @@ class Draft:
             return
         amounts = [value for value in numbers_left(self.values, self.found) if can_be_amount(value)]
         named = [value for value in amounts if part_of(value) is Part.REFUND]
+        if self.named_currency:  # what went back in another currency is no part of these
+            named = [value for value in named if value.currency == self.named_currency]
         some = [v for v in named if self.values.scalar(f"sum({self.values.number_sql(v)})")]
         if len(some) == 1 and (has_decimals(self.values, some[0]) or _says_cents(some[0])):
             why = f"named {some[0].name}"
@@ -921,6 +987,9 @@ class Draft:
         not of orders that stand beside them.
         """
         self._find_whose_price()
+        if self._is_price_of_one() and not self.products:
+            price = self.found.pop(UNIT_PRICE)
+            self.found["payment_amount"] = replace(price, field="payment_amount")
         payments = named_values(self.values, self.kind, "payment_amount", {})
         payments = [
             value for value in payments if value.is_column and self.values.number_forms(value)
@@ -1318,11 +1387,20 @@ class Draft:
         self.readings += tuple(
             AmountReading(name, rows.taxes_inside(name)) for name in goods.others
         )
+        self.readings += tuple(AmountReading(name) for name in self._without_tax(goods, rows))
         self._add_rate_of_discount(goods, rows)
         if len(self.readings) > 1:
             self._ask_for_parts(rows)
         self._take_answered_amount(goods, rows)
         self._note_parts(goods, asked)
+
+    def _without_tax(self, goods: GoodsAmount, rows: RowParts) -> tuple[str, ...]:
+        """Return amounts of the goods without their tax, where one with it may have been found by
+        its name; none where a person has said it, or where it is less some parts.
+        """
+        has_parts = goods.less or goods.plus or len(self.readings) > 1
+        is_said = "payment_amount" in self.answers
+        return () if has_parts or is_said else rows.without_tax(goods)
 
     def _take_answered_amount(self, goods: GoodsAmount, rows: RowParts) -> None:
         """Take the amount of the answer what was paid for the goods, where it is another column."""
@@ -1366,6 +1444,7 @@ class Draft:
         }
         if payment is not None and self._is_cell(payment):
             amounts[payment.name] = payment
+            amounts = _of_one_currency(amounts, payment)
         elif payment is not None or not of_pieces:
             return "", None
         product = ("", "")

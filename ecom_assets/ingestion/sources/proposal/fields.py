@@ -13,13 +13,20 @@ import yaml
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
-from ecom_assets.ingestion.sources.proposal.parts import Part, is_cost, is_free, part_of
+from ecom_assets.ingestion.sources.proposal.parts import (
+    Part,
+    can_be_amount,
+    is_cost,
+    is_free,
+    part_of,
+)
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
 from ecom_assets.ingestion.sources.proposal.state_words import (
     LOOKS_LIKE,
     Meaning,
     flag_meaning,
     is_state_word,
+    is_way_to_pay,
     state_meaning,
     words_of,
 )
@@ -234,7 +241,9 @@ def kind_of(values: FileValues) -> MappingKind | None:
     are_orders |= _has_items(values) and "order_id" in orders
     are_orders |= {"quantity", "order_id"} <= orders.keys()
     are_orders &= not _has_event_properties(values)
-    are_orders |= "event_type" not in events and _has_charges(values, orders)
+    are_orders |= "event_type" not in events and (
+        _has_charges(values, orders) or _has_states_of_sales(values, orders)
+    )
     if "event_type" in events and not (are_orders and _is_in_list(events["event_type"].value)):
         return _kind_with_types(values, orders, events, are_orders=are_orders)
     if are_orders:
@@ -295,6 +304,22 @@ def _has_charges(values: FileValues, orders: Found) -> bool:
     # A column of yes and no, such as `Tax exempt`, is no amount.
     return ORDER_TOTAL in orders or any(
         _is_amount(values, value) and values.matching(value, r".*\d[.,]\d.*") for value in named
+    )
+
+
+def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
+    """Return whether rows have a time, money, and a state by which some are sales and others are
+    none or went back: a list of customers has one of these at most, and may have addresses, too.
+    """
+    if not {"date_time", "status"} <= orders.keys():
+        return False
+    states = values.counts(orders["status"].value, MOST_STATES)
+    meanings = {state_meaning(name) for name, _ in states}
+    if Meaning.SALE not in meanings or not meanings & {Meaning.NO_SALE, Meaning.REFUND}:
+        return False
+    numbers = numbers_left(values, {})
+    return any(
+        can_be_amount(value) and values.matching(value, r".*\d[.,]\d\d") for value in numbers
     )
 
 
@@ -975,6 +1000,8 @@ def _have_words_of_states(values: FileValues, value: Value) -> bool:
     names = [name for name, _ in values.counts(value, MOST_STATES)]
     if flag_meaning(value.last_name) and _is_flag(values, value):
         return True
+    if all(map(is_way_to_pay, names)):
+        return False
     return sum(map(is_state_word, names)) >= LOOKS_LIKE * len(names) > 0
 
 
@@ -1136,6 +1163,8 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
 """What the values of some fields must be, whatever their name."""
 
 
+_FEWEST_OF_ONE: Final = 3
+"""Rows with one address on each by which it is that of the shop."""
 _OF_PAGES: Final = frozenset({"page", "pagename", "title", "url", "path", "pagetitle", "screen"})
 """Words in the names of columns that say which page it was: one may be called as an event is."""
 
@@ -1165,6 +1194,9 @@ def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | N
             return FoundField(
                 field, value, f"it has states such as {values.counts(value, 1)[0][0]}"
             )
+        is_of_one = values.different(value) == 1 and values.row_count >= _FEWEST_OF_ONE
+        if is_of_one and field in {"user_id", "customer_id"}:
+            continue  # the account that the file is of, not who ordered
         if field in {"user_id", "customer_id", "email"} and values.are_emails(value):
             return FoundField(field, value, "its values are e-mail addresses")
     return None

@@ -221,6 +221,9 @@ _CODES_THAT_ARE_WORDS: Final = frozenset(
 """Codes of currencies that names have as words, unless they stand in brackets."""
 
 
+_CODES: Final = frozenset({*HEADER_CURRENCIES, *CURRENCY_SIGNS, *CURRENCY_SIGNS.values()})
+
+
 @cache
 def without_currency(name: str) -> tuple[str, str]:
     """Return a name without the currency that stands at one of its ends, and its code; the name
@@ -727,6 +730,12 @@ class FileValues:
         filled = self.filled(value)
         if self.sheet and filled and value.name in self.sheet.number_columns:
             return [WHOLE]  # a cell is a number whatever the texts beside it look like
+        forms = self._forms_of_texts(value, filled)
+        # `ORD-1` is the number of an order, not -1 of a currency.
+        has_codes = bool(forms) and WHOLE not in forms and not self._is_plain(value, WHOLE)
+        return [] if has_codes and {*self.currencies(value)} - _CODES else forms
+
+    def _forms_of_texts(self, value: Value, filled: int) -> Sequence[str]:
         whole = self.matching(value, r"-?\d+")
         if 0 < whole == filled:
             return [WHOLE]
