@@ -2,6 +2,9 @@
 right number can be added up by a reader.
 """
 
+import json
+from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +12,8 @@ import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
-from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch
+from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, read_by
+from ecom_assets.ingestion.sources.reading import FileReading
 from ecom_assets_tests.ingestion.sources.conftest import write
 from ecom_assets_tests.ingestion.sources.test_drafts_add_up import (
     ZONE,
@@ -118,3 +122,132 @@ def test_the_name_of_an_order_is_no_amount_of_a_currency(tmp_path: Path) -> None
     search = search_of(tmp_path / "settled.csv", [head, *rows])
     text = search.proposal(ZONE, OWN).text
     assert '  order_id: {column: "Merchant Reference", optional: true}' in text
+
+
+CENTS = """\
+transaction_id,status,billed_at,customer_id,currency_code,subtotal,discount,tax,total,fee,product
+t1,completed,2026-03-02T10:15:00Z,c1,USD,2000,0,380,2380,169,Pro
+t2,completed,2026-03-03T10:15:00Z,c2,USD,5000,1000,760,4760,288,Team
+t3,completed,2026-03-04T10:15:00Z,c3,USD,3000,0,0,3000,200,Pro
+t4,canceled,2026-03-05T10:15:00Z,c4,USD,3000,0,0,3000,0,Pro
+t5,completed,2026-03-06T10:15:00Z,c1,USD,1999,0,380,2379,169,Pro
+"""
+"""20.00 + (50.00 - 10.00) + 30.00 + 19.99 dollars, written in cents."""
+
+
+@pytest.mark.slow
+def test_whole_amounts_beside_a_whole_tax_may_be_cents(tmp_path: Path) -> None:
+    search = search_in(tmp_path / "transactions.csv", CENTS, "USD")
+    assert {*asked(search, {})} == {"units"}
+    assert sold_and_back(search, {"units": "cents"}) == (Decimal("109.99"), 0)
+    # Rupees are written without decimals, and nobody asks what they are where no tax is beside.
+    rows = [f"r{n},2026-03-0{n},c{n},INR,{amount}" for n, amount in ((1, 499), (2, 1299), (3, 850))]
+    plain = search_in(
+        tmp_path / "rupees.csv",
+        "\n".join(["order_id,date,customer_id,currency,amount", *rows, ""]),
+        "INR",
+    )
+    assert asked(plain, {}) == {}
+
+
+ITEMS = """\
+item_id,order_id,created_at,product_id,sku,qty_canceled,qty_invoiced,qty_ordered,price,row_total,customer_id
+1,11,2026-03-02 10:15:00,501,SH,0.0000,2.0000,2.0000,20.0000,40.0000,71
+3,11,2026-03-02 10:15:00,503,MUG,0.0000,1.0000,1.0000,10.0000,10.0000,71
+4,12,2026-03-03 10:15:00,503,MUG,1.0000,2.0000,3.0000,10.0000,30.0000,72
+5,13,2026-03-04 10:15:00,504,TEA,2.0000,0.0000,2.0000,5.0000,10.0000,73
+6,14,2026-03-05 10:15:00,504,TEA,0.0000,4.0000,4.0000,5.0000,20.0000,71
+"""
+"""Of a table of lines: 40 + 10 + 30 + 20 were sold, and the two pieces of order 13 cancelled."""
+
+
+@pytest.mark.slow
+def test_a_line_of_which_all_pieces_were_cancelled_is_no_sale(tmp_path: Path) -> None:
+    search = search_of(tmp_path / "items.csv", ITEMS.splitlines())
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (100, 0)
+    assert "qty_canceled says in 1 row that some pieces" in search.proposal(ZONE, OWN).text
+
+
+def events_of(path: Path, answers: Mapping[str, str]) -> tuple[dict[str, int], int, Decimal]:
+    """Return the events by type, the visitors, and what purchases are worth, by the draft."""
+    search = MappingSearch([str(path)], Settings(home=path.parent / "home"))
+    given, problems = search.accepted({**ZONE, **answers}, OWN)
+    assert not problems
+    proposal = search.proposal(given, OWN)
+    assert proposal.kind is MappingKind.EVENTS
+    with read_by(search, proposal) as reading:
+        assert isinstance(reading, FileReading)
+        rows = reading.files.classified().to_pyarrow().to_pylist()
+    kept = [row for row in rows if row["reject_reason"] is None]
+    bought = [row for row in kept if row["event_type"] == "purchase"]
+    worth: list[Decimal] = [row["cart_amount"] or Decimal() for row in bought]
+    people = {row["user_id"] for row in kept}
+    by_type = Counter(str(row["event_type"]) for row in kept)
+    return dict(by_type), len(people), sum(worth, Decimal())
+
+
+HITS = """\
+date_time|post_visid_high|post_visid_low|pagename|post_page_event|post_event_list|post_product_list
+2026-03-02 10:00:00|71|12|home|0||
+2026-03-02 10:01:00|71|12|lamp|0|2|Home;L1;;;;
+2026-03-02 10:02:00|71|12|lamp|0|12,10|Home;L1;1;;;
+2026-03-02 10:03:00|71|12|checkout|0|11|Home;L1;1;;;
+2026-03-02 10:04:00|71|12|thanks|0|1,200|Home;L1;1;49.90;;
+2026-03-02 11:00:00|71|13|mug|0|2,201=3|Kitchen;M1;;;;
+2026-03-02 11:02:00|71|13|cart|100|12|Kitchen;M1;2;;;
+2026-03-02 11:05:00|71|13|cart|100|13|Kitchen;M1;;;;
+2026-03-02 11:06:00|71|13|help|100||
+2026-03-03 09:01:00|72|12|vase|0|2,20|Home;V1;;;;
+2026-03-03 09:03:00|72|12|thanks|0|1|Home;V1;2;40.00;;,Kitchen;M1;1;8.00;;
+"""
+"""Of three visitors: two of one high half, two of one low half. 49.90 and 40 + 8 were bought."""
+
+
+@pytest.mark.slow
+def test_lists_of_codes_of_hits_say_what_happened_and_what_was_bought(tmp_path: Path) -> None:
+    path = write(tmp_path / "hit_data.tsv", HITS.replace("|", "\t"))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
+    assert asked(search, {}) == {}
+    by_type = {
+        "page_view": 1,
+        "product_view": 3,
+        "add_to_cart": 2,
+        "remove_from_cart": 1,
+        "checkout_start": 1,
+        "purchase": 2,
+        "link": 1,
+    }
+    assert events_of(path, {}) == (by_type, 3, Decimal("97.90"))
+
+
+def app_event(number: int, user: str, key: str, worth: float) -> str:
+    """Return an event of an app, with a sum on each."""
+    event = {"_id": f"e{number}", "key": key, "uid": user, "ts": 1772445600123 + number * 60_000}
+    return json.dumps({**event, "sum": worth, "dur": 0})
+
+
+@pytest.mark.slow
+def test_what_purchases_alone_are_worth_is_asked_where_all_others_have_zero(tmp_path: Path) -> None:
+    # Two views of 0, and purchases of 49.90, 16.00 and 8.50.
+    kinds = [("ann", "view", 0), ("ann", "Checkout Completed", 49.9), ("bob", "view", 0)]
+    kinds += [("bob", "Checkout Completed", 16), ("cyd", "Checkout Completed", 8.5)]
+    lines = [app_event(n, *kind) for n, kind in enumerate(kinds)]
+    path = write(tmp_path / "events.json", "\n".join([*lines, ""]))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
+    assert {*asked(search, {})} == {"cart_value"}
+    by_type, _, worth = events_of(path, {"cart_value": "sum"})
+    assert (by_type["purchase"], worth) == (3, Decimal("74.40"))
+
+
+@pytest.mark.slow
+def test_a_purchase_behind_the_names_of_its_group_is_one(tmp_path: Path) -> None:
+    names = ("users.behaviors.Purchase", "users.behaviors.app.SessionStart")
+    events = [
+        {"id": f"i{n}", "user_id": f"u{n}", "event_type": names[n % 2], "time": 1772445600 + n}
+        for n in range(4)
+    ]
+    lines = [json.dumps(event) for event in events]
+    path = write(tmp_path / "currents.json", "\n".join([*lines, ""]))
+    by_type, people, _ = events_of(path, {})
+    assert (by_type, people) == ({"purchase": 2, names[1]: 2}, 4)

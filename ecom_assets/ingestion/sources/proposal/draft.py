@@ -46,6 +46,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     flagged,
     flags,
     found_fields,
+    free_columns,
     known_event_type,
     likely_event_type,
     named_values,
@@ -111,7 +112,12 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
-from ecom_assets.ingestion.sources.proposal.state_words import Meaning, begins, words_of
+from ecom_assets.ingestion.sources.proposal.state_words import (
+    Meaning,
+    begins,
+    says_no_sale,
+    words_of,
+)
 from ecom_assets.ingestion.sources.proposal.states import (
     OrderStates,
     column_of_states,
@@ -155,6 +161,13 @@ OF_ONE_PIECE: Final = (
     *("unit", "each", "per", "pu", "u", "einzel", "stuck", "stuk", "jednostk", "単価"),
 )
 """How words in the names of prices begin that say that they are of one piece."""
+
+
+OF_PIECES: Final = (
+    *("qty", "quantit", "units", "pieces", "items", "menge", "anzahl", "stuck", "cantidad"),
+    *("unidades", "quantidade", "ilosc", "aantal", "колич", "кільк", "数量", "個数"),
+)
+"""How words in the names of numbers of pieces begin."""
 
 
 def has_word(value: Value, stems: tuple[str, ...]) -> bool:
@@ -765,20 +778,31 @@ class Draft:
             self.cents |= frozenset(left)
 
     def _may_be_cents(self, amounts: Sequence[Value], currency: Value) -> bool:
-        """Return whether amounts of a JSON file, in currencies with digits,
-        are whole and none is below 1.00.
+        """Return whether amounts in currencies with digits are whole and none is below 1.00: of a
+        JSON file, or beside a tax or a fee, whose shares of whole units are hardly ever whole.
         """
         without_digits = unusual_digits().get(0, ())
         has_digits = not any(
             code.upper() in without_digits for code, _ in self.values.counts(currency)
         )
-        if self.values.format != "ndjson" or self.values.packed or not has_digits:
+        if self.values.packed or not has_digits:
             return False
+        if self.values.format != "ndjson":
+            numbers = [value for value in numbers_left(self.values, {}) if can_be_amount(value)]
+            of_parts = [value for value in numbers if part_of(value) in {Part.TAX, Part.FEE}]
+            if not any(map(self._has_cents, of_parts)) or any(
+                has_decimals(self.values, value) for value in (*of_parts, *amounts)
+            ):
+                return False
         are_large = all(
             self.values.matching(value, r"-?[1-9]\d{2,}|0") == self.values.filled(value)
             for value in amounts
         )
-        return are_large and any(self.values.matching(value, r".*[1-9]\d?") for value in amounts)
+        return are_large and any(map(self._has_cents, amounts))
+
+    def _has_cents(self, value: Value) -> bool:
+        """Return whether some whole numbers are no hundreds."""
+        return bool(self.values.matching(value, r"-?\d*([1-9]|[1-9]\d)"))
 
     def _in_cents(self, value: Value) -> list[str]:
         """Return the option of an amount that counts cents, where a column has its currency."""
@@ -943,6 +967,41 @@ class Draft:
                 f"{{column: {quoted(value.path[0])}, in: {quoted_list(yes)}, optional: true}}"
             )
             lines.append(f"  {quoted(value.path[0])}: {condition}  # {rows:,} rows; check this")
+        return [*lines, *self._cancelled_pieces()]
+
+    def _cancelled_pieces(self) -> list[str]:
+        """Return the condition of lines of which all pieces were cancelled, by a column of how many
+        were; note those of which some were.
+        """
+        quantity = self.found.get("quantity")
+        if quantity is None or not quantity.value.is_column:
+            return []
+        lines, ordered = [], self.values.number_sql(quantity.value)
+        for value in free_columns(self.values, self.found):
+            if not (says_no_sale(value.last_name) and has_word(value, OF_PIECES)):
+                continue
+            if not self.values.number_forms(value):
+                continue
+            pieces = self.values.number_sql(value)
+            more, whole, some = (
+                int(self.values.scalar(f"count(*) FILTER ({pieces} > 0 AND {pieces} {way})"))
+                for way in (f"> {ordered}", f"= {ordered}", f"< {ordered}")
+            )
+            if some:
+                self.notes.append(
+                    f"{shown(value.name)} says in {formats.counted(some, 'row')} that some pieces "
+                    "of a line were cancelled: the amount is of all that were ordered"
+                )
+            if more or not whole:
+                continue
+            number, all_pieces = (
+                f"({self.values.plain_sql(one)})::DECIMAL(24, 6)" for one in (value, quantity.value)
+            )
+            condition = quoted(f"{number} > 0 AND {number} >= {all_pieces}")
+            lines.append(
+                f"  {quoted(value.path[0])}: {{expression: {condition}, optional: true}}"
+                f"  # {whole:,} rows; check this"
+            )
         return lines
 
     def _status_lines(self, states: OrderStates | None) -> list[str]:
@@ -2186,18 +2245,17 @@ class Draft:
         members would be one below `properties` and, in CSV, a text.
         """
         used = [self.found[name].value for name in names if name in self.found]
-        objects = [*dict.fromkeys(value.path[0] for value in used if not value.is_column)]
+        members = [value for value in used if len(value.path) > 1]
+        objects = [*dict.fromkeys(value.path[0] for value in members)]
         if not objects:
-            nested = [value.path[0] for value in self.values.values if not value.is_column]
+            nested = [value.path[0] for value in self.values.values if len(value.path) > 1]
             objects = [name for name in dict.fromkeys(nested) if bare(name) in OBJECTS][:1]
         if not objects or "properties" in self.found or self.values.spread:
             return []
         if len(objects) == 1:
             return [f"  properties: {{column: {quoted(objects[0])}, optional: true}}"]
-        members = ", ".join(f"{text(name)}, {ident(name)}::JSON" for name in objects)
-        return [
-            f"  properties: {{expression: {quoted(f'json_object({members})')}, optional: true}}"
-        ]
+        each = ", ".join(f"{text(name)}, {ident(name)}::JSON" for name in objects)
+        return [f"  properties: {{expression: {quoted(f'json_object({each})')}, optional: true}}"]
 
     def ask(  # noqa: PLR0913 (what a question has)
         self,

@@ -13,6 +13,7 @@ import yaml
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
+from ecom_assets.ingestion.sources.proposal.hit_codes import COMPUTED, type_of_codes
 from ecom_assets.ingestion.sources.proposal.parts import (
     Part,
     can_be_amount,
@@ -478,6 +479,7 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
         field = "item_name" if "item_id" in matches else "item_id"
         matches = {name: one for name, one in matches.items() if name != "item_name"}
         matches[field] = replace(match, field=field)
+    matches |= _by_codes_of_hits(values, kind, matches)
     for field in _BY_VALUES.get(kind, ()):
         if field not in matches and (match := _by_values(values, field, matches)) is not None:
             matches[field] = match
@@ -494,6 +496,21 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
     if kind is MappingKind.CUSTOMERS and "email" in matches and "id" not in matches:
         matches = {"id": matches["email"], **matches}
     return matches
+
+
+def _by_codes_of_hits(
+    values: FileValues, kind: MappingKind, matches: Found
+) -> dict[str, FoundField]:
+    """Return the fields of events that lists of codes and of products say, where no column does."""
+    is_said = kind is not MappingKind.EVENTS or "event_type" in matches
+    if is_said or type_of_codes(values) is None:
+        return {}
+    computed = {name: of(values) for name, of in COMPUTED.items() if name not in matches}
+    return {
+        name: FoundField(name, value, f"read from {value.name}")
+        for name, value in computed.items()
+        if value is not None
+    }
 
 
 def _price_below_retail(values: FileValues, matches: Found) -> FoundField | None:
@@ -726,8 +743,15 @@ def named_as(values: FileValues, usual_names: Sequence[str], matches: Found) -> 
 
 
 def known_event_type(name: str) -> str | None:
-    """Return the platform's event type that a name usually stands for; None if it is not known."""
-    return _event_type_words().get(bare(name))
+    """Return the platform's event type that a name usually stands for, also of money behind the
+    names of what it belongs to (`users.behaviors.Purchase`); None if it is not known.
+    """
+    words = _event_type_words()
+    last = words.get(bare(name.rpartition(".")[2]))
+    return words.get(bare(name)) or (last if last in _OF_MONEY else None)
+
+
+_OF_MONEY: Final = frozenset({"purchase", "refund"})
 
 
 STANDARD_TYPES: Final = (

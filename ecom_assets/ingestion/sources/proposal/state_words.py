@@ -488,6 +488,11 @@ def is_state_word(state: str) -> bool:
     return any(begins(word, _OF_STATES) for word in words_of(_CARDS.sub("", state)))
 
 
+def says_no_sale(name: str) -> bool:
+    """Return whether a name has a word of what never became a sale: `qty_canceled`."""
+    return any(begins(word, _NO_SALE) for word in words_of(name))
+
+
 def is_way_to_pay(state: str) -> bool:
     """Return whether a text says with what something was paid, not what became of it: `CREDIT` of a
     card is no credit note.

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cache, cached_property
 from itertools import islice
 from typing import Any, Final, TypeVar
+from zlib import crc32
 
 import duckdb
 
@@ -221,6 +222,8 @@ _CODES_THAT_ARE_WORDS: Final = frozenset(
 """Codes of currencies that names have as words, unless they stand in brackets."""
 
 
+_FIRST_COMPUTED: Final = 1_000
+"""The place of the first value that is computed, beyond those of all columns."""
 _CODES: Final = frozenset({*HEADER_CURRENCIES, *CURRENCY_SIGNS, *CURRENCY_SIGNS.values()})
 
 
@@ -463,13 +466,29 @@ class FileValues:
     def combined(self, columns: Sequence[Value]) -> Value:
         """Return the values of several columns as one, with ` / ` between them."""
         name = " / ".join(value.name for value in columns)
-        cells = ", ".join(f"coalesce({value.sql}, '')" for value in columns)
-        stored = ", ".join(f"coalesce({value.column}, '')" for value in columns)
-        place = 1_000 + columns[0].position
-        result = Value((name,), f"concat_ws(' / ', {cells})", place, is_computed=True)
+
+        def joined(cells: Sequence[str]) -> str:
+            filled = ", ".join(f"coalesce({cell}, '')" for cell in cells)
+            return f"concat_ws(' / ', {filled})"
+
+        return self.computed(name, joined, columns)
+
+    def computed(
+        self, name: str, sql_of: Callable[[Sequence[str]], str], columns: Sequence[Value]
+    ) -> Value:
+        """Return what an expression says over several columns as a value of the rows.
+
+        Args:
+            name: What it is called.
+            sql_of: Returns the expression over the SQL of each column.
+            columns: The columns.
+        """
+        place = _FIRST_COMPUTED + crc32(name.encode())
+        result = Value((name,), sql_of([value.sql for value in columns]), place, is_computed=True)
         known = self.con.execute(f"{select('*', TABLE)} LIMIT 0").description or ()
         if result.column not in {column for column, *_ in known}:
-            with_it = select(f"*, concat_ws(' / ', {stored}) AS {result.column}", TABLE)
+            stored = sql_of([value.column for value in columns])
+            with_it = select(f"*, {stored} AS {result.column}", TABLE)
             self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {with_it}")
         return result
 
