@@ -227,20 +227,6 @@ def test_events_with_an_order_and_a_price_among_their_properties_are_no_orders(
 
 
 @pytest.mark.slow
-def test_a_page_that_is_called_cart_is_no_event_type(tmp_path: Path) -> None:
-    # 4 hits of Adobe; what happened is a list of codes, which must be said, not the name of a page.
-    names, codes = ("home", "lamp", "cart", "thanks"), ("", "2,100", "12", "1,200")
-    hits = [
-        f"2026-03-02 09:0{n}:00\tm{n % 2}\t{name}\thttps://s.com/{name}\t{code}"
-        for n, (name, code) in enumerate(zip(names, codes, strict=True))
-    ]
-    head = "date_time\tmcvisid\tpagename\tpage_url\tpost_event_list"
-    path = write(tmp_path / "hit_data.tsv", "\n".join([head, *hits, ""]))
-    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"), MappingKind.EVENTS)
-    assert "event_type" in asked(search, {})
-
-
-@pytest.mark.slow
 def test_a_report_of_sums_by_day_is_refused(tmp_path: Path) -> None:
     lines = ["date,visitors,pageviews,bounces", "2026-03-02,120,300,40", "2026-03-03,90,210,30"]
     path = write(tmp_path / "plausible.csv", "\n".join([*lines, ""]))

@@ -46,6 +46,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     flagged,
     flags,
     found_fields,
+    free_columns,
     known_event_type,
     likely_event_type,
     named_values,
@@ -111,7 +112,12 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
-from ecom_assets.ingestion.sources.proposal.state_words import Meaning, begins, words_of
+from ecom_assets.ingestion.sources.proposal.state_words import (
+    Meaning,
+    begins,
+    says_no_sale,
+    words_of,
+)
 from ecom_assets.ingestion.sources.proposal.states import (
     OrderStates,
     column_of_states,
@@ -136,6 +142,7 @@ from ecom_assets.ingestion.sources.proposal.values import (
     WHOLE,
     FileValues,
     Value,
+    without_currency,
 )
 from ecom_assets.ingestion.sources.proposal.visit_sources import (
     campaign_lines,
@@ -154,6 +161,13 @@ OF_ONE_PIECE: Final = (
     *("unit", "each", "per", "pu", "u", "einzel", "stuck", "stuk", "jednostk", "単価"),
 )
 """How words in the names of prices begin that say that they are of one piece."""
+
+
+OF_PIECES: Final = (
+    *("qty", "quantit", "units", "pieces", "items", "menge", "anzahl", "stuck", "cantidad"),
+    *("unidades", "quantidade", "ilosc", "aantal", "колич", "кільк", "数量", "個数"),
+)
+"""How words in the names of numbers of pieces begin."""
 
 
 def has_word(value: Value, stems: tuple[str, ...]) -> bool:
@@ -243,6 +257,8 @@ ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
+MAIN_AMOUNTS: Final = ("payment_amount", UNIT_PRICE, ORDER_TOTAL)
+"""The amounts of orders that say what the others are of, the most telling first."""
 AMOUNTS: Final = NUMBERS_OF - {"quantity", "piece_count", REFUNDED_QUANTITY}
 NEEDED = {
     "event_type": "what happened",
@@ -284,6 +300,25 @@ def _options(reading: AmountReading) -> list[str]:
     less = [f"less: {quoted_list(reading.less)}"] if reading.less else []
     plus = [f"plus: {quoted_list(reading.plus)}"] if reading.plus else []
     return [*less, *plus]
+
+
+def _of_one_currency(amounts: Mapping[str, Value], amount: Value) -> dict[str, Value]:
+    """Return amounts without those that stand in the file twice, in the currency of an amount by
+    its name, and in another one: `tax` and `tax_usd`.
+    """
+    currencies: dict[str, set[str]] = {}
+    for name, value in amounts.items():
+        currencies.setdefault(_plain_name(name), set()).add(value.currency)
+    twice = {name for name, said in currencies.items() if len(said) > 1}
+    return {
+        name: value
+        for name, value in amounts.items()
+        if value.currency == amount.currency or _plain_name(name) not in twice
+    }
+
+
+def _plain_name(name: str) -> str:
+    return bare(without_currency(name)[0])
 
 
 def _says_cents(value: Value) -> bool:
@@ -330,6 +365,8 @@ class Draft:
     """The column by which some lines are no goods, such as gift cards."""
     source: Value | None = None
     """Of events, the column that says where visits come from, where no address says it."""
+    named_currency: str = ""
+    """The currency of the amounts by their names, where others stand beside them."""
     times: Value | None = None
     """Of events, the number of pieces of whose price the amount is."""
     likely_amount: str = ""
@@ -373,6 +410,7 @@ class Draft:
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
+            self._find_currency()
             self._find_person()
             self._find_order_number()
             self._find_paid_back()
@@ -386,6 +424,45 @@ class Draft:
             self.found = {
                 name: match for name, match in self.found.items() if name not in CHARGES_FOUND
             }
+
+    def _find_currency(self) -> None:
+        """Take amounts whose names say one currency, in place of those that are of several by a
+        column beside them: `total_usd` beside `total`; such a column is not of these.
+        """
+        currency = self.found.get("currency")
+        if currency is None or not currency.value.is_column or "payment_amount" in self.answers:
+            return
+        main = next((self.found[n] for n in MAIN_AMOUNTS if n in self.found), None)
+        if main is None:
+            return
+        codes = {name.upper() for name, _ in self.values.counts(currency.value, MOST_STATES)}
+        named = main.value.currency
+        if not named and len(codes) > 1:
+            same = [one for one in self._same_amounts(main.value) if one.currency]
+            named = same[0].currency if same else ""
+        if not named or codes <= {named}:
+            return
+        del self.found["currency"]
+        self.named_currency = named
+        self.notes.append(
+            f"{shown(currency.value.name)} is not of amounts that are in {named} by their names"
+        )
+        for name in (name for name in AMOUNTS if name in self.found):
+            value = self.found[name].value
+            same = [one for one in self._same_amounts(value) if one.currency == named]
+            if value.currency == named:
+                continue
+            if same:
+                why = f"named {same[0].name}, one currency on all rows"
+                self.found[name] = FoundField(name, same[0], why)
+            else:
+                del self.found[name]
+
+    def _same_amounts(self, value: Value) -> list[Value]:
+        """Return the columns that are called as an amount is, but for a currency in the name."""
+        plain = _plain_name(value.name)
+        numbers = [one for one in numbers_left(self.values, {}) if one != value]
+        return [one for one in numbers if _plain_name(one.name) == plain]
 
     def _find_order_number(self) -> None:
         """Take the column that holds rows together, where none is named as the order's number; ask
@@ -410,6 +487,8 @@ class Draft:
             return
         amounts = [value for value in numbers_left(self.values, self.found) if can_be_amount(value)]
         named = [value for value in amounts if part_of(value) is Part.REFUND]
+        if self.named_currency:  # what went back in another currency is no part of these
+            named = [value for value in named if value.currency == self.named_currency]
         some = [v for v in named if self.values.scalar(f"sum({self.values.number_sql(v)})")]
         if len(some) == 1 and (has_decimals(self.values, some[0]) or _says_cents(some[0])):
             why = f"named {some[0].name}"
@@ -699,20 +778,31 @@ class Draft:
             self.cents |= frozenset(left)
 
     def _may_be_cents(self, amounts: Sequence[Value], currency: Value) -> bool:
-        """Return whether amounts of a JSON file, in currencies with digits,
-        are whole and none is below 1.00.
+        """Return whether amounts in currencies with digits are whole and none is below 1.00: of a
+        JSON file, or beside a tax or a fee, whose shares of whole units are hardly ever whole.
         """
         without_digits = unusual_digits().get(0, ())
         has_digits = not any(
             code.upper() in without_digits for code, _ in self.values.counts(currency)
         )
-        if self.values.format != "ndjson" or self.values.packed or not has_digits:
+        if self.values.packed or not has_digits:
             return False
+        if self.values.format != "ndjson":
+            numbers = [value for value in numbers_left(self.values, {}) if can_be_amount(value)]
+            of_parts = [value for value in numbers if part_of(value) in {Part.TAX, Part.FEE}]
+            if not any(map(self._has_cents, of_parts)) or any(
+                has_decimals(self.values, value) for value in (*of_parts, *amounts)
+            ):
+                return False
         are_large = all(
             self.values.matching(value, r"-?[1-9]\d{2,}|0") == self.values.filled(value)
             for value in amounts
         )
-        return are_large and any(self.values.matching(value, r".*[1-9]\d?") for value in amounts)
+        return are_large and any(map(self._has_cents, amounts))
+
+    def _has_cents(self, value: Value) -> bool:
+        """Return whether some whole numbers are no hundreds."""
+        return bool(self.values.matching(value, r"-?\d*([1-9]|[1-9]\d)"))
 
     def _in_cents(self, value: Value) -> list[str]:
         """Return the option of an amount that counts cents, where a column has its currency."""
@@ -877,6 +967,41 @@ class Draft:
                 f"{{column: {quoted(value.path[0])}, in: {quoted_list(yes)}, optional: true}}"
             )
             lines.append(f"  {quoted(value.path[0])}: {condition}  # {rows:,} rows; check this")
+        return [*lines, *self._cancelled_pieces()]
+
+    def _cancelled_pieces(self) -> list[str]:
+        """Return the condition of lines of which all pieces were cancelled, by a column of how many
+        were; note those of which some were.
+        """
+        quantity = self.found.get("quantity")
+        if quantity is None or not quantity.value.is_column:
+            return []
+        lines, ordered = [], self.values.number_sql(quantity.value)
+        for value in free_columns(self.values, self.found):
+            if not (says_no_sale(value.last_name) and has_word(value, OF_PIECES)):
+                continue
+            if not self.values.number_forms(value):
+                continue
+            pieces = self.values.number_sql(value)
+            more, whole, some = (
+                int(self.values.scalar(f"count(*) FILTER ({pieces} > 0 AND {pieces} {way})"))
+                for way in (f"> {ordered}", f"= {ordered}", f"< {ordered}")
+            )
+            if some:
+                self.notes.append(
+                    f"{shown(value.name)} says in {formats.counted(some, 'row')} that some pieces "
+                    "of a line were cancelled: the amount is of all that were ordered"
+                )
+            if more or not whole:
+                continue
+            number, all_pieces = (
+                f"({self.values.plain_sql(one)})::DECIMAL(24, 6)" for one in (value, quantity.value)
+            )
+            condition = quoted(f"{number} > 0 AND {number} >= {all_pieces}")
+            lines.append(
+                f"  {quoted(value.path[0])}: {{expression: {condition}, optional: true}}"
+                f"  # {whole:,} rows; check this"
+            )
         return lines
 
     def _status_lines(self, states: OrderStates | None) -> list[str]:
@@ -921,6 +1046,9 @@ class Draft:
         not of orders that stand beside them.
         """
         self._find_whose_price()
+        if self._is_price_of_one() and not self.products:
+            price = self.found.pop(UNIT_PRICE)
+            self.found["payment_amount"] = replace(price, field="payment_amount")
         payments = named_values(self.values, self.kind, "payment_amount", {})
         payments = [
             value for value in payments if value.is_column and self.values.number_forms(value)
@@ -1318,11 +1446,20 @@ class Draft:
         self.readings += tuple(
             AmountReading(name, rows.taxes_inside(name)) for name in goods.others
         )
+        self.readings += tuple(AmountReading(name) for name in self._without_tax(goods, rows))
         self._add_rate_of_discount(goods, rows)
         if len(self.readings) > 1:
             self._ask_for_parts(rows)
         self._take_answered_amount(goods, rows)
         self._note_parts(goods, asked)
+
+    def _without_tax(self, goods: GoodsAmount, rows: RowParts) -> tuple[str, ...]:
+        """Return amounts of the goods without their tax, where one with it may have been found by
+        its name; none where a person has said it, or where it is less some parts.
+        """
+        has_parts = goods.less or goods.plus or len(self.readings) > 1
+        is_said = "payment_amount" in self.answers
+        return () if has_parts or is_said else rows.without_tax(goods)
 
     def _take_answered_amount(self, goods: GoodsAmount, rows: RowParts) -> None:
         """Take the amount of the answer what was paid for the goods, where it is another column."""
@@ -1366,6 +1503,7 @@ class Draft:
         }
         if payment is not None and self._is_cell(payment):
             amounts[payment.name] = payment
+            amounts = _of_one_currency(amounts, payment)
         elif payment is not None or not of_pieces:
             return "", None
         product = ("", "")
@@ -2107,18 +2245,17 @@ class Draft:
         members would be one below `properties` and, in CSV, a text.
         """
         used = [self.found[name].value for name in names if name in self.found]
-        objects = [*dict.fromkeys(value.path[0] for value in used if not value.is_column)]
+        members = [value for value in used if len(value.path) > 1]
+        objects = [*dict.fromkeys(value.path[0] for value in members)]
         if not objects:
-            nested = [value.path[0] for value in self.values.values if not value.is_column]
+            nested = [value.path[0] for value in self.values.values if len(value.path) > 1]
             objects = [name for name in dict.fromkeys(nested) if bare(name) in OBJECTS][:1]
         if not objects or "properties" in self.found or self.values.spread:
             return []
         if len(objects) == 1:
             return [f"  properties: {{column: {quoted(objects[0])}, optional: true}}"]
-        members = ", ".join(f"{text(name)}, {ident(name)}::JSON" for name in objects)
-        return [
-            f"  properties: {{expression: {quoted(f'json_object({members})')}, optional: true}}"
-        ]
+        each = ", ".join(f"{text(name)}, {ident(name)}::JSON" for name in objects)
+        return [f"  properties: {{expression: {quoted(f'json_object({each})')}, optional: true}}"]
 
     def ask(  # noqa: PLR0913 (what a question has)
         self,

@@ -49,16 +49,16 @@ def amount_of_rows(
 
 
 def amounts_of_some_types(values: FileValues, found: Found) -> list[Value]:
-    """Return the numbers that rows of some event types have, and rows of others never: what
-    purchases are worth, whatever it is called.
+    """Return the numbers that rows of some event types have, and rows of others never, or only as
+    zeros: what purchases are worth, whatever it is called.
     """
     match = found.get("event_type")
     if match is None:
         return []
     used = {each.value for each in found.values()}
     free = [value for value in values.values if value not in used and not value.joined]
-    partly = [value for value in free if FEWEST_ORDERS <= values.filled(value) < values.row_count]
-    decimals = [value for value in partly if values.matching(value, DECIMALS)]
+    some = [value for value in free if values.filled(value) >= FEWEST_ORDERS]
+    decimals = [value for value in some if values.matching(value, DECIMALS)]
     return [
         value
         for value in decimals
@@ -67,7 +67,10 @@ def amounts_of_some_types(values: FileValues, found: Found) -> list[Value]:
 
 
 def _goes_with_types(values: FileValues, value: Value, event_type: Value) -> bool:
-    counted = f"count({value.column}) AS filled, count(*) AS row_count"
+    is_some = f"{values.number_sql(value)} <> 0"
+    if not FEWEST_ORDERS <= values.scalar(f"count(*) FILTER ({is_some})") < values.row_count:
+        return False
+    counted = f"count(*) FILTER ({is_some}) AS filled, count(*) AS row_count"
     by_type = select(counted, TABLE, f"{event_type.column} IS NOT NULL", event_type.column)
     counts = ("count(*) FILTER (filled = 0)", "count(*) FILTER (filled >= row_count * 0.9)")
     empty, full, types = values.rows(select([*counts, "count(*)"], f"({by_type})"))[0]

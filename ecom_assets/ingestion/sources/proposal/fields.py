@@ -13,13 +13,21 @@ import yaml
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
-from ecom_assets.ingestion.sources.proposal.parts import Part, is_cost, is_free, part_of
+from ecom_assets.ingestion.sources.proposal.hit_codes import COMPUTED, type_of_codes
+from ecom_assets.ingestion.sources.proposal.parts import (
+    Part,
+    can_be_amount,
+    is_cost,
+    is_free,
+    part_of,
+)
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
 from ecom_assets.ingestion.sources.proposal.state_words import (
     LOOKS_LIKE,
     Meaning,
     flag_meaning,
     is_state_word,
+    is_way_to_pay,
     state_meaning,
     words_of,
 )
@@ -234,7 +242,9 @@ def kind_of(values: FileValues) -> MappingKind | None:
     are_orders |= _has_items(values) and "order_id" in orders
     are_orders |= {"quantity", "order_id"} <= orders.keys()
     are_orders &= not _has_event_properties(values)
-    are_orders |= "event_type" not in events and _has_charges(values, orders)
+    are_orders |= "event_type" not in events and (
+        _has_charges(values, orders) or _has_states_of_sales(values, orders)
+    )
     if "event_type" in events and not (are_orders and _is_in_list(events["event_type"].value)):
         return _kind_with_types(values, orders, events, are_orders=are_orders)
     if are_orders:
@@ -295,6 +305,22 @@ def _has_charges(values: FileValues, orders: Found) -> bool:
     # A column of yes and no, such as `Tax exempt`, is no amount.
     return ORDER_TOTAL in orders or any(
         _is_amount(values, value) and values.matching(value, r".*\d[.,]\d.*") for value in named
+    )
+
+
+def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
+    """Return whether rows have a time, money, and a state by which some are sales and others are
+    none or went back: a list of customers has one of these at most, and may have addresses, too.
+    """
+    if not {"date_time", "status"} <= orders.keys():
+        return False
+    states = values.counts(orders["status"].value, MOST_STATES)
+    meanings = {state_meaning(name) for name, _ in states}
+    if Meaning.SALE not in meanings or not meanings & {Meaning.NO_SALE, Meaning.REFUND}:
+        return False
+    numbers = numbers_left(values, {})
+    return any(
+        can_be_amount(value) and values.matching(value, r".*\d[.,]\d\d") for value in numbers
     )
 
 
@@ -453,6 +479,7 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
         field = "item_name" if "item_id" in matches else "item_id"
         matches = {name: one for name, one in matches.items() if name != "item_name"}
         matches[field] = replace(match, field=field)
+    matches |= _by_codes_of_hits(values, kind, matches)
     for field in _BY_VALUES.get(kind, ()):
         if field not in matches and (match := _by_values(values, field, matches)) is not None:
             matches[field] = match
@@ -469,6 +496,21 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
     if kind is MappingKind.CUSTOMERS and "email" in matches and "id" not in matches:
         matches = {"id": matches["email"], **matches}
     return matches
+
+
+def _by_codes_of_hits(
+    values: FileValues, kind: MappingKind, matches: Found
+) -> dict[str, FoundField]:
+    """Return the fields of events that lists of codes and of products say, where no column does."""
+    is_said = kind is not MappingKind.EVENTS or "event_type" in matches
+    if is_said or type_of_codes(values) is None:
+        return {}
+    computed = {name: of(values) for name, of in COMPUTED.items() if name not in matches}
+    return {
+        name: FoundField(name, value, f"read from {value.name}")
+        for name, value in computed.items()
+        if value is not None
+    }
 
 
 def _price_below_retail(values: FileValues, matches: Found) -> FoundField | None:
@@ -701,8 +743,15 @@ def named_as(values: FileValues, usual_names: Sequence[str], matches: Found) -> 
 
 
 def known_event_type(name: str) -> str | None:
-    """Return the platform's event type that a name usually stands for; None if it is not known."""
-    return _event_type_words().get(bare(name))
+    """Return the platform's event type that a name usually stands for, also of money behind the
+    names of what it belongs to (`users.behaviors.Purchase`); None if it is not known.
+    """
+    words = _event_type_words()
+    last = words.get(bare(name.rpartition(".")[2]))
+    return words.get(bare(name)) or (last if last in _OF_MONEY else None)
+
+
+_OF_MONEY: Final = frozenset({"purchase", "refund"})
 
 
 STANDARD_TYPES: Final = (
@@ -975,6 +1024,8 @@ def _have_words_of_states(values: FileValues, value: Value) -> bool:
     names = [name for name, _ in values.counts(value, MOST_STATES)]
     if flag_meaning(value.last_name) and _is_flag(values, value):
         return True
+    if all(map(is_way_to_pay, names)):
+        return False
     return sum(map(is_state_word, names)) >= LOOKS_LIKE * len(names) > 0
 
 
@@ -1136,6 +1187,8 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
 """What the values of some fields must be, whatever their name."""
 
 
+_FEWEST_OF_ONE: Final = 3
+"""Rows with one address on each by which it is that of the shop."""
 _OF_PAGES: Final = frozenset({"page", "pagename", "title", "url", "path", "pagetitle", "screen"})
 """Words in the names of columns that say which page it was: one may be called as an event is."""
 
@@ -1165,6 +1218,9 @@ def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | N
             return FoundField(
                 field, value, f"it has states such as {values.counts(value, 1)[0][0]}"
             )
+        is_of_one = values.different(value) == 1 and values.row_count >= _FEWEST_OF_ONE
+        if is_of_one and field in {"user_id", "customer_id"}:
+            continue  # the account that the file is of, not who ordered
         if field in {"user_id", "customer_id", "email"} and values.are_emails(value):
             return FoundField(field, value, "its values are e-mail addresses")
     return None

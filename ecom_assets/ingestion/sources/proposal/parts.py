@@ -145,6 +145,8 @@ _COSTS: Final = (
 _MOST_PARTS, _MOST_AMOUNTS, _MOST_TRIED, _MOST_WAYS, _MOST_ROWS = 6, 12, 240, 40, 100_000
 _SHARE, _LIKELY, _FEWEST, _NEAR = 0.98, 0.9, 3, 0.0051
 _FEW_RATES, _MOST_UNNAMED = 6, 2
+_HIGHEST_TAX: Final = 0.27
+"""The highest rate of a value added tax anywhere."""
 _NEAR_OF_LINES: Final = 0.0205
 """How far the tax of an order is from a rate of it, where four lines are rounded."""
 Numbers = npt.NDArray[np.float64]
@@ -478,13 +480,30 @@ class RowParts:
             if part == name
         )
 
-    def _is_without_tax(self, name: str, amount: str) -> bool:
+    def _is_without_tax(self, name: str, amount: str, highest: float = 1) -> bool:
         """Return whether one amount is another one without a tax of a few rates."""
         own, money = np.abs(self.filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
         rows = (own != 0) & (money > own + _NEAR)
         if rows.sum() < _FEWEST or rows.sum() < np.count_nonzero(own) * _SHARE:
             return False
+        if np.any(money[rows] > own[rows] * (1 + highest) + _NEAR):
+            return False
         return _share_of_rates(own[rows], money[rows] - own[rows], _STEPS[0]) >= _SHARE
+
+    def without_tax(self, goods: GoodsAmount) -> tuple[str, ...]:
+        """Return the amounts that are that of the goods without a tax of a few rates that no column
+        says; none where one of the tax itself is known.
+        """
+        if any(part is Part.TAX for part in self.parts.values()):
+            return ()
+        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        return tuple(
+            name
+            for name, value in self.amounts.items()
+            if name not in {goods.name, *goods.others, *self.parts, *in_sums}
+            and part_of(value) is None
+            and self._is_without_tax(name, goods.name, _HIGHEST_TAX)
+        )
 
     def may_be_inside(self, name: str, goods: GoodsAmount) -> bool:
         """Return whether a tax is a rate of what an amount leaves without it, once another part is

@@ -114,6 +114,7 @@ _SALE: Final = (
         "potwierdzon",
     ),
     *("оплачен", "отправлен", "выполнен", "concluid", "entregue", "enviad", "pago", "camino"),
+    *("aprovad", "aprobad", "transit"),
     *(
         "発送済",
         "発送完了",
@@ -152,6 +153,7 @@ _NO_SALE: Final = (
     "refus",
     "abandonn",
     "expire",
+    "expirad",
     "supprim",
     "cancelad",
     "anulad",
@@ -484,6 +486,27 @@ def guessed_meaning(state: str) -> Meaning | None:
 def is_state_word(state: str) -> bool:
     """Return whether a text has a word of the states of orders, whatever it means."""
     return any(begins(word, _OF_STATES) for word in words_of(_CARDS.sub("", state)))
+
+
+def says_no_sale(name: str) -> bool:
+    """Return whether a name has a word of what never became a sale: `qty_canceled`."""
+    return any(begins(word, _NO_SALE) for word in words_of(name))
+
+
+def is_way_to_pay(state: str) -> bool:
+    """Return whether a text says with what something was paid, not what became of it: `CREDIT` of a
+    card is no credit note.
+    """
+    words = words_of(state)
+    return bool(words) and all(word in _WAYS_TO_PAY for word in words)
+
+
+_WAYS_TO_PAY: Final = frozenset(
+    {
+        *("credit", "debit", "prepaid", "card", "cash", "visa", "mastercard", "amex", "maestro"),
+        *("kredit", "debito", "credito", "karte", "carte", "tarjeta", "bar"),
+    }
+)
 
 
 def is_document(state: str) -> bool:

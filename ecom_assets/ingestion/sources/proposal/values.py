@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cache, cached_property
 from itertools import islice
 from typing import Any, Final, TypeVar
+from zlib import crc32
 
 import duckdb
 
@@ -219,6 +220,11 @@ _CODES_THAT_ARE_WORDS: Final = frozenset(
     {"ALL", "TRY", "CUP", "TOP", "MOP", "GEL", "ANG", "BAM", "MAD", "PEN", "RON", "LAK", "SOS"}
 )
 """Codes of currencies that names have as words, unless they stand in brackets."""
+
+
+_FIRST_COMPUTED: Final = 1_000
+"""The place of the first value that is computed, beyond those of all columns."""
+_CODES: Final = frozenset({*HEADER_CURRENCIES, *CURRENCY_SIGNS, *CURRENCY_SIGNS.values()})
 
 
 @cache
@@ -460,13 +466,29 @@ class FileValues:
     def combined(self, columns: Sequence[Value]) -> Value:
         """Return the values of several columns as one, with ` / ` between them."""
         name = " / ".join(value.name for value in columns)
-        cells = ", ".join(f"coalesce({value.sql}, '')" for value in columns)
-        stored = ", ".join(f"coalesce({value.column}, '')" for value in columns)
-        place = 1_000 + columns[0].position
-        result = Value((name,), f"concat_ws(' / ', {cells})", place, is_computed=True)
+
+        def joined(cells: Sequence[str]) -> str:
+            filled = ", ".join(f"coalesce({cell}, '')" for cell in cells)
+            return f"concat_ws(' / ', {filled})"
+
+        return self.computed(name, joined, columns)
+
+    def computed(
+        self, name: str, sql_of: Callable[[Sequence[str]], str], columns: Sequence[Value]
+    ) -> Value:
+        """Return what an expression says over several columns as a value of the rows.
+
+        Args:
+            name: What it is called.
+            sql_of: Returns the expression over the SQL of each column.
+            columns: The columns.
+        """
+        place = _FIRST_COMPUTED + crc32(name.encode())
+        result = Value((name,), sql_of([value.sql for value in columns]), place, is_computed=True)
         known = self.con.execute(f"{select('*', TABLE)} LIMIT 0").description or ()
         if result.column not in {column for column, *_ in known}:
-            with_it = select(f"*, concat_ws(' / ', {stored}) AS {result.column}", TABLE)
+            stored = sql_of([value.column for value in columns])
+            with_it = select(f"*, {stored} AS {result.column}", TABLE)
             self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {with_it}")
         return result
 
@@ -727,6 +749,12 @@ class FileValues:
         filled = self.filled(value)
         if self.sheet and filled and value.name in self.sheet.number_columns:
             return [WHOLE]  # a cell is a number whatever the texts beside it look like
+        forms = self._forms_of_texts(value, filled)
+        # `ORD-1` is the number of an order, not -1 of a currency.
+        has_codes = bool(forms) and WHOLE not in forms and not self._is_plain(value, WHOLE)
+        return [] if has_codes and {*self.currencies(value)} - _CODES else forms
+
+    def _forms_of_texts(self, value: Value, filled: int) -> Sequence[str]:
         whole = self.matching(value, r"-?\d+")
         if 0 < whole == filled:
             return [WHOLE]

@@ -1,0 +1,106 @@
+"""What hits of Adobe Analytics say in lists: of codes of what happened (`2,12,201=3`), and of
+products (`category;product;pieces;amount`, a comma between two).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
+
+_TYPES: Final = {
+    "1": "purchase",
+    "13": "remove_from_cart",
+    "11": "checkout_start",
+    "12": "add_to_cart",
+    "10": "cart_open",
+    "14": "cart_view",
+    "2": "product_view",
+}
+"""The codes that are the same in each report suite, the most telling first; those of the shop's own
+events begin at 200.
+"""
+_CODES, _PRODUCTS = ("post_event_list", "event_list"), ("post_product_list", "product_list")
+_PAGE_EVENTS: Final = ("post_page_event", "page_event")
+_LIST_OF_CODES: Final = r"\d{1,5}(=[^,]*)?(,\d{1,5}(=[^,]*)?)*,?"
+_LIST_OF_PRODUCTS: Final = r"[^;]*;[^;]+(;.*)?"
+
+
+def type_of_codes(values: FileValues) -> Value | None:
+    """Return what happened in each hit by its list of codes; None where no column has such lists.
+
+    A hit with none of them is a view of a page, or of a link where a column says so.
+    """
+    column = _named(values, _CODES, _LIST_OF_CODES)
+    if column is None:
+        return None
+    page = _named(values, _PAGE_EVENTS, r"\d+")
+    columns = [column, *([page] if page else [])]
+    return values.computed(f"{column.name}: what happened", _type_sql, columns)
+
+
+def visitor_of_halves(values: FileValues) -> Value | None:
+    """Return the id of a visitor that stands in two columns, such as `visid_high` and `visid_low`;
+    None where there are none.
+    """
+    by_name = {value.name.casefold(): value for value in values.values if value.is_column}
+    for name, high in by_name.items():
+        low = by_name.get(f"{name.removesuffix('high')}low")
+        if name.endswith("_high") and low and values.filled(high) == values.filled(low) > 0:
+            return values.combined([high, low])
+    return None
+
+
+def product_of_list(values: FileValues) -> Value | None:
+    """Return the first product of each list; None where no column has such lists."""
+    column = _named(values, _PRODUCTS, _LIST_OF_PRODUCTS)
+    return column and values.computed(f"{column.name}: the first product", _product_sql, [column])
+
+
+def amount_of_list(values: FileValues) -> Value | None:
+    """Return what the products of a purchase come to; None where no column has such lists."""
+    column, codes = (
+        _named(values, _PRODUCTS, _LIST_OF_PRODUCTS),
+        _named(values, _CODES, _LIST_OF_CODES),
+    )
+    if column is None or codes is None:
+        return None
+    return values.computed(f"{column.name}: the amount", _amount_sql, [column, codes])
+
+
+def _named(values: FileValues, names: Sequence[str], pattern: str) -> Value | None:
+    by_name = {value.last_name.casefold(): value for value in values.values if value.is_column}
+    named = (by_name[name] for name in names if name in by_name)
+    return next((v for v in named if values.matching(v, pattern) == values.filled(v) > 0), None)
+
+
+def _has_code(cell: str, code: str) -> str:
+    pattern = f"(^|,){code}(=|,|$)"
+    return f"coalesce(regexp_matches({cell}, {text(pattern)}), false)"
+
+
+def _type_sql(cells: Sequence[str]) -> str:
+    codes, *pages = cells
+    cases = [f"WHEN {_has_code(codes, code)} THEN {text(name)}" for code, name in _TYPES.items()]
+    cases += [f"WHEN coalesce({page}, '0') <> '0' THEN 'link'" for page in pages]
+    return f"CASE {' '.join(cases)} ELSE 'page_view' END"
+
+
+def _product_sql(cells: Sequence[str]) -> str:
+    return f"nullif(split_part(split_part({cells[0]}, ',', 1), ';', 2), '')"
+
+
+def _amount_sql(cells: Sequence[str]) -> str:
+    products, codes = cells
+    each = "lambda one: TRY_CAST(split_part(one, ';', 4) AS DECIMAL(24, 4))"
+    amounts = f"list_sum(list_transform(string_split({products}, ','), {each}))"
+    return f"CASE WHEN {_has_code(codes, '1')} THEN {amounts}::VARCHAR END"
+
+
+COMPUTED: Final[dict[str, Callable[[FileValues], Value | None]]] = {
+    "event_type": type_of_codes,
+    "user_id": visitor_of_halves,
+    "product_id": product_of_list,
+    "cart_value": amount_of_list,
+}
+"""The fields of events that such lists say, where no column does."""

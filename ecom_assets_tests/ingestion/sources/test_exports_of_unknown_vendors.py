@@ -1,0 +1,253 @@
+"""Small exports of vendors that no rule was made for, by the kind of fault that they showed; each
+right number can be added up by a reader.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind
+from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, read_by
+from ecom_assets.ingestion.sources.reading import FileReading
+from ecom_assets_tests.ingestion.sources.conftest import write
+from ecom_assets_tests.ingestion.sources.test_drafts_add_up import (
+    ZONE,
+    asked,
+    search_of,
+    sold_and_back,
+)
+
+
+def search_in(path: Path, content: str, currency: str) -> MappingSearch:
+    """Return the search for a mapping of orders of a shop in a currency."""
+    write(path, content)
+    settings = Settings(home=path.parent / "home", currency=currency)
+    return MappingSearch([str(path)], settings, MappingKind.ORDERS)
+
+
+CARDS = """\
+Date,Transaction ID,Status,Card Type,Process As,Description,Total,Net Sale,Tax,Tip,Refunded,Account
+2026-03-02 10:15:20,T1,Paid,VISA,CREDIT,Coffee,11.00,8.33,1.67,1.00,0.00,till@shop.de
+2026-03-02 11:15:20,T2,Paid,MASTERCARD,CREDIT,Beans,24.00,20.00,4.00,0.00,0.00,till@shop.de
+2026-03-03 09:00:00,T3,Failed,VISA,CREDIT,Beans,24.00,20.00,4.00,0.00,0.00,till@shop.de
+2026-03-03 09:02:00,T4,Successful,VISA,CREDIT,Mug,14.50,10.00,2.00,2.50,0.00,till@shop.de
+2026-03-04 16:00:00,T5,Refunded,VISA,CREDIT,Tea,6.00,5.00,1.00,0.00,6.00,till@shop.de
+2026-03-05 08:00:00,T6,Paid,VISA,CREDIT,Tea,18.00,15.00,3.00,0.00,0.00,till@shop.de
+"""
+"""Of a card terminal: 8.33 + 20 + 10 + 5 + 15 were sold, of which 5 went back."""
+
+
+@pytest.mark.slow
+def test_a_credit_card_is_no_credit_note_and_the_tills_address_no_customer(tmp_path: Path) -> None:
+    search = search_of(tmp_path / "cards.csv", CARDS.splitlines())
+    assert {*asked(search, {})} == {"customer_id"}
+    assert sold_and_back(search, {}) == (Decimal("58.33"), 5)
+
+
+COURSES = """\
+Transação;Status;Data da transação;Produto;Moeda;\
+Preço do produto;Faturamento líquido;Email do cliente
+HP1;Aprovado;02/03/2026 10:15:22;Curso A;BRL;197,00;176,50;ana@x.br
+HP2;Completo;03/03/2026 11:15:00;Curso A;BRL;197,00;126,50;bia@x.br
+HP3;Reembolsado;04/03/2026 12:15:00;Curso B;BRL;1.297,00;1.166,80;caio@x.br
+HP4;Cancelado;05/03/2026 13:15:00;Curso A;BRL;197,00;176,50;davi@x.br
+HP5;Completo;25/03/2026 14:15:00;Curso B;BRL;1.297,00;866,80;ana@x.br
+HP6;Expirado;26/03/2026 14:15:00;Curso B;BRL;1.297,00;1.166,80;eva@x.br
+"""
+"""197 + 197 + 1,297 + 1,297 were sold, of which 1,297 went back; two were never paid."""
+
+
+@pytest.mark.slow
+def test_rows_with_addresses_money_and_states_of_sales_are_no_customers(tmp_path: Path) -> None:
+    path = write(tmp_path / "vendas.csv", COURSES)
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home", currency="BRL"))
+    assert search.proposal({}, OWN).kind is MappingKind.ORDERS
+    questions = asked(search, {})
+    assert {*questions} == {"payment_amount"}
+    assert "Preço do produto (4,482.00)" in questions["payment_amount"]
+    assert sold_and_back(search, {"payment_amount": "Preço do produto"}) == (2988, 1297)
+
+
+LICENCES = """\
+order_number,created_at,user_email,currency,subtotal,discount_total,tax,total,\
+subtotal_usd,discount_total_usd,tax_usd,total_usd,status,product_name
+1,2026-03-02T10:15:00Z,ann@x.de,EUR,20.00,0.00,3.80,23.80,22.00,0.00,4.18,26.18,paid,Font
+2,2026-03-03T10:15:00Z,bob@x.uk,GBP,50.00,10.00,8.00,48.00,65.00,13.00,10.40,62.40,paid,Font
+3,2026-03-04T10:15:00Z,cyd@x.us,USD,30.00,0.00,0.00,30.00,30.00,0.00,0.00,30.00,refunded,Icons
+4,2026-03-05T10:15:00Z,dan@x.us,USD,80.00,8.00,0.00,72.00,80.00,8.00,0.00,72.00,paid,Font
+5,2026-03-06T10:15:00Z,eve@x.de,EUR,10.00,0.00,1.90,11.90,11.00,0.00,2.09,13.09,failed,Icons
+6,2026-03-07T10:15:00Z,ann@x.de,EUR,40.00,0.00,7.60,47.60,44.00,0.00,8.36,52.36,paid,Icons
+"""
+"""In dollars 22 + (65 - 13) + 30 + (80 - 8) + 44 were sold, of which 30 went back."""
+
+
+@pytest.mark.slow
+def test_of_amounts_in_two_currencies_those_of_one_on_all_rows_count(tmp_path: Path) -> None:
+    search = search_in(tmp_path / "orders.csv", LICENCES, "USD")
+    assert asked(search, {}) == {}
+    assert "currency: {constant: USD}" in search.proposal(ZONE, OWN).text
+    assert sold_and_back(search, {}) == (220, 30)
+
+
+@pytest.mark.slow
+def test_a_price_beside_what_it_is_without_tax_is_asked(tmp_path: Path) -> None:
+    # 49.90 + 8.00 + 20.00 + 49.90 with 19 % of tax are 41.93 + 6.72 + 16.81 + 41.93 without it.
+    sold = [("49,90", "41,93"), ("8,00", "6,72"), ("20,00", "16,81"), ("49,90", "41,93")]
+    rows = [
+        f"KA{n};0{n}.03.2026 10:15:00;zugestellt;A{n};{gross};{net};K{n};19"
+        for n, (gross, net) in enumerate(sold, start=1)
+    ]
+    head = "Bestellnummer;Datum;Status;Artikelnummer;Preis;Umsatz netto;Kunde;Mwst-Satz"
+    search = search_of(tmp_path / "verkauf.csv", [head, *rows])
+    questions = asked(search, {})
+    assert {*questions} == {"amount_parts"}
+    assert "Preis (127.80) or Umsatz netto (107.39)" in questions["amount_parts"]
+    assert sold_and_back(search, {"amount_parts": "Umsatz netto"}) == (Decimal("107.39"), 0)
+    assert sold_and_back(search, {"amount_parts": "Preis"}) == (Decimal("127.80"), 0)
+
+
+@pytest.mark.slow
+def test_the_name_of_an_order_is_no_amount_of_a_currency(tmp_path: Path) -> None:
+    # `ORD-2` is no -2 of a currency ORD: two rows of 30.00 and 12.50, one of which nobody paid.
+    rows = [
+        f"ORD-{n},2026-03-0{n} 10:10:00,cust{n},{paid},{state}"
+        for n, (paid, state) in enumerate([("30.00", "Settled"), ("12.50", "Refused")], start=1)
+    ]
+    head = "Merchant Reference,Booking Date,Shopper Reference,Main Amount,Record Type"
+    search = search_of(tmp_path / "settled.csv", [head, *rows])
+    text = search.proposal(ZONE, OWN).text
+    assert '  order_id: {column: "Merchant Reference", optional: true}' in text
+
+
+CENTS = """\
+transaction_id,status,billed_at,customer_id,currency_code,subtotal,discount,tax,total,fee,product
+t1,completed,2026-03-02T10:15:00Z,c1,USD,2000,0,380,2380,169,Pro
+t2,completed,2026-03-03T10:15:00Z,c2,USD,5000,1000,760,4760,288,Team
+t3,completed,2026-03-04T10:15:00Z,c3,USD,3000,0,0,3000,200,Pro
+t4,canceled,2026-03-05T10:15:00Z,c4,USD,3000,0,0,3000,0,Pro
+t5,completed,2026-03-06T10:15:00Z,c1,USD,1999,0,380,2379,169,Pro
+"""
+"""20.00 + (50.00 - 10.00) + 30.00 + 19.99 dollars, written in cents."""
+
+
+@pytest.mark.slow
+def test_whole_amounts_beside_a_whole_tax_may_be_cents(tmp_path: Path) -> None:
+    search = search_in(tmp_path / "transactions.csv", CENTS, "USD")
+    assert {*asked(search, {})} == {"units"}
+    assert sold_and_back(search, {"units": "cents"}) == (Decimal("109.99"), 0)
+    # Rupees are written without decimals, and nobody asks what they are where no tax is beside.
+    rows = [f"r{n},2026-03-0{n},c{n},INR,{amount}" for n, amount in ((1, 499), (2, 1299), (3, 850))]
+    plain = search_in(
+        tmp_path / "rupees.csv",
+        "\n".join(["order_id,date,customer_id,currency,amount", *rows, ""]),
+        "INR",
+    )
+    assert asked(plain, {}) == {}
+
+
+ITEMS = """\
+item_id,order_id,created_at,product_id,sku,qty_canceled,qty_invoiced,qty_ordered,price,row_total,customer_id
+1,11,2026-03-02 10:15:00,501,SH,0.0000,2.0000,2.0000,20.0000,40.0000,71
+3,11,2026-03-02 10:15:00,503,MUG,0.0000,1.0000,1.0000,10.0000,10.0000,71
+4,12,2026-03-03 10:15:00,503,MUG,1.0000,2.0000,3.0000,10.0000,30.0000,72
+5,13,2026-03-04 10:15:00,504,TEA,2.0000,0.0000,2.0000,5.0000,10.0000,73
+6,14,2026-03-05 10:15:00,504,TEA,0.0000,4.0000,4.0000,5.0000,20.0000,71
+"""
+"""Of a table of lines: 40 + 10 + 30 + 20 were sold, and the two pieces of order 13 cancelled."""
+
+
+@pytest.mark.slow
+def test_a_line_of_which_all_pieces_were_cancelled_is_no_sale(tmp_path: Path) -> None:
+    search = search_of(tmp_path / "items.csv", ITEMS.splitlines())
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (100, 0)
+    assert "qty_canceled says in 1 row that some pieces" in search.proposal(ZONE, OWN).text
+
+
+def events_of(path: Path, answers: Mapping[str, str]) -> tuple[dict[str, int], int, Decimal]:
+    """Return the events by type, the visitors, and what purchases are worth, by the draft."""
+    search = MappingSearch([str(path)], Settings(home=path.parent / "home"))
+    given, problems = search.accepted({**ZONE, **answers}, OWN)
+    assert not problems
+    proposal = search.proposal(given, OWN)
+    assert proposal.kind is MappingKind.EVENTS
+    with read_by(search, proposal) as reading:
+        assert isinstance(reading, FileReading)
+        rows = reading.files.classified().to_pyarrow().to_pylist()
+    kept = [row for row in rows if row["reject_reason"] is None]
+    bought = [row for row in kept if row["event_type"] == "purchase"]
+    worth: list[Decimal] = [row["cart_amount"] or Decimal() for row in bought]
+    people = {row["user_id"] for row in kept}
+    by_type = Counter(str(row["event_type"]) for row in kept)
+    return dict(by_type), len(people), sum(worth, Decimal())
+
+
+HITS = """\
+date_time|post_visid_high|post_visid_low|pagename|post_page_event|post_event_list|post_product_list
+2026-03-02 10:00:00|71|12|home|0||
+2026-03-02 10:01:00|71|12|lamp|0|2|Home;L1;;;;
+2026-03-02 10:02:00|71|12|lamp|0|12,10|Home;L1;1;;;
+2026-03-02 10:03:00|71|12|checkout|0|11|Home;L1;1;;;
+2026-03-02 10:04:00|71|12|thanks|0|1,200|Home;L1;1;49.90;;
+2026-03-02 11:00:00|71|13|mug|0|2,201=3|Kitchen;M1;;;;
+2026-03-02 11:02:00|71|13|cart|100|12|Kitchen;M1;2;;;
+2026-03-02 11:05:00|71|13|cart|100|13|Kitchen;M1;;;;
+2026-03-02 11:06:00|71|13|help|100||
+2026-03-03 09:01:00|72|12|vase|0|2,20|Home;V1;;;;
+2026-03-03 09:03:00|72|12|thanks|0|1|Home;V1;2;40.00;;,Kitchen;M1;1;8.00;;
+"""
+"""Of three visitors: two of one high half, two of one low half. 49.90 and 40 + 8 were bought."""
+
+
+@pytest.mark.slow
+def test_lists_of_codes_of_hits_say_what_happened_and_what_was_bought(tmp_path: Path) -> None:
+    path = write(tmp_path / "hit_data.tsv", HITS.replace("|", "\t"))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
+    assert asked(search, {}) == {}
+    by_type = {
+        "page_view": 1,
+        "product_view": 3,
+        "add_to_cart": 2,
+        "remove_from_cart": 1,
+        "checkout_start": 1,
+        "purchase": 2,
+        "link": 1,
+    }
+    assert events_of(path, {}) == (by_type, 3, Decimal("97.90"))
+
+
+def app_event(number: int, user: str, key: str, worth: float) -> str:
+    """Return an event of an app, with a sum on each."""
+    event = {"_id": f"e{number}", "key": key, "uid": user, "ts": 1772445600123 + number * 60_000}
+    return json.dumps({**event, "sum": worth, "dur": 0})
+
+
+@pytest.mark.slow
+def test_what_purchases_alone_are_worth_is_asked_where_all_others_have_zero(tmp_path: Path) -> None:
+    # Two views of 0, and purchases of 49.90, 16.00 and 8.50.
+    kinds = [("ann", "view", 0), ("ann", "Checkout Completed", 49.9), ("bob", "view", 0)]
+    kinds += [("bob", "Checkout Completed", 16), ("cyd", "Checkout Completed", 8.5)]
+    lines = [app_event(n, *kind) for n, kind in enumerate(kinds)]
+    path = write(tmp_path / "events.json", "\n".join([*lines, ""]))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
+    assert {*asked(search, {})} == {"cart_value"}
+    by_type, _, worth = events_of(path, {"cart_value": "sum"})
+    assert (by_type["purchase"], worth) == (3, Decimal("74.40"))
+
+
+@pytest.mark.slow
+def test_a_purchase_behind_the_names_of_its_group_is_one(tmp_path: Path) -> None:
+    names = ("users.behaviors.Purchase", "users.behaviors.app.SessionStart")
+    events = [
+        {"id": f"i{n}", "user_id": f"u{n}", "event_type": names[n % 2], "time": 1772445600 + n}
+        for n in range(4)
+    ]
+    lines = [json.dumps(event) for event in events]
+    path = write(tmp_path / "currents.json", "\n".join([*lines, ""]))
+    by_type, people, _ = events_of(path, {})
+    assert (by_type, people) == ({"purchase": 2, names[1]: 2}, 4)
