@@ -142,6 +142,32 @@ def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(
 
 
 @pytest.mark.slow
+def test_a_report_of_ads_that_is_far_shorter_than_the_one_of_the_same_day_is_not_left_out_silently(
+    tmp_path: Path, home: Path
+) -> None:
+    """January's report, and an hour later a report of one day: both arrive today."""
+    header = "Customer ID,Day,Campaign,Campaign ID,Currency code,Cost,Impr.,Clicks"
+    month = [f"1,2026-01-{day:02},Brand,7,EUR,1.00,9,1" for day in range(1, 11)]
+    for name, lines in (("january", month), ("february", ["1,2026-02-01,Brand,7,EUR,2.00,9,1"])):
+        (tmp_path / f"{name}.csv").write_text("\n".join([header, *lines]) + "\n")
+
+    def spend_of(*names: str) -> CommandResult:
+        paths = ",".join(f"google_ads={tmp_path / name}.csv" for name in names)
+        return ecom(
+            *("run", "--json", "--ad-spend", paths),
+            *("--select", '+key:"staging/ad_spend"'),
+            home=home,
+        )
+
+    assert spend_of("january").json["tables"]["staging.ad_spend"] == 10
+    held = spend_of("february")
+    assert held.exit_code == 1
+    assert "The source of spend on ads has 1 of the 10 rows that raw.ad_spend has of" in held.err
+    both = spend_of("january", "february")
+    assert (both.exit_code, both.json["tables"]["staging.ad_spend"]) == (0, 11)
+
+
+@pytest.mark.slow
 def test_a_source_that_begins_months_later_stops_no_run_that_is_cut_at_the_gap(
     tmp_path: Path, home: Path
 ) -> None:
