@@ -3,6 +3,7 @@ nothing goes silently.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -139,6 +140,37 @@ def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(
     )
     assert allowed.json["tables"]["staging.user_order_log"] == 8
     assert "no_day_lost_its_rows" not in {row["name"] for row in allowed.json["checks"]["failed"]}
+
+
+@pytest.mark.slow
+def test_reports_of_ads_that_are_given_one_after_the_other_on_a_day_all_count(
+    tmp_path: Path, home: Path
+) -> None:
+    """January's report, and an hour later February's first day: both arrive today. A campaign that
+    January's report lacks in its next version is gone.
+    """
+    land_orders(tmp_path / "orders", "2026-01-01")
+
+    def spent(name: str, *rows: str, more: Sequence[str] = ()) -> int:
+        header = "Customer ID,Day,Campaign,Campaign ID,Currency code,Cost,Impr.,Clicks"
+        lines = [f"1,{row},EUR,1.00,9,1" for row in rows]
+        (tmp_path / f"{name}.csv").write_text("\n".join([header, *lines]) + "\n")
+        sources = (
+            "--orders",
+            tmp_path / "orders",
+            "--ad-spend",
+            f"google_ads={tmp_path}/{name}.csv",
+        )
+        result = ecom("run", *sources, *more, "--select", '+key:"staging/ad_spend"', home=home)
+        assert result.exit_code == 0, result.err
+        with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as tables:
+            return len(tables.execute("FROM staging.ad_spend").fetchall())
+
+    month = [f"2026-01-{day:02},Brand,7" for day in range(1, 11)]
+    assert spent("january", *month, "2026-01-10,Video,8") == 11
+    assert spent("february", "2026-02-01,Brand,7") == 12
+    assert spent("january", *month) == 11
+    assert spent("february", "2026-02-01,Brand,7", more=["--allow-withdrawal"]) == 1
 
 
 @pytest.mark.slow

@@ -94,6 +94,8 @@ class SliceOutput:
     """
     only_uploads: Days = NO_DAYS
     """Days of which rows of uploads are replaced, and no others."""
+    only_files: frozenset[str] = frozenset()
+    """The files whose rows are replaced, beside those of uploads; empty for those of all files."""
 
     @property
     def written_days(self) -> Days:

@@ -359,6 +359,7 @@ class WarehouseIOManager(dg.IOManager):
             taken_back=self.taken_back,
             also=late_rows,
             only_uploads=slices.only_uploads,
+            only_files=slices.only_files,
         )
         replace: Replace = guard.replace
         if self.erased_people is not None:

@@ -204,14 +204,19 @@ def rows_of_others(
     return rows.filter(pc.is_in(rows[SOURCE], pa.array(other_origins)))
 
 
-def rows_of_no_upload(engine: Engine, contract: type[Table], days: Days) -> pa.Table | None:
-    """Return the rows of some days that are not of uploads; None if there are none."""
+def rows_of_no_upload(
+    engine: Engine, contract: type[Table], days: Days, read_files: Collection[str] = ()
+) -> pa.Table | None:
+    """Return the rows of some days that are neither of uploads nor of files that are read again;
+    None if there are none.
+    """
     if not days.dates:
         return None
     rows = engine.slice_rows(contract, days)
     files = pc.fill_null(rows[SOURCE_FILE].cast(pa.string()), "")
     is_uploaded = pc.starts_with(files, OF_UPLOADS)
-    rows = rows.filter(pc.invert(is_uploaded))
+    is_read = pc.is_in(files, pa.array(read_files, pa.string()))
+    rows = rows.filter(pc.invert(pc.or_(is_uploaded, is_read)))
     return rows if len(rows) else None
 
 
@@ -291,6 +296,8 @@ class WithdrawalGuard:
     """Returns further hooks around the replacement of some days of a table."""
     only_uploads: Days = NO_DAYS
     """Days of which rows of uploads are replaced, and no others."""
+    only_files: frozenset[str] = frozenset()
+    """The files whose rows are replaced, beside those of uploads; empty for those of all files."""
     gone: Mapping[date, int] = field(default_factory=dict)
     """How many rows of a day that is replaced are of such files."""
 
@@ -308,6 +315,8 @@ class WithdrawalGuard:
         other_rows = rows_of_others(self.engine, contract, days, self.origin)
         if self.only_uploads.dates:
             other_rows = rows_of_no_upload(self.engine, contract, self.only_uploads)
+        elif self.only_files and not self.is_allowed:
+            other_rows = rows_of_no_upload(self.engine, contract, days, self.only_files)
         if other_rows is not None:
             rows = with_rows(rows, contract, other_rows)
         other_days = [] if other_rows is None else other_rows[str(contract.day_column)].to_pylist()

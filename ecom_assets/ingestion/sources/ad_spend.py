@@ -116,6 +116,7 @@ class FileAdSpend(MappedRecords):
     raw = RawAdSpend
     mapping = AdSpendMapping
     amounts = (*AD_SPEND_AMOUNTS,)
+    file_is_load = True
 
     def opened(self) -> RecordFiles:
         """Find the configured files, each group with its mapping, and check them against these.

@@ -18,8 +18,16 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.clean import accounted_date, is_public, with_money
 from ecom_assets.behaviour.events.contracts import QuarantinedEvents, RawEvents
+from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.customers.contracts import QuarantinedCustomers, RawCustomers
-from ecom_assets.commerce.orders.contracts import QuarantinedOrders, RawUserOrderLog
+from ecom_assets.commerce.marketing.contracts import RawAdSpend
+from ecom_assets.commerce.orders.contracts import (
+    QuarantinedOrders,
+    RawCustomerResearch,
+    RawPriceLog,
+    RawUserActivityLog,
+    RawUserOrderLog,
+)
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.tables import formats
@@ -320,6 +328,14 @@ SOURCES = (
     GatedSource("customers", RawCustomers, QuarantinedCustomers, brings_all=True),
     GatedSource("stock", RawStock, brings_all=True),
 )
+LISTS: Final = (
+    ("costs", RawCosts),
+    ("spend on ads", RawAdSpend),
+    ("activities", RawUserActivityLog),
+    ("customer research", RawCustomerResearch),
+    ("prices", RawPriceLog),
+)
+"""Other sources, of which nobody knows how many rows are usual."""
 
 
 def source_checks(
@@ -336,7 +352,38 @@ def source_checks(
             known.
     """
     gates = [_SourceChecks(source, gate, late_days, ended, currency) for source in SOURCES]
-    return [check for each in gates for check in each.checks()]
+    lists = [_lost_check(noun, raw) for noun, raw in LISTS]
+    return [*(check for each in gates for check in each.checks()), *lists]
+
+
+def _lost_check(noun: str, raw: type[Table]) -> TableCheck:
+    """Return the check that says which days keep rows that their source no longer has."""
+    return TableCheck(
+        contract=raw,
+        name="no_day_lost_its_rows",
+        description=f"The source of {noun} still has the rows of every day that it had rows of.",
+        function=partial(_lost, noun, raw),
+        tables=(Withdrawals,),
+    )
+
+
+def _lost(noun: str, raw: type[Table], _days: Days | None, withdrawals: ir.Table) -> CheckResult:
+    name = raw.qualified_name()
+    held = _held_days(raw, withdrawals).order_by("received_date")
+    rows = rows_of(held.select("received_date", "stored_count", "offered_count"))
+    if not rows:
+        return CheckResult(0, 0)
+    first, last = rows[0]["received_date"], rows[-1]["received_date"]
+    kept = sum(row["stored_count"] for row in rows)
+    now = sum(row["offered_count"] for row in rows)
+    span = str(first) if first == last else f"{len(rows)} days from {first} to {last}"
+    sentence = (
+        f"The source of {noun} has {now:,} of the {kept:,} rows that {name} has "
+        f"of {span}, which were kept; put them back, or let them go with `ecom run --from "
+        f"{first} --to {last} --allow-withdrawal`."
+    )
+    examples = [{name: str(value) for name, value in row.items()} for row in rows[:EXAMPLES]]
+    return CheckResult(len(rows), len(rows), examples, metadata={"sentence": sentence})
 
 
 @dataclass(frozen=True)
@@ -372,15 +419,7 @@ class _SourceChecks:
                 tables=(raw, Withdrawals, AbsentDays),
                 warns=True,
             )
-        yield TableCheck(
-            contract=raw,
-            name="no_day_lost_its_rows",
-            description=(
-                f"The source of {source.noun} still has the rows of every day that it had rows of."
-            ),
-            function=self._check_lost,
-            tables=(Withdrawals,),
-        )
+        yield _lost_check(source.noun, raw)
         if source.quarantine:
             yield self._few_were_refused("few_were_refused", self.gate.refused_share, warns=False)
         yield self._few_were_refused("very_few_were_refused", LARGE_SHARE, warns=True)
@@ -839,24 +878,6 @@ class _SourceChecks:
         rows = rows_on_days(refused, (self.source.quarantine or self.source.raw).day_column, days)
         counted = rows_of(rows.group_by("reject_reason").agg(number=rows.count()))
         return {row["reject_reason"]: int(row["number"]) for row in counted}
-
-    def _check_lost(self, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
-        name = self.source.raw.qualified_name()
-        held = _held_days(self.source.raw, withdrawals).order_by("received_date")
-        rows = rows_of(held.select("received_date", "stored_count", "offered_count"))
-        if not rows:
-            return CheckResult(0, 0)
-        first, last = rows[0]["received_date"], rows[-1]["received_date"]
-        kept = sum(row["stored_count"] for row in rows)
-        now = sum(row["offered_count"] for row in rows)
-        span = str(first) if first == last else f"{len(rows)} days from {first} to {last}"
-        sentence = (
-            f"The source of {self.source.noun} has {now:,} of the {kept:,} rows that {name} has "
-            f"of {span}, which were kept; put them back, or let them go with `ecom run --from "
-            f"{first} --to {last} --allow-withdrawal`."
-        )
-        examples = [{name: str(value) for name, value in row.items()} for row in rows[:EXAMPLES]]
-        return CheckResult(len(rows), len(rows), examples, metadata={"sentence": sentence})
 
     def _counts(self, raw: ir.Table, days: Days) -> dict[date, int]:
         """Return the row counts of the days,

@@ -44,6 +44,10 @@ class MappedRecords:
     `order_date`.
     """
 
+    file_is_load: ClassVar[bool] = False
+    """Whether what counts is decided by the file of a row, so that rows of files that arrived on
+    the same day and are not named any more stay, as those of other days do.
+    """
     derived: ClassVar[tuple[str, ...]] = ()
     """The SQL of columns that follow from those in the shop's currency, with their names."""
 
@@ -110,7 +114,14 @@ class MappedRecords:
         self.files.log_malformed()
         # What files or a table brought before stays on the days of uploads.
         only_uploads = days if self._are_of_uploads else NO_DAYS
-        return SliceOutput(rows, days, supersedes=days, only_uploads=only_uploads)
+        files = {file.stored_name for file in self.files.files()} if self.file_is_load else set()
+        return SliceOutput(
+            rows,
+            days,
+            supersedes=days,
+            only_uploads=only_uploads,
+            only_files=frozenset(files),
+        )
 
     @classmethod
     def nothing(cls, reason: str) -> SliceOutput:

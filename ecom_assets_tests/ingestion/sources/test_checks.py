@@ -17,7 +17,9 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.tables.received import FileRows, SourceGate
 from ecom_assets.core.warehouse.day_notes import AbsentDays, Withdrawals
+from ecom_assets.core.warehouse.raw_slices import is_guarded
 from ecom_assets.ingestion.sources.checks import SOURCES, GatedSource, source_checks
+from ecom_assets.orchestration.registry import ALL
 
 MONDAY = date(2026, 3, 2)
 TODAY = MONDAY + timedelta(days=28)
@@ -252,6 +254,12 @@ def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_the
     )
     other = next(candidate for candidate in SOURCES if candidate is not source)
     assert check_of(other, "no_day_lost_its_rows").evaluate(None, kept).broken_count == 0
+
+
+def test_every_raw_table_of_an_asset_says_which_days_it_keeps_of_a_source_that_lost_them() -> None:
+    checks = source_checks(SourceGate(), late_days=7, ended=ended, currency=no_currency)
+    said = {check.contract for check in checks if check.name == "no_day_lost_its_rows"}
+    assert said == {contract for contract in ALL if is_guarded(contract)}
 
 
 def refused(
