@@ -1,7 +1,9 @@
 """Assets of funnels: entries into the daily funnels, their counts, and abandoned carts.
 
-Each of these tables recomputes every day that a change can affect, so that a run gives the same
-result as a computation over all of history: see docs/adr/0003.
+What each table holds is in `daily.py` and `carts.py`; here is which days are computed again. A
+window or a horizon reaches into later days, so that an event of today changes the funnel of a day
+before it. Each `days_of_…` returns the days to compute, in a column `day`, so that a run gives the
+same result as a computation over all of history: see docs/adr/0003.
 """
 
 from collections.abc import Sequence
@@ -28,10 +30,10 @@ def days_of_changed_carts(
     """Return the days whose sessions changed,
     and those whose carts have horizons that reach into the run's days.
     """
-    return _reaching(session_days, session_rule, days, cart_rule.longest_days)
+    return _days_reaching_into(session_days, session_rule, days, cart_rule.longest_days)
 
 
-def _reaching(
+def _days_reaching_into(
     session_days: ir.Table, session_rule: SessionRule, days: Days, before: int
 ) -> ir.Table:
     """Return the days whose sessions changed, the run's days,
@@ -63,10 +65,11 @@ def days_of_changed_entries(
     """Return the days whose sessions changed,
     and those whose visitors' windows reach into the run's days.
 
-    These are all days where other steps are stored than the events have by now.
+    Where the steps of a funnel are chosen by which events the shop has, and are others by now, all
+    days are.
     """
-    changed = _reaching(session_days, session_rule, days, window_days(funnels))
-    wrong = [
+    changed = _days_reaching_into(session_days, session_rule, days, window_days(funnels))
+    outdated = [
         funnel_entries.filter(
             funnel_entries.funnel_name == funnel.name,
             funnel_entries.definition_hash != funnel.definition_hash,
@@ -74,7 +77,7 @@ def days_of_changed_entries(
         for funnel in funnels
         if funnel.is_of_data
     ]
-    return union_distinct(changed, *(_all_days_if(session_days, rows) for rows in wrong))
+    return union_distinct(changed, *(_all_days_if(session_days, rows) for rows in outdated))
 
 
 @invalidation(session_days=SessionDays, conversion_funnel=ConversionFunnel)
@@ -88,7 +91,7 @@ def days_of_changed_counts(
     """Return the days whose entries changed,
     and all days where other steps are stored than the events have.
     """
-    changed = _reaching(session_days, session_rule, days, window_days(funnels))
+    changed = _days_reaching_into(session_days, session_rule, days, window_days(funnels))
     return union_distinct(changed, *days_of_other_steps(session_days, conversion_funnel, funnels))
 
 

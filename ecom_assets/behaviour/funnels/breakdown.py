@@ -1,7 +1,12 @@
-"""The breakdown of a funnel that the kernel counts: the same numbers as of `funnel_chains`.
+"""The breakdown of a funnel that the kernel counts: its steps for each value of a column.
 
-The kernel says which units took each step, and when. Only the events by which they did are looked
-up, so that a column that has to be joined, such as where a session came from, is joined to these.
+1. The kernel says which units took each step, and when (`TakenSteps`).
+2. Only the events by which they did are looked up, so that a column that has to be joined, such as
+   where a session came from, is joined to these alone. Their values go into `VALUES`.
+3. `report.labels_of` chooses the value that each unit counts for, its label: `LABELS`.
+4. The kernel's times are divided by label.
+
+The numbers are those of `funnel_chains` with `report.labelled`; a test compares both.
 """
 
 from collections.abc import Sequence
@@ -71,7 +76,7 @@ def fast_breakdown(
     flagged, plain = with_flags(events, funnel)
     with taken_steps(con.con, str(con.compile(flagged)), plain, unit) as taken:
         try:
-            _Values(con, events, funnel, describe, taken).store()
+            _ValuesOfUnits(con, events, funnel, describe, taken).store_values()
             labels, label_of = _labels(con, funnel, taken.unit_count)
         finally:
             for table in (STEPS, VALUES, LABELS):
@@ -103,8 +108,8 @@ def _labels(con: Backend, funnel: Funnel, unit_count: int) -> tuple[list[str], I
 
 
 @dataclass(frozen=True)
-class _Values:
-    """The values by which units are attributed."""
+class _ValuesOfUnits:
+    """Looks up the values by which units are attributed, and stores them in `VALUES`."""
 
     con: Backend
     events: ir.Table
@@ -112,7 +117,7 @@ class _Values:
     describe: Describe
     taken: TakenSteps
 
-    def store(self) -> None:
+    def store_values(self) -> None:
         """Store at least the values that decide what each unit counts for."""
         self.con.con.execute(
             f"CREATE OR REPLACE TEMP TABLE {VALUES} (number BIGINT, step BIGINT, {VALUE} VARCHAR)"
@@ -122,20 +127,21 @@ class _Values:
             for step in numbers:
                 self._store_step(step, *self.taken.steps[step - 1])
         elif attribution in {"first", "last"}:
-            self._store_up_to_a_value(numbers if attribution == "first" else numbers[::-1])
+            self._store_until_known(numbers if attribution == "first" else numbers[::-1])
         else:
             step = int(attribution.removeprefix("step_"))
             self._store_step(step, *self.taken.steps[step - 1])
-        self._fill_up()
+        self._store_units_without_value()
 
     def _store_step(self, step: int, numbers: Ints, at: Ints) -> None:
         """Store the values that units have at a step, which they took at these times."""
         self.taken.store_events(STEPS, numbers, at)
-        self.con.con.execute(f"INSERT INTO {VALUES} {self.con.compile(self._of_step(step))}")
+        values = self._values_at_step(step)
+        self.con.con.execute(f"INSERT INTO {VALUES} {self.con.compile(values)}")
 
-    def _store_up_to_a_value(self, steps: Sequence[int]) -> None:
-        """Store the values at each step of the units that have none at the steps before it in
-        `steps`.
+    def _store_until_known(self, steps: Sequence[int]) -> None:
+        """Store the values at the first of `steps`, then at each next one those of the units that
+        have none yet.
         """
         lacks_value = np.ones(self.taken.unit_count, bool)
         for step in steps:
@@ -147,7 +153,7 @@ class _Values:
                 valued = self.con.con.execute(having).fetchnumpy()["number"]
                 lacks_value[np.asarray(valued, np.int64)] = False
 
-    def _of_step(self, step: int) -> ir.Table:
+    def _values_at_step(self, step: int) -> ir.Table:
         """Return the values of the events by which the units in `STEPS` took a step."""
         events = counted_events(self.events, self.funnel, self.taken.units)
         hits = events.filter(matches(events, self.funnel.steps[step - 1]))
@@ -158,8 +164,8 @@ class _Values:
         first = first_of_each(rows, "number", ["event_id", VALUE])
         return first.select("number", step=ibis.literal(step, "int64"), **{VALUE: first[VALUE]})
 
-    def _fill_up(self) -> None:
-        """Store no value of units of which none was looked up."""
+    def _store_units_without_value(self) -> None:
+        """Store a row with null for each unit of which no value was looked up."""
         units, _ = self.taken.steps[0]
         self.con.con.register("unit_numbers", {"number": units})
         self.con.con.execute(

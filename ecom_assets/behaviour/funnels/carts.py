@@ -1,5 +1,12 @@
-"""Abandoned carts, per session, and per visitor and day with horizons:
-METRICS "Carts left behind".
+"""Abandoned carts: those that nobody paid for in time, and what they were worth.
+
+A cart counts twice, as METRICS "Carts left behind" defines: as one of its session, which is paid
+for within the session or not at all (`horizon_s` 0); and as one of its visitor and day, once for
+each horizon of the `CartRule`, which is paid for within so many seconds.
+
+`cart_terms` returns a row per cart or checkout and horizon, 1 or 0 in each column that is counted;
+`cart_abandonment` adds them up for `mart.cart_abandonment`. Another number of carts is a column of
+both. `left_carts.py` lists the carts one by one.
 """
 
 from collections.abc import Sequence
@@ -75,11 +82,13 @@ def cart_abandonment(
         checkout_count=terms.is_checkout.sum(),
         abandoned_checkout_count=(terms.is_checkout * (1 - terms.is_converted)).sum(),
         valued_cart_count=terms.worth.count(),
-        cart_amount=_worth(terms, terms.is_cart == 1),
-        abandoned_cart_amount=_worth(terms, terms.is_converted == 0),
-        recovered_cart_amount=_worth(terms, terms.is_recovered == 1),
+        cart_amount=_sum_of_worths(terms, terms.is_cart == 1),
+        abandoned_cart_amount=_sum_of_worths(terms, terms.is_converted == 0),
+        recovered_cart_amount=_sum_of_worths(terms, terms.is_recovered == 1),
     )
-    return with_ratios(_described(sums, cart_rule), CartMeasures).select(*CartAbandonment.columns)
+    return with_ratios(_with_unknown_numbers(sums, cart_rule), CartMeasures).select(
+        *CartAbandonment.columns
+    )
 
 
 def cart_terms(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
@@ -89,11 +98,12 @@ def cart_terms(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
     """
     events = events.filter(events.event_date >= ibis.literal(days.first))
     return union_all(
-        _of_sessions(events, sessions, days, rule), _of_visitors(events, sessions, days, rule)
+        _terms_of_sessions(events, sessions, days, rule),
+        _terms_of_visitors(events, sessions, days, rule),
     )
 
 
-def _described(sums: ir.Table, rule: CartRule) -> ir.Table:
+def _with_unknown_numbers(sums: ir.Table, rule: CartRule) -> ir.Table:
     has_horizon, is_valued = sums.horizon_s > 0, sums.valued_cart_count > 0
     final = {
         horizon_s: (sums.cart_date + ibis.interval(days=days_after(horizon_s) + 1)).cast("date")
@@ -113,7 +123,7 @@ def _described(sums: ir.Table, rule: CartRule) -> ir.Table:
     )
 
 
-def _worth(terms: ir.Table, where: ir.BooleanValue) -> ir.DecimalValue:
+def _sum_of_worths(terms: ir.Table, where: ir.BooleanValue) -> ir.DecimalValue:
     return (
         where.ifelse(terms.worth, ibis.null(MONEY))
         .sum()
@@ -122,7 +132,9 @@ def _worth(terms: ir.Table, where: ir.BooleanValue) -> ir.DecimalValue:
     )
 
 
-def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
+def _terms_of_sessions(
+    events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule
+) -> ir.Table:
     cart_sessions = sessions.filter(
         days.contain(sessions.started_date),
         (sessions.add_to_cart_count > 0) | (sessions.checkout_start_count > 0),
@@ -149,7 +161,9 @@ def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     )
 
 
-def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
+def _terms_of_visitors(
+    events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule
+) -> ir.Table:
     """Return the carts and checkouts of each visitor and day, once per horizon."""
     unit = ["visitor_id", "event_date"]
     purchases = _purchases(events, sessions, days, rule)
@@ -197,15 +211,15 @@ def _purchases(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
     """Return the purchases that can pay for carts of `days`, each with the start of its session."""
     near = days.widened(after=rule.longest_days)
     bought = events.filter(events.event_type == PURCHASE, near.contain(events.event_date))
-    homes = sessions.filter(
+    buying_sessions = sessions.filter(
         sessions.purchase_count > 0, sessions.ended_date >= ibis.literal(days.first)
     )
-    return bought.join(homes, is_inside(bought, homes)).select(
+    return bought.join(buying_sessions, is_inside(bought, buying_sessions)).select(
         *(bought[name] for name in UNIT),
         bought.event_date,
         bought.event_at,
         bought.event_id,
-        session_started_at=homes.started_at,
+        session_started_at=buying_sessions.started_at,
     )
 
 
@@ -220,7 +234,9 @@ def _with_purchase(
     """
     starts = events.filter(events.event_type == kind, days.contain(events.event_date))
     last = starts.group_by("visitor_id", "event_date").agg(last_at=starts.event_at.max())
-    pairs = union_all(_of_same_day(starts, purchases, days), _of_later_days(last, purchases, rule))
+    pairs = union_all(
+        _pairs_of_same_day(starts, purchases, days), _pairs_of_later_days(last, purchases, rule)
+    )
     paid = pairs.group_by("visitor_id", "event_date").agg(
         wait_us=pairs.event_at.delta(pairs.start_at, unit="microsecond").cast("int64").min()
     )
@@ -237,7 +253,7 @@ def _with_purchase(
     return rows.select(waits, paid_in_session=rows.paid_in_session.fill_null(0))
 
 
-def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
+def _pairs_of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
     """Return each purchase with the last start at or before it on the same day."""
     columns = ("visitor_id", "event_date", "event_at", "event_id")
     timeline = union_all(
@@ -255,7 +271,7 @@ def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
     )
 
 
-def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Table:
+def _pairs_of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Table:
     """Return the last start of each day with each purchase of later days
     within the longest horizon.
     """
@@ -297,5 +313,5 @@ def worth_events(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> 
     newest_first = ibis.window(
         group_by=list(unit), order_by=[ibis.desc("event_at"), ibis.desc("event_id")]
     )
-    placed = cart_events.mutate(place=ibis.row_number().over(newest_first), sign=ibis.literal(1))
-    return placed.filter(placed.place == 0)
+    ranked = cart_events.mutate(rank=ibis.row_number().over(newest_first), sign=ibis.literal(1))
+    return ranked.filter(ranked.rank == 0)

@@ -1,9 +1,18 @@
 """The events that a funnel counted: for each unit, the event of each step that it took.
 
-Everything that a funnel reports is computed from these rows: counts, times between steps,
-breakdowns, and who is at each step. The longest attempt of a unit counts, or of equally long ones
-the earliest. If several simultaneous events match a step, the one with the smallest id is used.
-`funnels/levels.py` computes counts alone with less work.
+`funnel_chains` takes events and a definition, and returns one row per unit and step. Everything
+that a funnel reports is computed from these rows: counts, times between steps, breakdowns, and who
+is at each step. `funnels/levels.py` computes counts alone with less work.
+
+- A *unit* is a visitor, a session, or a value of a column.
+- An *attempt* begins at an event of step 1, `start_at`, and takes each next step by the first event
+  that may be it, `next_at`, until the window is over. `follow_all` follows all of them.
+- The *chain* of a unit is its longest attempt, or of equally long ones the earliest.
+- A *moment* is all events of a unit at one time. They have no order; where one event can be several
+  steps, `attempts_by_moment` follows moments, and not events.
+
+If several simultaneous events match a step, the one with the smallest id is used. Orders in which
+nothing may lie between are in `funnels/orders.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,6 +39,13 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.columns import text_by
 from ecom_assets.core.tables.portable import NO, first_of_each
 
+VALUE = "by_value"
+"""The column of the value of the breakdown, as text."""
+NO_VALUE = "(none)"
+SEPARATOR = "\x1f"
+"""Between the values of several columns: the separator of units, which no text of people holds."""
+NO_STEP = 0
+"""The step of an event that matches no step."""
 Follow = Callable[[ir.Table, int], ir.Table]
 """Takes attempts and a step, and returns the attempts with `next_at`:
 when the step is taken, or null.
@@ -54,11 +70,11 @@ def follow_all(
 
     Returns:
         One row per attempt and step: units, `start_at` (which identifies the attempt), `step`,
-            `event_at`. Steps after
-        an excluded event are missing, by the rule `posthog` all steps of such an attempt.
+        `event_at`. Steps after an excluded event are missing, by the rule `posthog` all steps of
+        such an attempt.
     """
     invalid: list[ir.Table] = []
-    current = _watched(starts, 1, funnel, units, excluded)
+    current = _with_excluded_at(starts, 1, funnel, units, excluded)
     chains = [_chain_rows(current, 1, units)]
     for step in range(2, len(funnel.steps) + 1):
         current = follow(current, step)
@@ -66,23 +82,24 @@ def follow_all(
             current = _without_overtaken(current, funnel, units)
             invalid += _invalid_attempts(current, step, funnel, units)
         in_time = current.next_at <= _deadline(current, funnel)
-        is_free = [
-            (current.next_at <= current[_limit(number)]) | current[_limit(number)].isnull()
+        excluded_at = [
+            current[_excluded_at(number)]
             for number, exclusion in enumerate(funnel.exclude)
             if exclusion.is_before(step)
         ]
+        is_free = [(current.next_at <= limit) | limit.isnull() for limit in excluded_at]
         current = current.filter(current.next_at.notnull(), in_time, *is_free)
         columns = [name for name in current.columns if name not in {"event_at", "next_at"}]
         current = current.select(*columns, event_at=current.next_at)
         chains.append(_chain_rows(current, step, units))
-        current = _watched(current, step, funnel, units, excluded)
+        current = _with_excluded_at(current, step, funnel, units, excluded)
     attempts = ibis.union(*chains)
     return without_invalid(attempts, ibis.union(*invalid), funnel, units) if invalid else attempts
 
 
-def following(
+def with_next_at(
     current: ir.Table, candidates: ir.Table, units: Sequence[str], *, strictly: bool
-) -> ir.Value:
+) -> ir.Table:
     """Return the rows of `current` with `next_at`, the time of the first candidate;
     null if there is none.
 
@@ -126,11 +143,11 @@ def _deadline(current: ir.Table, funnel: Funnel) -> ir.TimestampValue:
     return current.start_at + ibis.interval(seconds=funnel.within)
 
 
-def _limit(number: int) -> str:
+def _excluded_at(number: int) -> str:
     return f"excluded_{number}_at"
 
 
-def _watched(
+def _with_excluded_at(
     current: ir.Table, step: int, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
 ) -> ir.Table:
     """Return the attempts with the time of the first excluded event after this step,
@@ -138,8 +155,8 @@ def _watched(
     """
     for number, exclusion in enumerate(funnel.exclude):
         if exclusion.after == step:
-            result = following(current, excluded[number], units, strictly=True)
-            current = result.rename({_limit(number): "next_at"})
+            result = with_next_at(current, excluded[number], units, strictly=True)
+            current = result.rename({_excluded_at(number): "next_at"})
     return current
 
 
@@ -167,13 +184,13 @@ def _invalid_attempts(
     result = []
     for number, exclusion in enumerate(funnel.exclude):
         if exclusion.is_before(step):
-            limit = current[_limit(number)]
+            limit = current[_excluded_at(number)]
             in_time = (current.next_at <= _deadline(current, funnel)).fill_null(NO)
             is_inside = ibis.cases(
                 (in_time, limit < current.next_at), else_=limit <= _deadline(current, funnel)
             )
-            got = in_time.ifelse(ibis.literal(step, "int64"), ibis.literal(step - 1, "int64"))
-            rows = current.mutate(step=got).filter(limit.notnull(), is_inside)
+            reached = in_time.ifelse(ibis.literal(step, "int64"), ibis.literal(step - 1, "int64"))
+            rows = current.mutate(step=reached).filter(limit.notnull(), is_inside)
             result.append(rows.select(*units, "start_at", "event_at", "step"))
     return result
 
@@ -209,12 +226,6 @@ def without_invalid(
     return valid.select(*attempts.columns)
 
 
-VALUE = "by_value"
-NO_VALUE = "(none)"
-SEPARATOR = "\x1f"
-"""Between the values of several columns: the separator of units, which no text of people holds."""
-
-
 def funnel_chains(
     events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None
 ) -> ir.Table:
@@ -229,9 +240,8 @@ def funnel_chains(
 
     Returns:
         The columns of the unit, the held columns, `start_at` for totals (it identifies the attempts
-            of a visitor),
-        `step` from 1, `event_at`, `event_id`, and with a breakdown `by_value` (text, null without a
-            value).
+        of a visitor), `step` from 1, `event_at`, `event_id`, and with a breakdown `by_value` (text,
+        null without a value).
 
     Raises:
         DefinitionError: A column is missing or of the wrong type, or more than six conditions
@@ -253,15 +263,19 @@ def funnel_chains(
             "Totals cannot separate attempts where one event can serve two steps; use the order "
             "strict_increase, or count per user."
         )
-    events, value = _with_value(events, funnel, units), [VALUE] if funnel.by else []
+    events = _with_value(events, funnel, units)
+    value = [VALUE] if funnel.by else []
     if funnel.order in {*CONSECUTIVE, "any"}:
-        result = (any_order_events if funnel.order == "any" else consecutive_events)(
-            events, funnel, matching, units
-        )
+        events_of_steps = any_order_events if funnel.order == "any" else consecutive_events
+        result = events_of_steps(events, funnel, matching, units)
         return result.select(*units, "step", "event_at", "event_id", *value)
     rows = _step_rows(events, funnel, units, value)
-    attempts = _attempts(events, rows, funnel, matching, units)
-    chains = _merged(attempts, units) if funnel.per == "totals" else _longest(attempts, units)
+    attempts = _all_attempts(events, rows, funnel, matching, units)
+    chains = (
+        _merge_attempts(attempts, units)
+        if funnel.per == "totals"
+        else _longest_attempts(attempts, units)
+    )
     return _with_events(chains, rows, units, value)
 
 
@@ -315,7 +329,7 @@ def _step_rows(
     )
 
 
-def _attempts(
+def _all_attempts(
     events: ir.Table, rows: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]
 ) -> ir.Table:
     excluded = [kept.select(*units, "event_at") for kept in excluded_events(events, funnel, units)]
@@ -338,12 +352,12 @@ def _attempts_by_event(
     def follow(current: ir.Table, step: int) -> ir.Table:
         # Few units get far: of later steps, only the events of these are sorted.
         candidates = rows.filter(rows.step == step).semi_join(current, list(units))
-        return following(current, candidates, units, strictly=funnel.order == "strict_increase")
+        return with_next_at(current, candidates, units, strictly=funnel.order == "strict_increase")
 
     return follow_all(starts, follow, funnel, units, excluded)
 
 
-def _longest(attempts: ir.Table, units: Sequence[str]) -> ir.Table:
+def _longest_attempts(attempts: ir.Table, units: Sequence[str]) -> ir.Table:
     best_first = ibis.window(
         group_by=list(units), order_by=[attempts.step.desc(), attempts.start_at], rows=(None, 0)
     )
@@ -351,7 +365,7 @@ def _longest(attempts: ir.Table, units: Sequence[str]) -> ir.Table:
     return chains.filter(chains.start_at == chains.best_start_at).select(*units, "step", "event_at")
 
 
-def _merged(attempts: ir.Table, units: Sequence[str]) -> ir.Table:
+def _merge_attempts(attempts: ir.Table, units: Sequence[str]) -> ir.Table:
     """Merge attempts that share an event, from there on: keep the one that began last,
     which has the most time left.
     """
@@ -388,13 +402,12 @@ def attempts_by_moment(
     def follow(current: ir.Table, step: int) -> ir.Table:
         current = current.inner_join(moments, [*units, "event_at"])
         candidates = moments.filter(moments[count_name(own_condition(matching, step))] > 0)
-        result = following(current, candidates, units, strictly=True)
+        result = with_next_at(current, candidates, units, strictly=True)
         can_stay = _can_stay(result, step, matching)
-        next_at, served = (
-            can_stay.ifelse(result.event_at, result.next_at),
-            can_stay.ifelse(result.served, step - 1),
-        )
-        return result.mutate(next_at=next_at, served=served).drop(*counts)
+        return result.mutate(
+            next_at=can_stay.ifelse(result.event_at, result.next_at),
+            served=can_stay.ifelse(result.served, step - 1),
+        ).drop(*counts)
 
     return follow_all(starts, follow, funnel, units, excluded)
 
@@ -413,10 +426,6 @@ def _can_stay(current: ir.Table, step: int, matching: Matching) -> ir.BooleanVal
     return ibis.and_(*tests)
 
 
-NO_STEP = 0
-"""The step of an event that matches no step."""
-
-
 def interrupted(attempts: ir.Table, rows: ir.Table, order: str, units: Sequence[str]) -> ir.Table:
     """Return the steps of attempts that were taken before the unit's stream ended.
 
@@ -429,9 +438,9 @@ def interrupted(attempts: ir.Table, rows: ir.Table, order: str, units: Sequence[
     """
     reached = attempts.group_by(*units, "step").agg(reached_at=attempts.event_at.min())
     ends = (
-        _repeats(rows, reached, units)
+        _second_events(rows, reached, units)
         if order == "strict_deduplication"
-        else _strays(rows, reached, order, units)
+        else _first_strays(rows, reached, order, units)
     )
     ends = first_of_each(ends, list(units), ["event_at", "step"]).select(
         *units, ends_at="event_at", ends_with="step"
@@ -446,9 +455,9 @@ def interrupted(attempts: ir.Table, rows: ir.Table, order: str, units: Sequence[
     return attempts.filter(is_before | at_end).select(*attempts.columns)
 
 
-def _strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str]) -> ir.Table:
-    """Return, per unit and step,
-    the first event after step 1 that matches no step or comes before its turn.
+def _first_strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str]) -> ir.Table:
+    """Return, per unit and step, the first event after step 1 that matches no step or comes before
+    the step that it is the next of.
     """
     begun = reached.filter(reached.step == 1).select(*units, begun_at="reached_at")
     later = rows.join(begun, list(units))
@@ -470,7 +479,7 @@ def _strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str])
     return result.filter(is_stray).select(*units, "step", "event_at")
 
 
-def _repeats(rows: ir.Table, reached: ir.Table, units: Sequence[str]) -> ir.Table:
+def _second_events(rows: ir.Table, reached: ir.Table, units: Sequence[str]) -> ir.Table:
     """Return, per unit and step after the first,
     the second event of the step since it was reached.
     """
@@ -498,7 +507,7 @@ def moments_of(events: ir.Table, matching: Matching, units: list[str]) -> ir.Tab
         for overlapping in matching.overlaps()
     }
     return events.group_by([*units, "event_at"]).agg(
-        **{k: v.ifelse(1, 0).sum() for k, v in counts.items()}
+        **{name: is_of_set.ifelse(1, 0).sum() for name, is_of_set in counts.items()}
     )
 
 
@@ -529,14 +538,12 @@ def with_optional(
         funnel: The definition.
         units: The columns that identify a unit, held ones included.
     """
+    # `chains` numbers the required steps alone; the answer numbers all steps.
     numbers = enumerate(funnel.required_steps, start=1)
-    number = ibis.cases(
-        *(
-            (chains.step == number_of_step, ibis.literal(n, "int64"))
-            for number_of_step, n in numbers
-        )
+    step_of_funnel = ibis.cases(
+        *((chains.step == position, ibis.literal(number, "int64")) for position, number in numbers)
     )
-    chains = chains.mutate(step=number.cast("int64"))
+    chains = chains.mutate(step=step_of_funnel.cast("int64"))
     optional_rows = (
         _optional_step_rows(chains, events, funnel, units, step)
         for step in sorted(funnel.optional_steps)
@@ -549,7 +556,7 @@ def _optional_step_rows(
 ) -> ir.Table:
     """Return the row of an optional step for each unit that took it."""
     keys = list(units)
-    gaps = _gaps(chains, funnel, units, step)
+    gaps = _times_between(chains, funnel, units, step)
     candidates = events.filter(matches(events, funnel.steps[step - 1]))
     candidates = candidates.select(*(name for name in chains.columns if name != "step"))
     if funnel.order != "clickhouse_default":
@@ -567,21 +574,16 @@ def _optional_step_rows(
     )
 
 
-def _gaps(chains: ir.Table, funnel: Funnel, units: Sequence[str], step: int) -> ir.Table:
+def _times_between(chains: ir.Table, funnel: Funnel, units: Sequence[str], step: int) -> ir.Table:
     """Return the times between which an optional step counts: of the steps around it,
     and of the window's end.
     """
     required_steps = funnel.required_steps
-    before, after = (
-        max(n for n in required_steps if n < step),
-        min(n for n in required_steps if n > step),
-    )
+    before = max(n for n in required_steps if n < step)
+    after = min(n for n in required_steps if n > step)
     begun = chains.filter(chains.step == 1)
-    begun = begun.select(*units, ends_at=begun.event_at + ibis.interval(seconds=funnel.within))
-    gaps = (
-        chains.filter(chains.step == before)
-        .select(*units, from_at="event_at")
-        .join(begun, list(units))
-    )
+    windows = begun.select(*units, ends_at=begun.event_at + ibis.interval(seconds=funnel.within))
+    earlier = chains.filter(chains.step == before).select(*units, from_at="event_at")
+    gaps = earlier.join(windows, list(units))
     later = chains.filter(chains.step == after).select(*units, next_at="event_at")
     return gaps.left_join(later, list(units)).select(*units, "from_at", "ends_at", "next_at")

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.funnels.contracts import FunnelEntries
 from ecom_assets.behaviour.funnels.definition import CONSECUTIVE, EARLIEST, MAX_WINDOW_S, Funnel
-from ecom_assets.behaviour.funnels.kernel.lists import can_list, listed_attempts
+from ecom_assets.behaviour.funnels.kernel.lists import can_find_attempts, fast_attempts
 from ecom_assets.behaviour.funnels.levels import funnel_levels
 from ecom_assets.behaviour.funnels.matching import matches
 from ecom_assets.behaviour.funnels.steps import ANY, equal_to
@@ -236,9 +236,9 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     first category and `level`.
     """
     members = events_of_sessions(events, fragments, days, rule)
-    if can_list(events, funnel):
+    if can_find_attempts(events, funnel):
         every = ibis.literal(value=True)
-        levels = listed_attempts(members, funnel, SESSION, "started_date", every)
+        levels = fast_attempts(members, funnel, SESSION, "started_date", every)
     else:
         levels = funnel_levels(members, funnel, SESSION)
     sessions_of_days = sessions.filter(days.contain(sessions.started_date))
@@ -258,8 +258,8 @@ def visitor_levels(
     """Return one row per visitor and day of `days` with step 1: `visitor_id`, day,
     first category and `level`.
     """
-    if can_list(events, daily.funnel):
-        attempts = levels = listed_attempts_of_days(events, days, daily)
+    if can_find_attempts(events, daily.funnel):
+        attempts = levels = fast_attempts_of_days(events, days, daily)
     else:
         attempts = attempts_of_days(events, days, daily.funnel)
         levels = attempt_levels(events, attempts, days, daily)
@@ -275,12 +275,12 @@ def visitor_levels(
     )
 
 
-def listed_attempts_of_days(events: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
+def fast_attempts_of_days(events: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
     """Return the columns of `attempts_of_days` and `attempt_levels`, by the kernel."""
     near = events.filter(days.widened(after=daily.window_days).contain(events.event_date))
     near = near.mutate(cohort_date=near.event_date)
     is_of_days = days.contain(near.event_date)
-    return listed_attempts(near, daily.funnel, ["visitor_id"], "cohort_date", is_of_days)
+    return fast_attempts(near, daily.funnel, ["visitor_id"], "cohort_date", is_of_days)
 
 
 def attempts_of_days(events: ir.Table, days: Days, funnel: Funnel) -> ir.Table:

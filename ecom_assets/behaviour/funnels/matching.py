@@ -1,5 +1,13 @@
-"""What a funnel asks of events as expressions: conditions, held columns, breakdown,
-and which steps match one event.
+"""What a funnel asks of events, as expressions over a table of events.
+
+- `matches`: whether an event can be a step. `counted_events`: those that take part.
+- `Matching`: which steps can match the same event. Where none can (`is_disjoint`), an event is at
+  most one step, and counting is simple; else simultaneous events are counted by set of conditions.
+- `with_flags`, `with_firsts`, `with_bins`: the same question in simpler words, for the kernel and
+  for the expressions: conditions, first events and bins become columns of the events.
+- `check_columns`: refuses columns that the events do not have.
+
+A new kind of condition is made in `core/tables/conditions.py`; `matches` takes it from there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +50,11 @@ MAX_OVERLAPPING: Final = 6
 each additional one doubles the number of sets to count.
 """
 OverlappingSteps = frozenset[int]
+"""The numbers of conditions that the same event can match."""
+FLAG = "meets_conditions_"
+"""Leads the name of a column that says whether an event meets the conditions of a step."""
+ENTRY = "is_entry"
+"""A column that events may have: if they do, attempts begin only at those for which it is true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +141,7 @@ def may_overlap(step: FunnelStep, other: FunnelStep) -> bool:
 
     Conditions other than equalities are not compared: with them, steps of one type may overlap.
     """
-    types, other_types = _types(step), _types(other)
+    types, other_types = _event_types(step), _event_types(other)
     if types and other_types and not types & other_types:
         return False
     shared = step.equal.keys() & other.equal.keys()
@@ -139,7 +152,7 @@ def may_overlap(step: FunnelStep, other: FunnelStep) -> bool:
     )
 
 
-def _types(step: FunnelStep) -> frozenset[object]:
+def _event_types(step: FunnelStep) -> frozenset[object]:
     """Return the event types that a step can have; empty for any."""
     if step.event_type != ANY:
         return frozenset({step.event_type})
@@ -290,11 +303,6 @@ def _is_candidate(events: ir.Table, step: FunnelStep, funnel: Funnel) -> ir.Bool
     if step.occurrence == FIRST_EVER:
         return matches(events, step.changed(where=EVERYTHING, occurrence=EVERY))
     return matches(events, step.changed(occurrence=EVERY)) & holds(events, funnel.where)
-
-
-FLAG = "meets_conditions_"
-ENTRY = "is_entry"
-"""A column that events may have: if they do, attempts begin only at those for which it is true."""
 
 
 def may_begin(rows: ir.Table) -> ir.BooleanValue:

@@ -1,9 +1,15 @@
-"""Numbers of a funnel: units per step, times between steps in bins, and values of the breakdown.
+"""Numbers of a funnel's answer: units per step, times between steps, and values of the breakdown.
 
-Where the kernel does not count, everything is counted from the rows of `funnel_chains`, so the list
-of units at a step is as long as the step's count, and the values of a breakdown add up to the
-total. Times are whole microseconds and quantiles are found by rank, so every engine, and the
-kernel, gives the same results.
+There are two ways to them, which give the same numbers:
+
+- from `funnel_chains`, a row per unit and step, as expressions: `step_numbers`, `labelled`,
+  `conversion_times`;
+- from the times that the kernel kept, in NumPy: `step_rows`, `counted_times`.
+
+`step_answers` and `_conversion_answer` write both as the answer has them. Everything is counted
+from the same rows, so the list of units at a step is as long as the step's count, and the values of
+a breakdown add up to the total. Times are whole microseconds (`_us`) until the answer, which has
+seconds (`_s`). Quantiles are found by rank, so that all engines give equal ones.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -52,9 +58,9 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
     for number, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
         previous = counts[max((n for n in funnel.required_steps if n < number), default=1) - 1]
         answers.append(
-            _counted(number, step.event_type, count, counts[0], previous)
+            _step_answer(number, step.event_type, count, counts[0], previous)
             | ({"optional": True} if step.optional else {})
-            | _times(result[number] if count and number > 1 else None, funnel.within)
+            | _time_answers(result[number] if count and number > 1 else None, funnel.within)
         )
     return answers
 
@@ -62,13 +68,13 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
 def plain_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[Row]:
     """Return the steps of an answer without times."""
     return [
-        _counted(number, name, count, counts[0], counts[max(number - 2, 0)])
+        _step_answer(number, name, count, counts[0], counts[max(number - 2, 0)])
         | {"median_s_from_previous": None}
         for number, (name, count) in enumerate(zip(event_types, counts, strict=True), start=1)
     ]
 
 
-def _counted(number: int, event_type: str, count: int, first: int, previous: int) -> Row:
+def _step_answer(number: int, event_type: str, count: int, first: int, previous: int) -> Row:
     return {
         "step": number,
         "event_type": event_type,
@@ -78,7 +84,7 @@ def _counted(number: int, event_type: str, count: int, first: int, previous: int
     }
 
 
-def _times(row: Row | None, within_s: int) -> Row:
+def _time_answers(row: Row | None, within_s: int) -> Row:
     """Return quantiles and averages in seconds,
     and the histogram of times from the previous step.
     """
@@ -180,7 +186,7 @@ def labels_of(chains: ir.Table, funnel: Funnel) -> ir.Table:
     `step` and `by_value`.
     """
     keys = key_columns(chains)
-    valued = chains.group_by(keys).agg(label=_attributed(chains, funnel).fill_null(NO_VALUE))
+    valued = chains.group_by(keys).agg(label=_attributed_value(chains, funnel).fill_null(NO_VALUE))
     sizes = valued.group_by("label").agg(units=valued.count())
     ranks = sizes.mutate(
         rank=ibis.row_number().over(ibis.window(order_by=[sizes.units.desc(), sizes.label]))
@@ -228,21 +234,19 @@ def step_numbers(
 
     Returns:
         `label` if requested, `step`, `count`; for each time (`from_previous`, `from_start`) and
-            quantile, two columns
-        `…_low_us` and `…_high_us`, between which it lies; for each time its sum, `…_total_us`; for
-            each bar of
-        `from_previous`, `bar_<n>_count`.
+        quantile, two columns `…_low_us` and `…_high_us`, between which it lies; for each time its
+        sum, `…_total_us`; for each bar of `from_previous`, `bar_<n>_count`.
     """
-    timed = _timed(chains, optional)
+    timed = _with_times(chains, optional)
     group = [*label, "step"]
-    ranked, numbers = _ranked(timed, TIMES, group)
+    ranked, numbers = _with_ranks(timed, TIMES, group)
     bars = {
         f"bar_{n}_count": _count_inside(ranked.from_previous, bar) for n, bar in enumerate(BARS)
     }
     return ranked.group_by(group).agg(count=ranked.count(), **numbers, **bars)
 
 
-def _ranked(
+def _with_ranks(
     rows: ir.Table, times: Sequence[str], group: list[str]
 ) -> tuple[ir.Table, dict[str, ir.Scalar]]:
     """Return rows with the ranks of their times in a group, and aggregates: each sum,
@@ -282,7 +286,7 @@ def key_columns(chains: ir.Table) -> list[str]:
     ]
 
 
-def _attributed(chains: ir.Table, funnel: Funnel) -> ir.StringValue:
+def _attributed_value(chains: ir.Table, funnel: Funnel) -> ir.StringValue:
     """Return the one value of a unit, as an aggregate over its chain;
     null if the attribution finds none.
     """
@@ -298,7 +302,7 @@ def _attributed(chains: ir.Table, funnel: Funnel) -> ir.StringValue:
     return value.max(where=chains.step == int(funnel.by_attribution.removeprefix("step_")))
 
 
-def _timed(chains: ir.Table, optional: Collection[int]) -> ir.Table:
+def _with_times(chains: ir.Table, optional: Collection[int]) -> ir.Table:
     """Return the chains with the microseconds from the previous step (null
     at step 1) and from step 1.
     """
@@ -338,14 +342,14 @@ def conversion_times(chains: ir.Table, definition: TimeToConvert) -> dict[str, A
     Raises:
         DefinitionError: Bins of the width that is asked for would be more than a hundred.
     """
-    times = took(chains, definition)
+    times = times_between(chains, definition)
     (row,) = rows_of(time_numbers(times))
 
-    def counted(bins: list[Bin]) -> list[int]:
+    def count_bins(bins: list[Bin]) -> list[int]:
         (counts,) = rows_of(bin_counts(times, bins))
         return [counts[f"bin_{n}"] or 0 for n in range(len(bins))]
 
-    return _answer(row, definition, counted)
+    return _conversion_answer(row, definition, count_bins)
 
 
 def keeps_times_between(definition: TimeToConvert) -> bool:
@@ -354,8 +358,8 @@ def keeps_times_between(definition: TimeToConvert) -> bool:
 
 
 def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any] | None:
-    """Return the same from the kernel's times;
-    None for steps whose times it does not keep together.
+    """Return what `conversion_times` does, from the kernel's times; None for steps whose times it
+    does not keep together.
 
     Raises:
         DefinitionError: As `conversion_times`.
@@ -370,17 +374,17 @@ def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any]
     row = {"count": len(values), **time_row("took", values)}
     row |= {"least_us": int(values[0]), "most_us": int(values[-1])} if len(values) else {}
 
-    def counted(bins: list[Bin]) -> list[int]:
+    def count_bins(bins: list[Bin]) -> list[int]:
         ends = [
             (low * SECOND_US, np.inf if high is None else high * SECOND_US) for low, high in bins
         ]
         return [int(np.diff(np.searchsorted(values, end))[0]) for end in ends]
 
-    return _answer(row, definition, counted)
+    return _conversion_answer(row, definition, count_bins)
 
 
-def _answer(
-    row: dict[str, Any], definition: TimeToConvert, counted: Callable[[list[Bin]], list[int]]
+def _conversion_answer(
+    row: dict[str, Any], definition: TimeToConvert, count_bins: Callable[[list[Bin]], list[int]]
 ) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "from_step": definition.first,
@@ -392,13 +396,13 @@ def _answer(
     answer["average_s"] = average_s(row["took_total_us"], row["count"])
     answer |= {f"{name}_s": quantile_s(row, "took", name) for name in TENTHS}
     bins = bins_of(definition, row["count"], row["least_us"], row["most_us"])
-    shown = zip(bins, counted(bins), strict=True)
+    shown = zip(bins, count_bins(bins), strict=True)
     return answer | {
         "bins": [{"from_s": low, "to_s": high, "count": count} for (low, high), count in shown]
     }
 
 
-def took(chains: ir.Table, definition: TimeToConvert) -> ir.Table:
+def times_between(chains: ir.Table, definition: TimeToConvert) -> ir.Table:
     """Return `took`, the microseconds from the one step to the other,
     for each unit that took both.
     """
@@ -416,7 +420,7 @@ def time_numbers(times: ir.Table) -> ir.Table:
     """Return one row: `count`, `least_us`, `most_us`, `took_total_us`,
     and the values around each quantile.
     """
-    ranked, numbers = _ranked(times, ["took"], [])
+    ranked, numbers = _with_ranks(times, ["took"], [])
     return ranked.agg(
         count=ranked.count(), least_us=ranked.took.min(), most_us=ranked.took.max(), **numbers
     )

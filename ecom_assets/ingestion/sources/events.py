@@ -147,7 +147,7 @@ class ReceivedEventFiles:
 
     def received(self, days: Days) -> ir.Table:
         """Return the rows of `RawEvents` that arrived on `days`."""
-        files = Currencies.from_settings(self.settings).of_events(self.files, days)
+        files = Currencies.from_settings(self.settings).convert_events(self.files, days)
         names = {files.currency} - {""}
         note_currencies(self.settings.home, "events", days.dates, names)
         sql = received_rows(files, days, self.settings.events or SANDBOX, "event_date")

@@ -140,7 +140,7 @@ class MappedRecords:
             settings = self.settings
             currencies = Currencies(settings.currency, settings.rates, settings.known_currency)
             _, noun = KINDS[self.name].row_words
-            rows = currencies.of_costs(self.files, f"({rows})", self.amounts, noun)
+            rows = currencies.convert_costs(self.files, f"({rows})", self.amounts, noun)
         kept = f"* EXCLUDE ({', '.join(self.left_out)})"
         return select([kept, *self.derived, f"{text(self.shown)} AS source"], f"({rows})")
 

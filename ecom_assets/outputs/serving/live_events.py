@@ -210,11 +210,11 @@ class LiveEvents:
                 con.con, [file.path for file in files], mapping, self._settings.timezone
             )
             currencies = Currencies.from_settings(self._settings)
-            home = currencies.home_of_events(opened)
+            home = currencies.home_currency_of_events(opened)
             # What a public key sent says the shop's currency only as long as nothing else does.
             if home[0] and (not self._home[0] or (home[1] and not self._home[1])):
                 self._home = home
-            opened = replace(currencies, home=self._home[0]).of_events(opened)
+            opened = replace(currencies, home=self._home[0]).convert_events(opened)
             rows = select(
                 f"*, {number} AS batch", self._rows(opened), f"event_at >= TIMESTAMP '{since}'"
             )

@@ -14,10 +14,10 @@ from ecom_assets.behaviour.funnels.daily import (
     DailyFunnel,
     attempt_levels,
     attempts_of_days,
-    listed_attempts_of_days,
+    fast_attempts_of_days,
 )
 from ecom_assets.behaviour.funnels.definition import EARLIEST, Funnel
-from ecom_assets.behaviour.funnels.kernel.lists import can_list
+from ecom_assets.behaviour.funnels.kernel.lists import can_find_attempts
 from ecom_assets.behaviour.funnels.steps import FunnelStep
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import DuckDB, connect
@@ -53,8 +53,8 @@ def rows_of(con: DuckDB, events: Sequence[Event], hours: int = 0) -> ir.Table:
 
 
 def by_lists(rows: ir.Table, days: Days, daily: DailyFunnel) -> Attempts:
-    assert can_list(rows, daily.funnel)
-    return attempts_in(listed_attempts_of_days(rows, days, daily))
+    assert can_find_attempts(rows, daily.funnel)
+    return attempts_in(fast_attempts_of_days(rows, days, daily))
 
 
 def by_expression(rows: ir.Table, days: Days, daily: DailyFunnel) -> Attempts:
@@ -160,4 +160,4 @@ def daily_of(funnel: Funnel) -> DailyFunnel:
     ],
 )
 def test_funnels_that_lists_do_not_count_are_left_to_the_expression(funnel: Funnel) -> None:
-    assert not can_list(rows_of(connect(), []), funnel)
+    assert not can_find_attempts(rows_of(connect(), []), funnel)

@@ -36,7 +36,7 @@ from ecom_assets.behaviour.funnels.report import (
     step_numbers,
     step_rows,
     time_numbers,
-    took,
+    times_between,
 )
 from ecom_assets.behaviour.funnels.steps import FunnelStep
 from ecom_assets.core.errors import DefinitionError
@@ -370,7 +370,7 @@ def test_cohorts_conditions_and_times_compile_for_every_engine(
     )
     own = by_cohort(EVENTS, funnel, ["visitor_id"], entries)
     chains = funnel_chains(own, funnel, ["visitor_id", COHORT])
-    times = took(chains, times_of(1, 2))
+    times = times_between(chains, times_of(1, 2))
     for requested in (
         step_numbers(chains, [COHORT]),
         time_numbers(times),

@@ -80,7 +80,7 @@ def test_a_configured_file_of_another_layout_and_uploads_are_read_together(
             "upload-000002-001.parquet": 1,
         }
         dated = f"SELECT *, ordered_at::DATE AS order_date FROM ({files.received_sql()})"
-        assert Currencies().in_one(files, dated).names == {"EUR"}
+        assert Currencies().convert_orders(files, dated).names == {"EUR"}
 
 
 def test_a_run_notes_paths_that_were_given_and_never_those_of_uploads(tmp_path: Path) -> None:

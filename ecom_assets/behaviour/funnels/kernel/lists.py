@@ -1,9 +1,18 @@
-"""The fast kernel within a statement of DuckDB: how far the attempts of each day got.
+"""The fast kernel as a function of SQL: how far the attempts of each day got, for daily funnels.
 
-DuckDB gathers the packed events of each unit in one list, and NumPy follows the attempts of some
-two thousand lists at a time. The result is an expression like any other: its statement is kept and
-explained, and its columns have a lineage. `funnels/levels.py` has the portable form, which is the
-definition, and tests require that both give equal rows.
+Goes in: events of DuckDB, and a funnel whose events each match one step only. Comes out: a row per
+unit and day on which it took step 1, with the level, the most steps that an attempt of the day
+took. An attempt begins at an event of step 1; `funnels/chains.py` says what else it is.
+
+1. `fast_attempts` packs each event into an integer (time and step) and collects those of a unit in
+   a list: one row per unit.
+2. DuckDB calls `_attempts_of_lists` with the lists of some two thousand units at a time. NumPy
+   sorts them, and follows every attempt by the passes of `kernel/passes.py`.
+3. The list of attempts that comes back is unnested: one row per unit and day.
+
+The result is an expression like any other: its statement is kept and explained, and its columns
+have a lineage. `funnels/levels.py` is the definition, for every engine; a change of what counts is
+made there first, and `test_attempts_of_days.py` requires that both give equal rows.
 """
 
 from collections.abc import Sequence
@@ -32,22 +41,26 @@ from ecom_assets.core.tables.computed import OWN_FUNCTIONS
 from ecom_assets.core.tables.packed import Ints, sorted_parts
 from ecom_assets.core.tables.portable import backend_with_kernels
 
-NAME: Final = "funnel_attempts"
+FUNCTION: Final = "funnel_attempts"
+"""The name of the function in SQL."""
 ATTEMPT: Final = pa.struct(
     {"day": pa.date32(), "last_start_at": pa.timestamp("us"), "level": pa.int64()}
 )
+"""The attempts of a unit that began on a day: when the last one did, and the most steps of one."""
 DAY_BITS: Final = 32
+"""Bits of the day in a number that is made of a unit and a day."""
 
 
-def _attempts_of(
+def _declared_attempts(
     packed: list[int], days: list[str], steps: int, window_us: int, is_descending: int
 ) -> list[Any]:
-    raise NotImplementedError(packed, days, steps, window_us, is_descending)  # `_attempts` does it
+    # Ibis wants a function with these parameters; DuckDB calls `_attempts_of_lists`.
+    raise NotImplementedError(packed, days, steps, window_us, is_descending)
 
 
-_ATTEMPTS: Final = ibis.udf.scalar.builtin(
-    _attempts_of,
-    name=NAME,
+_ATTEMPTS_IN_SQL: Final = ibis.udf.scalar.builtin(
+    _declared_attempts,
+    name=FUNCTION,
     signature=(
         ("array<int64>", "array<date>", "int64", "int64", "int64"),
         "array<struct<day: date, last_start_at: timestamp(6), level: int64>>",
@@ -55,22 +68,22 @@ _ATTEMPTS: Final = ibis.udf.scalar.builtin(
 )
 
 
-def _epoch_us(instant: str) -> int:
-    raise NotImplementedError(instant)  # DuckDB computes it
+def _declared_epoch_us(instant: str) -> int:
+    raise NotImplementedError(instant)  # a function that DuckDB has and Ibis does not know
 
 
-_EPOCH_US: Final = ibis.udf.scalar.builtin(
-    _epoch_us, name="epoch_us", signature=(("timestamp(6)",), "int64")
+_EPOCH_US_IN_SQL: Final = ibis.udf.scalar.builtin(
+    _declared_epoch_us, name="epoch_us", signature=(("timestamp(6)",), "int64")
 )
 
 
-def can_list(events: ir.Table, funnel: Funnel) -> bool:
+def can_find_attempts(events: ir.Table, funnel: Funnel) -> bool:
     """Return whether events are in DuckDB, and none of them can be two steps of the funnel."""
     is_plain = can_count(funnel) and not funnel.hold and Matching.from_funnel(funnel).is_disjoint
     return is_plain and backend_with_kernels(events) is not None
 
 
-def listed_attempts(
+def fast_attempts(
     events: ir.Table, funnel: Funnel, units: Sequence[str], day: str, may_begin: ir.BooleanValue
 ) -> ir.Table:
     """Return how far the attempts got that began on each day: the units, the column `day`,
@@ -79,37 +92,31 @@ def listed_attempts(
     Args:
         events: The units, `event_at`, `event_type`, `day`, and the columns that the definition
             names.
-        funnel: The definition, for which `can_list` is true.
+        funnel: The definition, for which `can_find_attempts` is true.
         units: The columns that identify a unit.
         day: The column with the day of an event, which never falls as the events of a unit go on.
         may_begin: Whether an attempt may begin at an event.
     """
     con = backend_with_kernels(events)
     if con is not None:
-        _define(con.con)
-    rows = counted_events(events.mutate(may_begin=may_begin), funnel, units)
+        _register_function(con.con)
     plan = _plan(len(funnel.steps), funnel.within * 1_000_000, funnel.order == "strict_increase")
-    first, *later = [matches(rows, step) for step in funnel.steps]
-    first_code, *later_codes = step_codes(plan)
-    coded = rows.select(
-        *units,
-        "event_at",
-        started_on=day,
-        code=ibis.cases(
-            (first & rows.may_begin, first_code), *zip(later, later_codes, strict=True)
-        ),
-    )
+    events = counted_events(events.mutate(may_begin=may_begin), funnel, units)
+    first_code, *_ = codes = step_codes(plan)
+    first, *later = [matches(events, step) for step in funnel.steps]
+    steps = [first & events.may_begin, *later]
+    code_of_event = ibis.cases(*zip(steps, codes, strict=True))
+    coded = events.select(*units, "event_at", started_on=day, code=code_of_event)
     coded = coded.filter(coded.code.notnull())
+    packed = _EPOCH_US_IN_SQL(coded.event_at) * 2**plan.scale_bits + coded.code
     lists = coded.group_by(*units).agg(
-        packed=(_EPOCH_US(coded.event_at) * 2**plan.scale_bits + coded.code).collect(),
+        packed=packed.collect(),
         days=coded.started_on.collect(where=coded.code == first_code),
     )
-    attempts = lists.select(
-        *units,
-        attempt=_ATTEMPTS(
-            lists.packed, lists.days, plan.steps, plan.window, int(plan.is_descending)
-        ).unnest(),
+    attempts_of_unit = _ATTEMPTS_IN_SQL(
+        lists.packed, lists.days, plan.steps, plan.window, int(plan.is_descending)
     )
+    attempts = lists.select(*units, attempt=attempts_of_unit.unnest())
     return attempts.select(
         *units,
         last_start_at=attempts.attempt.last_start_at,
@@ -127,28 +134,28 @@ def _plan(steps: int, window_us: int, is_descending: bool) -> FunnelPlan:  # noq
     )
 
 
-def _define(con: duckdb.DuckDBPyConnection) -> None:
-    """Define the function in a connection, unless its database has it."""
+def _register_function(con: duckdb.DuckDBPyConnection) -> None:
+    """Let a connection call `FUNCTION`, unless its database knows it."""
     result = "STRUCT(day DATE, last_start_at TIMESTAMP, level BIGINT)[]"
     # To ask DuckDB for it first takes longer, as it would list all of its functions.
     with suppress(duckdb.NotImplementedException, duckdb.CatalogException):
         con.create_function(
-            NAME,
-            _attempts,
+            FUNCTION,
+            _attempts_of_lists,
             ["BIGINT[]", "DATE[]", "BIGINT", "BIGINT", "BIGINT"],
             result,
             type=PythonUDFType.ARROW,
         )
 
 
-def _attempts(
+def _attempts_of_lists(
     packed: pa.ChunkedArray,
     days: pa.ChunkedArray,
     steps: pa.ChunkedArray,
     window_us: pa.ChunkedArray,
     is_descending: pa.ChunkedArray,
 ) -> pa.Array:
-    """Return the attempts of each unit by day.
+    """Return a list of `ATTEMPT` for each unit, by day.
 
     Args:
         packed: The packed events of each unit, in any order.
@@ -160,37 +167,33 @@ def _attempts(
     if not len(packed):
         return pa.array([], pa.list_(ATTEMPT))
     plan = _plan(*(values[0].as_py() for values in (steps, window_us, is_descending)))
-    keys, units, unit_count = _flat(packed)
-    start_days, units_of_days, _ = _flat(days)
-    first_day = start_days.min(initial=0)
-    groups = (units_of_days << DAY_BITS) + start_days - first_day
-    # Days rise with the time, so that the sorted days of a unit are those of its sorted starts.
-    groups.sort()
-    parts = [_starts(part) for part in sorted_parts(keys, units, unit_count, plan)]
+    keys, units, unit_count = _flattened(packed)
+    parts = [_starts_and_levels(part) for part in sorted_parts(keys, units, unit_count, plan)]
     starts_us, levels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    is_first = np.diff(groups, prepend=-1) != 0
-    firsts = np.flatnonzero(is_first)
-    lasts = np.append(firsts[1:], len(groups)) - 1
-    ends = np.bincount(groups[firsts] >> DAY_BITS, minlength=unit_count).cumsum()
+    start_days, units_of_days, _ = _flattened(days)
+    first_day = start_days.min(initial=0)
+    # Days rise with the time, so that the sorted days of a unit are those of its sorted starts.
+    unit_days = np.sort((units_of_days << DAY_BITS) + start_days - first_day)
+    # Neighbours of one unit and day are one row: from the first of them to the last.
+    firsts = np.flatnonzero(np.diff(unit_days, prepend=-1))
+    lasts = np.append(firsts[1:], len(unit_days)) - 1
+    days_of_rows = (unit_days[firsts] & ((1 << DAY_BITS) - 1)) + first_day
+    units_of_rows = unit_days[firsts] >> DAY_BITS
     attempts = pa.StructArray.from_arrays(
         [
-            _as_days((groups[firsts] & ((1 << DAY_BITS) - 1)) + first_day),
+            pa.array(days_of_rows.astype(np.int32)).cast(pa.date32()),
             pa.array(starts_us[lasts]).cast(pa.timestamp("us")),
             pa.array(np.maximum.reduceat(levels, firsts) if len(firsts) else levels),
         ],
         fields=list(ATTEMPT),
     )
-    return pa.ListArray.from_arrays(np.append(0, ends).astype(np.int32), attempts)
+    list_ends = np.bincount(units_of_rows, minlength=unit_count).cumsum()
+    return pa.ListArray.from_arrays(np.append(0, list_ends).astype(np.int32), attempts)
 
 
-def _as_days(numbers: Ints) -> pa.Array:
-    """Return days, of their numbers since 1970."""
-    return pa.array(numbers.astype(np.int32)).cast(pa.date32())
-
-
-def _flat(lists: pa.ChunkedArray) -> tuple[Ints, Ints, int]:
-    """Return the values of all lists as numbers, the number of the list of each, and how many
-    lists there are.
+def _flattened(lists: pa.ChunkedArray) -> tuple[Ints, Ints, int]:
+    """Return the values of all lists as numbers (of a date the days since 1970), the number of the
+    list of each, and how many lists there are.
     """
     array = lists.combine_chunks()
     sizes = pc.fill_null(pc.list_value_length(array), 0).to_numpy()
@@ -199,7 +202,7 @@ def _flat(lists: pa.ChunkedArray) -> tuple[Ints, Ints, int]:
     return numbers.to_numpy().astype(np.int64), np.repeat(np.arange(len(array)), sizes), len(array)
 
 
-def _starts(part: Part) -> tuple[Ints, Ints]:
+def _starts_and_levels(part: Part) -> tuple[Ints, Ints]:
     """Return when the attempts of a part began, in microseconds, in order of unit and time,
     and how many steps each took.
     """
@@ -211,4 +214,4 @@ def _starts(part: Part) -> tuple[Ints, Ints]:
     return part.times_us(starts), levels
 
 
-OWN_FUNCTIONS[NAME] = _define
+OWN_FUNCTIONS[FUNCTION] = _register_function

@@ -1,5 +1,16 @@
 """One currency for the amounts of a source: it has one, or a file of rates makes it one,
 or it is refused.
+
+Goes in: the files of a source, and the SELECT of their rows, in parentheses or not, with the
+currency that each row says. Comes out: the SELECT of the same rows and columns with all amounts in
+the currency of `Currencies`, each by the newest rate of its day or before (ECOM_RATES).
+
+- Orders (`convert_orders`): a rate that is missing is an error, as sales would be wrong.
+- Events and costs (`convert_events`, `convert_costs`): an amount without a rate is null, and
+  `unrated_currency` says why.
+
+`coded_…` only turn signs such as `$` into codes such as `USD`, for uploads, which keep what a file
+says and are converted when they are read again. Rows are `l` and rates `r` in all SQL here.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,9 +78,9 @@ class CurrencyError(SourceError):
 
 
 @dataclass(frozen=True)
-class InOneCurrency:
-    """The SELECT of order lines with all amounts in one currency, and that currency,
-    where they state it.
+class ConvertedOrders:
+    """The SELECT of order lines with all amounts in one currency, `rows`, and that currency,
+    `names`, where they state it.
     """
 
     rows: str
@@ -77,7 +88,7 @@ class InOneCurrency:
 
 
 @dataclass(frozen=True)
-class Priced:
+class PricedColumn:
     """An amount of rows `l`: its column, that of its currency, the SQL of the day whose rate it is
     converted by, and its digits after the point.
     """
@@ -104,7 +115,7 @@ class Currencies:
         """Return what is set."""
         return cls(settings.currency, settings.rates)
 
-    def in_one(self, files: RecordFiles, rows: str) -> InOneCurrency:
+    def convert_orders(self, files: RecordFiles, rows: str) -> ConvertedOrders:
         """Return the SELECT of received order lines with all amounts in one currency,
         and which that is.
 
@@ -117,23 +128,20 @@ class Currencies:
                 one, and no rate.
         """
         if not _may_have_currency(files):
-            return InOneCurrency(rows)
+            return ConvertedOrders(rows)
         con = files.con.cursor()
         if _is_beside_amount(files):
             rows = self._with_code_of_amounts(con, rows)
         amounts = con.execute(_totals(rows)).fetchall()
-        if self._is_one(amounts):
-            return InOneCurrency(rows, frozenset(name for name, _, _ in amounts if name))
-        if (
-            self.rates is None
-            or not self.target
-            or None in {currency for currency, _, _ in amounts}
-        ):
+        if self._are_in_one(amounts):
+            return ConvertedOrders(rows, frozenset(name for name, _, _ in amounts if name))
+        says_none = None in {currency for currency, _, _ in amounts}
+        if self.rates is None or not self.target or says_none:
             raise self._refusal(amounts, "orders", "line")
-        converted = self._converted(con, self.rates, rows, files.timezone)
-        return InOneCurrency(converted, frozenset({self.target}))
+        converted = self._convert_lines(con, self.rates, rows, files.timezone)
+        return ConvertedOrders(converted, frozenset({self.target}))
 
-    def of_events(self, files: RecordFiles, days: Days | None = None) -> RecordFiles:
+    def convert_events(self, files: RecordFiles, days: Days | None = None) -> RecordFiles:
         """Return files of events whose amounts are in one currency, converted where that is needed.
 
         Args:
@@ -154,19 +162,19 @@ class Currencies:
         parts = [select(columns, f"({priced.received_sql(*ends)})") for ends in ranges]
         if not parts:
             return files
-        names = [name for name, _ in self._ranked(files, " UNION ALL ".join(parts))]
+        names = [name for name, _ in self._ranked_currencies(files, " UNION ALL ".join(parts))]
         con = files.con.cursor()
         # Senders leave the currency out of views and carts: those without one are of the shop's.
         home = self.target or self.home or next(iter(names), "")
         files = replace(files, currency=home if names else "")
         if {*names} <= {home}:
             return files
-        convert = partial(self._with_known_amounts, con, own_day, home)
+        convert = partial(self._convert_events_where_rated, con, own_day, home)
         return replace(
             files, convert=self._codes_first(convert) if _is_beside_amount(files) else convert
         )
 
-    def of_costs(
+    def convert_costs(
         self,
         files: RecordFiles,
         rows: str,
@@ -201,14 +209,14 @@ class Currencies:
             raise self._refusal(stated_amounts, subject, "row")
         if names <= {home}:
             return select("*, NULL::VARCHAR AS unrated_currency", rows)
-        converted = [
-            self._where_rated(con, home, Priced(name, "currency", "l.order_date", digits=6), rows)
+        converted = {
+            name: self._convert_where_rated(
+                con, home, PricedColumn(name, "currency", "l.order_date", digits=6), rows
+            )
             for name in amounts
-        ]
-        joined, _, unrated = converted[0]
-        replaced = ", ".join(
-            f"{amount} AS {name}" for name, (_, amount, _) in zip(amounts, converted, strict=True)
-        )
+        }
+        joined, _, unrated = converted[cost]
+        replaced = ", ".join(f"{amount} AS {name}" for name, (_, amount, _) in converted.items())
         return select(f"l.* REPLACE ({replaced}), {unrated} AS unrated_currency", joined)
 
     def _with_code_of_amounts(self, con: duckdb.DuckDBPyConnection, rows: str) -> str:
@@ -271,7 +279,7 @@ class Currencies:
 
         return converted
 
-    def home_of_events(self, files: RecordFiles) -> tuple[str, bool]:
+    def home_currency_of_events(self, files: RecordFiles) -> tuple[str, bool]:
         """Return the shop's currency by amounts of events,
         and whether others than public keys have sent such amounts.
 
@@ -280,11 +288,13 @@ class Currencies:
         if self.target or not _may_have_currency(files):
             return "", False
         columns = f"cart_amount, {CURRENCY} AS currency, sent_by, received_date"
-        ranked = self._ranked(files, select(columns, f"({with_currency(files).received_sql()})"))
+        ranked = self._ranked_currencies(
+            files, select(columns, f"({with_currency(files).received_sql()})")
+        )
         return ranked[0] if ranked else ("", False)
 
     @staticmethod
-    def _ranked(files: RecordFiles, rows: str) -> list[tuple[str, bool]]:
+    def _ranked_currencies(files: RecordFiles, rows: str) -> list[tuple[str, bool]]:
         """Return the currencies of amounts, each with whether any is of no public key;
         the shop's own is the first.
         """
@@ -301,14 +311,14 @@ class Currencies:
             for name, own, *_ in files.con.cursor().execute(f"{ranked} {order}").fetchall()
         ]
 
-    def _is_one(self, amounts: Sequence[Amounts]) -> bool:
+    def _are_in_one(self, amounts: Sequence[Amounts]) -> bool:
         """Return whether amounts are of one currency, that which is set if one is;
         or no row says one.
         """
         names = {currency for currency, _, _ in amounts}
-        return not names - {None} or (
-            len(names) == 1 and names <= {self.target or next(iter(names))}
-        )
+        if not names - {None}:
+            return True
+        return len(names) == 1 and names <= {self.target or next(iter(names))}
 
     def _refusal(
         self, amounts: Sequence[Amounts], subject: str, row: str, remedy: str = _BY_RATES
@@ -325,7 +335,7 @@ class Currencies:
             return CurrencyError(sentence, remedy)
         return CurrencyError(sentence, remedy, [name for name, _, _ in ranked if name])
 
-    def _joined(self, rates: str, rows: str, currency: str, day: str) -> str:
+    def _with_rates(self, rates: str, rows: str, currency: str, day: str) -> str:
         """Return rows `l` with the newest rate `r` that is not after their day."""
         return (
             f"({rows}) AS l ASOF LEFT JOIN ({rates}) AS r ON {currency} = r.currency AND {day} >= "
@@ -338,7 +348,7 @@ class Currencies:
         """Raise SourceError unless there is a rate on the `day` of each row,
         which has a `currency` and an `order_date`.
         """
-        joined = self._joined(rates_sql(con, path), rows, "l.currency", day)
+        joined = self._with_rates(rates_sql(con, path), rows, "l.currency", day)
         is_lacking = f"l.currency <> {text(self.target)} AND r.rate IS NULL"
         lacking = select(
             "l.currency, min(l.order_date), count(*)", joined, is_lacking, group_by="l.currency"
@@ -353,42 +363,44 @@ class Currencies:
                 sorted(name for name, *_ in missing),
             )
 
-    def _with_known_amounts(
+    def _convert_events_where_rated(
         self, con: duckdb.DuckDBPyConnection, own_day: str, home: str, rows: str
     ) -> str:
         """Return events with their amounts in one currency; null where there is no rate."""
-        priced = Priced("cart_amount", CURRENCY, own_day)
-        joined, amount, unrated = self._where_rated(con, home, priced, rows)
+        priced = PricedColumn("cart_amount", CURRENCY, own_day)
+        joined, amount, unrated = self._convert_where_rated(con, home, priced, rows)
         replaced = f"{amount} AS cart_amount, {unrated} AS unrated_currency"
         return select(f"l.* EXCLUDE ({CURRENCY}) REPLACE ({replaced})", joined)
 
-    def _where_rated(
-        self, con: duckdb.DuckDBPyConnection, home: str, priced: Priced, rows: str
+    def _convert_where_rated(
+        self, con: duckdb.DuckDBPyConnection, home: str, priced: PricedColumn, rows: str
     ) -> tuple[str, str, str]:
         """Return rows `l` with their rates, the SQL of their amount in the shop's currency, null
         where there is no rate, and that of the currency that has none.
         """
         amount, currency = f"l.{priced.amount}", f"l.{priced.currency}"
         if self.rates is not None and self.target:
-            joined = self._joined(rates_sql(con, self.rates), rows, currency, priced.day)
+            joined = self._with_rates(rates_sql(con, self.rates), rows, currency, priced.day)
             converted = f"{amount} * r.rate"
         else:
             joined, converted = f"({rows}) AS l", "NULL"
         is_foreign = f"{currency} <> {text(home)}"
-        fitted = _fitted(priced.amount, converted, priced.digits)
+        fitted = _fitted_sql(priced.amount, converted, priced.digits)
         in_home = f"CASE WHEN {is_foreign} THEN {fitted} ELSE {amount} END"
         is_unrated = f"{is_foreign} AND {amount} IS NOT NULL AND {converted} IS NULL"
         return joined, in_home, f"CASE WHEN {is_unrated} THEN {currency} END"
 
-    def _converted(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, zone: str) -> str:
+    def _convert_lines(
+        self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, zone: str
+    ) -> str:
         # What goes back is worth what it was when it was sold, or margins would move by rates.
         sold = f"CASE WHEN l.status = 'refunded' THEN {day_in_zone('l.placed_at', zone)} END"
         day = f"coalesce({sold}, l.order_date)"
-        self._require_rates(con, path, select("*", rows, _COUNTS), "lines", day)
-        joined = self._joined(rates_sql(con, path), rows, "l.currency", day)
+        self._require_rates(con, path, select("*", rows, _IS_COUNTED), "lines", day)
+        joined = self._with_rates(rates_sql(con, path), rows, "l.currency", day)
         is_foreign = f"l.currency <> {text(self.target)}"
         replaced = [
-            f"CASE WHEN {is_foreign} THEN {_fitted(name, f'l.{name} * r.rate', digits)} "
+            f"CASE WHEN {is_foreign} THEN {_fitted_sql(name, f'l.{name} * r.rate', digits)} "
             f"ELSE l.{name} END AS {name}"
             for name, digits in AMOUNTS.items()
         ]
@@ -406,7 +418,7 @@ def with_currency(files: RecordFiles) -> RecordFiles:
     return replace(files, convert=lambda rows: rows) if says_currency else files
 
 
-def _fitted(name: str, converted: str, digits: int) -> str:
+def _fitted_sql(name: str, converted: str, digits: int) -> str:
     """Return the SQL of a converted amount in the type of its column.
 
     One that is too large is the largest that fits where that is refused, as where amounts are read;
@@ -420,14 +432,14 @@ def _fitted(name: str, converted: str, digits: int) -> str:
     return f"coalesce({fitted}, {cut})"
 
 
-_COUNTS = "left_out IS NULL AND payment_amount IS NOT NULL AND order_date IS NOT NULL"
+_IS_COUNTED = "left_out IS NULL AND payment_amount IS NOT NULL AND order_date IS NOT NULL"
 
 
 def _totals(rows: str) -> str:
     """Return the SELECT of the currencies of lines,
     each with the sum and the number of their amounts.
     """
-    return select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
+    return select("currency, sum(payment_amount), count(*)", rows, _IS_COUNTED, group_by="currency")
 
 
 def _is_beside_amount(files: RecordFiles) -> bool:

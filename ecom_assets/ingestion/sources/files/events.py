@@ -141,7 +141,7 @@ class FileEvents:
         con = engine_of_files(settings)
         mapping = load_mapping(settings.events_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
-        files = Currencies.from_settings(settings).of_events(files)
+        files = Currencies.from_settings(settings).convert_events(files)
         opened = cls(con, files, mapping, settings)
         rule = identity_rule(settings)
         return replace(opened, identity=rule, row_check=opened._row_check_by(rule))

@@ -44,7 +44,7 @@ from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in
 from ecom_assets.core.tables.spreadsheet_text import with_escaped_texts
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, ident, select, text
-from ecom_assets.ingestion.sources.files.currency import Currencies, InOneCurrency
+from ecom_assets.ingestion.sources.files.currency import ConvertedOrders, Currencies
 from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.events import FileEvents, without_erased
 from ecom_assets.ingestion.sources.files.mapping import load_order_mapping
@@ -234,9 +234,9 @@ class FileOrders:
         return next(iter(self._in_one.names), "")
 
     @cached_property
-    def _in_one(self) -> InOneCurrency:
+    def _in_one(self) -> ConvertedOrders:
         """The received lines, with their amounts in one currency."""
-        return Currencies.from_settings(self.settings).in_one(self.files, self.dated_sql)
+        return Currencies.from_settings(self.settings).convert_orders(self.files, self.dated_sql)
 
     @property
     def dated_sql(self) -> str:

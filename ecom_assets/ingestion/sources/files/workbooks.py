@@ -1,5 +1,9 @@
-"""Workbooks of spreadsheets as text: the table of their sheets,
-with cells as the program stores them.
+"""Workbooks of spreadsheets as text: `write_table` writes the table of a workbook into a copy of
+cells between tabs, which is then read as any CSV file, and says which sheets and columns it read.
+
+The parts of a workbook that are read: the sheet with the most rows and those with the same header
+(such as a sheet per month), or the one that the mapping names. `table_heads.py` finds the header of
+a sheet. Two tables on one sheet are refused.
 
 A number is that of the cell, not as its format shows it: an id 100 is `100`, and 12.5 is `12.5`
 whatever the currency and the decimals that the cell has. A time is written as ISO, a boolean as
@@ -34,7 +38,8 @@ from ecom_assets.ingestion.sources.files.table_heads import (
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
-_LOOKED_AT = 60
+_ROWS_OF_HEAD = 60
+"""The first rows of a sheet, among which its header must be."""
 EXACT_DIGITS: Final = 15
 """The digits of a number that a spreadsheet keeps; it writes zeros in place of those behind them.
 """
@@ -50,8 +55,8 @@ class Sheet:
     name: str
     head: TableHead
     rows: tuple[tuple[Cell, ...], ...]
-    several: str = ""
-    """Where its tables begin, if it has several."""
+    table_starts: str = ""
+    """Where its tables begin, such as `rows 1, 9`, if it has several."""
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -61,8 +66,15 @@ class Sheet:
 
 @dataclass(frozen=True)
 class SheetTable:
-    """What was read of a workbook: the sheets, those with another header,
-    and columns by what cells hold.
+    """What was read of a workbook.
+
+    Attributes:
+        sheets: The names of the sheets that were read.
+        other_sheets: Those of sheets with a table of another header, which were not.
+        header_row: The number of the row of the header, from 1.
+        titles: The texts above the header.
+        number_columns: The columns whose cells are all numbers.
+        rounded_columns: The columns with a number of more digits than a spreadsheet keeps.
     """
 
     sheets: tuple[str, ...]
@@ -96,45 +108,55 @@ def write_table(file: InputFile, copy: Path, keys: TableKeys) -> SheetTable:
     """
     limits = limits_of_workbook(Path(file.path))
     with ReadingChild(limits) as child:
-        return child.run(file.name, _written_table, file, copy, keys, limits)
+        return child.run(file.name, _write_table, file, copy, keys, limits)
 
 
-def _written_table(
-    file: InputFile, copy: Path, keys: TableKeys, limits: ReadingLimits
-) -> SheetTable:
-    tables = _tables(file, limits)
-    names = ", ".join(repr(sheet.name) for sheet in tables)
-    if not tables:
+def _write_table(file: InputFile, copy: Path, keys: TableKeys, limits: ReadingLimits) -> SheetTable:
+    sheets = _sheets_with_tables(file, limits)
+    read = _sheets_to_read(file, sheets, keys)
+    head = read[0].head
+    rows = [row for sheet in read for row in sheet.rows]
+    with copy.open("w", encoding="utf-8", newline="") as written:
+        lines = csv.writer(written, delimiter="\t", lineterminator="\n")
+        lines.writerow(head.names)
+        lines.writerows([written_cell(cell, keys.decimal) for cell in row] for row in rows)
+    cells_of = {
+        name: [cell for cell in cells if cell not in {"", None}]
+        for name, cells in zip(head.names, zip(*rows, strict=True), strict=True)
+    }
+    return SheetTable(
+        sheets=tuple(sheet.name for sheet in read),
+        other_sheets=tuple(sheet.name for sheet in sheets if sheet not in read),
+        header_row=head.row_count,
+        titles=head.titles,
+        number_columns=tuple(
+            name for name, cells in cells_of.items() if cells and all(map(_is_number, cells))
+        ),
+        rounded_columns=tuple(
+            name for name, cells in cells_of.items() if any(map(_is_rounded, cells))
+        ),
+    )
+
+
+def _sheets_to_read(file: InputFile, sheets: Sequence[Sheet], keys: TableKeys) -> list[Sheet]:
+    """Return the sheet that the mapping names, else the first and those with the same header.
+
+    Raises:
+        SourceError: There is none, or it has several tables.
+    """
+    if not sheets:
         raise SourceError(
             f"{file.path} has no sheet with a header and rows below it; add a row with names."
         )
-    named = [sheet for sheet in tables if sheet.name == keys.sheet]
+    named = [sheet for sheet in sheets if sheet.name == keys.sheet]
     if keys.sheet and not named:
+        names = ", ".join(repr(sheet.name) for sheet in sheets)
         raise SourceError(
             f"{file.path} has no sheet {keys.sheet!r} with a table, but {names}; correct `sheet`."
         )
-    first = (named or tables)[0]
-    _require_one_table(file, first.name, first.several)
-    read = [first] if keys.sheet else [sheet for sheet in tables if sheet.header == first.header]
-    with copy.open("w", encoding="utf-8", newline="") as written:
-        rows = csv.writer(written, delimiter="\t", lineterminator="\n")
-        rows.writerow(first.head.names)
-        for sheet in read:
-            rows.writerows([written_cell(cell, keys.decimal) for cell in row] for row in sheet.rows)
-    columns = zip(
-        first.head.names,
-        zip(*(row for sheet in read for row in sheet.rows), strict=True),
-        strict=True,
-    )
-    kinds = {name: [cell for cell in cells if cell not in {"", None}] for name, cells in columns}
-    return SheetTable(
-        tuple(sheet.name for sheet in read),
-        tuple(sheet.name for sheet in tables if sheet not in read),
-        first.head.row_count,
-        first.head.titles,
-        tuple(name for name, cells in kinds.items() if cells and all(map(_is_number, cells))),
-        tuple(name for name, cells in kinds.items() if any(map(_is_rounded, cells))),
-    )
+    first = (named or sheets)[0]
+    _require_one_table(file, first.name, first.table_starts)
+    return [first] if keys.sheet else [sheet for sheet in sheets if sheet.header == first.header]
 
 
 def as_json(table: SheetTable) -> str:
@@ -185,15 +207,15 @@ def _is_near_second(moment: datetime) -> bool:
     )
 
 
-def _tables(file: InputFile, limits: ReadingLimits) -> list[Sheet]:
-    """Return the tables of the visible sheets, the one with the most rows first."""
+def _sheets_with_tables(file: InputFile, limits: ReadingLimits) -> list[Sheet]:
+    """Return the visible sheets that have a table, the one with the most rows first."""
     from python_calamine import CalamineError  # noqa: PLC0415 (most runs read no workbook)
 
     require_readable_workbook(Path(file.path), file.name, limits)
     try:
-        with _opened(file) as workbook:
-            tables = (_table_in(file, workbook, name) for name in _visible(workbook))
-            sheets = [table for table in tables if table is not None]
+        with _open_workbook(file) as workbook:
+            found = (_sheet_of(file, workbook, name) for name in _visible_names(workbook))
+            sheets = [sheet for sheet in found if sheet is not None]
     except (CalamineError, OSError) as error:
         raise SourceError(
             f"{file.path} is not a workbook that can be read ({error}); save it again, or as CSV."
@@ -201,43 +223,43 @@ def _tables(file: InputFile, limits: ReadingLimits) -> list[Sheet]:
     return sorted(sheets, key=lambda sheet: len(sheet.rows), reverse=True)
 
 
-def _several(cells: Sequence[Sequence[Cell]], *, is_read: bool) -> str:
+def _table_starts(cells: Sequence[Sequence[Cell]], *, has_header: bool) -> str:
     """Return where the tables of a sheet begin, if it has several; else nothing.
 
-    Beside each other they have different numbers of rows where the sheet can be read: one table may
-    have a column without anything.
+    Blocks of columns beside each other are one table, with an empty column in it, if a header was
+    found and all have the same number of rows.
     """
     rows: list[list[str]] = []
     row_of_table = 0
     for row in cells:  # only the first rows of a table show what it is
         row_of_table = row_of_table + 1 if any(cell not in {"", None} for cell in row) else 0
-        rows.append(_texts(row) if row_of_table <= ROWS_OF_TABLE else ["…"])
+        rows.append(_texts_of_row(row) if row_of_table <= ROWS_OF_TABLE else ["…"])
     below = tables_below(rows)
     if below:
         return f"rows {', '.join(str(place + 1) for place in below)}"
-    beside = tables_beside(list(map(_texts, cells[:_LOOKED_AT])))
-    are_several = len(set(beside.values()) if is_read else beside) > 1
+    beside = tables_beside(list(map(_texts_of_row, cells[:_ROWS_OF_HEAD])))
+    are_several = len(set(beside.values()) if has_header else beside) > 1
     return f"columns {', '.join(str(place + 1) for place in beside)}" if are_several else ""
 
 
-def _texts(row: Sequence[Cell]) -> list[str]:
+def _texts_of_row(row: Sequence[Cell]) -> list[str]:
     return [written_cell(cell).strip() for cell in row]
 
 
-def _require_one_table(file: InputFile, sheet: str, several: str) -> None:
+def _require_one_table(file: InputFile, sheet: str, table_starts: str) -> None:
     """Refuse a sheet with several tables: rows of one would be read as rows of another.
 
     Raises:
         SourceError: It has.
     """
-    if several:
+    if table_starts:
         raise SourceError(
-            f"{file.path} has several tables on the sheet {sheet!r}, which begin in {several}; put "
-            "each on a sheet or in a file of its own."
+            f"{file.path} has several tables on the sheet {sheet!r}, which begin in "
+            f"{table_starts}; put each on a sheet or in a file of its own."
         )
 
 
-def _opened(file: InputFile) -> "CalamineWorkbook":
+def _open_workbook(file: InputFile) -> "CalamineWorkbook":
     from python_calamine import CalamineWorkbook, PasswordError  # noqa: PLC0415 (most runs read no workbook)
 
     try:
@@ -246,23 +268,29 @@ def _opened(file: InputFile) -> "CalamineWorkbook":
         raise SourceError(f"{file.path} needs a password; save it without one.") from error
 
 
-def _visible(workbook: "CalamineWorkbook") -> list[str]:
-    known = workbook.sheets_metadata
-    visible = [sheet.name for sheet in known if str(sheet.visible).endswith("Visible")]
+def _visible_names(workbook: "CalamineWorkbook") -> list[str]:
+    """Return the names of the visible sheets, of all where the workbook says it of none."""
+    sheets = workbook.sheets_metadata
+    visible = [sheet.name for sheet in sheets if str(sheet.visible).endswith("Visible")]
     return visible or list(workbook.sheet_names)
 
 
-def _table_in(file: InputFile, workbook: "CalamineWorkbook", name: str) -> Sheet | None:
+def _sheet_of(file: InputFile, workbook: "CalamineWorkbook", name: str) -> Sheet | None:
+    """Return a sheet with its table; None if it has none.
+
+    Raises:
+        SourceError: It has several, none of which can be read.
+    """
     sheet = workbook.get_sheet_by_name(name)
     cells = [list(row) for row in sheet.to_python(skip_empty_area=False)]
-    head = table_head(list(map(_texts, cells[:_LOOKED_AT])))
-    several = _several(cells, is_read=head is not None)
+    head = table_head(list(map(_texts_of_row, cells[:_ROWS_OF_HEAD])))
+    table_starts = _table_starts(cells, has_header=head is not None)
     if head is None:
-        _require_one_table(file, name, several)
+        _require_one_table(file, name, table_starts)
         return None
     _fill_merged(sheet, cells, head.row_count)
     body = [row for row in cells[head.row_count :] if any(cell != "" for cell in row)]
-    return replace(_named_columns(name, head, body), several=several)
+    return replace(_with_names_of_all_cells(name, head, body), table_starts=table_starts)
 
 
 def _fill_merged(sheet: "CalamineSheet", cells: Sequence[list[Cell]], first_row: int) -> None:
@@ -273,7 +301,7 @@ def _fill_merged(sheet: "CalamineSheet", cells: Sequence[list[Cell]], first_row:
                 row[left] = cells[top][left]
 
 
-def _named_columns(name: str, head: TableHead, rows: Iterable[Sequence[Cell]]) -> Sheet:
+def _with_names_of_all_cells(name: str, head: TableHead, rows: Iterable[Sequence[Cell]]) -> Sheet:
     """Return a sheet whose rows have a name for each cell;
     notes beside the table get one of their own.
     """

@@ -220,7 +220,7 @@ class OrderReader:
 
     def rows(self, files: RecordFiles, days: Days) -> ir.Table:
         """Return the rows that arrived on `days`."""
-        in_one = self.currencies.in_one(
+        in_one = self.currencies.convert_orders(
             files, received_rows(files, days, self.origin, "order_date")
         )
         rows = in_one.rows

@@ -20,7 +20,7 @@ def _landed(files: RecordFiles, settings: Settings, _sent_day: date) -> RowsToLa
     # With the code of a sign beside amounts, which says several currencies elsewhere.
     stated = f"coalesce(currency, received_currency) AS {currency}"
     # A file that states no currency is of the shop's, or it could not stand beside one that does.
-    if settings.currency and not currencies.in_one(files, dated).names:
+    if settings.currency and not currencies.convert_orders(files, dated).names:
         stated = f"coalesce(currency, {text(settings.currency)}) AS {currency}"
     return RowsToLand(files, currencies.coded_orders(files, dated), {currency: stated})
 
