@@ -395,6 +395,12 @@ class CustomerFileReading:
         return tuple(has), mapping.paths
 
     @property
+    def filled_fields(self) -> set[str]:
+        """Return the fields that any of the first customers has a value of."""
+        first = (record for record in self.records[:1000] if record.customer is not None)
+        return {name for record in first for name in self._shown(record)}
+
+    @property
     def filled_count(self) -> int:
         """Return how many fields of customers have a value."""
         return sum(len(self._shown(record)) for record in self.records)

@@ -55,6 +55,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     other_persons,
     rounded_number,
     state_columns,
+    stock_by_place,
 )
 from ecom_assets.ingestion.sources.proposal.parts import (
     GoodsAmount,
@@ -246,8 +247,12 @@ NO_GOODS_WORDS: Final = (
 """What lines are called that are no goods, in several languages."""
 OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
-WHOLE_UNITS, CENTS = "whole units", "cents"
+WHOLE_UNITS, CENTS, MILLIONTHS = "whole units", "cents", "millionths"
 """The answers what the amounts of a file count."""
+MOST_OF_IMPRESSION, MOST_OF_CLICK = 100, 20_000
+"""What an impression or a click hardly ever costs, in any currency: more is in its millionths."""
+ALL_PLACES: Final = "those of all places together"
+"""The answer that the stock of an item is that of several columns, one of each place."""
 IN_CENTS: Final = "  # in cents"
 CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kopeck")
 """Parts of the names of amounts that count the smallest units of a currency."""
@@ -269,6 +274,8 @@ NEEDED = {
     "id": "the customer's id or address",
     "item_id": "the item",
     "unit_cost_amount": "what one piece costs",
+    "product_id": "the item",
+    "stock": "how many there are",
     "spend_date": "the day",
     "spend_amount": "what was spent",
     "campaign_name": "the campaign",
@@ -1996,9 +2003,14 @@ class Draft:
         ]
         more = ", …" if len(columns) > MOST_COLUMNS_SHOWN else ""
         kind = self.kind.replace("_", " ")
-        return (
+        found = (
             f"No column of the file can be {NEEDED.get(name, name)} of {kind}{unreadable}: it has "
-            f"{', '.join(some)}{more}. If its rows are something else, say so (--events, --orders, "
+            f"{', '.join(some)}{more}. "
+        )
+        if name == "spend_date":
+            return f"{found}Export the report by day: a sum of several days is of none of them."
+        return (
+            f"{found}If its rows are something else, say so (--events, --orders, "
             "--customers, --costs, --stock or --ad-spend of ecom mapping init, or what the file is "
             "on the page of uploads); a report of sums has no rows to count: export the list of "
             f"{kind} that it adds up."
@@ -2742,6 +2754,8 @@ class ListDraft(Draft):
     """The fields that tell rows apart, as far as a file has them."""
     stock_sum: RowSum | None = None
     """Of several numbers of stock, how the one that counts follows from others."""
+    places: tuple[Value, ...] = ()
+    """The columns of the stock of several places, where no column has that of all."""
 
     def __post_init__(self) -> None:
         """Find the fields; of several numbers of stock, the one that is left of the others."""
@@ -2752,6 +2766,8 @@ class ListDraft(Draft):
                 f"{shown(cost.value.name)} says {cost.value.currency}; a list of stock has costs "
                 "in the currency of the shop: in another one, bring a list of costs"
             )
+        if self.answers.get("stock") == ALL_PLACES:
+            self.places = stock_by_place(self.values, self.found)
         if self.kind is not MappingKind.STOCK or "stock" in self.answers:
             return
         numbers = numbers_left(self.values, self.found)
@@ -2766,13 +2782,15 @@ class ListDraft(Draft):
             value = next(v for v in self.values.values if v.name == left.whole)
             self.found["stock"] = FoundField("stock", value, why)
             self.stock_sum = left
+        if "stock" not in self.found:
+            self.places = stock_by_place(self.values, self.found)
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""
         kind = feeds()[self.kind].model.kind
         needed = [name for name in kind.required if name != kind.id]
         for name in needed:
-            if name not in self.found:
+            if name not in self.found and not (name == "stock" and self._asked_by_place()):
                 self.ask_for_column(name)
         names = dict.fromkeys([*needed, *self.found])
         equal_rows = "equal_rows: " + ("keep" if self.kind is MappingKind.STOCK else "merge")
@@ -2787,6 +2805,23 @@ class ListDraft(Draft):
             *self._proofs(),
             "other_columns: ignore",
         ]
+
+    def _asked_by_place(self) -> bool:
+        """Ask whether the stock of all places counts; return whether there are several."""
+        if not self.places:
+            return False
+        names = tuple(value.name for value in self.places)
+        others = [one for one in candidates(self.values, "stock", self.found) if one not in names]
+        sentence = f"{NEEDED['stock']}: {', '.join(map(shown, names))} may each be of one place"
+        self.ask("stock", sentence, (ALL_PLACES, *names, *others), ALL_PLACES)
+        return True
+
+    def _of_all_places(self) -> str:
+        """Return the origin of the stock of all places; where one says none, it has none."""
+        numbers = ", ".join(
+            f"TRY_CAST({self.values.plain_sql(value)} AS DECIMAL(24, 6))" for value in self.places
+        )
+        return f"{{expression: {quoted(f'list_sum([{numbers}])::VARCHAR')}}}"
 
     def _proofs(self) -> list[str]:
         """Return the lines of what was found true of all rows, which later lists must be, too."""
@@ -2803,6 +2838,8 @@ class ListDraft(Draft):
         return ["holds:", *lines] if lines else []
 
     def _listed_field(self, name: str) -> str:
+        if name == "stock" and self.answers.get(name) == ALL_PLACES:
+            return f"  {name}: {self._of_all_places()}  # {ALL_PLACES}"
         if name not in self.found:
             return self.marked(f'  {name}: "{OPEN}"', name)
         value = self.found[name].value
@@ -2849,6 +2886,13 @@ class AdSpendDraft(ListDraft):
         ]
 
     def _listed_field(self, name: str) -> str:
+        if name == "spend_amount" and name in self.found and self._asks_millionths():
+            value = self.found[name].value
+            if self._is_open(UNITS):
+                return self.marked(f'  {name}: "{OPEN}"', UNITS)
+            if self.answers[UNITS] == MILLIONTHS:
+                number = f"TRY_CAST({value.sql} AS DECIMAL(24, 0)) * 0.000001::DECIMAL(7, 6)"
+                return f"  {name}: {{expression: {quoted(number)}}}  # in millionths"
         # A day is the account's, whatever its zone.
         return (
             super()
@@ -2856,6 +2900,31 @@ class AdSpendDraft(ListDraft):
             .replace(", timezone: shop", "")
             .replace(", optional: true", "" if name == "spend_date" else ", optional: true")
         )
+
+    def _asks_millionths(self) -> bool:
+        """Ask what the spend counts where all of it is whole, and far more than what ads cost;
+        return whether it is asked.
+        """
+        value = self.found["spend_amount"].value
+        if self.values.matching(value, r"\d+") != self.values.filled(value):
+            return False
+        spent = self.values.scalar(f"sum({self.values.number_sql(value)})")
+        for name, most in (
+            ("impression_count", MOST_OF_IMPRESSION),
+            ("click_count", MOST_OF_CLICK),
+        ):
+            if name not in self.found:
+                continue
+            count = self.values.scalar(f"sum({self.values.number_sql(self.found[name].value)})")
+            if spent and count and spent / count > most:
+                example = shown(self.values.counts(value, 1)[0][0])
+                sentence = (
+                    f"whether what was spent, such as {example} of {value.name}, counts "
+                    f"{WHOLE_UNITS} or {MILLIONTHS} of the currency"
+                )
+                self.ask(UNITS, sentence, (WHOLE_UNITS, MILLIONTHS), MILLIONTHS)
+                return True
+        return False
 
     def _unsaid(self) -> list[str]:
         """Return the lines of what all rows have in common, as no column says it."""
@@ -2868,7 +2937,10 @@ class AdSpendDraft(ListDraft):
             self.ask(ACCOUNT, question.sentence, question.choices)
             origin = account_origin(self.answers.get(ACCOUNT))
             result.append(self.marked(f"  account_id: {origin}", ACCOUNT))
-        if CURRENCY not in self.found:
+        spend = self.found.get("spend_amount")
+        if CURRENCY not in self.found and spend is not None and spend.value.currency:
+            result.append(f"  currency: {{constant: {quoted(spend.value.currency)}}}")
+        elif CURRENCY not in self.found:
             question = currency_question()
             answer = self.ask(CURRENCY, question.sentence, question.choices, question.guess)
             result.append(self.marked(f"  currency: {{constant: {answer}}}", CURRENCY))

@@ -362,8 +362,10 @@ def listed_kind(values: FileValues) -> MappingKind | None:
     or what they cost; None if neither, or if `kind_of` says what it is.
 
     A list with both is one of stock, which takes costs, too. What has no time is neither events
-    nor orders, whatever its columns are called.
+    nor orders, whatever its columns are called. A report of ads is no list of anything else.
     """
+    if is_report_of_ads(values):
+        return MappingKind.AD_SPEND
     kind = kind_of(values)
     if kind is MappingKind.CUSTOMERS or (kind is not None and has_time(values)):
         return None
@@ -384,7 +386,41 @@ def _list_of_likely(values: FileValues) -> MappingKind | None:
         found = found_fields(values, kind)
         if name in found and any(map(is_so, numbers_left(values, found))):
             return kind
-    return None
+    of_stock = found_fields(values, MappingKind.STOCK)
+    has_places = "product_id" in of_stock and stock_by_place(values, of_stock)
+    return MappingKind.STOCK if has_places else None
+
+
+def is_report_of_ads(values: FileValues) -> bool:
+    """Return whether rows count impressions or clicks beside a campaign or what was spent, and name
+    nobody who did something.
+    """
+    ads = found_fields(values, MappingKind.AD_SPEND)
+    counts = [ads[name].value for name in ("impression_count", "click_count") if name in ads]
+    is_of_ads = bool({"spend_amount", "campaign_name", "campaign_id"} & ads.keys())
+    people = (
+        value
+        for name in ("user_id", "session_id")
+        for value in named_values(values, MappingKind.EVENTS, name, ads)
+    )
+    return bool(counts) and is_of_ads and not any(people) and all(map(values.number_forms, counts))
+
+
+def stock_by_place(values: FileValues, matches: Found) -> tuple[Value, ...]:
+    """Return the columns that say how many there are at each of several places, such as
+    `inventory_Shop` and `inventory_Warehouse`; none where fewer than two do.
+    """
+    numbers = [value for value in numbers_left(values, matches) if value.is_column]
+    for name in _names()[MappingKind.STOCK]["stock"]:
+        begin = bare(name)
+        of_places = [
+            value
+            for value in numbers
+            if bare(value.name).startswith(begin) and bare(value.name) != begin
+        ]
+        if len(of_places) > 1:
+            return tuple(of_places)
+    return ()
 
 
 def _are_all_days(values: FileValues, value: Value) -> bool:
@@ -490,11 +526,25 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
     ):
         visitor = matches.pop("anonymous_id")  # a log with one kind of id counts its visitors by it
         matches["user_id"] = FoundField("user_id", visitor.value, visitor.why)
+    return _with_fields_of_lists(values, kind, matches)
+
+
+def _with_fields_of_lists(
+    values: FileValues, kind: MappingKind, matches: dict[str, FoundField]
+) -> dict[str, FoundField]:
+    """Return fields with the one of a list that other fields show, where no name does: the stock at
+    a place, the lower of two prices, the id of people without an address.
+    """
+    if kind is MappingKind.STOCK and "stock" not in matches and "location" in matches:
+        # Of a list by place, a quantity is how many there are.
+        stock = _by_name(values, "stock", _names()[MappingKind.ORDERS]["quantity"], matches)
+        return matches | ({"stock": stock} if stock else {})
     if kind is MappingKind.COSTS and "unit_cost_amount" not in matches:
         cost = _price_below_retail(values, matches)
-        matches |= {"unit_cost_amount": cost} if cost else {}
+        return matches | ({"unit_cost_amount": cost} if cost else {})
     if kind is MappingKind.CUSTOMERS and "email" in matches and "id" not in matches:
-        matches = {"id": matches["email"], **matches}
+        own = _id_of_each(values, matches) or matches["email"]
+        return {"id": replace(own, field="id"), **matches}
     return matches
 
 
@@ -511,6 +561,20 @@ def _by_codes_of_hits(
         for name, value in computed.items()
         if value is not None
     }
+
+
+def _id_of_each(values: FileValues, matches: Found) -> FoundField | None:
+    """Return the id of customers of whom some have no address: a column that ends as ids of
+    customers are called (`Square Customer ID`), another one on each row; None without one.
+    """
+    if values.filled(matches["email"].value) == values.row_count:
+        return None
+    names = tuple(name for name in map(bare, _names()[MappingKind.CUSTOMERS]["id"]) if name != "id")
+    for value in _free(values, matches):
+        is_of_each = values.different(value) == values.row_count
+        if is_of_each and bare(value.last_name).endswith(names):
+            return FoundField("id", value, f"named {value.name}, another one on each row")
+    return None
 
 
 def _price_below_retail(values: FileValues, matches: Found) -> FoundField | None:
@@ -656,6 +720,8 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
         free = sorted(free, key=values.different)
     if field == "user_id":
         free = sorted(free, key=lambda value: _is_unlikely_visitor(values, value))
+    if field == "campaign_name":
+        free = sorted(free, key=lambda value: bool(values.time_formats(value)))
     return tuple(dict.fromkeys(value.name for value in free))
 
 

@@ -35,6 +35,7 @@ from ecom_assets.ingestion.sources.proposal.draft import (
 from ecom_assets.ingestion.sources.proposal.fields import (
     LISTED,
     MappingKind,
+    found_fields,
     has_time,
     is_report_of_sums,
     item_field_count,
@@ -80,6 +81,8 @@ class ShippedFit:
     row_count: int
     lines: tuple[str, ...] = ()
     reading: "Reading | None" = field(default=None, repr=False, compare=False)
+    field_count: int = 0
+    """Of customers, how many fields have a value."""
 
     @property
     def text_lines(self) -> tuple[str, ...]:
@@ -207,6 +210,7 @@ def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> Shi
         reading.clean_count,
         reading.row_count,
         reading=reading,
+        field_count=len(reading.filled_fields),
     )
 
 
@@ -272,8 +276,15 @@ class MappingSearch:
 
     @cached_property
     def fits(self) -> list[ShippedFit]:
-        """Return the shipped mappings that read the files, the best first."""
-        return [] if self.encoding else shipped_fits(self.paths, self.settings, self.kind)
+        """Return the shipped mappings that read the files, the best first.
+
+        Lists of customers look alike: one that says more than a mapping takes is of another layout.
+        """
+        fits = [] if self.encoding else shipped_fits(self.paths, self.settings, self.kind)
+        if not fits or fits[0].kind is not MappingKind.CUSTOMERS:
+            return fits
+        found = found_fields(self.look, MappingKind.CUSTOMERS)
+        return [fit for fit in fits if fit.field_count >= len(found)]
 
     def proposal(self, answers: Mapping[str, str], mapping: str = "") -> MappingProposal:
         """Return the mapping with the answers so far.

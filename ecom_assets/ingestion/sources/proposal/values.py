@@ -227,6 +227,9 @@ _FIRST_COMPUTED: Final = 1_000
 _CODES: Final = frozenset({*HEADER_CURRENCIES, *CURRENCY_SIGNS, *CURRENCY_SIGNS.values()})
 
 
+_ZONE_BESIDE: Final = re.compile(r"\s*\((UTC|GMT)[^()]*\)\s*$", re.IGNORECASE)
+
+
 @cache
 def without_currency(name: str) -> tuple[str, str]:
     """Return a name without the currency that stands at one of its ends, and its code; the name
@@ -234,7 +237,7 @@ def without_currency(name: str) -> tuple[str, str]:
     """
     codes = {**CURRENCY_SIGNS, **{code: code for code in HEADER_CURRENCIES}, "$": ""}
     bracketed = re.search(r"[\s_]*[(\[]\s*([^()\[\]]{1,4})\s*[)\]]\s*$", name)
-    if bracketed and (sign := bracketed[1].strip().upper()) in codes:
+    if bracketed and (sign := bracketed[1].strip().rstrip(".").upper()) in codes:
         return name[: bracketed.start()].strip(), codes[sign]
     words = [word for word in re.split(r"[\s_.-]+", name.strip()) if word]
     for place in (-1, 0):
@@ -279,15 +282,17 @@ class Value:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Return the names by which a field may know it, also without the currency in them."""
+        """Return the names by which a field may know it, also without the currency in them, or the
+        zone: `Created At (UTC+0)`.
+        """
         named = (self.name, self.last_name, *([self.alias] if self.alias else []))
-        plain = (without_currency(name)[0] for name in named)
+        plain = (_ZONE_BESIDE.sub("", without_currency(name)[0]) for name in named)
         return tuple(dict.fromkeys((*named, *(name for name in plain if name))))
 
     @property
     def currency(self) -> str:
         """Return the code of the currency that its name says; empty if it says none."""
-        return without_currency(self.last_name)[1]
+        return without_currency(self.path[0] if self.is_column else self.last_name)[1]
 
     @property
     def column(self) -> str:
