@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, read_by
 from ecom_assets.ingestion.sources.reading import FileReading
+from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 from ecom_assets_tests.ingestion.sources.conftest import write
 from ecom_assets_tests.ingestion.sources.test_drafts_add_up import (
     ZONE,
@@ -251,3 +253,66 @@ def test_a_purchase_behind_the_names_of_its_group_is_one(tmp_path: Path) -> None
     path = write(tmp_path / "currents.json", "\n".join([*lines, ""]))
     by_type, people, _ = events_of(path, {})
     assert (by_type, people) == ({"purchase": 2, names[1]: 2}, 4)
+
+
+@pytest.mark.slow
+def test_a_discount_of_an_order_is_taken_off_its_lines_in_proportion(tmp_path: Path) -> None:
+    # (2 x 10 + 30 - 5) + 10 + (3 x 10 + 30) + (30 - 3) = 142; without the discounts 150.
+    lines = ["1,a,L,2,10.00,5.00", "1,a,M,1,30.00,5.00", "2,b,L,1,10.00,0.00"]
+    lines += ["3,c,L,3,10.00,0.00", "3,c,M,1,30.00,0.00", "4,a,M,1,30.00,3.00"]
+    rows = [f"2026-03-0{line[0]} 10:00:00,{line}" for line in lines]
+    head = "date,order_id,customer_id,product,quantity,price,order_discount"
+    search = search_of(tmp_path / "lines.csv", [head, *rows])
+    less, whole = "price times quantity less order_discount of its order", "price times quantity"
+    questions = asked(search, {})
+    assert {*questions} == {"amount_parts"}
+    assert f"{less} (142.00) or {whole} (150.00)" in questions["amount_parts"]
+    assert sold_and_back(search, {"amount_parts": less}) == (142, 0)
+    assert sold_and_back(search, {"amount_parts": whole}) == (150, 0)
+
+
+PRICES = ["sku,product_name,price,compare_at_price,valid_from", "L1,Lamp,49.90,59.90,2026-01-01"]
+PRICES += ["L1,Lamp,44.90,59.90,2026-03-01", "M1,Mug,8.00,,2026-01-01"]
+
+
+@pytest.mark.parametrize("columns", [5, 4], ids=["with days", "without"])
+def test_a_list_of_prices_is_no_list_of_events(tmp_path: Path, columns: int) -> None:
+    lines = [",".join(line.split(",")[:columns]) for line in PRICES]
+    path = write(tmp_path / "prices.csv", "\n".join([*lines, ""]))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
+    with pytest.raises(DefinitionError, match=r"list of products with their prices: .*--costs"):
+        search.proposal({}, OWN)
+
+
+@pytest.mark.slow
+def test_the_column_of_the_stock_can_be_answered_where_no_name_says_it(tmp_path: Path) -> None:
+    # 12 - 2, 5 and 7 - 3 may be sold, of what stands in a partner's warehouse.
+    lines = ["EAN;Article;Partner Stock;Inbound;Reserved;Offerable", "4001;Lamp;12;0;2;10"]
+    lines += ["4002;Shirt;5;20;0;5", "4004;Shirt;7;0;3;4"]
+    path = write(tmp_path / "partner.csv", "\n".join([*lines, ""]))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
+    assert search.listed_kind is MappingKind.STOCK
+    of_stock = MappingSearch([str(path)], search.settings, MappingKind.STOCK)
+    (question,) = of_stock.proposal({}, OWN).questions
+    assert (question.key, question.choices[0]) == ("stock", "Partner Stock")
+    with read_by(of_stock, of_stock.proposal({"stock": "Offerable"}, OWN)) as reading:
+        assert isinstance(reading, StockFileReading)
+        stock = sorted((row["product_id"], row["stock"]) for row in reading.records)
+    assert stock == [("4001", "10"), ("4002", "5"), ("4004", "4")]
+
+
+@pytest.mark.slow
+def test_a_report_of_ads_that_may_be_of_another_vendor_is_asked(tmp_path: Path) -> None:
+    # `Day`, `Campaign` and `Cost` are Google's words, and others'; Google's `Impr.` is not there.
+    lines = ["Day,Campaign,Campaign ID,Account,Currency,Displays,Clicks,Cost"]
+    lines += [f"2026-03-0{n},Web,5001,Shop,EUR,12000,120,48.30" for n in (1, 2)]
+    path = write(tmp_path / "ads.csv", "\n".join([*lines, ""]))
+    settings = Settings(home=tmp_path / "home")
+    search = MappingSearch([str(path)], settings, MappingKind.AD_SPEND)
+    fit = search.fits[0].name
+    (question,) = search.proposal({}).questions
+    assert (question.key, question.guess) == ("platform", fit)
+    assert 'platform: {constant: "criteo"}' in search.proposal({"platform": "criteo"}).text
+    whole = [line.replace("Displays", "Impr.") for line in lines]
+    path = write(tmp_path / "google.csv", "\n".join([*whole, ""]))
+    assert not MappingSearch([str(path)], settings, MappingKind.AD_SPEND).proposal({}).questions

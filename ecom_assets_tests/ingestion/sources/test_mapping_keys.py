@@ -170,6 +170,23 @@ def test_what_is_left_out_says_which_condition_did_it(tmp_path: Path) -> None:
     assert [row["left_out"] for row in rows] == [None, "test", "gift"]
 
 
+def test_lines_are_less_their_part_of_a_discount_to_the_cent(tmp_path: Path) -> None:
+    # 1.00 off three lines of 10.00 is 0.33 + 0.34 + 0.33; nothing off the second order.
+    fields = {"uniq_id": {"expression": "id || '-' || _position"}}
+    fields |= {"payment_amount": {"column": "paid", "less_shared": "off"}}
+    rows = read_lines(
+        tmp_path,
+        mapping_of(fields, group_by=["id"]),
+        f"{HEADER},off",
+        "1,2026-07-01,ann,hat,10.00,1.00",
+        "1,2026-07-01,ann,cap,10.00,1.00",
+        "1,2026-07-01,ann,mug,10.00,1.00",
+        "2,2026-07-02,bob,pen,4.00,",
+    )
+    amounts = [row["payment_amount"] for row in sorted(rows, key=lambda row: str(row["uniq_id"]))]
+    assert amounts == [Decimal("9.67"), Decimal("9.66"), Decimal("9.67"), 4]
+
+
 def test_texts_are_carried_down_within_a_group_only_and_amounts_are_shared_to_the_cent(
     tmp_path: Path,
 ) -> None:

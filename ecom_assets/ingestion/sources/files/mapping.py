@@ -166,6 +166,8 @@ class SourceField(Operations):
     by_row: "dict[str, SourceField] | None" = None
     # The number is that of a whole order; each line gets its part by this number of its own.
     shared_by: "SourceField | None" = None
+    # A number of the whole order, of which each line is less its part, by its own number.
+    less_shared: "SourceField | None" = None
     # The number is no more than this one: of what was paid back, what the goods cost.
     at_most: "SourceField | None" = None
     # A tuple lists the columns of the expression that a file may lack; `*` stands for any
@@ -573,7 +575,7 @@ class RecordMapping(MappingPart):
     def knows_rows(self) -> bool:
         """Return whether a field depends on which row of its record it is in."""
         return bool(self.shape) or any(
-            field.by_row or field.shared_by for _, field in self.mapped()
+            field.by_row or field.shared_by or field.less_shared for _, field in self.mapped()
         )
 
     @property

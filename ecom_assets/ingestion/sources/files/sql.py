@@ -931,6 +931,11 @@ def _value_sql(
     result = field.applied(
         value, numerals, is_number=is_number and not field.expression and not field.by_row
     )
+    if field.less_shared:
+        off = _value_sql(field.less_shared, numerals, is_number=True)
+        numbers = [f"TRY_CAST({number} AS {NUMBER})" for number in (result, off)]
+        part = f"TRY_CAST({_share_sql(numbers[1], numbers[0], currency)} AS {NUMBER})"
+        result = f"({numbers[0]} - coalesce({part}, 0))::VARCHAR"
     if field.at_most:
         most = _value_sql(field.at_most, numerals, is_number=True)
         numbers = [f"TRY_CAST({number} AS {NUMBER})" for number in (result, most)]

@@ -273,6 +273,8 @@ NEEDED = {
     **dict.fromkeys(("event_timestamp", "date_time"), "the time"),
     "id": "the customer's id or address",
     "item_id": "the item",
+    "product_id": "the product",
+    "stock": "how many pieces there are",
     "unit_cost_amount": "what one piece costs",
     "product_id": "the item",
     "stock": "how many there are",
@@ -292,10 +294,16 @@ class AmountReading:
     plus: tuple[str, ...] = ()
     rate: Value | None = None
     """A discount in percent that is taken off it."""
+    less_shared: str = ""
+    """A discount of the whole order, of which each line is less its part."""
+    is_below_zero: bool = False
+    """Whether that is written below zero."""
 
     @property
     def text(self) -> str:
         """Return it in words."""
+        if self.less_shared:
+            return f"{replace(self, less_shared='').text} less {self.less_shared} of its order"
         less = f" less {' and '.join(self.less)}" if self.less else ""
         plus = f" plus {' and '.join(self.plus)}" if self.plus else ""
         rate = f" less {self.rate.name} of it" if self.rate else ""
@@ -306,7 +314,9 @@ def _options(reading: AmountReading) -> list[str]:
     """Return the options of a field with what is taken off, and what is added."""
     less = [f"less: {quoted_list(reading.less)}"] if reading.less else []
     plus = [f"plus: {quoted_list(reading.plus)}"] if reading.plus else []
-    return [*less, *plus]
+    absolute = ", absolute: true" if reading.is_below_zero else ""
+    shared = f"less_shared: {{column: {quoted(reading.less_shared)}{absolute}}}"
+    return [*less, *plus, *([shared] if reading.less_shared else [])]
 
 
 def _of_one_currency(amounts: Mapping[str, Value], amount: Value) -> dict[str, Value]:
@@ -877,6 +887,11 @@ class Draft:
         are_columns = all(match.value.is_column for match in self.found.values())
         return ORDER_ID in self.found and not self.values.spread and are_columns
 
+    def _is_less_shared(self) -> bool:
+        """Return whether a discount of each order is taken off its lines."""
+        reading = self._reading()
+        return reading is not None and bool(reading.less_shared)
+
     def _groups_lines(self) -> bool:
         """Return whether what a line has depends on the others of its order."""
         return bool(
@@ -884,6 +899,7 @@ class Draft:
             or self.refund
             or self.is_shared
             or self.carried
+            or self._is_less_shared()
             or self.sign == DISCOUNT_LINES
         )
 
@@ -1333,7 +1349,7 @@ class Draft:
             return  # a person says it
         if goods is None:
             self._take_lines_that_add_up(begin, parts, of_lines)
-            self._note_discounts_of_orders(parts)
+            self._ask_for_discounts_of_orders(begin, parts)
         elif goods.name in of_lines:
             self._take_sum(goods, of_lines[goods.name])
         elif goods.name in of_orders:
@@ -1346,15 +1362,29 @@ class Draft:
                 f"shared among its lines by {shown(begin)}"
             )
 
-    def _note_discounts_of_orders(self, parts: OrderParts) -> None:
-        """Note the discounts of whole orders that no sum shows to be in what lines come to."""
+    def _ask_for_discounts_of_orders(self, begin: str, parts: OrderParts) -> None:
+        """Ask whether a discount of whole orders is to be taken off their lines, where no sum shows
+        what these come to; note others.
+        """
+        in_sums = {one for each in parts.sums for one in (each.whole, each.base)}
         shown_parts = {name for one in parts.sums for name, _ in one.parts}
-        for name, part in parts.parts.items():
-            if part is Part.DISCOUNT and name not in {*shown_parts, *parts.lines}:
-                self.notes.append(
-                    f"{shown(name)} ({formats.amount(parts.total(name))}) is a discount of whole "
-                    "orders, and is not taken off their lines: no sum shows that they are before it"
-                )
+        off = [
+            name
+            for name, part in parts.parts.items()
+            if part is Part.DISCOUNT and name not in {*shown_parts, *parts.lines}
+        ]
+        columns = {value.name for value in self.values.values if value.is_column}
+        if off and begin not in in_sums and off[0] in columns and parts.is_within(off[0], begin):
+            plain = self._reading() or AmountReading(begin)
+            less = replace(plain, less_shared=off[0], is_below_zero=parts.is_below_zero(off[0]))
+            self.readings = (less, plain)
+            self._ask_for_parts(parts)
+            off = off[1:]
+        for name in off:
+            self.notes.append(
+                f"{shown(name)} ({formats.amount(parts.total(name))}) is a discount of whole "
+                "orders, and is not taken off their lines: no sum shows that they are before it"
+            )
 
     def _begin_of_lines(self) -> str:
         """Return the name of the amount of a line; empty where parts of the row are taken off it,
@@ -1663,7 +1693,8 @@ class Draft:
     def _comes_to(reading: AmountReading, rows: RowParts) -> float:
         if reading.rate is not None:
             return rows.less_rate(reading.name, reading.rate)
-        return rows.total(reading.name, reading.less, reading.plus)
+        off = float(np.sum(np.abs(rows.filled(reading.less_shared)))) if reading.less_shared else 0
+        return rows.total(reading.name, reading.less, reading.plus) - off
 
     def _note_parts(self, goods: GoodsAmount, asked: Sequence[str]) -> None:
         """Note what is taken off by which sum, and what is not."""
@@ -2447,7 +2478,8 @@ class Draft:
             return f"  {name}: {{{', '.join(parts)}}}  # check this"
         if name == "payment_amount" and parts:
             sql = quoted(self._with_parts(f"({value.sql})::DECIMAL(30, 4)"))
-            return f"  {name}: {{expression: {sql}}}  # check this"
+            options = ", ".join([f"expression: {sql}", *self._less_shared()])
+            return f"  {name}: {{{options}}}  # check this"
         return ""
 
     def _amount_of_kinds(self, value: Value) -> str:
@@ -2519,6 +2551,10 @@ class Draft:
         """Return the options of the amount of the goods: what is taken off, and what is added."""
         reading = self._reading()
         return _options(reading) if reading else []
+
+    def _less_shared(self) -> list[str]:
+        """Return the option of an amount that is less its part of a discount of its order."""
+        return [one for one in self._less_and_plus() if one.startswith("less_shared")]
 
     def _origin(self, name: str, value: Value, operations: str) -> str:
         kind = feeds()[self.kind].model.kind
@@ -2641,7 +2677,8 @@ class Draft:
             back = self._paid_back_of_each()
             return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
         product = f"({price.sql})::DECIMAL(30, 4) * ({quantity.sql})::DECIMAL(30, 4)"
-        origin = f"{{expression: {quoted(self._with_parts(product))}}}"
+        parts = [f"expression: {quoted(self._with_parts(product))}", *self._less_shared()]
+        origin = f"{{{', '.join(parts)}}}"
         if back := self._shared_back(origin):
             return self._by_row(origin, back)
         return f"  payment_amount: {origin}  # price and quantity"

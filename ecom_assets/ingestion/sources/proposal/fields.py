@@ -18,7 +18,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     Part,
     can_be_amount,
     is_cost,
-    is_free,
+    is_in_stock,
     part_of,
 )
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
@@ -381,7 +381,10 @@ def _list_of_likely(values: FileValues) -> MappingKind | None:
     """
     if has_time(values):
         return None
-    likely = {MappingKind.STOCK: ("product_id", is_free), MappingKind.COSTS: ("item_id", is_cost)}
+    likely = {
+        MappingKind.STOCK: ("product_id", is_in_stock),
+        MappingKind.COSTS: ("item_id", is_cost),
+    }
     for kind, (name, is_so) in likely.items():
         found = found_fields(values, kind)
         if name in found and any(map(is_so, numbers_left(values, found))):
@@ -460,6 +463,25 @@ def is_report_of_sums(values: FileValues) -> bool:
         and all(values.matching(value, r"\d+") == values.filled(value) for value in counts)
         and not any(bare(value.last_name).endswith("id") for value in counts)
     )
+
+
+def is_list_of_prices(values: FileValues) -> bool:
+    """Return whether rows are products with prices, perhaps with the days from which these are
+    good: nothing that happened, and nobody who bought.
+    """
+    orders, events = (
+        found_fields(values, MappingKind.ORDERS),
+        found_fields(values, MappingKind.EVENTS),
+    )
+    names = _names()["price_lists"]
+    usual = (*names["price"], *names["retail_price"], *_names()[MappingKind.ORDERS][UNIT_PRICE])
+    of_sales = {"order_id", "customer_id", "quantity", "status"} & orders.keys()
+    of_visits = {"event_type", "session_id", "user_id"} & events.keys()
+    if of_sales or of_visits or not {"item_id", "item_name"} & orders.keys():
+        return False
+    times = [events["event_timestamp"].value] if "event_timestamp" in events else []
+    has_clock = any(values.matching(time, r".*(\d:|\d{9}).*") for time in times)
+    return bool(named_as(values, usual, {})) and not has_clock
 
 
 def has_time(values: FileValues) -> bool:
@@ -718,6 +740,8 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
     free = [value for value in _free(values, matches) if _fits(values, field, value)]
     if field == "event_type":
         free = sorted(free, key=values.different)
+    if field == "stock":
+        free = sorted(free, key=lambda value: not is_in_stock(value))
     if field == "user_id":
         free = sorted(free, key=lambda value: _is_unlikely_visitor(values, value))
     if field == "campaign_name":

@@ -210,6 +210,11 @@ def is_free(value: Value) -> bool:
     return _has(words, _FREE)
 
 
+def is_in_stock(value: Value) -> bool:
+    """Return whether a number is, by its name, what there is of a product, or may be sold of it."""
+    return is_free(value) or _has(_words(value), _IN_STOCK)
+
+
 def is_rate(value: Value) -> bool:
     """Return whether a column is, by its name, of rates in percent."""
     is_said = any(begins(word, _RATES) for word in words_of(value.last_name))
@@ -951,6 +956,11 @@ def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> R
 
 
 _MOST_TAKEN: Final = 3
+_IN_STOCK: Final = (
+    *("stock", "inventory", "bestand", "lagerbestand", "voorraad", "giacenza", "existencia"),
+    *("остат", "залиш", "в наличии", "在庫", "库存", "재고"),
+)
+"""How words in the names of what there is of a product begin."""
 _FREE: Final = (
     *("available", "avail", "free", "sellable", "atp", "verfugbar", "frei", "disponib", "libre"),
     *(

@@ -37,6 +37,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     MappingKind,
     found_fields,
     has_time,
+    is_list_of_prices,
     is_report_of_sums,
     item_field_count,
     kind_of,
@@ -48,6 +49,8 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
     ENCODING,
     LIST,
+    PLATFORM,
+    PLATFORMS,
     ROWS,
     ZONE,
     OpenQuestion,
@@ -337,7 +340,7 @@ class MappingSearch:
             mark = "" if zone else f"  # OPEN: {LOCAL_EPOCHS[fit.name]}"
             lines += ["fields:", f"  event_timestamp: {{timezone: {quoted(zone or OPEN)}}}{mark}"]
         if isinstance(fit.reading, AdSpendFileReading):
-            questions = _of_ads(fit.reading)
+            questions = (*_platform_of(fit), *_of_ads(fit.reading))
             _check(questions, answers)
             lines += _ad_lines(questions, answers)
         return MappingProposal(fit.kind, (fit.why,), questions, tuple(lines))
@@ -466,6 +469,13 @@ class MappingSearch:
                 "rows are (--ad-spend, --stock or another option of ecom mapping init, or what the "
                 "file is on the page of uploads)."
             )
+        if is_list_of_prices(values):
+            raise DefinitionError(
+                "The file is a list of products with their prices: no row says what happened, or "
+                "who bought. What products cost the shop is a list of costs (--costs of ecom "
+                "mapping init, or what the file is on the page of uploads); what they were sold "
+                "for is read from orders: export these."
+            )
         kinds = tuple(kind for kind in MappingKind if kind not in LISTED)
         question = OpenQuestion(ROWS, "what the rows are", kinds, MappingKind.EVENTS)
         return MappingKind(question.checked(answers.get(ROWS, question.guess))), question
@@ -523,6 +533,19 @@ class MappingSearch:
 def _may_be_lines(kind: MappingKind, item_list: ItemList) -> bool:
     """Return whether elements of a list may be order lines, though none of their names says so."""
     return kind is MappingKind.ORDERS and len(item_list.members) > 1
+
+
+def _platform_of(fit: ShippedFit) -> tuple[OpenQuestion, ...]:
+    """Return the question where ads were bought, of a layout that says one place of all files and
+    whose impressions or clicks the file does not have: it may be another vendor's.
+    """
+    fields = load(feeds()[fit.kind].model, fit.name).fields
+    numbers = [fields.impression_count, fields.click_count]
+    columns = [{one.column, *(one.first_of or ())} - {None} for one in numbers if one]
+    if not fields.platform.constant or all(names & {*fit.columns} for names in columns):
+        return ()
+    sentence = f"where the ads were bought, as the file has not all columns of {fit.name}"
+    return (OpenQuestion(PLATFORM, sentence, PLATFORMS, fields.platform.constant),)
 
 
 def _of_ads(reading: AdSpendFileReading) -> tuple[OpenQuestion, ...]:

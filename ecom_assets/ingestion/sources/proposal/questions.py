@@ -78,6 +78,8 @@ COLUMNS: Final = (
     "spend_date",
     "spend_amount",
     "campaign_name",
+    "product_id",
+    "stock",
 )
 """Fields of which a person can say the column."""
 MOST_STATES, MOST_EVENT_TYPES_ASKED, MOST_SOURCES_ASKED = 50, 20, 20
@@ -143,6 +145,8 @@ LABELS: Final = {
     "spend_date": "Column of the day",
     "spend_amount": "Column of the spend",
     "campaign_name": "Column of the campaign",
+    "product_id": "Column of the product",
+    "stock": "Column of the stock",
     "status": "Column of the state",
     "refunded_amount": "Column of what was paid back",
     **dict.fromkeys(STATES, "State"),

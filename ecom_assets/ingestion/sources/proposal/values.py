@@ -230,6 +230,10 @@ _CODES: Final = frozenset({*HEADER_CURRENCIES, *CURRENCY_SIGNS, *CURRENCY_SIGNS.
 _ZONE_BESIDE: Final = re.compile(r"\s*\((UTC|GMT)[^()]*\)\s*$", re.IGNORECASE)
 
 
+def _is_unknown_code(code: str) -> bool:
+    return re.fullmatch("[A-Z]{3}", code) is not None and code not in _CODES
+
+
 @cache
 def without_currency(name: str) -> tuple[str, str]:
     """Return a name without the currency that stands at one of its ends, and its code; the name
@@ -757,7 +761,9 @@ class FileValues:
         forms = self._forms_of_texts(value, filled)
         # `ORD-1` is the number of an order, not -1 of a currency.
         has_codes = bool(forms) and WHOLE not in forms and not self._is_plain(value, WHOLE)
-        return [] if has_codes and {*self.currencies(value)} - _CODES else forms
+        if has_codes and any(_is_unknown_code(code) for code in self.currencies(value)):
+            return []
+        return forms
 
     def _forms_of_texts(self, value: Value, filled: int) -> Sequence[str]:
         whole = self.matching(value, r"-?\d+")
