@@ -28,7 +28,7 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.uploads.shop_exports import chosen
 from ecom_assets_tests.interfaces.api.conftest import Api, served
-from ecom_assets_tests.interfaces.dashboard.html import read
+from ecom_assets_tests.interfaces.dashboard.html import read, tiles_of
 from ecom_assets_tests.interfaces.dashboard.test_daily_questions import table_of
 from ecom_sandbox.shop.exports import MODELS, SECOND_SHOP, TRAPS, Sends, write_exports
 
@@ -172,6 +172,7 @@ def check(home: Path, truth: Row) -> None:
         check_tables(tables, truth)
     with answering(home) as api:
         check_visits(api, truth)
+        check_customers(api, truth)
         check_ads(api, truth)
         check_categories(api, truth)
 
@@ -212,6 +213,7 @@ def check_visits(api: Api, truth: Row) -> None:
     for by, named in (
         ("landing_page", truth["landing_pages"]),
         ("channel", truth["credited"]["last_non_direct"]),
+        ("first_channel", truth["first_visits"]),
     ):
         answer = by_visits(api, by)
         assert answer["visit_coverage_rate"] == share
@@ -224,6 +226,14 @@ def check_visits(api: Api, truth: Row) -> None:
         of_channel = firsts.get(row["value"], Decimal(0))
         firsts[row["value"]] = of_channel + Decimal(row["revenue_amount"])
     assert known(firsts) == known(truth["first_channels"])
+
+
+def check_customers(api: Api, truth: Row) -> None:
+    """Compare what a customer's own page says with the truth: how often each came."""
+    visits = truth["visits_by_customer"]
+    for customer in sorted(visits)[:: max(len(visits) // 5, 1)]:
+        page = read(api.get(f"/dashboard/person?{urlencode({'visitor': customer})}").text)
+        assert tiles_of(page)["Visits"] == str(visits[customer]), customer
 
 
 def check_ads(api: Api, truth: Row) -> None:

@@ -667,7 +667,13 @@ def truth_of(exports: Exports, cost: Mapping[str, int]) -> dict[str, Any]:
     landing: dict[str, int] = {}
     first_channel: dict[str, int] = {}
     first_order: dict[str, str] = {}
+    first_visit: dict[str, int] = {}
     met = [order for order in exports.orders if _is_met(exports, order)]
+    known = {
+        order.customer: exports.visits[order.who]
+        for order in met
+        if order.who is not None and order.who != TILL
+    }
     for order in sorted(exports.orders, key=lambda order: order.created_at):
         is_met = _is_met(exports, order)
         touches = _touches(_visits_of(exports, order), order.created_at) if is_met else []
@@ -685,6 +691,12 @@ def truth_of(exports: Exports, cost: Mapping[str, int]) -> dict[str, Any]:
         if order.cents:
             channel = sold_by.channel if sold_by else NO_TOUCH
             _add(first_channel, first_order.setdefault(order.customer, channel), worth)
+        visits = known.get(order.customer, ())
+        _add(
+            first_visit,
+            min(visits, key=lambda visit: visit.at).channel if visits else NO_TOUCH,
+            worth,
+        )
     return {
         "orders": len(exports.orders),
         "orders_met": len(met),
@@ -707,13 +719,10 @@ def truth_of(exports: Exports, cost: Mapping[str, int]) -> dict[str, Any]:
         },
         "landing_pages": _texts(landing),
         "first_channels": _texts(first_channel),
+        "first_visits": _texts(first_visit),
         "visit_coverage_rate": _visit_coverage(exports, met),
         **_categories(exports),
-        "visits_by_customer": {
-            order.customer: len(exports.visits[order.who])
-            for order in met
-            if order.who is not None and order.who != TILL
-        },
+        "visits_by_customer": {customer: len(visits) for customer, visits in known.items()},
     }
 
 

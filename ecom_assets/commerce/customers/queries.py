@@ -379,7 +379,8 @@ def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[st
     rows = reading.state(reading.table(CustomerProfiles))
     if not rows:
         raise NoSourceError(
-            "There are no customers to count; set ECOM_CUSTOMER_API_URL, and run `ecom run`."
+            "No list of customers was loaded, and orders alone do not say this of them; set "
+            "ECOM_CUSTOMER_API_URL, and run `ecom run`."
         )
     dimensions = [name for name in PROFILE_DIMENSIONS if dimension in {None, name}]
     of_visits = "engagement_level" in dimensions

@@ -28,9 +28,11 @@ from ecom_assets.commerce.reconciliation.contracts import (
 )
 from ecom_assets.core.tables.check import EXAMPLES, BrokenRows, CheckResult, check, rows_on_days
 from ecom_assets.core.tables.contract import MONEY
-from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.coverage import LEAST_COVERAGE
+from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import NO, rows_of, union_all, union_distinct
+from ecom_assets.core.tables.received import NO_DAYS
 
 
 @check(
@@ -106,35 +108,41 @@ def _with_sums_before(logged: ir.Table) -> ir.Table:
 
 FEWEST = 10
 """Fewer customers or orders say nothing of how ids are spelled."""
-HARDLY_ANY = 0.02
-"""The share of customers who are visitors, or of orders with their event,
-below which two sources hardly meet.
-
-It is one of the smaller side: of all customers, or of all users who bought.
-"""
 SHOWN = 3
 
 
 @check(OrderEventReconciliationDaily, reads=(CleanEvents, UserOrderLog, OrderVisits), warns=True)
 def customers_are_visitors(
-    days: Days | None, events: ir.Table, lines: ir.Table, order_visits: ir.Table
+    _days: Days | None, events: ir.Table, lines: ir.Table, order_visits: ir.Table
 ) -> CheckResult:
-    """Some customers of the orders are users of the events, or their orders have visits: if hardly
-    any is, the two spell ids differently.
+    """Customers of the orders are users of the events, or their orders have visits, over all days
+    that both know: if few are, the two spell ids differently, or nobody signs in to buy.
     """
-    lines = rows_on_days(lines, "order_date", days)
+    both = _days_of_both((lines, lines.order_date), (events, events.event_date))
+    lines = rows_on_days(lines, "order_date", both)
     customers = (
         lines.filter(lines.customer_id != UNKNOWN_CUSTOMER).select(id="customer_id").distinct()
     )
-    users = rows_on_days(events, "event_date", days)
+    users = rows_on_days(events, "event_date", both)
     users = _buyers_or_users(users.filter(~users.is_bot))
     visitors = union_distinct(events.select(id="visitor_id"), order_visits.select(id="customer_id"))
     return _meeting(
         "customers of the orders is a visitor of the events",
+        "no buyer has a user id: send the same id of the customer as orders have, or the number of "
+        "the order, with each purchase event",
         _sizes(customers, users, customers.semi_join(visitors, "id")),
-        ("orders", customers.anti_join(visitors, "id")),
-        ("events", users.anti_join(customers, "id")),
+        customers.anti_join(visitors, "id"),
+        users.anti_join(customers, "id").filter(~users.id.startswith(ANONYMOUS)),
     )
+
+
+def _days_of_both(*sides: tuple[ir.Table, ir.DateValue]) -> Days:
+    """Return the days from the later first day of two tables to the earlier last one."""
+    ends = [rows_of(rows.agg(first=day.min(), last=day.max()))[0] for rows, day in sides]
+    if any(end["first"] is None for end in ends):
+        return NO_DAYS
+    first, last = max(end["first"] for end in ends), min(end["last"] for end in ends)
+    return Days.between(first, last + ONE_DAY)
 
 
 @check(
@@ -142,11 +150,13 @@ def customers_are_visitors(
     reads=(OrderEventReconciliationDaily, OrderEventReconciliation),
     warns=True,
 )
-def orders_have_their_events(days: Days | None, daily: ir.Table, rows: ir.Table) -> CheckResult:
-    """Some orders have their purchase event: if hardly any has,
-    the two spell the ids of orders differently.
+def orders_have_their_events(_days: Days | None, daily: ir.Table, rows: ir.Table) -> CheckResult:
+    """Orders have their purchase event, over all days that both know: if few have, the two spell
+    the ids of orders differently, or events name none.
     """
-    daily = rows_on_days(daily, "reconciled_date", days)
+    sold, told = daily.filter(daily.order_count > 0), daily.filter(daily.event_count > 0)
+    both = _days_of_both((sold, sold.reconciled_date), (told, told.reconciled_date))
+    daily = rows_on_days(daily, "reconciled_date", both)
     (sums,) = rows_of(
         daily.agg(
             orders=daily.order_count.sum(),
@@ -154,34 +164,30 @@ def orders_have_their_events(days: Days | None, daily: ir.Table, rows: ir.Table)
             without=daily.missing_event_count.sum(),
         )
     )
-    orders, named, without = (int(sums[name] or 0) for name in ("orders", "events", "without"))
-    rows = rows_on_days(rows, "reconciled_date", days)
+    orders, told_count, without = (int(sums[name] or 0) for name in ("orders", "events", "without"))
+    rows = rows_on_days(rows, "reconciled_date", both)
     left, right = (
         rows.filter(rows.cause == "missing_event"),
         rows.filter(rows.cause == "missing_order"),
     )
     return _meeting(
         "orders has its event",
-        (orders, named, orders - without),
-        ("orders", left.select(id="order_id").distinct()),
-        ("events", right.select(id=ibis.coalesce(right.named_order_id, right.event_id)).distinct()),
+        "no purchase event names an order: send the number of the order with each, in GA4 as "
+        "transaction_id",
+        (orders, told_count, orders - without),
+        left.select(id="order_id").distinct(),
+        right.filter(right.named_order_id.notnull()).select(id="named_order_id").distinct(),
     )
 
 
 def _buyers_or_users(events: ir.Table) -> ir.Table:
-    """Return the users who bought, by events;
+    """Return the visitors who bought, by events;
     all users where events do not say who bought anything.
-
-    Of a shop whose buyers do not sign in, the few users who do say nothing of how ids are spelled.
     """
     bought = events.filter(events.event_type == "purchase")
     is_said = bool(rows_of(bought.select("event_id").limit(1)))
     if is_said:
-        return (
-            bought.filter(~bought.visitor_id.startswith(ANONYMOUS))
-            .select(id="visitor_id")
-            .distinct()
-        )
+        return bought.select(id="visitor_id").distinct()
     return events.filter(events.user_id.notnull()).select(id="user_id").distinct()
 
 
@@ -191,21 +197,34 @@ def _sizes(left: ir.Table, right: ir.Table, both: ir.Table) -> tuple[int, int, i
     return first, second, third
 
 
-def _meeting(what: str, sizes: tuple[int, int, int], *sides: tuple[str, ir.Table]) -> CheckResult:
-    """Return whether enough of the left side is on the right one, with examples of both if not."""
+def _meeting(
+    what: str, unnamed: str, sizes: tuple[int, int, int], orders: ir.Table, events: ir.Table
+) -> CheckResult:
+    """Return whether enough of the orders' side is on that of events, with examples if not.
+
+    Args:
+        what: What few are.
+        unnamed: What is so where events have no id at all, and what to do.
+        sizes: How many orders' side has, events' side, and both.
+        orders: The ids of orders that are not on the other side.
+        events: Those of events.
+    """
     left, right, both = sizes
     # Of the smaller side, as events may be of a few visitors only who agreed or signed in.
-    if min(left, right) < FEWEST or both >= HARDLY_ANY * min(left, right):
+    if min(left, right) < FEWEST or both >= LEAST_COVERAGE * min(left, right):
         return CheckResult(0, left)
     named = {
-        name: [row["id"] for row in rows_of(ids.order_by("id").limit(SHOWN))] for name, ids in sides
+        name: [row["id"] for row in rows_of(ids.order_by("id").limit(SHOWN))]
+        for name, ids in (("orders", orders), ("events", events))
     }
     examples = "; ".join(f"{name} have {', '.join(map(repr, ids))}" for name, ids in named.items())
-    sentence = (
-        f"{both:,} of {left:,} {what}: {examples}. If these are the same, say what the key is in "
-        "both mappings (`key: address`, `number` or `text`), or map the columns that have the "
-        "same ids."
-    )
+    sentence = f"{both:,} of {left:,} {what}, as {unnamed}."
+    if named["events"]:
+        sentence = (
+            f"{both:,} of {left:,} {what}: {examples}. If these are the same, say what the key is "
+            "in both mappings (`key: address`, `number` or `text`), or map the columns that have "
+            "the same ids."
+        )
     rows = [{"side": name, "id": value} for name, ids in named.items() for value in ids]
     return CheckResult(left - both, left, rows, metadata={"sentence": sentence})
 

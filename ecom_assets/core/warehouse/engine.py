@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import urlsplit
@@ -88,6 +89,14 @@ class DatasetNames:
     def name_of(self, layer: str, table: str) -> str:
         """Return the name of a table."""
         return f"{self.prefix}{layer}.{table}"
+
+
+@cache
+def _quoted(name: str, dialect: Any) -> str:  # noqa: ANN401 (sqlglot's, by its name or class)
+    """Return a quoted name, written once in a process: a run asks for names of contracts alone,
+    several thousand times.
+    """
+    return str(sg.to_identifier(name, quoted=True).sql(dialect=dialect))
 
 
 def broken_contract(reason: str) -> ContractError:
@@ -240,7 +249,7 @@ class Engine(ABC):
 
     def quoted(self, name: str) -> str:
         """Return the name of a schema, table or column, quoted for the engine's SQL."""
-        return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
+        return _quoted(name, self.con.dialect)
 
     def text_of(self, value: str) -> str:
         """Return a string literal of the engine's SQL."""

@@ -48,6 +48,7 @@ from ecom_assets.commerce.costs.contracts import (
 from ecom_assets.commerce.customers.contracts import (
     CustomerProfiles,
     CustomerSegments,
+    CustomerVisitors,
     EmailConsents,
     LifetimeValue,
 )
@@ -139,6 +140,7 @@ SERVED: tuple[type[Table], ...] = (
     CustomerCohortValue,
     CustomerSegments,
     CustomerProfiles,
+    CustomerVisitors,
     LifetimeValue,
     ConversionFunnel,
     ConversionByDimension,

@@ -1,14 +1,18 @@
 """One visitor: when they came, what they did, in order; for keys of scope `personal`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
+from ecom_assets.commerce.attribution.contracts import Touches
+from ecom_assets.commerce.customers.contracts import CustomerVisitors
+from ecom_assets.commerce.sales.contracts import Customer
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import EVENTS, require
 from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_personal
+from ecom_assets.interfaces.api.store.store import PublishedTables
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     DataTable,
@@ -73,46 +77,84 @@ def person(view: View) -> Block:
     require(reading, EVENTS)
     columns = [name for name in SHOWN if OTHER_NAMES.get(name, name) not in reading.lacking]
     with reading.adhoc() as con:
+        tables = PublishedTables(reading, con)
+        came_as = _visitors_of(tables, visitor)
         events = reading.events_in(con)
-        events = events.filter(events.visitor_id == visitor)
+        events = events.filter(events.visitor_id.isin([visitor, *came_as]))
         first, last = events.event_at.min(), events.event_at.max()
         (numbers,) = rows_of(
             events.agg(
                 count=events.count(), days=events.event_date.nunique(), first=first, last=last
             )
         )
+        if not numbers["count"]:
+            return Notice(_nothing_of(tables, visitor), "info")
+        numbers |= _visits(tables, [visitor, *came_as])
         newest = events.order_by(events.event_at.desc(), events.event_id.desc()).select(*columns)
         rows = rows_of(newest.limit(MOST, offset=view.filters.offset))
-    if not numbers["count"]:
-        return Notice(
-            f"No event is of the visitor {visitor!r}; the id is as lists of visitors show it.",
-            "info",
-        )
-    return Several((_numbers(numbers), *_events(view, rows, numbers["count"])))
+    joined = [Notice(JOINED.format(", ".join(came_as)), "info")] if came_as else []
+    return Several((_numbers(numbers), *joined, *_events(view, rows, numbers["count"])))
 
 
-def _numbers(numbers: dict[str, Any]) -> Block:
-    return Tiles(
-        (
-            Tile(
-                "Events", numbers["count"], "count", "What this visitor did, as far as events tell."
-            ),
-            Tile("Days", numbers["days"], "count", "Days on which they came."),
-            Tile(
-                "First seen",
-                numbers["first"].date(),
-                "date",
-                "The day of their first event, in UTC.",
-            ),
-            Tile(
-                "Last seen",
-                numbers["last"].date(),
-                "date",
-                "The day of their newest event, in UTC.",
-            ),
+JOINED: Final = (
+    "What the visitors did in whose visits orders of this customer were placed: {}. Visits on "
+    "other devices are not known."
+)
+
+
+def _visitors_of(tables: PublishedTables, customer: str) -> list[str]:
+    """Return who else the customer is, by the orders that visits placed."""
+    if not tables.has(CustomerVisitors):
+        return []
+    pairs = tables.table(CustomerVisitors)
+    pairs = pairs.filter(pairs.customer_id == customer)
+    return [
+        row["visitor_id"] for row in tables.rows(pairs.select("visitor_id").order_by("visitor_id"))
+    ]
+
+
+def _nothing_of(tables: PublishedTables, visitor: str) -> str:
+    """Return why nothing is known of somebody: as a customer, or at all."""
+    if tables.has(Customer):
+        bought = tables.table(Customer)
+        if tables.rows(bought.filter(bought.customer_id == visitor).select(bought.order_count)):
+            return (
+                f"No visit of the customer {visitor!r} is known: none of their orders meets a "
+                "purchase event, and no event has their id."
+            )
+    return f"No event is of the visitor {visitor!r}; the id is as lists of visitors show it."
+
+
+def _visits(tables: PublishedTables, visitors: Sequence[str]) -> dict[str, Any]:
+    """Return how many visits visitors made, and the channel of the first; empty if not stored."""
+    if not tables.has(Touches):
+        return {}
+    visits = tables.table(Touches)
+    visits = visits.filter(visits.visitor_id.isin(visitors))
+    oldest = visits.order_by("started_at", "session_id").select("channel").limit(1)
+    channels = tables.rows(oldest)
+    (counted,) = tables.rows(visits.agg(visits=visits.count()))
+    return {**counted, "channel": channels[0]["channel"] if channels else None}
+
+
+def _numbers(numbers: Mapping[str, Any]) -> Block:
+    tiles = [
+        Tile("Events", numbers["count"], "count", "What this visitor did, as far as events tell."),
+        Tile("Days", numbers["days"], "count", "Days on which they came."),
+        Tile(
+            "First seen", numbers["first"].date(), "date", "The day of their first event, in UTC."
         ),
-        compared=False,
-    )
+        Tile("Last seen", numbers["last"].date(), "date", "The day of their newest event, in UTC."),
+    ]
+    if "visits" in numbers:
+        visits = Tile(
+            "Visits", numbers["visits"], "count", "Visits, as the page *Channels* has them."
+        )
+        channel = Tile(
+            "First channel", numbers["channel"], "text", "GA4's channel of the first of them."
+        )
+        tiles = [visits, channel, *tiles]
+    return Tiles(tiles, compared=False)
 
 
 def _events(view: View, rows: list[dict[str, Any]], count: int) -> list[Block]:
