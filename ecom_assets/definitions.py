@@ -15,8 +15,8 @@ import dagster as dg
 from ecom_assets.behaviour.events.assets import (
     EVENT_TABLE,
     accounting_assets,
+    left_out_assets,
     raw_events,
-    staging_assets,
 )
 from ecom_assets.behaviour.events.checks import (
     accounting_check,
@@ -345,7 +345,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *CONVERSION_ASSETS, *PURCHASE_ASSETS]
     late_days = settings.late_days
     staging = [
-        *staging_assets(late_days),
+        *left_out_assets(late_days),
         *identity_assets(late_days),
         *accounting_assets(late_days),
     ]
