@@ -17,6 +17,7 @@ import pytest
 import ecom_assets
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog, UserOrderLog
 from ecom_assets.commerce.sales.sales import DIMENSIONS
+from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import RANGE_END, RANGE_START, SNAPSHOT, asset_key
 from ecom_assets.core.tables.check import check_steps, contract_check
@@ -27,6 +28,8 @@ from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.io_manager import WarehouseIOManager
 from ecom_assets.definitions import build_definitions
+from ecom_assets.orchestration.registry import MARTS
+from ecom_assets.outputs.serving.assets import IN_SNAPSHOT, NOT_IN_SNAPSHOT, require_listed
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.command import (
     ECOM,
@@ -83,7 +86,7 @@ def test_the_changes_touch_as_few_files_as_the_page_says() -> None:
     tool = len([*(RECIPES.parent / "outputs" / "delivery" / "toy").glob("*.py")])
     question = len([*(RECIPES / "basket_sizes").glob("*.py")]) + 1  # and the list of questions
     columns = len({added.file for added in LINES} | {*NEW.values()})
-    assert said == [4, columns, tool, question, 1, len(KIND_FILES)]
+    assert said == [5, columns, tool, question, 1, len(KIND_FILES)]
     assert all(n <= most for n, most in zip(said, (6, 8, 4, 5, 3, 4), strict=True))
 
 
@@ -130,6 +133,18 @@ def test_a_mart_is_made_and_checked(tmp_path: Path) -> None:
         for evaluation in result.get_asset_check_evaluations()
     }
     assert passed == {"hours_are_of_one_day": True, "contract_holds": True}
+
+
+def test_a_mart_of_which_nobody_says_whether_the_api_reads_it_is_refused() -> None:
+    require_listed(MARTS)
+    with pytest.raises(DefinitionError) as refused:
+        require_listed([*MARTS, OrderHours])
+    assert str(refused.value) == (
+        "mart.order_hours is in no list of ecom_assets/outputs/serving/assets.py; add OrderHours "
+        "to SERVED if a route or page reads it, to EVIDENCE if only explanations do, else to "
+        "NOT_IN_SNAPSHOT."
+    )
+    assert {*MARTS} & {*IN_SNAPSHOT} & {*NOT_IN_SNAPSHOT} == set()
 
 
 @pytest.mark.filterwarnings(
