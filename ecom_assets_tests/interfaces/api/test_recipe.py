@@ -70,8 +70,10 @@ id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,
 1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30
 2,l2,2026-01-05T10:00:00,1,Berlin,ann,,,8,Scarf,1,10
 3,l3,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10
+4,l4,2026-01-06T10:00:00,1,Berlin,ann,,,8,Scarf,1,10
+5,l5,2026-01-06T11:00:00,1,Berlin,cid,,,7,Hat,1,10
 """
-"""An order of two lines, and one of one."""
+"""Ann's first order has two lines, and her second, Bob's and Cid's first one."""
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +110,13 @@ def test_a_question_over_orders_has_published_lines_as_files_have_them(
     settings: Settings, asked: dict[str, Any]
 ) -> None:
     assert asked["sizes"].splitlines() == [
-        "   1 lines      1",
+        "   1 lines      3",
         "   2 lines      1",
-        "Rows: 3 read, all counted",
+        "Rows: 5 read, all counted",
+    ]
+    # From the second day on, Ann's order is the first of these days, and not her first.
+    assert json.loads(asked["sizes from a day on"])["sizes"] == [
+        {"line_count": 1, "order_count": 2, "first_order_count": 1}
     ]
     assert "Basket-sizes is asked of orders; give them with --orders PATH." in " ".join(
         asked["without orders"].split()
