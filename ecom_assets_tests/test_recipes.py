@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 
 import ecom_assets
+from ecom_assets.behaviour.events.contracts import RawEvents
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog, UserOrderLog
 from ecom_assets.commerce.sales.sales import DIMENSIONS
 from ecom_assets.core.errors import DefinitionError
@@ -28,6 +29,7 @@ from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.io_manager import WarehouseIOManager
 from ecom_assets.definitions import build_definitions
+from ecom_assets.ingestion.sources.files.mapping import EVENT, ORDER
 from ecom_assets.orchestration.registry import MARTS
 from ecom_assets.outputs.serving.assets import IN_SNAPSHOT, NOT_IN_SNAPSHOT, require_listed
 from ecom_assets_tests.builders import as_table
@@ -75,9 +77,20 @@ def test_a_question_is_shown_as_it_runs(heading: str, folder: str, count: int) -
 def test_the_files_of_columns_of_orders_are_those_of_their_recipe() -> None:
     (rows,) = section("CONTRIBUTING.md", "Add columns of order lines").tables
     *shown, new_page = [row["file in ecom_assets/"] for row in rows]
-    *files, page = [*(added.file for added in LINES), *NEW.values()]
+    *files, page = [*dict.fromkeys(added.file for added in LINES), *NEW.values()]
     assert shown == files
     assert page.startswith(new_page.removeprefix("a new file in "))
+
+
+def test_what_is_no_text_in_received_rows_is_read_from_a_text_of_their_files() -> None:
+    """Or what files say would be cast, as `2.5` to 3 and `1` to true, without a rule of ours."""
+    unread = [
+        f"{raw.__name__}.{name}"
+        for kind, raw in ((ORDER, RawUserOrderLog), (EVENT, RawEvents))
+        for name, column in raw.columns.items()
+        if column.type != "string" and name in kind.fields and name not in kind.read
+    ]
+    assert unread == []
 
 
 def test_the_changes_touch_as_few_files_as_the_page_says() -> None:
@@ -258,10 +271,11 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
 
 
 ORDERS_WITH_COUPONS = """\
-id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount,coupon_code,delivery_method
-1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30,SPRING,van
-2,l2,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10,,post
-3,l3,2026-01-05T12:00:00,1,Berlin,cid,,,8,Scarf,1,15,SPRING,van
+id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount,coupon_code,delivery_method,is_gift
+1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30,SPRING,van,yes
+2,l2,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10,,post,
+3,l3,2026-01-05T12:00:00,1,Berlin,cid,,,8,Scarf,1,15,SPRING,van,true
+4,l4,2026-01-05T13:00:00,1,Berlin,dan,,,8,Scarf,1,5,,post,no
 """
 ASKED_COUPONS = """
 import json
@@ -272,7 +286,7 @@ days = "start_date=2026-01-05&end_date=2026-01-05"
 with TestClient(build_dashboard_app(Settings()), base_url="http://127.0.0.1") as client:
     answer = client.get(f"/v1/analytics/sales/coupons?{days}").json()
     page = client.get(f"/dashboard/coupons?{days}").text
-names = ("coupon_code", "delivery_method", "order_count", "revenue_amount")
+names = ("coupon_code", "delivery_method", "is_gift", "order_count", "revenue_amount")
 print(json.dumps([[row[name] for name in names] for row in answer["coupons"]]))
 print(">SPRING<" in page, ">post<" in page, "Coupon" in page)
 """
@@ -291,11 +305,11 @@ def with_lines(text: str, added: AddedLines) -> str:
 
 
 @pytest.mark.slow
-def test_two_columns_of_order_lines_in_a_route_and_a_page_touch_seven_files(tmp_path: Path) -> None:
+def test_columns_of_order_lines_in_a_route_and_a_page_touch_eight_files(tmp_path: Path) -> None:
     package = tmp_path / "changed" / "ecom_assets"
     shutil.copytree(Path(ecom_assets.__file__).parent, package)
     touched = {added.file for added in LINES} | {*NEW.values()}
-    assert len(touched) == 7
+    assert len(touched) == 8
     for added in LINES:
         file = package / added.file
         file.write_text(with_lines(file.read_text(encoding="utf-8"), added), encoding="utf-8")
@@ -322,7 +336,11 @@ def test_two_columns_of_order_lines_in_a_route_and_a_page_touch_seven_files(tmp_
     ]
     assert [output.returncode for output in outputs] == [0, 0], outputs[-1].stderr
     rows, page = outputs[-1].stdout.splitlines()
-    assert json.loads(rows) == [["SPRING", "van", 2, "45.00"], [None, "post", 1, "10.00"]]
+    assert json.loads(rows) == [
+        ["SPRING", "van", True, 2, "45.00"],
+        [None, "post", None, 1, "10.00"],
+        [None, "post", False, 1, "5.00"],
+    ]
     assert page == "True True True"
 
 
