@@ -5,6 +5,7 @@ The endpoint and the question run in `api/test_recipe.py`, the destination in
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,10 @@ from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.io_manager import WarehouseIOManager
 from ecom_assets.definitions import build_definitions
 from ecom_assets.ingestion.sources.files.mapping import EVENT, ORDER
+from ecom_assets.ingestion.sources.mapping_file import load_mapping_file
+from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.orchestration.registry import MARTS
+from ecom_assets.outputs.delivery.tools.all import TOOLS
 from ecom_assets.outputs.serving.assets import IN_SNAPSHOT, NOT_IN_SNAPSHOT, require_listed
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.command import (
@@ -479,3 +483,110 @@ def test_an_engine_that_is_only_a_package_runs_publishes_explains_and_erases(
     toy("erase", "--visitor", "ann", "--yes")
     row_counts = {row["table"]: row["rows"] for row in toy("status", "--json").json}
     assert (row_counts["raw.events"], row_counts["mart.sessions"]) == (0, 0)
+
+
+TILL = """\
+receipt;time;card;article;pieces;total
+17;02.03.2026 09:15;c1;hat;1;19,90
+17;02.03.2026 09:15;c1;hat;1;19,90
+18;02.03.2026 09:40;c2;scarf;some;5,00
+"""
+"""Two equal lines of a receipt, and one whose number of pieces is not known."""
+ASKED_TILL = """
+import json, sys
+from pathlib import Path
+from dataclasses import asdict
+from ecom_assets_tests.command import ecom
+home = Path(sys.argv[1])
+env = {"ECOM_SHOP_NAME": "Hats", "ECOM_SHOP_MOTTO": "Warm ears"}
+check = ("mapping", "check", sys.argv[2], "--mapping", "corner_till", "--json")
+asked = [
+    (("shop", "--json"), env), (("shop",), {}), (("shop",), {"ECOM_SHOP_MOTO": "?"}), (check, {})
+]
+print(json.dumps([asdict(ecom(*words, home=home, env=env)) for words, env in asked]))
+"""
+SMALL_FILES = {
+    "setting.txt": "core/settings/settings.py",
+    "command.txt": "cli/shop.py",
+    "corner_till.yaml": "ingestion/sources/order_mappings/corner_till.yaml",
+}
+
+
+@pytest.mark.slow
+def test_a_setting_a_command_and_a_mapping_are_their_files(tmp_path: Path) -> None:
+    package = tmp_path / "changed" / "ecom_assets"
+    shutil.copytree(Path(ecom_assets.__file__).parent, package)
+    texts = {name: (RECIPES / "small" / name).read_text(encoding="utf-8") for name in SMALL_FILES}
+    for name in ("command.txt", "corner_till.yaml"):
+        (package / SMALL_FILES[name]).write_text(texts[name], encoding="utf-8")
+    for name, after, added in (
+        (SMALL_FILES["setting.txt"], "    late_days: int = Field(\n", texts["setting.txt"]),
+        ("cli/commands.py", '    "extract": Command(\n', COMMAND_LINES),
+    ):
+        text = (package / name).read_text(encoding="utf-8")
+        assert text.count(after) == 1
+        (package / name).write_text(text.replace(after, added + after), encoding="utf-8")
+    (tmp_path / "till.csv").write_text(TILL, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-c", ASKED_TILL, str(tmp_path / "home"), str(tmp_path / "till.csv")],
+        capture_output=True,
+        text=True,
+        env=environment(
+            tmp_path / "home", {"PYTHONPATH": f"{package.parent}:{RECIPES.parents[1]}"}
+        ),
+        cwd=tmp_path,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert ran.returncode == 0, ran.stderr
+    named, unnamed, misspelt, checked = (
+        CommandResult(**result) for result in json.loads(ran.stdout.splitlines()[-1])
+    )
+    assert named.json == {"name": "Hats", "motto": "Warm ears"}
+    assert unnamed.sentence == "The shop has no name; set ECOM_SHOP_NAME."
+    assert misspelt.sentence == (
+        "ECOM_SHOP_MOTO is not a setting of ecom_assets; did you mean ECOM_SHOP_MOTTO?"
+    )
+    read = [(row["order_id"], row["received_payment_amount"]) for row in checked.json["preview"]]
+    assert read == [("17", "19.90"), ("17", "19.90"), ("18", "5.00")]
+    assert checked.json["rows"]["counted"] == 3, "pieces that nobody knows are null"
+
+
+COMMAND_LINES = """\
+    "shop": Command("ecom_assets.cli.shop:shop", "Show the shop's name and its motto."),
+"""
+
+
+def test_a_setting_a_command_and_a_mapping_are_shown_as_they_run() -> None:
+    for heading, name in (
+        ("Add a setting", "setting.txt"),
+        ("Add a command", "command.txt"),
+        ("Add a source mapping", "corner_till.yaml"),
+    ):
+        shown = section("CONTRIBUTING.md", heading).code[0]
+        assert shown == (RECIPES / "small" / name).read_text(encoding="utf-8")
+    assert section("CONTRIBUTING.md", "Add a command").code[1] == COMMAND_LINES
+
+
+def test_every_shipped_mapping_can_be_loaded_by_the_name_of_its_file() -> None:
+    """A mapping that is not valid is otherwise an error of the first shop that uses it."""
+    shipped = [(feed, name) for feed in feeds().values() if feed.mapping for name in feed.shipped]
+    named = {name: load_mapping_file(feed.model, name, feed.folder).name for feed, name in shipped}
+    assert [name for name, own in named.items() if name != own] == []
+    assert len(named) > len(feeds())
+
+
+def test_every_setting_is_read_by_something() -> None:
+    """One that nothing reads can be set, and changes nothing."""
+    package = Path(ecom_assets.__file__).parent
+    text = "\n".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
+    words = {*re.findall(r"[.\"}](\w+)", text)}
+    # Rules of identity and limits of tools are read by the ends of their names.
+    fronts = ("identity", *TOOLS)
+    unread = [
+        name
+        for name in Settings.model_fields
+        if not words & {name, *(name.removeprefix(front) for front in fronts)}
+        and not words & {name.removeprefix(f"{front}_") for front in fronts}
+    ]
+    assert unread == []
