@@ -15,8 +15,8 @@ import dagster as dg
 from ecom_assets.behaviour.events.assets import (
     EVENT_TABLE,
     accounting_assets,
+    left_out_assets,
     raw_events,
-    staging_assets,
 )
 from ecom_assets.behaviour.events.checks import (
     accounting_check,
@@ -181,7 +181,7 @@ from ecom_assets.orchestration.rules import (
 from ecom_assets.outputs.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
 from ecom_assets.outputs.delivery.checks import delivery_checks
 from ecom_assets.outputs.delivery.tools.all import unset_exports
-from ecom_assets.outputs.serving.assets import postgres_marts, serving_marts
+from ecom_assets.outputs.serving.assets import postgres_marts, require_listed, serving_marts
 from ecom_assets.outputs.serving.history import REBUILD
 from ecom_assets.outputs.serving.places import serves_postgres
 from ecom_assets.resources import platform_resources, with_services
@@ -345,7 +345,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *CONVERSION_ASSETS, *PURCHASE_ASSETS]
     late_days = settings.late_days
     staging = [
-        *staging_assets(late_days),
+        *left_out_assets(late_days),
         *identity_assets(late_days),
         *accounting_assets(late_days),
     ]
@@ -520,6 +520,7 @@ def publications(
     settings: Settings, daily: dg.PartitionsDefinition, progress: Progress, pool: str | None
 ) -> list[dg.AssetsDefinition]:
     """Return the assets that publish the marts, to Postgres and to the API's file."""
+    require_listed(MARTS)
     without, rule = unpublished(settings), order_rule(settings)
     postgres = (
         []

@@ -5,6 +5,7 @@ The endpoint and the question run in `api/test_recipe.py`, the destination in
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import dagster as dg
 import pytest
 
 import ecom_assets
+from ecom_assets.behaviour.events.contracts import RawEvents
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog, UserOrderLog
 from ecom_assets.commerce.sales.sales import DIMENSIONS
+from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import RANGE_END, RANGE_START, SNAPSHOT, asset_key
 from ecom_assets.core.tables.check import check_steps, contract_check
@@ -27,6 +30,12 @@ from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.io_manager import WarehouseIOManager
 from ecom_assets.definitions import build_definitions
+from ecom_assets.ingestion.sources.files.mapping import EVENT, ORDER
+from ecom_assets.ingestion.sources.mapping_file import load_mapping_file
+from ecom_assets.ingestion.sources.record_feed import feeds
+from ecom_assets.orchestration.registry import MARTS
+from ecom_assets.outputs.delivery.tools.all import TOOLS
+from ecom_assets.outputs.serving.assets import IN_SNAPSHOT, NOT_IN_SNAPSHOT, require_listed
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.command import (
     ECOM,
@@ -72,9 +81,20 @@ def test_a_question_is_shown_as_it_runs(heading: str, folder: str, count: int) -
 def test_the_files_of_columns_of_orders_are_those_of_their_recipe() -> None:
     (rows,) = section("CONTRIBUTING.md", "Add columns of order lines").tables
     *shown, new_page = [row["file in ecom_assets/"] for row in rows]
-    *files, page = [*(added.file for added in LINES), *NEW.values()]
+    *files, page = [*dict.fromkeys(added.file for added in LINES), *NEW.values()]
     assert shown == files
     assert page.startswith(new_page.removeprefix("a new file in "))
+
+
+def test_what_is_no_text_in_received_rows_is_read_from_a_text_of_their_files() -> None:
+    """Or what files say would be cast, as `2.5` to 3 and `1` to true, without a rule of ours."""
+    unread = [
+        f"{raw.__name__}.{name}"
+        for kind, raw in ((ORDER, RawUserOrderLog), (EVENT, RawEvents))
+        for name, column in raw.columns.items()
+        if column.type != "string" and name in kind.fields and name not in kind.read
+    ]
+    assert unread == []
 
 
 def test_the_changes_touch_as_few_files_as_the_page_says() -> None:
@@ -83,7 +103,7 @@ def test_the_changes_touch_as_few_files_as_the_page_says() -> None:
     tool = len([*(RECIPES.parent / "outputs" / "delivery" / "toy").glob("*.py")])
     question = len([*(RECIPES / "basket_sizes").glob("*.py")]) + 1  # and the list of questions
     columns = len({added.file for added in LINES} | {*NEW.values()})
-    assert said == [4, columns, tool, question, 1, len(KIND_FILES)]
+    assert said == [5, columns, tool, question, 1, len(KIND_FILES)]
     assert all(n <= most for n, most in zip(said, (6, 8, 4, 5, 3, 4), strict=True))
 
 
@@ -130,6 +150,18 @@ def test_a_mart_is_made_and_checked(tmp_path: Path) -> None:
         for evaluation in result.get_asset_check_evaluations()
     }
     assert passed == {"hours_are_of_one_day": True, "contract_holds": True}
+
+
+def test_a_mart_of_which_nobody_says_whether_the_api_reads_it_is_refused() -> None:
+    require_listed(MARTS)
+    with pytest.raises(DefinitionError) as refused:
+        require_listed([*MARTS, OrderHours])
+    assert str(refused.value) == (
+        "mart.order_hours is in no list of ecom_assets/outputs/serving/assets.py; add OrderHours "
+        "to SERVED if a route or page reads it, to EVIDENCE if only explanations do, else to "
+        "NOT_IN_SNAPSHOT."
+    )
+    assert {*MARTS} & {*IN_SNAPSHOT} & {*NOT_IN_SNAPSHOT} == set()
 
 
 @pytest.mark.filterwarnings(
@@ -243,10 +275,11 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
 
 
 ORDERS_WITH_COUPONS = """\
-id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount,coupon_code,delivery_method
-1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30,SPRING,van
-2,l2,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10,,post
-3,l3,2026-01-05T12:00:00,1,Berlin,cid,,,8,Scarf,1,15,SPRING,van
+id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount,coupon_code,delivery_method,is_gift
+1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30,SPRING,van,yes
+2,l2,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10,,post,
+3,l3,2026-01-05T12:00:00,1,Berlin,cid,,,8,Scarf,1,15,SPRING,van,true
+4,l4,2026-01-05T13:00:00,1,Berlin,dan,,,8,Scarf,1,5,,post,no
 """
 ASKED_COUPONS = """
 import json
@@ -257,7 +290,7 @@ days = "start_date=2026-01-05&end_date=2026-01-05"
 with TestClient(build_dashboard_app(Settings()), base_url="http://127.0.0.1") as client:
     answer = client.get(f"/v1/analytics/sales/coupons?{days}").json()
     page = client.get(f"/dashboard/coupons?{days}").text
-names = ("coupon_code", "delivery_method", "order_count", "revenue_amount")
+names = ("coupon_code", "delivery_method", "is_gift", "order_count", "revenue_amount")
 print(json.dumps([[row[name] for name in names] for row in answer["coupons"]]))
 print(">SPRING<" in page, ">post<" in page, "Coupon" in page)
 """
@@ -276,11 +309,11 @@ def with_lines(text: str, added: AddedLines) -> str:
 
 
 @pytest.mark.slow
-def test_two_columns_of_order_lines_in_a_route_and_a_page_touch_seven_files(tmp_path: Path) -> None:
+def test_columns_of_order_lines_in_a_route_and_a_page_touch_eight_files(tmp_path: Path) -> None:
     package = tmp_path / "changed" / "ecom_assets"
     shutil.copytree(Path(ecom_assets.__file__).parent, package)
     touched = {added.file for added in LINES} | {*NEW.values()}
-    assert len(touched) == 7
+    assert len(touched) == 8
     for added in LINES:
         file = package / added.file
         file.write_text(with_lines(file.read_text(encoding="utf-8"), added), encoding="utf-8")
@@ -307,7 +340,11 @@ def test_two_columns_of_order_lines_in_a_route_and_a_page_touch_seven_files(tmp_
     ]
     assert [output.returncode for output in outputs] == [0, 0], outputs[-1].stderr
     rows, page = outputs[-1].stdout.splitlines()
-    assert json.loads(rows) == [["SPRING", "van", 2, "45.00"], [None, "post", 1, "10.00"]]
+    assert json.loads(rows) == [
+        ["SPRING", "van", True, 2, "45.00"],
+        [None, "post", None, 1, "10.00"],
+        [None, "post", False, 1, "5.00"],
+    ]
     assert page == "True True True"
 
 
@@ -446,3 +483,110 @@ def test_an_engine_that_is_only_a_package_runs_publishes_explains_and_erases(
     toy("erase", "--visitor", "ann", "--yes")
     row_counts = {row["table"]: row["rows"] for row in toy("status", "--json").json}
     assert (row_counts["raw.events"], row_counts["mart.sessions"]) == (0, 0)
+
+
+TILL = """\
+receipt;time;card;article;pieces;total
+17;02.03.2026 09:15;c1;hat;1;19,90
+17;02.03.2026 09:15;c1;hat;1;19,90
+18;02.03.2026 09:40;c2;scarf;some;5,00
+"""
+"""Two equal lines of a receipt, and one whose number of pieces is not known."""
+ASKED_TILL = """
+import json, sys
+from pathlib import Path
+from dataclasses import asdict
+from ecom_assets_tests.command import ecom
+home = Path(sys.argv[1])
+env = {"ECOM_SHOP_NAME": "Hats", "ECOM_SHOP_MOTTO": "Warm ears"}
+check = ("mapping", "check", sys.argv[2], "--mapping", "corner_till", "--json")
+asked = [
+    (("shop", "--json"), env), (("shop",), {}), (("shop",), {"ECOM_SHOP_MOTO": "?"}), (check, {})
+]
+print(json.dumps([asdict(ecom(*words, home=home, env=env)) for words, env in asked]))
+"""
+SMALL_FILES = {
+    "setting.txt": "core/settings/settings.py",
+    "command.txt": "cli/shop.py",
+    "corner_till.yaml": "ingestion/sources/order_mappings/corner_till.yaml",
+}
+
+
+@pytest.mark.slow
+def test_a_setting_a_command_and_a_mapping_are_their_files(tmp_path: Path) -> None:
+    package = tmp_path / "changed" / "ecom_assets"
+    shutil.copytree(Path(ecom_assets.__file__).parent, package)
+    texts = {name: (RECIPES / "small" / name).read_text(encoding="utf-8") for name in SMALL_FILES}
+    for name in ("command.txt", "corner_till.yaml"):
+        (package / SMALL_FILES[name]).write_text(texts[name], encoding="utf-8")
+    for name, after, added in (
+        (SMALL_FILES["setting.txt"], "    late_days: int = Field(\n", texts["setting.txt"]),
+        ("cli/commands.py", '    "extract": Command(\n', COMMAND_LINES),
+    ):
+        text = (package / name).read_text(encoding="utf-8")
+        assert text.count(after) == 1
+        (package / name).write_text(text.replace(after, added + after), encoding="utf-8")
+    (tmp_path / "till.csv").write_text(TILL, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-c", ASKED_TILL, str(tmp_path / "home"), str(tmp_path / "till.csv")],
+        capture_output=True,
+        text=True,
+        env=environment(
+            tmp_path / "home", {"PYTHONPATH": f"{package.parent}:{RECIPES.parents[1]}"}
+        ),
+        cwd=tmp_path,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert ran.returncode == 0, ran.stderr
+    named, unnamed, misspelt, checked = (
+        CommandResult(**result) for result in json.loads(ran.stdout.splitlines()[-1])
+    )
+    assert named.json == {"name": "Hats", "motto": "Warm ears"}
+    assert unnamed.sentence == "The shop has no name; set ECOM_SHOP_NAME."
+    assert misspelt.sentence == (
+        "ECOM_SHOP_MOTO is not a setting of ecom_assets; did you mean ECOM_SHOP_MOTTO?"
+    )
+    read = [(row["order_id"], row["received_payment_amount"]) for row in checked.json["preview"]]
+    assert read == [("17", "19.90"), ("17", "19.90"), ("18", "5.00")]
+    assert checked.json["rows"]["counted"] == 3, "pieces that nobody knows are null"
+
+
+COMMAND_LINES = """\
+    "shop": Command("ecom_assets.cli.shop:shop", "Show the shop's name and its motto."),
+"""
+
+
+def test_a_setting_a_command_and_a_mapping_are_shown_as_they_run() -> None:
+    for heading, name in (
+        ("Add a setting", "setting.txt"),
+        ("Add a command", "command.txt"),
+        ("Add a source mapping", "corner_till.yaml"),
+    ):
+        shown = section("CONTRIBUTING.md", heading).code[0]
+        assert shown == (RECIPES / "small" / name).read_text(encoding="utf-8")
+    assert section("CONTRIBUTING.md", "Add a command").code[1] == COMMAND_LINES
+
+
+def test_every_shipped_mapping_can_be_loaded_by_the_name_of_its_file() -> None:
+    """A mapping that is not valid is otherwise an error of the first shop that uses it."""
+    shipped = [(feed, name) for feed in feeds().values() if feed.mapping for name in feed.shipped]
+    named = {name: load_mapping_file(feed.model, name, feed.folder).name for feed, name in shipped}
+    assert [name for name, own in named.items() if name != own] == []
+    assert len(named) > len(feeds())
+
+
+def test_every_setting_is_read_by_something() -> None:
+    """One that nothing reads can be set, and changes nothing."""
+    package = Path(ecom_assets.__file__).parent
+    text = "\n".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
+    words = {*re.findall(r"[.\"}](\w+)", text)}
+    # Rules of identity and limits of tools are read by the ends of their names.
+    fronts = ("identity", *TOOLS)
+    unread = [
+        name
+        for name in Settings.model_fields
+        if not words & {name, *(name.removeprefix(front) for front in fronts)}
+        and not words & {name.removeprefix(f"{front}_") for front in fronts}
+    ]
+    assert unread == []

@@ -53,7 +53,12 @@ def of_orders_by_command(orders: str) -> dict[str, str]:
         without = ecom("basket-sizes")
     except UsageError as error:
         without = str(error)
-    return {"sizes": ecom("basket-sizes", "--orders", orders), "without orders": without}
+    asked = ("basket-sizes", "--orders", orders)
+    return {
+        "sizes": ecom(*asked),
+        "sizes from a day on": ecom(*asked, "--from", "2026-01-06", "--json"),
+        "without orders": without,
+    }
 
 
 def by_http(home: str) -> dict[str, Any]:

@@ -1,4 +1,13 @@
-"""Assets of events: received and clean rows, and every row that is not clean."""
+"""Assets of events: received rows, the rows that cleaning leaves out, and what became of each.
+
+    raw.events -> staging.duplicate_events, staging.quarantined_events
+               -> mart.event_accounting_daily, mart.quarantined_event_samples
+
+The conditions are in `clean.py`. The clean rows, `staging.events`, are an asset of `identity/`,
+which finds their visitors. An event may arrive up to `late_days` (ECOM_LATE_DAYS) after its own
+day: a table of event days reads the days of arrival around each, how many is known when the assets
+are built, so functions return them.
+"""
 
 from typing import Protocol
 
@@ -23,7 +32,7 @@ from ecom_assets.core.tables.received import FileRows, sampled_rows
 from ecom_assets.core.warehouse.raw_slices import DayByDay
 
 EVENT_TABLE = dg.AssetKey(["source", "ecommerce_events"])
-"""The table that events are read from, if they are read from a table; see `event_table.py`."""
+"""The table of another database, if ECOM_EVENTS names one; see `sources/event_table.py`."""
 
 
 class RawEventSource(Protocol):
@@ -43,15 +52,14 @@ def raw_events(event_source: RawEventSource, days: Days) -> ir.Table | DayByDay:
 
 
 def accepted_arrivals(late_days: int) -> Reads:
-    """Return the days of arrival around a day on which its events can come."""
+    """Return the input of an asset by event days: the rows that arrived from a day before, as zones
+    differ, to `late_days` after.
+    """
     return Reads(RawEvents, days_before=1, days_after=late_days)
 
 
-def staging_assets(late_days: int) -> list[TableAsset]:
-    """Return the assets of rows that are left out.
-
-    They read the days of arrival around a day on which its events can come, by `late_days`.
-    """
+def left_out_assets(late_days: int) -> list[TableAsset]:
+    """Return the assets of the rows that are left out: surplus copies, and quarantined rows."""
 
     @table_asset(
         DuplicateEvents,
@@ -61,13 +69,13 @@ def staging_assets(late_days: int) -> list[TableAsset]:
     def duplicate_events(
         raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days, warehouse: Tables
     ) -> ir.Table:
-        asked = {
+        inputs = {
             "raw": raw_events,
             "rule": cleaning_rule,
             "days": days,
             "kept": warehouse.table(KeptEventIds),
         }
-        return computed(clean.duplicate_events, asked, DuplicateEvents)
+        return computed(clean.duplicate_events, inputs, DuplicateEvents)
 
     @table_asset(QuarantinedEvents, raw_events=accepted_arrivals(late_days))
     def quarantined_events(
@@ -79,7 +87,7 @@ def staging_assets(late_days: int) -> list[TableAsset]:
 
 
 def accounting_assets(late_days: int) -> list[TableAsset]:
-    """Return the assets that account for every received row; `late_days` as in `staging_assets`."""
+    """Return the assets that account for every received row."""
 
     @table_asset(
         EventAccountingDaily,

@@ -1,7 +1,9 @@
-"""What the events of a shop record: without it, what is counted from it is not known, not 0.
+"""What the events of a shop record, so that a number of what they do not record is null, not 0.
 
-Each measure declares what it needs (`Column.needs`), the settings of the events say what they do
-not record, and `unknown_measures` decides.
+A shop that does not track searches has not had 0 searches: nobody knows how many. A measure names
+what it needs (`Column.needs`, by the constants below), a source of events says which of these it
+lacks (`not_recorded`), and `unknown_measures` of `core/tables/measures.py` compares both. One more
+thing to record is a constant here, with its event types in `TYPES_OF`.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,13 +34,13 @@ TYPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
 EVERYTHING: Final = frozenset((*TYPES_OF, ADDRESSES, ORDER_VISITS))
 """All that events can record."""
 NOT_BY_ORDERS: Final = EVERYTHING - {PURCHASES, REFUNDS}
-"""What order lines do not record that are asked like events."""
+"""What order lines lack where a question asks them like events."""
 
 
 def not_recorded_by(has_type: Callable[[str], bool], *, has_addresses: bool) -> frozenset[str]:
-    """Return what events do not record that can be of some types only."""
-    without = {name for name, types in TYPES_OF.items() if not any(map(has_type, types))}
-    return frozenset(without if has_addresses else {*without, ADDRESSES})
+    """Return what events do not record, of which `has_type` says whether a type can occur."""
+    lacking = {name for name, types in TYPES_OF.items() if not any(map(has_type, types))}
+    return frozenset(lacking if has_addresses else {*lacking, ADDRESSES})
 
 
 def not_recorded(reading: Reading) -> frozenset[str]:

@@ -1,4 +1,10 @@
-"""How events are traced: a clean event to the received row from which it was read."""
+"""How events are traced: numbers to rows, and a clean event to the received row that it is from.
+
+`UPSTREAM` says how rows of `CleanEvents` go down to rows of `RawEvents`. `TRACES` says of each
+number of a mart which rows it counts: a function gets the row that is explained
+(`context.row`) and returns them. A new number of these marts needs an entry in `TRACES`, or a test
+fails. The conditions are those of `clean.py`, which computed the tables.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -40,7 +46,7 @@ def received_events(rows: ir.Table, context: TraceContext) -> ir.Table:
 def _first_copies(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the clean received rows of the days of some events, the first of each copy."""
     raw, duplicates, days = _near_events(rows, context)
-    rule = _rule(context)
+    rule = _cleaning_rule(context)
     return clean.unique_copies(clean.clean_copies(raw, rule, days), duplicates)
 
 
@@ -50,7 +56,7 @@ def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Tab
     Both have the ids of their events.
     """
     raw, duplicates, days = _near_events(rows, context)
-    rule = _rule(context)
+    rule = _cleaning_rule(context)
     repeated = context.keep(raw.semi_join(clean.received_ids(duplicates), EVENT_OF_DAY))
     of_ids = clean.clean_copies(repeated, rule, days)
     copies = clean.clean_copies(raw, rule, days)
@@ -83,13 +89,11 @@ def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Ta
 
 def _with_received_ids(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return what identifies some events, under the ids as received too, where they differ."""
-    named = context.table(DuplicateEvents)
-    named = named.filter(named.source_event_id.notnull())
-    named = rows.join(named.select(*EVENT_OF_DAY, "source_event_id"), EVENT_OF_DAY)
-    own = rows.select(*EVENT)
-    return union_all(
-        own, named.select("event_date", "received_date", event_id="source_event_id").select(*EVENT)
-    )
+    duplicates = context.table(DuplicateEvents)
+    renamed = duplicates.filter(duplicates.source_event_id.notnull())
+    renamed = rows.join(renamed.select(*EVENT_OF_DAY, "source_event_id"), EVENT_OF_DAY)
+    as_received = renamed.select("event_date", "received_date", event_id="source_event_id")
+    return union_all(rows.select(*EVENT), as_received.select(*EVENT))
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
@@ -105,45 +109,50 @@ UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
 }
 
 
-def _rule(context: TraceContext) -> CleaningRule:
+def _cleaning_rule(context: TraceContext) -> CleaningRule:
     rule: CleaningRule = context.rules["cleaning_rule"]
     return rule
 
 
-def _arrived_near(context: TraceContext) -> ir.Table:
+def _rows_arrived_near(context: TraceContext) -> ir.Table:
     """Return the rows that arrived so near to a row's day that they can count for it."""
     day = context.row["accounted_date"]
-    return context.within(RawEvents, day - ONE_DAY, day + _rule(context).late_days * ONE_DAY)
-
-
-def _days(context: TraceContext) -> Days:
-    return Days((context.row["accounted_date"],))
-
-
-def _received(context: TraceContext) -> ir.Table:
-    rows = _arrived_near(context)
-    return rows.filter(
-        clean.accounted_date(rows, _rule(context).late_days) == context.row["accounted_date"]
+    return context.within(
+        RawEvents, day - ONE_DAY, day + _cleaning_rule(context).late_days * ONE_DAY
     )
 
 
-def _quarantined(context: TraceContext) -> ir.Table:
+def _day_of_row(context: TraceContext) -> Days:
+    return Days((context.row["accounted_date"],))
+
+
+def _received_rows(context: TraceContext) -> ir.Table:
+    rows = _rows_arrived_near(context)
+    return rows.filter(
+        clean.accounted_date(rows, _cleaning_rule(context).late_days)
+        == context.row["accounted_date"]
+    )
+
+
+def _quarantined_rows(context: TraceContext) -> ir.Table:
     """Return the quarantined rows of a row's day, and of its reason if it names one."""
-    result = clean.quarantined_events(_arrived_near(context), _rule(context), _days(context))
+    result = clean.quarantined_events(
+        _rows_arrived_near(context), _cleaning_rule(context), _day_of_row(context)
+    )
     reason = context.row.get("reject_reason")
     return result.filter(result.reject_reason == reason) if reason else result
 
 
-def _clean(context: TraceContext) -> ir.Table:
+def _clean_rows(context: TraceContext) -> ir.Table:
     return context.where(CleanEvents, event_date=context.row["accounted_date"])
 
 
-def _surplus(context: TraceContext) -> ir.Table:
+def _surplus_rows(context: TraceContext) -> ir.Table:
     """Return the clean copies of a row's day without those that stay."""
     repeated = context.where(DuplicateEvents, event_date=context.row["accounted_date"])
-    rule = _rule(context)
+    rule = _cleaning_rule(context)
     return clean.surplus_rows(
-        clean.clean_copies(_arrived_near(context), rule, _days(context)), repeated
+        clean.clean_copies(_rows_arrived_near(context), rule, _day_of_row(context)), repeated
     )
 
 
@@ -153,10 +162,10 @@ TRACES: Final = (
         EventAccountingDaily,
         "duplicates-and-the-accounting",
         {
-            "received_count": Count(RawEvents, _received),
-            "clean_count": Count(CleanEvents, _clean),
-            "quarantined_count": Count(RawEvents, _quarantined),
-            "surplus_count": Count(RawEvents, _surplus),
+            "received_count": Count(RawEvents, _received_rows),
+            "clean_count": Count(CleanEvents, _clean_rows),
+            "quarantined_count": Count(RawEvents, _quarantined_rows),
+            "surplus_count": Count(RawEvents, _surplus_rows),
         },
     ),
     TableTrace(
@@ -164,8 +173,8 @@ TRACES: Final = (
         "clean-events-and-reject-reasons",
         {
             "cart_amount": OF_SAMPLE,
-            "row_count": Count(RawEvents, _quarantined),
-            **refused_money_derivations(Count(RawEvents, _quarantined)),
+            "row_count": Count(RawEvents, _quarantined_rows),
+            **refused_money_derivations(Count(RawEvents, _quarantined_rows)),
         },
     ),
 )

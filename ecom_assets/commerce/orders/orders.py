@@ -58,7 +58,12 @@ PRICE_PARTS = ("gross_amount", "discount_amount")
 """What the price of a line is made of; it goes back with a refund."""
 ORDER_COSTS = ("payment_fee_amount", "shipping_cost_amount")
 """What an order costs the shop, of a sale or a refund, on one of its lines."""
-FLAGS = ("is_tax_included", "is_restocked", "is_renewal")
+FLAGS = (
+    "is_tax_included",
+    "is_restocked",
+    "is_renewal",
+)
+"""What a source may say of a line by yes or no."""
 PROFIT_NUMBERS = (*PRICE_PARTS, "tax_rate", "unit_cost_amount", *ORDER_COSTS)
 PROFIT_FIELDS = (
     *PRICE_PARTS,

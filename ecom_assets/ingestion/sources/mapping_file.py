@@ -1,5 +1,12 @@
-"""Definitions and mappings as text: YAML or JSON, the files that hold them,
-and their errors as one sentence.
+"""Definitions and mappings as text: from YAML or JSON to a model, with errors in one sentence.
+
+- `definition_from`, `definition_in`: the content of a text or file that somebody wrote, such as a
+  funnel. Texts that would take memory without end, and keys that are there twice, are refused.
+- `load_mapping_file`: a mapping as its model, by the name of a shipped one or the path of a file;
+  `extends` puts a mapping over a shipped one.
+- `shipped_…`: files beside this module, in the package.
+
+What a mapping may say is in the models (`files/mapping.py` and the feeds), and not here.
 """
 
 import csv
@@ -80,7 +87,7 @@ class _DefinitionLoader(yaml.SafeLoader):
         keys = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if (key.tag, key.value) in keys:
-                raise DoubleKeyError(key.value, _position(key.start_mark))
+                raise DoubleKeyError(key.value, _position_of(key.start_mark))
             keys.add((key.tag, key.value))
         return node
 
@@ -102,11 +109,11 @@ def _expanded_size(node: yaml.Node, sizes: dict[int, float]) -> float:
     return sizes[id(node)]
 
 
-def _position(mark: Any) -> str:  # noqa: ANN401 (a mark of PyYAML, which has no public type)
+def _position_of(mark: Any) -> str:  # noqa: ANN401 (a mark of PyYAML, which has no public type)
     return f" at line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _object_of(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+def _object_with_each_key_once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     """Return an object of JSON; a key that it has twice is refused."""
     result: dict[str, object] = {}
     for key, value in pairs:
@@ -128,7 +135,7 @@ def definition_from(text: str) -> object:
     """
     try:
         try:
-            return json.loads(text, object_pairs_hook=_object_of)
+            return json.loads(text, object_pairs_hook=_object_with_each_key_once)
         except ValueError:
             return yaml.load(text, Loader=_DefinitionLoader)  # noqa: S506 (a safe one)
     except RecursionError:
@@ -145,7 +152,7 @@ def definition_in(path: Path) -> object:
         return definition_from(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError(
-            f"{path} cannot be read ({_reason(error)}); check the path."
+            f"{path} cannot be read ({_reason_of(error)}); check the path."
         ) from error
     except DoubleKeyError as error:
         raise DefinitionError(f"{path}: {error}") from error
@@ -158,7 +165,7 @@ def definition_in(path: Path) -> object:
 def message_of(error: yaml.YAMLError) -> str:
     """Return what is wrong with a text, and where if it is known."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"{error.problem}{_position(error.problem_mark)}; correct it there"
+        return f"{error.problem}{_position_of(error.problem_mark)}; correct it there"
     return first_line(error)
 
 
@@ -200,7 +207,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def shipped_in(folder: str) -> list[str]:
     """Return the names of the shipped mappings in a folder."""
-    files = [path.name for path in _shipped(folder).iterdir()]
+    files = [path.name for path in _shipped_folder(folder).iterdir()]
     return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
@@ -228,9 +235,9 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str)
             body = Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise MappingError(
-                f"the mapping {name} cannot be read ({_reason(error)}); check the path"
+                f"the mapping {name} cannot be read ({_reason_of(error)}); check the path"
             ) from error
-        return _parse(model, body, name, folder)
+        return _mapping_from(model, body, name, folder)
     shipped = shipped_in(folder)
     if name not in shipped:
         hint = bracketed_guess(name, shipped)
@@ -244,7 +251,7 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str)
 
 @cache
 def _shipped_mapping(model: type[BaseModel], name: str, folder: str) -> Any:  # noqa: ANN401 (one of `model`)
-    return _validated(model, shipped_content(folder, name), f"{name}.yaml", folder)
+    return _validate(model, shipped_content(folder, name), f"{name}.yaml", folder)
 
 
 @cache
@@ -256,7 +263,7 @@ def shipped_content(folder: str, name: str) -> Mapping[str, Any]:
 
 def shipped_text(folder: str, name: str) -> str:
     """Return the text of a shipped mapping."""
-    return (_shipped(folder) / f"{name}.yaml").read_text(encoding="utf-8")
+    return (_shipped_folder(folder) / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def bracketed_guess(name: str, names: Sequence[str]) -> str:
@@ -267,7 +274,7 @@ def bracketed_guess(name: str, names: Sequence[str]) -> str:
     return f" (did you mean {close!r}?)" if close else ""
 
 
-def _shipped(folder: str) -> "resources.abc.Traversable":
+def _shipped_folder(folder: str) -> "resources.abc.Traversable":
     return resources.files("ecom_assets.ingestion.sources") / folder
 
 
@@ -281,7 +288,7 @@ one of them replaces the field of an extended mapping as a whole.
 """
 
 
-def _extended(content: Mapping[str, Any], where: str, folder: str) -> dict[str, Any]:
+def _with_extended_content(content: Mapping[str, Any], where: str, folder: str) -> dict[str, Any]:
     """Return the content of a mapping over that of the shipped mapping that it extends,
     if it extends one.
     """
@@ -295,14 +302,14 @@ def _extended(content: Mapping[str, Any], where: str, folder: str) -> dict[str, 
         raise MappingError(
             f"{where}: `{EXTENDS}` names {name!r}, which is not shipped{hint}; see docs/mappings.md"
         )
-    base = _extended(shipped_content(folder, name), where, folder)
+    base = _with_extended_content(shipped_content(folder, name), where, folder)
     for key, value in content.items():
         is_merged = isinstance(value, dict) and isinstance(base.get(key), dict)
-        base[key] = _merged(base[key], value) if is_merged else value
+        base[key] = _merge_fields(base[key], value) if is_merged else value
     return base
 
 
-def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _merge_fields(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     result = {**base}
     for name, value in own.items():
         before = {"column": base[name]} if isinstance(base.get(name), str) else base.get(name)
@@ -313,7 +320,7 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _parse(model: type[Model], body: str, where: str, folder: str) -> Model:
+def _mapping_from(model: type[Model], body: str, where: str, folder: str) -> Model:
     try:
         content = definition_from(body)
     except DoubleKeyError as error:
@@ -330,19 +337,21 @@ def _parse(model: type[Model], body: str, where: str, folder: str) -> Model:
         raise MappingError(
             f"{where} is not a mapping: it must hold `name:` and `fields:`, see docs/mappings.md"
         )
-    return _validated(model, content, where, folder)
+    return _validate(model, content, where, folder)
 
 
-def _validated(model: type[Model], content: Mapping[str, Any], where: str, folder: str) -> Model:
+def _validate(model: type[Model], content: Mapping[str, Any], where: str, folder: str) -> Model:
     name = content.get("name", Path(where).name.split(".")[0])
-    content = {**_extended(content, where, folder), "name": name}
+    content = {**_with_extended_content(content, where, folder), "name": name}
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise MappingError(f"{where}: {_sentence(error, model)}; see docs/mappings.md") from error
+        raise MappingError(
+            f"{where}: {_sentence_of(error, model)}; see docs/mappings.md"
+        ) from error
 
 
-def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
+def _sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
     # An unknown key is usually a misspelling of the key that is then missing, so it is reported
     # first.
     first: Any = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
@@ -362,7 +371,7 @@ def _keys_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     models = [model]
     for part in path:
         fields = [field for name, field in _fields_of(models) if part in {name, field.alias}]
-        of_kind = [each for each in models if part == _only_value(each.model_fields.get("kind"))]
+        of_kind = [each for each in models if part == _only_value_of(each.model_fields.get("kind"))]
         # A part that is neither is a name in a mapping of names, or a position in a list.
         models = (
             [inner for field in fields for inner in _models_in(field.annotation)]
@@ -376,7 +385,7 @@ def _fields_of(models: Sequence[type[BaseModel]]) -> list[tuple[str, FieldInfo]]
     return [field for model in models for field in model.model_fields.items()]
 
 
-def _only_value(field: FieldInfo | None) -> object:
+def _only_value_of(field: FieldInfo | None) -> object:
     """Return the value of a field that can have a single one; None if there is no such field."""
     return next(iter(get_args(field.annotation)), None) if field else None
 
@@ -388,7 +397,7 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-def _reason(error: OSError | UnicodeDecodeError) -> str:
+def _reason_of(error: OSError | UnicodeDecodeError) -> str:
     return (
         (error.strerror or "unreadable") if isinstance(error, OSError) else "it is not UTF-8 text"
     )

@@ -46,7 +46,7 @@ from ecom_assets.core.tables.trace import (
 )
 from ecom_assets.interfaces.explain.notes import Notes
 from ecom_assets.interfaces.explain.question import MOST_ADDED, TRACES, RowsQuestion
-from ecom_assets.interfaces.explain.walk import Level, as_number, walk
+from ecom_assets.interfaces.explain.walk import Level, Number, as_number, walk
 
 FREE_TEXT: Final = ("properties", "payload", "malformed_row")
 """Columns in which a shop can put anything, including personal data."""
@@ -124,7 +124,7 @@ def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
         "made_of": _made_of(contract, sample, reader),
     }
     if question.column:
-        answer["number"] = _number(question, rows, sample, int(total["n"]), reader)
+        answer["number"] = _explained_number(question, rows, sample, int(total["n"]), reader)
     return answer
 
 
@@ -212,58 +212,63 @@ def _made_of(contract: type[Table], rows: list[Row], reader: ExplainReader) -> R
     }
 
 
-def _number(
+def _explained_number(
     question: RowsQuestion, rows: ir.Table, sample: list[Row], count: int, reader: ExplainReader
 ) -> Row:
+    """Return the value of the question's number over `count` rows, how it is computed, and what it
+    is made of on the way down; `sample` are the first of the rows.
+
+    Raises:
+        DefinitionError: There are no rows.
+    """
     contract, name = question.contract, question.column
+    column = contract.columns[name]
     if count == 0:
         raise DefinitionError(
             f"No row of {contract.qualified_name()} meets the conditions; choose others."
         )
-    context = [
+    contexts = [
         TraceContext(row, reader.table, reader.rules, reader.ask, reader.keep, contract.key)
         for row in sample
     ]
-    chosen = [_chosen(contract, name, row) for row in context]
+    derivations = [_derivation_of_row(contract, name, context) for context in contexts]
     # Where one row is no count of received rows, the sum of all is none.
-    derivation = next((way for way in chosen if not _is_counted(way)), chosen[0])
-    adds_up = adds_up_over_rows(derivation, contract.columns[name])
-    note = (
-        ""
-        if count == 1 or (adds_up and count <= MOST_ADDED)
-        else _why_not(contract, count, adds_up=adds_up)
-    )
-    if count == 1:
-        value = sample[0][name]
-    else:
-        has_all = needs_all(contract.columns[name])
-        total = sum_of(rows, name, contract.columns[name]) if has_all else rows[name].sum()
-        (summed,) = reader.ask(rows.agg(value=total))
-        value = as_number(summed["value"]) if adds_up else None
-    if value is None and not note and needs_all(contract.columns[name]):
+    derivation = next((each for each in derivations if not _is_counted(each)), derivations[0])
+    adds_up = adds_up_over_rows(derivation, column)
+    value = sample[0][name] if count == 1 else None
+    if count > 1 and adds_up:
+        value = _sum_over(rows, column, reader)
+    note = "" if count == 1 else _why_not(contract, count, adds_up=adds_up)
+    if value is None and not note and needs_all(column):
         note = NOT_KNOWN
-    down = [] if note else [_down(part, context, question, reader) for part in _parts(derivation)]
+    down = [] if note else [_down(part, contexts, question, reader) for part in _parts(derivation)]
     return _described(contract, name) | {
-        "how": how_of(derivation, contract.columns[name].unit or "rows"),
+        "how": how_of(derivation, column.unit or "rows"),
         "value": json_value(value),
         "note": note or None,
         "from_columns": list(derivation.columns) if isinstance(derivation, Computed) else [],
         "adds_up": None if note or not _is_counted(derivation) else _adds_up(value, down),
-        "down": [
-            part
-            | {
-                "levels": [
-                    level | {"gives": json_value(level["gives"])} for level in part["levels"]
-                ]
-            }
-            for part in down
-        ],
+        "down": [part | {"levels": _levels_as_json(part["levels"])} for part in down],
         "restatements": _restatements(question, sample, reader),
     }
 
 
+def _sum_over(rows: ir.Table, column: Column, reader: ExplainReader) -> Number:
+    """Return the sum of a column; None if a row has none and the column needs all."""
+    values = rows[column.name]
+    total = sum_of(rows, column.name, column) if needs_all(column) else values.sum()
+    (summed,) = reader.ask(rows.agg(value=total))
+    return as_number(summed["value"])
+
+
+def _levels_as_json(levels: list[Row]) -> list[Row]:
+    return [level | {"gives": json_value(level["gives"])} for level in levels]
+
+
 def _why_not(contract: type[Table], count: int, *, adds_up: bool) -> str:
-    """Return why a number of several rows cannot be traced down."""
+    """Return why a number of several rows cannot be traced down; empty if it can."""
+    if adds_up and count <= MOST_ADDED:
+        return ""
     most = (
         f"those of {MOST_ADDED} rows at most go down together" if adds_up else "they do not add up"
     )
@@ -288,7 +293,9 @@ def adds_up_over_rows(derivation: Derivation | None, column: Column) -> bool:
     return _is_counted(derivation) and not is_value
 
 
-def _chosen(contract: type[Table], name: str, context: TraceContext) -> Derivation | None:
+def _derivation_of_row(
+    contract: type[Table], name: str, context: TraceContext
+) -> Derivation | None:
     derivation = _derivation_of(contract, name)
     while isinstance(derivation, ByRow):
         derivation = derivation.choose(context)

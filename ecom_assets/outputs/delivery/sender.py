@@ -104,6 +104,8 @@ class PostRequest:
     password: str = field(default="", repr=False)
     bearer: str = field(default="", repr=False)
     """An access token, instead of user and password."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Headers of the tool's own, such as the version of its API, or a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +196,9 @@ class Sender:
         return {
             "Content-Type": request.content_type,
             "Accept": "application/json",
-            **gzipped,
             **authorization,
+            **request.headers,
+            **gzipped,
         }
 
     def _without_keys(self, text: str) -> str:

@@ -18,7 +18,11 @@ from ecom_assets.behaviour.events.contracts import (
     QuarantinedEventSamples,
     RawEvents,
 )
-from ecom_assets.behaviour.funnels.contracts import CartAbandonment, ConversionFunnel
+from ecom_assets.behaviour.funnels.contracts import (
+    CartAbandonment,
+    ConversionFunnel,
+    FunnelEntries,
+)
 from ecom_assets.behaviour.identity.contracts import (
     Identities,
     IdentityAliases,
@@ -28,13 +32,28 @@ from ecom_assets.behaviour.identity.contracts import (
 )
 from ecom_assets.behaviour.journeys.contracts import (
     CategoryPerformance,
+    Journeys,
     JourneyTransitions,
     SearchPerformance,
 )
-from ecom_assets.behaviour.retention.contracts import RetentionCohorts
-from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDays, Sessions
+from ecom_assets.behaviour.retention.contracts import RetentionCohorts, ReturningVisitorsDaily
+from ecom_assets.behaviour.sessions.contracts import (
+    EngagementDaily,
+    SessionDays,
+    SessionEvents,
+    Sessions,
+)
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
-from ecom_assets.commerce.attribution.contracts import ChannelAttribution, Conversions, Touches
+from ecom_assets.commerce.attribution.contracts import (
+    ChannelAttribution,
+    ChannelRemovalEffects,
+    ConversionCredit,
+    Conversions,
+    FirstTouches,
+    OrderVisits,
+    SessionSources,
+    Touches,
+)
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.costs.contracts import (
     CategoryProfitability,
@@ -85,15 +104,19 @@ from ecom_assets.commerce.reconciliation.contracts import (
     Restatements,
 )
 from ecom_assets.commerce.sales.contracts import (
+    Calendar,
     City,
     Customer,
     CustomerRetention,
     DiscountPerformance,
     Item,
+    ItemPrices,
+    ProductSalesDaily,
     PurchaseRevenueDaily,
     RevenueDaily,
     Sales,
 )
+from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import (
@@ -188,8 +211,32 @@ EVIDENCE: tuple[type[Table], ...] = (
 `explain/` and docs/explain.md.
 """
 IN_SNAPSHOT: tuple[type[Table], ...] = (*SERVED, *EVIDENCE)
+NOT_IN_SNAPSHOT: tuple[type[Table], ...] = (
+    *(SessionEvents, SessionSources, Journeys, FirstTouches),
+    *(FunnelEntries, ReturningVisitorsDaily),
+    *(OrderVisits, CustomerVisitors),
+    *(ConversionCredit, ChannelRemovalEffects),
+    *(ItemPrices, Calendar, ProductSalesDaily),
+)
+"""Marts that other tables are computed from; no route, page or explanation reads them."""
 REWRITE = "ecom/rewrite_snapshot"
 """Tag by which a run writes the whole snapshot into a new file."""
+
+
+def require_listed(marts: Iterable[type[Table]]) -> None:
+    """Refuse a mart of which nobody has said whether the API reads it: a route over it would have
+    no table once it is asked.
+
+    Raises:
+        DefinitionError: The message names the first, and the lists.
+    """
+    listed = {*IN_SNAPSHOT, *NOT_IN_SNAPSHOT}
+    if missing := next((mart for mart in marts if mart not in listed), None):
+        raise DefinitionError(
+            f"{missing.qualified_name()} is in no list of ecom_assets/outputs/serving/assets.py; "
+            f"add {missing.__name__} to SERVED if a route or page reads it, to EVIDENCE if only "
+            "explanations do, else to NOT_IN_SNAPSHOT."
+        )
 
 
 def serving_marts(

@@ -6,15 +6,19 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.factory import new_engine
-from ecom_assets.interfaces.api.app import build_app
+from ecom_assets.interfaces.api import csv_files, routes
+from ecom_assets.interfaces.api.app import ROUTERS, build_app
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import HEADER
 from ecom_assets_tests.interfaces.api.conftest import Api, served
@@ -32,8 +36,23 @@ def test_an_endpoint_renders_what_its_query_returns(settings: Settings) -> None:
             "/v1/analytics/revenue/trend", time_range="year", granularity="day", limit=400
         )["points"]
         sold = [point for point in points if point["order_count"] or point["refund_count"]]
-        assert answer.json("/v1/analytics/sold-days") == {"day_count": len(sold)}
-        assert sold
+        sold_days = answer.json("/v1/analytics/sold-days", time_range="year")
+        assert sold_days["day_count"] == len(sold) > 0
+        assert sold_days["definition"] == {
+            "day_count": "Days on which anything was sold or paid back"
+        }
+
+
+def test_every_file_of_routes_is_served() -> None:
+    """A route in a router that is in no list would be a 404, whatever its own test says."""
+    names = [file.name for file in iter_modules(routes.__path__)]
+    declared = {
+        (name, attribute)
+        for name in names
+        for attribute, value in vars(import_module(f"{routes.__name__}.{name}")).items()
+        if isinstance(value, APIRouter) and value not in (*ROUTERS, csv_files.router)
+    }
+    assert declared == set()
 
 
 def test_a_page_shows_what_the_api_answers(
@@ -70,8 +89,10 @@ id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,
 1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30
 2,l2,2026-01-05T10:00:00,1,Berlin,ann,,,8,Scarf,1,10
 3,l3,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10
+4,l4,2026-01-06T10:00:00,1,Berlin,ann,,,8,Scarf,1,10
+5,l5,2026-01-06T11:00:00,1,Berlin,cid,,,7,Hat,1,10
 """
-"""An order of two lines, and one of one."""
+"""Ann's first order has two lines, and her second, Bob's and Cid's first one."""
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +129,13 @@ def test_a_question_over_orders_has_published_lines_as_files_have_them(
     settings: Settings, asked: dict[str, Any]
 ) -> None:
     assert asked["sizes"].splitlines() == [
-        "   1 lines      1",
+        "   1 lines      3",
         "   2 lines      1",
-        "Rows: 3 read, all counted",
+        "Rows: 5 read, all counted",
+    ]
+    # From the second day on, Ann's order is the first of these days, and not her first.
+    assert json.loads(asked["sizes from a day on"])["sizes"] == [
+        {"line_count": 1, "order_count": 2, "first_order_count": 1}
     ]
     assert "Basket-sizes is asked of orders; give them with --orders PATH." in " ".join(
         asked["without orders"].split()

@@ -110,9 +110,10 @@ def test_a_tool_that_is_only_a_package_gets_every_record_once(
     assert sorted(len(message.json) for message in far_side.heard) == [1, 2], (
         "as the toy's limits say, two in a request"
     )
-    assert {(message.path, message.params["key"]) for message in far_side.heard} == {
-        ("/events", "k")
-    }
+    assert {
+        (message.path, message.params["key"], message.headers["Toy-Version"])
+        for message in far_side.heard
+    } == {("/events", "k", "2026-01")}
 
     for answer in (again.json, new_key.json):
         sent = answer["deliveries"]["toy_events"]

@@ -1,4 +1,4 @@
-"""Two columns more of order lines, from files to a page: CONTRIBUTING's recipe.
+"""Two texts and a flag more of order lines, from files to a page: CONTRIBUTING's recipe.
 
 `LINES` are the lines that files of the package get, and `NEW` names the file that each text here is
 added to the end of.
@@ -19,12 +19,13 @@ LINES: Final = (
     AddedLines(
         "ingestion/sources/files/mapping.py",
         '"sales_channel",',
-        ('"coupon_code",', '"delivery_method",'),
+        ('"coupon_code",', '"delivery_method",', '"is_gift",'),
     ),
+    AddedLines("commerce/orders/orders.py", '"is_renewal",', ('"is_gift",',)),
     AddedLines(
         "ingestion/sources/order_mappings/user_order_log.yaml",
         "sales_channel: sales_channel",
-        ("coupon_code: coupon_code", "delivery_method: delivery_method"),
+        ("coupon_code: coupon_code", "delivery_method: delivery_method", "is_gift: is_gift"),
     ),
     AddedLines(
         "commerce/orders/contracts.py",
@@ -35,11 +36,25 @@ LINES: Final = (
         ),
     ),
     AddedLines(
+        "commerce/orders/contracts.py",
+        'is_renewal = flag("What received_is_renewal says", nullable=True)',
+        (
+            'received_is_gift = text("Whether it is a gift, as received", nullable=True)',
+            'is_gift = flag("What received_is_gift says", nullable=True)',
+        ),
+    ),
+    AddedLines(
+        "commerce/orders/contracts.py",
+        'payment_method = text("How it was paid, where the source says it", nullable=True)',
+        ('is_gift = flag("Whether it is a gift", "Gift", nullable=True, chooses_rows=False)',),
+    ),
+    AddedLines(
         "commerce/sales/contracts.py",
         'status = text("Whether it was shipped, or paid back", one_of=STATUSES)',
         (
             "coupon_code = UserOrderLog.coupon_code",
             "delivery_method = UserOrderLog.delivery_method",
+            "is_gift = UserOrderLog.is_gift",
         ),
     ),
 )

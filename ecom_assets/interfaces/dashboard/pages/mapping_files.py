@@ -207,7 +207,7 @@ def files(view: View) -> Block:
     shop = [shop_field(question) for question in asked]
     readable = [look for look in known if look.is_readable]
     asks_zone = any(field.name == f"{SHOP}.timezone" and field.is_open for field in shop)
-    cards = [_card(look, asks_shop_zone=asks_zone) for look in known]
+    cards = [_card_values(look, asks_shop_zone=asks_zone) for look in known]
     open_count = sum(field.is_open for card in cards for field in card["asked"])
     open_count += sum(field.is_open for field in shop)
     return Custom(
@@ -235,22 +235,21 @@ def files(view: View) -> Block:
     )
 
 
-def _card(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
-    """Return what the page shows of one file."""
+def _card_values(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
+    """Return what the template shows of one file: the questions about it, in front (`asked`) or
+    folded (`said`), what becomes of its rows, the first of them, and its mapping.
+    """
     fields = [
         field_of(look, question, asks_shop_zone=asks_shop_zone) for question in look.questions
     ]
-    open_keys = {one.key for one in look.open_questions}
-    likely = {one.key for one in look.questions if one.key in LIKELY and one.guess != STAYS}
-    asked = {name_of(look, key) for key in (open_keys | {*look.problems} | SHOWN | likely)}
+    in_front = {name_of(look, key) for key in _keys_in_front(look)}
     kinds = tuple((kind, kind_words(kind)) for kind in look.kinds)
-    names: list[str] = []
-    for row in look.preview:
-        names += [name for name, value in row.items() if value is not None and name not in names]
+    filled = [name for row in look.preview for name, value in row.items() if value is not None]
+    columns = [*dict.fromkeys(filled)]
     return {
         "look": look,
-        "asked": [field for field in fields if field.name in asked],
-        "said": [field for field in fields if field.name not in asked],
+        "asked": [field for field in fields if field.name in in_front],
+        "said": [field for field in fields if field.name not in in_front],
         "kind": AskedField(name_of(look, KIND), "What is in this file?", "", kinds, look.kind),
         "how": AskedField(
             name_of(look, MAPPING), "How is it read?", "", look.mappings, look.mapping
@@ -267,14 +266,27 @@ def _card(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
             for theirs, ours, count in look.event_types[:100]
         ],
         "event_type_columns": EVENT_TYPES,
-        "preview_heading": "The first rows" + (" by time" if TIMES & {*names} else ""),
-        "preview": [{name: _cell(row.get(name), name) for name in names} for row in look.preview],
+        "preview_heading": "The first rows" + (" by time" if TIMES & {*columns} else ""),
+        "preview": [{name: _cell(row.get(name), name) for name in columns} for row in look.preview],
         "preview_columns": tuple(
-            TableColumn(name, COLUMN_LABELS.get(name, in_words(name))) for name in names
+            TableColumn(name, COLUMN_LABELS.get(name, in_words(name))) for name in columns
         ),
         "yaml": data_address("text/yaml", look.text) if look.text else "",
         "yaml_name": f"{look.upload.name.split('.')[0]}.yaml",
     }
+
+
+def _keys_in_front(look: UploadLook) -> set[str]:
+    """Return the keys of the questions that are asked openly: open ones, those with a problem, and
+    those that are often answered otherwise than the draft guesses.
+    """
+    is_open = {question.key for question in look.open_questions}
+    is_likely = {
+        question.key
+        for question in look.questions
+        if question.key in LIKELY and question.guess != STAYS
+    }
+    return is_open | {*look.problems} | SHOWN | is_likely
 
 
 def _reasons(look: UploadLook) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ def _request(path: str, settings: ToySettings, payloads: Sequence[str]) -> PostR
         settings.toy_url + path,
         joined(payloads, "[", "]"),
         params={"key": settings.toy_key.get_secret_value()},
+        headers={"Toy-Version": "2026-01"},
     )
 
 
