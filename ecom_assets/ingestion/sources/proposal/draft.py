@@ -276,8 +276,6 @@ NEEDED = {
     "product_id": "the product",
     "stock": "how many pieces there are",
     "unit_cost_amount": "what one piece costs",
-    "product_id": "the item",
-    "stock": "how many there are",
     "spend_date": "the day",
     "spend_amount": "what was spent",
     "campaign_name": "the campaign",
