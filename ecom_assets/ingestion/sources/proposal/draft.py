@@ -2686,11 +2686,15 @@ class Draft:
             return []
         counts = self.values.counts(self.found["event_type"].value)
         unknown = [(name, count) for name, count in counts if known_event_type(name) is None]
+        with_money = self._type_with_money([name for name, _ in counts])
         answered: dict[str, str] = {}
         codes: dict[str, str] = {}
         for key, (name, count) in zip(EVENT_TYPES, unknown, strict=False):
             near = likely_event_type(name)
             hint = f"; probably {near}" if near else ""
+            if name == with_money:
+                near, hint = near or "purchase", "; all amounts are on its rows"
+            is_open = name.isdigit() or name == with_money
             sentence = f"what {shown(name)!r} is ({count:,} rows), or {STAYS}{hint}"
             self.questions.append(
                 OpenQuestion(
@@ -2698,13 +2702,13 @@ class Draft:
                     sentence,
                     (*STANDARD_TYPES, STAYS),
                     near or STAYS,
-                    is_optional=not name.isdigit(),
+                    is_optional=not is_open,
                     subject=name,
                     note=formats.counted(count, "row") + ("; a guess by its name" if near else ""),
                 )
             )
             answered[name] = self.answers.get(key, STAYS)
-            if name.isdigit() and key not in self.answers:
+            if is_open and key not in self.answers:
                 codes[name] = key
         lines, stay, types = [], [], []
         for name, count in counts:
@@ -2722,6 +2726,22 @@ class Draft:
                 stay.append(f"  # {shown(name)}: {count:,} rows, stays as it is{hint}")
         head = ["event_types:" if lines else "# event_types:"] if lines or stay else []
         return [*head, *lines, *stay, *self._funnel_steps(types)]
+
+    def _type_with_money(self, names: Sequence[str]) -> str:
+        """Return the event type that alone has amounts, where no name says which is a purchase;
+        empty if there is none.
+        """
+        if "purchase" in map(known_event_type, names):
+            return ""
+        amounts = amounts_of_some_types(self.values, self.found)
+        amount = self.found["cart_value"].value if "cart_value" in self.found else None
+        amount = amount or next(iter(amounts), None)
+        if amount is None:
+            return ""
+        event_type = self.found["event_type"].value
+        has_money = f"{self.values.number_sql(amount)} <> 0"
+        types = self.values.rows(select(f"DISTINCT {event_type.column}", TABLE, has_money))
+        return str(types[0][0]) if len(types) == 1 else ""
 
     def _funnel_steps(self, types: Sequence[str]) -> list[str]:
         """Return the line of the steps of the default funnel that the file has, if it has two;

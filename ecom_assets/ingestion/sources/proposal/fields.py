@@ -739,20 +739,35 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
     """
     free = [value for value in _free(values, matches) if _fits(values, field, value)]
     if field == "event_type":
-        free = sorted(free, key=values.different)
+        free = sorted(free, key=lambda value: (_is_one(values, value), values.different(value)))
     if field == "stock":
         free = sorted(free, key=lambda value: not is_in_stock(value))
     if field == "user_id":
-        free = sorted(free, key=lambda value: _is_unlikely_visitor(values, value))
+        free = sorted(
+            free,
+            key=lambda value: (_is_unlikely_visitor(values, value), not _names_person(value)),
+        )
     if field == "campaign_name":
         free = sorted(free, key=lambda value: bool(values.time_formats(value)))
     return tuple(dict.fromkeys(value.name for value in free))
 
 
+def _names_person(value: Value) -> bool:
+    """Return whether the name of a value has a word for people in it."""
+    return any(word in bare(value.name) for word in (*PERSON_WORDS, "profile", "visitor"))
+
+
 def _is_unlikely_visitor(values: FileValues, value: Value) -> bool:
-    """Return whether values are times, or amounts, or the same in each row."""
+    """Return whether values are times, or amounts, or the same in each row, or others on each."""
     are_amounts = bool(values.matching(value, r"-?\d+[.,]\d+"))
-    return are_amounts or values.different(value) < 2 or bool(values.time_formats(value))  # noqa: PLR2004 (one value for all)
+    is_row = 1 < values.different(value) == values.filled(value)
+    is_one = _is_one(values, value)
+    return are_amounts or is_one or is_row or bool(values.time_formats(value))
+
+
+def _is_one(values: FileValues, value: Value) -> bool:
+    """Return whether all rows that have a value have the same one."""
+    return values.different(value) < 2  # noqa: PLR2004 (one value for all)
 
 
 PERSON_WORDS: Final = (
