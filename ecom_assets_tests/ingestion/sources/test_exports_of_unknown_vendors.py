@@ -316,3 +316,39 @@ def test_a_report_of_ads_that_may_be_of_another_vendor_is_asked(tmp_path: Path) 
     whole = [line.replace("Displays", "Impr.") for line in lines]
     path = write(tmp_path / "google.csv", "\n".join([*whole, ""]))
     assert not MappingSearch([str(path)], settings, MappingKind.AD_SPEND).proposal({}).questions
+
+
+@pytest.mark.slow
+def test_lines_with_a_tax_each_and_postage_once_come_to_the_total_of_their_order(
+    tmp_path: Path,
+) -> None:
+    # 20 + 30, 10 + 40, 50 + 10 and 15 of goods, a fifth of tax beside each, and postage of 5.
+    orders = [(65, 5, [(20, 4), (30, 6)]), (65, 5, [(10, 2), (40, 8)])]
+    orders += [(72, 0, [(50, 10), (10, 2)]), (23, 5, [(15, 3)])]
+    rows = [
+        f"R{n};0{n}.03.2026;K{n};{total}.00;{post}.00;A{goods};{goods}.00;{tax}.00"
+        for n, (total, post, lines) in enumerate(orders, start=1)
+        for goods, tax in lines
+    ]
+    head = "Order Number;Date;Customer;grand_total;Porto;Ware;Valeur;tax_amount"
+    search = search_of(tmp_path / "lines.csv", [head, *rows])
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (175, 0)
+
+
+@pytest.mark.slow
+def test_a_tax_inside_of_what_a_discount_without_a_name_leaves_is_asked(tmp_path: Path) -> None:
+    # A sixth of 120, 95.40, 60, 47.40, 179.40 and 36 is tax, and
+    # 100 + 79.50 + 50 + 39.50 + 149.50 + 30 were sold.
+    sold = [("L", "120.00", "0.00", "20.00"), ("L", "120.00", "24.60", "15.90")]
+    sold += [("M", "60.00", "0.00", "10.00"), ("M", "60.00", "12.60", "7.90")]
+    sold += [("V", "240.00", "60.60", "29.90"), ("B", "36.00", "0.00", "6.00")]
+    rows = [
+        f"{n};0{n}.03.2026;K{n};{item};1;{whole};{off};{tax}"
+        for n, (item, whole, off, tax) in enumerate(sold, start=1)
+    ]
+    head = "Order Number;Date;Customer;SKU;Quantity;Zeilensumme;Obniżka;Tax"
+    search = search_of(tmp_path / "lines.csv", [head, *rows])
+    less = "Zeilensumme less Tax and Obniżka"
+    assert f"{less} (448.50)" in asked(search, {})["amount_parts"]
+    assert sold_and_back(search, {"amount_parts": less}) == (Decimal("448.50"), 0)
