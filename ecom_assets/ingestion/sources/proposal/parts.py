@@ -66,7 +66,18 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
     ),
     Part.DISCOUNT: (
         *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
-        *("nachlass", "skonto", "promotion", "promo", "coupon", "znizk", "zniżk", "знижк", "скидк"),
+        *(
+            "indirim",
+            "nachlass",
+            "skonto",
+            "promotion",
+            "promo",
+            "coupon",
+            "znizk",
+            "zniżk",
+            "знижк",
+            "скидк",
+        ),
         *("割引", "値引", "クーポン", "ポイント利用", "优惠", "折扣", "優惠", "할인", "쿠폰"),
     ),
     Part.FEE: (
