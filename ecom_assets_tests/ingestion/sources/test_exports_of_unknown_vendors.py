@@ -316,3 +316,92 @@ def test_a_report_of_ads_that_may_be_of_another_vendor_is_asked(tmp_path: Path) 
     whole = [line.replace("Displays", "Impr.") for line in lines]
     path = write(tmp_path / "google.csv", "\n".join([*whole, ""]))
     assert not MappingSearch([str(path)], settings, MappingKind.AD_SPEND).proposal({}).questions
+
+
+@pytest.mark.slow
+def test_lines_with_a_tax_each_and_postage_once_come_to_the_total_of_their_order(
+    tmp_path: Path,
+) -> None:
+    # 20 + 30, 10 + 40, 50 + 10 and 15 of goods, a fifth of tax beside each, and postage of 5.
+    orders = [(65, 5, [(20, 4), (30, 6)]), (65, 5, [(10, 2), (40, 8)])]
+    orders += [(72, 0, [(50, 10), (10, 2)]), (23, 5, [(15, 3)])]
+    rows = [
+        f"R{n};0{n}.03.2026;K{n};{total}.00;{post}.00;A{goods};{goods}.00;{tax}.00"
+        for n, (total, post, lines) in enumerate(orders, start=1)
+        for goods, tax in lines
+    ]
+    head = "Order Number;Date;Customer;grand_total;Porto;Ware;Valeur;tax_amount"
+    search = search_of(tmp_path / "lines.csv", [head, *rows])
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (175, 0)
+
+
+@pytest.mark.slow
+def test_a_tax_inside_of_what_a_discount_without_a_name_leaves_is_asked(tmp_path: Path) -> None:
+    # A sixth of 120, 95.40, 60, 47.40, 179.40 and 36 is tax, and
+    # 100 + 79.50 + 50 + 39.50 + 149.50 + 30 were sold.
+    sold = [("L", "120.00", "0.00", "20.00"), ("L", "120.00", "24.60", "15.90")]
+    sold += [("M", "60.00", "0.00", "10.00"), ("M", "60.00", "12.60", "7.90")]
+    sold += [("V", "240.00", "60.60", "29.90"), ("B", "36.00", "0.00", "6.00")]
+    rows = [
+        f"{n};0{n}.03.2026;K{n};{item};1;{whole};{off};{tax}"
+        for n, (item, whole, off, tax) in enumerate(sold, start=1)
+    ]
+    head = "Order Number;Date;Customer;SKU;Quantity;Zeilensumme;Obniżka;Tax"
+    search = search_of(tmp_path / "lines.csv", [head, *rows])
+    less = "Zeilensumme less Tax and Obniżka"
+    assert f"{less} (448.50)" in asked(search, {})["amount_parts"]
+    assert sold_and_back(search, {"amount_parts": less}) == (Decimal("448.50"), 0)
+
+
+TURKISH = """\
+Sipariş Numarası;Sipariş Tarihi;Sipariş Statüsü;E-Posta;Ürün Adı;Adet;Birim Fiyatı;\
+Satış Tutarı;İndirim Tutarı;Faturalanacak Tutar
+9001;02.03.2026 10:15;Teslim Edildi;ayse@x.tr;Lamba;2;499,90;999,80;100,00;899,80
+9002;03.03.2026 11:15;İptal Edildi;can@x.tr;Kupa;1;89,90;89,90;0,00;89,90
+9003;04.03.2026 12:15;Teslim Edildi;ece@x.tr;Kupa;3;89,90;269,70;20,00;249,70
+9004;05.03.2026 13:15;İade Edildi;efe@x.tr;Vazo;1;199,90;199,90;0,00;199,90
+9005;06.03.2026 13:15;Kargoya Verildi;ayse@x.tr;Lamba;1;499,90;499,90;50,00;449,90
+"""  # noqa: RUF001 (Turkish words)
+"""899.80 + 249.70 + 199.90 + 449.90 were sold, of which 199.90 went back; one was cancelled."""
+
+
+@pytest.mark.slow
+def test_a_turkish_list_with_a_column_called_state_of_the_order(tmp_path: Path) -> None:
+    search = search_in(tmp_path / "siparisler.csv", TURKISH, "TRY")
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (Decimal("1799.30"), Decimal("199.90"))
+
+
+@pytest.mark.slow
+def test_a_column_called_state_in_words_that_nobody_knows_is_asked(tmp_path: Path) -> None:
+    # Esperanto: three of 20.00, of which one was never paid.
+    states = ("liverita", "nuligita", "liverita")
+    rows = [f"{n},2026-03-0{n},k{n},20.00,{state}" for n, state in enumerate(states, start=1)]
+    head = "order_id,date,customer_id,amount,Order line status"
+    search = search_of(tmp_path / "lines.csv", [head, *rows])
+    assert {*asked(search, {})} == {"state_1", "state_2"}
+    assert sold_and_back(search, {"state_1": "sale", "state_2": "no sale"}) == (40, 0)
+
+
+SETTLED = """\
+Type;Bestelnummer;Datum;EAN;Aantal;Bedrag
+Verkoopprijs artikelen;B1;12-03-2026;871;1;41,28
+Commissie;B1;12-03-2026;871;1;-6,50
+Verkoopprijs artikelen;B2;13-03-2026;872;2;16,53
+Commissie;B2;13-03-2026;872;2;-2,60
+Correctie verkoopprijs;B2;19-03-2026;872;1;-8,26
+Correctie commissie;B2;19-03-2026;872;1;1,30
+Compensatie zoekgeraakt;B9;15-03-2026;871;1;20,00
+"""
+"""Of 41.28 + 16.53, 8.26 went back; what a market keeps, or pays for what it lost, is none."""
+
+
+@pytest.mark.slow
+def test_kinds_of_rows_are_asked_in_a_file_where_most_are_on_one_row(tmp_path: Path) -> None:
+    search = search_of(tmp_path / "afrekening.csv", SETTLED.splitlines())
+    kinds = {one.subject: one.key for one in search.proposal(ZONE, OWN).questions if one.subject}
+    assert len(kinds) == 5
+    said = dict.fromkeys(kinds.values(), "no sale")
+    said |= {kinds["Verkoopprijs artikelen"]: "sale", kinds["Correctie verkoopprijs"]: "refund"}
+    assert sold_and_back(search, said) == (Decimal("57.81"), Decimal("8.26"))

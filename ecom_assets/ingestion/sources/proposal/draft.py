@@ -548,7 +548,7 @@ class Draft:
         line = line_amount(self.values, self.found)
         if line is None:
             return False
-        value, told = line
+        value, told, self.product_less = line
         if "payment_amount" in self.found:
             total = self.found["payment_amount"].value
             self.found[ORDER_TOTAL] = FoundField(ORDER_TOTAL, total, f"named {total.name}")
@@ -1458,7 +1458,7 @@ class Draft:
             name: part for name, part in goods.unproven.items() if name not in self.taken_off
         }
         goods = replace(goods, unproven=unproven, others=() if is_said else goods.others)
-        if self.product_less in rows.amounts and goods.name == rows.product[0]:
+        if self.product_less in rows.amounts and goods.name in {begin, rows.product[0]}:
             unproven.pop(self.product_less, None)
             less = dict.fromkeys([*goods.less, self.product_less])
             goods = replace(goods, less=tuple(less))

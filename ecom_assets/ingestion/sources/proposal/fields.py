@@ -25,6 +25,7 @@ from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
 from ecom_assets.ingestion.sources.proposal.state_words import (
     LOOKS_LIKE,
     Meaning,
+    begins,
     flag_meaning,
     is_state_word,
     is_way_to_pay,
@@ -1298,6 +1299,38 @@ _OF_PAGES: Final = frozenset({"page", "pagename", "title", "url", "path", "paget
 """Words in the names of columns that say which page it was: one may be called as an event is."""
 
 
+def _is_named_as_states(value: Value) -> bool:
+    """Return whether a name has a word of states, such as `Order line status`, of an order."""
+    words = words_of(value.last_name)
+    return any(begins(word, _STATES_ARE_NAMED) for word in words) and not any(
+        begins(word, _OTHER_STATES) for word in words
+    )
+
+
+def _may_be_named_states(values: FileValues, value: Value) -> bool:
+    """Return whether values are a few texts, as states are."""
+    different = values.different(value)
+    are_texts = not _is_number(values, value) and not _is_flag(values, value)
+    return value.is_column and are_texts and 1 < different <= _FEW_STATES
+
+
+_STATES_ARE_NAMED: Final = ("status", "statut", "statu", "estatus", "durum", "durumu", "stav")
+_OTHER_STATES: Final = (
+    *("mail", "email", "newsletter", "marketing", "customer", "kunde", "kunden", "client", "tax"),
+    *("stock", "account", "member", "subscription", "abo", "login", "consent", "sync", "export"),
+)
+"""How words begin that say of what else a state is."""
+
+
+def _states_by_values(values: FileValues, value: Value) -> FoundField | None:
+    """Return a column as that of the state, by a word of its name or by its values; else None."""
+    if _is_named_as_states(value) and _may_be_named_states(values, value):
+        return FoundField("status", value, f"named {value.name}")
+    if _are_states(values, value) and _may_be_states(values, value):
+        return FoundField("status", value, f"it has states such as {values.counts(value, 1)[0][0]}")
+    return None
+
+
 def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | None:
     free = [value for value in _free(values, matches) if values.filled(value)]
     if field in TIMES:  # a day alone, or the number of a version, goes behind a time of day
@@ -1319,10 +1352,8 @@ def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | N
             event_types = [text for text, _ in values.counts(value) if known_event_type(text)]
             if event_types:
                 return FoundField(field, value, f"it has event types such as {event_types[0]}")
-        if field == "status" and _are_states(values, value) and _may_be_states(values, value):
-            return FoundField(
-                field, value, f"it has states such as {values.counts(value, 1)[0][0]}"
-            )
+        if field == "status" and (found := _states_by_values(values, value)) is not None:
+            return found
         is_of_one = values.different(value) == 1 and values.row_count >= _FEWEST_OF_ONE
         if is_of_one and field in {"user_id", "customer_id"}:
             continue  # the account that the file is of, not who ordered

@@ -66,7 +66,18 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
     ),
     Part.DISCOUNT: (
         *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
-        *("nachlass", "skonto", "promotion", "promo", "coupon", "znizk", "zniżk", "знижк", "скидк"),
+        *(
+            "indirim",
+            "nachlass",
+            "skonto",
+            "promotion",
+            "promo",
+            "coupon",
+            "znizk",
+            "zniżk",
+            "знижк",
+            "скидк",
+        ),
         *("割引", "値引", "クーポン", "ポイント利用", "优惠", "折扣", "優惠", "할인", "쿠폰"),
     ),
     Part.FEE: (
@@ -758,8 +769,10 @@ class RowParts:
         )
         pieces = [self.values.number_sql(self.quantity)] if self.quantity else []
         group = ", ".join([self.item.column, *pieces])
-        # A tax may be another one because of a discount.
+        # A tax may be another one because of a discount, whatever that is called.
         discounts = [one for one, part in self.parts.items() if part is Part.DISCOUNT]
+        if self.parts.get(name) is Part.TAX:
+            discounts += self.unexplained(GoodsAmount(amount))
         none = [f"coalesce({self.values.number_sql(self.amounts[n])}, 0) = 0" for n in discounts]
         of_pieces = select(measured, TABLE, " AND ".join([f"{money} <> 0", *none]), group)
         said, alone = self.values.rows(

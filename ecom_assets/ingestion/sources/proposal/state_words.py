@@ -114,7 +114,10 @@ _SALE: Final = (
         "potwierdzon",
     ),
     *("оплачен", "отправлен", "выполнен", "concluid", "entregue", "enviad", "pago", "camino"),
-    *("aprovad", "aprobad", "transit"),
+    *("aprovad", "aprobad", "faturad", "transit"),
+    *("teslim", "kargo", "tamamland", "onayland", "levere", "skickad", "afsendt", "sendt", "betal"),
+    *("slutford", "gennemfort", "vyrizen", "odeslan", "dorucen", "zaplacen", "livrat", "expediat"),
+    *("finalizat", "platit", "toimitettu", "maksettu", "teljesit", "kiszallit", "kifizet"),
     *(
         "発送済",
         "発送完了",
@@ -172,6 +175,8 @@ _NO_SALE: Final = (
     "відмін",
     "відхилен",
     "невдал",
+    *("iptal", "avbrut", "avbest", "makuler", "annuler", "kanseller", "zrusen", "anulat", "anulad"),
+    *("peruut", "peruttu", "torolve", "lemondva", "visszavon"),
     *("anulowan", "odrzucon", "nieudan", "porzucon", "отмен", "отклонен", "просроч"),
     *(
         "キャンセル",
@@ -226,6 +231,8 @@ _REFUND: Final = (
     "повернен",
     "відшкодован",
     *("zwrocon", "zwrot", "возврат", "возвращ"),
+    *("iade", "aterbetal", "returner", "refunder", "vracen", "dobropis", "returnat", "rambursat"),
+    *("palautettu", "visszateritve", "visszakuld"),
     *("返品", "返金", "退款", "退货", "退貨", "已退", "환불", "반품"),
 )
 _PART: Final = (
@@ -403,6 +410,7 @@ _FILLERS: Final = frozenset(
         "full",
         "entirely",
         "замовлення",
+        *("edildi", "edilmis", "verildi", "siparis", "objednavka", "comanda", "comenzi"),
     ]
 )
 _OF_STATES: Final = (*_SALE, *_NO_SALE, *_REFUND, *_ASKED)

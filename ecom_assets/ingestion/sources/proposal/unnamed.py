@@ -19,7 +19,13 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     is_list,
     numbers_of_rows,
 )
-from ecom_assets.ingestion.sources.proposal.parts import Numbers, can_be_amount, read_numbers
+from ecom_assets.ingestion.sources.proposal.parts import (
+    Numbers,
+    Part,
+    can_be_amount,
+    part_of,
+    read_numbers,
+)
 from ecom_assets.ingestion.sources.proposal.state_words import words_of
 from ecom_assets.ingestion.sources.proposal.values import EMAIL, TABLE, FileValues, Value
 
@@ -169,18 +175,30 @@ def products(values: FileValues, found: Found) -> Iterator[Product]:
         yield from sorted(tried, key=lambda each: not each.shown_by)
 
 
-def line_amount(values: FileValues, found: Found) -> tuple[Value, str] | None:
-    """Return the column whose amounts come to that of each order, and how; None if none does."""
+def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str] | None:
+    """Return the column whose amounts come to that of each order, how, and the discount of each row
+    that is taken off it before, if one is; None if no column does.
+    """
     order = found.get("order_id")
     total = found.get("payment_amount") or found.get(ORDER_TOTAL)
     if order is None or total is None or values.spread or UNIT_PRICE in found:
         return None
     numbers = [value for value in numbers_of_rows(values, found) if _can_be_price(values, value)]
-    sums = _Sums.read(values, found, numbers)
-    for value in numbers:
-        if equation := sums.of_order(value, total.value):
-            return value, equation
+    parts = [value for value in numbers_of_rows(values, {}) if part_of(value) in _OF_ROWS]
+    sums = _Sums.read(values, found, [*dict.fromkeys([*numbers, *parts])])
+    goods = [value for value in numbers if part_of(value) is None]
+    tried: list[tuple[Value | None, int]] = [(None, 0)]
+    tried += [(part, -1 if part_of(part) is Part.DISCOUNT else 1) for part in parts]
+    for (part, sign), value in product(tried, numbers):
+        if part is not None and value not in goods:
+            continue
+        if equation := sums.of_order(value, total.value, part, sign):
+            return value, equation, part.name if part and sign < 0 else ""
     return None
+
+
+_OF_ROWS: Final = frozenset({Part.DISCOUNT, Part.TAX})
+"""What each row may have beside its amount, before rows come to the total of their order."""
 
 
 def line_of_part(values: FileValues, order: Value, amount: str) -> Value | None:
@@ -257,14 +275,21 @@ class _Sums:
         cells = {value.column: one for value, one in zip(every, read[1:], strict=True)}
         return cls(cells, np.unique(read[0], return_inverse=True)[1], totals)
 
-    def of_order(self, value: Value, total: Value) -> str:
-        """Return how the amounts of rows come to that of their order; empty if they do not."""
+    def of_order(self, value: Value, total: Value, part: Value | None = None, sign: int = 0) -> str:
+        """Return how the amounts of rows, plus or less a part of each, come to that of their order;
+        empty if they do not.
+        """
         counts = np.bincount(self.orders)
-        if self._whole(value, counts) is not None:
+        if self._whole(value, counts) is not None or part == total:
             return ""
-        others = [one for one in self.totals if one not in {value, total}]
-        equation = self._of_order(self.cells[value.column], [total, *others])
-        return f"the sum of {value.name}{equation}" if f"= {total.name} " in equation else ""
+        if part is not None and not self._is_often_filled(part):
+            return ""
+        others = [one for one in self.totals if one not in {value, total, part}]
+        amounts = self.cells[value.column]
+        word = f" {'-' if sign < 0 else '+'} {part.name}" if part else ""
+        sums = amounts + sign * self._filled(part) if part else amounts
+        equation = self._of_order(sums, [total, *others])
+        return f"the sum of {value.name}{word}{equation}" if f"= {total.name} " in equation else ""
 
     def of(self, price: Value, whole: Value) -> Product:
         """Return a price times a quantity, and which amount it is: of the row, alone or with one
