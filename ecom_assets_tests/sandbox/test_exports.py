@@ -341,6 +341,8 @@ def test_where_ga4_sends_nothing_of_orders_nothing_is_known(tmp_path: Path) -> N
             "sales-explorer?by=landing_page&start_date=2026-01-01&end_date=2026-02-09",
         ):
             assert TOO_FEW in api.get(f"/dashboard/{page}").text, page
+        shown = read(api.get(f"/dashboard/marketing?{days}").text)
+        assert "See which costs are not known" in [link.text for link in shown.all("a")]
     with duckdb.connect(str(tmp_path / "home/warehouse.duckdb"), read_only=True) as tables:
         assert tables.execute("FROM mart.order_visits").fetchall() == []
         assert tables.execute("FROM mart.customer_visitors").fetchall() == []
