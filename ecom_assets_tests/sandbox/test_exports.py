@@ -21,7 +21,10 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.uploads.asking import ask_load, ask_undo, waiting_requests
 from ecom_assets.ingestion.uploads.store import Uploads
+from ecom_assets.interfaces.boards.model import Board, BoardTile
+from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.report.board_mail import board_page
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 from ecom_assets.orchestration.empty_home import emptied
 from ecom_assets_tests.command import ecom
@@ -323,15 +326,23 @@ def test_where_ga4_sends_nothing_of_orders_nothing_is_known(tmp_path: Path) -> N
         firsts = api.json(COHORTS, dimension="first_channel", limit=1000)
         assert {row["revenue_amount"] for row in firsts["cohorts"]} == {None}
         assert {row["customer_count"] for row in firsts["cohorts"]} == {None}
+        settings = Settings(home=tmp_path / "home")
+        tiles = [BoardTile(measure="roas"), BoardTile(table="channels")]
+        board = BoardStore(settings).save_new(Board(name="Ads", tiles=tiles), "ann").slug
+        mail = board_page(settings, board, with_costs=True)
+        assert mail.html(mail.embedded_pictures, "").count(TOO_FEW) == 2
         days = "start_date=2026-01-01&end_date=2026-02-09"
         for page in (
             f"marketing?{days}",
             f"attribution?{days}",
             f"overview?{days}",
+            f"board-tile?board={board}&tile=0&{days}",
             "cohort-value?cut=first_channel",
             "sales-explorer?by=landing_page&start_date=2026-01-01&end_date=2026-02-09",
         ):
             assert TOO_FEW in api.get(f"/dashboard/{page}").text, page
+        shown = read(api.get(f"/dashboard/marketing?{days}").text)
+        assert "See which costs are not known" in [link.text for link in shown.all("a")]
     with duckdb.connect(str(tmp_path / "home/warehouse.duckdb"), read_only=True) as tables:
         assert tables.execute("FROM mart.order_visits").fetchall() == []
         assert tables.execute("FROM mart.customer_visitors").fetchall() == []

@@ -20,11 +20,13 @@ from ecom_assets.behaviour.questions.whole_lists import Take, take_rows
 from ecom_assets.core.tables.queries import Period, Row, of_period
 from ecom_assets.interfaces.api.parameters import (
     MOST_ROWS,
+    SHARES,
     Context,
     FileOnce,
     RequestContext,
     Sliced,
     csv_blocks,
+    with_shares,
 )
 from ecom_assets.interfaces.api.people import note_people
 from ecom_assets.interfaces.api.problems import documented
@@ -127,16 +129,18 @@ def add_file(
                     page = parameters_of.model_validate(
                         {**chosen, "limit": MOST_ROWS, "offset": count}
                     )
-                    block = rows.validate_python(route(context, parameters=page)[listed])
+                    found = route(context, parameters=page)
+                    block = rows.validate_python(found[listed])
                     count += len(block)
-                    yield rows.dump_python(block, mode="json")
+                    yield [with_shares(row, found) for row in rows.dump_python(block, mode="json")]
                     if len(block) < MOST_ROWS:
                         return
 
             take(blocks())
             return count
 
-        return file_of_blocks(context, f"{named}.csv", list(row.model_fields), write)
+        columns = [*row.model_fields, *(name for name in SHARES if name in answer.model_fields)]
+        return file_of_blocks(context, f"{named}.csv", columns, write)
 
     fields: dict[str, Any] = {
         name: (field.annotation, field)

@@ -470,6 +470,10 @@ TYPES: Final = {
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", "warnings"}
 """Fields of every answer that are not rows of its list."""
+SHARES: Final = ("visit_coverage_rate", "category_coverage_rate")
+"""Numbers of an answer that say what part of it the numbers of its list are known of: each row of
+CSV has them, as nothing else of the answer goes with it.
+"""
 LISTS: Final = "ecom.lists"
 """The key of a request's scope with the names of its answer's lists; see `declared_lists`."""
 PREFERRED: Final = ("breakdown", "stickiness", "lifecycle", "parts", "findings")
@@ -691,10 +695,15 @@ def csv_of(answer: Row, lists: Sequence[str]) -> str:
 def listed_cells(answer: Row, lists: Sequence[str]) -> list[Row]:
     """Return the rows of `csv_of` by the names of its columns."""
     return [
-        dict(_cells(row))
+        with_shares(dict(_cells(row)), answer)
         for whole in _list_of(answer, lists)
         for row in _spread(whole, answer.get("periods", ()))
     ]
+
+
+def with_shares(row: Row, answer: Row) -> Row:
+    """Return a row of CSV with the shares of its answer behind it."""
+    return row | {name: answer[name] for name in SHARES if name in answer and name not in row}
 
 
 def csv_blocks(blocks: Iterable[Sequence[Row]], columns: Sequence[str]) -> Iterator[str]:

@@ -12,12 +12,15 @@ from ecom_assets.behaviour.funnels.contracts import CartAbandonment, ConversionF
 from ecom_assets.behaviour.funnels.queries import daily_conversion
 from ecom_assets.behaviour.questions.answer import Kind
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
+from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.marketing.contracts import MarketingDaily
+from ecom_assets.commerce.marketing.measures import SpendMeasures
 from ecom_assets.commerce.marketing.queries import marketing_over_time
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api.routes import behaviour, funnels, marketing, profit, sales
 from ecom_assets.interfaces.api.visible_saved import require_readable
@@ -235,25 +238,31 @@ def measure_tile(view: View, tile: BoardTile) -> Block:
     """
     name = str(tile.measure)
     number = shop_numbers()[name]
-    made, rows, x, csv = OF_SUBJECT[number.subject](view, name)
+    made, rows, x, csv, note = OF_SUBJECT[number.subject](view, name)
     has_days = bool(rows) and name in rows[0]
     if tile.show == "number" or not has_days:
-        return Tiles((made,))
+        return Several((Tiles((made,)), Notice(note, "info"))) if note else Tiles((made,))
     column = TableColumn(name, number.measure.label, number.measure.shown_as)
     columns = (TableColumn(x, "Day", "date"), column)
     if tile.show == "table":
-        return DataTable(rows, columns, csv=csv, definition=made.definition, why=made.why)
+        return DataTable(rows, columns, csv, note, made.definition, why=made.why)
     spec = charts.line(
         x, name, kind=column.kind, area=column.kind in {"money", "count"}, title=column.label
     )
     description = f"{column.label} of each day as a line."
     return Chart(
-        spec, rows, columns, description, csv=csv, definition=made.definition, why=made.why
+        *(spec, rows, columns, description),
+        csv=csv,
+        definition=made.definition,
+        note=note,
+        why=made.why,
     )
 
 
-TileSource = tuple[Tile, Sequence[Mapping[str, Any]], str, str]
-"""The tile of a number, its days, the name of their day, and the address of their CSV."""
+TileSource = tuple[Tile, Sequence[Mapping[str, Any]], str, str, str]
+"""The tile of a number, its days, the name of their day, the address of their CSV, and what to keep
+in mind.
+"""
 
 
 def _sales(view: View, name: str) -> TileSource:
@@ -261,7 +270,7 @@ def _sales(view: View, name: str) -> TileSource:
     tile = compared_tile(
         answer, "sales", sales.SalesNumbers, name, table=TABLES["sales"], points=points
     )
-    return tile, points, "start_date", view.csv("/analytics/revenue/trend")
+    return tile, points, "start_date", view.csv("/analytics/revenue/trend"), ""
 
 
 def _profit(view: View, name: str) -> TileSource:
@@ -271,7 +280,7 @@ def _profit(view: View, name: str) -> TileSource:
     tile = compared_tile(
         answer, "profit", profit.ProfitNumbers, name, table=TABLES["profit"], points=days
     )
-    return tile, days, "event_date", view.csv("/analytics/profit", dimension="day")
+    return tile, days, "event_date", view.csv("/analytics/profit", dimension="day"), ""
 
 
 def _marketing(view: View, name: str) -> TileSource:
@@ -282,7 +291,9 @@ def _marketing(view: View, name: str) -> TileSource:
     tile = compared_tile(
         answer, "ads", marketing.AdNumbers, name, table=TABLES["marketing"], points=days
     )
-    return tile, days, "event_date", view.csv("/analytics/marketing")
+    rests_on_visits = name not in measures_of(SpendMeasures)
+    met = coverage_sentence(answer["visit_coverage_rate"]) if rests_on_visits else ""
+    return tile, days, "event_date", view.csv("/analytics/marketing"), met
 
 
 def _sessions(view: View, name: str) -> TileSource:
@@ -290,7 +301,7 @@ def _sessions(view: View, name: str) -> TileSource:
     days = with_missing_days(answer["days"], answer["range"])
     numbers = behaviour.EngagementNumbers
     tile = compared_tile(answer, "engagement", numbers, name, table=TABLES["sessions"], points=days)
-    return tile, days, "event_date", view.csv("/analytics/engagement")
+    return tile, days, "event_date", view.csv("/analytics/engagement"), ""
 
 
 def _conversion(view: View, name: str) -> TileSource:
@@ -326,7 +337,7 @@ def _conversion(view: View, name: str) -> TileSource:
         if is_rate
         else Why(TABLES["conversion"], name),
     )
-    return tile, days, "event_date", view.csv("/analytics/conversion")
+    return tile, days, "event_date", view.csv("/analytics/conversion"), ""
 
 
 OF_SUBJECT: Final[Mapping[Subject, Callable[[View, str], TileSource]]] = {

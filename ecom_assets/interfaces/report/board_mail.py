@@ -51,6 +51,7 @@ class Picture(Block):
     template: ClassVar[str] = "picture.html"
     name: str
     description: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,10 @@ def _still(block: Block, pictures: dict[str, bytes], currency: str) -> Block:
         return block
     picture = chart_picture(block, currency) if block.rows else None
     if picture is None:
-        return DataTable(block.rows, block.columns, empty=block.empty)
+        return DataTable(block.rows, block.columns, note=block.note, empty=block.empty)
     name = f"chart-{len(pictures) + 1}"
     pictures[name] = picture
-    return Picture(name, block.description)
+    return Picture(name, block.description, block.note)
 
 
 def chart_picture(chart: Chart, currency: str) -> bytes | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.interfaces.api.parameters import csv_of
+from ecom_assets.interfaces.api.parameters import SHARES, csv_of
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.shop_files import PRODUCTS
@@ -74,6 +74,8 @@ def test_the_list_of_an_answer_comes_as_rows(api: Api, path: str) -> None:
     listed = answer[LISTS[path]]
     assert listed
     rows = rows_of(result.text)
+    shares = {name: answer[name] for name in SHARES if name in answer}
+    listed = [row | shares for row in listed]
     assert [list(row) for row in rows] == [list(row) for row in listed]
     is_counted = path != "/analytics/conversion"  # whose `total_count` is of the breakdown
     assert result.headers["x-total-count"] == str(
@@ -283,6 +285,14 @@ def test_rows_with_other_columns_stand_under_all_of_them() -> None:
         {"n": "1", "types.a": "1", "types.b": ""},
         {"n": "2", "types.a": "", "types.b": "2"},
     ]
+
+
+def test_each_row_says_of_what_part_it_is_known() -> None:
+    rows = [{"channel": "Email", "revenue_amount": "9.00"}, {"channel": "(none)"}]
+    answer = {"channels": rows, "visit_coverage_rate": 0.56, "other": 1}
+    assert csv_of(answer, ("channels",)) == (
+        "channel,revenue_amount,visit_coverage_rate\r\nEmail,9.00,0.56\r\n(none),,0.56\r\n"
+    )
 
 
 def test_a_refusal_stays_a_problem_document_and_an_unknown_format_is_one(api: Api) -> None:

@@ -9,6 +9,8 @@ import pytest
 from ecom_assets.commerce.reconciliation.contracts import CAUSES
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import View
+from ecom_assets.interfaces.dashboard.pages.mapping import SHOP
+from ecom_assets.interfaces.dashboard.pages.products import way_to_delivery_days
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
@@ -51,6 +53,17 @@ def test_what_to_reorder_begins_with_what_costs_most(client: Client) -> None:
     assert [row["product_id"] for row in file_of(client, part)] == [
         row["product_id"] for row in answer["alerts"]
     ]
+
+
+def test_delivery_days_that_nobody_says_lead_to_where_admins_say_them() -> None:
+    known, unknown = {"lead_time_days": 7}, {"lead_time_days": None}
+    for is_admin in (True, False):
+        view = cast(
+            "View", SimpleNamespace(may=lambda _scope, may=is_admin: may, link=lambda path: path)
+        )
+        assert way_to_delivery_days(view, [known]) == []
+        ways = way_to_delivery_days(view, [known, unknown])
+        assert ways == ([("Say how long deliveries take", SHOP)] if is_admin else [])
 
 
 def test_who_is_due_again_is_listed_in_the_chosen_order(client: Client) -> None:

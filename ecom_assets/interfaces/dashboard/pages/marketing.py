@@ -24,6 +24,7 @@ from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Chart,
+    Custom,
     DataTable,
     Nothing,
     Notice,
@@ -202,7 +203,12 @@ def _zones(other_zones: Sequence[Row]) -> Block:
 def whole_shop(view: View) -> Block:
     """Return all revenue beside all spend, and what a new customer costs."""
     numbers = _answer(view)["shop"]
-    return Tiles.from_fields(marketing.ShopNumbers, numbers, (*OF_SHOP, *_renewals(numbers)))
+    tiles = Tiles.from_fields(marketing.ShopNumbers, numbers, (*OF_SHOP, *_renewals(numbers)))
+    if numbers["contribution_after_ads_amount"] is not None:
+        return tiles
+    # There each part that is not known leads to where it is filled in.
+    links = [("See which costs are not known", view.link("profit"))]
+    return Several((tiles, Custom("onward.html", {"links": links})))
 
 
 def by_model(view: View) -> Block:

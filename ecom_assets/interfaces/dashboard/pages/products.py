@@ -2,6 +2,7 @@
 and one product, day by day.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -33,6 +34,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.pages.mapping import SHOP
 
 KINDS = {
     "out_of_stock": "Out of stock",
@@ -180,8 +182,17 @@ def reorder(view: View) -> Block:
             empty="Nothing is to be ordered again.",
             definition=meaning(answer, "reorder_item_count", "day_without_stock_amount"),
             why=Why(InventoryAlerts, "day_without_stock_amount"),
-        )
+        ),
+        *way_to_delivery_days(view, rows),
     )
+
+
+def way_to_delivery_days(view: View, rows: Iterable[Row]) -> list[tuple[str, str]]:
+    """Return where admins say how long deliveries take, if that is not known of some alerts."""
+    is_unknown = any(row["lead_time_days"] is None for row in rows)
+    if not is_unknown or not view.may(Scope.ADMIN):
+        return []
+    return [("Say how long deliveries take", view.link(SHOP))]
 
 
 def stock(view: View) -> Block:
