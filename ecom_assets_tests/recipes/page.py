@@ -4,7 +4,10 @@ from ecom_assets.interfaces.api.routes import products
 from ecom_assets.interfaces.dashboard.blocks import Block, DataTable, TableColumn
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View
 
-COLUMNS = (TableColumn("product_id", "Product"), TableColumn("stock_count", "In stock", "count"))
+COLUMNS = (
+    TableColumn("product_id", "Product"),
+    TableColumn.from_field(products.Alert, "stock_count"),  # with its label and format
+)
 
 
 def alerts(view: View) -> Block:

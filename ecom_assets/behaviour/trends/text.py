@@ -1,4 +1,7 @@
-"""A trend in a terminal."""
+"""A trend in a terminal: `lines` takes the answer as JSON, and returns the lines to print.
+
+One series is bars, a few are columns beside each other, many are a row each with a sparkline.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,9 +24,9 @@ def lines(answer: dict[str, Any]) -> list[str]:
     """Return one series as bars, a few as columns, and many as one row each;
     `*` marks incomplete periods.
     """
-    title = [_title(answer)]
+    title = [_heading(answer)]
     if answer["definition"].get("kind") == "stickiness":
-        return [*title, *_sticky(answer)]
+        return [*title, *_stickiness_lines(answer)]
     result, later = _until_known(_result_lines(answer))
     title += (
         [f"Nothing is known of the last {later} of {len(answer['periods'])} periods."]
@@ -31,8 +34,11 @@ def lines(answer: dict[str, Any]) -> list[str]:
         else []
     )
     if answer["definition"]["by"] or len(result) > SHOWN_COLUMNS:
-        return [*title, *_rows(result)]
-    return [*title, *(_columns(result, answer) if len(result) > 1 else _bars(result[0], answer))]
+        return [*title, *_row_lines(result)]
+    return [
+        *title,
+        *(_column_lines(result, answer) if len(result) > 1 else _bar_lines(result[0], answer)),
+    ]
 
 
 def _until_known(lines: list[_TextLine]) -> tuple[list[_TextLine], int]:
@@ -50,7 +56,7 @@ def _until_known(lines: list[_TextLine]) -> tuple[list[_TextLine], int]:
     return [replace(line, values=line.values[:last]) for line in lines], count - last
 
 
-def _sticky(answer: dict[str, Any]) -> list[str]:
+def _stickiness_lines(answer: dict[str, Any]) -> list[str]:
     """Return, for each series and value,
     a bar for each number of periods in which visitors were active.
     """
@@ -58,7 +64,7 @@ def _sticky(answer: dict[str, Any]) -> list[str]:
     unit = max(6, len(period) + 1)
     for series in answer["stickiness"]:
         result.append(
-            f"{_title_of(_name(series), series['breakdown'])}, "
+            f"{_title_of(_series_name(series), series['breakdown'])}, "
             f"{counted(series['visitor_count'], 'visitor')}"
         )
         rows = [row for row in series["visitors"] if row["at_least"]]
@@ -72,31 +78,31 @@ def _sticky(answer: dict[str, Any]) -> list[str]:
     return result
 
 
-def _starts(answer: dict[str, Any], count: int) -> list[str]:
+def _period_starts(answer: dict[str, Any], count: int) -> list[str]:
     starts = list(zip(answer["periods"], answer["complete"], strict=True))[:count]
     return [f"{start}{' ' if is_whole else '*'}" for start, is_whole in starts]
 
 
-def _bars(line: _TextLine, answer: dict[str, Any]) -> list[str]:
+def _bar_lines(line: _TextLine, answer: dict[str, Any]) -> list[str]:
     width = max(len(number(value)) for value in line.values)
     largest = max((value for value in line.values if value is not None), default=0) or 1
     return [
         f"{start} {number(value):>{width}}  {bar(value, largest)}".rstrip()
-        for start, value in zip(_starts(answer, len(line.values)), line.values, strict=True)
+        for start, value in zip(_period_starts(answer, len(line.values)), line.values, strict=True)
     ]
 
 
-def _columns(shown: Sequence[_TextLine], answer: dict[str, Any]) -> list[str]:
+def _column_lines(shown: Sequence[_TextLine], answer: dict[str, Any]) -> list[str]:
     widths = [
         max(len(line.title), *(len(number(value)) for value in line.values)) for line in shown
     ]
-    margin = " " * (len(_starts(answer, 1)[0]) + 1)
+    margin = " " * (len(_period_starts(answer, 1)[0]) + 1)
     result = [
         margin
         + "  ".join(f"{line.title:>{width}}" for line, width in zip(shown, widths, strict=True))
     ]
     rows = list(zip(*(line.values for line in shown), strict=True))
-    for start, values in zip(_starts(answer, len(rows)), rows, strict=True):
+    for start, values in zip(_period_starts(answer, len(rows)), rows, strict=True):
         result.append(
             f"{start} "
             + "  ".join(
@@ -106,7 +112,7 @@ def _columns(shown: Sequence[_TextLine], answer: dict[str, Any]) -> list[str]:
     return result
 
 
-def _rows(shown: Sequence[_TextLine]) -> list[str]:
+def _row_lines(shown: Sequence[_TextLine]) -> list[str]:
     width = max(len(line.title) for line in shown)
     ends = [(number(line.values[0]), number(line.values[-1])) for line in shown]
     first, last = (max(len(end[position]) for end in ends) for position in (0, 1))
@@ -139,7 +145,7 @@ def _result_lines(answer: dict[str, Any]) -> list[_TextLine]:
         for part in answer["formula"] or []
     ]
     for series in answer["series"]:
-        title = _title_of(_name(series), series["breakdown"])
+        title = _title_of(_series_name(series), series["breakdown"])
         result.append(_TextLine(title, series["values"]))
         if series["previous"] is not None:
             result.append(_TextLine(f"{title}, before", series["previous"]))
@@ -150,7 +156,7 @@ def _title_of(name: str, breakdown: str | None) -> str:
     return f"{name} {breakdown}" if breakdown else name
 
 
-def _name(series: dict[str, Any]) -> str:
+def _series_name(series: dict[str, Any]) -> str:
     event = series["event_type"] or "any event"
     measured = f"{series['each']}({series['of']})" if series.get("each") else series.get("of")
     measure = series["measure"] + (f"({measured})" if measured else "")
@@ -158,11 +164,11 @@ def _name(series: dict[str, Any]) -> str:
     return (event if measure == "count" else f"{event}:{measure}") + first
 
 
-def _title(answer: dict[str, Any]) -> str:
+def _heading(answer: dict[str, Any]) -> str:
     definition = answer["definition"]
     kind = definition.get("kind", "trend")
     listed = answer["series" if kind == "trend" else kind]
-    names = dict.fromkeys(_name(series) for series in listed)
+    names = dict.fromkeys(_series_name(series) for series in listed)
     more = [] if kind == "trend" else [kind]
     more += (
         [f"at least {definition['at_least']} events in each"] if "at_least" in definition else []

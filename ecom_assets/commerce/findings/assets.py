@@ -1,4 +1,9 @@
-"""Asset of what to look at."""
+"""Asset of what to look at: `mart.shop_findings`, the numbers of the newest week that are beyond
+chance, and the stock that runs out.
+
+Only whole days of a source are compared, before today on the shop's clock. What is compared, and
+how, is in `findings.py`; here the tables are read, and their small results turned into rows.
+"""
 
 from decimal import Decimal
 from typing import Any, Final
@@ -58,43 +63,50 @@ def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 ) -> Any:  # noqa: ANN401 (Ibis has no types)
     """Find the numbers of the newest week that are beyond chance, and the stock that runs out."""
     today = today_in(timezone, clock)
-    whole = {
+    whole_days = {
         source: frozenset(
             day for day in days_of_source(warehouse, source, order_rule, empty_days) if day < today
         )
         for source in (EVENTS, ORDERS)
     }
-    last = {source: max(days, default=today) for source, days in whole.items()}
-    sold_by = ORDERS if whole[ORDERS] else EVENTS
-    days = compute.looked_at_days(last[EVENTS])
-    both = Days.from_dates(whole[EVENTS] & whole[sold_by] & set(days.dates))
-    (worth,) = rows_of(compute.worth_of_sessions(engagement, revenue, purchases, both))
-    money = worth["order_amount" if sold_by == ORDERS else "purchase_amount"]
-    visit, purchase = (
-        _each(money, worth[name]) for name in ("session_count", "purchase_session_count")
+    newest_day = {source: max(days, default=today) for source, days in whole_days.items()}
+    sales_source = ORDERS if whole_days[ORDERS] else EVENTS
+    days = compute.looked_at_days(newest_day[EVENTS])
+
+    # What a visit and a purchase are worth: the revenue of the days of which both are known.
+    days_of_both = whole_days[EVENTS] & whole_days[sales_source] & set(days.dates)
+    (sums,) = rows_of(
+        compute.worth_of_sessions(engagement, revenue, purchases, Days.from_dates(days_of_both))
     )
-    refunds = compute.refunds_by_day(products, compute.looked_at_days(last[sold_by]))
+    money = sums["order_amount" if sales_source == ORDERS else "purchase_amount"]
+    visit_worth = _mean(money, sums["session_count"])
+    purchase_worth = _mean(money, sums["purchase_session_count"])
+
+    visits = rows_of(compute.visits_by_day(touches, days))
+    steps = rows_of(compute.steps_by_day(conversion, days))
+    sales_days = compute.looked_at_days(newest_day[sales_source])
+    refunds = rows_of(compute.refunds_by_day(products, sales_days))
     of_events = [
-        *compute.compared_visits(rows_of(compute.visits_by_day(touches, days)), visit),
-        *compute.compared_steps(rows_of(compute.steps_by_day(conversion, days)), purchase),
+        *compute.compared_visits(visits, visit_worth),
+        *compute.compared_steps(steps, purchase_worth),
     ]
-    of_sales = compute.compared_refunds(rows_of(refunds))
+    of_sales = compute.compared_refunds(refunds)
     numbers = [
-        *((number, last[EVENTS], whole[EVENTS]) for number in of_events),
-        *((number, last[sold_by], whole[sold_by]) for number in of_sales),
+        (number, newest_day[source], whole_days[source])
+        for source, compared in ((EVENTS, of_events), (sales_source, of_sales))
+        for number in compared
     ]
-    short = rows_of(compute.stock_that_runs_out(alerts))
     rows = [
         *compute.finding_rows(compute.deviations(numbers)),
-        *compute.stock_rows(short),
+        *compute.stock_rows(rows_of(compute.stock_that_runs_out(alerts))),
     ]
     con = connect()
     con.con.register("findings", compute.as_table(rows))
     return con.table("findings").select(*ShopFindings.columns)
 
 
-def _each(amount: Decimal | None, count: int | None) -> Decimal | None:
-    """Return what each of so many came to; None where nothing has an amount, or there is none."""
+def _mean(amount: Decimal | None, count: int | None) -> Decimal | None:
+    """Return the mean of so many; None where nothing has an amount, or there are none."""
     return amount / count if amount is not None and count else None
 
 

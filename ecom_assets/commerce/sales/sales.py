@@ -1,4 +1,12 @@
-"""Sales: order lines as sales and daily revenue, and that of purchase events. METRICS "Sales"."""
+"""Sales and daily revenue, from order lines or from purchase events; METRICS "Sales".
+
+- `sales`: clean order lines as rows of `Sales`, in which refunds are negative
+- `added_up`: the measures of `SalesMeasures` of such rows per unit, and from them `revenue_daily`
+  and `product_sales_daily`
+- `purchase_revenue_daily`: the same of purchase and refund events, for shops without orders
+
+A new measure is a column of `SalesMeasures`, and nothing here.
+"""
 
 from collections.abc import Sequence
 
@@ -92,14 +100,16 @@ def added_up(sold: ir.Table, unit: Sequence[str], measures: type = SalesMeasures
 
     `order_key` defines which lines are one order.
     """
-    return _measured(
+    return _measures_per_unit(
         sold.mutate(order_key=sold.order_id if "order_date" in unit else order_key(sold)),
         unit,
         measures,
     )
 
 
-def _measured(rows: ir.Table, unit: Sequence[str], measures: type = SalesMeasures) -> ir.Table:
+def _measures_per_unit(
+    rows: ir.Table, unit: Sequence[str], measures: type = SalesMeasures
+) -> ir.Table:
     """Return the measures of rows per unit.
 
     The rows have `order_key`, `customer_id`, `status`, and `quantity` and `revenue_amount`, both
@@ -125,7 +135,7 @@ def purchase_revenue_daily(events: ir.Table, found: FoundPlaces) -> ir.Table:
 
     A dimension that is summed is `(all)`. `found` has the locations of the events' places.
     """
-    bought = with_names(_bought(events), found)
+    bought = with_names(_purchases_with_places(events), found)
     parts = [
         purchase_totals(bought, ["event_date", *kept]).mutate(
             **{name: ibis.literal(ALL) for name in PURCHASE_DIMENSIONS if name not in kept}
@@ -137,30 +147,32 @@ def purchase_revenue_daily(events: ir.Table, found: FoundPlaces) -> ir.Table:
 
 def purchases_and_refunds(events: ir.Table, places: Places) -> ir.Table:
     """Return the events of purchases and refunds, with their category and place."""
-    bought = _bought(events)
+    bought = _purchases_with_places(events)
     return places.name(bought, bought, each_alone=True)
 
 
 def places_of_purchases(events: ir.Table) -> ir.Table:
     """Return the distinct places that purchases and refunds state."""
-    return distinct_places(_bought(events))
+    return distinct_places(_purchases_with_places(events))
 
 
-def _bought(events: ir.Table) -> ir.Table:
+def _purchases_with_places(events: ir.Table) -> ir.Table:
     bought = events.filter(events.event_type.isin([PURCHASE, REFUND]))
     return bought.mutate(
         product_category=bought.product_category.fill_null(NONE),
-        **{level: _named(bought.properties, names) for level, names in PLACE_NAMES.items()},
+        **{level: _property_text(bought.properties, names) for level, names in PLACE_NAMES.items()},
     )
 
 
 def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:
     """Return the measures of purchases and refunds per unit."""
-    return _measured(sales_of_events(events), unit)
+    return _measures_per_unit(sales_of_events(events), unit)
 
 
 def sales_of_events(events: ir.Table) -> ir.Table:
-    """Return purchases and refunds as sales, each an order of one item; see `_measured`."""
+    """Return purchases and refunds as the sales that `_measures_per_unit` takes, each an order of
+    one item.
+    """
     events = events.filter(events.event_type.isin([PURCHASE, REFUND]))
     is_refund = events.event_type == REFUND
     money = events.cart_amount.cast(MONEY)
@@ -173,6 +185,6 @@ def sales_of_events(events: ir.Table) -> ir.Table:
     )
 
 
-def _named(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:
+def _property_text(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:
     """Return a text from the properties, found by a pattern: engines parse JSON differently."""
     return properties.re_extract(f'"({"|".join(names)})" *: *"([^"]*)"', 2).nullif("")

@@ -442,16 +442,31 @@ def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
     return f"{name or 'its filters'}: {message[:1].lower()}{message[1:]}"
 
 
+def _require_own_addresses(every: Iterable[DashboardPage]) -> None:
+    titles: dict[str, str] = {}
+    for page in every:
+        if page.path in titles:
+            raise DefinitionError(
+                f"The pages {titles[page.path]!r} and {page.title!r} are both at "
+                f"{PREFIX}/{page.path}; give one of them another address."
+            )
+        titles[page.path] = page.title
+
+
 @cache
 def all_pages() -> tuple[DashboardPage, ...]:
     """Return the pages in the order of the navigation: every module in `pages/` has one,
     or several as `PAGES`.
+
+    Raises:
+        DefinitionError: Two pages have one address, of which the second would never be shown.
     """
     every: list[DashboardPage] = []
     for info in pkgutil.iter_modules(pages.__path__):
         # Found by the folder, so that a page is one file and nothing else.
         module = import_module(f"{pages.__name__}.{info.name}")
         every += module.PAGES if hasattr(module, "PAGES") else [module.PAGE]
+    _require_own_addresses(every)
 
     def position(page: DashboardPage) -> tuple[int, int, str]:
         return GROUPS.index(page.group), page.position, page.path

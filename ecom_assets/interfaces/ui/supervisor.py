@@ -122,7 +122,7 @@ class Supervisor:
             self._begin_waiting()
             threading.Thread(target=self._keep_probing, daemon=True).start()
             while not self._stop.wait(LOOK_EVERY_S):
-                if sentence := self._look():
+                if sentence := self._restart_ended():
                     self._say(sentence)
                     return FAILED
         finally:
@@ -147,7 +147,7 @@ class Supervisor:
         ]
         return any(each.has_answered or not _is_starting(each) for each in servers)
 
-    def _look(self) -> str:
+    def _restart_ended(self) -> str:
         """Start again what has ended; return why all have to end, if so."""
         self._groups = {group for group in self._groups if _signal(group, 0)}
         self._begin_waiting()
@@ -161,18 +161,16 @@ class Supervisor:
             now = time.monotonic()
             while child.restarts and child.restarts[0] < now - RESTARTS_WITHIN_S:
                 child.restarts.popleft()
-            how = "it did not answer" if child.was_silent else _how(code)
-            where = _where(child.service)
+            name = _capitalized(child.service.name)
+            ending = "it did not answer" if child.was_silent else _ending(code)
+            where = _place_of_output(child.service)
             if len(child.restarts) >= MOST_RESTARTS:
                 minutes = int(RESTARTS_WITHIN_S // 60)
                 return (
-                    f"{_begun(child.service.name)} ended {MOST_RESTARTS + 1} times in {minutes} "
-                    f"minutes ({how}), so all stops; {where} says why."
+                    f"{name} ended {MOST_RESTARTS + 1} times in {minutes} minutes ({ending}), so "
+                    f"all stops; {where} says why."
                 )
-            self._say(
-                f"{_begun(child.service.name)} ended ({how}) and is started again; {where} says "
-                "why."
-            )
+            self._say(f"{name} ended ({ending}) and is started again; {where} says why.")
             if self._stop.wait(RESTART_AFTER_S):
                 return ""
             child.restarts.append(now)
@@ -207,7 +205,7 @@ class Supervisor:
                 if child.process.poll() is not None:
                     continue
                 if child.service.socket:
-                    self._look_at(child)
+                    self._end_if_silent(child)
                 elif child.comes_up and http_answers(child.service.address):
                     self._announce(child)
 
@@ -221,7 +219,7 @@ class Supervisor:
             child.is_announced = True
             self._say(child.service.ready)
 
-    def _look_at(self, child: _Child) -> None:
+    def _end_if_silent(self, child: _Child) -> None:
         """End a code server that does not answer, so that it is started again: what it is made of
         can have ended beneath it.
         """
@@ -273,15 +271,15 @@ def _signal(group: int, number: int) -> bool:
     return True
 
 
-def _how(code: int) -> str:
+def _ending(code: int) -> str:
     return f"by signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _where(service: LocalServer) -> str:
+def _place_of_output(service: LocalServer) -> str:
     return service.log or "what it printed above"
 
 
-def _begun(name: str) -> str:
+def _capitalized(name: str) -> str:
     return f"{name[:1].upper()}{name[1:]}"
 
 

@@ -1,5 +1,10 @@
-"""The watched number, period by period: of a shop's number,
-or of the answer to a saved question.
+"""The number that an alert watches, as a point for each hour, day or week: of the shop, or of the
+answer to a saved question.
+
+`Watched.points` is all that rules and back-tests see. Trends, funnels, retention and sales give all
+periods by one question; any other kind is asked once for each (`_one_by_one`), of fewer days. A new
+kind of question needs nothing here; one that knows periods itself is an entry in `points`.
+`number_at` finds a number in an answer by a path such as `steps[-1].count`.
 """
 
 import re
@@ -230,6 +235,11 @@ class Watched:
         return result
 
     def _of_shop(self, first: date, last: date) -> list[WatchedPoint]:
+        """Return the points of a number of the shop, read as its subject can be read fastest.
+
+        Raises:
+            DefinitionError: It is not known by the hour.
+        """
         name, every = self.alert.measure or "", self.alert.every
         subject = shop_numbers()[name].subject
         if shop_numbers()[name].is_cost:
@@ -239,62 +249,52 @@ class Watched:
                 "Of the shop's numbers only those of sales are known by the hour; choose day or "
                 "week."
             )
-        days_by_source = known_days(self.reading, [source_of(subject)])
+        period = Period("custom", first, last, known_days(self.reading, [source_of(subject)]))
         if subject == "sales":
-            windows = _windows(first, last, every)
-            rows = [
-                row
-                for window in windows
-                for row in revenue_trend(
-                    self.reading, Period("custom", *window, days_by_source), every
-                )
-            ]
-            return [
-                self._watched_point(
-                    row["started_at"] or row["start_date"], row["end_date"], row[name], row["data"]
-                )
-                for row in rows
-            ]
-        if subject in OF_COSTS:
-            over_time = profit_over_time if subject == "profit" else marketing_over_time
-            by_start = over_time(
-                self.reading,
-                Period("custom", first, last, days_by_source),
-                "week" if every == "week" else "day",
-            )
-            return [
-                self._watched_point(
-                    part.start_date,
-                    part.end_date,
-                    by_start[part.start_date][name],
-                    replace(part, known=days_by_source).data,
-                )
-                for part in (Period("custom", *days) for days in _periods(first, last, every))
-            ]
-        if every == "day" and name in BY_DAY:
-            period = Period("custom", first, last, days_by_source)
-            by_day = {row["event_date"]: row for row in BY_DAY[name](self.reading, period)}
-            nothing: Row = {}
-            return [
-                self._watched_point(
-                    day,
-                    day,
-                    by_day.get(day, nothing).get(name),
-                    replace(period, start_date=day, end_date=day).data,
-                    _size_of(by_day.get(day, nothing), name),
-                )
-                for day in period.days.dates
-            ]
-        numbers = _of_sessions if subject == "sessions" else _of_conversion
+            return self._of_revenue(name, period)
         parts = [
-            Period("custom", *window, days_by_source) for window in _periods(first, last, every)
+            replace(period, start_date=start, end_date=end)
+            for start, end in _periods(first, last, every)
         ]
-        numbered = [(part, numbers(self.reading, part)) for part in parts]
+        if subject in OF_COSTS:
+            return self._of_costs(name, subject, period, parts)
+        if every == "day" and name in BY_DAY:
+            by_day = {row["event_date"]: row for row in BY_DAY[name](self.reading, period)}
+            rows = [by_day.get(part.start_date, {}) for part in parts]
+        else:
+            numbers_of = _of_sessions if subject == "sessions" else _of_conversion
+            rows = [numbers_of(self.reading, part) for part in parts]
         return [
             self._watched_point(
-                part.start_date, part.end_date, row[name], part.data, _size_of(row, name)
+                part.start_date, part.end_date, row.get(name), part.data, _size_of(row, name)
             )
-            for part, row in numbered
+            for part, row in zip(parts, rows, strict=True)
+        ]
+
+    def _of_revenue(self, name: str, period: Period) -> list[WatchedPoint]:
+        every = self.alert.every
+        windows = [
+            replace(period, start_date=start, end_date=end)
+            for start, end in _windows(period.start_date, period.end_date, every)
+        ]
+        return [
+            self._watched_point(
+                row["started_at"] or row["start_date"], row["end_date"], row[name], row["data"]
+            )
+            for window in windows
+            for row in revenue_trend(self.reading, window, every)
+        ]
+
+    def _of_costs(
+        self, name: str, subject: Subject, period: Period, parts: Sequence[Period]
+    ) -> list[WatchedPoint]:
+        over_time = profit_over_time if subject == "profit" else marketing_over_time
+        by_start = over_time(self.reading, period, "week" if self.alert.every == "week" else "day")
+        return [
+            self._watched_point(
+                part.start_date, part.end_date, by_start[part.start_date][name], part.data
+            )
+            for part in parts
         ]
 
     def _watched_point(

@@ -1,5 +1,13 @@
-"""The causes of a week's changes: revenue by part and factor, rates by mix;
-decompositions add up exactly.
+"""The causes of a change between two periods, such as weeks: what each part adds to it.
+
+- `revenue_causes`: the change of revenue by the parts of a dimension, such as channels
+- `revenue_factors`: the same by factors, such as sessions, orders per session, revenue per order
+- `order_value_causes`, `conversion_causes`: the change of a rate by parts, divided into mix (a part
+  has another share than before) and rate (its own rate is another one)
+
+Parts are computed as fractions and rounded together, so that they add up to the change exactly. A
+dimension whose source is not known on all days of both periods is left out. Another dimension of
+revenue is an entry of `REVENUE_DIMENSIONS`.
 """
 
 import math
@@ -33,7 +41,7 @@ from ecom_assets.core.tables.queries import (
     Row,
 )
 
-NONE_YET: Final = Fraction(0)
+NOTHING: Final = Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,8 @@ class PartRatio:
     purchases of so many sessions.
     """
 
-    numerator: Fraction = NONE_YET
-    denominator: Fraction = NONE_YET
+    numerator: Fraction = NOTHING
+    denominator: Fraction = NOTHING
 
     @property
     def rate(self) -> Fraction | None:
@@ -75,12 +83,12 @@ def mix_and_rate(
         ValueError: One of the periods has no denominator.
     """
     totals = [
-        sum((part.denominator for part in parts.values()), NONE_YET) for parts in (now, before)
+        sum((part.denominator for part in parts.values()), NOTHING) for parts in (now, before)
     ]
     if not all(totals):
         raise ValueError("a period without a denominator has no rate")
     rates = [
-        sum((part.numerator for part in parts.values()), NONE_YET) / total
+        sum((part.numerator for part in parts.values()), NOTHING) / total
         for parts, total in zip((now, before), totals, strict=True)
     ]
     middle = (rates[0] + rates[1]) / 2
@@ -99,7 +107,7 @@ def _effects(
     # A part that is there in one period only has no change of its own rate: all that it adds is
     # mix.
     rates = [rate for rate in (now.rate, before.rate) if rate is not None]
-    mix = (sum(rates, NONE_YET) / len(rates) - middle) * share_change if rates else NONE_YET
+    mix = (sum(rates, NOTHING) / len(rates) - middle) * share_change if rates else NOTHING
     return MixAndRate(mix, whole - mix)
 
 
@@ -110,7 +118,7 @@ def factor_contributions(now: Sequence[Fraction], before: Sequence[Fraction]) ->
     mean of all orders. For two factors this is the decomposition above.
     """
     count = len(now)
-    sums = [NONE_YET] * count
+    sums = [NOTHING] * count
     for order in permutations(range(count)):
         values = list(before)
         for position in order:
@@ -200,16 +208,16 @@ def _contribution(name: str, now: Decimal, before: Decimal, change: Decimal) -> 
     }
 
 
-def _of_customers(reading: Reading, period: Period) -> MaybeAmounts:
+def _amounts_of_customers(reading: Reading, period: Period) -> MaybeAmounts:
     counted = customers_of_period(reading, period)
     return {kind: counted[column] for kind, column in CUSTOMER_KINDS.items()}
 
 
-def _by(name: str, rows: list[Row]) -> MaybeAmounts:
+def _amounts_by(name: str, rows: list[Row]) -> MaybeAmounts:
     return {row[name]: row["revenue_amount"] for row in rows}
 
 
-def _of_categories(reading: Reading, period: Period) -> MaybeAmounts:
+def _amounts_of_categories(reading: Reading, period: Period) -> MaybeAmounts:
     return {name: row["revenue_amount"] for name, row in sales_by_category(reading, period).items()}
 
 
@@ -219,18 +227,20 @@ SALES_AND_EVENTS: Final[tuple[Source, ...]] = ("sales", "events")
 REVENUE_DIMENSIONS: Final[Mapping[str, tuple[tuple[Source, ...], AmountsOf]]] = {
     MARKETING_CHANNEL: (
         SALES_AND_EVENTS,
-        lambda tables, week: _by("channel", by_channel(tables, week, DEFAULT_MODEL)["channels"]),
+        lambda tables, week: _amounts_by(
+            "channel", by_channel(tables, week, DEFAULT_MODEL)["channels"]
+        ),
     ),
-    "item_category": (SALES, _of_categories),
-    NEW_OR_RETURNING: (SALES, _of_customers),
+    "item_category": (SALES, _amounts_of_categories),
+    NEW_OR_RETURNING: (SALES, _amounts_of_customers),
     DEVICE: (SALES_AND_EVENTS, device_revenue),
     SALES_CHANNEL: (
         SALES,
-        lambda tables, week: _by("channel", by_sales_channel(tables, week)["channels"]),
+        lambda tables, week: _amounts_by("channel", by_sales_channel(tables, week)["channels"]),
     ),
     "country": (
         SALES,
-        lambda tables, week: _by(
+        lambda tables, week: _amounts_by(
             "country", geography(tables, week, "country")["places"][:MOST_PLACES]
         ),
     ),
@@ -264,8 +274,8 @@ def revenue_factors(now: Row, before: Row, base: str, currency: str) -> list[Row
     return [
         {
             "factor": factor,
-            "value": _number(value),
-            "previous": _number(other),
+            "value": _rounded(value),
+            "previous": _rounded(other),
             "contribution_amount": part,
         }
         for factor, value, other, part in zip(
@@ -274,7 +284,7 @@ def revenue_factors(now: Row, before: Row, base: str, currency: str) -> list[Row
     ]
 
 
-def _number(value: Fraction) -> float:
+def _rounded(value: Fraction) -> float:
     return round(float(value), DECIMALS)
 
 
@@ -294,7 +304,7 @@ def order_value_causes(reading: Reading, period: Period, now: Row, before: Row) 
         return None
     try:
         parts_now, parts_before = (
-            _order_values(reading, days) for days in (known_period, known_period.previous)
+            _order_value_parts(reading, days) for days in (known_period, known_period.previous)
         )
     except NoSourceError:
         return None
@@ -324,7 +334,7 @@ def _adds_up(parts: Mapping[str, PartRatio], whole: Row, unit: Decimal) -> bool:
     ) < Fraction(unit)
 
 
-def _order_values(reading: Reading, period: Period) -> dict[str, PartRatio]:
+def _order_value_parts(reading: Reading, period: Period) -> dict[str, PartRatio]:
     rows = by_channel(reading, period, DEFAULT_MODEL)["channels"]
     return {
         row["channel"]: PartRatio(
@@ -349,8 +359,8 @@ def conversion_causes(reading: Reading, period: Period) -> list[Row]:
             for days in (known_period, known_period.previous)
         )
         parts, parts_before = (
-            _converted(answer_now["breakdown"]),
-            _converted(answer_before["breakdown"]),
+            _converted_parts(answer_now["breakdown"]),
+            _converted_parts(answer_before["breakdown"]),
         )
         is_known = (
             answer_now["conversion_rate"] is not None
@@ -370,7 +380,7 @@ def conversion_causes(reading: Reading, period: Period) -> list[Row]:
     return result
 
 
-def _converted(breakdown: list[Row]) -> dict[str, PartRatio]:
+def _converted_parts(breakdown: list[Row]) -> dict[str, PartRatio]:
     return {
         part["value"]: PartRatio(
             Fraction(part["steps"][-1]["unit_count"]), Fraction(part["steps"][0]["unit_count"])
@@ -407,6 +417,6 @@ def _mix_and_rate(
 def _before_and_after(now: PartRatio, before: PartRatio, totals: list[Fraction]) -> Row:
     values: dict[str, Any] = {}
     for prefix, part, total in (("", now, totals[0]), ("previous_", before, totals[1])):
-        values[f"{prefix}share"] = _number(part.denominator / total)
-        values[f"{prefix}rate"] = None if part.rate is None else _number(part.rate)
+        values[f"{prefix}share"] = _rounded(part.denominator / total)
+        values[f"{prefix}rate"] = None if part.rate is None else _rounded(part.rate)
     return values

@@ -28,6 +28,7 @@ from ecom_assets.core.warehouse.sql_text import ident, select, text
 from ecom_assets.ingestion.sources.erased_people import words_of
 from ecom_assets.ingestion.sources.events import is_table, open_all_events, sandbox_is_missing
 from ecom_assets.ingestion.sources.files.damage import with_encoding
+from ecom_assets.ingestion.sources.files.field_sql import field_sql
 from ecom_assets.ingestion.sources.files.formats import InputFile, NoFilesError
 from ecom_assets.ingestion.sources.files.mapping import (
     EVENT,
@@ -41,7 +42,6 @@ from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.sql import (
     MALFORMED,
     Layout,
-    field_sql,
     json_pointer,
     parquet_text,
 )

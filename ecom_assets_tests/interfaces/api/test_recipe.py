@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -14,12 +15,14 @@ import pytest
 from fastapi import APIRouter
 
 from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.interfaces.api import csv_files, routes
 from ecom_assets.interfaces.api.app import ROUTERS, build_app
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.dashboard.page import all_pages
 from ecom_assets_tests.command import HEADER
 from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.markdown import ROOT
@@ -71,6 +74,17 @@ def test_a_page_shows_what_the_api_answers(
         if f">{alert['product_id']}<" not in page.text.replace("\n", "")
     ] == []
     assert "/analytics/inventory/alerts?limit=1000&amp;format=csv" in page.text
+
+
+def test_a_page_at_the_address_of_another_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [replace(PAGE, title=title) for title in ("Stock", "Shelves")]
+    monkeypatch.setattr("ecom_assets.interfaces.dashboard.pages.live.PAGES", pages, raising=False)
+    with pytest.raises(DefinitionError) as refused:
+        all_pages.__wrapped__()
+    assert str(refused.value) == (
+        "The pages 'Stock' and 'Shelves' are both at /dashboard/stock; give one of them another "
+        "address."
+    )
 
 
 FOUR = """\

@@ -8,10 +8,10 @@ from typing import Final
 import duckdb
 
 from ecom_assets.core.warehouse.sql_text import ident, select
+from ecom_assets.ingestion.sources.files.field_sql import field_sql
 from ecom_assets.ingestion.sources.files.fit import columns_used
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping
 from ecom_assets.ingestion.sources.files.shape import ADDED
-from ecom_assets.ingestion.sources.files.sql import field_sql
 
 INTERNAL: Final = "__"
 """What the names of columns begin with that rows have beside those of their file."""

@@ -23,6 +23,7 @@ from ecom_assets.ingestion.sources.files.columns import (
     sample_of,
     separated_by,
 )
+from ecom_assets.ingestion.sources.files.field_sql import field_sql
 from ecom_assets.ingestion.sources.files.formats import InputFile
 from ecom_assets.ingestion.sources.files.mapping import (
     HOLDS,
@@ -34,8 +35,8 @@ from ecom_assets.ingestion.sources.files.mapping import (
     load,
     shipped,
 )
+from ecom_assets.ingestion.sources.files.proof_sql import breaks_sql
 from ecom_assets.ingestion.sources.files.shape import ADDED
-from ecom_assets.ingestion.sources.files.sql import breaks_sql, field_sql
 from ecom_assets.ingestion.sources.mapping_file import bracketed_guess
 
 _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us", 19: "epoch_ns"}

@@ -20,7 +20,8 @@ from ecom_assets.ingestion.sources.files.mapping import RecordMapping, SourceFie
 from ecom_assets.ingestion.sources.files.plain import Numerals
 
 if TYPE_CHECKING:
-    from ecom_assets.ingestion.sources.files.sql import FileDays, Layout
+    from ecom_assets.ingestion.sources.files.arrival_sql import FileDays
+    from ecom_assets.ingestion.sources.files.sql import Layout
 
 IN_TIME = "is_sure"
 """Stands for all rules about time: the footers show that no event breaks one."""

@@ -25,6 +25,7 @@ from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.local import naming_damaged_parquet, note_parquet
 from ecom_assets.core.warehouse.sql_text import date_literal, select
 from ecom_assets.ingestion.sources.files import sql as row_sql
+from ecom_assets.ingestion.sources.files.arrival_sql import FileDays, arrivals_sql, dated_sql
 from ecom_assets.ingestion.sources.files.cells import CellFiles, layout_of, malformed_text
 from ecom_assets.ingestion.sources.files.columns import FileColumns, columns_of
 from ecom_assets.ingestion.sources.files.damage import Findings
@@ -38,13 +39,10 @@ from ecom_assets.ingestion.sources.files.fit import (
 from ecom_assets.ingestion.sources.files.footers import rules_passed
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping, valid_zone
+from ecom_assets.ingestion.sources.files.record_sql import records_sql
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.sql import (
-    FileDays,
     Layout,
-    arrivals_sql,
-    dated_sql,
-    records_sql,
 )
 from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
 

@@ -1,5 +1,16 @@
-"""Files as the engine reads them: those in archives and workbooks, tables below titles,
-JSON documents as lines.
+"""Files as the engine reads them: `unpacked` takes files as they were sent, and yields each as it
+is, or a copy that the engine can read.
+
+- zip archives: each file in them (`_members`)
+- workbooks: the table of a sheet, its cells between tabs (`_copy_of_sheet`)
+- CSV files with titles above their table: what is below (`_copy_below_titles`)
+- JSON documents, arrays and objects with types: a line each (`_json_lines`)
+- rows of one order in JSON or Parquet: as cells between tabs (`_copy_as_cells`, `_copy_of_parquet`)
+- cells with several items: as lists (`_copy_with_lists`)
+
+A copy is in the folder of copies under a hash of the file as it is now and of how it was read, and
+written once: a change of what a copy holds needs another name in its `_copy_folder`. What people
+should know of how a file was read is in its `note`.
 """
 
 import csv
@@ -97,58 +108,60 @@ def unpacked(
     for file in files:
         for member in _members(file) if file.format == "zip" else [file]:
             if keys.packed:
-                yield _with_lists(member, keys)
+                yield _copy_with_lists(member, keys)
             elif member.format == "workbook":
-                yield _sheet(member, keys)
+                yield _copy_of_sheet(member, keys)
             elif member.format == "ndjson":
-                read = _json(replace(member, encoding=keys.encoding), keeps_arrays=keeps_arrays)
+                read = _json_lines(
+                    replace(member, encoding=keys.encoding), keeps_arrays=keeps_arrays
+                )
                 has_lines = keys.shape is not None and bool(keys.shape.group_by)
-                yield _order_lines(read) if has_lines else read
+                yield _copy_as_cells(read) if has_lines else read
             elif member.format == "csv":
-                yield _below_titles(replace(member, encoding=keys.encoding), keys)
+                yield _copy_below_titles(replace(member, encoding=keys.encoding), keys)
             elif keys.shape:
-                yield _parquet_records(member, keys.shape)
+                yield _copy_of_parquet(member, keys.shape)
             else:
                 yield member
 
 
-def _sheet(file: InputFile, keys: TableKeys) -> InputFile:
+def _copy_of_sheet(file: InputFile, keys: TableKeys) -> InputFile:
     """Return the table of a workbook as a copy with its cells separated by tabs."""
-    copy = _copy_of(file, f"sheet {keys.sheet!r} {keys.decimal}") / "sheet.tsv"
+    copy = _copy_folder(file, f"sheet {keys.sheet!r} {keys.decimal}") / "sheet.tsv"
     if not copy.exists():
-        with _written(copy) as part:
+        with _writing(copy) as part:
             table = write_table(file, part, keys)
             copy.with_name(SHEET_NOTES).write_text(as_json(table), encoding=UTF_8)
-    read = replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
+    read = replace(_read_from(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
     table = from_json(copy.with_name(SHEET_NOTES).read_text(encoding=UTF_8))
     return _with_note(read, f"{file.name} is read from {table.sentence}")
 
 
-def _with_lists(file: InputFile, keys: TableKeys) -> InputFile:
+def _copy_with_lists(file: InputFile, keys: TableKeys) -> InputFile:
     """Return a file whose cells have several items as a copy with them as lists, in JSON lines."""
     plain = replace(keys, packed={}, shape=None)
-    copy = _copy_of(file, f"items {keys}") / "rows.ndjson"
+    copy = _copy_folder(file, f"items {keys}") / "rows.ndjson"
     (read,) = unpacked([file], keeps_arrays=True, keys=plain)
     if not copy.exists():
-        with _written(copy) as part, part.open("w", encoding=UTF_8) as written:
-            records = _cells_of(read, plain) if read.format == "csv" else _records_of(read, keys)
+        with _writing(copy) as part, part.open("w", encoding=UTF_8) as written:
+            records = _csv_rows_of(read, plain) if read.format == "csv" else _records_of(read, keys)
             for record in records:
                 row = with_items(record, keys.packed) if isinstance(record, dict) else record
                 written.write((row if isinstance(row, str) else json_text(row)) + "\n")
         notes = sheet_of(read) or NO_NOTES
         copy.with_name(SHEET_NOTES).write_text(as_json(notes), encoding=UTF_8)
     note = read.note
-    return replace(_as_copy(read, copy), format="ndjson", encoding=UTF_8, note=note)
+    return replace(_read_from(read, copy), format="ndjson", encoding=UTF_8, note=note)
 
 
 def _records_of(file: InputFile, keys: TableKeys) -> Iterator[object]:
     """Yield the records of a JSON file, or the rows of a Parquet file."""
     records = keys.shape.records if keys.shape else ()
-    read = file if file.format == "ndjson" else _parquet_records(file, RowShape())
+    read = file if file.format == "ndjson" else _copy_of_parquet(file, RowShape())
     yield from shaped_records(read, RowShape(records))
 
 
-def _cells_of(file: InputFile, keys: TableKeys) -> Iterator[object]:
+def _csv_rows_of(file: InputFile, keys: TableKeys) -> Iterator[object]:
     """Yield the rows of a CSV file by the names of their columns, and damaged lines as texts, which
     come last, as the first line must be one that can be read.
     """
@@ -176,32 +189,32 @@ def _cells_of(file: InputFile, keys: TableKeys) -> Iterator[object]:
     yield from pq.read_table(sound.damaged).column("line").to_pylist()
 
 
-def _order_lines(file: InputFile) -> InputFile:
+def _copy_as_cells(file: InputFile) -> InputFile:
     """Return the objects of a JSON file as a copy with their members as cells, separated by tabs:
     several lines of one order are read together from those only.
     """
     require_text(file, head_of(file))
-    copy = _copy_of(file, "order lines") / "rows.tsv"
+    copy = _copy_folder(file, "order lines") / "rows.tsv"
     if not copy.exists():
         records = list(shaped_records(file, RowShape()))
         objects = [record for record in records if isinstance(record, dict)]
         names = list(dict.fromkeys(name for record in objects for name in record))
-        with _written(copy) as part, part.open("w", encoding=UTF_8, newline="") as written:
+        with _writing(copy) as part, part.open("w", encoding=UTF_8, newline="") as written:
             rows = csv.writer(written, delimiter="\t", lineterminator="\n")
             rows.writerow(names)
             for record in records:
                 # What is no object is a line that cannot be split.
                 cells = map(record.get, names) if isinstance(record, dict) else [record]
-                rows.writerow(map(_cell, cells))
+                rows.writerow(map(_cell_text, cells))
             copy.with_name(SHEET_NOTES).write_text(as_json(NO_NOTES), encoding=UTF_8)
-    return replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
+    return replace(_read_from(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
 
 
-def _cell(value: object) -> str:
+def _cell_text(value: object) -> str:
     return "" if value is None else value if isinstance(value, str) else json_text(value)
 
 
-def _parquet_records(file: InputFile, shape: RowShape) -> InputFile:
+def _copy_of_parquet(file: InputFile, shape: RowShape) -> InputFile:
     """Return the rows of a Parquet file as a copy: lines of one order as cells separated by tabs,
     other records as JSON.
     """
@@ -210,10 +223,10 @@ def _parquet_records(file: InputFile, shape: RowShape) -> InputFile:
         if shape.group_by
         else ("rows.ndjson", "FORMAT json")
     )
-    copy = _copy_of(file, name) / name
+    copy = _copy_folder(file, name) / name
     if not copy.exists():
         # The rows keep their order: those of one order follow each other.
-        with closing(within_child(duckdb.connect())) as con, _written(copy) as part:
+        with closing(within_child(duckdb.connect())) as con, _writing(copy) as part:
             con.execute("SET TimeZone = 'UTC'")
             rounded = tuple(columns_of(con, file, TableKeys()).rounded)
             rows = select(
@@ -225,10 +238,10 @@ def _parquet_records(file: InputFile, shape: RowShape) -> InputFile:
             notes = replace(NO_NOTES, rounded_columns=rounded)
             copy.with_name(SHEET_NOTES).write_text(as_json(notes), encoding=UTF_8)
     read_as: Format = "csv" if shape.group_by else "ndjson"
-    return replace(_as_copy(file, copy), format=read_as, encoding=UTF_8, is_sheet=True)
+    return replace(_read_from(file, copy), format=read_as, encoding=UTF_8, is_sheet=True)
 
 
-def _below_titles(file: InputFile, keys: TableKeys) -> InputFile:
+def _copy_below_titles(file: InputFile, keys: TableKeys) -> InputFile:
     """Return a file that begins with its header: itself,
     or a copy of what is below the titles of a report.
     """
@@ -236,16 +249,18 @@ def _below_titles(file: InputFile, keys: TableKeys) -> InputFile:
     if head is None:
         return file
     split = f"{keys.delimiter!r} {keys.encoding} {keys.has_quotes}"
-    copy = _copy_of(file, f"table {split}") / f"table{'.tsv' if '.tsv' in file.path else '.csv'}"
+    copy = (
+        _copy_folder(file, f"table {split}") / f"table{'.tsv' if '.tsv' in file.path else '.csv'}"
+    )
     if not copy.exists():
-        with _written(copy) as part, part.open("wb") as written:
+        with _writing(copy) as part, part.open("wb") as written:
             written.writelines(lines_below(file, head, keys))
     encoding = file.encoding or marked_encoding(head_of(file))
     titles = ", ".join(map(repr, head.titles))
     where = (
         f"{file.name} has its header in row {head.row_count}{f', below {titles}' if titles else ''}"
     )
-    return _with_note(replace(_as_copy(file, copy), encoding=UTF_8 if encoding else None), where)
+    return _with_note(replace(_read_from(file, copy), encoding=UTF_8 if encoding else None), where)
 
 
 def _with_note(file: InputFile, note: str) -> InputFile:
@@ -268,15 +283,17 @@ def sheet_of(file: InputFile) -> SheetTable | None:
     )
 
 
-def _json(file: InputFile, *, keeps_arrays: bool) -> InputFile:
+def _json_lines(file: InputFile, *, keeps_arrays: bool) -> InputFile:
     """Return a JSON file that the engine reads: itself, or a copy of its documents, a line each."""
     is_text = file.encoding in {None, UTF_8}
     if file.size and is_text and (kind := wrapper_of(head_of(file))):
-        return _documents(file, kind, keeps_arrays=keeps_arrays)
+        return _copy_of_documents(file, kind, keeps_arrays=keeps_arrays)
     if not keeps_arrays and _is_array(file):
-        return _lines(file)
+        return _copy_of_elements(file)
     return (
-        file if keeps_arrays or not _is_spread(file) else _documents(file, "", keeps_arrays=False)
+        file
+        if keeps_arrays or not _is_spread(file)
+        else _copy_of_documents(file, "", keeps_arrays=False)
     )
 
 
@@ -292,13 +309,13 @@ def _is_spread(file: InputFile) -> bool:
     return len(lines) > 1 and lines[0].strip() == b"{" and lines[1].lstrip().startswith(b'"')
 
 
-def _documents(file: InputFile, kind: str, *, keeps_arrays: bool) -> InputFile:
+def _copy_of_documents(file: InputFile, kind: str, *, keeps_arrays: bool) -> InputFile:
     """Return a copy of the documents of a file,
     with their values taken out of objects of a kind.
     """
-    copy = _copy_of(file, f"documents {kind} {keeps_arrays}") / "documents.ndjson"
+    copy = _copy_folder(file, f"documents {kind} {keeps_arrays}") / "documents.ndjson"
     if not copy.exists():
-        with _written(copy) as part, part.open("wb") as written:
+        with _writing(copy) as part, part.open("wb") as written:
             for document in _documents_in(file):
                 # A line that is damaged stays as it is, so that it is counted.
                 value = (
@@ -313,7 +330,7 @@ def _documents(file: InputFile, kind: str, *, keeps_arrays: bool) -> InputFile:
                     (each if isinstance(each, bytes) else json_text(each).encode()) + b"\n"
                     for each in values
                 )
-    return replace(_as_copy(file, copy), encoding=None)
+    return replace(_read_from(file, copy), encoding=None)
 
 
 def _documents_in(file: InputFile) -> Iterator[object]:
@@ -340,7 +357,7 @@ def _documents_in(file: InputFile) -> Iterator[object]:
 
 
 @contextmanager
-def _written(copy: Path) -> Iterator[Path]:
+def _writing(copy: Path) -> Iterator[Path]:
     """Return the path to write a copy to, which has its own name when it is whole."""
     copy.parent.mkdir(parents=True, exist_ok=True)
     part = copy.with_suffix(".part")
@@ -348,7 +365,7 @@ def _written(copy: Path) -> Iterator[Path]:
     part.replace(copy)
 
 
-def _as_copy(file: InputFile, copy: Path) -> InputFile:
+def _read_from(file: InputFile, copy: Path) -> InputFile:
     size = copy.stat().st_size
     return replace(
         file, path=str(copy), is_gzip=False, size=size, packed_in=file.packed_in or file.path
@@ -382,10 +399,10 @@ def _members(file: InputFile) -> Iterator[InputFile]:
 
 
 def _member(file: InputFile, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> InputFile:
-    copy = _copy_of(file, entry.filename) / f"member{ending_of(entry.filename)}"
+    copy = _copy_folder(file, entry.filename) / f"member{ending_of(entry.filename)}"
     name = _shown_path(entry.filename)
     if not copy.exists():
-        with _written(copy) as part, archive.open(entry) as packed, part.open("wb") as written:
+        with _writing(copy) as part, archive.open(entry) as packed, part.open("wb") as written:
             shutil.copyfileobj(packed, written)
     kind, is_gzip = format_of(copy)
     if kind is None or kind == "zip":
@@ -423,18 +440,18 @@ def _is_array(file: InputFile) -> bool:
     return len(lines) == 1 or json_in(lines[0]) is None
 
 
-def _lines(file: InputFile) -> InputFile:
+def _copy_of_elements(file: InputFile) -> InputFile:
     """Return a copy of a JSON array with an element per line."""
-    copy = _copy_of(file, "lines") / "lines.ndjson"
+    copy = _copy_folder(file, "lines") / "lines.ndjson"
     if not copy.exists():
         text = b"".join(blocks_of(file))
-        with _written(copy) as part, part.open("w", encoding=UTF_8) as written:
+        with _writing(copy) as part, part.open("w", encoding=UTF_8) as written:
             written.writelines(f"{json_text(element)}\n" for element in _elements(text, file.name))
     if not copy.stat().st_size:
         raise SourceError(
             f"{file.name} is a JSON array without elements; deliver it again or remove it"
         )
-    return replace(_as_copy(file, copy), encoding=None)
+    return replace(_read_from(file, copy), encoding=None)
 
 
 def _elements(text: bytes, name: str) -> Iterator[object]:
@@ -461,7 +478,7 @@ def _after_blanks(text: str, at: int) -> int:
     return at
 
 
-def _copy_of(file: InputFile, part: str) -> Path:
+def _copy_folder(file: InputFile, part: str) -> Path:
     """Return the folder for the copy of a part of a file, as the file is now."""
     named = f"{file.path}|{file.size}|{file.modified_at}|{part}"
     return copies_folder() / hashlib.sha256(named.encode(errors="replace")).hexdigest()
