@@ -744,26 +744,24 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
     if field == "stock":
         free = sorted(free, key=lambda value: not is_in_stock(value))
     if field == "user_id":
-        free = sorted(
-            free,
-            key=lambda value: (_is_unlikely_visitor(values, value), not _names_person(value)),
-        )
+        free = sorted(free, key=lambda value: _unlikely_visitor(values, value))
     if field == "campaign_name":
         free = sorted(free, key=lambda value: bool(values.time_formats(value)))
     return tuple(dict.fromkeys(value.name for value in free))
 
 
-def _names_person(value: Value) -> bool:
-    """Return whether the name of a value has a word for people in it."""
-    return any(word in bare(value.name) for word in (*PERSON_WORDS, "profile", "visitor"))
-
-
-def _is_unlikely_visitor(values: FileValues, value: Value) -> bool:
-    """Return whether values are times, or amounts, or the same in each row, or others on each."""
-    are_amounts = bool(values.matching(value, r"-?\d+[.,]\d+"))
+def _unlikely_visitor(values: FileValues, value: Value) -> tuple[bool, bool, bool]:
+    """Return how unlikely it is that values are of visitors, to sort by: times and amounts are
+    none, one for all rows or another one on each is hardly, and a word for people speaks for it.
+    """
+    is_amount = bool(values.matching(value, r"-?\d+[.,]\d+"))
     is_row = 1 < values.different(value) == values.filled(value)
-    is_one = _is_one(values, value)
-    return are_amounts or is_one or is_row or bool(values.time_formats(value))
+    is_person = any(word in bare(value.name) for word in (*PERSON_WORDS, "profile", "visitor"))
+    return (
+        is_amount or bool(values.time_formats(value)),
+        is_row or _is_one(values, value),
+        not is_person,
+    )
 
 
 def _is_one(values: FileValues, value: Value) -> bool:
