@@ -1,4 +1,10 @@
-"""The Dagster definitions, built from the settings: assets, checks, jobs, schedules and sensors."""
+"""The Dagster definitions, built from the settings: assets, checks, jobs, schedules and sensors.
+
+`build_definitions` puts together what the subjects declare; it computes nothing. `table_assets` is
+the list of all tables in dependency order, `without_source` those that this shop has no rows for.
+Resources are in `resources.py`, the rules of the assets in `orchestration/rules.py`. A new asset is
+in a tuple of its subject's `assets.py`, and here only if that tuple is new.
+"""
 
 import warnings
 from collections.abc import Mapping, Sequence, Set

@@ -1,5 +1,13 @@
-"""Answers to custom funnels: the steps, and what else is asked for,
-by the kernel where it can count them.
+"""Answers to custom funnels: the steps, and what else is asked for.
+
+`compute` takes the question and its data (`QuestionData`), and `funnel_answer` the same without a
+question around it: clean events, a `Funnel`, the days of entry. Both return the fields of
+`FunnelAnswer`. `compute_who` returns who is at a step.
+
+The kernel counts where it can (`fast_times`, `_is_fast_breakdown`), expressions elsewhere
+(`funnel_chains`); `report.py` makes the same numbers of both. `check_size` refuses what would take
+an engine that others use, too, too long. A new part of an answer is a field of the model, and made
+in `_numbers`.
 """
 
 import json

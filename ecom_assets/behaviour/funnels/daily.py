@@ -1,4 +1,11 @@
-"""The daily funnels: by category and in total. METRICS "The daily funnel"."""
+"""The daily funnels, by category and in total: METRICS "The daily funnel".
+
+`funnel_entries` says of each session and visitor that took step 1 on a day how far they got, with
+the steps of `DailyFunnel`; `conversion_funnel` counts them by step and category. Sessions count by
+the events in them (`session_levels`), visitors by the attempts that began on the day, whose window
+may go on for days (`visitor_levels`). Both are found by the kernel on DuckDB, else by
+`funnel_levels`, with equal rows.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace

@@ -1,5 +1,10 @@
 """Visitors: to whom each clean event belongs, by the identity rule. METRICS "Visitor".
 
+`with_visitors` takes clean events and what is known of ids (`KnownIds`: which users signed in on
+which devices, and when), and adds the columns `OF_IDENTITY`: the visitor, the step of the rule that
+found it, and what sessions are cut on. The steps stand in `_steps`, in the order in which they are
+tried; the first that finds a user decides. `rule.py` says which of them a rule has.
+
 Terms: docs/glossary.md#visitor.
 """
 

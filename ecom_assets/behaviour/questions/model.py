@@ -1,5 +1,13 @@
 """The base of questions: a frozen model with its days, time zone and visitors,
 and its fields as texts.
+
+`QuestionPart` is any part of one, such as a step; `Definition` what a definition file has;
+`Question` adds days, time zone and visitors, which stand beside a file. One declaration of a field
+(`fields.field`) is the option of the command, the field of the form, the parameter of the route and
+its documentation: `fields_of` and `definition_of` turn texts of people into a definition.
+
+Refusals are `DefinitionError`s with one sentence. A field that all questions have is added to
+`Question`; types that several share are in `fields.py`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

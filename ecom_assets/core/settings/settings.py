@@ -1,4 +1,11 @@
-"""The platform's settings: one typed class, and the only place that reads the environment."""
+"""The platform's settings: one typed class, and the only place that reads the environment.
+
+`load_settings` reads `ECOM_…` variables, then `.env` and `ecom.toml` of the working folder, and
+refuses names that are no settings; `with_uploads` adds what uploads say by now. Most fields are in
+a class per subject (`subjects.py`, `serving.py`, `intake.py`, `uploaded.py`), those of a tool or an
+engine in its package; `constants.py` has what nobody needs to set. "Add a setting" in
+CONTRIBUTING.md says more.
+"""
 
 import logging
 import os

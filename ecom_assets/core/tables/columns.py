@@ -1,4 +1,11 @@
-"""Columns, keys of `properties` and conditions on them, as Ibis expressions."""
+"""Columns, keys of `properties` and conditions on them, as Ibis expressions.
+
+What people name in a question is a column of the events, or `properties.key`, a value inside their
+JSON column. `text_of` and `number_of` read either; `text_by` reads a part of a breakdown, bins
+included; `holds` is a whole condition, never null. A value is compared as its own kind: the text
+"2" is not the number 2. The conditions themselves, without expressions, are in `conditions.py`; a
+new operator is a case of `_test`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Ibis expressions that are alike on every engine: schemas, casts, unions and ratios."""
+"""Ibis expressions that give equal rows on every engine, and the only ways to fetch rows.
+
+- What Ibis does differently on some engine has a function here, or a method of `Dialect`, which
+  engines override: `union_all`, `first_of_each`, `text_digest`, `ratio` and the like.
+- `schema_of`, `conform` and the functions about stored tables turn contracts into schemas.
+- `rows_of`, `value_of`, `count_of`, `arrow_of` and `batches_of` fetch rows, in the types of their
+  expression; nothing else may call Ibis' own.
+"""
 
 from __future__ import annotations
 

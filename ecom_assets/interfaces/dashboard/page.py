@@ -1,4 +1,10 @@
-"""Pages, the parameters in their addresses, and what their sections can use."""
+"""What a page of the dashboard is made of.
+
+A file in `pages/` declares a `DashboardPage`: its address, its place in the navigation, and its
+`Section`s, each a function that gets a `View` and returns a block (`blocks.py`). A `View` is one
+request: the parameters of the address (`Filters` and subclasses), the answers of the API's routes
+to them, and links to other pages. What a form changes is an `Action`. `all_pages` finds the files.
+"""
 
 import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

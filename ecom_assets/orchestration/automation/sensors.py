@@ -1,5 +1,10 @@
-"""Sensors: new landing files or rows of the table of events, days that follow others,
-and requests of people.
+"""Sensors, which request runs: of new landing files or rows of the table of events
+(`arrival_sensor`), of days that follow others (`automation_condition_sensor`), and of requests that
+people left (`request_sensor`).
+
+The cursor of the landing sensor is the state of each file that runs have taken in. A file is asked
+for once it has stopped changing, and again after a run of it has failed; the days of a request are
+those that the rows of its files can change.
 """
 
 import hashlib

@@ -1,5 +1,10 @@
 """Damaged text files: what the engine's fast readers would fail on or misread,
 and clean copies without such lines.
+
+`copied_files` takes the files of a layout and says which can be read as they are; each other one
+gets a `SoundCopy`: a file of its readable records, and one of its damaged lines as Parquet, which
+are counted as `malformed_row`. Records of CSV are found by patterns (`RecordReader`), so that a
+damaged line takes no other with it; the copy is written once, in `copies_folder`.
 """
 
 import atexit

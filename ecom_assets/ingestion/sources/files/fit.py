@@ -1,5 +1,9 @@
 """Checks that a file matches its mapping: missing columns,
 unknown columns and wrong types are errors.
+
+`check_fit` compares the columns of a file, and some of its values, with what the fields expect, and
+`check_expressions` lets the engine parse every expression. Both raise a `MappingError` that names
+the file, the column and what was expected, before anything is loaded.
 """
 
 import json

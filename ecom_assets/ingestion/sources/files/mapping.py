@@ -1,5 +1,13 @@
-"""Mappings: YAML files that define how a source layout becomes records of one kind,
-events or order lines.
+"""Mappings: YAML files that define how a source layout becomes records of one kind, such as events.
+
+- `RecordKind` says what a kind is: its fields, which are numbers or flags, and the SQL that reads
+  them from text (`read`). `EVENT`, `ORDER` and the others are below, each with its mapping.
+- `SourceField` and its subclasses are what a mapping may say of a field: where it comes from, and
+  what is done with it. `field_sql.py` writes the SQL of it.
+- `RecordMapping` is a whole mapping, checked; `docs/mappings.md` describes it for people.
+
+A new field of a kind is named in its `…_FIELDS` and `RecordKind`, and is a column of its contract;
+a new key of mappings is a field of one of the models, with SQL that does what it says.
 
 Terms: docs/glossary.md#mapping.
 """

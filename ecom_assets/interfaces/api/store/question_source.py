@@ -1,4 +1,11 @@
-"""Published tables as the source of the events, or of the order lines, of a question."""
+"""Published tables as the source of the events, or of the order lines, of a question.
+
+`published_source` is the one way to it, for routes, pages, alerts and tools. It returns a
+`TableSource` (events), an `OrderTableSource` (order lines as purchases and refunds), or, for a shop
+without orders, a `PurchaseSource` (purchase events in their place). Opened, each is an `OpenEvents`
+with the columns that the question names and the caller may see. Files have the same in
+`ingestion/sources/files/question_source.py`.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
