@@ -55,7 +55,9 @@ LOGS = ("api.log*", "api_audit.jsonl*", "collector.log*", "dagster.log*", "sandb
 ELSEWHERE = ("sandbox", ORDER_REPORTS, FOLDER, SAMPLES, UPLOADS, "erasure.key")
 """The simulated shop's files, order reports and rows of uploads are handled as landing files,
 samples and originals of uploads are unpacked, and receipts have no ids."""
-OF_UPLOADS: Final = (f"{UPLOADS}/*.sqlite*", f"{UPLOADS}/*.json", f"{UPLOADS}/mappings/*")
+OF_UPLOADS: Final = tuple(
+    f"{UPLOADS}/{pattern}" for pattern in ("*.sqlite*", "*.json", "mappings/*", "lists/*/*")
+)
 """What there is of uploads beside files of others and rows."""
 KEPT_PREFIX: Final = "saved: "
 """Leads the names of these among files and addresses, as in `saved: questions/one-person`."""
