@@ -351,7 +351,7 @@ def _ad_lines(ads: Mapping[str, Any]) -> list[str]:
         )
     if ads["cost_per_new_customer"] is not None:
         lines.append(
-            f"  {counted(ads['new_customer_count'], 'new customer')}, for each of whom "
+            f"  {counted(ads['new_customer_count'], 'new paying customer')}, for each of whom "
             f"{_shown(ads['cost_per_new_customer'])} were spent"
         )
     return lines
