@@ -142,6 +142,11 @@ def test_whole_amounts_beside_a_whole_tax_may_be_cents(tmp_path: Path) -> None:
     search = search_in(tmp_path / "transactions.csv", CENTS, "USD")
     assert {*asked(search, {})} == {"units"}
     assert sold_and_back(search, {"units": "cents"}) == (Decimal("109.99"), 0)
+    # What is left of each order after a refund says nothing of one; that it is less is said.
+    left = ["adjusted_total", *("2380", "4760", "0", "3000", "2379")]
+    more = [f"{line},{cell}" for line, cell in zip(CENTS.splitlines(), left, strict=True)]
+    text = search_in(tmp_path / "left.csv", "\n".join([*more, ""]), "USD").proposal(ZONE, OWN).text
+    assert "adjusted_total is total but for 1 row, where it is less, by 3,000.00" in text
     # Rupees are written without decimals, and nobody asks what they are where no tax is beside.
     rows = [f"r{n},2026-03-0{n},c{n},INR,{amount}" for n, amount in ((1, 499), (2, 1299), (3, 850))]
     plain = search_in(

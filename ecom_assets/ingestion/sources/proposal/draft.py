@@ -1487,6 +1487,7 @@ class Draft:
             self._ask_for_parts(rows)
         self._take_answered_amount(goods, rows)
         self._note_parts(goods, asked)
+        self._note_what_is_left(goods, rows)
 
     def _without_tax(self, goods: GoodsAmount, rows: RowParts) -> tuple[str, ...]:
         """Return amounts of the goods without their tax, where one with it may have been found by
@@ -1693,6 +1694,18 @@ class Draft:
             return rows.less_rate(reading.name, reading.rate)
         off = float(np.sum(np.abs(rows.filled(reading.less_shared)))) if reading.less_shared else 0
         return rows.total(reading.name, reading.less, reading.plus) - off
+
+    def _note_what_is_left(self, goods: GoodsAmount, rows: RowParts) -> None:
+        """Note the amounts that are less than another one on some rows, as what is left of an order
+        once something was paid back, where no column says what was.
+        """
+        if REFUNDED_AMOUNT in self.found or self._paid_back_columns():
+            return
+        for name, (whole, money, count) in rows.left_of(goods).items():
+            self.notes.append(
+                f"{shown(name)} is {shown(whole)} but for {formats.counted(count, 'row')}, where "
+                f"it is less, by {formats.amount(money)} in all: nothing of that is paid back"
+            )
 
     def _note_parts(self, goods: GoodsAmount, asked: Sequence[str]) -> None:
         """Note what is taken off by which sum, and what is not."""

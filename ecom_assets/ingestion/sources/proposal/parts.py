@@ -536,6 +536,24 @@ class RowParts:
                 return True
         return False
 
+    def left_of(self, goods: GoodsAmount) -> dict[str, tuple[str, float, int]]:
+        """Return the amounts that are another one on most rows and less on some, whatever they are
+        called: each with that other one, by how much it is less, and on how many rows.
+        """
+        ends = {end for one in self.sums for end in (one.whole, one.base)}
+        wholes = [name for name in self._numbers if name in {goods.name, *ends}]
+        known = {goods.name, *goods.less, *goods.plus, *goods.others, *self.parts, *ends}
+        found: dict[str, tuple[str, float, int]] = {}
+        for name in (name for name in self.amounts if name not in known):
+            for whole in wholes:
+                less = self._numbers[whole] - self.filled(name)
+                rows = less[~np.isnan(less)]
+                some = int(np.count_nonzero(rows > _NEAR))
+                is_most = 0 < some * 2 < len(rows) and not np.any(rows < -_NEAR)
+                if is_most and len(rows) - some >= _FEWEST:
+                    found.setdefault(name, (whole, float(rows.sum()), some))
+        return found
+
     def is_below_zero(self, name: str) -> bool:
         """Return whether a part is written below zero."""
         return self._signed(name) < 0

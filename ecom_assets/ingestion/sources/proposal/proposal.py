@@ -18,6 +18,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
+from ecom_assets.ingestion.sources.customer_api.records import load_customer_mapping
 from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.fit import columns_used, has_needed_columns
@@ -27,7 +28,7 @@ from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.files.shape import ADDED
-from ecom_assets.ingestion.sources.files.table_heads import delimiter_of
+from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
 from ecom_assets.ingestion.sources.proposal.draft import (
     Draft,
@@ -197,12 +198,13 @@ def _tried(
 
 def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> ShippedFit | None:
     try:
+        if _known_in_head(paths, name) < _FEWEST_OF_CUSTOMERS:
+            return None
         reading = CustomerFileReading.open(paths, name, settings)
     except EcomError:
         return None
     columns, mapped_columns = reading.known_columns
-    # An address alone is in every file of orders, too.
-    if len(columns) < 4 or reading.clean_count * 2 < reading.row_count:  # noqa: PLR2004 (id, and who it is)
+    if len(columns) < _FEWEST_OF_CUSTOMERS or reading.clean_count * 2 < reading.row_count:
         return None
     return ShippedFit(
         name,
@@ -215,6 +217,30 @@ def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> Shi
         reading=reading,
         field_count=len(reading.filled_fields),
     )
+
+
+_FEWEST_OF_CUSTOMERS: Final = 4
+"""Columns of customers that a file must have, such as id and names: an address alone is in every
+file of orders, too.
+"""
+
+
+def _known_in_head(paths: Sequence[str], name: str) -> int:
+    """Return of how many paths of a mapping of customers the head of the first file may have the
+    value; of other files than CSV of all, as only their records show it.
+
+    Raises:
+        EcomError: The files cannot be read.
+    """
+    mapped = load_customer_mapping(name).paths
+    file = next(unpacked(find_files(paths)))
+    if file.format != "csv":
+        return len(mapped)
+    with duckdb.connect() as con:
+        columns = columns_of(con, file, TableKeys()).columns
+    heads = {column.casefold() for column in columns}
+    names = ({path.casefold(), path.casefold().split(".")[0]} for path in mapped)
+    return sum(bool(heads & either) for either in names)
 
 
 NO_LIST, FIRST_ITEM = "none", "first"
