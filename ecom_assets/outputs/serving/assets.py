@@ -214,7 +214,7 @@ IN_SNAPSHOT: tuple[type[Table], ...] = (*SERVED, *EVIDENCE)
 NOT_IN_SNAPSHOT: tuple[type[Table], ...] = (
     *(SessionEvents, SessionSources, Journeys, FirstTouches),
     *(FunnelEntries, ReturningVisitorsDaily),
-    *(OrderVisits, CustomerVisitors),
+    OrderVisits,
     *(ConversionCredit, ChannelRemovalEffects),
     *(ItemPrices, Calendar, ProductSalesDaily),
 )
