@@ -164,6 +164,22 @@ def test_they_are_those_of_the_full_cleaning_by_any_rule(
     assert cut(straight[0][0], common) == cut(full[0], common)
 
 
+def test_sessions_of_the_source_are_cut_on_no_device_where_each_event_has_a_user(
+    tmp_path: Path,
+) -> None:
+    """By the rule `user`, of rows that are read straight and of those that are cleaned in full."""
+    common = ("ann", "page_view", "2025-03-10T10:00:00Z", "p", None, "s1", *[None] * 4)
+    rows = [("1", *common, "d1", None), ("2", *common, "d2", None)]
+    write(tmp_path / "0.parquet", rows, DEVICE_COLUMNS)
+    settings = load_settings().model_copy(update={"identity": "user"})
+    straight = answered(tmp_path, CleanEvents.columns, None, settings)
+    with patch.object(file_events, "MOST_ROWS", 0):
+        full = answered(tmp_path, CleanEvents.columns, None, settings)
+    assert (straight[2], full[2]) == (True, False)
+    for events, _, _ in (straight, full):
+        assert [row["session_device_id"] for row in events] == ["", ""]
+
+
 def cut(rows: list[dict[str, Any]], names: Collection[str]) -> list[dict[str, Any]]:
     return sorted(({name: row[name] for name in names} for row in rows), key=str)
 

@@ -256,7 +256,9 @@ class FileEvents:
         """Return columns of clean events with their visitors; without links if each has a user."""
         nobody = events.filter(events.user_id.isnull()).limit(1)
         rule = self.identity
-        if rule.keeps_users and not fetched(self.con, nobody.select("user_id")):
+        # Sessions of the source are cut on no device, by no other owner.
+        may_be_simpler = rule.keeps_users and rule.owner != "source_session"
+        if may_be_simpler and not fetched(self.con, nobody.select("user_id")):
             rule = replace(rule, owner="user_or_device")
         has_senders = "sent_by" in events.columns
         if has_senders and not fetched(
