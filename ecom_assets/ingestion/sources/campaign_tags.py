@@ -5,7 +5,7 @@ from typing import Final
 
 from ecom_assets.commerce.marketing.campaigns import CampaignTag
 from ecom_assets.core.errors import DefinitionError
-from ecom_assets.ingestion.sources.files.lists import opened_list
+from ecom_assets.ingestion.sources.files.lists import MOST_OF_LINE, opened_list
 
 COLUMNS: Final = ("tag", "campaign")
 PLATFORM: Final = "platform"
@@ -29,13 +29,15 @@ def read_campaign_tags(path: Path) -> tuple[CampaignTag, ...]:
     for number, row in enumerate(rows, start=2):
         tag, campaign, platform = ((cell or "").strip().lower() for cell in row.values())
         if not tag or not campaign:
-            said = tag or campaign or platform
+            said = (tag or campaign or platform)[:MOST_OF_LINE]
             raise DefinitionError(
                 f"{path}, line {number}, has no tag or no campaign ({said!r}); write both, or "
                 "remove the line."
             )
         if (first := seen.setdefault((tag, platform), number)) != number:
-            raise DefinitionError(f"{path} has the tag {tag!r} in lines {first} and {number}.")
+            raise DefinitionError(
+                f"{path} has the tag {tag[:MOST_OF_LINE]!r} in lines {first} and {number}."
+            )
         tags.append(CampaignTag(tag, campaign, platform))
     if len(tags) > MOST_TAGS:
         raise DefinitionError(f"{path} has more than {MOST_TAGS:,} tags.")

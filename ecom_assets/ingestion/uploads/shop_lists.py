@@ -12,7 +12,7 @@ from typing import Final
 import duckdb
 
 from ecom_assets.core.clock import now_utc_without_zone
-from ecom_assets.core.errors import EcomError, UsageError
+from ecom_assets.core.errors import EcomError, SourceError, UsageError, first_line
 from ecom_assets.core.reading_child import OverLimitError, ReadingChild
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import (
@@ -25,6 +25,7 @@ from ecom_assets.core.settings.uploaded import (
     note_list,
     sent_lists,
 )
+from ecom_assets.core.warehouse.local import within_child
 from ecom_assets.ingestion.sources import campaign_tags
 from ecom_assets.ingestion.sources.campaign_tags import read_campaign_tags
 from ecom_assets.ingestion.sources.files import places
@@ -33,7 +34,8 @@ from ecom_assets.ingestion.sources.files.lists import opened_list
 from ecom_assets.ingestion.sources.files.places import known_places
 from ecom_assets.ingestion.uploads.asking import ask_shop
 from ecom_assets.ingestion.uploads.look import LARGE_LOOK
-from ecom_assets.ingestion.uploads.store import Upload, Uploads, as_sent
+from ecom_assets.ingestion.uploads.packed import require_unpacked_size
+from ecom_assets.ingestion.uploads.store import FAILED, KEPT, Upload, Uploads, as_sent
 
 SHOWN_ROWS: Final = 5
 """The rows of a list that its look shows."""
@@ -70,7 +72,7 @@ class ListLook:
 
 
 def _read_rates(path: Path) -> None:
-    with closing(duckdb.connect()) as con:
+    with closing(within_child(duckdb.connect())) as con:
         rates_sql(con, path)
 
 
@@ -114,10 +116,14 @@ def look_at_list(setting: str, path: Path) -> ListLook:
         EcomError: It is none, or cannot be read.
     """
     shop_list = SHOP_LISTS[setting]
-    shop_list.read(path)
     names = (*shop_list.columns, *shop_list.optional)
-    with opened_list(path) as listed:
-        rows = listed.rows([name for name in names if name in listed.names])
+    require_unpacked_size(path)
+    try:
+        shop_list.read(path)
+        with opened_list(path) as listed:
+            rows = listed.rows([name for name in names if name in listed.names])
+    except (duckdb.Error, OSError, ValueError, ArithmeticError) as error:
+        raise SourceError(f"{path.name} cannot be read: {first_line(error)}.") from error
     return ListLook(len(rows), tuple(rows[:SHOWN_ROWS]))
 
 
@@ -152,10 +158,13 @@ def use_list(settings: Settings, setting: str, upload: Upload, caller: str) -> b
     compute all days again, as there are data.
 
     Raises:
-        UsageError: It is no such list, a setting names another one, or a run is at uploads.
+        UsageError: It is no such list, or loaded as something else; a setting names another one; or
+            a run is at uploads.
         WorkError: It cannot be written.
     """
     uploads = Uploads(settings.home)
+    if upload.state not in {KEPT, FAILED}:
+        raise UsageError(f"{upload.name} is loaded as something else; send it again as a list.")
     look = look_at_sent_list(uploads, setting, upload)
     if look.refusal:
         raise UsageError(look.refusal)
@@ -167,8 +176,9 @@ def use_list(settings: Settings, setting: str, upload: Upload, caller: str) -> b
     shutil.copyfile(original, kept)
     kept.chmod(0o600)
     sent = SentList(kept.name, upload.name, look.row_count, now_utc_without_zone(), caller)
-    is_asked = _chosen(settings, setting, kept.name, caller)
+    # Before a run is asked for, which writes into the same file.
     note_list(settings.home, setting, sent)
+    is_asked = _chosen(settings, setting, kept.name, caller)
     uploads.remove(upload)
     return is_asked
 

@@ -245,13 +245,18 @@ def measure_tile(view: View, tile: BoardTile) -> Block:
     column = TableColumn(name, number.measure.label, number.measure.shown_as)
     columns = (TableColumn(x, "Day", "date"), column)
     if tile.show == "table":
-        return DataTable(rows, columns, csv, note, made.definition, why=made.why)
+        return DataTable(
+            rows, columns, csv=csv, note=note, definition=made.definition, why=made.why
+        )
     spec = charts.line(
         x, name, kind=column.kind, area=column.kind in {"money", "count"}, title=column.label
     )
     description = f"{column.label} of each day as a line."
     return Chart(
-        *(spec, rows, columns, description),
+        spec,
+        rows,
+        columns,
+        description,
         csv=csv,
         definition=made.definition,
         note=note,

@@ -159,6 +159,16 @@ def test_shopify_s_included_taxes_are_no_sales(tmp_path: Path) -> None:
     ]
 
 
+def test_a_cell_of_any_length_leaves_an_order_as_it_is(tmp_path: Path) -> None:
+    """Its column is needed, as the city; the 200,000 letters of it are more than Python's reader
+    of CSV takes by default.
+    """
+    file = tmp_path / "orders_export.csv"
+    long_city = "Ulm, " * 40_000
+    file.write_text(csv_text([ANN | {"Shipping City": long_city}, ANN_2]))
+    assert [row["city_name"] for row in read(file, "shopify")] == [long_city, long_city]
+
+
 def one_file(tmp_path: Path, mapping: str, text: str) -> list[Row]:
     file = tmp_path / "orders.csv"
     file.write_text(text, encoding="utf-8")

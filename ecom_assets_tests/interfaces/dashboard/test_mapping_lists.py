@@ -2,6 +2,7 @@
 only shown where a setting names another one.
 """
 
+import gzip
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Final
 import pytest
 import requests
 
+from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.settings.uploaded import (
     MOST_LISTS,
@@ -22,10 +24,15 @@ from ecom_assets.core.settings.uploaded import (
     sent_lists,
 )
 from ecom_assets.ingestion.sources.campaign_tags import read_campaign_tags
+from ecom_assets.ingestion.uploads import shop_lists
 from ecom_assets.ingestion.uploads.asking import waiting_requests
 from ecom_assets.ingestion.uploads.look import may_choose_rates
-from ecom_assets.ingestion.uploads.shop_lists import use_earlier_list, use_list
-from ecom_assets.ingestion.uploads.store import Upload, Uploads
+from ecom_assets.ingestion.uploads.shop_lists import (
+    look_at_sent_list,
+    use_earlier_list,
+    use_list,
+)
+from ecom_assets.ingestion.uploads.store import LOADED, Upload, Uploads
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 from ecom_assets_tests.interfaces.api.conftest import served
@@ -192,6 +199,47 @@ def test_a_run_computes_all_days_by_another_list_or_the_one_before_is_used(tmp_p
         ("second.csv", False),
         ("first.csv", True),
     ]
+
+
+def test_a_file_that_is_loaded_is_used_as_no_list(tmp_path: Path) -> None:
+    settings, uploads = load_settings(home=tmp_path), Uploads(tmp_path)
+    loaded = uploads.note(sent_file(tmp_path, "tags.csv", TAGS), state=LOADED)
+    with pytest.raises(UsageError, match=r"tags\.csv is loaded as something else"):
+        use_list(settings, "campaign_tags", loaded, "ann")
+    assert list_in_use(tmp_path, "campaign_tags") is None
+
+
+@pytest.mark.parametrize(
+    ("letters", "sentence"),
+    [(200_000, "has no tag or no campaign"), (120_000_000, "is more than")],
+    ids=["a line of one long cell", "120 MB in 120 kB"],
+)
+def test_a_file_that_is_made_to_harm_is_refused_in_a_sentence(
+    tmp_path: Path, letters: int, sentence: str
+) -> None:
+    packed = gzip.compress(b"tag,campaign\n" + b"a" * letters + b"\n")
+    with Uploads(tmp_path).begin("tags.csv.gz", "ann", most_bytes=1_000_000) as writer:
+        writer.write(packed)
+        upload = writer.finish()
+    look = look_at_sent_list(Uploads(tmp_path), "campaign_tags", upload)
+    assert sentence in look.refusal
+    assert len(look.refusal) < 1_000
+
+
+def test_what_was_sent_is_noted_before_a_run_that_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UsageError("A run is at your files; wait until it is over, then change it.")
+
+    monkeypatch.setattr(shop_lists, "ask_shop", refuse)
+    orders = tmp_path / "orders.csv"
+    orders.write_text("order_id\n1\n")
+    settings = load_settings(home=tmp_path / "home", orders=str(orders))
+    with pytest.raises(UsageError, match="A run is at your files"):
+        use_list(settings, "campaign_tags", sent_file(settings.home, "tags.csv", TAGS), "ann")
+    assert list_in_use(settings.home, "campaign_tags") is None
+    assert [one.name for one in sent_lists(settings.home, "campaign_tags")] == ["tags.csv"]
 
 
 def test_so_many_files_of_a_list_are_kept_and_always_the_one_in_use(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ from ecom_assets.ingestion.sources.files.shape import (
     ADDED,
     RowShape,
     as_json,
+    cells_in,
     csv_rows,
     grouped,
     objects_on,
@@ -285,9 +286,7 @@ class RecordPatterns:
 
     def missing_after(self, line: bytes) -> bytes:
         """Return the delimiters that a line lacks behind its last cell."""
-        cells = next(
-            csv.reader([line.decode(UTF_8, "replace")], delimiter=self._delimiter.decode())
-        )
+        cells = cells_in(line.decode(UTF_8, "replace"), self._delimiter.decode())
         return self._delimiter * (self._columns - len(cells))
 
     def is_open(self, text: bytes) -> bool:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ecom_assets.commerce.customers.customers import MarketSegment, MarketSegments
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.places import Location, Places, folded
-from ecom_assets.ingestion.sources.files.lists import opened_list
+from ecom_assets.ingestion.sources.files.lists import MOST_OF_LINE, opened_list
 from ecom_assets.ingestion.sources.mapping_file import definition_in, shipped_file, shipped_rows
 
 VERSION = "2026-11"
@@ -71,8 +71,8 @@ def _with_cities(shipped: Places, path: Path) -> Places:
         code = shipped.codes.get(folded(country))
         if not code:
             raise DefinitionError(
-                f"{path}: the country {country!r} in line {line} is unknown; write its two "
-                "letters, such as DE."
+                f"{path}: the country {country[:MOST_OF_LINE]!r} in line {line} is unknown; write "
+                "its two letters, such as DE."
             )
         location = Location(code, shipped.countries[code], None, region or None)
         cities[code, folded(city)] = alone[folded(city)] = location

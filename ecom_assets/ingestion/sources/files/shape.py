@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, Final
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.json_text import json_text
@@ -485,6 +485,21 @@ def without_apostrophe(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULA else cell
 
 
+def cells_in(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line of CSV; Python's reader refuses long ones unless it is told."""
+    if len(line) <= _USUAL_CELL:
+        return next(csv.reader([line], delimiter=delimiter))
+    before = csv.field_size_limit(len(line))
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    finally:
+        csv.field_size_limit(before)
+
+
+_USUAL_CELL: Final = 131_072
+"""The most characters of a cell that Python's reader takes by default."""
+
+
 def csv_rows(
     lines: Iterable[bytes], indexes: Mapping[str, int], delimiter: str, *, has_apostrophes: bool
 ) -> Iterator[CsvLine]:
@@ -495,10 +510,8 @@ def csv_rows(
     needed = max(places, default=0) + 1
     for line in lines:
         text = line.decode(UTF_8)
-        if '"' in text:
-            cells = next(csv.reader([text], delimiter=delimiter))
-        else:  # several times as fast, and most lines have no quotes
-            cells = text.split(delimiter, needed)
+        # Without quotes, as most lines are, to split one is several times as fast.
+        cells = cells_in(text, delimiter) if '"' in text else text.split(delimiter, needed)
         own = [cells[place] for place in places]
         yield dict(
             zip(names, map(without_apostrophe, own) if has_apostrophes else own, strict=True)

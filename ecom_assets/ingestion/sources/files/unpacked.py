@@ -183,9 +183,15 @@ def _csv_rows_of(file: InputFile, keys: TableKeys) -> Iterator[object]:
     sound = sound_copy(with_encoding(replace(file, encoding=found.encoding)), layout)
     opened = gzip.open if file.is_gzip else open
     with opened(sound.sound, "rt", encoding=UTF_8, newline="") as lines:
-        for cells in islice(csv.reader(lines, delimiter=layout.delimiter), 1, None):
-            texts = map(without_apostrophe, cells) if layout.has_apostrophes else cells
-            yield dict(zip(found.columns, texts, strict=False))
+        try:
+            for cells in islice(csv.reader(lines, delimiter=layout.delimiter), 1, None):
+                texts = map(without_apostrophe, cells) if layout.has_apostrophes else cells
+                yield dict(zip(found.columns, texts, strict=False))
+        except csv.Error as error:
+            raise SourceError(
+                f"{file.name} has a cell of more than {csv.field_size_limit():,} characters; "
+                "shorten it, and deliver the file again"
+            ) from error
     yield from pq.read_table(sound.damaged).column("line").to_pylist()
 
 

@@ -497,7 +497,10 @@ def _fault_of_other(name: str, response: Response) -> str:
         text = response.content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return f"gives a file that is not UTF-8 at byte {error.start:,}"
-    header = next(csv.reader(io.StringIO(text, newline="")), [])
+    try:
+        header = next(csv.reader(io.StringIO(text, newline="")), [])
+    except csv.Error:
+        return "gives a file whose first line is no header"
     if not header:
         return "gives an empty file"
     columns = {*header, *(["date_time"] if "date_id" in header else [])}

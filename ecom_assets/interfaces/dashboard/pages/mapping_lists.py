@@ -91,7 +91,8 @@ def lists(view: View) -> Block:
 
 
 def _shown(settings: Settings, shop_list: ShopList) -> dict[str, Any]:
-    in_use = list_in_use(settings.home, shop_list.setting)
+    path = list_in_use(settings.home, shop_list.setting)
+    name = path.name if path else ""
     kept = sent_lists(settings.home, shop_list.setting)
     return {
         "list": shop_list,
@@ -99,13 +100,9 @@ def _shown(settings: Settings, shop_list: ShopList) -> dict[str, Any]:
         "optional": ", ".join(shop_list.optional),
         "set_elsewhere": is_set_elsewhere(settings, shop_list.setting),
         "file": getattr(settings, shop_list.setting),
-        "in_use": [(one, counted(one.row_count, "row")) for one in kept if _is(one.file, in_use)],
-        "earlier": [one for one in kept if not _is(one.file, in_use)],
+        "in_use": [(one, counted(one.row_count, "row")) for one in kept if one.file == name],
+        "earlier": [one for one in kept if one.file != name],
     }
-
-
-def _is(file: str, in_use: Any) -> bool:  # noqa: ANN401 (a path, or none)
-    return in_use is not None and bool(in_use.name == file)
 
 
 def use(sent_form: ActionRequest) -> ActionResult:

@@ -148,7 +148,7 @@ def _numbers(numbers: Mapping[str, Any]) -> Block:
     ]
     if "visits" in numbers:
         visits = Tile(
-            "Visits", numbers["visits"], "count", "Visits, as the page *Channels* has them."
+            "Visits", numbers["visits"], "count", "How often they came, each time by one channel."
         )
         channel = Tile(
             "First channel", numbers["channel"], "text", "GA4's channel of the first of them."
