@@ -46,6 +46,13 @@ def test_what_alone_has_amounts_is_asked_whether_it_is_a_purchase(tmp_path: Path
     assert types == {"Opened": 4, "purchase": 4}
 
 
+def test_it_is_asked_however_many_other_types_are_more_frequent(tmp_path: Path) -> None:
+    lines = [HEAD]
+    lines += [f"Opened {n},2026-03-0{day} 10:00:00,ann," for n in range(30) for day in DAYS]
+    lines += [f"Charged,2026-03-0{day} 10:05:00,ann,25.00" for day in DAYS[:3]]
+    assert "Charged" in open_of(search_of_events(tmp_path / "events.csv", lines))
+
+
 @pytest.mark.parametrize(
     ("money", "name"),
     [("Purchase", "a purchase is named"), ("Charged,25.00", "others have amounts, too")],

@@ -6,10 +6,12 @@ import gzip
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from html import unescape
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import pytest
 import requests
 
@@ -34,7 +36,9 @@ from ecom_assets.ingestion.uploads.shop_lists import (
 )
 from ecom_assets.ingestion.uploads.store import LOADED, Upload, Uploads
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
-from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
+from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun, run_days
+from ecom_assets.orchestration.empty_home import emptied
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.served import wait_until
 from ecom_assets_tests.interfaces.dashboard.html import read
@@ -240,6 +244,40 @@ def test_what_was_sent_is_noted_before_a_run_that_is_refused(
         use_list(settings, "campaign_tags", sent_file(settings.home, "tags.csv", TAGS), "ann")
     assert list_in_use(settings.home, "campaign_tags") is None
     assert [one.name for one in sent_lists(settings.home, "campaign_tags")] == ["tags.csv"]
+
+
+ORDERS: Final = (
+    "order_id,order_date,customer_email,item,quantity,amount,currency\n"
+    "A1,2026-03-05 10:00,ann@shop.example,lamp,1,10.00,USD\n"
+    "A2,2026-03-09 09:00,bob@shop.example,lamp,1,20.00,USD\n"
+)
+
+
+@pytest.mark.slow
+def test_amounts_are_those_of_the_list_in_use(tmp_path: Path) -> None:
+    """10.00 at 0.90 and 20.00 at 0.92 are 27.40 euros; at 0.50 all of it is 15.00."""
+    home, orders = tmp_path / "home", tmp_path / "orders.csv"
+    orders.write_text(ORDERS)
+    choose_shop(home, {"currency": "EUR", "timezone": "UTC"})
+    ecom("mapping", "init", orders, "--orders", "--timezone", "UTC", home=home)
+    mapping = tmp_path / "orders.yaml"
+    assert not use_list(
+        load_settings(home=home), "rates", sent_file(home, "march.csv", RATES), "ann"
+    )
+    done = ecom("run", "--orders", orders, "--orders-mapping", mapping, "--json", home=home)
+    assert done.exit_code == 0, done.err
+    assert sold_amount(home) == Decimal("27.40")
+    half = sent_file(home, "half.csv", "date,currency,rate\n2026-01-01,USD,0.5\n")
+    served_settings = load_settings(home=home, orders=str(orders), orders_mapping=str(mapping))
+    assert use_list(served_settings, "rates", half, "ann")
+    assert UploadRun(home, "a-run", run_days, emptied).do(waiting_requests(home)) == []
+    assert sold_amount(home) == Decimal("15.00")
+
+
+def sold_amount(home: Path) -> Decimal:
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        ((amount,),) = con.execute("SELECT sum(revenue_amount) FROM mart.sales").fetchall()
+    return Decimal(str(amount))
 
 
 def test_so_many_files_of_a_list_are_kept_and_always_the_one_in_use(tmp_path: Path) -> None:

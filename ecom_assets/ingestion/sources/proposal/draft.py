@@ -2698,8 +2698,10 @@ class Draft:
         if "event_type" not in self.found:
             return []
         counts = self.values.counts(self.found["event_type"].value)
-        unknown = [(name, count) for name, count in counts if known_event_type(name) is None]
         with_money = self._type_with_money([name for name, _ in counts])
+        unknown = [(name, count) for name, count in counts if known_event_type(name) is None]
+        # It is asked about however many others there are.
+        unknown.sort(key=lambda each: each[0] != with_money)
         answered: dict[str, str] = {}
         codes: dict[str, str] = {}
         for key, (name, count) in zip(EVENT_TYPES, unknown, strict=False):
