@@ -195,6 +195,18 @@ def test_a_quantity_beside_a_place_is_how_many_there_are(tmp_path: Path) -> None
     assert totals == {"DESK": "25", "LAMP": "7.0"}
 
 
+def test_a_cost_is_guessed_where_a_name_says_one_in_a_word(tmp_path: Path) -> None:
+    lines = [
+        "ProductKey,ProductSKU,ProductName,ProductCost,ProductPrice",
+        "214,HL-1,Helmet,13.09,34.99",
+        "215,HL-2,Helmet black,12.03,33.64",
+    ]
+    search = search_of_listed(tmp_path / "products.csv", lines)
+    assert search.kind is MappingKind.COSTS
+    (question,) = (one for one in search.proposal({}, OWN).questions if not one.is_optional)
+    assert (question.key, question.guess) == ("unit_cost_amount", "ProductCost")
+
+
 def test_stock_in_a_column_of_each_place_is_asked_whether_all_of_it_counts(tmp_path: Path) -> None:
     """Of mugs 4 are in the shop and 26 in the warehouse; of vases there are none in the shop."""
     lines = [

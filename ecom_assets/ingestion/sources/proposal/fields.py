@@ -743,6 +743,8 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
         free = sorted(free, key=lambda value: (_is_one(values, value), values.different(value)))
     if field == "stock":
         free = sorted(free, key=lambda value: not is_in_stock(value))
+    if field == "unit_cost_amount":
+        free = sorted(free, key=lambda value: not is_cost(value))
     if field == "user_id":
         free = sorted(free, key=lambda value: _unlikely_visitor(values, value))
     if field == "campaign_name":
