@@ -96,7 +96,7 @@ def cart_terms(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
 
     The arguments are those of `cart_abandonment`.
     """
-    events = events.filter(events.event_date >= ibis.literal(days.first))
+    events = events.filter(days.from_first(events.event_date))
     return union_all(
         _terms_of_sessions(events, sessions, days, rule),
         _terms_of_visitors(events, sessions, days, rule),
@@ -212,7 +212,7 @@ def _purchases(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
     near = days.widened(after=rule.longest_days)
     bought = events.filter(events.event_type == PURCHASE, near.contain(events.event_date))
     buying_sessions = sessions.filter(
-        sessions.purchase_count > 0, sessions.ended_date >= ibis.literal(days.first)
+        sessions.purchase_count > 0, days.from_first(sessions.ended_date)
     )
     return bought.join(buying_sessions, is_inside(bought, buying_sessions)).select(
         *(bought[name] for name in UNIT),

@@ -33,7 +33,7 @@ def returning_visitors_daily(fragments: ir.Table, days: Days) -> ir.Table:
     """
     of_days = fragments.filter(days.contain(fragments.event_date)).select("visitor_id").distinct()
     visits = visitor_days(
-        fragments.filter(fragments.event_date < days.end).semi_join(of_days, "visitor_id")
+        fragments.filter(days.before_end(fragments.event_date)).semi_join(of_days, "visitor_id")
     )
     kinds = union_all(
         visits.mutate(cohort_by=ibis.literal("first_activity")),
@@ -58,9 +58,7 @@ def later_days(fragments: ir.Table, days: Days) -> ir.Table:
     a change there can change who is new on later days.
     """
     return (
-        fragments.filter(fragments.event_date >= ibis.literal(days.first))
-        .select(day="event_date")
-        .distinct()
+        fragments.filter(days.from_first(fragments.event_date)).select(day="event_date").distinct()
     )
 
 

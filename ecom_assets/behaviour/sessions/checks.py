@@ -40,11 +40,7 @@ def every_fragment_is_in_one_session(
 ) -> BrokenRows:
     """Every fragment lies in exactly one session of its visitor, and the events add up."""
     if days is not None:
-        reaches = [
-            (sessions.started_date < end) & (sessions.ended_date >= first)
-            for first, end in days.runs()
-        ]
-        sessions = sessions.filter(ibis.or_(*reaches))
+        sessions = sessions.filter(days.reached_by(sessions.started_date, sessions.ended_date))
     first, last = sessions.started_date.min().as_scalar(), sessions.ended_date.max().as_scalar()
     parts = fragments.filter(fragments.event_date.between(first, last))
     sums = (

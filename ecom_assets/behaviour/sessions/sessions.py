@@ -128,12 +128,14 @@ def changed_start_days(fragments: ir.Table, rule: SessionRule, days: Days) -> ir
     after = fragments.filter(days.widened(after=1).contain(fragments.event_date)).select(
         day="event_date"
     )
-    before = Days.from_dates(first for first, _ in days.widened(before=1).runs())
+    and_before = days.widened(before=1)
     reaching = fragments.filter(
-        before.contain(fragments.event_date), fragments.is_near_next_midnight
+        and_before.begin_on(fragments.event_date), fragments.is_near_next_midnight
     )
     stitched = _with_start_day(stitch(fragments, reaching, rule))
-    stitched = stitched.filter(before.contain(stitched.event_date), stitched.is_near_next_midnight)
+    stitched = stitched.filter(
+        and_before.begin_on(stitched.event_date), stitched.is_near_next_midnight
+    )
     return union_distinct(after, stitched.select(day="started_date"))
 
 

@@ -566,9 +566,9 @@ def touches(
     if days is not None:
         sessions = sessions.filter(days.contain(sessions.started_date))
         arrived = (
-            arrived.filter(arrived.event_date >= ibis.literal(days.first))
-            if days.dates
-            else arrived.limit(0)
+            arrived.limit(0)
+            if days.is_none
+            else arrived.filter(days.from_first(arrived.event_date))
         )
     crosses = sessions.ended_date > sessions.started_date
     columns = ("session_id", *UNIT, "started_at", "started_date", "is_bot", "ended_at")

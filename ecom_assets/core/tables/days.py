@@ -58,9 +58,17 @@ class Days:
         """Return whether there are no days."""
         return not self.dates
 
+    def first_literal(self) -> ir.DateScalar:
+        """Return the earliest day as a literal."""
+        return ibis.literal(self.first)
+
+    def span_digits(self) -> int:
+        """Return how many digits number the days from the earliest to the latest, from 0 on."""
+        return len(str((self.end - self.first).days - 1))
+
     def from_first(self, column: ir.Column) -> ir.BooleanValue:
         """Return the condition that a date is not before these days."""
-        return column >= ibis.literal(self.first)
+        return column >= self.first_literal()
 
     def before_end(self, column: ir.Column) -> ir.BooleanValue:
         """Return the condition that a date is not after these days."""
@@ -95,6 +103,22 @@ class Days:
                 for first, end in self.runs()
             ],
         )
+
+    def reached_by(self, first: ir.DateColumn, last: ir.DateColumn) -> ir.BooleanValue:
+        """Return the condition that one of these days lies between two dates, both included."""
+        if not self.dates:
+            return ibis.literal(value=False)
+        return reduce(
+            or_,
+            [
+                (first < ibis.literal(end)) & (last >= ibis.literal(start))
+                for start, end in self.runs()
+            ],
+        )
+
+    def begin_on(self, column: ir.DateColumn) -> ir.BooleanValue:
+        """Return the condition that a date is the first of a range of these days."""
+        return Days.from_dates(first for first, _ in self.runs()).contain(column)
 
     def offset_changes(self, timezone: str) -> tuple[list[tuple[date, int]], int]:
         """Return the offsets of a zone's midnights in seconds: the earlier ones in order, each with
@@ -315,8 +339,9 @@ def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, i
 
 def day_table(days: Days) -> ir.Table:
     """Return the days, at least one, as a table of literals with the column `day`."""
-    numbers = number_table((days.end - days.first).days)
-    dated = numbers.select(day=add_days(ibis.literal(days.first), numbers.number))
+    # As many numbers as there are of so many digits: one more day is the same statement.
+    numbers = number_table(10 ** days.span_digits())
+    dated = numbers.select(day=add_days(days.first_literal(), numbers.number))
     return dated.filter(days.contain(dated.day))
 
 

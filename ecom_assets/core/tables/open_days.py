@@ -119,26 +119,53 @@ class OpenDays(Days):
 
     def contain(self, column: ir.Column) -> ir.BooleanValue:
         """Return the condition that a date column holds one of these days, which stay open."""
-        if not self.edges:
+        return self._inside(column, self.edges)
+
+    def _inside(self, column: ir.Column, edges: Sequence[tuple[Edge, Edge]]) -> ir.BooleanValue:
+        if not edges:
             return ibis.literal(value=False)
         return reduce(
             or_,
             [
                 (column >= self.slots.literal(first.number, first.days))
                 & (column < self.slots.literal(end.number, end.days))
-                for first, end in self.edges
+                for first, end in edges
             ],
         )
 
-    def from_first(self, column: ir.Column) -> ir.BooleanValue:
-        """Return the condition that a date is not before these days."""
+    def first_literal(self) -> ir.DateScalar:
+        """Return the earliest day, which stays open."""
         first, _ = self.edges[0]
-        return column >= self.slots.literal(first.number, first.days)
+        return self.slots.literal(first.number, first.days)
+
+    def span_digits(self) -> int:
+        """Return how many digits number the days of the whole span, which is noted."""
+        digits: int = self._remembered_answer("span_digits", ())
+        return digits
 
     def before_end(self, column: ir.Column) -> ir.BooleanValue:
         """Return the condition that a date is not after these days."""
         _, end = self.edges[-1]
         return column < self.slots.literal(end.number, end.days)
+
+    def reached_by(self, first: ir.DateColumn, last: ir.DateColumn) -> ir.BooleanValue:
+        """Return the condition that one of these days, which stay open, lies between two dates."""
+        if not self.edges:
+            return ibis.literal(value=False)
+        return reduce(
+            or_,
+            [
+                (first < self.slots.literal(end.number, end.days))
+                & (last >= self.slots.literal(start.number, start.days))
+                for start, end in self.edges
+            ],
+        )
+
+    def begin_on(self, column: ir.DateColumn) -> ir.BooleanValue:
+        """Return the condition that a date is the first of a range of these days, which stay
+        open.
+        """
+        return self._inside(column, [(first, first.moved(1)) for first, _ in self.edges])
 
     def widened(self, *, before: int = 0, after: int = 0) -> Days:
         """Return these days together with some days before and after each of them."""

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 import pytest
 from hypothesis import given, settings
@@ -19,9 +20,9 @@ from hypothesis import strategies as st
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.computed import KeptRows
-from ecom_assets.core.tables.days import Days, clock_hour, day_start
+from ecom_assets.core.tables.days import Days, clock_hour, day_start, day_table
 from ecom_assets.core.tables.portable import conform, count_of, rows_of
-from ecom_assets.core.warehouse import local, table_statements
+from ecom_assets.core.warehouse import kept_rows, table_statements
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.kept_rows import KeepsStatements
 from ecom_assets.core.warehouse.local import connect
@@ -59,6 +60,19 @@ def after_the_first(visits: ir.Table, days: Days) -> ir.Table:
     return visits.filter(visits.visited_date > days.first)
 
 
+def at_a_beginning(visits: ir.Table, days: Days) -> ir.Table:
+    return visits.filter(days.widened(before=1).begin_on(visits.visited_date))
+
+
+def near_days(visits: ir.Table, days: Days) -> ir.Table:
+    following = (visits.visited_date + ibis.interval(days=2)).cast("date")
+    return visits.filter(days.reached_by(visits.visited_date, following))
+
+
+def on_listed_days(visits: ir.Table, days: Days) -> ir.Table:
+    return visits.semi_join(day_table(days), visits.visited_date == day_table(days).day)
+
+
 def in_berlin(visits: ir.Table, days: Days) -> ir.Table:
     near = visits.filter(days.contain(visits.visited_date))
     return near.mutate(
@@ -76,6 +90,9 @@ FUNCTIONS = (
     around_days,
     since_days,
     until_days,
+    at_a_beginning,
+    near_days,
+    on_listed_days,
     after_the_first,
     in_berlin,
     as_many_as_days,
@@ -299,6 +316,39 @@ def later_than_day(number: int, visits: ir.Table) -> ir.Table:
 
 
 @pytest.mark.slow
+def test_a_run_over_one_more_day_builds_no_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `ecom run` over a file that grows by a day: all of its days are those of the run."""
+    monkeypatch.setattr(table_statements, "PACKAGE", "ecom_assets")
+    built: list[str] = []
+
+    class Noting(TableStatements):
+        def _build(self, con: Any, call: Any, contract: Any) -> Any:
+            statement = super()._build(con, call, contract)  # raises for what reads data
+            built.append(str(call.function))
+            return statement
+
+    monkeypatch.setattr(kept_rows, "TABLE_STATEMENTS", Noting())
+    platform = Platform()
+    every_day = Days.between(date(2026, 2, 20), date(2026, 3, 5))
+    platform.receive(
+        [
+            received(f"{kind} {day}", datetime(day.year, day.month, day.day, 12), event_type=kind)  # noqa: DTZ001 (in UTC)
+            for day in every_day.dates
+            for kind in ("view", "purchase")
+        ],
+        every_day,
+    )
+    for count in (11, 12, 13):
+        built.clear()
+        platform.run(Days(every_day.dates[:count]))
+        platform.state()  # a table is computed when it is read
+        if count == 11:
+            assert len(built) > 20
+    platform.close()
+    assert built == []
+
+
+@pytest.mark.slow
 def test_every_kept_statement_of_a_shop_is_the_one_that_would_be_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -319,7 +369,7 @@ def test_every_kept_statement_of_a_shop_is_the_one_that_would_be_built(
     class Compared:
         rows = staticmethod(compared)
 
-    monkeypatch.setattr(local, "TABLE_STATEMENTS", Compared)
+    monkeypatch.setattr(kept_rows, "TABLE_STATEMENTS", Compared)
     platform = Platform()
     days = Days.between(date(2026, 2, 27), date(2026, 3, 2))
     platform.receive(
