@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance, SearchPerformance
 from ecom_assets.behaviour.journeys.journeys import EVENT_ORDER, NUMBERED_ORDER
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures, SearchMeasures
-from ecom_assets.behaviour.sessions.sessions import SESSION, plain_term
+from ecom_assets.behaviour.sessions.sessions import SESSION, with_plain_terms
 from ecom_assets.core.tables.measures import with_ratios
 
 NO_TERM = "(none)"
@@ -71,8 +71,9 @@ def searches_of(events: ir.Table, order: Sequence[str] = EVENT_ORDER) -> ir.Tabl
         is_clicked=(after.event_type == "product_view").ifelse(1, 0).max(),
         is_in_cart=(after.event_type == "add_to_cart").ifelse(1, 0).max(),
     )
+    searches = with_plain_terms(searches)
     return searches.mutate(
-        search_term=plain_term(searches.search_term).fill_null(NO_TERM),
+        search_term=searches.search_term.fill_null(NO_TERM),
         found_nothing=ibis.cases(
             (searches.search_result_count == 0, 1),
             (searches.search_result_count > 0, 0),

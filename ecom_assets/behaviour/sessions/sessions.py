@@ -434,17 +434,30 @@ def received_term(properties: ir.StringColumn, page_url: ir.StringColumn) -> ir.
     return text.replace(QUOTE, '"').fill_null(spaced)
 
 
-def plain_term(received: ir.StringValue) -> ir.StringValue:
-    """Return a search term in one spelling; null if it is empty.
+def with_plain_terms(searches: ir.Table) -> ir.Table:
+    """Return searches with each `search_term` in one spelling; null if it is empty.
 
     It is decoded, in lower case, with single spaces, and cut to 200 characters.
     """
+    # Each step is a select of its own: in one, all that decodes would be written twelve times.
+    for step in (_decoded, _with_single_spaces, _trimmed):
+        searches = searches.mutate(search_term=step(searches.search_term))
+    return searches
+
+
+def _decoded(received: ir.StringValue) -> ir.StringValue:
     term = received.lower()
     decoded = reduce(lambda seen, pair: seen.replace(*pair), _encodings(), term)
     # Most terms need none of this, and engines compute a branch for its own rows only.
-    term = (term.contains("%") | term.contains("\\")).ifelse(decoded, term)
+    return (term.contains("%") | term.contains("\\")).ifelse(decoded, term)
+
+
+def _with_single_spaces(term: ir.StringValue) -> ir.StringValue:
+    return term.contains("  ").ifelse(term.re_replace(" +", " "), term).substr(0, LONGEST_TERM)
+
+
+def _trimmed(term: ir.StringValue) -> ir.StringValue:
     # A pattern instead of trim(): on Spark, trim() removes the letters `f` and `v` as whitespace.
-    term = term.contains("  ").ifelse(term.re_replace(" +", " "), term).substr(0, LONGEST_TERM)
     has_space_at_an_end = term.startswith(" ") | term.endswith(" ")
     return has_space_at_an_end.ifelse(term.re_replace("^ | $", ""), term).nullif("")
 

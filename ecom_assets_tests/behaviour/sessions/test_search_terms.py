@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import ibis
 import pytest
 
-from ecom_assets.behaviour.sessions.sessions import LONGEST_TERM, plain_term, received_term
+from ecom_assets.behaviour.sessions.sessions import LONGEST_TERM, received_term, with_plain_terms
 from ecom_assets.core.warehouse.local import connect
 
 Search = tuple[str | None, str | None]
@@ -63,7 +63,7 @@ def terms_of(searches: Sequence[Search]) -> list[Term]:
         {"number": "int64", "properties": "string", "page_url": "string"}, name="searches"
     )
     received = received_term(events.properties, events.page_url)
-    rows = events.select("number", received=received, plain=plain_term(received))
+    rows = with_plain_terms(events.select("number", received=received, search_term=received))
     con = connect()
     con.con.execute("CREATE TABLE searches (number BIGINT, properties VARCHAR, page_url VARCHAR)")
     con.con.executemany(
