@@ -59,6 +59,11 @@ def money(amount: Decimal, currency: str) -> str:
     )
 
 
+def change_of_money(amount: Decimal, currency: str) -> str:
+    """Return a difference of amounts with its sign, and that of its currency: +€1,234.50."""
+    return f"{'+' if amount > 0 else ''}{money(amount, currency)}"
+
+
 def sign_of(currency: str) -> str:
     """Return the sign of a currency; its code and a space if it has none here."""
     return SIGNS.get(currency, f"{currency} " if currency else "")

@@ -54,7 +54,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     meaning,
     of_share,
 )
-from ecom_assets.interfaces.dashboard.formats import day_range, money
+from ecom_assets.interfaces.dashboard.formats import change_of_money, day_range, money
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
@@ -72,7 +72,7 @@ from ecom_assets.interfaces.weeks.calendar_periods import (
 )
 from ecom_assets.interfaces.weeks.causes import of_sources
 from ecom_assets.interfaces.weeks.weekly import changes_of
-from ecom_assets.interfaces.weeks.wording import FACTORS, MOST_FINDINGS, cause_name, signed_money
+from ecom_assets.interfaces.weeks.wording import FACTORS, MOST_FINDINGS, cause_name
 
 SOURCES: Final[tuple[Source, Source]] = ("sales", "events")
 COMPARED: Final[Mapping[FoundKind, str]] = {
@@ -399,7 +399,7 @@ def causes(view: View) -> Block:
     rows = [_cause(view, cause, days) for cause in result["largest_causes"]]
     blocks: list[Block] = [
         Caption(
-            f"Revenue changed by {signed_money(change, view.currency)} against the week before."
+            f"Revenue changed by {change_of_money(change, view.currency)} against the week before."
         )
     ]
     blocks += [Caption(_factors(parts, view.currency)) for parts in result["causes"]["factors"]]
@@ -410,7 +410,8 @@ def causes(view: View) -> Block:
 
 def _factors(parts: Sequence[Mapping[str, Any]], currency: str) -> str:
     added = (
-        f"{FACTORS[part['factor']].lower()} {signed_money(part['contribution_amount'], currency)}"
+        f"{FACTORS[part['factor']].lower()} "
+        f"{change_of_money(part['contribution_amount'], currency)}"
         for part in parts
     )
     sentence = ", ".join(added)
