@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import structlog
 
 from ecom_assets.core.atomic_files import replacing_text
 from ecom_assets.core.errors import SourceError, WorkError
@@ -263,6 +262,8 @@ def begin_partition(
         if entry is None:
             entry = LedgerEntry(topic, low if start == "earliest" else high)
         if entry.next_offset < low:
+            import structlog  # noqa: PLC0415 (loads rich and pygments, which every run would pay for)
+
             structlog.get_logger(__name__).error(
                 "messages_lost",
                 partition=f"{topic}/{ledger.partition}",
