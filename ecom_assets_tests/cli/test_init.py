@@ -58,8 +58,8 @@ def test_words_of_people_are_taken(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--currency", "eurodollar"), "--currency 'eurodollar' is wrong: is not an ISO 4217 code"),
-        (("--timezone", "Nowhere"), "--timezone 'Nowhere' is wrong: is not an IANA time zone"),
+        (("--currency", "eurodollar"), "--currency 'eurodollar' is not an ISO 4217 code"),
+        (("--timezone", "Nowhere"), "--timezone 'Nowhere' is not an IANA time zone"),
         (("--week-start", "restday"), "--week-start 'restday' is wrong"),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_wrong_answer_is_refused_and_nothing_is_written(
     ("text", "message"),
     [
         ('curency = "EUR"\n', "curency in {path} is not a setting; did you mean 'currency'?"),
-        ('currency = "euro"\n', "currency in ecom.toml, 'euro' is wrong"),
+        ('currency = "euro"\n', "currency in ecom.toml, 'euro' is not an ISO 4217 code"),
         ("currency = EUR\n", "{path} cannot be read as TOML"),
     ],
 )

@@ -409,7 +409,7 @@ def test_what_is_no_rate_is_refused_with_its_name(
 ) -> None:
     monkeypatch.setenv("ECOM_RATE_LIMIT_KEY", rate)
     with pytest.raises(
-        SettingError, match=r"ECOM_RATE_LIMIT_KEY='.*' is wrong: is not a rate, such as 600/minute"
+        SettingError, match=r"ECOM_RATE_LIMIT_KEY='.*' is not a rate, such as 600/minute"
     ):
         load_settings()
 

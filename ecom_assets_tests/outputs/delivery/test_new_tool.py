@@ -129,4 +129,4 @@ def test_a_tool_that_is_only_a_package_gets_every_record_once(
         misspelt.sentence
         == "ECOM_TOY_KY is not a setting of ecom_assets; did you mean ECOM_TOY_KEY?"
     )
-    assert wrong.sentence.startswith("ECOM_TOY_URL='toy.example' is wrong: is not an address")
+    assert wrong.sentence.startswith("ECOM_TOY_URL='toy.example' is not an address")
