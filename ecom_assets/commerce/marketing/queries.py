@@ -38,8 +38,8 @@ from ecom_assets.commerce.marketing.contracts import (
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
 from ecom_assets.commerce.marketing.performance import (
     MICRO,
-    first_known,
     first_paid,
+    new_customers,
     with_gaps,
 )
 from ecom_assets.commerce.marketing.renewals import only_renewals
@@ -400,8 +400,8 @@ def _renewals(reading: Reading, period: Period) -> tuple[int, Decimal]:
 
 def _new_customers(reading: Reading, period: Period) -> tuple[int, Decimal]:
     """Return how many customers paid for their first order in a period, and how much."""
-    first = first_paid(of_sold_unit(reading.table(Conversions)))
-    rows = first.filter(in_period(first.converted_date))
+    first = new_customers(of_sold_unit(reading.table(Conversions)))
+    rows = first.filter(in_period(first.order_date))
     counted = rows.agg(n=rows.count(), revenue=rows.revenue_amount.sum().cast(MONEY))
     (row,) = reading.rows(counted, period)
     return int(row["n"]), row["revenue"] or ZERO
@@ -551,8 +551,9 @@ def _earlier_customers(reading: Reading, period: Period | None) -> int:
     were customers before.
     """
     conversions = of_sold_unit(reading.table(Conversions))
-    earlier = only_renewals(first_known(conversions), conversions)
-    by_month = earlier.group_by(**_month_of(earlier.converted_date)).agg(n=earlier.count())
+    first = first_paid(conversions)
+    earlier = first.filter(first.is_renewal)
+    by_month = earlier.group_by(**_month_of(earlier.order_date)).agg(n=earlier.count())
     return sum(
         int(row["n"]) for row in reading.state(by_month) if _is_in_months(_first_day(row), period)
     )
@@ -579,8 +580,8 @@ def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:
         cells: The months of the cohorts of all customers.
     """
     value = reading.table(LifetimeValue)
-    first = first_paid(of_sold_unit(reading.table(Conversions)))
-    first = first.select(buyer_id="customer_id", **_month_of(first.converted_date))
+    first = new_customers(of_sold_unit(reading.table(Conversions)))
+    first = first.select(buyer_id="customer_id", **_month_of(first.order_date))
     rows = value.join(first, value.customer_id == first.buyer_id)
     # A sum of doubles depends on the order of rows.
     micro = (rows.expected_order_count * rows.expected_order_value * MICRO).round().cast("int64")

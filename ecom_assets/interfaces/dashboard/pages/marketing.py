@@ -138,10 +138,10 @@ ZONES: Final = "Days of {} are of another time zone than the shop's; they are sh
 ChosenCut = Literal["all", "first_channel", "item_category", "discount_code", "country"]
 CUTS: Final = {
     "all": "All customers",
-    "first_channel": "Channel of the first order",
-    "item_category": "Category of the first order",
-    "discount_code": "Code of the first order",
-    "country": "Country of the first order",
+    "first_channel": "Channel of the first paid order",
+    "item_category": "Category of the first paid order",
+    "discount_code": "Code of the first paid order",
+    "country": "Country of the first paid order",
 }
 MOST_LINES: Final = 24
 """Cohorts of more months are in the table alone."""
@@ -434,7 +434,7 @@ PAGES: Final = (
         "cohort-value",
         "Customer value by month",
         position=28,
-        summary="What customers of each month have ordered and left since their first order.",
+        summary="What customers of each month have ordered and left since their first paid order.",
         asks=CohortFilters,
         scope=Scope.COSTS,
         has_comparison=False,
