@@ -248,7 +248,10 @@ def parts(
     campaigns = reading.table(AdCampaigns)
     rows = rows.join(campaigns, list(CAMPAIGN))
     unit = UNIT_OF[dimension]
-    added = rows.group_by(*unit).agg(**sums(rows, MarketingMeasures))
+    has_account = (rows.account_id != NO_PLATFORM).ifelse(1, 0)
+    added = rows.group_by(*unit).agg(
+        account_count=has_account.max(), **sums(rows, MarketingMeasures)
+    )
     result = [
         {name: row.get(name) for name in UNIT_OF["campaign"]} | _of_part(row, lacks)
         for row in reading.rows(added, period)
@@ -258,18 +261,27 @@ def parts(
 
 def _of_part(row: Row, lacks: frozenset[str]) -> Row:
     """Return what is known of a campaign; not what orders brought of one that was clicked and has
-    no visit: its visits are not recognised.
+    no visit: its visits are not recognised, and not what it cost where no account ever said that.
     """
     is_without_visits = bool(row["click_count"]) and not row["session_count"]
-    return _with_after(_as_known(row, lacks | ({ORDER_VISITS} if is_without_visits else set())))
+    numbers = _with_after(_as_known(row, lacks | ({ORDER_VISITS} if is_without_visits else set())))
+    return numbers | ({} if row["account_count"] else dict.fromkeys(OF_SPEND))
+
+
+OF_SPEND: Final = ("spend_amount", "cost_per_new_customer", AFTER)
+"""What rests on the spend of a campaign alone."""
 
 
 def _most_spend(unit: Sequence[str], row: Row) -> tuple[Any, ...]:
-    return (-row["spend_amount"], -(row["session_count"] or 0), *(str(row[name]) for name in unit))
+    return (
+        -(row["spend_amount"] or 0),
+        -(row["session_count"] or 0),
+        *(str(row[name]) for name in unit),
+    )
 
 
 def _lacks_visits(row: Row) -> bool:
-    return bool(row["spend_amount"] > 0 and row["session_count"] == 0)
+    return bool(row["spend_amount"] and row["session_count"] == 0)
 
 
 def _lacks_spend(row: Row) -> bool:

@@ -226,11 +226,8 @@ def test_whoever_counts_new_customers_counts_the_same(lines: list[Line]) -> None
         assert counts_in(answer["customers"]) == expected
         assert counts_in(answer["previous"]) == plain.counts(before.start_date, before.end_date)
         week = customers_of_period(reading, period)
-        assert expected == (
-            week["customers_count"],
-            week["new_customers_count"],
-            week["returning_customers_count"],
-        )
+        names = ("customers_count", "new_customers_count", "returning_customers_count")
+        assert Counts(*(week[name] for name in names)) == expected
         within = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         assert sum(by_ads[day] for day in within) == expected.new
         assert sum(by_value[day] for day in within) == expected.new

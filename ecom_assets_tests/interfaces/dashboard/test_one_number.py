@@ -49,7 +49,8 @@ def test_so_it_is_in_a_shop_with_ads_free_orders_and_renewals(tmp_path: Path) ->
     free = line("free", "2026-01-07T12:00", "eve", "0", "5")
     home = home_until("2026-02-28", tmp_path, free)
     january = {"time_range": "custom", "start_date": "2026-01-01", "end_date": "2026-01-31"}
-    with served(build_dashboard_app(Settings(home=home))) as dashboard:
+    settings = Settings(home=home, events=str(tmp_path / "events.csv"))
+    with served(build_dashboard_app(settings)) as dashboard:
         client = Client(dashboard.address)
         met = labels_in_several_places(client, january)
         named = list(of_pages(client, january))
