@@ -134,6 +134,10 @@ class PlainCustomers:
         types = Counter(self._type_of(customer, first, last) for customer in who)
         return Counts(len(who), types["new"], types["returning"])
 
+    def type_on(self, customer: str, day: date) -> str:
+        """Return what the customer of an order of a day is."""
+        return "unknown" if customer == UNKNOWN_CUSTOMER else self._type_of(customer, day, day)
+
     def _type_of(self, customer: str, first: date, last: date) -> str:
         day, is_renewal = self.first_paid.get(customer, (date.max, False))
         if is_renewal or day < first:
