@@ -191,6 +191,8 @@ def cells(line: Line, number: int) -> Row:
         "customer_id": line.customer,
         "ordered_at": line.at,
         "order_date": line.date,
+        "received_date": line.date,
+        "source_file": "orders.csv",
         "city_id": "1",
         "item_id": "hat",
         "item_category": "hats",
