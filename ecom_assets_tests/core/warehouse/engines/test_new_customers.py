@@ -12,7 +12,7 @@ import pytest
 from ecom_assets.commerce.costs.profit import with_customer_type, with_order
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.sales import dimensions
-from ecom_assets.commerce.sales.contracts import Customer
+from ecom_assets.commerce.sales.contracts import City, Customer
 from ecom_assets.commerce.sales.customer_retention import customers_of_days
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
@@ -71,8 +71,9 @@ def shops() -> list[Sequence[Line]]:
 def test_every_engine_counts_the_same_new_customers(engine: Engine, number: int) -> None:
     lines = shops()[number]
     log = in_memory([cells(line, n) for n, line in enumerate(lines)], UserOrderLog)
-    for contract in (UserOrderLog, Customer):
+    for contract in (UserOrderLog, City, Customer):
         engine.ensure(contract)
+    engine.replace(City, in_memory([dict.fromkeys(City.columns, "1")], City), None)
     engine.replace(UserOrderLog, log, ALL_DAYS)
     stored = engine.table(UserOrderLog)
     engine.replace(Customer, dimensions.customer(stored), None)
