@@ -132,6 +132,7 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
         "New or returning",
         "Whether the order is of the day of the customer's first paid order, which is no renewal; "
         "`unpaid` has paid for nothing yet",
+        reads=("is_renewal",),
     ),
     "order_number": Dimension(
         "Number of the order",
@@ -145,6 +146,7 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
         "Month of the first order ever",
         "Month of the customer's first order, paid or not",
         has_order=True,
+        reads=("is_renewal",),
     ),
     "first_category": Dimension(
         "First category",
