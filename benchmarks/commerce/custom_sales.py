@@ -187,7 +187,12 @@ FILLED = (
     ),
     FilledTable(
         Customer,
-        {"customer_id": "customer_id", "first_order_date": "min(date_time)::DATE"},
+        {
+            "customer_id": "customer_id",
+            "first_order_date": "min(date_time)::DATE",
+            "first_paid_date": "min(date_time)::DATE",
+            "is_first_paid_renewal": "false",
+        },
         "lines GROUP BY customer_id",
     ),
 )

@@ -85,7 +85,8 @@ def make(con: Backend, line_count: int, item_count: int, cost_count: int) -> Non
     """)
     con.raw_sql("""
         CREATE TEMP TABLE buyers AS
-        SELECT customer_id, min(order_date) FILTER (status = 'shipped') AS first_order_date
+        SELECT customer_id, min(order_date) FILTER (status = 'shipped') AS first_order_date,
+            first_order_date AS first_paid_date, false AS is_first_paid_renewal
         FROM lines GROUP BY 1
     """)
     fill(con, "sales", Sales, "lines")

@@ -160,7 +160,11 @@ def _people(size: Size) -> Filled:
                 f"range({size.customers}) r(n)",
                 {
                     "customer_id": "'c' || n",
-                    "first_order_date": f"({FIRST_DAY} + (n % {DAYS})::INTEGER)::DATE",
+                    **dict.fromkeys(
+                        ("first_order_date", "first_paid_date"),
+                        f"({FIRST_DAY} + (n % {DAYS})::INTEGER)::DATE",
+                    ),
+                    "is_first_paid_renewal": "false",
                 },
             )
         ],

@@ -1052,6 +1052,8 @@ CREATE TABLE "mart"."customer" (
   "city_id" text COLLATE "C" NOT NULL,
   "first_order_date" DATE,
   "last_order_date" DATE,
+  "first_paid_date" DATE,
+  "is_first_paid_renewal" BOOLEAN,
   "order_count" BIGINT NOT NULL,
   "shipped_amount" DECIMAL(38, 4) NOT NULL,
   "refunded_amount" DECIMAL(38, 4) NOT NULL,

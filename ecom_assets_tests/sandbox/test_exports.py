@@ -288,6 +288,18 @@ def check_categories(api: Api, truth: Row) -> None:
     } == truth["category_visits"]
 
 
+def check_tools(home: Path) -> None:
+    """Look for addresses in what tools would be sent of events, which know devices only."""
+    key = {"ECOM_AMPLITUDE_API_KEY": "asked by nobody"}
+    result = ecom("export", "--to", "amplitude", "--dry-run", home=home, env=key)
+    assert result.exit_code == 0, result.err
+    payloads = list((home / "dry_run" / "amplitude_events").glob("*.ndjson"))
+    events = "".join(path.read_text(encoding="utf-8") for path in payloads)
+    assert "purchase" in events.lower()
+    assert "@mail.example" not in events
+    assert '"user_id"' not in events
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("sends", "load"), [("name", "by page"), ("id", "by terminal")])
 def test_orders_meet_visits_by_what_ga4_sends_of_them(
@@ -299,6 +311,7 @@ def test_orders_meet_visits_by_what_ga4_sends_of_them(
     with_costs(tmp_path / "shop")
     LOADS[load](tmp_path / "shop", tmp_path / "home")
     check(tmp_path / "home", truth)
+    check_tools(tmp_path / "home")
 
 
 TOO_FEW = "Visits are known for 0.0% of the revenue of orders: too few to say what brought them."

@@ -46,7 +46,12 @@ HORIZONS: Final = {
     86_400: "within a day",
     604_800: "within a week",
 }
-KINDS: Final = ("new", "returning", "refunded")
+KINDS: Final = {
+    "new": "first order ever",
+    "returning": "ordered before",
+    "refunded": "refunded",
+}
+"""The customers of a week, as the summary and as people call them."""
 WHY: Final = {
     "late_rows": "because rows came late",
     "withdrawn_rows": "because rows were withdrawn",
@@ -275,13 +280,13 @@ def _week_lines(week: Mapping[str, Any] | None) -> list[str]:
         return []
     lines = ["", f"Customers in the week from {week['week_start_date']}"]
     lines += [
-        f"  {kind:10} {week[kind]['customers']:>8,} with {orders_column(week[kind]['orders'], 8)} "
-        f"{_shown(week[kind]['amount']):>16}"
-        for kind in KINDS
+        f"  {label:16} {week[kind]['customers']:>8,} with "
+        f"{orders_column(week[kind]['orders'], 8)} {_shown(week[kind]['amount']):>16}"
+        for kind, label in KINDS.items()
     ]
     if week["unknown"]["orders"]:
         orders, money = week["unknown"]["orders"], _shown(week["unknown"]["amount"])
-        lines.append(f"  {'unknown':10} {'':>8}      {orders_column(orders, 8)} {money:>16}")
+        lines.append(f"  {'unknown':16} {'':>8}      {orders_column(orders, 8)} {money:>16}")
     return lines + _category_lines(week)
 
 
@@ -351,7 +356,7 @@ def _ad_lines(ads: Mapping[str, Any]) -> list[str]:
         )
     if ads["cost_per_new_customer"] is not None:
         lines.append(
-            f"  {counted(ads['new_customer_count'], 'new paying customer')}, for each of whom "
+            f"  {counted(ads['new_customer_count'], 'new customer')}, for each of whom "
             f"{_shown(ads['cost_per_new_customer'])} were spent"
         )
     return lines

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
 from ecom_assets.commerce.orders.contracts import STATUSES, UserOrderLog
+from ecom_assets.commerce.orders.new_customers import CUSTOMER_TYPES
 from ecom_assets.core.tables.contract import (
     UNIT_COST,
     Column,
@@ -55,7 +56,6 @@ CONTRADICTIONS = ("two_costs", "ends_before_start", "overlaps_next", "gap_after"
 """What rows about an item's costs can say against each other; the first that applies."""
 COST_SOURCES = ("line", "costs", "catalogue")
 """Where a cost can be from; the first that knows it counts."""
-CUSTOMER_TYPES = ("new", "returning", "unknown")
 ADVERTISING: Final = "marketing"
 """The subject whose tables say what the shop pays for ads, and what it gets for it."""
 
@@ -201,7 +201,9 @@ class ProfitLines(Table):
     city_id = text("See mart.city")
     sales_channel = text("See mart.sales")
     customer_type = text(
-        "Whether the customer's first order was placed on the same day", one_of=CUSTOMER_TYPES
+        "Whether the customer was new on the day of the order: it is that of the first paid order; "
+        "`unpaid` has paid for nothing yet",
+        one_of=CUSTOMER_TYPES,
     )
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     quantity = item_quantity("How many, negative for refunds; null if not known", nullable=True)

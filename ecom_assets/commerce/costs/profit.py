@@ -18,12 +18,12 @@ from ecom_assets.commerce.costs.contribution import (
     with_whole_order,
 )
 from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures, ProfitSalesMeasures
+from ecom_assets.commerce.orders.new_customers import RETURNING, UNPAID, customer_type
 from ecom_assets.commerce.orders.orders import ALL, order_key
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.core.tables.contract import QUANTITY, Aggregate, Table
 from ecom_assets.core.tables.days import Days, OtherDays, start_of_week
 from ecom_assets.core.tables.measures import aggregates, measures_of, with_ratios
-from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import NO, union_all
 
 SomeDays = Days | OtherDays
@@ -145,8 +145,8 @@ def sales_steps(lines: ir.Table) -> dict[str, ir.DecimalValue]:
 
 
 def with_order(lines: ir.Table) -> ir.Table:
-    """Add the day on which the order of a line was placed, and what its line says of the cost, to
-    all lines of some orders.
+    """Add the day on which the order of a line was placed, whether that order is known, and what
+    its line says of the cost, to all lines of some orders.
 
     Of a refund, the day is the last one up to its own on which the item of the order was shipped,
     else any item of it, else its own.
@@ -176,6 +176,7 @@ def with_order(lines: ir.Table) -> ir.Table:
     joined = lines.left_join(placed, lines.uniq_id == placed.refund_id)
     return joined.mutate(
         placed_date=joined.found_date.fill_null(joined.order_date),
+        is_order_known=(joined.status == "shipped") | joined.found_date.notnull(),
         line_cost=joined.unit_cost_amount.fill_null(joined.line_cost),
     ).drop("refund_id", "found_date", "unit_cost_amount")
 
@@ -216,19 +217,19 @@ def _with_cost(lines: ir.Table, item_costs: ir.Table) -> ir.Table:
 
 
 def with_customer_type(lines: ir.Table, customers: ir.Table) -> ir.Table:
-    """Add whether the order of a line is of the customer's first day with an order.
+    """Add whether the customer of a line is new on the day of its order. What is paid back of an
+    order that is not known was paid for: its customer is a returning one.
 
     Args:
         lines: Rows of `with_order`.
         customers: All rows of `Customer`.
     """
-    first = customers.select(buyer_id="customer_id", first_date="first_order_date")
+    first = customers.select("first_paid_date", "is_first_paid_renewal", buyer_id="customer_id")
     joined = lines.left_join(first, lines.customer_id == first.buyer_id)
-    is_new = (joined.first_date == joined.placed_date).fill_null(NO)
-    customer_type = (joined.customer_id == UNKNOWN_CUSTOMER).ifelse(
-        "unknown", is_new.ifelse("new", "returning")
-    )
-    return joined.mutate(customer_type=customer_type).drop("buyer_id", "first_date")
+    of_day = customer_type(joined, joined.placed_date, joined.placed_date)
+    is_older = (of_day == UNPAID) & ~joined.is_order_known
+    typed = joined.mutate(customer_type=is_older.ifelse(RETURNING, of_day))
+    return typed.drop("buyer_id", "first_paid_date", "is_first_paid_renewal", "is_order_known")
 
 
 def profit_daily(lines: ir.Table, days: SomeDays | None = None) -> ir.Table:

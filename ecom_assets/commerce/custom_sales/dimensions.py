@@ -129,15 +129,24 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
     ),
     "first_channel": Dimension("First channel", "Channel of the customer's first visit", Touches),
     "customer_type": Dimension(
-        "New or returning", "Whether the order is of the customer's first day with one"
+        "New or returning",
+        "Whether the order is of the day of the customer's first paid order, which is no renewal; "
+        "`unpaid` has paid for nothing yet",
+        reads=("is_renewal",),
     ),
     "order_number": Dimension(
-        "Number of the order", "1 for the customer's first order", has_order=True, is_number=True
+        "Number of the order",
+        "1 for the customer's first order ever, paid or not",
+        has_order=True,
+        is_number=True,
     ),
     "weekday": Dimension("Weekday", "Day of the week, Monday is 1", has_order=True, is_number=True),
     "hour": Dimension("Hour", "Hour on the clocks, from 0 to 23", has_order=True, is_number=True),
     "cohort_month": Dimension(
-        "Month of the first order", "Month of the customer's first order", has_order=True
+        "Month of the first order ever",
+        "Month of the customer's first order, paid or not",
+        has_order=True,
+        reads=("is_renewal",),
     ),
     "first_category": Dimension(
         "First category",

@@ -7,6 +7,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.commerce.orders.new_customers import with_first_paid
 from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.commerce.sales.contracts import City, Customer, Sales
 from ecom_assets.commerce.sales.measures import SalesMeasures
@@ -85,13 +86,15 @@ def _sales(sold: ir.Table, city_id: ir.StringValue, more: tuple[str, ...] = ()) 
 
 
 def customers_of_purchases(sold: ir.Table) -> ir.Table:
-    """Return the day of each customer's first purchase, as rows of `Customer` without the rest.
+    """Return the days of each customer's first purchase and of the first one that was paid for, as
+    rows of `Customer` without the rest.
 
     Args:
         sold: Rows of `sales_of_purchases`.
     """
-    first = sold.order_date.min(where=sold.status == "shipped")
-    return _filled(sold.group_by("customer_id").agg(first_order_date=first), Customer)
+    is_shipped = sold.status == "shipped"
+    first = sold.group_by("customer_id").agg(first_order_date=sold.order_date.min(where=is_shipped))
+    return _filled(with_first_paid(first, sold.mutate(is_refund=~is_shipped)), Customer)
 
 
 def _filled(rows: ir.Table, contract: type[Table], more: tuple[str, ...] = ()) -> ir.Table:

@@ -19,14 +19,16 @@ class CustomerMeasures:
         "How many customers ordered", "Customers", unit="customers", is_additive=False, example=276
     )
     new_customer_count = count(
-        "Of these, those whose first order ever was in these days",
+        "Of these, those whose first paid order, no renewal of a subscription, was in these days; "
+        "who has paid for nothing yet is neither new nor returning",
         "New customers",
         unit="customers",
         is_additive=False,
         example=250,
     )
     returning_customer_count = count(
-        "Of these, those who had ordered before these days",
+        "Of these, those who had paid for an order before these days, or began with a renewal of a "
+        "subscription",
         "Returning customers",
         unit="customers",
         is_additive=False,

@@ -6,6 +6,7 @@ from decimal import Decimal
 from math import fsum
 from typing import Any, Final
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +31,12 @@ from ecom_assets.commerce.customers.contracts import (
     RawCustomers,
 )
 from ecom_assets.commerce.customers.measures import AT_RISK_BELOW, CustomerMeasures
+from ecom_assets.commerce.orders.new_customers import (
+    NEW,
+    RETURNING,
+    customer_type,
+    with_first_paid,
+)
 from ecom_assets.commerce.sales.contracts import Customer, Sales
 from ecom_assets.commerce.sales.coverage import ORDERS, sales_source
 from ecom_assets.core.tables.contract import MONEY
@@ -75,7 +82,9 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
     rows = reading.rows(_counted(reading), period)
     result = rows[0] if rows else {}
     now, before = (
-        {name: int(result.get(f"{name}_{which}") or 0) for name in COUNTS}
+        {name: _whole(result.get(f"{name}_{which}")) for name in COUNTS}
+        if result.get(f"customer_count_{which}")
+        else dict.fromkeys(COUNTS, 0)
         for which in ("now", "before")
     )
     kept, kept_before = (int(result.get(f"retained_{which}") or 0) for which in ("now", "before"))
@@ -191,7 +200,7 @@ def _counted(reading: Reading) -> ir.Table:
     """Return one row with the numbers of customers in the period and the two before it,
     and of those retained.
     """
-    sold, first_orders = _bought(reading)
+    sold, buyers = _bought(reading)
     lines = sold.filter(sold.order_date >= EARLIER_START, sold.order_date <= END)
     day = lines.order_date
     each = lines.group_by("customer_id").agg(
@@ -199,25 +208,31 @@ def _counted(reading: Reading) -> ir.Table:
         is_before=((day >= BEFORE_START) & (day < START)).ifelse(1, 0).max(),
         is_earlier=(day < BEFORE_START).ifelse(1, 0).max(),
     )
-    by_customer = each.join(first_orders, "customer_id")
-    is_new = (by_customer.first_order_date >= START).ifelse(1, 0)
-    was_new = (by_customer.first_order_date >= BEFORE_START).ifelse(1, 0)
+    by_customer = each.join(buyers, "customer_id")
+    last_before = (START - ibis.interval(days=1)).cast("date")
+    now = customer_type(by_customer, START, END)
+    before = customer_type(by_customer, BEFORE_START, last_before)
     return by_customer.agg(
         customer_count_now=by_customer.is_now.sum(),
-        new_customer_count_now=(by_customer.is_now * is_new).sum(),
-        returning_customer_count_now=(by_customer.is_now * (1 - is_new)).sum(),
+        new_customer_count_now=_of_type(by_customer.is_now, now, NEW),
+        returning_customer_count_now=_of_type(by_customer.is_now, now, RETURNING),
         customer_count_before=by_customer.is_before.sum(),
-        new_customer_count_before=(by_customer.is_before * was_new).sum(),
-        returning_customer_count_before=(by_customer.is_before * (1 - was_new)).sum(),
+        new_customer_count_before=_of_type(by_customer.is_before, before, NEW),
+        returning_customer_count_before=_of_type(by_customer.is_before, before, RETURNING),
         retained_now=(by_customer.is_now * by_customer.is_before).sum(),
         retained_before=(by_customer.is_before * by_customer.is_earlier).sum(),
         earlier_customer_count=by_customer.is_earlier.sum(),
     )
 
 
+def _of_type(has_ordered: ir.IntegerValue, types: ir.StringValue, name: str) -> ir.IntegerScalar:
+    """Return how many customers with an order are of a type; null where no type is known."""
+    return (has_ordered * (types == name).cast("int64")).sum()
+
+
 def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
     """Return the days on which each customer bought something,
-    and a table with the first such day of each.
+    and a table with the columns of `with_first_paid` of each.
     """
     if sales_source(reading) == ORDERS:
         sold = reading.table(Sales)
@@ -226,7 +241,14 @@ def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
     events = reading.table(Conversions)
     events = events.filter(events.unit == "purchase", ~events.is_refund)
     bought = events.select(customer_id="visitor_id", order_date="converted_date")
-    return bought, bought.group_by("customer_id").agg(first_order_date=bought.order_date.min())
+    orders = events.select(
+        *("is_refund", "is_renewal", "revenue_amount"),
+        customer_id="visitor_id",
+        order_id="conversion_id",
+        order_date="converted_date",
+        ordered_at="converted_at",
+    )
+    return bought, with_first_paid(bought.select("customer_id").distinct(), orders)
 
 
 NO_CUSTOMERS: Final = {

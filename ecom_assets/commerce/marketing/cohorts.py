@@ -11,12 +11,12 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.marketing.contracts import CUTS, CustomerCohortValue
-from ecom_assets.commerce.marketing.renewals import renewal_orders
+from ecom_assets.commerce.orders.new_customers import first_paid_orders, renewal_orders
 from ecom_assets.commerce.orders.orders import ALL
 from ecom_assets.commerce.sales.discounts import by_code
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
-from ecom_assets.core.tables.portable import first_of_each, ratio, union_all
+from ecom_assets.core.tables.portable import ratio, union_all
 
 MONTHS_OF_YEAR: Final = 12
 UNKNOWN: Final = "unknown"
@@ -92,14 +92,10 @@ def first_customers(sold: ir.Table, cities: ir.Table) -> ir.Table:
     code, which may be several; none of those of whom that is a renewal.
     """
     known = sold.filter(sold.status == "shipped", sold.customer_id != UNKNOWN_CUSTOMER)
-    by = ("customer_id", "order_id", "order_date")
-    orders = known.group_by(*by).agg(
-        first_at=known.ordered_at.min(), paid=known.revenue_amount.sum().cast(MONEY)
+    first = first_paid_orders(sold.mutate(is_refund=sold.status == "refunded"))
+    first = first.filter(~first.is_renewal).select(
+        "customer_id", first_at="ordered_at", first_order="order_id", first_date="order_date"
     )
-    first = first_of_each(orders.filter(orders.paid > 0), "customer_id", ["first_at", "order_id"])
-    first = first.select("customer_id", "first_at", first_order="order_id", first_date="order_date")
-    renewals = renewal_orders(sold, "order_id")
-    first = first.anti_join(renewals, first.first_order == renewals.renewal_id)
     lines = known.join(first, "customer_id")
     lines = lines.filter(lines.order_id == lines.first_order, lines.order_date == lines.first_date)
     largest_first = ibis.window(

@@ -134,15 +134,15 @@ class CreditMeasures:
     )
     new_customer_count = _shared(
         "new_customer_count",
-        "Customers whose first paid order is credited to ads by the model",
+        "Customers whose first paid order, no renewal, is credited to ads by the model",
         "New customers by ads",
         "customers",
     )
     first_order_revenue_amount = _credited(
         "first_order_revenue_amount",
         MONEY,
-        "What these first orders brought, before refunds",
-        "Revenue of first orders by ads",
+        "What these orders brought, before refunds",
+        "Revenue of first paid orders by ads",
         nullable=False,
     )
     contribution_revenue_amount = _credited(
@@ -180,8 +180,8 @@ class MarketingMeasures(SpendMeasures, CreditMeasures):
     first_order_roas = _times(
         "first_order_revenue_amount",
         "spend_amount",
-        "Revenue of credited first orders divided by spend",
-        "ROAS of first orders",
+        "Revenue of credited first paid orders divided by spend",
+        "ROAS of first paid orders",
         example=2.0,
     )
     break_even_roas = _times(

@@ -19,16 +19,12 @@ from ecom_assets.commerce.marketing.contracts import (
     SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.measures import MarketingMeasures, SpendMeasures
-from ecom_assets.commerce.marketing.renewals import (
-    only_renewals,
-    renewal_orders,
-    without_renewals,
-)
+from ecom_assets.commerce.marketing.renewals import only_renewals, without_renewals
+from ecom_assets.commerce.orders.new_customers import first_paid_orders
 from ecom_assets.core.tables.contract import MONEY, Ratio
 from ecom_assets.core.tables.days import Days, OtherDays
 from ecom_assets.core.tables.measures import aggregates, measures_of, with_ratios
-from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
-from ecom_assets.core.tables.portable import NO, first_of_each, union_all
+from ecom_assets.core.tables.portable import NO, union_all
 
 SomeDays = Days | OtherDays
 KINDS: Final = {name: measure.type for name, measure in measures_of(MarketingMeasures).items()}
@@ -108,25 +104,27 @@ def _named(rows: ir.Table) -> ir.Table:
     return rows.rename({name: f"met_{name}" for name in CAMPAIGN})
 
 
-def first_paid(conversions: ir.Table) -> ir.Table:
-    """Return the first order of each new customer for which anything was paid.
+OF_ORDERS: Final = {
+    "order_id": "conversion_id",
+    "order_date": "converted_date",
+    "ordered_at": "converted_at",
+}
+"""What orders have, by what conversions call it."""
+
+
+def new_customers(conversions: ir.Table) -> ir.Table:
+    """Return the first paid order of each new customer, as `first_paid_orders` does.
 
     Args:
         conversions: All rows of `of_sold_unit`.
     """
-    first = first_known(conversions)
-    renewals = renewal_orders(conversions, "conversion_id")
-    return first.anti_join(renewals, first.conversion_id == renewals.renewal_id)
+    first = first_paid(conversions)
+    return first.filter(~first.is_renewal)
 
 
-def first_known(conversions: ir.Table) -> ir.Table:
+def first_paid(conversions: ir.Table) -> ir.Table:
     """Return the same of all known customers: who begins with a renewal was a customer before."""
-    paid = conversions.filter(
-        ~conversions.is_refund,
-        conversions.revenue_amount > 0,
-        conversions.customer_id != UNKNOWN_CUSTOMER,
-    )
-    return first_of_each(paid, "customer_id", ["converted_at", "conversion_id"])
+    return first_paid_orders(conversions.rename(OF_ORDERS))
 
 
 def _with_worth(credit: ir.Table, conversions: ir.Table, profit_lines: ir.Table) -> ir.Table:
@@ -134,8 +132,8 @@ def _with_worth(credit: ir.Table, conversions: ir.Table, profit_lines: ir.Table)
 
     A refund has no credit, so its part of the contribution is that of what was paid back.
     """
-    first = first_paid(of_sold_unit(conversions)).select(
-        first_date="converted_date", first_id="conversion_id", first_customer="customer_id"
+    first = new_customers(of_sold_unit(conversions)).select(
+        first_date="order_date", first_id="order_id", first_customer="customer_id"
     )
     rows = credit.left_join(
         first,

@@ -38,8 +38,8 @@ from ecom_assets.commerce.marketing.contracts import (
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
 from ecom_assets.commerce.marketing.performance import (
     MICRO,
-    first_known,
     first_paid,
+    new_customers,
     with_gaps,
 )
 from ecom_assets.commerce.marketing.renewals import only_renewals
@@ -248,7 +248,10 @@ def parts(
     campaigns = reading.table(AdCampaigns)
     rows = rows.join(campaigns, list(CAMPAIGN))
     unit = UNIT_OF[dimension]
-    added = rows.group_by(*unit).agg(**sums(rows, MarketingMeasures))
+    has_account = (rows.account_id != NO_PLATFORM).ifelse(1, 0)
+    added = rows.group_by(*unit).agg(
+        account_count=has_account.max(), **sums(rows, MarketingMeasures)
+    )
     result = [
         {name: row.get(name) for name in UNIT_OF["campaign"]} | _of_part(row, lacks)
         for row in reading.rows(added, period)
@@ -258,18 +261,27 @@ def parts(
 
 def _of_part(row: Row, lacks: frozenset[str]) -> Row:
     """Return what is known of a campaign; not what orders brought of one that was clicked and has
-    no visit: its visits are not recognised.
+    no visit: its visits are not recognised, and not what it cost where no account ever said that.
     """
     is_without_visits = bool(row["click_count"]) and not row["session_count"]
-    return _with_after(_as_known(row, lacks | ({ORDER_VISITS} if is_without_visits else set())))
+    numbers = _with_after(_as_known(row, lacks | ({ORDER_VISITS} if is_without_visits else set())))
+    return numbers | ({} if row["account_count"] else dict.fromkeys(OF_SPEND))
+
+
+OF_SPEND: Final = ("spend_amount", "cost_per_new_customer", AFTER)
+"""What rests on the spend of a campaign alone."""
 
 
 def _most_spend(unit: Sequence[str], row: Row) -> tuple[Any, ...]:
-    return (-row["spend_amount"], -(row["session_count"] or 0), *(str(row[name]) for name in unit))
+    return (
+        -(row["spend_amount"] or 0),
+        -(row["session_count"] or 0),
+        *(str(row[name]) for name in unit),
+    )
 
 
 def _lacks_visits(row: Row) -> bool:
-    return bool(row["spend_amount"] > 0 and row["session_count"] == 0)
+    return bool(row["spend_amount"] and row["session_count"] == 0)
 
 
 def _lacks_spend(row: Row) -> bool:
@@ -400,8 +412,8 @@ def _renewals(reading: Reading, period: Period) -> tuple[int, Decimal]:
 
 def _new_customers(reading: Reading, period: Period) -> tuple[int, Decimal]:
     """Return how many customers paid for their first order in a period, and how much."""
-    first = first_paid(of_sold_unit(reading.table(Conversions)))
-    rows = first.filter(in_period(first.converted_date))
+    first = new_customers(of_sold_unit(reading.table(Conversions)))
+    rows = first.filter(in_period(first.order_date))
     counted = rows.agg(n=rows.count(), revenue=rows.revenue_amount.sum().cast(MONEY))
     (row,) = reading.rows(counted, period)
     return int(row["n"]), row["revenue"] or ZERO
@@ -551,8 +563,9 @@ def _earlier_customers(reading: Reading, period: Period | None) -> int:
     were customers before.
     """
     conversions = of_sold_unit(reading.table(Conversions))
-    earlier = only_renewals(first_known(conversions), conversions)
-    by_month = earlier.group_by(**_month_of(earlier.converted_date)).agg(n=earlier.count())
+    first = first_paid(conversions)
+    earlier = first.filter(first.is_renewal)
+    by_month = earlier.group_by(**_month_of(earlier.order_date)).agg(n=earlier.count())
     return sum(
         int(row["n"]) for row in reading.state(by_month) if _is_in_months(_first_day(row), period)
     )
@@ -579,8 +592,8 @@ def expected_contribution(reading: Reading, cells: Iterable[Row]) -> list[Row]:
         cells: The months of the cohorts of all customers.
     """
     value = reading.table(LifetimeValue)
-    first = first_paid(of_sold_unit(reading.table(Conversions)))
-    first = first.select(buyer_id="customer_id", **_month_of(first.converted_date))
+    first = new_customers(of_sold_unit(reading.table(Conversions)))
+    first = first.select(buyer_id="customer_id", **_month_of(first.order_date))
     rows = value.join(first, value.customer_id == first.buyer_id)
     # A sum of doubles depends on the order of rows.
     micro = (rows.expected_order_count * rows.expected_order_value * MICRO).round().cast("int64")

@@ -5,20 +5,7 @@ Terms: docs/glossary.md#renewal; docs/metrics/marketing.md.
 
 import ibis.expr.types as ir
 
-from ecom_assets.core.tables.portable import NO
-
-
-def renewal_orders(rows: ir.Table, order: str) -> ir.Table:
-    """Return the ids of renewals, in a column `renewal_id`.
-
-    An order is a renewal where any of its lines says so, as a refund may not repeat it.
-
-    Args:
-        rows: All rows of a table of orders with `is_renewal`, such as `Conversions` or `Sales`.
-        order: The column with the order's id.
-    """
-    said = rows.filter(rows.is_renewal.fill_null(NO))
-    return said.select(renewal_id=order).distinct()
+from ecom_assets.commerce.orders.new_customers import renewal_orders
 
 
 def only_renewals(credit: ir.Table, conversions: ir.Table) -> ir.Table:

@@ -120,6 +120,32 @@ def _names(products: ir.Table) -> ir.Table:
     return grouped.mutate(category=category).drop("least", "greatest")
 
 
+def sold_names(viewed: ir.Table, items: ir.Table) -> ir.Table:
+    """Return the sold item that a viewed product is, as `viewed_id` and `item_id`: of an id of
+    Shopify's by country, product and variant, the item that was sold by the id of its variant, else
+    by that of its product.
+
+    Args:
+        viewed: Rows with a `product_id`.
+        items: All rows of `Item`.
+    """
+    whole = viewed.select("product_id").distinct()
+    whole = whole.filter(whole.product_id.re_search(OF_SHOPIFY))
+    whole = whole.anti_join(items, whole.product_id == items.item_id)
+    parts = union_all(
+        *(
+            whole.select(
+                viewed_id="product_id",
+                part=whole.product_id.re_extract(OF_SHOPIFY, number),
+                rank=ibis.literal(rank, "int64"),
+            )
+            for rank, number in enumerate((2, 1))
+        )
+    )
+    met = parts.join(items.select("item_id"), parts.part == items.item_id)
+    return first_of_each(met, "viewed_id", ["rank"]).select("viewed_id", "item_id")
+
+
 def with_item_categories(sold: ir.Table, categories: ir.Table) -> ir.Table:
     """Return rows with the category of their item where they have none of their own.
 

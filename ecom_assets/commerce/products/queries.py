@@ -29,6 +29,7 @@ from ecom_assets.commerce.products.contracts import (
 from ecom_assets.commerce.products.item_categories import (
     OF_CATEGORIES,
     item_categories,
+    sold_names,
     with_item_categories,
 )
 from ecom_assets.commerce.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
@@ -52,6 +53,7 @@ from ecom_assets.commerce.sales.coverage import (
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.queries import NUMBERS, sales_by, sales_by_category_of
+from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE, coverage_note
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
 from ecom_assets.core.tables.places import UNKNOWN
@@ -101,7 +103,8 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     the `number` of products by `product_id`, where the mart does not have the one that they are
     sorted by; products without one come last.
     """
-    rows, sold = rows_in_period(reading, ProductPerformance), _Sold.from_reading(reading)
+    rows = _as_sold(reading, rows_in_period(reading, ProductPerformance))
+    sold = _Sold.from_reading(reading, period)
     ranked = _ranked(reading, rows, sort_by, category, search, numbers=numbers)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
     first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id)
@@ -130,6 +133,7 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
         "source": sold.source,
         "sort_by": sort_by,
         "total_count": None if period.is_unknown else int(total),
+        "view_coverage_rate": sold.view_rate,
         "products": products,
     }
 
@@ -185,7 +189,7 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
     """Return a product's numbers in the period, the one before and by day, and related products;
     None if unknown.
     """
-    table, items = reading.table(ProductPerformance), reading.table(Item)
+    table, items = _as_sold(reading, reading.table(ProductPerformance)), reading.table(Item)
     product_rows = table.filter(table.product_id == product_id)
     days = reading.rows(
         _added(with_previous(product_rows, "event_date"), ["event_date", "is_current"]), period
@@ -193,11 +197,11 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
     item = next(iter(reading.rows(items.filter(items.item_id == product_id).limit(1))), None)
     if not days and item is None and not reading.rows(product_rows.select("product_id").limit(1)):
         return None
-    sold = _Sold.from_reading(reading)
+    sold = _Sold.from_reading(reading, period)
     current, previous = (
         _sum([row for row in days if row["is_current"] == which]) for which in (1, 0)
     )
-    by_day = {row["event_date"]: row for row in days if row["is_current"]}
+    by_day, whole = {row["event_date"]: row for row in days if row["is_current"]}, _sum(days)
     categorized = sorted(
         (row for row in days if row["product_category"]), key=lambda row: row["event_date"]
     )
@@ -207,13 +211,18 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
         "product_name": item and item["item_name"],
         "product_category": category or (item and item["item_category"]),
         "source": sold.source,
-        "product": sold.numbers(current, period),
-        "previous": None if period.previous.is_unknown else sold.numbers(previous, period.previous),
+        "view_coverage_rate": sold.view_rate,
+        "product": sold.numbers(current, period, whole),
+        "previous": None
+        if period.previous.is_unknown
+        else sold.numbers(previous, period.previous, whole),
         "change": sold.changes(current, previous, period),
         "trend": [
             {
                 "event_date": day,
-                **sold.numbers(by_day.get(day), replace(period, start_date=day, end_date=day)),
+                **sold.numbers(
+                    by_day.get(day), replace(period, start_date=day, end_date=day), whole
+                ),
             }
             for day in period.days.dates
         ],
@@ -295,18 +304,61 @@ def _last_category(rows: ir.Table) -> ir.Value:
     return rows.product_category.argmax(rows.event_date, where=rows.product_category.notnull())
 
 
+def _as_sold(reading: Reading, rows: ir.Table) -> ir.Table:
+    """Return rows of `ProductPerformance` in which a product that is sold by another id, as
+    `sold_names` says, has that.
+    """
+    viewed = reading.table(ProductPerformance)
+    names = sold_names(viewed.filter(viewed.product_view_count > 0), reading.table(Item))
+    if not reading.state(names.limit(1)):
+        return rows
+    joined = rows.left_join(names, rows.product_id == names.viewed_id)
+    named = joined.mutate(product_id=joined.item_id.fill_null(joined.product_id))
+    return named.drop("viewed_id", "item_id")
+
+
+def view_coverage(reading: Reading, period: Period) -> float | None:
+    """Return the share of what was paid in a period, before refunds, for products of which events
+    know a view or a cart on any day; null where nothing was sold on days with events.
+    """
+    rows = _as_sold(reading, rows_in_period(reading, ProductPerformance))
+    looked = _as_sold(reading, reading.table(ProductPerformance))
+    looked = looked.filter((looked.product_view_count > 0) | (looked.add_to_cart_count > 0))
+    looked = looked.select(looked_id="product_id").distinct()
+    rows = rows.filter(rows.product_view_count.notnull() | rows.add_to_cart_count.notnull())
+    joined = rows.left_join(looked, rows.product_id == looked.looked_id)
+    met = joined.looked_id.notnull().ifelse(joined.shipped_amount, ibis.null(MONEY))
+    sums = joined.agg(paid=joined.shipped_amount.sum().cast(MONEY), met=met.sum().cast(MONEY))
+    (row,) = reading.rows(sums, period)
+    return share(row["met"] or ZERO, row["paid"]) if row["paid"] else None
+
+
+def view_sentence(rate: float | None) -> str:
+    """Return how much of what was sold is of products that were looked at, as a sentence; empty
+    where all is, or nothing was sold.
+    """
+    return coverage_note(
+        rate,
+        "Events know by its id {share} of what was sold",
+        too_few="too few to say how often products that were sold are viewed, or those that were "
+        "viewed are sold",
+        partly="views of a product, and what it sold, are lower bounds",
+    )
+
+
 @dataclass(frozen=True)
 class _Sold:
-    """The source of purchases; `is_product_row` is whether the source names the products, and
-    `lacks` what events do not record.
+    """The source of purchases; `is_product_row` is whether the source names the products, `lacks`
+    what events do not record, and `view_rate` that of `view_coverage`, if orders are the source.
     """
 
     source: SalesSource | None
     is_product_row: bool
     lacks: frozenset[str]
+    view_rate: float | None = None
 
     @classmethod
-    def from_reading(cls, reading: Reading) -> "_Sold":
+    def from_reading(cls, reading: Reading, period: Period) -> "_Sold":
         """Read the source from the rows.
 
         Purchase events can be of whole carts, without a product.
@@ -317,18 +369,29 @@ class _Sold:
         )  # all rows have the same
         source = SOURCES.get(named_sources[0]["sales_source"]) or find_sales_source(reading)
         if source != PURCHASES:
-            return cls(source, source is not None, not_recorded(reading))
+            rate = view_coverage(reading, period) if source else None
+            return cls(source, source is not None, not_recorded(reading), rate)
         named = days.filter((days.purchase_count > 0) | (days.refunded_item_count > 0))
         is_product_row = bool(reading.state(named.select("product_id").limit(1)))
         return cls(source, is_product_row, not_recorded(reading))
 
-    def numbers(self, row: Row | None, period: Period) -> Row:
+    def numbers(self, row: Row | None, period: Period, whole: Row | None = None) -> Row:
         """Return a product's numbers in a period;
-        None for numbers whose source has none of the days.
+        None for numbers whose source has none of the days, or, where hardly anything that was sold
+        is known to events by its id, for those of the source that does not know the product.
+
+        Args:
+            row: Its sums.
+            period: Their days.
+            whole: Those of more days, by which its sources know it.
         """
         views = if_known(completed(row, ViewMeasures, self.lacks), period.for_source(EVENTS))
         sales = completed(row, SoldMeasures)
         sales = if_known(sales, self._days(period)) if self.is_product_row else dict.fromkeys(sales)
+        if self.view_rate is not None and self.view_rate < LEAST_COVERAGE:
+            known = whole or row or {}
+            views = views if any(known.get(name) for name in views) else dict.fromkeys(views)
+            sales = sales if any(known.get(name) for name in sales) else dict.fromkeys(sales)
         return completed(views | sales, ProductMeasures, self.lacks)
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:

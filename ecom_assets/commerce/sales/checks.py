@@ -115,7 +115,7 @@ def dimensions_add_up_to_total(days: Days | None, sold: ir.Table, revenue: ir.Ta
 def new_and_returning_are_all(
     days: Days | None, sold: ir.Table, retention: ir.Table
 ) -> CheckResult:
-    """New and returning customers are those who ordered; revenues add up to what was shipped."""
+    """All who ordered did so first or had before; revenues add up to what was shipped."""
     mondays = (
         None
         if days is None

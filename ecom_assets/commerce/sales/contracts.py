@@ -90,6 +90,14 @@ class Customer(Table):
     city_id = text("City of the latest line")
     first_order_date = day("Day of the first shipped line; null if all were refunds", nullable=True)
     last_order_date = day("Day of the last shipped line; null if all were refunds", nullable=True)
+    first_paid_date = day(
+        "Day of the first order for which anything was paid; null without one", nullable=True
+    )
+    is_first_paid_renewal = flag(
+        "Whether a subscription made that order by itself: who begins with a renewal was a "
+        "customer before, and is new on no day; null before this column was computed",
+        nullable=True,
+    )
     order_count = SalesMeasures.order_count
     shipped_amount = SalesMeasures.shipped_amount
     refunded_amount = SalesMeasures.refunded_amount
@@ -283,19 +291,19 @@ class CustomerRetention(Table):
         "Customers who ordered: with a shipped line", "Customers", unit="customers", example=81
     )
     new_customers_count = count(
-        "Of these, those whose first ever order falls in this week",
-        "New customers",
+        "Of these, those whose first order ever, paid or not, falls in this week",
+        "First order ever",
         unit="customers",
         example=62,
     )
     returning_customers_count = count(
         "Of these, those who had ordered before this week",
-        "Returning customers",
+        "Ordered before",
         unit="customers",
         example=19,
     )
     refunded_customers_count = count(
-        "Customers with any refund; they may be new or returning too",
+        "Customers with any refund; they may be among the others, too",
         "With a refund",
         unit="customers",
         example=4,
@@ -306,18 +314,28 @@ class CustomerRetention(Table):
     several_orders_customers_count = count(
         "The older reading of returning: several orders", unit="customers"
     )
-    new_orders_count = count("Orders of new customers", unit="orders")
-    returning_orders_count = count("Orders of returning customers", unit="orders")
+    new_orders_count = count(
+        "Orders of customers whose first order ever falls in this week", unit="orders"
+    )
+    returning_orders_count = count(
+        "Orders of customers who had ordered before this week", unit="orders"
+    )
     refunded_orders_count = count("Refunds", unit="orders")
     new_revenue_amount = amount(
-        "Shipped to new customers", "Revenue of new", at_least=0, example="6810.00"
+        "Shipped to customers whose first order ever falls in this week",
+        "Revenue, first order ever",
+        at_least=0,
+        example="6810.00",
     )
     returning_revenue_amount = amount(
-        "Shipped to returning customers", "Revenue of returning", at_least=0, example="2210.50"
+        "Shipped to customers who had ordered before this week",
+        "Revenue, ordered before",
+        at_least=0,
+        example="2210.50",
     )
     refunded_amount = amount("Refunded to any customer, negative", at_most=0, example="-310.00")
     unknown_customer_orders_count = count(
-        "Orders whose customer is unknown: neither new nor returning; null before this column was "
+        "Orders whose customer is unknown, which are in neither; null before this column was "
         "computed",
         "Orders of unknown customers",
         unit="orders",
@@ -325,7 +343,7 @@ class CustomerRetention(Table):
         example=0,
     )
     unknown_customer_revenue_amount = amount(
-        "Shipped to unknown customers; with that of new and returning ones, all that was shipped",
+        "Shipped to unknown customers; with that of the others, all that was shipped",
         "Revenue of unknown customers",
         nullable=True,
         at_least=0,

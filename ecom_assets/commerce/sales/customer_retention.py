@@ -1,10 +1,15 @@
-"""New, returning and refunded customers by week, category and city: METRICS "Customers by week"."""
+"""Customers by week, category and city: METRICS "Customers by week".
+
+Of a week, new is whose first order ever is in it, paid or not. Of other days, new and returning are
+those of all other numbers: `commerce/orders/new_customers.py`.
+"""
 
 from itertools import product
 
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.commerce.orders.new_customers import NEW, RETURNING, customer_type
 from ecom_assets.commerce.orders.orders import ALL, NONE, order_key
 from ecom_assets.commerce.sales.contracts import CustomerRetention
 from ecom_assets.core.tables.contract import MONEY
@@ -16,9 +21,10 @@ from ecom_assets.core.tables.days import (
     start_of_week,
 )
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
-from ecom_assets.core.tables.portable import union_all, union_distinct
+from ecom_assets.core.tables.portable import NO, union_all, union_distinct
 
 CELL = ["week_start_date", "item_category", "city_id"]
+CUSTOMER = [*CELL, "customer_id", "is_known", "is_new", "is_returning"]
 DAYS_AFTER_MONDAY = 6
 
 
@@ -35,10 +41,8 @@ def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Ta
         "customer_id", first_week_date=start_of_week(customers.first_order_date)
     )
     sold = sold.left_join(first, "customer_id")
-    sold = sold.mutate(
-        is_new=(sold.first_week_date == sold.week_start_date).fill_null(ibis.literal(value=False))
-    )
-    counted = _counted(sold)
+    is_new = (sold.first_week_date == sold.week_start_date).fill_null(NO)
+    counted = _counted(sold.mutate(is_new=is_new, is_returning=~is_new))
     return counted.mutate(
         iso_year_number=iso_year_number(counted.week_start_date),
         iso_week_number=iso_week_number(counted.week_start_date),
@@ -52,14 +56,16 @@ def customers_of_days(
     in place of a week: one row, none without an order line.
 
     `sold` are the rows of `Sales` from `first` to `last`, `customers` all rows of `Customer`. New
-    is whose first order is on one of the days.
+    and returning customers are those of `customer_type`.
     """
-    firsts = customers.select("customer_id", "first_order_date")
+    payers = customers.select("customer_id", "first_paid_date", "is_first_paid_renewal")
     total = ibis.literal(ALL)
     sold = sold.mutate(week_start_date=first, item_category=total, city_id=total)
-    sold = sold.left_join(firsts, "customer_id")
-    is_new = sold.first_order_date.between(first, last).fill_null(ibis.literal(value=False))
-    return _counted(sold.mutate(is_new=is_new), is_spread=False)
+    sold = sold.left_join(payers, "customer_id")
+    of_days = customer_type(sold, first, last)
+    return _counted(
+        sold.mutate(is_new=of_days == NEW, is_returning=of_days == RETURNING), is_spread=False
+    )
 
 
 def by_category_or_item(sold: ir.Table) -> ir.Table:
@@ -86,9 +92,7 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
 def _per_customer(sold: ir.Table, *, is_spread: bool) -> ir.Table:
     """Return one row per cell and customer with lines in it; with totals, if `is_spread`."""
     is_refund = sold.status == "refunded"
-    orders = sold.group_by(
-        *CELL, "customer_id", "is_known", "is_new", order_key=order_key(sold)
-    ).agg(
+    orders = sold.group_by(*CUSTOMER, order_key=order_key(sold)).agg(
         shipped_lines_count=is_refund.ifelse(0, 1).sum(),
         refunded_lines_count=is_refund.ifelse(1, 0).sum(),
         shipped_amount=is_refund.ifelse(ibis.literal(0, MONEY), sold.revenue_amount)
@@ -99,7 +103,7 @@ def _per_customer(sold: ir.Table, *, is_spread: bool) -> ir.Table:
         .cast(MONEY),
     )
     spread = _with_totals(orders) if is_spread else orders
-    return spread.group_by(*CELL, "customer_id", "is_known", "is_new").agg(
+    return spread.group_by(*CUSTOMER).agg(
         orders_count=spread.order_key.nunique(where=spread.shipped_lines_count > 0),
         refunds_count=spread.order_key.nunique(where=spread.refunded_lines_count > 0),
         shipped_amount=spread.shipped_amount.sum().cast(MONEY),
@@ -125,7 +129,7 @@ def _counted(sold: ir.Table, *, is_spread: bool = True) -> ir.Table:
     known = sold.mutate(is_known=sold.customer_id != UNKNOWN_CUSTOMER)
     customers = _per_customer(known, is_spread=is_spread)
     is_known, is_new = customers.is_known, customers.is_known & customers.is_new
-    is_returning = is_known & ~customers.is_new
+    is_returning = is_known & customers.is_returning
     ordered = is_known & (customers.orders_count > 0)
     zero = ibis.literal(0, MONEY)
     return customers.group_by(*CELL).agg(

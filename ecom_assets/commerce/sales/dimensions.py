@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.commerce.orders.new_customers import with_first_paid
 from ecom_assets.commerce.orders.orders import order_key
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, ItemPrices
 from ecom_assets.core.tables.days import (
@@ -101,7 +102,8 @@ def customer(lines: ir.Table) -> ir.Table:
         last_order_date=sold.order_date.max(where=is_shipped),
         **aggregates(sold, Customer),
     )
-    return latest.join(sums, "customer_id").select(*Customer.columns)
+    joined = latest.join(sums, "customer_id")
+    return with_first_paid(joined, sold.mutate(is_refund=~is_shipped)).select(*Customer.columns)
 
 
 def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:

@@ -327,7 +327,8 @@ def customer_weeks(
 
 def customers_of_period(reading: Reading, period: Period) -> Row:
     """Return what `CustomerRetention` counts over all categories and cities, for the days of any
-    period: new is whose first order is on one of them; zeros where nobody ordered.
+    period, with new and returning customers as all other numbers have them; zeros where nobody
+    ordered.
 
     Raises:
         NoOrdersError: There is not a single order line.

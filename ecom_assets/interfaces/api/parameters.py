@@ -470,7 +470,7 @@ TYPES: Final = {
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", "warnings"}
 """Fields of every answer that are not rows of its list."""
-SHARES: Final = ("visit_coverage_rate", "category_coverage_rate")
+SHARES: Final = ("visit_coverage_rate", "view_coverage_rate", "category_coverage_rate")
 """Numbers of an answer that say what part of it the numbers of its list are known of: each row of
 CSV has them, as nothing else of the answer goes with it.
 """

@@ -31,6 +31,7 @@ CUSTOMER = {
     "order_count": 1,
     "sold_item_count": Decimal(1),
     **dict.fromkeys(("shipped_amount", "refunded_amount", "revenue_amount"), Decimal(0)),
+    "is_first_paid_renewal": False,
 }
 """What of a customer nothing here depends on."""
 
@@ -141,15 +142,12 @@ class CostShop(Platform):
         self.hold(Sales, rows, days)
         first: dict[str, date] = {}
         for row in self.engine.rows_of(self.engine.table(Sales)):
-            if row["status"] == "shipped":
+            if row["status"] == "shipped" and row["revenue_amount"] > 0:
                 customer = row["customer_id"]
                 first[customer] = min(first.get(customer, date.max), row["order_date"])
         self.hold(
             Customer,
-            [
-                CUSTOMER | {"customer_id": name, "first_order_date": on}
-                for name, on in first.items()
-            ],
+            [CUSTOMER | {"customer_id": name, "first_paid_date": on} for name, on in first.items()],
         )
 
     def cost(self, *rows: Row) -> None:

@@ -100,7 +100,7 @@ def run(engine: Engine, days: Days) -> None:
 def sell(engine: Engine, sales: Iterable[Row]) -> None:
     """Let these be the sales of a shop of two customers."""
     customers = [
-        CUSTOMER | {"customer_id": name, "first_order_date": FIRST} for name in ("anna", "bob")
+        CUSTOMER | {"customer_id": name, "first_paid_date": FIRST} for name in ("anna", "bob")
     ]
     for contract in (City, Item, Calendar, Customer, Sales, RawCosts, RawStock):
         engine.ensure(contract)

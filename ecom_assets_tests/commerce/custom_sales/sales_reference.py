@@ -263,11 +263,31 @@ class Shop:
         if dimension == "discount_code":
             return [*line.codes] or ["(none)"]
         if dimension == "customer_type":
-            is_new = first is not None and first.day == self._placed(line, shipped)
-            return ["new" if is_new else "returning"]
+            return [self._customer_type(line, of_customer)]
         if dimension == "order_number":
             return [self._number(line, of_customer)]
         return [plain[dimension]]
+
+    def _customer_type(self, line: Line, of_customer: Sequence[Line]) -> str:
+        """Return what the customer of a line is on the day of its order; no order is a renewal."""
+        paid: dict[tuple[date, str], list[Line]] = {}
+        for other in of_customer:
+            paid.setdefault((other.day, other.order), []).append(other)
+        firsts = {
+            key: min(other.at for other in lines)
+            for key, lines in paid.items()
+            if sum(other.paid for other in lines) > 0
+        }
+        shipped = [other for other in self.lines if not other.is_refund]
+        is_known = not line.is_refund or any(
+            other.order == line.order and other.day <= line.day for other in shipped
+        )
+        placed = self._placed(line, shipped)
+        if firsts:
+            day = min(firsts, key=lambda key: (firsts[key], key[1]))[0]
+            if day <= placed:
+                return "new" if day == placed else "returning"
+        return "unpaid" if is_known else "returning"
 
     @staticmethod
     def _method(line: Line, shipped: Sequence[Line]) -> str:

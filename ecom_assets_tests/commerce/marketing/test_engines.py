@@ -127,7 +127,7 @@ def fill(engine: Engine, shop: Shop) -> None:
     for contract in CONTRACTS:
         engine.ensure(contract)
     city = dict.fromkeys(City.columns, "(none)")
-    customers = [CUSTOMER | {"customer_id": name, "first_order_date": FIRST} for name in PEOPLE]
+    customers = [CUSTOMER | {"customer_id": name, "first_paid_date": FIRST} for name in PEOPLE]
     hold(engine, City, [city], None)
     hold(engine, Item, [ITEM | {"item_id": "hat"}], None)
     hold(engine, Calendar, [calendar_row(day) for day in DAYS.dates], DAYS)

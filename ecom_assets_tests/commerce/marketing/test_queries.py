@@ -152,11 +152,28 @@ def test_without_events_nobody_knows_what_ads_brought(reading: ShopReading) -> N
     assert ads["spend_amount"] == 55
     assert (answer["shop"]["mer"], answer["shop"]["new_customer_count"]) == (8, 2)
     assert {row["roas"] for row in answer["models"]} == {None}
-    assert sum(row["spend_amount"] for row in answer["parts"]) == 55
+    assert sum(row["spend_amount"] or 0 for row in answer["parts"]) == 55
     assert (answer["spend_without_visits"], answer["claims"]) == ([], [])
     assert {row["roas"] for row in queries.marketing_over_time(alone, MARCH, "week").values()} == {
         None
     }
+
+
+@pytest.mark.parametrize("dimension", ["campaign", "platform", "channel"])
+def test_what_no_account_says_was_spent_is_not_known_to_be_nothing(
+    reading: ShopReading, dimension: queries.Dimension
+) -> None:
+    """Dora came by an ad of a campaign `else`, of which no list of spend says a word."""
+    answer = queries.marketing(reading, MARCH, dimension=dimension)
+    names = {"campaign": "else", "platform": "(none)", "channel": "Paid Other"}
+    key = "campaign_name" if dimension == "campaign" else dimension
+    parts = {str(row[key]): row for row in answer["parts"]}
+    unspent = parts.pop(names[dimension])
+    assert unspent["session_count"] == 1
+    assert [unspent[name] for name in (*queries.OF_SPEND, "roas")] == [None] * 4
+    assert sum(row["spend_amount"] or 0 for row in parts.values()) == 55
+    lone = {row["campaign_name"]: row["spend_amount"] for row in answer["visits_without_spend"]}
+    assert lone["else"] is None
     assert queries.marketing(reading, MARCH)["ads"]["roas"] is not None
 
 

@@ -2,6 +2,8 @@
 sentence before anything runs.
 """
 
+import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -415,3 +417,42 @@ def test_the_example_of_the_documentation_works(tmp_path: Path, read: Read) -> N
     ]
     actual = [[str(row[name] if row[name] is not None else "") for name in names] for row in shown]
     assert actual == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]
+
+
+ORDERED = "id,kind,at,who,beleg,bestellnr,extra,own\n"
+
+
+@pytest.mark.parametrize(
+    ("cells", "other_columns", "result"),
+    [
+        (",7001,red,", "ignore", {"order_id": "7001"}),
+        ("B-9,7001,red,", "ignore", {"order_id": "B-9"}),
+        (",,red,", "ignore", None),
+        (",7001,red,", "properties", {"order_id": "7001", "extra": "red"}),
+        (",,red,", "properties", {"extra": "red"}),
+        (',7001,red,"{""order_id"":""x"",""a"":1}"', "ignore", {"order_id": "7001", "a": 1}),
+        (',,red,"{""order_id"":""x""}"', "ignore", {"order_id": "x"}),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_the_columns_that_name_the_order_of_an_event_are_said(
+    tmp_path: Path, form: str, cells: str, other_columns: str, result: Row | None
+) -> None:
+    """Reconciliation looks for the first name of an order among properties."""
+    own = "{" in cells
+    text = f"{ORDERED}1,purchase,2026-01-01,ann,{cells}\n"
+    (row,) = csv.DictReader(text.splitlines())
+    content = text if form == "csv" else json.dumps(row) + "\n"
+    path = write(tmp_path / f"e.{form}", content)
+    fields = {
+        **BASE,
+        "order_ids": {"first_of": ["beleg", "bestellnr"]},
+        **({"properties": "own"} if own else {}),
+    }
+    mapping: dict[str, Any] = {"fields": fields, "other_columns": other_columns}
+    if not own:
+        mapping["ignore_columns"] = ["own"]
+    (event,) = read_with(path, **mapping)
+    properties = event["properties"] and json.loads(event["properties"])
+    assert properties == result
+    assert own or list(properties or {})[:1] == list(result or {})[:1]

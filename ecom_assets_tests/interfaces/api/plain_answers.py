@@ -18,6 +18,7 @@ from ecom_assets.core.tables.measures import measures_of
 from ecom_assets_tests.interfaces.api import plain_people, plain_reconciliation
 from ecom_assets_tests.interfaces.api.plain_shop import (
     COUNTRIES,
+    ZERO,
     PlainShop,
     Row,
     Span,
@@ -345,8 +346,23 @@ def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: i
         "source": "orders",
         "sort_by": sort_by,
         "total_count": _count(rows, shop, span, *BOTH),
+        "view_coverage_rate": _view_coverage(shop, span),
         "products": rows[:limit],
     }
+
+
+def _view_coverage(shop: PlainShop, span: Span) -> float | None:
+    """The share of what was paid, on days with events, for products that were ever looked at."""
+    days = {row["at"].date() for row in shop.events}
+    kinds = {"product_view", "add_to_cart"}
+    looked = {row["product_id"] for row in shop.events if row["event_type"] in kinds}
+    sold = [
+        line
+        for line in shop.lines
+        if line["status"] == "shipped" and span.has(line["day"]) and line["day"] in days
+    ]
+    met = sum((line["amount"] for line in sold if line["item_id"] in looked), ZERO)
+    return _share(met, sum((line["amount"] for line in sold), ZERO))
 
 
 def one_product(shop: PlainShop, span: Span, product: str) -> Row:
@@ -360,6 +376,7 @@ def one_product(shop: PlainShop, span: Span, product: str) -> Row:
     return {
         **_named(product),
         "source": "orders",
+        "view_coverage_rate": _view_coverage(shop, span),
         "product": now,
         "previous": compared(now, before, shop, span, *BOTH)["previous"],
         "change": {

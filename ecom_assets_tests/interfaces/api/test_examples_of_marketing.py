@@ -97,10 +97,10 @@ def shop(last: str) -> tuple[list[str], list[str]]:
     return [row for row in orders if row.split(",")[2][:10] <= last], events
 
 
-def home_until(last: str, folder: Path) -> Path:
-    """Run over the shop until a day."""
+def home_until(last: str, folder: Path, *more: str) -> Path:
+    """Run over the shop until a day, with more order lines."""
     orders, events = shop(last)
-    for name, head, rows in (("orders", LINES, orders), ("events", EVENTS, events)):
+    for name, head, rows in (("orders", LINES, [*orders, *more]), ("events", EVENTS, events)):
         (folder / f"{name}.csv").write_text("\n".join([head, *rows]) + "\n")
     (folder / "spend.csv").write_text(SPEND)
     (folder / "rates.csv").write_text(RATES)

@@ -9,7 +9,7 @@ from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.interfaces.api.routes.marketing import AdNumbers, ShopNumbers
 
-SAME = {"Ad spend", "Revenue", "Customers"}
+SAME = {"Ad spend", "Revenue", "Customers", "New customers"}
 """What is the same number wherever it stands."""
 
 
@@ -23,7 +23,7 @@ def labels_of(measures: type) -> dict[str, str]:
 
 
 def test_numbers_of_ads_and_of_the_shop_share_no_name() -> None:
-    """A new customer by ads is one whose first order a model credits to them; the shop has more."""
+    """A new customer by ads is one whom a model credits to them; the shop has more."""
     kinds = [
         names_of(AdNumbers),
         names_of(ShopNumbers),
@@ -31,7 +31,7 @@ def test_numbers_of_ads_and_of_the_shop_share_no_name() -> None:
         labels_of(SalesMeasures),
     ]
     assert {"New customers by ads", "Cost per new customer by ads"} <= kinds[0].keys()
-    assert {"New paying customers", "Cost per new paying customer"} <= kinds[1].keys()
+    assert {"New customers", "Cost per new customer"} <= kinds[1].keys()
     for place, names in enumerate(kinds):
         for others in kinds[place + 1 :]:
             assert names.keys() & others.keys() <= SAME

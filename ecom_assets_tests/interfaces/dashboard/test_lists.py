@@ -217,7 +217,7 @@ def test_lists_lead_to_who_of_them_agreed_to_be_written_to(client: Client) -> No
 
 
 def test_new_and_returning_revenue_is_listed_customer_by_customer(client: Client) -> None:
-    part = section(client, "customers?time_range=year", "New and returning customers by week")
+    part = section(client, "customers?time_range=year", "Customers by week")
     (address,) = [a.attributes["href"] for a in part.all("a") if a.text == "Customer by customer"]
     behind = read_section(client, address, "Behind the numbers")
     assert len(cells(behind, 0)) == len(file_of(client, behind)) > 1

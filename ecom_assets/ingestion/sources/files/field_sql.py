@@ -11,6 +11,7 @@ an order within its file are `OF_ORDER`, over which amounts of the order are sha
 
 from collections.abc import Collection
 
+from ecom_assets.behaviour.events.same_order import ORDER_KEYS
 from ecom_assets.commerce.orders.orders import CHARGES, PRICE_PARTS
 from ecom_assets.core.tables.spellings import KEYS, TRIMMED, spelled_sql, trimmed_sql
 from ecom_assets.core.warehouse.sql_text import (
@@ -70,8 +71,13 @@ def _translated_sql(mapping: RecordMapping, name: str, exact: Collection[str | N
         value = trimmed_sql(value)
     if translations := mapping.translations().get(name):
         return replaced_sql(value, translations)
-    if name == "properties" and mapping.other_columns == "properties":
-        return _with_others(value) if field else "__other"
+    if name != "properties":
+        return value
+    order: SourceField | None = getattr(mapping.fields, "order_ids", None)
+    if order:
+        value = _with_order(value, value_sql(order, mapping.numerals, is_number=False))
+    if mapping.other_columns == "properties":
+        return _with_others(value) if field or order else "__other"
     return value
 
 
@@ -253,6 +259,19 @@ def _origin_sql(field: SourceField, *, is_place: bool) -> str:
     if field.constant is not None:
         return f"CASE WHEN __malformed IS NULL THEN {text(field.constant)} END"
     return f"CASE WHEN __malformed IS NULL THEN nullif(TRY(({field.expression})::VARCHAR), '') END"
+
+
+def _with_order(value: str, order: str) -> str:
+    """Return the SQL of properties that name the order, under the first name that is looked for;
+    of what is no object, as it is.
+    """
+    named = f"json_object('{ORDER_KEYS[0]}', {order})::VARCHAR"
+    is_object = f"CASE WHEN json_valid({value}) THEN json_type({value}) = 'OBJECT' ELSE false END"
+    merged = f"json_merge_patch({value}, {named})::VARCHAR"
+    return (
+        f"CASE WHEN {order} IS NULL THEN {value} WHEN {value} IS NULL THEN {named} "
+        f"WHEN {is_object} THEN {merged} ELSE {value} END"
+    )
 
 
 def _with_others(value: str) -> str:

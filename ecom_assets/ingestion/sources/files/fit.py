@@ -97,7 +97,9 @@ def check_expressions(
         # What a line below zero is, its amount and its quantity say, whatever the field; shares are
         # in the currency.
         of_field = (
-            all_used if mapping.below_zero != "refuse" else (*used[name], *used.get("currency", ()))
+            all_used
+            if mapping.below_zero != "refuse"
+            else (*used[name], *used.get("currency", ()), *used.get("order_ids", ()))
         )
         columns = [f"NULL::VARCHAR AS {ident(column)}" for column in {*of_field, *ADDED}]
         columns += [f"NULL::VARCHAR AS {column}" for column in ("__other", "__malformed", "__file")]

@@ -725,12 +725,13 @@ EVENT = RecordKind(
 
 class EventFields(RecordFields):
     """The entries of an event, which has a user or a session,
-    and perhaps a currency of its amount.
+    and perhaps a currency of its amount, and the id of the order that it is about.
     """
 
     user_id: SourceField | None = None
     session_id: SourceField | None = None
     currency: SourceField | None = None
+    order_ids: SourceField | None = None
 
     @model_validator(mode="after")
     def _someone(self) -> "EventFields":

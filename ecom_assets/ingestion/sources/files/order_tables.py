@@ -72,8 +72,9 @@ class FileOrderTables:
         return sales_of_lines(log.mutate(channel=ibis.literal(NO_CHANNEL)), parts)
 
     def _customers(self) -> ir.Table:
-        """Return the first order day of each customer, as questions need no more of them."""
-        return customers_of_purchases(self._log)
+        """Return the first days of each customer, as questions need no more of them."""
+        log = self._log
+        return customers_of_purchases(log.mutate(revenue_amount=log.payment_amount))
 
     def _cities(self) -> ir.Table:
         return dimensions.city(self._log, known_places(self.settings.cities))

@@ -301,7 +301,7 @@ def customer_profiles(
 @router.get(
     "/analytics/customers/retention",
     response_model=CustomerWeeksAnswer,
-    summary="New, returning and refunded customers by week",
+    summary="Customers by week: first order ever, ordered before, refunded",
 )
 def customer_retention(
     context: Context, parameters: Annotated[WeeksParameters, Query()]

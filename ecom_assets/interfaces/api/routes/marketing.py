@@ -68,22 +68,24 @@ class ShopNumbers(BaseModel):
         "Spend share", "rate", "All spend divided by revenue but that of renewals"
     )
     new_customer_count: int | None = number(
-        "New paying customers", "count", "Customers whose first paid order is in the period"
+        "New customers",
+        "count",
+        "Customers whose first paid order, no renewal of a subscription, is in the period",
     )
     first_order_revenue_amount: Money | None = number(
-        "Revenue of first orders", "money", "What these first orders brought, before refunds"
+        "Revenue of first paid orders", "money", "What these orders brought, before refunds"
     )
     acquisition_mer: float | None = number(
-        "Acquisition MER", "times", "Revenue of first orders divided by all spend"
+        "Acquisition MER", "times", "Revenue of first paid orders divided by all spend"
     )
     cost_per_new_customer: Money | None = number(
-        "Cost per new paying customer", "money", "All spend divided by new paying customers"
+        "Cost per new customer", "money", "All spend divided by all new customers of the shop"
     )
     payback_months: int | None = number(
         "Payback",
         "count",
         "Months until new customers of these months have left what each cost, 0 is that of their "
-        "first order; null if not yet",
+        "first paid order; null if not yet",
     )
     contribution_before_ads_amount: Money | None = number(
         "Contribution before advertising", "money", "What all orders left before advertising"
@@ -234,7 +236,7 @@ class CohortParameters(SlicedOfChosenDays):
     """Which months to cover, and by what customers are cut."""
 
     dimension: queries.Cut | None = Field(
-        None, description="By what of their first order; default not"
+        None, description="By what of their first paid order; default not"
     )
 
 
@@ -274,7 +276,7 @@ COHORT_DEFINITION: Final = {
 @router.get(
     "/analytics/customers/cohort-value",
     response_model=CohortAnswer,
-    summary="What customers are worth by month of their first order",
+    summary="What customers are worth by month of their first paid order",
 )
 def cohort_value(
     context: Context, parameters: Annotated[CohortParameters, Query()]

@@ -56,6 +56,19 @@ class MaybeSoldAnswer(Answer):
     )
 
 
+class ProductsAnswer(MaybeSoldAnswer):
+    """The fields of every answer about what was viewed and sold of products."""
+
+    view_coverage_rate: float | None = number(
+        "Sold of products with views",
+        "rate",
+        "Share of what was paid, before refunds, for products that events know by their id, on "
+        "days with events; below 20 % views of products that are only known as sold, and sales of "
+        "those only known as viewed, are null; null where nothing was sold, and without orders",
+        examples=[0.97],
+    )
+
+
 class ProductNumbers(
     row_of(summable(ProductMeasures), without=("purchases_per_cart",), are_known=False)  # type: ignore[misc]  # a model of a function
 ):
@@ -85,7 +98,7 @@ class TopProduct(ProductName, ProductNumbers, ProductProfit):
     rank_number: int = Field(description="Its place, from 1", examples=[1])
 
 
-class TopAnswer(MaybeSoldAnswer):
+class TopAnswer(ProductsAnswer):
     """The top products by a number."""
 
     sort_by: SortBy = Field(description="By which number")
@@ -126,7 +139,7 @@ class Related(ProductName):
     )
 
 
-class ProductAnswer(MaybeSoldAnswer, ProductName):
+class ProductAnswer(ProductsAnswer, ProductName):
     """One product."""
 
     product: ProductNumbers = Field(description="Of the period")
@@ -261,7 +274,7 @@ DEFINED_OF_ALERTS: Final = ("alert", "reorder_item_count", "day_without_stock_am
 DEFINITION: Final = {
     **meanings(summable(ProductMeasures)),
     "conversion": "Purchases per view; products without a view come last",
-    **definition_of(ProductAnswer, "change", "source", "related"),
+    **definition_of(ProductAnswer, "change", "source", "related", "view_coverage_rate"),
     **{name: summable(ProfitMeasures)[name].description for name in HEADLINES},
 }
 

@@ -106,14 +106,15 @@ def counts(view: View) -> Block:
 
 
 def weeks(view: View) -> Block:
-    """Return new and returning customers by week."""
+    """Return the customers of each week: with their first order ever, or who had ordered before."""
     answer = view.answer(customers.customer_retention, limit=1000)
     parts = ("new_customers_count", "returning_customers_count")
     return Chart(
-        charts.stacked("week_start_date", parts, ("New", "Returning")),
+        charts.stacked("week_start_date", parts, ("First order ever", "Ordered before")),
         answer["weeks"],
         WEEKS,
-        "New and returning customers of each week as stacked bars.",
+        "Customers of each week with their first order ever, and those who had ordered before, as "
+        "stacked bars.",
         csv=view.csv("/analytics/customers/retention.csv"),
         definition=meaning(answer, "weeks"),
         why=Why(CustomerRetention, "customers_count"),
@@ -228,7 +229,7 @@ PAGE = DashboardPage(
     asks=CustomerFilters,
     sections=(
         Section("Customers of these days", counts, is_titled=False),
-        Section("New and returning customers by week", weeks, "half"),
+        Section("Customers by week", weeks, "half"),
         Section("Segments", segments, "half"),
         Section("What all customers are worth", value),
         DUE_AGAIN,

@@ -14,6 +14,7 @@ from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.marketing.contracts import (
     DEFAULT_MODEL,
+    NO_PLATFORM,
     CustomerCohortValue,
     MarketingDaily,
 )
@@ -138,10 +139,10 @@ ZONES: Final = "Days of {} are of another time zone than the shop's; they are sh
 ChosenCut = Literal["all", "first_channel", "item_category", "discount_code", "country"]
 CUTS: Final = {
     "all": "All customers",
-    "first_channel": "Channel of the first order",
-    "item_category": "Category of the first order",
-    "discount_code": "Code of the first order",
-    "country": "Country of the first order",
+    "first_channel": "Channel of the first paid order",
+    "item_category": "Category of the first paid order",
+    "discount_code": "Code of the first paid order",
+    "country": "Country of the first paid order",
 }
 MOST_LINES: Final = 24
 """Cohorts of more months are in the table alone."""
@@ -254,7 +255,8 @@ def _part(view: View, dimension: Dimension, row: Row) -> dict[str, Any]:
     """Return a part with its label, and the address of what each of its numbers is made of."""
     where = {"model": view.filters.model}
     if dimension == "campaign":
-        label = f"{row['campaign_name']} ({row['platform']})"
+        is_named = row["platform"] != NO_PLATFORM
+        label = f"{row['campaign_name']} ({row['platform']})" if is_named else row["campaign_name"]
         names = ("platform", "account_id", "campaign_key")
         where |= {name: str(row[name]) for name in names}
     else:
@@ -434,7 +436,7 @@ PAGES: Final = (
         "cohort-value",
         "Customer value by month",
         position=28,
-        summary="What customers of each month have ordered and left since their first order.",
+        summary="What customers of each month have ordered and left since their first paid order.",
         asks=CohortFilters,
         scope=Scope.COSTS,
         has_comparison=False,

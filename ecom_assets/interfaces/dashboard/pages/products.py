@@ -14,7 +14,7 @@ from ecom_assets.commerce.costs.contracts import ProfitLines
 from ecom_assets.commerce.costs.measures import HEADLINES
 from ecom_assets.commerce.costs.queries import SORTED_BY
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
-from ecom_assets.commerce.products.queries import SortBy, category_sentence
+from ecom_assets.commerce.products.queries import SortBy, category_sentence, view_sentence
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.api.routes import products
@@ -122,7 +122,7 @@ def top(view: View) -> Block:
         [view.product(row) for row in answer["products"]],
         (*TOP, *(PROFIT if has_costs else ())),
         csv=view.csv("/analytics/products/top.csv", **asked),
-        note=pages.note,
+        note=f"{view_sentence(answer['view_coverage_rate'])} {pages.note}".strip(),
         empty=f"No product has “{search}” in its name or id." if search else DataTable.empty,
         definition=meaning(answer, "revenue_amount", *(HEADLINES if has_costs else ())),
         why=Why(ProductPerformance, "revenue_amount"),
