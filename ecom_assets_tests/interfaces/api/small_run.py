@@ -17,6 +17,7 @@ from ecom_assets.commerce.customers.contracts import EmailConsents
 from ecom_assets.commerce.sales.contracts import Calendar
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset
+from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import SliceOutput
@@ -115,9 +116,10 @@ def _materialize(engine: Engine, asset: TableAsset, dependencies: Mapping[str, A
         **{name: engine.table(reads.contract) for name, reads in asset.reads.items()},
     }
     names = inspect.signature(asset.function).parameters
-    actual = asset(
-        **{name: resolved_rule(all_dependencies[name], engine.table, _rows) for name in names}
-    )
+    arguments = {
+        name: resolved_rule(all_dependencies[name], engine.table, _rows) for name in names
+    }
+    actual = computed(asset.function, arguments, asset.contract)
     rows: ir.Table = actual.rows if isinstance(actual, SliceOutput) else actual
     engine.replace(asset.contract, rows, None)
 
