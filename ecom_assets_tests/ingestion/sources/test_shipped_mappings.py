@@ -15,6 +15,7 @@ import pytest
 
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.conftest import Read, Row, ndjson_text, rows_of, write
 
 RealFile = Callable[[str], Path]
@@ -64,7 +65,7 @@ def test_otto_sessions_in_parquet_are_the_same(
     real_file: RealFile, read: Read, tmp_path: Path
 ) -> None:
     file, copy = real_file("otto_sessions.jsonl"), tmp_path / "otto_sessions.parquet"
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         con.execute(f"COPY (FROM read_ndjson('{file}')) TO '{copy}' (FORMAT parquet)")
     assert {row["event_id"] for row in read(copy, "otto")} == {
         row["event_id"] for row in read(file, "otto")
