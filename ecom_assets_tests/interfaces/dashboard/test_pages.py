@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import requests
 
 from ecom_assets.commerce.attribution.contracts import MODELS
 from ecom_assets.commerce.customers.value_models import NoFit
@@ -50,6 +51,14 @@ def drawn(page: Node, index: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.fixture(scope="module")
+def answers(client: Client) -> dict[str, requests.Response]:
+    """Every page as it is without a choice, by path."""
+    return {
+        page.path: client.get(f"{page.address}?{NEEDS.get(page.path, '')}") for page in all_pages()
+    }
+
+
 FILES_IN_PAGE = ("data:text/csv;", "data:application/json;")
 """What the address of a file begins with that a page has in itself."""
 
@@ -62,9 +71,9 @@ def test_no_two_sections_of_a_page_have_the_same_key() -> None:
 
 @each("page", all_pages())
 def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
-    client: Client, page: DashboardPage
+    answers: dict[str, requests.Response], page: DashboardPage
 ) -> None:
-    response = client.get(f"{page.address}?{NEEDS.get(page.path, '')}")
+    response = answers[page.path]
     assert response.status_code == 200
     policy = response.headers["content-security-policy"]
     assert "unsafe" not in policy
@@ -99,8 +108,10 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
 
 
 @each("page", [page for page in all_pages() if page.path != "live"])
-def test_each_link_to_csv_gives_rows(client: Client, page: DashboardPage) -> None:
-    root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")
+def test_each_link_to_csv_gives_rows(
+    client: Client, answers: dict[str, requests.Response], page: DashboardPage
+) -> None:
+    root = read(answers[page.path].text)
     links = [link.attributes["href"] for link in root.all("a") if link.text == "CSV"]
     for link in links:
         if link.startswith(
@@ -128,8 +139,10 @@ def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> Non
 
 
 @each("page", all_pages())
-def test_amounts_have_no_currency_that_nobody_named(client: Client, page: DashboardPage) -> None:
-    main = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}").one("main")
+def test_amounts_have_no_currency_that_nobody_named(
+    answers: dict[str, requests.Response], page: DashboardPage
+) -> None:
+    main = read(answers[page.path].text).one("main")
     text = main.text
     for choices in main.all("select"):  # among them those of the currency itself
         assert not re.search(r"[$€]\d", choices.text)
@@ -343,10 +356,11 @@ def test_products_are_searched_by_name_and_come_a_page_at_a_time(client: Client)
     assert "No product has “<script>” in its name or id." in nothing.text
 
 
-def test_only_builders_have_their_form_beside_the_answer(client: Client) -> None:
+def test_only_builders_have_their_form_beside_the_answer(
+    answers: dict[str, requests.Response],
+) -> None:
     beside = {
-        page.path: '<div class="asking">'
-        in client.get(f"{page.address}?{NEEDS.get(page.path, '')}").text
+        page.path: '<div class="asking">' in answers[page.path].text
         for page in all_pages()
         if page.path in {"why", "mapping", "funnel"}
     }
