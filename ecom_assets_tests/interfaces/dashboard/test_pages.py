@@ -37,6 +37,18 @@ NEEDS = {
 """What the address of a page must say."""
 
 
+ABOUT_NOW = {"live", "versions", "board-tile"}
+"""Pages that look another way each time."""
+AT_EVERY_WIDTH = {
+    *("alerts", "attribution", "board", "boards", "funnel", "last-week", "mapping"),
+    *("mapping-costs", "mapping-lists", "mapping-shop", "overview", "retention", "sales"),
+    "sales-explorer",
+}
+"""Pages that have, together, all that pages are made of: `test_pictures.py` looks at these at three
+widths, at the others at one.
+"""
+
+
 def shown(client: Client, path: str) -> Node:
     page = client.get(f"/dashboard/{path}")
     assert page.status_code == 200, page.text
@@ -105,6 +117,21 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
     inline = [script for script in root.all("script") if "src" not in script.attributes]
     assert {script.attributes["type"] for script in inline} <= {"application/json"}
     assert "style=" not in response.text, "the policy allows no style in an element"
+
+
+def parts_of(answer: requests.Response) -> set[str]:
+    """Return the elements and classes of a page's content."""
+    main = answer.text.partition("<main")[2].partition("</main>")[0]
+    classes = {name for names in re.findall(r'class="([^"]+)"', main) for name in names.split()}
+    return classes | {f"<{element}>" for element in re.findall(r"<(\w+)", main)}
+
+
+def test_what_is_pictured_at_every_width_has_all_that_pages_are_made_of(
+    answers: dict[str, requests.Response],
+) -> None:
+    parts = {path: parts_of(answer) for path, answer in answers.items() if path not in ABOUT_NOW}
+    pictured = set().union(*(parts[path] for path in AT_EVERY_WIDTH))
+    assert {path: new for path, of in parts.items() if (new := of - pictured)} == {}
 
 
 @each("page", [page for page in all_pages() if page.path != "live"])
