@@ -131,7 +131,8 @@ def test_what_is_pictured_at_every_width_has_all_that_pages_are_made_of(
 ) -> None:
     parts = {path: parts_of(answer) for path, answer in answers.items() if path not in ABOUT_NOW}
     pictured = set().union(*(parts[path] for path in AT_EVERY_WIDTH))
-    assert {path: new for path, of in parts.items() if (new := of - pictured)} == {}
+    lacking = {path: new for path, of in parts.items() if (new := of - pictured)}
+    assert lacking == {}, "add such a page to AT_EVERY_WIDTH, and run make pictures"
 
 
 @each("page", [page for page in all_pages() if page.path != "live"])
