@@ -20,6 +20,7 @@ from ecom_assets.ingestion.sources.files.python_literals import as_json_sql
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.row_notes import clock_changes
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -65,8 +66,8 @@ def test_objects_as_python_writes_them_are_their_json(objects: list[dict[str, An
     assert [json.loads(text) for (text,) in found] == objects
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
+@each(
+    "written, expected",
     [
         (
             "{'a': Decimal('12.50'), 'b': (1, 2), 'c': nan}",

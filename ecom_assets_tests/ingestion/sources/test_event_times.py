@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ecom_assets.core.warehouse.sql_text import instant
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets_tests.each import each
 from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.ingestion.sources.conftest import (
@@ -107,8 +108,8 @@ def test_days_of_23_and_25_hours() -> None:
     assert read_instant("2026-11-01 00:30:00", zone="America/New_York") == "2026-11-01 04:30:00"
 
 
-@pytest.mark.parametrize(
-    ("form", "value", "expected"),
+@each(
+    "form, value, expected",
     [
         ("epoch_s", "1659304800", "2022-07-31 22:00:00"),
         ("epoch_s", "1659304800.5", "2022-07-31 22:00:00.5"),

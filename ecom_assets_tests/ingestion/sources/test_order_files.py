@@ -22,6 +22,7 @@ from ecom_assets.ingestion.sources.order_reports.source import (
     has_order_reports,
 )
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.each import each
 from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.workbook import write_xlsx
 
@@ -411,8 +412,8 @@ def test_each_day_is_checked_where_all_orders_are_daily_reports(
     assert set(by_day.dates) >= set(days.dates[1:3])
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
+@each(
+    "options, expected",
     [
         ({}, 3),  # the reports of the sandbox shop, and those of an API
         ({"orders": "landing/increment_date=2022-12-05/o.csv"}, 3),

@@ -15,6 +15,7 @@ import pytest
 
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets_tests.each import each
 from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.conftest import Read, Row, ndjson_text, rows_of, write
 
@@ -475,9 +476,7 @@ def test_snowplow_transactions_of_the_older_tracker(tmp_path: Path, read: Read) 
     assert (row["event_type"], row["cart_value"]) == ("purchase", "41.5")
 
 
-@pytest.mark.parametrize(
-    "name", ["ga4_export", "snowplow", "retailrocket", "otto", "rees46", "ecommerce"]
-)
+@each("name", ["ga4_export", "snowplow", "retailrocket", "otto", "rees46", "ecommerce"])
 def test_event_types_are_ours(name: str) -> None:
     ours = {
         "page_view",
