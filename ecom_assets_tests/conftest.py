@@ -1,5 +1,6 @@
 """Servers and warehouses that many tests share."""
 
+import atexit
 import gc
 import multiprocessing.util
 import os
@@ -124,19 +125,14 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 def pytest_collection_finish() -> None:
     """Never look for garbage among what was loaded, and rarely among the rest:
-    a twentieth of the CPU time.
+    a twentieth of the CPU time. What of it is garbage stays: to look for it takes seconds.
     """
-    gc.collect()
     gc.freeze()
+    # The end of the process clears what was loaded; pytest's own look for garbage, before, need not
+    # go through it.
+    atexit.register(gc.unfreeze)
     collect_rarely()
     gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    """Let the end of the process clear what was loaded: DuckDB would print 60 lines about
-    objects that are still there.
-    """
-    gc.unfreeze()
 
 
 def pytest_terminal_summary(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.interfaces.api.served import wait_until
+from ecom_assets_tests.patience import wait_until
 
 
 @dataclass

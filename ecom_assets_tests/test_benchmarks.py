@@ -19,6 +19,7 @@ from ecom_assets.commerce.marketing.contracts import MarketingDaily
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import VERSION
 from ecom_assets.orchestration.registry import ALL
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import sections
 from ecom_sandbox.shop.shop import generate
 
@@ -42,8 +43,8 @@ def measured(name: str, value: float, **more: Any) -> Figure:
     return replace(before, value=value, commit="b2", **more)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "change", "fails"),
+@each(
+    "name, value, change, fails",
     [
         ("funnel / chDB", 1.14, Change.SAME, False),
         ("funnel / chDB", 1.16, Change.WORSE, False),  # and meets its target of 1.6 still

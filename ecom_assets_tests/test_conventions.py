@@ -46,6 +46,8 @@ PURE = [
     for path in sorted((ROOT / subject.replace(".", "/")).rglob("*.py"))
     if path.name not in WIRED and path.relative_to(ROOT).as_posix() not in TOUCHES_ENGINES
 ]
+DOCSTRING = re.compile(r'(?:\s*(?:#.*)?\n)*r?"""(?!\s*""")')
+"""How a file with a docstring begins; to parse the files of all tests takes five seconds."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -80,7 +82,8 @@ def functions(path: Path) -> list[Function]:
 
 
 def test_a_file_says_first_what_lives_there() -> None:
-    assert [name_of(path) for path in ALL if not ast.get_docstring(tree(path))] == []
+    silent = [path for path in ALL if not DOCSTRING.match(path.read_text(encoding="utf-8"))]
+    assert list(map(name_of, silent)) == []
 
 
 def test_a_class_name_is_used_once() -> None:

@@ -21,6 +21,7 @@ from ecom_assets.cli.app import app
 from ecom_assets.core.settings.settings import PREFIX, Settings, setting_names
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import ROOT, Section, section, sections
 
 README = ROOT / "README.md"
@@ -35,9 +36,7 @@ TARGETS = set(
     re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 )
 
-each_page = pytest.mark.parametrize(
-    "page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES]
-)
+each_page = each("page", PAGES)
 
 
 @pytest.fixture(scope="module")
@@ -362,7 +361,7 @@ def test_every_file_of_the_code_that_a_page_names_exists(page: Path) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-@pytest.mark.parametrize("page", ADRS, ids=[page.stem for page in ADRS])
+@each("page", ADRS)
 def test_every_decision_has_its_parts_and_its_number(page: Path) -> None:
     title, *parts = [heading for heading, _ in sections(str(page.relative_to(ROOT)))]
     number, _, _ = title.partition(".")

@@ -10,6 +10,7 @@ import pytest
 
 from ecom_assets.behaviour.questions.model import fields_of
 from ecom_assets.interfaces.all_questions import all_questions
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import ROOT, sections
 from ecom_assets_tests.test_docs import anchor_of
 
@@ -42,7 +43,7 @@ def test_a_term_has_one_short_sentence() -> None:
     assert long == []
 
 
-@pytest.mark.parametrize("term", TERMS)
+@each("term", TERMS)
 def test_a_term_is_used_in_the_package(term: str) -> None:
     word = re.compile(rf"(?<![a-z]){term.replace(' ', '[ _]')}s?(?![a-z])", re.IGNORECASE)
     assert any(word.search(LINKS.sub("", text)) for text in CODE.values())

@@ -9,6 +9,7 @@ import yaml
 
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.http_server.keys import KeyFile
+from ecom_assets_tests.each import each
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
@@ -72,7 +73,7 @@ SECRETS = (
 )
 
 
-@pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret[:8])
+@each("secret", SECRETS)
 def test_secrets_are_found(secret: str) -> None:
     assert re.search(hooks()["secrets"]["entry"], f"key = {secret!r}")
 

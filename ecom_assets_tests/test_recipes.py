@@ -47,6 +47,7 @@ from ecom_assets_tests.command import (
     page_views,
 )
 from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import line
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.recipes.check import hours_are_of_one_day
@@ -58,9 +59,7 @@ FIRST = date(2026, 1, 1)
 RECIPES = Path(__file__).parent / "recipes"
 
 
-@pytest.mark.parametrize(
-    "name", ["mart", "measure", "check", "endpoint", "page", "source", "engines/toy/__init__"]
-)
+@each("name", ["mart", "measure", "check", "endpoint", "page", "source", "engines/toy/__init__"])
 def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
     kind = name.partition("s/")[0]
     (shown,) = section("CONTRIBUTING.md", f"Add {'an' if kind[0] == 'e' else 'a'} {kind}").code[:1]

@@ -2,9 +2,8 @@
 
 from pathlib import PurePath
 
-import pytest
-
 from benchmarks.size import Size, room_of, size_of_python, sizes_by_room
+from ecom_assets_tests.each import each
 
 MODULE = '''
 """Two words."""
@@ -36,8 +35,8 @@ def test_lines_that_become_denser_have_as_many_nodes() -> None:
     assert size_of_python(long).node_count == size_of_python(dense).node_count
 
 
-@pytest.mark.parametrize(
-    ("path", "room"),
+@each(
+    "path, room",
     [
         ("ecom_assets/core/errors.py", "ecom_assets/core"),
         ("ecom_assets/definitions.py", "ecom_assets"),

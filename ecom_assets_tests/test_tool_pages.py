@@ -10,6 +10,7 @@ import pytest
 
 from ecom_assets.core.tables.values import TOOLS
 from ecom_assets_tests.command import ecom, real_file
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import ROOT, section, sections
 
 SHOWN = re.compile(
@@ -42,7 +43,7 @@ def fits(shown: str, whole: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("tool", PAGES)
+@each("tool", PAGES)
 def test_no_command_of_the_page_stands_without_what_it_prints(tool: str) -> None:
     page = (ROOT / "docs" / f"from_{tool}.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^```sh$", page, re.MULTILINE)) == len(shown_on(tool)) >= 5
@@ -144,7 +145,7 @@ def test_the_published_retention_of_a_real_shop_comes_out_by_each_tool_s_preset(
     assert whole["series"][1]["values"][0] == 885
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@each("tool", TOOLS)
 def test_the_page_has_five_questions_and_shows_each_difference(tool: str) -> None:
     parts = dict(sections(f"docs/from_{tool}.md"))
     assert len(SHOWN.findall(parts["Five questions"])) == 5

@@ -13,6 +13,7 @@ import requests
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.markdown import ROOT, Line, Section, section, sections
 from ecom_assets_tests.patience import PATIENCE_S
@@ -35,7 +36,7 @@ def test_the_tour_passes_eight_files_for_the_event_and_eight_for_the_order() -> 
     assert len(STOPS) == 16
 
 
-@pytest.mark.parametrize("file", STOPS)
+@each("file", STOPS)
 def test_the_line_that_a_stop_shows_is_in_its_file(file: str) -> None:
     shown = Section(STOPS[file]).code[0]
     text = (ROOT / file).read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from ecom_assets.ingestion.sources.files.plain import Numerals, Operations, in_c
 from ecom_assets.interfaces.dashboard.charts import EXACT, in_digits
 from ecom_assets.outputs.delivery.payloads import money_json
 from ecom_assets_tests.cases.case import Case
+from ecom_assets_tests.each import each
 
 HEADER = (
     "uniq_id,order_id,date_time,city_id,city_name,customer_id,item_id,item_name,quantity,payment_amount,status,"
@@ -55,8 +56,8 @@ def test_lines_are_added_up_exactly_and_rounded_once(
     assert revenue(case, currency, amount, 10) == total
 
 
-@pytest.mark.parametrize(
-    ("currency", "digits"),
+@each(
+    "currency, digits",
     [
         ("KWD", 3),
         ("BHD", 3),
@@ -89,9 +90,7 @@ def test_the_bound_of_a_row_grows_with_the_units_of_its_currency() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("currency", "form"), [("JPY", ",.0f"), ("EUR", ",.2f"), ("KWD", ",.3f"), ("", ",.2f")]
-)
+@each("currency, form", [("JPY", ",.0f"), ("EUR", ",.2f"), ("KWD", ",.3f"), ("", ",.2f")])
 def test_tooltips_of_charts_have_the_digits_of_the_currency(currency: str, form: str) -> None:
     tooltip = [
         {"field": "revenue", "format": EXACT["money"]},
@@ -149,7 +148,7 @@ REFERENCE_RATES = {
 """
 
 
-@pytest.mark.parametrize("currency", REFERENCE_RATES)
+@each("currency", REFERENCE_RATES)
 def test_the_powers_of_ten_are_those_of_published_rates_within_one(currency: str) -> None:
     powers = {code: power for power, codes in MAGNITUDES.items() for code in codes}
     assert abs(powers.get(currency, 0) - log10(REFERENCE_RATES[currency])) <= 1
@@ -158,8 +157,8 @@ def test_the_powers_of_ten_are_those_of_published_rates_within_one(currency: str
 STRIPE = {"ISK": 2, "UGX": 2, "MGA": 0}
 
 
-@pytest.mark.parametrize(
-    ("currency", "units", "amount"),
+@each(
+    "currency, units, amount",
     [
         ("isk", 500, "5"),
         ("ugx", 500, "5"),

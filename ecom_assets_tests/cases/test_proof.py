@@ -9,9 +9,8 @@ from importlib import import_module
 from inspect import getsource
 from pathlib import Path
 
-import pytest
-
 from ecom_assets_tests.cases.case import INPUTS
+from ecom_assets_tests.each import each
 
 FOLDER = Path(__file__).parent
 PROOF = FOLDER / "README.md"
@@ -67,9 +66,7 @@ def test_the_table_has_a_row_for_each_folder_of_inputs() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("value", "test"), [(row[-2], row[-1]) for row in lines()], ids=[row[0] for row in lines()]
-)
+@each("value, test", [(row[-2], row[-1]) for row in lines()])
 def test_each_number_of_the_table_is_in_the_test(value: str, test: str) -> None:
     file, _, name = test.partition("::")
     function = getattr(import_module(f"{__package__}.{file.removesuffix('.py')}"), name)

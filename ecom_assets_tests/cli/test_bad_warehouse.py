@@ -15,7 +15,7 @@ import pytest
 
 from ecom_assets.core.warehouse.engines.duckdb import engine as embedded
 from ecom_assets_tests.cli.contents import contents
-from ecom_assets_tests.command import CommandResult, ecom, small_shop
+from ecom_assets_tests.command import CommandResult, ecom, page_views, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_bad_warehouse")
 FEW_OF_EVENTS = (
@@ -39,6 +39,12 @@ def home(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """A copy of it."""
     monkeypatch.setattr(embedded, "LOCK_PATIENCE_S", 0.3)
     return Path(shutil.copytree(finished, tmp_path / "home"))
+
+
+@pytest.fixture
+def home_of_nothing(tmp_path: Path) -> Path:
+    """A home in which nothing was run."""
+    return tmp_path / "new"
 
 
 def warehouse(home: Path) -> Path:
@@ -221,8 +227,12 @@ def test_a_folder_in_the_file_s_place_is_not_touched(home: Path) -> None:
     assert warehouse(home).is_dir()
 
 
-def test_a_path_that_cannot_be_written_is_named(home: Path) -> None:
-    result = ecom("run", home=home, env={"ECOM_WAREHOUSE": "duckdb:////proc/warehouse.duckdb"})
+def test_a_path_that_cannot_be_written_is_named(home_of_nothing: Path, tmp_path: Path) -> None:
+    result = ecom(
+        *("run", "--events", page_views(tmp_path / "events.csv", "2026-03-02")),
+        home=home_of_nothing,
+        env={"ECOM_WAREHOUSE": "duckdb:////proc/warehouse.duckdb"},
+    )
     assert result.exit_code == 1
     assert result.sentence.startswith("/proc/warehouse.duckdb: IO Error: Cannot open file")
 
@@ -278,11 +288,17 @@ def test_a_full_disk_is_reported_and_changes_nothing(
     assert not list(file.parent.glob("*.damaged-*"))
 
 
-def test_a_file_on_a_disk_that_may_only_be_read_is_left_alone(home: Path, tiny_disk: Path) -> None:
-    moved = Path(shutil.copytree(home, tiny_disk / "home"))
+def test_a_file_on_a_disk_that_may_only_be_read_is_left_alone(
+    tiny_disk: Path, tmp_path: Path
+) -> None:
+    home = tiny_disk / "home"
+    home.mkdir()
+    with duckdb.connect(str(warehouse(home))) as con:
+        con.execute("CREATE SCHEMA staging; CREATE TABLE staging.events AS SELECT 7 AS event_id")
     subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
-    result = ecom("run", *FEW_OF_EVENTS, home=moved)
+    events = page_views(tmp_path / "events.csv", "2026-03-02")
+    result = ecom("run", *FEW_OF_EVENTS, "--events", events, home=home)
     assert result.exit_code in {1, 2}
     assert "ead-only file system" in result.sentence
-    with duckdb.connect(str(warehouse(moved)), read_only=True) as con:
-        assert con.execute("SELECT count(*) > 0 FROM staging.events").fetchone() == (True,)
+    with duckdb.connect(str(warehouse(home)), read_only=True) as con:
+        assert con.execute("SELECT event_id FROM staging.events").fetchone() == (7,)

@@ -3,17 +3,21 @@ with who and how much.
 """
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 import requests
 
+from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
 from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.served import serving
+from ecom_assets_tests.interfaces.api.small_run import run
 from ecom_assets_tests.interfaces.dashboard.html import read
 from ecom_assets_tests.patience import PATIENCE_S
 
@@ -99,8 +103,11 @@ def test_the_api_shows_both_events_and_people_to_those_who_may_see_them(
     assert seen == {"read": {"•••"}, "read+personal": {"anna", "eve"}}
 
 
-def test_the_page_of_data_quality_shows_both_events(ran: tuple[Path, CommandResult]) -> None:
-    with served(build_dashboard_app(Settings(home=ran[0]))) as api:
+def test_the_page_of_data_quality_shows_both_events(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("\n".join((HEADER, *LINES)) + "\n")
+    settings = Settings(home=tmp_path / "home", events=str(tmp_path / "events.csv"))
+    run(settings, Days((date.fromisoformat(DAY),)), {CleanEvents, DuplicateEvents})
+    with served(build_dashboard_app(settings)) as api:
         days = {"start_date": DAY, "end_date": DAY}
         page = read(requests.get(f"{api.address}/dashboard/quality", days, timeout=PATIENCE_S).text)
     (section,) = (

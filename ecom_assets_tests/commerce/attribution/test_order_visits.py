@@ -13,6 +13,7 @@ import pytest
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row, received
 from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import ReconciledShop, line
+from ecom_assets_tests.each import each
 
 FIRST = date(2026, 3, 9)
 WEEK = Days.between(FIRST, FIRST + timedelta(days=7))
@@ -46,15 +47,13 @@ def visitors(shop: ReconciledShop, events: list[Row], lines: list[Row]) -> dict[
 NOON = "2026-03-10 12:00"
 
 
-@pytest.mark.parametrize(
-    "key", ["order_id", "transaction_id", "orderId", "transactionId", "tr_orderid", "$order_id"]
-)
+@each("key", ["order_id", "transaction_id", "orderId", "transactionId", "tr_orderid", "$order_id"])
 def test_an_order_is_of_the_device_whose_event_names_it(shop: ReconciledShop, key: str) -> None:
     events = [bought("e1", NOON, "device-1", **{key: "1001"})]
     assert visitors(shop, events, [ordered("#1001", NOON, ANNA)]) == {"#1001": "device-1"}
 
 
-@pytest.mark.parametrize("named", ["5000000", 5000000, "5000000.0", "c-77"])
+@each("named", ["5000000", 5000000, "5000000.0", "c-77"])
 def test_an_event_may_use_any_other_name_of_the_order(shop: ReconciledShop, named: object) -> None:
     lines = [ordered("#1001", NOON, ANNA, "5000000 c-77")]
     events = [bought("e1", NOON, "device-1", transaction_id=named)]
@@ -76,10 +75,8 @@ def test_an_id_of_one_order_that_is_the_number_of_another_is_of_none(shop: Recon
     assert visitors(shop, events, TWO_CALLED_1002) == {}
 
 
-@pytest.mark.parametrize("day", [9, 10, 11, 12])
-@pytest.mark.parametrize(
-    ("number", "key", "who"), [("1009", "5009", "1002"), ("5009", "1009", "1001")]
-)
+@each("day", [9, 10, 11, 12])
+@each("number, key, who", [("1009", "5009", "1002"), ("5009", "1009", "1001")])
 def test_events_go_by_the_kind_of_id_that_meets_most_orders(
     shop: ReconciledShop, number: str, key: str, who: str, day: int
 ) -> None:
@@ -117,8 +114,8 @@ def test_an_event_that_its_sender_s_kind_of_id_leaves_over_goes_by_another(
     assert visitors(shop, events, lines) == met
 
 
-@pytest.mark.parametrize(
-    ("names", "named", "met"),
+@each(
+    "names, named, met",
     [
         (["0042"], "42", ["0042"]),
         (["42"], "#0042", ["42"]),
@@ -157,7 +154,7 @@ def test_a_number_of_two_orders_of_one_customer_is_of_the_nearest(shop: Reconcil
     assert met == {lines[1]["order_id"]: "device-1"}
 
 
-@pytest.mark.parametrize("name", ["0", "(not set)", "undefined", "test"])
+@each("name", ["0", "(not set)", "undefined", "test"])
 def test_a_placeholder_names_no_order(shop: ReconciledShop, name: str) -> None:
     events = [bought("e1", NOON, "device-1", transaction_id=name)]
     assert visitors(shop, events, [ordered(name, NOON, ANNA)]) == {}

@@ -14,8 +14,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.warehouse.local import in_memory
-from ecom_assets_tests.builders import Row
+from ecom_assets_tests.builders import Row, as_table
 from ecom_assets_tests.platform import Platform
 
 ARRIVED = date(2026, 6, 10)
@@ -129,9 +128,7 @@ class CostShop(Platform):
     def hold(self, contract: type[Table], rows: Iterable[Row], days: Days | None = None) -> None:
         """Let these be the rows of a table, or of some of its days."""
         full = [dict.fromkeys(contract.columns) | dict(row) for row in rows]
-        self.engine.con.con.register(
-            f"held_{contract.name}", in_memory(full, contract).to_pyarrow()
-        )
+        self.engine.con.con.register(f"held_{contract.name}", as_table(full, contract))
         self.engine.replace(contract, self.engine.con.table(f"held_{contract.name}"), days)
 
     def sell(self, sales: Iterable[Row], days: Days | None = None) -> None:

@@ -13,6 +13,7 @@ from ecom_assets.commerce.customers.visitors import customer_visitors, with_cust
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
+from ecom_assets_tests.each import each
 
 Pair = tuple[str, str]
 DAY = date(2026, 3, 1)
@@ -67,9 +68,7 @@ def test_a_till_joins_nobody(customers: int, count: int) -> None:
     assert len(joined([*orders, sold(99, "0@mail", "anon-home")])) == count + 1
 
 
-@pytest.mark.parametrize(
-    ("visitors", "every", "count"), [(49, 0, 49), (50, 0, 0), (50, 1, 50), (60, 0, 0)]
-)
+@each("visitors, every, count", [(49, 0, 49), (50, 0, 0), (50, 1, 50), (60, 0, 0)])
 def test_an_address_that_buys_on_many_devices_joins_nobody(
     visitors: int, every: int, count: int
 ) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
-import duckdb
 import ibis.expr.types as ir
 import pytest
 
@@ -25,6 +24,7 @@ from ecom_assets.ingestion.sources.files.places import market_segments
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.customers import cdnow
 from ecom_assets_tests.commerce.customers.customer_stories import Ordered, answer, sold
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.test_metrics_doc import DAYS, PAGE, as_shown, rows_of, run, tables
@@ -154,7 +154,7 @@ def test_peers_would_answer_what_the_page_says() -> None:
         "percent_rank": _named(segmented.to_pylist()),
         "cume_dist": _named(answer(by_cume_dist, page_orders()).to_pylist()),
     }
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         con.register("customers", segmented)
         for name, direction in (("NTILE by name", "ASC"), ("NTILE backwards", "DESC")):
             tiles = ", ".join(

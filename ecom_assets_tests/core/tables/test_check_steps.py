@@ -21,6 +21,7 @@ from ecom_assets.core.tables.check import BrokenRows, CheckResult, Evaluate, Tab
 from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
 from ecom_assets.core.tables.contract import Table, count
 from ecom_assets.definitions import checks, table_assets
+from ecom_assets_tests.each import each
 
 
 class Baskets(Table):
@@ -147,15 +148,14 @@ BASKETS = dg.AssetKey(["mart", "baskets"])
 BAD = dg.AssetCheckKey(BASKETS, "bad")
 
 
-@pytest.mark.parametrize(
-    ("chosen", "checked", "is_passed"),
+@each(
+    "chosen, checked, is_passed",
     [
         (None, None, True),
         (frozenset({BASKETS}), None, True),
         (None, frozenset({BAD}), False),
         (frozenset(), frozenset({BAD}), False),
     ],
-    ids=["all tables", "a table with its checks", "checks on Dagster's page", "checks in Python"],
 )
 def test_checks_alone_look_at_rows_that_are_as_before(
     chosen: frozenset[dg.AssetKey] | None,

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import requests
 import uvicorn
 
@@ -24,6 +23,7 @@ from ecom_assets.ingestion.collector.segments import SUFFIX
 from ecom_assets.ingestion.collector.server import listening, new_collect_config
 from ecom_assets.ingestion.sources.landing import dead_letter_folder
 from ecom_assets_tests.command import ECOM
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
@@ -89,7 +89,7 @@ def _once(read: Callable[[], list[Row]], count: int, within_s: float) -> list[Ro
 def _rows(folder: Path, order: str) -> list[Row]:
     if not list(folder.glob("*/*.parquet")):
         return []
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         sql = (
             f"SELECT * REPLACE (received_at::VARCHAR AS received_at) FROM '{folder}/*/*.parquet' "
             f"ORDER BY {order}"

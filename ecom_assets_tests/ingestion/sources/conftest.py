@@ -13,6 +13,7 @@ import pytest
 
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.services import SIX, people
 from ecom_sandbox.services.pages import CustomerService
 
@@ -44,7 +45,7 @@ SHOP = [
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
+    with fresh_duckdb() as connection:
         yield connection
 
 
@@ -100,7 +101,7 @@ def write(path: Path, content: str | bytes) -> Path:
 
 def write_parquet(path: Path, select: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as connection:
+    with fresh_duckdb() as connection:
         connection.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
     return path
 

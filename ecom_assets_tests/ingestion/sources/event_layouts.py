@@ -17,9 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import duckdb
-
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 
 Row = dict[str, Any]
 URL, REFERRER = "https://shop.example/lamp", "https://search.example/"
@@ -97,7 +96,7 @@ def parquet(path: Path, rows: list[Row]) -> Path:
     """Write rows as Parquet, with the types that the engine finds in them."""
     lines = path.with_name("rows.ndjson")
     lines.write_bytes(json_lines(rows))
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         con.execute(
             f"COPY (FROM read_ndjson('{lines}', sample_size=-1)) TO '{path}' (FORMAT parquet)"
         )

@@ -8,10 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from ecom_assets.ingestion.sources.files.alternatives import with_filled_alternatives
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.conftest import Read, ndjson_text, write
 from ecom_assets_tests.ingestion.sources.test_order_files import read as order_rows
 
@@ -152,7 +152,7 @@ def test_columns_and_members_are_tested_and_constants_are_not() -> None:
         "(VALUES ('1', '{\"x\": \"null\"}', 'C'), ('2', '{\"x\": \"X\"}', 'C')) AS t(a, b, \"the "
         'c")'
     )
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         assert con.execute(f"SELECT {expression} FROM {rows}").fetchall() == [("1)",), ("2X",)]
 
 

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from ecom_assets.ingestion.sources.files.lists import opened_list
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.hypothesis_settings import examples
 
 TEXTS = st.text(st.sampled_from('"\\, \nabé;'), max_size=8)
@@ -63,7 +63,7 @@ def test_properties_of_events_are_the_json_that_was_written(tmp_path: Path) -> N
         }
     )
     path = write(tmp_path / "e.csv", rows)
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         files = RecordFiles.open(con, [path], mapping)
         columns = "properties, malformed_row"
         found = con.execute(f"SELECT {columns} FROM ({files.received_sql()})").fetchall()

@@ -20,6 +20,7 @@ from ecom_assets.core.warehouse.day_notes import AbsentDays, Withdrawals
 from ecom_assets.core.warehouse.raw_slices import is_guarded
 from ecom_assets.ingestion.sources.checks import SOURCES, GatedSource, source_checks
 from ecom_assets.orchestration.registry import ALL
+from ecom_assets_tests.each import each
 
 MONDAY = date(2026, 3, 2)
 TODAY = MONDAY + timedelta(days=28)
@@ -240,7 +241,7 @@ def test_what_is_received_whole_each_time_is_compared_with_the_times_before(
     assert came(source, {MONDAY: 1}, MONDAY).broken_count == 0
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.noun)
+@each("source", SOURCES)
 def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_them_go(
     source: GatedSource,
 ) -> None:
@@ -436,9 +437,9 @@ class Files:
         return [FileRows("a.csv", sum(self.rows.values()), self.rows)]
 
 
-@pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
-@pytest.mark.parametrize(
-    ("part", "good", "bad", "broken"),
+@each("source", BY_DAY)
+@each(
+    "part, good, bad, broken",
     [
         (
             MONDAY,
@@ -536,8 +537,8 @@ def test_refused_money_is_said_in_the_digits_of_its_currency(currency: str, said
     assert [row["amount"] for row in result.examples] == [said.replace(",", "")]
 
 
-@pytest.mark.parametrize("reason", ["without_consent", "left_out"])
-@pytest.mark.parametrize("check", ["few_were_refused", "very_few_were_refused"])
+@each("reason", ["without_consent", "left_out"])
+@each("check", ["few_were_refused", "very_few_were_refused"])
 def test_rows_that_are_left_out_rightly_neither_stop_nor_warn(check: str, reason: str) -> None:
     [events] = [source for source in SOURCES if source.quarantine is QuarantinedEvents]
     assert refused(events, 200, 150, check).broken_count == 1

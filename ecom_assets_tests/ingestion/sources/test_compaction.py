@@ -24,6 +24,7 @@ from ecom_assets.ingestion.sources.files.mapping import EVENT_FIELDS
 from ecom_assets.ingestion.sources.landing import changing_landing_files
 from ecom_assets.orchestration.privacy.landing_files import landing_files, remove_records
 from ecom_assets.orchestration.privacy.person import Person
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 
 DAY = "2026-03-05"
 LANDED_AT = datetime(2026, 3, 5, 12, 0, tzinfo=UTC).timestamp()
@@ -48,7 +49,7 @@ class Shop:
         columns += "".join(
             f", NULL::VARCHAR AS {field}" for field in EVENT_FIELDS if f"AS {field}" not in columns
         )
-        with duckdb.connect() as con:
+        with fresh_duckdb() as con:
             con.execute(
                 f"COPY (SELECT {columns} FROM range({start}, {start + rows}) t(i)) TO '{path}'"
             )
@@ -66,7 +67,7 @@ class Shop:
     def ids(self) -> Counter[str]:
         """Return how often each event is in the files that count."""
         paths = [file.path for file in find_files([str(self.day.parent)])]
-        with duckdb.connect() as con:
+        with fresh_duckdb() as con:
             return Counter(
                 row[0]
                 for row in con.execute("SELECT event_id FROM read_parquet(?)", [paths]).fetchall()

@@ -21,6 +21,7 @@ from ecom_assets.ingestion.sources.customer_api.records import (
 )
 from ecom_assets.ingestion.sources.mapping_file import shipped_in
 from ecom_assets.orchestration.rules import customer_rule
+from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.sources import customer_layouts as layouts
 from ecom_assets_tests.ingestion.sources.customer_layouts import (
     LayoutService,
@@ -400,8 +401,8 @@ def test_a_name_that_is_not_shipped_is_refused() -> None:
         load_customer_mapping("reqre")
 
 
-@pytest.mark.parametrize(
-    ("path", "actual"),
+@each(
+    "path, actual",
     [
         ("a", {"b": [1, {"c": None}]}),
         ("a.b.0", 1),

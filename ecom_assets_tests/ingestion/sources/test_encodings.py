@@ -6,7 +6,6 @@ import logging
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from ecom_assets.core.errors import MappingError, SourceError
@@ -16,6 +15,7 @@ from ecom_assets.ingestion.sources.files.catalogue import categories_sql, produc
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.text_blocks import encoding_of_lines, known_encoding
 from ecom_assets.ingestion.sources.stock import FileStock
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.conftest import SHOP, Read, csv_text, ndjson_text, write
 
 WESTERN = [
@@ -193,7 +193,7 @@ def test_a_catalogue_is_read_in_its_encoding(tmp_path: Path, encoding: str) -> N
         tmp_path / "catalogue.csv",
         "product_id,category,stock\n1,Küche,5\n2,Straße,6\n".encode(encoding),
     )
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         rows = con.execute(categories_sql(products_sql(con, path))).fetchall()
     assert sorted(rows) == [("1", "Küche", None), ("2", "Straße", None)]
     stock = FileStock(Settings(catalogue=str(path))).received(Days((date(2026, 2, 3),)))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +20,8 @@ from ecom_assets.ingestion.sources.files.python_literals import as_json_sql
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.row_notes import clock_changes
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.each import each
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.hypothesis_settings import examples
 
 OWN = EventMapping.model_validate(
@@ -39,7 +40,7 @@ OWN = EventMapping.model_validate(
 
 def read(path: Path, mapping: EventMapping = OWN) -> list[dict[str, Any]]:
     """Return the rows of a file as they are read, by their ids."""
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         rows = con.sql(RecordFiles.open(con, [path], mapping).received_sql())
         found = [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
     return sorted(found, key=lambda row: row["event_id"] or "")
@@ -59,14 +60,14 @@ LITERALS = st.recursive(
 def test_objects_as_python_writes_them_are_their_json(objects: list[dict[str, Any]]) -> None:
     written = [repr(value) for value in objects]
     assert [ast.literal_eval(text) for text in written] == objects
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         statement = f"SELECT {as_json_sql('t')} FROM (SELECT unnest(?) AS t)"
         found = con.execute(statement, [written]).fetchall()
     assert [json.loads(text) for (text,) in found] == objects
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
+@each(
+    "written, expected",
     [
         (
             "{'a': Decimal('12.50'), 'b': (1, 2), 'c': nan}",
@@ -79,7 +80,7 @@ def test_objects_as_python_writes_them_are_their_json(objects: list[dict[str, An
     ],
 )
 def test_what_is_no_object_of_python_stays(written: str, expected: str) -> None:
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         statement = f"SELECT {as_json_sql('t')} FROM (SELECT ? AS t)"
         assert con.execute(statement, [written]).fetchall() == [(expected,)]
 

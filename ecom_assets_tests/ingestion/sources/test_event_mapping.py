@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import yaml
 
 from ecom_assets.core.errors import MappingError
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping, shipped
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.conftest import (
     SHOP,
     Read,
@@ -36,7 +36,7 @@ LINE = "id,kind,at,who\n1,view,2026-01-01,ann\n"
 
 def read_with(path: Path, **mapping: Any) -> list[Row]:
     parsed = EventMapping.model_validate({"name": "mine", "fields": BASE, **mapping})
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         return rows_of(con, RecordFiles.open(con, [path], parsed).received_sql())
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from ecom_assets.core.warehouse.sql_text import instant
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets_tests.each import each
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.ingestion.sources.conftest import (
     SHOP,
@@ -26,7 +28,7 @@ def read_instant(value: str | None, form: str = "iso", zone: str = "UTC") -> str
     """The instant as text; the same whatever zone the session is in."""
     actual = set()
     for session in SESSION_ZONES:
-        with duckdb.connect() as con:
+        with fresh_duckdb() as con:
             con.execute(f"SET TimeZone = '{session}'")
             expression = instant("x", [form], zone)
             row = con.execute(
@@ -106,8 +108,8 @@ def test_days_of_23_and_25_hours() -> None:
     assert read_instant("2026-11-01 00:30:00", zone="America/New_York") == "2026-11-01 04:30:00"
 
 
-@pytest.mark.parametrize(
-    ("form", "value", "expected"),
+@each(
+    "form, value, expected",
     [
         ("epoch_s", "1659304800", "2022-07-31 22:00:00"),
         ("epoch_s", "1659304800.5", "2022-07-31 22:00:00.5"),
@@ -129,7 +131,7 @@ def test_numbers_and_own_formats(form: str, value: str, expected: str | None) ->
 @examples(120)
 @given(st.text(max_size=40), st.sampled_from(["iso", "epoch_s", "epoch_ms", "epoch_us", "%Y %z"]))
 def test_no_text_raises(value: str, form: str) -> None:
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         con.execute(
             f"SELECT {instant('x', [form], 'Europe/Berlin')} FROM (SELECT ?::VARCHAR AS x)", [value]
         ).fetchall()

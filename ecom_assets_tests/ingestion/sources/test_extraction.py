@@ -27,6 +27,7 @@ from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.mapping_file import shipped_text
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import FEW_SALES, CommandResult, ecom
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.shop_apis import (
     ShopApi,
     basic,
@@ -463,7 +464,7 @@ def test_a_day_of_which_nothing_is_left_is_still_a_day(tmp_path: Path) -> None:
     assert [path.read_text() for path in tmp_path.glob(f"orders/received_date={days[0]}/*")] == [
         "\n"
     ]
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         files = RecordFiles.open(con, [tmp_path], load_order_mapping("woocommerce"))
         assert files.received_days() == days
         assert con.execute(files.received_sql(days[0], days[1])).fetchall() == []

@@ -17,13 +17,14 @@ from ecom_assets.ingestion.sources.files.file_names import (
 from ecom_assets.ingestion.sources.files.formats import find_files
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
 from ecom_assets.ingestion.uploads.store import Uploads, name_on_disk, safe_name
+from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.uploads.shop_exports import MOST_BYTES
 
 ENDINGS = st.sampled_from([".csv", ".xlsx", ".CSV", ".ndjson.gz", ".parquet", ".tsv"])
 
 
-@pytest.mark.parametrize(
-    ("given_name", "shown", "on_disk"),
+@each(
+    "given_name, shown, on_disk",
     [
         ("заказы.csv", "заказы.csv", "file-000007.csv"),
         ("订单.xlsx", "订单.xlsx", "file-000007.xlsx"),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 
-import duckdb
 import ibis
 import ibis.expr.types as ir
 import pytest
@@ -22,6 +21,7 @@ from ecom_assets.ingestion.sources.events import received_rows
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, ecom, page_views
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 
 NAME = "every_row_of_the_files_is_in_raw"
 ONE, TWO = date(2026, 1, 1), date(2026, 1, 2)
@@ -210,7 +210,7 @@ def test_a_run_stops_where_an_order_line_was_lost_on_the_way(
 def test_rows_are_counted_beside_damage_too(tmp_path: Path, damage: str) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-02")
     events.write_text(events.read_text() + damage)
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         [actual] = RecordFiles.open(con, [events], load_mapping("ecommerce")).file_rows()
     assert (actual.row_count, sum(actual.by_day.values())) == (2 + bool(damage), 2 + bool(damage))
 
@@ -231,7 +231,7 @@ def test_records_with_a_list_are_as_many_rows_as_it_has(
         json.dumps({"session": number, "events": event}) for number, event in enumerate(events)
     ]
     (tmp_path / "o.ndjson").write_text("\n".join(lines) + "\n")
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         file = tmp_path / f"o.{kind}"
         if kind == "parquet":
             con.execute(f"COPY (SELECT * FROM read_json('{tmp_path / 'o.ndjson'}')) TO '{file}'")

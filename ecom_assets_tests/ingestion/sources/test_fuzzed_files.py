@@ -22,6 +22,7 @@ import pytest
 from ecom_assets.core.errors import EcomError
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.hypothesis_settings import seeds
 
 COLUMNS = (
@@ -321,7 +322,7 @@ def _on_days(con: duckdb.DuckDBPyConnection, files: RecordFiles) -> int:
 def test_generated_files_are_read_to_the_row_or_refused_in_a_sentence(
     tmp_path: Path, first: int
 ) -> None:
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         for number in range(first, first + 50):
             check(number, tmp_path, con)
 
@@ -331,6 +332,6 @@ def test_generated_files_are_read_to_the_row_or_refused_in_a_sentence(
 def test_two_thousand_generated_files_are_read_to_the_row_or_refused_in_a_sentence(
     tmp_path: Path, first: int
 ) -> None:
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         for number in seeds(range(first, first + 200)):
             check(number, tmp_path, con)

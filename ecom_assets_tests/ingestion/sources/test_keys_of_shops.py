@@ -13,6 +13,7 @@ import pytest
 from ecom_assets.core.errors import MappingError
 from ecom_assets.ingestion.sources.files.mapping import OrderMapping
 from ecom_assets.ingestion.sources.landed_rows import MessageMapper
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.test_order_files import read, write
 
 HEADER = "shop,number,line,at,customer,item,pieces,paid,changed"
@@ -83,7 +84,7 @@ def test_the_name_of_a_file_is_no_shop_of_messages() -> None:
 
 def test_messages_have_the_shop_of_a_column_in_their_keys() -> None:
     message = dict(zip(HEADER.split(","), line("de").split(","), strict=True))
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         [row] = (
             MessageMapper(con, mapping("shop"), "UTC")
             .rows([json.dumps(message).encode()])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.ingestion.sources.files.records import FileRowCounts, RecordFiles, rows_line
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.ingestion.sources.conftest import (
     SHOP,
@@ -40,7 +41,7 @@ HEADER = ",".join(SHOP[0])
 
 def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None]], list[str]]:
     """The values of sound rows and the malformed lines, of a file with the columns a, b, c."""
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         rows = rows_of(con, RecordFiles.open(con, [path], MAPPING).received_sql())
     for row in rows:
         if row["malformed_row"] is not None:
@@ -231,7 +232,7 @@ def test_the_shipped_layout_is_the_one_of_the_fixture() -> None:
 
 def test_looking_for_damage_leaves_the_callers_transaction_alone(tmp_path: Path) -> None:
     file = write(tmp_path / "t.csv", "a,b,c\n1,2,3\nshort\n")
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         con.execute("BEGIN")
         con.execute("CREATE TABLE mine AS SELECT 1 AS x")
         sql = RecordFiles.open(con, [file], MAPPING).received_sql()
@@ -247,7 +248,7 @@ def test_what_is_malformed_is_said_in_bytes_with_its_file(tmp_path: Path) -> Non
     write(tmp_path / "a.csv", b"a,b,c\n1,2,3\n" + damaged)
     write(tmp_path / "b.csv", b"a,b,c\n4,5,6\n")
     expected = {"a.csv": sum(len(line) for line in damaged.splitlines())}
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         files = RecordFiles.open(con, [tmp_path], MAPPING)
         rows_of(con, files.received_sql())
         assert files.malformed_bytes == expected

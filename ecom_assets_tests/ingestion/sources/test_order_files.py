@@ -5,7 +5,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
@@ -23,6 +22,8 @@ from ecom_assets.ingestion.sources.order_reports.source import (
     has_order_reports,
 )
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.each import each
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.workbook import write_xlsx
 
 HEADER = (
@@ -36,7 +37,7 @@ RETAIL_HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,
 def read(path: Path, mapping: str | OrderMapping = "user_order_log") -> list[Row]:
     """Return every line under a path, as raw keeps it."""
     parsed = load_order_mapping(mapping) if isinstance(mapping, str) else mapping
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         actual = con.execute(RecordFiles.open(con, [path], parsed).received_sql())
         names = [column[0] for column in actual.description or ()]
         return [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
@@ -411,8 +412,8 @@ def test_each_day_is_checked_where_all_orders_are_daily_reports(
     assert set(by_day.dates) >= set(days.dates[1:3])
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
+@each(
+    "options, expected",
     [
         ({}, 3),  # the reports of the sandbox shop, and those of an API
         ({"orders": "landing/increment_date=2022-12-05/o.csv"}, 3),

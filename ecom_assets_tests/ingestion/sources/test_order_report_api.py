@@ -29,6 +29,7 @@ from ecom_assets.ingestion.sources.order_reports.api import (
     path_of,
 )
 from ecom_assets_tests.command import real_file
+from ecom_assets_tests.each import each
 from ecom_assets_tests.services import settings_for
 from ecom_sandbox.services.orders import OrderService
 from ecom_sandbox.services.service import Faults, ServiceRequest, ServiceResponse
@@ -387,8 +388,8 @@ FILE = date(2026, 1, 1)
 ROW = b"1,u1,2026-01-01T10:00:00,1,Berlin,1,Ann,Adler,1,Lamp,1,20,shipped\r\n"
 
 
-@pytest.mark.parametrize(
-    ("body", "announced", "fault"),
+@each(
+    "body, announced, fault",
     [
         (HEADER + ROW, None, ""),
         (HEADER + ROW, 1, ""),

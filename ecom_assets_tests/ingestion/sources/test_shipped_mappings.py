@@ -15,6 +15,8 @@ import pytest
 
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets_tests.each import each
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.conftest import Read, Row, ndjson_text, rows_of, write
 
 RealFile = Callable[[str], Path]
@@ -64,7 +66,7 @@ def test_otto_sessions_in_parquet_are_the_same(
     real_file: RealFile, read: Read, tmp_path: Path
 ) -> None:
     file, copy = real_file("otto_sessions.jsonl"), tmp_path / "otto_sessions.parquet"
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         con.execute(f"COPY (FROM read_ndjson('{file}')) TO '{copy}' (FORMAT parquet)")
     assert {row["event_id"] for row in read(copy, "otto")} == {
         row["event_id"] for row in read(file, "otto")
@@ -474,9 +476,7 @@ def test_snowplow_transactions_of_the_older_tracker(tmp_path: Path, read: Read) 
     assert (row["event_type"], row["cart_value"]) == ("purchase", "41.5")
 
 
-@pytest.mark.parametrize(
-    "name", ["ga4_export", "snowplow", "retailrocket", "otto", "rees46", "ecommerce"]
-)
+@each("name", ["ga4_export", "snowplow", "retailrocket", "otto", "rees46", "ecommerce"])
 def test_event_types_are_ours(name: str) -> None:
     ours = {
         "page_view",

@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from ecom_assets.ingestion.sources.files import damage as file_damage
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.text_blocks import MAX_LINE_BYTES
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.ingestion.sources.conftest import (
     SHOP,
@@ -123,7 +123,7 @@ def test_a_copy_is_read_as_the_file(
         tmp_path_factory.mktemp("csv") / "t.csv",
         "a,b,c\n" + "".join(line + end for line, end in lines),
     )
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         files = RecordFiles.open(con, [file], MAPPING)
         copies, _ = file_damage.copied_files(con, files.layouts[0][1], files.files())
     if copies[str(file)] is None:
@@ -186,7 +186,7 @@ def as_text(value: object) -> str | None:
 
 
 def _json_rows(file: Path, mapping: EventMapping) -> tuple[list[Values], int]:
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         sql = RecordFiles.open(con, [file], mapping).received_sql()
         rows = con.execute(
             f"SELECT event_id, event_type, event_timestamp, malformed_row FROM ({sql})"
@@ -224,7 +224,7 @@ def test_a_damaged_line_among_many_columns_is_kept(tmp_path: Path, columns: int)
         *(",".join([f"e{n}", '"x"', "1", *more]) for n in (1, 2)),
         "bad",
     ]
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         sql = RecordFiles.open(
             con, [write(tmp_path / "t.csv", "\n".join(lines))], _own(mapping)
         ).received_sql()

@@ -24,6 +24,7 @@ from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, read_by
 from ecom_assets.ingestion.sources.reading import FileReading
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.each import each
 
 CON = duckdb.connect(config={"threads": 1})
 BLANKS = ["", " ", "\u00a0", "\u202f", "\u2009", "  "]
@@ -81,7 +82,7 @@ def test_an_amount_is_the_same_however_it_is_written(  # noqa: PLR0913 (what an 
     assert value_of(currency_sql("v"), whole) == (code or None)
 
 
-@pytest.mark.parametrize(
+@each(
     "text", ["12.5.0", "1,23", "--5", "-5-", "(5", "5 pieces", "", "-", "12,-", "$", "EUR", "1 2"]
 )
 def test_what_is_no_amount_is_none(text: str) -> None:

@@ -46,8 +46,8 @@ def test_a_file_whose_visits_are_all_direct_has_no_campaign() -> None:
     assert campaign_lines(column, [("web", DIRECT)]) == {}
 
 
-@pytest.mark.parametrize(
-    ("word", "channel"),
+@each(
+    "word, channel",
     [
         ("Adwords", "Paid Search"),
         ("Google Ads", "Paid Search"),

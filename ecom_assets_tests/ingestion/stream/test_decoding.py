@@ -20,6 +20,7 @@ from ecom_assets.ingestion.stream import topic_ids
 from ecom_assets.ingestion.stream.address import StreamAddress, client_settings
 from ecom_assets.ingestion.stream.decoding import RegistryDecoder, RegistryDownError
 from ecom_assets.ingestion.stream.publishing import Partition, PartitionReader
+from ecom_assets_tests.each import each
 from ecom_assets_tests.ports import free_port
 
 PRICE = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
@@ -130,9 +131,7 @@ def test_a_registry_that_is_down_makes_messages_wait() -> None:
         decoder.lines([avro("a")])
 
 
-@pytest.mark.parametrize(
-    "address", ["", "broker/topic", "kafka://", "kafka://b", "kafka:///t", "kafka://b/t/u"]
-)
+@each("address", ["", "broker/topic", "kafka://", "kafka://b", "kafka:///t", "kafka://b/t/u"])
 def test_what_is_no_address_is_refused_with_an_example(address: str) -> None:
     with pytest.raises(UsageError, match="kafka://HOST:PORT/TOPIC"):
         StreamAddress.parse(address)

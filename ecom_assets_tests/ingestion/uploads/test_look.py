@@ -9,7 +9,6 @@ import zipfile
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -40,6 +39,7 @@ from ecom_assets.ingestion.uploads.look import (
     with_shop_said,
 )
 from ecom_assets.ingestion.uploads.store import Uploads
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.workbook import Rows, write_xlsx
 from ecom_assets_tests.ingestion.uploads.shop_exports import (
     MOST_BYTES,
@@ -378,7 +378,7 @@ def test_currencies_are_added_up_by_what_they_are_said_to_be_worth(tmp_path: Pat
 def test_a_rate_of_whatever_a_file_calls_a_currency_can_be_read(tmp_path: Path) -> None:
     """Else all runs are refused, as the file of rates is no CSV."""
     choose_shop(tmp_path, {"currency": "EUR", rate_name("EUR", 'US, "$"'): "0.9"})
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         rates = con.execute(rates_sql(con, rates_path(tmp_path, "EUR"))).fetchall()
     assert [(name, rate) for _, name, rate in rates] == [('US, "$"', Decimal("0.9"))]
 

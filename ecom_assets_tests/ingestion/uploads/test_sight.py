@@ -8,8 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-import pytest
-
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.ingestion.sources.reading import MoneyRead, NotClean
@@ -17,6 +15,7 @@ from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.ingestion.uploads.look import UploadLook
 from ecom_assets.ingestion.uploads.sight import NOT_SAID, seen_look, seen_sentence, sees_numbers
 from ecom_assets.ingestion.uploads.store import LandedRows, Upload
+from ecom_assets_tests.each import each
 
 
 def caller(name: str, *scopes: Scope) -> Caller:
@@ -58,8 +57,8 @@ CUSTOMER: Final = {"id": "7", "city": "Graz", "has_email_consent": True, "reject
 COST: Final = {"item_id": "L1", "unit_cost_amount": Decimal("3.21")}
 
 
-@pytest.mark.parametrize(
-    ("kind", "row", "who", "seen"),
+@each(
+    "kind, row, who, seen",
     [
         ("orders", ORDER, BOB, {**ORDER, "customer_id": HIDDEN}),
         ("orders", ORDER, CONTROLLER, {**ORDER, "customer_id": HIDDEN}),
@@ -79,7 +78,7 @@ def test_rows_of_a_loaded_file_are_seen_by_column(
     assert [why.example for why in found.not_clean] == [seen]
 
 
-@pytest.mark.parametrize("kind", feeds())
+@each("kind", feeds())
 def test_who_may_see_all_sees_a_look_as_it_is_and_others_no_word_that_may_quote_a_row(
     kind: str,
 ) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import io
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from ecom_assets.interfaces.api.middleware.request_log import ApiMetrics
 from ecom_assets.interfaces.api.routes.operation import router as operations
 from ecom_assets.interfaces.api.server import new_config
 from ecom_assets.interfaces.api.store.store import PublishedState
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 
 HELD = "a-key-that-somebody-holds"
 """A key that may read."""
@@ -196,11 +195,3 @@ def logged() -> Iterator[io.StringIO]:
     log = io.StringIO()
     with json_lines(log):
         yield log
-
-
-def wait_until(is_so: Any, patience_s: float = PATIENCE_S) -> None:
-    """Wait for something that is about to happen."""
-    deadline = time.monotonic() + patience_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)

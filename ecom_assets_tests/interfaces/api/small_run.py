@@ -6,10 +6,10 @@ The assets, their sources and the publication are the platform's own; only the r
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import ibis.expr.types as ir
 
@@ -17,6 +17,7 @@ from ecom_assets.commerce.customers.contracts import EmailConsents
 from ecom_assets.commerce.sales.contracts import Calendar
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset
+from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import SliceOutput
@@ -25,6 +26,7 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import table_assets, without_source
+from ecom_assets.ingestion.sources.costs import NO_COSTS, FileCosts
 from ecom_assets.ingestion.sources.customer_api.records import customer_rows, read_record
 from ecom_assets.ingestion.sources.events import ReceivedEventFiles
 from ecom_assets.ingestion.sources.first_partition import remember_paths
@@ -35,6 +37,12 @@ from ecom_assets.outputs.serving.places import serving_folder
 from ecom_assets.outputs.serving.snapshot import Origin, publish_snapshot
 from ecom_assets.resources import order_source_of, stock_source_of
 
+SERVED_TABLES: Final[Set[type[Table]]] = {
+    *IN_SNAPSHOT,
+    EmailConsents,
+    Calendar,  # sales point to the calendar where there are foreign keys
+}
+
 
 class FileCustomers:
     """The customers of the small shop's file, as an API would have returned them on
@@ -42,12 +50,13 @@ class FileCustomers:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Find the file, beside the events."""
-        self._file = Path(settings.events).with_name("customers.json")
+        """Take the settings: the file is beside the events."""
+        self._events = settings.events
 
     def received(self, days: Days) -> SliceOutput:
         """Return the rows, all of the last of the days."""
-        people = json.loads(self._file.read_text(encoding="utf-8"))
+        file = Path(self._events).with_name("customers.json")
+        people = json.loads(file.read_text(encoding="utf-8"))
         records = [
             read_record(person, 1, position) for position, person in enumerate(people, start=1)
         ]
@@ -65,8 +74,14 @@ def settings_of(home: Path, files: Path, **more: object) -> Settings:
     return Settings(home=home, catalogue=files / "catalogue.csv", order_customers_over=0, **options)
 
 
-def run(settings: Settings, days: Days) -> None:
-    """Compute everything that the API reads, for days that are all of the data, and publish it."""
+def run(settings: Settings, days: Days, tables: Set[type[Table]] = SERVED_TABLES) -> None:
+    """Compute what the API reads, for days that are all of the data, and publish it.
+
+    Args:
+        settings: The settings of the shop.
+        days: All days of its data.
+        tables: What is computed, with all that it is made of: as a rule everything.
+    """
     remember_paths(
         settings
     )  # as `ecom run` does, so that a process without these settings knows the data as own
@@ -84,8 +99,9 @@ def run(settings: Settings, days: Days) -> None:
             "order_source": order_source_of(engine.con, settings),
             "stock_source": stock_source_of(settings),
             "customer_source": FileCustomers(settings),
+            "cost_source": FileCosts(engine.con, settings) if settings.costs else NO_COSTS,
         }
-        for asset in needed(table_assets(settings)):
+        for asset in needed(table_assets(settings), tables):
             if asset.key not in without_source(settings):
                 _materialize(engine, asset, dependencies)
         origins = {
@@ -96,13 +112,9 @@ def run(settings: Settings, days: Days) -> None:
         publish_email_consents(engine, settings)
 
 
-def needed(assets: list[TableAsset]) -> list[TableAsset]:
-    """Return the assets that what is served is made of, in order."""
-    wanted: set[type[Table]] = {
-        *IN_SNAPSHOT,
-        EmailConsents,
-        Calendar,
-    }  # sales point to the calendar where there are foreign keys
+def needed(assets: list[TableAsset], tables: Set[type[Table]]) -> list[TableAsset]:
+    """Return the assets that tables are made of, in order."""
+    wanted = set(tables)
     for asset in reversed(assets):
         if asset.contract in wanted:
             wanted |= {reads.contract for reads in asset.reads.values()}
@@ -115,9 +127,8 @@ def _materialize(engine: Engine, asset: TableAsset, dependencies: Mapping[str, A
         **{name: engine.table(reads.contract) for name, reads in asset.reads.items()},
     }
     names = inspect.signature(asset.function).parameters
-    actual = asset(
-        **{name: resolved_rule(all_dependencies[name], engine.table, _rows) for name in names}
-    )
+    arguments = {name: resolved_rule(all_dependencies[name], engine.table, _rows) for name in names}
+    actual = computed(asset.function, arguments, asset.contract)
     rows: ir.Table = actual.rows if isinstance(actual, SliceOutput) else actual
     engine.replace(asset.contract, rows, None)
 

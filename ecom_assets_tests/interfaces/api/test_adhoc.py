@@ -19,8 +19,8 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.adhoc.questions import AdHoc, TooManyQuestionsError, Turns
 from ecom_assets.interfaces.api.store.store import spill_folder
 from ecom_assets_tests.each import each
-from ecom_assets_tests.interfaces.api.served import Running, Shop, serving, small_app, wait_until
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.interfaces.api.served import Running, Shop, serving, small_app
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 
 KEYS = {name: f"a-key-of-{name}-with-some-length" for name in ("anna", "bert", "carl")}
 UNSTOPPABLE = "a" * 64

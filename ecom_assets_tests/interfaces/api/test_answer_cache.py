@@ -15,7 +15,8 @@ from ecom_assets.interfaces.api.cache.answers import (
     takes_gzip,
 )
 from ecom_assets_tests.each import each
-from ecom_assets_tests.interfaces.api.served import Shop, running, wait_until
+from ecom_assets_tests.interfaces.api.served import Shop, running
+from ecom_assets_tests.patience import wait_until
 
 SALES = "/analytics/sales"
 

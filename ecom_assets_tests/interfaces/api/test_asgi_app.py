@@ -21,9 +21,9 @@ from fastapi import FastAPI
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import create_app
 from ecom_assets_tests.command import environment
-from ecom_assets_tests.interfaces.api.served import HELD, wait_until
+from ecom_assets_tests.interfaces.api.served import HELD
 from ecom_assets_tests.interfaces.api.test_process import answers
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 from ecom_assets_tests.ports import free_port
 
 WAYS = {

@@ -20,8 +20,8 @@ from ecom_assets_tests.interfaces.api.served import (
     LARGE_BYTES,
     Running,
     running,
-    wait_until,
 )
+from ecom_assets_tests.patience import wait_until
 
 FUNNEL = "POST /analytics/funnel HTTP/1.1\r\nhost: 127.0.0.1\r\n"
 LARGEST, PATIENCE_S = 10_000, 0.4

@@ -24,8 +24,9 @@ from ecom_assets.core.http_server.connections import (
 )
 from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.interfaces.api.served import HELD, Running, running, wait_until
+from ecom_assets_tests.interfaces.api.served import HELD, Running, running
 from ecom_assets_tests.interfaces.api.test_bounds import all_of, answer_to, status_of
+from ecom_assets_tests.patience import wait_until
 
 GET = b"GET /analytics/sales HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 HEALTH = b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"

@@ -79,7 +79,8 @@ def test_a_file_has_every_row_of_its_list(api: Api, path: str, asked: dict[str, 
     assert int(file.headers["x-total-count"]) == len(file.text.splitlines()) - 1 > 0
     assert file.headers["x-total-count"] == listed.headers["x-total-count"]
     assert file.text == listed.text
-    assert len(api.get(path, **asked, limit=1, format="csv").text.splitlines()) == 2
+    if asked == FILES[path][0]:
+        assert len(api.get(path, **asked, limit=1, format="csv").text.splitlines()) == 2
 
 
 @each("path", OF_QUESTIONS)

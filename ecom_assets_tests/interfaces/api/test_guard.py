@@ -30,9 +30,8 @@ from ecom_assets_tests.interfaces.api.served import (
     running,
     serving,
     small_app,
-    wait_until,
 )
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 
 SALES = "/analytics/sales"
 

@@ -20,7 +20,8 @@ from ecom_assets.interfaces.api.middleware.request_log import ApiMetrics
 from ecom_assets.interfaces.api.parameters import Context
 from ecom_assets.interfaces.api.problems import handle_errors
 from ecom_assets.interfaces.api.store.store import Cancellation, PublishedStore, SnapshotStore
-from ecom_assets_tests.interfaces.api.served import Running, Shop, serving, shop_served, wait_until
+from ecom_assets_tests.interfaces.api.served import Running, Shop, serving, shop_served
+from ecom_assets_tests.patience import wait_until
 
 HASTY = {"api_timeout_s": 2.0}
 """The time of an answer, which is to end the question."""

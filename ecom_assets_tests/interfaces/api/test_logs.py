@@ -11,7 +11,8 @@ import structlog
 
 from ecom_assets.core.http_server.json_log import hide_secrets
 from ecom_assets_tests.each import each
-from ecom_assets_tests.interfaces.api.served import HELD, logged, running, wait_until
+from ecom_assets_tests.interfaces.api.served import HELD, logged, running
+from ecom_assets_tests.patience import wait_until
 
 SALES = "/analytics/sales"
 

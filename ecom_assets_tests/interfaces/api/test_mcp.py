@@ -40,8 +40,7 @@ from ecom_assets.interfaces.api.mcp.tools import SAID_ONCE, ApiQuestion, questio
 from ecom_assets_tests.command import ECOM, environment
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
-from ecom_assets_tests.interfaces.api.served import wait_until
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 from ecom_assets_tests.recipes import endpoint
 
 READS, SEES_PEOPLE = "r" * 40, "p" * 40

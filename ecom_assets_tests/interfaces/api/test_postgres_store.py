@@ -18,8 +18,8 @@ from ecom_assets.interfaces.api.store.postgres import PublishedPostgresStore
 from ecom_assets.interfaces.api.store.store import NothingPublishedError
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, served
-from ecom_assets_tests.interfaces.api.served import wait_until
 from ecom_assets_tests.interfaces.api.test_http import FUNNEL, GETS
+from ecom_assets_tests.patience import wait_until
 
 LONG = [f"p{number}" for number in range(2, 90)]
 QUESTIONS = (

@@ -16,8 +16,7 @@ import requests
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.http_server.keys import KeyFile
 from ecom_assets_tests.command import ECOM, ecom, environment
-from ecom_assets_tests.interfaces.api.served import wait_until
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 from ecom_assets_tests.ports import free_port
 
 

@@ -9,7 +9,9 @@ sock for 50 costs nobody knows what; a hat of May comes back in June. So net sal
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from csv import DictReader
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ import pytest
 import requests
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.interfaces.api.app import build_app, build_stack
 from ecom_assets.outputs.serving.assets import IN_SNAPSHOT
-from ecom_assets_tests.command import CommandResult, ecom
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
+from ecom_assets_tests.interfaces.api.small_run import run
 from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("profit")
@@ -59,25 +63,18 @@ SCOPES = {
 }
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("profit") / "home"
-
-
-@pytest.fixture(scope="module")
-def result(home: Path) -> CommandResult:
-    """What a run over orders and costs says."""
-    orders, costs = home.parent / "orders.csv", home.parent / "costs.csv"
+def write_files(folder: Path) -> tuple[Path, Path]:
+    """Write the orders and the costs."""
+    orders, costs = folder / "orders.csv", folder / "costs.csv"
     orders.write_text(ORDERS)
     costs.write_text(COSTS)
     os.utime(costs, (1_780_000_000, 1_780_000_000))  # 28 May 2026
-    return ecom("run", "--orders", orders, "--costs", costs, home=home)
+    return orders, costs
 
 
-@pytest.fixture(scope="module")
-def api(home: Path, result: CommandResult) -> Iterator[Api]:
-    """The API over what the run published, with a key of each kind."""
-    assert result.exit_code == 0, result.out + result.err
+@contextmanager
+def serving(home: Path) -> Iterator[Api]:
+    """Serve what was published, with a key of each kind."""
     keys = ",".join(f"{SCOPES[name]}:{key}" for name, key in KEYS.items())
     # A busy machine may take long for an explanation.
     limits: dict[str, Any] = {"rate_limit_key": "none", "rate_limit_address": "none"}
@@ -86,11 +83,29 @@ def api(home: Path, result: CommandResult) -> Iterator[Api]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with what the orders and costs come to."""
+    home = tmp_path_factory.mktemp("profit") / "home"
+    orders, costs = map(str, write_files(home.parent))
+    shop = Settings(home=home, orders=orders, costs=costs, order_customers_over=0)
+    run(shop, Days.between(FIRST, LAST + ONE_DAY))
+    return home
+
+
+@pytest.fixture(scope="module")
+def api(computed: Path) -> Iterator[Api]:
+    """The API over it."""
+    with serving(computed) as running:
+        yield running
+
+
 def of(key: str) -> dict[str, str]:
     return {"X-API-Key": KEYS[key]}
 
 
-DAYS = {"start_date": "2026-05-20", "end_date": "2026-06-05"}
+FIRST, LAST = date(2026, 5, 20), date(2026, 6, 5)
+DAYS = {"start_date": str(FIRST), "end_date": str(LAST)}
 
 
 def profit(api: Api, **parameters: str) -> Row:
@@ -98,11 +113,6 @@ def profit(api: Api, **parameters: str) -> Row:
     assert answer.status_code == 200, answer.text
     body: Row = answer.json()
     return body
-
-
-@pytest.mark.slow
-def test_a_run_says_which_costs_are_not_read(result: CommandResult) -> None:
-    assert "Rows of costs that are not read: 1 with a cost below zero." in result.err
 
 
 def test_a_wrong_path_of_costs_ends_a_run_before_it_begins(tmp_path: Path) -> None:
@@ -277,8 +287,7 @@ def test_nobody_without_the_scope_saves_what_asks_about_costs(api: Api) -> None:
         assert (answer["is_withheld"], "limit" in answer["content"]) == (not may_see, may_see)
 
 
-def test_a_number_goes_down_to_the_row_that_says_the_cost(home: Path, api: Api) -> None:
-    assert api.address
+def test_a_number_goes_down_to_the_row_that_says_the_cost(computed: Path) -> None:
     shown = ecom(
         "explain",
         "mart.profit_lines",
@@ -287,7 +296,7 @@ def test_a_number_goes_down_to_the_row_that_says_the_cost(home: Path, api: Api) 
         "--where",
         "uniq_id = a1",
         "--json",
-        home=home,
+        home=computed,
     )
     (down,) = shown.json["number"]["down"]
     assert [level["table"] for level in down["levels"]] == [
@@ -327,21 +336,28 @@ def test_profit_of_several_days_goes_down_to_its_lines_and_costs(api: Api) -> No
 
 
 @pytest.mark.slow
-def test_changes_of_profit_are_listed_for_keys_with_costs_only(home: Path, api: Api) -> None:
-    """A hat for 20 on 20 May came late: that day had revenue of 40, profit of 20."""
-    late = home.parent / "late.csv"
+def test_changes_of_profit_are_listed_for_keys_with_costs_only(home: Path) -> None:
+    """A run says which costs are not read. Then a hat for 20 on 20 May comes late: that day had
+    revenue of 40, profit of 20.
+    """
+    orders, costs = write_files(home.parent)
+    first = ecom("run", "--orders", orders, "--costs", costs, home=home)
+    assert first.exit_code == 0, first.out + first.err
+    assert "Rows of costs that are not read: 1 with a cost below zero." in first.err
+    late = orders.with_name("late.csv")
     late.write_text(
         ORDERS.splitlines()[0]
         + "\nc1,C,2026-05-20T11:00:00,cleo,1,Berlin,hat,Hat,1,20,shipped,6,,,\n"
     )
-    again = ecom("run", "--orders", late, "--costs", home.parent / "costs.csv", home=home)
+    again = ecom("run", "--orders", late, "--costs", costs, home=home)
     assert again.exit_code == 0, again.out + again.err
-    for key in KEYS:
-        changed = {
-            table: api.get(
-                "/explain/mart/restatements", of(key), where=f"table_name = {table}"
-            ).json()["row_count"]
-            for table in ("mart.profit_daily", "mart.revenue_daily")
-        }
-        assert changed["mart.revenue_daily"] > 0
-        assert (changed["mart.profit_daily"] > 0) == ("costs" in SCOPES[key] or key == "owner")
+    with serving(home) as api:
+        for key in KEYS:
+            changed = {
+                table: api.get(
+                    "/explain/mart/restatements", of(key), where=f"table_name = {table}"
+                ).json()["row_count"]
+                for table in ("mart.profit_daily", "mart.revenue_daily")
+            }
+            assert changed["mart.revenue_daily"] > 0
+            assert (changed["mart.profit_daily"] > 0) == ("costs" in SCOPES[key] or key == "owner")

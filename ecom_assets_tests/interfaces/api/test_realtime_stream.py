@@ -14,9 +14,9 @@ from ecom_assets.core.clock import now_utc
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.interfaces.api.streams import STREAM
-from ecom_assets_tests.interfaces.api.served import HELD, serving, wait_until
+from ecom_assets_tests.interfaces.api.served import HELD, serving
 from ecom_assets_tests.interfaces.api.test_realtime import land
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 
 
 @pytest.mark.slow

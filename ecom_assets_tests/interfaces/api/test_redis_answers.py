@@ -13,7 +13,8 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_stack
 from ecom_assets.interfaces.api.cache.answers import CachedAnswer
 from ecom_assets_tests.command import CommandResult, ecom
-from ecom_assets_tests.interfaces.api.served import Shop, running, small_app, wait_until
+from ecom_assets_tests.interfaces.api.served import Shop, running, small_app
+from ecom_assets_tests.patience import wait_until
 from ecom_assets_tests.redis_server import RedisServer, running_redis
 
 SALES = "/analytics/sales"

@@ -24,7 +24,8 @@ from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.interfaces.api.auth.access import credentials_of
 from ecom_assets_tests.each import each
-from ecom_assets_tests.interfaces.api.served import Running, running, wait_until
+from ecom_assets_tests.interfaces.api.served import Running, running
+from ecom_assets_tests.patience import wait_until
 
 SECRET = "a-secret-of-more-than-32-characters"  # noqa: S105 (of this test alone)
 ISSUER = "https://login.shop.example"

@@ -21,7 +21,7 @@ from ecom_assets.outputs.delivery.destination import DeliveryResult, DeliverySta
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.test_operation import held as held  # noqa: PLC0414 (the fixture, for this file too)
-from ecom_assets_tests.interfaces.dashboard.test_pages import NEEDS
+from ecom_assets_tests.interfaces.dashboard.test_pages import AT_EVERY_WIDTH, NEEDS
 from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
 from ecom_assets_tests.outputs.delivery.delivered_shop import DeliveredShop
 from ecom_assets_tests.outputs.delivery.test_exports import event
@@ -91,13 +91,18 @@ scroll under names that stay.
 
 
 def is_sound(browser: Browser, client: Client, path: str) -> None:
-    """Look at a page on a phone in the dark, on a tablet and on a screen."""
+    """Look at a page on a phone in the dark, on a tablet and on a screen.
+
+    axe, which takes most of the time, looks at those on a tablet that have all that pages are made
+    of: what it finds follows from elements and colours.
+    """
     for width, theme in zip(WIDTHS, ("dark", "light", "light"), strict=True):
         page, wrong = opened(browser, client, path, width, theme)
         assert wrong == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(CUT) == [], f"{path} at {width} px"
-        assert violations(page) == {}, f"{path} at {width} px, {theme}"
+        if width != WIDTHS[1] or path.partition("?")[0] in AT_EVERY_WIDTH:
+            assert violations(page) == {}, f"{path} at {width} px, {theme}"
         page.close()
 
 

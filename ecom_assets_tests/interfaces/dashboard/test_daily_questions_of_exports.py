@@ -7,13 +7,13 @@ GA4 knows devices, Shopify addresses: what an order's visit was is known by the 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import duckdb
 import pytest
 from playwright.sync_api import Browser
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.each import each
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
@@ -252,7 +252,7 @@ def exports(shop: Path) -> Iterator[Client]:
 
 def of_files(shop: Path, query: str) -> object:
     """Return what plain SQL over the files says."""
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         con.execute(f"SET file_search_path = '{shop / 'shop'}'")
         con.execute(FILES)
         row = con.execute(query).fetchone()

@@ -3,7 +3,6 @@ whose end is told.
 """
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
@@ -18,19 +17,12 @@ from ecom_assets.interfaces.dashboard.looking import LookPlaces, Looks, limits_o
 from ecom_assets_tests.ingestion.sources.bound_files import far_cell
 from ecom_assets_tests.ingestion.uploads.shop_exports import WEEK_1, export, sent, settings_of
 from ecom_assets_tests.memory_of_processes import peak_memory
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _server() -> None:
     start_server("ecom_assets.interfaces.dashboard.looking")
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 class Turns:

@@ -40,10 +40,9 @@ from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun, 
 from ecom_assets.orchestration.empty_home import emptied
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import served
-from ecom_assets_tests.interfaces.api.served import wait_until
 from ecom_assets_tests.interfaces.dashboard.html import read
 from ecom_assets_tests.orchestration.automation.test_upload_changes import Runs
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 
 PAGE: Final = "/dashboard/mapping-lists"
 TAGS: Final = "Tag;Campaign;Platform\nspring26;Spring sale;\nspring26;Spring Meta;meta\n"

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import requests
 
 from ecom_assets.commerce.attribution.contracts import MODELS
 from ecom_assets.commerce.customers.value_models import NoFit
@@ -36,6 +37,18 @@ NEEDS = {
 """What the address of a page must say."""
 
 
+ABOUT_NOW = {"live", "versions", "board-tile"}
+"""Pages that look another way each time."""
+AT_EVERY_WIDTH = {
+    *("alerts", "attribution", "board", "boards", "funnel", "last-week", "mapping"),
+    *("mapping-costs", "mapping-lists", "mapping-shop", "overview", "retention", "sales"),
+    "sales-explorer",
+}
+"""Pages that have, together, all that pages are made of: `test_pictures.py` looks at these at three
+widths, at the others at one.
+"""
+
+
 def shown(client: Client, path: str) -> Node:
     page = client.get(f"/dashboard/{path}")
     assert page.status_code == 200, page.text
@@ -50,6 +63,14 @@ def drawn(page: Node, index: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.fixture(scope="module")
+def answers(client: Client) -> dict[str, requests.Response]:
+    """Every page as it is without a choice, by path."""
+    return {
+        page.path: client.get(f"{page.address}?{NEEDS.get(page.path, '')}") for page in all_pages()
+    }
+
+
 FILES_IN_PAGE = ("data:text/csv;", "data:application/json;")
 """What the address of a file begins with that a page has in itself."""
 
@@ -62,9 +83,9 @@ def test_no_two_sections_of_a_page_have_the_same_key() -> None:
 
 @each("page", all_pages())
 def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
-    client: Client, page: DashboardPage
+    answers: dict[str, requests.Response], page: DashboardPage
 ) -> None:
-    response = client.get(f"{page.address}?{NEEDS.get(page.path, '')}")
+    response = answers[page.path]
     assert response.status_code == 200
     policy = response.headers["content-security-policy"]
     assert "unsafe" not in policy
@@ -98,9 +119,27 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
     assert "style=" not in response.text, "the policy allows no style in an element"
 
 
+def parts_of(answer: requests.Response) -> set[str]:
+    """Return the elements and classes of a page's content."""
+    main = answer.text.partition("<main")[2].partition("</main>")[0]
+    classes = {name for names in re.findall(r'class="([^"]+)"', main) for name in names.split()}
+    return classes | {f"<{element}>" for element in re.findall(r"<(\w+)", main)}
+
+
+def test_what_is_pictured_at_every_width_has_all_that_pages_are_made_of(
+    answers: dict[str, requests.Response],
+) -> None:
+    parts = {path: parts_of(answer) for path, answer in answers.items() if path not in ABOUT_NOW}
+    pictured = set().union(*(parts[path] for path in AT_EVERY_WIDTH))
+    lacking = {path: new for path, of in parts.items() if (new := of - pictured)}
+    assert lacking == {}, "add such a page to AT_EVERY_WIDTH, and run make pictures"
+
+
 @each("page", [page for page in all_pages() if page.path != "live"])
-def test_each_link_to_csv_gives_rows(client: Client, page: DashboardPage) -> None:
-    root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")
+def test_each_link_to_csv_gives_rows(
+    client: Client, answers: dict[str, requests.Response], page: DashboardPage
+) -> None:
+    root = read(answers[page.path].text)
     links = [link.attributes["href"] for link in root.all("a") if link.text == "CSV"]
     for link in links:
         if link.startswith(
@@ -128,8 +167,10 @@ def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> Non
 
 
 @each("page", all_pages())
-def test_amounts_have_no_currency_that_nobody_named(client: Client, page: DashboardPage) -> None:
-    main = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}").one("main")
+def test_amounts_have_no_currency_that_nobody_named(
+    answers: dict[str, requests.Response], page: DashboardPage
+) -> None:
+    main = read(answers[page.path].text).one("main")
     text = main.text
     for choices in main.all("select"):  # among them those of the currency itself
         assert not re.search(r"[$€]\d", choices.text)
@@ -343,10 +384,11 @@ def test_products_are_searched_by_name_and_come_a_page_at_a_time(client: Client)
     assert "No product has “<script>” in its name or id." in nothing.text
 
 
-def test_only_builders_have_their_form_beside_the_answer(client: Client) -> None:
+def test_only_builders_have_their_form_beside_the_answer(
+    answers: dict[str, requests.Response],
+) -> None:
     beside = {
-        page.path: '<div class="asking">'
-        in client.get(f"{page.address}?{NEEDS.get(page.path, '')}").text
+        page.path: '<div class="asking">' in answers[page.path].text
         for page in all_pages()
         if page.path in {"why", "mapping", "funnel"}
     }

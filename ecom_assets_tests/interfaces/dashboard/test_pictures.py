@@ -1,4 +1,5 @@
-"""How every page looks at three widths, in print and in the dark, beside pictures in `pictures/`.
+"""How every page looks, at three widths where the width changes something, in print and in the
+dark, beside pictures in `pictures/`.
 
 `make pictures` takes them again, after a change that is meant. They are a quarter as large as the
 pages, in the font of `pictures/font` (Inter, SIL Open Font License 1.1, the files of the npm
@@ -22,7 +23,7 @@ from ecom_assets.interfaces.dashboard.page import all_pages
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.test_browser import browser as browser  # noqa: PLC0414 (the fixture, for this file too)
-from ecom_assets_tests.interfaces.dashboard.test_pages import NEEDS
+from ecom_assets_tests.interfaces.dashboard.test_pages import ABOUT_NOW, AT_EVERY_WIDTH, NEEDS
 
 pytestmark = [pytest.mark.browser]
 PICTURES: Final = Path(__file__).with_name("pictures")
@@ -85,8 +86,8 @@ LOOKS: Final = [
     *(
         Look(f"{page.path}?{NEEDS.get(page.path, '')}", width)
         for page in all_pages()
-        for width in WIDTHS
-        if page.path not in {"live", "versions", "board-tile"}  # which are about now
+        for width in (WIDTHS if page.path in AT_EVERY_WIDTH else WIDTHS[-1:])
+        if page.path not in ABOUT_NOW
     ),
     *(Look(path, 1024, "dark") for path in ("last-week", "funnel", "products", "retention")),
     *(Look(path, 718, media="print") for path in ("last-week", "funnel", "customers")),

@@ -24,6 +24,7 @@ from ecom_assets.interfaces.dashboard.page import View
 from ecom_assets.interfaces.dashboard.pages import funnel, retention
 from ecom_assets.interfaces.dashboard.rendering import TEMPLATES
 from ecom_assets.interfaces.dashboard.trend_ways import ShownTrend, TrendLine
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read
@@ -41,8 +42,8 @@ def shown(lines: int, periods: int, *, is_broken_down: bool) -> ShownTrend:
     return ShownTrend([line] * lines, range(periods), [], is_broken_down, "", "EUR")
 
 
-@pytest.mark.parametrize(
-    ("trend", "way"),
+@each(
+    "trend, way",
     [
         (shown(1, 5, is_broken_down=False), "lines"),
         (shown(26, 90, is_broken_down=False), "lines"),
@@ -253,8 +254,8 @@ def test_a_period_of_retention_that_differs_from_that_of_the_others_is_marked() 
     assert "Beyond chance" in [column.label for column in chart.columns]
 
 
-@pytest.mark.parametrize(
-    ("now", "before", "said"),
+@each(
+    "now, before, said",
     [
         ((0.8, 70), (0.6, 80), "from 60.0%, beyond chance"),
         ((0.8, 70), (0.775, 80), "from 77.5%, within chance"),

@@ -21,6 +21,7 @@ from ecom_assets.interfaces.dashboard.page import View
 from ecom_assets.interfaces.dashboard.pages import searches
 from ecom_assets.interfaces.dashboard.wording import lacking, needs_key
 from ecom_assets.orchestration.rules import event_labels
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import read
@@ -53,8 +54,8 @@ def test_an_event_is_called_by_the_label_of_the_mapping_else_by_plain_words(
     assert (called.technical if isinstance(called, Named) else called) == event_type
 
 
-@pytest.mark.parametrize(
-    ("factor", "text"),
+@each(
+    "factor, text",
     [
         (3.5, "3.5 times as often"),
         (12.4, "12 times as often"),
@@ -69,8 +70,8 @@ def test_a_factor_is_written_as_people_say_it(factor: float, text: str) -> None:
     assert times_as_often(factor) == text
 
 
-@pytest.mark.parametrize(
-    ("value", "kind", "text"),
+@each(
+    "value, kind, text",
     [
         (-12, "count", "\N{MINUS SIGN}12"),
         ("-14.500000", "quantity", "\N{MINUS SIGN}14.5"),

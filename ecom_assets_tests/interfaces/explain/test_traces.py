@@ -2,18 +2,17 @@
 
 import re
 
-import pytest
-
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.trace import Computed, Count, Sum
 from ecom_assets.interfaces.explain.answer import adds_up_over_rows
 from ecom_assets.interfaces.explain.question import TRACES, UPSTREAM
 from ecom_assets.orchestration.registry import ALL, MARTS
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import sections
 from ecom_assets_tests.test_docs import anchor_of
 
 
-@pytest.mark.parametrize("contract", MARTS, ids=lambda contract: contract.name)
+@each("contract", MARTS)
 def test_every_number_of_a_mart_goes_down_or_says_how_it_is_computed(contract: type[Table]) -> None:
     numbers = {} if contract not in TRACES else TRACES[contract].numbers
     assert sorted(numbers) == sorted(contract.numbers()), (

@@ -19,6 +19,7 @@ from ecom_assets.interfaces.weeks.causes import (
 )
 from ecom_assets.interfaces.weeks.weekly import Week
 from ecom_assets.interfaces.weeks.wording import factor, money, signed_amount
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.markdown import Line, definition
 
@@ -137,8 +138,8 @@ def test_a_week_is_that_of_iso_8601(written: str, monday: date) -> None:
     assert (week.first, str(week), (week.last - monday).days) == (monday, written, 6)
 
 
-@pytest.mark.parametrize(
-    ("week_start", "first"),
+@each(
+    "week_start, first",
     [
         ("monday", date(2026, 1, 19)),
         ("tuesday", date(2026, 1, 20)),
@@ -159,9 +160,7 @@ def test_a_week_that_begins_on_another_day_is_named_by_the_iso_week_of_most_of_i
     assert Week.newest_whole(week.last - timedelta(days=1), week_start) == week.before
 
 
-@pytest.mark.parametrize(
-    "wrong", ["2026-W60", "2025-W53", "2026-W00", "2026-04", "W04", "2026-W4", "", "2026-W04 "]
-)
+@each("wrong", ["2026-W60", "2025-W53", "2026-W00", "2026-04", "W04", "2026-W4", "", "2026-W04 "])
 def test_a_wrong_week_is_reported_in_one_sentence(wrong: str) -> None:
     with pytest.raises(UsageError) as reported:
         Week.parse(wrong)

@@ -34,9 +34,8 @@ from websockets.typing import Origin, Subprotocol
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.ui.guard import UiGuard, ui_access_of
 from ecom_assets_tests.command import environment
-from ecom_assets_tests.interfaces.api.served import wait_until
 from ecom_assets_tests.interfaces.api.test_process import answers
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 from ecom_assets_tests.ports import free_port
 
 

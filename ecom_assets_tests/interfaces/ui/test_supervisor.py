@@ -16,8 +16,7 @@ from ecom_assets.interfaces.ui import supervisor as module
 from ecom_assets.interfaces.ui.rotated_log import RotatedLog
 from ecom_assets.interfaces.ui.services import LocalServer, services_of, services_text
 from ecom_assets.interfaces.ui.supervisor import FAILED, INTERRUPTED, STOPPED, Supervisor
-from ecom_assets_tests.interfaces.api.served import wait_until
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 from ecom_assets_tests.ports import free_port
 
 WAITS = (

@@ -14,13 +14,14 @@ from ecom_assets.interfaces.boards.model import Board, BoardMail
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.report.board_mail import MOST_ROWS, board_page, send_board
 from ecom_assets.interfaces.report.jobs import board_sensor, due_at
+from ecom_assets_tests.each import each
 from ecom_assets_tests.mail_server import mail_server
 
 MONDAY = datetime(2026, 3, 2, 6, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("every", "now", "due"),
+@each(
+    "every, now, due",
     [
         ("day", "2026-03-02T06:30+00:00", "2026-03-02T06:00+00:00"),  # 07:00 in Berlin
         ("day", "2026-03-02T05:59+00:00", "2026-03-01T06:00+00:00"),

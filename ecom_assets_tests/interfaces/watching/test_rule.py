@@ -7,6 +7,7 @@ import pytest
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.interfaces.boards.model import NumberAlert
 from ecom_assets.interfaces.watching.rule import ValueFormat, WatchedPoint, episodes, findings
+from ecom_assets_tests.each import each
 
 MONDAY = datetime.fromisoformat("2026-03-02")
 COUNT = ValueFormat(is_count=True)
@@ -110,8 +111,8 @@ def test_days_in_a_row_are_one_incident_which_a_good_day_ends() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
+@each(
+    "fields, sentence",
     [
         ({"when": "above"}, "needs `limit`"),
         ({"when": "falls", "limit": -0.2}, "above 0"),

@@ -14,6 +14,7 @@ from ecom_assets.interfaces.weeks.calendar_periods import (
     PeriodName,
     calendar_periods,
 )
+from ecom_assets_tests.each import each
 
 THURSDAY = date(2026, 11, 26)
 
@@ -66,8 +67,8 @@ def test_a_day_that_is_not_over_or_has_no_data_is_in_no_period() -> None:
     assert found["month"].days == days("2026-11-01", "2026-11-25")
 
 
-@pytest.mark.parametrize(
-    ("last", "before", "year_before"),
+@each(
+    "last, before, year_before",
     [
         ("2026-02-28", ("2026-01-01", "2026-01-31"), ("2025-02-01", "2025-02-28")),  # all of it
         ("2026-03-30", ("2026-02-01", "2026-02-28"), ("2025-03-01", "2025-03-30")),

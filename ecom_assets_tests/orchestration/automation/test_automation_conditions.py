@@ -4,6 +4,7 @@ and publishing follows the marts.
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 import dagster as dg
 import pytest
@@ -22,8 +23,15 @@ from ecom_assets.core.tables.asset import (
 )
 from ecom_assets.definitions import build_definitions
 
+pytestmark = pytest.mark.xdist_group("automation_conditions")
 POSTGRES = SecretStr("postgres://ann@localhost/shop")
 LONG_AGO, YESTERDAY = "2026-01-05", "2026-03-09"
+
+
+@cache
+def definitions_of(postgres_url: SecretStr) -> dg.Definitions:
+    """Return the definitions of a shop that publishes there, built once."""
+    return build_definitions(Settings(first_day=date(2026, 1, 1), postgres_url=postgres_url))
 
 
 class Daemon:
@@ -31,9 +39,7 @@ class Daemon:
 
     def __init__(self, instance: dg.DagsterInstance, postgres_url: SecretStr = POSTGRES) -> None:
         self._instance = instance
-        self._definitions = build_definitions(
-            Settings(first_day=date(2026, 1, 1), postgres_url=postgres_url)
-        )
+        self._definitions = definitions_of(postgres_url)
         self._automated = AUTOMATED - {SNAPSHOT if postgres_url.get_secret_value() else PUBLICATION}
         self._cursor: dg.AssetDaemonCursor | None = None
 
@@ -97,7 +103,7 @@ def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
 def test_assets_with_conditions_are_in_no_job_of_a_single_source(
     url: SecretStr, absent: dg.AssetKey
 ) -> None:
-    definitions = build_definitions(Settings(postgres_url=url))
+    definitions = definitions_of(url)
     automated = AUTOMATED - {absent}
     specs = definitions.resolve_all_asset_specs()
     assert {spec.key for spec in specs if spec.automation_condition} == automated

@@ -12,6 +12,7 @@ import pytest
 from ecom_assets.core.errors import MailError, SettingError
 from ecom_assets.orchestration.automation import mail
 from ecom_assets.orchestration.automation.mail import MailServer
+from ecom_assets_tests.each import each
 from ecom_assets_tests.mail_server import HOST, PASSWORD, USER, Certificate, mail_server
 from ecom_assets_tests.ports import free_port
 
@@ -185,8 +186,8 @@ def test_the_login_is_tried_without_sending_anything() -> None:
     assert (mailbox.messages, mailbox.session_count) == ([], 2)
 
 
-@pytest.mark.parametrize(
-    ("url", "port", "is_tls", "is_starttls"),
+@each(
+    "url, port, is_tls, is_starttls",
     [
         ("smtp://mail.example", 25, False, False),
         ("smtp://mail.example?starttls=true", 587, False, True),
@@ -209,7 +210,7 @@ def test_the_address_says_port_and_encryption(
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "mail.example",

@@ -16,6 +16,7 @@ from ecom_assets.definitions import build_definitions, schedules
 from ecom_assets.ingestion.sources.presence import EVENTS, ORDERS
 from ecom_assets.orchestration.automation.jobs import customers_schedule, nightly_schedule
 from ecom_assets.orchestration.automation.sensors import landing_sensor
+from ecom_assets_tests.each import each
 
 
 def requested(settings: Settings, at: datetime) -> tuple[str, str]:
@@ -40,8 +41,8 @@ def test_how_far_back_follows_the_setting(late_days: int, first: str) -> None:
     assert requested(Settings(late_days=late_days), at) == (first, "2026-03-09")
 
 
-@pytest.mark.parametrize(
-    ("zone", "at", "last"),
+@each(
+    "zone, at, last",
     [
         # Two o'clock in Berlin is one or zero o'clock UTC, the day is Berlin's; on 29 March two
         # o'clock is skipped.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 
 from ecom_assets.core.clock import now_utc
@@ -21,6 +20,7 @@ from ecom_assets.ingestion.sources.first_partition import with_first_partition
 from ecom_assets.orchestration.automation.run_end import FIRST_DATA, end_run
 from ecom_assets.orchestration.automation.sensors import landing_sensor
 from ecom_assets_tests.command import page_views
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.bound_files import BOUND_FILES
 from ecom_assets_tests.memory_of_processes import peak_memory
 
@@ -331,7 +331,7 @@ def test_generated_files_leave_one_instant_in_the_cursor_and_merging_them_asks_f
     )
     columns = f"'page_view' AS event_type, 'u' AS user_id, '{day}T00:00:01Z' AS event_timestamp, "
     columns += ", ".join(f"'' AS {name}" for name in others)
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         for number in range(50):
             path = folder / f"kafka-topic-0-{number:020}.parquet"
             con.execute(f"COPY (SELECT '{number}' AS event_id, {columns}) TO '{path}'")

@@ -12,7 +12,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from ecom_assets.core.operations.requests import Requests
@@ -24,6 +23,7 @@ from ecom_assets.ingestion.uploads.asking import ask_load, ask_undo, waiting_req
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.orchestration.automation import upload_runs
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.uploads.shop_exports import (
     WEEK_1,
     WEEK_2,
@@ -98,7 +98,7 @@ def landed_revenue(home: Path) -> dict[str, int]:
         f"(SELECT *, parse_filename(filename) AS source_name FROM read_parquet('{files}', "
         "hive_partitioning = false, filename = true))"
     )
-    with duckdb.connect() as con:
+    with fresh_duckdb() as con:
         found = con.execute(
             "SELECT left(date_time, 10), sum(if(status = 'refunded', -amount, amount)) FROM "
             f"({rows}) WHERE version = 1 GROUP BY 1 ORDER BY 1"

@@ -9,6 +9,7 @@ from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.ingestion.sources.erased_people import spellings_of
 from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets_tests.builders import as_table, at
+from ecom_assets_tests.each import each
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,8 @@ def test_rows_of_earlier_versions_are_found_by_any_spelling(
     assert not {"1234", "ben"} & {*users}
 
 
-@pytest.mark.parametrize(
-    ("named", "stored"),
+@each(
+    "named, stored",
     [("Anna@X.de", "anna@x.de"), ("100.0", "100"), ("'100", "100"), ("cus_Ab", "cus_Ab")],
 )
 def test_the_requested_id_is_looked_for_as_tables_spell_it(named: str, stored: str) -> None:

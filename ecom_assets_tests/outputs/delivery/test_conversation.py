@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-import pytest
 from hypothesis import event as note
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from ecom_assets.outputs.delivery.tools.amplitude import tool as amplitude_tool
 from ecom_assets.outputs.delivery.tools.ga4 import tool as ga4_tool
 from ecom_assets.outputs.delivery.tools.heap import tool as heap_tool
 from ecom_assets.outputs.delivery.tools.mixpanel import tool as mixpanel_tool
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 
 AT_ONCE = Patience(base_s=1e-6, most_s=1e-6, pause_s=1e-6, retries=3, total_s=60.0)
@@ -137,7 +137,7 @@ def assert_delivered(tool: Tool, users: Sequence[str], answers: Sequence[Deliver
         assert len(tool.holds) == len(set(tool.holds)), "GA4 counts what comes twice twice"
 
 
-@pytest.mark.parametrize("model", READERS)
+@each("model", READERS)
 def test_nothing_is_lost_doubled_or_out_of_order(model: str) -> None:
     @examples(150)
     @given(
@@ -156,7 +156,7 @@ def test_nothing_is_lost_doubled_or_out_of_order(model: str) -> None:
     whatever()
 
 
-@pytest.mark.parametrize("model", READERS)
+@each("model", READERS)
 def test_what_the_tool_said_it_has_is_never_sent_again(model: str) -> None:
     tool = Tool(model, frozenset(), ["413", "takes", "503"], "takes")
     answers = send(tool, "abab")

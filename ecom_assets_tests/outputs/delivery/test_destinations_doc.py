@@ -8,12 +8,11 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.outputs.delivery.sender import Limits
 from ecom_assets.outputs.delivery.tools.all import TOOLS
 from ecom_assets.outputs.delivery.tools.ga4 import payload as ga4
+from ecom_assets_tests.each import each
 from ecom_assets_tests.markdown import ROOT, section
 from ecom_assets_tests.outputs.delivery.mart_rows import SENT_AT, events, tool
 
@@ -24,8 +23,8 @@ REFUSING = {"Refusal", "_UnfitError", "id_length"}
 SHARED = [DELIVERY / f"{name}.py" for name in ("event_properties", "payloads")]
 
 
-@pytest.mark.parametrize(
-    ("position", "name"),
+@each(
+    "position, name",
     [(1, "amplitude_events"), (2, "heap_events"), (3, "mixpanel_events"), (4, "ga4_events")],
 )
 def test_the_purchase_of_the_page_becomes_what_the_page_says(position: int, name: str) -> None:

@@ -23,6 +23,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.outputs.delivery.pending import users_due
 from ecom_assets.outputs.delivery.tools.all import NAMES
 from ecom_assets_tests.builders import as_table
+from ecom_assets_tests.each import each
 from ecom_assets_tests.outputs.delivery.mart_rows import SENT_AT, tool, users
 from ecom_assets_tests.outputs.delivery.test_visitor_segments import MONDAY, any_row
 
@@ -137,7 +138,7 @@ def test_any_visits_come_out_as_by_plain_python(engine: DuckDBEngine, seed: int)
     assert due(engine, *BOTH) == expected
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("_users")])
+@each("name", [name for name in NAMES if name.endswith("_users")])
 def test_each_tool_gets_them_and_without_them_what_it_always_got(name: str) -> None:
     row = {"customer_id": "anna-1", "segment": "loyal"}
     plain, more, long = (

@@ -186,7 +186,7 @@ def test_all_that_goes_keeps_to_the_documents_in_a_long_search(name: str) -> Non
     )()
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@each("name", CHECKS)
 def test_no_rows_are_no_payloads(name: str) -> None:
     destination = tool(name)
     payloads = destination.payloads(events(), SENT_AT)
@@ -195,7 +195,7 @@ def test_no_rows_are_no_payloads(name: str) -> None:
     assert list(destination.batches(payloads)) == []
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@each("name", CHECKS)
 def test_payloads_of_rows_do_not_depend_on_other_rows(name: str) -> None:
     purchase = event(
         1,
@@ -272,7 +272,7 @@ LIMITS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
 """What of an event is at a limit, or past it: then the reason why it does not go."""
 
 
-@pytest.mark.parametrize("name", LIMITS)
+@each("name", LIMITS)
 def test_what_a_tool_would_refuse_cut_or_move_does_not_go(name: str) -> None:
     table = events(*[event(number, **row) for number, (row, _) in enumerate(LIMITS[name])])
     answer = tool(name).payloads(table, SENT_AT)["reason"].to_pylist()

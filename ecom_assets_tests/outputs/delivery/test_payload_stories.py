@@ -247,7 +247,7 @@ def test_an_id_that_too_many_share_joins_no_device() -> None:
     assert "device_id" not in made("amplitude_events", row)
 
 
-@pytest.mark.parametrize("name", ["$merge", "$identify", "$create_alias", "$merge_dangerously"])
+@each("name", ["$merge", "$identify", "$create_alias", "$merge_dangerously"])
 def test_an_event_that_would_join_people_in_a_tool_is_refused_there(name: str) -> None:
     row = event(1, event_type=name)
     assert made("mixpanel_events", row) == "reserved_event_name"

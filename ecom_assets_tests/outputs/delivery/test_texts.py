@@ -11,6 +11,7 @@ from xxhash import xxh3_64_intdigest
 
 from ecom_assets.outputs.delivery.destination import PAYLOADS
 from ecom_assets.outputs.delivery.payloads import cut, cut_by, hashes_of, joined
+from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.outputs.delivery.mart_rows import KEY, SENT_AT, event, events, tool, visits
 
@@ -120,8 +121,8 @@ def test_batches_of_a_key_hold_that_key_only_and_keep_its_order(
         ]
 
 
-@pytest.mark.parametrize(
-    ("name", "most", "settings"),
+@each(
+    "name, most, settings",
     [
         ("amplitude_events", 2_000, {}),
         ("amplitude_events", 1_999, {"amplitude_api": "http_v2"}),
@@ -138,8 +139,8 @@ def test_each_tool_gets_as_many_at_once_as_it_documents(
     assert [len(batch) for batch in destination.batches(made)] == [most, 1]
 
 
-@pytest.mark.parametrize(
-    ("name", "limit", "settings"),
+@each(
+    "name, limit, settings",
     [
         ("amplitude_events", 1_000_000, {"amplitude_api": "http_v2"}),
         ("mixpanel_events", 2_000_000, {}),

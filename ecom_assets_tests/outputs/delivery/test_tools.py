@@ -10,6 +10,7 @@ from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings
 from ecom_assets.outputs.delivery.tools.all import NAMES, TOOLS, destinations, opened_destinations
 from ecom_assets.outputs.delivery.tools.mixpanel.settings import MixpanelSettings
+from ecom_assets_tests.each import each
 from ecom_assets_tests.outputs.delivery.mart_rows import SET, one_batch, tool, users, visits
 from ecom_assets_tests.outputs.delivery.scripted_tool import ScriptedTool
 
@@ -23,7 +24,7 @@ def test_every_tool_gets_events_and_users() -> None:
     assert list(destinations(Settings(heap_app_id="1"))) == ["heap_events", "heap_users"]
 
 
-@pytest.mark.parametrize("name", TOOLS)
+@each("name", TOOLS)
 def test_every_setting_of_a_tool_begins_with_its_name_and_is_one_of_the_platforms(
     name: str,
 ) -> None:
@@ -37,8 +38,8 @@ def test_every_setting_of_a_tool_begins_with_its_name_and_is_one_of_the_platform
     assert set(tool.placeholders) == set(tool.needed)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
+@each(
+    "options, message",
     [
         ({"ga4_measurement_id": "G-1"}, "ECOM_GA4_MEASUREMENT_ID and ECOM_GA4_API_SECRET"),
         ({"mixpanel_token": "m", "mixpanel_service_user": "u"}, "ECOM_MIXPANEL_SERVICE_SECRET"),
@@ -61,8 +62,8 @@ def test_a_tool_named_by_half_is_refused(options: dict[str, str], message: str) 
         destinations(Settings(**options))  # type: ignore[arg-type]  # pydantic reads them
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
+@each(
+    "name, value",
     [
         ("ga4_measurement_id", "UA-1"),
         ("currency", "euro"),

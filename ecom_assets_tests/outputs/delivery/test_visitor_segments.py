@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments
@@ -24,6 +23,7 @@ from ecom_assets.outputs.delivery.pending import users_due
 from ecom_assets.outputs.delivery.sending import DeliveryStats, export
 from ecom_assets.outputs.delivery.tools.amplitude.payload import users as amplitude_users
 from ecom_assets_tests.builders import as_table
+from ecom_assets_tests.each import each
 from ecom_assets_tests.outputs.delivery.mart_rows import SENT_AT, tool, users
 from ecom_assets_tests.outputs.delivery.scripted import Clock, Tool
 
@@ -74,8 +74,8 @@ def test_who_has_left_all_is_sent_none_and_without_segments_nothing_is_sent() ->
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "longest", "reason"),
+@each(
+    "name, longest, reason",
     [
         ("amplitude_users", "x" * 1024, "segment_too_long"),
         ("mixpanel_users", "é" * 127 + "x", "segment_too_long"),

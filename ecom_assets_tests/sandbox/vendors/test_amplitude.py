@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets_tests.each import each
 from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     DAY_S,
     amplitude_event,
@@ -83,8 +84,8 @@ def test_so_many_bytes_pass_and_one_more_is_too_large(
     assert [ask(amplitude, path, full)[0], ask(amplitude, path, full + b" ")[0]] == [200, 413]
 
 
-@pytest.mark.parametrize(
-    ("body", "result"),
+@each(
+    "body, result",
     [
         (b"", {"error": "Missing request body"}),
         (b"{", {"error": "Invalid JSON request body"}),
@@ -141,7 +142,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "field"), INVALID)
+@each("changes, field", INVALID)
 def test_a_wrong_value_refuses_all_by_name(
     amplitude: AmplitudeReceiver, changes: dict[str, Any], field: str
 ) -> None:
@@ -155,7 +156,7 @@ def test_a_wrong_value_refuses_all_by_name(
     assert amplitude.held == before
 
 
-@pytest.mark.parametrize(
+@each(
     "changes",
     [
         {"event_properties": {"text": "x" * 1_024}},
@@ -188,8 +189,8 @@ def test_properties_may_be_forty_deep(amplitude: AmplitudeReceiver) -> None:
     assert to_amplitude(amplitude, amplitude_event(event_properties={"a": deep}))[0] == 400
 
 
-@pytest.mark.parametrize(
-    ("changes", "fields"),
+@each(
+    "changes, fields",
     [
         ({"event_type": None}, {"event_type"}),
         ({"user_id": None, "device_id": None}, {"user_id", "device_id"}),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets_tests.each import each
 from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     NOW_S,
     ask,
@@ -100,7 +101,7 @@ LOST_WHOLE: list[tuple[dict[str, Any], tuple[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("more", "message"), LOST_WHOLE)
+@each("more, message", LOST_WHOLE)
 def test_the_debug_server_has_the_reason(
     shared: Ga4Receiver, more: dict[str, Any], message: tuple[str, str]
 ) -> None:
@@ -136,7 +137,7 @@ LOST: list[tuple[dict[str, Any], tuple[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("event", "message"), LOST)
+@each("event, message", LOST)
 def test_a_wrong_event_alone_is_lost(
     shared: Ga4Receiver, event: dict[str, Any], message: tuple[str, str]
 ) -> None:

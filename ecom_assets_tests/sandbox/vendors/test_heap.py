@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets_tests.each import each
 from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     ask,
     heap_event,
@@ -69,7 +70,7 @@ def test_a_wrong_event_refuses_the_whole_batch_unnamed(
     assert forgetful.held == Held(0, 0, 0)
 
 
-@pytest.mark.parametrize(
+@each(
     "changes",
     [
         {"event": "x" * 1_024},
@@ -85,8 +86,8 @@ def test_values_at_their_limit_pass(heap: HeapReceiver, changes: dict[str, Any])
     assert to_heap(heap, heap_event(**changes))[0] == 200
 
 
-@pytest.mark.parametrize(
-    ("user", "status"),
+@each(
+    "user, status",
     [
         ({"identity": "anna", "properties": {"tier": "gold"}}, 200),
         ({"user_id": "17", "properties": {"score": 1.5}}, 200),

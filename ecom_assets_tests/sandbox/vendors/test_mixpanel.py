@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from ecom_assets_tests.each import each
 from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     NOW_S,
     ask,
@@ -136,7 +137,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "field"), [case for case in INVALID if case[1]])
+@each("changes, field", [case for case in INVALID if case[1]])
 def test_a_wrong_property_is_named(
     mixpanel: MixpanelReceiver, changes: dict[str, Any], field: str
 ) -> None:
@@ -147,7 +148,7 @@ def test_a_wrong_property_is_named(
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "changes",
     [
         {"time": 31_536_000},
@@ -184,7 +185,7 @@ def test_an_event_has_less_than_a_megabyte(mixpanel: MixpanelReceiver) -> None:
         assert to_mixpanel(mixpanel, event)[0] == status
 
 
-@pytest.mark.parametrize("event", [{"properties": {}}, {"event": ""}, {"event": "x"}, "text", None])
+@each("event", [{"properties": {}}, {"event": ""}, {"event": "x"}, "text", None])
 def test_what_is_no_event_is_refused(mixpanel: MixpanelReceiver, event: Any) -> None:
     assert to_mixpanel(mixpanel, event)[1]["num_records_imported"] == 0
 

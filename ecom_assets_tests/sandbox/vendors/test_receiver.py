@@ -18,6 +18,7 @@ import requests
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.outputs.delivery.tools.all import TOOLS
+from ecom_assets_tests.each import each
 from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     NOW_S,
@@ -143,7 +144,7 @@ def test_chance_repeats_with_its_seed_and_has_every_kind() -> None:
     assert 40 <= sum(status == 200 for status in first) <= 80
 
 
-@pytest.mark.parametrize(
+@each(
     "answer",
     [
         {"scripts": []},
