@@ -227,7 +227,10 @@ def _counted(reading: Reading) -> ir.Table:
 
 def _of_type(has_ordered: ir.IntegerValue, types: ir.StringValue, name: str) -> ir.IntegerScalar:
     """Return how many customers with an order are of a type; null where no type is known."""
-    return (has_ordered * (types == name).cast("int64")).sum()
+    of_type = ibis.cases(
+        (types.isnull(), ibis.null("int64")), (types == name, has_ordered), else_=0
+    )
+    return of_type.sum()
 
 
 def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
