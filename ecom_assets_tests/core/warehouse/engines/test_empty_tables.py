@@ -65,7 +65,7 @@ KNOWN = {source: KnownDays(FIRST, LAST) for source in (EVENTS, ORDERS)}
 """Of sources that had rows, none of which counts: all were refused, or are erased."""
 
 
-@pytest.fixture(scope="module", params=on_one_worker_each(ALL_ENGINES, slow=("postgres",)))
+@pytest.fixture(scope="module", params=on_one_worker_each(ALL_ENGINES))
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
@@ -264,9 +264,7 @@ QUESTIONS: dict[str, Sequence[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "engine", on_one_worker_each(("duckdb", "postgres"), slow=("postgres",)), indirect=True
-)
+@pytest.mark.parametrize("engine", on_one_worker_each(("duckdb", "postgres")), indirect=True)
 @each("name", QUESTIONS)
 def test_every_question_is_answered_where_tables_are_published(
     engine: Engine, shop: Settings, name: str
