@@ -14,8 +14,9 @@ import pytest
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
-from ecom_assets.ingestion.sources.proposal.fields import MappingKind
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind, listed_kind
 from ecom_assets.ingestion.sources.proposal.proposal import (
+    OWN,
     MappingProposal,
     MappingSearch,
     open_questions,
@@ -51,40 +52,24 @@ TRUTHS: dict[str, Truth] = {
         {
             "Verkoopprijs artikelen": "sale",
             "Correctie verkoopprijs artikelen": "refund",
-            "Commissie": "no sale",
-            "Correctie commissie": "no sale",
-            "Verzendkosten": "no sale",
-            "Pick&pack kosten": "no sale",
             "Compensatie zoekgeraakte artikelen": "no sale",
             "Kosten voorraadbeheer": "no sale",
             "customer_id": "nobody",
-            "no_customer": "nobody",
             "state_beside": "no sale",
         },
     ),
     "adyen.csv": Truth(
         "59.90 + 24.50 + 120 + 80 settled; 24.50 refunded and 59.90 charged back",
         {"sold": "284.40", "back": "84.40", "orders": "4"},
-        {
-            "Settled": "sale",
-            "Refunded": "refund",
-            "Chargeback": "refund",
-            "Fee": "no sale",
-            "MerchantPayout": "no sale",
-            "customer_id": "nobody",
-            "no_customer": "nobody",
-            "payment_amount": "Gross Credit (GC)",
-            "refunded_amount": "Gross Debit (GC)",
-            "order_id": "Merchant Reference",
-        },
+        {"Fee": "no sale", "MerchantPayout": "no sale", "customer_id": "nobody"},
     ),
     "paddle.csv": Truth(
         "20 + (50 - 10) + 30 + 19.99; of the third nothing is left; one was cancelled",
         {"sold": "109.99", "back": "30", "orders": "4", "customers": "3"},
-        {"refunded_amount": "total less adjusted_total", "units": "whole units"},
+        {"refunded_amount": "total less adjusted_total"},
         currency="USD",
     ),
-    "partcancel.csv": Truth(
+    "magento_items.csv": Truth(
         "40 + 10 + 2 of 3 for 30 + 20; all pieces of order 13 were cancelled",
         {"sold": "90", "back": "0", "orders": "3", "customers": "2", "pieces": "9"},
     ),
@@ -95,7 +80,7 @@ TRUTHS: dict[str, Truth] = {
     ),
     "wix_contacts.csv": Truth(
         "Contacts are customers, though their sources are called as events",
-        {"people": 4, "emails": 4, "consent": [True, None, False, True]},
+        {"people": 4, "emails": 4, "consent": [True, False, False, True]},
         kind="customers",
     ),
     "adventureworks_customers.csv": Truth(
@@ -111,7 +96,7 @@ TRUTHS: dict[str, Truth] = {
     "ad_total_row.csv": Truth(
         "10 + 20",
         {"spent": {"EUR": "30.00"}},
-        {"platform": "meta", "account_id": "one account"},
+        {"account_id": "one account"},
         kind="ad_spend",
     ),
     "orders_total_row.csv": Truth(
@@ -121,26 +106,17 @@ TRUTHS: dict[str, Truth] = {
     "stripe_balance.csv": Truth(
         "59.90 + 24.50 + 120; 24.50 went back",
         {"sold": "204.40", "back": "24.50", "orders": "3"},
-        {
-            "charge": "sale",
-            "refund": "refund",
-            "stripe_fee": "no sale",
-            "payout": "no sale",
-            "customer_id": "nobody",
-            "no_customer": "nobody",
-            "amount_parts": "Amount",
-            "payment_amount": "Amount",
-        },
+        {"charge": "sale", "stripe_fee": "no sale", "payout": "no sale", "customer_id": "nobody"},
     ),
     "mollie.csv": Truth(
         "59.90 + 24.50 + 120; 24.50 and 20 went back; two were never paid",
         {"sold": "204.40", "back": "44.50", "orders": "3", "customers": "2"},
-        {"customer_id": "Consumer bank account", "payment_amount": "Amount"},
+        {"customer_id": "Consumer bank account"},
     ),
     "klarna.csv": Truth(
         "59.90 + 24.50 + 120; 20 went back",
         {"sold": "204.40", "back": "20", "orders": "3"},
-        {"SALE": "sale", "FEE": "no sale", "RETURN": "refund", "customer_id": "nobody"},
+        {"FEE": "no sale", "customer_id": "nobody"},
     ),
     "paypal_de.csv": Truth(
         "59.90 + 24.50 + 1,120; 24.50 went back; 1,000 went to the bank",
@@ -150,52 +126,43 @@ TRUTHS: dict[str, Truth] = {
             "PayPal Express-Zahlung": "sale",
             "Rückzahlung": "refund",
             "Allgemeine Abbuchung": "no sale",
-            "payment_amount": "Brutto",
-            "customer_id": "Absender E-Mail-Adresse",
-            "no_customer": "left out",
         },
     ),
-    "woo_b2b_credit_notes.csv": Truth(
+    "invoices_and_credit_notes.csv": Truth(
         "100 + 30 + 50 + 400 without tax; 50 credited",
         {"sold": "580", "back": "50", "customers": "3"},
-        {"customer_id": "Kundennr"},
     ),
     "xero_invoices.csv": Truth(
         "100 + 20 + 50; 50 credited; one was voided",
         {"sold": "170", "back": "50", "customers": "2"},
-        {
-            "Awaiting Payment": "sale",
-            "Sales invoice": "sale",
-            "Sales credit note": "refund",
-            "state_1": "sale",
-        },
+        {"Sales invoice": "sale", "Sales credit note": "refund"},
         currency="GBP",
     ),
     "odoo_so.csv": Truth(
         "180 + 50 + 102; one was cancelled, one only quoted",
         {"sold": "332", "back": "0", "orders": "2", "customers": "2"},
-        {"Sales Order": "sale", "Quotation": "no sale"},
+        {"Quotation": "no sale"},
         currency="USD",
     ),
     "zalando.csv": Truth(
         "29.95 + 89.95 + 2 x 19.95; 89.95 came back",
         {"sold": "159.80", "back": "89.95", "orders": "3"},
-        {"customer_id": "nobody", "payment_amount": "Price times Quantity", "amount_of": "row"},
+        {"customer_id": "nobody"},
     ),
     "mirakl.csv": Truth(
         "49.90 + 16 + 20, which went back; one was cancelled, one refused",
         {"sold": "85.90", "back": "20", "orders": "3", "customers": "3"},
-        {"Received": "sale", "payment_amount": "Amount"},
+        {"Received": "sale"},
     ),
     "otto.json": Truth(
         "49.90 + 8 + 49.90 + 20; 49.90 came back",
         {"sold": "127.80", "back": "49.90", "orders": "3", "customers": "2"},
-        {"CANCELLED_BY_PARTNER": "no sale", "SENT": "sale"},
+        {"CANCELLED_BY_PARTNER": "no sale"},
     ),
     "coupang.csv": Truth(
         "39,000 + 16,000 + 20,000 + 39,000; 20,000 came back; one was cancelled",
         {"sold": "114000", "back": "20000", "orders": "4", "customers": "3"},
-        {"customer_id": "구매자ID", "payment_amount": "결제금액"},
+        {"payment_amount": "결제금액", "amount_parts": "결제금액"},
         currency="KRW",
     ),
     "shopee.csv": Truth(
@@ -212,7 +179,6 @@ TRUTHS: dict[str, Truth] = {
     "lazada.csv": Truth(
         "450 + 80 + 80 + 180; 80 came back; one was cancelled",
         {"sold": "790", "back": "80", "orders": "3", "customers": "2"},
-        {"payment_amount": "paidPrice", "amount_parts": "paidPrice"},
         currency="PHP",
     ),
     "tiktok_shop.csv": Truth(
@@ -224,15 +190,7 @@ TRUTHS: dict[str, Truth] = {
     "etsy_deposits.csv": Truth(
         "49.90 + 24.50 + 120; 24.50 went back",
         {"sold": "194.40", "back": "24.50"},
-        {
-            "Sale": "sale",
-            "Fee": "no sale",
-            "Refund": "refund",
-            "Deposit": "no sale",
-            "customer_id": "nobody",
-            "payment_amount": "Amount",
-            "order_id": "none",
-        },
+        {"Fee": "no sale", "Deposit": "no sale", "customer_id": "nobody"},
     ),
     "sumup.csv": Truth(
         "5.88 + 9.35 + 5.04 + 15.13 without tax and tips; the tea of 5.04 went back",
@@ -242,16 +200,12 @@ TRUTHS: dict[str, Truth] = {
     "zettle.csv": Truth(
         "7 - 0.64 + 4 - 0.36 + 10 - 0.91 + 10.80 - 1.80; 3.50 - 0.32 went back",
         {"sold": "28.09", "back": "3.18", "orders": "3"},
-        {
-            "customer_id": "nobody",
-            "payment_amount": "Final price (EUR)",
-            "amount_parts": "Final price (EUR) less VAT (EUR)",
-        },
+        {"customer_id": "nobody", "payment_amount": "Final price (EUR)"},
     ),
     "recharge.csv": Truth(
         "2 x 15 + 10 + 15 + less 4 + 20; 20 went back; one failed and one is to come",
         {"sold": "71", "back": "20", "orders": "3", "customers": "3"},
-        {"ERROR": "no sale", "QUEUED": "no sale", "SUCCESS": "sale"},
+        {"ERROR": "no sale", "QUEUED": "no sale"},
         currency="USD",
     ),
     "chargebee.csv": Truth(
@@ -263,7 +217,6 @@ TRUTHS: dict[str, Truth] = {
     "opencart.csv": Truth(
         "50 + 16 + 20 + 40 + 40 less 6 and 4; 20 went back",
         {"sold": "156", "back": "20", "orders": "4", "customers": "3"},
-        {"amount_parts": "total less coupon of its order"},
         currency="GBP",
     ),
     "shopware5.csv": Truth(
@@ -283,45 +236,30 @@ TRUTHS: dict[str, Truth] = {
             "Versandposition": "no sale",
             "Kupon": "sale",
             "payment_amount": "VK netto times Menge",
-            "below_zero": "discount",
-            "no_goods": "left out",
         },
     ),
     "vtex.csv": Truth(
         "180 + 80 + 90 + 108; one was cancelled",
         {"sold": "458", "back": "0", "orders": "3", "customers": "2"},
-        {
-            "payment_amount": "SKU Total Price",
-            "amount_parts": "SKU Total Price",
-            "Pronto para o manuseio": "sale",
-        },
+        {"payment_amount": "SKU Total Price", "Pronto para o manuseio": "sale"},
         currency="BRL",
     ),
     "nuvemshop.csv": Truth(
         "30,000 - 3,000 + 20,000 + 15,000 - 1,500 + 5,000; 20,000 went back",
         {"sold": "65500", "back": "20000", "orders": "4", "customers": "3"},
-        {"Recibido": "sale", "Pendiente": "no sale", "Reintegrado": "refund"},
+        {"Recibido": "sale", "Pendiente": "no sale"},
         currency="ARS",
     ),
     "ecwid.csv": Truth(
         "50 + 8 + 4 x 8 - 2 + 2 x 20; 8.64 went back",
         {"sold": "128", "back": "8.64", "orders": "3", "customers": "2"},
-        {
-            "PARTIALLY_REFUNDED": "part of a refund",
-            "amount_parts": "price times quantity less discount_coupon of its order",
-        },
+        {"amount_parts": "price times quantity less discount_coupon"},
         currency="USD",
     ),
     "lightspeed_giftcard.csv": Truth(
         "72 + 21 + 19; 10 went back; a gift card and a tip are no goods",
         {"sold": "112", "back": "10", "orders": "3", "customers": "3"},
-        {
-            "no_goods": "left out",
-            "order_id": "Sale",
-            "gift card": "no sale",
-            "tip": "no sale",
-            "product": "sale",
-        },
+        {"no_goods": "left out", "order_id": "Sale"},
         currency="USD",
     ),
     "tray.csv": Truth(
@@ -333,25 +271,13 @@ TRUTHS: dict[str, Truth] = {
     "netsuite.csv": Truth(
         "100 + 10 + 50 + 60; 50 credited",
         {"sold": "220", "back": "50", "customers": "3"},
-        {
-            "amount_parts": "Amount",
-            "customer_id": "Name",
-            "Invoice": "sale",
-            "Credit Memo": "refund",
-            "Open": "sale",
-            "Fully Applied": "refund",
-            "Paid In Full": "sale",
-        },
+        {"amount_parts": "Amount", "customer_id": "Name"},
         currency="GBP",
     ),
     "exact_online.csv": Truth(
         "90 + 40 + 50 + 20; 45 credited",
         {"sold": "200", "back": "45", "customers": "3"},
-        {
-            "customer_id": "Debiteur",
-            "amount_parts": "Prijs times Aantal less Korting % of it",
-            "Openstaand": "sale",
-        },
+        {"customer_id": "Debiteur", "Openstaand": "sale"},
     ),
     "piwik_pro.csv": Truth(
         "49.90 + 20",
@@ -367,7 +293,6 @@ TRUTHS: dict[str, Truth] = {
     "heap_events.ndjson": Truth(
         "49.90 + 20",
         {"worth": "69.9", "visitors": 2},
-        {"cart_value": "properties.total"},
         kind="events",
     ),
     "umami.csv": Truth(
@@ -383,7 +308,7 @@ TRUTHS: dict[str, Truth] = {
     "metrica.tsv": Truth(
         "Each row is a page view, as somebody says",
         {"visitors": 2, "types": {"page_view": 3}},
-        {"rows": "events", "event_type": "page_view", "user_id": "ym:pv:clientID"},
+        {"rows": "events", "event_type": "page_view"},
         kind="events",
     ),
     "appsflyer.csv": Truth(
@@ -403,10 +328,9 @@ TRUTHS: dict[str, Truth] = {
         },
         kind="events",
     ),
-    "braze_currents.ndjson": Truth(
+    "braze_purchases.ndjson": Truth(
         "49.90 + 20 + 8.50",
         {"sold": "78.4", "back": "0", "customers": "2"},
-        {"rows": "orders", "payment_amount": "price"},
     ),
     "snowplow.tsv": Truth(
         "49.90 + 20",
@@ -414,7 +338,7 @@ TRUTHS: dict[str, Truth] = {
         {"user_id": "domain_userid", "cart_value": "tr_total", "struct": "add_to_cart"},
         kind="events",
     ),
-    "countly_session.ndjson": Truth(
+    "gtm_server.ndjson": Truth(
         "49.90 + 20",
         {"worth": "69.9", "visitors": 2, "types": {"page_view": 2, "purchase": 2}},
         kind="events",
@@ -428,7 +352,6 @@ TRUTHS: dict[str, Truth] = {
     "microsoft_ads.csv": Truth(
         "10.50 + 21",
         {"spent": {"EUR": "31.50"}},
-        {"platform": "microsoft_ads", "account_id": "one account"},
         kind="ad_spend",
     ),
     "apple_search_ads.csv": Truth(
@@ -441,7 +364,7 @@ TRUTHS: dict[str, Truth] = {
     "tiktok_ads.csv": Truth(
         "10.50 + 21; the third line is their total",
         {"spent": {"EUR": "31.50"}},
-        {"platform": "tiktok", "account_id": "one account"},
+        {"account_id": "one account"},
         kind="ad_spend",
     ),
     "amazon_ads_fr.csv": Truth(
@@ -453,7 +376,6 @@ TRUTHS: dict[str, Truth] = {
     "linkedin_ads.csv": Truth(
         "10.50 + 21",
         {"spent": {"EUR": "31.50"}},
-        {"platform": "linkedin", "account_id": "one account"},
         kind="ad_spend",
     ),
     "jtl_stock.csv": Truth(
@@ -485,12 +407,7 @@ TRUTHS: dict[str, Truth] = {
     "sap_rate.csv": Truth(
         "100 + 60 x 0.9 + 120 x 0.9 + 200 + 220 x 0.9 euros",
         {"sold": "660", "back": "0", "currency": "EUR"},
-        {
-            "customer_id": "CardCode",
-            "payment_amount": "LineTotal",
-            "currency": "EUR",
-            "amount_currency": "EUR",
-        },
+        {"customer_id": "CardCode"},
     ),
     "fractions.csv": Truth(
         "1.5 x 20 + 0.75 x 10 + 2.25 x 20 + 0.5 x 20",
@@ -499,19 +416,7 @@ TRUTHS: dict[str, Truth] = {
     "partial_refund_rows.csv": Truth(
         "59.90 + 24.50 + 120; 20 went back",
         {"sold": "204.40", "back": "20", "customers": "3"},
-        {
-            "sale": "sale",
-            "authorization": "no sale",
-            "capture": "sale",
-            "refund": "refund",
-            "void": "no sale",
-            "sale / success": "sale",
-            "sale / failure": "no sale",
-            "authorization / success": "no sale",
-            "capture / success": "sale",
-            "refund / success": "refund",
-            "void / success": "no sale",
-        },
+        {"authorization": "no sale"},
     ),
     "german_tax_inside.csv": Truth(
         "49.90 - 8.75 + 16 - 3.34 + 20 - 3.19 + 20 - 3.98, without the tax in them",
@@ -521,17 +426,12 @@ TRUTHS: dict[str, Truth] = {
     "gift_card_payment.csv": Truth(
         "50 + 20 + 80 + 30 + 10, however they were paid",
         {"sold": "190", "back": "0", "orders": "5", "customers": "4"},
-        {"amount_parts": "subtotal", "refunded_amount": "none"},
+        {"amount_parts": "subtotal"},
     ),
     "items_json_tips.ndjson": Truth(
         "50 + 16 + 24 + 20 + 8; one was cancelled",
         {"sold": "118", "back": "0", "orders": "3", "customers": "2"},
-        {
-            "rows": "orders",
-            "list": "lines",
-            "quantity": "lines.n",
-            "payment_amount": "lines.each times lines.n",
-        },
+        {"list": "lines", "quantity": "lines.n", "payment_amount": "lines.each times lines.n"},
     ),
     "french_pos.csv": Truth(
         "7 - 0.64 + 4 - 0.36 + 3.50 - 0.32 + 10.80 - 1.80 + 8 - 0.73; 3.50 - 0.32 went back",
@@ -550,10 +450,15 @@ TRUTHS: dict[str, Truth] = {
 
 
 def search_of(path: Path, currency: str) -> MappingSearch:
-    """Return the search over a file as `ecom mapping init` begins it."""
+    """Return the search over a file, of the kind that its columns show."""
     settings = Settings(home=path.parent / "home", currency=currency, timezone="UTC")
     search = MappingSearch([str(path)], settings)
-    return replace(search, kind=search.listed_kind) if search.listed_kind else search
+    return replace(search, kind=listed) if (listed := listed_kind(search.look)) else search
+
+
+def shipped_or_own(search: MappingSearch) -> str:
+    """Return the mapping that is looked for: of reports of ads a shipped one may be the best."""
+    return "" if search.kind is MappingKind.AD_SPEND else OWN
 
 
 def answered(search: MappingSearch, truth: Truth) -> tuple[MappingProposal, list[str]]:
@@ -561,7 +466,7 @@ def answered(search: MappingSearch, truth: Truth) -> tuple[MappingProposal, list
     given: dict[str, str] = {}
     asked: list[str] = []
     while True:
-        proposal = search.proposal(given)
+        proposal = search.proposal(given, shipped_or_own(search))
         still_open = open_questions(proposal, given) or [
             question
             for question in proposal.questions
@@ -574,7 +479,7 @@ def answered(search: MappingSearch, truth: Truth) -> tuple[MappingProposal, list
             given[ZONE] = "UTC"
             continue
         answer = truth.answers.get(question.subject) or truth.answers.get(question.key)
-        assert answer is not None, question.sentence
+        assert answer, question.sentence
         given[question.key] = question.checked(answer)
         asked += [] if question.is_optional else [question.key]
 
@@ -686,7 +591,7 @@ id,id_order,date_add,customer_id,order_state,total_products,total_shipping,total
 def test_a_row_for_each_state_of_an_order_is_refused(tmp_path: Path) -> None:
     search = search_of(write(tmp_path / "history.csv", CHANGES), "EUR")
     with pytest.raises(DefinitionError, match="Awaiting payment, Payment accepted, Shipped"):
-        search.proposal({})
+        search.proposal({}, OWN)
 
 
 def test_kinds_that_are_alike_can_be_answered_one_by_one(tmp_path: Path) -> None:
@@ -694,5 +599,5 @@ def test_kinds_that_are_alike_can_be_answered_one_by_one(tmp_path: Path) -> None
     path = write(tmp_path / "bol.csv", (FILES / "bol.csv").read_text(encoding="utf-8"))
     search = search_of(path, "EUR")
     given = {ZONE: "UTC", "customer_id": "nobody", "state_beside": "each by itself"}
-    subjects = {one.subject for one in open_questions(search.proposal(given), given)}
+    subjects = {one.subject for one in open_questions(search.proposal(given, OWN), given)}
     assert {"Commissie", "Verzendkosten", "Correctie commissie", "Pick&pack kosten"} <= subjects

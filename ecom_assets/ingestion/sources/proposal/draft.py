@@ -115,7 +115,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     quoted_list,
     shown,
 )
-from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds
+from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds, says_kind
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import (
     Meaning,
@@ -479,7 +479,7 @@ class Draft:
         """Take the only column that counts pieces by a word of its name, where none has a usual
         name; those of pieces that were cancelled or went back are no such.
         """
-        if "quantity" in self.found or self.values.spread:
+        if "quantity" in {*self.found, *self.answers} or self.values.spread:
             return
         named = [
             value
@@ -1270,9 +1270,13 @@ class Draft:
         payment = self._payment()
         total = self.found.get(ORDER_TOTAL)
         rows = OrderRows(self.values, self.found, payment or (total.value if total else None))
-        if rows.below_zero() == DISCOUNT_LINES:
+        # Lines below zero lower the others: the sign says nothing, but what has no item may be
+        # postage.
+        are_discounts = rows.below_zero() == DISCOUNT_LINES
+        amount = "" if are_discounts else rows.amount_sql()
+        columns = row_kinds(self.values, self.found, amount)
+        if are_discounts and not any(map(says_kind, columns)):
             return
-        columns = row_kinds(self.values, self.found, rows.amount_sql())
         is_of_lines = len(columns) == 1 and goes_with_lines(self.values, columns[0], self.found)
         if not columns or (is_of_lines and rows.rows_of_orders()):
             return  # what repeats an order beside its lines is known without a name
