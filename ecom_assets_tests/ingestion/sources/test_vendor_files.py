@@ -238,6 +238,21 @@ TRUTHS: dict[str, Truth] = {
             "payment_amount": "VK netto times Menge",
         },
     ),
+    "plenty.csv": Truth(
+        "59.50 + 19.04 + 9.52 + 23.80; 59.50 went back, as goods and in a credit note",
+        {"sold": "111.86", "back": "59.50"},
+        {
+            "payment_amount": "TotalItemGross",
+            "Auftrag": "sale",
+            "Retoure": "no sale",
+            "Gutschrift": "refund",
+        },
+    ),
+    "datev_erloese.csv": Truth(
+        "119 + 59.50 + 476 booked; the reversal of 59.50 went back",
+        {"sold": "654.50", "back": "59.50", "orders": "3", "customers": "3"},
+        {"customer_id": "Debitor", "Erlös 19 %": "sale", "Storno Erlös": "refund"},
+    ),
     "vtex.csv": Truth(
         "180 + 80 + 90 + 108; one was cancelled",
         {"sold": "458", "back": "0", "orders": "3", "customers": "2"},

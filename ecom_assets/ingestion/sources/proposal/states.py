@@ -147,7 +147,12 @@ def state_questions(
     if status is None:
         return []
     counts = values.counts(status.value, MOST_STATES)
-    asked = [(state, count) for state, count in counts if _known_meaning(matches, state) is None]
+    twice = _back_twice(values, matches, [state for state, _ in counts])
+    asked = [
+        (state, count)
+        for state, count in counts
+        if state in twice or _known_meaning(matches, state) is None
+    ]
     if are_kinds and asked:
         asked = counts
     amounts = _amounts(values, matches)
@@ -198,6 +203,26 @@ def state_questions(
             )
         )
     return questions
+
+
+def _back_twice(values: FileValues, matches: Found, states: Sequence[str]) -> list[str]:
+    """Return the states of rows of their own that say of the same money that it went back, such as
+    that of goods that came back and that of the credit note about them; none where each is of its
+    own.
+    """
+    names = ("customer_id", "item_id", "payment_amount", "order_id")
+    back = [state for state in states if _known_meaning(matches, state) is Meaning.REFUND]
+    if len(back) < 2 or not {*names} <= matches.keys():  # noqa: PLR2004 (one goes back once)
+        return []
+    if not has_rows_of_refunds(values, matches, back):
+        return []
+    state = matches["status"].value.column
+    same = ", ".join(matches[name].value.column for name in names[:-1])
+    is_back = f"list_contains({texts(back)}, {state})"
+    by_money = select(f"count(DISTINCT {state}) AS states, count(*) AS n", TABLE, is_back, same)
+    sums = "coalesce(sum(n) FILTER (states > 1), 0), sum(n)"
+    twice, rows = values.rows(select(sums, f"({by_money})"))[0]
+    return back if twice * 2 > rows else []
 
 
 _MOST_KINDS_BY_THEMSELVES: Final = 4
