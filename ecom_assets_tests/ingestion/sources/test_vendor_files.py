@@ -520,10 +520,11 @@ def of_orders(reading: Reading) -> dict[str, object]:
 
 def of_events(reading: Reading) -> dict[str, object]:
     rows = kept(reading)
+    who = ("user_id", "anonymous_id", "session_id")
     bought = [row for row in rows if row["event_type"] == "purchase"]
     return {
         "types": dict(Counter(str(row["event_type"]) for row in rows)),
-        "visitors": len({row["user_id"] or row["anonymous_id"] for row in rows}),
+        "visitors": len({next(filter(None, map(row.get, who)), None) for row in rows}),
         "worth": sum((Decimal(str(row["cart_amount"])) for row in bought), Decimal()),
     }
 

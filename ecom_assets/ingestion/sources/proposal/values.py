@@ -1010,7 +1010,8 @@ def _joint(cell: str) -> str:
     where nothing but blanks does.
     """
     found = re.search(r"[\w.]([^\w%]*(?:T|(?<=\s)[^\W\d_]{1,3}(?=\s))?[^\w%]*)\d{1,2}:\d\d", cell)
-    return found[1] if found and found[1].strip() else " "
+    joint = found[1] if found and found[1].strip() else " "
+    return re.sub(r"\s", " ", joint)
 
 
 def _forms_like(examples: Sequence[str]) -> list[str]:
