@@ -253,6 +253,16 @@ TRUTHS: dict[str, Truth] = {
         {"sold": "654.50", "back": "59.50", "orders": "3", "customers": "3"},
         {"customer_id": "Debitor", "Erlös 19 %": "sale", "Storno Erlös": "refund"},
     ),
+    "stripe_charges.ndjson": Truth(
+        "49.90 + 19.99 + 82.50 + 12.50, in cents; 19.99 and 2.50 went back",
+        {"sold": "164.89", "back": "22.49", "orders": "4", "customers": "4"},
+        {"units": "cents", "state_1": "sale"},
+    ),
+    "checkout_sessions.ndjson": Truth(
+        "49.90 + 19.99 + 82.50 + 12.50, in cents, of orders whose items have no price",
+        {"sold": "164.89", "back": "0", "orders": "4", "customers": "4", "pieces": "11"},
+        {"units": "cents"},
+    ),
     "vtex.csv": Truth(
         "180 + 80 + 90 + 108; one was cancelled",
         {"sold": "458", "back": "0", "orders": "3", "customers": "2"},

@@ -2109,7 +2109,9 @@ class Draft:
 
     def _can_repeat_rows_of_orders(self) -> bool:
         """Return whether rows are orders, of which each can be a sale and a refund."""
-        return self._has_row_per_order() and not self.is_shared and not self.cents
+        payment = self._payment()
+        is_plain = payment is None or not self._hundredth(payment)
+        return self._has_row_per_order() and not self.is_shared and is_plain
 
     def _can_repeat_rows(self) -> bool:
         """Return whether a row can be a sale and a refund: its state is a column of the file."""
@@ -2198,10 +2200,11 @@ class Draft:
         """
         refunded = self.found.get(REFUNDED_AMOUNT)
         amount = quoted(value.path[0])
-        sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus()])}}}"
+        units = self._in_cents(value)
+        sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus(), *units])}}}"
         if self.left_of_total and self.refund:
             whole, left = map(quoted, self.left_of_total)
-            most = self._at_most_goods([value])
+            most = f", {units[0]}" if units else self._at_most_goods([value])
             return self._by_row(sale, f"{{column: {whole}, less: [{left}]{most}}}")
         if not self.refund or not refunded or not value.is_column or not refunded.value.is_column:
             return ""
@@ -2209,7 +2212,8 @@ class Draft:
         if shared := self._shared_back(amount):
             return self._by_row(sale, shared)
         zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
-        options = f"{zeros}{self._without_sign(refunded.value)}{self._at_most_goods([value])}"
+        most = f", {units[0]}" if units else self._at_most_goods([value])
+        options = f"{zeros}{self._without_sign(refunded.value)}{most}"
         refund = f"{{first_of: [{back}, {amount}]{options}}}"
         return self._by_row(sale, refund)
 
@@ -2870,8 +2874,8 @@ class Draft:
             and AMOUNT_OF not in self.answers
         ):
             return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
-        parts = [f"column: {quoted(value.path[0])}", *self._less_and_plus(), *self._sharing()]
-        sale = f"{{{', '.join(parts)}}}"
+        whole = [*self._less_and_plus(), *self._in_cents(value), *self._sharing()]
+        sale = f"{{{', '.join([f'column: {quoted(value.path[0])}', *whole])}}}"
         back = self._shared_back(self._share_weight())
         return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
 
