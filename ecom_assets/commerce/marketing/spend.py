@@ -23,7 +23,10 @@ from ecom_assets.core.tables.days import Days, OtherDays
 from ecom_assets.core.tables.portable import NO, union_all, union_distinct
 from ecom_assets.core.tables.received import BROKEN_PROOF, breaks_proof
 
-TOTAL: Final = "^ *(grand )?(total|totals|gesamt|gesamtsumme|totaal|totale|итого)([^a-z]|$)"
+TOTAL: Final = (
+    "^ *(grand )?(total|totals|totaux|gesamt|gesamtsumme|summe|totaal|totale|suma|razem|toplam"
+    "|celkem|итого|всего|合計|总计|總計|합계)([^a-z]|$)"
+)
 """What begins the name of a total: `Total: Campaigns` of Google, `Total` of others."""
 LONG_AGO: Final = ibis.timestamp("0001-01-01 00:00:00")
 SPENT: Final = (

@@ -103,7 +103,10 @@ def test_what_the_other_column_leaves_in_doubt_is_said(tmp_path: Path) -> None:
         "4,2026-03-04 10:00:00,Completed,Pending,K3,S1,1,40.00",
         "5,2026-03-05 10:00:00,Completed,Paid,K3,S1,1,50.00",
     ]
-    proposal = searched(tmp_path / "orders.csv", lines).proposal(ANSWERS)
+    search = searched(tmp_path / "orders.csv", lines)
+    (question,) = (one for one in search.proposal(ANSWERS).questions if one.subject)
+    assert (question.key, question.subject) == ("state_1", "Partially refunded")
+    proposal = search.proposal({**ANSWERS, "state_1": "part of a refund"})
     assert (
         "Payment status does not say for sure that these are sales: Partially refunded (1 row), "
         "Pending (1 row); they count as Order status says"

@@ -153,6 +153,7 @@ class ApiConsent(ApiField):
     agreed: tuple[Path_, ...] = ("yes", "true", "1", "y", "subscribed", "ja", "oui", "sí", "si")
     refused: tuple[Path_, ...] = (
         *("no", "false", "0", "n", "unsubscribed", "not_subscribed", "never_subscribed"),
+        *("not subscribed", "never subscribed"),
         *("nein", "non", "nee"),
     )
 

@@ -268,6 +268,7 @@ class KindOfRow(MappingPart):
     where: dict[str, tuple[Text, ...]] = Field(default_factory=dict)
     first_has_list: bool = False
     unless: tuple[str, ...] = ()
+    if_differ: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -543,6 +544,7 @@ class RecordMapping(MappingPart):
                 (*kind.where.items(),),
                 kind.first_has_list,
                 kind.unless,
+                kind.if_differ,
             )
             for name, kind in self.rows.items()
         ]

@@ -34,10 +34,10 @@ class RowKind:
     """One kind of rows of a record: the path of their list,
     and the records or elements that have such a row.
 
-    One of the columns in `if_any` is neither empty nor zero, and each column in `where` has one of
-    its values. The record has no rows of the kinds in `unless`, which are listed before it. With
-    `first_has_list`, the first row also has the list that the rows are elements of, for sums over
-    it.
+    One of the columns in `if_any` is neither empty nor zero, each column in `where` has one of its
+    values, and those in `if_differ` have numbers or texts that are not all the same. The record has
+    no rows of the kinds in `unless`, which are listed before it. With `first_has_list`, the first
+    row also has the list that the rows are elements of, for sums over it.
     """
 
     name: str
@@ -46,10 +46,14 @@ class RowKind:
     where: tuple[tuple[str, tuple[str, ...]], ...] = ()
     first_has_list: bool = False
     unless: tuple[str, ...] = ()
+    if_differ: tuple[str, ...] = ()
 
     def exists(self, row: Mapping[str, Any]) -> bool:
         """Return whether a record has a row of this kind."""
         if any(str(row.get(name) or "").strip() not in values for name, values in self.where):
+            return False
+        said = {_without_zeros(row.get(name)) for name in self.if_differ}
+        if self.if_differ and ("" in said or len(said) == 1):
             return False
         return not self.if_any or any(
             not _NOTHING.fullmatch(str(row.get(name) or "")) for name in self.if_any
@@ -58,7 +62,13 @@ class RowKind:
     @property
     def columns(self) -> tuple[str, ...]:
         """Return the columns that decide it."""
-        return (*self.if_any, *(name for name, _ in self.where))
+        return (*self.if_any, *self.if_differ, *(name for name, _ in self.where))
+
+
+def _without_zeros(value: object) -> str:
+    """Return a text without zeros behind its decimals, as 23.80 and 23.8 are the same."""
+    said = "" if value is None else str(value).strip()
+    return re.sub(r"(?<=\d)[.,]0+$|(?<=[.,]\d)0+$|(?<=[.,]\d\d)0+$", "", said)
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,10 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     RowSum,
     can_be_amount,
     is_discount_rate,
+    is_in_stock,
     is_of_goods,
     is_rate,
+    is_rate_of_currency,
     is_total,
     part_of,
     readings,
@@ -97,8 +99,10 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     NO_GOODS,
     NOBODY,
     PARTS,
+    PIECES,
     PLATFORM,
     PLATFORMS,
+    STATES,
     UNITS,
     ZONE,
     ZONES,
@@ -111,26 +115,31 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     quoted_list,
     shown,
 )
-from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds
+from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds, says_kind
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import (
     Meaning,
     begins,
     says_no_sale,
+    says_no_sale_or_refund,
     words_of,
 )
 from ecom_assets.ingestion.sources.proposal.states import (
     OrderStates,
+    OtherStates,
     column_of_states,
     order_states,
+    other_questions,
     other_states,
     state_questions,
+    states_in_turn,
 )
 from ecom_assets.ingestion.sources.proposal.unnamed import (
     Product,
     has_decimals,
     line_amount,
     line_of_part,
+    money_on_two_sides,
     order_numbers,
     products,
     several_rows_at_once,
@@ -171,6 +180,13 @@ OF_PIECES: Final = (
 """How words in the names of numbers of pieces begin."""
 
 
+OF_MEASURES: Final = (
+    *("qty", "quantit", "menge", "cantidad", "quantidade", "ilosc", "aantal", "колич", "кільк"),
+    *("数量", "個数", "수량"),
+)
+"""How such words begin that count metres and kilograms, too."""
+
+
 def has_word(value: Value, stems: tuple[str, ...]) -> bool:
     """Return whether a word in the name of a column begins with one of some stems."""
     return any(begins(word, stems) for word in words_of(value.last_name))
@@ -189,6 +205,8 @@ def rows_lines(spread: str) -> list[str]:
 ORDER_ID: Final = "order_id"
 MOST_COLUMNS_SHOWN, MOST_OF_EXAMPLE = 6, 24
 """Columns that a refusal shows, and characters of the example of each."""
+SHARE: Final = 0.98
+"""The share of rows that show a sum on which it holds."""
 MOST_PRODUCTS, MOST_SUMS = 6, 12
 """Prices times quantities that a question about the amount names, and sums that it shows."""
 ASKED_OF_VALUES: Final = frozenset({"cart_value", ORDER_ID, "user_id", "anonymous_id"})
@@ -245,6 +263,8 @@ NO_GOODS_WORDS: Final = (
     r"|^frete$|^доставка$|^送料$|(nachnahme|zahlungs|payment|cod|handling)[ -]?(gebühr|fee)"
 )
 """What lines are called that are no goods, in several languages."""
+ALL_PIECES, PIECES_LEFT = "all that were ordered", "those that were not cancelled"
+"""The answers of which pieces the amount of a line is."""
 OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
 WHOLE_UNITS, CENTS, MILLIONTHS = "whole units", "cents", "millionths"
@@ -372,6 +392,18 @@ class Draft:
     """The condition of rows that are a sale and a refund."""
     refunded_states: list[str] = field(default_factory=list)
     """The states of these rows, where their state says it."""
+    cancelled_lines: Sequence[str] = ()
+    """The conditions of lines of which all pieces were cancelled."""
+    cancelled_pieces: Value | None = None
+    """How many pieces of a line were cancelled."""
+    is_of_all_pieces: bool = True
+    """Whether the amount of a line is of all its pieces, also of those that were cancelled."""
+    left_of_total: tuple[str, ...] = ()
+    """A total, and what is left of it where something was paid back, as answered."""
+    other_states: Sequence[OtherStates] = ()
+    """What further columns of states say of the rows that count."""
+    open_states: set[str] = field(default_factory=set)
+    """Of these columns, the states about which nobody has said yet what they are."""
     refunds_pieces: bool = False
     """Whether lines say how many of their pieces went back."""
     sign: str = ""
@@ -425,6 +457,8 @@ class Draft:
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
+            self._find_pieces()
+            self._find_two_sides()
             self._find_currency()
             self._find_person()
             self._find_order_number()
@@ -432,6 +466,7 @@ class Draft:
             self._find_product()
             if "status" not in columns:
                 self._find_kinds_of_rows()
+            self._refuse_log_of_states()
             self._find_rows()
         if (
             not self._has_row_per_order()
@@ -439,6 +474,35 @@ class Draft:
             self.found = {
                 name: match for name, match in self.found.items() if name not in CHARGES_FOUND
             }
+
+    def _find_pieces(self) -> None:
+        """Take the only column that counts pieces by a word of its name, where none has a usual
+        name; those of pieces that were cancelled or went back are no such.
+        """
+        if "quantity" in {*self.found, *self.answers} or self.values.spread:
+            return
+        named = [
+            value
+            for value in numbers_left(self.values, self.found)
+            if has_word(value, OF_PIECES)
+            and not has_word(value, OF_ONE_PIECE)
+            and not says_no_sale_or_refund(value.last_name)
+            and not is_in_stock(value)
+            and (has_word(value, OF_MEASURES) or not has_decimals(self.values, value))
+        ]
+        if len(named) == 1:
+            why = f"named {named[0].name}, the only number of pieces"
+            self.found["quantity"] = FoundField("quantity", named[0], why)
+
+    def _find_two_sides(self) -> None:
+        """Take credits less debits for the amount, where no name says the amount of a row."""
+        payment = self.found.get("payment_amount")
+        if {UNIT_PRICE, ORDER_TOTAL} & self.found.keys() or "payment_amount" in self.answers:
+            return
+        money = money_on_two_sides(self.values)
+        if money is not None and (payment is None or payment.value.name in money.name):
+            why = f"{money.name}, of which each row has one"
+            self.found["payment_amount"] = FoundField("payment_amount", money, why)
 
     def _find_currency(self) -> None:
         """Take amounts whose names say one currency, in place of those that are of several by a
@@ -448,7 +512,7 @@ class Draft:
         if currency is None or not currency.value.is_column or "payment_amount" in self.answers:
             return
         main = next((self.found[n] for n in MAIN_AMOUNTS if n in self.found), None)
-        if main is None:
+        if main is None or self._takes_rate_of_currency(main.value, currency.value):
             return
         codes = {name.upper() for name, _ in self.values.counts(currency.value, MOST_STATES)}
         named = main.value.currency
@@ -472,6 +536,44 @@ class Draft:
                 self.found[name] = FoundField(name, same[0], why)
             else:
                 del self.found[name]
+
+    def _takes_rate_of_currency(self, amount: Value, currency: Value) -> bool:
+        """Return whether an amount is another one times a rate beside the currency, as bookkeeping
+        has it: it is of the currency whose rate is none or 1, not of that of its row.
+        """
+        numbers = numbers_left(self.values, {})
+        price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
+        others = {v.name: self.values.number_sql(v) for v in numbers if v != amount}
+        if price and quantity:
+            each, count = (self.values.number_sql(match.value) for match in (price, quantity))
+            others = {
+                f"{price.value.name} times {quantity.value.name}": f"{each} * {count}",
+                **others,
+            }
+        money = self.values.number_sql(amount)
+        for rate in (value for value in numbers if is_rate_of_currency(value)):
+            factor = self.values.number_sql(rate)
+            own = select(currency.column, TABLE, f"coalesce({factor}, 0) IN (0, 1)")
+            codes = {str(code).upper() for (code,) in self.values.rows(f"{own} GROUP BY 1")} - {
+                "NONE"
+            }
+            if len(codes) != 1:
+                continue
+            for name, sql in others.items():
+                telling = f"{factor} NOT IN (0, 1) AND {sql} <> 0"
+                rows, holds = (
+                    int(self.values.scalar(f"count(*) FILTER ({telling}{more})"))
+                    for more in ("", f" AND abs({money} - ({sql}) * {factor}) < 0.0051")
+                )
+                if rows >= FEWEST and holds >= rows * SHARE:
+                    del self.found["currency"]
+                    (self.named_currency,) = codes
+                    self.notes.append(
+                        f"{shown(amount.name)} is {shown(name)} times {shown(rate.name)}: it is in "
+                        f"{self.named_currency} on all rows, whatever {shown(currency.name)} says"
+                    )
+                    return True
+        return False
 
     def _same_amounts(self, value: Value) -> list[Value]:
         """Return the columns that are called as an amount is, but for a currency in the name."""
@@ -685,6 +787,8 @@ class Draft:
             self._ask_for_nobody()
             self._ask_for_no_goods()
         states = None if is_events else self._states()
+        self.cancelled_lines = [] if is_events else self._cancelled_pieces()
+        self.other_states = self._states_beside(states) if states else []
         self.refund = "" if is_events else self._refund_rows(states)
         if not is_events:
             self._note_pieces_that_went_back()
@@ -855,7 +959,7 @@ class Draft:
 
     def _states(self) -> OrderStates | None:
         """Return the states of orders, and ask what those are that are not known."""
-        questions = state_questions(self.values, self.found, are_kinds=self.are_kinds)
+        questions = state_questions(self.values, self.found, self.answers, are_kinds=self.are_kinds)
         self.questions += questions
         states = order_states(self.values, self.found, questions, self.answers)
         says_how_much = {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & self.found.keys()
@@ -926,7 +1030,7 @@ class Draft:
             lines += rows_lines(self.values.spread)
         left_out = [
             *(states.leave_out_lines if states else []),
-            *self._other_states(states),
+            *self._other_states(),
             *self._cancelled(),
             *self._no_goods_lines(),
             *self._parts_of_lines(),
@@ -957,13 +1061,37 @@ class Draft:
         condition = f"{{column: {quoted(value.path[0])}, filled: true, optional: true}}"
         return [f"  part_of_a_line: {condition}  # {rows}; check this"]
 
-    def _other_states(self, states: OrderStates | None) -> list[str]:
+    def _states_beside(self, states: OrderStates) -> list[OtherStates]:
+        """Ask about the states of further columns that may be of no sale, or of what went back, and
+        return what these columns say.
+        """
+        asked = other_questions(self.values, self.found, states, len(self.questions_of_states))
+        self.questions += asked
+        said = {
+            question.subject: Meaning(question.checked(answer))
+            if (answer := self.answers.get(question.key))
+            else None
+            for question in asked
+        }
+        self.open_states = {state for state, meaning in said.items() if meaning is None}
+        return other_states(self.values, self.found, states, said)
+
+    def _other_states(self) -> list[str]:
         """Return the conditions of rows that a further column of states says were no sale, and note
         its states of which that is not known.
         """
-        others = other_states(self.values, self.found, states) if states else []
+        others = self.other_states
         self.notes += [other.note for other in others if other.in_doubt]
-        return [other.line for other in others if other.left_out]
+        return [
+            self.marked(other.line, *STATES) if self.open_states & {*other.left_out} else other.line
+            for other in others
+            if other.left_out and not (self.refund and self.refund == other.refund_kind)
+        ]
+
+    @property
+    def questions_of_states(self) -> list[OpenQuestion]:
+        """Return the questions about values of columns of states."""
+        return [question for question in self.questions if question.key in STATES]
 
     def _cancelled(self) -> list[str]:
         """Return the conditions of rows that a day of cancellation, or a column of yes and no,
@@ -988,7 +1116,7 @@ class Draft:
                 f"{{column: {quoted(value.path[0])}, in: {quoted_list(yes)}, optional: true}}"
             )
             lines.append(f"  {quoted(value.path[0])}: {condition}  # {rows:,} rows; check this")
-        return [*lines, *self._cancelled_pieces()]
+        return [*lines, *self.cancelled_lines]
 
     def _cancelled_pieces(self) -> list[str]:
         """Return the condition of lines of which all pieces were cancelled, by a column of how many
@@ -1008,11 +1136,8 @@ class Draft:
                 int(self.values.scalar(f"count(*) FILTER ({pieces} > 0 AND {pieces} {way})"))
                 for way in (f"> {ordered}", f"= {ordered}", f"< {ordered}")
             )
-            if some:
-                self.notes.append(
-                    f"{shown(value.name)} says in {formats.counted(some, 'row')} that some pieces "
-                    "of a line were cancelled: the amount is of all that were ordered"
-                )
+            if some and not more:
+                self._take_cancelled_pieces(value, quantity.value, some)
             if more or not whole:
                 continue
             number, all_pieces = (
@@ -1024,6 +1149,102 @@ class Draft:
                 f"  # {whole:,} rows; check this"
             )
         return lines
+
+    def _take_cancelled_pieces(self, value: Value, quantity: Value, some: int) -> None:
+        """Take pieces that were cancelled off those of a line, and off its amount where that is of
+        all that were ordered; ask where nothing shows which of them it is of.
+        """
+        self.cancelled_pieces = value
+        rows = f"{shown(value.name)} says in {formats.counted(some, 'row')} that some pieces of a "
+        is_of_all = self._is_of_all_pieces(value, quantity)
+        if is_of_all is None:
+            sentence = (
+                f"what the amount of a line is of, as {rows}line were cancelled: of {ALL_PIECES}, "
+                f"or of {PIECES_LEFT}"
+            )
+            self.ask(PIECES, sentence, (ALL_PIECES, PIECES_LEFT), ALL_PIECES)
+            is_of_all = self.answers.get(PIECES, ALL_PIECES) == ALL_PIECES
+        self.is_of_all_pieces = is_of_all
+        self.notes.append(
+            f"{rows}line were cancelled: "
+            + ("the amount is lowered by theirs" if is_of_all else "the amount is of the others")
+        )
+
+    def _is_of_all_pieces(self, cancelled: Value, quantity: Value) -> bool | None:
+        """Return whether the amount of a line of which some pieces were cancelled is of all that
+        were ordered; None if no price of one shows it.
+        """
+        price, payment = self.found.get(UNIT_PRICE), self._payment()
+        if payment is None:
+            return True  # a price, times the quantity
+        if price is None:
+            return None
+        amount, each, count, off = (
+            self.values.number_sql(value) for value in (payment, price.value, quantity, cancelled)
+        )
+        some = f"{off} > 0 AND {off} < {count}"
+        of_all, of_rest = (
+            int(self.values.scalar(f"count(*) FILTER ({some} AND {gap} < 0.0051)"))
+            for gap in (
+                f"abs({amount} - {each} * {count})",
+                f"abs({amount} - {each} * ({count} - {off}))",
+            )
+        )
+        return None if of_all == of_rest else of_all > of_rest
+
+    def _pieces_left(self) -> str:
+        """Return the SQL of how many pieces of a line were not cancelled, over the columns of the
+        file.
+        """
+        quantity = self.values.plain_sql(self.found["quantity"].value)
+        left = f"({quantity})::DECIMAL(24, 6)"
+        if self.cancelled_pieces is None:
+            return left
+        off = f"({self.values.plain_sql(self.cancelled_pieces)})::DECIMAL(24, 6)"
+        return f"({left} - coalesce({off}, 0))"
+
+    def _amount_of_pieces(self) -> str:
+        """Return the SQL of the amount of one piece of a line, over the columns of the file; the
+        parts of the line that are taken off it are taken off each.
+        """
+        plain = {value.name: self.values.plain_sql(value) for value in self.values.values}
+        numbers = [
+            f"({self.values.plain_sql(one)})::DECIMAL(24, 6)" for one in self._line_columns()
+        ]
+        reading = self._reading()
+        signed = [("-", name) for name in reading.less] if reading else []
+        signed += [("+", name) for name in reading.plus] if reading else []
+        parts = (f" {sign} coalesce(({plain[n]})::DECIMAL(24, 6), 0)" for sign, n in signed)
+        quantity = f"({self.values.plain_sql(self.found['quantity'].value)})::DECIMAL(24, 6)"
+        of = quantity if self.is_of_all_pieces else self._pieces_left()
+        return f"({' * '.join(numbers)}{''.join(parts)}) / nullif({of}, 0)"
+
+    def _amount_of_pieces_left(self) -> str:
+        """Return the line of an amount of which that of cancelled pieces is taken off, or of which
+        that of some pieces was paid back; empty for others.
+        """
+        is_plain = self._can_count_pieces()
+        lowered = self.cancelled_pieces is not None and self.is_of_all_pieces
+        if not is_plain or not (lowered or (self.refunds_pieces and self._payment())):
+            return ""
+        each = self._amount_of_pieces()
+        sale = f"{{expression: {quoted(f'round({each} * {self._pieces_left()}, 4)')}}}"
+        if not self.refunds_pieces:
+            back = self._paid_back_of_each()
+            return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
+        back = f"({self.values.plain_sql(self.found[REFUNDED_QUANTITY].value)})::DECIMAL(24, 6)"
+        refund = f"{{expression: {quoted(f'round({each} * {back}, 4)')}}}"
+        return self._by_row(sale, refund)
+
+    def _can_count_pieces(self) -> bool:
+        """Return whether a line has an amount and a number of pieces, of which each costs the same
+        part.
+        """
+        cells = [*self._line_columns(), *(m.value for m in [self.found.get("quantity")] if m)]
+        reading = self._reading()
+        is_plain = not (self.is_shared or self.cents or self.are_kinds)
+        is_plain &= reading is None or not (reading.rate or reading.less_shared)
+        return is_plain and len(cells) > 1 and all(value.is_column for value in cells)
 
     def _status_lines(self, states: OrderStates | None) -> list[str]:
         """Return the lines of the state, which follow those of the other fields."""
@@ -1049,15 +1270,33 @@ class Draft:
         payment = self._payment()
         total = self.found.get(ORDER_TOTAL)
         rows = OrderRows(self.values, self.found, payment or (total.value if total else None))
-        if rows.below_zero() == DISCOUNT_LINES:
+        # Lines below zero lower the others: the sign says nothing, but what has no item may be
+        # postage.
+        are_discounts = rows.below_zero() == DISCOUNT_LINES
+        amount = "" if are_discounts else rows.amount_sql()
+        columns = row_kinds(self.values, self.found, amount)
+        if are_discounts and not any(map(says_kind, columns)):
             return
-        columns = row_kinds(self.values, self.found, rows.amount_sql())
         is_of_lines = len(columns) == 1 and goes_with_lines(self.values, columns[0], self.found)
         if not columns or (is_of_lines and rows.rows_of_orders()):
             return  # what repeats an order beside its lines is known without a name
         kinds = columns[0] if len(columns) == 1 else self.values.combined(columns)
         self.found["status"] = FoundField("status", kinds, f"{kinds.name} says what a row is")
         self.are_kinds = True
+
+    def _refuse_log_of_states(self) -> None:
+        """Refuse a file with a row for each state of an order.
+
+        Raises:
+            DefinitionError: The file is one.
+        """
+        if states := states_in_turn(self.values, self.found):
+            status, order = (self.found[name].value.name for name in ("status", ORDER_ID))
+            raise DefinitionError(
+                f"The file has a row for each {shown(status)} that one {shown(order)} had, such as "
+                f"{', '.join(map(shown, states))}: its orders would count several times. Export "
+                "the orders with the state that they have now, one row for each order or line."
+            )
 
     def _column(self, name: str) -> str:
         return self.found[name].value.path[0]
@@ -1188,6 +1427,7 @@ class Draft:
         total = self.found.get(ORDER_TOTAL)
         if (
             total is None
+            or self.values.spread
             or not total.value.is_column
             or {"payment_amount", UNIT_PRICE} & self.found.keys()
         ):
@@ -1300,6 +1540,9 @@ class Draft:
 
     def _share_amount_beside_list(self) -> None:
         """Take the amount of the order where the elements of its list have none."""
+        payment = self._payment()
+        if payment and "payment_amount" in self.answers and payment.is_column:
+            self.is_shared = True
         if {"payment_amount", UNIT_PRICE} & self.found.keys():
             return
         named = named_values(self.values, self.kind, "payment_amount", self.found)
@@ -1339,7 +1582,9 @@ class Draft:
         ).once
         self._ask_for_paid_back(GoodsAmount(begin), parts)
         goods = parts.after_discounts(begin, parts.lines)
-        if order.value.is_column and self._is_cell(*self._line_columns()):
+        # A proof adds up all rows of an order: what went back of it, below zero, would break it.
+        is_one_way = not any(np.any(parts.numbers[name] < 0) for name in of_orders)
+        if order.value.is_column and is_one_way and self._is_cell(*self._line_columns()):
             self.order_sums = parts.sums_of_lines(begin)
             self.lines_of_sums = begin, tuple(self._line_columns())
         self._drop_readings_without_tax(begin, parts)
@@ -1518,7 +1763,13 @@ class Draft:
             return
         others = [name for name in rows.numbers if name != goods.name and name not in rows.parts]
         found = [rows.takes_rate(goods.name, other, rates[0]) for other in others]
-        if True not in found:
+        lower = [name for name in others if rows.takes_rate(name, goods.name, rates[0])]
+        if lower and lower[0] in rows.amounts and "payment_amount" not in self.answers:
+            text = f"{lower[0]} = {goods.name} - {rates[0].name} of it"
+            why = f"named {lower[0]}, and by adding up: {text}"
+            self.found["payment_amount"] = FoundField("payment_amount", rows.amounts[lower[0]], why)
+            self.readings = (AmountReading(lower[0]),)
+        elif True not in found:
             reading = AmountReading(goods.name, rate=rates[0])
             self.readings = (reading, *self.readings)
 
@@ -1638,7 +1889,8 @@ class Draft:
         names = [
             name for name in rows.may_be_paid_back(goods, is_said=is_said) if name not in of_lines
         ][:MOST_PRODUCTS]
-        if not names:
+        left = {} if isinstance(rows, OrderParts) else self._totals_left(goods, rows)
+        if not names and not left:
             return
         noun = "order" if isinstance(rows, OrderParts) else "row"
         some = [
@@ -1646,12 +1898,32 @@ class Draft:
             f"{formats.counted(int(np.count_nonzero(rows.filled(name))), noun)})"
             for name in names
         ]
+        some += [
+            f"{shown(text)} ({formats.amount(money)} in {formats.counted(count, noun)})"
+            for text, (_, money, count) in left.items()
+        ]
         sentence = (
             f"the column of what was paid back, or {NO_AMOUNT}: "
-            f"{', '.join(some)} of {formats.counted(len(rows.filled(names[0])), noun)}, never more "
-            "than was paid"
+            f"{', '.join(some)} of {formats.counted(len(rows.filled(goods.name)), noun)}, never "
+            "more than was paid"
         )
-        self.ask(REFUNDED_AMOUNT, sentence, (*names, NO_AMOUNT), NO_AMOUNT)
+        self.ask(REFUNDED_AMOUNT, sentence, (*names, *left, NO_AMOUNT), NO_AMOUNT)
+        said = left.get(self.answers.get(REFUNDED_AMOUNT, ""))
+        self.left_of_total = said[0] if said else ()
+
+    @staticmethod
+    def _totals_left(
+        goods: GoodsAmount, rows: RowParts
+    ) -> dict[str, tuple[tuple[str, str], float, int]]:
+        """Return the totals that are less than another one on some rows, such as that of an order
+        after what went back, each as a difference: of which columns, how much, on how many rows.
+        """
+        totals = {name for name, value in rows.amounts.items() if is_total(value)}
+        return {
+            f"{whole} less {name}": ((whole, name), money, count)
+            for name, (whole, money, count) in rows.left_of(goods).items()
+            if {whole, name} <= totals and np.any(rows.filled(name) == 0)
+        }
 
     def _paid_back_columns(self) -> set[str]:
         """Return the columns that are what was paid back, or may be as long as nobody says it."""
@@ -1666,6 +1938,9 @@ class Draft:
         or a sum has said it and its name says nothing.
         """
         is_unnamed = "payment_amount" in self.answers or self.is_by_sums
+        total = self.found.get(ORDER_TOTAL)
+        if self.is_shared and amount is not None and total and total.value == amount:
+            return True
         return amount is not None and (is_total(amount) or (is_unnamed and not is_of_goods(amount)))
 
     def _is_likely_off(self, goods: GoodsAmount, rows: RowParts, name: str) -> bool:
@@ -1699,7 +1974,7 @@ class Draft:
         """Note the amounts that are less than another one on some rows, as what is left of an order
         once something was paid back, where no column says what was.
         """
-        if REFUNDED_AMOUNT in self.found or self._paid_back_columns():
+        if REFUNDED_AMOUNT in self.found or self.left_of_total or self._paid_back_columns():
             return
         for name, (whole, money, count) in rows.left_of(goods).items():
             self.notes.append(
@@ -1735,7 +2010,7 @@ class Draft:
 
     def _open_amount(self) -> str:
         """Return the line of an amount that is asked, with what may be written in its place."""
-        line = self.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS, REFUNDED_AMOUNT)
+        line = self.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS, PIECES, REFUNDED_AMOUNT)
         if not self._is_open(PARTS) and self._is_open(REFUNDED_AMOUNT):
             base, *times = (quoted(value.path[0]) for value in self._line_columns())
             options = [f"column: {base}", *(f"times: {name}" for name in times)]
@@ -1785,7 +2060,15 @@ class Draft:
             return f"if_any: {quoted_list([self._column(REFUNDED_QUANTITY)])}"
         if states and (states.of(Meaning.REFUND) or states.of(Meaning.PART_REFUND)):
             self.refunded_states = states.refunded
+            if states.is_final and self._are_paid_back_beyond(states):
+                return f"if_any: {quoted_list([self._column(REFUNDED_AMOUNT)])}"
             return self._refund_of_states(states) if states.is_final else ""
+        return self._refund_of_columns()
+
+    def _refund_of_columns(self) -> str:
+        """Return the condition of rows that other columns than that of the state say went back."""
+        if self.left_of_total and self._can_repeat_rows_of_orders():
+            return f"if_differ: {quoted_list(self.left_of_total)}"
         columns = [
             self.found[name].value for name in (REFUNDED_AMOUNT, REFUNDED_AT) if name in self.found
         ]
@@ -1794,9 +2077,46 @@ class Draft:
             return f"if_any: {quoted_list([named[0].path[0]])}"
         flags = flagged(self.values, Meaning.REFUND, self.found)
         if not flags:
-            return ""
+            beside = [one for one in self.other_states if one.is_of_refunds]
+            return beside[0].refund_kind if beside and self._can_repeat_rows() else ""
         value, yes = next(iter(flags.items()))
         return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
+
+    def _are_paid_back_beyond(self, states: OrderStates) -> bool:
+        """Return whether each row whose state says that it went back says how much did, and others
+        that were sold do, too; note those others where some of the first do not.
+        """
+        back = self.found.get(REFUNDED_AMOUNT)
+        if back is None or not back.value.is_column or not states.value.is_column:
+            return False
+        money = f"coalesce(abs({self.values.number_sql(back.value)}), 0)"
+        state = states.value.column
+        is_back, is_sold = (
+            f"coalesce(list_contains({texts(named)}, {state}), false)"
+            for named in (states.refunded, states.of(Meaning.SALE))
+        )
+        unsaid, others = (
+            int(self.values.scalar(f"count(*) FILTER ({condition})"))
+            for condition in (f"{is_back} AND {money} = 0", f"{is_sold} AND {money} > 0")
+        )
+        if others and unsaid:
+            self.notes.append(
+                f"{shown(back.value.name)} says in {formats.counted(others, 'row')} that something "
+                f"went back, of which {shown(states.value.name)} does not: it is not counted, as "
+                "other rows went back as a whole and do not say how much"
+            )
+        return bool(others) and not unsaid
+
+    def _can_repeat_rows_of_orders(self) -> bool:
+        """Return whether rows are orders, of which each can be a sale and a refund."""
+        payment = self._payment()
+        is_plain = payment is None or not self._hundredth(payment)
+        return self._has_row_per_order() and not self.is_shared and is_plain
+
+    def _can_repeat_rows(self) -> bool:
+        """Return whether a row can be a sale and a refund: its state is a column of the file."""
+        status = self.found.get("status")
+        return status is not None and status.value.is_column and not self.values.spread
 
     def _are_pieces_refunded(self, states: OrderStates | None) -> bool:
         """Return whether lines say how many of their pieces went back, at the price of a piece;
@@ -1804,9 +2124,14 @@ class Draft:
         """
         back, quantity = self.found.get(REFUNDED_QUANTITY), self.found.get("quantity")
         price, order = self.found.get(UNIT_PRICE), self.found.get("order_id")
-        if not (back and quantity and price and order) or "payment_amount" in self.found:
+        amount = self.found.get("payment_amount")
+        if not (back and quantity and order) or not (price or amount) or self.values.spread:
             return False
-        if not all(match.value.is_column for match in (back, quantity, price, order)):
+        if not all(match.value.is_column for match in (back, quantity, order)):
+            return False
+        if amount and not (self._can_count_pieces() and (price or "item_id" in self.found)):
+            return False
+        if not amount and price and not price.value.is_column:
             return False
         pieces, count = map(self.values.number_sql, (back.value, quantity.value))
         more = self.values.scalar(f"count(*) FILTER ({pieces} > {count})")
@@ -1874,14 +2199,21 @@ class Draft:
         empty without such.
         """
         refunded = self.found.get(REFUNDED_AMOUNT)
+        amount = quoted(value.path[0])
+        units = self._in_cents(value)
+        sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus(), *units])}}}"
+        if self.left_of_total and self.refund:
+            whole, left = map(quoted, self.left_of_total)
+            most = f", {units[0]}" if units else self._at_most_goods([value])
+            return self._by_row(sale, f"{{column: {whole}, less: [{left}]{most}}}")
         if not self.refund or not refunded or not value.is_column or not refunded.value.is_column:
             return ""
-        amount, back = quoted(value.path[0]), quoted(refunded.value.path[0])
-        sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus()])}}}"
+        back = quoted(refunded.value.path[0])
         if shared := self._shared_back(amount):
             return self._by_row(sale, shared)
         zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
-        options = f"{zeros}{self._without_sign(refunded.value)}{self._at_most_goods([value])}"
+        most = f", {units[0]}" if units else self._at_most_goods([value])
+        options = f"{zeros}{self._without_sign(refunded.value)}{most}"
         refund = f"{{first_of: [{back}, {amount}]{options}}}"
         return self._by_row(sale, refund)
 
@@ -1905,7 +2237,10 @@ class Draft:
         """Return the option by which no more than the goods is paid back, where rows are orders: a
         refund of a whole order has its tax and its postage in it, too.
         """
-        if not self._has_row_per_order() or self.is_shared:
+        is_of_row = self._has_row_per_order() or (
+            ORDER_ID not in self.found and not several_rows_at_once(self.values, self.found)
+        )
+        if not is_of_row or self.is_shared:
             return self._at_most_goods_of_order()
         column, *times = (quoted(value.path[0]) for value in cells)
         options = [f"column: {column}", *(f"times: {name}" for name in times)]
@@ -2034,7 +2369,11 @@ class Draft:
             return
         if not choices:
             raise DefinitionError(self._without_column(name, unreadable))
-        self.ask(name, f"the column that says {NEEDED.get(name, name)}{unreadable}", choices)
+        sentence = f"the column that says {NEEDED.get(name, name)}{unreadable}"
+        if name == "event_type":
+            sentence += f", or what each row is: {' or '.join(STANDARD_TYPES)}"
+            choices = (*choices, *(one for one in STANDARD_TYPES if one not in choices))
+        self.ask(name, sentence, choices)
 
     def _without_column(self, name: str, unreadable: str) -> str:
         """Return why a file cannot be of this kind: what it has, and what leads on."""
@@ -2080,7 +2419,12 @@ class Draft:
         sentence = (
             f"the column that says the amount, or {NO_AMOUNT}: then lines are of 0.00{come_to}"
         )
-        every = (*sums, *(name for name in choices if name not in sums), NO_AMOUNT)
+        numbers = numbers_left(self.values, self.found) if self.values.spread else ()
+        beside = [value.name for value in numbers if can_be_amount(value)]
+        if beside:
+            of_orders = ", ".join(map(shown, beside[:MOST_SUMS]))
+            sentence += f"; of whole orders, shared among their lines: {of_orders}"
+        every = (*dict.fromkeys([*sums, *choices, *beside]), NO_AMOUNT)
         self.ask("payment_amount", sentence, every, NO_AMOUNT)
 
     def _has_order_numbers(self) -> bool:
@@ -2269,7 +2613,7 @@ class Draft:
             return []
         counts = self.values.currencies(amounts[0].value)
         if not counts:
-            code = amounts[0].value.currency
+            code = amounts[0].value.currency or self.named_currency
             named = f"  # named {shown(amounts[0].value.name)}"
             return [f"  currency: {{constant: {code}}}{named}"] if code else []
         rows = ", ".join(f"{shown(name)} {count:,} rows" for name, count in counts.items())
@@ -2408,9 +2752,14 @@ class Draft:
         return self._customer(value) if name == "customer_id" else ""
 
     def _quantity(self, value: Value) -> str:
+        sale = quoted(value.path[0])
+        if self.cancelled_pieces is not None and value.is_column:
+            sale = f"{{column: {sale}, less: [{quoted(self.cancelled_pieces.path[0])}]}}"
         if self.refunds_pieces:
             back = quoted(self._column(REFUNDED_QUANTITY))
-            return f"  quantity: {{by_row: {{sale: {quoted(value.path[0])}, refund: {back}}}}}"
+            return f"  quantity: {{by_row: {{sale: {sale}, refund: {back}}}}}"
+        if self.cancelled_pieces is not None and value.is_column:
+            return f"  quantity: {sale}"
         if self.are_kinds and value.is_column:
             sql = quoted(f"coalesce({self.values.plain_sql(value)}, '0')")
             return f"  quantity: {{expression: {sql}}}  # rows of money alone have none"
@@ -2497,8 +2846,10 @@ class Draft:
         """Return the line of an amount that is asked, shared among lines,
         or another one in refunds; else empty.
         """
-        if any(map(self._is_open, (UNITS, PARTS, REFUNDED_AMOUNT))):
+        if any(map(self._is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT))):
             return self._open_amount()
+        if line := self._amount_of_pieces_left():
+            return line
         if self.is_shared:
             return self._shared_amount(value)
         return self._less_rate([value]) or self._refund_of_amount(value)
@@ -2523,16 +2874,18 @@ class Draft:
             and AMOUNT_OF not in self.answers
         ):
             return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
-        parts = [f"column: {quoted(value.path[0])}", *self._less_and_plus(), *self._sharing()]
-        sale = f"{{{', '.join(parts)}}}"
+        whole = [*self._less_and_plus(), *self._in_cents(value), *self._sharing()]
+        sale = f"{{{', '.join([f'column: {quoted(value.path[0])}', *whole])}}}"
         back = self._shared_back(self._share_weight())
         return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
 
     def _field_without_column(self, name: str) -> str:
         if name == "payment_amount" and UNIT_PRICE in self.found:
-            if any(map(self._is_open, (UNITS, PARTS, REFUNDED_AMOUNT))):
+            if any(map(self._is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT))):
                 return self._open_amount()
-            return self._less_rate(self._line_columns()) or self._price_times_quantity()
+            lowered = self._amount_of_pieces_left() if self.cancelled_pieces else ""
+            less_rate = lowered or self._less_rate(self._line_columns())
+            return less_rate or self._price_times_quantity()
         if name == "quantity" and self.values.spread and not self._is_open(name):
             return f"  {name}: {{constant: 1}}  # one piece each"
         if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
@@ -2617,7 +2970,7 @@ class Draft:
         forms = {
             value: forms
             for value in amounts
-            if (forms := self.values.number_forms(value)) != [WHOLE]
+            if not value.is_computed and (forms := self.values.number_forms(value)) != [WHOLE]
         }
         lines = ["currency_signs: remove"] if any(map(self.values.has_signs, amounts)) else []
         if not forms:
@@ -2917,7 +3270,10 @@ class ListDraft(Draft):
             return self._field(name)
         # A day is the shop's, wherever the server of the file is.
         forms = self.values.time_formats(value)
-        options = [f"column: {quoted(value.path[0])}", "optional: true"]
+        origin = f"expression: {quoted(value.sql)}"  # such as of months in another language
+        if value.is_column:
+            origin = f"column: {quoted(value.path[0])}"
+        options = [origin, "optional: true"]
         if len(forms) > 1:
             example = shown(self.values.counts(value, 1)[0][0])
             sentence = f"how days such as {example} are written"

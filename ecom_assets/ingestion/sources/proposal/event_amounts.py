@@ -18,6 +18,8 @@ from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Val
 FEWEST_ORDERS: Final = 3
 SHARE: Final = 0.98
 """How many orders of several rows must add up, and which share of them."""
+FEWEST_AMOUNTS: Final = 2
+"""How many rows of some types alone must have an amount for it to be asked about."""
 MOST_NUMBERS: Final = 12
 DECIMALS: Final = r"[^\d]*[\d.,' ]*\d[.,]\d+[^\d]*"
 PLAIN: Final = r"-?\d+([.,]\d+)?"
@@ -57,7 +59,7 @@ def amounts_of_some_types(values: FileValues, found: Found) -> list[Value]:
         return []
     used = {each.value for each in found.values()}
     free = [value for value in values.values if value not in used and not value.joined]
-    some = [value for value in free if values.filled(value) >= FEWEST_ORDERS]
+    some = [value for value in free if values.filled(value) >= FEWEST_AMOUNTS]
     decimals = [value for value in some if values.matching(value, DECIMALS)]
     return [
         value
@@ -68,10 +70,10 @@ def amounts_of_some_types(values: FileValues, found: Found) -> list[Value]:
 
 def _goes_with_types(values: FileValues, value: Value, event_type: Value) -> bool:
     is_some = f"{values.number_sql(value)} <> 0"
-    if not FEWEST_ORDERS <= values.scalar(f"count(*) FILTER ({is_some})") < values.row_count:
+    if not FEWEST_AMOUNTS <= values.scalar(f"count(*) FILTER ({is_some})") < values.row_count:
         return False
     counted = f"count(*) FILTER ({is_some}) AS filled, count(*) AS row_count"
-    by_type = select(counted, TABLE, f"{event_type.column} IS NOT NULL", event_type.column)
+    by_type = select(counted, TABLE, "true", f"coalesce({event_type.column}, '')")
     counts = ("count(*) FILTER (filled = 0)", "count(*) FILTER (filled >= row_count * 0.9)")
     empty, full, types = values.rows(select([*counts, "count(*)"], f"({by_type})"))[0]
     return bool(empty and full and empty + full == types)

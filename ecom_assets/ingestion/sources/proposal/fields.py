@@ -247,8 +247,10 @@ def kind_of(values: FileValues) -> MappingKind | None:
         _has_charges(values, orders) or _has_states_of_sales(values, orders)
     )
     if "event_type" in events and not (are_orders and _is_in_list(events["event_type"].value)):
-        return _kind_with_types(values, orders, events, are_orders=are_orders)
-    if are_orders:
+        kind = _kind_with_types(values, orders, events, are_orders=are_orders)
+        if kind is not None or are_orders:
+            return kind
+    elif are_orders:
         return MappingKind.ORDERS
     customers = found_fields(values, MappingKind.CUSTOMERS)
     has_one_row_each = (
@@ -277,12 +279,36 @@ def _kind_with_types(
         return MappingKind.ORDERS
     # Sales and refunds are what a bookkeeper calls rows of orders, too.
     named = named_values(values, MappingKind.EVENTS, "event_type", {})
-    is_said = bool(known) and not (is_of_orders and events["event_type"].value not in named)
+    is_named = events["event_type"].value in named
+    is_said = bool(known) and not (is_of_orders and not is_named)
     has_charges = not has_visits and _has_charges(values, orders)
+    if has_charges and not is_named and not known & _OF_VISITORS:
+        return MappingKind.ORDERS  # `CHECKOUT` is where an order came from
+    if is_of_orders and _is_ledger(values, orders, events, is_known=bool(known)):
+        return MappingKind.ORDERS
     has_lines = {"item_id", "item_name"} <= orders.keys() or has_charges
     if is_said and is_of_orders and has_lines:
         return None  # sales and refunds, of which nothing but the name of a column says more
     return MappingKind.EVENTS if is_said or not (are_orders or known or has_charges) else None
+
+
+def _is_ledger(values: FileValues, orders: Found, events: Found, *, is_known: bool) -> bool:
+    """Return whether rows are times and money of types that only say what the money is, as an
+    account has them: they name nobody who did something, or some of the money went back.
+
+    Types are known as events or, such as `Settled` and `Refunded`, as states of sales.
+    """
+    kind = events["event_type"].value
+    if "date_time" not in orders or bare(kind.last_name) not in _TYPE_NAMES:
+        return False
+    are_states = "status" in orders and orders["status"].value == kind
+    if not is_known and not (are_states and _has_states_of_sales(values, orders)):
+        return False
+    money = [value for value in numbers_left(values, {}) if can_be_amount(value)]
+    money = [value for value in money if values.matching(value, r".*\d[.,]\d.*")]
+    below = " OR ".join(map(values.is_below_zero, money))
+    is_both = bool(money) and bool(values.scalar(f"count(*) FILTER ({below})"))
+    return bool(money) and (is_both or "user_id" not in events)
 
 
 def _has_event_properties(values: FileValues) -> bool:
@@ -305,7 +331,7 @@ def _has_charges(values: FileValues, orders: Found) -> bool:
     named = (value for value in values.values if part_of(value) in _CHARGES)
     # A column of yes and no, such as `Tax exempt`, is no amount.
     return ORDER_TOTAL in orders or any(
-        _is_amount(values, value) and values.matching(value, r".*\d[.,]\d.*") for value in named
+        _is_amount(values, value) and values.matching(value, _MONEY) for value in named
     )
 
 
@@ -320,11 +346,11 @@ def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
     if Meaning.SALE not in meanings or not meanings & {Meaning.NO_SALE, Meaning.REFUND}:
         return False
     numbers = numbers_left(values, {})
-    return any(
-        can_be_amount(value) and values.matching(value, r".*\d[.,]\d\d") for value in numbers
-    )
+    return any(can_be_amount(value) and values.matching(value, _MONEY) for value in numbers)
 
 
+_MONEY: Final = r".*\d[.,]\d.*|-?[1-9]\d+"
+"""Numbers with decimals, or of two digits, as amounts of yen have no decimals."""
 _CHARGES: Final = frozenset({Part.SHIPPING, Part.TAX, Part.DISCOUNT})
 
 
@@ -336,7 +362,10 @@ def _says_what_rows_are(value: Value, known: Collection[str | None]) -> bool:
 
 
 _TYPE_NAMES: Final = frozenset(
-    {"type", "typ", "tipo", "art", "vorgang", "activity", "action", "was"}
+    {
+        *("type", "typ", "tipo", "art", "vorgang", "activity", "action", "was", "kind", "soort"),
+        *("transactiontype", "transaktionstyp", "operation", "operacion", "rodzaj", "nature"),
+    }
 )
 _OF_VISITORS: Final = frozenset(
     {"page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart"}
@@ -587,17 +616,28 @@ def _by_codes_of_hits(
 
 
 def _id_of_each(values: FileValues, matches: Found) -> FoundField | None:
-    """Return the id of customers of whom some have no address: a column that ends as ids of
-    customers are called (`Square Customer ID`), another one on each row; None without one.
+    """Return the id of customers, another one on each row, where no usual name says it: a column
+    called the key of one (`CustomerKey`), and of customers of whom some have no address one that
+    ends as ids are called (`Square Customer ID`); None without one.
     """
-    if values.filled(matches["email"].value) == values.row_count:
-        return None
+    is_whole = values.filled(matches["email"].value) == values.row_count
     names = tuple(name for name in map(bare, _names()[MappingKind.CUSTOMERS]["id"]) if name != "id")
     for value in _free(values, matches):
         is_of_each = values.different(value) == values.row_count
-        if is_of_each and bare(value.last_name).endswith(names):
+        is_named = bare(value.last_name).endswith(names)
+        if is_of_each and (_is_key_of_person(value) if is_whole else is_named):
             return FoundField("id", value, f"named {value.name}, another one on each row")
     return None
+
+
+def _is_key_of_person(value: Value) -> bool:
+    """Return whether a name is that of the key of a person alone, such as `CustomerKey`."""
+    words = [word for word in words_of(value.last_name) if word not in {"e", "mail", "email"}]
+    is_key = len(words) == 2 and bool(_KEYS & {*words})  # noqa: PLR2004
+    return is_key and any(word in PERSON_WORDS for word in words)
+
+
+_KEYS: Final = frozenset({"key", "number", "numero", "nummer", "nr", "no", "code", "id"})
 
 
 def _price_below_retail(values: FileValues, matches: Found) -> FoundField | None:
@@ -745,6 +785,8 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
         free = sorted(free, key=lambda value: not is_in_stock(value))
     if field == "unit_cost_amount":
         free = sorted(free, key=lambda value: not is_cost(value))
+    if field == "customer_id":
+        free = sorted(free, key=lambda value: not _is_of_person(value))
     if field == "user_id":
         free = sorted(free, key=lambda value: _unlikely_visitor(values, value))
     if field == "campaign_name":
@@ -758,12 +800,16 @@ def _unlikely_visitor(values: FileValues, value: Value) -> tuple[bool, bool, boo
     """
     is_amount = bool(values.matching(value, r"-?\d+[.,]\d+"))
     is_row = 1 < values.different(value) == values.filled(value)
-    is_person = any(word in bare(value.name) for word in (*PERSON_WORDS, "profile", "visitor"))
+    is_person = _is_of_person(value) or any(w in bare(value.name) for w in ("profile", "visitor"))
     return (
         is_amount or bool(values.time_formats(value)),
         is_row or _is_one(values, value),
         not is_person,
     )
+
+
+def _is_of_person(value: Value) -> bool:
+    return any(word in bare(value.name) for word in PERSON_WORDS)
 
 
 def _is_one(values: FileValues, value: Value) -> bool:
@@ -1314,7 +1360,10 @@ def _may_be_named_states(values: FileValues, value: Value) -> bool:
     return value.is_column and are_texts and 1 < different <= _FEW_STATES
 
 
-_STATES_ARE_NAMED: Final = ("status", "statut", "statu", "estatus", "durum", "durumu", "stav")
+_STATES_ARE_NAMED: Final = (
+    *("status", "statut", "statu", "estatus", "durum", "durumu", "stav", "estado", "stato", "etat"),
+    *("situac", "zustand", "статус", "состояни", "状態", "상태", "状态", "狀態", "ステータス"),
+)
 _OTHER_STATES: Final = (
     *("mail", "email", "newsletter", "marketing", "customer", "kunde", "kunden", "client", "tax"),
     *("stock", "account", "member", "subscription", "abo", "login", "consent", "sync", "export"),

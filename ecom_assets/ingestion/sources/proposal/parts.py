@@ -140,6 +140,7 @@ _INCLUDED: Final = frozenset(
     {
         *("incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc", "w"),
         *("after", "less", "nach", "abzuglich", "apres", "despues", "dopo"),
+        *("before", "vor", "avant", "antes", "prima", "przed"),
     }
 )
 """Words before what is in an amount, or was taken off it."""
@@ -150,6 +151,7 @@ _RATES: Final = (
 )
 _COSTS: Final = (
     *("cost", "cogs", "einkauf", "wareneinsatz", "ek", "cout", "couts", "costo", "koszt", "inkoop"),
+    *("zakup", "nakup", "achat", "acquisto", "compra", "inkop", "закуп"),
     *("себестоим", "собіварт", "原価"),
 )
 """How words in the names of what goods cost the shop begin."""
@@ -231,6 +233,25 @@ def is_rate(value: Value) -> bool:
     is_said = any(begins(word, _RATES) for word in words_of(value.last_name))
     has_percent = _PERCENT in value.last_name and not re.search(r"\d", value.last_name)
     return has_percent or is_said  # `VAT (20 %)` is an amount
+
+
+def is_rate_of_currency(value: Value) -> bool:
+    """Return whether a column is, by its name, of rates between currencies."""
+    words = _words(value)
+    return _has(words, _EXCHANGED) or (is_rate(value) and not {*words} - {"rate", "rates"})
+
+
+_EXCHANGED: Final = (
+    "exchange",
+    "fx",
+    "conversion",
+    "kurs",
+    "wechselkurs",
+    "cambio",
+    "wisselkoers",
+    "kur",
+)
+"""How words in the names of such rates begin."""
 
 
 def is_discount_rate(value: Value) -> bool:
@@ -993,7 +1014,18 @@ _IN_STOCK: Final = (
 )
 """How words in the names of what there is of a product begin."""
 _FREE: Final = (
-    *("available", "avail", "free", "sellable", "atp", "verfugbar", "frei", "disponib", "libre"),
+    *(
+        "available",
+        "avail",
+        "free",
+        "sellable",
+        "fulfillable",
+        "atp",
+        "verfugbar",
+        "frei",
+        "disponib",
+        "libre",
+    ),
     *(
         "libero",
         "beschikbaar",

@@ -27,6 +27,8 @@ ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = (
     "decimal",
 )
 BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
+PIECES: Final = "cancelled_pieces"
+"""Whether the amount of a line is of the pieces that were cancelled, too."""
 NO_CUSTOMER: Final = "no_customer"
 HOLDS: Final = "holds"
 """What rows of a file are that break what files before it were read by."""
@@ -84,6 +86,12 @@ MOST_STATES, MOST_EVENT_TYPES_ASKED, MOST_SOURCES_ASKED = 50, 20, 20
 """Values of a column of states that are read, and event types and sources of visits that are asked.
 """
 STATES: Final = tuple(f"state_{number}" for number in range(1, MOST_STATES + 1))
+STATES_BESIDE, STATES_ALONE = "state_beside", "state_alone"
+"""Several kinds of rows in one question: of money that stands beside more of the other sign, as
+fees do, and of rows without an order.
+"""
+BY_ITSELF: Final = "each by itself"
+"""The answer that such kinds are asked about one by one."""
 EVENT_TYPES: Final = tuple(
     f"event_type_{number}" for number in range(1, MOST_EVENT_TYPES_ASKED + 1)
 )
@@ -99,6 +107,7 @@ KEYS: Final = (
     BELOW_ZERO,
     AMOUNT_OF,
     UNITS,
+    PIECES,
     PARTS,
     NO_CUSTOMER,
     HOLDS,
@@ -107,6 +116,8 @@ KEYS: Final = (
     CURRENCY,
     PLATFORM,
     *COLUMNS,
+    STATES_BESIDE,
+    STATES_ALONE,
     *STATES,
     *EVENT_TYPES,
     *CHANNELS_OF,
@@ -132,6 +143,7 @@ LABELS: Final = {
     BELOW_ZERO: "Lines below zero",
     AMOUNT_OF: "Amount on each row",
     UNITS: "Units of amounts",
+    PIECES: "Amount of cancelled pieces",
     PARTS: "Amount of the goods",
     NO_GOODS: "Gift cards, tips and the like",
     NO_CUSTOMER: "Rows without a customer",
@@ -146,7 +158,7 @@ LABELS: Final = {
     "stock": "Column of the stock",
     "status": "Column of the state",
     "refunded_amount": "Column of what was paid back",
-    **dict.fromkeys(STATES, "State"),
+    **dict.fromkeys((STATES_BESIDE, STATES_ALONE, *STATES), "State"),
     **dict.fromkeys(EVENT_TYPES, "Event type"),
     **dict.fromkeys(CHANNELS_OF, "Channel of visits from"),
 }
@@ -175,6 +187,8 @@ class OpenQuestion:
     is_optional: bool = False
     subject: str = ""
     note: str = ""
+    subjects: tuple[str, ...] = ()
+    """The values of the file, where the question is about several."""
 
     @property
     def label(self) -> str:

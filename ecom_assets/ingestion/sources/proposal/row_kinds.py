@@ -17,7 +17,7 @@ _NAMED: Final = (
 """How words in the names of such columns begin; they are tried first."""
 _ENDINGS: Final = ("typ", "type", "art")
 """How words do that are made of two, such as Positionstyp."""
-_MOST_KINDS, _MOST_COLUMNS, _FEW = 40, 3, 4
+_MOST_KINDS, _MOST_COLUMNS, _FEW, _SHORT = 40, 3, 4, 20
 _FILLED, _PURE, _TELLING = 0.9, 0.95, 0.05
 _OF_NAMED, _OF_OTHERS = 0.75, 0.5
 """The share of different values among all rows up to which a column says what they are."""
@@ -60,6 +60,8 @@ def _can_be_kinds(values: FileValues, value: Value) -> bool:
     different, filled = values.different(value), values.filled(value)
     # In a short file most kinds are on few rows: a name that says what they are is enough.
     most = values.row_count * (_OF_NAMED if says_kind(value) else _OF_OTHERS)
+    if says_kind(value) and values.row_count <= _SHORT:
+        most = values.row_count - 1
     return 1 < different <= min(_MOST_KINDS, most) and filled >= values.row_count * _FILLED
 
 

@@ -375,7 +375,7 @@ class OrderRows:
             return True
         if total == same == 1 and not own and is_total(amount):
             return None  # one order shows nothing
-        if total < FEWEST_ORDERS or same < total:
+        if same < total or (total < FEWEST_ORDERS and not proved):
             return False
         return nearer * 2 > proved if proved else None
 

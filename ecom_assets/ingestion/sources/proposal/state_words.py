@@ -223,6 +223,7 @@ _REFUND: Final = (
     "devuel",
     "devolu",
     "reembols",
+    "reintegr",
     "rimbors",
     "reso",
     "restituit",
@@ -499,6 +500,11 @@ def is_state_word(state: str) -> bool:
 def says_no_sale(name: str) -> bool:
     """Return whether a name has a word of what never became a sale: `qty_canceled`."""
     return any(begins(word, _NO_SALE) for word in words_of(name))
+
+
+def says_no_sale_or_refund(state: str) -> bool:
+    """Return whether a text has a word of what never became a sale, or of what went back."""
+    return any(begins(word, (*_NO_SALE, *_REFUND)) for word in words_of(state))
 
 
 def is_way_to_pay(state: str) -> bool:

@@ -2,15 +2,16 @@
 and the lines of the mapping.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.values import NO, YES
-from ecom_assets.core.warehouse.sql_text import texts
+from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.proposal.fields import (
+    MOSTLY,
     REFUNDED_AMOUNT,
     REFUNDED_QUANTITY,
     Found,
@@ -18,8 +19,11 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     state_columns,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
+    BY_ITSELF,
     MOST_STATES,
     STATES,
+    STATES_ALONE,
+    STATES_BESIDE,
     OpenQuestion,
     on_one_line,
     quoted,
@@ -33,9 +37,10 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     flag_meaning,
     guessed_meaning,
     is_document,
+    says_no_sale_or_refund,
     state_meaning,
 )
-from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
+from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
 _OURS: Final = {Meaning.SALE: "shipped", Meaning.NO_SALE: "shipped", Meaning.PART_REFUND: "shipped"}
 """The state of the row of a sale; of those that are left out it does not count."""
@@ -127,22 +132,59 @@ class OrderStates:
 
 
 def state_questions(
-    values: FileValues, matches: Found, *, are_kinds: bool = False
+    values: FileValues,
+    matches: Found,
+    answers: Mapping[str, str],
+    *,
+    are_kinds: bool = False,
 ) -> list[OpenQuestion]:
     """Return a question for each state that must be asked, the most frequent first.
 
-    Of kinds of rows each is asked as soon as one is, whatever its words are.
+    Of kinds of rows each is asked as soon as one is, whatever its words are; of many kinds, those
+    that the rows show to be alike are one question, unless it is answered that each is another.
     """
     status = matches.get("status")
     if status is None:
         return []
     counts = values.counts(status.value, MOST_STATES)
-    asked = [(state, count) for state, count in counts if _known_meaning(matches, state) is None]
+    twice = _back_twice(values, matches, [state for state, _ in counts])
+    asked = [
+        (state, count)
+        for state, count in counts
+        if state in twice or _known_meaning(matches, state) is None
+    ]
     if are_kinds and asked:
         asked = counts
     amounts = _amounts(values, matches)
+    groups = _alike(values, matches, [state for state, _ in asked]) if are_kinds else {}
     questions = []
+    for key, states in groups.items():
+        named = [
+            f"{shown(state)} ({counted(count, 'row')}"
+            f"{f', together {amounts[state]}' if amounts.get(state) else ''})"
+            for state, count in asked
+            if state in states
+        ]
+        sentence = (
+            f"what {', '.join(named)} of {status.value.name} are, {_ALIKE[key]}: "
+            f"{' or '.join(MEANINGS)}, or {BY_ITSELF}"
+        )
+        split = answers.get(key) == BY_ITSELF
+        questions.append(
+            OpenQuestion(
+                key,
+                sentence,
+                (*MEANINGS, BY_ITSELF),
+                "",
+                subject=", ".join(states),
+                subjects=() if split else tuple(states),
+                note=_ALIKE[key],
+            )
+        )
+    grouped = {state for question in questions for state in question.subjects}
     for (state, count), key in zip(asked, STATES, strict=False):
+        if state in grouped:
+            continue
         guess = guessed_meaning(state) or (state_meaning(state) if are_kinds else None)
         money = f", together {amounts[state]}" if amounts.get(state) else ""
         hint = f"; probably {guess}" if guess else ""
@@ -161,6 +203,66 @@ def state_questions(
             )
         )
     return questions
+
+
+def _back_twice(values: FileValues, matches: Found, states: Sequence[str]) -> list[str]:
+    """Return the states of rows of their own that say of the same money that it went back, such as
+    that of goods that came back and that of the credit note about them; none where each is of its
+    own.
+    """
+    names = ("customer_id", "item_id", "payment_amount", "order_id")
+    back = [state for state in states if _known_meaning(matches, state) is Meaning.REFUND]
+    if len(back) < 2 or not {*names} <= matches.keys():  # noqa: PLR2004 (one goes back once)
+        return []
+    if not has_rows_of_refunds(values, matches, back):
+        return []
+    state = matches["status"].value.column
+    same = ", ".join(matches[name].value.column for name in names[:-1])
+    is_back = f"list_contains({texts(back)}, {state})"
+    by_money = select(f"count(DISTINCT {state}) AS states, count(*) AS n", TABLE, is_back, same)
+    sums = "coalesce(sum(n) FILTER (states > 1), 0), sum(n)"
+    twice, rows = values.rows(select(sums, f"({by_money})"))[0]
+    return back if twice * 2 > rows else []
+
+
+_MOST_KINDS_BY_THEMSELVES: Final = 4
+"""Kinds of rows that are asked about one by one, however alike some are."""
+_ALIKE: Final = {
+    STATES_BESIDE: "which stand beside more money of the other sign in one order, as fees do",
+    STATES_ALONE: "which are of no order",
+}
+"""What the kinds of one question have in common."""
+
+
+def _alike(values: FileValues, matches: Found, kinds: Sequence[str]) -> dict[str, list[str]]:
+    """Return the kinds of rows that the rows show to be alike, by the key of their question."""
+    order, amount = matches.get("order_id"), matches.get("payment_amount")
+    if len(kinds) <= _MOST_KINDS_BY_THEMSELVES or order is None or amount is None:
+        return {}
+    time = [matches["date_time"].value.column] if "date_time" in matches else []
+    together = f"OVER (PARTITION BY {', '.join([order.value.column, *time])})"
+    money = values.number_sql(amount.value)
+    cells = [
+        f"{matches['status'].value.column} AS kind",
+        f"{order.value.column} AS of_order",
+        f"{money} AS money",
+        f"max({money}) {together} AS most",
+        f"min({money}) {together} AS least",
+    ]
+    is_less = "(money < 0 AND most > -money) OR (money > 0 AND least < -money)"
+    counts = [
+        "kind",
+        "count(*)",
+        f"count(*) FILTER (of_order IS NOT NULL AND ({is_less}))",
+        "count(*) FILTER (of_order IS NULL)",
+    ]
+    found = values.rows(select(counts, f"({select(cells, TABLE)})", group_by="kind"))
+    alike = {
+        STATES_BESIDE: [kind for kind, rows, beside, _ in found if rows == beside],
+        STATES_ALONE: [kind for kind, rows, _, alone in found if rows == alone],
+    }
+    asked = {key: [kind for kind in kinds if kind in named] for key, named in alike.items()}
+    return {key: named for key, named in asked.items() if len(named) > 1}
 
 
 def _said_meaning(status: Value, state: str) -> Meaning | None:
@@ -200,7 +302,11 @@ def order_states(
         return None
     status = matches["status"].value
     counts = dict(values.counts(status, MOST_STATES))
-    asked = {question.subject: question for question in questions}
+    asked = {
+        state: question
+        for question in questions
+        for state in question.subjects or (question.subject,)
+    }
     meanings: dict[str, Meaning | None] = {}
     for state in counts:
         if (question := asked.get(state)) is not None:
@@ -224,6 +330,51 @@ def order_states(
     )
 
 
+def states_in_turn(values: FileValues, matches: Found) -> Sequence[str]:
+    """Return the states of one order where a file has a row for each state that an order had, as a
+    log of changes has; none where rows are lines, or sales and what went back of them.
+
+    All that rows of an order say is the same but for the state and the time, and some order has two
+    states of a sale.
+    """
+    order, status, time = (matches.get(name) for name in ("order_id", "status", "date_time"))
+    if order is None or status is None or time is None or values.spread:
+        return ()
+    meanings = {name: _said_meaning(status.value, name) for name, _ in values.counts(status.value)}
+    kept = [name for name, what in meanings.items() if what in {None, Meaning.SALE}]
+    others = [
+        value
+        for value in values.values
+        if value.is_column
+        and value not in {order.value, status.value, time.value}
+        and value.path[0] not in {time.value.path[0], time.value.joined}
+        and values.different(value) < values.row_count
+    ]
+    same = [f"count(DISTINCT {value.column}) < 2" for value in others]
+    state = status.value.column
+    measured = [
+        "count(*) AS row_count",
+        f"count(DISTINCT {state}) AS states",
+        f"count(DISTINCT {time.value.column}) AS times",
+        f"{' AND '.join(same) or 'true'} AS is_same",
+        f"count(DISTINCT {state}) FILTER (list_contains({texts(kept)}, {state})) AS sales",
+        f"list({state} ORDER BY {time.value.column}) AS named",
+    ]
+    by_order = select(measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column)
+    several = "row_count > 1"
+    counts = [
+        f"count(*) FILTER ({several})",
+        f"count(*) FILTER ({several} AND states = row_count AND times = row_count AND is_same)",
+        f"any_value(named) FILTER ({several} AND sales > 1)",
+    ]
+    orders, fitting, named = values.rows(select(counts, f"({by_order})"))[0]
+    return tuple(named or ()) if orders >= _FEWEST_LOGGED and orders == fitting else ()
+
+
+_FEWEST_LOGGED: Final = 2
+"""Orders of several rows by which a file is a log of their states."""
+
+
 def _paid_back_count(values: FileValues, value: Value) -> int:
     """Return how many rows have a state that says that money went back."""
     return sum(
@@ -241,7 +392,9 @@ def column_of_states(values: FileValues, matches: Found) -> FoundField | None:
     status = matches.get("status")
     if status is None or not status.value.is_column:
         return status
-    others = state_columns(values, matches)
+    # One that few rows have says what was asked for or done with these, not what became of each.
+    least = values.filled(status.value) * MOSTLY
+    others = [value for value in state_columns(values, matches) if values.filled(value) >= least]
     best = max([status.value, *others], key=lambda value: _paid_back_count(values, value))
     if best == status.value:
         return status
@@ -254,12 +407,24 @@ class OtherStates:
 
     `left_out` has those by which a row is no sale, or a sale that went back: without it the sums
     are the same. `in_doubt` has the others, but those of sales. Each has its number of rows.
+    `paid_back` are those of `left_out` that went back.
     """
 
     value: Value
     states: OrderStates
     left_out: Mapping[str, int]
     in_doubt: Mapping[str, int]
+    paid_back: Sequence[str] = ()
+
+    @property
+    def is_of_refunds(self) -> bool:
+        """Return whether nothing but these states says what went back, and all are about that."""
+        return {*self.paid_back} == {*self.left_out} != set() and not self.states.refunded
+
+    @property
+    def refund_kind(self) -> str:
+        """Return the condition of the rows of refunds."""
+        return f"where: {{{quoted(self.value.path[0])}: {quoted_list(self.paid_back)}}}"
 
     @property
     def line(self) -> str:
@@ -287,20 +452,71 @@ class OtherStates:
         )
 
 
-def other_states(values: FileValues, matches: Found, states: OrderStates) -> list[OtherStates]:
+def other_questions(
+    values: FileValues, matches: Found, states: OrderStates, asked: int
+) -> list[OpenQuestion]:
+    """Return a question for each state of a further column that has a word of what went back, or of
+    no sale, beside others: `Refund approved` of sales that count.
+
+    Args:
+        values: The values of the files.
+        matches: The fields that are known.
+        states: The states of orders.
+        asked: How many states are asked about already.
+    """
+    settled = states.of(Meaning.NO_SALE, *states.refund_meanings)
+    if {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & matches.keys():
+        return []
+    doubtful = [
+        (value, state, count)
+        for value in state_columns(values, matches)
+        for state, count in values.counts_beside(value, states.value, settled).items()
+        if _said_meaning(value, state) is None and says_no_sale_or_refund(state)
+    ]
+    return [
+        OpenQuestion(
+            key,
+            f"what {shown(state)!r} of {value.name} is ({count:,} rows): {' or '.join(MEANINGS)}",
+            MEANINGS,
+            "",
+            subject=state,
+            note=counted(count, "row"),
+        )
+        for key, (value, state, count) in zip(STATES[asked:], doubtful, strict=False)
+    ]
+
+
+def other_states(
+    values: FileValues,
+    matches: Found,
+    states: OrderStates,
+    said: Mapping[str, Meaning | None],
+) -> list[OtherStates]:
     """Return the states of further columns that say, or may say, that a row which counts is no
-    sale.
+    sale. `said` has the answers about those that were asked; one that nobody has said yet is none.
     """
     settled = states.of(Meaning.NO_SALE, *states.refund_meanings)
     found = []
     for value in state_columns(values, matches):
         counts = values.counts_beside(value, states.value, settled)
-        meanings = {state: _said_meaning(value, state) for state in counts}
+        meanings = {
+            state: said[state] or Meaning.NO_SALE if state in said else _said_meaning(value, state)
+            for state in counts
+        }
+        if REFUNDED_AMOUNT in matches:  # where each row says how much went back, that counts
+            none_back = f"coalesce({values.number_sql(matches[REFUNDED_AMOUNT].value)}, 0) = 0"
+            unsaid = {name for (name,) in values.rows(select(value.column, TABLE, none_back))}
+            meanings = {
+                state: meaning
+                for state, meaning in meanings.items()
+                if meaning is not Meaning.REFUND or state in unsaid
+            }
         left_out, in_doubt = (
             {state: counts[state] for state, meaning in meanings.items() if meaning in among}
             for among in ((Meaning.NO_SALE, Meaning.REFUND), (Meaning.PART_REFUND, None))
         )
-        found.append(OtherStates(value, states, left_out, in_doubt))
+        back = [state for state in left_out if meanings[state] is Meaning.REFUND]
+        found.append(OtherStates(value, states, left_out, in_doubt, back))
     return found
 
 

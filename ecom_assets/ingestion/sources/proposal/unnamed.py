@@ -26,7 +26,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     part_of,
     read_numbers,
 )
-from ecom_assets.ingestion.sources.proposal.state_words import words_of
+from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
 from ecom_assets.ingestion.sources.proposal.values import EMAIL, TABLE, FileValues, Value
 
 _FEWEST, _SHARE, _NEAR = 3, 0.98, 0.0051
@@ -199,6 +199,79 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str] | No
 
 _OF_ROWS: Final = frozenset({Part.DISCOUNT, Part.TAX})
 """What each row may have beside its amount, before rows come to the total of their order."""
+
+
+def money_on_two_sides(values: FileValues) -> Value | None:
+    """Return the money of rows that stands in one column where it came in, and in another one where
+    it went out, as of an account: credits less debits; None without such columns.
+
+    Their names are the same but for the side, no row has both, and neither is below zero. Of
+    several pairs the one with the most that came in is taken, as others are without fees.
+    """
+    if values.spread:
+        return None
+    numbers = [value for value in numbers_of_rows(values, {}) if has_decimals(values, value)]
+    sides = {value: [side for side in _SIDES if _on_side(value, side)] for value in numbers}
+    pairs = [
+        (came, went)
+        for came, went in permutations(numbers, 2)
+        if sides[came] == ["in"] and sides[went] == ["out"]
+        if _without_side(came) == _without_side(went) and _excludes(values, came, went)
+    ]
+    if not pairs:
+        return None
+    came, went = max(pairs, key=lambda pair: values.scalar(f"sum({values.number_sql(pair[0])})"))
+    plain = {
+        cell: sql
+        for one in (came, went)
+        for cell, sql in ((one.sql, values.plain_sql(one)), (one.column, values.number_sql(one)))
+    }
+
+    def less(cells: Sequence[str]) -> str:
+        sums = (f"coalesce(({plain[cell]})::DECIMAL(24, 6), 0)" for cell in cells)
+        filled = " OR ".join(f"{cell} IS NOT NULL" for cell in cells)
+        return f"CASE WHEN {filled} THEN ({' - '.join(sums)})::VARCHAR END"
+
+    return values.computed(f"{came.name} less {went.name}", less, (came, went))
+
+
+_SIDES: Final = {
+    "in": ("credit", "haben", "avere", "abono", "habere", "кредит", "eingang", "einnahme", "入金"),
+    "out": (
+        "debit",
+        "soll",
+        "dare",
+        "cargo",
+        "debet",
+        "debe",
+        "дебет",
+        "ausgang",
+        "ausgabe",
+        "出金",
+    ),
+}
+"""How words begin that say on which side of an account money stands."""
+
+
+def _on_side(value: Value, side: str) -> bool:
+    return any(begins(word, _SIDES[side]) for word in words_of(value.last_name))
+
+
+def _without_side(value: Value) -> list[str]:
+    both = (*_SIDES["in"], *_SIDES["out"])
+    return [word for word in words_of(value.last_name) if not begins(word, both)]
+
+
+def _zero_if_empty(values: FileValues, value: Value) -> str:
+    return f"coalesce({values.number_sql(value)}, 0)"
+
+
+def _excludes(values: FileValues, came: Value, went: Value) -> bool:
+    """Return whether each row has money in one of two columns at most, and none below zero."""
+    one, other = (_zero_if_empty(values, value) for value in (came, went))
+    odd = f"count(*) FILTER ({one} < 0 OR {other} < 0 OR ({one} <> 0 AND {other} <> 0))"
+    some = f"count(*) FILTER ({one} <> 0) > 0 AND count(*) FILTER ({other} <> 0) > 0"
+    return bool(values.scalar(some)) and not values.scalar(odd)
 
 
 def line_of_part(values: FileValues, order: Value, amount: str) -> Value | None:

@@ -17,6 +17,7 @@ from zlib import crc32
 
 import duckdb
 
+from ecom_assets.commerce.marketing.spend import TOTAL
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.placeholders import NULLS
@@ -119,9 +120,14 @@ def _item_lists(records: list[dict[str, Any]]) -> Iterator[ItemList]:
     for record in records:
         for path, elements in _lists_of(record, ""):
             most[path] = max(most.get(path, 0), len(elements))
-            members.setdefault(path, set()).update(*elements)
+            members.setdefault(path, set()).update(*elements, *map(_inner_names, elements))
     for path, count in most.items():
         yield ItemList(path, count, frozenset(members[path]))
+
+
+def _inner_names(element: Mapping[str, Any]) -> list[str]:
+    """Return the names of what the objects within an element have, such as `product: {sku: …}`."""
+    return [name for inner in element.values() if isinstance(inner, dict) for name in inner]
 
 
 def _lists_of(
@@ -714,10 +720,17 @@ class FileValues:
         forms = self._possible_forms(value)
         read = self._read(value, forms)
         best = max(read, default=0)
-        if best < least_read(filled):
+        if best < least_read(filled) and best + self._totals_among(value) < filled:
             return []
         best_forms = [form for form, count in zip(forms, read, strict=True) if count == best]
         return ["iso"] if "iso" in best_forms else best_forms
+
+    def _totals_among(self, value: Value) -> int:
+        """Return how many of a few texts say that a line is of totals: 1 or none, as a report has
+        one such line, above or below the others.
+        """
+        cells = [cell for cell in self.few(value) if re.search(TOTAL, cell.casefold())]
+        return len(cells) if len(cells) == 1 < self.filled(value) else 0
 
     def _read(self, value: Value, forms: Sequence[str]) -> Sequence[int]:
         """Return how many values each format reads as a plausible time."""
@@ -992,6 +1005,15 @@ def _reads_most(form: str, cells: Sequence[str]) -> bool:
 _FEW_TEXTS: Final = 20
 
 
+def _joint(cell: str) -> str:
+    """Return what stands between a day and its time of day: `T`, a comma, ` - `, ` at `; a blank
+    where nothing but blanks does.
+    """
+    found = re.search(r"[\w.]([^\w%]*(?:T|(?<=\s)[^\W\d_]{1,3}(?=\s))?[^\w%]*)\d{1,2}:\d\d", cell)
+    joint = found[1] if found and found[1].strip() else " "
+    return re.sub(r"\s", " ", joint)
+
+
 def _forms_like(examples: Sequence[str]) -> list[str]:
     """Return the formats that texts can have: with a time of day if they have a colon,
     of one half if they say it.
@@ -1002,11 +1024,7 @@ def _forms_like(examples: Sequence[str]) -> list[str]:
         return [*DATES, *(COMPACT if are_digits else ())]
     is_half = any(re.search(r"\d\s*[AaPp]\.?\s*[Mm]\b", cell) for cell in examples)
     clocks = [clock for clock in TIMES_OF_DAY if ("%p" in clock) == is_half]
-    between = [joint for joint in (", ", "T", " ") if any(joint in cell for cell in examples)] or [
-        " "
-    ]
-    if any(re.search(r"\d[^\S ]+\d", cell) for cell in examples):
-        between.append(" ")
+    between = [*dict.fromkeys(_joint(cell) for cell in examples[:_FEW_TEXTS])]
     zoned = SAYS_ZONE if any(re.search(r"[A-Za-z]{3}", cell) for cell in examples) else ()
     plain = [
         f"{day}{joint}{clock}"

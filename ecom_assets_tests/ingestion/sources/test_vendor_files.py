@@ -1,0 +1,629 @@
+"""Small exports of vendors as their help pages describe them, one row of the table each: what they
+come to is known beforehand, the questions of their drafts are answered by it, and the rows agree.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind, listed_kind
+from ecom_assets.ingestion.sources.proposal.proposal import (
+    OWN,
+    MappingProposal,
+    MappingSearch,
+    open_questions,
+    read_by,
+)
+from ecom_assets.ingestion.sources.proposal.questions import ZONE
+from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading
+from ecom_assets.ingestion.sources.readings import Reading
+from ecom_assets.ingestion.sources.stock_reading import StockFileReading
+from ecom_assets_tests.ingestion.sources.conftest import write
+
+FILES = Path(__file__).parent / "vendor_files"
+MOST_QUESTIONS = 6
+NOBODIES = {None, "(unknown)", "(not set)"}
+
+
+class Truth(NamedTuple):
+    """What a file comes to, and why; `answers` are by the key of a question, or by the value of the
+    file that it is about.
+    """
+
+    why: str
+    expected: Mapping[str, object]
+    answers: Mapping[str, str] = {}
+    kind: str = "orders"
+    currency: str = "EUR"
+
+
+TRUTHS: dict[str, Truth] = {
+    "bol.csv": Truth(
+        "41.28 + 16.53 + 41.28; 8.26 went back; what the market keeps is no sale",
+        {"sold": "99.09", "back": "8.26", "orders": "3"},
+        {
+            "Verkoopprijs artikelen": "sale",
+            "Correctie verkoopprijs artikelen": "refund",
+            "Compensatie zoekgeraakte artikelen": "no sale",
+            "Kosten voorraadbeheer": "no sale",
+            "customer_id": "nobody",
+            "state_beside": "no sale",
+        },
+    ),
+    "adyen.csv": Truth(
+        "59.90 + 24.50 + 120 + 80 settled; 24.50 refunded and 59.90 charged back",
+        {"sold": "284.40", "back": "84.40", "orders": "4"},
+        {"Fee": "no sale", "MerchantPayout": "no sale", "customer_id": "nobody"},
+    ),
+    "paddle.csv": Truth(
+        "20 + (50 - 10) + 30 + 19.99; of the third nothing is left; one was cancelled",
+        {"sold": "109.99", "back": "30", "orders": "4", "customers": "3"},
+        {"refunded_amount": "total less adjusted_total"},
+        currency="USD",
+    ),
+    "magento_items.csv": Truth(
+        "40 + 10 + 2 of 3 for 30 + 20; all pieces of order 13 were cancelled",
+        {"sold": "90", "back": "0", "orders": "3", "customers": "2", "pieces": "9"},
+    ),
+    "walmart_cancelled.csv": Truth(
+        "2 x 10 + 2 x 15 + 4 x 5 + 5; one piece of 15 went back",
+        {"sold": "75", "back": "15", "orders": "4", "customers": "3"},
+        currency="USD",
+    ),
+    "wix_contacts.csv": Truth(
+        "Contacts are customers, though their sources are called as events",
+        {"people": 4, "emails": 4, "consent": [True, False, False, True]},
+        kind="customers",
+    ),
+    "adventureworks_customers.csv": Truth(
+        "The key of a customer is the id, not the address",
+        {"people": 3, "emails": 3, "ids": ["11000", "11001", "11002"]},
+        kind="customers",
+    ),
+    "customers_with_returns.csv": Truth(
+        "The number of returns makes no orders of customers",
+        {"people": 3, "ids": ["K1", "K2", "K3"]},
+        kind="customers",
+    ),
+    "ad_total_row.csv": Truth(
+        "10 + 20",
+        {"spent": {"EUR": "30.00"}},
+        {"account_id": "one account"},
+        kind="ad_spend",
+    ),
+    "orders_total_row.csv": Truth(
+        "10 + 20; the third line is their total",
+        {"sold": "30", "back": "0", "orders": "2", "customers": "2"},
+    ),
+    "stripe_balance.csv": Truth(
+        "59.90 + 24.50 + 120; 24.50 went back",
+        {"sold": "204.40", "back": "24.50", "orders": "3"},
+        {"charge": "sale", "stripe_fee": "no sale", "payout": "no sale", "customer_id": "nobody"},
+    ),
+    "mollie.csv": Truth(
+        "59.90 + 24.50 + 120; 24.50 and 20 went back; two were never paid",
+        {"sold": "204.40", "back": "44.50", "orders": "3", "customers": "2"},
+        {"customer_id": "Consumer bank account"},
+    ),
+    "klarna.csv": Truth(
+        "59.90 + 24.50 + 120; 20 went back",
+        {"sold": "204.40", "back": "20", "orders": "3"},
+        {"FEE": "no sale", "customer_id": "nobody"},
+    ),
+    "paypal_de.csv": Truth(
+        "59.90 + 24.50 + 1,120; 24.50 went back; 1,000 went to the bank",
+        {"sold": "1204.40", "back": "24.50", "orders": "3"},
+        {
+            "Allgemeine Zahlung": "sale",
+            "PayPal Express-Zahlung": "sale",
+            "Rückzahlung": "refund",
+            "Allgemeine Abbuchung": "no sale",
+        },
+    ),
+    "invoices_and_credit_notes.csv": Truth(
+        "100 + 30 + 50 + 400 without tax; 50 credited",
+        {"sold": "580", "back": "50", "customers": "3"},
+    ),
+    "xero_invoices.csv": Truth(
+        "100 + 20 + 50; 50 credited; one was voided",
+        {"sold": "170", "back": "50", "customers": "2"},
+        {"Sales invoice": "sale", "Sales credit note": "refund"},
+        currency="GBP",
+    ),
+    "odoo_so.csv": Truth(
+        "180 + 50 + 102; one was cancelled, one only quoted",
+        {"sold": "332", "back": "0", "orders": "2", "customers": "2"},
+        {"Quotation": "no sale"},
+        currency="USD",
+    ),
+    "zalando.csv": Truth(
+        "29.95 + 89.95 + 2 x 19.95; 89.95 came back",
+        {"sold": "159.80", "back": "89.95", "orders": "3"},
+        {"customer_id": "nobody"},
+    ),
+    "mirakl.csv": Truth(
+        "49.90 + 16 + 20, which went back; one was cancelled, one refused",
+        {"sold": "85.90", "back": "20", "orders": "3", "customers": "3"},
+        {"Received": "sale"},
+    ),
+    "otto.json": Truth(
+        "49.90 + 8 + 49.90 + 20; 49.90 came back",
+        {"sold": "127.80", "back": "49.90", "orders": "3", "customers": "2"},
+        {"CANCELLED_BY_PARTNER": "no sale"},
+    ),
+    "coupang.csv": Truth(
+        "39,000 + 16,000 + 20,000 + 39,000; 20,000 came back; one was cancelled",
+        {"sold": "114000", "back": "20000", "orders": "4", "customers": "3"},
+        {"payment_amount": "결제금액", "amount_parts": "결제금액"},
+        currency="KRW",
+    ),
+    "shopee.csv": Truth(
+        "450 + 160 + 200 + 80; 160 went back; one was cancelled",
+        {"sold": "890", "back": "160", "orders": "3", "customers": "2"},
+        {
+            "Refund Approved": "refund",
+            "customer_id": "Username (Buyer)",
+            "amount_of": "order",
+            "amount_parts": "Total Amount less Buyer Paid Shipping Fee",
+        },
+        currency="PHP",
+    ),
+    "lazada.csv": Truth(
+        "450 + 80 + 80 + 180; 80 came back; one was cancelled",
+        {"sold": "790", "back": "80", "orders": "3", "customers": "2"},
+        currency="PHP",
+    ),
+    "tiktok_shop.csv": Truth(
+        "45 + 16 + 18; 8.64 went back; the second line says what columns are",
+        {"sold": "79", "back": "8.64", "orders": "3", "customers": "2"},
+        {"Current order status.": "no sale"},
+        currency="USD",
+    ),
+    "etsy_deposits.csv": Truth(
+        "49.90 + 24.50 + 120; 24.50 went back",
+        {"sold": "194.40", "back": "24.50"},
+        {"Fee": "no sale", "Deposit": "no sale", "customer_id": "nobody"},
+    ),
+    "sumup.csv": Truth(
+        "5.88 + 9.35 + 5.04 + 15.13 without tax and tips; the tea of 5.04 went back",
+        {"sold": "35.40", "back": "5.04", "orders": "4"},
+        {"customer_id": "nobody", "amount_parts": "Gesamt less MwSt and Trinkgeld"},
+    ),
+    "zettle.csv": Truth(
+        "7 - 0.64 + 4 - 0.36 + 10 - 0.91 + 10.80 - 1.80; 3.50 - 0.32 went back",
+        {"sold": "28.09", "back": "3.18", "orders": "3"},
+        {"customer_id": "nobody", "payment_amount": "Final price (EUR)"},
+    ),
+    "recharge.csv": Truth(
+        "2 x 15 + 10 + 15 + less 4 + 20; 20 went back; one failed and one is to come",
+        {"sold": "71", "back": "20", "orders": "3", "customers": "3"},
+        {"ERROR": "no sale", "QUEUED": "no sale"},
+        currency="USD",
+    ),
+    "chargebee.csv": Truth(
+        "90 + 50 + 180; 11 went back; one was voided, one not paid",
+        {"sold": "320", "back": "11", "orders": "3", "customers": "2"},
+        {"Payment Due": "no sale"},
+        currency="USD",
+    ),
+    "opencart.csv": Truth(
+        "50 + 16 + 20 + 40 + 40 less 6 and 4; 20 went back",
+        {"sold": "156", "back": "20", "orders": "4", "customers": "3"},
+        currency="GBP",
+    ),
+    "shopware5.csv": Truth(
+        "60 + 120 + 20 + 40; 20 was credited",
+        {"sold": "240", "back": "20", "orders": "4", "customers": "3"},
+        {
+            "Wiedergutschrift": "refund",
+            "Offen": "no sale",
+            "amount_parts": "invoice_amount less invoice_shipping",
+        },
+    ),
+    "jtl.csv": Truth(
+        "50 + 3 x 8 - 4 + 2 x 20; one was cancelled, and postage is no goods",
+        {"sold": "110", "back": "0", "orders": "3", "customers": "2"},
+        {
+            "Artikel": "sale",
+            "Versandposition": "no sale",
+            "Kupon": "sale",
+            "payment_amount": "VK netto times Menge",
+        },
+    ),
+    "plenty.csv": Truth(
+        "59.50 + 19.04 + 9.52 + 23.80; 59.50 went back, as goods and in a credit note",
+        {"sold": "111.86", "back": "59.50"},
+        {
+            "payment_amount": "TotalItemGross",
+            "Auftrag": "sale",
+            "Retoure": "no sale",
+            "Gutschrift": "refund",
+        },
+    ),
+    "datev_erloese.csv": Truth(
+        "119 + 59.50 + 476 booked; the reversal of 59.50 went back",
+        {"sold": "654.50", "back": "59.50", "orders": "3", "customers": "3"},
+        {"customer_id": "Debitor", "Erlös 19 %": "sale", "Storno Erlös": "refund"},
+    ),
+    "stripe_charges.ndjson": Truth(
+        "49.90 + 19.99 + 82.50 + 12.50, in cents; 19.99 and 2.50 went back",
+        {"sold": "164.89", "back": "22.49", "orders": "4", "customers": "4"},
+        {"units": "cents", "state_1": "sale"},
+    ),
+    "checkout_sessions.ndjson": Truth(
+        "49.90 + 19.99 + 82.50 + 12.50, in cents, of orders whose items have no price",
+        {"sold": "164.89", "back": "0", "orders": "4", "customers": "4", "pieces": "11"},
+        {"units": "cents"},
+    ),
+    "vtex.csv": Truth(
+        "180 + 80 + 90 + 108; one was cancelled",
+        {"sold": "458", "back": "0", "orders": "3", "customers": "2"},
+        {"payment_amount": "SKU Total Price", "Pronto para o manuseio": "sale"},
+        currency="BRL",
+    ),
+    "nuvemshop.csv": Truth(
+        "30,000 - 3,000 + 20,000 + 15,000 - 1,500 + 5,000; 20,000 went back",
+        {"sold": "65500", "back": "20000", "orders": "4", "customers": "3"},
+        {"Recibido": "sale", "Pendiente": "no sale"},
+        currency="ARS",
+    ),
+    "ecwid.csv": Truth(
+        "50 + 8 + 4 x 8 - 2 + 2 x 20; 8.64 went back",
+        {"sold": "128", "back": "8.64", "orders": "3", "customers": "2"},
+        {"amount_parts": "price times quantity less discount_coupon"},
+        currency="USD",
+    ),
+    "lightspeed_giftcard.csv": Truth(
+        "72 + 21 + 19; 10 went back; a gift card and a tip are no goods",
+        {"sold": "112", "back": "10", "orders": "3", "customers": "3"},
+        {"no_goods": "left out", "order_id": "Sale"},
+        currency="USD",
+    ),
+    "tray.csv": Truth(
+        "199.90 + 79.80 - 10 + 1,090 - 90 + 1,090 - 109; one was cancelled",
+        {"sold": "2250.70", "back": "0", "orders": "3", "customers": "2"},
+        {"A ENVIAR": "sale"},
+        currency="BRL",
+    ),
+    "netsuite.csv": Truth(
+        "100 + 10 + 50 + 60; 50 credited",
+        {"sold": "220", "back": "50", "customers": "3"},
+        {"amount_parts": "Amount", "customer_id": "Name"},
+        currency="GBP",
+    ),
+    "exact_online.csv": Truth(
+        "90 + 40 + 50 + 20; 45 credited",
+        {"sold": "200", "back": "45", "customers": "3"},
+        {"customer_id": "Debiteur", "Openstaand": "sale"},
+    ),
+    "piwik_pro.csv": Truth(
+        "49.90 + 20",
+        {"worth": "69.90", "visitors": 2},
+        {
+            "cart_value": "ecommerce_revenue",
+            "Ecommerce order": "purchase",
+            "Ecommerce add to cart": "add_to_cart",
+            "Ecommerce product detail view": "product_view",
+        },
+        kind="events",
+    ),
+    "heap_events.ndjson": Truth(
+        "49.90 + 20",
+        {"worth": "69.9", "visitors": 2},
+        kind="events",
+    ),
+    "umami.csv": Truth(
+        "49.90 + 20",
+        {
+            "worth": "69.90",
+            "visitors": 2,
+            "types": {"page_view": 3, "add_to_cart": 1, "purchase": 2},
+        },
+        {"1": "page_view", "2": "as it is", "event_type": "event_name"},
+        kind="events",
+    ),
+    "metrica.tsv": Truth(
+        "Each row is a page view, as somebody says",
+        {"visitors": 2, "types": {"page_view": 3}},
+        {"rows": "events", "event_type": "page_view"},
+        kind="events",
+    ),
+    "appsflyer.csv": Truth(
+        "49.90 + 20 euros",
+        {"worth": "69.90", "visitors": 2},
+        {"cart_value": "Event Revenue EUR", "user_id": "AppsFlyer ID", "af_purchase": "purchase"},
+        kind="events",
+    ),
+    "adjust.csv": Truth(
+        "49.90 + 20",
+        {"worth": "69.90", "visitors": 2},
+        {
+            "user_id": "{adid}",
+            "cart_value": "{revenue_float}",
+            "event_type": "{event_name}",
+            "session": "as it is",
+        },
+        kind="events",
+    ),
+    "braze_purchases.ndjson": Truth(
+        "49.90 + 20 + 8.50",
+        {"sold": "78.4", "back": "0", "customers": "2"},
+    ),
+    "snowplow.tsv": Truth(
+        "49.90 + 20",
+        {"worth": "69.90", "visitors": 2},
+        {"user_id": "domain_userid", "cart_value": "tr_total", "struct": "add_to_cart"},
+        kind="events",
+    ),
+    "gtm_server.ndjson": Truth(
+        "49.90 + 20",
+        {"worth": "69.9", "visitors": 2, "types": {"page_view": 2, "purchase": 2}},
+        kind="events",
+    ),
+    "meta_de.csv": Truth(
+        "10.50 + 21",
+        {"spent": {"EUR": "31.50"}},
+        {"platform": "meta", "account_id": "one account"},
+        kind="ad_spend",
+    ),
+    "microsoft_ads.csv": Truth(
+        "10.50 + 21",
+        {"spent": {"EUR": "31.50"}},
+        kind="ad_spend",
+    ),
+    "apple_search_ads.csv": Truth(
+        "10.50 + 21",
+        {"spent": {"USD": "31.50"}},
+        {"platform": "other", "account_id": "one account"},
+        kind="ad_spend",
+        currency="USD",
+    ),
+    "tiktok_ads.csv": Truth(
+        "10.50 + 21; the third line is their total",
+        {"spent": {"EUR": "31.50"}},
+        {"account_id": "one account"},
+        kind="ad_spend",
+    ),
+    "amazon_ads_fr.csv": Truth(
+        "10.50 + 21",
+        {"spent": {"EUR": "31.50"}},
+        {"platform": "amazon_ads", "account_id": "one account"},
+        kind="ad_spend",
+    ),
+    "linkedin_ads.csv": Truth(
+        "10.50 + 21",
+        {"spent": {"EUR": "31.50"}},
+        kind="ad_spend",
+    ),
+    "jtl_stock.csv": Truth(
+        "12 - 2, 5, 7 - 3, 9 - 1",
+        {"stock": {"L1": "10", "M1": "5", "V1": "4", "T1": "8"}},
+        kind="stock",
+    ),
+    "amazon_fba.txt": Truth(
+        "what may be sold is fulfillable",
+        {"stock": {"L1": "10", "M1": "5", "V1": "4", "T1": "8"}},
+        {"stock": "afn-fulfillable-quantity"},
+        kind="stock",
+    ),
+    "costs_pl.csv": Truth(
+        "What a piece was bought for",
+        {"costs": {"L1": "20.50", "M1": "2.10"}},
+        {"unit_cost_amount": "Cena zakupu netto"},
+        kind="costs",
+    ),
+    "shopify_customers_fr.csv": Truth(
+        "The number of a customer is the id, not the address",
+        {"people": 3, "ids": ["C1", "C2", "C3"], "emails": 3},
+        kind="customers",
+    ),
+    "mixed_currency_rate.csv": Truth(
+        "50 + 54 + 18 + 36 euros",
+        {"sold": "158", "back": "0", "orders": "4", "customers": "3"},
+    ),
+    "sap_rate.csv": Truth(
+        "100 + 60 x 0.9 + 120 x 0.9 + 200 + 220 x 0.9 euros",
+        {"sold": "660", "back": "0", "currency": "EUR"},
+        {"customer_id": "CardCode"},
+    ),
+    "fractions.csv": Truth(
+        "1.5 x 20 + 0.75 x 10 + 2.25 x 20 + 0.5 x 20",
+        {"sold": "92.50", "back": "0", "orders": "4", "customers": "3", "pieces": "5"},
+    ),
+    "partial_refund_rows.csv": Truth(
+        "59.90 + 24.50 + 120; 20 went back",
+        {"sold": "204.40", "back": "20", "customers": "3"},
+        {"authorization": "no sale"},
+    ),
+    "german_tax_inside.csv": Truth(
+        "49.90 - 8.75 + 16 - 3.34 + 20 - 3.19 + 20 - 3.98, without the tax in them",
+        {"sold": "86.64", "back": "0", "orders": "4", "customers": "3"},
+        {"customer_id": "Nutzername des Käufers"},
+    ),
+    "gift_card_payment.csv": Truth(
+        "50 + 20 + 80 + 30 + 10, however they were paid",
+        {"sold": "190", "back": "0", "orders": "5", "customers": "4"},
+        {"amount_parts": "subtotal"},
+    ),
+    "items_json_tips.ndjson": Truth(
+        "50 + 16 + 24 + 20 + 8; one was cancelled",
+        {"sold": "118", "back": "0", "orders": "3", "customers": "2"},
+        {"list": "lines", "quantity": "lines.n", "payment_amount": "lines.each times lines.n"},
+    ),
+    "french_pos.csv": Truth(
+        "7 - 0.64 + 4 - 0.36 + 3.50 - 0.32 + 10.80 - 1.80 + 8 - 0.73; 3.50 - 0.32 went back",
+        {"sold": "29.45", "back": "3.18", "orders": "4"},
+        {"customer_id": "nobody", "amount_parts": "Total TTC less TVA"},
+    ),
+    "woo_export_de.csv": Truth(
+        "50 + 20 + 80 - 10 + 10; 30 went back, and all of the last",
+        {"sold": "150", "back": "40", "orders": "4", "customers": "3"},
+        {
+            "In Bearbeitung": "sale",
+            "amount_parts": "Gesamtbetrag less Steuern gesamt and Versandkosten Bestellung",
+        },
+    ),
+}
+
+
+def search_of(path: Path, currency: str) -> MappingSearch:
+    """Return the search over a file, of the kind that its columns show."""
+    settings = Settings(home=path.parent / "home", currency=currency, timezone="UTC")
+    search = MappingSearch([str(path)], settings)
+    return replace(search, kind=listed) if (listed := listed_kind(search.look)) else search
+
+
+def shipped_or_own(search: MappingSearch) -> str:
+    """Return the mapping that is looked for: of reports of ads a shipped one may be the best."""
+    return "" if search.kind is MappingKind.AD_SPEND else OWN
+
+
+def answered(search: MappingSearch, truth: Truth) -> tuple[MappingProposal, list[str]]:
+    """Return the mapping once all its questions are answered, and what was asked."""
+    given: dict[str, str] = {}
+    asked: list[str] = []
+    while True:
+        proposal = search.proposal(given, shipped_or_own(search))
+        still_open = open_questions(proposal, given) or [
+            question
+            for question in proposal.questions
+            if question.key not in given and {question.key, question.subject} & truth.answers.keys()
+        ]
+        if not still_open:
+            return proposal, asked
+        question = still_open[0]
+        if question.key == ZONE:
+            given[ZONE] = "UTC"
+            continue
+        answer = truth.answers.get(question.subject) or truth.answers.get(question.key)
+        assert answer, question.sentence
+        given[question.key] = question.checked(answer)
+        asked += [] if question.is_optional else [question.key]
+
+
+def kept(reading: Reading) -> Sequence[Mapping[str, object]]:
+    assert isinstance(reading, FileReading)
+    rows = reading.files.classified().to_pyarrow().to_pylist()
+    return [row for row in rows if row["reject_reason"] is None]
+
+
+def of_orders(reading: Reading) -> dict[str, object]:
+    rows = kept(reading)
+    sold, back = ([r for r in rows if r["status"] == state] for state in ("shipped", "refunded"))
+    return {
+        "sold": sum((Decimal(str(row["payment_amount"])) for row in sold), Decimal()),
+        "back": sum((Decimal(str(row["payment_amount"])) for row in back), Decimal()),
+        "orders": len({row["order_id"] or (row["customer_id"], row["ordered_at"]) for row in sold}),
+        "customers": len({row["customer_id"] for row in sold} - NOBODIES),
+        "pieces": sum((Decimal(str(row["quantity"])) for row in sold), Decimal()),
+        "currency": ", ".join(sorted({str(row["currency"]) for row in sold})),
+    }
+
+
+def of_events(reading: Reading) -> dict[str, object]:
+    rows = kept(reading)
+    who = ("user_id", "anonymous_id", "session_id")
+    bought = [row for row in rows if row["event_type"] == "purchase"]
+    return {
+        "types": dict(Counter(str(row["event_type"]) for row in rows)),
+        "visitors": len({next(filter(None, map(row.get, who)), None) for row in rows}),
+        "worth": sum((Decimal(str(row["cart_amount"])) for row in bought), Decimal()),
+    }
+
+
+def of_ads(reading: Reading) -> dict[str, object]:
+    assert isinstance(reading, AdSpendFileReading)
+    return {"spent": {money.currency: money.amount for money in reading.spent}}
+
+
+def of_stock(reading: Reading) -> dict[str, object]:
+    assert isinstance(reading, StockFileReading)
+    return {"stock": {row["product_id"]: row["stock"] for row in reading.totals}}
+
+
+def of_customers(reading: Reading) -> dict[str, object]:
+    assert isinstance(reading, CustomerFileReading)
+    people = [record.customer for record in reading.records if record.customer]
+    return {
+        "people": len(people),
+        "ids": sorted(str(person.id) for person in people),
+        "emails": sum(bool(person.email) for person in people),
+        "consent": [person.has_email_consent for person in people],
+    }
+
+
+def of_costs(reading: Reading) -> dict[str, object]:
+    return {"costs": {str(row["item_id"]): str(row["unit_cost_amount"]) for row in reading.preview}}
+
+
+COUNTED = {
+    "orders": of_orders,
+    "events": of_events,
+    "ad_spend": of_ads,
+    "stock": of_stock,
+    "customers": of_customers,
+    "costs": of_costs,
+}
+
+
+def plain(value: object) -> object:
+    """Return a number, or the numbers of a mapping, without zeros behind them."""
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    is_number = isinstance(value, int | Decimal) or str(value).replace(".", "", 1).isdigit()
+    return Decimal(str(value)).normalize() if is_number else value
+
+
+def test_each_file_has_its_truth() -> None:
+    assert {path.name for path in FILES.iterdir()} == {*TRUTHS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRUTHS)
+def test_a_file_comes_to_what_its_vendor_sold(tmp_path: Path, name: str) -> None:
+    truth = TRUTHS[name]
+    path = write(tmp_path / name, (FILES / name).read_text(encoding="utf-8"))
+    search = search_of(path, truth.currency)
+    proposal, asked = answered(search, truth)
+    assert proposal.kind is MappingKind(truth.kind)
+    assert len(asked) <= MOST_QUESTIONS, asked
+    with read_by(search, proposal) as reading:
+        counted = COUNTED[truth.kind](reading)
+    assert {field: plain(counted[field]) for field in truth.expected} == plain(
+        dict(truth.expected)
+    ), truth.why
+
+
+CHANGES = """\
+id,id_order,date_add,customer_id,order_state,total_products,total_shipping,total_paid
+1,10,2026-03-02 10:00:00,5,Awaiting payment,50.00,5.00,55.00
+2,10,2026-03-03 10:00:00,5,Payment accepted,50.00,5.00,55.00
+3,10,2026-03-04 10:00:00,5,Shipped,50.00,5.00,55.00
+4,11,2026-03-04 11:00:00,6,Payment accepted,20.00,5.00,25.00
+5,11,2026-03-08 11:00:00,6,Refunded,20.00,5.00,25.00
+6,12,2026-03-05 12:00:00,7,Awaiting payment,80.00,0.00,80.00
+7,12,2026-03-15 12:00:00,7,Canceled,80.00,0.00,80.00
+"""
+
+
+def test_a_row_for_each_state_of_an_order_is_refused(tmp_path: Path) -> None:
+    search = search_of(write(tmp_path / "history.csv", CHANGES), "EUR")
+    with pytest.raises(DefinitionError, match="Awaiting payment, Payment accepted, Shipped"):
+        search.proposal({}, OWN)
+
+
+def test_kinds_that_are_alike_can_be_answered_one_by_one(tmp_path: Path) -> None:
+    """Fees stand beside a sale; of these somebody says each by itself."""
+    path = write(tmp_path / "bol.csv", (FILES / "bol.csv").read_text(encoding="utf-8"))
+    search = search_of(path, "EUR")
+    given = {ZONE: "UTC", "customer_id": "nobody", "state_beside": "each by itself"}
+    subjects = {one.subject for one in open_questions(search.proposal(given, OWN), given)}
+    assert {"Commissie", "Verzendkosten", "Correctie commissie", "Pick&pack kosten"} <= subjects
