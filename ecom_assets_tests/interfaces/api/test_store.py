@@ -38,7 +38,7 @@ from ecom_assets_tests.command import ecom
 
 TABLES = (RevenueDaily, PurchaseRevenueDaily, EngagementDaily, Customer)
 DAY = "('2026-03-0{}', '(all)', '(all)', '(all)', '(all)', 1, 0, 1, 1, 0, {}, 0, {}, {})"
-ANN = "('c1', 'Ann', 'Lee', '1', NULL, NULL, 0, 0, 0, 0)"
+ANN = "('c1', 'Ann', 'Lee', '1', NULL, NULL, NULL, FALSE, 0, 0, 0, 0)"
 
 
 class Shop:
