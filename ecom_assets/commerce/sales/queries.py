@@ -328,7 +328,8 @@ def customer_weeks(
 def customers_of_period(reading: Reading, period: Period) -> Row:
     """Return what `CustomerRetention` counts over all categories and cities, for the days of any
     period, with new and returning customers as all other numbers have them; zeros where nobody
-    ordered.
+    ordered. What is of new and of returning customers is None in data from before it was stored who
+    paid.
 
     Raises:
         NoOrdersError: There is not a single order line.
@@ -339,7 +340,10 @@ def customers_of_period(reading: Reading, period: Period) -> Row:
     rows = reading.rows(counted, period)
     if not rows:
         require_orders(reading)
-    return rows[0] if rows else {name: ZERO if "amount" in name else 0 for name in names}
+        return {name: ZERO if "amount" in name else 0 for name in names}
+    of_types = [name for name in names if name.startswith(("new_", "returning_"))]
+    paid = customers.filter(customers.is_first_paid_renewal.notnull()).limit(1)
+    return {**rows[0], **({} if reading.state(paid) else dict.fromkeys(of_types))}
 
 
 def newest_customer_week(reading: Reading, period: Period) -> Row | None:

@@ -30,6 +30,7 @@ TEMPLATES: Final = Environment(
 WORDING: Final = (
     "number",
     "amount",
+    "campaign_label",
     "signed_amount",
     "money",
     "signed_money",

@@ -230,13 +230,17 @@ def _customers(reading: Reading, period: Period) -> Numbers:
 
 
 def customer_counts(reading: Reading, period: Period) -> Row:
-    """Return the customers of any days; zeros where nobody ordered.
+    """Return the customers of any days; zeros where nobody ordered, None where it is not known who
+    is new.
 
     Raises:
         NoOrdersError: There is not a single order line.
     """
     counted = customers_of_period(reading, period)
-    return {name: int(counted[column]) for name, column in CUSTOMERS.items()}
+    return {
+        name: None if counted[column] is None else int(counted[column])
+        for name, column in CUSTOMERS.items()
+    }
 
 
 def _visits(reading: Reading, period: Period) -> Numbers:
@@ -324,27 +328,33 @@ def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
         )
         for name in AD_HEADLINES
     }
-    causes = _campaigns(result["parts"], before, currency) if known_period.is_comparable else []
+    causes = (
+        changes_of_campaigns(result["parts"], before, currency)
+        if known_period.is_comparable
+        else []
+    )
     coverage = result["visit_coverage_rate"]
     return {"numbers": numbers, "causes": causes, "visit_coverage_rate": coverage}
 
 
-def _campaigns(now: Sequence[Row], before: Sequence[Row], currency: str) -> list[Row]:
-    """Return by how much spend and credited revenue of each campaign changed, the most first."""
+def changes_of_campaigns(now: Sequence[Row], before: Sequence[Row], currency: str) -> list[Row]:
+    """Return by how much spend and credited revenue of each campaign changed, the most first; None
+    where neither week's is known.
+    """
     rows: dict[tuple[str, ...], Row] = {}
     for sign, parts in ((1, now), (-1, before)):
         for part in parts:
             named = {name: part[name] for name in ("platform", "campaign_name")}
             key = tuple(str(part[name]) for name in AdCampaigns.key)
-            row = rows.setdefault(key, {**named, **dict.fromkeys(OF_CAMPAIGNS, Decimal(0))})
+            row = rows.setdefault(key, {**named, **dict.fromkeys(OF_CAMPAIGNS)})
             for name in OF_CAMPAIGNS:
                 if part[name] is not None:
-                    row[name] += sign * part[name]
+                    row[name] = (row[name] or Decimal(0)) + sign * part[name]
     changed = [_in_digits(row, currency) for row in rows.values()]
     changed = [row for row in changed if any(row[name] for name in OF_CAMPAIGNS)]
     return sorted(
         changed,
-        key=lambda row: (-abs(row["spend_amount"]), row["platform"], row["campaign_name"]),
+        key=lambda row: (-abs(row["spend_amount"] or 0), row["platform"], row["campaign_name"]),
     )[:MOST_NAMED]
 
 

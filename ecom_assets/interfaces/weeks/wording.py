@@ -14,6 +14,7 @@ from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.costs.measures import HEADLINES, ProfitMeasures
 from ecom_assets.commerce.customers.measures import CustomerMeasures
+from ecom_assets.commerce.marketing.contracts import NO_PLATFORM
 from ecom_assets.commerce.marketing.measures import AD_HEADLINES, MarketingMeasures
 from ecom_assets.commerce.orders.held_days import hold_reason
 from ecom_assets.commerce.sales.measures import SalesMeasures
@@ -106,9 +107,9 @@ def amount(value: Decimal | None, currency: str | None) -> str:
     return UNKNOWN if value is None else formats.with_minus(formats.amount(value, currency or ""))
 
 
-def signed_amount(value: Decimal, currency: str | None) -> str:
+def signed_amount(value: Decimal | None, currency: str | None) -> str:
     """Write a difference of amounts with its sign, without the currency."""
-    return f"{'+' if value > 0 else ''}{amount(value, currency)}"
+    return f"{'+' if value is not None and value > 0 else ''}{amount(value, currency)}"
 
 
 def money(value: Decimal | None, currency: str | None) -> str:
@@ -341,12 +342,18 @@ def _profit(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {PROFIT_CAUSES[part['cause']]:54}{added:>14}"
 
 
+def campaign_label(row: Mapping[str, Any]) -> str:
+    """Return what a campaign is called, with its platform where an account names one."""
+    platform = row["platform"]
+    return f"{row['campaign_name']}{'' if platform == NO_PLATFORM else f' ({platform})'}"
+
+
 def campaign_sentence(row: Mapping[str, Any], currency: str | None) -> str:
     """Return by how much a campaign's spend and credited revenue changed."""
     spend, revenue = (
         signed_amount(row[name], currency) for name in ("spend_amount", "credited_revenue_amount")
     )
-    return f"{row['campaign_name']} ({row['platform']}): spend {spend}, revenue credited {revenue}"
+    return f"{campaign_label(row)}: spend {spend}, revenue credited {revenue}"
 
 
 def _advertising(report: Mapping[str, Any]) -> Iterator[str]:

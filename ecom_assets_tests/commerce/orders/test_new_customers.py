@@ -36,6 +36,7 @@ from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import no_rows, rows_of
 from ecom_assets.core.tables.queries import KnownDays, Period, StateRow, read_only
 from ecom_assets.core.warehouse.local import in_memory
+from ecom_assets.interfaces.weeks.weekly import customer_counts
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -238,6 +239,28 @@ def test_whoever_counts_new_customers_counts_the_same(lines: list[Line]) -> None
         assert sum(by_ads[day] for day in within) == expected.new
         assert sum(by_value[day] for day in within) == expected.new
         assert len({who for who, day in by_profit if first <= day <= last}) == expected.new
+
+
+def test_nobody_is_new_or_returning_in_data_from_before_it_was_stored_who_paid() -> None:
+    """Three people ordered: how many of them were new is not known, and not none."""
+    reading = LinesReading(STORY)
+    not_stored = {
+        "first_paid_date": ibis.null("date"),
+        "is_first_paid_renewal": ibis.null("boolean"),
+    }
+    reading.tables[Customer] = reading.table(Customer).mutate(**not_stored)
+    period = Period("custom", FIRST, FIRST + timedelta(days=DAYS - 1), reading.known)
+    numbers = customers(reading, period)["customers"]
+    expected = {
+        "customer_count": 3,
+        "new_customer_count": None,
+        "returning_customer_count": None,
+    }
+    assert {name: numbers[name] for name in expected} == expected
+    assert customer_counts(reading, period) == expected
+    amounts = customers_of_period(reading, period)
+    assert amounts["new_revenue_amount"] is None
+    assert amounts["returning_revenue_amount"] is None
 
 
 def counts_in(numbers: Mapping[str, Any]) -> Counts:

@@ -191,6 +191,55 @@ def test_of_which_pieces_an_amount_is_is_asked_where_no_price_shows_it(tmp_path:
         assert sold_and_back(search, {"cancelled_pieces": answer}) == (sold, 0)
 
 
+PIECES = """\
+order_id,created_at,customer_email,sku,quantity,cancelled_quantity,line_total_cents,currency
+A1,2026-03-01 10:00:00,a@x.example,S1,4,1,5000,EUR
+A2,2026-03-01 11:00:00,b@x.example,S2,2,0,6000,EUR
+A3,2026-03-02 10:00:00,c@x.example,S1,3,2,3750,EUR
+A4,2026-03-02 12:00:00,d@x.example,S3,1,0,4995,EUR
+A5,2026-03-03 10:00:00,e@x.example,S2,2,1,6000,EUR
+"""
+"""Three quarters of 50.00, 60.00, a third of 37.50, 49.95 and half of 60.00 were not cancelled."""
+ALL_ORDERED = {"cancelled_pieces": "all that were ordered"}
+LEFT, ORDERED = Decimal("189.95"), Decimal("257.45")
+
+
+def test_the_amount_of_cancelled_pieces_is_taken_off_in_cents_too(tmp_path: Path) -> None:
+    search = search_of(tmp_path / "cents.csv", PIECES.splitlines())
+    assert sold_and_back(search, ALL_ORDERED) == (LEFT, 0)
+    no_currency = [line.rpartition(",")[0] for line in PIECES.splitlines()]
+    search = search_of(tmp_path / "plain.csv", no_currency)
+    assert sold_and_back(search, ALL_ORDERED) == (LEFT, 0)
+
+
+def test_a_column_of_cancelled_pieces_need_not_say_that_it_counts_them(tmp_path: Path) -> None:
+    search = search_of(
+        tmp_path / "storno.csv", PIECES.replace("cancelled_quantity", "Storniert").splitlines()
+    )
+    assert sold_and_back(search, ALL_ORDERED) == (LEFT, 0)
+    # Of yes and no it says that a line is no sale: A1 and A5 are none.
+    flags = PIECES.replace("cancelled_quantity", "Storniert").replace(",3,2,", ",3,0,")
+    search = search_of(tmp_path / "flags.csv", flags.splitlines())
+    assert sold_and_back(search, {}) == (ORDERED - 110, 0)
+
+
+def test_it_is_not_said_that_an_amount_is_lowered_which_is_not(tmp_path: Path) -> None:
+    """The amount is that of the order, on each of its lines."""
+    rows = [
+        "order_id,created_at,customer_email,sku,quantity,cancelled_quantity,order_total",
+        *(
+            f"B{n},2026-03-0{n} 10:00:00,p{n}@x.example,S{k},2,{k - 1},{n}0.50"
+            for n in range(1, 5)
+            for k in (1, 2)
+        ),
+    ]
+    search = search_of(tmp_path / "totals.csv", rows)
+    text = search.proposal({**ZONE, **ALL_ORDERED}, OWN).text
+    assert "in 4 rows that some pieces of a line were cancelled" in text
+    assert "lowered by theirs" not in text
+    assert "the amount is of all that were ordered" in text
+
+
 def events_of(path: Path, answers: Mapping[str, str]) -> tuple[dict[str, int], int, Decimal]:
     """Return the events by type, the visitors, and what purchases are worth, by the draft."""
     search = MappingSearch([str(path)], Settings(home=path.parent / "home"))

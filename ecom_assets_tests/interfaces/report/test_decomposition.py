@@ -5,11 +5,13 @@ and adding up whatever the numbers.
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.commerce.marketing.contracts import AdCampaigns
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.tables.currencies import rounded_parts, unit_of
 from ecom_assets.interfaces.weeks.causes import (
@@ -17,8 +19,8 @@ from ecom_assets.interfaces.weeks.causes import (
     factor_contributions,
     mix_and_rate,
 )
-from ecom_assets.interfaces.weeks.weekly import Week
-from ecom_assets.interfaces.weeks.wording import factor, money, signed_amount
+from ecom_assets.interfaces.weeks.weekly import Week, changes_of_campaigns
+from ecom_assets.interfaces.weeks.wording import campaign_sentence, factor, money, signed_amount
 from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.markdown import Line, definition
@@ -211,3 +213,23 @@ def test_the_report_writes_amounts_in_the_digits_of_the_currency(
         factor("revenue_per_order", 12.5, currency),
     )
     assert written == texts
+
+
+def campaign(name: str, platform: str, spend: str | None, revenue: str) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(AdCampaigns.key, name),
+        "platform": platform,
+        "campaign_name": name,
+        "spend_amount": None if spend is None else Decimal(spend),
+        "credited_revenue_amount": Decimal(revenue),
+    }
+
+
+def test_spend_of_a_campaign_that_no_account_reports_did_not_change_by_nothing() -> None:
+    now = [campaign("brand", "google_ads", "30", "200"), campaign("news", "(none)", None, "90")]
+    before = [campaign("brand", "google_ads", "20", "250"), campaign("news", "(none)", None, "50")]
+    changed = changes_of_campaigns(now, before, "EUR")
+    assert [campaign_sentence(row, "EUR") for row in changed] == [
+        "brand (google_ads): spend +10.00, revenue credited \N{MINUS SIGN}50.00",
+        "news: spend not known, revenue credited +40.00",
+    ]

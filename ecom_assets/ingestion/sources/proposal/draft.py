@@ -803,6 +803,7 @@ class Draft:
             *self._currency_beside(),
             *(self._other_members(names) if is_events else []),
         ]
+        self._note_cancelled_pieces()
         return [
             *file_lines(self.values),
             *self._shape(states),
@@ -1127,9 +1128,9 @@ class Draft:
             return []
         lines, ordered = [], self.values.number_sql(quantity.value)
         for value in free_columns(self.values, self.found):
-            if not (says_no_sale(value.last_name) and has_word(value, OF_PIECES)):
+            if not says_no_sale(value.last_name) or not self.values.number_forms(value):
                 continue
-            if not self.values.number_forms(value):
+            if not (has_word(value, OF_PIECES) or self._counts_several(value)):
                 continue
             pieces = self.values.number_sql(value)
             more, whole, some = (
@@ -1137,7 +1138,7 @@ class Draft:
                 for way in (f"> {ordered}", f"= {ordered}", f"< {ordered}")
             )
             if some and not more:
-                self._take_cancelled_pieces(value, quantity.value, some)
+                self._take_cancelled_pieces(value, quantity.value)
             if more or not whole:
                 continue
             number, all_pieces = (
@@ -1150,25 +1151,50 @@ class Draft:
             )
         return lines
 
-    def _take_cancelled_pieces(self, value: Value, quantity: Value, some: int) -> None:
+    def _counts_several(self, value: Value) -> bool:
+        """Return whether a column has whole numbers, not only those of no and yes."""
+        number = self.values.number_sql(value)
+        is_more = self.values.scalar(f"count(*) FILTER ({number} > 1)")
+        return bool(is_more) and not has_decimals(self.values, value)
+
+    def _take_cancelled_pieces(self, value: Value, quantity: Value) -> None:
         """Take pieces that were cancelled off those of a line, and off its amount where that is of
         all that were ordered; ask where nothing shows which of them it is of.
         """
         self.cancelled_pieces = value
-        rows = f"{shown(value.name)} says in {formats.counted(some, 'row')} that some pieces of a "
         is_of_all = self._is_of_all_pieces(value, quantity)
         if is_of_all is None:
             sentence = (
-                f"what the amount of a line is of, as {rows}line were cancelled: of {ALL_PIECES}, "
+                f"what the amount of a line is of, as {self._some_cancelled()}: of {ALL_PIECES}, "
                 f"or of {PIECES_LEFT}"
             )
             self.ask(PIECES, sentence, (ALL_PIECES, PIECES_LEFT), ALL_PIECES)
             is_of_all = self.answers.get(PIECES, ALL_PIECES) == ALL_PIECES
         self.is_of_all_pieces = is_of_all
-        self.notes.append(
-            f"{rows}line were cancelled: "
-            + ("the amount is lowered by theirs" if is_of_all else "the amount is of the others")
-        )
+
+    def _some_cancelled(self) -> str:
+        """Return which column says of how many lines that some of their pieces were cancelled."""
+        value, ordered = self.cancelled_pieces, self.found["quantity"].value
+        if value is None:
+            return ""
+        pieces, all_pieces = map(self.values.number_sql, (value, ordered))
+        some = self.values.scalar(f"count(*) FILTER ({pieces} > 0 AND {pieces} < {all_pieces})")
+        rows = formats.counted(int(some), "row")
+        return f"{shown(value.name)} says in {rows} that some pieces of a line were cancelled"
+
+    def _note_cancelled_pieces(self) -> None:
+        """Note which pieces the amount of a line is of, where some were cancelled."""
+        if not (said := self._some_cancelled()):
+            return
+        if not self.is_of_all_pieces:
+            self.notes.append(f"{said}: the amount is of the others")
+        elif self._can_count_pieces():
+            self.notes.append(f"{said}: the amount is lowered by theirs")
+        else:
+            self.notes.append(
+                f"{said}: the amount is of all that were ordered, as which part of it is theirs "
+                "cannot be said by a column of the line; correct it where that counts"
+            )
 
     def _is_of_all_pieces(self, cancelled: Value, quantity: Value) -> bool | None:
         """Return whether the amount of a line of which some pieces were cancelled is of all that
@@ -1227,14 +1253,20 @@ class Draft:
         lowered = self.cancelled_pieces is not None and self.is_of_all_pieces
         if not is_plain or not (lowered or (self.refunds_pieces and self._payment())):
             return ""
-        each = self._amount_of_pieces()
-        sale = f"{{expression: {quoted(f'round({each} * {self._pieces_left()}, 4)')}}}"
+        sale = self._origin_of_pieces(self._pieces_left())
         if not self.refunds_pieces:
             back = self._paid_back_of_each()
             return self._by_row(sale, back) if back else f"  payment_amount: {sale}"
         back = f"({self.values.plain_sql(self.found[REFUNDED_QUANTITY].value)})::DECIMAL(24, 6)"
-        refund = f"{{expression: {quoted(f'round({each} * {back}, 4)')}}}"
-        return self._by_row(sale, refund)
+        return self._by_row(sale, self._origin_of_pieces(back))
+
+    def _origin_of_pieces(self, pieces: str) -> str:
+        """Return the origin of the amount of some pieces of a line, by that of one."""
+        amount, *_ = self._line_columns()
+        sql = f"round({self._amount_of_pieces()} * {pieces}, 4)"
+        if units := self._in_cents(amount):
+            return f"{{expression: {quoted(sql)}, {units[0]}}}"
+        return f"{{expression: {quoted(f'{sql} / 100' if amount in self.cents else sql)}}}"
 
     def _can_count_pieces(self) -> bool:
         """Return whether a line has an amount and a number of pieces, of which each costs the same
@@ -1242,9 +1274,13 @@ class Draft:
         """
         cells = [*self._line_columns(), *(m.value for m in [self.found.get("quantity")] if m)]
         reading = self._reading()
-        is_plain = not (self.is_shared or self.cents or self.are_kinds)
+        is_plain = not (self.is_shared or self.are_kinds)
         is_plain &= reading is None or not (reading.rate or reading.less_shared)
-        return is_plain and len(cells) > 1 and all(value.is_column for value in cells)
+        if not is_plain or len(cells) < 2 or not all(value.is_column for value in cells):  # noqa: PLR2004 (an amount, and how many)
+            return False
+        parts = {*reading.less, *reading.plus} if reading else set()
+        money = [cells[0], *(value for value in self.values.values if value.name in parts)]
+        return len({value in self.cents for value in money}) == 1
 
     def _status_lines(self, states: OrderStates | None) -> list[str]:
         """Return the lines of the state, which follow those of the other fields."""

@@ -14,7 +14,6 @@ from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.marketing.contracts import (
     DEFAULT_MODEL,
-    NO_PLATFORM,
     CustomerCohortValue,
     MarketingDaily,
 )
@@ -45,6 +44,7 @@ from ecom_assets.interfaces.dashboard.page import (
     Section,
     View,
 )
+from ecom_assets.interfaces.weeks.wording import campaign_label
 
 OF_ADS: Final = (
     "spend_amount",
@@ -255,8 +255,7 @@ def _part(view: View, dimension: Dimension, row: Row) -> dict[str, Any]:
     """Return a part with its label, and the address of what each of its numbers is made of."""
     where = {"model": view.filters.model}
     if dimension == "campaign":
-        is_named = row["platform"] != NO_PLATFORM
-        label = f"{row['campaign_name']} ({row['platform']})" if is_named else row["campaign_name"]
+        label = campaign_label(row)
         names = ("platform", "account_id", "campaign_key")
         where |= {name: str(row[name]) for name in names}
     else:
