@@ -1173,10 +1173,13 @@ class Draft:
         self.is_of_all_pieces = is_of_all
 
     def _some_cancelled(self) -> str:
-        """Return which column says of how many lines that some of their pieces were cancelled."""
-        value, ordered = self.cancelled_pieces, self.found["quantity"].value
+        """Return which column says of how many lines that some of their pieces were cancelled;
+        empty without one.
+        """
+        value = self.cancelled_pieces
         if value is None:
             return ""
+        ordered = self.found["quantity"].value
         pieces, all_pieces = map(self.values.number_sql, (value, ordered))
         some = self.values.scalar(f"count(*) FILTER ({pieces} > 0 AND {pieces} < {all_pieces})")
         rows = formats.counted(int(some), "row")
