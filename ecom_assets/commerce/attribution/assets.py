@@ -28,7 +28,7 @@ from ecom_assets.core.tables.asset import Reads, invalidation, presence, table_a
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of, union_distinct
-from ecom_assets.core.warehouse.local import connect
+from ecom_assets.core.warehouse.local import arrow_in_memory
 
 
 @table_asset(
@@ -165,9 +165,7 @@ def channel_removal_effects(
         "days": days,
     }
     chains = _chains(rows_of(computed(_counted_steps, asked)))
-    con = connect()
-    con.con.register("removal_effects", markov.removal_effect_rows(chains))
-    return con.table("removal_effects")
+    return arrow_in_memory("removal_effects", markov.removal_effect_rows(chains))
 
 
 def _counted_steps(

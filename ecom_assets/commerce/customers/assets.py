@@ -31,7 +31,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.places import ReadPlaces
 from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.received import SliceOutput
-from ecom_assets.core.warehouse.local import connect
+from ecom_assets.core.warehouse.local import arrow_in_memory
 
 EVERY_SESSION = Reads(Sessions, whole=True)
 
@@ -58,14 +58,9 @@ def lifetime_value(
     from ecom_assets.commerce.customers import value  # noqa: PLC0415 (loads SciPy)
 
     histories = arrow_of(computed(_histories, {"sales": sales, "sessions": sessions}))
-    con = connect()
-    con.con.register(
-        "lifetime_value",
-        value.lifetime_value(
-            histories, value.ValueModels.fit(histories), value_rule, order_rule.currency
-        ),
-    )
-    return con.table("lifetime_value").select(*LifetimeValue.columns)
+    models = value.ValueModels.fit(histories)
+    rows = value.lifetime_value(histories, models, value_rule, order_rule.currency)
+    return arrow_in_memory("lifetime_value", rows).select(*LifetimeValue.columns)
 
 
 def _histories(sales: ir.Table, sessions: ir.Table) -> ir.Table:

@@ -30,7 +30,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import EVENTS
 from ecom_assets.core.warehouse.engine import Engine
-from ecom_assets.core.warehouse.local import connect
+from ecom_assets.core.warehouse.local import arrow_in_memory
 
 READ_TOO: Final = (EngagementDaily, RevenueDaily, PurchaseRevenueDaily)
 """Of the tables that say which days are known, those whose rows are read, too."""
@@ -100,9 +100,7 @@ def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         *compute.finding_rows(compute.deviations(numbers)),
         *compute.stock_rows(rows_of(compute.stock_that_runs_out(alerts))),
     ]
-    con = connect()
-    con.con.register("findings", compute.as_table(rows))
-    return con.table("findings").select(*ShopFindings.columns)
+    return arrow_in_memory("findings", compute.as_table(rows)).select(*ShopFindings.columns)
 
 
 def _mean(amount: Decimal | None, count: int | None) -> Decimal | None:

@@ -28,7 +28,7 @@ from ecom_assets.core.tables.computations import (
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Table, group_of, owner_of
 from ecom_assets.core.tables.days import Days, OtherDays, listed_days
-from ecom_assets.core.tables.portable import rows_of, union_all, values_of
+from ecom_assets.core.tables.portable import rows_of, union_all, unordered_rows_of
 from ecom_assets.core.tables.received import SliceOutput, VisitorRows
 from ecom_assets.core.tables.rule_of_data import resolved_rule
 
@@ -225,7 +225,7 @@ class Invalidation:
         if self.only_with_rows_of and not self._has_other_days(run, warehouse):
             return run
         changed = self.rows(run, parameters, warehouse)
-        return Days.from_dates([*run.dates, *(row["day"] for row in rows_of(changed))])
+        return Days.from_dates([*run.dates, *(row["day"] for row in unordered_rows_of(changed))])
 
     def _has_other_days(self, run: Days, warehouse: Tables) -> bool:
         others = OtherDays(run)
@@ -272,7 +272,7 @@ def presence(**reads: type[Table]) -> Callable[[Callable[..., bool]], Presence]:
 
 def has_rows(table: ir.Table) -> bool:
     """Return whether a table has any row."""
-    return bool(rows_of(table.limit(1).select(is_there=ibis.literal(value=True))))
+    return bool(unordered_rows_of(table.limit(1).select(is_there=ibis.literal(value=True))))
 
 
 Following = Literal["days", "visitors", "groups"]
@@ -428,8 +428,10 @@ class TableAsset:
         table, day = warehouse.table(self.contract), self.contract.day_column
         if day is None:
             return table.limit(0)
-        stored = values_of(table.select(day=day).distinct().day)
-        return SliceOutput(table.limit(0), Days.from_dates([*run.dates, *stored]))
+        stored = unordered_rows_of(table.select(day=day).distinct())
+        return SliceOutput(
+            table.limit(0), Days.from_dates([*run.dates, *(row["day"] for row in stored)])
+        )
 
     def _with_late_days(self, run: Days, warehouse: Tables) -> Days:
         """Return the days of a run, and those that its late rows count for."""
@@ -481,8 +483,8 @@ class TableAsset:
         """
         if self.outdated_by is None or not changed.dates:
             return run
-        outdated = self.outdated_by.rows(changed, parameters, warehouse)
-        return Days.from_dates([*run.dates, *values_of(outdated.day)])
+        outdated = unordered_rows_of(self.outdated_by.rows(changed, parameters, warehouse))
+        return Days.from_dates([*run.dates, *(row["day"] for row in outdated)])
 
     def _visitors_concerned(
         self, run: Days, parameters: Mapping[str, Any], warehouse: Tables

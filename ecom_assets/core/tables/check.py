@@ -24,7 +24,7 @@ from ecom_assets.core.tables.computations import ComparedInputs, RequestedComput
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days, days_of_spans
-from ecom_assets.core.tables.portable import has_kernels, numbered, rows_of
+from ecom_assets.core.tables.portable import has_kernels, numbered, rows_of, unordered_rows_of
 from ecom_assets.core.tables.received import NO_DAYS
 
 PARTS = "ecom/parts"
@@ -89,7 +89,7 @@ class CheckCounts:
 
 def counted(checks: Sequence[BrokenRows | CheckCounts]) -> list[CheckResult]:
     """Return the results of several checks, counted by one statement, with failing examples."""
-    rows = rows_of(numbered([check.counts() for check in checks]))
+    rows = unordered_rows_of(numbered([check.counts() for check in checks]))
     return [
         CheckResult(
             row["broken"],
@@ -292,7 +292,7 @@ def rows_on_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Ta
 def count_on_days(table: ir.Table, column: str | None, days: Days | None) -> int:
     """Return the number of rows of some days; of all rows as `rows_on_days`."""
     asked = {"table": table, "column": column, "days": days}
-    (counted_rows,) = rows_of(computed(_counted_on_days, asked))
+    (counted_rows,) = unordered_rows_of(computed(_counted_on_days, asked))
     return int(counted_rows["row_count"])
 
 
@@ -368,7 +368,7 @@ def contract_check(contract: type[Table]) -> TableCheck:
 def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> CheckResult:
     is_by_part = bool(contract.key) and not _fits_at_once(contract, table)
     asked = {"table": table, "contract": contract, "days": days, "has_keys": not is_by_part}
-    (result,) = rows_of(computed(_contract_counts, asked))
+    (result,) = unordered_rows_of(computed(_contract_counts, asked))
     counted_rows = {
         f"{name}: {violation}": int(result[f"measure_{n}"])
         for n, (name, violation, _) in enumerate(_violations(contract))

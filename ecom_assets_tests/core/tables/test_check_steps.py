@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
+from ibis.backends.sql import SQLBackend
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables import portable
@@ -110,13 +111,13 @@ def seen(result: dg.ExecuteInProcessResult) -> dict[str, tuple[Any, Any]]:
 
 def test_checks_of_rows_are_counted_by_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[ir.Table] = []
-    fetch = portable.arrow_of
+    fetch = portable.fetched
 
-    def noted(rows: ir.Table, params: portable.Parameters = None) -> pa.Table:
+    def noted(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
         statements.append(rows)
-        return fetch(rows, params)
+        return fetch(con, rows)
 
-    monkeypatch.setattr(portable, "arrow_of", noted)
+    monkeypatch.setattr(portable, "fetched", noted)
     result = run(
         *(one_check(f"above_{limit}", above(limit)) for limit in (3, 4, 5)), one_check("good", good)
     )
