@@ -25,6 +25,8 @@ from ecom_assets.interfaces.boards.model import Board, BoardTile
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.report.board_mail import board_page
+from ecom_assets.interfaces.report.report import build_report
+from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 from ecom_assets.orchestration.empty_home import emptied
 from ecom_assets_tests.command import ecom
@@ -317,6 +319,29 @@ def test_orders_meet_visits_by_what_ga4_sends_of_them(
 TOO_FEW = "Visits are known for 0.0% of the revenue of orders: too few to say what brought them."
 
 
+UNNAMED = (
+    "No purchase event names an order, and no buyer is signed in. Send the number of the order"
+)
+
+
+def check_what_to_look_at(api: Api, settings: Settings) -> None:
+    """Look for the cause and the remedy as the first row of the first page, the report and the
+    assistants, with how it is counted.
+    """
+    answer = api.json("/v1/analytics/findings")
+    first = answer["findings"][0]
+    assert (first["kind"], first["observed_number"]) == ("meeting", 0)
+    assert UNNAMED in first["reason"]
+    page = read(api.get("/dashboard/").text)
+    row = page.one("ul", class_="findings").all("li")[0]
+    assert UNNAMED in row.text
+    (why,) = [link.attributes["href"] for link in row.all("a") if link.text == "Why this number"]
+    assert "revenue of these orders of whose visitors any visit is known" in api.get(why).text
+    report = build_report(settings, None)
+    assert UNNAMED in report["findings"][0]["reason"]
+    assert any(UNNAMED in line for line in text_lines(report))
+
+
 @pytest.mark.slow
 def test_where_ga4_sends_nothing_of_orders_nothing_is_known(tmp_path: Path) -> None:
     """The revenue is; what brought it is not, in each place that says it, with the cause."""
@@ -344,6 +369,7 @@ def test_where_ga4_sends_nothing_of_orders_nothing_is_known(tmp_path: Path) -> N
         board = BoardStore(settings).save_new(Board(name="Ads", tiles=tiles), "ann").slug
         mail = board_page(settings, board, with_costs=True)
         assert mail.html(mail.embedded_pictures, "").count(TOO_FEW) == 2
+        check_what_to_look_at(api, settings)
         days = "start_date=2026-01-01&end_date=2026-02-09"
         for page in (
             f"marketing?{days}",

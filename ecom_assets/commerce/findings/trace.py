@@ -1,4 +1,4 @@
-"""How what to look at goes down: to sessions, order lines and events, and to the stock."""
+"""How what to look at goes down: to sessions, orders, order lines and events, and to the stock."""
 
 from typing import Final
 
@@ -6,7 +6,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.sessions.contracts import Sessions
-from ecom_assets.commerce.attribution.contracts import Touches
+from ecom_assets.commerce.attribution.contracts import Conversions, Touches
+from ecom_assets.commerce.attribution.queries import counted_orders
 from ecom_assets.commerce.conversion.conversion import described_sessions
 from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.commerce.products.contracts import RawStock
@@ -63,6 +64,12 @@ def _stock(context: TraceContext) -> ir.Table:
     return newest_stock(context.table(RawStock))
 
 
+def _orders(context: TraceContext) -> ir.Table:
+    return counted_orders(
+        context.within(Conversions, context.row["first_date"], context.row["last_date"])
+    )
+
+
 REFUNDED: Final = "the items of the product that were paid back"
 STOCK: Final = "the products whose stock ends within their delivery time, as mart.inventory_alerts"
 
@@ -76,6 +83,11 @@ def _observed(context: TraceContext) -> Derivation:
             "of these sessions, those that reached the step ÷ those that reached the step before",
             inputs=Count(Sessions, _sessions),
         )
+    if kind == "meeting":
+        return Computed(
+            "revenue of these orders of whose visitors any visit is known ÷ revenue of all of them",
+            inputs=Count(Conversions, _orders),
+        )
     if kind == "stock":
         return Computed(STOCK, inputs=Count(RawStock, _stock))
     (source,) = context.ask(source_of_sales(context.table(Sales)))
@@ -87,11 +99,13 @@ def _observed(context: TraceContext) -> Derivation:
 NUMBERS: Final[dict[str, Derivation]] = {
     "observed_number": ByRow(_observed),
     "expected_number": Computed(
-        "the median of the same weekdays of up to eight weeks before; the mean below 5",
+        "the median of the same weekdays of up to eight weeks before; the mean below 5; of meeting "
+        "the share below which nothing is credited",
         ("observed_number",),
     ),
     "bound_number": Computed(
-        "expected_number, less or more what chance exceeds once in a hundred looks at all numbers",
+        "expected_number, less or more what chance exceeds once in a hundred looks at all numbers; "
+        "of meeting expected_number",
         ("expected_number",),
     ),
     "weekly_amount": Computed(

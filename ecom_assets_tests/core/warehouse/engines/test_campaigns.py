@@ -3,7 +3,7 @@ customers, and finds the same events of orders.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from itertools import product
 from typing import Any
@@ -25,6 +25,7 @@ from ecom_assets.commerce.attribution.order_visits import order_visits
 from ecom_assets.commerce.attribution.queries import met_too_few
 from ecom_assets.commerce.attribution.touches import ChannelRule, first_touches, with_arrival
 from ecom_assets.commerce.customers.visitors import customer_visitors
+from ecom_assets.commerce.findings.findings import meeting_rows
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.reconciliation.differences import order_event_reconciliation
 from ecom_assets.core.tables.contract import Table
@@ -32,7 +33,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import source_lists
-from ecom_assets_tests.builders import Row, as_table, at, clean_events
+from ecom_assets_tests.builders import DAY_ONE, Row, as_table, at, clean_events
 from ecom_assets_tests.commerce.customers.customer_stories import ordered_and_visited
 from ecom_assets_tests.commerce.customers.test_customer_visitors import sold
 from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import (
@@ -151,6 +152,58 @@ def test_every_engine_knows_alike_whether_too_few_orders_meet_visits(engine: Eng
         stored(engine, Touches, as_table(touches, Touches))
         rows = engine.rows_of(met_too_few(engine.table(Conversions), engine.table(Touches)))
         assert rows == [{"is_too_low": is_too_low}]
+
+
+PURCHASES: Mapping[str, tuple[Row, ...]] = {
+    "Events have no purchases.": ({"event_type": "page_view"},),
+    "Most orders have no purchase event.": ({"visitor_id": "anon-a", "is_met": True}, {}, {}),
+    "No purchase event names an order, and no buyer is signed in.": (
+        {"properties": '{"order_id": "(not set)"}'},
+        {"properties": None},
+    ),
+    "Purchase events have other ids of orders and customers than orders have.": (
+        {"properties": '{"transaction_id": "T-1"}'},
+        {},
+    ),
+    "Purchase events have other ids of orders and customers than orders have": (
+        {"visitor_id": "anna", "user_id": "anna"},
+    ),
+}
+"""Purchase events of a day by why orders do not meet them; they are of devices, with no order."""
+
+
+@pytest.mark.parametrize("cause", PURCHASES)
+def test_every_engine_finds_alike_why_orders_and_visits_do_not_meet(
+    engine: Engine, cause: str
+) -> None:
+    """Visits are known of 19.00 of 100.00, and of 20.00, on one day; of others nothing counts."""
+    event = {
+        "event_type": "purchase",
+        "event_at": at("09:00", DAY_ONE),
+        "event_date": DAY_ONE,
+        "session_device_id": "",
+        "is_bot": False,
+        "received_date": DAY_ONE,
+        "source_file": "events.csv",
+    }
+    events = [
+        {**event, "event_id": f"e{n}", "visitor_id": f"anon-{n}", **said}
+        for n, said in enumerate(PURCHASES[cause])
+    ]
+    day = (DAY_ONE - DAY).days
+    pairs = [sold(n, "c", "anon-a", day) for n, said in enumerate(events) if said.get("is_met")]
+    stored(engine, CleanEvents, as_table(events, CleanEvents))
+    stored(engine, OrderVisits, as_table(pairs, OrderVisits))
+    found: list[Row] = []
+    for met in (19, 20):
+        bought, touches = ordered_and_visited(met)
+        stored(engine, Conversions, as_table(bought, Conversions))
+        stored(engine, Touches, as_table(touches, Touches))
+        tables = map(engine.table, (Conversions, Touches, CleanEvents, OrderVisits))
+        found += meeting_rows(*tables, RULE, Days((DAY_ONE,)))
+    (row,) = found
+    assert (row["observed_number"], row["first_date"], row["last_date"]) == (0.19, DAY_ONE, DAY_ONE)
+    assert row["cause"].rstrip(".") == cause.rstrip(".")
 
 
 @pytest.mark.slow
