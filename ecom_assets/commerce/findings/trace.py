@@ -10,6 +10,7 @@ from ecom_assets.commerce.attribution.contracts import Conversions, Touches
 from ecom_assets.commerce.attribution.queries import counted_orders
 from ecom_assets.commerce.conversion.conversion import described_sessions
 from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.products.performance import ORDERS, source_of_sales
 from ecom_assets.commerce.products.stock import newest_stock
@@ -65,9 +66,16 @@ def _stock(context: TraceContext) -> ir.Table:
 
 
 def _orders(context: TraceContext) -> ir.Table:
-    return counted_orders(
-        context.within(Conversions, context.row["first_date"], context.row["last_date"])
-    )
+    """Return the lines of the orders whose visits count."""
+    days = (context.row["first_date"], context.row["last_date"])
+    orders = counted_orders(context.within(Conversions, *days))
+    lines = context.within(UserOrderLog, *days)
+    of_order = [
+        lines.order_id == orders.conversion_id,
+        lines.order_date == orders.converted_date,
+        lines.customer_id == orders.customer_id.fill_null(orders.visitor_id),
+    ]
+    return lines.filter(lines.status == "shipped").semi_join(orders, of_order)
 
 
 REFUNDED: Final = "the items of the product that were paid back"
@@ -86,7 +94,7 @@ def _observed(context: TraceContext) -> Derivation:
     if kind == "meeting":
         return Computed(
             "revenue of these orders of whose visitors any visit is known ÷ revenue of all of them",
-            inputs=Count(Conversions, _orders),
+            inputs=Count(UserOrderLog, _orders),
         )
     if kind == "stock":
         return Computed(STOCK, inputs=Count(RawStock, _stock))
