@@ -190,7 +190,9 @@ def test_orders_meet_visits_on_the_newest_days_that_both_know() -> None:
     assert compute.meeting_days(events, {LAST}).is_none
     assert compute.meeting_days(frozenset(), KNOWN).is_none
     nothing = in_memory([], InventoryAlerts)
-    assert list(compute.meeting_rows(*[nothing] * 4, ReconciliationRule(), Days(()))) == []
+    rule = ReconciliationRule()
+    rows = compute.meeting_rows(nothing, nothing, nothing, nothing, rule, Days(()))
+    assert list(rows) == []
 
 
 MEETING: Row = {

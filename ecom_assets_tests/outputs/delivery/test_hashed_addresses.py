@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.outputs.delivery.hashed_addresses import with_hashes
+from ecom_assets.outputs.delivery.tools.all import TOOLS
 from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.outputs.delivery.mart_rows import SENT_AT, TOOLS, event, events, tool, users
+from ecom_assets_tests.outputs.delivery.mart_rows import SENT_AT, event, events, tool, users
 
 NAMES = [f"{name}_{kind}" for name in TOOLS for kind in ("events", "users")]
 PEOPLE = ("visitor_id", "user_id", "device_id", "source_session_id")
@@ -23,14 +25,14 @@ def sha(address: str) -> str:
     return hashlib.sha256(address.lower().encode()).hexdigest()
 
 
-def table_of(name: str, ids: dict[str, str | None]) -> Any:
+def table_of(name: str, ids: Mapping[str, str | None]) -> Any:
     """Return one row for a destination: an event of some ids, or a user with the first of them."""
     if name.endswith("_users"):
         return users({"customer_id": next(iter(ids.values())), **KNOWN})
     return events(event(1, **ids))
 
 
-def sent(name: str, ids: dict[str, str | None], **settings: str) -> dict[str, Any]:
+def sent(name: str, ids: Mapping[str, str | None], **settings: str) -> dict[str, Any]:
     """Return what a destination would be sent, with its record."""
     (row,) = tool(name, **settings).payloads(table_of(name, ids), SENT_AT).to_pylist()
     assert row["reason"] is None, row
@@ -52,7 +54,7 @@ IDS = st.dictionaries(
 def test_no_tool_gets_an_address_as_the_id_of_a_person(name: str) -> None:
     @examples(80)
     @given(IDS, st.sampled_from(["visitor_id", "user_id"]))
-    def whatever(ids: dict[str, str | None], user_key: str) -> None:
+    def whatever(ids: Mapping[str, str | None], user_key: str) -> None:
         payload = sent(name, ids, delivery_user_key=user_key)["payload"]
         assert not re.search("@|%40", payload.replace("e1@2026-01-05", ""))
 
@@ -63,7 +65,7 @@ def test_no_tool_gets_an_address_as_the_id_of_a_person(name: str) -> None:
 def test_a_tool_gets_one_hash_of_an_address_however_it_is_written(name: str) -> None:
     """What it gets is what it would get of a person whose id is the hash."""
     for written in ("ann@x.example", "Ann@X.example", "ann%40x.example"):
-        ids: dict[str, str | None] = {
+        ids: Mapping[str, str | None] = {
             "visitor_id": written,
             "user_id": written,
             "device_id": "d-12345",
@@ -77,7 +79,7 @@ def test_a_tool_gets_one_hash_of_an_address_however_it_is_written(name: str) -> 
 @each("name", NAMES)
 def test_what_was_sent_by_the_address_has_not_changed(name: str) -> None:
     """The ledger has a user by the own id, and the payload of an earlier release, as its former."""
-    ids: dict[str, str | None] = {"visitor_id": "ann@x.example", "user_id": "ann@x.example"}
+    ids: Mapping[str, str | None] = {"visitor_id": "ann@x.example", "user_id": "ann@x.example"}
     now, before = sent(name, ids), sent(name, ids, delivery_addresses="plain")
     assert "ann@x.example" in before["payload"]
     assert now["former"] == (before["former"] or before["payload"])

@@ -199,8 +199,9 @@ def test_every_engine_finds_alike_why_orders_and_visits_do_not_meet(
         bought, touches = ordered_and_visited(met)
         stored(engine, Conversions, as_table(bought, Conversions))
         stored(engine, Touches, as_table(touches, Touches))
-        tables = map(engine.table, (Conversions, Touches, CleanEvents, OrderVisits))
-        found += meeting_rows(*tables, RULE, Days((DAY_ONE,)))
+        tables = (engine.table(Conversions), engine.table(Touches))
+        evidence = (engine.table(CleanEvents), engine.table(OrderVisits))
+        found += meeting_rows(*tables, *evidence, RULE, Days((DAY_ONE,)))
     (row,) = found
     assert (row["observed_number"], row["first_date"], row["last_date"]) == (0.19, DAY_ONE, DAY_ONE)
     assert row["cause"].rstrip(".") == cause.rstrip(".")
