@@ -1992,6 +1992,8 @@ CREATE TABLE "mart"."findings" (
   "expected_number" DOUBLE PRECISION,
   "bound_number" DOUBLE PRECISION,
   "weekly_amount" DECIMAL(38, 4),
+  "cause" text COLLATE "C",
+  "remedy" text COLLATE "C",
   PRIMARY KEY ("kind", "funnel_name", "step", "dimension", "subject")
 );
 

@@ -120,6 +120,13 @@ def _names(products: ir.Table) -> ir.Table:
     return grouped.mutate(category=category).drop("least", "greatest")
 
 
+def viewed_products(performance: ir.Table) -> ir.Table:
+    """Return the rows of `ProductPerformance` of products that events look at or put into carts."""
+    return performance.filter(
+        (performance.product_view_count > 0) | (performance.add_to_cart_count > 0)
+    )
+
+
 def sold_names(viewed: ir.Table, items: ir.Table) -> ir.Table:
     """Return the sold item that a viewed product is, as `viewed_id` and `item_id`: of an id of
     Shopify's by country, product and variant, the item that was sold by the id of its variant, else

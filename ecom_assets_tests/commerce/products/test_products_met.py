@@ -5,6 +5,7 @@ all: then what the other source would say is not known.
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 import ibis.expr.types as ir
@@ -19,6 +20,7 @@ from ecom_assets.core.tables.portable import no_rows, rows_of
 from ecom_assets.core.tables.queries import KnownDays, Page, Period, StateRow, read_only
 from ecom_assets.core.warehouse.local import connect, in_memory
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.command import HEADER, ecom
 
 DAY: Final = date(2026, 3, 2)
 KNOWN: Final = KnownDays(DAY, DAY)
@@ -142,3 +144,38 @@ def test_where_nothing_was_paid_there_is_no_share(sold: Mapping[str, int]) -> No
     rate, rows = top(Products({"hat": 9}, sold))
     assert rate is None
     assert rows["hat"][0] == 9
+
+
+HAT: Final = "shopify_DE_11_22"
+VIEWS: Final = (HAT, HAT, "shopify_US_11_22", "22", "shopify_DE_31_32")
+"""The products of five views: of the variant 22, and of another one."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("asked", "views"), [("22", 4), (HAT, 2)])
+def test_the_views_of_a_product_go_down_to_those_of_all_its_ids(
+    asked: str, views: int, tmp_path: Path
+) -> None:
+    """Four views are of what is sold as 22, two of them under the id that events have; whoever asks
+    by that id is told of its own.
+    """
+    events = [
+        f"e{n},ann,product_view,2026-03-02T09:0{n}:00Z,{product},,s,,,"
+        for n, product in enumerate(VIEWS)
+    ]
+    (tmp_path / "events.csv").write_text("\n".join([HEADER, *events, ""]))
+    orders = (
+        "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,"
+        "quantity,payment_amount,status\n"
+        "1,o1-1,2026-03-02 10:00:00,1,Rome,ann,Ann,Low,22,Hat,1,60,shipped\n"
+    )
+    (tmp_path / "orders.csv").write_text(orders)
+    home = tmp_path / "home"
+    files = ("--events", tmp_path / "events.csv", "--orders", tmp_path / "orders.csv")
+    made = ecom("run", *files, "--select", '+key:"mart/product_performance"', home=home)
+    assert made.exit_code == 0, made.err
+    words = ("--column", "product_view_count", "--where", f"product_id = {asked}", "--json")
+    explained = ecom("explain", "mart.product_performance", *words, home=home)
+    assert explained.exit_code == 0, explained.err
+    number = explained.json["number"]
+    assert (number["value"], number["adds_up"]) == (views, True)
