@@ -36,8 +36,15 @@ class Products:
     timezone, currency = "Europe/Berlin", "EUR"
     not_recorded: frozenset[str] = frozenset()
 
-    def __init__(self, viewed: Mapping[str, int], sold: Mapping[str, int]) -> None:
-        """Let products have been viewed so often, and sold for so much."""
+    def __init__(
+        self,
+        viewed: Mapping[str, int],
+        sold: Mapping[str, int],
+        bought_as: Mapping[str, str] = {},
+    ) -> None:
+        """Let products have been viewed so often, and sold for so much; `bought_as` has the ids by
+        which purchase events name sold ones.
+        """
         self.known: Mapping[str, KnownDays] = {"orders": KNOWN, "events": KNOWN}
         numbers = dict.fromkeys(ProductPerformance.numbers(), 0)
         rows = [
@@ -55,7 +62,15 @@ class Products:
             }
             for name in {**viewed, **sold}
         ]
-        items = [{"item_id": name, "item_name": name, "item_category": "hats"} for name in sold]
+        items = [
+            {
+                "item_id": name,
+                "item_name": name,
+                "item_category": "hats",
+                "event_product_id": bought_as.get(name),
+            }
+            for name in sold
+        ]
         con = connect()
         self.tables: dict[type[Table], ir.Table] = {}
         for contract, some in ((ProductPerformance, rows), (Item, items)):
@@ -109,6 +124,19 @@ def test_views_of_a_product_of_shopify_are_of_the_variant_or_product_that_was_so
     answer = product(shop, PERIOD, "22")
     assert answer is not None
     assert numbers_of(answer["product"]) == numbers_of(answer["trend"][0]) == (30, 1, 60)
+
+
+def test_views_are_of_the_item_that_purchase_events_name_so() -> None:
+    """Orders have SKUs, and GA4 Shopify's ids: purchase events of orders of `SKU-1` alone name
+    variant 22, those of `SKU-2` a title.
+    """
+    viewed = {"shopify_DE_11_22": 20, "shopify_US_11_22": 10, "shopify_DE_11_23": 5, "Sun Hat": 7}
+    bought_as = {"SKU-1": "shopify_DE_11_22", "SKU-2": "Sun Hat"}
+    shop = Products(viewed, {"SKU-1": 60, "SKU-2": 40}, bought_as)
+    assert top(shop) == (
+        1,
+        {"SKU-1": (30, 1, 60), "SKU-2": (7, 1, 40), "shopify_DE_11_23": (5, 0, 0)},
+    )
 
 
 @pytest.mark.parametrize("part", ["11", "22"])
@@ -174,7 +202,7 @@ def test_the_views_of_a_product_go_down_to_those_of_all_its_ids(
     files = ("--events", tmp_path / "events.csv", "--orders", tmp_path / "orders.csv")
     made = ecom("run", *files, "--select", '+key:"mart/product_performance"', home=home)
     assert made.exit_code == 0, made.err
-    words = ("--column", "product_view_count", "--where", f"product_id = {asked}", "--json")
+    words = ("--column", "product_view_count", "--where", f"product_id = '{asked}'", "--json")
     explained = ecom("explain", "mart.product_performance", *words, home=home)
     assert explained.exit_code == 0, explained.err
     number = explained.json["number"]
