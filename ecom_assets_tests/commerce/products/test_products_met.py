@@ -2,12 +2,16 @@
 all: then what the other source would say is not known.
 """
 
+import csv
+import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import ibis.expr.types as ir
 import pytest
 
@@ -21,6 +25,7 @@ from ecom_assets.core.tables.queries import KnownDays, Page, Period, StateRow, r
 from ecom_assets.core.warehouse.local import connect, in_memory
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import HEADER, ecom
+from ecom_sandbox.shop.exports import write_exports
 
 DAY: Final = date(2026, 3, 2)
 KNOWN: Final = KnownDays(DAY, DAY)
@@ -207,3 +212,38 @@ def test_the_views_of_a_product_go_down_to_those_of_all_its_ids(
     assert explained.exit_code == 0, explained.err
     number = explained.json["number"]
     assert (number["value"], number["adds_up"]) == (views, True)
+
+
+@pytest.mark.slow
+def test_skus_and_ids_of_shopify_meet_by_orders_of_one_item(tmp_path: Path) -> None:
+    """The simulated shop, whose GA4 names a product of each purchase by Shopify's ids; which orders
+    have one item, the files say.
+    """
+    truth = write_exports(tmp_path / "shop", sends="name", days=40, visitors=300)
+    events, orders = (
+        tmp_path / "shop" / name for name in ("ga4_events.jsonl", "shopify_orders.csv")
+    )
+    skus: dict[str, set[str]] = defaultdict(set)
+    with orders.open(newline="") as lines:
+        for line in csv.DictReader(lines):
+            skus[line["Name"]].add(line["Lineitem sku"])
+    rows = [json.loads(line) for line in events.read_text().splitlines()]
+    for row in rows:
+        if row["event_name"] == "purchase":
+            bought = min(skus[row["ecommerce"]["transaction_id"]])
+            row["items"] = [{"item_id": f"shopify_DE_7_{bought.removeprefix('SKU-')}"}]
+    events.write_text("\n".join([*map(json.dumps, rows), ""]))
+    home = tmp_path / "home"
+    files = ("--events", events, "--events-mapping", "ga4_export", "--orders", orders)
+    only = ("--orders-mapping", "shopify", "--select", '+key:"mart/item"')
+    made = ecom("run", *files, *only, home=home)
+    assert made.exit_code == 0, made.err
+    assert truth["orders_met"] == truth["orders"]
+    counts = Counter(sku for bought in skus.values() if len(bought) == 1 for sku in bought)
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as tables:
+        learned = dict(tables.execute("SELECT item_id, event_product_id FROM mart.item").fetchall())
+    assert len([sku for sku, count in counts.items() if count > 1]) > 2
+    assert learned == {
+        sku: f"shopify_DE_7_{sku.removeprefix('SKU-')}" if counts[sku] > 1 else None
+        for sku in learned
+    }
