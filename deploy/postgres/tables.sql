@@ -878,6 +878,7 @@ CREATE TABLE "mart"."order_visits" (
   "visitor_id" text COLLATE "C" NOT NULL,
   "matched_by" text COLLATE "C" NOT NULL,
   "sent_by" text COLLATE "C",
+  "product_id" text COLLATE "C",
   "equal_sums" BIGINT,
   PRIMARY KEY ("order_date", "kind", "order_id")
 );
@@ -1033,6 +1034,7 @@ CREATE TABLE "mart"."item" (
   "item_category" text COLLATE "C" NOT NULL,
   "price_amount" DECIMAL(18, 4),
   "price_date" DATE,
+  "event_product_id" text COLLATE "C",
   PRIMARY KEY ("item_id")
 );
 
@@ -1992,6 +1994,8 @@ CREATE TABLE "mart"."findings" (
   "expected_number" DOUBLE PRECISION,
   "bound_number" DOUBLE PRECISION,
   "weekly_amount" DECIMAL(38, 4),
+  "cause" text COLLATE "C",
+  "remedy" text COLLATE "C",
   PRIMARY KEY ("kind", "funnel_name", "step", "dimension", "subject")
 );
 

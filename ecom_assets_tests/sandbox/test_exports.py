@@ -25,13 +25,15 @@ from ecom_assets.interfaces.boards.model import Board, BoardTile
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.report.board_mail import board_page
+from ecom_assets.interfaces.report.report import build_report
+from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 from ecom_assets.orchestration.empty_home import emptied
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.uploads.shop_exports import chosen
 from ecom_assets_tests.interfaces.api.conftest import Api, served
-from ecom_assets_tests.interfaces.dashboard.html import read, tiles_of
+from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
 from ecom_assets_tests.interfaces.dashboard.test_daily_questions import table_of
 from ecom_sandbox.shop.exports import MODELS, SECOND_SHOP, TRAPS, Sends, write_exports
 
@@ -317,11 +319,80 @@ def test_orders_meet_visits_by_what_ga4_sends_of_them(
 TOO_FEW = "Visits are known for 0.0% of the revenue of orders: too few to say what brought them."
 
 
+UNNAMED = (
+    "No purchase event names an order, and no buyer is signed in. Send the number of the order"
+)
+
+
+def check_what_to_look_at(api: Api, settings: Settings) -> None:
+    """Look for the cause and the remedy as the first row of the first page, the report and the
+    assistants, with how it is counted.
+    """
+    answer = api.json("/v1/analytics/findings")
+    first = answer["findings"][0]
+    assert (first["kind"], first["observed_number"]) == ("meeting", 0)
+    assert UNNAMED in first["reason"]
+    page = read(api.get("/dashboard/").text)
+    row = page.one("ul", class_="findings").all("li")[0]
+    assert UNNAMED in row.text
+    (why,) = [link.attributes["href"] for link in row.all("a") if link.text == "Why this number"]
+    assert "revenue of these orders of whose visitors any visit is known" in api.get(why).text
+    report = build_report(settings, None)
+    assert UNNAMED in report["findings"][0]["reason"]
+    assert any(UNNAMED in line for line in text_lines(report))
+
+
+DASHES = {
+    "marketing?start_date=2026-01-01&end_date=2026-02-09": {"Claimed beyond credit"},
+    "attribution?start_date=2026-01-01&end_date=2026-02-09": {"Change"},
+    "products?start_date=2026-01-01&end_date=2026-02-09": set[str](),
+    # Nothing of these steps and parts is estimated.
+    "profit?start_date=2026-01-01&end_date=2026-02-09": {"Estimated", "Estimated cost"},
+    "cohort-value?cut=first_channel": set[str](),
+    "sales-explorer?by=landing_page&start_date=2026-01-01&end_date=2026-02-09": set[str](),
+}
+"""Pages with numbers that are not known, and the labels of those that no page fills."""
+DASH = "\N{EN DASH}"
+
+
+def dashes_of(page: Node) -> Iterator[tuple[str, str]]:
+    """Yield the label of each number that is not known, with the address that it leads to."""
+    shown = [
+        (tile.one("h3").text, tile.one("p", class_="number"))
+        for tile in page.all("li", class_="tile")
+    ]
+    for table in page.all("table"):
+        labels = [cell.text for cell in table.all("th")]
+        shown += [
+            pair for row in table.all("tr")[1:] for pair in zip(labels, row.all("td"), strict=True)
+        ]
+    for label, number in shown:
+        if number.text == DASH:
+            links = [link.attributes["href"] for link in number.all("a")]
+            yield label, links[0] if links else ""
+
+
+def check_dashes(api: Api) -> None:
+    """Look where each number that is not known leads: to a page that fills it."""
+    filling = set()
+    for address, unfilled in DASHES.items():
+        dashes = list(dashes_of(read(api.get(f"/dashboard/{address}").text)))
+        assert dashes, address
+        assert {label for label, href in dashes if not href} <= unfilled, address
+        filling |= {href for _, href in dashes if href}
+    pages = {href.removeprefix("/dashboard/").partition("?")[0] for href in filling}
+    assert pages == {"quality", "profit", "mapping", "mapping-costs"}
+    assert {api.get(href).status_code for href in filling} == {200}
+
+
 @pytest.mark.slow
 def test_where_ga4_sends_nothing_of_orders_nothing_is_known(tmp_path: Path) -> None:
     """The revenue is; what brought it is not, in each place that says it, with the cause."""
     truth = write_exports(tmp_path / "shop", sends="nothing", days=DAYS, visitors=VISITORS)
     assert truth["visit_coverage_rate"] == 0
+    with_costs(tmp_path / "shop")
+    costs = (tmp_path / "shop" / COSTS).read_text().splitlines()
+    (tmp_path / "shop" / COSTS).write_text("\n".join([*costs[: len(costs) // 2], ""]))
     printed = by_terminal(tmp_path / "shop", tmp_path / "home")
     assert f"Revenue by channel: {TOO_FEW[0].lower()}{TOO_FEW[1:-1]}" in printed
     with answering(tmp_path / "home") as api:
@@ -344,6 +415,8 @@ def test_where_ga4_sends_nothing_of_orders_nothing_is_known(tmp_path: Path) -> N
         board = BoardStore(settings).save_new(Board(name="Ads", tiles=tiles), "ann").slug
         mail = board_page(settings, board, with_costs=True)
         assert mail.html(mail.embedded_pictures, "").count(TOO_FEW) == 2
+        check_what_to_look_at(api, settings)
+        check_dashes(api)
         days = "start_date=2026-01-01&end_date=2026-02-09"
         for page in (
             f"marketing?{days}",

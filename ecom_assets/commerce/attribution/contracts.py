@@ -207,6 +207,9 @@ class OrderVisits(Table):
         one_of=MATCHED_BY,
     )
     sent_by = text("Who sent the event, see staging.events", nullable=True)
+    product_id = text(
+        "The product that the event names; null in rows from before this was kept", nullable=True
+    )
     equal_sums = Column(
         "int64",
         "Which sums of the order's parts the event's amount equals, added up: 1 for the items, 2, "

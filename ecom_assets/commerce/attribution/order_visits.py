@@ -109,6 +109,7 @@ def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Tabl
         *EVENT,
         "event_at",
         "visitor_id",
+        "product_id",
         kind=events.event_type,
         is_public=is_public(events).ifelse(1, 0),
         sender=events.sent_by.fill_null(""),
@@ -353,7 +354,7 @@ def order_visits(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     pairs = pairs.filter(days.contain(pairs.order_date))
     of_order = orders.select(*ORDER, "customer_id", "order_amount", *PARTS)
     pairs = pairs.join(of_order, list(ORDER))
-    of_event = happened.select(*EVENT, "visitor_id", "event_amount", "sender")
+    of_event = happened.select(*EVENT, "visitor_id", "product_id", "event_amount", "sender")
     pairs = pairs.join(of_event, list(EVENT))
     pairs = pairs.mutate(sent_by=pairs.sender.nullif(""), equal_sums=equal_sums(pairs))
     placed = _visits_of(session_events.filter(near.contain(session_events.event_date)), sessions)

@@ -110,17 +110,24 @@ def met_revenue(conversions: ir.Table, touches: ir.Table) -> ir.Table:
         conversions: Rows of `Conversions`, of days that events know.
         touches: All rows of `Touches`.
     """
-    orders = conversions.filter(
-        conversions.unit == "order",
-        ~conversions.is_refund,
-        ~conversions.is_renewal.fill_null(NO),
-    )
+    orders = counted_orders(conversions)
     visitors = touches.select("visitor_id").distinct().mutate(has_visit=1)
     joined = orders.left_join(visitors, "visitor_id")
     revenue = joined.revenue_amount
     return joined.agg(
         met=joined.has_visit.notnull().ifelse(revenue, 0).sum().cast(MONEY),
         total=revenue.sum().cast(MONEY),
+    )
+
+
+def counted_orders(conversions: ir.Table) -> ir.Table:
+    """Return the orders whose visits count, of rows of `Conversions`: no refunds, and no renewals,
+    which no visit brings.
+    """
+    return conversions.filter(
+        conversions.unit == "order",
+        ~conversions.is_refund,
+        ~conversions.is_renewal.fill_null(NO),
     )
 
 

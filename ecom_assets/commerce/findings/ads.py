@@ -13,7 +13,7 @@ from statistics import NormalDist
 from typing import Any, Final
 
 from ecom_assets.commerce.findings.chance import FALSE_ALARMS, WEEK
-from ecom_assets.commerce.findings.contracts import NO_FUNNEL
+from ecom_assets.commerce.findings.contracts import NO_CAUSE, NO_FUNNEL
 from ecom_assets.core.tables.days import ONE_DAY
 
 WEEKS_BEFORE: Final = 4
@@ -108,4 +108,5 @@ def ad_findings(campaigns: list[CampaignWeeks], last: date) -> Iterator[dict[str
             "expected_number": round(break_even, DECIMALS),
             "bound_number": round(break_even * bound / weeks.due, DECIMALS),
             "weekly_amount": lost.quantize(CENT_OF_CENT),
+            **NO_CAUSE,
         }

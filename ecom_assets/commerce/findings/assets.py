@@ -1,5 +1,5 @@
-"""Asset of what to look at: `mart.shop_findings`, the numbers of the newest week that are beyond
-chance, and the stock that runs out.
+"""Asset of what to look at: `mart.findings`, the numbers of the newest week that are beyond chance,
+the stock that runs out, and whether orders and visits meet.
 
 Only whole days of a source are compared, before today on the shop's clock. What is compared, and
 how, is in `findings.py`; here the tables are read, and their small results turned into rows.
@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
+from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
-from ecom_assets.commerce.attribution.contracts import Touches
+from ecom_assets.commerce.attribution.contracts import Conversions, OrderVisits, Touches
+from ecom_assets.commerce.attribution.order_visits import ReconciliationRule
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.findings import findings as compute
 from ecom_assets.commerce.findings.contracts import ShopFindings
@@ -46,6 +48,9 @@ READ_TOO: Final = (EngagementDaily, RevenueDaily, PurchaseRevenueDaily)
     alerts=Reads(InventoryAlerts, whole=True),
     revenue=Reads(RevenueDaily, whole=True),
     purchases=Reads(PurchaseRevenueDaily, whole=True),
+    conversions=Reads(Conversions, whole=True),
+    events=Reads(CleanEvents, whole=True),
+    order_visits=Reads(OrderVisits, whole=True),
 )
 def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     touches: ir.Table,
@@ -55,13 +60,19 @@ def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     alerts: ir.Table,
     revenue: ir.Table,
     purchases: ir.Table,
+    conversions: ir.Table,
+    events: ir.Table,
+    order_visits: ir.Table,
     order_rule: OrderRule,
+    reconciliation_rule: ReconciliationRule,
     empty_days: EmptyDayMeaning,
     warehouse: Engine,
     clock: Clock,
     timezone: str,
 ) -> Any:  # noqa: ANN401 (Ibis has no types)
-    """Find the numbers of the newest week that are beyond chance, and the stock that runs out."""
+    """Find the numbers of the newest week that are beyond chance, the stock that runs out, and
+    orders that do not meet visits.
+    """
     today = today_in(timezone, clock)
     whole_days = {
         source: frozenset(
@@ -99,6 +110,10 @@ def findings(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     rows = [
         *compute.finding_rows(compute.deviations(numbers)),
         *compute.stock_rows(rows_of(compute.stock_that_runs_out(alerts))),
+        *compute.meeting_rows(
+            *(conversions, touches, events, order_visits, reconciliation_rule),
+            compute.meeting_days(whole_days[EVENTS], whole_days[ORDERS]),
+        ),
     ]
     return arrow_in_memory("findings", compute.as_table(rows)).select(*ShopFindings.columns)
 

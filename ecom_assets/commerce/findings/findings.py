@@ -5,7 +5,7 @@ Python, so that every engine finds the same.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,18 +14,27 @@ from typing import Any, Final
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from ecom_assets.behaviour.events.same_order import NO_ORDERS
+from ecom_assets.behaviour.identity.visitors import ANONYMOUS
+from ecom_assets.commerce.attribution.order_visits import ReconciliationRule, events_of
+from ecom_assets.commerce.attribution.queries import VisitCoverage, met_revenue
 from ecom_assets.commerce.conversion.conversion import PURCHASE
 from ecom_assets.commerce.findings.chance import WEEK, DailyNumber, NumberLook, looks_at
-from ecom_assets.commerce.findings.contracts import NO_FUNNEL, Kind, ShopFindings
+from ecom_assets.commerce.findings.contracts import NO_CAUSE, NO_FUNNEL, Kind, ShopFindings
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.coverage import LEAST_COVERAGE
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.portable import arrow_schema_of
+from ecom_assets.core.tables.placeholders import known
+from ecom_assets.core.tables.portable import arrow_schema_of, rows_of
+from ecom_assets.core.tables.spellings import order_name
 from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import USUAL_WEEKS
 
 LOOKED_AT_DAYS: Final = (USUAL_WEEKS + 1) * WEEK + WEEK
 """How many days are read: the newest week, and of each of its days eight weeks before."""
+MEETING_DAYS: Final = 28
+"""The newest days of which orders have to meet visits."""
 DECIMALS: Final = 6
 CENT_OF_CENT: Final = Decimal("0.0001")
 Counts = dict[date, float]
@@ -232,6 +241,7 @@ def finding_rows(beyond: Iterable[Deviation]) -> Iterator[dict[str, Any]]:
             "expected_number": round(look.usual, DECIMALS),
             "bound_number": round(deviation.bound, DECIMALS),
             "weekly_amount": deviation.weekly_amount,
+            **NO_CAUSE,
         }
 
 
@@ -260,6 +270,99 @@ def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         "weekly_amount": (
             sum(weekly_amounts, Decimal()).quantize(CENT_OF_CENT) if weekly_amounts else None
         ),
+        **NO_CAUSE,
+    }
+
+
+def meeting_days(events: Set[date], orders: Set[date]) -> Days:
+    """Return the newest days whose orders have to meet visits, of the days of which each is known:
+    none where no day can be of both.
+    """
+    if not events or not orders:
+        return Days(())
+    last = min(max(events), max(orders))
+    first = max(min(events), min(orders), last - (MEETING_DAYS - 1) * ONE_DAY)
+    return Days.between(first, last + ONE_DAY)
+
+
+def ids_of_purchases(
+    events: ir.Table, order_visits: ir.Table, reconciliation_rule: ReconciliationRule, days: Days
+) -> ir.Table:
+    """Return how many purchase events of some days there are, how many say an order or a user, and
+    how many are the event of an order, as one row.
+
+    The tables are rows of `CleanEvents` and `OrderVisits`.
+    """
+    bought = events_of(events, reconciliation_rule, days)
+    bought = bought.filter(bought.kind == PURCHASE)
+    is_named = known(order_name(bought.named_order_id), NO_ORDERS).notnull()
+    is_user = ~bought.visitor_id.startswith(ANONYMOUS)
+    met = order_visits.filter(days.contain(order_visits.event_date), order_visits.kind == PURCHASE)
+    counts = bought.agg(
+        purchase_count=bought.count(), said_count=(is_named | is_user).ifelse(1, 0).sum()
+    )
+    return counts.cross_join(met.agg(met_count=met.count()))
+
+
+SAME_IDS: Final = (
+    "the number of the order, in GA4 as transaction_id, or the same id of the customer as orders "
+    "have"
+)
+
+
+def cause_of_not_meeting(counts: Mapping[str, Any]) -> tuple[str, str]:
+    """Return why orders and visits do not meet, and what to do about it.
+
+    `counts` is the row of `ids_of_purchases`.
+    """
+    if not counts["purchase_count"]:
+        cause = "Events have no purchases."
+        return cause, f"Send a purchase event for each order, with {SAME_IDS}."
+    if counts["met_count"] >= LEAST_COVERAGE * counts["purchase_count"]:
+        cause = "Most orders have no purchase event."
+        return cause, "See whether the page after each purchase sends one, or send it elsewhere."
+    if not counts["said_count"]:
+        cause = "No purchase event names an order, and no buyer is signed in."
+        return cause, f"Send {SAME_IDS}, with each purchase event."
+    cause = "Purchase events have other ids of orders and customers than orders have."
+    return cause, f"Send {SAME_IDS}: Data quality shows ids of both."
+
+
+def meeting_rows(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    conversions: ir.Table,
+    touches: ir.Table,
+    events: ir.Table,
+    order_visits: ir.Table,
+    reconciliation_rule: ReconciliationRule,
+    days: Days,
+) -> Iterator[dict[str, Any]]:
+    """Yield the row of `ShopFindings` of orders that hardly meet visits, if that is so: channels,
+    ads and landing pages are credited with nothing then, whatever they brought.
+
+    The tables are rows of `Conversions`, `Touches`, `CleanEvents` and `OrderVisits`.
+    """
+    if days.is_none:
+        return
+    sold = conversions.filter(days.contain(conversions.converted_date))
+    coverage = VisitCoverage.of_row(rows_of(met_revenue(sold, touches))[0])
+    if not coverage.is_too_low:
+        return
+    said = rows_of(ids_of_purchases(events, order_visits, reconciliation_rule, days))
+    cause, remedy = cause_of_not_meeting(said[0])
+    yield {
+        "kind": "meeting",
+        "funnel_name": NO_FUNNEL,
+        "step": 0,
+        "dimension": ALL,
+        "subject": ALL,
+        "first_date": days.first,
+        "last_date": days.dates[-1],
+        "observed_number": coverage.rate,
+        "expected_number": LEAST_COVERAGE,
+        "bound_number": LEAST_COVERAGE,
+        "weekly_amount": None,
+        "cause": cause,
+        "remedy": remedy,
     }
 
 

@@ -9,20 +9,18 @@ from ecom_assets.commerce.attribution.queries import visit_coverage
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.findings import ads
 from ecom_assets.commerce.findings.chance import WEEK
-from ecom_assets.commerce.findings.contracts import KINDS, NO_FUNNEL, Kind, ShopFindings
+from ecom_assets.commerce.findings.contracts import KINDS, Kind, ShopFindings
 from ecom_assets.commerce.marketing.contracts import DEFAULT_MODEL, AdCampaigns, MarketingDaily
 from ecom_assets.commerce.marketing.queries import publishes_spend
 from ecom_assets.commerce.products.queries import product_names
 from ecom_assets.commerce.sales.coverage import ORDERS
 from ecom_assets.core.tables import formats
-from ecom_assets.core.tables.coverage import LEAST_COVERAGE
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import (
     EVENTS,
     NOTHING,
     STOCK,
     KnownDays,
-    NotPublishedError,
     Period,
     Reading,
     Row,
@@ -31,13 +29,11 @@ from ecom_assets.core.tables.queries import (
 from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import FEWEST_WEEKS
 
-MEETING_DAYS: Final = 28
-"""The newest days of which orders have to meet visits."""
 NEAR: Final = {"device": "on", "channel": "from", "category": "in"}
 """What stands before a value of each dimension."""
 
 
-FoundKind = Literal["visits", "conversion", "refunds", "stock", "ads", "meeting"]
+FoundKind = Literal["visits", "conversion", "refunds", "stock", "meeting", "ads"]
 """What can be looked at; ads only by who may see costs. `meeting`: whether orders have visits."""
 
 
@@ -54,7 +50,7 @@ def findings(
     stored = reading.state(reading.table(ShopFindings).select(*ShopFindings.columns))
     rows = [
         row
-        for row in (*_of_meeting(reading), *stored, *(_of_ads(reading) if with_costs else ()))
+        for row in (*stored, *(_of_ads(reading) if with_costs else ()))
         if _overlaps(period, row["first_date"], row["last_date"])
     ]
     types = _event_types(reading, rows)
@@ -100,38 +96,6 @@ def _of_ads(reading: Reading) -> list[Row]:
     return list(ads.ad_findings(ads.looked_at(reading.state(named), last), last))
 
 
-def _of_meeting(reading: Reading) -> list[Row]:
-    """Return a row if hardly any order of the newest days meets a visit: channels, ads and landing
-    pages are credited with nothing then, whatever they brought.
-    """
-    days = [reading.known.get(source, NOTHING).last for source in (EVENTS, ORDERS)]
-    if None in days:
-        return []
-    last = min(day for day in days if day is not None)
-    first = last - (MEETING_DAYS - 1) * ONE_DAY
-    try:
-        met = visit_coverage(reading, Period("custom", first, last))
-    except NotPublishedError:
-        return []
-    if not met.is_too_low:
-        return []
-    return [
-        {
-            "kind": "meeting",
-            "funnel_name": NO_FUNNEL,
-            "step": 0,
-            "dimension": ALL,
-            "subject": ALL,
-            "first_date": first,
-            "last_date": last,
-            "observed_number": met.rate,
-            "expected_number": LEAST_COVERAGE,
-            "bound_number": LEAST_COVERAGE,
-            "weekly_amount": None,
-        }
-    ]
-
-
 def late_sources(known: Mapping[str, KnownDays], newest: date, today: date) -> dict[str, date]:
     """Return the last day of events and of orders, of those that lack days up to the newest one of
     the data; today is not over, so nobody lacks it.
@@ -145,7 +109,8 @@ def compared_kinds(
     known: Mapping[str, KnownDays], period: Period | None = None, today: date = date.max
 ) -> list[Kind]:
     """Return what has days enough to be compared, or stock at all: of the others nobody knows
-    whether there is anything to look at.
+    whether there is anything to look at. Whether orders meet visits is never among them: it is a
+    row, or not.
 
     Args:
         known: The known days of each source.
@@ -162,6 +127,8 @@ def compared_kinds(
         "conversion": has_events,
         "refunds": has_orders if known.get(ORDERS, NOTHING).first else has_events,
         "stock": has_stock,
+        # Publications of earlier releases have no row of it, whether orders meet visits or not.
+        "meeting": False,
     }
     return [kind for kind in KINDS if is_compared[kind]]
 
@@ -225,13 +192,12 @@ def _described(
 
 
 def _reason_of_meeting(row: StateRow) -> str:
-    """Return how much revenue has a visit, and what to do, as a sentence."""
-    return (
+    """Return how much revenue has a visit, why, and what to do, as sentences."""
+    share = (
         f"Visits are known for {formats.rate(row['observed_number'])} of the revenue from "
-        f"{row['first_date']} to {row['last_date']}: what channels and ads brought is not known. "
-        "Send the number of the order with each purchase event, or the same id of the customer as "
-        "orders have; Data quality shows ids of both."
+        f"{row['first_date']} to {row['last_date']}: what channels and ads brought is not known."
     )
+    return " ".join(filter(None, (share, row["cause"], row["remedy"])))
 
 
 def _reason_of_ads(row: StateRow) -> str:

@@ -1,4 +1,4 @@
-"""How what to look at goes down: to sessions, order lines and events, and to the stock."""
+"""How what to look at goes down: to sessions, orders, order lines and events, and to the stock."""
 
 from typing import Final
 
@@ -6,9 +6,11 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.sessions.contracts import Sessions
-from ecom_assets.commerce.attribution.contracts import Touches
+from ecom_assets.commerce.attribution.contracts import Conversions, Touches
+from ecom_assets.commerce.attribution.queries import counted_orders
 from ecom_assets.commerce.conversion.conversion import described_sessions
 from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.products.performance import ORDERS, source_of_sales
 from ecom_assets.commerce.products.stock import newest_stock
@@ -63,6 +65,19 @@ def _stock(context: TraceContext) -> ir.Table:
     return newest_stock(context.table(RawStock))
 
 
+def _orders(context: TraceContext) -> ir.Table:
+    """Return the lines of the orders whose visits count."""
+    days = (context.row["first_date"], context.row["last_date"])
+    orders = counted_orders(context.within(Conversions, *days))
+    lines = context.within(UserOrderLog, *days)
+    of_order = [
+        lines.order_id == orders.conversion_id,
+        lines.order_date == orders.converted_date,
+        lines.customer_id == orders.customer_id.fill_null(orders.visitor_id),
+    ]
+    return lines.filter(lines.status == "shipped").semi_join(orders, of_order)
+
+
 REFUNDED: Final = "the items of the product that were paid back"
 STOCK: Final = "the products whose stock ends within their delivery time, as mart.inventory_alerts"
 
@@ -76,6 +91,11 @@ def _observed(context: TraceContext) -> Derivation:
             "of these sessions, those that reached the step ÷ those that reached the step before",
             inputs=Count(Sessions, _sessions),
         )
+    if kind == "meeting":
+        return Computed(
+            "revenue of these orders of whose visitors any visit is known ÷ revenue of all of them",
+            inputs=Count(UserOrderLog, _orders),
+        )
     if kind == "stock":
         return Computed(STOCK, inputs=Count(RawStock, _stock))
     (source,) = context.ask(source_of_sales(context.table(Sales)))
@@ -87,11 +107,13 @@ def _observed(context: TraceContext) -> Derivation:
 NUMBERS: Final[dict[str, Derivation]] = {
     "observed_number": ByRow(_observed),
     "expected_number": Computed(
-        "the median of the same weekdays of up to eight weeks before; the mean below 5",
+        "the median of the same weekdays of up to eight weeks before; the mean below 5; of meeting "
+        "the share below which nothing is credited",
         ("observed_number",),
     ),
     "bound_number": Computed(
-        "expected_number, less or more what chance exceeds once in a hundred looks at all numbers",
+        "expected_number, less or more what chance exceeds once in a hundred looks at all numbers; "
+        "of meeting expected_number",
         ("expected_number",),
     ),
     "weekly_amount": Computed(

@@ -58,7 +58,7 @@ def item_categories(
             )
         )
     )
-    names = _names(_products(performance, stock, costs))
+    names = _names(_products(performance, stock, costs), items)
     met = called.join(
         names,
         [
@@ -99,8 +99,10 @@ def _products(performance: ir.Table, stock: ir.Table, costs: ir.Table) -> ir.Tab
     )
 
 
-def _names(products: ir.Table) -> ir.Table:
-    """Return each `name` of products with their `category`, null where they have several."""
+def _names(products: ir.Table, items: ir.Table) -> ir.Table:
+    """Return each `name` of products with their `category`, null where they have several; one by
+    which events name an item has the item's id, too.
+    """
     ids = [products.product_id.re_extract(OF_SHOPIFY, number) for number in (1, 2)]
     names = union_all(
         *(
@@ -110,7 +112,8 @@ def _names(products: ir.Table) -> ir.Table:
                 *((PART, part) for part in ids),
                 (TITLE, products.title),
             )
-        )
+        ),
+        _of_items(products, items),
     )
     names = names.filter(names.name.notnull())
     grouped = names.group_by("name", "said_by", "named_by").agg(
@@ -120,30 +123,51 @@ def _names(products: ir.Table) -> ir.Table:
     return grouped.mutate(category=category).drop("least", "greatest")
 
 
+def _of_items(products: ir.Table, items: ir.Table) -> ir.Table:
+    """Return products by the id of the item that events name so."""
+    learned = items.select(name="item_id", event_product_id="event_product_id")
+    named = products.join(learned, products.product_id == learned.event_product_id)
+    return named.drop("event_product_id").mutate(named_by=ibis.literal(PART, "int64"))
+
+
+def viewed_products(performance: ir.Table) -> ir.Table:
+    """Return the rows of `ProductPerformance` of products that events look at or put into carts."""
+    return performance.filter(
+        (performance.product_view_count > 0) | (performance.add_to_cart_count > 0)
+    )
+
+
 def sold_names(viewed: ir.Table, items: ir.Table) -> ir.Table:
     """Return the sold item that a viewed product is, as `viewed_id` and `item_id`: of an id of
     Shopify's by country, product and variant, the item that was sold by the id of its variant, else
-    by that of its product.
+    by that of its product; else what was bought by purchase events that name it so.
 
     Args:
         viewed: Rows with a `product_id`.
         items: All rows of `Item`.
     """
-    whole = viewed.select("product_id").distinct()
-    whole = whole.filter(whole.product_id.re_search(OF_SHOPIFY))
-    whole = whole.anti_join(items, whole.product_id == items.item_id)
-    parts = union_all(
+    unsold = viewed.select(viewed_id="product_id").distinct()
+    unsold = unsold.anti_join(items, unsold.viewed_id == items.item_id)
+    whole = unsold.filter(unsold.viewed_id.re_search(OF_SHOPIFY))
+    variant, product = (whole.viewed_id.re_extract(OF_SHOPIFY, number) for number in (2, 1))
+    learned = items.filter(items.event_product_id.notnull())
+    of_variant = learned.event_product_id.re_extract(OF_SHOPIFY, 2).nullif("")
+    # By the ids in it, by its own, and by that of the same variant in another country.
+    sides = (
+        (whole.mutate(name=variant), items.select("item_id", name="item_id")),
+        (whole.mutate(name=product), items.select("item_id", name="item_id")),
+        (unsold.mutate(name=unsold.viewed_id), learned.select("item_id", name="event_product_id")),
+        (whole.mutate(name=variant), learned.select("item_id", name=of_variant)),
+    )
+    met = union_all(
         *(
-            whole.select(
-                viewed_id="product_id",
-                part=whole.product_id.re_extract(OF_SHOPIFY, number),
-                rank=ibis.literal(rank, "int64"),
+            left.join(right, "name").select(
+                "viewed_id", "item_id", rank=ibis.literal(rank, "int64")
             )
-            for rank, number in enumerate((2, 1))
+            for rank, (left, right) in enumerate(sides)
         )
     )
-    met = parts.join(items.select("item_id"), parts.part == items.item_id)
-    return first_of_each(met, "viewed_id", ["rank"]).select("viewed_id", "item_id")
+    return first_of_each(met, "viewed_id", ["rank", "item_id"]).select("viewed_id", "item_id")
 
 
 def with_item_categories(sold: ir.Table, categories: ir.Table) -> ir.Table:

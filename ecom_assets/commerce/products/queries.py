@@ -30,6 +30,7 @@ from ecom_assets.commerce.products.item_categories import (
     OF_CATEGORIES,
     item_categories,
     sold_names,
+    viewed_products,
     with_item_categories,
 )
 from ecom_assets.commerce.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
@@ -308,8 +309,8 @@ def _as_sold(reading: Reading, rows: ir.Table) -> ir.Table:
     """Return rows of `ProductPerformance` in which a product that is sold by another id, as
     `sold_names` says, has that.
     """
-    viewed = reading.table(ProductPerformance)
-    names = sold_names(viewed.filter(viewed.product_view_count > 0), reading.table(Item))
+    viewed = viewed_products(reading.table(ProductPerformance))
+    names = sold_names(viewed, reading.table(Item))
     if not reading.state(names.limit(1)):
         return rows
     joined = rows.left_join(names, rows.product_id == names.viewed_id)
@@ -322,8 +323,7 @@ def view_coverage(reading: Reading, period: Period) -> float | None:
     know a view or a cart on any day; null where nothing was sold on days with events.
     """
     rows = _as_sold(reading, rows_in_period(reading, ProductPerformance))
-    looked = _as_sold(reading, reading.table(ProductPerformance))
-    looked = looked.filter((looked.product_view_count > 0) | (looked.add_to_cart_count > 0))
+    looked = viewed_products(_as_sold(reading, reading.table(ProductPerformance)))
     looked = looked.select(looked_id="product_id").distinct()
     rows = rows.filter(rows.product_view_count.notnull() | rows.add_to_cart_count.notnull())
     joined = rows.left_join(looked, rows.product_id == looked.looked_id)

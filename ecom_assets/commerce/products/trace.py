@@ -16,11 +16,12 @@ from ecom_assets.commerce.products.contracts import (
     ProductsBoughtTogether,
     RawStock,
 )
+from ecom_assets.commerce.products.item_categories import sold_names, viewed_products
 from ecom_assets.commerce.products.measures import ProductMeasures
 from ecom_assets.commerce.products.performance import ORDERS, TYPES, source_of_sales
 from ecom_assets.commerce.products.stock import newest_stock
 from ecom_assets.commerce.products.together import ORDER, baskets
-from ecom_assets.commerce.sales.contracts import Sales
+from ecom_assets.commerce.sales.contracts import Item, Sales
 from ecom_assets.commerce.sales.trace import counted_as_orders, sales_derivations, with_status
 from ecom_assets.core.tables.trace import (
     ByRow,
@@ -28,6 +29,7 @@ from ecom_assets.core.tables.trace import (
     Count,
     Derivation,
     RowsOf,
+    ShownIds,
     Sum,
     TableTrace,
     TraceContext,
@@ -193,8 +195,18 @@ def _pair_lines(context: TraceContext) -> ir.Table:
 TOGETHER: Final[Mapping[str, Derivation]] = {
     "order_count": Count(Sales, counted_as_orders(_pair_lines))
 }
+
+
+def _shown_ids(performance: ir.Table, items: ir.Table) -> ir.Table:
+    """Return by which id a viewed product is sold."""
+    return sold_names(viewed_products(performance), items).rename(
+        stored_id="viewed_id", shown_id="item_id"
+    )
+
+
+SHOWN: Final = ShownIds("product_id", _shown_ids, (ProductPerformance, Item))
 TRACES: Final = (
     TableTrace(ProductsBoughtTogether, "bought-together", TOGETHER),
-    TableTrace(ProductPerformance, "products", PERFORMANCE),
+    TableTrace(ProductPerformance, "products", PERFORMANCE, SHOWN),
     TableTrace(InventoryAlerts, "inventory-alerts", STOCK),
 )

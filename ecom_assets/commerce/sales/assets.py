@@ -13,6 +13,7 @@ from ecom_assets.commerce.attribution.assets import (
     EVERY_TOUCH,
     days_of_changed_attribution,
 )
+from ecom_assets.commerce.attribution.contracts import OrderVisits
 from ecom_assets.commerce.attribution.credit import AttributionRule, order_channels
 from ecom_assets.commerce.orders import orders
 from ecom_assets.commerce.orders.assets import EVERY_LINE, LINE_ASSETS, days_of_changed_orders
@@ -40,9 +41,12 @@ def city(user_order_log: ir.Table, places: ReadPlaces) -> ir.Table:
     return dimensions.city(user_order_log, places())
 
 
-item = table_asset(contracts.Item, lines=EVERY_LINE, prices=Reads(PriceLog, whole=True))(
-    dimensions.item
-)
+item = table_asset(
+    contracts.Item,
+    lines=EVERY_LINE,
+    prices=Reads(PriceLog, whole=True),
+    order_visits=Reads(OrderVisits, whole=True),
+)(dimensions.item)
 item_prices = table_asset(
     contracts.ItemPrices, items=contracts.Item, prices=Reads(PriceLog, whole=True)
 )(dimensions.item_prices)

@@ -60,6 +60,12 @@ class Item(Table):
         "The newest day with that price in a report; mart.item_prices has the earlier ones",
         nullable=True,
     )
+    event_product_id = text(
+        "By which other id events name it, where purchase events of orders of it alone do: two at "
+        "least, and none of orders of another item; of several the least. Null where none does, "
+        "and in rows from before this was kept",
+        nullable=True,
+    )
 
 
 class ItemPrices(Table):

@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.new_customers import with_first_paid
-from ecom_assets.commerce.orders.orders import order_key
+from ecom_assets.commerce.orders.orders import WITHOUT_ITEM, order_key
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, ItemPrices
 from ecom_assets.core.tables.days import (
     Days,
@@ -55,8 +55,14 @@ def city(lines: ir.Table, places: Places) -> ir.Table:
     return named.mutate(lookup_version=ibis.literal(places.version)).select(*City.columns)
 
 
-def item(lines: ir.Table, prices: ir.Table) -> ir.Table:
-    """Return one row per item of `UserOrderLog`, with its newest price of `PriceLog` by name."""
+LEAST_ORDERS = 2
+"""Fewer orders of an item alone do not say by which id events name it."""
+
+
+def item(lines: ir.Table, prices: ir.Table, order_visits: ir.Table) -> ir.Table:
+    """Return one row per item of `UserOrderLog`, with its newest price of `PriceLog` by name, and
+    the id that events have of it, by `OrderVisits`.
+    """
     latest = _latest(lines, "item_id", ("item_name", "item_category"))
     newest = prices.group_by("item_name").agg(received_date=prices.received_date.max())
     priced = prices.semi_join(newest, ["item_name", "received_date"])
@@ -64,7 +70,33 @@ def item(lines: ir.Table, prices: ir.Table) -> ir.Table:
         priced_name="item_name", price_amount="price_amount", price_date="received_date"
     )
     named = latest.left_join(priced, latest.item_name == priced.priced_name)
-    return named.mutate(item_name=named.item_name.fill_null(UNKNOWN)).select(*Item.columns)
+    named = named.mutate(item_name=named.item_name.fill_null(UNKNOWN))
+    products = _event_products(lines, order_visits)
+    named = named.left_join(products, named.item_id == products.sold_id)
+    return named.select(*Item.columns)
+
+
+def _event_products(lines: ir.Table, order_visits: ir.Table) -> ir.Table:
+    """Return by which id events name items (`sold_id`) that have another one in orders.
+
+    A purchase event names one product, so that those count whose orders have one item.
+    """
+    sold = lines.filter(lines.status == "shipped", lines.item_id.notin(WITHOUT_ITEM))
+    orders = sold.group_by("order_id", "order_date").agg(
+        first=sold.item_id.min(), last=sold.item_id.max()
+    )
+    orders = orders.filter(orders.first == orders.last)
+    named = order_visits.filter(order_visits.kind == "purchase", order_visits.product_id.notnull())
+    pairs = named.join(orders, ["order_id", "order_date"])
+    products = pairs.group_by("product_id").agg(
+        sold_id=pairs.first.min(), last=pairs.first.max(), order_count=pairs.count()
+    )
+    products = products.filter(
+        products.sold_id == products.last,
+        products.order_count >= LEAST_ORDERS,
+        products.sold_id != products.product_id,
+    )
+    return products.group_by("sold_id").agg(event_product_id=products.product_id.min())
 
 
 def item_names(lines: ir.Table) -> ir.Table:

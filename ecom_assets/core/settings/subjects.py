@@ -447,6 +447,13 @@ class DestinationSettings(BaseSettings):
             "Who an event is of: its visitor, or only the user that the event itself carries"
         ),
     )
+    delivery_addresses: Literal["hashed", "plain"] = Field(
+        "hashed",
+        description=(
+            "How ids of people that are mail addresses are sent to tools: as their SHA-256, or as "
+            "they are"
+        ),
+    )
     delivery_properties: ByCommas = Field(
         (),
         description=(

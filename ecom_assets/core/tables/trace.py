@@ -211,12 +211,29 @@ Derivation = Count | Sum | tuple[Count | Sum, ...] | Computed | ByRow
 
 
 @dataclass(frozen=True)
+class ShownIds:
+    """By which other id answers show rows of a table.
+
+    Attributes:
+        column: The column of the table with the stored id.
+        names: Returns the `stored_id` and the `shown_id` of what is shown by another one, from the
+            tables in `reads`.
+        reads: The tables.
+    """
+
+    column: str
+    names: Callable[..., ir.Table]
+    reads: tuple[type[Table], ...]
+
+
+@dataclass(frozen=True)
 class TableTrace:
     """The definition of a table's numbers in docs/metrics/, and how each goes down."""
 
     contract: type[Table]
     anchor: str
     numbers: Mapping[str, Derivation] = field(default_factory=dict)
+    shown_ids: ShownIds | None = None
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,8 @@ class Tile:
     """Of a share, how many it is a share of."""
     is_beyond_chance: bool | None = None
     """Of a change of a share, whether it is more than chance; None where that is not known."""
+    lacks: str = ""
+    """The number's name where it is not known, and a page may fill it (`filled_by`)."""
 
     @classmethod
     def from_field(
@@ -119,9 +121,9 @@ class Tile:
         column = answer_column(field)
         definition = definition or meaning_of(field).partition(";")[0] + "."
         better = column.better if column else "up"
-        return cls(
-            str(field.title), value, format_of(field), definition, **{"better": better, **more}
-        )
+        lacks = name if value is None else ""
+        more = {"better": better, "lacks": lacks, **more}
+        return cls(str(field.title), value, format_of(field), definition, **more)
 
     def direction(self, change: float) -> str:
         """Return whether a change is up, down or flat."""
@@ -152,7 +154,11 @@ class Tiles(Block):
     ) -> "Tiles":
         """Return numbers of an answer, as its model declares them."""
         return cls(
-            tuple(Tile.from_field(model, name, numbers[name]) for name in names), compared=False
+            tuple(
+                Tile.from_field(model, name, numbers[name], lacks=lacking_of(model, name, numbers))
+                for name in names
+            ),
+            compared=False,
         )
 
 
@@ -160,6 +166,27 @@ def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of n
     """Return how a number of an answer is shown; None for what is no number."""
     declared = field.json_schema_extra
     return declared.get("format") if isinstance(declared, dict) else None
+
+
+def ratio_of(row: type[BaseModel], name: str) -> tuple[str, ...]:
+    """Return the fields of an answer of which a number is the ratio; none of another number, or
+    where the answer lacks one.
+    """
+    fields = row.model_fields
+    column = answer_column(fields[name])
+    ratio = column.counted_as if column else None
+    names = (ratio.part, ratio.whole) if isinstance(ratio, Ratio) else ()
+    return names if all(one in fields for one in names) else ()
+
+
+def is_lacking(value: object, ratio: Sequence[str], numbers: Mapping[str, Any]) -> bool:
+    """Return whether a number is not known, and is no known number divided by nothing."""
+    return value is None and (not ratio or any(numbers.get(name) is None for name in ratio))
+
+
+def lacking_of(model: type[BaseModel], name: str, numbers: Mapping[str, Any]) -> str:
+    """Return the name of a number of an answer that is not known; empty if it is."""
+    return name if is_lacking(numbers[name], ratio_of(model, name), numbers) else ""
 
 
 def whole_of(row: type[BaseModel], name: str) -> str:
@@ -183,6 +210,9 @@ class TableColumn:
     name of a field with the address that the value links to. `is_on_one_line` is for ids, which are
     broken at any sign. Of a share, `of` is the name of the field that says how many it is a share
     of: the count stands beside it if it has no column, and over it the range that chance allows.
+    `ratio` has the names of the fields of which a number is the ratio. `fills` is what a number is
+    called in `filled_by`, if that is not its name, and `named_by` the name of the field that says
+    it, where rows are of several.
     """
 
     name: str
@@ -192,12 +222,15 @@ class TableColumn:
     href: str = ""
     is_on_one_line: bool = False
     of: str = ""
+    ratio: Sequence[str] = ()
+    fills: str = ""
+    named_by: str = ""
 
     @classmethod
     def from_field(cls, row: type[BaseModel], name: str, **more: Any) -> "TableColumn":  # noqa: ANN401 (as its attributes)
         """Return the column of a field of an answer, as the model of its rows declares it."""
         field = row.model_fields[name]
-        more = {"of": whole_of(row, name), **more}
+        more = {"of": whole_of(row, name), "ratio": ratio_of(row, name), **more}
         return cls(name, field.title or in_words(name), format_of(field) or "text", **more)
 
     @classmethod
@@ -206,6 +239,12 @@ class TableColumn:
     ) -> "tuple[TableColumn, ...]":
         """Return the columns of fields of an answer; those in `bars` are drawn as bars too."""
         return tuple(cls.from_field(row, name, bar=name if name in bars else "") for name in names)
+
+    def lacks(self, row: Row) -> str:
+        """Return the name of a row's number that is not known, and that a page may fill."""
+        if not is_lacking(row[self.name], self.ratio, row):
+            return ""
+        return str(row[self.named_by]) if self.named_by else self.fills or self.name
 
     @property
     def is_right(self) -> bool:
@@ -394,6 +433,7 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
         change=answer["change"].get(name),
         trend=sparkline([point[name] for point in points]),
         why=Why(table, name),
+        lacks=lacking_of(row, name, answer[part]),
         **of_share(row, name, answer[part], answer["previous"] or {}),
     )
 

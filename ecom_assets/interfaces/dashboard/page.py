@@ -42,6 +42,7 @@ from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard import pages
 from ecom_assets.interfaces.dashboard.blocks import Block, Why
 from ecom_assets.interfaces.dashboard.charts import annotations_of
+from ecom_assets.interfaces.dashboard.filled_by import filling_page
 from ecom_assets.interfaces.dashboard.sessions import PREFIX, token_of
 from ecom_assets.interfaces.explain.question import is_explained
 from ecom_assets.orchestration.rules import event_labels
@@ -398,6 +399,16 @@ class View:
     def may(self, scope: Scope) -> bool:
         """Return whether the caller has a scope, as `callers.may`."""
         return may(self.request.scope, scope)
+
+    def filled_by(self, name: str) -> tuple[str, str] | None:
+        """Return the address and the title of the page that fills a number which is not known; None
+        if no page does, the caller may not see it, or nothing is known of the days.
+        """
+        page = filling_page(name, self.page.path) if name else None
+        no_days = bool(self.ranges) and all(answer.get("data") == "none" for answer in self.ranges)
+        if page is None or no_days or page.path == self.page.path or not self.may(page.scope):
+            return None
+        return self.link(page.path), page.title
 
     def action(self, path: str) -> Action:
         """Return an action of the page, for its form."""

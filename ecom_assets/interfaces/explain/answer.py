@@ -30,7 +30,7 @@ from ecom_assets.core.tables.conditions import columns_of
 from ecom_assets.core.tables.contract import HIDDEN, Column, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import needs_all, sum_of
-from ecom_assets.core.tables.portable import dialect_of
+from ecom_assets.core.tables.portable import dialect_of, union_all
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.core.tables.trace import (
     ALL,
@@ -110,7 +110,7 @@ def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
         NotHereError: The table is not there.
     """
     contract = question.contract
-    rows = question.rows(reader.table(contract))
+    rows = _asked_rows(question, reader)
     if question.column:
         rows = _totals(question, rows, reader)
     (total,) = reader.ask(rows.agg(n=rows.count()))
@@ -126,6 +126,34 @@ def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
     if question.column:
         answer["number"] = _explained_number(question, rows, sample, int(total["n"]), reader)
     return answer
+
+
+def _asked_rows(question: RowsQuestion, reader: ExplainReader) -> ir.Table:
+    """Return the rows that a question is about, with those that answers show by an id that it
+    names: a product's views are stored by the id that events have.
+    """
+    table = reader.table(question.contract)
+    rows = question.rows(table)
+    trace = TRACES.get(question.contract)
+    shown = trace.shown_ids if trace else None
+    if shown is None or shown.column not in columns_of(question.where):
+        return rows
+    if not all(map(reader.has, shown.reads)):
+        return rows
+    names = shown.names(*map(reader.table, shown.reads))
+    joined = table.join(names, table[shown.column] == names.stored_id)
+    others = question.rows(joined.mutate(**{shown.column: joined.shown_id}))
+    others = others.mutate(**{shown.column: others.stored_id}).select(*table.columns)
+    others = others.anti_join(rows, list(question.contract.key))
+    if not reader.ask(others.limit(1)):
+        return rows
+    every = union_all(rows, others)
+    if not question.column:
+        return every
+    # Nothing comes down of a row without any, and only few rows go down together.
+    number = every[question.column]
+    some = every.filter(number.isnull() | (number != 0))
+    return some if reader.ask(some.limit(1)) else every
 
 
 def _totals(question: RowsQuestion, rows: ir.Table, reader: ExplainReader) -> ir.Table:

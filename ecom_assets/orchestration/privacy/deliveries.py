@@ -22,6 +22,7 @@ from ecom_assets.core.tables.values import batches_of
 from ecom_assets.ingestion.sources.erased_people import KeyedHashes
 from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets.outputs.delivery.batch_sender import patience
+from ecom_assets.outputs.delivery.hashed_addresses import with_hashes
 from ecom_assets.outputs.delivery.ledger.sent_ids import forget
 from ecom_assets.outputs.delivery.ledger.sent_sessions import count_sessions, forget_sessions
 from ecom_assets.outputs.delivery.sender import HttpRule, Limits, Sender
@@ -223,7 +224,8 @@ class ToolRequests:
     ) -> None:
         settings = tool.tool_settings(self.settings)
         users = [visitor for visitor in self.person.visitors if not visitor.startswith(ANONYMOUS)]
-        ids = deletion.ids(settings, users, self._anonymous)
+        # What was sent before addresses were hashed is there by the address.
+        ids = deletion.ids(settings, with_hashes(users), with_hashes(self._anonymous))
         done = answers.setdefault(tool.name, [])
         id_count = sum(request["id_count"] for request in done)
         rule = HttpRule(

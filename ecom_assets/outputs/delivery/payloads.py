@@ -23,6 +23,7 @@ from ecom_assets.core.tables.placeholders import JOINS_NOBODY
 from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.outputs.delivery.destination import PAYLOADS
 from ecom_assets.outputs.delivery.event_properties import PropertyRule, fitted_column
+from ecom_assets.outputs.delivery.hashed_addresses import without_addresses
 
 _PLACEHOLDERS = ", ".join(map(text, JOINS_NOBODY))
 SIGN_IN = "identify:"
@@ -121,6 +122,24 @@ class PayloadForm:
 
     def payloads(self, rows: pa.Table, sent_at: datetime, choices: "EventChoices") -> pa.Table:
         """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`) or users (`USER_COLUMNS`)."""
+        if choices.addresses == "plain":
+            return self._payloads_as_they_are(rows, sent_at, choices)
+        hashed_rows, has_address = without_addresses(rows)
+        payloads = self._payloads_as_they_are(hashed_rows, sent_at, choices)
+        if not pc.any(has_address).as_py():
+            return payloads
+        # As earlier releases sent them; and the ledger knows users by their own id.
+        plain = self._payloads_as_they_are(rows, sent_at, choices)
+        former = pc.if_else(
+            has_address, pc.coalesce(plain["former"], plain["payload"]), payloads["former"]
+        )
+        columns = {name: payloads[name] for name in PAYLOADS.names}
+        columns |= {"record_id": plain["record_id"], "former": former}
+        return pa.table(columns, schema=PAYLOADS)
+
+    def _payloads_as_they_are(
+        self, rows: pa.Table, sent_at: datetime, choices: "EventChoices"
+    ) -> pa.Table:
         if self.properties is None:
             return _user_payloads(rows, self)
         return _event_payloads(rows, self, self.properties, choices, sent_at)
@@ -280,6 +299,8 @@ class EventChoices:
     """
     cart_value: Literal["cart", "item"] = "cart"
     """The meaning of `cart_amount`: the value of the whole cart, or the price of the item."""
+    addresses: Literal["hashed", "plain"] = "hashed"
+    """How ids that are mail addresses are sent."""
 
 
 def _event_payloads(

@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
+from ecom_assets.commerce.attribution.order_visits import ReconciliationRule
 from ecom_assets.commerce.findings import findings as compute
 from ecom_assets.commerce.findings.contracts import ShopFindings
+from ecom_assets.commerce.findings.queries import findings
 from ecom_assets.commerce.products.contracts import InventoryAlerts
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.local import in_memory
+from ecom_assets_tests.commerce.marketing.shop import AdShop
+from ecom_assets_tests.commerce.marketing.test_queries import ShopReading
 
 LAST = date(2026, 3, 15)
 ONE_DAY = timedelta(days=1)
@@ -169,3 +173,55 @@ def test_stock_that_runs_out_is_one_row_with_what_its_products_bring_in_a_week()
 def test_nine_weeks_before_the_newest_day_are_read_and_the_week_of_it() -> None:
     days = compute.looked_at_days(LAST)
     assert days == Days.between(LAST - 69 * ONE_DAY, LAST + ONE_DAY)
+
+
+def test_orders_meet_visits_on_the_newest_days_that_both_know() -> None:
+    """Events end two days before orders, which began three days before: four weeks are looked at,
+    or as many as there are; of nothing that both know there is nothing to say.
+    """
+    before = LAST - 2 * ONE_DAY
+    events = KNOWN - {LAST, LAST - ONE_DAY}
+    assert compute.meeting_days(events, KNOWN) == Days.between(
+        before - 27 * ONE_DAY, before + ONE_DAY
+    )
+    since = before - 3 * ONE_DAY
+    orders = {day for day in KNOWN if day >= since}
+    assert compute.meeting_days(events, orders) == Days.between(since, before + ONE_DAY)
+    assert compute.meeting_days(events, {LAST}).is_none
+    assert compute.meeting_days(frozenset(), KNOWN).is_none
+    nothing = in_memory([], InventoryAlerts)
+    rule = ReconciliationRule()
+    rows = compute.meeting_rows(nothing, nothing, nothing, nothing, rule, Days(()))
+    assert list(rows) == []
+
+
+MEETING: Row = {
+    "kind": "meeting",
+    "funnel_name": "(none)",
+    "step": 0,
+    "dimension": "(all)",
+    "subject": "(all)",
+    "first_date": LAST - 27 * ONE_DAY,
+    "last_date": LAST,
+    "observed_number": 0.1,
+    "expected_number": 0.2,
+    "bound_number": 0.2,
+    "weekly_amount": None,
+    "cause": "Events have no purchases.",
+    "remedy": "Send some.",
+}
+
+
+@pytest.mark.parametrize("cause", ["Events have no purchases.", None])
+def test_orders_that_meet_no_visit_are_the_first_thing_to_look_at(cause: str | None) -> None:
+    """Before what costs more; of a publication without the cause, without it."""
+    shop = AdShop()
+    stock = MEETING | {"kind": "stock", "observed_number": 2.0, "weekly_amount": Decimal(350)}
+    said = {"cause": cause, "remedy": cause and "Send some."}
+    shop.hold(ShopFindings, [stock | {"cause": None, "remedy": None}, MEETING | said])
+    first, second = findings(ShopReading(shop))
+    assert (first["title"], second["kind"]) == ("Orders and visits do not meet", "stock")
+    assert first["reason"] == (
+        "Visits are known for 10.0% of the revenue from 2026-02-16 to 2026-03-15: what channels "
+        "and ads brought is not known."
+    ) + (" Events have no purchases. Send some." if cause else "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.commerce.attribution.order_visits import ReconciliationRule
 from ecom_assets.commerce.findings.assets import findings
 from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.core.settings.settings import Settings
@@ -39,6 +40,7 @@ def found_each_morning(folder: Path, incident: date | None) -> dict[date, list[R
                 findings.function(
                     **tables,
                     order_rule=order_rule(settings),
+                    reconciliation_rule=ReconciliationRule(),
                     empty_days="auto",
                     warehouse=engine,
                     clock=lambda day=morning: datetime.combine(day, time(6), UTC),

@@ -10,8 +10,6 @@ import pytest
 
 from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.customers.contracts import LifetimeValue
-from ecom_assets.commerce.findings.contracts import ShopFindings
-from ecom_assets.commerce.findings.queries import findings
 from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.commerce.sales.contracts import RevenueDaily
@@ -263,7 +261,6 @@ def half_known() -> ShopReading:
     shop.fill(spend, visits, first="2026-03-01", last="2026-04-30")
     shop.hold(RevenueDaily, [total(RevenueDaily, revenue_amount=D(400))])
     shop.hold(ProfitDaily, [])
-    shop.hold(ShopFindings, [])
     return ShopReading(shop)
 
 
@@ -298,14 +295,3 @@ def test_a_campaign_that_was_clicked_and_has_no_visit_brought_what_nobody_knows(
     parts = {row["campaign_name"]: row for row in queries.marketing(half_known, APRIL)["parts"]}
     assert (parts["Brand"]["roas"], parts["Unseen"]["roas"]) == (4.0, None)
     assert parts["Unseen"]["session_count"] == 0
-
-
-def test_orders_that_meet_no_visit_are_the_first_thing_to_look_at(half_known: ShopReading) -> None:
-    in_march = ShopReading(half_known.shop)
-    in_march.known = {"orders": KnownDays(date(2026, 3, 1), date(2026, 3, 31)), "events": DAYS}
-    (row,) = findings(in_march)
-    assert row["title"] == "Orders and visits do not meet"
-    assert row["reason"].startswith(
-        "Visits are known for 10.0% of the revenue from 2026-03-04 to 2026-03-31"
-    )
-    assert findings(half_known) == [], "a fifth of April's is known"

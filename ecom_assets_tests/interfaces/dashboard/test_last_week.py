@@ -252,7 +252,7 @@ def test_a_tile_says_what_its_number_was_a_year_before_where_that_is_known() -> 
     unknown = Tile("Revenue", Decimal(120), "money", "", previous=Decimal(100), change=0.2)
     known = replace(unknown, year_before=Decimal(160), year_change=-0.25)
     template = TEMPLATES.get_template("blocks/tiles.html")
-    view = SimpleNamespace(currency="EUR", why=lambda _: "")
+    view = SimpleNamespace(currency="EUR", why=lambda _: "", filled_by=lambda _: None)
     first, second = (
         read(template.render(block=Tiles([tile]), view=view)).text for tile in (known, unknown)
     )

@@ -103,7 +103,10 @@ def compared(view: View) -> Block:
                 row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)}
             )
             channels[row["channel"]][model] = row["revenue_amount"]
-    columns = [CHANNEL, *(TableColumn(model, MODELS[model], "money") for model in MODELS)]
+    columns = [
+        CHANNEL,
+        *(TableColumn(name, MODELS[name], "money", fills="revenue_amount") for name in MODELS),
+    ]
     rows = list(channels.values())
     csv = csv_address({"channels": rows}, "channels")
     return DataTable(rows, columns, csv=csv, note="Each model shares out the same revenue.")

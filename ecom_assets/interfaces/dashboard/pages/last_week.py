@@ -470,7 +470,7 @@ def nothing_found(compared: Sequence[FoundKind]) -> str:
 
 
 def _why_of_finding(view: View, row: Mapping[str, Any]) -> str:
-    if row["kind"] in {"ads", "meeting"}:  # no rows of the table
+    if row["kind"] == "ads":  # no row of the table
         return ""
     key = {name: str(row[name]) for name in ShopFindings.key}
     return view.why(Why(ShopFindings, "observed_number", key))

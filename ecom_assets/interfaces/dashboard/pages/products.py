@@ -3,6 +3,7 @@ and one product, day by day.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -286,7 +287,8 @@ def numbers(view: View) -> Block:
     answer = _answer(view)
     numbers, table = products.ProductNumbers, ProductPerformance
     tile = partial(compared_tile, answer, "product", numbers, table=table, points=answer["trend"])
-    tiles = Tiles([tile(name) for name in TILES])
+    of_product = {"product_id": view.filters.product}
+    tiles = Tiles([replace(tile(name), why=Why(table, name, of_product)) for name in TILES])
     if answer["profit"]["cost_coverage_rate"] is None:
         return tiles
     of_item = {"item_id": view.filters.product}

@@ -66,7 +66,7 @@ LABELS: Final = {
 """What people call the dimensions."""
 STEPS: Final = (
     TableColumn("label", "Step"),
-    TableColumn.from_field(profit.ProfitStep, "step_amount", href="why"),
+    TableColumn.from_field(profit.ProfitStep, "step_amount", href="why", named_by="measure"),
     TableColumn.from_field(profit.ProfitStep, "estimated_amount"),
 )
 OTHER_COSTS: Final = TableColumn.from_fields(profit.OtherCost, "cost_name", "estimated_amount")

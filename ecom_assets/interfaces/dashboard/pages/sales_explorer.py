@@ -13,6 +13,7 @@ from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.conditions import EVERYTHING, Where
+from ecom_assets.core.tables.coverage import LEAST_COVERAGE
 from ecom_assets.interfaces.api.parameters import declared_lists
 from ecom_assets.interfaces.api.routes import ad_hoc
 from ecom_assets.interfaces.dashboard import charts
@@ -90,7 +91,7 @@ def chart(answer: Answer) -> Block:
     columns = (
         *([TableColumn("label", "Value")] if has_values else []),
         *([TableColumn("start", "From")] if has_periods else []),
-        TableColumn("value", label, kind),
+        TableColumn("value", label, kind, fills=_fills(answer, name)),
     )
     if has_periods:
         names = list(dict.fromkeys(row["label"] for row in shown))[:MOST_LINES]
@@ -134,7 +135,7 @@ def table(view: View, answer: Answer) -> Block:
     ]
     for measure in measures:
         name, label, kind = measure["name"], measure["label"], measure["format"]
-        columns.append(TableColumn(f"numbers.{name}", label, kind))
+        columns.append(TableColumn(f"numbers.{name}", label, kind, fills=_fills(answer, name)))
         if question.share:
             columns.append(TableColumn(f"share.{name}", f"Share of {label.lower()}", "rate"))
         if question.compare:
@@ -145,6 +146,14 @@ def table(view: View, answer: Answer) -> Block:
     return DataTable(
         rows, columns, csv=csv_address(answer, *declared_lists(CustomSalesAnswer)), note=note
     )
+
+
+def _fills(answer: Answer, name: str) -> str:
+    """Return what a measure is called in `filled_by`; where too few visits are known, as revenue,
+    whatever is by them is filled alike.
+    """
+    met = answer["visit_coverage_rate"]
+    return name if met is None or met >= LEAST_COVERAGE else "revenue_amount"
 
 
 def _by_label(question: SalesQuestion) -> str:

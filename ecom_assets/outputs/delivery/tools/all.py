@@ -65,6 +65,7 @@ def destinations(settings: Settings) -> dict[str, HttpDestination]:
         urls=settings.delivery_urls,
         currency=settings.set_currency or None,
         cart_value=settings.cart_value,
+        addresses=settings.delivery_addresses,
     )
     tools = [tool for tool in TOOLS.values() if tool.is_set(tool.tool_settings(settings))]
     return {name: made for tool in tools for name, made in tool.open(settings, choices).items()}

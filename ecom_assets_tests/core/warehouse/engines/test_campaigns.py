@@ -3,7 +3,8 @@ customers, and finds the same events of orders.
 """
 
 import random
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from itertools import product
 from typing import Any
@@ -25,18 +26,21 @@ from ecom_assets.commerce.attribution.order_visits import order_visits
 from ecom_assets.commerce.attribution.queries import met_too_few
 from ecom_assets.commerce.attribution.touches import ChannelRule, first_touches, with_arrival
 from ecom_assets.commerce.customers.visitors import customer_visitors
-from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.findings.findings import meeting_rows
+from ecom_assets.commerce.orders.contracts import PriceLog, UserOrderLog
 from ecom_assets.commerce.reconciliation.differences import order_event_reconciliation
+from ecom_assets.commerce.sales.dimensions import item
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import source_lists
-from ecom_assets_tests.builders import Row, as_table, at, clean_events
+from ecom_assets_tests.builders import DAY_ONE, Row, as_table, at, clean_events
 from ecom_assets_tests.commerce.customers.customer_stories import ordered_and_visited
 from ecom_assets_tests.commerce.customers.test_customer_visitors import sold
 from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import (
     RULE,
+    line,
     reference_differences,
     reported,
 )
@@ -151,6 +155,99 @@ def test_every_engine_knows_alike_whether_too_few_orders_meet_visits(engine: Eng
         stored(engine, Touches, as_table(touches, Touches))
         rows = engine.rows_of(met_too_few(engine.table(Conversions), engine.table(Touches)))
         assert rows == [{"is_too_low": is_too_low}]
+
+
+PURCHASES: Mapping[str, tuple[Row, ...]] = {
+    "Events have no purchases.": ({"event_type": "page_view"},),
+    "Most orders have no purchase event.": ({"visitor_id": "anon-a", "is_met": True}, {}, {}),
+    "No purchase event names an order, and no buyer is signed in.": (
+        {"properties": '{"order_id": "(not set)"}'},
+        {"properties": None},
+    ),
+    "Purchase events have other ids of orders and customers than orders have.": (
+        {"properties": '{"transaction_id": "T-1"}'},
+        {},
+    ),
+    "Purchase events have other ids of orders and customers than orders have": (
+        {"visitor_id": "anna", "user_id": "anna"},
+    ),
+}
+"""Purchase events of a day by why orders do not meet them; they are of devices, with no order."""
+
+
+@pytest.mark.parametrize("cause", PURCHASES)
+def test_every_engine_finds_alike_why_orders_and_visits_do_not_meet(
+    engine: Engine, cause: str
+) -> None:
+    """Visits are known of 19.00 of 100.00, and of 20.00, on one day; of others nothing counts."""
+    event = {
+        "event_type": "purchase",
+        "event_at": at("09:00", DAY_ONE),
+        "event_date": DAY_ONE,
+        "session_device_id": "",
+        "is_bot": False,
+        "received_date": DAY_ONE,
+        "source_file": "events.csv",
+    }
+    events = [
+        {**event, "event_id": f"e{n}", "visitor_id": f"anon-{n}", **said}
+        for n, said in enumerate(PURCHASES[cause])
+    ]
+    day = (DAY_ONE - DAY).days
+    pairs = [sold(n, "c", "anon-a", day) for n, said in enumerate(events) if said.get("is_met")]
+    stored(engine, CleanEvents, as_table(events, CleanEvents))
+    stored(engine, OrderVisits, as_table(pairs, OrderVisits))
+    found: list[Row] = []
+    for met in (19, 20):
+        bought, touches = ordered_and_visited(met)
+        stored(engine, Conversions, as_table(bought, Conversions))
+        stored(engine, Touches, as_table(touches, Touches))
+        tables = (engine.table(Conversions), engine.table(Touches))
+        evidence = (engine.table(CleanEvents), engine.table(OrderVisits))
+        found += meeting_rows(*tables, *evidence, RULE, Days((DAY_ONE,)))
+    (row,) = found
+    assert (row["observed_number"], row["first_date"], row["last_date"]) == (0.19, DAY_ONE, DAY_ONE)
+    assert row["cause"].rstrip(".") == cause.rstrip(".")
+
+
+@pytest.mark.slow
+def test_every_engine_learns_the_same_ids_of_products(engine: Engine) -> None:
+    """Orders of an item or two, whose purchase events name one product, as plain Python has it."""
+    dice = random.Random(5)  # noqa: S311 (a story, no secret)
+    baskets = [
+        sorted({f"SKU-{dice.randint(0, 5)}" for _ in range(dice.randint(1, 2))}) for _ in range(200)
+    ]
+    named = [
+        dice.choice((f"P-{basket[0][-1]}", f"Q-{basket[0][-1]}", "P-5", basket[0], None))
+        for basket in baskets
+    ]
+    lines = [
+        line(f"o{n}-{sku}", f"{DAY_ONE}T10:00:00", order_id=f"o{n}", item_id=sku)
+        for n, basket in enumerate(baskets)
+        for sku in basket
+    ]
+    bought = [
+        sold(n, "ann", "anon-a", order_id=f"o{n}", order_date=DAY_ONE, product_id=product)
+        for n, product in enumerate(named)
+    ]
+    stored(engine, UserOrderLog, as_table(lines, UserOrderLog))
+    stored(engine, OrderVisits, as_table(bought, OrderVisits))
+    stored(engine, PriceLog, as_table([], PriceLog))
+    rows = item(*map(engine.table, (UserOrderLog, PriceLog, OrderVisits)))
+    alone = [(basket[0], product) for basket, product in zip(baskets, named, strict=True)]
+    alone = [pair for pair, basket in zip(alone, baskets, strict=True) if len(basket) == 1]
+    of_product: dict[str, list[str]] = defaultdict(list)
+    for sku, named_id in alone:
+        if named_id:
+            of_product[named_id].append(sku)
+    learned: dict[str, list[str]] = defaultdict(list)
+    for named_id, skus in of_product.items():
+        if len(set(skus)) == 1 and len(skus) > 1 and named_id != skus[0]:
+            learned[skus[0]].append(named_id)
+    assert len(learned) > 2
+    assert {row["item_id"]: row["event_product_id"] for row in engine.rows_of(rows)} == {
+        sku: min(learned[sku], default=None) for basket in baskets for sku in basket
+    }
 
 
 @pytest.mark.slow
