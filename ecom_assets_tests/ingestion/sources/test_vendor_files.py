@@ -63,6 +63,11 @@ TRUTHS: dict[str, Truth] = {
         {"sold": "284.40", "back": "84.40", "orders": "4"},
         {"Fee": "no sale", "MerchantPayout": "no sale", "customer_id": "nobody"},
     ),
+    "oxid.csv": Truth(
+        "49.90 + 16 + 8 + 99.80 + 24 + 32; two vases of 20 were cancelled, one an order of its own",
+        {"sold": "229.70", "back": "0", "orders": "5", "customers": "4", "pieces": "13"},
+        {"state_flag_1": "no sale"},
+    ),
     "paddle.csv": Truth(
         "20 + (50 - 10) + 30 + 19.99; of the third nothing is left; one was cancelled",
         {"sold": "109.99", "back": "30", "orders": "4", "customers": "3"},

@@ -43,8 +43,6 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     bare,
     candidates,
     empty_columns_of,
-    flagged,
-    flags,
     found_fields,
     free_columns,
     known_event_type,
@@ -56,6 +54,12 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     rounded_number,
     state_columns,
     stock_by_place,
+)
+from ecom_assets.ingestion.sources.proposal.flags import (
+    RowFlag,
+    answered_flags,
+    flag_questions,
+    row_flags,
 )
 from ecom_assets.ingestion.sources.proposal.parts import (
     GoodsAmount,
@@ -91,6 +95,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     CURRENCY,
     DECIMAL,
     EVENT_TYPES,
+    FLAGS,
     FORMAT,
     GOODS,
     LEFT_OUT,
@@ -147,7 +152,6 @@ from ecom_assets.ingestion.sources.proposal.unnamed import (
 from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
     NUMBERS,
-    SAYS_ZONE,
     TABLE,
     WHOLE,
     FileValues,
@@ -165,6 +169,7 @@ from ecom_assets.ingestion.sources.proposal.visitors import (
     is_named_so,
     visitor_columns,
 )
+from ecom_assets.ingestion.sources.proposal.zones import likely_zone, without_zone, zone_of_head
 from ecom_assets.ingestion.sources.record_feed import feeds
 
 OF_ONE_PIECE: Final = (
@@ -404,6 +409,8 @@ class Draft:
     """What further columns of states say of the rows that count."""
     open_states: set[str] = field(default_factory=set)
     """Of these columns, the states about which nobody has said yet what they are."""
+    flags: Sequence[RowFlag] = ()
+    """The columns of yes and no that say, or may say, that rows are no sale."""
     refunds_pieces: bool = False
     """Whether lines say how many of their pieces went back."""
     sign: str = ""
@@ -623,6 +630,7 @@ class Draft:
         """Take a price and a quantity that come to an amount of the file, or as answered, where
         names do not say both.
         """
+        self._find_pieces_named_amount()
         if {UNIT_PRICE, "quantity"} <= self.found.keys():
             return
         found = tuple(products(self.values, self._without_answer("payment_amount")))
@@ -642,6 +650,21 @@ class Draft:
                 self.found[ORDER_TOTAL] = FoundField(ORDER_TOTAL, payment.value, payment.why)
         is_shown = bool(shown or said or self._find_line_amount())
         self.products = () if is_shown else found
+
+    def _find_pieces_named_amount(self) -> None:
+        """Take a column for the quantity, not for the amount, that counts pieces, as it seems,
+        where a price stands beside it: `amount` of 1, 2 and 3 beside 49.90.
+        """
+        payment = self.found.get("payment_amount")
+        is_said = {"quantity", "payment_amount"} & self.answers.keys()
+        if payment is None or is_said or "quantity" in self.found:
+            return
+        rest = {name: match for name, match in self.found.items() if match is not payment}
+        prices = (one.price for one in products(self.values, rest) if one.quantity == payment.value)
+        if any(has_decimals(self.values, price) for price in prices):
+            del self.found["payment_amount"]
+            why = f"named {payment.value.name}, and counts pieces"
+            self.found["quantity"] = FoundField("quantity", payment.value, why)
 
     def _find_line_amount(self) -> bool:
         """Take the column whose amounts come to those of orders; return whether there is one."""
@@ -789,6 +812,7 @@ class Draft:
         states = None if is_events else self._states()
         self.cancelled_lines = [] if is_events else self._cancelled_pieces()
         self.other_states = self._states_beside(states) if states else []
+        self.flags = self._flags(states)
         self.refund = "" if is_events else self._refund_rows(states)
         if not is_events:
             self._note_pieces_that_went_back()
@@ -866,8 +890,8 @@ class Draft:
             yield values_line(self.values, status.value)
         for value in state_columns(self.values, self.found):
             yield values_line(self.values, value)
-        for value in flags(self.values, self.found):
-            yield values_line(self.values, value, may_be_empty=True)
+        for flag in self.flags:
+            yield values_line(self.values, flag.value, may_be_empty=True)
         for value in empty_columns_of(self.values, (CANCELLED_AT, REFUNDED_AT), self.found):
             yield values_line(self.values, value)
 
@@ -1077,6 +1101,31 @@ class Draft:
         self.open_states = {state for state, meaning in said.items() if meaning is None}
         return other_states(self.values, self.found, states, said)
 
+    def _flags(self, states: OrderStates | None) -> Sequence[RowFlag]:
+        """Return the columns of yes and no that say that rows are no sale, and ask about those that
+        only seem to: of rows that count by their states.
+        """
+        amount = OrderRows(self.values, self.found, self._payment()).amount_sql()
+        flags: Sequence[RowFlag] = row_flags(self.values, self.found, amount)
+        # How many pieces were cancelled may be 0 or 1 in each row.
+        flags = [flag for flag in flags if flag.meaning or not has_word(flag.value, OF_PIECES)]
+        if self.kind is not MappingKind.ORDERS:
+            return [flag for flag in flags if flag.meaning]
+        settled = "false"
+        if states and (names := states.of(Meaning.NO_SALE, *states.refund_meanings)):
+            settled = f"coalesce(list_contains({texts(names)}, {states.value.column}), false)"
+        currency = self.found.get("currency")
+        codes = self.values.counts(currency.value, 2) if currency else []
+        code = codes[0][0].upper() if len(codes) == 1 else ""
+        back = {REFUNDED_AMOUNT, REFUNDED_QUANTITY, REFUNDED_AT} & self.found.keys()
+        is_said = bool(back or self.left_of_total or (states and states.refunded))
+        is_said |= any(other.paid_back for other in self.other_states)
+        questions = flag_questions(
+            self.values, flags, settled, amount, code, can_be_refunds=not is_said
+        )
+        self.questions += questions
+        return answered_flags(flags, questions, self.answers)
+
     def _other_states(self) -> list[str]:
         """Return the conditions of rows that a further column of states says were no sale, and note
         its states of which that is not known.
@@ -1109,14 +1158,14 @@ class Draft:
                 f"  cancelled: {{expression: {quoted(condition)}, optional: true}}  # {rows:,} "
                 "rows; check this"
             )
-        for value, yes in flagged(self.values, Meaning.NO_SALE, self.found).items():
-            rows = sum(
-                count for name, count in self.values.counts(value, MOST_STATES) if name in yes
-            )
-            condition = (
-                f"{{column: {quoted(value.path[0])}, in: {quoted_list(yes)}, optional: true}}"
-            )
-            lines.append(f"  {quoted(value.path[0])}: {condition}  # {rows:,} rows; check this")
+        subjects = {one.subject for one in self.questions if one.key in FLAGS}
+        for flag in self.flags:
+            is_asked = flag.meaning is None and shown(flag.shown) in subjects
+            if (flag.meaning is Meaning.NO_SALE or is_asked) and flag.marked:
+                rows = int(self.values.scalar(f"count(*) FILTER ({flag.is_marked})"))
+                line = f"{flag.line}  # {rows:,} rows; check this"
+                keys = [one.key for one in self.questions if one.subject == shown(flag.shown)]
+                lines.append(self.marked(line, *keys) if is_asked else line)
         return [*lines, *self.cancelled_lines]
 
     def _cancelled_pieces(self) -> list[str]:
@@ -2114,12 +2163,12 @@ class Draft:
         named = [value for value in columns if value.is_column and not value.joined]
         if named:
             return f"if_any: {quoted_list([named[0].path[0]])}"
-        flags = flagged(self.values, Meaning.REFUND, self.found)
+        flags = [one for one in self.flags if one.meaning is Meaning.REFUND and one.marked]
         if not flags:
             beside = [one for one in self.other_states if one.is_of_refunds]
             return beside[0].refund_kind if beside and self._can_repeat_rows() else ""
-        value, yes = next(iter(flags.items()))
-        return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
+        name, cells = flags[0].value.path[0], flags[0].marked
+        return f"where: {{{quoted(name)}: {quoted_list(cells)}}}"
 
     def _are_paid_back_beyond(self, states: OrderStates) -> bool:
         """Return whether each row whose state says that it went back says how much did, and others
@@ -2995,11 +3044,16 @@ class Draft:
         elif forms[0] != "iso":
             options.append(f"format: {quoted(forms[0])}")
         says_zone = forms == ["iso"] or forms[0].endswith("Z")
-        is_zoned = forms[0] in SAYS_ZONE or (says_zone and self.values.has_zone(value))
-        if not forms[0].startswith("epoch") and not is_zoned:
-            sentence = f"the time zone of times such as {example}, {ZONES}"
-            options.append(f"timezone: {self.ask(ZONE, sentence, note=f'Such as {example}')}")
-        return options
+        is_zoned = "%z" in forms[0].lower() or (says_zone and self.values.has_zone(value))
+        if forms[0].startswith("epoch") or is_zoned:
+            return options
+        _, zone = without_zone(value.path[0])
+        if said := zone_of_head(zone):
+            return [*options, f"timezone: {quoted(said)}"]
+        named = f" of {shown(value.name)}" if zone else ""
+        sentence = f"the time zone of times such as {example}{named}, {ZONES}"
+        asked = self.ask(ZONE, sentence, guess=likely_zone(zone), note=f"Such as {example}")
+        return [*options, f"timezone: {asked}"]
 
     def _numerals(self) -> list[str]:
         """Return the lines that say how numbers are written;

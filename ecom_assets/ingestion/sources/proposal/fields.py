@@ -27,6 +27,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     Meaning,
     begins,
     flag_meaning,
+    is_of_something_else,
     is_state_word,
     is_way_to_pay,
     state_meaning,
@@ -1138,10 +1139,11 @@ def _is_number(values: FileValues, value: Value) -> bool:
 
 def _is_amount(values: FileValues, value: Value) -> bool:
     # A column of 0 and 1 says whether it was paid back, not how much.
-    return _is_number(values, value) and not _is_flag(values, value)
+    return _is_number(values, value) and not is_flag(values, value)
 
 
-def _is_flag(values: FileValues, value: Value) -> bool:
+def is_flag(values: FileValues, value: Value) -> bool:
+    """Return whether a column has nothing but words for yes and no."""
     found = {name.casefold() for name, _ in values.counts(value, 3)}
     return bool(found) and found <= YES | NO
 
@@ -1174,8 +1176,8 @@ def _look_like_states(values: FileValues, value: Value) -> bool:
 
 def _have_words_of_states(values: FileValues, value: Value) -> bool:
     names = [name for name, _ in values.counts(value, MOST_STATES)]
-    if flag_meaning(value.last_name) and _is_flag(values, value):
-        return True
+    if flag_meaning(value.last_name) and is_flag(values, value):
+        return not is_of_something_else(value.name)
     if all(map(is_way_to_pay, names)):
         return False
     return sum(map(is_state_word, names)) >= LOOKS_LIKE * len(names) > 0
@@ -1191,34 +1193,6 @@ def _may_be_states(values: FileValues, value: Value) -> bool:
 
 
 _FEW_STATES: Final = 8
-
-
-def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value, list[str]]:
-    """Return the columns of yes and no that say by their name what a row is,
-    with the values that say yes.
-
-    A column that is a field already is left out.
-    """
-    result = {}
-    for value in _free(values, matches):
-        if value.is_column and not value.joined and flag_meaning(value.last_name) is meaning:
-            said = [name for name, _ in values.counts(value, 3)]
-            if (
-                yes := [name for name in said if name.casefold() in YES]
-                if _is_flag(values, value)
-                else []
-            ):
-                result[value] = yes
-    return result
-
-
-def flags(values: FileValues, matches: Found) -> list[Value]:
-    """Return the columns of yes and no that say by their name that a row is no sale, or went back,
-    whatever they say; a column that is a field already is left out.
-    """
-    about = {Meaning.NO_SALE, Meaning.REFUND}
-    free = [value for value in _free(values, matches) if value.is_column and not value.joined]
-    return [v for v in free if flag_meaning(v.last_name) in about and _is_flag(values, v)]
 
 
 def empty_columns_of(values: FileValues, fields: Sequence[str], matches: Found) -> list[Value]:
@@ -1274,7 +1248,7 @@ def free_texts(values: FileValues, matches: Found) -> list[Value]:
         and not value.joined
         and values.filled(value)
         and not _is_number(values, value)
-        and not _is_flag(values, value)
+        and not is_flag(values, value)
         and not values.time_formats(value)
         and not values.matching(value, EMAIL)
     ]
@@ -1292,7 +1266,7 @@ def state_columns(values: FileValues, matches: Found) -> list[Value]:
             default=len(usual_names),
         )
         for value in free
-        if values.filled(value) and not _is_flag(values, value) and _are_states(values, value)
+        if values.filled(value) and not is_flag(values, value) and _are_states(values, value)
     }
     named = [
         value
@@ -1326,7 +1300,7 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     **dict.fromkeys(NUMBERS_OF, _is_number),
     REFUNDED_AMOUNT: _is_amount,
     "status": _are_states,
-    "is_renewal": _is_flag,
+    "is_renewal": is_flag,
     "order_id": _is_order_number,
     "event_id": lambda values, value: values.different(value) == values.different_rows,
     "uniq_id": lambda values, value: values.different(value) == values.row_count,
@@ -1356,7 +1330,7 @@ def _is_named_as_states(value: Value) -> bool:
 def _may_be_named_states(values: FileValues, value: Value) -> bool:
     """Return whether values are a few texts, as states are."""
     different = values.different(value)
-    are_texts = not _is_number(values, value) and not _is_flag(values, value)
+    are_texts = not _is_number(values, value) and not is_flag(values, value)
     return value.is_column and are_texts and 1 < different <= _FEW_STATES
 
 

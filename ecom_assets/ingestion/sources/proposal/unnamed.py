@@ -155,7 +155,7 @@ def products(values: FileValues, found: Found) -> Iterator[Product]:
         [known_count.value]
         if known_count
         else sorted(
-            (value for value in numbers if _can_be_pieces(values, value)), key=values.different
+            (value for value in numbers if can_be_pieces(values, value)), key=values.different
         )[:_MOST_WHOLES]
     )
     prices = (
@@ -300,7 +300,7 @@ def line_of_part(values: FileValues, order: Value, amount: str) -> Value | None:
     return None
 
 
-def _can_be_pieces(values: FileValues, value: Value) -> bool:
+def can_be_pieces(values: FileValues, value: Value) -> bool:
     """Return whether numbers may be pieces: whole ones, mostly small, of which some are not 1."""
     if any(word in _NUMBERS_OF_THINGS for word in words_of(value.last_name)):
         return False
@@ -321,7 +321,7 @@ def has_decimals(values: FileValues, value: Value) -> bool:
 
 
 def _can_be_price(values: FileValues, value: Value) -> bool:
-    return can_be_amount(value) and not _can_be_pieces(values, value)
+    return can_be_amount(value) and not can_be_pieces(values, value)
 
 
 @dataclass(frozen=True)
