@@ -2041,8 +2041,9 @@ class Draft:
 
     def _ask_for_parts(self, rows: RowParts) -> None:
         texts_of = {reading.text: reading for reading in self.readings}
+        units = 100 if self.answers.get(UNITS) == CENTS or self._says_cents() else 1
         sums = [
-            f"{shown(words)} ({formats.amount(self._comes_to(each, rows))})"
+            f"{shown(words)} ({formats.amount(self._comes_to(each, rows) / units)})"
             for words, each in texts_of.items()
         ]
         sentence = (
@@ -2050,6 +2051,11 @@ class Draft:
             f"{shown(self.readings[0].name)}: {' or '.join(sums)}"
         )
         self.ask(PARTS, sentence, tuple(texts_of), self.readings[0].text)
+
+    def _says_cents(self) -> bool:
+        """Return whether the amount counts cents by its name."""
+        cells = [self.found[name].value for name in MAIN_AMOUNTS if name in self.found]
+        return bool(cells) and _says_cents(cells[0])
 
     @staticmethod
     def _comes_to(reading: AmountReading, rows: RowParts) -> float:
@@ -2120,7 +2126,11 @@ class Draft:
                     f"column: {quoted(price.value.path[0])}",
                     f"times: {quoted(quantity.value.path[0])}",
                 ]
-            written.append(f"{{{', '.join([*column, *_options(reading), *self._sharing()])}}}")
+            first, *factors = self._line_columns()
+            options = [*_options(reading), *self._sharing(), *self._in_cents(first)]
+            in_cents = self._hundredth(first, *factors[:1]) if not options else ""
+            plain = f"{{{', '.join([*column, *options])}}}"
+            written.append(in_cents.removesuffix(IN_CENTS) or plain)
         return f"{line}: write {' or '.join(written)}"
 
     def _payment(self) -> Value | None:
@@ -3101,8 +3111,10 @@ class Draft:
     def _origin_less_rate(self, cells: Sequence[Value], rate: Value) -> str:
         numbers = [f"({self.values.plain_sql(value)})::DECIMAL(24, 6)" for value in cells]
         percent = f"coalesce(({self.values.plain_sql(rate)})::DECIMAL(24, 6), 0)"
-        sql = f"round({' * '.join(numbers)} * (100 - {percent}) / 100, 4)"
-        return f"{{expression: {quoted(sql)}}}"
+        units = self._in_cents(cells[0])
+        whole = 100 if units or cells[0] not in self.cents else 10_000
+        sql = f"round({' * '.join(numbers)} * (100 - {percent}) / {whole}, 4)"
+        return f"{{{', '.join([f'expression: {quoted(sql)}', *units])}}}"
 
     def _price_times_quantity(self) -> str:
         price = self.found[UNIT_PRICE].value

@@ -885,8 +885,11 @@ class RowParts:
         rows = (percents != 0) & ~np.isnan(money) & ~np.isnan(full)
         if not rows.any():
             return None
-        left = full[rows] * (1 - percents[rows] / 100)
-        if (np.abs(money[rows] - left) < 2 * _NEAR).mean() >= _SHARE:
+        # Amounts in cents, or of yen, are rounded to whole ones.
+        near = 2 * _NEAR * (1 if np.any(np.append(money[rows], full[rows]) % 1) else 100)
+        telling = rows & (np.abs(full * percents / 100) > 2 * near)
+        left = full[telling] * (1 - percents[telling] / 100)
+        if telling.any() and (np.abs(money[telling] - left) < near).mean() >= _SHARE:
             return True
         return False if (np.abs(money[rows] - full[rows]) < _NEAR).mean() >= _SHARE else None
 
