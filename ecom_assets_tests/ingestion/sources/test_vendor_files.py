@@ -78,6 +78,10 @@ TRUTHS: dict[str, Truth] = {
         "40 + 10 + 2 of 3 for 30 + 20; all pieces of order 13 were cancelled",
         {"sold": "90", "back": "0", "orders": "3", "customers": "2", "pieces": "9"},
     ),
+    "magento_orders.csv": Truth(
+        "50 + 20 - 2 + 100 + 40 - 4 + 60 + 30; 18 + 30 went back, 7 for goodwill, 30 but for a fee",
+        {"sold": "294", "back": "82", "orders": "6", "customers": "6"},
+    ),
     "walmart_cancelled.csv": Truth(
         "2 x 10 + 2 x 15 + 4 x 5 + 5; one piece of 15 went back",
         {"sold": "75", "back": "15", "orders": "4", "customers": "3"},

@@ -7,6 +7,7 @@ Of the states of orders it says which are sales, which were paid back, and which
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import ClassVar, Final, Literal
 
 import numpy as np
@@ -2311,9 +2312,50 @@ class Draft:
             return self._by_row(sale, shared)
         zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
         most = f", {units[0]}" if units else self._at_most_goods([value])
-        options = f"{zeros}{self._without_sign(refunded.value)}{most}"
+        parts = self._parts_of_refunds(refunded.value, value)
+        less = f", less: {quoted_list(parts)}" if parts else ""
+        options = f"{less}{zeros}{self._without_sign(refunded.value)}{most}"
         refund = f"{{first_of: [{back}, {amount}]{options}}}"
         return self._by_row(sale, refund)
+
+    def _parts_of_refunds(self, back: Value, goods: Value) -> tuple[str, ...]:
+        """Return the columns of the postage and the tax that went back with the goods, as what was
+        paid back has them in it: without them, orders that went back as a whole come to their
+        goods.
+        """
+        if not self._has_row_per_order() or self._without_sign(back):
+            return ()
+        numbers = numbers_left(self.values, self.found)
+        named = [
+            value
+            for value in numbers
+            if says_no_sale_or_refund(value.last_name)
+            and any(part_of(value, but=Part.REFUND) is part for part in (Part.SHIPPING, Part.TAX))
+        ]
+        totals = [value for value in numbers_left(self.values, {}) if is_total(value)]
+        if not named or not totals:
+            return ()
+        by_name = {value.name: value for value in self.values.values}
+        reading = self._reading()
+        signed = [("-", name) for name in reading.less] if reading else []
+        signed += [("+", name) for name in reading.plus] if reading else []
+
+        def number(value: Value) -> str:
+            return f"coalesce({self.values.number_sql(value)}, 0)"
+
+        whole = " ".join([number(goods), *(f"{s} {number(by_name[n])}" for s, n in signed)])
+        is_all = " OR ".join(
+            f"{number(back)} = {number(total)}" for total in totals if total != back
+        )
+        chosen: dict[tuple[str, ...], int] = {}
+        for count in range(len(named) + 1):
+            for some in combinations(named[:MOST_PARTS_ASKED], count):
+                left = " - ".join(map(number, (back, *some)))
+                fits = f"{number(back)} > 0 AND ({is_all or 'false'}) AND abs({left} - ({whole}))"
+                rows = int(self.values.scalar(f"count(*) FILTER ({fits} < 0.0051)"))
+                chosen[tuple(value.path[0] for value in some)] = rows
+        best = max(chosen, key=lambda names: (chosen[names], -len(names)))
+        return best if chosen[best] else ()
 
     @staticmethod
     def _by_row(sale: str, refund: str) -> str:

@@ -177,8 +177,11 @@ def read_numbers(values: FileValues, expressions: Sequence[str]) -> list[Numbers
     ]
 
 
-def part_of(value: Value) -> Part | None:
-    """Return what part of an amount a column is by the words of its name; None for others."""
+def part_of(value: Value, *, but: Part | None = None) -> Part | None:
+    """Return what part of an amount a column is by the words of its name; None for others.
+
+    Words of one part can be passed over: `tax_refunded` is a refund, and a tax but for that.
+    """
     words = _words(value)
     if not words or any(begins(word, _NO_AMOUNTS) for word in words if len(word) > 1):
         return None
@@ -189,7 +192,8 @@ def part_of(value: Value) -> Part | None:
         before = words[: included[0]]
         kinds = (part for part, stems in _WORDS.items() if _has(before, stems))
         return next((part for part in kinds if part is not Part.TAX), None)
-    return next((part for part, stems in _WORDS.items() if _has(words, stems)), None)
+    named = (part for part, stems in _WORDS.items() if part is not but and _has(words, stems))
+    return next(named, None)
 
 
 def is_total(value: Value) -> bool:
