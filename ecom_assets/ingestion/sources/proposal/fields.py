@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
+from itertools import permutations
 from typing import TYPE_CHECKING, Final
 
 import yaml
 
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
+from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
 from ecom_assets.ingestion.sources.proposal.hit_codes import COMPUTED, type_of_codes
 from ecom_assets.ingestion.sources.proposal.parts import (
@@ -37,6 +39,7 @@ from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
     FIRST,
     MOST_THAT_DIFFER,
+    TABLE,
     FileValues,
     Value,
 )
@@ -242,7 +245,7 @@ def kind_of(values: FileValues) -> MappingKind | None:
     amounts = {"payment_amount", UNIT_PRICE, ORDER_TOTAL}
     are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
     are_orders |= _has_items(values) and "order_id" in orders
-    are_orders |= {"quantity", "order_id"} <= orders.keys()
+    are_orders |= {"quantity", "order_id"} <= orders.keys() or _has_prices_of_lines(values, orders)
     are_orders &= not _has_event_properties(values)
     are_orders |= "event_type" not in events and (
         _has_charges(values, orders) or _has_states_of_sales(values, orders)
@@ -321,6 +324,28 @@ def _has_event_properties(values: FileValues) -> bool:
 
 
 _OF_EVENTS: Final = frozenset({"eventproperties", "eventprops", "eventparams", "eventdata"})
+
+
+def _has_prices_of_lines(values: FileValues, orders: Found) -> bool:
+    """Return whether rows have an item, a quantity, and a price that comes to another amount with
+    it, whatever these are called.
+    """
+    if not {"item_id", "quantity", "date_time"} <= orders.keys():
+        return False
+    count = values.number_sql(orders["quantity"].value)
+    numbers = [value for value in numbers_left(values, {}) if can_be_amount(value)]
+    money = [value for value in numbers if values.matching(value, r".*\d[.,]\d.*")]
+    for price, amount in permutations(money[:_MOST_MONEY], 2):
+        is_line = f"{values.number_sql(price)} * {count} - {values.number_sql(amount)}"
+        told = [f"count(*) FILTER ({count} <> 1)"]
+        told += [f"count(*) FILTER ({count} <> 1 AND abs({is_line}) < 0.0051)"]
+        several, fitting = values.rows(select(told, TABLE))[0]
+        if several >= _FEWEST_LINES and fitting >= several * _SHARE_OF_LINES:
+            return True
+    return False
+
+
+_MOST_MONEY, _FEWEST_LINES, _SHARE_OF_LINES = 6, 3, 0.98
 
 
 def _has_charges(values: FileValues, orders: Found) -> bool:

@@ -383,14 +383,16 @@ class _Sums:
         beside = [one for one in ends if self._is_often_filled(one)]
         # A part of the rows is a discount, or what the order has beside the goods, such as a tax.
         signed = [(one, sign) for sign in (-1, 1) for one in beside]
-        tried: list[tuple[Value | None, int]] = [(None, 0), *signed]
-        for other, sign in tried:
-            sums = times + sign * self._filled(other) if other else times
-            if equation := self._of_order(sums, [one for one in ends if one != other]):
-                word = f" {'-' if sign < 0 else '+'} {other.name}" if other else ""
-                text = f"the sum of {product_text}{word}{equation}"
+        tried: list[tuple[tuple[Value, int], ...]] = [(), *((one,) for one in signed)]
+        tried += [((off, -1), (on, 1)) for off, on in permutations(beside, 2)]
+        for parts in tried:
+            sums = sum((sign * self._filled(one) for one, sign in parts), times)
+            others = [one for one in ends if one not in {one for one, _ in parts}]
+            if equation := self._of_order(sums, others):
+                words = (f" {'-' if sign < 0 else '+'} {one.name}" for one, sign in parts)
+                text = f"the sum of {product_text}{''.join(words)}{equation}"
                 total = equation.removesuffix(" of the order").rpartition(" = ")[2]
-                less = other.name if other and sign < 0 else ""
+                less = next((one.name for one, sign in parts if sign < 0), "")
                 return Product(price, whole, text, less, total)
         return Product(price, whole)
 
