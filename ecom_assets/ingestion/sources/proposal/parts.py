@@ -117,7 +117,17 @@ _NO_AMOUNTS: Final = (
 """Words in the names of numbers that are no amounts of a row."""
 _TOTALS: Final = (
     *("total", "totals", "gesamt", "gesamtbetrag", "gesamtpreis", "gesamtsumme", "endbetrag"),
-    *("rechnungsbetrag", "zahlbetrag", "brutto", "bruttobetrag", "gross", "ttc", "incl", "inkl"),
+    *(
+        "rechnungsbetrag",
+        "rechnungsendbetrag",
+        "zahlbetrag",
+        "brutto",
+        "bruttobetrag",
+        "gross",
+        "ttc",
+        "incl",
+        "inkl",
+    ),
     *("tvac", "bestellsumme", "auftragssumme", "summe", "totale", "totaal", "totaalbedrag"),
     *("suma", "charged", "paid", "payed", "bezahlt", "paye", "pagado", "razem", "lordo", "lorda"),
     *("bruto", "brut", "итого", "всего", "合計"),
@@ -183,6 +193,8 @@ def part_of(value: Value, *, but: Part | None = None) -> Part | None:
     Words of one part can be passed over: `tax_refunded` is a refund, and a tax but for that.
     """
     words = _words(value)
+    if re.fullmatch(_POSTAGE_IN_SHORT, value.last_name.strip()):
+        return Part.SHIPPING
     if not words or any(begins(word, _NO_AMOUNTS) for word in words if len(word) > 1):
         return None
     if is_rate(value):
@@ -194,6 +206,10 @@ def part_of(value: Value, *, but: Part | None = None) -> Part | None:
         return next((part for part in kinds if part is not Part.TAX), None)
     named = (part for part, stems in _WORDS.items() if part is not but and _has(words, stems))
     return next(named, None)
+
+
+_POSTAGE_IN_SHORT: Final = r"(?i)[ps] ?(&|\+|and) ?[ph]"
+"""Postage and packing, shipping and handling: `P&P`, `S&H`."""
 
 
 def is_total(value: Value) -> bool:
@@ -704,13 +720,18 @@ class RowParts:
         steps = {name: level - offset.get(name, 0) for name, level in wanted.items()}
         shown_by = dict.fromkeys(one for _, path in reached.values() for one in path)
         varied = {name for one in shown_by for name, _ in one.parts}
+        left = self._numbers[best] + sum(
+            (step * self.filled(name) for name, step in steps.items()), np.zeros(1)
+        )
         unproven, inside = {}, []
         for name, part in self.parts.items():
             if name in varied or part is Part.OTHER or self._is_beside(best, name, part):
                 continue
-            if part is Part.TAX and self._is_rate_of(best, name, is_inside=True):
+            # A tax is of what was paid once discounts are taken off.
+            ways = [self._ways_of_rate(money, name) for money in (self._numbers[best], left)]
+            if part is Part.TAX and any(within > beside for beside, within in ways):
                 inside.append(name)
-            else:
+            elif part is not Part.TAX or not any(beside > within for beside, within in ways):
                 unproven[name] = part
         unnamed = [name for name, part in self.parts.items() if part is Part.OTHER]
         others = [
@@ -830,7 +851,7 @@ class RowParts:
         """Return whether a tax is always one of a few rates of an amount, and not of what is left
         without it; of a tax inside of the amount it is the other way around.
         """
-        beside, inside = self._ways_of_rate(amount, name)
+        beside, inside = self._ways_of_rate(self._numbers[amount], name)
         return inside > beside if is_inside else beside > inside
 
     def taxes_inside(self, amount: str) -> tuple[str, ...]:
@@ -842,13 +863,13 @@ class RowParts:
         """Return whether a tax is one of a few rates both of an amount and of what is left of it
         without the tax: 20 % beside it is 25 % inside of it.
         """
-        return all(self._ways_of_rate(goods.name, name))
+        return all(self._ways_of_rate(self._numbers[goods.name], name))
 
-    def _ways_of_rate(self, amount: str, name: str) -> tuple[bool, bool]:
+    def _ways_of_rate(self, money: Numbers, name: str) -> tuple[bool, bool]:
         """Return whether a tax is always one of a few rates of an amount, and whether of what is
         left of it without the tax. Where a column has the rates, these are meant.
         """
-        money, tax = self._numbers[amount], self.filled(name)
+        tax = self.filled(name)
         rows = (tax != 0) & ~np.isnan(money) & (money != 0)
         if rows.sum() < _FEWEST:
             return False, False

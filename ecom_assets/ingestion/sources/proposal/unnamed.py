@@ -189,8 +189,9 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str] | No
     goods = [value for value in numbers if part_of(value) is None]
     tried: list[tuple[Value | None, int]] = [(None, 0)]
     tried += [(part, -1 if part_of(part) is Part.DISCOUNT else 1) for part in parts]
+    tried += [(part, -1) for part in goods[:_MOST_TOTALS]]  # a discount of no known name
     for (part, sign), value in product(tried, numbers):
-        if part is not None and value not in goods:
+        if part is not None and (value not in goods or value == part):
             continue
         if equation := sums.of_order(value, total.value, part, sign):
             return value, equation, part.name if part and sign < 0 else ""
