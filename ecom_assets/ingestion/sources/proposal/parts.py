@@ -65,7 +65,18 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
         *("消費税", "税额", "稅額", "부가세"),
     ),
     Part.DISCOUNT: (
-        *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
+        *(
+            "discount",
+            "rebate",
+            "markdown",
+            "rabat",
+            "remise",
+            "reduction",
+            "descuent",
+            "descont",
+            "sconto",
+            "korting",
+        ),
         *(
             "indirim",
             "nachlass",
