@@ -994,8 +994,8 @@ def _share_of_rates(money: Numbers, tax: Numbers, steps: int, near: float = _NEA
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = np.round(tax / money * steps) / steps
-    # Both the amount and the tax are rounded to cents; what a tenth is of is no tax of 900 %.
-    fits = (np.abs(money * rates - tax) < near * (1 + np.nan_to_num(rates))) & (rates <= 1)
+        # Both the amount and the tax are rounded to cents; what a tenth is of is no tax of 900 %.
+        fits = (np.abs(money * rates - tax) < near * (1 + np.nan_to_num(rates))) & (rates <= 1)
     often = [rate for rate in np.unique(rates[fits]) if rate > 0]
     if (
         len(often) > _FEW_RATES
