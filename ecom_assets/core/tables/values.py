@@ -32,14 +32,14 @@ _KEYS: Final = re.compile(r"""\.(?:"([^"'\\]+)"|([\w$-]+))""")
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 YES: Final = frozenset(
     {
-        *("true", "t", "yes", "y", "1", "-1", "1.0", "on", "x", "ja", "j", "wahr", "oui", "vrai"),
+        *("true", "t", "yes", "y", "1", "on", "x", "ja", "j", "wahr", "oui", "vrai"),
         *("si", "sí", "sì", "s", "sim", "verdadero", "vero", "tak", "так", "да", "evet", "ano"),
         *("はい", "是", "예"),
     }
 )
 NO: Final = frozenset(
     {
-        *("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux", "nee"),
+        *("false", "f", "no", "n", "0", "off", "nein", "falsch", "non", "faux", "nee"),
         *(
             "não",
             "nao",
