@@ -1630,7 +1630,9 @@ class Draft:
     def _share_amount_beside_list(self) -> None:
         """Take the amount of the order where the elements of its list have none."""
         payment = self._payment()
-        if payment and "payment_amount" in self.answers and payment.is_column:
+        inside = f"{self.values.spread}."  # what a line has itself is not shared
+        is_beside = payment and payment.is_column and not payment.name.startswith(inside)
+        if is_beside and "payment_amount" in self.answers:
             self.is_shared = True
         if {"payment_amount", UNIT_PRICE} & self.found.keys():
             return
@@ -2561,6 +2563,7 @@ class Draft:
         )
         numbers = numbers_left(self.values, self.found) if self.values.spread else ()
         beside = [value.name for value in numbers if can_be_amount(value)]
+        beside = [name for name in beside if not name.startswith(f"{self.values.spread}.")]
         if beside:
             of_orders = ", ".join(map(shown, beside[:MOST_SUMS]))
             sentence += f"; of whole orders, shared among their lines: {of_orders}"
