@@ -48,7 +48,8 @@ from ecom_assets.ingestion.sources.order_reports.source import (
 from ecom_assets.ingestion.sources.plain_assets import RecordSource, plain_feeds
 from ecom_assets.ingestion.sources.presence import CUSTOMERS, STOCK, claim_warehouse
 from ecom_assets.ingestion.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
-from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock
+from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock
+from ecom_assets.ingestion.sources.stock_reading import FileStock
 from ecom_assets.ingestion.sources.uploaded_rows import beside_uploads
 from ecom_assets.ingestion.uploads.store import taken_back_names
 from ecom_assets.orchestration.automation.run_end import end_run

@@ -31,10 +31,30 @@ _NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 _KEYS: Final = re.compile(r"""\.(?:"([^"'\\]+)"|([\w$-]+))""")
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 YES: Final = frozenset(
-    {"true", "yes", "y", "1", "ja", "j", "oui", "si", "vrai", "wahr", "x", "так"}
+    {
+        *("true", "t", "yes", "y", "1", "on", "x", "ja", "j", "wahr", "oui", "vrai"),
+        *("si", "sí", "sì", "s", "sim", "verdadero", "vero", "tak", "так", "да", "evet", "ano"),
+        *("はい", "是", "예"),
+    }
 )
 NO: Final = frozenset(
-    {"false", "no", "n", "0", "nein", "non", "faux", "falsch", "nee", "ні", "нет"}
+    {
+        *("false", "f", "no", "n", "0", "off", "nein", "falsch", "non", "faux", "nee"),
+        *(
+            "não",
+            "nao",
+            "falso",
+            "nie",
+            "ні",
+            "нет",
+            "hay\u0131r",
+            "hayir",
+            "ne",
+            "いいえ",
+            "否",
+            "아니오",
+        ),
+    }
 )
 """What files write for yes and no, in lower case."""
 MAX_EXACT_DOUBLE: Final = 2**53

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import ibis.expr.datatypes as dt
 
+from ecom_assets.core.warehouse.zone_names import SHIFTS, TIME_AND_ZONE
+
 # Outside this range Python has no dates, and time zone arithmetic in the engine may overflow.
 _LOWEST, _HIGHEST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-30'"
 _OFFSET = (
@@ -106,8 +108,26 @@ def _reading(value: str, form: str, zone: str) -> str:
         return _from_iso(value, zone)
     if "%z" in form or "%Z" in form:
         # If the format has a zone, try_strptime returns the local time in UTC.
-        return _in_range(f"timezone('UTC', try_strptime({value}, {text(form)})::TIMESTAMPTZ)")
+        read = _from_form(value, form)
+        if form.endswith(" %z"):
+            read = f"coalesce({read}, {_from_form(_with_shift(value), form)})"
+        return _in_range(f"timezone('UTC', ({read})::TIMESTAMPTZ)")
     return from_wall(_from_form(value, form), zone)
+
+
+def _with_shift(value: str) -> str:
+    """Return the SQL of a time with its shift from UTC behind it, in place of how its zone is
+    written: `10:00 -08:00` of `10:00 PST(UTC-8)`.
+    """
+    local, name, sign, hours, minutes = (
+        f"regexp_extract({value}, {text(TIME_AND_ZONE)}, {group})" for group in range(1, 6)
+    )
+    shifts = f"map({texts(SHIFTS)}, {texts(SHIFTS.values())})[upper({name})]"
+    written = (
+        f"replace({sign}, '\u2212', '-') || lpad({hours}, 2, '0') || ':' || "
+        f"coalesce(nullif({minutes}, ''), '00')"
+    )
+    return f"({local} || ' ' || CASE WHEN {hours} = '' THEN {shifts} ELSE {written} END)"
 
 
 def _from_form(value: str, form: str) -> str:

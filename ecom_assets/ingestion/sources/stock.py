@@ -6,7 +6,7 @@ run.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import partial
@@ -57,44 +57,6 @@ def no_stock(reason: str) -> SliceOutput:
 
 
 NO_STOCK = NoSource(partial(no_stock, "neither ECOM_CATALOGUE_API_URL nor ECOM_CATALOGUE is set"))
-
-
-class FileStock:
-    """The stock in the file of `ECOM_CATALOGUE`;
-    without a column `stock` it is a catalogue of categories only.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        """Store the path of the file in the settings."""
-        self._path = str(settings.catalogue)
-
-    def received(self, days: Days) -> SliceOutput:
-        """Return the file's rows as of the newest of the days.
-
-        Raises:
-            SourceError: The file is missing or unreadable, or has stock but no product ids.
-        """
-        with opened_catalogue(self._path) as listed:
-            if "stock" not in listed.names:
-                nothing = no_stock(f"{self._path} has no column stock")
-                return replace(nothing, warning=self._unread_costs(listed.names))
-            records = [*of_all_locations(listed.rows((*REQUIRED, *OPTIONAL, LOCATION)))]
-        day = days.dates[-1]
-        return SliceOutput(
-            stock_rows(records, day, self._path, Path(self._path).name),
-            Days((day,)),
-            {"stock_day": str(day)},
-            supersedes=Days((day,)),
-        )
-
-    def _unread_costs(self, columns: Collection[str]) -> str:
-        """Return a sentence if a file without stock has costs, which are read beside it only."""
-        if UNIT_COST not in columns:
-            return ""
-        return (
-            f"the costs in {self._path} are not read, as it has no column stock; give them to "
-            "ECOM_COSTS."
-        )
 
 
 def require_catalogue(path: Path) -> None:

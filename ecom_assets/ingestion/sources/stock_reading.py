@@ -3,20 +3,27 @@ others do not, and what a few of them look like.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import duckdb
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.received import BREAK_PROOFS, BROKEN_PROOF, PROOF
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.received import BREAK_PROOFS, BROKEN_PROOF, PROOF, SliceOutput
 from ecom_assets.core.warehouse.sql_text import ident, select
-from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT, load_stock_mapping
+from ecom_assets.ingestion.sources.files.mapping import (
+    AUTO,
+    LEFT_OUT,
+    StockMapping,
+    load_stock_mapping,
+)
 from ecom_assets.ingestion.sources.files.records import FileRowCounts, RecordFiles
 from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean, with_proofs
 from ecom_assets.ingestion.sources.stock import (
@@ -24,7 +31,11 @@ from ecom_assets.ingestion.sources.stock import (
     OF_MAPPING,
     OPTIONAL,
     REQUIRED,
+    UNIT_COST,
+    no_stock,
     of_all_locations,
+    opened_catalogue,
+    stock_rows,
     stock_values,
 )
 
@@ -73,12 +84,23 @@ class StockFileReading:
         """
         if not paths:
             raise UsageError("No stock was given; name a file, folder or glob.")
+        return cls.of(paths, load_stock_mapping(mapping), settings)
+
+    @classmethod
+    def of(
+        cls, paths: Sequence[str], mapping: StockMapping, settings: Settings
+    ) -> "StockFileReading":
+        """Read files by a mapping that is there.
+
+        Raises:
+            UsageError: They do not match it.
+        """
         # Of two lines about a product the later one counts, so their order is kept.
         with closing(duckdb.connect()) as con:
             files = RecordFiles.open(
                 con,
                 list(paths),
-                load_stock_mapping(mapping),
+                mapping,
                 settings.timezone,
                 settings.first_plausible_day,
             )
@@ -157,3 +179,57 @@ class StockFileReading:
             {**{name: line[name] for name in SHOWN}, "reject_reason": fate}
             for line, fate in zip(self.lines[:PREVIEW_ROWS], self._fates, strict=False)
         ]
+
+
+class FileStock:
+    """The stock in the file of `ECOM_CATALOGUE`;
+    without a column `stock` it is a catalogue of categories only.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Store the path of the file in the settings."""
+        self._settings = settings
+        self._path = str(settings.catalogue)
+
+    def received(self, days: Days) -> SliceOutput:
+        """Return the file's rows as of the newest of the days.
+
+        Raises:
+            SourceError: The file is missing or unreadable, or has stock but no product ids.
+        """
+        with opened_catalogue(self._path) as listed:
+            if "stock" not in listed.names:
+                nothing = no_stock(f"{self._path} has no column stock")
+                return replace(nothing, warning=self._unread_costs(listed.names))
+            mapping = _by_names(listed.names)
+        read = StockFileReading.of([self._path], mapping, self._settings)
+        day = days.dates[-1]
+        return SliceOutput(
+            stock_rows(read.totals, day, self._path, Path(self._path).name),
+            Days((day,)),
+            {"stock_day": str(day)},
+            supersedes=Days((day,)),
+        )
+
+    def _unread_costs(self, columns: Collection[str]) -> str:
+        """Return a sentence if a file without stock has costs, which are read beside it only."""
+        if UNIT_COST not in columns:
+            return ""
+        return (
+            f"the costs in {self._path} are not read, as it has no column stock; give them to "
+            "ECOM_COSTS."
+        )
+
+
+def _by_names(names: Mapping[str, str]) -> StockMapping:
+    """Return the mapping of a file whose columns have the platform's own names, in any case.
+
+    Args:
+        names: The names of its columns in small letters, each with how the file writes it.
+    """
+    known = [name for name in (*REQUIRED, *OPTIONAL, LOCATION) if name in names]
+    line = {"hash_of": [names[name] for name in REQUIRED], "equal_rows": "keep"}
+    fields = {"line_id": line, **{name: {"column": names[name]} for name in known}}
+    return StockMapping.model_validate(
+        {"name": "catalogue", "delimiter": AUTO, "fields": fields, "other_columns": "ignore"}
+    )

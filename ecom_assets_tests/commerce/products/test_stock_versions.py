@@ -18,7 +18,8 @@ from ecom_assets.commerce.products.stock import newest_stock
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
-from ecom_assets.ingestion.sources.stock import FileStock, stock_rows
+from ecom_assets.ingestion.sources.stock import stock_rows
+from ecom_assets.ingestion.sources.stock_reading import FileStock
 from ecom_assets_tests.hypothesis_settings import examples
 
 FIRST = date(2026, 3, 10)

@@ -372,6 +372,38 @@ def matomo(folder: Path) -> Path:
     return path
 
 
+def mparticle(folder: Path) -> Path:
+    """Return batches as a feed has them, a line each: docs.mparticle.com/developers/server/
+    json-reference. A batch is of one person, with the identities known at its time.
+    """
+    batches: dict[tuple[str, str | None], Row] = {}
+    actions = {"view": "view_detail", "add": "add_to_cart", "checkout": "checkout"}
+    product = {"id": "lamp", "name": "Lamp", "category": "light", "price": 19.9, "quantity": 1}
+    for act in STORY:
+        known = [{"identity_type": "customer_id", "identity": act.user}] if act.user else []
+        head = {"mpid": act.device, "environment": "production", "user_identities": known}
+        batch = batches.setdefault((act.device, act.user), {**head, "events": []})
+        data: Row = {
+            "event_id": act.minute,
+            "session_id": 7,
+            "timestamp_unixtime_ms": f"{act.epoch_s}000",
+        }
+        if act.kind == "page":
+            event = {"event_type": "screen_view", "data": {**data, "screen_name": "Home"}}
+        elif act.kind == "sign_in":
+            event = {"event_type": "custom_event", "data": {**data, "event_name": "Login"}}
+        else:
+            done: Row = {"action": actions.get(act.kind, "purchase"), "products": [product]}
+            if act.kind == "buy":
+                done |= {"transaction_id": "o-1", "total_amount": 19.9}
+            data |= {"currency_code": "EUR", "product_action": done}
+            event = {"event_type": "commerce_event", "data": data}
+        batch["events"].append(event)
+    path = folder / "batches.ndjson"
+    path.write_bytes(json_lines(list(batches.values())))
+    return path
+
+
 def shopify_pixel(folder: Path) -> Path:
     """Return events that a pixel has sent home:
     shopify.dev/docs/api/web-pixels-api/standard-events.
@@ -569,6 +601,7 @@ LAYOUTS = {
     "amplitude": EventLayout("amplitude", amplitude),
     "mixpanel": EventLayout("mixpanel", mixpanel, len(STORY) + 1, copies=1),
     "matomo": EventLayout("matomo", matomo, 7, has_cart=False),
+    "mparticle": EventLayout("mparticle", mparticle),
     "ga4 json": EventLayout("ga4_export", ga4_json, len(STORY) + 5, copies=3, rejected=1),
     "ga4 parquet": EventLayout("ga4_export", ga4_parquet),
     "snowplow tsv": EventLayout("snowplow_tsv", snowplow_tsv),

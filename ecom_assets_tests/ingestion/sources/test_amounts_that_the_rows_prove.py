@@ -11,6 +11,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import MappingSearch
 from ecom_assets_tests.ingestion.sources.conftest import write
+from ecom_assets_tests.ingestion.sources.test_drafts_add_up import asked, search_of, sold_and_back
 from ecom_assets_tests.ingestion.sources.test_proposed_exports import ANSWERS, money, searched
 
 
@@ -140,3 +141,23 @@ def test_tax_is_taken_off_no_net_amount(tmp_path: Path) -> None:
     ]
     answers = {"payment_amount": "Net Sales"}
     assert counted(tmp_path / "till.csv", lines, answers) == Decimal(13)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_a_tax_is_of_what_is_left_after_discounts(tmp_path: Path, *, is_inside: bool) -> None:
+    """Of prices with tax it is in what was paid, whose sums show no tax; of others beside it."""
+    lines, expected = ["number,ordered_at,customer,goods,rebate,tax,shipping,total"], Decimal()
+    for n in range(24):
+        goods, off = Decimal(2390 + 731 * n) / 100, Decimal((n % 3) * 155) / 100
+        share = Decimal("0.19") / (Decimal("1.19") if is_inside else 1)
+        tax = ((goods - off) * share).quantize(Decimal("0.01"))
+        shipping = Decimal("4.90") if n % 2 else Decimal()
+        total = goods - off + shipping + (0 if is_inside else tax)
+        lines.append(
+            f"A{n},2026-03-{n + 1:02d} 10:00:00,c{n % 5},{goods},{off},{tax},{shipping},{total}"
+        )
+        expected += goods - off - (tax if is_inside else 0)
+    search = search_of(tmp_path / "orders.csv", lines)
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (expected, 0)

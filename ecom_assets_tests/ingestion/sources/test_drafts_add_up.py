@@ -276,9 +276,9 @@ def test_what_is_taken_off_before_the_total_is_no_refund(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_the_answer_what_the_goods_cost_may_be_another_column(tmp_path: Path) -> None:
-    # 6 orders of 30.00 and 4.90 of what `P&P` does not say by its name: 180.00, not 209.40.
+    # 6 orders of 30.00 and 4.90 of what `Zusatz` does not say by its name: 180.00, not 209.40.
     rows = [f"Z{n};2026-03-0{n} 10:00:00;k{n};34,90;4,90;30,00" for n in range(1, 7)]
-    search = search_of(tmp_path / "l.csv", ["Nr zamówienia;Data;Klient;Razem;P&P;Towar", *rows])
+    search = search_of(tmp_path / "l.csv", ["Nr zamówienia;Data;Klient;Razem;Zusatz;Towar", *rows])
     assert list(asked(search, {})) == ["amount_parts"]
     assert sold_and_back(search, {"amount_parts": "Towar"}) == (180, 0)
     assert sold_and_back(search, {"amount_parts": "Razem"}) == (Decimal("209.40"), 0)

@@ -14,7 +14,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.ingestion.sources.files.catalogue import categories_sql, products_sql
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.text_blocks import encoding_of_lines, known_encoding
-from ecom_assets.ingestion.sources.stock import FileStock
+from ecom_assets.ingestion.sources.stock_reading import FileStock
 from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.conftest import SHOP, Read, csv_text, ndjson_text, write
 

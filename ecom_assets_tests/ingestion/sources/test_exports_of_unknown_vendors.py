@@ -324,6 +324,43 @@ def test_a_purchase_behind_the_names_of_its_group_is_one(tmp_path: Path) -> None
     assert (by_type, people) == ({"purchase": 2, names[1]: 2}, 4)
 
 
+PERCENTS = [(1999, 2, 10), (4900, 1, 0), (1550, 3, 20), (825, 1, 5), (12000, 1, 0), (990, 4, 25)]
+"""Prices in cents, pieces, and discounts in percent."""
+
+
+@pytest.mark.slow
+def test_a_discount_in_percent_is_taken_off_amounts_in_cents(tmp_path: Path) -> None:
+    exact = sum(Decimal(price * count * (100 - off)) for price, count, off in PERCENTS) / 10_000
+    whole = sum((price * count * (100 - off) + 50) // 100 for price, count, off in PERCENTS)
+    named = "order_id,created_at,customer_email,sku,quantity,price_cents,discount_percent"
+    lines, totals, orders = [named], [f"{named},line_total,tax,currency"], []
+    totals = [totals[0].replace("price_cents", "price")]
+    for n, (price, count, off) in enumerate(PERCENTS):
+        line = f"A{n},2026-03-0{n + 1} 10:00:00,c{n % 4}@x.example,S{n},{count},{price},{off}"
+        total = (price * count * (100 - off) + 50) // 100
+        lines.append(line)
+        totals.append(f"{line},{total},{total * 19 // 119},EUR")
+        item = {"sku": f"S{n}", "quantity": count, "unit_price": price, "discount_percent": off}
+        at = f"2026-03-0{n + 1}T10:00:00Z"
+        head = {"id": f"A{n}", "created_at": at, "customer": f"c{n % 4}", "currency": "EUR"}
+        orders.append(json.dumps({**head, "items": [item]}))
+    of = "price_cents times quantity"
+    less = {"amount_parts": f"{of} less discount_percent of it"}
+    search = search_of(tmp_path / "named.csv", lines)
+    sentence = asked(search, {})["amount_parts"]
+    assert f"{of} less discount_percent of it ({exact:.2f}) or {of} (303.33)" in sentence
+    assert sold_and_back(search, less) == (exact, 0)
+    # Where a total has it, that is what was paid: rounded to whole cents.
+    search = search_of(tmp_path / "totals.csv", totals)
+    assert asked(search, {"units": "cents"}) == {}
+    assert sold_and_back(search, {"units": "cents"}) == (Decimal(whole) / 100, 0)
+    of = "items.unit_price times items.quantity"
+    less = {"units": "cents", "amount_parts": f"{of} less items.discount_percent of it"}
+    search = search_in(tmp_path / "orders.ndjson", "\n".join([*orders, ""]), "EUR")
+    assert {*asked(search, {})} == {"units", "amount_parts"}
+    assert sold_and_back(search, less) == (exact, 0)
+
+
 @pytest.mark.slow
 def test_a_discount_of_an_order_is_taken_off_its_lines_in_proportion(tmp_path: Path) -> None:
     # (2 x 10 + 30 - 5) + 10 + (3 x 10 + 30) + (30 - 3) = 142; without the discounts 150.

@@ -32,8 +32,7 @@ from ecom_assets.ingestion.sources.order_reports.report_files import (
     research_mapping,
 )
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading
-from ecom_assets.ingestion.sources.stock import FileStock
-from ecom_assets.ingestion.sources.stock_reading import StockFileReading
+from ecom_assets.ingestion.sources.stock_reading import FileStock, StockFileReading
 from ecom_assets_tests.ingestion.sources.forms import FORMS, PlainTable
 
 READ, REFUSED, FAILED = "read", "refused", "failed"

@@ -218,6 +218,19 @@ def test_magento_s_grid_has_hours_of_two_kinds_and_names_in_three_languages(tmp_
     }
 
 
+@pytest.mark.slow
+def test_magento_s_grid_pays_back_no_more_than_the_goods(tmp_path: Path) -> None:
+    """What was paid back has taxes and shipping in it: of 20 with 5 of shipping 25, of 100 30."""
+    head = "ID,Purchase Date,Grand Total (Base),Status,Customer Email,Subtotal"
+    lines = [
+        f"{head},Shipping and Handling,Total Refunded",
+        '1,"Jul 1, 2026 2:05:00 PM",$25.00,closed,a@x.example,$20.00,$5.00,$25.00',
+        '2,"Jul 2, 2026 2:05:00 PM",$105.00,complete,b@x.example,$100.00,$5.00,$30.00',
+    ]
+    rows = one_file(tmp_path, "magento_grid", "\n".join([*lines, ""]))
+    assert totals(rows)["net"] == 20 + 100 - 20 - 30
+
+
 PRESTA_LIST = (
     "ID;Référence;Nouveau client;Livraison;Client;Total;État;Date\n"
     "3;XKBKNABJK;1;France;J. DOE;€1,072.00;Livré;2026-07-01 23:30:00\n"

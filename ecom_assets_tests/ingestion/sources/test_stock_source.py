@@ -21,10 +21,10 @@ from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.ingestion.sources.stock import (
     NO_STOCK,
     ApiStock,
-    FileStock,
     fetch_catalogue,
     has_stock,
 )
+from ecom_assets.ingestion.sources.stock_reading import FileStock, StockFileReading
 from ecom_assets.orchestration.sandbox import SandboxStock
 from ecom_assets_tests.ingestion.sources.workbook import write_ods, write_xlsx
 from ecom_assets_tests.services import BASE_S
@@ -131,6 +131,17 @@ def test_a_line_that_says_nothing_is_kept_with_its_reason(
     )
     assert row["reject_reason"] == reason
     assert row["received_stock"] == (line.split(",")[1] or None)
+
+
+def test_a_line_may_lack_its_last_cells_by_setting_and_by_upload(tmp_path: Path) -> None:
+    """A file of stock is read in one way, wherever it comes from."""
+    path = tmp_path / "c.csv"
+    of_setting = rows(of_file(path, "product_id,stock,name\nhat,5\ncap,6,Cap\n"))
+    reading = StockFileReading.open([str(path)], "catalogue", Settings(home=tmp_path))
+    for lines in (of_setting, reading.lines):
+        assert [
+            (line["product_id"], line["stock_count"], line["reject_reason"]) for line in lines
+        ] == [("hat", 5, None), ("cap", 6, None)]
 
 
 def test_parquet_is_read_too(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_tenth_of_the_amount_that_no_name_explains_is_asked(tmp_path: Path) ->
     900 % of what is left of it.
     """
     lines = [
-        "Order,Date,Customer,SKU,Qty,Unit Price,Line Total,Markdown",
+        "Order,Date,Customer,SKU,Qty,Unit Price,Line Total,Minderung",
         "1,2026-03-01 10:00:00,c1,A,1,15.00,15.00,1.50",
         "2,2026-03-02 10:00:00,c2,B,1,25.00,25.00,2.50",
         "3,2026-03-03 10:00:00,c3,C,1,35.00,35.00,3.50",
@@ -71,10 +71,10 @@ def test_a_tenth_of_the_amount_that_no_name_explains_is_asked(tmp_path: Path) ->
     ]
     search = search_of(tmp_path / "orders.csv", lines)
     assert (
-        "Line Total (120.00) or Line Total less Markdown (112.50)"
+        "Line Total (120.00) or Line Total less Minderung (112.50)"
         in asked(search, {})["amount_parts"]
     )
-    less = {"amount_parts": "Line Total less Markdown"}
+    less = {"amount_parts": "Line Total less Minderung"}
     assert sold_and_back(search, less)[0] == Decimal("112.50")
 
 

@@ -63,6 +63,11 @@ TRUTHS: dict[str, Truth] = {
         {"sold": "284.40", "back": "84.40", "orders": "4"},
         {"Fee": "no sale", "MerchantPayout": "no sale", "customer_id": "nobody"},
     ),
+    "oxid.csv": Truth(
+        "49.90 + 16 + 8 + 99.80 + 24 + 32; two vases of 20 were cancelled, one an order of its own",
+        {"sold": "229.70", "back": "0", "orders": "5", "customers": "4", "pieces": "13"},
+        {"state_flag_1": "no sale"},
+    ),
     "paddle.csv": Truth(
         "20 + (50 - 10) + 30 + 19.99; of the third nothing is left; one was cancelled",
         {"sold": "109.99", "back": "30", "orders": "4", "customers": "3"},
@@ -72,6 +77,10 @@ TRUTHS: dict[str, Truth] = {
     "magento_items.csv": Truth(
         "40 + 10 + 2 of 3 for 30 + 20; all pieces of order 13 were cancelled",
         {"sold": "90", "back": "0", "orders": "3", "customers": "2", "pieces": "9"},
+    ),
+    "magento_orders.csv": Truth(
+        "50 + 20 - 2 + 100 + 40 - 4 + 60 + 30; 18 + 30 went back, 7 for goodwill, 30 but for a fee",
+        {"sold": "294", "back": "82", "orders": "6", "customers": "6"},
     ),
     "walmart_cancelled.csv": Truth(
         "2 x 10 + 2 x 15 + 4 x 5 + 5; one piece of 15 went back",

@@ -403,7 +403,10 @@ def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[st
         return "text or a list", {"text", "nested", "number", "null", "mixed"}
     if name in mapping.kind.flags:
         return "yes or no", {"boolean", "number", "text", "null", "mixed"}
-    return "text or a number", {"number", "text", "null", "mixed", "date", "timestamp", "zoned"}
+    kinds = {"number", "text", "null", "mixed", "date", "timestamp", "zoned"}
+    if mapping.translations().get(name):  # of true and false, as of any other text
+        kinds.add("boolean")
+    return "text or a number", kinds
 
 
 def _origins(mapping: RecordMapping, name: str, field: SourceField) -> Iterator[str]:

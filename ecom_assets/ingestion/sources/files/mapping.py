@@ -14,7 +14,7 @@ Terms: docs/glossary.md#mapping.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -1249,6 +1249,11 @@ class StockMapping(RecordMapping):
 
     fields: fields_of(STOCK)  # type: ignore[valid-type]  # made from the kind
     other_columns: Literal["refuse", "ignore"] = "ignore"
+
+    @property
+    def table_keys(self) -> TableKeys:
+        """Return what it says of the tables in files: a line of a list may lack its last cells."""
+        return replace(super().table_keys, has_short_lines=True)
 
 
 load_stock_mapping = partial(load, StockMapping)

@@ -7,6 +7,7 @@ Of the states of orders it says which are sales, which were paid back, and which
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import ClassVar, Final, Literal
 
 import numpy as np
@@ -43,8 +44,6 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     bare,
     candidates,
     empty_columns_of,
-    flagged,
-    flags,
     found_fields,
     free_columns,
     known_event_type,
@@ -56,6 +55,12 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     rounded_number,
     state_columns,
     stock_by_place,
+)
+from ecom_assets.ingestion.sources.proposal.flags import (
+    RowFlag,
+    answered_flags,
+    flag_questions,
+    row_flags,
 )
 from ecom_assets.ingestion.sources.proposal.parts import (
     GoodsAmount,
@@ -91,6 +96,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     CURRENCY,
     DECIMAL,
     EVENT_TYPES,
+    FLAGS,
     FORMAT,
     GOODS,
     LEFT_OUT,
@@ -147,7 +153,6 @@ from ecom_assets.ingestion.sources.proposal.unnamed import (
 from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
     NUMBERS,
-    SAYS_ZONE,
     TABLE,
     WHOLE,
     FileValues,
@@ -165,6 +170,7 @@ from ecom_assets.ingestion.sources.proposal.visitors import (
     is_named_so,
     visitor_columns,
 )
+from ecom_assets.ingestion.sources.proposal.zones import likely_zone, without_zone, zone_of_head
 from ecom_assets.ingestion.sources.record_feed import feeds
 
 OF_ONE_PIECE: Final = (
@@ -404,6 +410,8 @@ class Draft:
     """What further columns of states say of the rows that count."""
     open_states: set[str] = field(default_factory=set)
     """Of these columns, the states about which nobody has said yet what they are."""
+    flags: Sequence[RowFlag] = ()
+    """The columns of yes and no that say, or may say, that rows are no sale."""
     refunds_pieces: bool = False
     """Whether lines say how many of their pieces went back."""
     sign: str = ""
@@ -623,6 +631,7 @@ class Draft:
         """Take a price and a quantity that come to an amount of the file, or as answered, where
         names do not say both.
         """
+        self._find_pieces_named_amount()
         if {UNIT_PRICE, "quantity"} <= self.found.keys():
             return
         found = tuple(products(self.values, self._without_answer("payment_amount")))
@@ -642,6 +651,21 @@ class Draft:
                 self.found[ORDER_TOTAL] = FoundField(ORDER_TOTAL, payment.value, payment.why)
         is_shown = bool(shown or said or self._find_line_amount())
         self.products = () if is_shown else found
+
+    def _find_pieces_named_amount(self) -> None:
+        """Take a column for the quantity, not for the amount, that counts pieces, as it seems,
+        where a price stands beside it: `amount` of 1, 2 and 3 beside 49.90.
+        """
+        payment = self.found.get("payment_amount")
+        is_said = {"quantity", "payment_amount"} & self.answers.keys()
+        if payment is None or is_said or "quantity" in self.found:
+            return
+        rest = {name: match for name, match in self.found.items() if match is not payment}
+        prices = (one.price for one in products(self.values, rest) if one.quantity == payment.value)
+        if any(has_decimals(self.values, price) for price in prices):
+            del self.found["payment_amount"]
+            why = f"named {payment.value.name}, and counts pieces"
+            self.found["quantity"] = FoundField("quantity", payment.value, why)
 
     def _find_line_amount(self) -> bool:
         """Take the column whose amounts come to those of orders; return whether there is one."""
@@ -789,6 +813,7 @@ class Draft:
         states = None if is_events else self._states()
         self.cancelled_lines = [] if is_events else self._cancelled_pieces()
         self.other_states = self._states_beside(states) if states else []
+        self.flags = self._flags(states)
         self.refund = "" if is_events else self._refund_rows(states)
         if not is_events:
             self._note_pieces_that_went_back()
@@ -866,8 +891,8 @@ class Draft:
             yield values_line(self.values, status.value)
         for value in state_columns(self.values, self.found):
             yield values_line(self.values, value)
-        for value in flags(self.values, self.found):
-            yield values_line(self.values, value, may_be_empty=True)
+        for flag in self.flags:
+            yield values_line(self.values, flag.value, may_be_empty=True)
         for value in empty_columns_of(self.values, (CANCELLED_AT, REFUNDED_AT), self.found):
             yield values_line(self.values, value)
 
@@ -1077,6 +1102,31 @@ class Draft:
         self.open_states = {state for state, meaning in said.items() if meaning is None}
         return other_states(self.values, self.found, states, said)
 
+    def _flags(self, states: OrderStates | None) -> Sequence[RowFlag]:
+        """Return the columns of yes and no that say that rows are no sale, and ask about those that
+        only seem to: of rows that count by their states.
+        """
+        amount = OrderRows(self.values, self.found, self._payment()).amount_sql()
+        flags: Sequence[RowFlag] = row_flags(self.values, self.found, amount)
+        # How many pieces were cancelled may be 0 or 1 in each row.
+        flags = [flag for flag in flags if flag.meaning or not has_word(flag.value, OF_PIECES)]
+        if self.kind is not MappingKind.ORDERS:
+            return [flag for flag in flags if flag.meaning]
+        settled = "false"
+        if states and (names := states.of(Meaning.NO_SALE, *states.refund_meanings)):
+            settled = f"coalesce(list_contains({texts(names)}, {states.value.column}), false)"
+        currency = self.found.get("currency")
+        codes = self.values.counts(currency.value, 2) if currency else []
+        code = codes[0][0].upper() if len(codes) == 1 else ""
+        back = {REFUNDED_AMOUNT, REFUNDED_QUANTITY, REFUNDED_AT} & self.found.keys()
+        is_said = bool(back or self.left_of_total or (states and states.refunded))
+        is_said |= any(other.paid_back for other in self.other_states)
+        questions = flag_questions(
+            self.values, flags, settled, amount, code, can_be_refunds=not is_said
+        )
+        self.questions += questions
+        return answered_flags(flags, questions, self.answers)
+
     def _other_states(self) -> list[str]:
         """Return the conditions of rows that a further column of states says were no sale, and note
         its states of which that is not known.
@@ -1109,14 +1159,14 @@ class Draft:
                 f"  cancelled: {{expression: {quoted(condition)}, optional: true}}  # {rows:,} "
                 "rows; check this"
             )
-        for value, yes in flagged(self.values, Meaning.NO_SALE, self.found).items():
-            rows = sum(
-                count for name, count in self.values.counts(value, MOST_STATES) if name in yes
-            )
-            condition = (
-                f"{{column: {quoted(value.path[0])}, in: {quoted_list(yes)}, optional: true}}"
-            )
-            lines.append(f"  {quoted(value.path[0])}: {condition}  # {rows:,} rows; check this")
+        subjects = {one.subject for one in self.questions if one.key in FLAGS}
+        for flag in self.flags:
+            is_asked = flag.meaning is None and shown(flag.shown) in subjects
+            if (flag.meaning is Meaning.NO_SALE or is_asked) and flag.marked:
+                rows = int(self.values.scalar(f"count(*) FILTER ({flag.is_marked})"))
+                line = f"{flag.line}  # {rows:,} rows; check this"
+                keys = [one.key for one in self.questions if one.subject == shown(flag.shown)]
+                lines.append(self.marked(line, *keys) if is_asked else line)
         return [*lines, *self.cancelled_lines]
 
     def _cancelled_pieces(self) -> list[str]:
@@ -1580,7 +1630,9 @@ class Draft:
     def _share_amount_beside_list(self) -> None:
         """Take the amount of the order where the elements of its list have none."""
         payment = self._payment()
-        if payment and "payment_amount" in self.answers and payment.is_column:
+        inside = f"{self.values.spread}."  # what a line has itself is not shared
+        is_beside = payment and payment.is_column and not payment.name.startswith(inside)
+        if is_beside and "payment_amount" in self.answers:
             self.is_shared = True
         if {"payment_amount", UNIT_PRICE} & self.found.keys():
             return
@@ -1992,8 +2044,9 @@ class Draft:
 
     def _ask_for_parts(self, rows: RowParts) -> None:
         texts_of = {reading.text: reading for reading in self.readings}
+        units = 100 if self.answers.get(UNITS) == CENTS or self._says_cents() else 1
         sums = [
-            f"{shown(words)} ({formats.amount(self._comes_to(each, rows))})"
+            f"{shown(words)} ({formats.amount(self._comes_to(each, rows) / units)})"
             for words, each in texts_of.items()
         ]
         sentence = (
@@ -2001,6 +2054,11 @@ class Draft:
             f"{shown(self.readings[0].name)}: {' or '.join(sums)}"
         )
         self.ask(PARTS, sentence, tuple(texts_of), self.readings[0].text)
+
+    def _says_cents(self) -> bool:
+        """Return whether the amount counts cents by its name."""
+        cells = [self.found[name].value for name in MAIN_AMOUNTS if name in self.found]
+        return bool(cells) and _says_cents(cells[0])
 
     @staticmethod
     def _comes_to(reading: AmountReading, rows: RowParts) -> float:
@@ -2071,7 +2129,11 @@ class Draft:
                     f"column: {quoted(price.value.path[0])}",
                     f"times: {quoted(quantity.value.path[0])}",
                 ]
-            written.append(f"{{{', '.join([*column, *_options(reading), *self._sharing()])}}}")
+            first, *factors = self._line_columns()
+            options = [*_options(reading), *self._sharing(), *self._in_cents(first)]
+            in_cents = self._hundredth(first, *factors[:1]) if not options else ""
+            plain = f"{{{', '.join([*column, *options])}}}"
+            written.append(in_cents.removesuffix(IN_CENTS) or plain)
         return f"{line}: write {' or '.join(written)}"
 
     def _payment(self) -> Value | None:
@@ -2114,12 +2176,12 @@ class Draft:
         named = [value for value in columns if value.is_column and not value.joined]
         if named:
             return f"if_any: {quoted_list([named[0].path[0]])}"
-        flags = flagged(self.values, Meaning.REFUND, self.found)
+        flags = [one for one in self.flags if one.meaning is Meaning.REFUND and one.marked]
         if not flags:
             beside = [one for one in self.other_states if one.is_of_refunds]
             return beside[0].refund_kind if beside and self._can_repeat_rows() else ""
-        value, yes = next(iter(flags.items()))
-        return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
+        name, cells = flags[0].value.path[0], flags[0].marked
+        return f"where: {{{quoted(name)}: {quoted_list(cells)}}}"
 
     def _are_paid_back_beyond(self, states: OrderStates) -> bool:
         """Return whether each row whose state says that it went back says how much did, and others
@@ -2252,9 +2314,50 @@ class Draft:
             return self._by_row(sale, shared)
         zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
         most = f", {units[0]}" if units else self._at_most_goods([value])
-        options = f"{zeros}{self._without_sign(refunded.value)}{most}"
+        parts = self._parts_of_refunds(refunded.value, value)
+        less = f", less: {quoted_list(parts)}" if parts else ""
+        options = f"{less}{zeros}{self._without_sign(refunded.value)}{most}"
         refund = f"{{first_of: [{back}, {amount}]{options}}}"
         return self._by_row(sale, refund)
+
+    def _parts_of_refunds(self, back: Value, goods: Value) -> tuple[str, ...]:
+        """Return the columns of the postage and the tax that went back with the goods, as what was
+        paid back has them in it: without them, orders that went back as a whole come to their
+        goods.
+        """
+        if not self._has_row_per_order() or self._without_sign(back):
+            return ()
+        numbers = numbers_left(self.values, self.found)
+        named = [
+            value
+            for value in numbers
+            if says_no_sale_or_refund(value.last_name)
+            and any(part_of(value, but=Part.REFUND) is part for part in (Part.SHIPPING, Part.TAX))
+        ]
+        totals = [value for value in numbers_left(self.values, {}) if is_total(value)]
+        if not named or not totals:
+            return ()
+        by_name = {value.name: value for value in self.values.values}
+        reading = self._reading()
+        signed = [("-", name) for name in reading.less] if reading else []
+        signed += [("+", name) for name in reading.plus] if reading else []
+
+        def number(value: Value) -> str:
+            return f"coalesce({self.values.number_sql(value)}, 0)"
+
+        whole = " ".join([number(goods), *(f"{s} {number(by_name[n])}" for s, n in signed)])
+        is_all = " OR ".join(
+            f"{number(back)} = {number(total)}" for total in totals if total != back
+        )
+        chosen: dict[tuple[str, ...], int] = {}
+        for count in range(len(named) + 1):
+            for some in combinations(named[:MOST_PARTS_ASKED], count):
+                left = " - ".join(map(number, (back, *some)))
+                fits = f"{number(back)} > 0 AND ({is_all or 'false'}) AND abs({left} - ({whole}))"
+                rows = int(self.values.scalar(f"count(*) FILTER ({fits} < 0.0051)"))
+                chosen[tuple(value.path[0] for value in some)] = rows
+        best = max(chosen, key=lambda names: (chosen[names], -len(names)))
+        return best if chosen[best] else ()
 
     @staticmethod
     def _by_row(sale: str, refund: str) -> str:
@@ -2460,6 +2563,7 @@ class Draft:
         )
         numbers = numbers_left(self.values, self.found) if self.values.spread else ()
         beside = [value.name for value in numbers if can_be_amount(value)]
+        beside = [name for name in beside if not name.startswith(f"{self.values.spread}.")]
         if beside:
             of_orders = ", ".join(map(shown, beside[:MOST_SUMS]))
             sentence += f"; of whole orders, shared among their lines: {of_orders}"
@@ -2995,11 +3099,16 @@ class Draft:
         elif forms[0] != "iso":
             options.append(f"format: {quoted(forms[0])}")
         says_zone = forms == ["iso"] or forms[0].endswith("Z")
-        is_zoned = forms[0] in SAYS_ZONE or (says_zone and self.values.has_zone(value))
-        if not forms[0].startswith("epoch") and not is_zoned:
-            sentence = f"the time zone of times such as {example}, {ZONES}"
-            options.append(f"timezone: {self.ask(ZONE, sentence, note=f'Such as {example}')}")
-        return options
+        is_zoned = "%z" in forms[0].lower() or (says_zone and self.values.has_zone(value))
+        if forms[0].startswith("epoch") or is_zoned:
+            return options
+        _, zone = without_zone(value.path[0])
+        if said := zone_of_head(zone):
+            return [*options, f"timezone: {quoted(said)}"]
+        named = f" of {shown(value.name)}" if zone else ""
+        sentence = f"the time zone of times such as {example}{named}, {ZONES}"
+        asked = self.ask(ZONE, sentence, guess=likely_zone(zone), note=f"Such as {example}")
+        return [*options, f"timezone: {asked}"]
 
     def _numerals(self) -> list[str]:
         """Return the lines that say how numbers are written;
@@ -3047,8 +3156,10 @@ class Draft:
     def _origin_less_rate(self, cells: Sequence[Value], rate: Value) -> str:
         numbers = [f"({self.values.plain_sql(value)})::DECIMAL(24, 6)" for value in cells]
         percent = f"coalesce(({self.values.plain_sql(rate)})::DECIMAL(24, 6), 0)"
-        sql = f"round({' * '.join(numbers)} * (100 - {percent}) / 100, 4)"
-        return f"{{expression: {quoted(sql)}}}"
+        units = self._in_cents(cells[0])
+        whole = 100 if units or cells[0] not in self.cents else 10_000
+        sql = f"round({' * '.join(numbers)} * (100 - {percent}) / {whole}, 4)"
+        return f"{{{', '.join([f'expression: {quoted(sql)}', *units])}}}"
 
     def _price_times_quantity(self) -> str:
         price = self.found[UNIT_PRICE].value

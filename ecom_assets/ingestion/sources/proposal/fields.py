@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
+from itertools import permutations
 from typing import TYPE_CHECKING, Final
 
 import yaml
 
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
+from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
 from ecom_assets.ingestion.sources.proposal.hit_codes import COMPUTED, type_of_codes
 from ecom_assets.ingestion.sources.proposal.parts import (
@@ -27,6 +29,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     Meaning,
     begins,
     flag_meaning,
+    is_of_something_else,
     is_state_word,
     is_way_to_pay,
     state_meaning,
@@ -36,6 +39,7 @@ from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
     FIRST,
     MOST_THAT_DIFFER,
+    TABLE,
     FileValues,
     Value,
 )
@@ -241,7 +245,7 @@ def kind_of(values: FileValues) -> MappingKind | None:
     amounts = {"payment_amount", UNIT_PRICE, ORDER_TOTAL}
     are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
     are_orders |= _has_items(values) and "order_id" in orders
-    are_orders |= {"quantity", "order_id"} <= orders.keys()
+    are_orders |= {"quantity", "order_id"} <= orders.keys() or _has_prices_of_lines(values, orders)
     are_orders &= not _has_event_properties(values)
     are_orders |= "event_type" not in events and (
         _has_charges(values, orders) or _has_states_of_sales(values, orders)
@@ -320,6 +324,28 @@ def _has_event_properties(values: FileValues) -> bool:
 
 
 _OF_EVENTS: Final = frozenset({"eventproperties", "eventprops", "eventparams", "eventdata"})
+
+
+def _has_prices_of_lines(values: FileValues, orders: Found) -> bool:
+    """Return whether rows have an item, a quantity, and a price that comes to another amount with
+    it, whatever these are called.
+    """
+    if not {"item_id", "quantity", "date_time"} <= orders.keys():
+        return False
+    count = values.number_sql(orders["quantity"].value)
+    numbers = [value for value in numbers_left(values, {}) if can_be_amount(value)]
+    money = [value for value in numbers if values.matching(value, r".*\d[.,]\d.*")]
+    for price, amount in permutations(money[:_MOST_MONEY], 2):
+        is_line = f"{values.number_sql(price)} * {count} - {values.number_sql(amount)}"
+        told = [f"count(*) FILTER ({count} <> 1)"]
+        told += [f"count(*) FILTER ({count} <> 1 AND abs({is_line}) < 0.0051)"]
+        several, fitting = values.rows(select(told, TABLE))[0]
+        if several >= _FEWEST_LINES and fitting >= several * _SHARE_OF_LINES:
+            return True
+    return False
+
+
+_MOST_MONEY, _FEWEST_LINES, _SHARE_OF_LINES = 6, 3, 0.98
 
 
 def _has_charges(values: FileValues, orders: Found) -> bool:
@@ -1138,10 +1164,11 @@ def _is_number(values: FileValues, value: Value) -> bool:
 
 def _is_amount(values: FileValues, value: Value) -> bool:
     # A column of 0 and 1 says whether it was paid back, not how much.
-    return _is_number(values, value) and not _is_flag(values, value)
+    return _is_number(values, value) and not is_flag(values, value)
 
 
-def _is_flag(values: FileValues, value: Value) -> bool:
+def is_flag(values: FileValues, value: Value) -> bool:
+    """Return whether a column has nothing but words for yes and no."""
     found = {name.casefold() for name, _ in values.counts(value, 3)}
     return bool(found) and found <= YES | NO
 
@@ -1174,8 +1201,8 @@ def _look_like_states(values: FileValues, value: Value) -> bool:
 
 def _have_words_of_states(values: FileValues, value: Value) -> bool:
     names = [name for name, _ in values.counts(value, MOST_STATES)]
-    if flag_meaning(value.last_name) and _is_flag(values, value):
-        return True
+    if flag_meaning(value.last_name) and is_flag(values, value):
+        return not is_of_something_else(value.name)
     if all(map(is_way_to_pay, names)):
         return False
     return sum(map(is_state_word, names)) >= LOOKS_LIKE * len(names) > 0
@@ -1191,34 +1218,6 @@ def _may_be_states(values: FileValues, value: Value) -> bool:
 
 
 _FEW_STATES: Final = 8
-
-
-def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value, list[str]]:
-    """Return the columns of yes and no that say by their name what a row is,
-    with the values that say yes.
-
-    A column that is a field already is left out.
-    """
-    result = {}
-    for value in _free(values, matches):
-        if value.is_column and not value.joined and flag_meaning(value.last_name) is meaning:
-            said = [name for name, _ in values.counts(value, 3)]
-            if (
-                yes := [name for name in said if name.casefold() in YES]
-                if _is_flag(values, value)
-                else []
-            ):
-                result[value] = yes
-    return result
-
-
-def flags(values: FileValues, matches: Found) -> list[Value]:
-    """Return the columns of yes and no that say by their name that a row is no sale, or went back,
-    whatever they say; a column that is a field already is left out.
-    """
-    about = {Meaning.NO_SALE, Meaning.REFUND}
-    free = [value for value in _free(values, matches) if value.is_column and not value.joined]
-    return [v for v in free if flag_meaning(v.last_name) in about and _is_flag(values, v)]
 
 
 def empty_columns_of(values: FileValues, fields: Sequence[str], matches: Found) -> list[Value]:
@@ -1274,7 +1273,7 @@ def free_texts(values: FileValues, matches: Found) -> list[Value]:
         and not value.joined
         and values.filled(value)
         and not _is_number(values, value)
-        and not _is_flag(values, value)
+        and not is_flag(values, value)
         and not values.time_formats(value)
         and not values.matching(value, EMAIL)
     ]
@@ -1292,7 +1291,7 @@ def state_columns(values: FileValues, matches: Found) -> list[Value]:
             default=len(usual_names),
         )
         for value in free
-        if values.filled(value) and not _is_flag(values, value) and _are_states(values, value)
+        if values.filled(value) and not is_flag(values, value) and _are_states(values, value)
     }
     named = [
         value
@@ -1326,7 +1325,7 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     **dict.fromkeys(NUMBERS_OF, _is_number),
     REFUNDED_AMOUNT: _is_amount,
     "status": _are_states,
-    "is_renewal": _is_flag,
+    "is_renewal": is_flag,
     "order_id": _is_order_number,
     "event_id": lambda values, value: values.different(value) == values.different_rows,
     "uniq_id": lambda values, value: values.different(value) == values.row_count,
@@ -1356,7 +1355,7 @@ def _is_named_as_states(value: Value) -> bool:
 def _may_be_named_states(values: FileValues, value: Value) -> bool:
     """Return whether values are a few texts, as states are."""
     different = values.different(value)
-    are_texts = not _is_number(values, value) and not _is_flag(values, value)
+    are_texts = not _is_number(values, value) and not is_flag(values, value)
     return value.is_column and are_texts and 1 < different <= _FEW_STATES
 
 

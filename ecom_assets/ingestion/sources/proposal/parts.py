@@ -65,7 +65,18 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
         *("消費税", "税额", "稅額", "부가세"),
     ),
     Part.DISCOUNT: (
-        *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
+        *(
+            "discount",
+            "rebate",
+            "markdown",
+            "rabat",
+            "remise",
+            "reduction",
+            "descuent",
+            "descont",
+            "sconto",
+            "korting",
+        ),
         *(
             "indirim",
             "nachlass",
@@ -117,7 +128,17 @@ _NO_AMOUNTS: Final = (
 """Words in the names of numbers that are no amounts of a row."""
 _TOTALS: Final = (
     *("total", "totals", "gesamt", "gesamtbetrag", "gesamtpreis", "gesamtsumme", "endbetrag"),
-    *("rechnungsbetrag", "zahlbetrag", "brutto", "bruttobetrag", "gross", "ttc", "incl", "inkl"),
+    *(
+        "rechnungsbetrag",
+        "rechnungsendbetrag",
+        "zahlbetrag",
+        "brutto",
+        "bruttobetrag",
+        "gross",
+        "ttc",
+        "incl",
+        "inkl",
+    ),
     *("tvac", "bestellsumme", "auftragssumme", "summe", "totale", "totaal", "totaalbedrag"),
     *("suma", "charged", "paid", "payed", "bezahlt", "paye", "pagado", "razem", "lordo", "lorda"),
     *("bruto", "brut", "итого", "всего", "合計"),
@@ -177,9 +198,14 @@ def read_numbers(values: FileValues, expressions: Sequence[str]) -> list[Numbers
     ]
 
 
-def part_of(value: Value) -> Part | None:
-    """Return what part of an amount a column is by the words of its name; None for others."""
+def part_of(value: Value, *, but: Part | None = None) -> Part | None:
+    """Return what part of an amount a column is by the words of its name; None for others.
+
+    Words of one part can be passed over: `tax_refunded` is a refund, and a tax but for that.
+    """
     words = _words(value)
+    if re.fullmatch(_POSTAGE_IN_SHORT, value.last_name.strip()):
+        return Part.SHIPPING
     if not words or any(begins(word, _NO_AMOUNTS) for word in words if len(word) > 1):
         return None
     if is_rate(value):
@@ -189,7 +215,12 @@ def part_of(value: Value) -> Part | None:
         before = words[: included[0]]
         kinds = (part for part, stems in _WORDS.items() if _has(before, stems))
         return next((part for part in kinds if part is not Part.TAX), None)
-    return next((part for part, stems in _WORDS.items() if _has(words, stems)), None)
+    named = (part for part, stems in _WORDS.items() if part is not but and _has(words, stems))
+    return next(named, None)
+
+
+_POSTAGE_IN_SHORT: Final = r"(?i)[ps] ?(&|\+|and) ?[ph]"
+"""Postage and packing, shipping and handling: `P&P`, `S&H`."""
 
 
 def is_total(value: Value) -> bool:
@@ -700,13 +731,18 @@ class RowParts:
         steps = {name: level - offset.get(name, 0) for name, level in wanted.items()}
         shown_by = dict.fromkeys(one for _, path in reached.values() for one in path)
         varied = {name for one in shown_by for name, _ in one.parts}
+        left = self._numbers[best] + sum(
+            (step * self.filled(name) for name, step in steps.items()), np.zeros(1)
+        )
         unproven, inside = {}, []
         for name, part in self.parts.items():
             if name in varied or part is Part.OTHER or self._is_beside(best, name, part):
                 continue
-            if part is Part.TAX and self._is_rate_of(best, name, is_inside=True):
+            # A tax is of what was paid once discounts are taken off.
+            ways = [self._ways_of_rate(money, name) for money in (self._numbers[best], left)]
+            if part is Part.TAX and any(within > beside for beside, within in ways):
                 inside.append(name)
-            else:
+            elif part is not Part.TAX or not any(beside > within for beside, within in ways):
                 unproven[name] = part
         unnamed = [name for name, part in self.parts.items() if part is Part.OTHER]
         others = [
@@ -826,7 +862,7 @@ class RowParts:
         """Return whether a tax is always one of a few rates of an amount, and not of what is left
         without it; of a tax inside of the amount it is the other way around.
         """
-        beside, inside = self._ways_of_rate(amount, name)
+        beside, inside = self._ways_of_rate(self._numbers[amount], name)
         return inside > beside if is_inside else beside > inside
 
     def taxes_inside(self, amount: str) -> tuple[str, ...]:
@@ -838,13 +874,13 @@ class RowParts:
         """Return whether a tax is one of a few rates both of an amount and of what is left of it
         without the tax: 20 % beside it is 25 % inside of it.
         """
-        return all(self._ways_of_rate(goods.name, name))
+        return all(self._ways_of_rate(self._numbers[goods.name], name))
 
-    def _ways_of_rate(self, amount: str, name: str) -> tuple[bool, bool]:
+    def _ways_of_rate(self, money: Numbers, name: str) -> tuple[bool, bool]:
         """Return whether a tax is always one of a few rates of an amount, and whether of what is
         left of it without the tax. Where a column has the rates, these are meant.
         """
-        money, tax = self._numbers[amount], self.filled(name)
+        tax = self.filled(name)
         rows = (tax != 0) & ~np.isnan(money) & (money != 0)
         if rows.sum() < _FEWEST:
             return False, False
@@ -885,8 +921,11 @@ class RowParts:
         rows = (percents != 0) & ~np.isnan(money) & ~np.isnan(full)
         if not rows.any():
             return None
-        left = full[rows] * (1 - percents[rows] / 100)
-        if (np.abs(money[rows] - left) < 2 * _NEAR).mean() >= _SHARE:
+        # Amounts in cents, or of yen, are rounded to whole ones.
+        near = 2 * _NEAR * (1 if np.any(np.append(money[rows], full[rows]) % 1) else 100)
+        telling = rows & (np.abs(full * percents / 100) > 2 * near)
+        left = full[telling] * (1 - percents[telling] / 100)
+        if telling.any() and (np.abs(money[telling] - left) < near).mean() >= _SHARE:
             return True
         return False if (np.abs(money[rows] - full[rows]) < _NEAR).mean() >= _SHARE else None
 
@@ -955,8 +994,8 @@ def _share_of_rates(money: Numbers, tax: Numbers, steps: int, near: float = _NEA
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = np.round(tax / money * steps) / steps
-    # Both the amount and the tax are rounded to cents; what a tenth is of is no tax of 900 %.
-    fits = (np.abs(money * rates - tax) < near * (1 + np.nan_to_num(rates))) & (rates <= 1)
+        # Both the amount and the tax are rounded to cents; what a tenth is of is no tax of 900 %.
+        fits = (np.abs(money * rates - tax) < near * (1 + np.nan_to_num(rates))) & (rates <= 1)
     often = [rate for rate in np.unique(rates[fits]) if rate > 0]
     if (
         len(often) > _FEW_RATES

@@ -90,6 +90,8 @@ STATES_BESIDE, STATES_ALONE = "state_beside", "state_alone"
 """Several kinds of rows in one question: of money that stands beside more of the other sign, as
 fees do, and of rows without an order.
 """
+FLAGS: Final = tuple(f"state_flag_{number}" for number in range(1, 11))
+"""Columns of yes and no that seem to say that a row is no sale."""
 BY_ITSELF: Final = "each by itself"
 """The answer that such kinds are asked about one by one."""
 EVENT_TYPES: Final = tuple(
@@ -119,6 +121,7 @@ KEYS: Final = (
     STATES_BESIDE,
     STATES_ALONE,
     *STATES,
+    *FLAGS,
     *EVENT_TYPES,
     *CHANNELS_OF,
 )
@@ -158,7 +161,7 @@ LABELS: Final = {
     "stock": "Column of the stock",
     "status": "Column of the state",
     "refunded_amount": "Column of what was paid back",
-    **dict.fromkeys((STATES_BESIDE, STATES_ALONE, *STATES), "State"),
+    **dict.fromkeys((STATES_BESIDE, STATES_ALONE, *STATES, *FLAGS), "State"),
     **dict.fromkeys(EVENT_TYPES, "Event type"),
     **dict.fromkeys(CHANNELS_OF, "Channel of visits from"),
 }

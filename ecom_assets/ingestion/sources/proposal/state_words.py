@@ -534,13 +534,75 @@ _CARDS: Final = re.compile(r"(credit|debit|gift)[ _-]?cards?", re.IGNORECASE)
 
 def flag_meaning(name: str) -> Meaning | None:
     """Return what a column of yes and no says where it is yes, by its name: `is_refunded`,
-    `cancelled`, `storniert`.
+    `cancelled`, `storniert`; that something can be cancelled or refunded says nothing.
     """
     words = [
         word
         for word in words_of(name)
         if word not in {"is", "was", "ist", "est", "flag", "has"} | _FILLERS
     ]
+    if any(word.endswith(_CAN_BE) or word in _NO_FLAGS for word in words):
+        return None
+    if is_of_something_else(name):
+        return None
     kinds = {_kind_of_word(word) for word in words}
     kind = kinds.pop() if len(kinds) == 1 else None
     return kind if kind in {Meaning.REFUND, Meaning.NO_SALE} else None
+
+
+def seems_no_sale(name: str) -> bool:
+    """Return whether a name has a word of what is no sale or went back, among other words or
+    letters: `OXSTORNO`, `line_voided_yn`, `isdeleted`, `invalid`.
+    """
+    words = [word for word in words_of(name) if not word.endswith(_CAN_BE)]
+    words = [word for word in words if word not in _NO_FLAGS]
+    inside = any(stem in word for word in words for stem in _INSIDE)
+    return inside or any(begins(word, (*_NO_SALE, *_DISCARDED)) for word in words)
+
+
+def says_it_counts(name: str) -> bool:
+    """Return whether a name says of rows that they count where it is yes: `valid`, `active`,
+    `is_paid`.
+    """
+    words = words_of(name)
+    return any(begins(word, _COUNTS) for word in words) and not is_of_something_else(name)
+
+
+def is_of_something_else(name: str) -> bool:
+    """Return whether a flag is of a customer, a product or an address, by its name."""
+    return any(begins(word, _OF_OTHERS) for word in words_of(name))
+
+
+_CAN_BE: Final = ("able", "ible", "bar", "bare")
+_NO_FLAGS: Final = frozenset({"returning", "latest", "tested", "retour"})
+"""Words that begin as one of a state does, and are of something else in a flag."""
+_INSIDE: Final = tuple(
+    _plain(stem)
+    for stem in (
+        *("storn", "cancel", "annul", "anulad", "anulat", "annullat", "delet", "geloscht"),
+        *("isvoid", "istest", "refund", "chargeback", "скасован", "отмен", "キャンセル", "取消"),
+        *("invalid", "ungultig", "inactiv", "inaktiv"),
+    )
+)
+"""Parts of words of what is no sale that stand in no other words."""
+_DISCARDED: Final = (
+    *("archiv", "discard", "disabled", "spam", "dummy", "sandbox", "usuniet", "silin", "smazan"),
+    *("verwijder", "eliminad", "eliminat", "borrad", "exclu", "cestin", "удален", "видален"),
+    *("raderad", "slettet", "torolt", "削除", "删除", "삭제", "papierkorb", "corbeille"),
+)
+"""How words begin of what somebody threw away."""
+_COUNTS: Final = (
+    *("valid", "gultig", "geldig", "active", "actif", "activ", "aktiv", "attiv", "aktyw", "ativ"),
+    *("enabled", "livemode", "paid", "bezahlt", "paye", "payee", "pagad", "pagat", "betaald"),
+    *("confirm", "bestatig", "complet", "success", "captur", "approv", "accept", "активн"),
+    *("opłacon", "zapłacon", "оплачен", "сплачен", "действит", "有効", "有效", "유효"),
+)
+"""How words begin of what counts."""
+_OF_OTHERS: Final = (
+    *("customer", "kunde", "kunden", "client", "user", "account", "member", "mail", "email"),
+    *("newsletter", "marketing", "consent", "address", "adress", "phone", "product", "produkt"),
+    *("produit", "article", "artikel", "stock", "coupon", "voucher", "gutschein", "promo", "vat"),
+    *("ust", "tax", "guest", "loyal", "subscri", "abo", "store", "shop", "seller", "vendor"),
+    *("virtual", "digital", "download", "gift", "geschenk", "pickup", "abholung", "service"),
+)
+"""How words begin of other things than an order and its lines, or of what says nothing of money."""

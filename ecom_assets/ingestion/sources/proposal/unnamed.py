@@ -155,7 +155,7 @@ def products(values: FileValues, found: Found) -> Iterator[Product]:
         [known_count.value]
         if known_count
         else sorted(
-            (value for value in numbers if _can_be_pieces(values, value)), key=values.different
+            (value for value in numbers if can_be_pieces(values, value)), key=values.different
         )[:_MOST_WHOLES]
     )
     prices = (
@@ -189,8 +189,9 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str] | No
     goods = [value for value in numbers if part_of(value) is None]
     tried: list[tuple[Value | None, int]] = [(None, 0)]
     tried += [(part, -1 if part_of(part) is Part.DISCOUNT else 1) for part in parts]
+    tried += [(part, -1) for part in goods[:_MOST_TOTALS]]  # a discount of no known name
     for (part, sign), value in product(tried, numbers):
-        if part is not None and value not in goods:
+        if part is not None and (value not in goods or value == part):
             continue
         if equation := sums.of_order(value, total.value, part, sign):
             return value, equation, part.name if part and sign < 0 else ""
@@ -300,7 +301,7 @@ def line_of_part(values: FileValues, order: Value, amount: str) -> Value | None:
     return None
 
 
-def _can_be_pieces(values: FileValues, value: Value) -> bool:
+def can_be_pieces(values: FileValues, value: Value) -> bool:
     """Return whether numbers may be pieces: whole ones, mostly small, of which some are not 1."""
     if any(word in _NUMBERS_OF_THINGS for word in words_of(value.last_name)):
         return False
@@ -321,7 +322,7 @@ def has_decimals(values: FileValues, value: Value) -> bool:
 
 
 def _can_be_price(values: FileValues, value: Value) -> bool:
-    return can_be_amount(value) and not _can_be_pieces(values, value)
+    return can_be_amount(value) and not can_be_pieces(values, value)
 
 
 @dataclass(frozen=True)
@@ -383,14 +384,16 @@ class _Sums:
         beside = [one for one in ends if self._is_often_filled(one)]
         # A part of the rows is a discount, or what the order has beside the goods, such as a tax.
         signed = [(one, sign) for sign in (-1, 1) for one in beside]
-        tried: list[tuple[Value | None, int]] = [(None, 0), *signed]
-        for other, sign in tried:
-            sums = times + sign * self._filled(other) if other else times
-            if equation := self._of_order(sums, [one for one in ends if one != other]):
-                word = f" {'-' if sign < 0 else '+'} {other.name}" if other else ""
-                text = f"the sum of {product_text}{word}{equation}"
+        tried: list[tuple[tuple[Value, int], ...]] = [(), *((one,) for one in signed)]
+        tried += [((off, -1), (on, 1)) for off, on in permutations(beside, 2)]
+        for parts in tried:
+            sums = sum((sign * self._filled(one) for one, sign in parts), times)
+            others = [one for one in ends if one not in {one for one, _ in parts}]
+            if equation := self._of_order(sums, others):
+                words = (f" {'-' if sign < 0 else '+'} {one.name}" for one, sign in parts)
+                text = f"the sum of {product_text}{''.join(words)}{equation}"
                 total = equation.removesuffix(" of the order").rpartition(" = ")[2]
-                less = other.name if other and sign < 0 else ""
+                less = next((one.name for one, sign in parts if sign < 0), "")
                 return Product(price, whole, text, less, total)
         return Product(price, whole)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, cached_property
 from itertools import islice
+from os.path import commonprefix
 from typing import Any, Final, TypeVar
 from zlib import crc32
 
@@ -39,6 +40,7 @@ from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter
 from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.ingestion.sources.files.workbooks import SheetTable
 from ecom_assets.ingestion.sources.proposal.months import in_english_sql, months_in
+from ecom_assets.ingestion.sources.proposal.zones import without_zone, without_zones
 
 _SAMPLE = 1000
 Answer = TypeVar("Answer")
@@ -185,6 +187,7 @@ SAYS_ZONE = (
     "%d %b %Y %H:%M:%S %z",
     "%d/%b/%Y:%H:%M:%S %z",
     "%a %b %d %H:%M:%S %Z %Y",
+    "%a %b %d %Y %H:%M:%S %z",
 )
 """Times of mails, of web servers' logs and of `date`, which say their zone."""
 COMPACT = (
@@ -233,9 +236,6 @@ _FIRST_COMPUTED: Final = 1_000
 _CODES: Final = frozenset({*HEADER_CURRENCIES, *CURRENCY_SIGNS, *CURRENCY_SIGNS.values()})
 
 
-_ZONE_BESIDE: Final = re.compile(r"\s*\((UTC|GMT)[^()]*\)\s*$", re.IGNORECASE)
-
-
 def _is_unknown_code(code: str) -> bool:
     return re.fullmatch("[A-Z]{3}", code) is not None and code not in _CODES
 
@@ -268,7 +268,8 @@ class Value:
 
     `joined` is the column of the time of day beside a column of days, if the value is both, and
     `alias` the name of the object whose number it is, if that says its currency, too: `total` of
-    `total.value`. A computed one is of several columns.
+    `total.value`, or the name without what all columns begin with. A computed one is of several
+    columns.
     """
 
     path: tuple[str, ...]
@@ -296,7 +297,7 @@ class Value:
         zone: `Created At (UTC+0)`.
         """
         named = (self.name, self.last_name, *([self.alias] if self.alias else []))
-        plain = (_ZONE_BESIDE.sub("", without_currency(name)[0]) for name in named)
+        plain = (without_zone(without_currency(name)[0])[0] for name in named)
         return tuple(dict.fromkeys((*named, *(name for name in plain if name))))
 
     @property
@@ -749,7 +750,13 @@ class FileValues:
         examples = self.few(value)
         if not _may_be_times(examples):
             return []
-        forms = ["iso", *_read_by_python(_forms_like(examples), examples)]
+        without, zone = without_zones(examples)
+        forms = _read_by_python(_forms_like(without), without)
+        if zone:
+            forms = [*SAYS_ZONE, *(f"{form}{zone}" for form in forms if form not in SAYS_ZONE)]
+        # What a name of a zone means there is what the session's calendar says, not what it is.
+        is_named = zone and not self._are_all(value, rf".*({ZONED}|GMT)")
+        forms = forms if is_named else ["iso", *forms]
         counts = self.rows(select(["count(*)", *(_reading(value, form) for form in forms)], few))[0]
         return [
             form for form, count in zip(forms, counts[1:], strict=True) if count > counts[0] / 2
@@ -899,7 +906,11 @@ def _stored(
     places = {name: place for place, name in enumerate(columns)}
     paths.sort(key=lambda path: places[path[0][0]])
     values = tuple(Value(path, sql, index) for index, (path, sql) in enumerate(paths))
-    values = tuple(replace(value, alias=_money_alias(value.name, values)) for value in values)
+    prefix = len(_prefix_of_all([value.name for value in values if len(value.path) == 1]))
+    values = tuple(
+        replace(value, alias=_money_alias(value.name, values) or value.name[prefix:] * bool(prefix))
+        for value in values
+    )
     if nested:
         cells = [
             f"nullif(trim({_cell(value.path, cells_of)}), '') AS {value.column}" for value in values
@@ -935,6 +946,18 @@ def _rows_sql(opened: RecordFiles, columns: Sequence[str]) -> str:
         cells += [f"CASE __file {file} END AS {FILE}", f"CASE __file {arrived} END AS {ARRIVED}"]
         selects.append(select(cells, rows, "__malformed IS NULL"))
     return " UNION ALL ".join(selects)
+
+
+def _prefix_of_all(names: Sequence[str]) -> str:
+    """Return the few letters with which all of several names begin, as the columns of one table do
+    in some databases (`OXORDERID`, `o_custkey`); empty where they say something, as `order_id`.
+    """
+    prefix = commonprefix([name.casefold() for name in names])  # noqa: RUF071 (no paths)
+    is_short = len(prefix) <= _LONGEST_PREFIX and all(len(name) > len(prefix) for name in names)
+    return prefix if is_short and len(names) >= _FEWEST_PREFIXED else ""
+
+
+_LONGEST_PREFIX, _FEWEST_PREFIXED = 3, 5
 
 
 def _money_alias(name: str, values: Sequence[Value]) -> str:
