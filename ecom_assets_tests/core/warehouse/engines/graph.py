@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ecom_assets.cli.platform_run import QUIET
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START, asset_key
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.engine import Engine
@@ -38,16 +38,16 @@ def run_everything(
     settings: Settings,
     ranges: Iterable[DayRange],
     resources: Mapping[str, Any] | None = None,
-    only: type[Table] | None = None,
+    only: Iterable[type[Table]] = (),
 ) -> dict[str, bool]:
     """Materialize every table for each range in turn, one run each;
     return the last run's checks by name, which no run before it evaluates.
 
-    `resources` stand in for the platform's own; `only` chooses one table.
+    `resources` stand in for the platform's own; `only` chooses some tables.
     """
     job = build_definitions(settings, resources=resources).resolve_job_def(EVERYTHING)
     if only:
-        job = job.get_subset(asset_selection={dg.AssetKey(only.qualified_name().split("."))})
+        job = job.get_subset(asset_selection={asset_key(contract) for contract in only})
     layer = job.asset_layer
     # A delivery and its checks are one step.
     of_deliveries = {
@@ -67,6 +67,13 @@ def run_everything(
     }
 
 
+def tables_up_to(contract: type[Table], settings: Settings) -> list[type[Table]]:
+    """Return a table, and those that it is made of."""
+    graph = build_definitions(settings).resolve_asset_graph()
+    chosen = dg.AssetSelection.assets(asset_key(contract)).upstream().resolve(graph)
+    return [table for table in ALL if asset_key(table) in chosen]
+
+
 def _execute(
     job: dg.JobDefinition, instance: dg.DagsterInstance, days: DayRange
 ) -> dg.ExecuteInProcessResult:
@@ -75,11 +82,11 @@ def _execute(
     return job.execute_in_process(instance=instance, tags=tags, run_config=QUIET)
 
 
-def stored_tables(settings: Settings) -> dict[str, Rows]:
-    """Return the sorted rows of every table, as Python values, by name."""
+def stored_tables(settings: Settings, of: Iterable[type[Table]] = ALL) -> dict[str, Rows]:
+    """Return the sorted rows of tables, as Python values, by name."""
     engine = new_engine(settings).open()
     try:
-        return {contract.qualified_name(): stored_rows(engine, contract) for contract in ALL}
+        return {contract.qualified_name(): stored_rows(engine, contract) for contract in of}
     finally:
         engine.close()
 
