@@ -21,6 +21,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     can_be_amount,
     is_cost,
     is_in_stock,
+    is_limit_of_stock,
     part_of,
 )
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
@@ -447,7 +448,16 @@ def _list_of_likely(values: FileValues) -> MappingKind | None:
             return kind
     of_stock = found_fields(values, MappingKind.STOCK)
     has_places = "product_id" in of_stock and stock_by_place(values, of_stock)
-    return MappingKind.STOCK if has_places else None
+    return MappingKind.STOCK if has_places or _counts_pieces_of_nobody(values) else None
+
+
+def _counts_pieces_of_nobody(values: FileValues) -> bool:
+    """Return whether rows are products with a number of pieces, such as `Qty.`, in no order and of
+    nobody: of a list without times, that is how many there are.
+    """
+    orders = found_fields(values, MappingKind.ORDERS)
+    is_of_sales = bool({"order_id", "customer_id", "status"} & orders.keys())
+    return {"item_id", "quantity"} <= orders.keys() and not is_of_sales
 
 
 def is_report_of_ads(values: FileValues) -> bool:
@@ -594,6 +604,7 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
         matches = {name: one for name, one in matches.items() if name != "item_name"}
         matches[field] = replace(match, field=field)
     matches |= _by_codes_of_hits(values, kind, matches)
+    matches |= _type_beside_one_word(values, kind, matches, answered)
     for field in _BY_VALUES.get(kind, ()):
         if field not in matches and (match := _by_values(values, field, matches)) is not None:
             matches[field] = match
@@ -624,6 +635,22 @@ def _with_fields_of_lists(
         own = _id_of_each(values, matches) or matches["email"]
         return {"id": replace(own, field="id"), **matches}
     return matches
+
+
+def _type_beside_one_word(
+    values: FileValues, kind: MappingKind, matches: Found, answered: Mapping[str, str]
+) -> dict[str, FoundField]:
+    """Return the column of event types where the one that is named so says one word in all rows,
+    such as `event` in documents of JSON:API, and another one has types that are known.
+    """
+    named = matches.get("event_type")
+    if kind is not MappingKind.EVENTS or named is None or "event_type" in answered:
+        return {}
+    words = [text for text, _ in values.counts(named.value, 2)]
+    if values.row_count < 2 or len(words) > 1 or any(map(known_event_type, words)):
+        return {}
+    other = _by_values(values, "event_type", matches)
+    return {"event_type": other} if other else {}
 
 
 def _by_codes_of_hits(
@@ -800,6 +827,18 @@ def item_field_count(members: Collection[str]) -> int:
     return sum(bool(bare_members & set(map(bare, names[field]))) for field in OF_ITEMS)
 
 
+def _unlikely_stock(value: Value) -> int:
+    """Return how unlikely a number is what there is of a product, by its name: a limit of stock is
+    the least likely, and what is called a usual name, or one with a place behind it, the most.
+    """
+    if is_limit_of_stock(value):
+        return 3
+    names = (*_names()[MappingKind.STOCK]["stock"], *_names()[MappingKind.ORDERS]["quantity"])
+    if bare(value.last_name).startswith(tuple(map(bare, names))):
+        return 0
+    return 1 if is_in_stock(value) else 2
+
+
 def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...]:
     """Return the names of the values that can be a field,
     those with the fewest different values first.
@@ -808,7 +847,7 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
     if field == "event_type":
         free = sorted(free, key=lambda value: (_is_one(values, value), values.different(value)))
     if field == "stock":
-        free = sorted(free, key=lambda value: not is_in_stock(value))
+        free = sorted(free, key=_unlikely_stock)
     if field == "unit_cost_amount":
         free = sorted(free, key=lambda value: not is_cost(value))
     if field == "customer_id":

@@ -259,6 +259,11 @@ def is_in_stock(value: Value) -> bool:
     return is_free(value) or _has(_words(value), _IN_STOCK)
 
 
+def is_limit_of_stock(value: Value) -> bool:
+    """Return whether a number is, by its name, one at which stock is low, and not what there is."""
+    return _has(_words(value), _LIMITS)
+
+
 def is_rate(value: Value) -> bool:
     """Return whether a column is, by its name, of rates in percent."""
     is_said = any(begins(word, _RATES) for word in words_of(value.last_name))
@@ -1052,6 +1057,11 @@ _IN_STOCK: Final = (
     *("остат", "залиш", "в наличии", "在庫", "库存", "재고"),
 )
 """How words in the names of what there is of a product begin."""
+_LIMITS: Final = (
+    *("alert", "low", "min", "reorder", "threshold", "safety", "limit", "max", "target"),
+    *("melde", "mindest", "seuil", "alerte", "umbral", "soglia", "scorta", "drempel", "порог"),
+)
+"""How words in the names of limits of stock begin."""
 _FREE: Final = (
     *(
         "available",

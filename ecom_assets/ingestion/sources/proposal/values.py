@@ -1089,7 +1089,7 @@ def _paths(
     con: duckdb.DuckDBPyConnection,
     columns: Sequence[tuple[str, ...]],
     cells_of: Mapping[str, str],
-    depth: int = 2,
+    depth: int = 3,
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the paths of columns, and of the members of those that hold JSON objects,
     each with its SQL.
