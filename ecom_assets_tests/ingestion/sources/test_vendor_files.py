@@ -472,6 +472,82 @@ TRUTHS: dict[str, Truth] = {
         {"sold": "29.45", "back": "3.18", "orders": "4"},
         {"customer_id": "nobody", "amount_parts": "Total TTC less TVA"},
     ),
+    "squarespace.csv": Truth(
+        "2 x 15 + 20 + 20 + 2 x 15 - 3; of 29 that went back, 20 are goods",
+        {"sold": "97", "back": "20", "orders": "3", "customers": "3", "pieces": "6"},
+        {"amount_parts": "Lineitem price times Lineitem quantity less Discount Amount"},
+    ),
+    "eventbrite.csv": Truth(
+        "60 + 0 + 40; the 40 were a sale before they went back",
+        {"sold": "100", "back": "40", "orders": "3", "customers": "3", "pieces": "4"},
+        {"Eventbrite Completed": "sale", "Free Order": "sale"},
+    ),
+    "trendyol.csv": Truth(
+        "300 - 30 + 200 + 200 - 20; 200 went back, and one was cancelled",
+        {"sold": "650", "back": "200", "orders": "3", "customers": "3"},
+        {"amount_parts": "Satış Tutarı less İndirim Tutarı"},  # noqa: RUF001 (Turkish)
+        currency="TRY",
+    ),
+    "ozon.csv": Truth(
+        "1,800 + 1,500; one was cancelled",
+        {"sold": "3300", "orders": "2", "pieces": "3"},
+        {"amount_parts": "Сумма отправления", "customer_id": "nobody", "Доставляется": "sale"},
+        currency="RUB",
+    ),
+    "clevertap.ndjson": Truth(
+        "Times are numbers of 14 digits; a device without a sign-in is a visitor",
+        {"types": {"product_view": 1, "purchase": 1, "App Launched": 1}, "visitors": 2},
+        {"Charged": "purchase"},
+        kind="events",
+    ),
+    "klaviyo_events.ndjson": Truth(
+        "`type` says one kind of document; the name of what happened is four levels down",
+        {"types": {"purchase": 1, "product_view": 2}, "visitors": 2, "worth": "29.9"},
+        {"user_id": "relationships.profile.data.id"},
+        kind="events",
+    ),
+    "simple_analytics.csv": Truth(
+        "Rows are views of the pages that they name, not of devices",
+        {"types": {"page_view": 3}, "visitors": 2},
+        {"rows": "events", "event_type": "page_view"},
+        kind="events",
+    ),
+    "bloomreach.csv": Truth(
+        "Purchases have a total, and what is looked at a price",
+        {"types": {"product_view": 1, "cart_update": 1, "purchase": 1, "page_visit": 1}}
+        | {"worth": "30", "visitors": 2},
+        {"user_id": "customer_ids.cookie", "cart_update": "as it is", "page_visit": "as it is"},
+        kind="events",
+    ),
+    "etsy_listings.csv": Truth(
+        "Pieces of products at no time are how many there are",
+        {"stock": {"MUG-1": "14", "PLT-1": "3"}},
+        {"stock": "QUANTITY"},
+        kind="stock",
+    ),
+    "lightspeed_stock.csv": Truth(
+        "`Qty.` is how many there are; the number at which stock is low is not",
+        {"stock": {"MUG-1": "14", "PLT-1": "3"}},
+        {"stock": "Qty."},
+        kind="stock",
+    ),
+    "square_stock.csv": Truth(
+        "The quantity has the name of a place behind it",
+        {"stock": {"MUG-1": "14", "PLT-1": "0"}},
+        {"stock": "Current Quantity Shop Mitte"},
+        kind="stock",
+    ),
+    "pinterest_api.csv": Truth(
+        "12.50 + 8.25, in millionths",
+        {"spent": {"EUR": "20.75"}},
+        {
+            "units": "millionths",
+            "platform": "pinterest",
+            "account_id": "one account",
+            "currency": "EUR",
+        },
+        kind="ad_spend",
+    ),
     "woo_export_de.csv": Truth(
         "50 + 20 + 80 - 10 + 10; 30 went back, and all of the last",
         {"sold": "150", "back": "40", "orders": "4", "customers": "3"},

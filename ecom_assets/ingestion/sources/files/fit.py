@@ -385,12 +385,17 @@ def _has_enough(
     return has_any or (is_document and name not in mapping.kind.required)
 
 
+_OF_DIGITS: Final = re.compile("(%[YmdHMS])+")
+"""A format such as `%Y%m%d%H%M%S`, in which JSON may hold a number."""
+
+
 def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[str, set[str]]:
     if isinstance(field, TimeField):
         kinds = {"text", "null", "mixed"}
         for form in field.formats:
             kinds |= {"timestamp", "zoned", "date"} if form == "iso" else set()
-            kinds |= {"number"} if form.startswith("epoch") else set()
+            is_digits = form.startswith("epoch") or _OF_DIGITS.fullmatch(form)
+            kinds |= {"number"} if is_digits else set()
         return (
             f"a moment in format {' or '.join(field.formats)} (see `format` in docs/mappings.md)",
             kinds,

@@ -273,6 +273,10 @@ ALL_PIECES, PIECES_LEFT = "all that were ordered", "those that were not cancelle
 """The answers of which pieces the amount of a line is."""
 OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
+OF_TYPES_OF_EVENTS: Final = frozenset({"event", "events", "action", "activity", "hit"})
+"""Words in the names of columns that say what happened."""
+FEWEST_ORDERS: Final = 3
+"""Sums of fewer orders show nothing."""
 WHOLE_UNITS, CENTS, MILLIONTHS = "whole units", "cents", "millionths"
 """The answers what the amounts of a file count."""
 MOST_OF_IMPRESSION, MOST_OF_CLICK = 100, 20_000
@@ -426,6 +430,8 @@ class Draft:
     """Of events, the number of pieces of whose price the amount is."""
     likely_amount: str = ""
     """Of events, what seems to be the amount of a row of an order, which too few orders show."""
+    amount_of_purchases: Value | None = None
+    """Of events, the amount of purchases, where the one that is named so is of other rows."""
     cents: frozenset[Value] = frozenset()
     """Amounts that count the smallest units of their currency."""
     taken_off: list[str] = field(default_factory=list)
@@ -761,6 +767,35 @@ class Draft:
             found = likely if said == self.likely_amount else None
         if found is not None:
             self.found["cart_value"], self.times = found
+        elif not said and "cart_value" in self.found:
+            self._find_amount_of_purchases(self.found["cart_value"].value)
+
+    def _find_amount_of_purchases(self, named: Value) -> None:
+        """Take the only amount that all purchases have, and nothing else has, before the one that
+        is named so, where no purchase has that: it is the price of what was looked at.
+        """
+        types = self.found.get("event_type")
+        words = self.values.counts(types.value) if types else ()
+        bought = [word for word, _ in words if known_event_type(word) == "purchase"]
+        if not types or not bought or not named.is_column:
+            return
+        is_bought = f"coalesce(list_contains({texts(bought)}, {types.value.column}), false)"
+        if self.values.scalar(f"count(*) FILTER ({is_bought} AND {named.column} IS NOT NULL)"):
+            return
+        amounts = [
+            value
+            for value in numbers_left(self.values, self.found)
+            if value.is_column
+            and can_be_amount(value)
+            and not self.values.scalar(
+                f"count(*) FILTER ({is_bought} <> ({value.column} IS NOT NULL))"
+            )
+        ]
+        if len(amounts) == 1:
+            self.amount_of_purchases = amounts[0]
+            self.notes.append(
+                f"{amounts[0].name} is what purchases are worth: none of them has {named.name}"
+            )
 
     def _may_refine(self, value: Value, coarse: Value) -> bool:
         used = {match.value for match in self.found.values()}
@@ -2403,12 +2438,22 @@ class Draft:
             kept = {name for name in parts if self._part_named(name) is Part.DISCOUNT}
             ways.append((not kept, len(parts), total, {n: parts[n] for n in parts.keys() - kept}))
         if not ways:
-            return ""
+            return self._at_most_total()
         _, _, total, parts = min(ways, key=lambda way: way[:3])
         less = tuple(sorted(name for name, way in parts.items() if way > 0))
         plus = tuple(sorted(name for name, way in parts.items() if way < 0))
         options = [f"column: {quoted(total)}", *_options(AmountReading(total, less, plus))]
         return f", at_most: {{{', '.join(options)}}}"
+
+    def _at_most_total(self) -> str:
+        """Return the option of no more than the total of an order where its lines alone add up to
+        it: an amount that was paid back beyond it is of postage and tax.
+        """
+        equal, orders = OrderRows(self.values, self.found, self._payment()).equal_totals()
+        total = self.found.get(ORDER_TOTAL)
+        if total is None or not total.value.is_column or equal < FEWEST_ORDERS or equal < orders:
+            return ""
+        return f", at_most: {{column: {quoted(total.value.path[0])}}}"
 
     def _part_named(self, name: str) -> Part | None:
         """Return what part of an amount a column is by its name."""
@@ -2514,8 +2559,16 @@ class Draft:
         sentence = f"the column that says {NEEDED.get(name, name)}{unreadable}"
         if name == "event_type":
             sentence += f", or what each row is: {' or '.join(STANDARD_TYPES)}"
-            choices = (*choices, *(one for one in STANDARD_TYPES if one not in choices))
+            others = tuple(one for one in STANDARD_TYPES if one not in choices)
+            choices = (*others, *choices) if self._is_log_of_pages(choices) else (*choices, *others)
         self.ask(name, sentence, choices)
+
+    def _is_log_of_pages(self, choices: Sequence[str]) -> bool:
+        """Return whether rows are most likely views of the pages that they name: no column is
+        called one of events, and none has types that are known.
+        """
+        words = {word for name in choices for word in words_of(name.rpartition(".")[2])}
+        return "page_url" in self.found and not words & OF_TYPES_OF_EVENTS
 
     def _without_column(self, name: str, unreadable: str) -> str:
         """Return why a file cannot be of this kind: what it has, and what leads on."""
@@ -2972,9 +3025,8 @@ class Draft:
         if hundredth := self._hundredth(value, is_of_goods=name == "payment_amount"):
             of_kinds = name == "payment_amount"
             return self._hundredth_of_kinds(hundredth) if of_kinds else f"  {name}: {hundredth}"
-        if name == "cart_value" and self.times:
-            price = f"column: {quoted(value.path[0])}, times: {quoted(self.times.path[0])}"
-            return f"  {name}: {{{price}, optional: true}}"
+        if name == "cart_value":
+            return self._amount_of_event(value)
         parts = self._less_and_plus()
         if name == "payment_amount" and parts and value.is_column:
             parts = [f"column: {quoted(value.path[0])}", *parts, *self._in_cents(value)]
@@ -2983,6 +3035,17 @@ class Draft:
             sql = quoted(self._with_parts(f"({value.sql})::DECIMAL(30, 4)"))
             options = ", ".join([f"expression: {sql}", *self._less_shared()])
             return f"  {name}: {{{options}}}  # check this"
+        return ""
+
+    def _amount_of_event(self, value: Value) -> str:
+        """Return the line of an amount of events that is more than its column; else empty."""
+        column = quoted(value.path[0])
+        if self.amount_of_purchases:
+            of_purchases = quoted(self.amount_of_purchases.path[0])
+            return f"  cart_value: {{first_of: [{of_purchases}, {column}], optional: true}}"
+        if self.times:
+            times = quoted(self.times.path[0])
+            return f"  cart_value: {{column: {column}, times: {times}, optional: true}}"
         return ""
 
     def _amount_of_kinds(self, value: Value) -> str:

@@ -647,7 +647,8 @@ def _type_beside_one_word(
     if kind is not MappingKind.EVENTS or named is None or "event_type" in answered:
         return {}
     words = [text for text, _ in values.counts(named.value, 2)]
-    if values.row_count < 2 or len(words) > 1 or any(map(known_event_type, words)):
+    has_one_word = len(words) == 1 < values.row_count
+    if not has_one_word or any(map(known_event_type, words)):
         return {}
     other = _by_values(values, "event_type", matches)
     return {"event_type": other} if other else {}

@@ -421,15 +421,27 @@ class OrderRows:
         """Return how lines compare with the totals of their orders, in a sentence;
         empty if no column has totals.
         """
+        total = self._value(ORDER_TOTAL)
+        equal, orders = self.equal_totals()
+        return (
+            f"lines add up to {total.name} in {equal:,} of {orders:,} orders"
+            if total and equal
+            else ""
+        )
+
+    def equal_totals(self) -> tuple[int, int]:
+        """Return in how many orders lines add up to the total of the order, and of how many;
+        of none if no column has totals.
+        """
         total, order, amount = self._value(ORDER_TOTAL), self.order, self.amount_sql()
         if total is None or order is None or not amount or total == self.payment:
-            return ""
+            return 0, 0
         measured = f"sum({amount}) AS lines, max({self.values.number_sql(total)}) AS total"
         by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
         orders, equal = self.values.rows(
             select(f"count(*), count(*) FILTER (abs(lines - total) < {_NEAR})", f"({by_order})")
         )[0]
-        return f"lines add up to {total.name} in {equal:,} of {orders:,} orders" if equal else ""
+        return int(equal), int(orders)
 
     def _counts(self, *aggregates: str, of: str = "") -> Sequence[int]:
         """Return aggregates of all rows, or of those of a statement."""

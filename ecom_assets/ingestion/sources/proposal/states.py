@@ -2,6 +2,7 @@
 and the lines of the mapping.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -525,11 +526,21 @@ def _column(matches: Found, name: str) -> str:
     return match.value.path[0] if match and match.value.is_column and not match.value.joined else ""
 
 
+_BECAME: Final = re.compile(
+    r"\brefunded\b|erstattet\b|rembours[eé]e?s?\b|reembolsad[oa]|devuelt[oa]|rimborsat[oaie]|"
+    r"terugbetaald|zwrócon|возвращ[её]н|iade edil"
+)
+"""What became of a sale whose money went back, as a participle."""
+
+
 def has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]) -> bool:
     """Return whether refunds are rows of their own: they are credit notes, or of a type that is not
     that of sales, their amounts are below zero, or they stand beside those of sales.
+
+    A type such as `Refunded` says what became of a sale; one such as `Refund` is another row.
     """
-    if all(map(is_document, refunded)) or says_kind(matches["status"].value):
+    became = all(_BECAME.search(state.casefold()) for state in refunded)
+    if all(map(is_document, refunded)) or (says_kind(matches["status"].value) and not became):
         return True
     is_refund = f"list_contains({texts(refunded)}, {matches['status'].value.column})"
     amounts = [
