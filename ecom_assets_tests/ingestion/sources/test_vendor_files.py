@@ -477,6 +477,11 @@ TRUTHS: dict[str, Truth] = {
         {"sold": "97", "back": "20", "orders": "3", "customers": "3", "pieces": "6"},
         {"amount_parts": "Lineitem price times Lineitem quantity less Discount Amount"},
     ),
+    "flipkart.csv": Truth(
+        "2 x 150 + 200 + 200 without the postage of each piece; one plate went back",
+        {"sold": "700", "back": "200", "orders": "3", "customers": "3"},
+        currency="INR",
+    ),
     "eventbrite.csv": Truth(
         "60 + 0 + 40; the 40 were a sale before they went back",
         {"sold": "100", "back": "40", "orders": "3", "customers": "3", "pieces": "4"},
