@@ -89,7 +89,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("profit") / "home"
     orders, costs = map(str, write_files(home.parent))
     shop = Settings(home=home, orders=orders, costs=costs, order_customers_over=0)
-    run(shop, Days.between(FIRST, LAST + ONE_DAY))
+    run(shop, Days.between(MONDAY_BEFORE, LAST + ONE_DAY))  # tables by week have the day of Monday
     return home
 
 
@@ -104,7 +104,7 @@ def of(key: str) -> dict[str, str]:
     return {"X-API-Key": KEYS[key]}
 
 
-FIRST, LAST = date(2026, 5, 20), date(2026, 6, 5)
+MONDAY_BEFORE, FIRST, LAST = date(2026, 5, 18), date(2026, 5, 20), date(2026, 6, 5)
 DAYS = {"start_date": str(FIRST), "end_date": str(LAST)}
 
 
