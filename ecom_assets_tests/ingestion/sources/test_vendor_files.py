@@ -482,6 +482,14 @@ TRUTHS: dict[str, Truth] = {
         {"sold": "700", "back": "200", "orders": "3", "customers": "3"},
         currency="INR",
     ),
+    "etsy_receipts.json": Truth(
+        "2 x 15 + 20: amounts have a divisor of 100; the other receipt was cancelled",
+        {"sold": "50", "back": "0", "orders": "1", "pieces": "3"},
+    ),
+    "mollie_payments.json": Truth(
+        "59.90 + 30 of one customer; 10 went back, and one expired",
+        {"sold": "89.90", "back": "10", "orders": "2", "customers": "1"},
+    ),
     "eventbrite.csv": Truth(
         "60 + 0 + 40; the 40 were a sale before they went back",
         {"sold": "100", "back": "40", "orders": "3", "customers": "3", "pieces": "4"},

@@ -938,7 +938,9 @@ class Draft:
         APIs of shops write 19.99 as 1999, and nothing else in their answers says so.
         """
         amounts = [match.value for name, match in self.found.items() if name in AMOUNTS]
-        self.cents = frozenset(value for value in amounts if _says_cents(value))
+        self.cents = frozenset(
+            value for value in amounts if _says_cents(value) or self._is_divided_by_100(value)
+        )
         left = [value for value in amounts if value not in self.cents]
         currency = self.found["currency"].value if "currency" in self.found else None
         if (
@@ -956,6 +958,14 @@ class Draft:
         self.ask(UNITS, sentence, (WHOLE_UNITS, CENTS), CENTS)
         if self.answers.get(UNITS) == CENTS:
             self.cents |= frozenset(left)
+
+    def _is_divided_by_100(self, value: Value) -> bool:
+        """Return whether a number has a divisor beside it, which is 100 in all rows."""
+        parent, _, _ = value.name.rpartition(".")
+        beside = [one for one in self.values.values if one.name == f"{parent}.divisor"]
+        return bool(parent) and any(
+            [text for text, _ in self.values.counts(one, 2)] == ["100"] for one in beside
+        )
 
     def _may_be_cents(self, amounts: Sequence[Value], currency: Value) -> bool:
         """Return whether amounts in currencies with digits are whole and none is below 1.00: of a
@@ -1047,7 +1057,11 @@ class Draft:
         """Return whether lines of one order can be read together."""
         if self._is_text:
             return ORDER_ID in self.found
-        are_columns = all(match.value.is_column for match in self.found.values())
+        # A member of a record, such as `amount.value`, is none of a group.
+        are_columns = all(
+            match.value.is_column and "." not in match.value.path[0]
+            for match in self.found.values()
+        )
         return ORDER_ID in self.found and not self.values.spread and are_columns
 
     def _is_less_shared(self) -> bool:

@@ -1126,7 +1126,9 @@ def _by_name(
         value
         for name in usual_names
         for value in _free(values, matches)
-        if bare(name) in set(map(bare, value.names)) and _fits(values, field, value)
+        if bare(name) in set(map(bare, value.names))
+        and not _is_called_otherwise(value, name)
+        and _fits(values, field, value)
     )
     if field in OF_EVERY_ROW:
         each = list(dict.fromkeys(named))
@@ -1144,6 +1146,21 @@ def _by_name(
         return None
     beside = f" and {value.joined}" if value.joined else ""
     return FoundField(field, value, f"named {value.name}{beside}")
+
+
+def _is_called_otherwise(value: Value, name: str) -> bool:
+    """Return whether a name is that of the member of an object of money alone, and the object has a
+    usual name: `price.amount` is a price, not the amount.
+    """
+    is_member = value.is_money_member and bare(name) == bare(value.last_name)
+    return is_member and bare(value.alias) in _names_of_orders() and bare(value.alias) != bare(name)
+
+
+@cache
+def _names_of_orders() -> frozenset[str]:
+    return frozenset(
+        bare(name) for names in _names()[MappingKind.ORDERS].values() for name in names
+    )
 
 
 OF_EVERY_ROW: Final = frozenset({"date_time", "event_timestamp", "spend_date"})

@@ -234,8 +234,10 @@ def is_of_goods(value: Value) -> bool:
 
 
 def _words(value: Value) -> list[str]:
-    """Return the words of a name, also of one whose capitals part no words, such as MwSt."""
-    name = value.last_name
+    """Return the words of a name, also of one whose capitals part no words, such as MwSt; of the
+    number of an object of money those of the object.
+    """
+    name = value.alias if value.is_money_member else value.last_name
     return list(dict.fromkeys([*words_of(name), *words_of(name.casefold())]))
 
 

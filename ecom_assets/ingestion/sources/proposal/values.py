@@ -262,6 +262,10 @@ def without_currency(name: str) -> tuple[str, str]:
     return name, ""
 
 
+MONEY_MEMBERS: Final = frozenset({"value", "amount", "centamount"})
+"""Names of the number of an object such as `{"value": "9.90", "currency": "EUR"}`."""
+
+
 @dataclass(frozen=True)
 class Value:
     """A value that rows have: its path, and its SQL over the columns of the file.
@@ -290,6 +294,11 @@ class Value:
         (`Total incl. VAT`, `Net w/ tax`) divides nothing.
         """
         return re.split(r"\.(?!\s)|(?<!\b[wW])/|[:>]", self.path[-1].strip("./:> "))[-1].strip()
+
+    @property
+    def is_money_member(self) -> bool:
+        """Return whether it is the number of an object that says its currency, too."""
+        return bool(self.alias) and self.last_name.lower() in MONEY_MEMBERS and "." in self.name
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -965,7 +974,7 @@ def _money_alias(name: str, values: Sequence[Value]) -> str:
     empty for other values.
     """
     parent, _, last = name.rpartition(".")
-    if not parent or last.lower() not in {"value", "amount", "centamount"}:
+    if not parent or last.lower() not in MONEY_MEMBERS:
         return ""
     beside = {
         other.name.rpartition(".")[2].lower()
