@@ -2,6 +2,7 @@
 everything is computed each time.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,12 @@ import dagster as dg
 import duckdb
 import pytest
 
+from ecom_assets.commerce.attribution.contracts import OrderVisits
+from ecom_assets.commerce.customers.contracts import CustomerVisitors
+from ecom_assets.commerce.reconciliation.contracts import (
+    OrderEventReconciliation,
+    OrderEventReconciliationDaily,
+)
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import HEADER, ecom
@@ -104,6 +111,39 @@ def test_a_run_without_news_computes_sources_and_what_reads_outside_of_tables(
     assert newest["as_computed_by"].value == first["run_id"]
     assert "sql" in newest, "what the first run explained"
     assert third["checks"] == first["checks"]
+
+
+MEETING = {
+    contract.qualified_name()
+    for contract in (
+        OrderVisits,
+        CustomerVisitors,
+        OrderEventReconciliation,
+        OrderEventReconciliationDaily,
+    )
+}
+"""The tables in which orders and visits meet."""
+
+
+@pytest.mark.parametrize("source", ["orders", "events"])
+def test_a_shop_with_one_source_computes_nothing_of_what_joins_two(
+    source: str, tmp_path: Path
+) -> None:
+    """Nor does it check any of it; a shop with both does."""
+    text = {"orders": FILES["orders"], "events": EVENTS}
+    for name, rows in text.items():
+        (tmp_path / f"{name}.csv").write_text(rows)
+    files = {name: (f"--{name}", tmp_path / f"{name}.csv") for name in text}
+    home = tmp_path / "home"
+    alone = ecom("run", *files[source], "--json", home=home)
+    assert alone.exit_code == 0, alone.err
+    computed = computed_by(home, alone.json["run_id"])
+    assert f"raw.{'user_order_log' if source == 'orders' else 'events'}" in computed
+    assert computed & MEETING == set()
+    assert [name for name in MEETING if name in json.dumps(alone.json["checks"])] == []
+    both = ecom("run", *files["orders"], *files["events"], "--json", home=home)
+    assert computed_by(home, both.json["run_id"]) >= MEETING
+    assert rows_of(home, OrderVisits) != []
 
 
 def test_tables_are_those_of_a_shop_that_computes_everything_each_time(tmp_path: Path) -> None:

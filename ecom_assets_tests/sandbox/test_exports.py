@@ -33,8 +33,10 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.uploads.shop_exports import chosen
 from ecom_assets_tests.interfaces.api.conftest import Api, served
+from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
 from ecom_assets_tests.interfaces.dashboard.test_daily_questions import table_of
+from ecom_assets_tests.interfaces.dashboard.test_one_number import labels_in_several_places
 from ecom_sandbox.shop.exports import MODELS, SECOND_SHOP, TRAPS, Sends, write_exports
 
 Row = dict[str, Any]
@@ -145,9 +147,9 @@ LOADS: dict[str, Load] = {"by page": by_page, "by terminal": by_terminal}
 
 
 @contextmanager
-def answering(home: Path) -> Iterator[Api]:
-    """Serve the API and the pages of a home."""
-    settings = Settings(home=home, api_timeout_s=300, adhoc_timeout_s=300)
+def answering(home: Path, **more: Any) -> Iterator[Api]:
+    """Serve the API and the pages of a home; `more` are settings."""
+    settings = Settings(home=home, api_timeout_s=300, adhoc_timeout_s=300, **more)
     with served(build_dashboard_app(settings)) as api:
         yield api
 
@@ -457,6 +459,53 @@ def test_each_trap_is_right(sends: Sends, load: str, tmp_path: Path) -> None:
     with_costs(tmp_path / "shop")
     LOADS[load](tmp_path / "shop", tmp_path / "home")
     check(tmp_path / "home", truth)
+    check_names(tmp_path / "home", tmp_path / "shop" / "ga4_events.jsonl")
+
+
+ALONE = [trap for trap in TRAPS if trap != "feed_ids"]
+"""The traps that change what orders and visits come to, and not only categories of items."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trap", "sends"),
+    [*((trap, "name") for trap in ALONE), ("other_number", "id"), ("two_shops", "id")],
+)
+def test_each_trap_alone_is_right(trap: str, sends: Sends, tmp_path: Path) -> None:
+    """What several come to could be right by faults that make up for each other."""
+    truth = write_exports(
+        tmp_path / "shop", sends=sends, traps=[trap], days=DAYS, visitors=VISITORS
+    )
+    without = write_exports(tmp_path / "without", sends=sends, days=DAYS, visitors=VISITORS)
+    changed = {name for name in truth if truth[name] != without[name]} - {"settings"}
+    assert (changed == set()) == (trap in CHANGING_NOTHING)
+    assert texts_of(tmp_path / "shop") != texts_of(tmp_path / "without")
+    only = " or ".join(f'+key:"mart/{name}"' for name in (*JOINED, "marketing_daily"))
+    made = ecom(*run_of(tmp_path / "shop"), "--select", only, home=tmp_path / "home")
+    assert made.exit_code == 0, made.err
+    with duckdb.connect(str(tmp_path / "home/warehouse.duckdb"), read_only=True) as tables:
+        check_tables(tables, truth)
+
+
+CHANGING_NOTHING = {"named_twice", "other_number"}
+"""The traps that no number may fall into."""
+
+
+def texts_of(folder: Path) -> dict[str, str]:
+    """Return the files of a shop, without the truth."""
+    return {
+        path.name: path.read_text(encoding="utf-8")
+        for path in folder.iterdir()
+        if path.name != "truth.json"
+    }
+
+
+def check_names(home: Path, events: Path) -> None:
+    """Look whether what pages and answers call alike has one value, in all days of the events."""
+    days = {"time_range": "custom", "start_date": "2026-01-01", "end_date": "2026-02-09"}
+    with answering(home, events=str(events), events_mapping="ga4_export") as api:
+        met = labels_in_several_places(Client(api.address), days)
+    assert {"Revenue", "Orders", "New customers", "Ad spend", "Sessions"} <= met
 
 
 JOINED = ("order_visits", "customer_visitors", "conversions", "channel_attribution")

@@ -44,7 +44,12 @@ from ecom_assets.commerce.orders.queries import (
 )
 from ecom_assets.commerce.products.queries import stock_totals
 from ecom_assets.commerce.reconciliation.queries import difference_totals, restatements
-from ecom_assets.commerce.sales.coverage import ORDERS, PURCHASES, SalesSource
+from ecom_assets.commerce.sales.coverage import (
+    ORDERS,
+    PURCHASES,
+    SalesSource,
+    find_sales_source,
+)
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.queries import (
     has_purchases,
@@ -463,9 +468,9 @@ def _profit(reading: Reading, days: Days) -> dict[str, Any] | None:
 
 def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
     """Return what ads cost and brought in a period, and what customers cost that are new in it;
-    None without ad spend.
+    None without ad spend, or where a run over some tables has computed no sales yet.
     """
-    if not marketing.has_spend(reading):
+    if not marketing.has_spend(reading) or find_sales_source(reading) is None:
         return None
     answer = marketing.marketing(reading, period)
     ads = answer["ads"]

@@ -124,10 +124,24 @@ def _names(products: ir.Table, items: ir.Table) -> ir.Table:
 
 
 def _of_items(products: ir.Table, items: ir.Table) -> ir.Table:
-    """Return products by the id of the item that events name so."""
+    """Return products by the id of the item that events name so, or name so in another country."""
     learned = items.select(name="item_id", event_product_id="event_product_id")
-    named = products.join(learned, products.product_id == learned.event_product_id)
-    return named.drop("event_product_id").mutate(named_by=ibis.literal(PART, "int64"))
+    of_variant = _variant(learned.event_product_id)
+    named = union_all(
+        *(
+            products.join(learned, is_named).drop("event_product_id")
+            for is_named in (
+                products.product_id == learned.event_product_id,
+                _variant(products.product_id) == of_variant,
+            )
+        )
+    )
+    return named.mutate(named_by=ibis.literal(PART, "int64"))
+
+
+def _variant(product_id: ir.StringValue) -> ir.StringValue:
+    """Return the id of the variant in one of Shopify's, else null."""
+    return product_id.re_extract(OF_SHOPIFY, 2).nullif("")
 
 
 def viewed_products(performance: ir.Table) -> ir.Table:
@@ -151,7 +165,7 @@ def sold_names(viewed: ir.Table, items: ir.Table) -> ir.Table:
     whole = unsold.filter(unsold.viewed_id.re_search(OF_SHOPIFY))
     variant, product = (whole.viewed_id.re_extract(OF_SHOPIFY, number) for number in (2, 1))
     learned = items.filter(items.event_product_id.notnull())
-    of_variant = learned.event_product_id.re_extract(OF_SHOPIFY, 2).nullif("")
+    of_variant = _variant(learned.event_product_id)
     # By the ids in it, by its own, and by that of the same variant in another country.
     sides = (
         (whole.mutate(name=variant), items.select("item_id", name="item_id")),

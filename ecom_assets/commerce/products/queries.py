@@ -434,8 +434,7 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
         said = categories_of_items(reading)
         lines = with_item_categories(reading.table(Sales), said)
         sold = sales_by_category_of(reading, of_sales, by_category_or_item(lines))
-        names = reading.state(said.select("item_category").distinct())
-        known |= {row["item_category"] for row in names}
+        known |= _names_of(reading, said)
     lacks, of_events = not_recorded(reading), period.for_source(EVENTS)
     items = _item_names(reading, sold.keys() - known - {NONE} if source == ORDERS else ())
     rows = rows_in_period(reading, CategoryPerformance)
@@ -485,6 +484,12 @@ def sales_by_category(reading: Reading, period: Period) -> dict[str, Row]:
 def categories_of_items(reading: Reading) -> ir.Table:
     """Return the category of each item of which any is known, see `item_categories`."""
     return item_categories(*(reading.table(contract) for contract in OF_CATEGORIES))
+
+
+def _names_of(reading: Reading, categories: ir.Table) -> set[str]:
+    """Return the categories in rows of `item_categories`."""
+    rows = reading.state(categories.select("item_category").distinct())
+    return {row["item_category"] for row in rows}
 
 
 def _known_share(sold: Mapping[str, Row], known: Collection[str]) -> float | None:

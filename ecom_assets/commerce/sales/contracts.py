@@ -97,12 +97,16 @@ class Customer(Table):
     first_order_date = day("Day of the first shipped line; null if all were refunds", nullable=True)
     last_order_date = day("Day of the last shipped line; null if all were refunds", nullable=True)
     first_paid_date = day(
-        "Day of the first order for which anything was paid; null without one", nullable=True
+        "Day of the first order for which anything was paid; null without one, or before this "
+        "column was computed",
+        nullable=True,
+        chooses_rows=False,
     )
     is_first_paid_renewal = flag(
         "Whether a subscription made that order by itself: who begins with a renewal was a "
         "customer before, and is new on no day; null before this column was computed",
         nullable=True,
+        chooses_rows=False,
     )
     order_count = SalesMeasures.order_count
     shipped_amount = SalesMeasures.shipped_amount

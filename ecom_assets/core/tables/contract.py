@@ -365,9 +365,15 @@ def instant(description: str, label: str = "", **more: Any) -> Column:  # noqa: 
     return Column("timestamp(6)", description, "UTC", label=label, chooses_rows=True, **more)
 
 
-def day(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
-    """Return a column of days in the reporting time zone."""
-    return Column("date", description, label=label, chooses_rows=True, **more)
+def day(
+    description: str,
+    label: str = "",
+    *,
+    chooses_rows: bool = True,
+    **more: Any,  # noqa: ANN401 (as `Column`)
+) -> Column:
+    """Return a column of days in the reporting time zone, as `flag` does."""
+    return Column("date", description, label=label, chooses_rows=chooses_rows, **more)
 
 
 def count(

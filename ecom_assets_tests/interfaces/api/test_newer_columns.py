@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.commerce.sales.contracts import RevenueDaily
+from ecom_assets.commerce.sales.contracts import Customer, RevenueDaily
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.interfaces.api.app import build_app
@@ -58,11 +58,15 @@ def served_without(settings: Settings, home: Path, dropped: Drop) -> Iterator[Ap
         yield api
 
 
-def of_revenue(*gone: str) -> Drop:
+def of_table(contract: type[Table], *gone: str) -> Drop:
     def dropped(name: str, _columns: list[str]) -> list[str]:
-        return [*gone] if name == RevenueDaily.qualified_name() else []
+        return [*gone] if name == contract.qualified_name() else []
 
     return dropped
+
+
+def of_revenue(*gone: str) -> Drop:
+    return of_table(RevenueDaily, *gone)
 
 
 def test_a_measure_newer_than_the_snapshot_is_not_known_and_the_others_are_as_before(
@@ -79,6 +83,26 @@ def test_a_measure_newer_than_the_snapshot_is_not_known_and_the_others_are_as_be
     sold = [day for day in days["points"] if day["refund_count"]]
     assert [day["order_count"] for day in sold] == [None] * len(sold)
     assert sold
+
+
+def test_who_is_new_is_not_known_where_it_was_not_stored_who_paid(
+    settings: Settings, api: Api, tmp_path: Path
+) -> None:
+    """As of release 0.1.0: how many ordered is as before, by all types together."""
+    asked: dict[str, Any] = {"by": ["customer_type"], "measures": ["revenue_amount"]}
+    before = api.json("/analytics/customers", **YEAR)["customers"]
+    assert before["new_customer_count"] > 0
+    columns = ("first_paid_date", "is_first_paid_renewal")
+    with served_without(settings, tmp_path, of_table(Customer, *columns)) as older:
+        after = older.json("/analytics/customers", **YEAR)["customers"]
+        rows = older.post("/analytics/sales", asked | YEAR).json()
+        known = api.post("/analytics/sales", asked | YEAR).json()
+    unknown = {"new_customer_count", "returning_customer_count"}
+    assert {name: after[name] for name in unknown} == dict.fromkeys(unknown)
+    assert {name for name in before if before[name] != after[name]} == unknown
+    assert {row["by"]["customer_type"] for row in known["sales"]} >= {"new", "returning"}
+    assert {row["by"]["customer_type"] for row in rows["sales"]} <= {"(none)", "unknown"}
+    assert rows["total"] == known["total"]
 
 
 def test_a_column_that_is_never_null_is_refused_with_what_to_do(

@@ -49,9 +49,14 @@ from ecom_assets.commerce.products import queries as products
 from ecom_assets.commerce.products.contracts import ProductPerformance
 from ecom_assets.commerce.products.queries import product_names, stock_totals, top_products
 from ecom_assets.commerce.quality.queries import known_days, newest_days
-from ecom_assets.commerce.sales.contracts import RevenueDaily
+from ecom_assets.commerce.sales.contracts import RevenueDaily, Sales
 from ecom_assets.commerce.sales.coverage import find_sales_source, knows_revenue
-from ecom_assets.commerce.sales.queries import geography, has_purchases, sales_of_days
+from ecom_assets.commerce.sales.queries import (
+    customers_of_period,
+    geography,
+    has_purchases,
+    sales_of_days,
+)
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import schema_of
@@ -62,6 +67,7 @@ from ecom_assets.interfaces.api.store.question_source import PublishedEvents
 from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets.interfaces.dashboard.forms import keys_of_events
+from ecom_assets.interfaces.dashboard.pages import mapping_costs
 from ecom_assets.orchestration.rules import order_rule
 from ecom_assets.outputs.serving.assets import IN_SNAPSHOT
 from ecom_assets.outputs.serving.places import serving_folder
@@ -178,6 +184,7 @@ CALLED: Final[tuple[Callable[[WarehouseReading], Any], ...]] = (
     stock_totals,
     lambda reading: product_names(reading, ["p1"]),
     lambda reading: products._item_names(reading, ["p1"]),  # noqa: SLF001 (asked where items lack categories)
+    lambda reading: products._names_of(reading, products.categories_of_items(reading)),  # noqa: SLF001 (likewise)
     lambda reading: top_products(without_orders(reading), MONTH, "revenue", None, Page(1)),
     known_days,
     lambda reading: newest_days(reading, [RevenueDaily]),
@@ -185,6 +192,8 @@ CALLED: Final[tuple[Callable[[WarehouseReading], Any], ...]] = (
     lambda reading: knows_revenue(without_orders(reading)),
     lambda reading: geography(without_orders(reading), MONTH, "country"),
     lambda reading: sales_of_days(reading, MONTH.days),
+    lambda reading: customers_of_period(reading, MONTH),
+    lambda reading: mapping_costs._values(reading, Sales, "sales_channel"),  # noqa: SLF001 (the only place that asks)
     has_purchases,
     lambda reading: events_elsewhere(reading).known,
     lambda reading: events_elsewhere(reading).newest_at,
