@@ -20,6 +20,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     UNITS,
     ZONE,
     OpenQuestion,
+    answer_of_each,
 )
 
 MOST_TURNS = 12
@@ -152,6 +153,8 @@ def of_events(file: EventFile) -> Callable[[OpenQuestion], str | None]:
     """Return what answers questions about a file of events."""
 
     def answer(question: OpenQuestion) -> str | None:
+        if question.each:
+            return answer_of_each({code: file.meanings[code] for code in question.each})
         if question.subject:
             return file.meanings.get(question.subject)
         if question.key in file.heads:

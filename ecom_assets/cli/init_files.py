@@ -196,5 +196,4 @@ def _as_choice(question: OpenQuestion, said: str) -> str:
     """Return the choice that a number stands for, or the zone that a city does."""
     if not question.choices:
         return zone_name(said) or said
-    position = int(said) if said.isdecimal() and said not in question.choices else 0
-    return str(question.choices[position - 1]) if 0 < position <= len(question.choices) else said
+    return question.choice_of(said)

@@ -308,16 +308,9 @@ def _answer(question: OpenQuestion) -> str:
     while True:
         answer: str = typer.prompt(question.label, default=default, err=True)
         try:
-            return question.checked(_chosen(question, answer))
+            return question.checked(question.choice_of(answer))
         except UsageError as error:
             typer.echo(str(error), err=True)
-
-
-def _chosen(question: OpenQuestion, answer: str) -> str:
-    """Return the choice that a number stands for, unless a choice is called so."""
-    is_number = answer.isdecimal() and answer not in question.choices
-    position = int(answer) if is_number else 0
-    return question.choices[position - 1] if 0 < position <= len(question.choices) else answer
 
 
 def _print_preview(search: MappingSearch, answers: dict[str, str]) -> None:

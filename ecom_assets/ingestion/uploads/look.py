@@ -48,6 +48,7 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     CHANNELS_OF,
+    EVENT_CODES,
     EVENT_TYPES,
     HOLDS,
     READ_ANEW,
@@ -55,6 +56,8 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     THEY_WAIT,
     ZONE,
     OpenQuestion,
+    answer_of_each,
+    parts_of_answer,
 )
 from ecom_assets.ingestion.sources.proposal.unused import unused_lines
 from ecom_assets.ingestion.sources.reading import (
@@ -288,7 +291,7 @@ class _Looker:
         proposal = search.proposal(answers, mapping)
         guesses = search.guesses(answers, mapping)
         still_open = tuple(
-            question
+            self._with_earlier(question, proposal.kind)
             for question in open_questions(proposal, answers)
             if question.key != ROWS or kind is None
         )
@@ -303,7 +306,10 @@ class _Looker:
             mappings=(*self._kept_choices(), *fits, (OWN, BY_COLUMNS)),
             lines=(*self.look.lines, *_lines(search)),
             why=(*proposal.why, *unused_lines(proposal.unused)),
-            questions=(*of_proofs, *proposal.questions),
+            questions=(
+                *of_proofs,
+                *(self._with_earlier(question, proposal.kind) for question in proposal.questions),
+            ),
             answers=answers | dict.fromkeys([one.key for one in of_proofs], READ_ANEW),
             problems=problems,
             open_questions=still_open,
@@ -426,12 +432,19 @@ class _Looker:
                 question.key: answer
                 for question in proposal.questions
                 if question.key not in answers
-                and (answer := earlier.get((_stem(question.key), question.subject))) is not None
-                and (not question.choices or answer in question.choices)
+                and (answer := _earlier_answer(question, earlier)) is not None
+                and question.is_possible(answer)
             }
             if not fresh:
                 return answers
             answers |= fresh
+
+    def _with_earlier(self, question: OpenQuestion, kind: MappingKind) -> OpenQuestion:
+        """Return a question about several values that guesses what files before said of some."""
+        if not question.each:
+            return question
+        earlier = _said_of_each(question, _earlier_answers(self.uploads, str(kind)))
+        return replace(question, guess=answer_of_each(parts_of_answer(question.guess) | earlier))
 
 
 def _proof_question(named: str = "") -> OpenQuestion:
@@ -488,6 +501,22 @@ def _stem(key: str) -> str:
     between files.
     """
     return re.sub(r"_[0-9]+$", "", key)
+
+
+def _earlier_answer(question: OpenQuestion, earlier: Mapping[tuple[str, str], str]) -> str | None:
+    """Return what was answered to a question before; None if it was not asked, or not of all that
+    it is about now.
+    """
+    if not question.each:
+        return earlier.get((_stem(question.key), question.subject))
+    said = _said_of_each(question, earlier)
+    return answer_of_each(said) if said.keys() == question.each.keys() else None
+
+
+def _said_of_each(question: OpenQuestion, earlier: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """Return what was answered before about values of a question about several."""
+    stem = _stem(EVENT_TYPES[0])
+    return {code: earlier[stem, code] for code in question.each if (stem, code) in earlier}
 
 
 @dataclass(frozen=True)
@@ -547,12 +576,20 @@ def _kept_mapping(path: Path) -> KeptMapping:
 
 def _earlier_answers(uploads: Uploads, kind: str) -> dict[tuple[str, str], str]:
     """Return what was answered of files of a kind; the newest answer to a question is the last."""
-    return {
-        (_stem(answer.key), answer.subject): answer.answer
+    answers = [
+        answer
         for kept in reversed(kept_mappings(uploads))
         if kept.kind == kind
         for answer in kept.answers
-    }
+    ]
+    said: dict[tuple[str, str], str] = {}
+    for answer in answers:
+        if answer.key == EVENT_CODES:  # a later file may have some of these codes
+            each = parts_of_answer(answer.answer)
+            said |= {(_stem(EVENT_TYPES[0]), code): meaning for code, meaning in each.items()}
+        else:
+            said[_stem(answer.key), answer.subject] = answer.answer
+    return said
 
 
 def keep_choices(uploads: Uploads, look: UploadLook) -> Upload:

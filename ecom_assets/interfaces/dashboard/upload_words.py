@@ -12,9 +12,9 @@ from ecom_assets.core.tables.received import BROKEN_PROOF
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.proposal import questions as asked
-from ecom_assets.ingestion.sources.proposal.draft import NO_AMOUNT
+from ecom_assets.ingestion.sources.proposal.draft import NO_AMOUNT, STAYS
 from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES
-from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, shown
+from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, parts_of_answer, shown
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
 from ecom_assets.ingestion.sources.proposal.visit_sources import DIRECT
 from ecom_assets.ingestion.sources.reading import COUNTED, REFUSED, MoneyRead, NotClean
@@ -59,6 +59,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     asked.AMOUNT_OF: "What is the amount on each row?",
     asked.UNITS: "In which unit are the amounts of this file?",
     asked.NO_CUSTOMER: "Some rows name no customer. What are they?",
+    asked.EVENT_CODES: "What happened where the file says these numbers?",
     asked.HOLDS: "Some rows are not as those of files before. What are they?",
     "date_time": "Which column says when it was ordered?",
     "event_timestamp": "Which column says when it happened?",
@@ -203,6 +204,7 @@ class AskedField:
         is_list: Whether the options are a list, and not buttons.
         is_open: Whether it must be answered.
         unanswered: What stands in a list until something is chosen.
+        parts: The fields of each value, where the question is about several; empty if it is one.
     """
 
     name: str
@@ -214,6 +216,7 @@ class AskedField:
     is_list: bool = True
     is_open: bool = False
     unanswered: str = "Please choose"
+    parts: tuple["AskedField", ...] = ()
 
 
 def field_of(
@@ -230,6 +233,21 @@ def field_of(
     is_list = len(options) > MOST_BUTTONS
     if question.is_optional and not value:
         value = question.guess
+    likely = {
+        code: type_ for code, type_ in parts_of_answer(question.guess).items() if type_ != STAYS
+    }
+    said = likely | parts_of_answer(value or look.upload.file_answers.get(question.key, ""))
+    parts = tuple(
+        AskedField(
+            f"{name_of(look, question.key)}.{code}",
+            f"“{code}”",
+            note,
+            options,
+            said.get(code, ""),
+            is_open=is_open,
+        )
+        for code, note in question.each.items()
+    )
     return AskedField(
         name_of(look, question.key),
         sentence_of_question(question),
@@ -240,6 +258,7 @@ def field_of(
         is_list,
         is_open=is_open and not of_shop,
         unanswered="That of the shop, chosen below" if of_shop else "Please choose",
+        parts=parts,
     )
 
 
@@ -254,7 +273,8 @@ def answer_words(question: OpenQuestion, choice: str) -> str:
         return STATES.get(choice, shown(choice))
     if question.key in asked.CHANNELS_OF:
         return CHANNELS.get(choice, choice)
-    if question.key.startswith("event_type_") or question.key in {asked.ROWS, asked.LIST}:
+    of_events = question.key.startswith("event_type_") or question.key == asked.EVENT_CODES
+    if of_events or question.key in {asked.ROWS, asked.LIST}:
         return ANSWERS.get(choice, shown(choice))
     if (words := OWN_WORDS.get(question.key, {}).get(choice)) is not None:
         return words
@@ -279,6 +299,9 @@ def sentence_of_question(question: OpenQuestion) -> str:
 
 def note_of(question: OpenQuestion) -> str:
     """Return what helps to answer a question: rows and money, or what the file has."""
+    if question.each:
+        notes = "; ".join(f"{value}: {note}" for value, note in question.each.items())
+        return f"{notes}. Say it of each, such as {question.guess}."
     if question.note:
         return question.note
     if question.subject or question.key == asked.ROWS:

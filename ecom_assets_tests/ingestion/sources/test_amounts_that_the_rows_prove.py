@@ -161,3 +161,25 @@ def test_a_tax_is_of_what_is_left_after_discounts(tmp_path: Path, *, is_inside: 
     search = search_of(tmp_path / "orders.csv", lines)
     assert asked(search, {}) == {}
     assert sold_and_back(search, {}) == (expected, 0)
+
+
+@pytest.mark.parametrize("goods_name", ["Subtotal", "Zwischensumme"])
+@pytest.mark.parametrize("is_charged", [True, False])
+def test_a_fee_that_goods_and_total_have_both_is_kept_and_not_charged(
+    tmp_path: Path, goods_name: str, *, is_charged: bool
+) -> None:
+    """What is left of the total without the fee has a name that no list knows."""
+    lines = [f"number,ordered_at,customer,{goods_name},VAT,Fee,Total,Zufluss"]
+    expected = Decimal()
+    for n in range(24):
+        goods = Decimal(2390 + 731 * n) / 100
+        tax = (goods * Decimal("0.19")).quantize(Decimal("0.01"))
+        fee = (goods * Decimal("0.081")).quantize(Decimal("0.01"))
+        total = goods + tax + (fee if is_charged else 0)
+        lines.append(
+            f"A{n},2026-03-{n + 1:02d} 10:00:00,c{n % 5},{goods},{tax},{fee},{total},{total - fee}"
+        )
+        expected += goods
+    search = search_of(tmp_path / "orders.csv", lines)
+    assert asked(search, {}) == {}
+    assert sold_and_back(search, {}) == (expected, 0)

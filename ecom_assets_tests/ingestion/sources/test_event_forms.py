@@ -14,11 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.placeholders import NO_CUSTOMERS, NO_PRODUCTS, NOBODY
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.python_literals import as_json_sql
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.row_notes import clock_changes
+from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES
+from ecom_assets.ingestion.sources.proposal.proposal import MappingSearch
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.fresh_duckdb import fresh_duckdb
@@ -250,3 +254,61 @@ def test_names_of_events_are_read_beside_their_codes(
     ecom("mapping", "init", path, "--events", *answers, "--out", mapping, home=home)
     read = ecom("mapping", "check", path, "--mapping", mapping, "--json", home=home).json
     assert {each["event_type"]: each["count"] for each in read["event_types"]} == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 7, 9])
+def test_codes_of_events_are_one_question_by_whose_answer_they_are_as_their_names(
+    home: Path, tmp_path: Path, count: int
+) -> None:
+    """A file of codes with the answer comes to what the file of the names does."""
+    names = dict(zip(range(11, 11 + count), STANDARD_TYPES, strict=False))
+    rows = [
+        (f"x{n}{code},k{n}", code, f"{1772442000 + 60 * n + code},{'12.50' if code > 12 else ''}")
+        for n in range(20)
+        for code in names
+        if n % (code - 10) == 0
+    ]
+
+    def counted(name: str, cell: dict[int, str], *answers: str) -> tuple[str, dict[str, int]]:
+        path, mapping = tmp_path / f"{name}.csv", tmp_path / f"{name}.yaml"
+        lines = [f"{start},{cell[code]},{end}" for start, code, end in rows]
+        path.write_text("\n".join(["id,user_id,event_type,ts,value", *lines, ""]))
+        said = ecom("mapping", "init", path, "--events", *answers, "--out", mapping, home=home)
+        read = ecom("mapping", "check", path, "--mapping", mapping, "--json", home=home).json
+        return said.out, {one["event_type"]: one["count"] for one in read["event_types"]}
+
+    codes = {code: str(code) for code in names}
+    answer = ", ".join(f"{code}={name}" for code, name in reversed(names.items()))
+    _, expected = counted("names", names)
+    assert counted("codes", codes, "--answer", f"event_codes={answer}")[1] == expected
+    path = tmp_path / "codes.csv"
+    search = MappingSearch([str(path)], Settings(home=home))
+    open_ones = [one for one in search.proposal({}).questions if not one.is_optional]
+    assert [one.key for one in open_ones] == ["event_codes"]
+    for code in names:
+        assert f"'{code}' ({rows_of(rows, code)}" in open_ones[0].sentence
+    with pytest.raises(UsageError, match="It does not say what"):
+        open_ones[0].checked("11=page_view")
+    with pytest.raises(UsageError, match="'99' is none of"):
+        open_ones[0].checked(f"{answer}, 99=refund")
+    with pytest.raises(UsageError, match="'buy' is none of"):
+        open_ones[0].checked(answer.replace("11=page_view", "11=buy"))
+    # In a terminal, numbers of choices are typed.
+    typed = ",".join(f"{code}={number}" for number, code in enumerate(codes.values(), start=1))
+    assert open_ones[0].checked(open_ones[0].choice_of(typed)) == open_ones[0].checked(answer)
+    # A marked line that is completed by hand gives the same.
+    lines = list(search.proposal({}).lines)
+    for code, name in names.items():
+        [mark] = [line for line in lines if line.startswith(f'  "{code}": "?"')]
+        assert f"what '{code}' is ({rows_of(rows, code)}" in mark
+        lines[lines.index(mark)] = f'  "{code}": {name}'
+    by_hand = tmp_path / "by_hand.yaml"
+    by_hand.write_text("\n".join([*lines, ""]))
+    read = ecom("mapping", "check", path, "--mapping", by_hand, "--json", home=home).json
+    assert {one["event_type"]: one["count"] for one in read["event_types"]} == expected
+
+
+def rows_of(rows: list[tuple[str, int, str]], code: int) -> str:
+    count = sum(each == code for _, each, _ in rows)
+    return f"{count} row{'s' if count > 1 else ''}"

@@ -11,8 +11,16 @@ import pytest
 import yaml
 
 from ecom_assets.core.errors import MappingError
-from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping, shipped
+from ecom_assets.ingestion.sources.files.fit import columns_used, likeliest
+from ecom_assets.ingestion.sources.files.mapping import (
+    EventMapping,
+    RecordMapping,
+    load,
+    load_mapping,
+    shipped,
+)
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 from ecom_assets_tests.ingestion.sources.conftest import (
     SHOP,
@@ -183,6 +191,23 @@ def test_a_file_of_another_layout_is_recognised(tmp_path: Path, read: Read) -> N
         read(write(tmp_path / "e.csv", header + "\n"))
     with pytest.raises(MappingError, match="looks like mapping 'otto'"):
         read(write(tmp_path / "e.jsonl", '{"session": 1, "events": []}'), "rees46")
+
+
+def known_columns(mapping: RecordMapping) -> set[str]:
+    explode = {mapping.explode} if mapping.explode else set[str]()
+    return explode.union(*columns_used(mapping).values())
+
+
+@pytest.mark.parametrize("kind", [name for name, feed in feeds().items() if feed.mapping])
+def test_all_columns_of_a_shipped_mapping_look_like_it(kind: str) -> None:
+    feed = feeds()[kind]
+    mappings = [load(feed.model, name) for name in feed.shipped]
+    for mapping in mappings:
+        columns = known_columns(mapping)
+        likely = likeliest(mappings, columns)
+        # `snowplow_tsv` has the columns of `snowplow`, without a header.
+        assert likely is not None
+        assert known_columns(likely) == columns, (mapping.name, likely.name)
 
 
 def test_an_unknown_column_is_refused_ignored_or_kept(tmp_path: Path) -> None:

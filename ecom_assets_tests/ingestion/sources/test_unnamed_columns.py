@@ -1,6 +1,7 @@
 """Columns whose names no list has: what rows do shows what they are, or it is asked."""
 
 import json
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -103,6 +104,24 @@ def test_refunds_in_a_list_of_orders_are_no_discounts(tmp_path: Path) -> None:
         "A4,2026-03-05T11:00:00Z,3,50.00",
     ]
     assert sold_and_back(search_of(tmp_path / "orders.csv", lines), {}) == (140, 30)
+
+
+@pytest.mark.parametrize("form", ["%H:%M", "%H:%M:%S", "%I:%M %p"])
+@pytest.mark.parametrize("heads", ["Bon-Kennung;Datum;Uhrzeit", "Bon-Kennung;Tag;Zusteller ab"])
+def test_the_time_of_day_is_no_order_s_number(tmp_path: Path, heads: str, form: str) -> None:
+    """Nine orders of two lines each, the last of which is at the same time of another day."""
+    is_named = heads.endswith("Uhrzeit")
+    lines = [f"{heads};Karte;Ware;Stk;à;Pos.-Wert"]
+    for number in range(9):
+        at = datetime(2026, 3, 2 + number, 9 + number % 8, 5, 0)  # noqa: DTZ001 (of the shop)
+        clock, day = at.strftime(form), f"{at:%d.%m.%Y}" if is_named else f"{at:%d.%m.%Y %H:%M}"
+        lines += [
+            f"K{number};{day};{clock};{number % 8};{ware};{pieces};{price},00;{pieces * price},00"
+            for ware, pieces, price in (("LAMPE", 1, 10 + number), ("TASSE", 2, 4))
+        ]
+    search = search_of(tmp_path / "kasse.csv", lines)
+    rows = clean_rows(search, {"customer_id": "Karte", "item_id": "Ware"})
+    assert {row["order_id"] for row in rows} == {f"K{number}" for number in range(9)}
 
 
 def test_shipping_beside_items_without_a_quantity_is_asked(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ FORMS = (
     "%b %d, %Y, %I:%M %p",
     "%d %B %Y %H:%M",
 )
+MAILED = ("%a, %d %b %Y %H:%M:%S", "%d %b %Y %H:%M:%S", "%a %b %d %Y %H:%M:%S")
+"""Forms of mails and programs, which are known with their zone: two ways to read one."""
 BEHIND = {
     " PST(UTC-8)": -8,
     " (UTC-8)": -8,
@@ -35,6 +37,8 @@ BEHIND = {
     " [PDT]": -7,
     " (PDT)": -7,
     " PST": -8,
+    " GMT": 0,
+    " EST": -5,
     " GMT+8": 8,
     " GMT+08:00": 8,
     " UTC+5:30": 5.5,
@@ -74,10 +78,11 @@ def asked(search: MappingSearch) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_zone_behind_times_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forms", [FORMS, MAILED])
+def test_a_zone_behind_times_is_read(tmp_path: Path, forms: Sequence[str]) -> None:
     wrong = {}
     for number, (behind, hours) in enumerate(BEHIND.items()):
-        form = FORMS[number % len(FORMS)]
+        form = forms[number % len(forms)]
         zone = timezone(timedelta(hours=hours))
         times = [f"{moment.astimezone(zone):{form}}{behind}" for moment in MOMENTS]
         search = search_of(tmp_path / f"{number}.csv", "Order time", times)

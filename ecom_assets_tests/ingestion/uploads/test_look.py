@@ -263,6 +263,38 @@ def test_a_new_source_of_visits_is_asked_and_the_others_stay_as_answered(tmp_pat
     assert later.is_ready
 
 
+def hits(path: Path, *codes: int) -> Path:
+    """Write events whose type is a number."""
+    lines = ["id,visitor_id,event_type,timestamp"]
+    lines += [
+        f"{path.stem}{number},v{number},{code},2026-03-02T10:00:{number:02}Z"
+        for number, code in enumerate(codes)
+    ]
+    path.write_text("\n".join([*lines, ""]))
+    return path
+
+
+@pytest.mark.slow
+def test_what_codes_mean_is_kept_for_files_with_some_of_them(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    choose_shop(home, {"timezone": "UTC", "currency": "EUR"})
+    look = looked(home, hits(tmp_path / "week1.csv", 1, 2, 3, 1))
+    assert [question.key for question in look.open_questions] == ["event_codes"]
+    said = {"event_codes": "3=purchase, 1=page_view, 2=as it is"}
+    look = look_at(Uploads(home), look.upload, settings_of(home), Chosen(said))
+    assert look.is_ready
+    keep_choices(Uploads(home), look)
+    fewer = looked(home, hits(tmp_path / "week2.csv", 3, 1, 1))
+    assert fewer.is_ready
+    assert {(name, count) for _, name, count in fewer.event_types} == {
+        ("page_view", 2),
+        ("purchase", 1),
+    }
+    # With a further one, all are asked, and those that are known are filled in.
+    (question,) = looked(home, hits(tmp_path / "week3.csv", 1, 3, 4)).open_questions
+    assert question.guess == "1=page_view, 3=purchase, 4=as it is"
+
+
 BELOW: Rows = [
     ["Order", "Date", "Item", "Amount"],
     ["A1", "2026-03-01", "lamp", 10],

@@ -2,21 +2,30 @@
 which words.
 """
 
+import time
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import pytest
+import requests
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import choose_shop
 from ecom_assets.ingestion.sources.proposal.questions import ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.reading import MoneyRead
 from ecom_assets.ingestion.uploads.look import UploadLook, look_at
 from ecom_assets.ingestion.uploads.store import LandedRows, Upload, Uploads
+from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
+from ecom_assets.interfaces.dashboard.looking import LOOKS
 from ecom_assets.interfaces.dashboard.pages.mapping import due_day, reaches
 from ecom_assets.interfaces.dashboard.upload_words import fate_lines, field_of
-from ecom_assets_tests.ingestion.uploads.shop_exports import sent
+from ecom_assets_tests.ingestion.uploads.shop_exports import sent, settings_of
+from ecom_assets_tests.interfaces.api.conftest import served
+from ecom_assets_tests.interfaces.dashboard.html import Node, read
+from ecom_assets_tests.patience import PATIENCE_S
 
 
 def upload(number: int, sent: str, first: str, last: str, kind: str = "orders") -> Upload:
@@ -131,3 +140,63 @@ def test_each_shop_system_says_where_its_export_is() -> None:
     assert "Magento, Adobe Commerce" in guides
     for guide in guides.values():
         assert all(len(export.clicks) > 1 for export in guide.exports), guide.name
+
+
+CODED: Final = ("page_view", "product_view", "purchase")
+
+
+@pytest.mark.slow
+def test_what_codes_mean_is_one_question_with_a_list_for_each(tmp_path: Path) -> None:
+    lines = ["id,visitor_id,event_type,timestamp,sku,value"]
+    lines += [
+        f"e{number}{code},v{number},{code},2026-03-02T10:0{code}:{number:02}Z,"
+        f"{f'lamp-{number}' if code > 1 else ''},{'19.90' if code > 2 else ''}"
+        for number in range(9)
+        for code in (1, 2, 3)
+        if number % code == 0
+    ]
+    path = tmp_path / "hits.csv"
+    path.write_text("\n".join([*lines, ""]))
+    home = tmp_path / "home"
+    choose_shop(home, {"timezone": "UTC", "currency": "EUR", "week_start": "monday"})
+    upload = sent(home, path)
+    address = f"/dashboard/mapping-files?files={upload.id}"
+    with served(build_dashboard_stack(Settings(home=home))) as site:  # type: ignore[arg-type]  # any ASGI application
+
+        def shown() -> Node:
+            while True:
+                text = requests.get(site.address + address, timeout=PATIENCE_S).text
+                if 'data-again-s="1"' not in text:
+                    return read(text)
+                time.sleep(0.2)
+
+        page = shown()
+        assert "One question is open" in page.text
+        named = [one.attributes["name"] for one in page.all("select")]
+        assert [f"1.event_codes.{code}" for code in (1, 2, 3)] == [
+            name for name in named if str(name).startswith("1.event_codes")
+        ]
+        assert "3 rows, such as sku lamp-0, value 19.90; all amounts are on its rows" in page.text
+        token = page.one("input", name="token").attributes["value"]
+
+        def choose(*names: str) -> None:
+            said = {f"1.event_codes.{code}": name for code, name in enumerate(names, start=1)}
+            requests.post(
+                f"{site.address}/dashboard/mapping-files/choose",
+                data={"token": token, "files": upload.id, **said},
+                headers={"origin": site.address},
+                timeout=PATIENCE_S,
+            )
+
+        choose("page_view")
+        assert "It does not say what 2, 3 is" in shown().text
+        choose(*CODED)
+        assert "open." not in shown().text
+    look = LOOKS.of(settings_of(home), Uploads(home).of(upload.id))
+    assert look is not None
+    assert look.answers == {"event_codes": "1=page_view, 2=product_view, 3=purchase"}
+    assert {(name, count) for _, name, count in look.event_types} == {
+        ("page_view", 9),
+        ("product_view", 5),
+        ("purchase", 3),
+    }

@@ -8,7 +8,7 @@ the file, the column and what was expected, before anything is loaded.
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import chain
@@ -306,11 +306,9 @@ class _Fit:
 
     def _looks_like(self) -> str:
         kind = type(self.mapping)
-        other_mappings = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
-        fitting = [
-            other.name for other in other_mappings if has_needed_columns(other, self.found.columns)
-        ]
-        return f", or use another: it looks like mapping {fitting[0]!r}" if fitting else ""
+        others = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
+        likely = likeliest(others, self.found.columns)
+        return f", or use another: it looks like mapping {likely.name!r}" if likely else ""
 
     def _check_epoch(self, name: str, column: str) -> None:
         values = filled(self.found.first_rows, column)
@@ -343,6 +341,21 @@ def _epoch_form(values: list[str]) -> str | None:
     """
     lengths = {len(value) if value.isdigit() else 0 for value in values}
     return _EPOCH_LENGTHS.get(min(lengths)) if len(lengths) == 1 else None
+
+
+def likeliest(mappings: Sequence[RecordMapping], columns: Collection[str]) -> RecordMapping | None:
+    """Return the mapping that knows most of some columns, of those for which they are enough; of
+    several the one that lacks the fewest.
+    """
+    fitting = [each for each in mappings if has_needed_columns(each, columns)]
+    if not fitting:
+        return None
+
+    def known(mapping: RecordMapping) -> tuple[int, int]:
+        used = {column for of_field in columns_used(mapping).values() for column in of_field}
+        return len(used & {*columns}), -len(used)
+
+    return max(fitting, key=known)
 
 
 def has_needed_columns(

@@ -95,11 +95,13 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     COLUMNS,
     CURRENCY,
     DECIMAL,
+    EVENT_CODES,
     EVENT_TYPES,
     FLAGS,
     FORMAT,
     GOODS,
     LEFT_OUT,
+    MOST_EVENT_TYPES_ASKED,
     MOST_STATES,
     NO_CUSTOMER,
     NO_GOODS,
@@ -115,6 +117,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     OpenQuestion,
     account_origin,
     account_question,
+    answer_of_each,
     currency_question,
     on_one_line,
     quoted,
@@ -249,6 +252,12 @@ ONE: Final = r"1(\.0*)?"
 WEIGHT: Final = r"[1-9]\d*(\.0*)?|0?\.\d*[1-9]\d*"
 """Such numbers: how many, or the share of events that a sample has."""
 FEWEST_STEPS: Final = 2
+FEWEST_CODES: Final = 2
+"""Codes of events that are asked about at once."""
+MOST_OF_ROW: Final = 3
+"""Columns of the row that is the example of a code."""
+OF_PERSONS: Final = frozenset({"event_id", "session_id", "user_id", "anonymous_id", "email"})
+"""Fields that do not say what happened."""
 FEW_WITHOUT_CUSTOMER: Final = 0.1
 """The share of rows without a customer up to which they are refused where nobody says more."""
 MOST_PARTS_ASKED: Final = 2
@@ -3282,8 +3291,8 @@ class Draft:
         unknown = [(name, count) for name, count in counts if known_event_type(name) is None]
         # It is asked about however many others there are.
         unknown.sort(key=lambda each: each[0] != with_money)
-        answered: dict[str, str] = {}
-        codes: dict[str, str] = {}
+        answered, codes = self._event_codes(unknown, with_money)
+        unknown = [(name, count) for name, count in unknown if name not in {*answered, *codes}]
         for key, (name, count) in zip(EVENT_TYPES, unknown, strict=False):
             near = likely_event_type(name)
             hint = f"; probably {near}" if near else ""
@@ -3308,7 +3317,7 @@ class Draft:
         lines, stay, types = [], [], []
         for name, count in counts:
             if name in codes:
-                lines.append(self.marked(f'  {quoted(name)}: "{OPEN}"', codes[name]))
+                lines.append(self._open_type(name, codes[name]))
                 continue
             event_type = known_event_type(name) or answered.get(name, STAYS)
             is_same = event_type in {name, STAYS}
@@ -3321,6 +3330,85 @@ class Draft:
                 stay.append(f"  # {shown(name)}: {count:,} rows, stays as it is{hint}")
         head = ["event_types:" if lines else "# event_types:"] if lines or stay else []
         return [*head, *lines, *stay, *self._funnel_steps(types)]
+
+    def _open_type(self, name: str, key: str) -> str:
+        """Return the line of an event type that nobody has named."""
+        line = f'  {quoted(name)}: "{OPEN}"'
+        if key != EVENT_CODES:
+            return self.marked(line, key)
+        note = next(one.each[name] for one in self.questions if one.key == key)
+        choices = f"{', '.join(STANDARD_TYPES)}, or {name} to keep it"
+        return f"{line}  # OPEN: {on_one_line(f'what {name!r} is ({note}): {choices}')}"
+
+    def _event_codes(
+        self, unknown: Sequence[tuple[str, int]], with_money: str
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Ask what several numbers in place of event types mean, all at once; return the answers by
+        the numbers, and where nobody has answered, the key of the question by each number.
+        """
+        numbers = [(name, count) for name, count in unknown if name.isdigit()]
+        numbers = numbers[:MOST_EVENT_TYPES_ASKED]
+        counts = dict(sorted(numbers, key=lambda each: -each[1]))
+        if len(counts) < FEWEST_CODES:
+            return {}, {}
+        examples = self._examples([*counts])
+        each = {
+            name: formats.counted(count, "row")
+            + (f", such as {examples[name]}" if examples[name] else "")
+            + ("; all amounts are on its rows" if name == with_money else "")
+            for name, count in counts.items()
+        }
+        named = "; ".join(f"{name!r} ({note})" for name, note in each.items())
+        example = answer_of_each({**dict.fromkeys([*counts][:1], STANDARD_TYPES[0])})
+        sentence = (
+            f"what the codes of {self.found['event_type'].value.name} are, each one of "
+            f"{', '.join(STANDARD_TYPES)}, or {STAYS}, such as {example}, …: {named}"
+        )
+        guess = {name: "purchase" if name == with_money else STAYS for name in counts}
+        question = OpenQuestion(
+            EVENT_CODES,
+            sentence,
+            (*STANDARD_TYPES, STAYS),
+            answer_of_each(guess),
+            subject=", ".join(counts),
+            each=each,
+        )
+        self.questions.append(question)
+        if EVENT_CODES in self.answers:
+            return question.said_of_each(self.answers[EVENT_CODES]), {}
+        return {}, dict.fromkeys(counts, EVENT_CODES)
+
+    def _examples(self, names: Sequence[str]) -> dict[str, str]:
+        """Return what rows of each event type have where these types differ: first in columns that
+        only some of them have.
+        """
+        known = [
+            match.value.column
+            for name, match in self.found.items()
+            if name in OF_PERSONS | {*TIMES}
+        ]
+        kind = self.found["event_type"].value.column
+        columns = {
+            value.name: value.column
+            for value in self.values.values
+            if value.column not in {kind, *known}
+        }
+        cells = [kind, *(f"min({column})" for column in columns.values())]
+        is_one = f"list_contains({texts(names)}, {kind})"
+        rows = {
+            name: {column: cell for column, cell in zip(columns, found, strict=True) if cell}
+            for name, *found in self.values.rows(select(cells, TABLE, is_one, kind))
+        }
+        different = {column: {row.get(column) for row in rows.values()} for column in columns}
+        telling = [column for column in columns if len(different[column]) > 1]
+        telling.sort(key=lambda column: None not in different[column])
+        return {
+            name: ", ".join(
+                f"{shown(column, MOST_OF_EXAMPLE)} {shown(row[column], MOST_OF_EXAMPLE)}"
+                for column in [column for column in telling if column in row][:MOST_OF_ROW]
+            )
+            for name, row in rows.items()
+        }
 
     def _type_with_money(self, names: Sequence[str]) -> str:
         """Return the event type that alone has amounts, where no name says which is a purchase;

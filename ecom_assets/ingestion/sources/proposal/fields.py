@@ -1192,7 +1192,13 @@ def _free(values: FileValues, matches: Found) -> list[Value]:
         for value in values.values
         if value.joined and replace(value, joined="") in used_values
     }
-    return [value for value in values.columns_first if value not in used_values]
+    joined = [value for value in used_values if value.joined]
+    parts = {name for value in joined for name in (value.path[0], value.joined)}
+    return [
+        value
+        for value in values.columns_first
+        if value not in used_values and not (value.is_column and value.path[0] in parts)
+    ]
 
 
 def _fits(values: FileValues, field: str, value: Value) -> bool:

@@ -825,7 +825,16 @@ class RowParts:
             ends = sorted((one.whole, one.base), key=self.total)
             low, high = (self.amounts.get(end) for end in ends)
             is_net = low is not None and _has(_words(low), _AFTER_FEES)
-            if high is not None and is_total(high) and not is_net:
+            if high is None or not is_total(high) or is_net:
+                continue
+            # What is of the goods alone has no fee in it: one that is no less than a total by it is
+            # of a total whose fee is kept of it later.
+            of_goods = [
+                offset
+                for end, (offset, _) in self._offsets(ends[1]).items()
+                if end in self.amounts and is_of_goods(self.amounts[end])
+            ]
+            if not of_goods or any(name in offset for offset in of_goods):
                 return True
         return False
 

@@ -7,8 +7,8 @@ readings are words.
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from typing import Final
 
@@ -97,6 +97,8 @@ BY_ITSELF: Final = "each by itself"
 EVENT_TYPES: Final = tuple(
     f"event_type_{number}" for number in range(1, MOST_EVENT_TYPES_ASKED + 1)
 )
+EVENT_CODES: Final = "event_codes"
+"""What several numbers in place of event types mean: one question, whose answer says it of each."""
 CHANNELS_OF: Final = tuple(f"channel_{number}" for number in range(1, MOST_SOURCES_ASKED + 1))
 """The keys of questions about values of the file."""
 KEYS: Final = (
@@ -122,6 +124,7 @@ KEYS: Final = (
     STATES_ALONE,
     *STATES,
     *FLAGS,
+    EVENT_CODES,
     *EVENT_TYPES,
     *CHANNELS_OF,
 )
@@ -162,6 +165,7 @@ LABELS: Final = {
     "status": "Column of the state",
     "refunded_amount": "Column of what was paid back",
     **dict.fromkeys((STATES_BESIDE, STATES_ALONE, *STATES, *FLAGS), "State"),
+    EVENT_CODES: "What codes of events mean",
     **dict.fromkeys(EVENT_TYPES, "Event type"),
     **dict.fromkeys(CHANNELS_OF, "Channel of visits from"),
 }
@@ -192,6 +196,10 @@ class OpenQuestion:
     note: str = ""
     subjects: tuple[str, ...] = ()
     """The values of the file, where the question is about several."""
+    each: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The values of which each has an answer of its own, with a note about it; empty if the answer
+    is one.
+    """
 
     @property
     def label(self) -> str:
@@ -204,11 +212,62 @@ class OpenQuestion:
         Raises:
             UsageError: It is not.
         """
+        if self.each:
+            return answer_of_each(self.said_of_each(answer))
         if self.choices and answer not in self.choices:
             raise UsageError(f"{shown(answer)!r} is none of {', '.join(map(shown, self.choices))}.")
         if not self.choices and not is_zone(answer):
             raise UsageError(f"{shown(answer)!r} is not a time zone; give {ZONES}.")
         return answer
+
+    def choice_of(self, said: str) -> str:
+        """Return the choice that a number in a terminal stands for, unless a choice is called so;
+        else what was said.
+        """
+        if self.each:
+            one = replace(self, each={})
+            each = parts_of_answer(said)
+            return answer_of_each({value: one.choice_of(each[value]) for value in each})
+        is_number = said.isdecimal() and said not in self.choices
+        position = int(said) if is_number else 0
+        return self.choices[position - 1] if 0 < position <= len(self.choices) else said
+
+    def is_possible(self, answer: str) -> bool:
+        """Return whether an answer is possible."""
+        try:
+            self.checked(answer)
+        except UsageError:
+            return False
+        return True
+
+    def said_of_each(self, answer: str) -> dict[str, str]:
+        """Return the answers about each value within one, such as `1=page_view, 2=purchase`.
+
+        Raises:
+            UsageError: One is not possible, or lacks.
+        """
+        said = parts_of_answer(answer)
+        if others := said.keys() - self.each.keys():
+            raise UsageError(f"{shown(min(others))!r} is none of {', '.join(self.each)}.")
+        if missing := [value for value in self.each if not said.get(value)]:
+            example = answer_of_each(dict.fromkeys(self.each, self.choices[0]))
+            raise UsageError(
+                f"It does not say what {', '.join(missing)} is; say it of each, such as "
+                f"{shown(example)}."
+            )
+        one = replace(self, each={})
+        return {value: one.checked(said[value]) for value in self.each}
+
+
+def parts_of_answer(answer: str) -> dict[str, str]:
+    """Return the answers about each of several values by these, as far as an answer says them."""
+    parted = (part.partition("=") for part in answer.split(","))
+    return {value.strip(): said.strip() for value, _, said in parted if value.strip()}
+
+
+def answer_of_each(said: Mapping[str, str]) -> str:
+    """Return the answers about each of several values as one."""
+    return ", ".join(f"{value}={answer}" for value, answer in said.items() if answer)
 
 
 def account_question(rows: str = "the rows") -> OpenQuestion:

@@ -27,7 +27,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     read_numbers,
 )
 from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
-from ecom_assets.ingestion.sources.proposal.values import EMAIL, TABLE, FileValues, Value
+from ecom_assets.ingestion.sources.proposal.values import CLOCK, EMAIL, TABLE, FileValues, Value
 
 _FEWEST, _SHARE, _NEAR = 3, 0.98, 0.0051
 _NUMBERS_OF_THINGS: Final = frozenset(
@@ -103,7 +103,7 @@ def _can_be_number_of_order(values: FileValues, value: Value) -> bool:
         return False
     if values.time_formats(value) or values.matching(value, EMAIL):
         return False
-    if values.matching(value, _DECIMALS) * 2 > rows:
+    if values.matching(value, CLOCK) * 2 > rows or values.matching(value, _DECIMALS) * 2 > rows:
         return False
     return not (different == rows and values.numbers_rows(value))
 

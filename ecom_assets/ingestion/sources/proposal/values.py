@@ -222,7 +222,7 @@ CLOCK = rf"\d{{1,2}}:\d\d(:\d\d(\.\d+)?)?({HALF})?"
 EMAIL = r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"
 BELOW_ZERO = r"^[\s\pZ]*[^\d]{0,5}[-\x{2212}(][^\d]{0,5}[\d.,]|\d[^\d]{0,5}[-\x{2212}][^\d]{0,5}$"
 """What a number below zero looks like: -12.00, $-12.00, 12.00-, ($12.00)."""
-ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)$"
+ZONED = r"(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)$"
 
 
 _CODES_THAT_ARE_WORDS: Final = frozenset(
@@ -732,7 +732,11 @@ class FileValues:
         best = max(read, default=0)
         if best < least_read(filled) and best + self._totals_among(value) < filled:
             return []
-        best_forms = [form for form, count in zip(forms, read, strict=True) if count == best]
+        counts = zip(forms, read, strict=True)
+        best_forms = list(dict.fromkeys(form for form, count in counts if count == best))
+        # Both read the names of zones: which of them it is, is no question.
+        alike = {form.replace("%z", "%Z") for form in best_forms if "%z" in form}
+        best_forms = [form for form in best_forms if form not in alike]
         return ["iso"] if "iso" in best_forms else best_forms
 
     def _totals_among(self, value: Value) -> int:
@@ -764,7 +768,7 @@ class FileValues:
         if zone:
             forms = [*SAYS_ZONE, *(f"{form}{zone}" for form in forms if form not in SAYS_ZONE)]
         # What a name of a zone means there is what the session's calendar says, not what it is.
-        is_named = zone and not self._are_all(value, rf".*({ZONED}|GMT)")
+        is_named = zone and not self._are_all(value, rf".*{ZONED}")
         forms = forms if is_named else ["iso", *forms]
         counts = self.rows(select(["count(*)", *(_reading(value, form) for form in forms)], few))[0]
         return [

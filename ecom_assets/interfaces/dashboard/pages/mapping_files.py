@@ -15,7 +15,12 @@ from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.settings.uploaded import RATE, shop_choices
 from ecom_assets.ingestion.sources.proposal import questions
 from ecom_assets.ingestion.sources.proposal.draft import STAYS
-from ecom_assets.ingestion.sources.proposal.questions import CHANNELS_OF, NO_CUSTOMER, shown
+from ecom_assets.ingestion.sources.proposal.questions import (
+    CHANNELS_OF,
+    NO_CUSTOMER,
+    answer_of_each,
+    shown,
+)
 from ecom_assets.ingestion.sources.sandbox_shop import is_made
 from ecom_assets.ingestion.uploads.asking import ask_load, ask_shop_said
 from ecom_assets.ingestion.uploads.look import (
@@ -371,7 +376,7 @@ def _keep_choices(sent: ActionRequest, uploads: Sequence[Upload]) -> bool:
     of_shop, is_changed = _said_of_shop_anew(sent, uploads, looks)
     kept = {f"{OF_SHOP_ANSWERS}{name}": value for name, value in of_shop.items()}
     for upload, look in zip(uploads, looks, strict=True):
-        said = _fields(sent.form, str(upload.number))
+        said = _with_whole_answers(_fields(sent.form, str(upload.number)))
         before = _said_before(upload)
         now = said if look is None else _said_anew(said, look, before)
         is_changed = is_changed or now != before
@@ -437,6 +442,19 @@ def _fields(form: Mapping[str, str], group: str) -> dict[str, str]:
     return {
         name.removeprefix(prefix): value for name, value in form.items() if name.startswith(prefix)
     }
+
+
+def _with_whole_answers(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a file with those of the values of one question as one answer."""
+    said: dict[str, str] = {}
+    of_each: dict[str, dict[str, str]] = {}
+    for name, value in fields.items():
+        key, dot, of_value = name.partition(".")
+        if dot:
+            of_each.setdefault(key, {})[of_value] = value
+        else:
+            said[name] = value
+    return said | {key: answer_of_each(each) for key, each in of_each.items()}
 
 
 def _ids(uploads: Sequence[Upload]) -> str:
