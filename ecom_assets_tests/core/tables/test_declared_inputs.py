@@ -34,6 +34,12 @@ ASSETS = {asset.key.to_user_string(): asset for asset in table_assets(SETTINGS)}
 DAYS = Days((DAY_ONE,))
 OF_ERASURE = {"raw/kept_event_ids"}
 """Tables that `ecom erase` writes, and no asset: there is no edge to them."""
+OF_ORDERS_AND_EVENTS = {
+    "mart/findings": {"mart/conversions", "mart/order_visits", "staging/events"}
+}
+"""Inputs that are asked for only if orders and events have a day in common, as no day of an empty
+shop is; `core/warehouse/engines/test_campaigns.py` has shops where they do not meet.
+"""
 
 
 class Reader:
@@ -111,7 +117,8 @@ def test_an_asset_s_inputs_are_the_tables_in_its_statements(key: str, reader: Re
             "delivery_context": delivery_context,
             "declared_segments": (VisitorSegment.from_definition("loyal", {"did": "purchase"}),),
         }
-        assert reader.read_by(asset, parameters) - OF_ERASURE == declared
+        of_empty_shop = declared - OF_ORDERS_AND_EVENTS.get(key, set())
+        assert reader.read_by(asset, parameters) - OF_ERASURE == of_empty_shop
     assert OF_ERASURE.isdisjoint(ASSETS)
 
 

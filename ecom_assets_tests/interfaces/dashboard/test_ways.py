@@ -199,6 +199,7 @@ NOBODY = cast(
         filters=SimpleNamespace(saved=""),
         may=lambda _: False,
         why=lambda _: "",
+        filled_by=lambda _: None,
         currency="EUR",
     ),
 )
