@@ -63,19 +63,6 @@ ENDS = {
 """What a run says that ends with 1."""
 
 
-COMMANDS = (
-    ("export", "--to", "heap", "--dry-run"),
-    ("export", "--to", "heap"),
-    ("export", "--to", "customers-json"),
-    ("explain", "mart.sessions"),
-    ("explain", "mart.sales"),
-    ("erase", "--visitor", "anna", "--customer", "anna", "--yes", "--skip-tool", "heap"),
-    ("erase", "--visitor", "anna", "--customer", "anna", "--verify"),
-)
-FEW_COMMANDS = (COMMANDS[1], COMMANDS[4], COMMANDS[5])
-"""Where each command takes half a minute: one of a kind."""
-
-
 @dataclass(frozen=True)
 class OneShop:
     """A home with a warehouse of an engine, and a stand-in of Heap."""
@@ -83,11 +70,6 @@ class OneShop:
     home: Path
     env: Mapping[str, str]
     heap: ScriptedTool
-
-    @property
-    def warehouse(self) -> str:
-        """The address of the warehouse."""
-        return self.env.get("ECOM_WAREHOUSE", "")
 
     def ecom(self, *arguments: str | Path, to_heap: bool = False) -> CommandResult:
         """Run a command, which never ends with a traceback."""
@@ -140,8 +122,15 @@ def test_every_command_takes_a_shop_of_one_source(shop: OneShop, tmp_path: Path,
         assert " 0 failed" in ran.out
         assert "could not be evaluated" not in ran.out
         assert "Next: `ecom ui`" in ran.out
-    takes_long = "spark:" in shop.warehouse or "snowflake:" in shop.warehouse
-    for arguments in FEW_COMMANDS if takes_long else COMMANDS:
+    for arguments in (
+        ("export", "--to", "heap", "--dry-run"),
+        ("export", "--to", "heap"),
+        ("export", "--to", "customers-json"),
+        ("explain", "mart.sessions"),
+        ("explain", "mart.sales"),
+        ("erase", "--visitor", "anna", "--customer", "anna", "--yes", "--skip-tool", "heap"),
+        ("erase", "--visitor", "anna", "--customer", "anna", "--verify"),
+    ):
         result = shop.ecom(*arguments, to_heap=arguments[1] == "--to")
         if name == "nothing" and result.exit_code:
             assert result.sentence
@@ -149,6 +138,6 @@ def test_every_command_takes_a_shop_of_one_source(shop: OneShop, tmp_path: Path,
             assert result.exit_code == 0, f"{arguments}: {result.out}{result.err}"
     if name == "nothing":
         assert not (shop.home / "warehouse.duckdb").exists()
-    if name not in ENDS and not takes_long:
+    if name not in ENDS:
         again = shop.ecom("run", *options)
         assert again.exit_code == 0, again.out + again.err

@@ -2,7 +2,6 @@
 and Parquet files that it cannot read.
 """
 
-import os
 import re
 import sys
 import tempfile
@@ -407,7 +406,7 @@ def in_memory(rows: Iterable[Mapping[str, Any]], contract: type[Table]) -> ir.Ta
 
 def arrow_in_memory(name: str, rows: pa.Table) -> ir.Table:
     """Return rows of Arrow as a table in memory, which only its own connection sees."""
-    con = _memory_of_process(os.getpid()).cursor()
+    con = _shared_memory().cursor()
     for statement in SETTINGS:  # a cursor begins with the machine's time zone
         con.execute(statement)
     con.register(name, rows)
@@ -415,11 +414,8 @@ def arrow_in_memory(name: str, rows: pa.Table) -> ir.Table:
 
 
 @cache
-def _memory_of_process(_process_id: int) -> duckdb.DuckDBPyConnection:
-    """Return the database that tables in memory share: opening one for each takes 20 ms of CPU.
-
-    A forked process has its own, as DuckDB's threads stay behind.
-    """
+def _shared_memory() -> duckdb.DuckDBPyConnection:
+    """Return the database that tables in memory share: opening one for each takes 20 ms of CPU."""
     return duckdb.connect(":memory:")
 
 

@@ -14,7 +14,7 @@ from ecom_assets.core.http_server.callers import Scope
 
 @dataclass(frozen=True)
 class FillingPage:
-    """A page that fills numbers, or says what fills them, and who may see it."""
+    """A page that fills numbers, or says what fills them, and who may do so there."""
 
     path: str
     title: str
@@ -23,14 +23,14 @@ class FillingPage:
 
 YOUR_DATA: Final = FillingPage("mapping", "Bring a file that says it", Scope.WRITE)
 ORDER_COSTS: Final = FillingPage("mapping-costs", "Say what orders cost", Scope.ADMIN)
-SHOP: Final = FillingPage("shop", "Say how long deliveries take", Scope.WRITE)
+SHOP: Final = FillingPage("mapping-shop", "Say how long deliveries take", Scope.ADMIN)
 PROFIT: Final = FillingPage("profit", "See which costs are not known", Scope.COSTS)
 QUALITY: Final = FillingPage("quality", "See whether orders and visits meet", Scope.READ)
 
 _BY_PAGE: Final[Mapping[FillingPage, Iterable[str]]] = {
     YOUR_DATA: (
         *("cost_amount", "costed_revenue_amount", "gross_profit_amount", "gross_margin_rate"),
-        *("cost_coverage_rate", "unit_cost_amount", "spend_amount", "mer", "spend_share"),
+        *("cost_coverage_rate", "spend_amount", "mer", "spend_share"),
         *("platform_conversion_count", "platform_conversion_amount", "platform_roas"),
         *("click_count", "impression_count", "stock_count"),
     ),
@@ -51,7 +51,7 @@ _BY_PAGE: Final[Mapping[FillingPage, Iterable[str]]] = {
         *("touched_order_count", "touched_revenue_amount", "visit_coverage_rate"),
     ),
 }
-_OF_PAGE: Final[Mapping[str, Mapping[str, FillingPage]]] = {
+OF_PAGE: Final[Mapping[str, Mapping[str, FillingPage]]] = {
     # There, what they are made of is in the rows above, and rules fill them.
     "profit": {
         "contribution_before_ads_amount": ORDER_COSTS,
@@ -73,9 +73,9 @@ _OF_PAGE: Final[Mapping[str, Mapping[str, FillingPage]]] = {
         for page in ("attribution", "overview", "sales", "sales-explorer", "cohort-value")
     },
 }
-_FILLED_BY: Final = {name: page for page, names in _BY_PAGE.items() for name in names}
+FILLED_BY: Final = {name: page for page, names in _BY_PAGE.items() for name in names}
 
 
 def filling_page(name: str, page: str) -> FillingPage | None:
     """Return what fills a number of a page; None where no page does."""
-    return _OF_PAGE.get(page, {}).get(name) or _FILLED_BY.get(name)
+    return OF_PAGE.get(page, {}).get(name) or FILLED_BY.get(name)

@@ -14,6 +14,8 @@ import pytest
 
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.attribution.order_sums import SentSums
+from ecom_assets.commerce.attribution.queries import met_revenue
+from ecom_assets.commerce.findings.findings import ids_of_purchases
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset, asset_key
 from ecom_assets.core.tables.computed import KeptRows
@@ -38,7 +40,7 @@ OF_ORDERS_AND_EVENTS = {
     "mart/findings": {"mart/conversions", "mart/order_visits", "staging/events"}
 }
 """Inputs that are asked for only if orders and events have a day in common, as no day of an empty
-shop is; `core/warehouse/engines/test_campaigns.py` has shops where they do not meet.
+shop is: they are looked at by themselves below.
 """
 
 
@@ -120,6 +122,20 @@ def test_an_asset_s_inputs_are_the_tables_in_its_statements(key: str, reader: Re
         of_empty_shop = declared - OF_ORDERS_AND_EVENTS.get(key, set())
         assert reader.read_by(asset, parameters) - OF_ERASURE == of_empty_shop
     assert OF_ERASURE.isdisjoint(ASSETS)
+
+
+def test_what_findings_ask_of_shops_with_orders_and_events_are_their_other_inputs(
+    reader: Reader,
+) -> None:
+    tables = {
+        name: reader.engine.table(reads.contract)
+        for name, reads in ASSETS["mart/findings"].reads.items()
+    }
+    met = met_revenue(tables["conversions"], tables["touches"])
+    rule = rules(SETTINGS)["reconciliation_rule"]
+    said = ids_of_purchases(tables["events"], tables["order_visits"], rule, DAYS)
+    read = reader.tables_in(met) | reader.tables_in(said)
+    assert read == OF_ORDERS_AND_EVENTS["mart/findings"] | {"mart/touches"}
 
 
 def test_an_input_that_is_not_read_and_a_table_that_is_no_input_are_seen(reader: Reader) -> None:

@@ -16,6 +16,7 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     read_by,
 )
 from ecom_assets.ingestion.sources.proposal.questions import ZONE
+from ecom_assets.ingestion.sources.proposal.zones import without_zone
 from ecom_assets.ingestion.sources.reading import FileReading
 from ecom_assets_tests.ingestion.sources.conftest import write
 
@@ -152,3 +153,10 @@ def test_a_zone_in_the_head_of_a_column_is_read_or_guessed(tmp_path: Path) -> No
     assert moments(search, {}) == MOMENTS
     for head, guess in LIKELY.items():
         assert asked(search_of(tmp_path / f"{guess[-3:]}.csv", head, times)) == {ZONE: guess}, head
+
+
+def test_a_head_of_a_million_blanks_holds_nobody_up() -> None:
+    """Its end is looked at alone: the time that all of it takes grows with its square."""
+    head = f"time{' ' * 1_000_000}x"
+    assert without_zone(head) == (head, "")
+    assert without_zone(f"{' ' * 1_000_000}time (UTC+1)") == ("time", "UTC+1")

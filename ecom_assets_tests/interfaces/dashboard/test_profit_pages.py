@@ -1,13 +1,17 @@
 """The pages of profit and of discounts, over a shop whose profit can be counted by hand."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
+from ecom_assets.interfaces.dashboard.filled_by import FILLED_BY, OF_PAGE
+from ecom_assets.interfaces.dashboard.page import all_pages
 from ecom_assets.interfaces.dashboard.pages.profit import bars
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
@@ -17,7 +21,11 @@ from ecom_assets_tests.interfaces.profit_shop import GROUP, profit_shop_home
 
 pytestmark = pytest.mark.xdist_group(GROUP)
 DASH = "\N{EN DASH}"
-KEYS = {"costs": "a-key-that-may-see-costs-too", "read": "a-key-that-reads-revenue-only"}
+KEYS = {
+    "costs": "a-key-that-may-see-costs-too",
+    "read": "a-key-that-reads-revenue-only",
+    "write": "a-key-that-may-bring-files-too",
+}
 DAYS = "start_date=2026-05-18&end_date=2026-05-31"
 
 
@@ -25,7 +33,9 @@ DAYS = "start_date=2026-05-18&end_date=2026-05-31"
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """The dashboard over the published shop, with a key that sees costs and one that does not."""
     home = profit_shop_home(tmp_path_factory.getbasetemp())
-    keys = f"read+costs+personal:{KEYS['costs']},read:{KEYS['read']}"
+    keys = (
+        f"read+costs+personal:{KEYS['costs']},read:{KEYS['read']},read+write+costs:{KEYS['write']}"
+    )
     # A busy machine may take long for an explanation.
     settings = Settings(home=home, api_keys=keys, api_timeout_s=300, adhoc_timeout_s=300)
     with served(build_dashboard_stack(settings)) as running:  # type: ignore[arg-type]
@@ -48,6 +58,35 @@ def drawn(root: Node, index: int) -> list[dict[str, Any]]:
 def link(root: Node, shown: str) -> str:
     """Return the address of the first link with a text."""
     return next(a.attributes["href"] for a in root.all("a") if a.text == shown)
+
+
+def dashes(root: Node) -> Counter[str]:
+    """Return how many dashes lead to which page."""
+    led = (a.attributes["href"] for a in root.all("a") if a.text == DASH)
+    return Counter(address.partition("?")[0] for address in led)
+
+
+def test_a_dash_leads_to_what_fills_it_and_only_who_may_go_there(shop: Client) -> None:
+    """This shop has products without a cost, and no visits."""
+    assert dashes(page(shop, "products", "write")).keys() == {"/dashboard/mapping"}
+    assert not dashes(page(shop, "products", "costs"))
+    assert not dashes(page(shop, "products", "read"))
+    for key in KEYS:
+        assert dashes(page(shop, "overview", key)).keys() == {"/dashboard/quality"}
+
+
+def test_every_list_of_what_fills_dashes_names_numbers_and_pages_that_are_there() -> None:
+    answers = build_app(Settings()).openapi()["components"]["schemas"].values()
+    numbers = {name for answer in answers for name in answer.get("properties", {})}
+    pages = {each.path: each for each in all_pages()}
+    assert OF_PAGE.keys() <= pages.keys()
+    for filled_by in (FILLED_BY, *OF_PAGE.values()):
+        assert filled_by.keys() <= numbers
+        for filling in filled_by.values():
+            target = pages[filling.path]
+            may_act = {action.scope for action in target.actions}
+            is_to_see = filling.title.startswith("See ")
+            assert filling.scope in ({target.scope} if is_to_see else may_act), filling
 
 
 @pytest.mark.slow

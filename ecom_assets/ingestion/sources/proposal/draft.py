@@ -15,7 +15,7 @@ import numpy as np
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
-from ecom_assets.core.tables.currencies import unusual_digits
+from ecom_assets.core.tables.currencies import digits_of, unusual_digits
 from ecom_assets.core.warehouse.sql_text import ident, select, text, texts
 from ecom_assets.ingestion.sources.files.mapping import AD_SPEND_KEYS
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
@@ -23,6 +23,8 @@ from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.text_blocks import UTF_8
 from ecom_assets.ingestion.sources.proposal.event_amounts import (
+    FEWEST_ORDERS,
+    amount_of_purchases,
     amount_of_rows,
     amounts_of_some_types,
 )
@@ -284,8 +286,6 @@ OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
 OF_TYPES_OF_EVENTS: Final = frozenset({"event", "events", "action", "activity", "hit"})
 """Words in the names of columns that say what happened."""
-FEWEST_ORDERS: Final = 3
-"""Sums of fewer orders show nothing."""
 WHOLE_UNITS, CENTS, MILLIONTHS = "whole units", "cents", "millionths"
 """The answers what the amounts of a file count."""
 MOST_OF_IMPRESSION, MOST_OF_CLICK = 100, 20_000
@@ -776,34 +776,11 @@ class Draft:
             found = likely if said == self.likely_amount else None
         if found is not None:
             self.found["cart_value"], self.times = found
-        elif not said and "cart_value" in self.found:
-            self._find_amount_of_purchases(self.found["cart_value"].value)
-
-    def _find_amount_of_purchases(self, named: Value) -> None:
-        """Take the only amount that all purchases have, and nothing else has, before the one that
-        is named so, where no purchase has that: it is the price of what was looked at.
-        """
-        types = self.found.get("event_type")
-        words = self.values.counts(types.value) if types else ()
-        bought = [word for word, _ in words if known_event_type(word) == "purchase"]
-        if not types or not bought or not named.is_column:
-            return
-        is_bought = f"coalesce(list_contains({texts(bought)}, {types.value.column}), false)"
-        if self.values.scalar(f"count(*) FILTER ({is_bought} AND {named.column} IS NOT NULL)"):
-            return
-        amounts = [
-            value
-            for value in numbers_left(self.values, self.found)
-            if value.is_column
-            and can_be_amount(value)
-            and not self.values.scalar(
-                f"count(*) FILTER ({is_bought} <> ({value.column} IS NOT NULL))"
-            )
-        ]
-        if len(amounts) == 1:
-            self.amount_of_purchases = amounts[0]
+        elif not said and (of_purchases := amount_of_purchases(self.values, self.found)):
+            self.amount_of_purchases = of_purchases
+            named = self.found["cart_value"].value.name
             self.notes.append(
-                f"{amounts[0].name} is what purchases are worth: none of them has {named.name}"
+                f"{of_purchases.name} is what purchases are worth: none of them has {named}"
             )
 
     def _may_refine(self, value: Value, coarse: Value) -> bool:
@@ -948,7 +925,7 @@ class Draft:
         """
         amounts = [match.value for name, match in self.found.items() if name in AMOUNTS]
         self.cents = frozenset(
-            value for value in amounts if _says_cents(value) or self._is_divided_by_100(value)
+            value for value in amounts if _says_cents(value) or self._has_divisor_of_units(value)
         )
         left = [value for value in amounts if value not in self.cents]
         currency = self.found["currency"].value if "currency" in self.found else None
@@ -968,13 +945,24 @@ class Draft:
         if self.answers.get(UNITS) == CENTS:
             self.cents |= frozenset(left)
 
-    def _is_divided_by_100(self, value: Value) -> bool:
-        """Return whether a number has a divisor beside it, which is 100 in all rows."""
+    def _has_divisor_of_units(self, value: Value) -> bool:
+        """Return whether a number has a divisor beside it that gives whole units of its currency in
+        all rows: 100, of yen 1, of dinars 1000. Note one that does not.
+        """
         parent, _, _ = value.name.rpartition(".")
         beside = [one for one in self.values.values if one.name == f"{parent}.divisor"]
-        return bool(parent) and any(
-            [text for text, _ in self.values.counts(one, 2)] == ["100"] for one in beside
+        if not parent or not beside:
+            return False
+        currency = self.found.get("currency")
+        code = currency.value.column if currency and currency.value.is_column else "''"
+        divisor = beside[0].column
+        units = select(f"DISTINCT {code}, {divisor}", TABLE, f"{divisor} IS NOT NULL")
+        if all(by == str(10 ** digits_of(unit or "")) for unit, by in self.values.rows(units)):
+            return True
+        self.notes.append(
+            f"{shown(beside[0].name)} is not applied: it does not give whole units in all rows"
         )
+        return False
 
     def _may_be_cents(self, amounts: Sequence[Value], currency: Value) -> bool:
         """Return whether amounts in currencies with digits are whole and none is below 1.00: of a

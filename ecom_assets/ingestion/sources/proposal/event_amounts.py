@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Final, NamedTuple
 
-from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.proposal.fields import (
     Found,
     FoundField,
     MappingKind,
+    known_event_type,
     named_values,
+    numbers_left,
 )
+from ecom_assets.ingestion.sources.proposal.parts import can_be_amount, is_total
 from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
 FEWEST_ORDERS: Final = 3
@@ -48,6 +51,31 @@ def amount_of_rows(
             why = f"{name} adds up to {whole.name} of each {order.name}"
             return FoundField("cart_value", part, why), times
     return None
+
+
+def amount_of_purchases(values: FileValues, found: Found) -> Value | None:
+    """Return the amount that all purchases have and nothing else has, where none of them has the
+    one that is named so: that is the price of what was looked at. None where no such amount, or
+    more than one, is there.
+    """
+    named, types = found.get("cart_value"), found.get("event_type")
+    if named is None or types is None or not named.value.is_column:
+        return None
+    words = values.counts(types.value)
+    bought = [word for word, _ in words if known_event_type(word) == "purchase"]
+    is_bought = f"coalesce(list_contains({texts(bought)}, {types.value.column}), false)"
+    is_named = f"{named.value.column} IS NOT NULL"
+    if not bought or values.scalar(f"count(*) FILTER ({is_bought} AND {is_named})"):
+        return None
+    amounts = [
+        value
+        for value in numbers_left(values, found)
+        if value.is_column
+        and can_be_amount(value)
+        and (is_total(value) or values.matching(value, DECIMALS))
+        and not values.scalar(f"count(*) FILTER ({is_bought} <> ({value.column} IS NOT NULL))")
+    ]
+    return amounts[0] if len(amounts) == 1 else None
 
 
 def amounts_of_some_types(values: FileValues, found: Found) -> list[Value]:

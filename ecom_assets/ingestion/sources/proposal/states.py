@@ -35,11 +35,13 @@ from ecom_assets.ingestion.sources.proposal.row_kinds import says_kind
 from ecom_assets.ingestion.sources.proposal.state_words import (
     MEANINGS,
     Meaning,
+    begins,
     flag_meaning,
     guessed_meaning,
     is_document,
     says_no_sale_or_refund,
     state_meaning,
+    words_of,
 )
 from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
@@ -531,18 +533,26 @@ _BECAME: Final = re.compile(
     r"terugbetaald|zwrócon|возвращ[её]н|iade edil"
 )
 """What became of a sale whose money went back, as a participle."""
+_OF_ORDERS: Final = (
+    *("order", "bestell", "auftrag", "commande", "pedido", "ordine", "zamow", "zamów", "заказ"),
+    *("замовл", "sipar", "注文", "订单", "주문"),
+)
+"""How words begin in the names of columns about orders."""
 
 
 def has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]) -> bool:
     """Return whether refunds are rows of their own: they are credit notes, or of a type that is not
     that of sales, their amounts are below zero, or they stand beside those of sales.
 
-    A type such as `Refunded` says what became of a sale; one such as `Refund` is another row.
+    The type of an order, such as `Refunded`, says what became of a sale; `Refund`, or the type of a
+    row, is another row.
     """
-    became = all(_BECAME.search(state.casefold()) for state in refunded)
-    if all(map(is_document, refunded)) or (says_kind(matches["status"].value) and not became):
+    status = matches["status"].value
+    is_of_order = any(begins(word, _OF_ORDERS) for word in words_of(status.last_name))
+    became = is_of_order and all(_BECAME.search(state.casefold()) for state in refunded)
+    if all(map(is_document, refunded)) or (says_kind(status) and not became):
         return True
-    is_refund = f"list_contains({texts(refunded)}, {matches['status'].value.column})"
+    is_refund = f"list_contains({texts(refunded)}, {status.column})"
     amounts = [
         matches[name].value
         for name in ("payment_amount", "unit_price", "quantity")

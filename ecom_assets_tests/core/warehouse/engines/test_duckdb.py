@@ -9,10 +9,12 @@ from pathlib import Path
 import duckdb
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import pytest
 
 from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse import local as embedded
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.core.warehouse.engines.visits_table import ONE, Visits, grown, stored
@@ -165,3 +167,15 @@ def test_the_adapter_to_ibis_is_still_needed() -> None:
     )
     assert "fetch_record_batch" in names
     assert embedded.connect().sql("SELECT 1 AS one").to_pyarrow().to_pylist() == [{"one": 1}]
+
+
+def test_tables_in_memory_share_no_names_and_are_in_utc() -> None:
+    first, second = (
+        embedded.arrow_in_memory("visits", pa.table({"visit_count": [number]})) for number in (1, 2)
+    )
+    assert [rows_of(table) for table in (first, second)] == [
+        [{"visit_count": 1}],
+        [{"visit_count": 2}],
+    ]
+    con = first.get_backend().con
+    assert con.execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]

@@ -35,7 +35,8 @@ def test_a_table_in_the_account_and_one_fetched_from_it_give_the_same(
 ) -> None:
     paths = ",".join(write_shop(tmp_path))
     files = Settings(home=tmp_path / "files", events=paths)
-    # Other tables come from these alone, and are compared in `test_parity.py`.
+    # Other tables are made of these and of `raw.events` alone: that both engines make the same of
+    # the same rows is what `test_parity.py` shows.
     made = tables_up_to(Sessions, files)
     checks_of_files = run_everything(files, RANGES, only=made)
     # What files gave is put into a table, as a shop's own loader would have done.
