@@ -482,6 +482,10 @@ TRUTHS: dict[str, Truth] = {
         {"sold": "700", "back": "200", "orders": "3", "customers": "3"},
         currency="INR",
     ),
+    "ebay_orders.json": Truth(
+        "6 x (30 + 20) + 20 without the postage in the totals of lines; 20 went back",
+        {"sold": "320", "back": "20", "orders": "7", "customers": "7"},
+    ),
     "etsy_receipts.json": Truth(
         "2 x 15 + 20: amounts have a divisor of 100; the other receipt was cancelled",
         {"sold": "50", "back": "0", "orders": "1", "pieces": "3"},

@@ -379,11 +379,27 @@ class RowParts:
         kinds = {
             name: part
             for name, value in self.amounts.items()
-            if (part := part_of(value)) is not None and np.any(self.filled(name) != 0)
+            if (part := part_of(value)) is not None
+            and np.any(self.filled(name) != 0)
+            and not self._is_of_goods(name)
         }
         often = sorted(kinds, key=lambda name: -int(np.count_nonzero(self.filled(name))))
         named = {name: kinds[name] for name in often[:_MOST_PARTS]}
         return {**named, **dict.fromkeys(self._unnamed(named), Part.OTHER)}
+
+    def _is_of_goods(self, name: str) -> bool:
+        """Return whether an amount is the same as one that is called one of the goods, in all rows:
+        what items cost customers is no fee, whatever it is called.
+        """
+        goods = (
+            other
+            for other, value in self.amounts.items()
+            if is_of_goods(value) and part_of(value) is None
+        )
+        return any(
+            other != name and np.array_equal(self.filled(name), self.filled(other))
+            for other in goods
+        )
 
     def _unnamed(self, named: Mapping[str, Part]) -> list[str]:
         """Return the columns that are the difference of two amounts, whatever their names are."""
@@ -768,14 +784,15 @@ class RowParts:
         )
 
     def after_discounts(self, begin: str, lines: Collection[str]) -> GoodsAmount | None:
-        """Return the amount that is what lines come to after the discounts of their orders; None
-        where no sum shows one that is not in it already.
+        """Return the amount that is what lines come to after the discounts of their orders, and
+        without their postage; None where no sum shows one, or it is what lines come to already.
 
         Another amount of lines (`lines`) goes before one of orders, which is shared among them.
         """
         reached = self._offsets(begin)
         wanted: dict[str, int] = {}
-        for name in (name for name, part in self.parts.items() if part is Part.DISCOUNT):
+        beside = {Part.DISCOUNT, Part.SHIPPING}
+        for name in (name for name, part in self.parts.items() if part in beside):
             levels = {offset.get(name, 0) for offset, _ in reached.values()}
             wanted[name] = min(levels, key=lambda level: level * self._signed(name))
         if not any(wanted.values()):
