@@ -35,6 +35,10 @@ browsers and proxies send none.
 """
 MOST_WAITING_BYTES: Final = 262_144
 """The limit for their heads and bodies together."""
+LEAST_READ_BYTES: Final = 65_536
+"""How much of an answer that waits a client must read in each of its timeouts: 6 KB a second where
+that is 10 s. A slow line reads more, and a client that reads a byte now and then does not count.
+"""
 RESERVE_S: Final = 2.0
 """Seconds that a connection of the reserve may last: the head of a health check, and its answer."""
 OTHER_FILES: Final = 200
@@ -193,7 +197,7 @@ class BoundedConnection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Start the timer for a client that does not read the response."""
         super().pause_writing()
-        self._write_timer = self.loop.call_later(self.client_timeout_s, self.hang_up)
+        self._await_reading()
 
     def resume_writing(self) -> None:
         """Stop the timer: the client reads again."""
@@ -244,20 +248,35 @@ class BoundedConnection(HttpToolsProtocol):
             self._body_timer.cancel()
             self._body_timer = None
 
-    def _await_end(self, *, was_closing: bool = False) -> None:
-        """Hang up if the connection is closed and the client has not read what was sent to it;
-        else look again later.
+    def _await_end(self, closing_with_bytes: int | None = None) -> None:
+        """Hang up if the connection was closed at the last look and the client has read hardly
+        anything of what was sent to it since; else look again later.
 
         uvicorn closes connections in many ways, and each waits until the client has read all.
         """
         is_closing = self.transport.is_closing()
-        if is_closing and was_closing:
+        if closing_with_bytes is not None and self._reads_too_little(closing_with_bytes):
             self.hang_up()
             return
         if self._end_timer is not None:
             self._end_timer.cancel()
-        look_again = partial(self._await_end, was_closing=is_closing)
+        left_bytes = self.transport.get_write_buffer_size() if is_closing else None
+        look_again = partial(self._await_end, left_bytes)
         self._end_timer = self.loop.call_later(self.client_timeout_s, look_again)
+
+    def _await_reading(self, waiting_bytes: int | None = None) -> None:
+        """Hang up if the client has read hardly anything of what waits since the last look."""
+        if waiting_bytes is not None and self._reads_too_little(waiting_bytes):
+            self.hang_up()
+            return
+        look_again = partial(self._await_reading, self.transport.get_write_buffer_size())
+        self._write_timer = self.loop.call_later(self.client_timeout_s, look_again)
+
+    def _reads_too_little(self, waiting_bytes: int) -> bool:
+        """Return whether a client has read less than it must of the bytes that waited at the last
+        look; the end of them may be less.
+        """
+        return waiting_bytes - self.transport.get_write_buffer_size() < LEAST_READ_BYTES
 
     def _refuse_too_many_waiting(self, most: int) -> None:
         """Close the connection if more pipelined requests wait, or more bytes of them.

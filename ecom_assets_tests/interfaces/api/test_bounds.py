@@ -147,8 +147,12 @@ def test_many_slow_clients_do_not_keep_others_waiting(served: Running) -> None:
             connection.close()
 
 
-def test_a_client_that_does_not_read_is_hung_up_on(served: Running) -> None:
-    with socket.socket() as connection:
+def test_a_client_that_does_not_read_is_hung_up_on(tmp_path: Path) -> None:
+    """It holds the only connection there may be: others are answered once it is closed."""
+    with (
+        running(tmp_path, api_max_connections=1, api_client_timeout_s=PATIENCE_S) as served,
+        socket.socket() as connection,
+    ):
         # What the client's side keeps is bounded before it connects: by itself, the system keeps
         # tens of megabytes.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -156,7 +160,25 @@ def test_a_client_that_does_not_read_is_hung_up_on(served: Running) -> None:
         connection.connect(("127.0.0.1", served.port))
         connection.sendall(b"GET /analytics/large HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
         wait_until(lambda: '"path": "/analytics/large"' in served.log.getvalue())
+        wait_until(lambda: served.get("/analytics/sales").status_code == 200)
         assert len(all_of(connection)) < LARGE_BYTES
+
+
+def test_a_client_that_reads_slowly_gets_all(served: Running) -> None:
+    """A large answer needs several times the 0.4 s in which some of it must be read."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        connection.settimeout(5)
+        connection.connect(("127.0.0.1", served.port))
+        connection.sendall(
+            b"GET /analytics/large HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
+        )
+        got, begun = 0, time.monotonic()
+        while part := connection.recv(1_000_000):
+            got += len(part)
+            is_slow = time.monotonic() - begun < 3 * PATIENCE_S
+            time.sleep(PATIENCE_S / 100 if is_slow else 0)
+    assert got > LARGE_BYTES
 
 
 def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:

@@ -47,6 +47,10 @@ class Wire(asyncio.Transport):
         assert not self.closed or not data
         self.sent += data
 
+    def get_write_buffer_size(self) -> int:
+        """Return what the client has not read: it reads nothing."""
+        return len(self.sent)
+
     def is_closing(self) -> bool:
         """Return whether it is closed."""
         return self.closed
