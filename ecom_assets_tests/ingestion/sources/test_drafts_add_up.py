@@ -435,3 +435,86 @@ def test_a_column_of_types_alone_makes_no_events_of_orders(
     search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
     assert ("rows" in asked(search, {})) is is_asked
     assert is_asked or search.proposal(ZONE, OWN).kind is MappingKind.ORDERS
+
+
+def test_a_fee_that_is_a_rate_of_the_total_is_kept_of_it(tmp_path: Path) -> None:
+    """8 % of each `Total` is kept, and `Zufluss` is the rest: customers paid the total."""
+    totals = ("100.00", "250.00", "75.00", "160.00")
+    rows = [
+        f"R{n},2026-03-0{n} 10:00:00,k{n},{total},{fee},{Decimal(total) - Decimal(fee)}"
+        for n, (total, fee) in enumerate(
+            zip(totals, ("8.00", "20.00", "6.00", "12.80"), strict=True), 1
+        )
+    ]
+    heads = "Order number,Date,Customer,Total,Transaction fee,Zufluss"
+    search = search_of(tmp_path / "orders.csv", [heads, *rows])
+    assert sold_and_back(search, {}) == (Decimal("585.00"), 0)
+
+
+def test_a_surcharge_that_is_a_rate_of_the_goods_is_no_part_of_them(tmp_path: Path) -> None:
+    """5 % of `Ware` comes on top of it in `Total`: customers paid it, but not for the goods."""
+    goods = ("100.00", "250.00", "75.00", "160.00")
+    rows = [
+        f"R{n},2026-03-0{n} 10:00:00,k{n},{Decimal(one) + Decimal(fee)},{fee},{one}"
+        for n, (one, fee) in enumerate(
+            zip(goods, ("5.00", "12.50", "3.75", "8.00"), strict=True), 1
+        )
+    ]
+    heads = "Order number,Date,Customer,Total,Payment fee,Ware"
+    search = search_of(tmp_path / "orders.csv", [heads, *rows])
+    assert sold_and_back(search, {}) == (Decimal("585.00"), 0)
+
+
+def test_a_tax_in_the_price_is_taken_off_beside_a_discount_that_orders_show(
+    tmp_path: Path,
+) -> None:
+    """Each order of two lines comes to its total by price times pieces less `Abzug`, and postage;
+    `VAT` is 20 % of what is left without it: 234.00 of 1,404.00 over all lines.
+    """
+    lines = [
+        (n, price, pieces, off)
+        for n in range(1, 7)
+        for price, pieces, off in ((60 * n, 1, 0), (18, 2, 12))
+    ]
+    totals = {
+        n: sum(price * pieces - off for m, price, pieces, off in lines if m == n) + 5
+        for n in range(1, 7)
+    }
+    rows = [
+        f"{n},2026-03-0{n} 10:00:00,k{n},Item {price},{price}.00,{pieces},{off}.00,"
+        f"{(price * pieces - off) / 6:.2f},5.00,{totals[n]}.00"
+        for n, price, pieces, off in lines
+    ]
+    heads = "Order number,Date,Customer,Item,Price,Quantity,Abzug,VAT,Shipping,Grand total"
+    search = search_of(tmp_path / "lines.csv", [heads, *rows])
+    paid = sum(price * pieces - off for _, price, pieces, off in lines)
+    assert paid == 60 * 21 + 6 * 24
+    assert sold_and_back(search, {}) == (Decimal(paid) * 5 / 6, 0)
+
+
+def test_a_tax_of_no_known_name_beside_lines_is_found_by_their_order(tmp_path: Path) -> None:
+    """`Wert` and 20 % `Levy` of each line, and postage once, come to `Total` of the order."""
+    lines = [(n, wert) for n in range(1, 7) for wert in (50 * n, 35)]
+    totals = {n: Decimal(50 * n + 35) * Decimal("1.2") + Decimal("4.90") for n in range(1, 7)}
+    rows = [
+        f"{n},2026-03-0{n} 10:00:00,k{n},Item {wert},1,{wert}.00,{wert * 0.2:.2f},4.90,"
+        f"{totals[n]:.2f}"
+        for n, wert in lines
+    ]
+    heads = "Order number,Date,Customer,Item,Quantity,Wert,Levy,Shipping,Grand total"
+    search = search_of(tmp_path / "lines.csv", [heads, *rows])
+    assert sold_and_back(search, {}) == (Decimal(50 * 21 + 6 * 35), 0)
+
+
+def test_a_tax_of_no_known_name_in_a_total_is_asked_before_a_discount(tmp_path: Path) -> None:
+    """`Levy` is 20 % of what is left of `À payer` without it and the postage: 37.20 of 186.00."""
+    goods, off = (32, 61, 75, 18), ("0.00", "5.00", "0.00", "3.00")
+    rows = [
+        f"#{n},2026-03-0{n} 10:00:00,k{n},{one * 1.2 + 1.25 * n:.2f},{1.25 * n:.2f},"
+        f"{one * 0.2:.2f},{o}"
+        for n, (one, o) in enumerate(zip(goods, off, strict=True), 1)
+    ]
+    heads = "Order number,Date,Customer,À payer,Shipping,Levy,Discount amount"
+    search = search_of(tmp_path / "orders.csv", [heads, *rows])
+    given = {"payment_amount": "À payer"}
+    assert "À payer less Shipping and Levy (186.00)" in asked(search, given)["amount_parts"]

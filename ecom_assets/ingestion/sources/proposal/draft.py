@@ -647,9 +647,11 @@ class Draft:
         names do not say both.
         """
         self._find_pieces_named_amount()
-        if {UNIT_PRICE, "quantity"} <= self.found.keys():
-            return
         found = tuple(products(self.values, self._without_answer("payment_amount")))
+        if {UNIT_PRICE, "quantity"} <= self.found.keys():
+            if "payment_amount" not in self.found:
+                self.product_less = next((product.less for product in found), "")
+            return
         answer = self.answers.get("payment_amount", "")
         said = [product for product in found if product.text == answer]
         shown = [
@@ -1835,15 +1837,11 @@ class Draft:
         if rows is None:
             return
         is_said = "payment_amount" in self.answers
-        goods = rows.goods(begin, is_said=is_said)
+        goods = rows.goods(begin, is_said=is_said, off=self.product_less)
         unproven = {
             name: part for name, part in goods.unproven.items() if name not in self.taken_off
         }
         goods = replace(goods, unproven=unproven, others=() if is_said else goods.others)
-        if self.product_less in rows.amounts and goods.name in {begin, rows.product[0]}:
-            unproven.pop(self.product_less, None)
-            less = dict.fromkeys([*goods.less, self.product_less])
-            goods = replace(goods, less=tuple(less))
         self.goods = goods
         if goods.name != begin:
             self._take_goods(goods, rows)
@@ -2008,10 +2006,13 @@ class Draft:
                 and not rows.is_taken_off(name, goods.name)
             )
         ]
-        asked.sort(key=lambda name: goods.unproven[name] is Part.DISCOUNT)
         back = self._paid_back_columns()
         unnamed = [name for name in rows.unexplained(goods) if name not in back]
-        return [*asked, *goods.optional, *unnamed][:MOST_PARTS_ASKED]
+        taxes = [name for name in unnamed if may_have_all and rows.may_be_inside(name, goods)]
+        first = [name for name in asked if goods.unproven[name] is not Part.DISCOUNT]
+        return [*dict.fromkeys([*first, *taxes, *asked, *goods.optional, *unnamed])][
+            :MOST_PARTS_ASKED
+        ]
 
     def _ask_for_paid_back(self, goods: GoodsAmount, rows: RowParts) -> None:
         """Ask which amount was paid back, where some may be and no name says so; not where rows of

@@ -604,8 +604,11 @@ class RowParts:
         rows = (tax != 0) & ~np.isnan(money) & (money != 0)
         if rows.sum() < _FEWEST:
             return False
-        discounts = [other for other, part in goods.unproven.items() if part is Part.DISCOUNT]
-        for other in (*discounts, *self.unexplained(goods)):
+        beside = (Part.DISCOUNT, Part.SHIPPING)
+        named = [other for other, part in goods.unproven.items() if part in beside]
+        for other in (*named, *self.unexplained(goods)):
+            if other == name:
+                continue
             left = (np.abs(money) - np.abs(self.filled(other)))[rows]
             if any(_share_of_rates(left - tax[rows], tax[rows], n) >= _SHARE for n in _STEPS):
                 return True
@@ -725,11 +728,12 @@ class RowParts:
                 waiting.append(other)
         return reached
 
-    def goods(self, begin: str, *, is_said: bool = False) -> GoodsAmount:
+    def goods(self, begin: str, *, is_said: bool = False, off: str = "") -> GoodsAmount:
         """Return how the amount of the goods follows from one amount: without what a total has
         beside them, after discounts, before fees and refunds.
 
-        An amount that a person has said is the one that it begins with.
+        An amount that a person has said is the one that it begins with. What sums of whole orders
+        take off it (`off`) is off, whatever its name is.
         """
         reached = self._offsets(begin)
         wanted: dict[str, int] = {}
@@ -754,12 +758,15 @@ class RowParts:
         steps = {name: level - offset.get(name, 0) for name, level in wanted.items()}
         shown_by = dict.fromkeys(one for _, path in reached.values() for one in path)
         varied = {name for one in shown_by for name, _ in one.parts}
+        if off in self.amounts and best in {begin, self.product[0]} and not steps.get(off):
+            steps[off] = -1
+        less = [name for name, step in steps.items() if step < 0]
         left = self._numbers[best] + sum(
             (step * self.filled(name) for name, step in steps.items()), np.zeros(1)
         )
         unproven, inside = {}, []
         for name, part in self.parts.items():
-            if name in varied or part is Part.OTHER or self._is_beside(best, name, part):
+            if name in {*varied, *less} or part is Part.OTHER or self._is_beside(best, name, part):
                 continue
             # A tax is of what was paid once discounts are taken off.
             ways = [self._ways_of_rate(money, name) for money in (self._numbers[best], left)]
@@ -775,7 +782,7 @@ class RowParts:
         ]
         return GoodsAmount(
             best,
-            (*(name for name, step in steps.items() if step < 0), *inside),
+            (*less, *inside),
             tuple(name for name, step in steps.items() if step > 0),
             path or tuple(one for one in shown_by if any(n in steps for n, _ in one.parts)),
             unproven,
@@ -831,7 +838,7 @@ class RowParts:
 
     def _is_charged(self, name: str) -> bool:
         """Return whether a fee is what customers pay, not what is kept of it: a total has it, and
-        what is left without it is not called net.
+        what is left without it is not called net; a rate of what has it in it is kept.
         """
         value = self.amounts.get(name)
         if value is not None and _has(_words(value), _COSTS):
@@ -843,6 +850,9 @@ class RowParts:
             low, high = (self.amounts.get(end) for end in ends)
             is_net = low is not None and _has(_words(low), _AFTER_FEES)
             if high is None or not is_total(high) or is_net:
+                continue
+            of_left, of_all = self._ways_of_rate(self._numbers[ends[1]], name)[::-1]
+            if of_all and not of_left:
                 continue
             # What is of the goods alone has no fee in it: one that is no less than a total by it is
             # of a total whose fee is kept of it later.

@@ -189,9 +189,10 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str] | No
     goods = [value for value in numbers if part_of(value) is None]
     tried: list[tuple[Value | None, int]] = [(None, 0)]
     tried += [(part, -1 if part_of(part) is Part.DISCOUNT else 1) for part in parts]
-    tried += [(part, -1) for part in goods[:_MOST_TOTALS]]  # a discount of no known name
+    # A discount of no known name, or a tax beside the amount.
+    tried += [(part, sign) for sign in (-1, 1) for part in goods[:_MOST_TOTALS]]
     for (part, sign), value in product(tried, numbers):
-        if part is not None and (value not in goods or value == part):
+        if part is not None and (value not in goods or not sums.is_more(value, part)):
             continue
         if equation := sums.of_order(value, total.value, part, sign):
             return value, equation, part.name if part and sign < 0 else ""
@@ -396,6 +397,11 @@ class _Sums:
                 less = next((one.name for one, sign in parts if sign < 0), "")
                 return Product(price, whole, text, less, total)
         return Product(price, whole)
+
+    def is_more(self, value: Value, part: Value) -> bool:
+        """Return whether an amount comes to more than another one, over all rows."""
+        amount, other = (float(np.sum(np.abs(self._filled(one)))) for one in (value, part))
+        return amount > other
 
     def _filled(self, value: Value) -> Numbers:
         return np.nan_to_num(self.cells[value.column])
