@@ -1021,7 +1021,9 @@ class Draft:
             return f"  payment_amount: {hundredth}"
         sale = hundredth.removesuffix(IN_CENTS)
         back = self._hundredth(match.value).removesuffix(IN_CENTS) or quoted(match.value.path[0])
-        if self.is_back_shared and back.endswith("}"):
+        if self._has_row_per_order() and back.endswith("}"):
+            back = f"{back.removesuffix('}')}, at_most: {sale}}}"
+        elif self.is_back_shared and back.endswith("}"):
             back = f"{back.removesuffix('}')}, shared_by: {sale}}}"
         elif self.is_back_shared:
             back = f"{{column: {back}, shared_by: {sale}}}"
@@ -2352,15 +2354,17 @@ class Draft:
         sale = f"{{{', '.join([f'column: {amount}', *self._less_and_plus(), *units])}}}"
         if self.left_of_total and self.refund:
             whole, left = map(quoted, self.left_of_total)
-            most = f", {units[0]}" if units else self._at_most_goods([value])
-            return self._by_row(sale, f"{{column: {whole}, less: [{left}]{most}}}")
+            most = self._at_most_goods([value])
+            return self._by_row(
+                sale, f"{{{', '.join([f'column: {whole}, less: [{left}]', *units])}{most}}}"
+            )
         if not self.refund or not refunded or not value.is_column or not refunded.value.is_column:
             return ""
         back = quoted(refunded.value.path[0])
         if shared := self._shared_back(amount):
             return self._by_row(sale, shared)
         zeros = ", skip_zeros: true" if self._has_zeros(refunded.value) else ""
-        most = f", {units[0]}" if units else self._at_most_goods([value])
+        most = f"{''.join(f', {unit}' for unit in units)}{self._at_most_goods([value])}"
         parts = self._parts_of_refunds(refunded.value, value)
         less = f", less: {quoted_list(parts)}" if parts else ""
         options = f"{less}{zeros}{self._without_sign(refunded.value)}{most}"
@@ -2418,7 +2422,7 @@ class Draft:
             return ""
         back = self.found[REFUNDED_AMOUNT].value
         sign = self._without_sign(back).removeprefix(", ")
-        most = "" if self.cents else self._at_most_goods_of_order().removeprefix(", ")
+        most = self._at_most_goods_of_order().removeprefix(", ")
         options = filter(None, (*self._in_cents(back), sign, most))
         return f"{{{', '.join([f'column: {quoted(back.path[0])}', *options, f'shared_by: {by}'])}}}"
 
@@ -2433,7 +2437,8 @@ class Draft:
             return self._at_most_goods_of_order()
         column, *times = (quoted(value.path[0]) for value in cells)
         options = [f"column: {column}", *(f"times: {name}" for name in times)]
-        return f", at_most: {{{', '.join([*options, *self._less_and_plus()])}}}"
+        options += [*self._less_and_plus(), *self._in_cents(cells[0])]
+        return f", at_most: {{{', '.join(options)}}}"
 
     def _at_most_goods_of_order(self) -> str:
         """Return the option by which no more than the goods of an order is paid back on one of its
@@ -2455,6 +2460,7 @@ class Draft:
         less = tuple(sorted(name for name, way in parts.items() if way > 0))
         plus = tuple(sorted(name for name, way in parts.items() if way < 0))
         options = [f"column: {quoted(total)}", *_options(AmountReading(total, less, plus))]
+        options += self._in_cents(back.value)  # what comes to each other is in one unit
         return f", at_most: {{{', '.join(options)}}}"
 
     def _at_most_total(self) -> str:
@@ -2465,7 +2471,8 @@ class Draft:
         total = self.found.get(ORDER_TOTAL)
         if total is None or not total.value.is_column or equal < FEWEST_ORDERS or equal < orders:
             return ""
-        return f", at_most: {{column: {quoted(total.value.path[0])}}}"
+        options = [f"column: {quoted(total.value.path[0])}", *self._in_cents(total.value)]
+        return f", at_most: {{{', '.join(options)}}}"
 
     def _part_named(self, name: str) -> Part | None:
         """Return what part of an amount a column is by its name."""
@@ -2500,7 +2507,7 @@ class Draft:
         if shared := self._shared_back(f"{{column: {columns[0]}{times}}}"):
             return shared
         sign = self._without_sign(back).removeprefix(", ")
-        most = "" if self.cents else self._at_most_goods(cells).removeprefix(", ")
+        most = self._at_most_goods(cells).removeprefix(", ")
         options = [option for option in (*self._in_cents(back), sign, most) if option]
         return (
             f"{{{', '.join([f'column: {quoted(back.path[0])}', *options])}}}"
@@ -2569,6 +2576,9 @@ class Draft:
         if not choices:
             raise DefinitionError(self._without_column(name, unreadable))
         sentence = f"the column that says {NEEDED.get(name, name)}{unreadable}"
+        if name.endswith("_amount"):  # amounts have decimals, numbers of things have not
+            money = {v.name for v in self.values.values if has_decimals(self.values, v)}
+            choices = (*sorted(choices, key=lambda choice: choice not in money),)
         if name == "event_type":
             sentence += f", or what each row is: {' or '.join(STANDARD_TYPES)}"
             others = tuple(one for one in STANDARD_TYPES if one not in choices)

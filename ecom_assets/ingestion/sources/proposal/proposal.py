@@ -63,6 +63,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     possible_encodings,
     quoted,
 )
+from ecom_assets.ingestion.sources.proposal.unnamed import likely_kind
 from ecom_assets.ingestion.sources.proposal.unused import unused_columns
 from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, file_mappings
@@ -503,7 +504,7 @@ class MappingSearch:
                 "for is read from orders: export these."
             )
         kinds = tuple(kind for kind in MappingKind if kind not in LISTED)
-        question = OpenQuestion(ROWS, "what the rows are", kinds, MappingKind.EVENTS)
+        question = OpenQuestion(ROWS, "what the rows are", kinds, likely_kind(values))
         return MappingKind(question.checked(answers.get(ROWS, question.guess))), question
 
     def _rows_of(

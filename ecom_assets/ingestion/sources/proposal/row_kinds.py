@@ -17,6 +17,11 @@ _NAMED: Final = (
 """How words in the names of such columns begin; they are tried first."""
 _ENDINGS: Final = ("typ", "type", "art")
 """How words do that are made of two, such as Positionstyp."""
+_OF_WAYS: Final = (
+    *("zahl", "bezahl", "payment", "pago", "paiement", "pagament", "platnos"),
+    *("versand", "lieferart"),
+)
+"""How words begin of names that say how something was paid or sent, such as Zahlart."""
 _MOST_KINDS, _MOST_COLUMNS, _FEW, _SHORT = 40, 3, 4, 20
 _FILLED, _PURE, _TELLING = 0.9, 0.95, 0.05
 _OF_NAMED, _OF_OTHERS = 0.75, 0.5
@@ -53,6 +58,8 @@ def row_kinds(values: FileValues, matches: Found, amount: str) -> tuple[Value, .
 def says_kind(value: Value) -> bool:
     """Return whether a column says by its name what a row is, such as its type."""
     words = words_of(value.last_name)
+    if any(begins(word, _OF_WAYS) for word in words):
+        return False
     return any(begins(word, _NAMED) or word.endswith(_ENDINGS) for word in words)
 
 

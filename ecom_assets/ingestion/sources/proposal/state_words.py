@@ -212,6 +212,8 @@ _REFUND: Final = (
     "retour",
     "erstattet",
     "ruckerstatt",
+    "ruckzahl",
+    "rucklast",
     "zuruckerstattet",
     "zuruckgegeben",
     "zuruckgesendet",

@@ -12,11 +12,15 @@ import numpy.typing as npt
 
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.proposal.fields import (
+    OF_VISITS,
     ORDER_TOTAL,
     UNIT_PRICE,
     Found,
+    MappingKind,
+    found_fields,
     free_columns,
     is_list,
+    numbers_left,
     numbers_of_rows,
 )
 from ecom_assets.ingestion.sources.proposal.parts import (
@@ -315,6 +319,16 @@ def can_be_pieces(values: FileValues, value: Value) -> bool:
     filled, odd, usual, different, ones = values.rows(select(counts, TABLE))[0]
     is_usual = filled * 2 >= values.row_count and not odd and different > 1 and ones
     return bool(is_usual) and usual <= _USUAL_PIECES
+
+
+def likely_kind(values: FileValues) -> MappingKind:
+    """Return what rows probably are where nothing says it: with more than one column of money, and
+    none of a visit, they are orders.
+    """
+    has_visits = bool(OF_VISITS & found_fields(values, MappingKind.EVENTS).keys())
+    money = [value for value in numbers_left(values, {}) if has_decimals(values, value)]
+    are_orders = len(money) > 1 and not has_visits
+    return MappingKind.ORDERS if are_orders else MappingKind.EVENTS
 
 
 def has_decimals(values: FileValues, value: Value) -> bool:

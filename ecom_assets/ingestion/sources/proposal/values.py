@@ -291,9 +291,9 @@ class Value:
     @property
     def last_name(self) -> str:
         """Return the last part of its path, within a name with dots too; that of an abbreviation
-        (`Total incl. VAT`, `Net w/ tax`) divides nothing.
+        (`Total incl. VAT`, `USt.-Betrag`, `Net w/ tax`) divides nothing.
         """
-        return re.split(r"\.(?!\s)|(?<!\b[wW])/|[:>]", self.path[-1].strip("./:> "))[-1].strip()
+        return re.split(r"\.(?![\s-])|(?<!\b[wW])/|[:>]", self.path[-1].strip("./:> "))[-1].strip()
 
     @property
     def is_money_member(self) -> bool:
