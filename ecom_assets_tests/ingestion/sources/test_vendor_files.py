@@ -573,6 +573,30 @@ TRUTHS: dict[str, Truth] = {
             "amount_parts": "Gesamtbetrag less Steuern gesamt and Versandkosten Bestellung",
         },
     ),
+    "digistore.csv": Truth(
+        "100 + 100 + 50 + 50 without their tax; 100 and 50 went back, of two orders",
+        {"sold": "300", "back": "150", "orders": "4", "customers": "4"},
+        {"rows": "orders", "Zahlung": "sale", "amount_parts": "Netto"},
+    ),
+    "lemonsqueezy.json": Truth(
+        "49 + (99 - 10) + 49 without tax; of 58.31 that went back 49 were for the goods",
+        {"sold": "187", "back": "49", "orders": "3", "customers": "3"},
+        {"units": "cents", "state_flag_1": "no sale"},
+        currency="USD",
+    ),
+    "square_transactions.csv": Truth(
+        "25 + (40 - 4) + 60 + (15 - 1.50) without tax and tips; 25 went back",
+        {"sold": "134.50", "back": "25", "orders": "4", "customers": "3"},
+        {"rows": "orders", "no_customer": "nobody", "Payment": "sale"},
+        currency="USD",
+    ),
+    "taboola.csv": Truth(
+        "44 + 1,050",
+        {"spent": {"USD": "1094"}},
+        {"platform": "other", "account_id": "one account"},
+        kind="ad_spend",
+        currency="USD",
+    ),
 }
 
 
