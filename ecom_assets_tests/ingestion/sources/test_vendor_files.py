@@ -590,6 +590,32 @@ TRUTHS: dict[str, Truth] = {
         {"rows": "orders", "no_customer": "nobody", "Payment": "sale"},
         currency="USD",
     ),
+    "brevo.csv": Truth(
+        "Tom unsubscribed after a double opt-in; of Lea nothing is known",
+        {"people": "3", "emails": "3", "consent": [True, False, None]},
+        kind="customers",
+    ),
+    "salesforce_contacts.csv": Truth(
+        "Tom opted out; of the others nobody knows that they agreed",
+        {"people": "3", "consent": [None, False, None]},
+        kind="customers",
+    ),
+    "manomano.csv": Truth(
+        "25 + 100 + 30 + 50 without tax; 30 went back, one order was refused",
+        {"sold": "205", "back": "30", "orders": "4", "pieces": "10"},
+        {"customer_id": "nobody"},
+    ),
+    "iterable_purchases.csv": Truth(
+        "30 + 10 + 120 + 45",
+        {"sold": "205", "orders": "3", "customers": "2", "pieces": "7"},
+        {"order_id": "id"},
+    ),
+    "nginx.ndjson": Truth(
+        "two visitors by their cookie; pages are views",
+        {"types": {"page_view": "4"}, "visitors": "2"},
+        {"rows": "events", "event_type": "page_view", "user_id": "cookie_uid"},
+        kind="events",
+    ),
     "taboola.csv": Truth(
         "44 + 1,050",
         {"spent": {"USD": "1094"}},

@@ -279,7 +279,9 @@ def _is_right(name: str, api_field: ApiField, id_type: str, value: object) -> bo
 
 def _require_known(mapping: CustomerMapping, objects: Sequence[dict[str, Any]]) -> None:
     names = {
-        path.split(".")[0] for _, api_field in mapping.fields.mapped() for path in api_field.paths
+        path.split(".")[0]
+        for _, api_field in mapping.fields.mapped()
+        for path in api_field.all_paths
     }
     names |= set(mapping.ignore_fields)
     for record in objects:

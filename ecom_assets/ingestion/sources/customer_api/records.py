@@ -79,6 +79,11 @@ class ApiField(_ApiPart):
         """Return the paths, in the order in which they are tried."""
         return (self.path,) if isinstance(self.path, str) else self.path
 
+    @property
+    def all_paths(self) -> tuple[str, ...]:
+        """Return every path that the field is read from."""
+        return self.paths
+
     def value_in(self, record: object) -> Any:  # noqa: ANN401 (JSON is what it is)
         """Return the field's value in a record, or MISSING."""
         values = (
@@ -147,9 +152,11 @@ class ApiConsent(ApiField):
     and those by which it says that the customer did not, or no more.
 
     Texts are compared in small letters. All others, such as that a confirmation is awaited, leave
-    it unknown.
+    it unknown. Who has anything but a no in a field of `unless`, such as one of who unsubscribed,
+    has refused, whatever else is said.
     """
 
+    unless: tuple[Path_, ...] = ()
     agreed: tuple[Path_, ...] = ("yes", "true", "1", "y", "subscribed", "ja", "oui", "sí", "si")
     refused: tuple[Path_, ...] = (
         *("no", "false", "0", "n", "unsubscribed", "not_subscribed", "never_subscribed"),
@@ -157,10 +164,32 @@ class ApiConsent(ApiField):
         *("nein", "non", "nee"),
     )
 
+    @property
+    def all_paths(self) -> tuple[str, ...]:
+        """Return every path that the field is read from."""
+        return *self.paths, *self.unless
+
+    def value_in(self, record: object) -> Any:  # noqa: ANN401 (JSON is what it is)
+        """Return the field's value in a record, or MISSING, or that it was taken back."""
+        if any(_says_yes(value_at(record, path)) for path in self.unless):
+            return _TAKEN_BACK
+        return super().value_in(record)
+
     def consent_of(self, value: object) -> bool | None:
         """Return whether the customer agreed; None if the value does not say it."""
+        if value == _TAKEN_BACK:
+            return False
         text = str(value).strip().lower()
         return True if text in self.agreed else False if text in self.refused else None
+
+
+_TAKEN_BACK: Final = "(taken back)"
+_NO: Final = frozenset({"", "no", "false", "0", "n", "nein", "non", "nee", "none", "null", "never"})
+
+
+def _says_yes(value: object) -> bool:
+    """Return whether a flag is set, or the time or the reason of something is there."""
+    return value is not MISSING and value is not None and str(value).strip().lower() not in _NO
 
 
 class CustomerFields(FieldEntries, _ApiPart):
@@ -281,7 +310,7 @@ class CustomerMapping(_ApiPart):
     @property
     def paths(self) -> tuple[str, ...]:
         """Return the paths of all fields, in order."""
-        paths = (path for _, field in self.fields.mapped() for path in field.paths)
+        paths = (path for _, field in self.fields.mapped() for path in field.all_paths)
         return tuple(dict.fromkeys(paths))
 
     @field_validator("expected")

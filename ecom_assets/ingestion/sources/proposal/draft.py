@@ -31,6 +31,7 @@ from ecom_assets.ingestion.sources.proposal.event_amounts import (
 from ecom_assets.ingestion.sources.proposal.fields import (
     CANCELLED_AT,
     CHANGED_AT,
+    CONSENT,
     HELPERS,
     MOST_EVENT_TYPES,
     NUMBERS_OF,
@@ -50,6 +51,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     free_columns,
     known_event_type,
     likely_event_type,
+    named_refusals,
     named_values,
     numbers_left,
     numbers_of_rows,
@@ -296,6 +298,17 @@ IN_CENTS: Final = "  # in cents"
 CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kopeck")
 """Parts of the names of amounts that count the smallest units of a currency."""
 OTHER_SEPARATOR = {".": ",", ",": "."}
+_IDS_OF_ITEMS: Final = (
+    "sku",
+    "product_id",
+    "productId",
+    "variant_id",
+    "id",
+    "code",
+    "name",
+    "title",
+)
+_NAMES_OF_ITEMS: Final = ("name", "title", "product_name", "productName")
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
@@ -487,6 +500,7 @@ class Draft:
             self._find_order_number()
             self._find_paid_back()
             self._find_product()
+            self._find_item_of_lines()
             if "status" not in columns:
                 self._find_kinds_of_rows()
             self._refuse_log_of_states()
@@ -657,8 +671,9 @@ class Draft:
         shown = [
             product for product in found if product.shown_by and not self.answers.get("quantity")
         ]
-        for product in (said or shown)[:1]:
-            why = f"by adding up: {product.shown_by}" if product.shown_by else "as answered"
+        for one in (said or shown)[:1]:
+            why = f"by adding up: {one.shown_by}" if one.shown_by else "as answered"
+            product = self._without_tax_in_price(one) if one in shown else one
             for name, value in ((UNIT_PRICE, product.price), ("quantity", product.quantity)):
                 self.found.setdefault(name, FoundField(name, value, why))
             self.product_less = product.less
@@ -668,6 +683,41 @@ class Draft:
                 self.found[ORDER_TOTAL] = FoundField(ORDER_TOTAL, payment.value, payment.why)
         is_shown = bool(shown or said or self._find_line_amount())
         self.products = () if is_shown else found
+
+    def _without_tax_in_price(self, product: Product) -> Product:
+        """Return a price times a quantity by the price without tax, where a column has it; note it.
+
+        It is the price without a tax of a few rates, on all rows.
+        """
+        prices = {
+            value.name: value
+            for value in numbers_of_rows(self.values, self.found)
+            if can_be_amount(value) and part_of(value) is None
+        }
+        parts = RowParts(self.values, {**prices, product.price.name: product.price})
+        net = next(iter(parts.without_tax(GoodsAmount(product.price.name))), None)
+        if net is None:
+            return product
+        self.notes.append(f"{shown(net)} is {shown(product.price.name)} without tax")
+        return replace(product, price=prices[net])
+
+    def _find_item_of_lines(self) -> None:
+        """Take the id and the name of the object that has the price or the pieces for those of the
+        item: `cart_items.id` beside `cart_items.price`.
+        """
+        of_lines = [
+            self.found[name].value for name in (UNIT_PRICE, "quantity") if name in self.found
+        ]
+        parents = {value.name.rpartition(".")[0] for value in of_lines if value.is_column} - {""}
+        if len(parents) != 1 or "item_id" in {*self.found, *self.answers}:
+            return
+        parent = parents.pop()
+        by_name = {value.name.casefold(): value for value in free_columns(self.values, self.found)}
+        for name, usual in (("item_id", _IDS_OF_ITEMS), ("item_name", _NAMES_OF_ITEMS)):
+            members = (by_name.get(f"{parent}.{last}".casefold()) for last in usual)
+            value = next((one for one in members if one and self.values.filled(one)), None)
+            if value is not None and name not in self.found:
+                self.found[name] = FoundField(name, value, f"named {value.name}")
 
     def _find_pieces_named_amount(self) -> None:
         """Take a column for the quantity, not for the amount, that counts pieces, as it seems,
@@ -3464,6 +3514,17 @@ def _packed_line(name: str, cell: PackedCell) -> str:
 class CustomerDraft(Draft):
     """A mapping of customers that is being written."""
 
+    refusals: tuple[Value, ...] = ()
+    """The columns that say who must not be written to, such as who unsubscribed."""
+
+    def __post_init__(self) -> None:
+        """Find the fields, and who must not be written to."""
+        super().__post_init__()
+        self.refusals = (*named_refusals(self.values, self.found),)
+        if self.refusals and CONSENT not in self.found:
+            first = self.refusals[0]
+            self.found[CONSENT] = FoundField(CONSENT, first, f"named {first.name}")
+
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""
         self.complete(["id"])
@@ -3479,8 +3540,23 @@ class CustomerDraft(Draft):
             options.append("key: address")
         if name in TIMES:
             options += self.time_options(value)
+        if name == CONSENT:
+            options += self._taken_back(value)
         path = f"path: {quoted('.'.join(value.path))}"
         return self.marked(f"  {name}: {{{', '.join([path, *options])}}}", FORMAT, ZONE)
+
+    def _taken_back(self, consent: Value) -> list[str]:
+        """Return the options of consent by the columns that say who took it back; where no other
+        column says anything of it, nobody is known to have agreed.
+        """
+        if consent in self.refusals:
+            self.notes.append(
+                f"{shown(consent.name)} says who must not be written to, and of nobody that they "
+                "agreed"
+            )
+        words = ["agreed: []", "refused: []"] if consent in self.refusals else []
+        names = [".".join(value.path) for value in self.refusals]
+        return [*words, f"unless: {quoted_list(names)}"] if names else []
 
 
 @dataclass

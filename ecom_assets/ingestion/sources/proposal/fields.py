@@ -164,6 +164,7 @@ NUMBERS_OF: Final = frozenset(
 OF_ITEMS: Final = frozenset(
     {"quantity", "payment_amount", UNIT_PRICE, "item_id", "item_name", "item_category"}
 )
+CONSENT: Final = "has_email_consent"
 CHANGED_AT: Final = "changed_at"
 TIMES: Final = frozenset(
     {
@@ -467,6 +468,7 @@ def is_report_of_ads(values: FileValues) -> bool:
     ads = found_fields(values, MappingKind.AD_SPEND)
     counts = [ads[name].value for name in ("impression_count", "click_count") if name in ads]
     is_of_ads = bool({"spend_amount", "campaign_name", "campaign_id"} & ads.keys())
+    is_of_ads |= len(counts) > 1 and any(map(is_cost, numbers_left(values, ads)))
     people = (
         value
         for name in ("user_id", "session_id")
@@ -515,8 +517,8 @@ def _day(written: str, form: str) -> date:
 
 
 def is_report_of_sums(values: FileValues) -> bool:
-    """Return whether rows are the days of some time, and all else are whole numbers: what others
-    come to, such as visitors and page views, of which no row is one.
+    """Return whether rows are the days of some time, and all else are numbers, of which several are
+    whole: what others come to, such as visitors and page views, of which no row is one.
     """
     columns = [value for value in values.values if value.is_column and values.filled(value)]
     days = [value for value in columns if values.time_formats(value)]
@@ -526,9 +528,13 @@ def is_report_of_sums(values: FileValues) -> bool:
         and _are_all_days(values, days[0])
         and not values.matching(days[0], r".*\d:.*")
         and len(counts) > 1
-        and all(values.matching(value, r"\d+") == values.filled(value) for value in counts)
+        and all(values.matching(value, _NUMBER) == values.filled(value) for value in counts)
+        and sum(values.matching(value, r"\d+") == values.filled(value) for value in counts) > 1
         and not any(bare(value.last_name).endswith("id") for value in counts)
     )
+
+
+_NUMBER: Final = r"-?[\d.,]*\d ?%?"
 
 
 def is_list_of_prices(values: FileValues) -> bool:
@@ -866,12 +872,15 @@ def _unlikely_visitor(values: FileValues, value: Value) -> tuple[bool, bool, boo
     """
     is_amount = bool(values.matching(value, r"-?\d+[.,]\d+"))
     is_row = 1 < values.different(value) == values.filled(value)
-    is_person = _is_of_person(value) or any(w in bare(value.name) for w in ("profile", "visitor"))
+    is_person = _is_of_person(value) or any(w in bare(value.name) for w in _OF_VISITORS_ALONE)
     return (
         is_amount or bool(values.time_formats(value)),
         is_row or _is_one(values, value),
         not is_person,
     )
+
+
+_OF_VISITORS_ALONE: Final = ("profile", "visitor", "cookie", "device", "uid")
 
 
 def _is_of_person(value: Value) -> bool:
@@ -951,6 +960,11 @@ def named_values(values: FileValues, kind: MappingKind, field: str, matches: Fou
 def source_columns(values: FileValues, matches: Found) -> list[Value]:
     """Return the values that are named as where visits come from, which is no field."""
     return named_as(values, _names()["visits"]["visit_source"], matches)
+
+
+def named_refusals(values: FileValues, matches: Found) -> list[Value]:
+    """Return the values that are named as who must not be written to, which is no field."""
+    return named_as(values, _names()["refusals"]["refused_email"], matches)
 
 
 def named_as(values: FileValues, usual_names: Sequence[str], matches: Found) -> list[Value]:

@@ -427,8 +427,11 @@ LOOKS_LIKE: Final = 0.5
 
 
 def words_of(name: str) -> list[str]:
-    """Return the words of a name in small letters without accents; `PartiallyRefunded` has two."""
+    """Return the words of a name in small letters without accents; `PartiallyRefunded` has two,
+    `charged_back` is one.
+    """
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    parted = re.sub(r"(?i)\b(charged?)[ _-](?=back)", r"\1", parted)
     return re.findall(r"[^\W\d_]+", _plain(parted))
 
 
