@@ -167,6 +167,12 @@ def _decimal_commas(folder: Path, table: PlainTable) -> Path:
     return _written(folder / "f.csv", table.with_cells(with_comma).text())
 
 
+def _formulas(folder: Path, table: PlainTable) -> Path:
+    return _written(
+        folder / "f.csv", table.with_cells(lambda _, cell: f'="{cell}"' if cell else cell).text()
+    )
+
+
 FORMS: Final[Mapping[str, Form]] = {
     "plain": Form("commas, UTF-8", _delimited(",")),
     "semicolon": Form("`;` between the columns", _delimited(";"), "separated by ';'"),
@@ -199,6 +205,7 @@ FORMS: Final[Mapping[str, Form]] = {
         "a name that stands twice, of a column that is read", _used_column_twice, "twice"
     ),
     "backslash": Form(r"`\"` for a quote within quotes", _backslashes),
+    "formulas": Form('texts as formulas, `="00123"`', _formulas),
     "comma": Form("a decimal comma", _decimal_commas, "decimal comma"),
 }
 """Every form, by its key."""

@@ -168,6 +168,7 @@ def layout_of(file: InputFile, found: FileColumns, keys: TableKeys) -> Layout:
         has_quotes=keys.has_quotes or file.is_sheet,
         has_typed_cells=file.is_sheet,
         has_apostrophes=keys.has_apostrophes,
+        has_formulas=found.has_formulas,
         has_short_lines=keys.has_short_lines,
         exploded=keys.explode,
         needed=tuple(found.columns),

@@ -20,7 +20,12 @@ from ecom_assets.ingestion.sources.files.formats import (
     head_of,
     require_text,
 )
-from ecom_assets.ingestion.sources.files.shape import json_in, objects_on, shaped_rows
+from ecom_assets.ingestion.sources.files.shape import (
+    json_in,
+    objects_on,
+    shaped_rows,
+    text_in_formula,
+)
 from ecom_assets.ingestion.sources.files.table_heads import (
     TableKeys,
     delimiter_of,
@@ -86,6 +91,14 @@ class FileColumns:
     first_rows: tuple[dict[str, str], ...] = ()
     rounded: frozenset[str] = frozenset()
     encoding: str | None = None
+
+    @property
+    def has_formulas(self) -> bool:
+        """Return whether cells are written as formulas that say a text, so that a spreadsheet keeps
+        the zeros before it: `="00123"`.
+        """
+        cells = (cell for row in self.first_rows for cell in row.values())
+        return any(text_in_formula(cell) != cell for cell in cells)
 
 
 def columns_of(

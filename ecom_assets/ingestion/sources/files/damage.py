@@ -521,7 +521,11 @@ def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record
             unsound, columns = next(passes)
             lines = _sound_lines(_records(file, layout), unsound) if kept is None else kept
             yield from csv_rows(
-                lines, columns, layout.delimiter, has_apostrophes=layout.has_apostrophes
+                lines,
+                columns,
+                layout.delimiter,
+                has_apostrophes=layout.has_apostrophes,
+                has_formulas=layout.has_formulas,
             )
 
         names = [name for name in layout.needed if name in indexes or name in ADDED]

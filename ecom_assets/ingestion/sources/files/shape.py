@@ -495,6 +495,12 @@ def without_apostrophe(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULA else cell
 
 
+def text_in_formula(cell: str) -> str:
+    """Return the text that a cell has in a formula, such as `="00123"`, or the cell as it is."""
+    is_formula = cell.startswith('="') and cell[2:].endswith('"')
+    return cell[2:-1].replace('""', '"') if is_formula else cell
+
+
 def cells_in(line: str, delimiter: str) -> list[str]:
     """Return the cells of a line of CSV; Python's reader refuses long ones unless it is told."""
     if len(line) <= _USUAL_CELL:
@@ -511,7 +517,12 @@ _USUAL_CELL: Final = 131_072
 
 
 def csv_rows(
-    lines: Iterable[bytes], indexes: Mapping[str, int], delimiter: str, *, has_apostrophes: bool
+    lines: Iterable[bytes],
+    indexes: Mapping[str, int],
+    delimiter: str,
+    *,
+    has_apostrophes: bool,
+    has_formulas: bool = False,
 ) -> Iterator[CsvLine]:
     """Yield some columns of the lines of a CSV file, each of which is a record, given the index of
     each column.
@@ -523,6 +534,7 @@ def csv_rows(
         # Without quotes, as most lines are, to split one is several times as fast.
         cells = cells_in(text, delimiter) if '"' in text else text.split(delimiter, needed)
         own = [cells[place] for place in places]
+        own = [*map(text_in_formula, own)] if has_formulas else own
         yield dict(
             zip(names, map(without_apostrophe, own) if has_apostrophes else own, strict=True)
         )

@@ -74,6 +74,7 @@ class Layout:
             sign like others.
         has_typed_cells: Whether times are written as ISO, whatever the mapping says of texts.
         has_apostrophes: Whether values of a CSV file lose an apostrophe at their beginning.
+        has_formulas: Whether values of a CSV file may be texts written as formulas: `="00123"`.
         has_backslashes: Whether a quote within quotes has a backslash before it, in a CSV file.
         has_short_lines: Whether lines of a CSV file may lack their last cells.
         is_numbered: Whether rows have their number, in `ROW`.
@@ -97,6 +98,7 @@ class Layout:
     has_quotes: bool = True
     has_typed_cells: bool = False
     has_apostrophes: bool = False
+    has_formulas: bool = False
     has_backslashes: bool = False
     has_short_lines: bool = False
     is_numbered: bool = False
@@ -208,9 +210,13 @@ def _row_number(layout: Layout) -> list[str]:
 
 
 def _cell(name: str, layout: Layout) -> str:
-    value = (
-        f"regexp_replace({ident(name)}, {_APOSTROPHE})" if layout.has_apostrophes else ident(name)
-    )
+    value = ident(name)
+    if layout.has_formulas:
+        within = f"replace({value}[3:-2], '\"\"', '\"')"
+        is_formula = f"starts_with({value}, '=\"') AND ends_with({value}, '\"')"
+        value = f"CASE WHEN {is_formula} THEN {within} ELSE {value} END"
+    if layout.has_apostrophes:
+        value = f"regexp_replace({value}, {_APOSTROPHE})"
     return _document(f"nullif({value}, '')", name, layout)
 
 

@@ -59,6 +59,7 @@ from ecom_assets.ingestion.sources.files.shape import (
     json_in,
     objects_on,
     shaped_records,
+    text_in_formula,
     without_apostrophe,
 )
 from ecom_assets.ingestion.sources.files.sql import Layout
@@ -179,13 +180,15 @@ def _csv_rows_of(file: InputFile, keys: TableKeys) -> Iterator[object]:
         has_header=not keys.header,
         has_quotes=keys.has_quotes or file.is_sheet,
         has_apostrophes=keys.has_apostrophes,
+        has_formulas=found.has_formulas,
     )
     sound = sound_copy(with_encoding(replace(file, encoding=found.encoding)), layout)
     opened = gzip.open if file.is_gzip else open
     with opened(sound.sound, "rt", encoding=UTF_8, newline="") as lines:
         try:
             for cells in islice(csv.reader(lines, delimiter=layout.delimiter), 1, None):
-                texts = map(without_apostrophe, cells) if layout.has_apostrophes else cells
+                texts = map(text_in_formula, cells) if layout.has_formulas else cells
+                texts = map(without_apostrophe, texts) if layout.has_apostrophes else texts
                 yield dict(zip(found.columns, texts, strict=False))
         except csv.Error as error:
             raise SourceError(

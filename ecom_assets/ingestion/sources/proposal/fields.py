@@ -265,10 +265,27 @@ def kind_of(values: FileValues) -> MappingKind | None:
     if (
         has_one_row_each
         and "quantity" not in orders
+        and not names_an_order(orders)
         and {"email", "first_name", "last_name"} & customers.keys()
     ):
         return MappingKind.CUSTOMERS
     return None
+
+
+def names_an_order(orders: Found) -> bool:
+    """Return whether rows have a time, and a number that is called that of an order: those of
+    customers may have a number, but not one of each order.
+    """
+    if not {"order_id", "date_time"} <= orders.keys():
+        return False
+    words = words_of(orders["order_id"].value.last_name)
+    return any(begins(word, _ORDER_WORDS) for word in words)
+
+
+_ORDER_WORDS: Final = (
+    *("order", "invoice", "receipt", "bestell", "auftrag", "rechnung", "commande", "factur"),
+    *("pedido", "ordine", "zamow", "faktur", "заказ", "замовлен", "注文", "siparis"),
+)
 
 
 def _kind_with_types(

@@ -1,9 +1,10 @@
-"""Times whose months are words of other languages than English, as `2 de marzo de 2026 10:15 hs.`
-has them.
+"""Times that no format reads: with months of other languages than English, as `2 de marzo de 2026
+10:15 hs.` has them, or with other signs between their parts, as in `2026年3月2日` and `11h07`.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -34,27 +35,67 @@ def _words() -> Mapping[str, Any]:
     return words
 
 
-def months_in(cells: Sequence[str]) -> str:
-    """Return the language in which all of some texts with digits have a month; empty where they are
-    no such times.
+@dataclass(frozen=True)
+class TimeWords:
+    """How times are written that no format reads: the language of their months, empty if these are
+    numbers, and the signs between their parts, as patterns with what is put in their place.
     """
+
+    language: str
+    signs: tuple[tuple[str, str], ...]
+
+
+def time_words_in(cells: Sequence[str]) -> TimeWords | None:
+    """Return how all of some texts with digits are written as times; None where they are none."""
     texts = [cell.casefold() for cell in cells]
     if not texts or not all(re.search(r"\d", cell) for cell in texts):
-        return ""
+        return None
+    signs = tuple(
+        (pattern, put)
+        for pattern, put in _SIGNS
+        if sum(bool(re.search(pattern, cell)) for cell in texts) * 2 > len(texts)
+    )
     words = [{*re.findall(r"[^\W\d_]+", cell)} for cell in texts]
     for language, months in _words()["months"].items():
         known = {word for month in months for word in month.split("|")}
         if all(known & own for own in words):
-            return str(language)
-    return ""
+            return TimeWords(str(language), signs)
+    has_parts = all(len(re.findall(r"\d+", cell)) > 2 for cell in texts)  # noqa: PLR2004 (a day)
+    are_digits = any(pattern == _OF_NET for pattern, _ in signs)
+    return TimeWords("", signs) if signs and (has_parts or are_digits) else None
 
 
-def in_english_sql(column: str, language: str) -> str:
-    """Return the SQL of a time with the month in English, and no words between its parts."""
+_OF_NET: Final = r"^/date\((\d+)(?:[+-]\d+)?\)/$"
+_SIGNS: Final = (
+    (_OF_NET, r"\1"),
+    (r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]", r"\1-\2-\3"),
+    (r"(\d{1,2}) ?[時时시] ?(\d{1,2}) ?[分분]", r"\1:\2"),
+    (r"(\d{1,2}) ?h ?(\d{2})", r"\1:\2"),
+    (r"(\d)(?:st|nd|rd|th|er|º|ª)\b", r"\1"),
+    (r"(\d)\.? +(\d{1,2})\.(\d{2})\.(\d{2})$", r"\1 \2:\3:\4"),
+    (r"(\d)\.? +(\d{1,2})\.(\d{2})$", r"\1 \2:\3"),
+    (r"(\d)\. +(\d{1,2}:)", r"\1 \2"),
+    (r"(\d)_(\d{1,2}:)", r"\1 \2"),
+    (r"(:\d\d),(\d+)", r"\1.\2"),
+    (r"([+-]\d\d:?\d\d) (?:utc|gmt)$", r"\1"),
+)
+"""Signs between the parts of times, and how others write them: `2026年3月2日`, `11h07`, `2nd`,
+`2026-03-02 11.07.05`, `11:07:05,123`, `/Date(1772449625000)/`.
+"""
+
+
+def in_english_sql(column: str, words: TimeWords) -> str:
+    """Return the SQL of a time with the month in English, the usual signs and no words between its
+    parts.
+    """
     sql = f"lower({column})"
-    for words, month in zip(_words()["months"][language], _ENGLISH, strict=True):
-        pattern, put = text(rf"(^|[^\pL])({words})([^\pL]|$)"), text(rf"\1{month}\3")
-        sql = f"regexp_replace({sql}, {pattern}, {put})"
+    for pattern, put in words.signs:
+        sql = f"regexp_replace({sql}, {text(pattern)}, {text(put)})"
+    if not words.language:
+        return f"trim(upper({sql}))"
+    for names, month in zip(_words()["months"][words.language], _ENGLISH, strict=True):
+        pattern, put = rf"(^|[^\pL])({names})([^\pL]|$)", rf"\1{month}\3"
+        sql = f"regexp_replace({sql}, {text(pattern)}, {text(put)})"
     between = text(rf"(^|[\s.,])({'|'.join(_words()['between'])})\.?([\s,]|$)")
     sql = f"regexp_replace({sql}, {between}, ' ', 'g')"
     blanks = text(r"[\s.,]+")

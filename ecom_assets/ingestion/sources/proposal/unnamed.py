@@ -20,6 +20,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     found_fields,
     free_columns,
     is_list,
+    names_an_order,
     numbers_left,
     numbers_of_rows,
 )
@@ -322,13 +323,13 @@ def can_be_pieces(values: FileValues, value: Value) -> bool:
 
 
 def likely_kind(values: FileValues) -> MappingKind:
-    """Return what rows probably are where nothing says it: with more than one column of money, and
-    none of a visit, they are orders.
+    """Return what rows probably are where nothing says it: with the number of an order, or more
+    than one column of money, and none of a visit, they are orders.
     """
     has_visits = bool(OF_VISITS & found_fields(values, MappingKind.EVENTS).keys())
     money = [value for value in numbers_left(values, {}) if has_decimals(values, value)]
-    are_orders = len(money) > 1 and not has_visits
-    return MappingKind.ORDERS if are_orders else MappingKind.EVENTS
+    is_paid = len(money) > 1 or names_an_order(found_fields(values, MappingKind.ORDERS))
+    return MappingKind.ORDERS if is_paid and not has_visits else MappingKind.EVENTS
 
 
 def has_decimals(values: FileValues, value: Value) -> bool:

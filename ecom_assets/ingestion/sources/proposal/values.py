@@ -39,7 +39,7 @@ from ecom_assets.ingestion.sources.files.sql import json_pointer
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.ingestion.sources.files.workbooks import SheetTable
-from ecom_assets.ingestion.sources.proposal.months import in_english_sql, months_in
+from ecom_assets.ingestion.sources.proposal.months import in_english_sql, time_words_in
 from ecom_assets.ingestion.sources.proposal.zones import without_zone, without_zones
 
 _SAMPLE = 1000
@@ -421,21 +421,21 @@ class FileValues:
         English ones, in place of these.
         """
         named = {
-            value: language
+            value: words
             for value in self.values
             if value.is_column
-            and (language := months_in(self.few(value)))
+            and (words := time_words_in(self.few(value)))
             and not self.time_formats(value)
         }
         read = self
-        for value, language in named.items():
+        for value, words in named.items():
             english = replace(
                 value,
                 position=len(read.values),
-                sql=in_english_sql(value.sql, language),
+                sql=in_english_sql(value.sql, words),
                 is_computed=True,
             )
-            with_it = f"*, {in_english_sql(value.column, language)} AS {english.column}"
+            with_it = f"*, {in_english_sql(value.column, words)} AS {english.column}"
             self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {select(with_it, TABLE)}")
             if self.time_formats(english):
                 read = replace(read, values=(*read.values, english))
