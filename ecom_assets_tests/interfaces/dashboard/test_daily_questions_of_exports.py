@@ -169,11 +169,14 @@ ANSWERS: Mapping[str, Question] = {
     "new and returning revenue": (
         f"sales-explorer?by=customer_type&{DAYS}",
         rows_of("Rows", 0, 1),
-        f"""SELECT list(line ORDER BY line) FROM (SELECT
-            CASE WHEN bought_at::DATE = first THEN 'new' ELSE 'returning' END || ' ' || {SUM}
-            AS line FROM sold JOIN (
-            SELECT customer, min(bought_at)::DATE AS first FROM lines GROUP BY customer)
-            USING (customer) GROUP BY bought_at::DATE = first)""",
+        f"""WITH paid AS (SELECT customer, min(bought_at)::DATE AS day FROM lines
+            GROUP BY customer, name HAVING sum(amount) > 0),
+        firsts AS (SELECT customer, min(day) AS first FROM paid GROUP BY customer),
+        typed AS (SELECT amount, CASE WHEN bought_at::DATE = first THEN 'new'
+            WHEN bought_at::DATE > first THEN 'returning' ELSE 'unpaid' END AS type
+            FROM sold LEFT JOIN firsts USING (customer))
+        SELECT list(line ORDER BY line)
+        FROM (SELECT type || ' ' || {SUM} AS line FROM typed GROUP BY type)""",
     ),
     "refunds by product": (
         f"sales-explorer?by=product&measures=refunded_amount,refund_count&limit=50&{DAYS}",
