@@ -49,7 +49,7 @@ def plain_feed(
         raw=tables.raw,
         folder=kind.folder,
         id=kind.id,
-        draft="ListDraft",
+        draft="list_drafts:ListDraft",
         key=f"concat_ws('|', {', '.join(tables.clean.key)})",
         mapping=mapping,
         amount_column=amounts[0] if amounts else "",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ecom_assets.ingestion.sources.readings import Reading
 
 SOURCES: Final = "ecom_assets.ingestion.sources"
-DRAFTS: Final = f"{SOURCES}.proposal.draft"
+DRAFTS: Final = f"{SOURCES}.proposal.drafts"
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class RecordFeed:
         reading: What reads files by a mapping, its name or its path, as `module:name` in
             `ingestion/sources`, imported only where that is done; empty where its tables follow
             from its contracts.
-        draft: The class in `proposal/draft.py` of the draft of a mapping, by the values of columns;
-            imported only where one is written.
+        draft: The class of the draft of a mapping, by the values of columns, as `module:name` in
+            `proposal/drafts`; imported only where one is written.
         key: The SQL of what two versions of a row have in common.
         mapping: The class of its mappings, where records are read by the platform's own layouts.
         amount_column: The column that its rows are about, if that is money; else empty.
@@ -115,7 +115,7 @@ class RecordFeed:
     @property
     def draft_class(self) -> Any:  # noqa: ANN401 (a class that is imported late)
         """Return the class of the draft of a mapping."""
-        return resolve_name(f"{DRAFTS}:{self.draft}")
+        return resolve_name(f"{DRAFTS}.{self.draft}")
 
     @property
     def model(self) -> type[RecordMapping]:

@@ -38,7 +38,7 @@ from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
 from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.damage import copies_in
-from ecom_assets.ingestion.sources.proposal.draft import STAYS
+from ecom_assets.ingestion.sources.proposal.drafts.written_events import STAYS
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import (
     OWN,

@@ -12,7 +12,8 @@ from ecom_assets.core.tables.received import BROKEN_PROOF
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.proposal import questions as asked
-from ecom_assets.ingestion.sources.proposal.draft import NO_AMOUNT, STAYS
+from ecom_assets.ingestion.sources.proposal.drafts.draft import NO_AMOUNT
+from ecom_assets.ingestion.sources.proposal.drafts.written_events import STAYS
 from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, parts_of_answer, shown
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning

@@ -20,7 +20,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources import feeds as feeds_folder
 from ecom_assets.ingestion.sources.costs import FileCosts
 from ecom_assets.ingestion.sources.customer_api.records import mapping_of
-from ecom_assets.ingestion.sources.proposal.draft import Draft
+from ecom_assets.ingestion.sources.proposal.drafts.draft import Draft
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.ingestion.uploads.landed import empty_landed, land

@@ -30,9 +30,7 @@ from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
-from ecom_assets.ingestion.sources.proposal.draft import (
-    Draft,
-)
+from ecom_assets.ingestion.sources.proposal.drafts.draft import Draft
 from ecom_assets.ingestion.sources.proposal.fields import (
     LISTED,
     MappingKind,

@@ -14,7 +14,7 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.settings.uploaded import RATE, shop_choices
 from ecom_assets.ingestion.sources.proposal import questions
-from ecom_assets.ingestion.sources.proposal.draft import STAYS
+from ecom_assets.ingestion.sources.proposal.drafts.written_events import STAYS
 from ecom_assets.ingestion.sources.proposal.questions import (
     CHANNELS_OF,
     NO_CUSTOMER,

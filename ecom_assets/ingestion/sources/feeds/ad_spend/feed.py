@@ -12,7 +12,7 @@ FEED = RecordFeed(
     folder=AD_SPEND.folder,
     id=AD_SPEND.id,
     reading="cost_reading:AdSpendFileReading.open",
-    draft="AdSpendDraft",
+    draft="list_drafts:AdSpendDraft",
     key=(
         "concat_ws('|', spend_date, platform, account_id, coalesce(campaign_id, campaign_name), "
         "coalesce(ad_group_id, ad_group_name))"

@@ -1,0 +1,1 @@
+"""Drafts of mappings, a kind of record each, and the steps by which they are found and written."""
