@@ -75,7 +75,10 @@ from ecom_assets.ingestion.sources.customer_api.records import mapping_of
 from ecom_assets.ingestion.sources.order_reports.report_files import activity_types, has_report
 from ecom_assets.ingestion.sources.order_reports.source import has_events, has_orders
 from ecom_assets.ingestion.sources.presence import given_sources, stored_sources
-from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES, likely_event_type
+from ecom_assets.ingestion.sources.proposal.event_type_words import (
+    STANDARD_TYPES,
+    likely_event_type,
+)
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets.orchestration.rules import chosen_steps, order_rule, segments_of
 from ecom_assets.outputs.serving.reading import WarehouseReading

@@ -22,12 +22,8 @@ from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.sql import json_pointer, line_source, parquet_source
 from ecom_assets.ingestion.sources.files.text_blocks import UTF_8, blocks_of
-from ecom_assets.ingestion.sources.proposal.fields import (
-    MappingKind,
-    found_fields,
-    kind_of,
-    state_columns,
-)
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind, found_fields, state_columns
+from ecom_assets.ingestion.sources.proposal.record_kinds import kind_of
 from ecom_assets.ingestion.sources.proposal.values import FIRST, FileValues, Value
 
 MOST_VALUES: Final = 500

@@ -14,7 +14,7 @@ from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.proposal import questions as asked
 from ecom_assets.ingestion.sources.proposal.drafts.draft import NO_AMOUNT
 from ecom_assets.ingestion.sources.proposal.drafts.written_events import STAYS
-from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES
+from ecom_assets.ingestion.sources.proposal.event_type_words import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, parts_of_answer, shown
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
 from ecom_assets.ingestion.sources.proposal.visit_sources import DIRECT

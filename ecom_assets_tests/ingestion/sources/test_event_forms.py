@@ -21,7 +21,7 @@ from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.python_literals import as_json_sql
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.row_notes import clock_changes
-from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES
+from ecom_assets.ingestion.sources.proposal.event_type_words import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.proposal import MappingSearch
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.each import each

@@ -14,7 +14,7 @@ import pytest
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
-from ecom_assets.ingestion.sources.proposal.fields import MappingKind, listed_kind
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import (
     OWN,
     MappingProposal,
@@ -23,6 +23,7 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     read_by,
 )
 from ecom_assets.ingestion.sources.proposal.questions import ZONE
+from ecom_assets.ingestion.sources.proposal.record_kinds import listed_kind
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading
 from ecom_assets.ingestion.sources.readings import Reading
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading

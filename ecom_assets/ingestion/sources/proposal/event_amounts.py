@@ -7,11 +7,11 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from ecom_assets.core.warehouse.sql_text import select, texts
+from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.fields import (
     Found,
     FoundField,
     MappingKind,
-    known_event_type,
     named_values,
     numbers_left,
 )

@@ -1,28 +1,23 @@
 """Which value of a file is which field: by its name first, then by what the values are."""
 
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from enum import StrEnum
-from functools import cache, lru_cache
-from itertools import permutations
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import yaml
 
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
-from ecom_assets.core.warehouse.sql_text import select
-from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
+from ecom_assets.ingestion.sources.mapping_file import shipped_file
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
+from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.hit_codes import COMPUTED, type_of_codes
 from ecom_assets.ingestion.sources.proposal.parts import (
-    Part,
-    can_be_amount,
     is_cost,
     is_in_stock,
     is_limit_of_stock,
-    part_of,
 )
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
 from ecom_assets.ingestion.sources.proposal.state_words import (
@@ -40,91 +35,12 @@ from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
     FIRST,
     MOST_THAT_DIFFER,
-    TABLE,
     FileValues,
     Value,
 )
 from ecom_assets.ingestion.sources.record_feed import feeds
 
 MOST_EVENT_TYPES = 500
-OTHER_WORDS = {
-    "view": "product_view",
-    "ansicht": "product_view",
-    "vue": "product_view",
-    "vista": "product_view",
-    "cart": "add_to_cart",
-    "warenkorb": "add_to_cart",
-    "panier": "add_to_cart",
-    "carrito": "add_to_cart",
-    "kasse": "checkout_start",
-    "checkout": "checkout_start",
-    "kauf": "purchase",
-    "bestellung": "purchase",
-    "buy": "purchase",
-    "transaction": "purchase",
-    "achat": "purchase",
-    "compra": "purchase",
-    "visita": "page_view",
-    "anadircarrito": "add_to_cart",
-    "agregarcarrito": "add_to_cart",
-    "ajoutpanier": "add_to_cart",
-    "suche": "search",
-    "recherche": "search",
-    "seite": "page_view",
-    "page": "page_view",
-    "produktansicht": "product_view",
-    "artikelansicht": "product_view",
-    "produktangesehen": "product_view",
-    "produktdetailseite": "product_view",
-    "seitenaufruf": "page_view",
-    "seitenansicht": "page_view",
-    "indenwarenkorb": "add_to_cart",
-    "indenwarenkorbgelegt": "add_to_cart",
-    "zumwarenkorbhinzugefugt": "add_to_cart",
-    "warenkorbhinzugefugt": "add_to_cart",
-    "ausdemwarenkorbentfernt": "remove_from_cart",
-    "zurkasse": "checkout_start",
-    "kassegestartet": "checkout_start",
-    "bezahlvorgangbegonnen": "checkout_start",
-    "bestellungabgeschlossen": "purchase",
-    "gekauft": "purchase",
-    "bestellt": "purchase",
-    "vueproduit": "product_view",
-    "produitvu": "product_view",
-    "ajoutaupanier": "add_to_cart",
-    "ajouteaupanier": "add_to_cart",
-    "commandevalidee": "purchase",
-    "pagevue": "page_view",
-    "vistadeproducto": "product_view",
-    "productovisto": "product_view",
-    "anadiralcarrito": "add_to_cart",
-    "anadidoalcarrito": "add_to_cart",
-    "compracompletada": "purchase",
-    "vistadepagina": "page_view",
-    "aggiuntoalcarrello": "add_to_cart",
-    "acquisto": "purchase",
-    "prodottovisto": "product_view",
-    "inwinkelwagen": "add_to_cart",
-    "aankoop": "purchase",
-    "productbekeken": "product_view",
-    "clicks": "product_view",
-    "carts": "add_to_cart",
-    "orders": "purchase",
-    "addtocart": "add_to_cart",
-    "pageviews": "page_view",
-    "ruckgabe": "refund",
-    "retoure": "refund",
-    "erstattung": "refund",
-    "ruckerstattung": "refund",
-    "remboursement": "refund",
-    "reembolso": "refund",
-    "devolucion": "refund",
-    "rimborso": "refund",
-    "reso": "refund",
-    "terugbetaling": "refund",
-    "zwrot": "refund",
-}
-"""Short names of event types that logs use, in several languages."""
 
 
 UNIT_PRICE: Final = "unit_price"
@@ -186,8 +102,6 @@ ROUNDED: Final = r"\d([.,]\d+)?[Ee]\+\d+"
 """What a spreadsheet makes of a long number: 5.62101E+12."""
 NO_TIMES: Final = ("version", "birth", "geburt", "naissance", "nacimiento", "expir", "ablauf")
 """Parts of the names of columns that have other days than that of what happened."""
-ONE_EACH: Final = 0.8
-"""Share of rows with an id of their own by which a file is one of customers."""
 
 
 if TYPE_CHECKING:
@@ -227,279 +141,12 @@ class FoundField:
 Found = Mapping[str, FoundField]
 
 
-OF_ORDERS: Final = frozenset({"purchase", "refund"})
-"""The event types that a list of payments has, too."""
-OF_VISITS: Final = frozenset({"session_id", "anonymous_id", "page_url"})
-"""The fields that only events have."""
-
-
-def kind_of(values: FileValues) -> MappingKind | None:
-    """Return what rows look like; None if the names and values do not say it.
-
-    Order lines have an amount with a quantity or the number of an order, or a list of items with
-    such a number, and no event types but payments and refunds; customers have an address or a name,
-    and mostly one row each.
-    """
-    orders, events = (
-        found_fields(values, MappingKind.ORDERS),
-        found_fields(values, MappingKind.EVENTS),
-    )
-    amounts = {"payment_amount", UNIT_PRICE, ORDER_TOTAL}
-    are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
-    are_orders |= _has_items(values) and "order_id" in orders
-    are_orders |= {"quantity", "order_id"} <= orders.keys() or _has_prices_of_lines(values, orders)
-    are_orders &= not _has_event_properties(values)
-    are_orders |= "event_type" not in events and (
-        _has_charges(values, orders) or _has_states_of_sales(values, orders)
-    )
-    if "event_type" in events and not (are_orders and _is_in_list(events["event_type"].value)):
-        kind = _kind_with_types(values, orders, events, are_orders=are_orders)
-        if kind is not None or are_orders:
-            return kind
-    elif are_orders:
-        return MappingKind.ORDERS
-    customers = found_fields(values, MappingKind.CUSTOMERS)
-    has_one_row_each = (
-        "id" in customers and values.different(customers["id"].value) > ONE_EACH * values.row_count
-    )
-    if (
-        has_one_row_each
-        and "quantity" not in orders
-        and not names_an_order(orders)
-        and {"email", "first_name", "last_name"} & customers.keys()
-    ):
-        return MappingKind.CUSTOMERS
-    return None
-
-
-def names_an_order(orders: Found) -> bool:
-    """Return whether rows have a time, and a number that is called that of an order: those of
-    customers may have a number, but not one of each order.
-    """
-    if not {"order_id", "date_time"} <= orders.keys():
-        return False
-    words = words_of(orders["order_id"].value.last_name)
-    return any(begins(word, _ORDER_WORDS) for word in words)
-
-
-_ORDER_WORDS: Final = (
-    *("order", "invoice", "receipt", "bestell", "auftrag", "rechnung", "commande", "factur"),
-    *("pedido", "ordine", "zamow", "faktur", "заказ", "замовлен", "注文", "siparis"),
-)
-
-
-def _kind_with_types(
-    values: FileValues, orders: Found, events: Found, *, are_orders: bool
-) -> MappingKind | None:
-    """Return what rows look like of which a column may say what happened."""
-    names = (name for name, _ in values.counts(events["event_type"].value))
-    known = {known_event_type(name) for name in names} - {None}
-    has_visits = bool(OF_VISITS & events.keys())
-    is_of_orders = known <= OF_ORDERS and not has_visits
-    if are_orders and not has_visits and _says_what_rows_are(events["event_type"].value, known):
-        return MappingKind.ORDERS
-    if is_of_orders and are_orders and "quantity" in orders:
-        return MappingKind.ORDERS
-    # Sales and refunds are what a bookkeeper calls rows of orders, too.
-    named = named_values(values, MappingKind.EVENTS, "event_type", {})
-    is_named = events["event_type"].value in named
-    is_said = bool(known) and not (is_of_orders and not is_named)
-    has_charges = not has_visits and _has_charges(values, orders)
-    if has_charges and not is_named and not known & _OF_VISITORS:
-        return MappingKind.ORDERS  # `CHECKOUT` is where an order came from
-    if is_of_orders and _is_ledger(values, orders, events, is_known=bool(known)):
-        return MappingKind.ORDERS
-    has_lines = {"item_id", "item_name"} <= orders.keys() or has_charges
-    if is_said and is_of_orders and has_lines:
-        return None  # sales and refunds, of which nothing but the name of a column says more
-    return MappingKind.EVENTS if is_said or not (are_orders or known or has_charges) else None
-
-
-def _is_ledger(values: FileValues, orders: Found, events: Found, *, is_known: bool) -> bool:
-    """Return whether rows are times and money of types that only say what the money is, as an
-    account has them: they name nobody who did something, or some of the money went back.
-
-    Types are known as events or, such as `Settled` and `Refunded`, as states of sales.
-    """
-    kind = events["event_type"].value
-    if "date_time" not in orders or bare(kind.last_name) not in _TYPE_NAMES:
-        return False
-    are_states = "status" in orders and orders["status"].value == kind
-    if not is_known and not (are_states and _has_states_of_sales(values, orders)):
-        return False
-    money = [value for value in numbers_left(values, {}) if can_be_amount(value)]
-    money = [value for value in money if values.matching(value, r".*\d[.,]\d.*")]
-    below = " OR ".join(map(values.is_below_zero, money))
-    is_both = bool(money) and bool(values.scalar(f"count(*) FILTER ({below})"))
-    return bool(money) and (is_both or "user_id" not in events)
-
-
-def _has_event_properties(values: FileValues) -> bool:
-    """Return whether records have an object with what else is known of an event, which only some
-    have an order and an amount in.
-    """
-    parts = (part for value in values.values for part in value.name.split(".")[:-1])
-    return any(bare(part) in _OF_EVENTS for part in parts)
-
-
-_OF_EVENTS: Final = frozenset({"eventproperties", "eventprops", "eventparams", "eventdata"})
-
-
-def _has_prices_of_lines(values: FileValues, orders: Found) -> bool:
-    """Return whether rows have an item, a quantity, and a price that comes to another amount with
-    it, whatever these are called.
-    """
-    if not {"item_id", "quantity", "date_time"} <= orders.keys():
-        return False
-    count = values.number_sql(orders["quantity"].value)
-    numbers = [value for value in numbers_left(values, {}) if can_be_amount(value)]
-    money = [value for value in numbers if values.matching(value, r".*\d[.,]\d.*")]
-    for price, amount in permutations(money[:_MOST_MONEY], 2):
-        is_line = f"{values.number_sql(price)} * {count} - {values.number_sql(amount)}"
-        told = [f"count(*) FILTER ({count} <> 1)"]
-        told += [f"count(*) FILTER ({count} <> 1 AND abs({is_line}) < 0.0051)"]
-        several, fitting = values.rows(select(told, TABLE))[0]
-        if several >= _FEWEST_LINES and fitting >= several * _SHARE_OF_LINES:
-            return True
-    return False
-
-
-_MOST_MONEY, _FEWEST_LINES, _SHARE_OF_LINES = 6, 3, 0.98
-
-
-def _has_charges(values: FileValues, orders: Found) -> bool:
-    """Return whether rows have a time, whose order or which order it is, and an amount that only
-    orders have: of postage, a tax or a discount, or their total.
-    """
-    if "date_time" not in orders or not {"order_id", "customer_id", "status"} & orders.keys():
-        return False
-    named = (value for value in values.values if part_of(value) in _CHARGES)
-    # A column of yes and no, such as `Tax exempt`, is no amount.
-    return ORDER_TOTAL in orders or any(
-        _is_amount(values, value) and values.matching(value, _MONEY) for value in named
-    )
-
-
-def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
-    """Return whether rows have a time, money, and a state by which some are sales and others are
-    none or went back: a list of customers has one of these at most, and may have addresses, too.
-    """
-    if not {"date_time", "status"} <= orders.keys():
-        return False
-    states = values.counts(orders["status"].value, MOST_STATES)
-    meanings = {state_meaning(name) for name, _ in states}
-    if Meaning.SALE not in meanings or not meanings & {Meaning.NO_SALE, Meaning.REFUND}:
-        return False
-    numbers = numbers_left(values, {})
-    return any(can_be_amount(value) and values.matching(value, _MONEY) for value in numbers)
-
-
-_MONEY: Final = r".*\d[.,]\d.*|-?[1-9]\d+"
-"""Numbers with decimals, or of two digits, as amounts of yen have no decimals."""
-_CHARGES: Final = frozenset({Part.SHIPPING, Part.TAX, Part.DISCOUNT})
-
-
-def _says_what_rows_are(value: Value, known: Collection[str | None]) -> bool:
-    """Return whether a column tells rows of orders apart, rather than what visitors did: by its
-    name it is of no events, and it has none of those that only visitors make.
-    """
-    return bare(value.last_name) in _TYPE_NAMES and not set(known) & _OF_VISITORS
-
-
-_TYPE_NAMES: Final = frozenset(
-    {
-        *("type", "typ", "tipo", "art", "vorgang", "activity", "action", "was", "kind", "soort"),
-        *("transactiontype", "transaktionstyp", "operation", "operacion", "rodzaj", "nature"),
-    }
-)
-_OF_VISITORS: Final = frozenset(
-    {"page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart"}
-)
-
-
-def newest_orders(values: FileValues) -> FileValues:
-    """Return the values of orders without older versions of those that several files have, which
-    the platform replaces as well.
-    """
-    matches = found_fields(values, MappingKind.ORDERS)
-    order = matches.get("order_id")
-    others = [matches[name].value for name in ("customer_id", "date_time") if name in matches]
-    return values.newest_of(order.value, others) if order else values
-
-
-def _is_in_list(value: Value) -> bool:
-    """Return whether a value is one of an element of a list, such as the type of an item."""
-    return any(part.isdecimal() for part in value.path)
-
-
-def listed_kind(values: FileValues) -> MappingKind | None:
-    """Return what a list of products says of them, by the names of its columns: how many there are,
-    or what they cost; None if neither, or if `kind_of` says what it is.
-
-    A list with both is one of stock, which takes costs, too. What has no time is neither events
-    nor orders, whatever its columns are called. A report of ads is no list of anything else.
-    """
-    if is_report_of_ads(values):
-        return MappingKind.AD_SPEND
-    kind = kind_of(values)
-    if kind is MappingKind.CUSTOMERS or (kind is not None and has_time(values)):
-        return None
-    fitting = (
-        kind for kind, fields in LISTED.items() if fields <= found_fields(values, kind).keys()
-    )
-    return next(fitting, None) or _list_of_likely(values)
-
-
-def _list_of_likely(values: FileValues) -> MappingKind | None:
-    """Return what a list of products without times says of them, where no usual name says the
-    number but a word of one: what may be sold, or what goods cost.
-    """
-    if has_time(values):
-        return None
-    likely = {
-        MappingKind.STOCK: ("product_id", is_in_stock),
-        MappingKind.COSTS: ("item_id", is_cost),
-    }
-    for kind, (name, is_so) in likely.items():
-        found = found_fields(values, kind)
-        if name in found and any(map(is_so, numbers_left(values, found))):
-            return kind
-    of_stock = found_fields(values, MappingKind.STOCK)
-    has_places = "product_id" in of_stock and stock_by_place(values, of_stock)
-    return MappingKind.STOCK if has_places or _counts_pieces_of_nobody(values) else None
-
-
-def _counts_pieces_of_nobody(values: FileValues) -> bool:
-    """Return whether rows are products with a number of pieces, such as `Qty.`, in no order and of
-    nobody: of a list without times, that is how many there are.
-    """
-    orders = found_fields(values, MappingKind.ORDERS)
-    is_of_sales = bool({"order_id", "customer_id", "status"} & orders.keys())
-    return {"item_id", "quantity"} <= orders.keys() and not is_of_sales
-
-
-def is_report_of_ads(values: FileValues) -> bool:
-    """Return whether rows count impressions or clicks beside a campaign or what was spent, and name
-    nobody who did something.
-    """
-    ads = found_fields(values, MappingKind.AD_SPEND)
-    counts = [ads[name].value for name in ("impression_count", "click_count") if name in ads]
-    is_of_ads = bool({"spend_amount", "campaign_name", "campaign_id"} & ads.keys())
-    is_of_ads |= len(counts) > 1 and any(map(is_cost, numbers_left(values, ads)))
-    people = (
-        value
-        for name in ("user_id", "session_id")
-        for value in named_values(values, MappingKind.EVENTS, name, ads)
-    )
-    return bool(counts) and is_of_ads and not any(people) and all(map(values.number_forms, counts))
-
-
 def stock_by_place(values: FileValues, matches: Found) -> tuple[Value, ...]:
     """Return the columns that say how many there are at each of several places, such as
     `inventory_Shop` and `inventory_Warehouse`; none where fewer than two do.
     """
     numbers = [value for value in numbers_left(values, matches) if value.is_column]
-    for name in _names()[MappingKind.STOCK]["stock"]:
+    for name in column_names()[MappingKind.STOCK]["stock"]:
         begin = bare(name)
         of_places = [
             value
@@ -509,83 +156,6 @@ def stock_by_place(values: FileValues, matches: Found) -> tuple[Value, ...]:
         if len(of_places) > 1:
             return tuple(of_places)
     return ()
-
-
-def _are_all_days(values: FileValues, value: Value) -> bool:
-    """Return whether rows are of one day each, of all days from the first to the last."""
-    form = (values.time_formats(value) or ("iso",))[0]
-    written = [text for text, _ in values.counts(value, _MOST_DAYS + 1)]
-    if not 1 < values.row_count == len(written) <= _MOST_DAYS:
-        return False
-    try:
-        days = [_day(text, form) for text in written]
-    except ValueError:
-        return False
-    return (max(days) - min(days)).days + 1 == len(days)
-
-
-_MOST_DAYS: Final = 1_000
-
-
-def _day(written: str, form: str) -> date:
-    if form == "iso":
-        return date.fromisoformat(written)
-    return datetime.strptime(written, form).date()  # noqa: DTZ007 (a day is of no zone)
-
-
-def is_report_of_sums(values: FileValues) -> bool:
-    """Return whether rows are the days of some time, and all else are numbers, of which several are
-    whole: what others come to, such as visitors and page views, of which no row is one.
-    """
-    columns = [value for value in values.values if value.is_column and values.filled(value)]
-    days = [value for value in columns if values.time_formats(value)]
-    counts = [value for value in columns if value not in days]
-    return (
-        len(days) == 1
-        and _are_all_days(values, days[0])
-        and not values.matching(days[0], r".*\d:.*")
-        and len(counts) > 1
-        and all(values.matching(value, _NUMBER) == values.filled(value) for value in counts)
-        and sum(values.matching(value, r"\d+") == values.filled(value) for value in counts) > 1
-        and not any(bare(value.last_name).endswith("id") for value in counts)
-    )
-
-
-_NUMBER: Final = r"-?[\d.,]*\d ?%?"
-
-
-def is_list_of_prices(values: FileValues) -> bool:
-    """Return whether rows are products with prices, perhaps with the days from which these are
-    good: nothing that happened, and nobody who bought.
-    """
-    orders, events = (
-        found_fields(values, MappingKind.ORDERS),
-        found_fields(values, MappingKind.EVENTS),
-    )
-    names = _names()["price_lists"]
-    usual = (*names["price"], *names["retail_price"], *_names()[MappingKind.ORDERS][UNIT_PRICE])
-    of_sales = {"order_id", "customer_id", "quantity", "status"} & orders.keys()
-    of_visits = {"event_type", "session_id", "user_id"} & events.keys()
-    if of_sales or of_visits or not {"item_id", "item_name"} & orders.keys():
-        return False
-    times = [events["event_timestamp"].value] if "event_timestamp" in events else []
-    has_clock = any(values.matching(time, r".*(\d:|\d{9}).*") for time in times)
-    return bool(named_as(values, usual, {})) and not has_clock
-
-
-def has_time(values: FileValues) -> bool:
-    """Return whether a column can be the time of an event or of an order."""
-    return "event_timestamp" in found_fields(values, MappingKind.EVENTS) or "date_time" in (
-        found_fields(values, MappingKind.ORDERS)
-    )
-
-
-LISTED: Final = {
-    MappingKind.STOCK: {"product_id", "stock"},
-    MappingKind.COSTS: {"item_id", "unit_cost_amount"},
-    MappingKind.AD_SPEND: {"spend_date", "spend_amount", "campaign_name"},
-}
-"""The fields that a list of products needs to be of a kind."""
 
 
 def found_fields(
@@ -610,7 +180,7 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
         for field, name in answered.items()
         if name in by_name
     }
-    for field, usual_names in _names()[kind].items():
+    for field, usual_names in column_names()[kind].items():
         if (
             field not in matches
             and (match := _by_name(values, field, usual_names, matches)) is not None
@@ -649,7 +219,7 @@ def _with_fields_of_lists(
     """
     if kind is MappingKind.STOCK and "stock" not in matches and "location" in matches:
         # Of a list by place, a quantity is how many there are.
-        stock = _by_name(values, "stock", _names()[MappingKind.ORDERS]["quantity"], matches)
+        stock = _by_name(values, "stock", column_names()[MappingKind.ORDERS]["quantity"], matches)
         return matches | ({"stock": stock} if stock else {})
     if kind is MappingKind.COSTS and "unit_cost_amount" not in matches:
         cost = _price_below_retail(values, matches)
@@ -698,7 +268,9 @@ def _id_of_each(values: FileValues, matches: Found) -> FoundField | None:
     ends as ids are called (`Square Customer ID`); None without one.
     """
     is_whole = values.filled(matches["email"].value) == values.row_count
-    names = tuple(name for name in map(bare, _names()[MappingKind.CUSTOMERS]["id"]) if name != "id")
+    names = tuple(
+        name for name in map(bare, column_names()[MappingKind.CUSTOMERS]["id"]) if name != "id"
+    )
     for value in _free(values, matches):
         is_of_each = values.different(value) == values.row_count
         is_named = bare(value.last_name).endswith(names)
@@ -721,7 +293,7 @@ def _price_below_retail(values: FileValues, matches: Found) -> FoundField | None
     """Return the price in a supplier's list that a shop pays: the only one beside the price for its
     customers, and below it on nearly all rows; None if the list does not show it.
     """
-    names = _names()["price_lists"]
+    names = column_names()["price_lists"]
     prices, retail = (named_as(values, names[name], matches) for name in ("price", "retail_price"))
     others = [value for value in prices if value not in retail]
     if len(others) != 1 or len(retail) != 1:
@@ -774,7 +346,7 @@ def _item_name(values: FileValues, matches: Found) -> FoundField | None:
         return known if is_said_again else None
     if known is not None or not item.value.is_column:
         return None
-    usual = {*map(bare, _names()[MappingKind.ORDERS]["item_id"]), *map(bare, _ITEM_NAMES)}
+    usual = {*map(bare, column_names()[MappingKind.ORDERS]["item_id"]), *map(bare, _ITEM_NAMES)}
     for value in free_texts(values, matches):
         if bare(value.last_name) in usual and values.filled(value) == values.filled(item.value):
             different = values.different(item.value)
@@ -803,7 +375,7 @@ def _own_id(values: FileValues, matches: Found) -> FoundField | None:
     named = [
         value for value in named if value.is_column and values.filled(value) and not value.joined
     ]
-    if not named or values.spread or _has_items(values):
+    if not named or values.spread or has_items(values):
         return FoundField("order_id", named[0], f"named {named[0].name}") if named else None
     if not {"payment_amount", ORDER_TOTAL, UNIT_PRICE} & matches.keys():
         return None
@@ -840,14 +412,14 @@ def _proven_id(values: FileValues, value: Value, matches: Found) -> FoundField |
     return FoundField("order_id", value, why) if agreed else None
 
 
-def _has_items(values: FileValues) -> bool:
+def has_items(values: FileValues) -> bool:
     """Return whether records have a list whose elements have several fields of an item."""
     return any(item_field_count(item_list.members) > 1 for item_list in values.lists.items)
 
 
 def item_field_count(members: Collection[str]) -> int:
     """Return how many of the fields of an item the members of a list can be."""
-    names, bare_members = _names()[MappingKind.ORDERS], set(map(bare, members))
+    names, bare_members = column_names()[MappingKind.ORDERS], set(map(bare, members))
     return sum(bool(bare_members & set(map(bare, names[field]))) for field in OF_ITEMS)
 
 
@@ -857,7 +429,10 @@ def _unlikely_stock(value: Value) -> int:
     """
     if is_limit_of_stock(value):
         return 3
-    names = (*_names()[MappingKind.STOCK]["stock"], *_names()[MappingKind.ORDERS]["quantity"])
+    names = (
+        *column_names()[MappingKind.STOCK]["stock"],
+        *column_names()[MappingKind.ORDERS]["quantity"],
+    )
     if bare(value.last_name).startswith(tuple(map(bare, names))):
         return 0
     return 1 if is_in_stock(value) else 2
@@ -971,17 +546,17 @@ def named_values(values: FileValues, kind: MappingKind, field: str, matches: Fou
     """Return the values that are named as a field is, whatever they are;
     those with nothing in them left out.
     """
-    return named_as(values, _names()[kind].get(field, ()), matches)
+    return named_as(values, column_names()[kind].get(field, ()), matches)
 
 
 def source_columns(values: FileValues, matches: Found) -> list[Value]:
     """Return the values that are named as where visits come from, which is no field."""
-    return named_as(values, _names()["visits"]["visit_source"], matches)
+    return named_as(values, column_names()["visits"]["visit_source"], matches)
 
 
 def named_refusals(values: FileValues, matches: Found) -> list[Value]:
     """Return the values that are named as who must not be written to, which is no field."""
-    return named_as(values, _names()["refusals"]["refused_email"], matches)
+    return named_as(values, column_names()["refusals"]["refused_email"], matches)
 
 
 def named_as(values: FileValues, usual_names: Sequence[str], matches: Found) -> list[Value]:
@@ -991,163 +566,13 @@ def named_as(values: FileValues, usual_names: Sequence[str], matches: Found) -> 
     return [value for value in free if names.intersection(map(bare, value.names))]
 
 
-def known_event_type(name: str) -> str | None:
-    """Return the platform's event type that a name usually stands for, also of money behind the
-    names of what it belongs to (`users.behaviors.Purchase`); None if it is not known.
-    """
-    words = _event_type_words()
-    last = words.get(bare(name.rpartition(".")[2]))
-    return words.get(bare(name)) or (last if last in _OF_MONEY else None)
-
-
-_OF_MONEY: Final = frozenset({"purchase", "refund"})
-
-
-STANDARD_TYPES: Final = (
-    "page_view",
-    "product_view",
-    "category_view",
-    "search",
-    "add_to_cart",
-    "remove_from_cart",
-    "checkout_start",
-    "purchase",
-    "refund",
-)
-"""The event types that funnels, carts and revenue are about."""
-_LIKELY: Final = (
-    (
-        "remove_from_cart",
-        (
-            "remove",
-            "entfern",
-            "retir",
-            "supprim",
-            "elimin",
-            "quitar",
-            "rimoss",
-            "verwijder",
-            "leer",
-            "clear",
-            "empty",
-            "vider",
-            "vaci",
-            "svuot",
-            "loeschen",
-            "losch",
-        ),
-        True,
-    ),
-    (
-        "add_to_cart",
-        (
-            "warenkorb",
-            "einkaufswagen",
-            "basket",
-            "cart",
-            "bag",
-            "panier",
-            "carrito",
-            "carrello",
-            "winkelwagen",
-            "кошик",
-            "trolley",
-        ),
-        False,
-    ),
-    ("refund", ("refund", "erstatt", "rembours", "reembols", "rimbors", "retour", "return"), False),
-    (
-        "checkout_start",
-        ("checkout", "kasse", "caisse", "paiement", "pago", "begincheckout", "zahlung"),
-        False,
-    ),
-    (
-        "purchase",
-        (
-            "purchas",
-            "order",
-            "bestell",
-            "kauf",
-            "commande",
-            "achat",
-            "compra",
-            "pedido",
-            "acquist",
-            "ordine",
-            "transaction",
-            "bought",
-            "conversion",
-            "замовл",
-            "покуп",
-        ),
-        False,
-    ),
-    (
-        "search",
-        ("search", "such", "recherch", "busqueda", "buscar", "ricerca", "zoek", "пошук"),
-        False,
-    ),
-    (
-        "category_view",
-        ("category", "kategorie", "listing", "collection", "categorie", "categoria"),
-        False,
-    ),
-    (
-        "product_view",
-        (
-            "product",
-            "produkt",
-            "artikel",
-            "item",
-            "produit",
-            "producto",
-            "prodotto",
-            "товар",
-            "pdp",
-        ),
-        False,
-    ),
-    ("page_view", ("page", "seite", "screen", "visit", "besuch", "pagina"), False),
-)
-"""Parts of names by which an event type may be a standard one, the most certain first;
-whether it is of a cart.
-"""
-
-
-def likely_event_type(name: str) -> str:
-    """Return the platform's event type that a name may stand for, by its words;
-    empty if it is like none.
-    """
-    letters = bare(name)
-    cart = _LIKELY[1][1]
-    for event_type, parts, is_of_cart in _LIKELY:
-        has_cart = any(bare(part) in letters for part in cart)
-        if any(bare(part) in letters for part in parts) and (has_cart or not is_of_cart):
-            return event_type
-    return ""
-
-
-@lru_cache(maxsize=10_000)
-def bare(name: str) -> str:
-    """Return a name without case, accents, blanks and punctuation."""
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(letter for letter in letters if letter.isalnum())
-
-
 @cache
-def _names() -> Mapping[str, Mapping[str, Sequence[str]]]:
+def column_names() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """Return the usual names of columns, by kind of record and field."""
     names: Mapping[str, Mapping[str, Sequence[str]]] = yaml.safe_load(
         shipped_file("column_names.yaml")
     )
     return {**{kind: feed.names for kind, feed in feeds().items() if feed.names}, **names}
-
-
-@cache
-def _event_type_words() -> dict[str, str]:
-    usual = usual_event_types()
-    event_types = {bare(source_name): event_type for source_name, event_type in usual.items()}
-    event_types |= {bare(event_type): event_type for event_type in usual.values()}
-    return {**OTHER_WORDS, **event_types}
 
 
 def _by_name(
@@ -1190,7 +615,7 @@ def _is_called_otherwise(value: Value, name: str) -> bool:
 @cache
 def _names_of_orders() -> frozenset[str]:
     return frozenset(
-        bare(name) for names in _names()[MappingKind.ORDERS].values() for name in names
+        bare(name) for names in column_names()[MappingKind.ORDERS].values() for name in names
     )
 
 
@@ -1256,7 +681,8 @@ def _is_number(values: FileValues, value: Value) -> bool:
     return FIRST not in value.path and bool(values.number_forms(value))
 
 
-def _is_amount(values: FileValues, value: Value) -> bool:
+def is_amount(values: FileValues, value: Value) -> bool:
+    """Return whether the numbers of a column may be amounts: they are no flag."""
     # A column of 0 and 1 says whether it was paid back, not how much.
     return _is_number(values, value) and not is_flag(values, value)
 
@@ -1316,7 +742,9 @@ _FEW_STATES: Final = 8
 
 def empty_columns_of(values: FileValues, fields: Sequence[str], matches: Found) -> list[Value]:
     """Return the columns that are named as some fields of orders are, and have nothing in them."""
-    named = {name for field in fields for name in map(bare, _names()[MappingKind.ORDERS][field])}
+    named = {
+        name for field in fields for name in map(bare, column_names()[MappingKind.ORDERS][field])
+    }
     return [
         value
         for value in _free(values, matches)
@@ -1343,7 +771,7 @@ def numbers_left(values: FileValues, matches: Found) -> list[Value]:
     return [
         value
         for value in _free(values, matches)
-        if value.is_column and not value.joined and _is_amount(values, value)
+        if value.is_column and not value.joined and is_amount(values, value)
     ]
 
 
@@ -1355,7 +783,7 @@ def numbers_of_rows(values: FileValues, matches: Found) -> list[Value]:
         return numbers_left(values, matches)
     inside = f"{values.spread}."
     free = (value for value in _free(values, matches) if value.name.startswith(inside))
-    return [value for value in free if not value.joined and _is_amount(values, value)]
+    return [value for value in free if not value.joined and is_amount(values, value)]
 
 
 def free_texts(values: FileValues, matches: Found) -> list[Value]:
@@ -1377,7 +805,7 @@ def state_columns(values: FileValues, matches: Found) -> list[Value]:
     """Return the columns with states of orders that are no field yet, such as that of the payment
     beside that of the order, in the order of their names' rank.
     """
-    usual_names = list(map(bare, _names()[MappingKind.ORDERS]["status"]))
+    usual_names = list(map(bare, column_names()[MappingKind.ORDERS]["status"]))
     free = [value for value in _free(values, matches) if value.is_column and not value.joined]
     ranks = {
         value: min(
@@ -1417,7 +845,7 @@ _AMBIGUOUS_STATES: Final = frozenset(
 _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     **dict.fromkeys(TIMES, lambda values, value: bool(values.time_formats(value))),
     **dict.fromkeys(NUMBERS_OF, _is_number),
-    REFUNDED_AMOUNT: _is_amount,
+    REFUNDED_AMOUNT: is_amount,
     "status": _are_states,
     "is_renewal": is_flag,
     "order_id": _is_order_number,

@@ -32,16 +32,9 @@ from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
 from ecom_assets.ingestion.sources.proposal.drafts.draft import Draft
 from ecom_assets.ingestion.sources.proposal.fields import (
-    LISTED,
     MappingKind,
     found_fields,
-    has_time,
-    is_list_of_prices,
-    is_report_of_sums,
     item_field_count,
-    kind_of,
-    listed_kind,
-    newest_orders,
 )
 from ecom_assets.ingestion.sources.proposal.packed import packed_columns
 from ecom_assets.ingestion.sources.proposal.questions import (
@@ -60,6 +53,15 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     on_one_line,
     possible_encodings,
     quoted,
+)
+from ecom_assets.ingestion.sources.proposal.record_kinds import (
+    LISTED,
+    has_time,
+    is_list_of_prices,
+    is_report_of_sums,
+    kind_of,
+    listed_kind,
+    newest_orders,
 )
 from ecom_assets.ingestion.sources.proposal.unnamed import likely_kind
 from ecom_assets.ingestion.sources.proposal.unused import unused_columns

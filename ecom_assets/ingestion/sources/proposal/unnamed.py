@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.proposal.fields import (
-    OF_VISITS,
     ORDER_TOTAL,
     UNIT_PRICE,
     Found,
@@ -20,7 +19,6 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     found_fields,
     free_columns,
     is_list,
-    names_an_order,
     numbers_left,
     numbers_of_rows,
 )
@@ -31,6 +29,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     part_of,
     read_numbers,
 )
+from ecom_assets.ingestion.sources.proposal.record_kinds import OF_VISITS, names_an_order
 from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
 from ecom_assets.ingestion.sources.proposal.values import CLOCK, EMAIL, TABLE, FileValues, Value
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ecom_assets.core.warehouse.sql_text import text
-from ecom_assets.ingestion.sources.proposal.fields import FoundField, bare, source_columns
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
+from ecom_assets.ingestion.sources.proposal.fields import FoundField, source_columns
 from ecom_assets.ingestion.sources.proposal.questions import CHANNELS_OF, OpenQuestion, shown
 from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
 

@@ -7,11 +7,11 @@ from itertools import product
 from typing import Final
 
 from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.fields import (
     ID_WORDS,
     PERSON_WORDS,
     Found,
-    bare,
     free_values,
     is_list,
 )

@@ -18,9 +18,9 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     Draft,
 )
 from ecom_assets.ingestion.sources.proposal.event_amounts import amounts_of_some_types
+from ecom_assets.ingestion.sources.proposal.event_type_words import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.fields import (
     NUMBERS_OF,
-    STANDARD_TYPES,
     TIMES,
     UNIT_PRICE,
     MappingKind,

@@ -12,6 +12,7 @@ from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.text_blocks import UTF_8
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.fields import (
     NUMBERS_OF,
     ORDER_TOTAL,
@@ -19,7 +20,6 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     UNIT_PRICE,
     FoundField,
     MappingKind,
-    bare,
     found_fields,
 )
 from ecom_assets.ingestion.sources.proposal.flags import RowFlag

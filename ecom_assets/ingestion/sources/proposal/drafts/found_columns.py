@@ -21,6 +21,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     says_cents,
 )
 from ecom_assets.ingestion.sources.proposal.event_amounts import amount_of_purchases, amount_of_rows
+from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.fields import (
     MOST_EVENT_TYPES,
     ORDER_TOTAL,
@@ -29,7 +30,6 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     UNIT_PRICE,
     FoundField,
     free_columns,
-    known_event_type,
     numbers_left,
     numbers_of_rows,
     other_persons,

@@ -7,15 +7,15 @@ from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.sql_text import ident, select, text, texts
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.drafts.draft import MOST_OF_EXAMPLE, Draft
 from ecom_assets.ingestion.sources.proposal.event_amounts import amounts_of_some_types
-from ecom_assets.ingestion.sources.proposal.fields import (
+from ecom_assets.ingestion.sources.proposal.event_type_words import (
     STANDARD_TYPES,
-    TIMES,
-    bare,
     known_event_type,
     likely_event_type,
 )
+from ecom_assets.ingestion.sources.proposal.fields import TIMES
 from ecom_assets.ingestion.sources.proposal.questions import (
     CHANNELS_OF,
     EVENT_CODES,

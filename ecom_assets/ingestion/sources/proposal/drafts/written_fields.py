@@ -30,11 +30,11 @@ from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
     shared_back,
     time_of_refund,
 )
+from ecom_assets.ingestion.sources.proposal.event_type_words import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.fields import (
     CHANGED_AT,
     REFUNDED_AMOUNT,
     REFUNDED_QUANTITY,
-    STANDARD_TYPES,
     UNIT_PRICE,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
