@@ -20,8 +20,7 @@ from ecom_assets.ingestion.sources.proposal.values import TABLE, Value
 
 
 def find_cents(draft: Draft) -> None:
-    """Find the amounts that count cents: by their names, or as asked where all are whole
-    numbers beside a currency.
+    """Find the amounts that count cents: by their names, or as asked where all are whole numbers.
 
     APIs of shops write 19.99 as 1999, and nothing else in their answers says so.
     """
@@ -31,17 +30,14 @@ def find_cents(draft: Draft) -> None:
     )
     left = [value for value in amounts if value not in draft.cents]
     currency = draft.found["currency"].value if "currency" in draft.found else None
-    if (
-        draft.kind is not MappingKind.ORDERS
-        or not left
-        or not currency
-        or not _may_be_cents(draft, left, currency)
-    ):
+    is_of_orders = draft.kind is MappingKind.ORDERS
+    if not is_of_orders or not left or not _may_be_cents(draft, left, currency):
         return
     example = shown(draft.values.counts(left[0], 1)[0][0])
+    option = f" ({{minor_units: {currency.path[0]}}} of the field)" if currency else ""
     sentence = (
-        f"whether amounts such as {example} of {left[0].name} count {WHOLE_UNITS} or {CENTS}"
-        f" ({{minor_units: {currency.path[0]}}} of the field)"
+        f"whether amounts such as {example} of {left[0].name} count {WHOLE_UNITS} or "
+        f"{CENTS}{option}"
     )
     draft.ask(UNITS, sentence, (WHOLE_UNITS, CENTS), CENTS)
     if draft.answers.get(UNITS) == CENTS:
@@ -68,14 +64,13 @@ def _has_divisor_of_units(draft: Draft, value: Value) -> bool:
     return False
 
 
-def _may_be_cents(draft: Draft, amounts: Sequence[Value], currency: Value) -> bool:
+def _may_be_cents(draft: Draft, amounts: Sequence[Value], currency: Value | None) -> bool:
     """Return whether amounts in currencies with digits are whole and none is below 1.00: of a
     JSON file, or beside a tax or a fee, whose shares of whole units are hardly ever whole.
     """
     without_digits = unusual_digits().get(0, ())
-    has_digits = not any(
-        code.upper() in without_digits for code, _ in draft.values.counts(currency)
-    )
+    codes = draft.values.counts(currency) if currency else ()
+    has_digits = not any(code.upper() in without_digits for code, _ in codes)
     if draft.values.packed or not has_digits:
         return False
     if draft.values.format != "ndjson":
