@@ -838,7 +838,8 @@ class RowParts:
 
     def _is_charged(self, name: str) -> bool:
         """Return whether a fee is what customers pay, not what is kept of it: a total has it, and
-        what is left without it is not called net; a rate of what has it in it is kept.
+        what is left without it is not called net. Where no amount is one of the goods, a rate of
+        the total is kept of it.
         """
         value = self.amounts.get(name)
         if value is not None and _has(_words(value), _COSTS):
@@ -851,9 +852,6 @@ class RowParts:
             is_net = low is not None and _has(_words(low), _AFTER_FEES)
             if high is None or not is_total(high) or is_net:
                 continue
-            of_left, of_all = self._ways_of_rate(self._numbers[ends[1]], name)[::-1]
-            if of_all and not of_left:
-                continue
             # What is of the goods alone has no fee in it: one that is no less than a total by it is
             # of a total whose fee is kept of it later.
             of_goods = [
@@ -861,7 +859,9 @@ class RowParts:
                 for end, (offset, _) in self._offsets(ends[1]).items()
                 if end in self.amounts and is_of_goods(self.amounts[end])
             ]
-            if not of_goods or any(name in offset for offset in of_goods):
+            of_all, of_left = self._ways_of_rate(self._numbers[ends[1]], name)
+            is_kept = of_all and not of_left and not of_goods
+            if not is_kept and (not of_goods or any(name in offset for offset in of_goods)):
                 return True
         return False
 

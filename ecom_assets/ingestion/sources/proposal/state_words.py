@@ -512,6 +512,18 @@ def says_no_sale_or_refund(state: str) -> bool:
     return any(begins(word, (*_NO_SALE, *_REFUND)) for word in words_of(state))
 
 
+def says_unpaid(state: str) -> bool:
+    """Return whether a text says that something was not paid: `past_due`, `Nicht bezahlt`."""
+    letters = "".join(words_of(state))
+    return any(stem in letters for stem in _UNPAID)
+
+
+_UNPAID: Final = (
+    *("unpaid", "notpaid", "pastdue", "overdue", "uncollectible", "unbezahlt", "nichtbezahlt"),
+    *("uberfallig", "impaye", "nonpaye", "impagad", "nonpagat", "onbetaald", "nieoplacon"),
+)
+
+
 def is_way_to_pay(state: str) -> bool:
     """Return whether a text says with what something was paid, not what became of it: `CREDIT` of a
     card is no credit note.

@@ -40,6 +40,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     guessed_meaning,
     is_document,
     says_no_sale_or_refund,
+    says_unpaid,
     state_meaning,
     words_of,
 )
@@ -458,8 +459,8 @@ class OtherStates:
 def other_questions(
     values: FileValues, matches: Found, states: OrderStates, asked: int
 ) -> list[OpenQuestion]:
-    """Return a question for each state of a further column that has a word of what went back, or of
-    no sale, beside others: `Refund approved` of sales that count.
+    """Return a question for each state of a further column that has a word of what went back, of no
+    sale, or of what nobody has paid, beside others: `Refund approved` of sales that count.
 
     Args:
         values: The values of the files.
@@ -474,7 +475,8 @@ def other_questions(
         (value, state, count)
         for value in state_columns(values, matches)
         for state, count in values.counts_beside(value, states.value, settled).items()
-        if _said_meaning(value, state) is None and says_no_sale_or_refund(state)
+        if _said_meaning(value, state) is None
+        and (says_no_sale_or_refund(state) or says_unpaid(state))
     ]
     return [
         OpenQuestion(
