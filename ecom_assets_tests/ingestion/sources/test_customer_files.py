@@ -190,3 +190,22 @@ def test_a_mapping_of_an_api_says_where_consent_is_and_by_which_words(tmp_path: 
     said = {row["customer_id"]: row["has_email_consent"] for row in rows}
     expected = [True, None, False, False, None, None, None]
     assert said == {str(n): value for n, value in enumerate(expected)}
+
+
+def test_who_took_consent_back_has_refused_whatever_else_is_said(tmp_path: Path) -> None:
+    """A flag of JSON, a text or a time takes it back; a no, nothing and a missing field do not."""
+    mapping = tmp_path / "own.yaml"
+    mapping.write_text(
+        "name: own\nrecords: customers\nfields:\n  id: id\n"
+        "  has_email_consent: {path: opted_in, unless: [unsubscribed], optional: true}\n"
+    )
+    taken_back = (False, None, "no", "0", "", True, "yes", 1, "2026-03-02T10:00:00Z", "bounced")
+    people = [
+        {"id": n, "opted_in": True, "unsubscribed": said} for n, said in enumerate(taken_back)
+    ]
+    file = tmp_path / "customers.json"
+    file.write_text(json.dumps({"customers": [*people, {"id": 10, "opted_in": "true"}]}))
+    own = Settings(customers=str(file), customers_mapping=str(mapping), home=tmp_path / "home")
+    rows = customer_source_of(own).received(DAYS).rows.to_pyarrow().to_pylist()
+    said = {int(row["customer_id"]): row["has_email_consent"] for row in rows}
+    assert [said[n] for n in range(11)] == [True] * 5 + [False] * 5 + [True]

@@ -617,6 +617,26 @@ TRUTHS: dict[str, Truth] = {
         {"rows": "events", "event_type": "page_view", "user_id": "cookie_uid"},
         kind="events",
     ),
+    "recurly.csv": Truth(
+        "100 - 10 and 200; one invoice failed, one is past due, and 40 were credited",
+        {"sold": "290", "back": "40", "orders": "2", "customers": "2"},
+        {"charge": "sale", "past_due": "no sale"},
+        currency="USD",
+    ),
+    "klarna_orders.json": Truth(
+        "50 and 120 without their tax of 7.98 and 19.16; postage is no product",
+        {"sold": "142.86", "orders": "2", "customers": "2", "pieces": "3"},
+        {
+            "units": "cents",
+            "amount_parts": "order_lines.total_amount less order_lines.total_tax_amount",
+            "no_goods": "left out",
+        },
+    ),
+    "two_taxes.csv": Truth(
+        "100 + 59.90 + 240 + 35.50 + 80 beside two taxes; 240 went back",
+        {"sold": "515.40", "back": "240", "orders": "5", "customers": "4"},
+        currency="CAD",
+    ),
     "taboola.csv": Truth(
         "44 + 1,050",
         {"spent": {"USD": "1094"}},
