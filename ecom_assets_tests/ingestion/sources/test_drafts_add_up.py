@@ -518,3 +518,17 @@ def test_a_tax_of_no_known_name_in_a_total_is_asked_before_a_discount(tmp_path: 
     search = search_of(tmp_path / "orders.csv", [heads, *rows])
     given = {"payment_amount": "À payer"}
     assert "À payer less Shipping and Levy (186.00)" in asked(search, given)["amount_parts"]
+
+
+def test_a_tax_and_a_discount_beside_lines_are_found_by_their_order(tmp_path: Path) -> None:
+    """`Wert` less `Remise`, 20 % VAT of what is left, and postage once come to the total."""
+    lines = [(n, wert, off) for n in range(1, 7) for wert, off in ((50 * n, 0), (35, 5))]
+    left = {n: 50 * n + 30 for n in range(1, 7)}
+    rows = [
+        f"{n},2026-03-0{n} 10:00:00,k{n},Item {wert},1,{wert}.00,{off}.00,"
+        f"{(wert - off) * 0.2:.2f},4.90,{left[n] * 1.2 + 4.9:.2f}"
+        for n, wert, off in lines
+    ]
+    heads = "Order number,Date,Customer,Item,Quantity,Wert,Remise,VAT,Shipping,Grand total"
+    search = search_of(tmp_path / "lines.csv", [heads, *rows])
+    assert sold_and_back(search, {}) == (Decimal(50 * 21 + 6 * 30), 0)

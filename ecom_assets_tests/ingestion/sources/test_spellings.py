@@ -53,6 +53,10 @@ SPELLINGS_OF_AMOUNTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "Polish": ("PLN", _with("\u00a0", ",", "{} zł")),
     "Czech": ("CZK", _with(" ", ",", "{} Kč")),
     "Indian": ("INR", _with(",", ".", "₹{}")),
+    "Japanese, with the wide sign": ("JPY", _with(",", ".", "\uffe5{}")),
+    "Japanese, in words": ("JPY", _with(",", ".", "{}円")),
+    "Japanese, of the country": ("JPY", _with(",", ".", "JP¥{}")),
+    "Korean": ("KRW", _with(",", ".", "{}원")),
     "Indian, in words": ("INR", _with(",", ".", "Rs. {}")),
 }
 SPELLINGS_OF_TIMES: Mapping[str, Callable[[datetime], str]] = {

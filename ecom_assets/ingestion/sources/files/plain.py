@@ -38,7 +38,7 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 
 _BLANKS = r"[\s\pZ]*"
 _CURRENCY_SIGN = (
-    r"\p{L}{0,2}\$|\p{Sc}|[A-Z]{3}|(?:eur|usd|gbp|chf)|[Kk][Rr]\.?|zł|Kč|Ft|[Ll]ei|Rs\.?|RM|R|"
+    r"\p{L}{0,2}[$¥]|\p{Sc}|円|원|[A-Z]{3}|(?:eur|usd|gbp|chf)|[Kk][Rr]\.?|zł|Kč|Ft|[Ll]ei|Rs\.?|RM|R|"
     r"руб\.?|грн\.?|лв\.?|Fr\.?|Euros?"  # noqa: RUF001 (Cyrillic it is)
 )
 _MINUS = r"[-\x{2212}+]?"
@@ -86,6 +86,10 @@ CURRENCY_SIGNS: Final = {
     "S$": "SGD",
     "MX$": "MXN",
     "NT$": "TWD",
+    "JP¥": "JPY",
+    "円": "JPY",
+    "CN¥": "CNY",
+    "원": "KRW",
 }
 """The currencies of signs that only one has, in capital letters and without a dot."""
 
@@ -156,6 +160,10 @@ def _with_point(value: str, decimal: str) -> str:
     return value if decimal == "." else f"replace({value}, {text(decimal)}, '.')"
 
 
+_WIDE_YEN: Final = "\uffe5"
+"""The sign of yen and yuan as keyboards of Eastern Asia write it."""
+
+
 def currency_sql(value: str) -> str:
     """Return the SQL of the currency beside a number: its code, or its sign where several have it;
     NULL without one.
@@ -168,7 +176,7 @@ def currency_sql(value: str) -> str:
         )
     ]
     sign = f"rtrim(upper(coalesce({', '.join(at_ends)})), '.')"
-    return replaced_sql(sign, CURRENCY_SIGNS)
+    return replaced_sql(sign, {**CURRENCY_SIGNS, _WIDE_YEN: "¥"})
 
 
 def replaced_sql(value: str, texts: Mapping[str, str]) -> str:

@@ -191,18 +191,28 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str] | No
     parts = [value for value in numbers_of_rows(values, {}) if part_of(value) in _OF_ROWS]
     sums = _Sums.read(values, found, [*dict.fromkeys([*numbers, *parts])])
     goods = [value for value in numbers if part_of(value) is None]
-    tried: list[tuple[Value | None, int]] = [(None, 0)]
-    tried += [(part, -1 if part_of(part) is Part.DISCOUNT else 1) for part in parts]
     # A discount of no known name, or a tax beside the amount.
-    tried += [(part, sign) for sign in (-1, 1) for part in goods[:_MOST_TOTALS]]
-    for (part, sign), value in product(tried, numbers):
-        if part is not None and (value not in goods or not sums.is_more(value, part)):
+    off = [part for part in parts if part_of(part) is Part.DISCOUNT]
+    on = [part for part in parts if part not in off]
+    signed = [*((part, -1) for part in off), *((part, 1) for part in on)]
+    signed += [(part, sign) for sign in (-1, 1) for part in goods[:_MOST_TOTALS]]
+    tried: list[tuple[tuple[Value, int], ...]] = [(), *((one,) for one in signed)]
+    tried += [
+        ((less, -1), (plus, 1))
+        for less, plus in product((*off, *goods[:_MOST_PAIRED]), (*on, *goods[:_MOST_PAIRED]))
+        if less != plus
+    ]
+    for beside, value in product(tried, numbers):
+        others = [part for part, _ in beside]
+        if others and (value not in goods or not all(sums.is_more(value, one) for one in others)):
             continue
-        if equation := sums.of_order(value, total.value, part, sign):
-            return value, equation, part.name if part and sign < 0 else ""
+        if equation := sums.of_order(value, total.value, beside):
+            return value, equation, next((part.name for part, sign in beside if sign < 0), "")
     return None
 
 
+_MOST_PAIRED: Final = 3
+"""Amounts of no known name of which two are tried beside that of a line at once."""
 _OF_ROWS: Final = frozenset({Part.DISCOUNT, Part.TAX})
 """What each row may have beside its amount, before rows come to the total of their order."""
 
@@ -364,21 +374,22 @@ class _Sums:
         cells = {value.column: one for value, one in zip(every, read[1:], strict=True)}
         return cls(cells, np.unique(read[0], return_inverse=True)[1], totals)
 
-    def of_order(self, value: Value, total: Value, part: Value | None = None, sign: int = 0) -> str:
-        """Return how the amounts of rows, plus or less a part of each, come to that of their order;
+    def of_order(self, value: Value, total: Value, beside: Sequence[tuple[Value, int]] = ()) -> str:
+        """Return how the amounts of rows, plus and less parts of each, come to that of their order;
         empty if they do not.
         """
         counts = np.bincount(self.orders)
-        if self._whole(value, counts) is not None or part == total:
+        parts = [part for part, _ in beside]
+        if self._whole(value, counts) is not None or total in parts:
             return ""
-        if part is not None and not self._is_often_filled(part):
+        if not all(map(self._is_often_filled, parts)):
             return ""
-        others = [one for one in self.totals if one not in {value, total, part}]
+        others = [one for one in self.totals if one not in {value, total, *parts}]
+        words = "".join(f" {'-' if sign < 0 else '+'} {part.name}" for part, sign in beside)
         amounts = self.cells[value.column]
-        word = f" {'-' if sign < 0 else '+'} {part.name}" if part else ""
-        sums = amounts + sign * self._filled(part) if part else amounts
+        sums = sum((sign * self._filled(part) for part, sign in beside), amounts)
         equation = self._of_order(sums, [total, *others])
-        return f"the sum of {value.name}{word}{equation}" if f"= {total.name} " in equation else ""
+        return f"the sum of {value.name}{words}{equation}" if f"= {total.name} " in equation else ""
 
     def of(self, price: Value, whole: Value) -> Product:
         """Return a price times a quantity, and which amount it is: of the row, alone or with one
