@@ -728,12 +728,14 @@ class RowParts:
                 waiting.append(other)
         return reached
 
-    def goods(self, begin: str, *, is_said: bool = False, off: str = "") -> GoodsAmount:
+    def goods(
+        self, begin: str, *, is_said: bool = False, off: str = "", beside: str = ""
+    ) -> GoodsAmount:
         """Return how the amount of the goods follows from one amount: without what a total has
         beside them, after discounts, before fees and refunds.
 
         An amount that a person has said is the one that it begins with. What sums of whole orders
-        take off it (`off`) is off, whatever its name is.
+        take off it (`off`) is off, whatever its name is; what they add (`beside`) is not in it.
         """
         reached = self._offsets(begin)
         wanted: dict[str, int] = {}
@@ -766,7 +768,8 @@ class RowParts:
         )
         unproven, inside = {}, []
         for name, part in self.parts.items():
-            if name in {*varied, *less} or part is Part.OTHER or self._is_beside(best, name, part):
+            is_known = name in {*varied, *less, beside} or part is Part.OTHER
+            if is_known or self._is_beside(best, name, part):
                 continue
             # A tax is of what was paid once discounts are taken off.
             ways = [self._ways_of_rate(money, name) for money in (self._numbers[best], left)]

@@ -64,8 +64,8 @@ _DECIMALS: Final = r"-?[^\d]*[\d.,' ]*\d[.,]\d+[^\d]*"
 class Product:
     """A price times a quantity; `shown_by` says which amount it is, empty where none shows it.
 
-    `less` is the discount that is taken off it, where the sum of an order shows that, and `total`
-    the amount of the order that shows it.
+    `less` is the discount that is taken off it, where the sum of an order shows that, `plus` what
+    is added to it, such as a tax, and `total` the amount of the order that shows it.
     """
 
     price: Value
@@ -73,6 +73,7 @@ class Product:
     shown_by: str = ""
     less: str = ""
     total: str = ""
+    plus: str = ""
 
     @property
     def text(self) -> str:
@@ -179,9 +180,9 @@ def products(values: FileValues, found: Found) -> Iterator[Product]:
         yield from sorted(tried, key=lambda each: not each.shown_by)
 
 
-def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str] | None:
-    """Return the column whose amounts come to that of each order, how, and the discount of each row
-    that is taken off it before, if one is; None if no column does.
+def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str, str] | None:
+    """Return the column whose amounts come to that of each order, how, and of each row the discount
+    that is taken off it before, and what is added to it, if any; None if no column does.
     """
     order = found.get("order_id")
     total = found.get("payment_amount") or found.get(ORDER_TOTAL)
@@ -207,7 +208,10 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str] | No
         if others and (value not in goods or not all(sums.is_more(value, one) for one in others)):
             continue
         if equation := sums.of_order(value, total.value, beside):
-            return value, equation, next((part.name for part, sign in beside if sign < 0), "")
+            less, plus = (
+                next((part.name for part, way in beside if way == sign), "") for sign in (-1, 1)
+            )
+            return value, equation, less, plus
     return None
 
 
@@ -419,8 +423,10 @@ class _Sums:
                 words = (f" {'-' if sign < 0 else '+'} {one.name}" for one, sign in parts)
                 text = f"the sum of {product_text}{''.join(words)}{equation}"
                 total = equation.removesuffix(" of the order").rpartition(" = ")[2]
-                less = next((one.name for one, sign in parts if sign < 0), "")
-                return Product(price, whole, text, less, total)
+                less, plus = (
+                    next((one.name for one, way in parts if way == sign), "") for sign in (-1, 1)
+                )
+                return Product(price, whole, text, less, total, plus)
         return Product(price, whole)
 
     def is_more(self, value: Value, part: Value) -> bool:

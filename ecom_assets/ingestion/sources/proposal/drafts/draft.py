@@ -279,6 +279,8 @@ class Draft(ABC):
     """How the amount of the goods follows from the columns of a row."""
     readings: tuple["AmountReading", ...] = ()
     """What the amount of the goods may be; more than one where no sum shows it."""
+    product_plus: str = ""
+    """What is added to the amount of a line, such as its tax, as the sums of orders show."""
     product_less: str = ""
     """The discount that is taken off a price times a quantity, as the sums of orders show."""
     order_sums: tuple[RowSum, ...] = ()

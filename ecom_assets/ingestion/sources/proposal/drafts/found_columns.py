@@ -261,6 +261,7 @@ def find_product(draft: Draft) -> None:
     if {UNIT_PRICE, "quantity"} <= draft.found.keys():
         if "payment_amount" not in draft.found:
             draft.product_less = next((product.less for product in found), "")
+            draft.product_plus = next((product.plus for product in found), "")
         return
     answer = draft.answers.get("payment_amount", "")
     said = [product for product in found if product.text == answer]
@@ -270,7 +271,7 @@ def find_product(draft: Draft) -> None:
         product = _without_tax_in_price(draft, one) if one in shown else one
         for name, value in ((UNIT_PRICE, product.price), ("quantity", product.quantity)):
             draft.found.setdefault(name, FoundField(name, value, why))
-        draft.product_less = product.less
+        draft.product_less, draft.product_plus = product.less, product.plus
         payment = draft.found.get("payment_amount")
         if payment and payment.value.name == product.total and not answer:
             del draft.found["payment_amount"]
@@ -337,7 +338,7 @@ def _find_line_amount(draft: Draft) -> bool:
     line = line_amount(draft.values, draft.found)
     if line is None:
         return False
-    value, told, draft.product_less = line
+    value, told, draft.product_less, draft.product_plus = line
     if "payment_amount" in draft.found:
         total = draft.found["payment_amount"].value
         draft.found[ORDER_TOTAL] = FoundField(ORDER_TOTAL, total, f"named {total.name}")

@@ -422,7 +422,7 @@ def _add_up(draft: Draft) -> None:
     if rows is None:
         return
     is_said = "payment_amount" in draft.answers
-    goods = rows.goods(begin, is_said=is_said, off=draft.product_less)
+    goods = rows.goods(begin, is_said=is_said, off=draft.product_less, beside=draft.product_plus)
     unproven = {name: part for name, part in goods.unproven.items() if name not in draft.taken_off}
     goods = replace(goods, unproven=unproven, others=() if is_said else goods.others)
     draft.goods = goods
