@@ -189,7 +189,7 @@ _NO: Final = frozenset({"", "no", "false", "0", "n", "nein", "non", "nee", "none
 
 def _says_yes(value: object) -> bool:
     """Return whether a flag is set, or the time or the reason of something is there."""
-    return value is not MISSING and value is not None and str(value).strip().lower() not in _NO
+    return value is not MISSING and bool(value) and str(value).strip().lower() not in _NO
 
 
 class CustomerFields(FieldEntries, _ApiPart):

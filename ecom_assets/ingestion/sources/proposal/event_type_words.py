@@ -84,8 +84,6 @@ OTHER_WORDS = {
     "zwrot": "refund",
 }
 """Short names of event types that logs use, in several languages."""
-
-
 OF_ORDERS: Final = frozenset({"purchase", "refund"})
 """The event types that a list of payments has, too."""
 
@@ -100,8 +98,6 @@ def known_event_type(name: str) -> str | None:
 
 
 _OF_MONEY: Final = frozenset({"purchase", "refund"})
-
-
 STANDARD_TYPES: Final = (
     "page_view",
     "product_view",
@@ -114,8 +110,6 @@ STANDARD_TYPES: Final = (
     "refund",
 )
 """The event types that funnels, carts and revenue are about."""
-
-
 _LIKELY: Final = (
     (
         "remove_from_cart",

@@ -775,6 +775,15 @@ def numbers_left(values: FileValues, matches: Found) -> list[Value]:
     ]
 
 
+DECIMALS: Final = r"-?[^\d]*[\d.,' ]*\d[.,]\d+[^\d]*"
+"""What a number with decimals looks like, with its currency."""
+
+
+def has_decimals(values: FileValues, value: Value) -> bool:
+    """Return whether any number has decimals, as amounts have and numbers of things have not."""
+    return bool(values.matching(value, DECIMALS))
+
+
 def numbers_of_rows(values: FileValues, matches: Found) -> list[Value]:
     """Return the numbers that rows have and that are no field yet: columns, or members of the list
     whose elements are the rows.

@@ -36,7 +36,7 @@ def _words() -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True)
-class TimeWords:
+class TimeSpelling:
     """How times are written that no format reads: the language of their months, empty if these are
     numbers, and the signs between their parts, as patterns with what is put in their place.
     """
@@ -45,7 +45,7 @@ class TimeWords:
     signs: tuple[tuple[str, str], ...]
 
 
-def time_words_in(cells: Sequence[str]) -> TimeWords | None:
+def time_spelling_in(cells: Sequence[str]) -> TimeSpelling | None:
     """Return how all of some texts with digits are written as times; None where they are none."""
     texts = [cell.casefold() for cell in cells]
     if not texts or not all(re.search(r"\d", cell) for cell in texts):
@@ -59,10 +59,10 @@ def time_words_in(cells: Sequence[str]) -> TimeWords | None:
     for language, months in _words()["months"].items():
         known = {word for month in months for word in month.split("|")}
         if all(known & own for own in words):
-            return TimeWords(str(language), signs)
+            return TimeSpelling(str(language), signs)
     has_parts = all(len(re.findall(r"\d+", cell)) > 2 for cell in texts)  # noqa: PLR2004 (a day)
     are_digits = any(pattern == _OF_NET for pattern, _ in signs)
-    return TimeWords("", signs) if signs and (has_parts or are_digits) else None
+    return TimeSpelling("", signs) if signs and (has_parts or are_digits) else None
 
 
 _OF_NET: Final = r"^/date\((\d+)(?:[+-]\d+)?\)/$"
@@ -84,16 +84,16 @@ _SIGNS: Final = (
 """
 
 
-def in_english_sql(column: str, words: TimeWords) -> str:
+def in_english_sql(column: str, spelling: TimeSpelling) -> str:
     """Return the SQL of a time with the month in English, the usual signs and no words between its
     parts.
     """
     sql = f"lower({column})"
-    for pattern, put in words.signs:
+    for pattern, put in spelling.signs:
         sql = f"regexp_replace({sql}, {text(pattern)}, {text(put)})"
-    if not words.language:
+    if not spelling.language:
         return f"trim(upper({sql}))"
-    for names, month in zip(_words()["months"][words.language], _ENGLISH, strict=True):
+    for names, month in zip(_words()["months"][spelling.language], _ENGLISH, strict=True):
         pattern, put = rf"(^|[^\pL])({names})([^\pL]|$)", rf"\1{month}\3"
         sql = f"regexp_replace({sql}, {text(pattern)}, {text(put)})"
     between = text(rf"(^|[\s.,])({'|'.join(_words()['between'])})\.?([\s,]|$)")

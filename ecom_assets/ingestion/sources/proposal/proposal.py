@@ -60,10 +60,10 @@ from ecom_assets.ingestion.sources.proposal.record_kinds import (
     is_list_of_prices,
     is_report_of_sums,
     kind_of,
+    likely_kind,
     listed_kind,
     newest_orders,
 )
-from ecom_assets.ingestion.sources.proposal.unnamed import likely_kind
 from ecom_assets.ingestion.sources.proposal.unused import unused_columns
 from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, file_mappings

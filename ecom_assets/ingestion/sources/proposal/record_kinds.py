@@ -17,6 +17,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     MappingKind,
     column_names,
     found_fields,
+    has_decimals,
     has_items,
     is_amount,
     named_as,
@@ -42,8 +43,6 @@ from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Val
 
 ONE_EACH: Final = 0.8
 """Share of rows with an id of their own by which a file is one of customers."""
-
-
 OF_VISITS: Final = frozenset({"session_id", "anonymous_id", "page_url"})
 """The fields that only events have."""
 
@@ -85,6 +84,16 @@ def kind_of(values: FileValues) -> MappingKind | None:
     ):
         return MappingKind.CUSTOMERS
     return None
+
+
+def likely_kind(values: FileValues) -> MappingKind:
+    """Return what rows probably are where nothing says it: with the number of an order, or more
+    than one column of money, and none of a visit, they are orders.
+    """
+    has_visits = bool(OF_VISITS & found_fields(values, MappingKind.EVENTS).keys())
+    money = [value for value in numbers_left(values, {}) if has_decimals(values, value)]
+    is_paid = len(money) > 1 or names_an_order(found_fields(values, MappingKind.ORDERS))
+    return MappingKind.ORDERS if is_paid and not has_visits else MappingKind.EVENTS
 
 
 def names_an_order(orders: Found) -> bool:
@@ -211,8 +220,6 @@ def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
 
 _MONEY: Final = r".*\d[.,]\d.*|-?[1-9]\d+"
 """Numbers with decimals, or of two digits, as amounts of yen have no decimals."""
-
-
 _CHARGES: Final = frozenset({Part.SHIPPING, Part.TAX, Part.DISCOUNT})
 
 
@@ -229,8 +236,6 @@ _TYPE_NAMES: Final = frozenset(
         *("transactiontype", "transaktionstyp", "operation", "operacion", "rodzaj", "nature"),
     }
 )
-
-
 _OF_VISITORS: Final = frozenset(
     {"page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart"}
 )

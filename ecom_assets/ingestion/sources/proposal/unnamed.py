@@ -3,7 +3,8 @@ the order by the rows that it holds together, prices and quantities by what they
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import permutations, product
 from typing import Final
 
@@ -12,14 +13,13 @@ import numpy.typing as npt
 
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.proposal.fields import (
+    DECIMALS,
     ORDER_TOTAL,
     UNIT_PRICE,
     Found,
-    MappingKind,
-    found_fields,
     free_columns,
+    has_decimals,
     is_list,
-    numbers_left,
     numbers_of_rows,
 )
 from ecom_assets.ingestion.sources.proposal.parts import (
@@ -29,7 +29,6 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     part_of,
     read_numbers,
 )
-from ecom_assets.ingestion.sources.proposal.record_kinds import OF_VISITS, names_an_order
 from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
 from ecom_assets.ingestion.sources.proposal.values import CLOCK, EMAIL, TABLE, FileValues, Value
 
@@ -57,7 +56,6 @@ _OFTEN_DIFFERENT: Final = 0.2
 """The share of rows with a number of their own that a column of order numbers has at least."""
 _MOST_REFUNDS: Final = 0.2
 """The share of rows that repeat a number at another time, as refunds do."""
-_DECIMALS: Final = r"-?[^\d]*[\d.,' ]*\d[.,]\d+[^\d]*"
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def _can_be_number_of_order(values: FileValues, value: Value) -> bool:
         return False
     if values.time_formats(value) or values.matching(value, EMAIL):
         return False
-    if values.matching(value, CLOCK) * 2 > rows or values.matching(value, _DECIMALS) * 2 > rows:
+    if values.matching(value, CLOCK) * 2 > rows or values.matching(value, DECIMALS) * 2 > rows:
         return False
     return not (different == rows and values.numbers_rows(value))
 
@@ -335,21 +333,6 @@ def can_be_pieces(values: FileValues, value: Value) -> bool:
     return bool(is_usual) and usual <= _USUAL_PIECES
 
 
-def likely_kind(values: FileValues) -> MappingKind:
-    """Return what rows probably are where nothing says it: with the number of an order, or more
-    than one column of money, and none of a visit, they are orders.
-    """
-    has_visits = bool(OF_VISITS & found_fields(values, MappingKind.EVENTS).keys())
-    money = [value for value in numbers_left(values, {}) if has_decimals(values, value)]
-    is_paid = len(money) > 1 or names_an_order(found_fields(values, MappingKind.ORDERS))
-    return MappingKind.ORDERS if is_paid and not has_visits else MappingKind.EVENTS
-
-
-def has_decimals(values: FileValues, value: Value) -> bool:
-    """Return whether any number has decimals, as amounts have and numbers of things have not."""
-    return bool(values.matching(value, _DECIMALS))
-
-
 def _can_be_price(values: FileValues, value: Value) -> bool:
     return can_be_amount(value) and not can_be_pieces(values, value)
 
@@ -361,6 +344,7 @@ class _Sums:
     cells: dict[str, Numbers]
     orders: npt.NDArray[np.intp]
     totals: Sequence[Value]
+    _wholes: dict[str, Numbers | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, values: FileValues, found: Found, columns: Sequence[Value]) -> "_Sums":
@@ -382,9 +366,8 @@ class _Sums:
         """Return how the amounts of rows, plus and less parts of each, come to that of their order;
         empty if they do not.
         """
-        counts = np.bincount(self.orders)
         parts = [part for part, _ in beside]
-        if self._whole(value, counts) is not None or total in parts:
+        if self._whole(value) is not None or total in parts:
             return ""
         if not all(map(self._is_often_filled, parts)):
             return ""
@@ -429,6 +412,11 @@ class _Sums:
                 return Product(price, whole, text, less, total, plus)
         return Product(price, whole)
 
+    @cached_property
+    def _counts(self) -> npt.NDArray[np.intp]:
+        """Return how many rows each order has."""
+        return np.bincount(self.orders)
+
     def is_more(self, value: Value, part: Value) -> bool:
         """Return whether an amount comes to more than another one, over all rows."""
         amount, other = (float(np.sum(np.abs(self._filled(one)))) for one in (value, part))
@@ -442,12 +430,11 @@ class _Sums:
 
     def _of_order(self, lines: Numbers, ends: Sequence[Value]) -> str:
         """Return which amount of an order the amounts of its rows come to; empty if none."""
-        counts = np.bincount(self.orders)
-        if (counts > 1).sum() < _FEWEST:
+        several = self._counts > 1
+        if several.sum() < _FEWEST:
             return ""
         sums: Numbers = np.bincount(self.orders, np.nan_to_num(lines)).astype(np.float64)
-        of_order = {one: whole for one in ends if (whole := self._whole(one, counts)) is not None}
-        several = counts > 1
+        of_order = {one: whole for one in ends if (whole := self._whole(one)) is not None}
         for end, total in of_order.items():
             if _holds(sums, total, several):
                 return f" = {end.name} of the order"
@@ -456,11 +443,16 @@ class _Sums:
                 return f" + {part.name} = {end.name} of the order"
         return ""
 
-    def _whole(self, value: Value, counts: npt.NDArray[np.intp]) -> Numbers | None:
+    def _whole(self, value: Value) -> Numbers | None:
         """Return the amount of each order that all or one of its rows have; None if they differ."""
+        if value.column not in self._wholes:
+            self._wholes[value.column] = self._of_whole_orders(value)
+        return self._wholes[value.column]
+
+    def _of_whole_orders(self, value: Value) -> Numbers | None:
         number = self._filled(value)
-        most = np.full(len(counts), -np.inf)
-        least = np.full(len(counts), np.inf)
+        most = np.full(len(self._counts), -np.inf)
+        least = np.full(len(self._counts), np.inf)
         np.maximum.at(most, self.orders, number)
         np.minimum.at(least, self.orders, number)
         is_one = np.abs(most - least) < _NEAR

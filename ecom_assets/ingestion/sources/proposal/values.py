@@ -39,7 +39,7 @@ from ecom_assets.ingestion.sources.files.sql import json_pointer
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.ingestion.sources.files.workbooks import SheetTable
-from ecom_assets.ingestion.sources.proposal.months import in_english_sql, time_words_in
+from ecom_assets.ingestion.sources.proposal.months import in_english_sql, time_spelling_in
 from ecom_assets.ingestion.sources.proposal.zones import without_zone, without_zones
 
 _SAMPLE = 1000
@@ -417,25 +417,25 @@ class FileValues:
         )
 
     def with_months_in_english(self) -> "FileValues":
-        """Return the values with those whose months are words of another language as times with
-        English ones, in place of these.
+        """Return the values with those that are times which no format reads, such as with months of
+        another language, as times with English months and the usual signs.
         """
         named = {
-            value: words
+            value: spelling
             for value in self.values
             if value.is_column
-            and (words := time_words_in(self.few(value)))
+            and (spelling := time_spelling_in(self.few(value)))
             and not self.time_formats(value)
         }
         read = self
-        for value, words in named.items():
+        for value, spelling in named.items():
             english = replace(
                 value,
                 position=len(read.values),
-                sql=in_english_sql(value.sql, words),
+                sql=in_english_sql(value.sql, spelling),
                 is_computed=True,
             )
-            with_it = f"*, {in_english_sql(value.column, words)} AS {english.column}"
+            with_it = f"*, {in_english_sql(value.column, spelling)} AS {english.column}"
             self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {select(with_it, TABLE)}")
             if self.time_formats(english):
                 read = replace(read, values=(*read.values, english))

@@ -13,9 +13,9 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     PERSON_WORDS,
     Found,
     free_values,
+    has_decimals,
     is_list,
 )
-from ecom_assets.ingestion.sources.proposal.unnamed import has_decimals
 from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
 SHARE: Final = 0.98

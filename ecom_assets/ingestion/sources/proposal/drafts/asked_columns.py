@@ -26,6 +26,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     MappingKind,
     candidates,
     found_fields,
+    has_decimals,
     named_values,
     numbers_left,
     numbers_of_rows,
@@ -42,14 +43,11 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.proposal.rows import OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import words_of
-from ecom_assets.ingestion.sources.proposal.unnamed import has_decimals
 from ecom_assets.ingestion.sources.proposal.values import Value
 from ecom_assets.ingestion.sources.proposal.visit_sources import column_of_sources, source_questions
 
 FEW_WITHOUT_CUSTOMER: Final = 0.1
 """The share of rows without a customer up to which they are refused where nobody says more."""
-
-
 OF_TYPES_OF_EVENTS: Final = frozenset({"event", "events", "action", "activity", "hit"})
 """Words in the names of columns that say what happened."""
 

@@ -12,10 +12,10 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     REFUNDED_QUANTITY,
     UNIT_PRICE,
     free_columns,
+    has_decimals,
 )
 from ecom_assets.ingestion.sources.proposal.questions import FLAGS, PIECES, quoted, shown
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning, says_no_sale
-from ecom_assets.ingestion.sources.proposal.unnamed import has_decimals
 from ecom_assets.ingestion.sources.proposal.values import Value
 
 ALL_PIECES, PIECES_LEFT = "all that were ordered", "those that were not cancelled"

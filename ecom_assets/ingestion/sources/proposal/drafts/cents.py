@@ -12,10 +12,9 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     Draft,
     says_cents,
 )
-from ecom_assets.ingestion.sources.proposal.fields import MappingKind, numbers_left
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind, has_decimals, numbers_left
 from ecom_assets.ingestion.sources.proposal.parts import Part, can_be_amount, part_of
 from ecom_assets.ingestion.sources.proposal.questions import UNITS, quoted, shown
-from ecom_assets.ingestion.sources.proposal.unnamed import has_decimals
 from ecom_assets.ingestion.sources.proposal.values import TABLE, Value
 
 

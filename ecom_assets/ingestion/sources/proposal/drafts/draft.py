@@ -55,8 +55,6 @@ OF_ONE_PIECE: Final = (
     *("unit", "each", "per", "pu", "u", "einzel", "stuck", "stuk", "jednostk", "単価"),
 )
 """How words in the names of prices begin that say that they are of one piece."""
-
-
 OF_PIECES: Final = (
     *("qty", "quantit", "units", "pieces", "items", "menge", "anzahl", "stuck", "cantidad"),
     *("unidades", "quantidade", "ilosc", "aantal", "колич", "кільк", "数量", "個数"),
@@ -70,23 +68,14 @@ def has_word(value: Value, stems: tuple[str, ...]) -> bool:
 
 
 ORDER_ID: Final = "order_id"
-
-
 MOST_COLUMNS_SHOWN, MOST_OF_EXAMPLE = 6, 24
 """Columns that a refusal shows, and characters of the example of each."""
-
-
 MOST_PRODUCTS, MOST_SUMS = 6, 12
 """Prices times quantities that a question about the amount names, and sums that it shows."""
-
-
 NO_AMOUNT: Final = "none"
-
-
+"""The answer that there is no such column."""
 MOST_PARTS_ASKED: Final = 2
 """The most parts of an amount of which a question names each combination."""
-
-
 NO_GOODS_WORDS: Final = (
     r"(?i)\bgift[ -]?(cards?|vouchers?|certificates?)\b|geschenk-?(gutschein|karte)|wertgutschein"
     r"|(carte|chèque)s?[ -]cadeau|tarjetas? (de )?regalo|(carta|buono) regalo"
@@ -103,33 +92,17 @@ NO_GOODS_WORDS: Final = (
     r"|^frete$|^доставка$|^送料$|(nachnahme|zahlungs|payment|cod|handling)[ -]?(gebühr|fee)"
 )
 """What lines are called that are no goods, in several languages."""
-
-
 WHOLE_UNITS, CENTS, MILLIONTHS = "whole units", "cents", "millionths"
 """The answers what the amounts of a file count."""
-
-
 IN_CENTS: Final = "  # in cents"
-
-
 CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kopeck")
 """Parts of the names of amounts that count the smallest units of a currency."""
-
-
 OTHER_SEPARATOR = {".": ",", ",": "."}
-
-
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
-
-
 MAIN_AMOUNTS: Final = ("payment_amount", UNIT_PRICE, ORDER_TOTAL)
 """The amounts of orders that say what the others are of, the most telling first."""
-
-
 AMOUNTS: Final = NUMBERS_OF - {"quantity", "piece_count", REFUNDED_QUANTITY}
-
-
 NEEDED = {
     "event_type": "what happened",
     "user_id": "who it was",

@@ -30,6 +30,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     UNIT_PRICE,
     FoundField,
     free_columns,
+    has_decimals,
     numbers_left,
     numbers_of_rows,
     other_persons,
@@ -50,7 +51,6 @@ from ecom_assets.ingestion.sources.proposal.state_words import says_no_sale_or_r
 from ecom_assets.ingestion.sources.proposal.states import states_in_turn
 from ecom_assets.ingestion.sources.proposal.unnamed import (
     Product,
-    has_decimals,
     line_amount,
     money_on_two_sides,
     order_numbers,
@@ -79,23 +79,15 @@ def known_rows(counts: Sequence[tuple[str, int]]) -> int:
 
 SHARE: Final = 0.98
 """The share of rows that show a sum on which it holds."""
-
-
 CODE: Final = r"[A-Za-z]{0,2}[-_]?\d+"
 """A code of an event type, such as 2 or A2."""
-
-
 OF_NAMES: Final = (
     *("name", "label", "desc", "title", "text", "bezeichn", "libell", "nom", "intitul", "titre"),
     *("event", "ereignis", "evenement", "action", "aktion", "accion", "azione"),
 )
 """How words in the names of columns begin that have names of codes."""
-
-
 NO_TYPES: Final = frozenset({"event", "events", "hit", "record"})
 """What all rows are, whatever happened in them."""
-
-
 _IDS_OF_ITEMS: Final = (
     "sku",
     "product_id",
@@ -106,8 +98,6 @@ _IDS_OF_ITEMS: Final = (
     "name",
     "title",
 )
-
-
 _NAMES_OF_ITEMS: Final = ("name", "title", "product_name", "productName")
 
 
@@ -266,9 +256,9 @@ def find_product(draft: Draft) -> None:
     answer = draft.answers.get("payment_amount", "")
     said = [product for product in found if product.text == answer]
     shown = [product for product in found if product.shown_by and not draft.answers.get("quantity")]
-    for one in (said or shown)[:1]:
-        why = f"by adding up: {one.shown_by}" if one.shown_by else "as answered"
-        product = _without_tax_in_price(draft, one) if one in shown else one
+    for likely in (said or shown)[:1]:
+        why = f"by adding up: {likely.shown_by}" if likely.shown_by else "as answered"
+        product = _without_tax_in_price(draft, likely) if likely in shown else likely
         for name, value in ((UNIT_PRICE, product.price), ("quantity", product.quantity)):
             draft.found.setdefault(name, FoundField(name, value, why))
         draft.product_less, draft.product_plus = product.less, product.plus

@@ -706,13 +706,16 @@ def _note_what_is_left(draft: Draft, goods: GoodsAmount, rows: RowParts) -> None
 
 def _note_parts(draft: Draft, goods: GoodsAmount, asked: Sequence[str]) -> None:
     """Note what is taken off by which sum, and what is not."""
-    if goods.less or goods.plus:
-        proof = "; ".join(f"{one.text} ({one.row_count:,} rows)" for one in goods.shown_by)
-        proof = proof or "it is a rate of what is left"
-        draft.notes.append(
-            f"{' and '.join(map(shown, (*goods.less, *goods.plus)))} is taken off "
-            f"{shown(goods.name)}: {proof}"
-        )
+    sums = "; ".join(f"{one.text} ({one.row_count:,} rows)" for one in goods.shown_by)
+    by_orders = [name for name in goods.less if name == draft.product_less and not sums]
+    others = [name for name in (*goods.less, *goods.plus) if name not in by_orders]
+    for names, proof in (
+        (by_orders, "the totals of orders show it"),
+        (others, sums or "it is a rate of what is left"),
+    ):
+        if names:
+            off = " and ".join(map(shown, names))
+            draft.notes.append(f"{off} is taken off {shown(goods.name)}: {proof}")
     left = [
         name
         for name, part in goods.unproven.items()

@@ -51,8 +51,6 @@ from ecom_assets.ingestion.sources.record_feed import feeds
 
 MOST_OF_IMPRESSION, MOST_OF_CLICK = 100, 20_000
 """What an impression or a click hardly ever costs, in any currency: more is in its millionths."""
-
-
 ALL_PLACES: Final = "those of all places together"
 """The answer that the stock of an item is that of several columns, one of each place."""
 

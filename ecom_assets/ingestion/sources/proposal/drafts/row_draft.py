@@ -60,8 +60,6 @@ from ecom_assets.ingestion.sources.record_feed import feeds
 
 ASKED_OF_VALUES: Final = frozenset({"cart_value", ORDER_ID, "user_id", "anonymous_id"})
 """Fields that a file may lack, and that are asked where its values show some of several columns."""
-
-
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 
 

@@ -32,14 +32,10 @@ from ecom_assets.ingestion.sources.proposal.visit_sources import campaign_lines
 
 STAYS: Final = "as it is"
 """The answer that an event type keeps its name."""
-
-
 OBJECTS: Final = frozenset(
     {"properties", "eventproperties", "props", "eventprops", "params", "eventparams", "attributes"}
 )
 """Names of columns, without signs, with further values of an event."""
-
-
 WEIGHTS: Final = frozenset(
     {
         *("itemcount", "eventcount", "hitcount", "numevents", "nbevents", "occurrences"),
@@ -49,26 +45,14 @@ WEIGHTS: Final = frozenset(
     }
 )
 """Names of columns, without signs, that say how many events a row stands for."""
-
-
 ONE: Final = r"1(\.0*)?"
-
-
 WEIGHT: Final = r"[1-9]\d*(\.0*)?|0?\.\d*[1-9]\d*"
 """Such numbers: how many, or the share of events that a sample has."""
-
-
 FEWEST_STEPS: Final = 2
-
-
 FEWEST_CODES: Final = 2
 """Codes of events that are asked about at once."""
-
-
 MOST_OF_ROW: Final = 3
 """Columns of the row that is the example of a code."""
-
-
 OF_PERSONS: Final = frozenset({"event_id", "session_id", "user_id", "anonymous_id", "email"})
 """Fields that do not say what happened."""
 

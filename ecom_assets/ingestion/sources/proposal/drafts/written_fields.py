@@ -55,9 +55,6 @@ from ecom_assets.ingestion.sources.record_feed import feeds
 
 NOT_SET: Final = "(not set)"
 """A placeholder, which the platform counts as nobody."""
-"""The answer that events have no amount."""
-
-
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
 
