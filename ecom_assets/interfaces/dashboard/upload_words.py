@@ -58,6 +58,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     asked.LIST: "Which list of this file has the products of an order?",
     asked.BELOW_ZERO: "What are amounts below zero in this file?",
     asked.AMOUNT_OF: "What is the amount on each row?",
+    asked.PARTS: "Which amount was paid for the goods?",
+    asked.PIECES: "Of which pieces is the amount of a line?",
     asked.UNITS: "In which unit are the amounts of this file?",
     asked.NO_CUSTOMER: "Some rows name no customer. What are they?",
     asked.EVENT_CODES: "What happened where the file says these numbers?",
@@ -68,10 +70,12 @@ SENTENCES: Final[Mapping[str, str]] = {
     "user_id": "Which column says who the visitor is?",
     "anonymous_id": "Which column says whose device it is, of those who are not signed in?",
     "customer_id": "Which column says who the customer is?",
+    "order_id": "Which column is the number of the order?",
     "item_id": "Which column says which product it is?",
     "quantity": "Which column says how many pieces?",
     "payment_amount": "Which column is what the customer paid?",
     "cart_value": "Which column is the amount?",
+    "stock": "Which column says how many pieces there are?",
     "unit_cost_amount": "Which column is what one piece costs you?",
     asked.ACCOUNT: "Which account are these ads of?",
     asked.CURRENCY: "In which currency are these ads paid?",
@@ -305,7 +309,8 @@ def note_of(question: OpenQuestion) -> str:
         return f"{notes}. Say it of each, such as {question.guess}."
     if question.note:
         return question.note
-    if question.subject or question.key == asked.ROWS:
+    is_said = question.key not in SENTENCES  # the question is its sentence
+    if question.subject or question.key == asked.ROWS or is_said:
         return ""
     return f"{question.sentence[:1].upper()}{question.sentence[1:]}."
 

@@ -21,7 +21,13 @@ from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
 from ecom_assets.interfaces.dashboard.looking import LOOKS
 from ecom_assets.interfaces.dashboard.pages.mapping import due_day, reaches
-from ecom_assets.interfaces.dashboard.upload_words import fate_lines, field_of
+from ecom_assets.interfaces.dashboard.upload_words import (
+    fate_lines,
+    field_of,
+    note_of,
+    sentence_of_question,
+)
+from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.uploads.shop_exports import sent, settings_of
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.html import Node, read
@@ -200,3 +206,9 @@ def test_what_codes_mean_is_one_question_with_a_list_for_each(tmp_path: Path) ->
         ("product_view", 5),
         ("purchase", 3),
     }
+
+
+@each("key", ["amount_parts", "cancelled_pieces", "order_id", "a_key_without_words"])
+def test_what_helps_to_answer_does_not_say_the_question_again(key: str) -> None:
+    question = OpenQuestion(key, "which column it is: Net (20.00) or Gross (23.80)", (), "")
+    assert sentence_of_question(question).rstrip("?") != note_of(question).rstrip(".")
