@@ -184,7 +184,13 @@ class ApiConsent(ApiField):
 
 
 _TAKEN_BACK: Final = "(taken back)"
-_NO: Final = frozenset({"", "no", "false", "0", "n", "nein", "non", "nee", "none", "null", "never"})
+_NO: Final = frozenset(
+    {
+        *("", "no", "false", "0", "n", "none", "null", "never", "[]", "{}", "-", "--"),
+        *("nein", "falsch", "non", "faux", "nee", "nie", "nej", "não", "нет", "ні"),
+    }
+)
+"""How a flag says no, or a column of reasons nothing, as exports and spreadsheets write it."""
 
 
 def _says_yes(value: object) -> bool:
