@@ -199,8 +199,8 @@ def test_who_took_consent_back_has_refused_whatever_else_is_said(tmp_path: Path)
         "name: own\nrecords: customers\nfields:\n  id: id\n"
         "  has_email_consent: {path: opted_in, unless: [unsubscribed], optional: true}\n"
     )
-    nothing = (False, None, "no", "0", "", [], "[]", "FALSCH")
-    taken_back = (True, "yes", 1, "2026-03-02T10:00:00Z", "bounced", ["spam"])
+    nothing: tuple[object, ...] = (False, None, "no", "0", "", [], "[]", "FALSCH")
+    taken_back: tuple[object, ...] = (True, "yes", 1, "2026-03-02T10:00:00Z", "bounced", ["spam"])
     people = [
         {"id": n, "opted_in": True, "unsubscribed": said}
         for n, said in enumerate((*nothing, *taken_back))
