@@ -19,6 +19,7 @@ from ecom_assets_tests.behaviour.events.test_same_order import repeats, sale
 from ecom_assets_tests.builders import DAY_ONE, Row, at
 from ecom_assets_tests.core.warehouse.engines.warehouses import (
     ALL_ENGINES,
+    FEW_ROWS_ON_SPARK,
     on_one_worker_each,
     opened,
     settings_of,
@@ -56,7 +57,7 @@ def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
     home = tmp_path_factory.mktemp(request.param)
-    engine = opened(settings_of(request.param, request, home))
+    engine = opened(settings_of(request.param, request, home, spark_conf=FEW_ROWS_ON_SPARK))
     yield engine
     engine.close()
 
@@ -113,8 +114,10 @@ def test_every_engine_tells_copies_that_name_other_orders_apart(engine: Engine) 
     received = copies_of_orders()
     receive(engine, received)
     raw, rule = engine.table(RawEvents), CleaningRule()
+    engine.drop(DuplicateEvents)
+    engine.replace(DuplicateEvents, clean.duplicate_events(raw, rule, DAYS), DAYS)
     copies = clean.clean_copies(raw, rule, DAYS)
-    unique = clean.unique_copies(copies, clean.duplicate_events(raw, rule, DAYS))
+    unique = clean.unique_copies(copies, engine.table(DuplicateEvents))
     found = engine.rows_of(unique.select("event_id", "event_date", "properties"))
     expected = [(event_id, day, row["properties"]) for event_id, day, row in events_of(received)]
     assert sorted((*map(str, row.values()),) for row in found) == sorted(

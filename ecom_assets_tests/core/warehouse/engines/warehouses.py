@@ -21,10 +21,12 @@ the fixture with an address.
 """
 ALL_ENGINES = ("duckdb", *OTHERS)
 FEW_ROWS_ON_SPARK = SecretStr(
-    "spark.sql.codegen.wholeStage=false,spark.sql.codegen.factoryMode=NO_CODEGEN"
+    "spark.sql.codegen.wholeStage=false,spark.sql.codegen.factoryMode=NO_CODEGEN,"
+    "spark.sql.constraintPropagation.enabled=false,spark.sql.adaptive.enabled=false,"
+    "spark.sql.shuffle.partitions=1"
 )
-"""Spark interprets hundreds of queries over few rows; to compile each of them
-took a third of the time.
+"""Spark interprets hundreds of queries over few rows: to compile each of them took a third of the
+time, and to plan a large one as for many rows another third.
 """
 SEVERAL_WRITERS = ("postgres", "spark")
 """Engines that two runs may write to at a time; on Snowflake too,
