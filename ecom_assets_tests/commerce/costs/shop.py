@@ -131,21 +131,25 @@ class CostShop(Platform):
         self.engine.con.con.register(f"held_{contract.name}", as_table(full, contract))
         self.engine.replace(contract, self.engine.con.table(f"held_{contract.name}"), days)
 
-    def sell(self, sales: Iterable[Row], days: Days | None = None) -> None:
-        """Let these be the sales of some days, by default of all; customers follow from all."""
+    def sell(self, sales: Iterable[Row], days: Days | None = None) -> dict[str, date | None]:
+        """Let these be the sales of some days, by default of all; customers follow from all.
+
+        Return the day of the first paid order of each customer; None without one.
+        """
         rows = list(sales)
         if days is None:
             days = Days.from_dates(row["order_date"] for row in rows)
         self.hold(Sales, rows, days)
-        first: dict[str, date] = {}
+        first: dict[str, date | None] = {}
         for row in self.engine.rows_of(self.engine.table(Sales)):
+            earlier = first.setdefault(row["customer_id"], None)
             if row["status"] == "shipped" and row["revenue_amount"] > 0:
-                customer = row["customer_id"]
-                first[customer] = min(first.get(customer, date.max), row["order_date"])
+                first[row["customer_id"]] = min(earlier or date.max, row["order_date"])
         self.hold(
             Customer,
             [CUSTOMER | {"customer_id": name, "first_paid_date": on} for name, on in first.items()],
         )
+        return first
 
     def cost(self, *rows: Row) -> None:
         """Let these be the costs that arrived."""
