@@ -140,7 +140,7 @@ fields:
   session_id: $session_id
 """
 # Ann scrolls between seeing the page and buying, Bob does not, Cid comes back to the page in
-# between. Dan sends a type that nobody can have meant.
+# between. Dan sends a type with a tabulator, which nobody can have meant.
 FOREIGN_EVENTS = """\
 uuid,event,timestamp,distinct_id,$session_id
 a1,$pageview,2026-01-05T10:00:00Z,ann,s1
@@ -151,7 +151,7 @@ b2,buy,2026-01-05T11:01:00Z,bob,s2
 c1,$pageview,2026-01-05T12:00:00Z,cid,s3
 c2,$pageview,2026-01-05T12:01:00Z,cid,s3
 c3,buy,2026-01-06T12:02:00Z,cid,s4
-d1," buy",2026-01-06T12:02:00Z,dan,s5
+d1,bu\ty,2026-01-06T12:02:00Z,dan,s5
 """
 
 
