@@ -118,7 +118,7 @@ def test_what_was_acknowledged_before_a_kill_has_landed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@each("seed", seeds(range(20)))
+@each("seed", seeds(range(10)))
 def test_what_was_acknowledged_before_many_kills_has_landed(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:

@@ -272,5 +272,5 @@ def test_a_compaction_that_is_killed_loses_and_doubles_nothing(shop: Shop) -> No
 
 
 @pytest.mark.slow
-def test_forty_kills_at_random_moments_lose_and_double_nothing(shop: Shop) -> None:
-    killed_at_random(shop, 40, seed=2)
+def test_twenty_kills_at_random_moments_lose_and_double_nothing(shop: Shop) -> None:
+    killed_at_random(shop, 20, seed=2)

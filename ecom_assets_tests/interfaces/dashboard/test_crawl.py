@@ -122,7 +122,7 @@ def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(
     visits: Visits, page: DashboardPage
 ) -> None:
     days = DAYS if issubclass(page.asks, Filters) else {}
-    visits.follow(visits.open(address_of(page, NEEDS.get(page.path, {}) | days)), most=20)
+    visits.follow(visits.open(address_of(page, NEEDS.get(page.path, {}) | days)), most=8)
 
 
 @pytest.mark.slow

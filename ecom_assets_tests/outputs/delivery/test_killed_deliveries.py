@@ -77,9 +77,9 @@ def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", WITH_STAND_INS)
-def test_fifty_kills_per_tool_lose_and_double_nothing(
+def test_thirty_kills_per_tool_lose_and_double_nothing(
     tool: str, tmp_path: Path, deliverer: Deliverer
 ) -> None:
-    result = killed(tool, 50, tmp_path, deliverer, seed=2)
+    result = killed(tool, 30, tmp_path, deliverer, seed=2)
     check(tool, result)
-    assert min(result.kills.values()) >= 5
+    assert min(result.kills.values()) >= 3

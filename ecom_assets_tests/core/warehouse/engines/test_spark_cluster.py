@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 
 from ecom_assets_tests.command import ECOM, FEW_TABLES, ecom_process, environment, small_shop
 from ecom_assets_tests.core.warehouse.engines.spark_cluster import Worker, running_cluster
+from ecom_assets_tests.core.warehouse.engines.warehouses import FEW_ROWS_ON_SPARK
 from ecom_assets_tests.patience import PATIENCE_S
 
 SCRIPT = """
@@ -115,7 +116,10 @@ def test_a_worker_that_is_lost_in_the_middle_of_a_run_changes_no_table(tmp_path:
         small_shop(tmp_path / home)
     undisturbed = ecom_process("run", *FEW_TABLES, home=tmp_path / "by_duckdb")
     tables, log = tmp_path / "tables", tmp_path / "run.log"
-    conf = {"ECOM_SPARK_CONF": "spark.executor.memory=500m,spark.driver.host=127.0.0.1"}
+    conf = {
+        "ECOM_SPARK_CONF": "spark.executor.memory=500m,spark.driver.host=127.0.0.1,"
+        + FEW_ROWS_ON_SPARK.get_secret_value()
+    }
     with running_cluster(tmp_path, 2) as (address, workers), log.open("w") as file:
         env = environment(tmp_path / "by_spark", {**conf, "ECOM_WAREHOUSE": f"{address}{tables}"})
         run = subprocess.Popen(
