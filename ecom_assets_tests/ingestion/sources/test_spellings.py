@@ -58,6 +58,16 @@ SPELLINGS_OF_AMOUNTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "Japanese, of the country": ("JPY", _with(",", ".", "JP¥{}")),
     "Korean": ("KRW", _with(",", ".", "{}원")),
     "Indian, in words": ("INR", _with(",", ".", "Rs. {}")),
+    "Indonesian": ("IDR", _with(".", ",", "Rp {}")),
+    "Turkish, in words": ("TRY", _with(".", ",", "{} TL")),
+    "Vietnamese": ("VND", _with(".", ",", "{}đ")),
+    "Peruvian": ("PEN", _with(",", ".", "S/ {}")),
+    "Kenyan": ("KES", _with(",", ".", "KSh {}")),
+    "Croatian": ("HRK", _with(".", ",", "{} kn")),
+    "Chinese, in words": ("CNY", _with(",", ".", "{}元")),
+    "of the Emirates": ("AED", _with(",", ".", "Dhs. {}")),
+    "in small letters": ("EUR", _with(" ", ",", "{} euro")),
+    "a code and a sign": ("USD", _with(",", ".", "USD$ {}")),
 }
 SPELLINGS_OF_TIMES: Mapping[str, Callable[[datetime], str]] = {
     "ISO": lambda at: f"{at:%Y-%m-%dT%H:%M:%S}",
@@ -133,6 +143,15 @@ def test_amounts_are_read_as_countries_and_tools_write_them(tmp_path: Path, spel
     rows = read(tmp_path / "o.csv", currency, times, [*map(written, AMOUNTS)])
     paid = [row["payment_amount"] for row in rows]
     assert paid == [*map(Decimal, AMOUNTS)]
+
+
+@pytest.mark.slow
+@each("form", ["{},-", "{}.-", "{}:-", "{},\u2013", "CHF {}.\u2014", "{},- kr"])
+def test_a_dash_in_place_of_cents_is_none(tmp_path: Path, form: str) -> None:
+    times = [f"{at:%Y-%m-%d %H:%M:%S}" for at in TIMES]
+    amounts = ("1234", "12", "99", "1500", "1")
+    rows = read(tmp_path / "o.csv", "CHF", times, [form.format(amount) for amount in amounts])
+    assert [row["payment_amount"] for row in rows] == [*map(Decimal, amounts)]
 
 
 @pytest.mark.slow

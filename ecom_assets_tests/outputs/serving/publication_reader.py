@@ -47,8 +47,10 @@ def reading(url: str) -> Iterator[Sightings]:
 
 
 def _look(url: str, stopped: threading.Event) -> Sightings:
-    sightings, con = Sightings(), None
-    while not stopped.is_set():
+    """Read until `stopped`, and once more, since the reader may have had no turn for a while."""
+    sightings, con, is_last = Sightings(), None, False
+    while not is_last:
+        is_last = stopped.is_set()
         try:
             con = con or psycopg.connect(url, autocommit=True, connect_timeout=10)
             state = (
@@ -59,7 +61,7 @@ def _look(url: str, stopped: threading.Event) -> Sightings:
         except (
             psycopg.OperationalError
         ):  # the server is down; what it then has is seen when it is back
-            con = None
+            con, is_last = None, False
             time.sleep(0.05)
             continue
         if sightings.reads == 0:

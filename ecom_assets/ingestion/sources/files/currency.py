@@ -54,6 +54,7 @@ SIGNS_OF_SEVERAL: Final = {
     **dict.fromkeys(("JPY", "CNY"), "¥"),
     **dict.fromkeys(("SEK", "NOK", "DKK", "ISK"), "KR"),
     **dict.fromkeys(("INR", "PKR", "LKR", "NPR", "MUR"), "RS"),
+    **dict.fromkeys(("AED", "MAD"), "DHS"),
 }
 """Signs that stand for several currencies: that which is set, if it has the sign;
 else nobody knows which.

@@ -37,17 +37,6 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 
 
 _BLANKS = r"[\s\pZ]*"
-_CURRENCY_SIGN = (
-    r"\p{L}{0,2}[$¥]|\p{Sc}|円|원|[A-Z]{3}|(?:eur|usd|gbp|chf)|[Kk][Rr]\.?|zł|Kč|Ft|[Ll]ei|Rs\.?|RM|R|"
-    r"руб\.?|грн\.?|лв\.?|Fr\.?|Euros?"  # noqa: RUF001 (Cyrillic it is)
-)
-_MINUS = r"[-\x{2212}+]?"
-_BEFORE = rf"^{_BLANKS}(\(?{_MINUS}){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}){_BLANKS}"
-_BEHIND = rf"{_BLANKS}({_MINUS}\)?){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}\)?){_BLANKS}$"
-_SEPARATORS = {" ": r"[\s\pZ]", "'": "['\u2019]"}
-"""Signs between thousands that look alike, and are one: blanks of any width, and both apostrophes.
-"""
-_ALIKE = {**dict.fromkeys(("\u00a0", "\u202f", "\u2009"), " "), "\u2019": "'"}
 CURRENCY_SIGNS: Final = {
     "€": "EUR",
     "EUROS": "EUR",
@@ -56,27 +45,48 @@ CURRENCY_SIGNS: Final = {
     "₹": "INR",
     "₽": "RUB",
     "РУБ": "RUB",
+    "Р": "RUB",  # noqa: RUF001 (Cyrillic it is)
     "₴": "UAH",
     "ГРН": "UAH",
     "₺": "TRY",
+    "TL": "TRY",
     "₩": "KRW",
+    "원": "KRW",
     "₪": "ILS",
     "₫": "VND",
+    "Đ": "VND",
     "฿": "THB",
+    "บาท": "THB",
     "₱": "PHP",
     "₦": "NGN",
+    "GH₵": "GHS",
+    "KSH": "KES",
     "₸": "KZT",
+    "ТГ": "KZT",
+    "СУМ": "UZS",  # noqa: RUF001 (also)
     "₾": "GEL",
+    "RP": "IDR",
+    "TK": "BDT",
     "ZŁ": "PLN",
+    "ZL": "PLN",
     "KČ": "CZK",
+    "KC": "CZK",
     "FT": "HUF",
     "LEI": "RON",
     "ЛВ": "BGN",
+    "ДЕН": "MKD",
+    "ДИН": "RSD",
+    "KN": "HRK",
     "FR": "CHF",
     "RM": "MYR",
     "R": "ZAR",
     "R$": "BRL",
+    "S/": "PEN",
+    "SR": "SAR",
+    "QR": "QAR",
+    "E£": "EGP",
     "US$": "USD",
+    "USD$": "USD",
     "C$": "CAD",
     "CA$": "CAD",
     "A$": "AUD",
@@ -89,9 +99,35 @@ CURRENCY_SIGNS: Final = {
     "JP¥": "JPY",
     "円": "JPY",
     "CN¥": "CNY",
-    "원": "KRW",
 }
 """The currencies of signs that only one has, in capital letters and without a dot."""
+_OF_SEVERAL: Final = ("KR", "RS", "DHS", "DH", "元", "EUR", "USD", "GBP", "CHF", "PHP")
+"""Words and codes beside amounts, in any case, of which the first have several currencies."""
+
+
+def _currency_sign() -> str:
+    """Return the pattern of a currency beside an amount; the longest sign comes first, as an
+    engine takes the first that fits.
+    """
+    words = {sign for sign in CURRENCY_SIGNS if sign[-1] not in "$¥"} | {*_OF_SEVERAL}
+    longest_first = sorted(map(re.escape, words), key=lambda word: (-len(word), word))
+    long, short = (
+        "|".join(word for word in longest_first if (len(word) > 2) == is_long)  # noqa: PLR2004 (codes have three)
+        for is_long in (True, False)
+    )
+    return rf"\p{{L}}{{0,3}}[$¥]|(?i:{long})\.?|[A-Z]{{3}}|(?i:{short})\.?|\p{{Sc}}"
+
+
+_CURRENCY_SIGN = _currency_sign()
+_NO_CENTS = r"(?:[.,:][-\x{2013}\x{2014}])?"
+"""What stands in place of cents: `10,-`, `10.-` and `10:-`."""
+_MINUS = r"[-\x{2212}+]?"
+_BEFORE = rf"^{_BLANKS}(\(?{_MINUS}){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}){_BLANKS}"
+_BEHIND = rf"{_NO_CENTS}{_BLANKS}({_MINUS}\)?){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}\)?){_BLANKS}$"
+_SEPARATORS = {" ": r"[\s\pZ]", "'": "['\u2019]"}
+"""Signs between thousands that look alike, and are one: blanks of any width, and both apostrophes.
+"""
+_ALIKE = {**dict.fromkeys(("\u00a0", "\u202f", "\u2009"), " "), "\u2019": "'"}
 
 
 class Numerals(BaseModel):
@@ -176,7 +212,7 @@ def currency_sql(value: str) -> str:
         )
     ]
     sign = f"rtrim(upper(coalesce({', '.join(at_ends)})), '.')"
-    return replaced_sql(sign, {**CURRENCY_SIGNS, _WIDE_YEN: "¥"})
+    return replaced_sql(sign, {**CURRENCY_SIGNS, _WIDE_YEN: "¥", "元": "¥", "DH": "DHS"})
 
 
 def replaced_sql(value: str, texts: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batc
 from ecom_assets.core.warehouse.local import within_child
 from ecom_assets.core.warehouse.sql_text import date_literal, ident, instant, select, text
 from ecom_assets.ingestion.sources.files.columns import columns_of
+from ecom_assets.ingestion.sources.files.currency import SIGNS_OF_SEVERAL
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
@@ -233,7 +234,15 @@ _CODES_THAT_ARE_WORDS: Final = frozenset(
 
 _FIRST_COMPUTED: Final = 1_000
 """The place of the first value that is computed, beyond those of all columns."""
-_CODES: Final = frozenset({*HEADER_CURRENCIES, *CURRENCY_SIGNS, *CURRENCY_SIGNS.values()})
+_CODES: Final = frozenset(
+    {
+        *HEADER_CURRENCIES,
+        *CURRENCY_SIGNS,
+        *CURRENCY_SIGNS.values(),
+        *SIGNS_OF_SEVERAL,
+        *SIGNS_OF_SEVERAL.values(),
+    }
+)
 
 
 def _is_unknown_code(code: str) -> bool:
