@@ -23,7 +23,11 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     read_by,
 )
 from ecom_assets.ingestion.sources.proposal.questions import ZONE
-from ecom_assets.ingestion.sources.proposal.record_kinds import listed_kind
+from ecom_assets.ingestion.sources.proposal.record_kinds import (
+    kind_of,
+    likely_kind,
+    listed_kind,
+)
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading
 from ecom_assets.ingestion.sources.readings import Reading
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
@@ -644,6 +648,43 @@ TRUTHS: dict[str, Truth] = {
         kind="ad_spend",
         currency="USD",
     ),
+    "haravan.csv": Truth(
+        "thrice 300,000 + 450,000 - 50,000 + 1,200,000; one was cancelled; in Vietnamese",
+        {"sold": "5700000", "orders": "9", "customers": "9", "pieces": "12"},
+        {"amount_parts": "Thành tiền less Giảm giá"},
+        currency="VND",
+    ),
+    "salla.csv": Truth(
+        "thrice 200 + 2 * 100 + 300 without tax and postage; one was cancelled; in Arabic",
+        {"sold": "2100", "orders": "9", "customers": "9", "pieces": "12"},
+        currency="SAR",
+    ),
+    "skroutz.csv": Truth(
+        "thrice 30 + 59 + 36 before the commission; one was cancelled; in Greek",
+        {"sold": "375", "orders": "9", "customers": "9", "pieces": "18"},
+    ),
+    "tokopedia.csv": Truth(
+        "thrice 150,000 + 350,000 + 150,000 without postage; one was cancelled; in Indonesian",
+        {"sold": "1950000", "orders": "9", "customers": "9", "pieces": "18", "currency": "IDR"},
+        currency="IDR",
+    ),
+    "nettbutikk.csv": Truth(
+        "thrice 398 + 899 + 447, written 199,-; people share names; in Norwegian",
+        {"sold": "5232", "orders": "9", "customers": "9", "pieces": "18"},
+        currency="NOK",
+    ),
+    "unas.csv": Truth(
+        "thrice 9,980 + 12,990 + 5,970; postage is a line; in Hungarian",
+        {"sold": "86820", "orders": "9", "customers": "9", "pieces": "18"},
+        {"no_goods": "left out"},
+        currency="HUF",
+    ),
+    "cafe24.csv": Truth(
+        "thrice 30,000 + 59,000 - 5,000 + 36,000; in Korean",
+        {"sold": "360000", "orders": "9", "customers": "9", "pieces": "18"},
+        {"decimal": "."},
+        currency="KRW",
+    ),
 }
 
 
@@ -791,6 +832,24 @@ def test_a_row_for_each_state_of_an_order_is_refused(tmp_path: Path) -> None:
     search = search_of(write(tmp_path / "history.csv", CHANGES), "EUR")
     with pytest.raises(DefinitionError, match="Awaiting payment, Payment accepted, Shipped"):
         search.proposal({}, OWN)
+
+
+def test_lines_in_a_language_that_nobody_knows_are_no_list_of_customers(tmp_path: Path) -> None:
+    """In Swahili: number, date, e-mail, goods, pieces, price, and what both come to with postage.
+
+    People with a number of orders, their mean and their sum look the same, but for a known name.
+    """
+    rows = []
+    for n in range(1, 9):
+        pieces, price = n % 3 + 1, n * 100 + 50
+        sold = f"Kofia,{pieces},{price},40,{pieces * price + 40}"
+        rows.append(f"{n},2026-03-0{n} 09:15,p{n}@example.tz,{sold}")
+    head = "Namba,Tarehe,Barua pepe,Bidhaa,Idadi,Bei,Usafiri,Jumla"
+    search = search_of(write(tmp_path / "o.csv", "\n".join([head, *rows, ""])), "TZS")
+    assert (kind_of(search.look), likely_kind(search.look)) == (None, MappingKind.ORDERS)
+    people = "Namba,Tarehe,Barua pepe,Jina,Orders,Bei,Usafiri,Jumla"
+    search = search_of(write(tmp_path / "c.csv", "\n".join([people, *rows, ""])), "TZS")
+    assert kind_of(search.look) is MappingKind.CUSTOMERS
 
 
 def test_kinds_that_are_alike_can_be_answered_one_by_one(tmp_path: Path) -> None:

@@ -596,12 +596,29 @@ def _by_name(
         # What is another one on each row is the number of the row, where a product is named, too.
         several = (one for one in each if values.different(one) < values.filled(one))
         value = next(several, next(iter(each), None))
+    elif field in _OF_PEOPLE:
+        value = _whose_id(values, list(dict.fromkeys(named)))
     else:
         value = next(named, None)
     if value is None:
         return None
     beside = f" and {value.joined}" if value.joined else ""
     return FoundField(field, value, f"named {value.name}{beside}")
+
+
+_OF_PEOPLE: Final = frozenset({"customer_id", "user_id"})
+
+
+def _whose_id(values: FileValues, named: Sequence[Value]) -> Value | None:
+    """Return the first of some columns with a usual name; an address before names of people, which
+    two of them may share.
+    """
+    first = next(iter(named), None)
+    if first is None or values.matching(first, r".*[\d@].*"):
+        return first
+    addresses = (one for one in named if values.matching(one, EMAIL) == values.filled(one))
+    most = values.filled(first) * MOSTLY
+    return next((one for one in addresses if values.filled(one) >= most), first)
 
 
 def _is_called_otherwise(value: Value, name: str) -> bool:

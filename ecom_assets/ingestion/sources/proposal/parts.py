@@ -55,6 +55,8 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
             "frete",
             "transport",
             "доставк",
+            *("frakt", "fragt", "toimitus", "μεταφορικ", "szallit", "doprav", "postovn", "livrare"),
+            *("chuyen", "pengiriman", "ongkos", "ongkir", "الشحن", "التوصيل", "משלוח"),
             *("送料", "运费", "運費", "배송비"),
         ),
     ),
@@ -62,6 +64,7 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
         *("tax", "taxe", "taxes", "vat", "gst", "hst", "pst", "qst", "mwst", "ust", "tva", "iva"),
         *("umsatzsteuer", "mehrwertsteuer", "steuer", "steuern", "btw", "belasting", "podatek"),
         *("impuest", "impost", "moms", "kdv", "dph", "afa", "ндс", "пдв", "налог", "податок"),
+        *("mva", "alv", "φπα", "thue", "pajak", "الضريبة", "ضريبة", "מעמ"),
         *("消費税", "税额", "稅額", "부가세"),
     ),
     Part.DISCOUNT: (
@@ -89,6 +92,8 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
             "знижк",
             "скидк",
         ),
+        *("alennu", "εκπτωσ", "kedvezmen", "slev", "zlav", "reducer", "отстъпк"),
+        *("giam", "diskon", "potongan", "خصم", "الخصم", "הנחה"),
         *("割引", "値引", "クーポン", "ポイント利用", "优惠", "折扣", "優惠", "할인", "쿠폰"),
     ),
     Part.FEE: (
@@ -103,6 +108,7 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
             "comision",
             "commissione",
         ),
+        *("komisyon", "komisi", "jutalek", "προμηθει", "העמלה", "عمولة"),
         *("prowizj", "комисс", "комісі", "手数料", "cost", "cogs", "einkauf", "wareneinsatz"),
         *("cout", "couts", "costo", "koszt"),
     ),
@@ -141,7 +147,8 @@ _TOTALS: Final = (
     ),
     *("tvac", "bestellsumme", "auftragssumme", "summe", "totale", "totaal", "totaalbedrag"),
     *("suma", "charged", "paid", "payed", "bezahlt", "paye", "pagado", "razem", "lordo", "lorda"),
-    *("bruto", "brut", "итого", "всего", "合計"),
+    *("bruto", "brut", "итого", "всего", "合計", "συνολο", "celkem", "osszesen", "vegosszeg"),
+    *("yhteensa", "toplam", "tong", "اجمالي", "المجموع", "sum"),
 )
 """Words in the names of amounts that may have all that was paid in them."""
 _NOT_WHOLE: Final = (

@@ -132,6 +132,9 @@ _SALE: Final = (
     ),
     *("已完成", "已发货", "待发货", "已付款", "已签收", "交易成功", "已發貨", "待出貨", "已出貨"),
     *("배송완료", "배송중", "배송준비", "결제완료", "구매확정"),
+    *("thanh", "giao", "selesai", "dikirim", "terkirim", "dibayar", "diterima", "lunas"),
+    *("ολοκληρ", "παραδο", "απεσταλ", "πληρωμ", "изпълнен", "доставен", "изпратен", "платен"),
+    *("التنفيذ", "التوصيل", "مكتمل", "مدفوع", "הושלם", "נשלח", "שולם", "vybaven", "lever"),
 )
 _NO_SALE: Final = (
     "cancel",
@@ -190,7 +193,9 @@ _NO_SALE: Final = (
         "已关闭",
         "已關閉",
     ),
-    *("취소", "주문취소", "결제대기", "입금대기", "미입금"),
+    *("취소", "주문취소", "취소완료", "결제대기", "입금대기", "미입금"),
+    *("huy", "dibatalkan", "batal", "gagal", "ακυρ", "απορριφ", "αποτυχ", "отказан", "анулиран"),
+    *("ملغي", "ملغى", "ملغية", "الغاء", "בוטל", "נכשל"),
 )
 _DOCUMENTS: Final = (
     "credit",
@@ -237,6 +242,7 @@ _REFUND: Final = (
     *("iade", "aterbetal", "returner", "refunder", "vracen", "dobropis", "returnat", "rambursat"),
     *("palautettu", "visszateritve", "visszakuld"),
     *("返品", "返金", "退款", "退货", "退貨", "已退", "환불", "반품"),
+    *("dikembalikan", "pengembalian", "επιστρ", "върнат", "مسترجع", "مسترد", "استرجاع", "הוחזר"),
 )
 _PART: Final = (
     "partial",
@@ -341,6 +347,7 @@ _ASKED: Final = (
 """Words of states that are a sale in one shop and none in another."""
 _FILLERS: Final = frozenset(
     [
+        *("pesanan", "hoan", "đa", "تم", "الطلب", "η", "το", "objednavka", "rendeles"),
         "order",
         "orders",
         "payment",

@@ -822,17 +822,21 @@ class FileValues:
             f"{value.column} IS NOT NULL",
             value.column,
         )
-        counted = [
-            f"coalesce(sum(row_count) FILTER ({NUMBERS[form].number_sql(value.column)} IS NOT NULL)"
-            ", 0)"
-            for form in forms
-        ]
-        read = self.rows(select(counted, f"({grouped})"))[0] if forms else ()
-        if not filled or max(read, default=0) < least_read(filled):
+        counted = []
+        for form in forms:
+            number = NUMBERS[form].number_sql(value.column)
+            counted.append(f"coalesce(sum(row_count) FILTER ({number} IS NOT NULL), 0)")
+            counted.append(f"sum(TRY_CAST({number} AS DECIMAL(24, 6)))")
+        told = self.rows(select(counted, f"({grouped})"))[0] if forms else ()
+        read = dict(zip(forms, zip(told[::2], told[1::2], strict=True), strict=True))
+        most = max((count for count, _ in read.values()), default=0)
+        if not filled or most < least_read(filled):
             return []
-        if whole == max(read):
+        if whole == most:
             return [WHOLE]
-        return [form for form, count in zip(forms, read, strict=True) if count == max(read)]
+        fitting = [form for form, (count, _) in read.items() if count == most]
+        sums = {total for form, (_, total) in read.items() if form in fitting}
+        return fitting if len(sums) > 1 else fitting[:1]
 
     def _forms_that_read(self, value: Value) -> list[str]:
         """Return the keys of `NUMBERS` that read any of a few values; all columns are tried at

@@ -89,6 +89,9 @@ NO_GOODS_WORDS: Final = (
     r"|^versand(kosten|pauschale|gebühr|$)|^porto(kosten)?$|^liefer(kosten|gebühr)|^frachtkosten"
     r"|^(frais de )?(port|livraison)$|^gastos de env[ií]o|^env[ií]o$|^spedizione$"
     r"|^spese di spedizione|^verzendkosten|^bezorgkosten|^koszt(y)? (wysyłki|dostawy)|^przesyłka$"
+    r"|^(szállítási|posta)(költség| költség)|^doprava\b|^poštovné|^frakt\b|^fragt\b|^levering$"
+    r"|^toimituskulut|^transport$|^kargo( ücreti)?$|^phí vận chuyển|^ongkos kirim|^μεταφορικά"
+    r"|^الشحن$|^رسوم (الشحن|التوصيل)|^משלוח$|^配送费|^运费|^배송비"
     r"|^frete$|^доставка$|^送料$|(nachnahme|zahlungs|payment|cod|handling)[ -]?(gebühr|fee)"
 )
 """What lines are called that are no goods, in several languages."""
