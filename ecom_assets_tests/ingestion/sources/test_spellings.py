@@ -146,7 +146,7 @@ def test_amounts_are_read_as_countries_and_tools_write_them(tmp_path: Path, spel
 
 
 @pytest.mark.slow
-@each("form", ["{},-", "{}.-", "{}:-", "{},\u2013", "CHF {}.\u2014", "{},- kr"])
+@each("form", ["{},-", "{}.-", "{}:-", "{},\u2013", "CHF {}.\u2014", "{},- kr", "{},--"])
 def test_a_dash_in_place_of_cents_is_none(tmp_path: Path, form: str) -> None:
     times = [f"{at:%Y-%m-%d %H:%M:%S}" for at in TIMES]
     amounts = ("1234", "12", "99", "1500", "1")

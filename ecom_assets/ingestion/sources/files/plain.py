@@ -119,8 +119,8 @@ def _currency_sign() -> str:
 
 
 _CURRENCY_SIGN = _currency_sign()
-_NO_CENTS = r"(?:[.,:][-\x{2013}\x{2014}])?"
-"""What stands in place of cents: `10,-`, `10.-` and `10:-`."""
+_NO_CENTS = r"(?:[.,:][-\x{2013}\x{2014}]{1,2})?"
+"""What stands in place of cents: `10,-`, `10.-`, `10:-` and `10,--`."""
 _MINUS = r"[-\x{2212}+]?"
 _BEFORE = rf"^{_BLANKS}(\(?{_MINUS}){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}){_BLANKS}"
 _BEHIND = rf"{_NO_CENTS}{_BLANKS}({_MINUS}\)?){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}\)?){_BLANKS}$"
