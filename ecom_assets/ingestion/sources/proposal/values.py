@@ -910,7 +910,7 @@ class FileValues:
         """Return whether any amount has a currency beside it, or a minus as accounts write it."""
         if self._is_plain(value, WHOLE):
             return False
-        signs = r"[\p{Sc}\p{L}()\x{2212}]|-[\s\pZ]*$"
+        signs = r"[\p{Sc}\p{L}()\x{2212}\x{2013}\x{2014}]|-[\s\pZ]*$"
         return bool(self.scalar(f"count(*) FILTER (regexp_matches({value.column}, {text(signs)}))"))
 
     def currencies(self, value: Value) -> dict[str, int]:
