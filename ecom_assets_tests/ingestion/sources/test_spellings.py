@@ -12,7 +12,7 @@ import pytest
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, read_by
-from ecom_assets.ingestion.sources.proposal.questions import ZONE
+from ecom_assets.ingestion.sources.proposal.questions import DECIMAL, ZONE
 from ecom_assets.ingestion.sources.reading import FileReading
 from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.sources.conftest import write
@@ -146,12 +146,25 @@ def test_amounts_are_read_as_countries_and_tools_write_them(tmp_path: Path, spel
 
 
 @pytest.mark.slow
-@each("form", ["{},-", "{}.-", "{}:-", "{},\u2013", "CHF {}.\u2014", "{},- kr", "{},--"])
+@each("form", ["{},-", "{}.-", "{}:-", "{},\u2013", "CHF {}.\u2014", "{},- CHF", "{},--"])
 def test_a_dash_in_place_of_cents_is_none(tmp_path: Path, form: str) -> None:
     times = [f"{at:%Y-%m-%d %H:%M:%S}" for at in TIMES]
     amounts = ("1234", "12", "99", "1500", "1")
     rows = read(tmp_path / "o.csv", "CHF", times, [form.format(amount) for amount in amounts])
     assert [row["payment_amount"] for row in rows] == [*map(Decimal, amounts)]
+
+
+def test_sales_that_all_went_back_are_asked_about_their_decimals(tmp_path: Path) -> None:
+    """`€1.500` may be 1.5 or 1,500: with as much below zero, both come to nothing."""
+    amounts = [f"{sign}€{n}.500" for n in range(1, 5) for sign in ("", "-")]
+    rows = [
+        f"#{1001 + n},c{n}@example.com,2026-03-02 10:0{n}:00,{one}" for n, one in enumerate(amounts)
+    ]
+    path = write(tmp_path / "o.csv", "\n".join(["Order number,Email,Order date,Amount", *rows, ""]))
+    search = MappingSearch(
+        [str(path)], Settings(home=tmp_path / "home", currency="EUR"), MappingKind.ORDERS
+    )
+    assert DECIMAL in {question.key for question in search.proposal({}, OWN).questions}
 
 
 @pytest.mark.slow

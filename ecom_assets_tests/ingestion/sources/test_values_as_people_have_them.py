@@ -82,6 +82,11 @@ def test_an_amount_is_the_same_however_it_is_written(  # noqa: PLR0913 (what an 
     assert value_of(currency_sql("v"), whole) == (code or None)
 
 
+@each("amount, currency", {"12,- kr": "KR", "€ 12,-": "EUR", "12:- SEK": "SEK"}.items())
+def test_a_currency_stands_beside_a_dash_in_place_of_cents_too(amount: str, currency: str) -> None:
+    assert value_of(currency_sql("v"), amount) == currency
+
+
 @each(
     "text", ["12.5.0", "1,23", "--5", "-5-", "(5", "5 pieces", "", "-", "12,-5", "$", "EUR", "1 2"]
 )

@@ -103,22 +103,18 @@ CURRENCY_SIGNS: Final = {
 """The currencies of signs that only one has, in capital letters and without a dot."""
 _OF_SEVERAL: Final = ("KR", "RS", "DHS", "DH", "元", "EUR", "USD", "GBP", "CHF", "PHP")
 """Words and codes beside amounts, in any case, of which the first have several currencies."""
-
-
-def _currency_sign() -> str:
-    """Return the pattern of a currency beside an amount; the longest sign comes first, as an
-    engine takes the first that fits.
-    """
-    words = {sign for sign in CURRENCY_SIGNS if sign[-1] not in "$¥"} | {*_OF_SEVERAL}
-    longest_first = sorted(map(re.escape, words), key=lambda word: (-len(word), word))
-    long, short = (
-        "|".join(word for word in longest_first if (len(word) > 2) == is_long)  # noqa: PLR2004 (codes have three)
-        for is_long in (True, False)
-    )
-    return rf"\p{{L}}{{0,3}}[$¥]|(?i:{long})\.?|[A-Z]{{3}}|(?i:{short})\.?|\p{{Sc}}"
-
-
-_CURRENCY_SIGN = _currency_sign()
+_LONGEST_FIRST = sorted(
+    map(re.escape, {*(sign for sign in CURRENCY_SIGNS if sign[-1] not in "$¥"), *_OF_SEVERAL}),
+    key=lambda sign: (-len(sign), sign),
+)
+"""The engine takes the first that fits: `Rp` before `R`."""
+_OF_A_CODE: Final = 3
+_LONG_SIGNS = "|".join(sign for sign in _LONGEST_FIRST if len(sign) >= _OF_A_CODE)
+_SHORT_SIGNS = "|".join(sign for sign in _LONGEST_FIRST if len(sign) < _OF_A_CODE)
+_CURRENCY_SIGN = (
+    rf"\p{{L}}{{0,3}}[$¥]|(?i:{_LONG_SIGNS})\.?|[A-Z]{{3}}|(?i:{_SHORT_SIGNS})\.?|\p{{Sc}}"
+)
+"""The pattern of a currency beside an amount."""
 _NO_CENTS = r"(?:[.,:][-\x{2013}\x{2014}]{1,2})?"
 """What stands in place of cents: `10,-`, `10.-`, `10:-` and `10,--`."""
 _MINUS = r"[-\x{2212}+]?"
@@ -208,7 +204,7 @@ def currency_sql(value: str) -> str:
         f"nullif(regexp_extract({value}, {text(pattern)}, 1), '')"
         for pattern in (
             rf"^{_BLANKS}\(?{_MINUS}{_BLANKS}({_CURRENCY_SIGN}){_BLANKS}{_MINUS}{_BLANKS}[\d.,]",
-            rf"\d{_BLANKS}{_MINUS}\)?{_BLANKS}({_CURRENCY_SIGN}){_BLANKS}{_MINUS}\)?{_BLANKS}$",
+            rf"\d{_NO_CENTS}{_BLANKS}{_MINUS}\)?{_BLANKS}({_CURRENCY_SIGN}){_BLANKS}{_MINUS}\)?{_BLANKS}$",
         )
     ]
     sign = f"rtrim(upper(coalesce({', '.join(at_ends)})), '.')"

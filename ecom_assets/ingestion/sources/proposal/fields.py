@@ -596,8 +596,8 @@ def _by_name(
         # What is another one on each row is the number of the row, where a product is named, too.
         several = (one for one in each if values.different(one) < values.filled(one))
         value = next(several, next(iter(each), None))
-    elif field in _OF_PEOPLE:
-        value = _whose_id(values, list(dict.fromkeys(named)))
+    elif field == "customer_id":
+        value = _address_before_names(values, list(dict.fromkeys(named)))
     else:
         value = next(named, None)
     if value is None:
@@ -606,12 +606,9 @@ def _by_name(
     return FoundField(field, value, f"named {value.name}{beside}")
 
 
-_OF_PEOPLE: Final = frozenset({"customer_id", "user_id"})
-
-
-def _whose_id(values: FileValues, named: Sequence[Value]) -> Value | None:
-    """Return the first of some columns with a usual name; an address before names of people, which
-    two of them may share.
+def _address_before_names(values: FileValues, named: Sequence[Value]) -> Value | None:
+    """Return the first of some columns with a usual name of customers; before names of people,
+    which two of them may share, their address. Users of events keep their names: tools get them.
     """
     first = next(iter(named), None)
     if first is None or values.matching(first, r".*[\d@].*"):

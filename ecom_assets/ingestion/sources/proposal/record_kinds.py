@@ -2,9 +2,9 @@
 or a list, or a report of sums, which is none of these.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import date, datetime
-from itertools import permutations, product
+from itertools import permutations
 from typing import Final
 
 from ecom_assets.core.warehouse.sql_text import select
@@ -39,6 +39,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     state_meaning,
     words_of,
 )
+from ecom_assets.ingestion.sources.proposal.unnamed import products
 from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
 ONE_EACH: Final = 0.8
@@ -73,7 +74,7 @@ def kind_of(values: FileValues) -> MappingKind | None:
     elif are_orders:
         return MappingKind.ORDERS
     customers = found_fields(values, MappingKind.CUSTOMERS)
-    if customers and "date_time" in orders and has_unnamed_lines(values):
+    if customers and "date_time" in orders and has_unnamed_lines(values, orders):
         return None  # lines of orders in a language that is not known, or people with a mean
     has_one_row_each = (
         "id" in customers and values.different(customers["id"].value) > ONE_EACH * values.row_count
@@ -95,7 +96,7 @@ def likely_kind(values: FileValues) -> MappingKind:
     has_visits = bool(OF_VISITS & found_fields(values, MappingKind.EVENTS).keys())
     money = [value for value in numbers_left(values, {}) if has_decimals(values, value)]
     orders = found_fields(values, MappingKind.ORDERS)
-    is_paid = len(money) > 1 or names_an_order(orders) or has_unnamed_lines(values)
+    is_paid = len(money) > 1 or names_an_order(orders) or has_unnamed_lines(values, orders)
     return MappingKind.ORDERS if is_paid and not has_visits else MappingKind.EVENTS
 
 
@@ -178,61 +179,43 @@ def _has_prices_of_lines(values: FileValues, orders: Found) -> bool:
     """
     if not {"item_id", "quantity", "date_time"} <= orders.keys():
         return False
+    count = values.number_sql(orders["quantity"].value)
     numbers = [value for value in numbers_left(values, {}) if can_be_amount(value)]
-    money = [value for value in numbers if values.matching(value, r".*\d[.,]\d.*")][:_MOST_MONEY]
-    return _has_products(values, [orders["quantity"].value], money, parts=[])
+    money = [value for value in numbers if values.matching(value, r".*\d[.,]\d.*")]
+    for price, amount in permutations(money[:_MOST_MONEY], 2):
+        is_line = f"{values.number_sql(price)} * {count} - {values.number_sql(amount)}"
+        told = [f"count(*) FILTER ({count} <> 1)"]
+        told += [f"count(*) FILTER ({count} <> 1 AND abs({is_line}) < 0.0051)"]
+        several, fitting = values.rows(select(told, TABLE))[0]
+        if several >= _FEWEST_LINES and fitting >= several * _SHARE_OF_LINES:
+            return True
+    return False
 
 
-def has_unnamed_lines(values: FileValues) -> bool:
-    """Return whether a number of pieces at a price comes to an amount in nearly all rows, perhaps
-    with another amount such as postage, whatever these are called.
+_MOST_MONEY, _FEWEST_LINES, _SHARE_OF_LINES = 6, 3, 0.98
+
+
+def has_unnamed_lines(values: FileValues, orders: Found) -> bool:
+    """Return whether numbers of pieces at a price come to an amount of the rows, perhaps with
+    postage, whatever these are called.
 
     People with a number of orders, their mean and their sum look the same, unless a name says it.
+
+    Args:
+        values: The values of the files.
+        orders: The fields of orders that are known.
     """
-    numbers = [value for value in numbers_left(values, {}) if can_be_amount(value)][:_MOST_NUMBERS]
-    if any(begins(word, _OF_PEOPLE) for value in numbers for word in words_of(value.last_name)):
+    words = {word for value in numbers_left(values, {}) for word in words_of(value.last_name)}
+    if any(begins(word, _OF_PEOPLE) for word in words):
         return False
-    pieces = [one for one in numbers if values.matching(one, r"\d{1,3}") == values.filled(one)]
-    return _has_products(values, pieces, numbers, parts=numbers)
+    return any(likely.shown_by for likely in products(values, orders))
 
 
-_MOST_NUMBERS: Final = 7
 _OF_PEOPLE: Final = (
     *("spent", "spend", "lifetime", "ltv", "clv", "average", "avg", "aov", "durchschnitt"),
     *("orders", "bestellungen", "commandes", "pedidos", "ordini", "bestellingen"),
 )
-
-
-def _has_products(
-    values: FileValues, pieces: Sequence[Value], money: Sequence[Value], parts: Sequence[Value]
-) -> bool:
-    """Return whether pieces times a price, with one of `parts` or without, are an amount in nearly
-    all rows in which there is more than one piece.
-    """
-    numbers = list(dict.fromkeys((*pieces, *money, *parts)))
-    column = {value: f"n{place}" for place, value in enumerate(numbers)}
-    told: list[str] = []
-    for count, (price, amount) in product(pieces, permutations(money, 2)):
-        if count in {price, amount}:
-            continue
-        several, paid = f"{column[count]} <> 1", f"{column[price]} * {column[count]}"
-        others = (column[part] for part in parts if part not in {count, price, amount})
-        for part in ("0", *others):
-            is_so = f"abs({paid} + {part} - {column[amount]}) < 0.0051"
-            told += [f"count(*) FILTER ({several})", f"count(*) FILTER ({several} AND {is_so})"]
-    if not told:
-        return False
-    read_columns = (f"{values.number_sql(value)} AS {name}" for value, name in column.items())
-    read = select(read_columns, TABLE)
-    counted = values.rows(select(told, f"{read} LIMIT {_ROWS_OF_LINES}"))[0]
-    return any(
-        several >= _FEWEST_LINES and fitting >= several * _SHARE_OF_LINES
-        for several, fitting in zip(counted[::2], counted[1::2], strict=True)
-    )
-
-
-_ROWS_OF_LINES: Final = 1_000
-_MOST_MONEY, _FEWEST_LINES, _SHARE_OF_LINES = 6, 3, 0.98
+"""How words in the names of what people bought in all begin."""
 
 
 def _has_charges(values: FileValues, orders: Found) -> bool:
