@@ -4,7 +4,7 @@ docs/metrics/products.md#sold-items-and-their-products.
 
 Orders and events may call a product differently: an order line has its SKU, or the id of its
 variant or product in Shopify, of which GA4 has `shopify_DE_<product>_<variant>`, or only its title,
-which the catalogue has, too.
+which the catalogue has, too, and events of tools that know no id.
 """
 
 from typing import Final
@@ -79,7 +79,8 @@ def _products(performance: ir.Table, stock: ir.Table, costs: ir.Table) -> ir.Tab
     viewed = viewed.group_by("product_id").agg(
         category=viewed.product_category.argmax(viewed.event_date)
     )
-    viewed = viewed.mutate(title=ibis.null("string"))
+    # Some events name a product by its title, as they know no id.
+    viewed = viewed.mutate(title=viewed.product_id)
     newest = stock.agg(newest_date=stock.received_date.max())
     listed = stock.join(newest, stock.received_date == newest.newest_date)
     listed = listed.filter(listed.product_id.notnull(), listed.product_category.notnull())
@@ -154,7 +155,8 @@ def viewed_products(performance: ir.Table) -> ir.Table:
 def sold_names(viewed: ir.Table, items: ir.Table) -> ir.Table:
     """Return the sold item that a viewed product is, as `viewed_id` and `item_id`: of an id of
     Shopify's by country, product and variant, the item that was sold by the id of its variant, else
-    by that of its product; else what was bought by purchase events that name it so.
+    by that of its product; else what was bought by purchase events that name it so; else the one
+    item with this title.
 
     Args:
         viewed: Rows with a `product_id`.
@@ -166,12 +168,19 @@ def sold_names(viewed: ir.Table, items: ir.Table) -> ir.Table:
     variant, product = (whole.viewed_id.re_extract(OF_SHOPIFY, number) for number in (2, 1))
     learned = items.filter(items.event_product_id.notnull())
     of_variant = _variant(learned.event_product_id)
-    # By the ids in it, by its own, and by that of the same variant in another country.
+    titles = items.group_by(name="item_name").agg(
+        item_id=items.item_id.min(), item_count=items.count()
+    )
+    # By the ids in it, by its own, by that of the same variant in another country, and by its title.
     sides = (
         (whole.mutate(name=variant), items.select("item_id", name="item_id")),
         (whole.mutate(name=product), items.select("item_id", name="item_id")),
         (unsold.mutate(name=unsold.viewed_id), learned.select("item_id", name="event_product_id")),
         (whole.mutate(name=variant), learned.select("item_id", name=of_variant)),
+        (
+            unsold.mutate(name=unsold.viewed_id),
+            titles.filter(titles.item_count == 1).select("item_id", "name"),
+        ),
     )
     met = union_all(
         *(

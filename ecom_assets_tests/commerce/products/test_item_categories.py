@@ -132,6 +132,12 @@ STORIES: dict[str, tuple[list[Row], list[Row], list[Row], Row]] = {
         [listed("SKU-1", "Hats", name="Sun Hat")],
         {"Sun Hat": "Hats", "Sun Hat - Red": "Hats", "9": "Hats"},
     ),
+    "the category of views that name it by its title": (
+        [item("SKU-1", name="Sun Hat"), item("SKU-2", name="Sun Hat - Red"), item("SKU-3")],
+        [viewed("Sun Hat", "Hats")],
+        [],
+        {"SKU-1": "Hats", "SKU-2": "Hats"},
+    ),
     "its own title before that of a product that it could be a variant of": (
         [item("1", name="Lamp - Kids")],
         [],
@@ -343,7 +349,7 @@ def random_shop(dice: random.Random) -> tuple[list[Row], list[Row], list[Row], l
     ]
     views = [
         viewed(name, dice.choice(CATEGORIES), day)
-        for name in dice.sample(IDS, 4)
+        for name in dice.sample((*IDS, "Lamp", "Hat"), 4)
         for day in dice.sample(days, dice.randint(1, 2))
     ]
     stock = [
@@ -371,7 +377,7 @@ def reference(
     by_whom = (
         [(row["product_id"], row["product_name"], row["product_category"]) for row in catalogue],
         [(row["item_id"], row["item_name"], row["item_category"]) for row in costs],
-        [(name, None, row["product_category"]) for name, row in last_view.items()],
+        [(name, name, row["product_category"]) for name, row in last_view.items()],
     )
     for products in by_whom:
         found: list[set[str]] = [set(), set(), set(), set()]

@@ -46,9 +46,10 @@ class Products:
         viewed: Mapping[str, int],
         sold: Mapping[str, int],
         bought_as: Mapping[str, str] = {},
+        titles: Mapping[str, str] = {},
     ) -> None:
         """Let products have been viewed so often, and sold for so much; `bought_as` has the ids by
-        which purchase events name sold ones.
+        which purchase events name sold ones, `titles` those that are not the id.
         """
         self.known: Mapping[str, KnownDays] = {"orders": KNOWN, "events": KNOWN}
         numbers = dict.fromkeys(ProductPerformance.numbers(), 0)
@@ -70,7 +71,7 @@ class Products:
         items = [
             {
                 "item_id": name,
-                "item_name": name,
+                "item_name": titles.get(name, name),
                 "item_category": "hats",
                 "event_product_id": bought_as.get(name),
             }
@@ -142,6 +143,16 @@ def test_views_are_of_the_item_that_purchase_events_name_so() -> None:
         1,
         {"SKU-1": (30, 1, 60), "SKU-2": (7, 1, 40), "shopify_DE_11_23": (5, 0, 0)},
     )
+
+
+def test_views_by_title_are_of_the_one_item_that_has_it() -> None:
+    """Events know no ids: `Sun Hat` is one item, `Scarf` two, and `Cap` was not sold."""
+    titles = {"SKU-1": "Sun Hat", "SKU-2": "Scarf", "SKU-3": "Scarf"}
+    shop = Products(
+        {"Sun Hat": 20, "Scarf": 5, "Cap": 7}, dict.fromkeys(titles, 10), titles=titles
+    )
+    views = {name: numbers for name, (numbers, _, _) in top(shop)[1].items()}
+    assert views == {"SKU-1": 20, "SKU-2": 0, "SKU-3": 0, "Scarf": 5, "Cap": 7}
 
 
 @pytest.mark.parametrize("part", ["11", "22"])
