@@ -123,10 +123,11 @@ def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
     settings = load_settings()
     if asks:
         try:
-            looks = [init_files.answered(settings, look) for look in looks]
+            answered = [init_files.answered(settings, look) for look in looks]
         except typer.Abort:
             init_files.forget(settings, looks)
             raise
+        looks = [look for look in answered if look is not None]
     looks = [look for look in looks if not look.refusal]
     if open_now := init_files.still_open(settings, looks):
         init_files.forget(settings, looks)

@@ -47,6 +47,8 @@ MOST_FILES: Final = 20
 ALIVE: Final = timedelta(seconds=60)
 """A daemon that looked for requests so recently loads files by itself."""
 AGAIN_S: Final = 2.0
+LEAVE_OUT: Final = "skip"
+"""The answer that leaves a file out."""
 
 
 def files_here() -> list[Path]:
@@ -97,8 +99,10 @@ def still_open(settings: Settings, looks: Sequence[UploadLook]) -> list[str]:
     return of_files + of_shop
 
 
-def answered(settings: Settings, look: UploadLook) -> UploadLook:
-    """Ask the person at the terminal what is open of a file until nothing is."""
+def answered(settings: Settings, look: UploadLook) -> UploadLook | None:
+    """Ask the person at the terminal what is open of a file until nothing is; None if they leave
+    the file out, as one that has no rows of the shop.
+    """
     uploads = Uploads(settings.home)
     answers = dict(look.answers)
     known: dict[str, str] = {}
@@ -109,8 +113,14 @@ def answered(settings: Settings, look: UploadLook) -> UploadLook:
         answers |= {one.key: known[one.key] for one in look.open_questions if one.key in known}
         known = {}
         if asked:
-            typer.echo(f"\n{look.upload.name}", err=True)
-        answers |= {question.key: _asked(question) for question in asked}
+            typer.echo(f"\n{look.upload.name} ({LEAVE_OUT} leaves this file out)", err=True)
+        for question in asked:
+            answer = _asked(question)
+            if answer is None:
+                typer.echo(f"{look.upload.name} is left out.")
+                forget(settings, [look])
+                return None
+            answers[question.key] = answer
         look = look_in_child(uploads, look.upload, settings, Chosen(answers))
         typer.echo("\n".join(_lines(look)))
     return look
@@ -178,7 +188,8 @@ def _lines(look: UploadLook) -> list[str]:
     return [f"{look.upload.name}: {kind_words(look.kind).lower()}", *fates]
 
 
-def _asked(question: OpenQuestion) -> str:
+def _asked(question: OpenQuestion) -> str | None:
+    """Ask until the answer is one that the question takes; None if the file is left out."""
     typer.echo(sentence_of_question(question), err=True)
     if note := note_of(question):
         typer.echo(f"  {note}", err=True)
@@ -186,6 +197,8 @@ def _asked(question: OpenQuestion) -> str:
         typer.echo(f"  {number} {answer_words(question, str(choice))}", err=True)
     while True:
         said: str = typer.prompt(question.label, err=True)
+        if said.strip().lower() == LEAVE_OUT:
+            return None
         try:
             return question.checked(_as_choice(question, said))
         except UsageError as error:

@@ -19,6 +19,10 @@ ORDERS = """Order ID,Order Date,Customer Email,Product,Quantity,Total,Currency,O
 4,2026-03-03 12:00:00,cid@shop.example,Chair,1,70.00,EUR,Reserved
 """
 
+TOTALS = """{"settings": {"days": 40, "first_day": "2026-01-01"}, "orders": 3,
+"revenue_amount": "160.00"}"""
+"""What a program wrote beside the orders, and no record of the shop."""
+
 
 def typed(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
     """Let somebody type answers at a terminal."""
@@ -77,12 +81,15 @@ def test_a_terminal_is_asked_what_the_page_asks_and_loads(
         return RunEnd(done.exit_code == 0, done.err)
 
     monkeypatch.setattr(init_files, "run_days", few_tables)
+    (folder / "totals.json").write_text(TOTALS)
     # The currency is known by the file; a city is a zone; the second choice is "not a sale".
-    typed(monkeypatch, "", "Berlin", "", "Lampen", "2", "y")
+    typed(monkeypatch, "", "Berlin", "", "Lampen", "2", "skip", "y")
     result = ecom("init", home=home, cwd=folder)
     assert result.exit_code == 0, result.err
     assert "What are orders that are “Reserved”?" in result.err
     assert "1 row would be left out: €70.00 in 1 order" in result.out
+    assert "totals.json (skip leaves this file out)" in result.err
+    assert "totals.json is left out." in result.out
     assert "Load 1 file?" in result.err
     assert "orders.csv: 3 order lines, €160.00, 2026-03-02 to 2026-03-03" in result.out
     toml = (folder / "ecom.toml").read_text()
