@@ -267,8 +267,9 @@ def test_assistants_see_what_their_key_may(asked_of: FastAPI, key: str) -> None:
         await asked_of({**scope, CALLER: caller}, receive, send)
 
     tool = questions_of(asked_of.openapi())["custom_sales"]
+    asked_who: Row = {"who": {}}
     for scope, question, _ in ASKED:
-        for who in ({}, {"who": {}}):
+        for who in ({}, asked_who):
             answer = asyncio.run(answer_from(called, tool, {**question, **who}, None))
             if scope in KEYS[key] and (not who or "personal" in KEYS[key]):
                 assert not answer.is_error, answer.content
