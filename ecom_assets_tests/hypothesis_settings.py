@@ -3,7 +3,10 @@ in `make test-all`.
 """
 
 import os
-from collections.abc import Sequence
+import random
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from typing import Final
 
 from hypothesis import HealthCheck, settings
 
@@ -25,6 +28,24 @@ def examples(count: int) -> settings:
         derandomize=PERCENT == 0,
         suppress_health_check=list(HealthCheck),
     )
+
+
+class Share:
+    """Which cases of long lists are tried: of each kind the first, and a share of the others, which
+    begins elsewhere in each session of `make test-all`.
+    """
+
+    def __init__(self) -> None:
+        """Begin to count."""
+        self._counts: Counter[Hashable] = Counter()
+        self._every: Final = 100 // (PERCENT or 5)
+        self._first: Final = random.randrange(self._every) if PERCENT else 0  # noqa: S311 (no secret)
+
+    def is_tried(self, kind: Hashable) -> bool:
+        """Return whether the next case of a kind is tried."""
+        count = self._counts[kind]
+        self._counts[kind] += 1
+        return count == 0 or count % self._every == self._first
 
 
 def seeds(every: Sequence[int]) -> list[int]:

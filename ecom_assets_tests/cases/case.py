@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets_tests.command import CommandResult, ecom
+from ecom_assets_tests.command import FEW_SALES, CommandResult, ecom
 
 INPUTS = Path(__file__).parent / "inputs"
 DIGINETICA = Path(__file__).parents[3] / "shared" / "cases" / "14-diginetica-na"
@@ -33,6 +33,11 @@ class Case:
         """Run the platform and return its summary."""
         summary: dict[str, Any] = self.ecom("run", *arguments, "--json", env=env).json
         return summary
+
+    def sales(self, *arguments: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Run the platform over orders as far as sales; return what its summary says of them."""
+        sales: dict[str, Any] = self.run(*arguments, *FEW_SALES, env=env)["sales"]
+        return sales
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Return rows of the warehouse of an earlier run."""

@@ -211,7 +211,7 @@ def test_pieces_that_went_back_are_paid_back_at_their_price(case: Case) -> None:
 @pytest.mark.parametrize("case", ["144"], indirect=True)
 def test_the_id_of_a_record_is_the_number_of_its_order(case: Case, file: str) -> None:
     drafted(case, file, "Europe/Berlin")
-    sales = case.run("--orders", "in", "--orders-mapping", "m.yaml")["sales"]
+    sales = case.sales("--orders", "in", "--orders-mapping", "m.yaml")
     read = sales["orders"], sales["shipped_amount"], sales["refunded_amount"]
     assert read == (30, "755.00", "-39.50")
 
@@ -230,7 +230,7 @@ def test_sales_without_a_customer_are_nobody_s(case: Case) -> None:
     assert "what becomes of 20 rows without Client" in said
     (case.folder / "m.yaml").unlink()
     drafted(case, "caisse.csv", "Europe/Paris", "no_customer=nobody")
-    sales = case.run("--orders", "caisse.csv", "--orders-mapping", "m.yaml")["sales"]
+    sales = case.sales("--orders", "caisse.csv", "--orders-mapping", "m.yaml")
     assert sales["revenue_amount"] == "1662.00"
     most = case.rows("SELECT max(order_count), count(*) FROM mart.customer_segments")
     assert most == [(2, 20)], "20 customers, and nobody"

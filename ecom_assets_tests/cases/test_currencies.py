@@ -32,8 +32,8 @@ def revenue(case: Case, currency: str, amount: str, count: int) -> str:
         for n in range(count)
     ]
     (case.folder / "lines.csv").write_text(HEADER + "".join(lines))
-    summary = case.run("--orders", "lines.csv", env={"ECOM_CURRENCY": currency})
-    result: str = summary["sales"]["revenue_amount"]
+    sales = case.sales("--orders", "lines.csv", env={"ECOM_CURRENCY": currency})
+    result: str = sales["revenue_amount"]
     return result
 
 

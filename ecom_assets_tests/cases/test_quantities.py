@@ -8,12 +8,13 @@ from decimal import Decimal
 import pytest
 
 from ecom_assets_tests.cases.case import Case
+from ecom_assets_tests.command import FEW_SALES
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["03"], indirect=True)
 def test_money_is_paid_back_for_no_item(case: Case) -> None:
-    sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
+    sales = case.sales("--orders", "shop.json", "--orders-mapping", "woocommerce")
     assert (sales["revenue_amount"], sales["refunded_amount"]) == ("570.00", "-30.00")
     returned = (
         "SELECT order_date, sum(payment_amount) FROM staging.user_order_log WHERE status = "
@@ -25,14 +26,14 @@ def test_money_is_paid_back_for_no_item(case: Case) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["04"], indirect=True)
 def test_a_metre_and_a_half_and_350_grams_are_sold(case: Case) -> None:
-    sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
+    sales = case.sales("--orders", "shop.json", "--orders-mapping", "woocommerce")
     assert (sales["revenue_amount"], sales["orders"], sales["items_sold"]) == ("338.75", 31, 31.85)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["05"], indirect=True)
 def test_an_order_of_a_fee_only_counts(case: Case) -> None:
-    sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
+    sales = case.sales("--orders", "shop.json", "--orders-mapping", "woocommerce")
     assert (sales["revenue_amount"], sales["orders"]) == ("395.00", 32)
 
 
@@ -66,7 +67,7 @@ def test_revenue_below_zero_lowers_the_sum(case: Case) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["26"], indirect=True)
 def test_a_motorbike_in_dong_is_no_typing_error(case: Case) -> None:
-    sales = case.run("--orders", "orders.json", "--orders-mapping", "shopify_admin")["sales"]
+    sales = case.sales("--orders", "orders.json", "--orders-mapping", "shopify_admin")
     assert Decimal(sales["revenue_amount"]) == 195_500_000
     assert sales["orders"] == 31
 
@@ -74,7 +75,7 @@ def test_a_motorbike_in_dong_is_no_typing_error(case: Case) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["65"], indirect=True)
 def test_refunds_with_the_minus_before_the_sign_are_paid_back(case: Case) -> None:
-    sales = case.run("--orders", "items.csv", "--orders-mapping", "m.yaml")["sales"]
+    sales = case.sales("--orders", "items.csv", "--orders-mapping", "m.yaml")
     amounts = [sales[name] for name in ("shipped_amount", "refunded_amount", "revenue_amount")]
     assert amounts == ["3166.00", "-1190.00", "1976.00"]
 
@@ -100,7 +101,7 @@ def test_little_refused_rows_are_said_by_their_money(case: Case, amount: str, sa
     lines = [f"u{n},o{n},2026-03-02 10:00:00,1,Bonn,c{n},i1,Hat,1,50,shipped\n" for n in range(60)]
     lines.append(f"u99,o99,2026-03-02 10:00:00,1,Bonn,c99,i1,Hat,1,{amount},shipped\n")
     (case.folder / "lines.csv").write_text(HEADER + "".join(lines))
-    result = case.ecom("run", "--orders", "lines.csv")
+    result = case.ecom("run", "--orders", "lines.csv", *FEW_SALES)
     assert f"Of the orders of 2026-03-02, {said}" in result.err
 
 
@@ -111,4 +112,4 @@ def test_a_little_refused_money_is_no_warning(case: Case) -> None:
     (case.folder / "lines.csv").write_text(
         HEADER + "".join(lines) + "u99,o99,2026-03-02,1,Bonn,c99,i1,Hat,1,-29,shipped\n"
     )
-    assert "little_money" not in case.ecom("run", "--orders", "lines.csv").err
+    assert "little_money" not in case.ecom("run", "--orders", "lines.csv", *FEW_SALES).err

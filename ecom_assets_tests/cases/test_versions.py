@@ -5,27 +5,28 @@ whatever is in it.
 import pytest
 
 from ecom_assets_tests.cases.case import Case
+from ecom_assets_tests.command import FEW_SALES
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["01"], indirect=True)
 def test_an_order_that_is_cancelled_later_is_no_sale(case: Case) -> None:
-    summary = case.run("--orders", "in", "--orders-mapping", "woocommerce")
-    assert summary["sales"]["revenue_amount"] == "360.00"
+    sales = case.sales("--orders", "in", "--orders-mapping", "woocommerce")
+    assert sales["revenue_amount"] == "360.00"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["02"], indirect=True)
 def test_a_line_that_is_removed_later_does_not_count(case: Case) -> None:
-    summary = case.run("--orders", "in", "--orders-mapping", "woocommerce")
-    assert summary["sales"]["revenue_amount"] == "400.00"
+    sales = case.sales("--orders", "in", "--orders-mapping", "woocommerce")
+    assert sales["revenue_amount"] == "400.00"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["303"], indirect=True)
 def test_a_refund_that_fails_later_is_withdrawn(case: Case) -> None:
     """200.00 of 500.00 were paid back on 3 March; a week later the bank returned them."""
-    case.ecom("run", "--orders", "in", "--orders-mapping", "stripe")
+    case.ecom("run", "--orders", "in", "--orders-mapping", "stripe", *FEW_SALES)
     sold = "SELECT status, sum(payment_amount) FROM staging.user_order_log GROUP BY 1"
     assert case.rows(sold) == [("shipped", 500)]
 
@@ -36,8 +37,8 @@ SHOPIFY = ("--orders-mapping", "shopify")
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["25"], indirect=True)
 def test_lines_of_an_order_that_lie_apart_are_one_order(case: Case) -> None:
-    summary = case.run("--orders", "sorted_by_item.csv", *SHOPIFY)
-    assert (summary["sales"]["revenue_amount"], summary["sales"]["items_sold"]) == ("14800.00", 13)
+    sales = case.sales("--orders", "sorted_by_item.csv", *SHOPIFY)
+    assert (sales["revenue_amount"], sales["items_sold"]) == ("14800.00", 13)
     sold = "SELECT item_name, sum(payment_amount) FROM staging.user_order_log GROUP BY 1 ORDER BY 2"
     assert [float(amount) for _, amount in case.rows(sold)] == [480, 1000, 13320]
 
@@ -45,7 +46,7 @@ def test_lines_of_an_order_that_lie_apart_are_one_order(case: Case) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["36"], indirect=True)
 def test_orders_of_two_shops_that_share_numbers_both_count_with_a_warning(case: Case) -> None:
-    result = case.ecom("run", "--orders", "in", *SHOPIFY, "--json")
+    result = case.ecom("run", "--orders", "in", *SHOPIFY, "--json", *FEW_SALES)
     sales = result.json["sales"]
     assert (sales["orders"], sales["revenue_amount"]) == (40, "800.00")
     assert "20 order numbers are claimed by several orders, for example #1001" in result.err
@@ -55,7 +56,7 @@ def test_orders_of_two_shops_that_share_numbers_both_count_with_a_warning(case: 
 @pytest.mark.parametrize("case", ["36"], indirect=True)
 def test_a_shop_in_the_key_keeps_orders_of_two_shops_apart_without_a_warning(case: Case) -> None:
     (case.folder / "m.yaml").write_text("extends: shopify\nfields:\n  shop: {file_name: true}\n")
-    result = case.ecom("run", "--orders", "in", "--orders-mapping", "m.yaml", "--json")
+    result = case.ecom("run", "--orders", "in", "--orders-mapping", "m.yaml", "--json", *FEW_SALES)
     sales = result.json["sales"]
     assert (sales["orders"], sales["revenue_amount"], sales["duplicates"]) == (40, "800.00", 0)
     assert "claimed by several orders" not in result.err
@@ -70,8 +71,8 @@ def test_the_summary_of_a_run_speaks_of_all_days_that_it_changed(case: Case) -> 
     the days that it changed.
     """
     orders = ("--orders", "in", "--orders-mapping", "woocommerce")
-    case.run(*orders, "--from", "2026-03-02", "--to", "2026-03-03")
-    sales = case.run(*orders, "--from", "2026-03-04", "--to", "2026-03-04")["sales"]
+    case.sales(*orders, "--from", "2026-03-02", "--to", "2026-03-03")
+    sales = case.sales(*orders, "--from", "2026-03-04", "--to", "2026-03-04")
     assert sales["changed_days"] == {"from": "2026-03-02", "to": "2026-03-04", "count": 2}
     assert (sales["orders"], sales["revenue_amount"]) == (36, "360.00")
 
@@ -81,7 +82,7 @@ def test_the_summary_of_a_run_speaks_of_all_days_that_it_changed(case: Case) -> 
 def test_numbers_that_a_spreadsheet_shortened_are_not_taken_for_orders(case: Case) -> None:
     said = case.ecom("mapping", "init", "orders.csv", "--timezone", "UTC", "--out", "m.yaml").out
     assert "order_id, such as 5.62101E+12, is no order number" in said
-    sales = case.run("--orders", "orders.csv", "--orders-mapping", "m.yaml")["sales"]
+    sales = case.sales("--orders", "orders.csv", "--orders-mapping", "m.yaml")
     assert (sales["orders"], sales["average_order_value"]) == (30, "34.50"), "1,035.00 / 30"
 
 
@@ -101,5 +102,7 @@ fields:
 @pytest.mark.parametrize("case", ["41"], indirect=True)
 def test_a_mapping_that_takes_them_for_orders_gives_a_warning(case: Case) -> None:
     (case.folder / "m.yaml").write_text(NUMBERED)
-    result = case.ecom("run", "--orders", "orders.csv", "--orders-mapping", "m.yaml", "--json")
+    result = case.ecom(
+        "run", "--orders", "orders.csv", "--orders-mapping", "m.yaml", "--json", *FEW_SALES
+    )
     assert "1 of 1 orders have lines of several customers" in result.err

@@ -118,14 +118,6 @@ def the_whole_story(layout: Layout) -> None:
 
 
 @pytest.mark.slow
-def test_the_services_compute_days_side_by_side_and_stop_cleanly(
-    variables: dict[str, str], tmp_path: Path
-) -> None:
-    with closing(Layout(tmp_path, variables)) as layout:
-        the_whole_story(layout)
-
-
-@pytest.mark.slow
 def test_the_api_starts_without_data_and_refuses_callers_without_key(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
@@ -146,9 +138,10 @@ def test_the_api_starts_without_data_and_refuses_callers_without_key(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_fresh_environment_made_as_the_image_is_runs_the_services(
+def test_services_of_a_fresh_environment_compute_days_side_by_side_and_stop_cleanly(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
+    """The environment is made by the lines that make the image's."""
     programs = install(tmp_path / "image")
     with closing(Layout(tmp_path, variables, programs, code=None)) as layout:
         the_whole_story(layout)

@@ -132,17 +132,21 @@ def ask(
     return ask_of(SALES, path, read_by, **question)
 
 
-def ask_of(
-    kind: Kind[Any, Any],
-    path: Path,
-    read_by: Settings,
-    *,
-    reads_all: bool = False,
-    **question: Any,
-) -> Row:
+def ask_of(kind: Kind[Any, Any], path: Path, read_by: Settings, **question: Any) -> Row:
     """Return the answer of a kind to a question about the order lines of a file, as JSON."""
-    is_of_sales = kind is SALES and not reads_all
-    source = OrderFileSource(FileOrders.open([str(path)], read_by), is_of_sales=is_of_sales)
+    return answer_of(kind, source_of(path, read_by, is_of_sales=kind is SALES), **question)
+
+
+def source_of(path: Path, read_by: Settings, *, is_of_sales: bool) -> OrderFileSource:
+    """Return the order lines of a file, with all columns unless a question about sales names them.
+
+    Those with all are read once for all questions.
+    """
+    return OrderFileSource(FileOrders.open([str(path)], read_by), is_of_sales=is_of_sales)
+
+
+def answer_of(kind: Kind[Any, Any], source: OrderFileSource, **question: Any) -> Row:
+    """Return the answer of a kind to a question about order lines, as JSON."""
     result = answer(kind, kind.question.from_mapping(question), source)
     document: Row = result.model_dump(mode="json", by_alias=True)
     return document

@@ -3,7 +3,8 @@ against plain Python.
 """
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -26,16 +27,17 @@ from ecom_assets.commerce.custom_sales.question import CONDITION_COLUMNS
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.errors import DefinitionError, EcomError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.sources.files.question_source import FileOrders
+from ecom_assets.ingestion.sources.files.question_source import FileOrders, OrderFileSource
 from ecom_assets_tests.commerce.custom_sales import sales_reference
 from ecom_assets_tests.commerce.custom_sales.sales_reference import (
     DIMENSIONS,
     Line,
     Row,
     Shop,
+    answer_of,
     ask,
-    ask_of,
     number,
+    source_of,
     start_of,
     with_goodwill,
     write,
@@ -305,26 +307,48 @@ def test_far_more_combinations_are_refused_before_lines_are_read(
 
 
 NEEDING: Final = {name for name, dimension in SALES_DIMENSIONS.items() if dimension.needs}
+
+
+def together(key: str, names: Iterable[str], form: str = "{}") -> list[Row]:
+    """Return a question for the names that read the same columns, and one for each other: what one
+    of them lacks, none of the others brings.
+    """
+    by_columns: dict[frozenset[str], list[str]] = defaultdict(list)
+    for name in names:
+        if columns := columns_read([name]):
+            by_columns[columns].append(form.format(name))
+    return [{key: named} for named in by_columns.values()]
+
+
 NAMED: Final = (
-    *({"measures": [name]} for name in MEASURES if columns_read([name])),
-    *({"by": [name]} for name in SALES_DIMENSIONS if name not in NEEDING),
-    *(
-        {"where": [f"{name} is set"]}
-        for name in CONDITION_COLUMNS
-        if name in UserOrderLog.columns and name not in NEEDING
+    *together("measures", MEASURES),
+    *together("by", (name for name in SALES_DIMENSIONS if name not in NEEDING)),
+    *together(
+        "where",
+        (
+            name
+            for name in CONDITION_COLUMNS
+            if name in UserOrderLog.columns and name not in NEEDING
+        ),
+        "{} is set",
     ),
 )
-"""A question for each name that one can have, but for amounts that are made of all columns."""
+"""Questions with each name that one can have, but for amounts that are made of all columns."""
+
+
+@pytest.fixture(scope="module")
+def all_columns(orders: Path) -> OrderFileSource:
+    """The same order lines with all of their columns."""
+    return source_of(orders, Settings(home=orders.parent / "home"), is_of_sales=False)
 
 
 @pytest.mark.slow
 @each("named", NAMED)
 def test_whatever_a_question_names_it_reads_the_columns_that_this_takes(
-    orders: Path, named: Row
+    orders: Path, all_columns: OrderFileSource, named: Row
 ) -> None:
     """Columns that it does not name are not stored; with all of them, the answer is the same."""
-    read_by = Settings(home=orders.parent / "home")
-    assert ask(orders, **named) == ask_of(SALES, orders, read_by, reads_all=True, **named)
+    assert ask(orders, **named) == answer_of(SALES, all_columns, **named)
 
 
 def test_a_column_that_is_not_stored_cannot_be_read(orders: Path) -> None:

@@ -33,6 +33,7 @@ from ecom_assets.orchestration.privacy.warehouse_rows import (
     tables_with,
 )
 from ecom_assets_tests.command import HEADER, ecom
+from ecom_assets_tests.core.warehouse.engines.warehouses import FEW_ROWS_ON_SPARK
 
 ONE, TWO = date(2026, 1, 1), date(2026, 1, 2)
 DAYS = Days((ONE, TWO))
@@ -52,7 +53,8 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     urls = {"postgres": "postgres_url", "snowflake": "snowflake_url", "spark": "spark_warehouse"}
     name = urls.get(request.param)
     url = str(request.getfixturevalue(name)) if name else f"duckdb://{tmp_path / 'w.duckdb'}"
-    with closing(new_engine(Settings(warehouse=url, home=tmp_path)).open()) as opened:
+    settings = Settings(warehouse=url, home=tmp_path, spark_conf=FEW_ROWS_ON_SPARK)
+    with closing(new_engine(settings).open()) as opened:
         yield opened
 
 

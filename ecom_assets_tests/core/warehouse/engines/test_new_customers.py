@@ -64,10 +64,10 @@ def random_lines(dice: random.Random) -> list[Line]:
 
 def shops() -> list[Sequence[Line]]:
     dice = random.Random(7)  # noqa: S311 (a story, no secret)
-    return [STORY, *(random_lines(dice) for _ in range(3))]
+    return [STORY, random_lines(dice)]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(2))
 def test_every_engine_counts_the_same_new_customers(engine: Engine, number: int) -> None:
     lines = shops()[number]
     log = in_memory([cells(line, n) for n, line in enumerate(lines)], UserOrderLog)

@@ -22,7 +22,6 @@ from ecom_assets_tests.behaviour.events.test_same_order import repeats, sale
 from ecom_assets_tests.builders import DAY_ONE, Row, at
 from ecom_assets_tests.core.warehouse.engines.warehouses import (
     ALL_ENGINES,
-    FEW_ROWS_ON_SPARK,
     on_one_worker_each,
     opened,
     settings_of,
@@ -60,7 +59,7 @@ def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
     home = tmp_path_factory.mktemp(request.param)
-    engine = opened(settings_of(request.param, request, home, spark_conf=FEW_ROWS_ON_SPARK))
+    engine = opened(settings_of(request.param, request, home))
     yield engine
     engine.close()
 

@@ -33,7 +33,6 @@ from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.core.tables.json_numbers import TEXTS
 from ecom_assets_tests.core.warehouse.engines.snowflake_gaps import GAPS
 from ecom_assets_tests.core.warehouse.engines.warehouses import (
-    FEW_ROWS_ON_SPARK,
     OTHERS,
     on_one_worker_each,
     opened,
@@ -257,7 +256,7 @@ def other(
 
 def filled(name: str, request: pytest.FixtureRequest, home: Path) -> Iterator[Engine]:
     """Yield an engine with the events, which is closed afterwards."""
-    engine = opened(settings_of(name, request, home, spark_conf=FEW_ROWS_ON_SPARK))
+    engine = opened(settings_of(name, request, home))
     engine.replace(
         CleanEvents, connect().create_table("events", as_table(rows(), CleanEvents)), None
     )

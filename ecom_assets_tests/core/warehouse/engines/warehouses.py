@@ -35,9 +35,12 @@ but its stand-in does not always let them wait.
 
 
 def settings_of(name: str, request: pytest.FixtureRequest, home: Path, **more: Any) -> Settings:
-    """Return settings that name an empty warehouse of an engine."""
+    """Return settings that name an empty warehouse of an engine, for few rows if it is Spark.
+
+    Spark as it is set by itself is what `test_spark.py` and its neighbours are about.
+    """
     warehouse = "" if name == "duckdb" else request.getfixturevalue(f"{name}_warehouse")
-    return Settings(home=home, warehouse=warehouse, **more)
+    return Settings(home=home, warehouse=warehouse, spark_conf=FEW_ROWS_ON_SPARK, **more)
 
 
 def opened(settings: Settings) -> Engine:
