@@ -177,6 +177,11 @@ _RATES: Final = (
     *("rate", "rates", "satz", "steuersatz", "taux", "percent", "percentage", "prozent", "pct"),
     *("tasa", "aliquota", "porcentaje", "procent", "stawka", "ставка", "税率"),
 )
+_BEFORE: Final = (
+    *("original", "list", "listen", "regular", "strike", "streich", "msrp", "rrp", "uvp", "pvp"),
+    *("compareat", "ursprung", "catalog", "barre", "lista", "listino", "advies"),
+)
+"""How words in the names of prices begin that nobody has paid: those before a discount."""
 _COSTS: Final = (
     *("cost", "cogs", "einkauf", "wareneinsatz", "ek", "cout", "couts", "costo", "koszt", "inkoop"),
     *("zakup", "nakup", "achat", "acquisto", "compra", "inkop", "закуп"),
@@ -244,7 +249,7 @@ def _words(value: Value) -> list[str]:
     """Return the words of a name, also of one whose capitals part no words, such as MwSt; of the
     number of an object of money those of the object.
     """
-    name = value.alias if value.is_money_member else value.last_name
+    name = value.telling_name
     return list(dict.fromkeys([*words_of(name), *words_of(name.casefold())]))
 
 
@@ -275,7 +280,7 @@ def is_limit_of_stock(value: Value) -> bool:
 
 def is_rate(value: Value) -> bool:
     """Return whether a column is, by its name, of rates in percent."""
-    is_said = any(begins(word, _RATES) for word in words_of(value.last_name))
+    is_said = any(begins(word, _RATES) for word in words_of(value.telling_name))
     has_percent = _PERCENT in value.last_name and not re.search(r"\d", value.last_name)
     return has_percent or is_said  # `VAT (20 %)` is an amount
 
@@ -511,6 +516,7 @@ class RowParts:
             for name, value in self.amounts.items()
             if name not in known
             and part_of(value) is None
+            and not _has(_words(value), _BEFORE)
             and (self.filled(name) != 0).sum() >= _FEWEST
             and np.any(self.filled(name) % 1)
             and self.is_within(name, goods.name)
@@ -824,6 +830,21 @@ class RowParts:
                 plus = tuple(part for part, step in steps.items() if step > 0)
                 return GoodsAmount(name, less, plus, path)
         return None
+
+    def is_in_total(self, amount: str, without: str) -> bool:
+        """Return whether a sum has an amount in a total, also on rows with a part that is not in
+        this sum.
+        """
+        rows = self.filled(without) != 0
+        for one in (one for one in self.sums if amount in {one.whole, one.base}):
+            total = self.amounts.get(one.base if amount == one.whole else one.whole)
+            if total is None or not is_total(total) or without in dict(one.parts):
+                continue
+            parts = np.sum([sign * self.filled(name) for name, sign in one.parts], axis=0)
+            off = np.abs(self._numbers[one.whole] - self._numbers[one.base] - parts)
+            if np.any(rows) and np.all(off[rows] < _NEAR):
+                return True
+        return False
 
     def leads_to(self, begin: str, end: str) -> bool:
         """Return whether sums lead from one amount to another one."""

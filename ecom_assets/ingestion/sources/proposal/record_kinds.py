@@ -100,6 +100,24 @@ def likely_kind(values: FileValues) -> MappingKind:
     return MappingKind.ORDERS if is_paid and not has_visits else MappingKind.EVENTS
 
 
+def list_of_events(values: FileValues) -> str:
+    """Return the list in records that says what happened, such as the hits of a visit: its elements
+    have a type and a time, and the records no type; empty where there is none.
+    """
+    names = column_names()[MappingKind.EVENTS]
+    times, types = ({*map(bare, names[field])} for field in ("event_timestamp", "event_type"))
+    likely = [
+        item_list.path
+        for item_list in values.lists.items
+        if item_list.most > 1 and "." not in item_list.path
+        if times & {*map(bare, item_list.members)} and types & {*map(bare, item_list.members)}
+    ]
+    if len(likely) != 1:
+        return ""
+    own = found_fields(values.without_lists(), MappingKind.EVENTS)
+    return "" if "event_type" in own else likely[0]
+
+
 def names_an_order(orders: Found) -> bool:
     """Return whether rows have a time, and a number that is called that of an order: those of
     customers may have a number, but not one of each order.

@@ -431,8 +431,10 @@ class _Sums:
     def _of_order(self, lines: Numbers, ends: Sequence[Value]) -> str:
         """Return which amount of an order the amounts of its rows come to; empty if none."""
         several = self._counts > 1
-        if several.sum() < _FEWEST:
+        if not several.any():
             return ""
+        if several.sum() < _FEWEST:  # orders of one row show it, too: all of a few must
+            several = np.full(len(several), len(several) < 1 / (1 - _SHARE))
         sums: Numbers = np.bincount(self.orders, np.nan_to_num(lines)).astype(np.float64)
         of_order = {one: whole for one in ends if (whole := self._whole(one)) is not None}
         for end, total in of_order.items():

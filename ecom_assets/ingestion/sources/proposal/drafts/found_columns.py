@@ -29,6 +29,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     REFUNDED_QUANTITY,
     UNIT_PRICE,
     FoundField,
+    currency_beside,
     free_columns,
     has_decimals,
     numbers_left,
@@ -136,10 +137,14 @@ def find_currency(draft: Draft) -> None:
     """Take amounts whose names say one currency, in place of those that are of several by a
     column beside them: `total_usd` beside `total`; such a column is not of these.
     """
+    main = next((draft.found[n] for n in MAIN_AMOUNTS if n in draft.found), None)
+    beside = main and currency_beside(draft.values, main.value)
+    if main and beside and "currency" not in draft.answers:
+        draft.found["currency"] = FoundField("currency", beside, f"beside {main.value.name}")
+        return
     currency = draft.found.get("currency")
     if currency is None or not currency.value.is_column or "payment_amount" in draft.answers:
         return
-    main = next((draft.found[n] for n in MAIN_AMOUNTS if n in draft.found), None)
     if main is None or _takes_rate_of_currency(draft, main.value, currency.value):
         return
     codes = {name.upper() for name, _ in draft.values.counts(currency.value, MOST_STATES)}

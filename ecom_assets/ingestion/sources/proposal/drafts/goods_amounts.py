@@ -657,11 +657,14 @@ def _may_have_all(draft: Draft, amount: Value | None) -> bool:
 
 def _is_likely_off(draft: Draft, goods: GoodsAmount, rows: RowParts, name: str) -> bool:
     """Return whether a part is probably to be taken off, by the name of the amount alone: of a
-    total what is charged beside the goods, of a price the discount.
+    total what is charged beside the goods, of a price the discount, unless it comes to a total
+    without that.
     """
     may_have_all = _may_have_all(draft, rows.amounts.get(goods.name))
     part = goods.unproven.get(name)
-    return part is not None and (part is Part.DISCOUNT) != may_have_all
+    if part is Part.DISCOUNT:
+        return not (may_have_all or rows.is_in_total(goods.name, without=name))
+    return part is not None and may_have_all
 
 
 def _ask_for_parts(draft: Draft, rows: RowParts) -> None:
