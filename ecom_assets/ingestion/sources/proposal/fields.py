@@ -13,7 +13,7 @@ from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
-from ecom_assets.ingestion.sources.proposal.hit_codes import COMPUTED, type_of_codes
+from ecom_assets.ingestion.sources.proposal.hit_codes import COMPUTED
 from ecom_assets.ingestion.sources.proposal.parts import (
     is_cost,
     is_in_stock,
@@ -251,9 +251,11 @@ def _type_beside_one_word(
 def _by_codes_of_hits(
     values: FileValues, kind: MappingKind, matches: Found
 ) -> dict[str, FoundField]:
-    """Return the fields of events that lists of codes and of products say, where no column does."""
+    """Return the fields of events that lists of codes and of products, or counts of what happened,
+    say, where no column does.
+    """
     is_said = kind is not MappingKind.EVENTS or "event_type" in matches
-    if is_said or type_of_codes(values) is None:
+    if is_said or COMPUTED["event_type"](values) is None:
         return {}
     computed = {name: of(values) for name, of in COMPUTED.items() if name not in matches}
     return {

@@ -3,6 +3,7 @@ else one by names and values of columns.
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -494,6 +495,13 @@ class MappingSearch:
     def _kind_of(
         self, values: FileValues, answers: Mapping[str, str]
     ) -> tuple[MappingKind, OpenQuestion | None]:
+        if re.match("#(version|software|fields|date|remark):", values.values[0].name.casefold()):
+            raise DefinitionError(
+                "The file is a log in W3C's extended format, as IIS and CloudFront write it: lines "
+                "with # stand above its rows, and one of them, #Fields:, has the names of the "
+                "columns. Leave these lines out, and write the names as the first line, with the "
+                "same sign between them as between the values."
+            )
         if kind := self.kind or kind_of(values):
             return kind, None
         if is_report_of_sums(values):

@@ -31,6 +31,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     numbers_left,
     numbers_of_rows,
 )
+from ecom_assets.ingestion.sources.proposal.hit_codes import are_sums, counts_of_types
 from ecom_assets.ingestion.sources.proposal.parts import can_be_amount
 from ecom_assets.ingestion.sources.proposal.questions import (
     BY_ORDER,
@@ -93,6 +94,13 @@ def ask_for_column(draft: Draft, name: str) -> None:
     if name == "payment_amount" and not unreadable:
         _ask_which_amount(draft, choices)
         return
+    if name == "event_type" and are_sums(draft.values, counts := counts_of_types(draft.values)):
+        columns = ", ".join(shown(value.name) for value in counts.values())
+        raise DefinitionError(
+            f"Columns of the file count what happened ({columns}), several of one kind on some "
+            "rows: these are sums of events, of which no row says when each was. Export hits, a "
+            "row for each event."
+        )
     if name == "event_type" and not choices:
         guess = "purchase" if _has_order_numbers(draft) else STANDARD_TYPES[0]
         draft.ask(name, "what each row is, as no column says it", STANDARD_TYPES, guess)
