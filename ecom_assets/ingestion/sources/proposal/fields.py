@@ -899,6 +899,11 @@ def rounded_number(values: FileValues) -> str:
     return f"{rounded[0].name}, such as {values.counts(rounded[0], 1)[0][0]}," if rounded else ""
 
 
+def is_currency(values: FileValues, value: Value) -> bool:
+    """Return whether all values are written as codes of currencies are."""
+    return values.matching(value, "[A-Za-z]{3}") == values.filled(value)
+
+
 _AMBIGUOUS_STATES: Final = frozenset(
     {"state", "fulfillment", "fulfilment", "estado", "etat", "stato", "statut", "zustand", "стан"}
 )
@@ -914,7 +919,7 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     "event_type": lambda values, value: (
         values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value)
     ),
-    "currency": lambda values, value: values.matching(value, "[A-Za-z]{3}") == values.filled(value),
+    "currency": is_currency,
     "email": lambda values, value: values.matching(value, EMAIL) > values.filled(value) / 2,
 }
 """What the values of some fields must be, whatever their name."""

@@ -51,7 +51,8 @@ def counts_of_types(values: FileValues) -> dict[str, Value]:
         is_count = kind in _COUNTED and values.matching(value, r"\d+") == values.filled(value) > 0
         if kind and is_count:
             found.setdefault(kind, value)
-    return {kind: found[kind] for kind in _COUNTED if kind in found} if len(found) > 1 else {}
+    are_of_visits = len(found) > 1 and bool(_OF_VISITS & found.keys())
+    return {kind: found[kind] for kind in _COUNTED if kind in found} if are_of_visits else {}
 
 
 def are_sums(values: FileValues, counts: Mapping[str, Value]) -> bool:
@@ -80,6 +81,8 @@ _COUNTED: Final = (
     *("purchase", "refund", "checkout_start", "remove_from_cart", "add_to_cart", "search"),
     *("product_view", "category_view", "page_view"),
 )
+_OF_VISITS: Final = frozenset({"product_view", "page_view", "add_to_cart"})
+"""What only rows of visits count; customers may have numbers of orders and of refunds."""
 
 
 def visitor_of_halves(values: FileValues) -> Value | None:

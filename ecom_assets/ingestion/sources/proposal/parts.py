@@ -245,6 +245,23 @@ def is_of_goods(value: Value) -> bool:
     return any(word in _NOT_WHOLE for word in _words(value))
 
 
+def _is_sum(value: Value) -> bool:
+    """Return whether an amount is, by its name, what others come to, with or without a tax, and so
+    no part of one: `total_ex_tax`; `total_savings` may be.
+    """
+    words = {*words_of(value.telling_name)}
+    return bool(words & _SUMS) and words <= _SUMS | _OF_SUMS
+
+
+_SUMS: Final = frozenset(
+    {"total", "totals", "subtotal", "summe", "zwischensumme", "gesamt", "totale", "totaal"}
+)
+_OF_SUMS: Final = frozenset(
+    {"ex", "inc", "incl", "excl", "tax", "vat", "net", "gross", "order", "amount", "price", "value"}
+    | {"grand", "sub", "base", "inkl", "exkl", "netto", "brutto", "ht", "ttc", "line", "items"}
+)
+
+
 def _words(value: Value) -> list[str]:
     """Return the words of a name, also of one whose capitals part no words, such as MwSt; of the
     number of an object of money those of the object.
@@ -266,6 +283,11 @@ def is_free(value: Value) -> bool:
     """Return whether a number is, by its name, what may be sold of a product."""
     words = [word for word in _words(value) if not word.startswith("freight")]
     return _has(words, _FREE)
+
+
+def is_promised(value: Value) -> bool:
+    """Return whether a number is, by its name, of pieces that are there and sold already."""
+    return _has(_words(value), _PROMISED) and not is_free(value)
 
 
 def is_in_stock(value: Value) -> bool:
@@ -311,7 +333,7 @@ def is_discount_rate(value: Value) -> bool:
 
 def can_be_amount(value: Value) -> bool:
     """Return whether a number may be an amount by its name: no rate, number of a thing, count."""
-    words = words_of(value.last_name)
+    words = words_of(value.telling_name)
     return not is_rate(value) and not any(begins(word, _NO_AMOUNTS) for word in words)
 
 
@@ -417,10 +439,11 @@ class RowParts:
         """Return the columns that are the difference of two amounts, whatever their names are."""
         names = [name for name in self._numbers if name not in named]
         names = [name for name in names if np.any(self.filled(name) != 0)][:_MOST_AMOUNTS]
+        sums = {name for name, value in self.amounts.items() if _is_sum(value)}
         sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}
         found: list[str] = []
         for name in sorted(names, key=lambda name: sizes[name]):
-            if name == self.product[0]:
+            if name == self.product[0] or name in sums:
                 continue
             larger = [other for other in names if sizes[other] > sizes[name]]
             rows = self.filled(name) != 0
@@ -516,7 +539,8 @@ class RowParts:
             for name, value in self.amounts.items()
             if name not in known
             and part_of(value) is None
-            and not _has(_words(value), _BEFORE)
+            and not _has(_words(value), (*_BEFORE, *_AFTER_FEES))
+            and not _is_sum(value)
             and (self.filled(name) != 0).sum() >= _FEWEST
             and np.any(self.filled(name) % 1)
             and self.is_within(name, goods.name)
@@ -608,6 +632,25 @@ class RowParts:
             and part_of(value) is None
             and self._is_without_tax(name, goods.name, _HIGHEST_TAX)
         )
+
+    def before_fees(self, goods: GoodsAmount) -> tuple[str, ...]:
+        """Return the amounts of which one that is called net may be what is left after fees: no sum
+        says how it follows from them, and it is no more on any row. Those of the goods alone first.
+        """
+        value = self.amounts.get(goods.name)
+        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        if value is None or goods.name in in_sums or not _has(_words(value), _AFTER_FEES):
+            return ()
+        net = np.abs(self.filled(goods.name))
+        wholes = [
+            name
+            for name, other in self.amounts.items()
+            if name != goods.name and name not in self.parts and part_of(other) is None
+            if (is_total(other) or _is_sum(other)) and not self._is_without_tax(goods.name, name)
+            if np.count_nonzero(net - np.abs(self.filled(name)) > _NEAR) <= 0 or is_of_goods(other)
+        ]
+        differ = [name for name in wholes if np.any(np.abs(self.filled(name)) - net > _NEAR)]
+        return tuple(sorted(differ, key=lambda name: not is_of_goods(self.amounts[name])))
 
     def may_be_inside(self, name: str, goods: GoodsAmount) -> bool:
         """Return whether a tax is a rate of what an amount leaves without it, once another part is
@@ -1126,6 +1169,11 @@ _IN_STOCK: Final = (
     *("остат", "залиш", "в наличии", "在庫", "库存", "재고"),
 )
 """How words in the names of what there is of a product begin."""
+_PROMISED: Final = (
+    *("reserv", "commit", "allocat", "promis", "zugesagt", "zugeteilt", "riserv", "zarezerw"),
+    *("gereserveerd", "assegnat", "резерв", "引当"),
+)
+"""How words in the names of what is sold already begin."""
 _LIMITS: Final = (
     *("alert", "low", "min", "reorder", "threshold", "safety", "limit", "max", "target"),
     *("melde", "mindest", "seuil", "alerte", "umbral", "soglia", "scorta", "drempel", "порог"),

@@ -2,7 +2,7 @@
 or a list, or a report of sums, which is none of these.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from itertools import permutations
 from typing import Final
@@ -174,10 +174,10 @@ def _is_ledger(values: FileValues, orders: Found, events: Found, *, is_known: bo
     if not is_known and not (are_states and _has_states_of_sales(values, orders)):
         return False
     money = [value for value in numbers_left(values, {}) if can_be_amount(value)]
-    money = [value for value in money if values.matching(value, r".*\d[.,]\d.*")]
-    below = " OR ".join(map(values.is_below_zero, money))
-    is_both = bool(money) and bool(values.scalar(f"count(*) FILTER ({below})"))
-    return bool(money) and (is_both or "user_id" not in events)
+    if _has_both_sides(values, money):
+        return True
+    has_money = any(values.matching(value, r".*\d[.,]\d.*") for value in money)
+    return has_money and "user_id" not in events
 
 
 def _has_event_properties(values: FileValues) -> bool:
@@ -251,16 +251,26 @@ def _has_charges(values: FileValues, orders: Found) -> bool:
 
 def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
     """Return whether rows have a time, money, and a state by which some are sales and others are
-    none or went back: a list of customers has one of these at most, and may have addresses, too.
+    none or went back, or a type and money that came in or went out: a list of customers has one of
+    these at most, and may have addresses, too.
     """
     if not {"date_time", "status"} <= orders.keys():
         return False
     states = values.counts(orders["status"].value, MOST_STATES)
     meanings = {state_meaning(name) for name, _ in states}
+    numbers = [value for value in numbers_left(values, {}) if can_be_amount(value)]
+    if bare(orders["status"].value.last_name) in _TYPE_NAMES and _has_both_sides(values, numbers):
+        return True
     if Meaning.SALE not in meanings or not meanings & {Meaning.NO_SALE, Meaning.REFUND}:
         return False
-    numbers = numbers_left(values, {})
-    return any(can_be_amount(value) and values.matching(value, _MONEY) for value in numbers)
+    return any(values.matching(value, _MONEY) for value in numbers)
+
+
+def _has_both_sides(values: FileValues, numbers: Sequence[Value]) -> bool:
+    """Return whether any money of rows, with decimals, is below zero."""
+    money = [value for value in numbers if values.matching(value, r".*\d[.,]\d.*")]
+    below = " OR ".join(map(values.is_below_zero, money))
+    return bool(money) and bool(values.scalar(f"count(*) FILTER ({below})"))
 
 
 _MONEY: Final = r".*\d[.,]\d.*|-?[1-9]\d+"

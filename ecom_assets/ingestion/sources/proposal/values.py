@@ -387,7 +387,7 @@ class FileValues:
     """What was asked of these rows already: each field and each answer asks the same again."""
 
     @classmethod
-    def read(
+    def read(  # noqa: PLR0913, PLR0917 (what says where rows are)
         cls,
         paths: Sequence[str],
         encoding: str | None = None,
@@ -818,7 +818,9 @@ class FileValues:
             return []  # a time of day alone; to find that no format reads it takes long
         forms = _read_by_python(_forms_like(without), without)
         if zone:
-            forms = [*SAYS_ZONE, *(f"{form}{zone}" for form in forms if form not in SAYS_ZONE)]
+            said = [form for form in SAYS_ZONE if _reads_most(form, examples[:_FEW_TEXTS])]
+            others = (f"{form}{zone}" for form in forms if form not in SAYS_ZONE)
+            forms = said or [*SAYS_ZONE, *others]
         # What a name of a zone means there is what the session's calendar says, not what it is.
         is_named = zone and not self._are_all(value, rf".*{ZONED}")
         forms = forms if is_named else ["iso", *forms]
@@ -844,6 +846,9 @@ class FileValues:
         if self.sheet and filled and value.name in self.sheet.number_columns:
             return [WHOLE]  # a cell is a number whatever the texts beside it look like
         forms = self._forms_of_texts(value, filled)
+        is_open = len({form[0] for form in forms}) > 1
+        if is_open and self.is_whole and self.is_whole(value):
+            return ["," if WHOLE in forms else ". with ,"]  # what divides them is no decimal sign
         # `ORD-1` is the number of an order, not -1 of a currency.
         has_codes = bool(forms) and WHOLE not in forms and not self._is_plain(value, WHOLE)
         if has_codes and any(_is_unknown_code(code) for code in self.currencies(value)):
@@ -856,8 +861,6 @@ class FileValues:
             return [WHOLE]
         if self._is_plain(value, WHOLE):
             are_thousands = self.matching(value, r"-?(\d{1,3}(\.\d{3})+|\d+)") == filled
-            if are_thousands and self.is_whole and self.is_whole(value):
-                return [","]
             return [form for form in NUMBERS if form[0] == WHOLE or (form == "," and are_thousands)]
         forms = self._forms_that_read(value)
         # Each form is a long pattern, so that it is tried once for each text.
@@ -882,8 +885,6 @@ class FileValues:
             return [WHOLE]
         fitting = [form for form, (count, _) in read.items() if count == most]
         sums = {total for form, (_, total) in read.items() if form in fitting}
-        if len(sums) > 1 and self.is_whole and self.is_whole(value):
-            return [form for form in fitting if read[form][1] == max(sums)][:1]
         return fitting if len(sums) > 1 else fitting[:1]
 
     def _forms_that_read(self, value: Value) -> list[str]:

@@ -18,6 +18,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.cents import find_cents
 from ecom_assets.ingestion.sources.proposal.drafts.draft import ORDER_ID, Draft, file_lines
 from ecom_assets.ingestion.sources.proposal.drafts.found_columns import (
     find_amount_of_rows,
+    find_converted_amount,
     find_currency,
     find_finer_type,
     find_item_of_lines,
@@ -90,6 +91,7 @@ class RowDraft(Draft):
             find_pieces(self)
             find_two_sides(self)
             find_currency(self)
+            find_converted_amount(self)
             find_person(self)
             find_order_number(self)
             find_paid_back(self)
