@@ -573,7 +573,14 @@ def named_as(values: FileValues, usual_names: Sequence[str], matches: Found) -> 
     """Return the values with one of some names that are no field yet; not empty ones."""
     names = set(map(bare, usual_names))
     free = [value for value in _free(values, matches) if values.filled(value) and not value.joined]
-    return [value for value in free if names.intersection(map(bare, value.names))]
+    return [
+        value
+        for value in free
+        if any(
+            bare(name) in names and not _is_called_otherwise(values, value, name)
+            for name in value.names
+        )
+    ]
 
 
 @cache

@@ -166,7 +166,8 @@ _AFTER_FEES: Final = (
 """How words in the names of amounts begin from which fees are taken already."""
 _INCLUDED: Final = frozenset(
     {
-        *("incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc", "w"),
+        *("incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc", "w", "ex", "exc"),
+        *("excluding", "without", "sans", "hors", "ohne", "sin", "senza", "zonder", "bez"),
         *("after", "less", "nach", "abzuglich", "apres", "despues", "dopo"),
         *("before", "vor", "avant", "antes", "prima", "przed"),
     }
