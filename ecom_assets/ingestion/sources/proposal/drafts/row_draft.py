@@ -43,6 +43,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
 from ecom_assets.ingestion.sources.proposal.drafts.written_events import (
     campaign_by_source,
     event_type_lines,
+    note_test_events,
     other_member_lines,
     weight_lines,
 )
@@ -119,6 +120,7 @@ class RowDraft(Draft):
         if is_events:
             ask_for_amount_of_events(self)
             ask_for_sources(self)
+            note_test_events(self)
         asked = [question.key for question in self.questions if question.key in ASKED_OF_VALUES]
         if self.source and "page_url" not in self.found:
             asked.append("page_url")
