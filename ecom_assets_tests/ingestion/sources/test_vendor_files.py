@@ -152,7 +152,7 @@ TRUTHS: dict[str, Truth] = {
     "xero_invoices.csv": Truth(
         "100 + 20 + 50; 50 credited; one was voided",
         {"sold": "170", "back": "50", "customers": "2"},
-        {"Sales invoice": "sale", "Sales credit note": "refund"},
+        {"Sales invoice": "sale", "Sales credit note": "refund", "Awaiting Payment": "sale"},
         currency="GBP",
     ),
     "odoo_so.csv": Truth(

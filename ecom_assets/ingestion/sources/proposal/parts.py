@@ -183,6 +183,8 @@ _BEFORE: Final = (
     *("compareat", "ursprung", "catalog", "barre", "lista", "listino", "advies"),
 )
 """How words in the names of prices begin that nobody has paid: those before a discount."""
+_LEFT: Final = ("net", "netto", "neto", "netta", "payout", "profit", "margin", "marge", "gewinn")
+"""How words in the names of amounts begin that are what is left of others."""
 _COSTS: Final = (
     *("cost", "cogs", "einkauf", "wareneinsatz", "ek", "cout", "couts", "costo", "koszt", "inkoop"),
     *("zakup", "nakup", "achat", "acquisto", "compra", "inkop", "закуп"),
@@ -540,7 +542,7 @@ class RowParts:
             for name, value in self.amounts.items()
             if name not in known
             and part_of(value) is None
-            and not _has(_words(value), (*_BEFORE, *_AFTER_FEES))
+            and not _has(_words(value), (*_BEFORE, *_LEFT))
             and not _is_sum(value)
             and (self.filled(name) != 0).sum() >= _FEWEST
             and np.any(self.filled(name) % 1)

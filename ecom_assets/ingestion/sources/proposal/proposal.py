@@ -5,7 +5,7 @@ else one by names and values of columns.
 import json
 import re
 import tempfile
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -36,6 +36,7 @@ from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.drafts.draft import Draft
 from ecom_assets.ingestion.sources.proposal.fields import (
     MappingKind,
+    column_names,
     found_fields,
     item_field_count,
 )
@@ -70,7 +71,7 @@ from ecom_assets.ingestion.sources.proposal.record_kinds import (
     newest_orders,
 )
 from ecom_assets.ingestion.sources.proposal.unused import unused_columns
-from ecom_assets.ingestion.sources.proposal.values import CURRENCY_MEMBERS, FileValues, ItemList
+from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList, Value
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, file_mappings
 from ecom_assets.ingestion.sources.readings import Reading
 from ecom_assets.ingestion.sources.record_feed import RecordFeed, feeds
@@ -458,8 +459,8 @@ class MappingSearch:
         key = encoding, spread, table, (*(packed or {}).items(),), explode
         if key not in self._read:
             values = FileValues.read(self.paths, encoding, spread, table, packed, explode)
-            if _has_no_cents(values, self.settings.currency):
-                values = replace(values, is_whole=can_be_amount)
+            is_whole = _amounts_without_cents(values, self.settings.currency)
+            values = replace(values, is_whole=is_whole) if is_whole else values
             if values.has_several_files and (self.kind or kind_of(values)) is MappingKind.ORDERS:
                 values = newest_orders(values)
             self._read[key] = values
@@ -591,11 +592,16 @@ class MappingSearch:
         return self._values(values.encoding, path, values.table, values.packed), question
 
 
-def _has_no_cents(values: FileValues, currency: str) -> bool:
-    """Return whether amounts of a shop's currency have no cents, and the file says no other one."""
-    named = (value for value in values.values if bare(value.last_name) in CURRENCY_MEMBERS)
+def _amounts_without_cents(values: FileValues, currency: str) -> Callable[[Value], bool] | None:
+    """Return which numbers are amounts of a shop's currency, where it has no cents and the file
+    names no other one; None where it has.
+    """
+    names = {*map(bare, column_names()[MappingKind.ORDERS]["currency"])}
+    named = (value for value in values.values if bare(value.last_name) in names)
     codes = {code.upper() for value in named for code, _ in values.counts(value)}
-    return not digits_of(currency) and codes <= {currency}
+    if digits_of(currency) or codes - {currency}:
+        return None
+    return lambda value: can_be_amount(value) and not {*values.currencies(value)} - {currency}
 
 
 def _may_be_lines(kind: MappingKind, item_list: ItemList) -> bool:

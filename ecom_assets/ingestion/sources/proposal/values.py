@@ -850,7 +850,7 @@ class FileValues:
         if is_open and self.is_whole and self.is_whole(value):
             return ["," if WHOLE in forms else ". with ,"]  # what divides them is no decimal sign
         # `ORD-1` is the number of an order, not -1 of a currency.
-        has_codes = bool(forms) and WHOLE not in forms and not self._is_plain(value, WHOLE)
+        has_codes = bool(forms) and not self._is_plain(value, WHOLE)
         if has_codes and any(_is_unknown_code(code) for code in self.currencies(value)):
             return []
         return forms

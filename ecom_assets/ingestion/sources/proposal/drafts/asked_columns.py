@@ -6,6 +6,7 @@ from typing import Final
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     MOST_COLUMNS_SHOWN,
     MOST_OF_EXAMPLE,
@@ -171,7 +172,13 @@ def _ask_which_amount(draft: Draft, choices: tuple[str, ...]) -> None:
     sentence = f"the column that says the amount, or {NO_AMOUNT}: then lines are of 0.00{come_to}"
     numbers = numbers_left(draft.values, draft.found) if draft.values.spread else ()
     beside = [value.name for value in numbers if can_be_amount(value)]
-    beside = [name for name in beside if not name.startswith(f"{draft.values.spread}.")]
+    beside = [
+        name
+        for name in beside
+        if not name.startswith(f"{draft.values.spread}.")
+        and name not in ADDED
+        and not draft.values.time_formats(by_name[name])
+    ]
     if beside:
         of_orders = ", ".join(map(shown, beside[:MOST_SUMS]))
         sentence += f"; of whole orders, shared among their lines: {of_orders}"
