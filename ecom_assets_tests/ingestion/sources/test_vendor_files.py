@@ -15,6 +15,8 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
+from ecom_assets.ingestion.sources.proposal.months import days_of_spreadsheet
+from ecom_assets.ingestion.sources.proposal.parts import Part, part_of
 from ecom_assets.ingestion.sources.proposal.proposal import (
     OWN,
     MappingProposal,
@@ -28,6 +30,7 @@ from ecom_assets.ingestion.sources.proposal.record_kinds import (
     likely_kind,
     listed_kind,
 )
+from ecom_assets.ingestion.sources.proposal.values import Value
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading
 from ecom_assets.ingestion.sources.readings import Reading
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
@@ -149,7 +152,7 @@ TRUTHS: dict[str, Truth] = {
     "xero_invoices.csv": Truth(
         "100 + 20 + 50; 50 credited; one was voided",
         {"sold": "170", "back": "50", "customers": "2"},
-        {"Sales invoice": "sale", "Sales credit note": "refund"},
+        {"Sales invoice": "sale", "Sales credit note": "refund", "Awaiting Payment": "sale"},
         currency="GBP",
     ),
     "odoo_so.csv": Truth(
@@ -682,8 +685,116 @@ TRUTHS: dict[str, Truth] = {
     "cafe24.csv": Truth(
         "thrice 30,000 + 59,000 - 5,000 + 36,000; in Korean",
         {"sold": "360000", "orders": "9", "customers": "9", "pieces": "18"},
-        {"decimal": "."},
         currency="KRW",
+    ),
+    "allegro.json": Truth(
+        "2 x 25 + 49.99 + 3 x 30 + 49.99: prices are objects, those before the discount, too",
+        {"sold": "239.98", "back": "0", "orders": "3", "customers": "2", "currency": "PLN"},
+        {
+            "amount_parts": "lineItems.price.amount times lineItems.quantity",
+            "READY_FOR_PROCESSING": "sale",
+        },
+        currency="PLN",
+    ),
+    "mercadolibre.csv": Truth(
+        "30,000 + 22,500 + 22,500 + 45,000; 22,500 came back; the number of a sale is no time",
+        {"sold": "120000", "back": "22500", "orders": "4", "customers": "3", "pieces": "7"},
+        {"Venta cancelada": "no sale"},
+        currency="ARS",
+    ),
+    "billbee.csv": Truth(
+        "30 + 20 + 54 + 49.90 + 15 without postage, as few orders of several lines show",
+        {"sold": "168.90", "back": "0", "orders": "4", "customers": "3", "pieces": "8"},
+    ),
+    "toast.csv": Truth(
+        "42 + 90 + 15.50 + 210 after discounts, without tax and tips; one was voided",
+        {"sold": "357.50", "back": "0", "orders": "4"},
+        {"amount_parts": "Amount", "customer_id": "nobody", "date_format": "%m/%d/%y %I:%M %p"},
+        currency="USD",
+    ),
+    "google_play.csv": Truth(
+        "18 + 19.99 + 4.99 in the currency of the account; 18 went back, and fees are no sales",
+        {"sold": "42.98", "back": "18", "currency": "EUR"},
+        {
+            "customer_id": "nobody",
+            "Charge": "sale",
+            "Google fee": "no sale",
+            "Charge refund": "refund",
+            "Google fee refund": "no sale",
+        },
+    ),
+    "amazon_all_orders.txt": Truth(
+        "30 - 4.79 + 20 - 3.19 - 2 + 45 - 7.18 + 49.90 - 7.97, without the tax in them",
+        {"sold": "119.77", "back": "0", "orders": "3", "pieces": "7"},
+        {
+            "amount_parts": "item-price less item-tax and item-promotion-discount",
+            "customer_id": "nobody",
+            "Pending": "no sale",
+        },
+    ),
+    "sp_api.json": Truth(
+        "50 + 60 + 49.90: the only amount is an object of each order; one was cancelled",
+        {"sold": "159.90", "back": "0", "orders": "3", "customers": "2"},
+        {"no_customer": "nobody"},
+    ),
+    "bigcommerce_v2.json": Truth(
+        "50 + 60 - 6 + 49.90 + 30 - 3 without tax; 10.80 went back; one was never completed",
+        {"sold": "180.90", "back": "10.80", "orders": "4"},
+        {"Awaiting Fulfillment": "sale", "Incomplete": "no sale"},
+        currency="USD",
+    ),
+    "webflow.csv": Truth(
+        "30 + 20 + 49.90 + 60 + 15 before fees; 49.90 went back, of which nothing is left",
+        {"sold": "174.90", "back": "49.90", "orders": "5", "customers": "4"},
+        {"amount_parts": "Subtotal"},
+        currency="USD",
+    ),
+    "days_of_spreadsheet.csv": Truth(
+        "15 + 20 + 49.90 + 30 + 40: times are numbers of days, with a decimal comma",
+        {"sold": "154.90", "back": "0", "orders": "5", "customers": "3", "pieces": "10"},
+    ),
+    "yen_thousands.csv": Truth(
+        "15,000 + 3,600 + 1,800 + 30,000 + 4,200: an amount of yen has no decimals",
+        {"sold": "54600", "back": "0", "orders": "5", "customers": "3", "pieces": "7"},
+        currency="JPY",
+    ),
+    "money_with_units.ndjson": Truth(
+        "30 + 18 + 60 + 49.90 + 27: amounts have a unit, as weights have",
+        {"sold": "184.90", "back": "0", "orders": "3", "customers": "3", "currency": "EUR"},
+    ),
+    "countly.ndjson": Truth(
+        "49.90 + 20: the sum of an event is 0 where it is no purchase",
+        {"worth": "69.90", "visitors": 2},
+        kind="events",
+    ),
+    "moengage.csv": Truth(
+        "49.90 + 20 of purchases made",
+        {"worth": "69.90", "types": {"product_view": 2, "add_to_cart": 1, "purchase": 2}},
+        kind="events",
+    ),
+    "visits_with_events.ndjson": Truth(
+        "49.90 + 20; each record is a visit with a list of events",
+        {
+            "worth": "69.90",
+            "visitors": 2,
+            "types": {"page_view": 3, "product_view": 1, "purchase": 2},
+        },
+        kind="events",
+    ),
+    "adobe_counts.csv": Truth(
+        "49.90 + 20; a column counts each thing that happened",
+        {
+            "worth": "69.90",
+            "visitors": 2,
+            "types": {"page_view": 2, "add_to_cart": 1, "purchase": 2},
+        },
+        kind="events",
+    ),
+    "odoo_stock.csv": Truth(
+        "10 - 2 + 4 - 1, 7 - 3, 2: what is reserved is sold already",
+        {"stock": {"MUG-1": "11", "PLT-1": "4", "LMP-1": "2"}},
+        {"stock": "Quantity less Reserved Quantity"},
+        kind="stock",
     ),
 }
 
@@ -832,6 +943,64 @@ def test_a_row_for_each_state_of_an_order_is_refused(tmp_path: Path) -> None:
     search = search_of(write(tmp_path / "history.csv", CHANGES), "EUR")
     with pytest.raises(DefinitionError, match="Awaiting payment, Payment accepted, Shipped"):
         search.proposal({}, OWN)
+
+
+VISITS = """\
+{"visitId": 1, "date": "20260302", "fullVisitorId": "7", "hits": [{"type": "PAGE", "time": 0}, \
+{"type": "PAGE", "time": 5000, "transaction": {"transactionRevenue": 49900000}}]}
+{"visitId": 2, "date": "20260302", "fullVisitorId": "8", "hits": [{"type": "PAGE", "time": 0}]}
+"""
+LOG = """\
+#Version: 1.0
+#Fields: date time c-ip cs-method cs-uri-stem sc-status
+2026-03-02\t10:00:00\t192.0.2.10\tGET\t/\t200
+2026-03-02\t10:01:00\t192.0.2.10\tGET\t/p/mug\t200
+"""
+SUMS = """\
+Timestamp,Visitor ID,Page Views,Cart Additions,Orders,Revenue
+2026-03-02 10:00:00,a,3,1,0,0
+2026-03-02 11:00:00,b,2,0,2,69.90
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("visits.ndjson", VISITS, "Each record of the file is a visit, and its list hits"),
+        ("access.tsv", LOG, "W3C's extended format"),
+        ("metrics.csv", SUMS, "Orders, Cart Additions, Page Views.* these are sums of events"),
+    ],
+)
+def test_what_cannot_be_read_is_called_by_its_form(
+    tmp_path: Path, name: str, text: str, reason: str
+) -> None:
+    search = search_of(write(tmp_path / name, text), "EUR")
+    with pytest.raises(DefinitionError, match=reason):
+        search.proposal({"rows": "events"}, OWN)
+
+
+def test_days_of_spreadsheets_are_no_amounts_and_no_numbers_of_orders() -> None:
+    days = ["46083.4166667", "46083.5208333", "46085.75"]
+    assert days_of_spreadsheet("Sold at", days)
+    assert days_of_spreadsheet("Datum", ["46083", "46084,5"])
+    assert not days_of_spreadsheet("Betrag", ["46083", "46084,50"])
+    assert not days_of_spreadsheet("Date", ["46083", "1"])
+
+
+def test_a_name_with_and_without_a_tax_is_that_of_an_amount() -> None:
+    parts = {name: part_of(Value((name,), "", 0)) for name in AMOUNTS_AND_PARTS}
+    assert parts == AMOUNTS_AND_PARTS
+
+
+AMOUNTS_AND_PARTS = {
+    "subtotal_ex_tax": None,
+    "Total without VAT": None,
+    "Montant hors TVA": None,
+    "total_tax": Part.TAX,
+    "taxRate.amount": None,
+    "tax.amount": Part.TAX,
+    "shipping_cost_ex_tax": Part.SHIPPING,
+}
 
 
 def test_lines_in_a_language_that_nobody_knows_are_no_list_of_customers(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     numbers_left,
 )
 from ecom_assets.ingestion.sources.proposal.parts import can_be_amount, is_total
-from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
+from ecom_assets.ingestion.sources.proposal.values import FIRST, TABLE, FileValues, Value
 
 FEWEST_ORDERS: Final = 3
 SHARE: Final = 0.98
@@ -54,12 +54,12 @@ def amount_of_rows(
 
 
 def amount_of_purchases(values: FileValues, found: Found) -> Value | None:
-    """Return the amount that all purchases have and nothing else has, where none of them has the
-    one that is named so: that is the price of what was looked at. None where no such amount, or
-    more than one, is there.
+    """Return the amount that all purchases have and nothing else has, but for zeros, where none of
+    them has the one that is named so: that is the price of what was looked at. None where no such
+    amount, or more than one, is there.
     """
     named, types = found.get("cart_value"), found.get("event_type")
-    if named is None or types is None or not named.value.is_column:
+    if named is None or types is None or FIRST in named.value.path:
         return None
     words = values.counts(types.value)
     bought = [word for word, _ in words if known_event_type(word) == "purchase"]
@@ -73,9 +73,13 @@ def amount_of_purchases(values: FileValues, found: Found) -> Value | None:
         if value.is_column
         and can_be_amount(value)
         and (is_total(value) or values.matching(value, DECIMALS))
-        and not values.scalar(f"count(*) FILTER ({is_bought} <> ({value.column} IS NOT NULL))")
+        and not values.scalar(f"count(*) FILTER ({is_bought} <> {_is_some(values, value)})")
     ]
     return amounts[0] if len(amounts) == 1 else None
+
+
+def _is_some(values: FileValues, value: Value) -> str:
+    return f"(coalesce({values.number_sql(value)}, 0) <> 0)"
 
 
 def amounts_of_some_types(values: FileValues, found: Found) -> list[Value]:

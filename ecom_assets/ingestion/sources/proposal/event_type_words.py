@@ -1,10 +1,12 @@
 """The types of events by their names, in several languages."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
 from ecom_assets.ingestion.sources.mapping_file import usual_event_types
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
+from ecom_assets.ingestion.sources.proposal.state_words import words_of
 
 OTHER_WORDS = {
     "view": "product_view",
@@ -71,6 +73,15 @@ OTHER_WORDS = {
     "orders": "purchase",
     "addtocart": "add_to_cart",
     "pageviews": "page_view",
+    "productviews": "product_view",
+    "cartadditions": "add_to_cart",
+    "cartadds": "add_to_cart",
+    "addtocarts": "add_to_cart",
+    "cartremovals": "remove_from_cart",
+    "checkouts": "checkout_start",
+    "purchases": "purchase",
+    "transactions": "purchase",
+    "searches": "search",
     "ruckgabe": "refund",
     "retoure": "refund",
     "erstattung": "refund",
@@ -93,8 +104,21 @@ def known_event_type(name: str) -> str | None:
     names of what it belongs to (`users.behaviors.Purchase`); None if it is not known.
     """
     words = _event_type_words()
-    last = words.get(bare(name.rpartition(".")[2]))
+    own = name.rpartition(".")[2]
+    last = words.get(bare(own)) or words.get("".join(_without_end(words_of(own))))
     return words.get(bare(name)) or (last if last in _OF_MONEY else None)
+
+
+def _without_end(words: Sequence[str]) -> Sequence[str]:
+    """Return the words of a name without the one that says that it took place, as `Purchase Made`
+    has it.
+    """
+    return words[:-1] if words[-1:] and words[-1] in _TOOK_PLACE else words
+
+
+_TOOK_PLACE: Final = frozenset(
+    {"made", "done", "completed", "complete", "success", "successful", "succeeded", "confirmed"}
+)
 
 
 _OF_MONEY: Final = frozenset({"purchase", "refund"})

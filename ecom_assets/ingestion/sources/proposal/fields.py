@@ -13,7 +13,7 @@ from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
-from ecom_assets.ingestion.sources.proposal.hit_codes import COMPUTED, type_of_codes
+from ecom_assets.ingestion.sources.proposal.hit_codes import COMPUTED
 from ecom_assets.ingestion.sources.proposal.parts import (
     is_cost,
     is_in_stock,
@@ -32,6 +32,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     words_of,
 )
 from ecom_assets.ingestion.sources.proposal.values import (
+    CURRENCY_MEMBERS,
     EMAIL,
     FIRST,
     MOST_THAT_DIFFER,
@@ -250,9 +251,11 @@ def _type_beside_one_word(
 def _by_codes_of_hits(
     values: FileValues, kind: MappingKind, matches: Found
 ) -> dict[str, FoundField]:
-    """Return the fields of events that lists of codes and of products say, where no column does."""
+    """Return the fields of events that lists of codes and of products, or counts of what happened,
+    say, where no column does.
+    """
     is_said = kind is not MappingKind.EVENTS or "event_type" in matches
-    if is_said or type_of_codes(values) is None:
+    if is_said or COMPUTED["event_type"](values) is None:
         return {}
     computed = {name: of(values) for name, of in COMPUTED.items() if name not in matches}
     return {
@@ -338,6 +341,7 @@ def _item_name(values: FileValues, matches: Found) -> FoundField | None:
             return known
         inside = f"{values.spread}."
         own = [value for value in _free(values, matches) if value.name.startswith(inside)]
+        own = [value for value in own if not _is_of_charge(value.name.removeprefix(inside))]
         named = [value for value in own if bare(value.last_name) in map(bare, _ITEM_NAMES)]
         named = [value for value in named if values.filled(value)]
         return FoundField("item_name", named[0], f"named {named[0].name}") if named else None
@@ -356,6 +360,12 @@ def _item_name(values: FileValues, matches: Found) -> FoundField | None:
     return None
 
 
+def _is_of_charge(name: str) -> bool:
+    """Return whether a member is of a tax, a discount or a delivery of an item: `taxRate.name`."""
+    return any(begins(word, _CHARGED) for word in words_of(name.rpartition(".")[0]))
+
+
+_CHARGED: Final = ("tax", "vat", "discount", "promotion", "shipping", "delivery", "currency")
 _OWN_IDS: Final = ("display_id", "id", "_id", "uuid", "guid", "uid")
 """Names of the id of a record itself, which is the number of an order where each record is one."""
 
@@ -563,7 +573,14 @@ def named_as(values: FileValues, usual_names: Sequence[str], matches: Found) -> 
     """Return the values with one of some names that are no field yet; not empty ones."""
     names = set(map(bare, usual_names))
     free = [value for value in _free(values, matches) if values.filled(value) and not value.joined]
-    return [value for value in free if names.intersection(map(bare, value.names))]
+    return [
+        value
+        for value in free
+        if any(
+            bare(name) in names and not _is_called_otherwise(values, value, name)
+            for name in value.names
+        )
+    ]
 
 
 @cache
@@ -583,7 +600,7 @@ def _by_name(
         for name in usual_names
         for value in _free(values, matches)
         if bare(name) in set(map(bare, value.names))
-        and not _is_called_otherwise(value, name)
+        and not _is_called_otherwise(values, value, name)
         and _fits(values, field, value)
     )
     if field in OF_EVERY_ROW:
@@ -618,12 +635,39 @@ def _address_before_names(values: FileValues, named: Sequence[Value]) -> Value |
     return next((one for one in addresses if values.filled(one) >= most), first)
 
 
-def _is_called_otherwise(value: Value, name: str) -> bool:
-    """Return whether a name is that of the member of an object of money alone, and the object has a
-    usual name: `price.amount` is a price, not the amount.
+def _is_called_otherwise(values: FileValues, value: Value, name: str) -> bool:
+    """Return whether a name is that of the member of an object of money alone, which says what it
+    is: by a usual name (`price.amount` is a price, not the amount), or as others stand beside it
+    (`originalPrice.amount` beside `price.amount`).
     """
     is_member = value.is_money_member and bare(name) == bare(value.last_name)
-    return is_member and bare(value.alias) in _names_of_orders() and bare(value.alias) != bare(name)
+    if not is_member or bare(value.alias) == bare(name):
+        return False
+    around = _around_money(value)
+    beside = (one for one in values.values if one.is_money_member and one.alias != value.alias)
+    return bare(value.alias) in _names_of_orders() or around in map(_around_money, beside)
+
+
+def _around_money(value: Value) -> str:
+    """Return the path of what an object of money belongs to."""
+    return value.name.rpartition(f".{value.alias}.")[0]
+
+
+def currency_beside(values: FileValues, amount: Value) -> Value | None:
+    """Return the currency within the object of money whose number an amount is."""
+    inside = amount.name.rpartition(".")[0]
+    if not amount.is_money_member:
+        return None
+    return next(
+        (
+            value
+            for value in values.values
+            if value.name.rpartition(".")[0] == inside
+            and bare(value.last_name) in CURRENCY_MEMBERS
+            and _fits(values, "currency", value)
+        ),
+        None,
+    )
 
 
 @cache
@@ -862,6 +906,11 @@ def rounded_number(values: FileValues) -> str:
     return f"{rounded[0].name}, such as {values.counts(rounded[0], 1)[0][0]}," if rounded else ""
 
 
+def is_currency(values: FileValues, value: Value) -> bool:
+    """Return whether all values are written as codes of currencies are."""
+    return values.matching(value, "[A-Za-z]{3}") == values.filled(value)
+
+
 _AMBIGUOUS_STATES: Final = frozenset(
     {"state", "fulfillment", "fulfilment", "estado", "etat", "stato", "statut", "zustand", "стан"}
 )
@@ -877,7 +926,7 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     "event_type": lambda values, value: (
         values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value)
     ),
-    "currency": lambda values, value: values.matching(value, "[A-Za-z]{3}") == values.filled(value),
+    "currency": is_currency,
     "email": lambda values, value: values.matching(value, EMAIL) > values.filled(value) / 2,
 }
 """What the values of some fields must be, whatever their name."""

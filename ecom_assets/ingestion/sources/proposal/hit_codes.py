@@ -1,11 +1,13 @@
 """What hits of Adobe Analytics say in lists: of codes of what happened (`2,12,201=3`), and of
-products (`category;product;pieces;amount`, a comma between two).
+products (`category;product;pieces;amount`, a comma between two); and what hits say in a column for
+each thing that may happen (`Page Views`, `Cart Additions`, `Orders`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
 
 _TYPES: Final = {
@@ -37,6 +39,50 @@ def type_of_codes(values: FileValues) -> Value | None:
     page = _named(values, _PAGE_EVENTS, r"\d+")
     columns = [column, *([page] if page else [])]
     return values.computed(f"{column.name}: what happened", _type_sql, columns)
+
+
+def counts_of_types(values: FileValues) -> dict[str, Value]:
+    """Return the columns that count what happened on each row, by the event type of each, the most
+    telling first; none where fewer than two do.
+    """
+    found: dict[str, Value] = {}
+    for value in values.values:
+        kind = known_event_type(value.last_name) if value.is_column else None
+        is_count = kind in _COUNTED and values.matching(value, r"\d+") == values.filled(value) > 0
+        if kind and is_count:
+            found.setdefault(kind, value)
+    are_of_visits = len(found) > 1 and bool(_OF_VISITS & found.keys())
+    return {kind: found[kind] for kind in _COUNTED if kind in found} if are_of_visits else {}
+
+
+def are_sums(values: FileValues, counts: Mapping[str, Value]) -> bool:
+    """Return whether such columns count several things of one kind on some row."""
+    return any(values.matching(value, r"0*([2-9]|[1-9]\d+)") for value in counts.values())
+
+
+def type_of_counts(values: FileValues) -> Value | None:
+    """Return what happened on each row by the columns that count it: the most telling of what is 1,
+    as a purchase is on a page that is viewed; None where no columns do.
+    """
+    counts = counts_of_types(values)
+    if not counts or are_sums(values, counts):
+        return None
+
+    def first_of(cells: Sequence[str]) -> str:
+        cases = zip(counts, cells, strict=True)
+        said = [f"WHEN coalesce({cell}, '0') <> '0' THEN {text(kind)}" for kind, cell in cases]
+        return f"CASE {' '.join(said)} END"
+
+    columns = [*counts.values()]
+    return values.computed(" or ".join(one.name for one in columns), first_of, columns)
+
+
+_COUNTED: Final = (
+    *("purchase", "refund", "checkout_start", "remove_from_cart", "add_to_cart", "search"),
+    *("product_view", "category_view", "page_view"),
+)
+_OF_VISITS: Final = frozenset({"product_view", "page_view", "add_to_cart"})
+"""What only rows of visits count; customers may have numbers of orders and of refunds."""
 
 
 def visitor_of_halves(values: FileValues) -> Value | None:
@@ -98,7 +144,7 @@ def _amount_sql(cells: Sequence[str]) -> str:
 
 
 COMPUTED: Final[dict[str, Callable[[FileValues], Value | None]]] = {
-    "event_type": type_of_codes,
+    "event_type": lambda values: type_of_codes(values) or type_of_counts(values),
     "user_id": visitor_of_halves,
     "product_id": product_of_list,
     "cart_value": amount_of_list,

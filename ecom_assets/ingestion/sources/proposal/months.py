@@ -1,5 +1,6 @@
 """Times that no format reads: with months of other languages than English, as `2 de marzo de 2026
-10:15 hs.` has them, or with other signs between their parts, as in `2026年3月2日` and `11h07`.
+10:15 hs.` has them, or with other signs between their parts, as in `2026年3月2日` and `11h07`, or
+as numbers of days in spreadsheets, such as 46083.4375.
 """
 
 import re
@@ -12,6 +13,7 @@ import yaml
 
 from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.ingestion.sources.mapping_file import shipped_file
+from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
 
 _ENGLISH: Final = (
     "Jan",
@@ -43,6 +45,8 @@ class TimeSpelling:
 
     language: str
     signs: tuple[tuple[str, str], ...]
+    are_days: bool = False
+    """Whether they are days since the end of 1899, with the time of day as decimals."""
 
 
 def time_spelling_in(cells: Sequence[str]) -> TimeSpelling | None:
@@ -65,6 +69,21 @@ def time_spelling_in(cells: Sequence[str]) -> TimeSpelling | None:
     return TimeSpelling("", signs) if signs and (has_parts or are_digits) else None
 
 
+def days_of_spreadsheet(name: str, cells: Sequence[str]) -> TimeSpelling | None:
+    """Return how texts are times as spreadsheets count them, between 2004 and 2064; None where they
+    are other numbers: by their name they are days, or most have more decimals than amounts.
+    """
+    if not cells or not all(_DAY_OF_SPREADSHEET.fullmatch(cell) for cell in cells):
+        return None
+    long = sum(len(cell) > _LONGEST_AMOUNT for cell in cells)
+    is_named = any(begins(word, _NAMES_OF_DAYS) for word in words_of(name))
+    return TimeSpelling("", (), are_days=True) if is_named or long * 2 > len(cells) else None
+
+
+_DAY_OF_SPREADSHEET: Final = re.compile(r"(3[89]|4\d|5\d)\d{3}([.,]\d{1,12})?")
+_LONGEST_AMOUNT: Final = len("46083.4375")
+_NAMES_OF_DAYS: Final = ("date", "datum", "dato", "data", "fecha", "jour", "tag", "дата", "tarih")
+"""How words in the names of days begin."""
 _OF_NET: Final = r"^/date\((\d+)(?:[+-]\d+)?\)/$"
 _SIGNS: Final = (
     (_OF_NET, r"\1"),
@@ -88,6 +107,10 @@ def in_english_sql(column: str, spelling: TimeSpelling) -> str:
     """Return the SQL of a time with the month in English, the usual signs and no words between its
     parts.
     """
+    if spelling.are_days:
+        number = f"TRY_CAST(replace({column}, ',', '.') AS DOUBLE)"
+        seconds = f"to_seconds(round({number} * 86400)::BIGINT)"
+        return f"strftime(TIMESTAMP '1899-12-30' + {seconds}, '%Y-%m-%d %H:%M:%S')"
     sql = f"lower({column})"
     for pattern, put in spelling.signs:
         sql = f"regexp_replace({sql}, {text(pattern)}, {text(put)})"

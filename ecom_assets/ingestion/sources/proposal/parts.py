@@ -166,7 +166,8 @@ _AFTER_FEES: Final = (
 """How words in the names of amounts begin from which fees are taken already."""
 _INCLUDED: Final = frozenset(
     {
-        *("incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc", "w"),
+        *("incl", "inkl", "including", "excl", "exkl", "zzgl", "with", "inc", "w", "ex", "exc"),
+        *("excluding", "without", "sans", "hors", "ohne", "sin", "senza", "zonder", "bez"),
         *("after", "less", "nach", "abzuglich", "apres", "despues", "dopo"),
         *("before", "vor", "avant", "antes", "prima", "przed"),
     }
@@ -177,6 +178,13 @@ _RATES: Final = (
     *("rate", "rates", "satz", "steuersatz", "taux", "percent", "percentage", "prozent", "pct"),
     *("tasa", "aliquota", "porcentaje", "procent", "stawka", "ставка", "税率"),
 )
+_BEFORE: Final = (
+    *("original", "list", "listen", "regular", "strike", "streich", "msrp", "rrp", "uvp", "pvp"),
+    *("compareat", "ursprung", "catalog", "barre", "lista", "listino", "advies"),
+)
+"""How words in the names of prices begin that nobody has paid: those before a discount."""
+_LEFT: Final = ("net", "netto", "neto", "netta", "payout", "profit", "margin", "marge", "gewinn")
+"""How words in the names of amounts begin that are what is left of others."""
 _COSTS: Final = (
     *("cost", "cogs", "einkauf", "wareneinsatz", "ek", "cout", "couts", "costo", "koszt", "inkoop"),
     *("zakup", "nakup", "achat", "acquisto", "compra", "inkop", "закуп"),
@@ -240,11 +248,28 @@ def is_of_goods(value: Value) -> bool:
     return any(word in _NOT_WHOLE for word in _words(value))
 
 
+def _is_sum(value: Value) -> bool:
+    """Return whether an amount is, by its name, what others come to, with or without a tax, and so
+    no part of one: `total_ex_tax`; `total_savings` may be.
+    """
+    words = {*words_of(value.telling_name)}
+    return bool(words & _SUMS) and words <= _SUMS | _OF_SUMS
+
+
+_SUMS: Final = frozenset(
+    {"total", "totals", "subtotal", "summe", "zwischensumme", "gesamt", "totale", "totaal"}
+)
+_OF_SUMS: Final = frozenset(
+    {"ex", "inc", "incl", "excl", "tax", "vat", "net", "gross", "order", "amount", "price", "value"}
+    | {"grand", "sub", "base", "inkl", "exkl", "netto", "brutto", "ht", "ttc", "line", "items"}
+)
+
+
 def _words(value: Value) -> list[str]:
     """Return the words of a name, also of one whose capitals part no words, such as MwSt; of the
     number of an object of money those of the object.
     """
-    name = value.alias if value.is_money_member else value.last_name
+    name = value.telling_name
     return list(dict.fromkeys([*words_of(name), *words_of(name.casefold())]))
 
 
@@ -263,6 +288,11 @@ def is_free(value: Value) -> bool:
     return _has(words, _FREE)
 
 
+def is_promised(value: Value) -> bool:
+    """Return whether a number is, by its name, of pieces that are there and sold already."""
+    return _has(_words(value), _PROMISED) and not is_free(value)
+
+
 def is_in_stock(value: Value) -> bool:
     """Return whether a number is, by its name, what there is of a product, or may be sold of it."""
     return is_free(value) or _has(_words(value), _IN_STOCK)
@@ -275,7 +305,7 @@ def is_limit_of_stock(value: Value) -> bool:
 
 def is_rate(value: Value) -> bool:
     """Return whether a column is, by its name, of rates in percent."""
-    is_said = any(begins(word, _RATES) for word in words_of(value.last_name))
+    is_said = any(begins(word, _RATES) for word in words_of(value.telling_name))
     has_percent = _PERCENT in value.last_name and not re.search(r"\d", value.last_name)
     return has_percent or is_said  # `VAT (20 %)` is an amount
 
@@ -306,7 +336,7 @@ def is_discount_rate(value: Value) -> bool:
 
 def can_be_amount(value: Value) -> bool:
     """Return whether a number may be an amount by its name: no rate, number of a thing, count."""
-    words = words_of(value.last_name)
+    words = words_of(value.telling_name)
     return not is_rate(value) and not any(begins(word, _NO_AMOUNTS) for word in words)
 
 
@@ -412,10 +442,11 @@ class RowParts:
         """Return the columns that are the difference of two amounts, whatever their names are."""
         names = [name for name in self._numbers if name not in named]
         names = [name for name in names if np.any(self.filled(name) != 0)][:_MOST_AMOUNTS]
+        sums = {name for name, value in self.amounts.items() if _is_sum(value)}
         sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}
         found: list[str] = []
         for name in sorted(names, key=lambda name: sizes[name]):
-            if name == self.product[0]:
+            if name == self.product[0] or name in sums:
                 continue
             larger = [other for other in names if sizes[other] > sizes[name]]
             rows = self.filled(name) != 0
@@ -511,6 +542,8 @@ class RowParts:
             for name, value in self.amounts.items()
             if name not in known
             and part_of(value) is None
+            and not _has(_words(value), (*_BEFORE, *_LEFT))
+            and not _is_sum(value)
             and (self.filled(name) != 0).sum() >= _FEWEST
             and np.any(self.filled(name) % 1)
             and self.is_within(name, goods.name)
@@ -602,6 +635,25 @@ class RowParts:
             and part_of(value) is None
             and self._is_without_tax(name, goods.name, _HIGHEST_TAX)
         )
+
+    def before_fees(self, goods: GoodsAmount) -> tuple[str, ...]:
+        """Return the amounts of which one that is called net may be what is left after fees: no sum
+        says how it follows from them, and it is no more on any row. Those of the goods alone first.
+        """
+        value = self.amounts.get(goods.name)
+        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        if value is None or goods.name in in_sums or not _has(_words(value), _AFTER_FEES):
+            return ()
+        net = np.abs(self.filled(goods.name))
+        wholes = [
+            name
+            for name, other in self.amounts.items()
+            if name != goods.name and name not in self.parts and part_of(other) is None
+            if (is_total(other) or _is_sum(other)) and not self._is_without_tax(goods.name, name)
+            if np.count_nonzero(net - np.abs(self.filled(name)) > _NEAR) <= 0 or is_of_goods(other)
+        ]
+        differ = [name for name in wholes if np.any(np.abs(self.filled(name)) - net > _NEAR)]
+        return tuple(sorted(differ, key=lambda name: not is_of_goods(self.amounts[name])))
 
     def may_be_inside(self, name: str, goods: GoodsAmount) -> bool:
         """Return whether a tax is a rate of what an amount leaves without it, once another part is
@@ -824,6 +876,21 @@ class RowParts:
                 plus = tuple(part for part, step in steps.items() if step > 0)
                 return GoodsAmount(name, less, plus, path)
         return None
+
+    def is_in_total(self, amount: str, without: str) -> bool:
+        """Return whether a sum has an amount in a total, also on rows with a part that is not in
+        this sum.
+        """
+        rows = self.filled(without) != 0
+        for one in (one for one in self.sums if amount in {one.whole, one.base}):
+            total = self.amounts.get(one.base if amount == one.whole else one.whole)
+            if total is None or not is_total(total) or without in dict(one.parts):
+                continue
+            parts = np.sum([sign * self.filled(name) for name, sign in one.parts], axis=0)
+            off = np.abs(self._numbers[one.whole] - self._numbers[one.base] - parts)
+            if np.any(rows) and np.all(off[rows] < _NEAR):
+                return True
+        return False
 
     def leads_to(self, begin: str, end: str) -> bool:
         """Return whether sums lead from one amount to another one."""
@@ -1105,6 +1172,11 @@ _IN_STOCK: Final = (
     *("остат", "залиш", "в наличии", "在庫", "库存", "재고"),
 )
 """How words in the names of what there is of a product begin."""
+_PROMISED: Final = (
+    *("reserv", "commit", "allocat", "promis", "zugesagt", "zugeteilt", "riserv", "zarezerw"),
+    *("gereserveerd", "assegnat", "резерв", "引当"),
+)
+"""How words in the names of what is sold already begin."""
 _LIMITS: Final = (
     *("alert", "low", "min", "reorder", "threshold", "safety", "limit", "max", "target"),
     *("melde", "mindest", "seuil", "alerte", "umbral", "soglia", "scorta", "drempel", "порог"),

@@ -3,10 +3,11 @@ else one by names and values of columns.
 """
 
 import json
+import re
 import tempfile
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ import duckdb
 from ecom_assets.core.errors import DefinitionError, EcomError, UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import KINDS
+from ecom_assets.core.tables.currencies import digits_of
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
 from ecom_assets.ingestion.sources.customer_api.records import load_customer_mapping
@@ -30,13 +32,16 @@ from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.drafts.draft import Draft
 from ecom_assets.ingestion.sources.proposal.fields import (
     MappingKind,
+    column_names,
     found_fields,
     item_field_count,
 )
 from ecom_assets.ingestion.sources.proposal.packed import packed_columns
+from ecom_assets.ingestion.sources.proposal.parts import can_be_amount
 from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
     ENCODING,
@@ -61,11 +66,12 @@ from ecom_assets.ingestion.sources.proposal.record_kinds import (
     is_report_of_sums,
     kind_of,
     likely_kind,
+    list_of_events,
     listed_kind,
     newest_orders,
 )
 from ecom_assets.ingestion.sources.proposal.unused import unused_columns
-from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList
+from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList, Value
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, file_mappings
 from ecom_assets.ingestion.sources.readings import Reading
 from ecom_assets.ingestion.sources.record_feed import RecordFeed, feeds
@@ -448,10 +454,13 @@ class MappingSearch:
         spread: str = "",
         table: str = "",
         packed: Mapping[str, PackedCell] | None = None,
+        explode: str = "",
     ) -> FileValues:
-        key = encoding, spread, table, (*(packed or {}).items(),)
+        key = encoding, spread, table, (*(packed or {}).items(),), explode
         if key not in self._read:
-            values = FileValues.read(self.paths, encoding, spread, table, packed)
+            values = FileValues.read(self.paths, encoding, spread, table, packed, explode)
+            is_whole = _amounts_without_cents(values, self.settings.currency)
+            values = replace(values, is_whole=is_whole) if is_whole else values
             if values.has_several_files and (self.kind or kind_of(values)) is MappingKind.ORDERS:
                 values = newest_orders(values)
             self._read[key] = values
@@ -487,6 +496,13 @@ class MappingSearch:
     def _kind_of(
         self, values: FileValues, answers: Mapping[str, str]
     ) -> tuple[MappingKind, OpenQuestion | None]:
+        if re.match("#(version|software|fields|date|remark):", values.values[0].name.casefold()):
+            raise DefinitionError(
+                "The file is a log in W3C's extended format, as IIS and CloudFront write it: lines "
+                "with # stand above its rows, and one of them, #Fields:, has the names of the "
+                "columns. Leave these lines out, and write the names as the first line, with the "
+                "same sign between them as between the values."
+            )
         if kind := self.kind or kind_of(values):
             return kind, None
         if is_report_of_sums(values):
@@ -512,6 +528,8 @@ class MappingSearch:
     ) -> tuple[FileValues, OpenQuestion | None]:
         """Return the values of what is a row, and the question about lists, if there is one."""
         plain = values
+        if kind is MappingKind.EVENTS and (events := list_of_events(values)):
+            return self._each_event(values, events), None
         if kind is MappingKind.ORDERS and (packed := packed_columns(values)):
             values = self._values(values.encoding, table=values.table, packed=packed)
         lists = {
@@ -536,6 +554,23 @@ class MappingSearch:
         question = OpenQuestion(LIST, sentence, (FIRST_ITEM, NO_LIST), FIRST_ITEM)
         return (values if answers.get(LIST) == FIRST_ITEM else values.without_lists()), question
 
+    def _each_event(self, values: FileValues, path: str) -> FileValues:
+        """Return the values of the elements of a list that are events, such as those of a visit.
+
+        Raises:
+            DefinitionError: They have no times of their own.
+        """
+        read = self._values(values.encoding, table=values.table, explode=path)
+        own = (value for value in read.values if value.name.startswith(f"{path}."))
+        if any(map(read.time_formats, own)):
+            return read
+        raise DefinitionError(
+            f"Each record of the file is a visit, and its list {path} says what happened in it, "
+            f"but no member of {path} is a time that can be read: times that are counted from the "
+            "begin of the visit are none. Export a row for each element, with its time (in SQL "
+            f"UNNEST({path}), and the begin of the visit plus the time of the element)."
+        )
+
     def _order_rows(
         self, values: FileValues, lists: Mapping[ItemList, int], answers: Mapping[str, str]
     ) -> tuple[FileValues, OpenQuestion | None]:
@@ -555,6 +590,18 @@ class MappingSearch:
         if path == NO_LIST:
             return values.without_lists(), question
         return self._values(values.encoding, path, values.table, values.packed), question
+
+
+def _amounts_without_cents(values: FileValues, currency: str) -> Callable[[Value], bool] | None:
+    """Return which numbers are amounts of a shop's currency, where it has no cents and the file
+    names no other one; None where it has.
+    """
+    names = {*map(bare, column_names()[MappingKind.ORDERS]["currency"])}
+    named = (value for value in values.values if bare(value.last_name) in names)
+    codes = {code.upper() for value in named for code, _ in values.counts(value)}
+    if digits_of(currency) or codes - {currency}:
+        return None
+    return lambda value: can_be_amount(value) and not {*values.currencies(value)} - {currency}
 
 
 def _may_be_lines(kind: MappingKind, item_list: ItemList) -> bool:

@@ -2,7 +2,7 @@
 or a list, or a report of sums, which is none of these.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from itertools import permutations
 from typing import Final
@@ -100,6 +100,24 @@ def likely_kind(values: FileValues) -> MappingKind:
     return MappingKind.ORDERS if is_paid and not has_visits else MappingKind.EVENTS
 
 
+def list_of_events(values: FileValues) -> str:
+    """Return the list in records that says what happened, such as the hits of a visit: its elements
+    have a type and a time, and the records no type; empty where there is none.
+    """
+    names = column_names()[MappingKind.EVENTS]
+    times, types = ({*map(bare, names[field])} for field in ("event_timestamp", "event_type"))
+    likely = [
+        item_list.path
+        for item_list in values.lists.items
+        if item_list.most > 1 and "." not in item_list.path
+        if times & {*map(bare, item_list.members)} and types & {*map(bare, item_list.members)}
+    ]
+    if len(likely) != 1:
+        return ""
+    own = found_fields(values.without_lists(), MappingKind.EVENTS)
+    return "" if "event_type" in own else likely[0]
+
+
 def names_an_order(orders: Found) -> bool:
     """Return whether rows have a time, and a number that is called that of an order: those of
     customers may have a number, but not one of each order.
@@ -156,10 +174,10 @@ def _is_ledger(values: FileValues, orders: Found, events: Found, *, is_known: bo
     if not is_known and not (are_states and _has_states_of_sales(values, orders)):
         return False
     money = [value for value in numbers_left(values, {}) if can_be_amount(value)]
-    money = [value for value in money if values.matching(value, r".*\d[.,]\d.*")]
-    below = " OR ".join(map(values.is_below_zero, money))
-    is_both = bool(money) and bool(values.scalar(f"count(*) FILTER ({below})"))
-    return bool(money) and (is_both or "user_id" not in events)
+    if _has_both_sides(values, money):
+        return True
+    has_money = any(values.matching(value, r".*\d[.,]\d.*") for value in money)
+    return has_money and "user_id" not in events
 
 
 def _has_event_properties(values: FileValues) -> bool:
@@ -233,16 +251,26 @@ def _has_charges(values: FileValues, orders: Found) -> bool:
 
 def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
     """Return whether rows have a time, money, and a state by which some are sales and others are
-    none or went back: a list of customers has one of these at most, and may have addresses, too.
+    none or went back, or a type and money that came in or went out: a list of customers has one of
+    these at most, and may have addresses, too.
     """
     if not {"date_time", "status"} <= orders.keys():
         return False
     states = values.counts(orders["status"].value, MOST_STATES)
     meanings = {state_meaning(name) for name, _ in states}
+    numbers = [value for value in numbers_left(values, {}) if can_be_amount(value)]
+    if bare(orders["status"].value.last_name) in _TYPE_NAMES and _has_both_sides(values, numbers):
+        return True
     if Meaning.SALE not in meanings or not meanings & {Meaning.NO_SALE, Meaning.REFUND}:
         return False
-    numbers = numbers_left(values, {})
-    return any(can_be_amount(value) and values.matching(value, _MONEY) for value in numbers)
+    return any(values.matching(value, _MONEY) for value in numbers)
+
+
+def _has_both_sides(values: FileValues, numbers: Sequence[Value]) -> bool:
+    """Return whether any money of rows, with decimals, is below zero."""
+    money = [value for value in numbers if values.matching(value, r".*\d[.,]\d.*")]
+    below = " OR ".join(map(values.is_below_zero, money))
+    return bool(money) and bool(values.scalar(f"count(*) FILTER ({below})"))
 
 
 _MONEY: Final = r".*\d[.,]\d.*|-?[1-9]\d+"

@@ -7,7 +7,12 @@ from typing import Final
 
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.proposal.fields import UNIT_PRICE, Found, free_texts
-from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
+from ecom_assets.ingestion.sources.proposal.state_words import (
+    Meaning,
+    begins,
+    state_meaning,
+    words_of,
+)
 from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
 _NAMED: Final = (
@@ -92,15 +97,18 @@ def _has_both_signs(values: FileValues, amount: str) -> bool:
 
 
 def goes_with_lines(values: FileValues, value: Value, matches: Found) -> bool:
-    """Return whether rows with some values never have an order or an item, and all others do."""
+    """Return whether rows with some values never have an order or an item, and all others do; not
+    where these are states of what was never sold, whose rows have no price.
+    """
     known = [matches[name].value for name in _OF_LINES if name in matches]
     for other in (one for one in known if values.filled(one) < values.row_count):
-        counted = f"count({other.column}) AS filled, count(*) AS row_count"
+        counted = f"{value.column} AS kind, count({other.column}) AS filled, count(*) AS row_count"
         by_value = select(counted, TABLE, f"{value.column} IS NOT NULL", value.column)
         sums = ["count(*) FILTER (filled = 0)", "count(*) FILTER (filled = row_count)", "count(*)"]
-        empty, full, kinds = values.rows(select(sums, f"({by_value})"))[0]
+        sums.append("list(kind) FILTER (filled = 0)")
+        empty, full, kinds, named = values.rows(select(sums, f"({by_value})"))[0]
         if empty and full and empty + full == kinds:
-            return True
+            return {state_meaning(name) for name in named} != {Meaning.NO_SALE}
     return False
 
 

@@ -525,6 +525,15 @@ def says_unpaid(state: str) -> bool:
     return any(stem in letters for stem in _UNPAID)
 
 
+def says_to_come(state: str) -> bool:
+    """Return whether a text says that a payment is to come yet: `Pending`, `authorized`."""
+    return any(begins(word, _TO_COME) for word in words_of(state))
+
+
+_TO_COME: Final = (
+    *("pending", "await", "authori", "waiting", "ausstehend", "wart", "attente", "pendient"),
+    *("attesa", "wacht", "oczekuj", "ожида", "очіку"),
+)
 _UNPAID: Final = (
     *("unpaid", "notpaid", "pastdue", "overdue", "uncollectible", "unbezahlt", "nichtbezahlt"),
     *("uberfallig", "impaye", "nonpaye", "impagad", "nonpagat", "onbetaald", "nieoplacon"),

@@ -40,6 +40,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     guessed_meaning,
     is_document,
     says_no_sale_or_refund,
+    says_to_come,
     says_unpaid,
     state_meaning,
     words_of,
@@ -460,7 +461,8 @@ def other_questions(
     values: FileValues, matches: Found, states: OrderStates, asked: int
 ) -> list[OpenQuestion]:
     """Return a question for each state of a further column that has a word of what went back, of no
-    sale, or of what nobody has paid, beside others: `Refund approved` of sales that count.
+    sale, or of what nobody has paid, beside others: `Refund approved` of sales that count. Where
+    the type of rows is what says which are sales, what is to come may be none, too: `Pending`.
 
     Args:
         values: The values of the files.
@@ -471,12 +473,18 @@ def other_questions(
     settled = states.of(Meaning.NO_SALE, *states.refund_meanings)
     if {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & matches.keys():
         return []
+    columns = state_columns(values, matches)
+    of_types = columns[:1] if says_kind(states.value) else []
     doubtful = [
         (value, state, count)
-        for value in state_columns(values, matches)
+        for value in columns
         for state, count in values.counts_beside(value, states.value, settled).items()
         if _said_meaning(value, state) is None
-        and (says_no_sale_or_refund(state) or says_unpaid(state))
+        and (
+            says_no_sale_or_refund(state)
+            or says_unpaid(state)
+            or (value in of_types and says_to_come(state))
+        )
     ]
     return [
         OpenQuestion(

@@ -375,7 +375,7 @@ class _Sums:
         words = "".join(f" {'-' if sign < 0 else '+'} {part.name}" for part, sign in beside)
         amounts = self.cells[value.column]
         sums = sum((sign * self._filled(part) for part, sign in beside), amounts)
-        equation = self._of_order(sums, [total, *others])
+        equation = self._of_order(sums, [total, *others], with_few=True)
         return f"the sum of {value.name}{words}{equation}" if f"= {total.name} " in equation else ""
 
     def of(self, price: Value, whole: Value) -> Product:
@@ -428,11 +428,15 @@ class _Sums:
     def _is_often_filled(self, part: Value) -> bool:
         return bool((self._filled(part) != 0).sum() >= _FEWEST)
 
-    def _of_order(self, lines: Numbers, ends: Sequence[Value]) -> str:
-        """Return which amount of an order the amounts of its rows come to; empty if none."""
+    def _of_order(self, lines: Numbers, ends: Sequence[Value], *, with_few: bool = False) -> str:
+        """Return which amount of an order the amounts of its rows come to; empty if none. With few
+        orders of several rows, all of a few orders must show it, those of one row, too.
+        """
         several = self._counts > 1
-        if several.sum() < _FEWEST:
+        if not several.any() or (several.sum() < _FEWEST and not with_few):
             return ""
+        if several.sum() < _FEWEST:
+            several = np.full(len(several), len(several) < 1 / (1 - _SHARE))
         sums: Numbers = np.bincount(self.orders, np.nan_to_num(lines)).astype(np.float64)
         of_order = {one: whole for one in ends if (whole := self._whole(one)) is not None}
         for end, total in of_order.items():

@@ -6,10 +6,10 @@ Of JSON: where the records of a document lie, and the lists of items that record
 
 import json
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, cached_property
 from itertools import islice
 from os.path import commonprefix
@@ -19,6 +19,7 @@ from zlib import crc32
 import duckdb
 
 from ecom_assets.commerce.marketing.spend import TOTAL
+from ecom_assets.core.clock import today_in
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.placeholders import NULLS
@@ -40,7 +41,13 @@ from ecom_assets.ingestion.sources.files.sql import json_pointer
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.ingestion.sources.files.workbooks import SheetTable
-from ecom_assets.ingestion.sources.proposal.months import in_english_sql, time_spelling_in
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
+from ecom_assets.ingestion.sources.proposal.months import (
+    TimeSpelling,
+    days_of_spreadsheet,
+    in_english_sql,
+    time_spelling_in,
+)
 from ecom_assets.ingestion.sources.proposal.zones import without_zone, without_zones
 
 _SAMPLE = 1000
@@ -219,7 +226,11 @@ NUMBERS = {
 WHOLE = "."
 """The only form of whole numbers, which all forms read alike."""
 HALF = r"[\s\pZ]?[AaPp]\.?[\s\pZ]?[Mm]\.?"
+_LONGEST_AHEAD: Final = timedelta(days=366)
+"""How far ahead of today a number of digits is a time: 2000007301 is the number of a sale."""
 CLOCK = rf"\d{{1,2}}:\d\d(:\d\d(\.\d+)?)?({HALF})?"
+_CLOCK: Final = rf"{CLOCK}( [A-Z]{{3,4}})?"
+"""A time of day, perhaps with its zone."""
 EMAIL = r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"
 BELOW_ZERO = r"^[\s\pZ]*[^\d]{0,5}[-\x{2212}(][^\d]{0,5}[\d.,]|\d[^\d]{0,5}[-\x{2212}][^\d]{0,5}$"
 """What a number below zero looks like: -12.00, $-12.00, 12.00-, ($12.00)."""
@@ -273,6 +284,11 @@ def without_currency(name: str) -> tuple[str, str]:
 
 MONEY_MEMBERS: Final = frozenset({"value", "amount", "centamount"})
 """Names of the number of an object such as `{"value": "9.90", "currency": "EUR"}`."""
+_UNITS_OF_MONEY: Final = frozenset({"unit", "code", "iso"})
+CURRENCY_MEMBERS: Final = _UNITS_OF_MONEY | {
+    *("currency", "currencycode", "currencyid", "currencyiso", "currencyunit", "isocode"),
+}
+"""Names of the currency beside it; a unit may be one of weight, too."""
 
 
 @dataclass(frozen=True)
@@ -303,6 +319,16 @@ class Value:
         (`Total incl. VAT`, `USt.-Betrag`, `Net w/ tax`) divides nothing.
         """
         return re.split(r"\.(?![\s-])|(?<!\b[wW])/|[:>]", self.path[-1].strip("./:> "))[-1].strip()
+
+    @property
+    def telling_name(self) -> str:
+        """Return the part of its path that says what it is: of the number of an object of money the
+        name of the object, of another `amount` or `value` both.
+        """
+        if self.is_money_member:
+            return self.alias
+        around = self.name.split(".")[-2:-1] if self.last_name.lower() in MONEY_MEMBERS else []
+        return " ".join([*around, self.last_name])
 
     @property
     def is_money_member(self) -> bool:
@@ -351,19 +377,24 @@ class FileValues:
     note: str = ""
     packed: Mapping[str, PackedCell] = field(default_factory=dict)
     """The columns whose cells have several items, which are read as lists."""
+    exploded: str = ""
+    """The list in records each element of which is a row of events."""
+    is_whole: Callable[[Value], bool] | None = None
+    """Which numbers are amounts of a currency that has no cents; None where it has."""
     proven_key: str = ""
     """The value that several files have again for the same records, as what else they say shows."""
     _known: dict[Hashable, Any] = field(default_factory=dict, repr=False)
     """What was asked of these rows already: each field and each answer asks the same again."""
 
     @classmethod
-    def read(
+    def read(  # noqa: PLR0913, PLR0917 (what says where rows are)
         cls,
         paths: Sequence[str],
         encoding: str | None = None,
         spread: str = "",
         table: str = "",
         packed: Mapping[str, PackedCell] | None = None,
+        explode: str = "",
     ) -> "FileValues":
         """Read files whatever their columns.
 
@@ -375,6 +406,7 @@ class FileValues:
             table: The path of the records in a JSON document, or the sheet of a workbook; empty for
                 the one with the most.
             packed: The columns whose cells have several items.
+            explode: The list in records of events each element of which is a row.
 
         Raises:
             SourceError: They cannot be read, or have no rows.
@@ -393,6 +425,7 @@ class FileValues:
         lists = RecordLists.in_file(files[0], "" if is_workbook else table)
         draft: dict[str, Any] = {"delimiter": delimiter, "encoding": encoding, "sheet": keys.sheet}
         draft |= shape_keys(lists.records, spread)
+        draft |= {"explode": explode} if explode else {}
         if packed:
             draft |= {"packed": {name: cell.as_keys() for name, cell in packed.items()}}
             draft |= {"rows": {"line": spread or RECORD}}
@@ -406,6 +439,7 @@ class FileValues:
             )
         opened = RecordFiles.open(con, paths, _mapping_of_all_columns(columns, draft))
         values, count = _stored(con, opened, columns)
+        values = tuple(value for value in values if not explode or value.path[0] != explode)
         if not count:
             raise SourceError(
                 f"{files[0].name} holds no rows that can be read; give a file that does."
@@ -413,7 +447,7 @@ class FileValues:
         is_text = files[0].format != "parquet" and not sheet
         file_encoding = with_encoding(opened.files()[0]).encoding if is_text else None
         file_encoding = encoding if packed else file_encoding
-        notes = table, sheet, files[0].note, packed
+        notes = table, sheet, files[0].note, packed, explode
         read = cls(
             con, values, delimiter, file_encoding, count, files[0].format, lists, spread, *notes
         )
@@ -427,13 +461,14 @@ class FileValues:
 
     def with_months_in_english(self) -> "FileValues":
         """Return the values with those that are times which no format reads, such as with months of
-        another language, as times with English months and the usual signs.
+        another language, as times with English months and the usual signs; of workbooks, cells say
+        which numbers are days.
         """
         named = {
             value: spelling
             for value in self.values
             if value.is_column
-            and (spelling := time_spelling_in(self.few(value)))
+            and (spelling := self._spelling(value))
             and not self.time_formats(value)
         }
         read = self
@@ -450,11 +485,17 @@ class FileValues:
                 read = replace(read, values=(*read.values, english))
         return read
 
+    def _spelling(self, value: Value) -> TimeSpelling | None:
+        cells = self.few(value)
+        return time_spelling_in(cells) or (
+            None if self.sheet else days_of_spreadsheet(value.last_name, cells)
+        )
+
     def with_joined_times(self) -> "FileValues":
         """Return the values and, where days and times of day are two columns, both as one value."""
         likely = [value for value in self.values if all(":" in cell for cell in self.few(value))]
         clocks = [
-            value for value in likely if 0 < self.filled(value) == self.matching(value, CLOCK)
+            value for value in likely if 0 < self.filled(value) == self.matching(value, _CLOCK)
         ]
         days = [
             value for value in self.values if clocks and value.is_column and self._are_days(value)
@@ -773,9 +814,13 @@ class FileValues:
         if not _may_be_times(examples):
             return []
         without, zone = without_zones(examples)
+        if all(re.fullmatch(CLOCK.replace(r"\pZ", ""), cell) for cell in without):
+            return []  # a time of day alone; to find that no format reads it takes long
         forms = _read_by_python(_forms_like(without), without)
         if zone:
-            forms = [*SAYS_ZONE, *(f"{form}{zone}" for form in forms if form not in SAYS_ZONE)]
+            said = [form for form in SAYS_ZONE if _reads_most(form, examples[:_FEW_TEXTS])]
+            others = (f"{form}{zone}" for form in forms if form not in SAYS_ZONE)
+            forms = said or [*SAYS_ZONE, *others]
         # What a name of a zone means there is what the session's calendar says, not what it is.
         is_named = zone and not self._are_all(value, rf".*{ZONED}")
         forms = forms if is_named else ["iso", *forms]
@@ -801,8 +846,11 @@ class FileValues:
         if self.sheet and filled and value.name in self.sheet.number_columns:
             return [WHOLE]  # a cell is a number whatever the texts beside it look like
         forms = self._forms_of_texts(value, filled)
+        is_open = len({form[0] for form in forms}) > 1
+        if is_open and self.is_whole and self.is_whole(value):
+            return ["," if WHOLE in forms else ". with ,"]  # what divides them is no decimal sign
         # `ORD-1` is the number of an order, not -1 of a currency.
-        has_codes = bool(forms) and WHOLE not in forms and not self._is_plain(value, WHOLE)
+        has_codes = bool(forms) and not self._is_plain(value, WHOLE)
         if has_codes and any(_is_unknown_code(code) for code in self.currencies(value)):
             return []
         return forms
@@ -933,11 +981,6 @@ def _stored(
     places = {name: place for place, name in enumerate(columns)}
     paths.sort(key=lambda path: places[path[0][0]])
     values = tuple(Value(path, sql, index) for index, (path, sql) in enumerate(paths))
-    prefix = len(_prefix_of_all([value.name for value in values if len(value.path) == 1]))
-    values = tuple(
-        replace(value, alias=_money_alias(value.name, values) or value.name[prefix:] * bool(prefix))
-        for value in values
-    )
     if nested:
         cells = [
             f"nullif(trim({_cell(value.path, cells_of)}), '') AS {value.column}" for value in values
@@ -951,7 +994,36 @@ def _stored(
     for some in batches_of(values, COLUMNS_AT_ONCE):
         _remove_nulls(con, [value.column for value in some])
     ((count,),) = con.execute(select("count(*)", TABLE)).fetchall()
-    return values, int(count)
+    return _with_aliases(con, values), int(count)
+
+
+def _with_aliases(con: duckdb.DuckDBPyConnection, values: Sequence[Value]) -> tuple[Value, ...]:
+    """Return values with the names of the objects of money whose numbers they are, or without what
+    all columns begin with.
+    """
+    prefix = len(_prefix_of_all([value.name for value in values if len(value.path) == 1]))
+    of_money = {
+        value.name.rpartition(".")[0] for value in values if "." in value.name if _says(con, value)
+    }
+    return tuple(
+        replace(
+            value,
+            alias=_money_alias(value.name, of_money) or value.name[prefix:] * bool(prefix),
+        )
+        for value in values
+    )
+
+
+def _says(con: duckdb.DuckDBPyConnection, value: Value) -> bool:
+    """Return whether a member of an object is the currency of its number: by its name, or as a unit
+    that is the code of one.
+    """
+    name = bare(value.name.rpartition(".")[2])
+    if name not in _UNITS_OF_MONEY:
+        return name in CURRENCY_MEMBERS
+    units = select(f"DISTINCT {value.column}", TABLE, f"{value.column} IS NOT NULL")
+    codes = {str(code).upper() for (code,) in con.execute(f"{units} LIMIT 100").fetchall()}
+    return bool(codes) and codes <= {*HEADER_CURRENCIES}
 
 
 def _rows_sql(opened: RecordFiles, columns: Sequence[str]) -> str:
@@ -987,21 +1059,15 @@ def _prefix_of_all(names: Sequence[str]) -> str:
 _LONGEST_PREFIX, _FEWEST_PREFIXED = 3, 5
 
 
-def _money_alias(name: str, values: Sequence[Value]) -> str:
+def _money_alias(name: str, of_money: Collection[str]) -> str:
     """Return the name of an object that has an amount beside its currency;
     empty for other values.
     """
     parent, _, last = name.rpartition(".")
-    if not parent or last.lower() not in MONEY_MEMBERS:
+    if last.lower() not in MONEY_MEMBERS or parent not in of_money:
         return ""
-    beside = {
-        other.name.rpartition(".")[2].lower()
-        for other in values
-        if other.name.rpartition(".")[0] == parent
-    }
     around, _, own = parent.rpartition(".")
-    named = around.rpartition(".")[2] if own.lower() == "value" and around else own
-    return named if beside & {"currency", "currencycode", "currency_code"} else ""
+    return around.rpartition(".")[2] if own.lower() == "value" and around else own
 
 
 def least_read(filled: int) -> float:
@@ -1013,6 +1079,8 @@ def least_read(filled: int) -> float:
 def _reading(value: Value, form: str) -> str:
     read = instant(value.column, [form], "UTC")
     bounds = f"BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(LAST_PLAUSIBLE)}"
+    if form in EPOCHS:  # numbers of orders are as long
+        bounds += f" AND {read} < {date_literal(today_in('UTC') + _LONGEST_AHEAD)}"
     has_year = (
         f" AND regexp_full_match({value.column}, {text(TWO_DIGIT_YEAR)})" if "%y" in form else ""
     )

@@ -6,6 +6,7 @@ from typing import Final
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     MOST_COLUMNS_SHOWN,
     MOST_OF_EXAMPLE,
@@ -31,6 +32,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     numbers_left,
     numbers_of_rows,
 )
+from ecom_assets.ingestion.sources.proposal.hit_codes import are_sums, counts_of_types
 from ecom_assets.ingestion.sources.proposal.parts import can_be_amount
 from ecom_assets.ingestion.sources.proposal.questions import (
     BY_ORDER,
@@ -93,6 +95,13 @@ def ask_for_column(draft: Draft, name: str) -> None:
     if name == "payment_amount" and not unreadable:
         _ask_which_amount(draft, choices)
         return
+    if name == "event_type" and are_sums(draft.values, counts := counts_of_types(draft.values)):
+        columns = ", ".join(shown(value.name) for value in counts.values())
+        raise DefinitionError(
+            f"Columns of the file count what happened ({columns}), several of one kind on some "
+            "rows: these are sums of events, of which no row says when each was. Export hits, a "
+            "row for each event."
+        )
     if name == "event_type" and not choices:
         guess = "purchase" if _has_order_numbers(draft) else STANDARD_TYPES[0]
         draft.ask(name, "what each row is, as no column says it", STANDARD_TYPES, guess)
@@ -163,7 +172,13 @@ def _ask_which_amount(draft: Draft, choices: tuple[str, ...]) -> None:
     sentence = f"the column that says the amount, or {NO_AMOUNT}: then lines are of 0.00{come_to}"
     numbers = numbers_left(draft.values, draft.found) if draft.values.spread else ()
     beside = [value.name for value in numbers if can_be_amount(value)]
-    beside = [name for name in beside if not name.startswith(f"{draft.values.spread}.")]
+    beside = [
+        name
+        for name in beside
+        if not name.startswith(f"{draft.values.spread}.")
+        and name not in ADDED
+        and not draft.values.time_formats(by_name[name])
+    ]
     if beside:
         of_orders = ", ".join(map(shown, beside[:MOST_SUMS]))
         sentence += f"; of whole orders, shared among their lines: {of_orders}"

@@ -177,6 +177,8 @@ def file_lines(values: FileValues) -> list[str]:
         lines.append(f"sheet: {quoted(values.sheet.sheets[0])}")
     if values.lists.records:
         lines.append(f"records: {quoted(values.lists.records)}")
+    if values.exploded:
+        lines.append(f"explode: {quoted(values.exploded)}  # each element is an event")
     if values.packed and values.spread:
         lines += ["packed:", *(_packed_line(name, cell) for name, cell in values.packed.items())]
     return lines

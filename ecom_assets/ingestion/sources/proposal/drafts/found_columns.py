@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import Final
 
 from ecom_assets.core.errors import DefinitionError
@@ -29,8 +30,10 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     REFUNDED_QUANTITY,
     UNIT_PRICE,
     FoundField,
+    currency_beside,
     free_columns,
     has_decimals,
+    is_currency,
     numbers_left,
     numbers_of_rows,
     other_persons,
@@ -136,10 +139,14 @@ def find_currency(draft: Draft) -> None:
     """Take amounts whose names say one currency, in place of those that are of several by a
     column beside them: `total_usd` beside `total`; such a column is not of these.
     """
+    main = next((draft.found[n] for n in MAIN_AMOUNTS if n in draft.found), None)
+    beside = main and currency_beside(draft.values, main.value)
+    if main and beside and "currency" not in draft.answers:
+        draft.found["currency"] = FoundField("currency", beside, f"beside {main.value.name}")
+        return
     currency = draft.found.get("currency")
     if currency is None or not currency.value.is_column or "payment_amount" in draft.answers:
         return
-    main = next((draft.found[n] for n in MAIN_AMOUNTS if n in draft.found), None)
     if main is None or _takes_rate_of_currency(draft, main.value, currency.value):
         return
     codes = {name.upper() for name, _ in draft.values.counts(currency.value, MOST_STATES)}
@@ -166,6 +173,39 @@ def find_currency(draft: Draft) -> None:
             del draft.found[name]
 
 
+def find_converted_amount(draft: Draft) -> None:
+    """Take the amount that is another one times a rate between currencies, where no name says the
+    amount: it is in the currency that the account has, as one column says on all rows.
+    """
+    values = draft.values
+    if {*MAIN_AMOUNTS, "payment_amount"} & {*draft.found, *draft.answers} or values.spread:
+        return
+    numbers = numbers_left(values, {})
+    amounts = [value for value in numbers if can_be_amount(value) and has_decimals(values, value)]
+    for rate in (value for value in numbers if is_rate_of_currency(value)):
+        factor = values.number_sql(rate)
+        for amount, other in permutations(amounts, 2):
+            product = f"{values.number_sql(other)} * {factor}"
+            if _is_times_rate(draft, values.number_sql(amount), product, factor):
+                why = f"by adding up: {amount.name} = {other.name} * {rate.name}"
+                draft.found["payment_amount"] = FoundField("payment_amount", amount, why)
+                codes = (v for v in free_columns(values, draft.found) if is_currency(values, v))
+                same = next((value for value in codes if values.different(value) == 1), None)
+                if same is not None and "currency" not in draft.found:
+                    draft.found["currency"] = FoundField("currency", same, "one on all rows")
+                return
+
+
+def _is_times_rate(draft: Draft, amount: str, product: str, factor: str) -> bool:
+    """Return whether an amount is a product with a rate, on nearly all rows with one."""
+    telling = f"{factor} NOT IN (0, 1) AND {product} <> 0"
+    rows, holds = (
+        int(draft.values.scalar(f"count(*) FILTER ({telling}{more})"))
+        for more in ("", f" AND abs({amount} - ({product})) < 0.0051")
+    )
+    return rows >= FEWEST and holds >= rows * SHARE
+
+
 def _takes_rate_of_currency(draft: Draft, amount: Value, currency: Value) -> bool:
     """Return whether an amount is another one times a rate beside the currency, as bookkeeping
     has it: it is of the currency whose rate is none or 1, not of that of its row.
@@ -187,12 +227,7 @@ def _takes_rate_of_currency(draft: Draft, amount: Value, currency: Value) -> boo
         if len(codes) != 1:
             continue
         for name, sql in others.items():
-            telling = f"{factor} NOT IN (0, 1) AND {sql} <> 0"
-            rows, holds = (
-                int(draft.values.scalar(f"count(*) FILTER ({telling}{more})"))
-                for more in ("", f" AND abs({money} - ({sql}) * {factor}) < 0.0051")
-            )
-            if rows >= FEWEST and holds >= rows * SHARE:
+            if _is_times_rate(draft, money, f"({sql}) * {factor}", factor):
                 del draft.found["currency"]
                 (draft.named_currency,) = codes
                 draft.notes.append(

@@ -195,12 +195,8 @@ def _only_total(draft: Draft) -> list[Value]:
     and take it for theirs.
     """
     total = draft.found.get(ORDER_TOTAL)
-    if (
-        total is None
-        or draft.values.spread
-        or not total.value.is_column
-        or {"payment_amount", UNIT_PRICE} & draft.found.keys()
-    ):
+    is_known = {"payment_amount", UNIT_PRICE} & draft.found.keys()
+    if total is None or draft.values.spread or is_known:
         return []
     draft.found["payment_amount"] = FoundField("payment_amount", total.value, total.why)
     return [total.value]
@@ -443,6 +439,9 @@ def _add_up(draft: Draft) -> None:
     )
     draft.readings += tuple(AmountReading(name, rows.taxes_inside(name)) for name in goods.others)
     draft.readings += tuple(AmountReading(name) for name in _without_tax(draft, goods, rows))
+    if "payment_amount" not in draft.answers:
+        before = tuple(AmountReading(name) for name in rows.before_fees(goods))
+        draft.readings = (*before, *draft.readings)
     _add_rate_of_discount(draft, goods, rows)
     if len(draft.readings) > 1:
         _ask_for_parts(draft, rows)
@@ -657,11 +656,14 @@ def _may_have_all(draft: Draft, amount: Value | None) -> bool:
 
 def _is_likely_off(draft: Draft, goods: GoodsAmount, rows: RowParts, name: str) -> bool:
     """Return whether a part is probably to be taken off, by the name of the amount alone: of a
-    total what is charged beside the goods, of a price the discount.
+    total what is charged beside the goods, of a price the discount, unless it comes to a total
+    without that.
     """
     may_have_all = _may_have_all(draft, rows.amounts.get(goods.name))
     part = goods.unproven.get(name)
-    return part is not None and (part is Part.DISCOUNT) != may_have_all
+    if part is Part.DISCOUNT:
+        return not (may_have_all or rows.is_in_total(goods.name, without=name))
+    return part is not None and may_have_all
 
 
 def _ask_for_parts(draft: Draft, rows: RowParts) -> None:

@@ -29,7 +29,12 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     state_columns,
     stock_by_place,
 )
-from ecom_assets.ingestion.sources.proposal.parts import RowSum, what_is_left
+from ecom_assets.ingestion.sources.proposal.parts import (
+    RowSum,
+    is_free,
+    is_promised,
+    what_is_left,
+)
 from ecom_assets.ingestion.sources.proposal.proofs import key_line, sum_lines, values_line
 from ecom_assets.ingestion.sources.proposal.questions import (
     ACCOUNT,
@@ -114,6 +119,8 @@ class ListDraft(Draft):
     """Of several numbers of stock, how the one that counts follows from others."""
     places: tuple[Value, ...] = ()
     """The columns of the stock of several places, where no column has that of all."""
+    promised: Value | None = None
+    """How many of those that there are have been sold already, where no column has what is left."""
 
     def __post_init__(self) -> None:
         """Find the fields; of several numbers of stock, the one that is left of the others."""
@@ -126,7 +133,10 @@ class ListDraft(Draft):
             )
         if self.answers.get("stock") == ALL_PLACES:
             self.places = stock_by_place(self.values, self.found)
-        if self.kind is not MappingKind.STOCK or "stock" in self.answers:
+        if self.kind is not MappingKind.STOCK:
+            return
+        self.promised = self._promised()
+        if "stock" in self.answers:
             return
         numbers = numbers_left(self.values, self.found)
         wholes = [self.found["stock"].value] if "stock" in self.found else numbers
@@ -139,9 +149,38 @@ class ListDraft(Draft):
             why = f"named {left.whole}; by adding up: {left.text}"
             value = next(v for v in self.values.values if v.name == left.whole)
             self.found["stock"] = FoundField("stock", value, why)
-            self.stock_sum = left
+            self.stock_sum, self.promised = left, None
         if "stock" not in self.found:
             self.places = stock_by_place(self.values, self.found)
+
+    def _promised(self) -> Value | None:
+        """Return the number of pieces that are there and sold already, beside that of all pieces
+        that are there.
+        """
+        stock = self.found.get("stock")
+        if stock is None or is_free(stock.value):
+            return None
+        numbers = [value for value in numbers_left(self.values, self.found) if is_promised(value)]
+        some = [one for one in numbers if self.values.matching(one, r".*[1-9].*")]
+        return some[0] if len(some) == 1 and not any(map(is_free, numbers)) else None
+
+    def _stock_less_promised(self, stock: Value, promised: Value) -> str:
+        """Ask whether what is sold already is taken off; return the line of the stock."""
+        cells = [
+            f"coalesce(TRY_CAST({self.values.plain_sql(value)} AS DECIMAL(24, 6)), 0)"
+            for value in (stock, promised)
+        ]
+        less = f"{stock.name} less {promised.name}"
+        sums = [self.values.scalar(f"sum({self.values.number_sql(v)})") for v in (stock, promised)]
+        sentence = (
+            f"{NEEDED['stock']}: {shown(stock.name)} ({sums[0]:,.0f} in all), or {shown(less)} "
+            f"({sums[0] - sums[1]:,.0f}), which is what may be sold"
+        )
+        answer = self.ask("stock", sentence, (less, stock.name), less)
+        if answer != quoted(less):
+            column = answer if self.is_open("stock") else quoted(stock.path[0])
+            return self.marked(f"  stock: {column}", "stock")
+        return f"  stock: {{expression: {quoted(f'({cells[0]} - {cells[1]})::VARCHAR')}}}  # {less}"
 
     def lines(self) -> list[str]:
         """Return the lines of the mapping."""
@@ -201,6 +240,8 @@ class ListDraft(Draft):
         if name not in self.found:
             return self.marked(f'  {name}: "{OPEN}"', name)
         value = self.found[name].value
+        if name == "stock" and self.promised:
+            return self._stock_less_promised(value, self.promised)
         if name not in TIMES:
             return field_line(self, name)
         # A day is the shop's, wherever the server of the file is.

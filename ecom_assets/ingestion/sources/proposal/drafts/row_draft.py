@@ -18,6 +18,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.cents import find_cents
 from ecom_assets.ingestion.sources.proposal.drafts.draft import ORDER_ID, Draft, file_lines
 from ecom_assets.ingestion.sources.proposal.drafts.found_columns import (
     find_amount_of_rows,
+    find_converted_amount,
     find_currency,
     find_finer_type,
     find_item_of_lines,
@@ -42,6 +43,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
 from ecom_assets.ingestion.sources.proposal.drafts.written_events import (
     campaign_by_source,
     event_type_lines,
+    note_test_events,
     other_member_lines,
     weight_lines,
 )
@@ -90,6 +92,7 @@ class RowDraft(Draft):
             find_pieces(self)
             find_two_sides(self)
             find_currency(self)
+            find_converted_amount(self)
             find_person(self)
             find_order_number(self)
             find_paid_back(self)
@@ -117,6 +120,7 @@ class RowDraft(Draft):
         if is_events:
             ask_for_amount_of_events(self)
             ask_for_sources(self)
+            note_test_events(self)
         asked = [question.key for question in self.questions if question.key in ASKED_OF_VALUES]
         if self.source and "page_url" not in self.found:
             asked.append("page_url")

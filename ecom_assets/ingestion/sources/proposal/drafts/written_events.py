@@ -1,10 +1,11 @@
 """The lines about events: their types, campaigns, weights and further members."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.sql_text import ident, select, text, texts
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
@@ -55,6 +56,33 @@ MOST_OF_ROW: Final = 3
 """Columns of the row that is the example of a code."""
 OF_PERSONS: Final = frozenset({"event_id", "session_id", "user_id", "anonymous_id", "email"})
 """Fields that do not say what happened."""
+
+
+def note_test_events(draft: Draft) -> None:
+    """Note that some events are of a shop that is being tested, by a column that says where each
+    took place, such as `environment`: they count as others.
+    """
+    for value in draft.values.values:
+        words = _WHERE_TESTED.get(bare(value.last_name))
+        if words is None:
+            continue
+        tests = sum(n for name, n in draft.values.counts(value) if name.casefold() in words)
+        if 0 < tests < draft.values.row_count:
+            draft.notes.append(
+                f"{shown(value.name)} says that {formats.counted(tests, 'row')} of tests: they "
+                "count as others; leave them out of the file"
+            )
+
+
+_TESTS: Final = frozenset(
+    {"dev", "development", "test", "testing", "staging", "stage", "qa", "sandbox", "debug"}
+)
+_WHERE_TESTED: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(("environment", "env", "stage", "mode"), _TESTS),
+    **dict.fromkeys(("istest", "test", "testmode", "sandbox", "istestevent"), YES),
+    "livemode": NO,
+}
+"""Names of columns that say where events took place, and what tests are called there."""
 
 
 def event_type_lines(draft: Draft) -> list[str]:
