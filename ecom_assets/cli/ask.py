@@ -40,8 +40,7 @@ from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.files.question_source import (
     EventFileSource,
-    FileOrders,
-    OrderFileSource,
+    RecordFileSource,
     check_format,
     write_rows,
 )
@@ -174,9 +173,7 @@ class FileCommand:
 
         print_answer(document, lines, as_json=options["as_json"])
 
-    def source(
-        self, options: Mapping[str, Any], timezone: str | None
-    ) -> EventFileSource | OrderFileSource:
+    def source(self, options: Mapping[str, Any], timezone: str | None) -> RecordFileSource[Any]:
         """Open the files of the options.
 
         Raises:
@@ -209,6 +206,8 @@ class FileCommand:
         settings = load_settings(
             orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone
         )
+        from ecom_assets.ingestion.sources.files.order_source import FileOrders, OrderFileSource  # noqa: PLC0415 (loads all that orders are joined to)
+
         return OrderFileSource(
             FileOrders.open(own.orders, settings), self.kind.takes_empty, self.kind.only_orders
         )
