@@ -26,6 +26,7 @@ from benchmarks.measuring import script
 FULL = {
     "api": [["interfaces.api"]],
     "api_cache": [["interfaces.api_cache"]],
+    "api_questions": [["interfaces.api_questions"]],
     "cohorts": [["behaviour.cohorts"]],
     "collect": [["ingestion.collect"]],
     "stream": [["ingestion.stream"], ["interfaces.live_page"]],
@@ -63,6 +64,12 @@ FULL = {
 QUICK = {
     "api": [["interfaces.api", "--size", "quick", "--rounds", "2"]],
     "api_cache": [["interfaces.api_cache", "--requests", "4000"]],
+    "api_questions": [
+        [
+            *("interfaces.api_questions", "--events", "200000", "--lines", "30000"),
+            *("--items", "500", "--repetitions", "1"),
+        ]
+    ],
     "collect": [["ingestion.collect", "5"]],
     "stream": [["ingestion.stream", "500000"], ["interfaces.live_page", "3"]],
     "cohorts": [["behaviour.cohorts", "--events", "1000000", "--repetitions", "3"]],

@@ -1,5 +1,5 @@
 """The events that questions are asked of: the native layout with categories,
-amounts and properties, in one file.
+amounts and properties, in one file, or with integer ids in a folder per day.
 """
 
 import sys
@@ -58,5 +58,30 @@ def question_events(events: int) -> Path:
     return file
 
 
+def in_folders(events: int) -> Path:
+    """The same events with integer ids, a folder for each day of arrival; made once."""
+    import duckdb  # noqa: PLC0415 (as above)
+
+    folder = DATA / f"question_days_{events}"
+    if not folder.exists():
+        part = folder.with_suffix(".part")
+        duckdb.connect().execute(f"""
+            COPY (
+                SELECT * REPLACE (substr(user_id, 2)::BIGINT + 1 AS user_id),
+                    event_timestamp::DATE AS received_date
+                FROM '{question_events(events)}'
+            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (received_date),
+              OVERWRITE)
+        """)
+        part.rename(folder)
+    return folder
+
+
+def clickhouse_path(file: Path) -> str:
+    """Return what ClickHouse reads: the file, or all files in a folder of folders."""
+    return f"{file}{'' if file.is_file() else '/*/*.parquet'}"
+
+
 if __name__ == "__main__":
-    print(question_events(int(sys.argv[1])))
+    events = int(sys.argv[1])
+    print(question_events(events), in_folders(events))

@@ -1,9 +1,11 @@
 """Each question that `ecom` answers over a file beside ClickHouse (chDB) with the same question,
 as whole processes.
 
-Both read one Parquet file of text ids, amounts and properties. Answers are compared first, number
-by number; then both take turns. The command also refuses bad rows, looks for surplus copies and
-finds who is who, which ClickHouse does not.
+Both read one Parquet file of text ids, amounts and properties, and for `EVERYWHERE` the same events
+with integer ids in a folder per day, too; these are also asked as the first question of a file, of
+which nothing is kept. Answers are compared first, number by number; then both take turns. The
+command also refuses bad rows, looks for surplus copies and finds who is who, which ClickHouse does
+not.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.behaviour.question_data import clickhouse_path
 from benchmarks.behaviour.questions_clickhouse import CLICKHOUSE, FIVE
 from benchmarks.measuring import (
     ECOM,
@@ -30,8 +33,12 @@ from benchmarks.measuring import (
     script,
 )
 
+FIRST, FURTHER = "first question", "further questions"
+TARGETS = {FIRST: 2.0, FURTHER: 1.5}
+"""Of the questions of `EVERYWHERE`; that of the others is `TARGET`."""
 TARGET, TARGET_PROPERTY = 2.0, 2.0
 GROUP = "a question over a file of 10 million events / chDB, whole process"
+IDS = ("text ids in a file", "integer ids in 90 folders")
 HOME = "home"
 """Where the command keeps statements, and what its check of the file said;
 nothing is kept where it does not exist.
@@ -256,6 +263,8 @@ QUESTIONS: dict[str, Question] = {
     ),
     "trend of a segment": _trend("product_view", "--segment", "{segment}"),
 }
+EVERYWHERE = ("trend, count", "trend, unique visitors", "retention, daily")
+"""The questions that are asked of both kinds of data, as the first one and as a further one."""
 PROPERTIES = {
     "trend, where property": "trend, where column",
     "funnel, where property": "funnel, where column",
@@ -271,7 +280,7 @@ def ask_clickhouse(name: str, file: Path) -> None:
     opened = session.Session()
     answers = []
     for sql in CLICKHOUSE[name]:
-        result = sql.replace("{file}", f"file('{file}', Parquet)")
+        result = sql.replace("{file}", f"file('{clickhouse_path(file)}', Parquet)")
         setting = f" SETTINGS max_threads = {os.cpu_count()}" if "CREATE" not in sql else ""
         answers.append(
             [
@@ -300,8 +309,18 @@ def run_clickhouse(name: str, file: Path) -> tuple[Spent, Numbers]:
     return spent, QUESTIONS[name].clickhouse_numbers(json.loads(spent.printed))
 
 
-def measure(name: str, file: Path, folder: Path, repetitions: int) -> list[tuple[Spent, Spent]]:
-    """What both cost, in turns, after their answers were compared."""
+def measure(
+    name: str, file: Path, folder: Path, repetitions: int, of: tuple[str, str] | None = None
+) -> list[tuple[Spent, Spent]]:
+    """What both cost, in turns, after their answers were compared.
+
+    Args:
+        name: The question.
+        file: The file or folder of the events.
+        folder: What the command keeps is in a folder of it, if there is one.
+        repetitions: How often both are asked, after a first time.
+        of: Of a question of `EVERYWHERE`, which data these are, and which question of them it is.
+    """
     pairs: list[tuple[Spent, Spent]] = []
     first: dict[str, object] = {}
     for repetition in range(repetitions + 1):
@@ -322,7 +341,8 @@ def measure(name: str, file: Path, folder: Path, repetitions: int) -> list[tuple
         else:
             first = {f"first_{key}": value for key, value in costs(ecom_spent).items()}
     say(f"{name}: the same numbers from both")
-    report(*ratios(f"{GROUP}, {name}", pairs, TARGET, "chdb", GROUP, **first))
+    group, target = (f"{GROUP}, {', '.join(of)}", TARGETS[of[1]]) if of else (GROUP, TARGET)
+    report(*ratios(f"{group}, {name}", pairs, target, "chdb", group, **first))
     return pairs
 
 
@@ -334,9 +354,6 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, help="these questions")
-    parser.add_argument(
-        "--first", action="store_true", help="as the first question about the file: nothing is kept"
-    )
     parser.add_argument("--clickhouse", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -344,13 +361,22 @@ def main() -> None:
         ask_clickhouse(arguments.clickhouse, arguments.file)
         return
     maker = script("behaviour.question_data")
-    file = Path(run_process([*maker, str(arguments.events)]).printed.splitlines()[-1])
+    made = run_process([*maker, str(arguments.events)]).printed.splitlines()[-1].split()
     spent: dict[str, list[tuple[Spent, Spent]]] = {}
+    names = arguments.only or list(QUESTIONS)
+    for which in TARGETS:
+        with scratch() as folder:
+            if which == FURTHER:
+                (folder / HOME).mkdir()
+            for data, ids in zip(made, IDS, strict=True):
+                for name in filter(EVERYWHERE.__contains__, names):
+                    of = (ids, which)
+                    spent[name] = measure(name, Path(data), folder, arguments.repetitions, of)
     with scratch() as folder:
-        if not arguments.first:
-            (folder / HOME).mkdir()
-        for name in arguments.only or QUESTIONS:
-            spent[name] = measure(name, file, folder, arguments.repetitions)
+        (folder / HOME).mkdir()
+        for name in names:
+            if name not in EVERYWHERE:
+                spent[name] = measure(name, Path(made[0]), folder, arguments.repetitions)
     for by_property, by_column in PROPERTIES.items():
         if by_property in spent and by_column in spent:
             pairs = zip(spent[by_property], spent[by_column], strict=True)

@@ -17,11 +17,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.behaviour.question_data import clickhouse_path
+from benchmarks.behaviour.questions import FURTHER, HOME, IDS, TARGETS
 from benchmarks.measuring import (
     ECOM,
     Result,
     Spent,
     costs,
+    ratios,
     report,
     run_process,
     say,
@@ -30,6 +33,7 @@ from benchmarks.measuring import (
 )
 
 TARGET = 1.0
+"""Of the better of the others, of a question about a file that was asked about before."""
 IDLE_US, ENGAGED_US = 1_800 * 1_000_000, 10 * 1_000_000
 VIEWS = ("page_view", "product_view", "category_view")
 Totals = list[float]
@@ -56,7 +60,7 @@ def clickhouse(file: Path) -> Totals:
                     arrayDifference(arrayMap(event -> event.1, rows)))) AS one
                 FROM (
                     SELECT user_id, arraySort(groupArray(({at}, assumeNotNull(event_type)))) AS rows
-                    FROM file('{file}', Parquet) GROUP BY user_id
+                    FROM file('{clickhouse_path(file)}', Parquet) GROUP BY user_id
                 )
             )
         ) SETTINGS max_threads = {os.cpu_count()}"""
@@ -149,6 +153,25 @@ def measure(file: Path, repetitions: int) -> None:
     )
 
 
+def measure_beside_clickhouse(file: Path, repetitions: int, ids: str, which: str) -> None:
+    """The command and ClickHouse in turns, as the first question of a file or a further one."""
+    pairs: list[tuple[Spent, Spent]] = []
+    with scratch() as folder:
+        home = folder / HOME
+        if which == FURTHER:
+            home.mkdir()
+        for repetition in range(repetitions + 1):
+            spent, totals = ours(file, home)
+            command = [*script("behaviour.sessions_from_files"), "--rival", "chDB"]
+            other = run_process([*command, "--file", str(file)])
+            if json.loads(other.printed) != totals:
+                sys.exit(f"ecom and chDB disagree: {totals}, {other}")
+            if repetition or not repetitions:  # as above
+                pairs.append((spent, other))
+    group = f"sessions from files / chDB, whole process, {which}"
+    report(*ratios(f"{group}, {ids}", pairs, TARGETS[which], "chdb", group))
+
+
 def main() -> None:
     """Parse the command line and measure."""
     parser = argparse.ArgumentParser(
@@ -163,10 +186,11 @@ def main() -> None:
         print(json.dumps(RIVALS[arguments.rival](arguments.file)))
         return
     maker = script("behaviour.question_data")
-    measure(
-        Path(run_process([*maker, str(arguments.events)]).printed.splitlines()[-1]),
-        arguments.repetitions,
-    )
+    made = run_process([*maker, str(arguments.events)]).printed.splitlines()[-1].split()
+    measure(Path(made[0]), arguments.repetitions)
+    for which in TARGETS:
+        for data, ids in zip(made, IDS, strict=True):
+            measure_beside_clickhouse(Path(data), arguments.repetitions, ids, which)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from ecom_assets.outputs.serving.snapshot import publish_snapshot
 FIRST_DAY, DAYS = date(2025, 1, 1), 360
 LAST_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
 CITIES, CATEGORIES = 200, 100
-PARQUET_S, CSV_S, API_S, TOGETHER_S, DAY_S = 2.0, 6.0, 1.0, 10.0, 1.0
+PARQUET_S, CSV_S, API_S, TOGETHER_S, DAY_S = 2.0, 6.0, 1.0, 5.0, 1.0
 PATH = "/analytics/sales"
 QUESTION: dict[str, Any] = {
     "measures": ["revenue_amount", "order_count"],

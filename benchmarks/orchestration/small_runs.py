@@ -1,7 +1,8 @@
-"""`ecom run` over two rows of events: what a run costs that has next to no data.
+"""`ecom run` and other commands over two rows of events: what they cost with next to no data.
 
 Four runs, each a process of its own: the first of a user of whom nothing is kept, the first in a
-new home of that user, one with a day more, and one without news. CPU seconds are those of a machine
+new home of that user, one with a day more, and one without news. Then what looks at that home, and
+`ecom --help`. CPU seconds are those of a machine
 on which four imports, the reference, take `REFERENCE_S`: machines differ by half from day to day.
 """
 
@@ -10,7 +11,16 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from benchmarks.measuring import Result, Spent, costs, report, run_platform, run_process, scratch
+from benchmarks.measuring import (
+    ECOM,
+    Result,
+    Spent,
+    costs,
+    report,
+    run_platform,
+    run_process,
+    scratch,
+)
 
 REFERENCE = "import dagster, ibis, duckdb, pandas"
 REFERENCE_S = 1.2
@@ -30,6 +40,8 @@ TARGETS_S = {
     "one more day": 5.0,
     "no news": 5.0,
 }
+COMMANDS_S = {"--help": 0.2, "status": 1.0, "doctor": 1.0}
+"""What is asked of the home afterwards, with its target."""
 
 
 def reference_s(repetitions: int) -> float:
@@ -49,6 +61,8 @@ def four_runs(folder: Path) -> dict[str, Spent]:
             events.write_text(HEADER + ROWS + ROW_OF_NEXT_DAY)
         settings = {"ECOM_HOME": str(home), "ECOM_EVENTS": str(events), **user}
         spent[name], _ = run_platform(**settings)
+    for command in COMMANDS_S:
+        spent[f"ecom {command}"] = run_process([ECOM, command], settings)
     return spent
 
 
@@ -58,7 +72,8 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     repetitions = parser.parse_args().repetitions
     imports_s = reference_s(repetitions)
-    each: dict[str, list[Spent]] = {name: [] for name in TARGETS_S}
+    targets = TARGETS_S | {f"ecom {command}": target for command, target in COMMANDS_S.items()}
+    each: dict[str, list[Spent]] = {name: [] for name in targets}
     for _ in range(repetitions):
         with scratch() as folder:
             for name, spent in four_runs(folder).items():
@@ -66,7 +81,7 @@ def main() -> None:
     for name, all_spent in each.items():
         value = median(spent.cpu_s for spent in all_spent) * REFERENCE_S / imports_s
         about = {**costs(all_spent[-1]), "imports_cpu_s": round(imports_s, 2)}
-        report(Result(f"two rows: {name}", value, "CPU s", TARGETS_S[name], about=about))
+        report(Result(f"two rows: {name}", value, "CPU s", targets[name], about=about))
 
 
 if __name__ == "__main__":

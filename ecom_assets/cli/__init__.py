@@ -10,6 +10,7 @@ import threading
 from typing import NoReturn
 
 from ecom_assets.core.gc_tuning import collect_rarely
+from ecom_assets.core.ibis_compilers import import_when_used
 from ecom_assets.core.settings.home import keep_private
 
 
@@ -25,6 +26,7 @@ def command() -> None:
     """Run the command line."""
     keep_private()
     collect_rarely()  # before large libraries are imported, which creates many objects too
+    import_when_used()
     from ecom_assets.cli.app import run  # noqa: PLC0415 (Typer is loaded for commands only)
 
     run()

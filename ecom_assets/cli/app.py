@@ -103,8 +103,8 @@ class _LazyGroup(TyperGroup):
         return [*self.lazy, *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name in self.lazy:
-            return load_command(self.lazy[cmd_name], cmd_name)
+        if cmd_name in self.lazy and cmd_name not in self.commands:
+            self.commands[cmd_name] = load_command(self.lazy[cmd_name], cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def summaries(self) -> dict[str, str]:

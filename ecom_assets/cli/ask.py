@@ -28,24 +28,23 @@ from ecom_assets.cli.options import (
     OwnData,
     day_of,
     is_typed,
-    print_answer,
     read_days,
-    read_definition,
 )
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import SourceError, UsageError
+from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.tables.queries import provisional_lines
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.files.question_source import (
     EventFileSource,
-    FileOrders,
-    OrderFileSource,
+    RecordFileSource,
     check_format,
     write_rows,
 )
-from ecom_assets.ingestion.sources.files.records import refused_warning
+from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
+from ecom_assets.ingestion.sources.mapping_file import definition_in
 from ecom_assets.interfaces.all_questions import QUESTIONS
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
@@ -172,11 +171,9 @@ class FileCommand:
             written = [f"Written to {out}."] if out else []
             return [*_lines(self.kind, document), *provisional, *written]
 
-        print_answer(document, lines, as_json=options["as_json"])
+        _print_answer(document, lines, as_json=options["as_json"])
 
-    def source(
-        self, options: Mapping[str, Any], timezone: str | None
-    ) -> EventFileSource | OrderFileSource:
+    def source(self, options: Mapping[str, Any], timezone: str | None) -> RecordFileSource[Any]:
         """Open the files of the options.
 
         Raises:
@@ -209,6 +206,8 @@ class FileCommand:
         settings = load_settings(
             orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone
         )
+        from ecom_assets.ingestion.sources.files.order_source import FileOrders, OrderFileSource  # noqa: PLC0415 (loads all that orders are joined to)
+
         return OrderFileSource(
             FileOrders.open(own.orders, settings), self.kind.takes_empty, self.kind.only_orders
         )
@@ -261,7 +260,7 @@ class FileCommand:
             )
         first_field = next(iter(self.fields.values()))
         analysis = re.sub(r"^(an?|the) | definition$", "", kind.CALLED)
-        in_file = read_definition(path, analysis, first_field.path[0])
+        in_file = _read_definition(path, analysis, first_field.path[0])
         question: Question = kind.from_command(raw, in_file)
         zone = question.timezone
         if "timezone" not in raw and zone is not None and not is_zone(zone):
@@ -284,6 +283,43 @@ class FileCommand:
                 needed, why = field.input.option.needs
                 if not values.get(needed):
                     raise UsageError(f"{option} {why}; give {options[needed]}, or leave it out.")
+
+
+def _print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:
+    """Print a result as JSON or as text. As text, warnings go to stderr; the JSON contains them.
+
+    That many rows were refused goes to stderr in any case. The last line of the text has the number
+    of rows that the result counts.
+    """
+    if refused := refused_warning(answer["rows"]):
+        typer.echo(f"ecom: warning: {refused}", err=True)
+    if unread := unread_warning(answer["rows"]):
+        typer.echo(f"ecom: warning: {unread}.", err=True)
+    for note in answer["rows"].get("notes", ()):
+        typer.echo(f"ecom: warning: {note}.", err=True)
+    if as_json:
+        typer.echo(json_text(answer))
+        return
+    for sentence in answer.get("warnings", ()):
+        typer.echo(f"ecom: warning: {sentence}", err=True)
+    typer.echo("\n".join([*lines(), rows_line(answer["rows"])]))
+
+
+def _read_definition(path: Path, analysis: str, first_key: str) -> dict[str, Any]:
+    """Return the definition of an analysis from a file.
+
+    Args:
+        path: The file, YAML or JSON.
+        analysis: What it defines, for the error.
+        first_key: A key that each such definition has.
+
+    Raises:
+        UsageError: The file cannot be read, or is not a YAML or JSON object.
+    """
+    read = definition_in(path)
+    if not isinstance(read, dict):
+        raise UsageError(f"{path} holds no {analysis} definition; begin it with `{first_key}:`.")
+    return read
 
 
 def _lines(kind: Kind[Any, Any], document: dict[str, Any]) -> list[str]:

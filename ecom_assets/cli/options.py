@@ -1,20 +1,16 @@
 """Options that several commands share, and how their values are parsed."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from ecom_assets.core.errors import DefinitionError, UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.tables.days import DayRange
 from ecom_assets.core.tables.values import parse_days
-from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
-from ecom_assets.ingestion.sources.mapping_file import definition_in
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Events = Annotated[
@@ -93,26 +89,6 @@ def is_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:
-    """Print a result as JSON or as text. As text, warnings go to stderr; the JSON contains them.
-
-    That many rows were refused goes to stderr in any case. The last line of the text has the number
-    of rows that the result counts.
-    """
-    if refused := refused_warning(answer["rows"]):
-        typer.echo(f"ecom: warning: {refused}", err=True)
-    if unread := unread_warning(answer["rows"]):
-        typer.echo(f"ecom: warning: {unread}.", err=True)
-    for note in answer["rows"].get("notes", ()):
-        typer.echo(f"ecom: warning: {note}.", err=True)
-    if as_json:
-        typer.echo(json_text(answer))
-        return
-    for sentence in answer.get("warnings", ()):
-        typer.echo(f"ecom: warning: {sentence}", err=True)
-    typer.echo("\n".join([*lines(), rows_line(answer["rows"])]))
-
-
 def all_paths(events: list[str] | None, more: list[str] | None) -> list[str]:
     """Return all given paths.
 
@@ -122,23 +98,6 @@ def all_paths(events: list[str] | None, more: list[str] | None) -> list[str]:
     if more and not events:
         raise UsageError(f"{more[0]!r} is given without an option; write --events {more[0]}.")
     return [*(events or []), *(more or [])]
-
-
-def read_definition(path: Path, analysis: str, first_key: str) -> dict[str, Any]:
-    """Return the definition of an analysis from a file.
-
-    Args:
-        path: The file, YAML or JSON.
-        analysis: What it defines, for the error.
-        first_key: A key that each such definition has.
-
-    Raises:
-        UsageError: The file cannot be read, or is not a YAML or JSON object.
-    """
-    read = definition_in(path)
-    if not isinstance(read, dict):
-        raise UsageError(f"{path} holds no {analysis} definition; begin it with `{first_key}:`.")
-    return read
 
 
 @dataclass(frozen=True)

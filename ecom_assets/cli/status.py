@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table as RichTable
 
 from ecom_assets.cli.options import Json
 from ecom_assets.commerce.orders.contracts import UserOrderLog, WaitingOrderDays
@@ -35,11 +33,6 @@ from ecom_assets.ingestion.sources.landing import (
 from ecom_assets.ingestion.sources.stream_ledger import ledgers, noted_processes
 from ecom_assets.orchestration.registry import ALL, MARTS
 from ecom_assets.outputs.serving.places import PublicationStatus, published_state
-
-WIDTH = 120
-"""The least width of the table in characters; a narrower terminal wraps lines,
-so names are not cut.
-"""
 
 RunWrite = tuple[datetime, str | None]
 """When a run wrote a table last, and its id."""
@@ -71,7 +64,7 @@ def status(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json_text(rows, default=str))
         return
-    _draw(rows)
+    typer.echo("\n".join(_drawn(rows)))
     held = [held_line(day) for row in rows for day in row["held_days"]]
     waiting = filter(None, [waiting_sentence(row["waiting_lines"]) for row in rows])
     lines = [*held, *_lost_lines(lost), *absent_lines(absent), *waiting, *_landing_lines(settings)]
@@ -205,15 +198,23 @@ def _failing_checks(settings: Settings) -> dict[str, list[str]]:
     return failing
 
 
-def _draw(rows: list[dict[str, Any]]) -> None:
-    drawn = RichTable("table", "rows", "newest day", "last run (UTC)", "failing checks", box=None)
+def _drawn(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of the table, in columns."""
+    lines = [("table", "rows", "newest day", "last run (UTC)", "failing checks")]
     for row in rows:
         count = "-" if row["rows"] is None else f"{row['rows']:,}"
         failing = ", ".join(row["failing_checks"]) or "none"
-        drawn.add_row(
-            row["table"], count, row["newest_day"] or "-", row["last_run_at"] or "never", failing
+        newest, last = row["newest_day"] or "-", row["last_run_at"] or "never"
+        lines.append((row["table"], count, newest, last, failing))
+    table, count, *others = (max(map(len, column)) for column in zip(*lines, strict=True))
+    others[-1] = 0  # nothing comes after it
+    return [
+        "  ".join(
+            [
+                f" {name:{table}}",
+                f"{rows_:>{count}}",
+                *(f"{text:{width}}" for text, width in zip(texts, others, strict=True)),
+            ]
         )
-    drawn.columns[1].justify = "right"
-    console = Console()
-    console.width = max(console.width, WIDTH)
-    console.print(drawn)
+        for name, rows_, *texts in lines
+    ]

@@ -21,7 +21,7 @@ from ecom_assets.cli.commands import COMMANDS
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.ingestion.sources.files.events import FileEvents
-from ecom_assets.ingestion.sources.files.question_source import FileOrders
+from ecom_assets.ingestion.sources.files.order_source import FileOrders
 from ecom_assets_tests.command import HEADER, UNTIL_DUE, CommandResult, ecom
 from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples

@@ -108,7 +108,10 @@ class CountedJourneys:
         and so many have a purchase.
         """
         least = int(np.partition(counts, -most)[-most]) if len(counts) > most else 1
-        chosen, begins = np.flatnonzero(counts >= max(least, 1)), self.sequences.begins()
+        begins, least = self.sequences.begins(), max(least, 1)
+        more, alike = np.flatnonzero(counts > least), np.flatnonzero(counts == least)
+        # Where sessions go their own ways, as from page to page, nearly all paths count one.
+        chosen = [*more, *self._first_by_text(alike, most - len(more), begins)]
         rows = []
         for position in chosen:
             sequence = self.examples[position]
@@ -127,6 +130,36 @@ class CountedJourneys:
         return sorted(rows, key=lambda row: (-row["session_count"], row["path"], row["is_cut"]))[
             :most
         ]
+
+    def _first_by_text(self, paths: Ints, most: int, begins: Ints) -> Ints:
+        """Return those of some paths whose texts are the first `most` of all in order, and maybe
+        more; no text is made for that.
+
+        A text is its steps' names, each but the last one with an arrow after it, which no name has;
+        these are put in order, and compared place by place.
+        """
+        within, last = ([f"{name}{end}" for name in self.names] for end in (ARROW, ""))
+        in_order = {text: rank for rank, text in enumerate(sorted({*within, *last, CUT}))}
+        rank_within, rank_last = (
+            np.array([-1, *(in_order[text] for text in texts)], np.int64)
+            for texts in (within, last)
+        )
+        chosen: list[Ints] = []
+        for place in range(self.most_steps + 1):
+            if len(paths) <= most:
+                break
+            session = self.examples[paths]
+            sizes = self.sequences.sizes[session]
+            is_cut = sizes > self.most_steps
+            is_step = (place < sizes) & (place < self.most_steps)
+            is_last = is_step & (place == sizes - 1)
+            ranks = np.where(is_cut & (place == self.most_steps), in_order[CUT], -1)
+            steps = self.sequences.steps[begins[session[is_step]] + place]
+            ranks[is_step] = np.where(is_last[is_step], rank_last[steps], rank_within[steps])
+            bound = int(np.partition(ranks, most - 1)[most - 1])
+            chosen.append(paths[ranks < bound])
+            paths, most = paths[ranks == bound], most - len(chosen[-1])
+        return np.concatenate([*chosen, paths])
 
     def _path(self, begin: int, size: int) -> tuple[str, bool]:
         is_cut = size > self.most_steps

@@ -34,6 +34,8 @@ NO_CHANNELS = (
     "channel is known."
 )
 _SOURCED = tuple(OF_DIRECT)
+_OF_FIRST = frozenset(("first_channel", "visitor_type"))
+"""The columns for which the first session of a visitor is looked for."""
 _OF_ALL = {NO_ADDRESSES: OF_DIRECT, NO_CHANNELS: OF_UNKNOWN}
 """What the visits have of which a sentence speaks."""
 _SAY_SOURCE = {"channel": "channel", "source": "source", "first_channel": "channel"}
@@ -94,7 +96,7 @@ def with_session_columns(  # noqa: PLR0913 (what each column is by)
     sessions = begun.select(*_SESSION, landing_page=pages.fill_null(NONE))
     sessions = sessions.left_join(sources, _SESSION)
     sessions = _described(
-        sessions.select(*_SESSION, *_SOURCED, "landing_page"), rule.without_source
+        sessions.select(*_SESSION, *_SOURCED, "landing_page"), rule.without_source, names
     )
     joined = placed.inner_join(sessions, _SESSION)
     joined = joined.mutate(**{name: joined[f"own_{name}"] for name in UNIT})
@@ -126,7 +128,7 @@ def with_stored_columns(
     )
     # Of sessions with refunds only there is no touch, whatever their events can say.
     sessions = _described(
-        sessions.select(*_SESSION, "ended_at", *_SOURCED, "landing_page"), OF_DIRECT
+        sessions.select(*_SESSION, "ended_at", *_SOURCED, "landing_page"), OF_DIRECT, names
     )
     joined = events.inner_join(sessions, is_inside(events, sessions))
     joined = _with_first_bought(
@@ -168,12 +170,16 @@ def _in_order(names: Iterable[str]) -> list[str]:
     return [name for name in SessionColumns.columns if name in set(names)]
 
 
-def _described(sessions: ir.Table, without_source: Mapping[str, str]) -> ir.Table:
-    """Return sessions with all columns of `SessionColumns`,
-    from what is known of where they came from.
+def _described(
+    sessions: ir.Table, without_source: Mapping[str, str], names: Collection[str]
+) -> ir.Table:
+    """Return sessions with the columns of `SessionColumns` that are named, and others, from what is
+    known of where they came from.
     """
     filled = {name: sessions[name].fill_null(value) for name, value in without_source.items()}
     sessions = sessions.mutate(**filled)
+    if _OF_FIRST.isdisjoint(names):  # no engine leaves out the join by itself
+        return sessions
     first = first_of_each(sessions, "visitor_id", ["started_at", "session_device_id"])
     first = first.select("visitor_id", first_at="started_at", first_channel="channel")
     joined = sessions.inner_join(first, "visitor_id")

@@ -5,10 +5,18 @@
 from typing import Final
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class Constants(BaseSettings):
+class SettingsPart(BaseSettings):
+    """The settings of a subject: a base class of `Settings`."""
+
+    # `Settings` alone is built, with the fields of all of them: a sixth of a second in all commands
+    # of a slow machine.
+    model_config = SettingsConfigDict(defer_build=True)
+
+
+class Constants(SettingsPart):
     """What `Settings` has besides settings. Neither the environment nor a file changes it."""
 
     identity_session_users: int = Field(

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings
 
+from ecom_assets.core.settings.constants import SettingsPart
 from ecom_assets.core.settings.serving import NO_LIMIT, Networks, Rate
 
 STREAM: Final = "kafka://"
@@ -22,7 +22,7 @@ def landing_of(home: Path, kind: StreamKind) -> Path:
     return home / "landing" / kind
 
 
-class StreamSettings(BaseSettings):
+class StreamSettings(SettingsPart):
     """What `Settings` has for `ecom stream`."""
 
     stream_group: str = Field(
@@ -65,7 +65,7 @@ class StreamSettings(BaseSettings):
     )
 
 
-class CollectSettings(BaseSettings):
+class CollectSettings(SettingsPart):
     """What `Settings` has for the collector that `ecom collect` runs."""
 
     collect_host: str = Field(

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
 
+from ecom_assets.core.settings.constants import SettingsPart
 from ecom_assets.core.settings.subjects import ByCommas
 
 
-class AnswerSettings(BaseSettings):
+class AnswerSettings(SettingsPart):
     """What `Settings` has for answers of the HTTP API."""
 
     adhoc_most_events: int = Field(
@@ -69,7 +69,7 @@ Networks = Annotated[ByCommas, AfterValidator(_are_networks)]
 """Addresses or networks, by commas."""
 
 
-class ServingSettings(BaseSettings):
+class ServingSettings(SettingsPart):
     """What `Settings` has for the API that `ecom api` serves."""
 
     api_host: str = Field(

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import did_you_mean
+from ecom_assets.core.settings.constants import SettingsPart
 from ecom_assets.core.settings.upload_kind import UploadKind
 from ecom_assets.core.tables.values import (
     LONGEST_EVENT_TYPE,
@@ -37,7 +38,7 @@ ENGINES = "ecom_assets.core.warehouse.engines"
 FEEDS = "ecom_assets.ingestion.sources.feeds"
 
 
-class PackageSettings(BaseSettings):
+class PackageSettings(SettingsPart):
     """What `Settings` has for one tool or engine, declared in its own package;
     every field begins with its name.
     """
@@ -251,7 +252,7 @@ VendorDays = Annotated[Parts, AfterValidator(vendor_days)]
 """A list of days until a delivery by vendor."""
 
 
-class SourceSettings(BaseSettings):
+class SourceSettings(SettingsPart):
     """What `Settings` has for APIs."""
 
     catalogue_api_url: WebAddress = Field(
@@ -310,7 +311,7 @@ class SourceSettings(BaseSettings):
     )
 
 
-class LandingSettings(BaseSettings):
+class LandingSettings(SettingsPart):
     """What `Settings` has for landing files that the platform writes itself,
     and for the runs that they ask for.
     """
@@ -343,7 +344,7 @@ class LandingSettings(BaseSettings):
     )
 
 
-class OrderGateSettings(BaseSettings):
+class OrderGateSettings(SettingsPart):
     """What `Settings` has for the gate of orders."""
 
     order_customers_over: int | None = Field(
@@ -365,7 +366,7 @@ class OrderGateSettings(BaseSettings):
     )
 
 
-class GateSettings(BaseSettings):
+class GateSettings(SettingsPart):
     """What `Settings` has for the gate in front of every source, and for what one row may carry."""
 
     gate_refused_share: float = Field(
@@ -436,7 +437,7 @@ def _are_user_properties(names: tuple[str, ...]) -> tuple[str, ...]:
 UserProperties = Annotated[ByCommas, AfterValidator(_are_user_properties)]
 
 
-class DestinationSettings(BaseSettings):
+class DestinationSettings(SettingsPart):
     """What `Settings` has for the delivery to any tool;
     what a tool needs besides is in its package.
     """
@@ -493,7 +494,7 @@ StateUrl = Annotated[SecretStr, AfterValidator(_is_state_url)]
 """The address of a database of state, which may hold a password."""
 
 
-class BoardSettings(BaseSettings):
+class BoardSettings(SettingsPart):
     """What `Settings` has for saved questions and boards."""
 
     boards_url: StateUrl = Field(
@@ -506,7 +507,7 @@ class BoardSettings(BaseSettings):
     )
 
 
-class LedgerSettings(BaseSettings):
+class LedgerSettings(SettingsPart):
     """What `Settings` has for the ledger of deliveries."""
 
     ledger_url: StateUrl = Field(
@@ -562,7 +563,7 @@ def webhooks_of(value: SecretStr) -> dict[str, tuple[str, str]]:
     return named
 
 
-class AlertSettings(BaseSettings):
+class AlertSettings(SettingsPart):
     """What `Settings` has for alerts."""
 
     smtp_url: SecretStr = Field(
@@ -633,7 +634,7 @@ class AlertSettings(BaseSettings):
         return value
 
 
-class LineageSettings(BaseSettings):
+class LineageSettings(SettingsPart):
     """What `Settings` has for lineage."""
 
     openlineage_url: str = Field(
@@ -668,7 +669,7 @@ SHORTEST_KEY = 32
 """Characters: with a shorter key, ids could be found by trying all of them."""
 
 
-class PrivacySettings(BaseSettings):
+class PrivacySettings(SettingsPart):
     """What `Settings` has for erasing people and for limits of retention."""
 
     erasure_key: SecretStr = Field(

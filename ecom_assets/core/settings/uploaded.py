@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import PydanticBaseSettingsSource
 
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.constants import SettingsPart
 from ecom_assets.core.settings.subjects import upload_kinds
 from ecom_assets.core.settings.upload_kind import UploadKind
 
@@ -111,7 +112,7 @@ FIRST_HOME: Final = Path(".ecom")
 """The default of `home`, which this source needs before the settings are made."""
 
 
-class UploadSettings(BaseSettings):
+class UploadSettings(SettingsPart):
     """What `Settings` has for files that people send by the browser."""
 
     upload_max_mb: int = Field(

@@ -83,6 +83,12 @@ def within_child(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
 """What makes a part of a query more expensive to compute than to store; a scan alone is not."""
+ALL_COLUMNS = (
+    "SELECT schema_name || '.' || table_name AS table_name, column_name, data_type, is_nullable "
+    "FROM duckdb_columns() WHERE database_name = current_database() AND NOT internal "
+    "ORDER BY table_oid, column_index"
+)
+"""The stored columns of all tables and views: one statement, where Ibis has one for each."""
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 """The suffixes of the files that DuckDB writes beside its database file."""
 
@@ -335,6 +341,28 @@ def adopted(con: duckdb.DuckDBPyConnection) -> DuckDB:
     adapt_duckdb_2_to_ibis_12()
     backend: DuckDB = DuckDB.from_connection(con)
     return backend
+
+
+def stored_tables(con: Backend) -> dict[str, ir.Table]:
+    """Return all tables and views of a database, each under its schema's name and its own, lazily:
+    by one statement, where Ibis needs one for each.
+    """
+    columns: dict[str, dict[str, dt.DataType]] = {}
+    mapper = con.compiler.type_mapper
+    for table, name, kind, nullable in con.con.execute(ALL_COLUMNS).fetchall():
+        columns.setdefault(table, {})[name] = mapper.from_string(kind, nullable=bool(nullable))
+    return {table: table_of(con, *table.split("."), kinds) for table, kinds in columns.items()}
+
+
+def table_of(con: Backend, layer: str, name: str, columns: Mapping[str, dt.DataType]) -> ir.Table:
+    """Return a stored table whose columns are known, lazily."""
+    table: ir.Table = ops.DatabaseTable(
+        name,
+        schema=ibis.schema(columns),
+        source=con,
+        namespace=ops.Namespace(catalog=None, database=layer),
+    ).to_expr()
+    return table
 
 
 def temporary(con: Backend, name: str, sql: str, kind: str = "TABLE") -> ir.Table:

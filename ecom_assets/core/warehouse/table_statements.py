@@ -22,6 +22,7 @@ keeps nothing.
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,10 +80,14 @@ def source_digest() -> str:
     root = Path(ecom_assets.__file__).parent
     digest = blake2b(digest_size=16)
     for folder in ("behaviour", "commerce", "core", "ingestion", "orchestration", "outputs"):
-        for path in sorted((root / folder).rglob("*")):
-            if path.suffix in SOURCE:
-                digest.update(f"{path.relative_to(root)} ".encode())
-                digest.update(path.read_bytes())
+        # A `Path` for each of 750 files takes as long as to read them all.
+        for where, folders, names in os.walk(root / folder):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(names):
+                if os.path.splitext(name)[1] in SOURCE:  # noqa: PTH122 (as above)
+                    path = f"{where}/{name}"
+                    with open(path, "rb") as file:  # noqa: PTH123 (as above)
+                        digest.update(f"{path.removeprefix(str(root))} ".encode() + file.read())
     return digest.hexdigest()
 
 

@@ -32,7 +32,7 @@ from ecom_assets.ingestion.sources.customer_api.records import (
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.files.mapping import LEFT_OUT, RecordMapping
-from ecom_assets.ingestion.sources.files.question_source import FileOrders
+from ecom_assets.ingestion.sources.files.order_source import FileOrders
 from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.ingestion.sources.files.row_notes import impossible_times
 from ecom_assets.ingestion.sources.mapping_file import shipped_in

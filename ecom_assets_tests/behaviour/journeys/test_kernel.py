@@ -110,6 +110,26 @@ def test_journeys_are_counted_alike(
     assert quick == full
 
 
+@pytest.mark.parametrize("most_steps", [1, 2, 40])
+def test_paths_that_come_equally_often_are_in_the_order_of_their_texts(most_steps: int) -> None:
+    chosen = random.Random(most_steps)  # noqa: S311 (no secret)
+    names = ("a", "a b", "a!", "ab", "b", "z")  # some begin as others do, and go on with less
+    paths = [chosen.choices(names, k=chosen.randrange(1, 5)) for _ in range(120)]
+    rows = [
+        dict.fromkeys(CleanEvents.columns)
+        | {"event_id": f"{visitor}-{n}", "visitor_id": f"v{visitor}", "session_device_id": ""}
+        | {"event_at": BEGIN + timedelta(seconds=n), "event_date": BEGIN.date(), "is_bot": False}
+        | {"event_type": "page_view", "product_category": name}
+        for visitor, path in enumerate(paths)
+        for n, name in enumerate(path)
+    ]
+    for top in (1, 7, 40):
+        asked = {"by": "category", "top": top, "most_steps": most_steps}
+        quick, full = journeys_by_both(rows, asked, (None, None))
+        assert quick == full
+        assert len(quick["top_paths"]) == min(top, len({*map(str, quick["top_paths"])}))
+
+
 @given(
     seed=st.integers(0, 10**6), rule=st.sampled_from(("ga4", "amplitude")), first=DAYS, last=DAYS
 )

@@ -13,7 +13,7 @@ from typing import Any
 from ecom_assets.behaviour.questions.answer import Kind, answer
 from ecom_assets.commerce.custom_sales.answer import SALES
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.sources.files.question_source import FileOrders, OrderFileSource
+from ecom_assets.ingestion.sources.files.order_source import FileOrders, OrderFileSource
 from ecom_assets_tests.commerce.costs.test_contribution import by_hand
 
 Row = dict[str, Any]

@@ -27,7 +27,7 @@ from ecom_assets.commerce.custom_sales.question import CONDITION_COLUMNS
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.errors import DefinitionError, EcomError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.sources.files.question_source import FileOrders, OrderFileSource
+from ecom_assets.ingestion.sources.files.order_source import FileOrders, OrderFileSource
 from ecom_assets_tests.commerce.custom_sales import sales_reference
 from ecom_assets_tests.commerce.custom_sales.sales_reference import (
     DIMENSIONS,

@@ -14,7 +14,8 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.events import ReceivedEventFiles
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.events import FileEvents
-from ecom_assets.ingestion.sources.files.question_source import EventFileSource, FileOrders
+from ecom_assets.ingestion.sources.files.order_source import FileOrders
+from ecom_assets.ingestion.sources.files.question_source import EventFileSource
 from ecom_assets.ingestion.sources.order_reports.source import OrderReader, ReceivedOrderFiles
 from ecom_assets_tests.ingestion.sources.conftest import write
 

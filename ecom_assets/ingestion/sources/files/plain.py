@@ -223,7 +223,8 @@ def replaced_sql(value: str, texts: Mapping[str, str]) -> str:
 class MappingPart(BaseModel):
     """A part of a mapping, which refuses keys that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built when it is first used: a command reads files of one kind.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Split(MappingPart):

@@ -40,7 +40,7 @@ from ecom_assets.core.tables.queries import (
     StateRow,
     read_only,
 )
-from ecom_assets.core.warehouse.local import connect, keep_within
+from ecom_assets.core.warehouse.local import connect, keep_within, stored_tables
 from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.ingestion.sources.activities import not_recorded
 from ecom_assets.interfaces.explain.notes import Notes, stored_notes
@@ -423,8 +423,8 @@ class _Opened:
 
     def __post_init__(self) -> None:
         # Created now, because requests run in parallel and a connection runs one query at a time.
-        names = ((name, *name.split(".")) for name in self.published.tables)
-        self.tables = {name: self.con.table(table, database=layer) for name, layer, table in names}
+        tables = stored_tables(self.con)
+        self.tables = {name: tables[name] for name in self.published.tables}
 
 
 class SnapshotReading(StoreReading):

@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import duckdb
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -30,7 +31,14 @@ from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.engine import Engine, broken_contract
 from ecom_assets.core.warehouse.engines.duckdb import ENGINE
 from ecom_assets.core.warehouse.engines.duckdb.file_copy import keep_tables
-from ecom_assets.core.warehouse.local import LOGS, DuckDB, connect, keep_within, plain_connection
+from ecom_assets.core.warehouse.local import (
+    ALL_COLUMNS,
+    LOGS,
+    DuckDB,
+    connect,
+    keep_within,
+    plain_connection,
+)
 from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
@@ -263,11 +271,14 @@ class DuckDBEngine(Engine):
 
     def read_columns(self) -> list[dict[str, Any]]:
         """Return the stored columns of all tables and views."""
-        return self.query(
-            "SELECT schema_name || '.' || table_name AS table_name, column_name, data_type, "
-            "is_nullable FROM duckdb_columns() WHERE database_name = current_database() AND "
-            "NOT internal ORDER BY table_oid, column_index"
-        )
+        return self.query(ALL_COLUMNS)
+
+    def stored_schema(self, contract: type[Table]) -> ibis.Schema:
+        """Return the stored columns of the table: of a file that is only read, from one look at all
+        of its tables.
+        """
+        columns = self.found_columns().get(contract.qualified_name()) if self._read_only else None
+        return self.schema_from(columns) if columns else super().stored_schema(contract)
 
     def create_statements(self, contract: type[Table]) -> list[str]:
         """Return the statement that creates the table; a check, not an index, holds its key."""
