@@ -87,15 +87,15 @@ def conflicts(
     return {"total_count": total, "conflicts": events}
 
 
-def newest_conflict(reading: Reading, limit: int = 5) -> list[Row]:
-    """Return the first events of the newest id whose events disagree; none without one."""
+def newest_conflict(reading: Reading) -> list[Row]:
+    """Return the first five events of the newest id whose events disagree; none without one."""
     shared = _shared_in(reading, None)
     newest = reading.rows(shared.order_by([shared.event_date.desc(), "source_event_id"]).limit(1))
     if not newest:
         return []
     shared = shared.filter(shared.source_event_id == newest[0]["source_event_id"])
     rows = conflict_rows(reading.table(CleanEvents), shared)
-    return reading.rows(rows.order_by("event_date", "event_id").limit(limit))
+    return reading.rows(rows.order_by("event_date", "event_id").limit(5))
 
 
 def _shared_in(reading: Reading, period: Period | None) -> ir.Table:

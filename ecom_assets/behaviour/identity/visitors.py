@@ -137,7 +137,7 @@ def with_visitors_of_all(
 
 
 def with_own_visitors(
-    events: ir.Table, rule: IdentityRule, *, has_anonymous: bool = True, has_escaped: bool = True
+    events: ir.Table, rule: IdentityRule, *, has_anonymous: bool, has_escaped: bool
 ) -> ir.Table:
     """Return clean events with the columns `OF_IDENTITY`, of which each says itself whose it is.
 

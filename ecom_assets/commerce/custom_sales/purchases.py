@@ -40,7 +40,7 @@ PLACE: Final = tuple(PLACE_NAMES)
 """The columns of a place."""
 
 
-def sales_of_purchases(events: ir.Table, places: Places | None = None) -> ir.Table:
+def sales_of_purchases(events: ir.Table, places: Places | None) -> ir.Table:
     """Return the purchases and refunds of `CleanEvents` as rows of `Sales`; what events do not say
     is null, or `(none)`.
 

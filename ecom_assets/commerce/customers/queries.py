@@ -264,7 +264,7 @@ NO_CUSTOMERS: Final = {
 
 
 def segment_totals(
-    segmented: ir.Table, fetch: Fetch = rows_of, *, has_money: bool = True, currency: str = ""
+    segmented: ir.Table, fetch: Fetch, *, has_money: bool = True, currency: str = ""
 ) -> dict[str, Any]:
     """Return the numbers of each segment, including empty ones,
     with revenue in the digits of its currency.

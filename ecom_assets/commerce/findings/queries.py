@@ -145,7 +145,7 @@ def _is_compared(days: KnownDays, period: Period | None, today: date) -> bool:
     return _overlaps(period, *_newest_week(last))
 
 
-def compares_ads(reading: Reading, period: Period | None = None) -> bool:
+def compares_ads(reading: Reading, period: Period | None) -> bool:
     """Return whether campaigns were looked at, on a day of a period."""
     return publishes_spend(reading) and _overlaps(period, *_newest_week(_last_of_ads(reading)))
 

@@ -195,7 +195,7 @@ def held_days(engine: Engine) -> list[Row]:
     return sorted(result, key=lambda row: row["held_date"])
 
 
-def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
+def held_dates(engine: Engine, rule: OrderRule) -> HeldDates:
     """Return the days whose rows are held back, by source: order days, not arrival days.
 
     Args:

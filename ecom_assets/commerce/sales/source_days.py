@@ -82,9 +82,7 @@ def days_with_rows(engine: Engine, contract: type[Table], column: str) -> set[da
     return {row["seen_day"] for row in rows if row["seen_day"]}
 
 
-def days_of_sales(
-    engine: Engine, order_rule: OrderRule, empty_days: EmptyDayMeaning = "auto"
-) -> set[date]:
+def days_of_sales(engine: Engine, order_rule: OrderRule, empty_days: EmptyDayMeaning) -> set[date]:
     """Return the days whose sales are known, by orders, or by events if there are no orders.
 
     Args:
@@ -97,7 +95,7 @@ def days_of_sales(
 
 
 def days_of_source(
-    engine: Engine, source: str, order_rule: OrderRule, empty_days: EmptyDayMeaning = "auto"
+    engine: Engine, source: str, order_rule: OrderRule, empty_days: EmptyDayMeaning
 ) -> set[date]:
     """Return the days of which `events` or `orders` are known; the others as `days_of_sales`."""
     seen = days_with_rows(engine, *DAYS_OF[source])

@@ -140,7 +140,7 @@ class Reads:
         near = days.widened(before=self.days_before, after=self.days_after)
         return table.filter(near.contain(table[self.contract.day_column]))
 
-    def asset_in(self, *, whole: bool = False) -> dg.AssetIn:
+    def asset_in(self, *, whole: bool) -> dg.AssetIn:
         """Return the Dagster input: the upstream key and the days that are read, or all rows.
 
         The days around its own are no partition mapping: a backfill would run them, too, each

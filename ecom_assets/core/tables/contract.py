@@ -428,7 +428,7 @@ def rate(description: str, label: str = "", of: Ratio | None = None, **more: Any
 
 def per_unit(
     description: str,
-    label: str = "",
+    label: str,
     of: Ratio | None = None,
     *,
     unit: str,
@@ -447,9 +447,9 @@ def per_unit(
     )
 
 
-def received_amount(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+def received_amount(description: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of the money in one received row, exact to a ten-thousandth."""
-    return Column(AMOUNT, description, "money", label=label, **more)
+    return Column(AMOUNT, description, "money", **more)
 
 
 def unit_cost(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

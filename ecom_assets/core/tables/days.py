@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.portable import NO, union_all
-from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, WEEKDAYS, parse_days
+from ecom_assets.core.tables.values import WEEKDAYS, parse_days
 
 ONE_DAY = timedelta(days=1)
 FIRST_DATE: Final = date(1900, 1, 1)
@@ -462,9 +462,7 @@ def next_start(start: date, period: str) -> date:
     return start + (7 if period == "week" else 1) * ONE_DAY
 
 
-def is_implausible(
-    moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE
-) -> ir.BooleanValue:
+def is_implausible(moment: ir.TimestampColumn, first_day: date) -> ir.BooleanValue:
     """Return whether a timestamp is more than a day outside the plausible days.
 
     It is false for a missing one.

@@ -419,7 +419,7 @@ def _shared_memory() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(":memory:")
 
 
-def keep_within(con: Backend, memory_limit: str | None, spill: Path | None = None) -> None:
+def keep_within(con: Backend, memory_limit: str | None, spill: Path | None) -> None:
     """Limit the memory of a connection;
     queries that need more spill to the folder `spill`, if it is set.
     """

@@ -445,7 +445,7 @@ class Uploads:
                 row,
             )
 
-    def note_loaded(self, upload: Upload, sentence: str = "") -> Upload:
+    def note_loaded(self, upload: Upload, sentence: str) -> Upload:
         """Note that the rows of an upload count, since when they do so."""
         with self._list.writing() as con:
             con.execute(

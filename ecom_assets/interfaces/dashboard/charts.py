@@ -281,7 +281,7 @@ def intervals(y: Spec, x: Spec, columns: Sequence["TableColumn"], **more: Spec) 
     ]
 
 
-def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
+def stacked_weeks(parts: Sequence[str], labels: Sequence[str]) -> Spec:
     """Return stacked bars over weeks; each part is a field of the rows."""
     cases = (
         f"datum.label == '{name}' ? '{label}' : " for name, label in zip(parts, labels, strict=True)
@@ -291,7 +291,7 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
         "transform": [{"fold": list(parts), "as": ["part", "value"]}],
         "mark": {"type": "bar"},
         "encoding": {
-            "x": days_of_bars(x),
+            "x": days_of_bars("week_start_date"),
             "y": number("value", "count"),
             "color": {
                 "field": "part",
@@ -300,7 +300,7 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
                 "legend": {"labelExpr": legend},
             },
             "order": {"field": "part", "sort": "descending"},
-            "tooltip": [day_tip(x), tip("value", "count", "Number")],
+            "tooltip": [day_tip("week_start_date"), tip("value", "count", "Number")],
         },
     }
 

@@ -281,7 +281,7 @@ class View:
             EcomError: What the route raises, such as `NoSourceError`.
         """
         function = getattr(route, "func", route)
-        kind = model_of(function, "parameters")
+        kind = parameters_of(function)
         days = self.filters.days if issubclass(kind, DaysParameters) else {}
         query = kind.model_validate({**days, **parameters})
         called = function, str(getattr(route, "keywords", {})), query.model_dump_json()
@@ -416,9 +416,9 @@ class View:
 
 
 @cache
-def model_of(route: Callable[..., Any], name: str) -> type[BaseModel]:
-    """Return the model of a parameter of a route's function."""
-    kind = signature(route).parameters[name].annotation
+def parameters_of(route: Callable[..., Any]) -> type[BaseModel]:
+    """Return the model of the parameters of a route's function."""
+    kind = signature(route).parameters["parameters"].annotation
     model: type[BaseModel] = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     return model
 

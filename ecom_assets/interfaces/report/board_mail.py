@@ -190,7 +190,7 @@ def board_message(
     due: datetime,
     recipients: Sequence[str],
     *,
-    with_costs: bool = False,
+    with_costs: bool,
 ) -> EmailMessage:
     """Return the message with a board; sent again, it has the same Message-ID."""
     mail = kept.item

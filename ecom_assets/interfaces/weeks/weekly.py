@@ -89,7 +89,7 @@ class Week:
         return cls.containing(newest - DAYS_AFTER_FIRST * ONE_DAY, week_start)
 
     @classmethod
-    def containing(cls, day: date, week_start: str = "monday") -> Self:
+    def containing(cls, day: date, week_start: str) -> Self:
         """Return the week that a day is in."""
         return cls(first_day_of(day, "week", week_start))
 

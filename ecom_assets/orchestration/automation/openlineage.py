@@ -26,7 +26,7 @@ from openlineage.client.facet_v2 import (
 from openlineage.client.transport.http import ApiKeyTokenProvider, HttpConfig, HttpTransport
 from requests import exceptions
 
-from ecom_assets.core.clock import Clock, now_utc
+from ecom_assets.core.clock import now_utc
 from ecom_assets.core.http.retry import BoundedAdapter, ResponseBounds, bounded_session
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
@@ -387,7 +387,7 @@ class OwnRun:
         )
 
 
-def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefinition:
+def lineage_sensor(lineage: Lineage) -> dg.SensorDefinition:
     """Return the sensor that reports runs as they begin and end;
     the cursor holds up to when all were reported.
     """
@@ -399,7 +399,7 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
         description="Sends the OpenLineage events of each run, also after the receiver was down.",
     )
     def report(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        looked_at, until = now(), time.monotonic() + TICK_PATIENCE_S
+        looked_at, until = now_utc(), time.monotonic() + TICK_PATIENCE_S
         since = datetime.fromisoformat(context.cursor) if context.cursor else looked_at
         runs, reached = runs_since(context.instance, STATUSES, since, looked_at)
         sent = 0

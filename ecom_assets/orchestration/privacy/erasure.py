@@ -126,8 +126,8 @@ def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what repo
     requested: Person,
     kept: KeptItems,
     *,
-    has_files: bool = True,
-    say: Say = lambda _sentence: None,
+    has_files: bool,
+    say: Say,
 ) -> ErasurePlan:
     """Find all rows and records of a person, in what people keep, too; nothing is changed."""
     person = _as_tools_know(settings, requested).completed(engine)
@@ -156,10 +156,10 @@ def amounts_of(settings: Settings) -> CleaningRule:
     return CleaningRule(max_amount=settings.largest_amount)
 
 
-def intent_of(plan: ErasurePlan, now: Clock = now_utc_without_zone) -> Pending:
+def intent_of(plan: ErasurePlan) -> Pending:
     """Return what is recorded before anything is removed."""
     return Pending(
-        requested_at=now().isoformat(sep=" ", timespec="seconds"),
+        requested_at=now_utc_without_zone().isoformat(sep=" ", timespec="seconds"),
         person=plan.person,
         records={record_id: day.isoformat() for record_id, day in plan.records.items()},
         plan=plan.as_json(),
@@ -468,7 +468,7 @@ def remains_of(  # noqa: PLR0913 (each is a place where the person can be, or wh
     records: Mapping[str, date],
     kept: KeptItems,
     *,
-    has_files: bool = True,
+    has_files: bool,
     say: Say = lambda _sentence: None,
 ) -> Remains:
     """Return what there is of a person;

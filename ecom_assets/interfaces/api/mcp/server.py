@@ -217,7 +217,7 @@ def _metrics_tool() -> types.Tool:
     )
 
 
-async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
+async def serve_stdio(settings: Settings, *, sees_people: bool) -> None:
     """Answer one assistant over standard input and output, until it hangs up.
 
     With `sees_people`, questions may be about single people: what is answered leaves this machine.
