@@ -9,7 +9,12 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.recorded import not_recorded
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
-from ecom_assets.core.tables.measures import aggregates, completed, sums, unknown_measures
+from ecom_assets.core.tables.measures import (
+    aggregates,
+    completed,
+    sums_of_periods,
+    unknown_measures,
+)
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import (
     Fetch,
@@ -21,7 +26,6 @@ from ecom_assets.core.tables.queries import (
     if_known,
     page_of,
     rows_in_period,
-    with_previous,
 )
 
 COLUMNS: Final = tuple(EngagementDaily.columns)
@@ -30,13 +34,9 @@ COLUMNS: Final = tuple(EngagementDaily.columns)
 def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     """Return the engagement of a period and of the period before, and of each day."""
     table = reading.table(EngagementDaily)
-    both_periods = with_previous(table, "event_date")
-    rows = reading.rows(
-        both_periods.group_by("is_current").agg(**sums(both_periods, SessionMeasures)), period
-    )
-    result = {row["is_current"]: row for row in rows}
+    found = sums_of_periods(reading, table, "event_date", period, SessionMeasures)
     lacks = not_recorded(reading)
-    now, before = (completed(result.get(which), SessionMeasures, lacks) for which in (1, 0))
+    now, before = (completed(row, SessionMeasures, lacks) for row in found)
     period_rows = rows_in_period(reading, EngagementDaily).select(*COLUMNS)
     days, total = page_of(reading, period_rows, ["event_date"], page, period)
     numbers = if_known(now, period)

@@ -20,13 +20,15 @@ from ecom_assets.commerce.sales.contracts import City, Item
 from ecom_assets.commerce.sales.coverage import require_orders
 from ecom_assets.core.tables.contract import Ratio, Table
 from ecom_assets.core.tables.currencies import rounded, rounded_parts, unit_of
-from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
+from ecom_assets.core.tables.days import Days, start_of_week
 from ecom_assets.core.tables.measures import (
     aggregates,
     completed,
     measures_added,
+    numbers_over_time,
     summable,
     sums,
+    sums_of_periods,
 )
 from ecom_assets.core.tables.portable import ratio
 from ecom_assets.core.tables.queries import (
@@ -39,7 +41,6 @@ from ecom_assets.core.tables.queries import (
     if_known,
     in_period,
     rows_in_period,
-    with_previous,
 )
 
 NUMBERS: Final = tuple(summable(ProfitMeasures))
@@ -173,17 +174,10 @@ def profit(
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    daily = reading.table(ProfitDaily)
-    rows = with_previous(_rows_by(daily, None), "order_date")
-    by_period = {
-        row["is_current"]: row
-        for row in reading.rows(
-            rows.group_by("is_current").agg(**sums(rows, ProfitMeasures)), period
-        )
-    }
-    now, before = (completed(by_period.get(which), ProfitMeasures) for which in (1, 0))
+    daily = _rows_by(reading.table(ProfitDaily), None)
+    found = sums_of_periods(reading, daily, "order_date", period, ProfitMeasures)
+    now, before = (completed(row, ProfitMeasures) for row in found)
     source = category_source(reading, period) if dimension == "item_category" else None
-    found = parts(reading, period, dimension, sort_by, source) if dimension else []
     return {
         "profit": if_known(now, period),
         **compared(now, before, NUMBERS, period),
@@ -191,7 +185,7 @@ def profit(
         **other_costs(reading, period),
         "dimension": dimension,
         "category_source": source,
-        "parts": found,
+        "parts": parts(reading, period, dimension, sort_by, source) if dimension else [],
     }
 
 
@@ -252,14 +246,8 @@ def profit_over_time(
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    rows = {date.fromisoformat(row["value"]): row for row in parts(reading, period, by)}
-    first = period.start_date
-    if by == "week":
-        first -= first.weekday() * ONE_DAY
-    step = 7 if by == "week" else 1
-    count = ((period.end_date - first).days // step) + 1
-    starts = [first + number * step * ONE_DAY for number in range(count)]
-    return {start: rows.get(start) or completed(None, ProfitMeasures) for start in starts}
+    daily = _rows_by(reading.table(ProfitDaily), None)
+    return numbers_over_time(reading, daily, "order_date", period, by, ProfitMeasures)
 
 
 def profit_of_items(reading: Reading, period: Period, item_ids: Sequence[str]) -> dict[str, Row]:

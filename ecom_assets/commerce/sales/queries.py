@@ -50,7 +50,14 @@ from ecom_assets.commerce.sales.sales import (
 )
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.days import HOUR_S, ONE_DAY, Days, day_start, hours_of
-from ecom_assets.core.tables.measures import completed, measures_of, summable, summed, sums
+from ecom_assets.core.tables.measures import (
+    completed,
+    measures_of,
+    summable,
+    summed,
+    sums,
+    sums_of_periods,
+)
 from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.queries import (
@@ -86,9 +93,8 @@ def sales(reading: Reading, period: Period) -> dict[str, Any]:
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
     """
-    rows = with_previous(daily_revenue(reading), "order_date")
-    result = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]), period)}
-    now, before = (completed(result.get(which), SalesMeasures) for which in (1, 0))
+    found = sums_of_periods(reading, daily_revenue(reading), "order_date", period, SalesMeasures)
+    now, before = (completed(row, SalesMeasures) for row in found)
     return {
         "source": sales_source(reading),
         "sales": if_known(now, period),
