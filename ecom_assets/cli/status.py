@@ -74,7 +74,15 @@ def status(as_json: Json = False) -> None:
     _draw(rows)
     held = [held_line(day) for row in rows for day in row["held_days"]]
     waiting = filter(None, [waiting_sentence(row["waiting_lines"]) for row in rows])
-    lines = [*held, *_lost_lines(lost), *absent_lines(absent), *waiting, *_landing_lines(settings)]
+    # A line for each day whose rows a table keeps although the source no longer has them.
+    lost_lines = [
+        f"{note['source_table']} keeps {note['stored_count']:,} rows of {note['received_date']}, "
+        f"of which its source has {note['offered_count']:,} since "
+        f"{note['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go with `ecom run "
+        f"--from {note['received_date']} --to {note['received_date']} --allow-withdrawal`."
+        for note in lost
+    ]
+    lines = [*held, *lost_lines, *absent_lines(absent), *waiting, *_landing_lines(settings)]
     for line in [*([""] if lines else []), *lines, *filter(None, [published.found])]:
         typer.echo(line)
 
@@ -117,19 +125,6 @@ def _waiting_lines(engine: Engine) -> list[dict[str, Any]]:
 
 def _days_of(table: str, notes: list[dict[str, Any]]) -> list[str]:
     return [str(note["received_date"]) for note in notes if note["source_table"] == table]
-
-
-def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each day whose rows a table keeps although the
-    source no longer has them.
-    """
-    return [
-        f"{note['source_table']} keeps {note['stored_count']:,} rows of {note['received_date']}, "
-        f"of which its source has {note['offered_count']:,} since "
-        f"{note['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go with `ecom run "
-        f"--from {note['received_date']} --to {note['received_date']} --allow-withdrawal`."
-        for note in lost
-    ]
 
 
 def _landing_lines(settings: Settings) -> list[str]:

@@ -191,7 +191,9 @@ def clean_events_asset(late_days: int) -> TableAsset:
         }
         if not identity_rule.has_links:
             return computed(_events_without_links, {**received, "days": days}, CleanEvents)
-        of_run, other_days = _split(days, run_days)
+        # Those of some days that a run cleans, and those of which only visitors change.
+        own = set(days.dates) & set(run_days.dates)
+        of_run, other_days = Days.from_dates(own), Days.from_dates(set(days.dates) - own)
         parts = []
         if of_run.dates:
             seen = {"identity_links": identity_links, "days": of_run}
@@ -206,12 +208,6 @@ def clean_events_asset(late_days: int) -> TableAsset:
         return parts[0] if len(parts) == 1 else union_all(*parts)
 
     return events
-
-
-def _split(days: Days, run_days: Days) -> tuple[Days, Days]:
-    """Return those of some days that a run cleans, and those of which only visitors change."""
-    own = set(days.dates) & set(run_days.dates)
-    return Days.from_dates(own), Days.from_dates(set(days.dates) - own)
 
 
 def _stored_events(warehouse: Engine, days: Days, only_visitors: ir.Table | None) -> ir.Table:

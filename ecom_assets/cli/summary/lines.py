@@ -71,7 +71,13 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
     lines += [f"  {line}" for line in provisional_lines(summary["provisional_from"])]
     lines += unknown_lines(summary["unknown"], has_failed=not summary["success"])
-    lines += _missing_day_lines(summary["missing_days"])
+    # A line for each source of which nothing was received on some days.
+    missing_day_lines = [
+        f"  No {source} were received of {_first_days(days)}: what happened then is unknown, and "
+        "counts nowhere (ECOM_EMPTY_DAYS=zero counts such days as days without any)"
+        for source, days in summary["missing_days"].items()
+    ]
+    lines += missing_day_lines
     if summary["activity_types"]:
         lines.append(
             "  Events are the order report's activities, as "
@@ -100,15 +106,6 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         lines += ["", *(f"Left out: {reason}" for reason in summary["missing"].values())]
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
-
-
-def _missing_day_lines(missing: Mapping[str, list[str]]) -> list[str]:
-    """Return a line for each source of which nothing was received on some days."""
-    return [
-        f"  No {source} were received of {_first_days(days)}: what happened then is unknown, and "
-        "counts nowhere (ECOM_EMPTY_DAYS=zero counts such days as days without any)"
-        for source, days in missing.items()
-    ]
 
 
 def _first_days(days: list[str]) -> str:
@@ -191,7 +188,15 @@ def _cart_line(cart: Mapping[str, Any]) -> str:
 def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines of sales."""
     sales, week = summary["sales"], summary["retention"]
-    without = [*_held_lines(sales["held_order_days"]), *_waiting_lines(sales["waiting_lines"])]
+    waiting = sales["waiting_lines"]
+    held = sales["held_order_days"]
+    held_lines = (
+        [f"  without the order lines of {', '.join(held)} that are held back"] if held else []
+    )
+    without = [
+        *held_lines,
+        *([f"  {waiting_sentence(waiting)}"] if waiting else []),
+    ]
     title = "Sales" if sales["source"] == "orders" else "Sales, from purchase events"
     if sales["orders"] is None:
         return ["", f"{title}: not known of these days", *without, *_week_lines(week)]
@@ -301,14 +306,6 @@ def _category_lines(week: Mapping[str, Any]) -> list[str]:
         problem = "no order line has a category"
     advice = "a catalogue names it (ECOM_CATALOGUE, then run these days again)"
     return [f"  {problem}: in mart.customer_retention the item stands for it; {advice}"]
-
-
-def _held_lines(held: list[str] | None) -> list[str]:
-    return [f"  without the order lines of {', '.join(held)} that are held back"] if held else []
-
-
-def _waiting_lines(waiting: list[dict[str, Any]] | None) -> list[str]:
-    return [f"  {waiting_sentence(waiting)}"] if waiting else []
 
 
 def _channel_lines(totals: Mapping[str, Any]) -> list[str]:

@@ -69,17 +69,6 @@ def _costed(rows: RowsOf) -> RowsOf:
     return costed
 
 
-def _ranges_of(rows: RowsOf) -> RowsOf:
-    """Return the rows of `mart.item_costs` that order lines have their costs from, without the
-    catalogue's.
-    """
-
-    def ranges(context: TraceContext) -> ir.Table:
-        return _used_ranges(rows(context), context, "costs")
-
-    return ranges
-
-
 def _catalogue_of(rows: RowsOf) -> RowsOf:
     """Return the lines of the catalogue that order lines have their costs from."""
 
@@ -89,12 +78,6 @@ def _catalogue_of(rows: RowsOf) -> RowsOf:
         return keeping(context.table(RawStock), days, ["product_id", "received_date"])
 
     return lines
-
-
-def _has_catalogue_costs(context: TraceContext) -> bool:
-    """Return whether any cost of the shop is the catalogue's."""
-    of_catalogue = context.where(ItemCosts, cost_source="catalogue").select("item_id").limit(1)
-    return bool(context.ask(of_catalogue))
 
 
 def _used_ranges(lines: ir.Table, context: TraceContext, source: str) -> ir.Table:
@@ -152,14 +135,24 @@ def _derivations(rows: RowsOf, day: str = "") -> dict[str, Derivation]:
     `day` is the day column of the table, if the lines of several days can be read at once.
     """
     lines, costed = (Count(ProfitLines, part, day=day) for part in (rows, _costed(rows)))
-    of_costs = costed, Count(ItemCosts, _ranges_of(rows), day=day)
+
+    # The rows of `mart.item_costs` that order lines have their costs from, without the
+    # catalogue's.
+    def ranges(context: TraceContext) -> ir.Table:
+        return _used_ranges(rows(context), context, "costs")
+
+    of_costs = costed, Count(ItemCosts, ranges, day=day)
     of_both = *of_costs, Count(RawStock, _catalogue_of(rows), day=day)
 
     def from_costs(column: str) -> ByRow:
         def choose(context: TraceContext) -> Derivation:
+            # Whether any cost of the shop is the catalogue's.
+            of_catalogue = (
+                context.where(ItemCosts, cost_source="catalogue").select("item_id").limit(1)
+            )
             return Computed(
                 f"the sum of {column} of the order lines, whose costs are in mart.item_costs",
-                inputs=of_both if _has_catalogue_costs(context) else of_costs,
+                inputs=of_both if bool(context.ask(of_catalogue)) else of_costs,
                 adds_up=True,
             )
 

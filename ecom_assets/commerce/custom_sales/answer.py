@@ -229,11 +229,10 @@ class _Result:
         if values is not None and self.has_too_few_visits:
             return dict.fromkeys(self.counted.names)
         of_value = self.in_total.get((), {}) if values is None else self.of_values.get(values, {})
-        is_known = self.is_known if start is None else self._knows(start)
+        is_known = (
+            self.is_known if start is None else self.days.is_known(start, self.query.calendar)
+        )
         return completed_numbers(of_value.get(start), self.counted.names, is_known=is_known)
-
-    def _knows(self, start: date) -> bool:
-        return self.days.is_known(start, self.query.calendar)
 
     def is_complete(self, start: date | None) -> bool:
         """Return whether the range and the data have all days of a period."""

@@ -150,7 +150,29 @@ class SalesQuery:
                 "fewer days, or with another period."
             )
         if self.tables.of_purchases:
-            self._require_purchases()
+            # Refuse what only order lines say, and no purchase event.
+            refused = [
+                *(
+                    f"The dimension {name}"
+                    for name in self.question.by
+                    if not self._is_bought(name)
+                ),
+                *(
+                    f"The measure {name}"
+                    for name in self.parts
+                    if name not in MEASURES_OF_PURCHASES
+                ),
+                *(
+                    f"The condition on {name}"
+                    for name in self.conditions
+                    if not self._is_bought(name)
+                ),
+            ]
+            if refused:
+                raise NoSourceError(
+                    f"{min(refused)} needs order lines, and there are only purchase events; "
+                    f"{self.tables.remedy}."
+                )
         for name in (*self.question.by, *sorted(self.conditions & DIMENSIONS.keys())):
             if (needs := DIMENSIONS[name].needs) and not self._is_stated(name):
                 self._require(needs, f"The dimension {name}")
@@ -159,19 +181,6 @@ class SalesQuery:
                 self._require(ProfitLines, f"The measure {name}")
         for name in sorted(self.conditions & OF_PROFIT):
             self._require(ProfitLines, f"The condition on {name}")
-
-    def _require_purchases(self) -> None:
-        """Refuse what only order lines say, and no purchase event."""
-        refused = [
-            *(f"The dimension {name}" for name in self.question.by if not self._is_bought(name)),
-            *(f"The measure {name}" for name in self.parts if name not in MEASURES_OF_PURCHASES),
-            *(f"The condition on {name}" for name in self.conditions if not self._is_bought(name)),
-        ]
-        if refused:
-            raise NoSourceError(
-                f"{min(refused)} needs order lines, and there are only purchase events; "
-                f"{self.tables.remedy}."
-            )
 
     def _is_bought(self, name: str) -> bool:
         """Return whether purchase events have a dimension, or a column of order lines."""

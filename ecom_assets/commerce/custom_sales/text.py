@@ -20,7 +20,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     if not (has_values or has_periods):
         return [title, *_single(answer, currency)]
     heading = (
-        *([_heading(answer)] if has_values else []),
+        *([" / ".join(answer["definition"]["by"])] if has_values else []),
         *(["from"] if has_periods else []),
         *_number_headings(answer),
     )
@@ -55,10 +55,6 @@ def _single(answer: Mapping[str, Any], currency: str) -> list[str]:
         for measure in answer["measures"]
     ]
     return _aligned(rows, 1)
-
-
-def _heading(answer: Mapping[str, Any]) -> str:
-    return " / ".join(answer["definition"]["by"])
 
 
 def _number_headings(answer: Mapping[str, Any]) -> list[str]:

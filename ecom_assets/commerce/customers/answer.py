@@ -115,9 +115,12 @@ def compute_segments(question: SegmentsQuestion, data: QuestionData) -> dict[str
     if data.keep:
         data.keep(result.order_by("customer_id"))
     currency = data.source.settings.known_currency
+    # Whether revenue is known: order lines always have amounts, purchase events if at least
+    # one has one.
+    has_money = data.source.of_orders or has_paid_events(data.all_events, rows_of)
     return {
         **facts,
-        **segment_totals(result, rows_of, has_money=_has_money(data), currency=currency),
+        **segment_totals(result, rows_of, has_money=has_money, currency=currency),
     }
 
 
@@ -167,13 +170,6 @@ def _purchases(
         "definition": rule | source,
         "as_of_date": newest["as_of_date"],
     }
-
-
-def _has_money(data: QuestionData) -> bool:
-    """Return whether revenue is known: order lines always have amounts,
-    purchase events if at least one has one.
-    """
-    return data.source.of_orders or has_paid_events(data.all_events, rows_of)
 
 
 def _of_model(name: str, fitted: ModelFit[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def _described(
         return {"title": "Orders and visits do not meet", "reason": _reason_of_meeting(row)}
     if kind == "conversion":
         before, after = (
-            _spaced(types.get((row["funnel_name"], step), "an earlier step"))
+            types.get((row["funnel_name"], step), "an earlier step").replace("_", " ")
             for step in (row["step"] - 1, row["step"])
         )
         of = "" if row["dimension"] == ALL else f" {NEAR[row['dimension']]} {subject}"
@@ -226,7 +226,3 @@ def _reason(row: StateRow, shown: Callable[[float], str], further: str) -> str:
         f"{shown(number)} {days}; usually {shown(usual)}, and chance alone goes no {further} than "
         f"{shown(bound)}."
     )
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")

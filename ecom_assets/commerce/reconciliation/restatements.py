@@ -596,7 +596,17 @@ class RestatementHooks:
                 "withdrawn_row_count": rows_of_day.withdrawn,
                 "late_row_ids": json.dumps(shown_ids, ensure_ascii=False) if shown_ids else None,
             }
-            rows.append(self._entry(change) | reasons | run_fields)
+            entry = {
+                "restated_date": change.day,
+                "table_name": self.contract.qualified_name(),
+                "row_key": change.row_key,
+                "column_name": change.column,
+                "before_value": change.before,
+                "after_value": change.after,
+                "difference": change.difference,
+                "published_run_id": self.notes[change.day]["run_id"],
+            }
+            rows.append(entry | reasons | run_fields)
         self.log.causes.update(row["cause"] for row in rows)
         self.log.engine.rewrite(Restatements, Days.from_dates(days), partial(_with_entries, rows))
 
@@ -646,18 +656,6 @@ class RestatementHooks:
             if row["restated_at"] >= self.notes[day]["published_at"]:
                 causes.setdefault(day, {})[row["row_key"]] = row["cause"]
         return causes
-
-    def _entry(self, change: ChangedNumber) -> Row:
-        return {
-            "restated_date": change.day,
-            "table_name": self.contract.qualified_name(),
-            "row_key": change.row_key,
-            "column_name": change.column,
-            "before_value": change.before,
-            "after_value": change.after,
-            "difference": change.difference,
-            "published_run_id": self.notes[change.day]["run_id"],
-        }
 
     def _days_of_changed_visitors(self) -> set[date]:
         """Return the days on which an event has another visitor since the run's days came,

@@ -399,10 +399,6 @@ def _is_of_shop(name: str) -> bool:
     return name in (*OF_SHOP, *OF_COSTS) or name.startswith((RATE, IN_USE))
 
 
-def _of_shop(content: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value) for name, value in content.items() if _is_of_shop(name) and value}
-
-
 def _content(home: Path) -> dict[str, Any]:
     try:
         content = json.loads((home / FOLDER / SHOP_CHOICES).read_text(encoding="utf-8"))
@@ -432,7 +428,12 @@ def begin_shop_change(
     """
     content = _content(home)
     if BEFORE not in content:
-        content |= {BEFORE: _of_shop(content), FILES_BEFORE: dict(files)}
+        content |= {
+            BEFORE: {
+                name: str(value) for name, value in content.items() if _is_of_shop(name) and value
+            },
+            FILES_BEFORE: dict(files),
+        }
     _write(home, {**content, **choices, PROBLEM: ""})
 
 

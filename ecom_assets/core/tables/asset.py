@@ -375,6 +375,9 @@ class TableAsset:
         Functions can take the `dependencies` by parameter name, in addition to tables and `days`.
         Runs whose steps share a `pool` take turns. Dagster's graph shows at most three `kinds`.
         """
+        # The version of the definition, with the rules that the functions take.
+        names = self._taken()
+        rules = {name: value for name, value in dependencies.items() if name in names}
         return dg.asset(
             key=self.key,
             description=self.contract.description(),
@@ -386,7 +389,7 @@ class TableAsset:
             automation_condition=self.automation,
             partitions_def=daily,
             backfill_policy=dg.BackfillPolicy.single_run(),
-            code_version=self._code_version(dependencies),
+            code_version=code_version(self._functions(), rules),
             group_name=self.contract.group,
             owners=[self.contract.owner],
             kinds=set(kinds),
@@ -415,23 +418,20 @@ class TableAsset:
             for name, rule in parameters.items()
         }
         if self.empty_unless and not self.empty_unless.holds(parameters, warehouse):
-            return self._emptied(run, warehouse)
+            # No rows for the days of a run, and for all others that have some.
+            table, day = warehouse.table(self.contract), self.contract.day_column
+            if day is None:
+                return table.limit(0)
+            stored = unordered_rows_of(table.select(day=day).distinct())
+            return SliceOutput(
+                table.limit(0), Days.from_dates([*run.dates, *(row["day"] for row in stored)])
+            )
         run = self._with_late_days(run, warehouse)
         parameters = {**parameters, "run_days": run, "only_visitors": None}
         wider = self._with_days_changed_upstream(run, parameters, warehouse)
         if wider != run and self.only_visitors is not None and warehouse.replaces_visitors:
             return self._with_visitors(run, wider, parameters, warehouse)
         return self._of_days(wider, parameters, warehouse)
-
-    def _emptied(self, run: Days, warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
-        """Return no rows for the days of a run, and for all others that have some."""
-        table, day = warehouse.table(self.contract), self.contract.day_column
-        if day is None:
-            return table.limit(0)
-        stored = unordered_rows_of(table.select(day=day).distinct())
-        return SliceOutput(
-            table.limit(0), Days.from_dates([*run.dates, *(row["day"] for row in stored)])
-        )
 
     def _with_late_days(self, run: Days, warehouse: Tables) -> Days:
         """Return the days of a run, and those that its late rows count for."""
@@ -453,7 +453,11 @@ class TableAsset:
         """Return the table on the days of a run,
         and the rows of the visitors concerned on the others.
         """
-        changed = self._changed_days(wider, parameters, warehouse)
+        # The days of this table on which anything changes, as far as they are loaded.
+        days = (
+            self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
+        )
+        changed = warehouse.loaded_days(self.loaded_from, days) if self.loaded_from else days
         whole = self._days_as_a_whole(run, changed, parameters, warehouse)
         computed = self._of_days(whole, parameters, warehouse)
         output = computed if isinstance(computed, SliceOutput) else SliceOutput(computed, whole)
@@ -464,16 +468,22 @@ class TableAsset:
         # set of days.
         span = Days.between(in_part.first, in_part.end)
         span = Days.from_dates(set(span.dates) - set(output.days.dates))
-        visitors = self._visitors_concerned(whole, parameters, warehouse)
-        rows = self._rows_of_visitors(visitors, span, parameters)
+        # In `visitor_id`, whose rows a run changes on days that it does not compute.
+        assert self.only_visitors is not None  # noqa: S101 (the caller looks)
+        visitors = self.only_visitors.expression(whole, parameters, warehouse)
+        # The table's rows of some visitors on some days.
+        tables = {
+            name: reads.select(
+                parameters[name]
+                if reads.of_all_visitors
+                else _of_visitors(parameters[name], visitors),
+                span,
+            )
+            for name, reads in self.reads.items()
+        }
+        inputs = {**parameters, **tables, "days": span, "only_visitors": visitors}
+        rows = _of_visitors(self.function(**_arguments(self.function, inputs)), visitors)
         return replace(output, also=VisitorRows(rows, visitors, span, in_part))
-
-    def _changed_days(self, wider: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
-        """Return the days of this table on which anything changes, as far as they are loaded."""
-        days = (
-            self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
-        )
-        return warehouse.loaded_days(self.loaded_from, days) if self.loaded_from else days
 
     def _days_as_a_whole(
         self, run: Days, changed: Days, parameters: Mapping[str, Any], warehouse: Tables
@@ -485,29 +495,6 @@ class TableAsset:
             return run
         outdated = unordered_rows_of(self.outdated_by.rows(changed, parameters, warehouse))
         return Days.from_dates([*run.dates, *(row["day"] for row in outdated)])
-
-    def _visitors_concerned(
-        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
-    ) -> ir.Table:
-        """Return, in `visitor_id`, whose rows a run changes on days that it does not compute."""
-        assert self.only_visitors is not None  # noqa: S101 (the caller looks)
-        return self.only_visitors.expression(run, parameters, warehouse)
-
-    def _rows_of_visitors(
-        self, visitors: ir.Table, days: Days, parameters: Mapping[str, Any]
-    ) -> ir.Table:
-        """Return the table's rows of some visitors on some days."""
-        tables = {
-            name: reads.select(
-                parameters[name]
-                if reads.of_all_visitors
-                else _of_visitors(parameters[name], visitors),
-                days,
-            )
-            for name, reads in self.reads.items()
-        }
-        inputs = {**parameters, **tables, "days": days, "only_visitors": visitors}
-        return _of_visitors(self.function(**_arguments(self.function, inputs)), visitors)
 
     def _of_days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
         if self.is_widened:
@@ -551,7 +538,9 @@ class TableAsset:
                     if (
                         compared is not None
                         and compared.are_unchanged
-                        and _is_shown(context, self.key)
+                        and (
+                            context.instance.get_latest_materialization_event(self.key) is not None
+                        )
                     ):
                         return ComputedOutput(None, compared)
                     output = self.output(days, parameters, warehouse)
@@ -605,12 +594,6 @@ class TableAsset:
         of_days = (self.invalidated_by, self.widened_by, self.only_visitors, self.outdated_by)
         return (*of_days, self.empty_unless)
 
-    def _code_version(self, dependencies: Mapping[str, Any]) -> str:
-        """Return the version of the definition, with the rules that the functions take."""
-        names = self._taken()
-        rules = {name: value for name, value in dependencies.items() if name in names}
-        return code_version(self._functions(), rules)
-
     def _functions(self) -> list[Callable[..., Any]]:
         """Return the functions that compute the table, its days and its visitors."""
         return [self.function, *(part.function for part in self._asking() if part)]
@@ -632,11 +615,6 @@ class TableAsset:
         return (
             names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}
         ) | {"warehouse"}
-
-
-def _is_shown(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
-    """Return whether Dagster has a materialization of a table, which says how it is computed."""
-    return context.instance.get_latest_materialization_event(key) is not None
 
 
 def _unanswered(rows: ir.Table, days: Days, error: UnavailableError) -> SliceOutput:

@@ -238,10 +238,11 @@ class TableCheck:
             for name, column in table.columns.items()
             if column.pii or column.is_cost
         }
-        return {
-            name: HIDDEN if name in hidden else value
-            for name, value in _json_values(example).items()
+        json_values = {
+            name: value if isinstance(value, int | float | bool | None) else str(value)
+            for name, value in example.items()
         }
+        return {name: HIDDEN if name in hidden else value for name, value in json_values.items()}
 
 
 def _counts_or_result(
@@ -338,13 +339,6 @@ def days_of_run(tags: Mapping[str, str]) -> Days | None:
         return None
     last_day = date.fromisoformat(last)
     return Days.from_dates([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
-
-
-def _json_values(example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value if isinstance(value, int | float | bool | None) else str(value)
-        for name, value in example.items()
-    }
 
 
 KEYS_AT_ONCE = 5_000_000

@@ -203,17 +203,15 @@ def answer(days: Days, asked: str, arguments: tuple[Any, ...]) -> Any:  # noqa: 
         return days.dates
     if asked == "starts":
         before, after = arguments
-        return _starts(days.runs(), before + after)
+        # Which ranges do not reach the one before them once they are widened.
+        runs = days.runs()
+        apart = before + after
+        return tuple(
+            place
+            for place, (first, _) in enumerate(runs)
+            if not place or (first - runs[place - 1][1]).days > apart
+        )
     return getattr(days, asked)(*arguments)
-
-
-def _starts(runs: Sequence[tuple[date, date]], apart: int) -> tuple[int, ...]:
-    """Return which ranges do not reach the one before them once they are widened."""
-    return tuple(
-        place
-        for place, (first, _) in enumerate(runs)
-        if not place or (first - runs[place - 1][1]).days > apart
-    )
 
 
 def answers(arguments: Mapping[str, Any], asked: Sequence[Question]) -> list[Any]:

@@ -542,11 +542,9 @@ def page_of(
         total = result[0]["total_count"]
     else:
         total = reading.rows(rows.agg(total_count=rows.count()), period)[0]["total_count"]
-    return [_without_total(row) for row in result], int(total)
-
-
-def _without_total(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "total_count"}
+    return [
+        {name: value for name, value in row.items() if name != "total_count"} for row in result
+    ], int(total)
 
 
 def cut(answer: Mapping[str, Any], name: str, limit: int | None, offset: int) -> dict[str, Any]:

@@ -105,7 +105,17 @@ class ComputedNotes:
 
     def _compared(self, compared: ComparedInputs) -> ComparedInputs:
         name = compared.computation.contract.qualified_name()
-        note = self._stored_notes().get(_key_of(compared.computation))
+        if self._notes is None:
+            self._notes = {
+                (row["table_name"], row["check_name"], row["run_days"]): (
+                    row["inputs"],
+                    row["write_id"],
+                    int(row["row_count"]),
+                    row["run_id"],
+                )
+                for row in self._engine.noted_rows(ComputedFrom)
+            }
+        note = self._notes.get(_key_of(compared.computation))
         if note is None:
             return compared
         inputs, write_id, row_count, run_id = note
@@ -141,19 +151,6 @@ class ComputedNotes:
             )
             self._writes = {row["table_name"]: row["write_id"] for row in rows}
         return self._writes
-
-    def _stored_notes(self) -> dict[Key, Note]:
-        if self._notes is None:
-            self._notes = {
-                (row["table_name"], row["check_name"], row["run_days"]): (
-                    row["inputs"],
-                    row["write_id"],
-                    int(row["row_count"]),
-                    row["run_id"],
-                )
-                for row in self._engine.noted_rows(ComputedFrom)
-            }
-        return self._notes
 
     def note_table(self, compared: ComparedInputs) -> None:
         """Note what a table was computed from; call it in the transaction that writes the table,

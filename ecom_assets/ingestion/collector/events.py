@@ -111,7 +111,14 @@ class BatchResult:
         self.reasons.append(refusal.reason)
         if len(self.refused) < MOST_SHOWN:
             shown = {"reason": refusal.reason, "detail": refusal.detail}
-            self.refused.append({"index": index, "event_id": _named(event), **shown})
+            # The id by which its sender finds a refused event; None without a short one.
+            named = (
+                event.get("event_id") or event.get("messageId") if isinstance(event, dict) else None
+            )
+            is_short = isinstance(named, int) or (
+                isinstance(named, str) and len(named) <= LONGEST_NAMED
+            )
+            self.refused.append({"index": index, "event_id": named if is_short else None, **shown})
 
     @property
     def answer(self) -> dict[str, Any]:
@@ -292,13 +299,6 @@ def _require_somebody(line: Mapping[str, Any], identities: Sequence[str]) -> Non
             "",
         )
         raise EventRefusal("missing_identity", f"One of {named} is needed{stated}.")
-
-
-def _named(event: object) -> str | int | None:
-    """Return the id by which its sender finds a refused event; None without a short one."""
-    named = event.get("event_id") or event.get("messageId") if isinstance(event, dict) else None
-    is_short = isinstance(named, int) or (isinstance(named, str) and len(named) <= LONGEST_NAMED)
-    return named if is_short else None
 
 
 def _check_shape(event: object, value: bytes, most_bytes: int) -> None:

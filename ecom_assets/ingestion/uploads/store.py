@@ -619,10 +619,7 @@ class Uploads:
                 and upload.sent_at < now - timedelta(days=keep_days)
             ):
                 self.remove_original(upload)
-        self._remove_unfinished()
-
-    def _remove_unfinished(self) -> None:
-        """Remove what a process that was killed left of a file that came in."""
+        # Remove what a process that was killed left of a file that came in.
         kept_ids = {upload.id for upload in self.every()}
         oldest = (now_utc_without_zone() - timedelta(hours=UNLOADED_HOURS)).timestamp()
         with suppress(OSError):

@@ -459,17 +459,6 @@ def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
     return f"{name or 'its filters'}: {message[:1].lower()}{message[1:]}"
 
 
-def _require_own_addresses(every: Iterable[DashboardPage]) -> None:
-    titles: dict[str, str] = {}
-    for page in every:
-        if page.path in titles:
-            raise DefinitionError(
-                f"The pages {titles[page.path]!r} and {page.title!r} are both at "
-                f"{PREFIX}/{page.path}; give one of them another address."
-            )
-        titles[page.path] = page.title
-
-
 @cache
 def all_pages() -> tuple[DashboardPage, ...]:
     """Return the pages in the order of the navigation: every module in `pages/` has one,
@@ -483,7 +472,14 @@ def all_pages() -> tuple[DashboardPage, ...]:
         # Found by the folder, so that a page is one file and nothing else.
         module = import_module(f"{pages.__name__}.{info.name}")
         every += module.PAGES if hasattr(module, "PAGES") else [module.PAGE]
-    _require_own_addresses(every)
+    titles: dict[str, str] = {}
+    for page in every:
+        if page.path in titles:
+            raise DefinitionError(
+                f"The pages {titles[page.path]!r} and {page.title!r} are both at "
+                f"{PREFIX}/{page.path}; give one of them another address."
+            )
+        titles[page.path] = page.title
 
     def position(page: DashboardPage) -> tuple[int, int, str]:
         return GROUPS.index(page.group), page.position, page.path

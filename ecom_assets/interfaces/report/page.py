@@ -220,11 +220,14 @@ def print_pdf(page: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="ecom-report-") as folder:
         source, printed = Path(folder) / "report.html", Path(folder) / "report.pdf"
         source.write_text(page, encoding="utf-8")
+        # The option without which Chromium does not run as root; the page is our own, and has no
+        # script.
+        as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
         output = _run(
             [
                 browser,
                 *OPTIONS,
-                *_as_root(),
+                *as_root,
                 f"--user-data-dir={folder}/profile",
                 f"--print-to-pdf={printed}",
                 source.as_uri(),
@@ -236,13 +239,6 @@ def print_pdf(page: str) -> bytes:
                 "instead."
             )
         return printed.read_bytes()
-
-
-def _as_root() -> list[str]:
-    """Return the option without which Chromium does not run as root; the page is our own,
-    and has no script.
-    """
-    return ["--no-sandbox"] if os.geteuid() == 0 else []
 
 
 def _run(command: list[str]) -> str:

@@ -106,8 +106,17 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     if has_failed and not steps and not checks:
         steps = tuple(run_sentence(event) for event in events if event.is_run_failure)
     is_tried_again = run.tags.get("dagster/will_retry") == "true"
+    first = run.tags.get(RANGE_START) or run.tags.get(PARTITION) or ""
+    last = run.tags.get(RANGE_END) or first
     return RunReport(
-        run.run_id, run.job_name, _days(run), has_failed, is_tried_again, steps, checks, held
+        run.run_id,
+        run.job_name,
+        first if first == last else f"{first} to {last}",
+        has_failed,
+        is_tried_again,
+        steps,
+        checks,
+        held,
     )
 
 
@@ -153,12 +162,6 @@ def failed_check_of(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
         sentence=str(metadata.get("sentence") or ""),
         is_warning=evaluation.severity == dg.AssetCheckSeverity.WARN,
     )
-
-
-def _days(run: dg.DagsterRun) -> str:
-    first = run.tags.get(RANGE_START) or run.tags.get(PARTITION) or ""
-    last = run.tags.get(RANGE_END) or first
-    return first if first == last else f"{first} to {last}"
 
 
 INTERVAL_S = 30

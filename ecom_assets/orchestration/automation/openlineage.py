@@ -249,7 +249,22 @@ class Lineage:
             ),
         }
         if step.lineage is not None:
-            facets["columnLineage"] = self._column_lineage(step.lineage)
+            fields = {
+                name: column_lineage_dataset.Fields(
+                    inputFields=[
+                        column_lineage_dataset.InputField(
+                            namespace=self.names.namespace,
+                            name=self.names.name_of(*source.asset_key.path),
+                            field=source.column_name,
+                        )
+                        for source in sources
+                    ]
+                )
+                for name, sources in step.lineage.deps_by_column.items()
+            }
+            facets["columnLineage"] = column_lineage_dataset.ColumnLineageDatasetFacet(
+                fields=fields
+            )
         counted = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
             rowCount=step.row_count
         )
@@ -257,24 +272,6 @@ class Lineage:
         return OutputDataset(
             namespace=self.names.namespace, name=name, facets=facets, outputFacets=statistics
         )
-
-    def _column_lineage(
-        self, lineage: dg.TableColumnLineage
-    ) -> column_lineage_dataset.ColumnLineageDatasetFacet:
-        fields = {
-            name: column_lineage_dataset.Fields(
-                inputFields=[
-                    column_lineage_dataset.InputField(
-                        namespace=self.names.namespace,
-                        name=self.names.name_of(*source.asset_key.path),
-                        field=source.column_name,
-                    )
-                    for source in sources
-                ]
-            )
-            for name, sources in lineage.deps_by_column.items()
-        }
-        return column_lineage_dataset.ColumnLineageDatasetFacet(fields=fields)
 
     @staticmethod
     def _event(state: RunState, at: float, run: Run, job: Job, **datasets: Any) -> RunEvent:  # noqa: ANN401 (inputs and outputs)

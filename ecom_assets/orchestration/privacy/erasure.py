@@ -189,22 +189,9 @@ class Erasure:
             WorkError: A step failed; the same erasure continues with it when it is run again.
         """
         write_pending(self.settings, self.pending)
-        for name, (sentence, step) in self._steps().items():
-            if name in self.pending.results:
-                continue
-            self.say(sentence)
-            self.on_step(name)
-            self.pending.results[name] = step()
-            write_pending(self.settings, self.pending)
-        receipt = self._receipt()
-        path = write_receipt(self.settings, receipt, self.now())
-        remove_pending(self.settings, self.pending)
-        return receipt, path
-
-    def _steps(self) -> dict[str, tuple[str, Callable[[], Any]]]:
         # First nobody may bring the rows in again; then what tables are computed from; then what is
         # made from it.
-        return {
+        steps = {
             "blocked": (
                 "Recording the hashes of the person's ids.",
                 lambda: {"new_hashes": erased_people.add(self.settings, self._person.ids)},
@@ -228,6 +215,37 @@ class Erasure:
             ),
             "verified": ("Proving that nothing is left.", self._verify),
         }
+        for name, (sentence, step) in steps.items():
+            if name in self.pending.results:
+                continue
+            self.say(sentence)
+            self.on_step(name)
+            self.pending.results[name] = step()
+            write_pending(self.settings, self.pending)
+        done = self.pending.results
+        hashes = {
+            kind: sorted(self._hashes.of_all(kind, ids)) for kind, ids in self._person.ids.items()
+        }
+        receipt = {
+            "erasure_id": self._id,
+            "requested_at": self.pending.requested_at,
+            "finished_at": self.now().isoformat(sep=" ", timespec="seconds"),
+            "hashes": hashes,
+            "shared_ids_kept": self._person.shared,
+            "known_as_kept": sorted(self._hashes.of_all(USER, self._person.known_as)),
+            "removed": self.pending.plan,
+            "recomputed": done["recomputed"],
+            "tools": done["tools"],
+            "verified": done["verified"],
+            "to_confirm": [
+                note
+                for note in (*done["purged"], *self._tool_requests.to_confirm(), *self._by_hand())
+                if note
+            ],
+        }
+        path = write_receipt(self.settings, receipt, self.now())
+        remove_pending(self.settings, self.pending)
+        return receipt, path
 
     @property
     def _person(self) -> Person:
@@ -358,29 +376,6 @@ class Erasure:
         return self._hashes.hash_of(
             "erasure", "\0".join(sorted([*self._person.users, *self._person.sessions]))
         )[:12]
-
-    def _receipt(self) -> dict[str, Any]:
-        done = self.pending.results
-        hashes = {
-            kind: sorted(self._hashes.of_all(kind, ids)) for kind, ids in self._person.ids.items()
-        }
-        return {
-            "erasure_id": self._id,
-            "requested_at": self.pending.requested_at,
-            "finished_at": self.now().isoformat(sep=" ", timespec="seconds"),
-            "hashes": hashes,
-            "shared_ids_kept": self._person.shared,
-            "known_as_kept": sorted(self._hashes.of_all(USER, self._person.known_as)),
-            "removed": self.pending.plan,
-            "recomputed": done["recomputed"],
-            "tools": done["tools"],
-            "verified": done["verified"],
-            "to_confirm": [
-                note
-                for note in (*done["purged"], *self._tool_requests.to_confirm(), *self._by_hand())
-                if note
-            ],
-        }
 
     def _by_hand(self) -> list[str]:
         results = self.pending.results

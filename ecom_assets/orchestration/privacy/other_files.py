@@ -104,12 +104,14 @@ def naming(
     logs, databases = _logs(settings), _databases(settings)
     items = _items_naming(kept, pattern, are_masked=False)
     samples = {folder.address for folder in samples_naming(settings.home, pattern, say)}
+    # The file of the store, and of its log of changes; none if it lies in Postgres.
+    file_of_items = [kept.address, _wal_of(kept.address)] if isinstance(kept.address, Path) else []
     cleaned = paths & {
         *_caches(settings),
         *logs,
         *databases,
         *map(_wal_of, databases),
-        *_file_of_items(kept),
+        *file_of_items,
     }
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
     kinds = ({*cleaned, *items, *samples}, tables, paths - cleaned - tables)
@@ -229,11 +231,6 @@ def _items_naming(kept: KeptItems, pattern: PersonPattern, *, are_masked: bool) 
     """Return what has an id of a person in any of its versions; mask these ids if `are_masked`."""
     names = kept.rewrite(pattern.hidden, is_written=are_masked)
     return [f"{KEPT_PREFIX}{name}" for name in names]
-
-
-def _file_of_items(kept: KeptItems) -> list[Path]:
-    """Return the file of the store, and of its log of changes; none if it lies in Postgres."""
-    return [kept.address, _wal_of(kept.address)] if isinstance(kept.address, Path) else []
 
 
 def find_letters(settings: Settings, person: Person) -> list[FileRecords]:

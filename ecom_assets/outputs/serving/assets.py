@@ -133,7 +133,7 @@ from ecom_assets.outputs.serving.email_consents import publish_email_consents
 from ecom_assets.outputs.serving.history import History, published_history, require_history
 from ecom_assets.outputs.serving.places import mark_sample, publication_target, serving_folder
 from ecom_assets.outputs.serving.run_history import DATA_VERSION, RunHistory
-from ecom_assets.outputs.serving.snapshot import Origin, Snapshot, publish_snapshot
+from ecom_assets.outputs.serving.snapshot import Origin, publish_snapshot
 
 SERVED: tuple[type[Table], ...] = (
     RevenueDaily,
@@ -269,7 +269,23 @@ def serving_marts(
         name = ".".join(SNAPSHOT.path)
         progress.began(name)
         started = time.monotonic()
-        result = _publish(context.resources.warehouse, settings, order_rule, context)
+        warehouse = context.resources.warehouse
+        require_history(context.run.tags, warehouse, settings, consequence="nothing was published")
+        result = publish_snapshot(
+            warehouse,
+            serving_folder(settings),
+            IN_SNAPSHOT,
+            _origins(context.instance, IN_SNAPSHOT),
+            context.run.run_id,
+            History.from_warehouse(warehouse, settings).runs,
+            order_rule,
+            empty_days=settings.empty_days,
+            history=RunHistory(context.instance),
+            is_rewritten=context.run.tags.get(REWRITE) == "true",
+            memory_limit=limit_beside(settings),
+        )
+        publish_email_consents(warehouse, settings)
+        mark_sample(settings)
         progress.ended(name, result.written_row_count, time.monotonic() - started)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.data_version),
@@ -284,28 +300,6 @@ def serving_marts(
             },
         )
 
-    return snapshot
-
-
-def _publish(
-    warehouse: Engine, settings: Settings, order_rule: OrderRule, context: dg.AssetExecutionContext
-) -> Snapshot:
-    require_history(context.run.tags, warehouse, settings, consequence="nothing was published")
-    snapshot = publish_snapshot(
-        warehouse,
-        serving_folder(settings),
-        IN_SNAPSHOT,
-        _origins(context.instance, IN_SNAPSHOT),
-        context.run.run_id,
-        History.from_warehouse(warehouse, settings).runs,
-        order_rule,
-        empty_days=settings.empty_days,
-        history=RunHistory(context.instance),
-        is_rewritten=context.run.tags.get(REWRITE) == "true",
-        memory_limit=limit_beside(settings),
-    )
-    publish_email_consents(warehouse, settings)
-    mark_sample(settings)
     return snapshot
 
 

@@ -203,7 +203,11 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
             built_on=built_on or {},
         )
         _write_pointer(folder, result)
-        _remove_old(folder, {result.file, before.file if before else result.file})
+        # Remove files that nobody is sent to any more; who still reads one has it open.
+        kept = {result.file, before.file if before else result.file}
+        for path in [*folder.glob(STORED), *folder.glob(f"{STORED}{NEW}*")]:
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
         return result
 
 
@@ -317,7 +321,10 @@ class SnapshotWriter:
                 yield table, days
 
     def _rows(self, table: type[Table], days: Days | None) -> ir.Table:
-        rows = _without_names(self.source.readable(table), table)
+        # Leave out columns with names of people that no response needs.
+        rows = self.source.readable(table).mutate(
+            **{name: ibis.null("string") for name in _names_of_people(table)}
+        )
         if days is not None:
             return rows.filter(days.contain(rows[table.day_column]))
         # Sorted, so that a reader of few days reads few blocks.
@@ -409,11 +416,6 @@ def _changed_rows(state: State, earlier: State) -> int:
     )
 
 
-def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:
-    """Leave out columns with names of people that no response needs."""
-    return rows.mutate(**{name: ibis.null("string") for name in _names_of_people(contract)})
-
-
 def _names_of_people(contract: type[Table]) -> list[str]:
     return [
         name
@@ -446,13 +448,6 @@ def _usable(folder: Path) -> Snapshot | None:
 def _write_pointer(folder: Path, snapshot: Snapshot) -> None:
     with replacing_text(folder / POINTER) as file:
         file.write(json_text(asdict(snapshot), indent=1))
-
-
-def _remove_old(folder: Path, kept: set[str]) -> None:
-    """Remove files that nobody is sent to any more; who still reads one has it open."""
-    for path in [*folder.glob(STORED), *folder.glob(f"{STORED}{NEW}*")]:
-        if path.name not in kept:
-            path.unlink(missing_ok=True)
 
 
 def _lock_publishing(folder: Path) -> AbstractContextManager[None]:

@@ -83,9 +83,12 @@ async def answer_from(
     except ValueError as error:
         return _text_result(str(error), is_error=True)
     peer, headers = _caller_of(request)
-    transport = httpx2.ASGITransport(
-        _for_assistant(application), raise_app_exceptions=False, client=peer
-    )
+
+    # An application for requests whose answers an assistant reads.
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        await application({**scope, ASSISTANT: True}, receive, send)
+
+    transport = httpx2.ASGITransport(asked, raise_app_exceptions=False, client=peer)
     # No time limit of the client's: the API has its own.
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://127.0.0.1", timeout=None
@@ -98,15 +101,6 @@ async def answer_from(
             json=body if question.method == "POST" else None,
         )
     return _result(response)
-
-
-def _for_assistant(application: ASGIApp) -> ASGIApp:
-    """Return an application for requests whose answers an assistant reads."""
-
-    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        await application({**scope, ASSISTANT: True}, receive, send)
-
-    return asked
 
 
 def _caller_of(request: Any) -> tuple[tuple[str, int], dict[str, str]]:  # noqa: ANN401 (as above)

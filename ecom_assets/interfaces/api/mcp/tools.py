@@ -154,11 +154,7 @@ def questions_of(document: Mapping[str, Any]) -> dict[str, ApiQuestion]:
                     f"{question.name!r}"
                 )
             questions[question.name] = question
-    return _with_who(questions)
-
-
-def _with_who(questions: Mapping[str, ApiQuestion]) -> dict[str, ApiQuestion]:
-    """Return questions in which that of whom one counts is an argument of it."""
+    # Questions in which that of whom one counts is an argument of it.
     by_path = {(question.method, question.path): question for question in questions.values()}
     lists = {(method, f"{path}/{WHO}") for method, path in by_path}
     return {

@@ -80,7 +80,11 @@ class PublishedPostgresStore:
             if cancellation.is_over:
                 engine.close()  # a late cancellation would hit a query of the next request
             else:
-                self._put_back(engine)
+                try:
+                    engine.con.con.rollback()
+                    self._idle.put_nowait(engine)
+                except (psycopg.Error, queue.Full):
+                    engine.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -132,13 +136,6 @@ class PublishedPostgresStore:
         return PublishedState.at(
             at, newest["data_version"], tables, days_by_source, self.settings.timezone
         )
-
-    def _put_back(self, engine: PostgresEngine) -> None:
-        try:
-            engine.con.con.rollback()
-            self._idle.put_nowait(engine)
-        except (psycopg.Error, queue.Full):
-            engine.close()
 
 
 class PostgresReading(StoreReading):

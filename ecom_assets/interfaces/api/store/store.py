@@ -379,7 +379,10 @@ class SnapshotStore:
         try:
             yield SnapshotReading(opened, self._settings, cancellation or Cancellation())
         finally:
-            self._leave(opened)
+            with self._lock:
+                opened.readers -= 1
+                if opened is not self._opened and not opened.readers:
+                    opened.con.disconnect()
 
     def close(self) -> None:
         """Close the file when its last reader has finished."""
@@ -397,12 +400,6 @@ class SnapshotStore:
                 self._opened = fresh
             self._opened.readers += 1
             return self._opened
-
-    def _leave(self, opened: "_Opened") -> None:
-        with self._lock:
-            opened.readers -= 1
-            if opened is not self._opened and not opened.readers:
-                opened.con.disconnect()
 
     def _retire(self) -> None:
         if self._opened is not None and not self._opened.readers:

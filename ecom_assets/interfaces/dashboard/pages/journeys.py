@@ -80,7 +80,11 @@ def flow(view: View) -> Block:
         replace(edge, source=view.step(edge.source), target=view.step(edge.target))
         for edge in flows
     ]
-    large_flows = _without_small(flows, view.filters.least)
+    share = {"all": 0.0, "1%": 0.01, "5%": 0.05}[view.filters.least]
+    totals: Counter[int] = Counter()
+    for edge in flows:
+        totals[edge.column] += edge.count
+    large_flows = [edge for edge in flows if edge.count >= share * totals[edge.column]]
     if not large_flows:
         return Chart({}, [], FLOWS, "", empty="There are no journeys in these days.")
     rows, nodes = sankey.rows_of(large_flows, columns)
@@ -154,14 +158,6 @@ def _with_rare_names_merged(flows: list[Flow], columns: int) -> list[Flow]:
         both = (converted or 0) + (edge.converted or 0)
         sums[edge.column, source, target] = count + edge.count, both if is_known else None
     return [Flow(*key, *counts) for key, counts in sums.items()]
-
-
-def _without_small(flows: list[Flow], least: str) -> list[Flow]:
-    share = {"all": 0.0, "1%": 0.01, "5%": 0.05}[least]
-    totals: Counter[int] = Counter()
-    for edge in flows:
-        totals[edge.column] += edge.count
-    return [edge for edge in flows if edge.count >= share * totals[edge.column]]
 
 
 def pairs(view: View) -> Block:

@@ -180,7 +180,13 @@ def numbers_of(name: PeriodName) -> Callable[[View], Block]:
             raise missing[0]
         blocks: list[Block] = []
         for period, tiles in shown.items():
-            blocks += [Caption(_days_sentence(period)), Tiles(tiles)]
+            days, before, year_before = (
+                _written(days) for days in (period.days, period.before, period.year_before)
+            )
+            blocks += [
+                Caption(f"{days}, beside {before}; a year before is {year_before}."),
+                Tiles(tiles),
+            ]
         return Several(blocks) if blocks else _no_period(name)
 
     return build
@@ -188,13 +194,6 @@ def numbers_of(name: PeriodName) -> Callable[[View], Block]:
 
 def _no_period(name: PeriodName) -> Notice:
     return Notice(NO_PERIOD.format(name), "info", is_shown_once=True)
-
-
-def _days_sentence(period: CalendarPeriod) -> str:
-    days, before, year_before = (
-        _written(days) for days in (period.days, period.before, period.year_before)
-    )
-    return f"{days}, beside {before}; a year before is {year_before}."
 
 
 def _written(days: tuple[date, date]) -> str:

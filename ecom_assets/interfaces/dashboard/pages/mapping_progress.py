@@ -49,8 +49,14 @@ def progress(view: View) -> Block:
     settings: Settings = view.request.app.state.settings
     if not view.filters.files:
         if view.filters.of == "shop":
-            return _of_shop(view, settings)
-        return _of_sample(view, settings)
+            # How far the run is that computes all days again.
+            values = _of_request(settings, *shop_progress(settings.home))
+            problem = seen_problem(shop_problem(settings.home), caller_of(view.request.scope))
+            more = {"problem": problem, "shop": address_of(SHOP, {})}
+            return Custom("shop_progress.html", values | more)
+        # How far the simulated shop is.
+        values = _of_request(settings, *sample_progress(settings.home))
+        return Custom("sample_progress.html", values | {"is_there": view.context.has_reading})
     uploads = chosen_uploads(view.request, view.filters.files)
     loads = [progress_of(settings.home, upload) for upload in uploads]
     is_over = not any(load.upload.is_waiting for load in loads)
@@ -67,20 +73,6 @@ def progress(view: View) -> Block:
             "list": address_of(PATH, {}),
         },
     )
-
-
-def _of_sample(view: View, settings: Settings) -> Block:
-    """Return how far the simulated shop is."""
-    values = _of_request(settings, *sample_progress(settings.home))
-    return Custom("sample_progress.html", values | {"is_there": view.context.has_reading})
-
-
-def _of_shop(view: View, settings: Settings) -> Block:
-    """Return how far the run is that computes all days again."""
-    values = _of_request(settings, *shop_progress(settings.home))
-    problem = seen_problem(shop_problem(settings.home), caller_of(view.request.scope))
-    more = {"problem": problem, "shop": address_of(SHOP, {})}
-    return Custom("shop_progress.html", values | more)
 
 
 def _of_request(

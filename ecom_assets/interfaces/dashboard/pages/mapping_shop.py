@@ -79,7 +79,13 @@ def shop(view: View) -> Block:
     settings = settings_of(view.request)
     wanted = view.filters.model_dump(exclude_none=True)
     said = {name: str(wanted[name]) for name in OF_SHOP if name in wanted}
-    changes = changed(settings, said | _rates_in(view.filters.rates or ""))
+    # Rates by their names, as an address of this page has them.
+    pairs = (
+        part.partition("=")
+        for part in (view.filters.rates or "").split(",")
+        if part.startswith(RATE)
+    )
+    changes = changed(settings, said | {name: rate for name, _, rate in pairs})
     if not computes_days(changes):
         problem = seen_problem(shop_problem(settings.home), caller_of(view.request.scope))
         return Custom("upload_shop.html", _form(settings) | {"problem": problem})
@@ -107,12 +113,6 @@ def shop(view: View) -> Block:
             "back": address_of(SHOP, {}),
         },
     )
-
-
-def _rates_in(text: str) -> dict[str, str]:
-    """Return rates by their names, as an address of this page has them."""
-    pairs = (part.partition("=") for part in text.split(",") if part.startswith(RATE))
-    return {name: rate for name, _, rate in pairs}
 
 
 def computes_days(changes: Mapping[str, str]) -> bool:

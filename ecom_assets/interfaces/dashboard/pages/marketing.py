@@ -188,17 +188,14 @@ def ads(view: View) -> Block:
     if met := coverage_sentence(answer["visit_coverage_rate"]):
         blocks.append(Notice(met, "info"))
     if answer["other_zones"]:
-        blocks.append(_zones(answer["other_zones"]))
+        # Which accounts have days of another time zone.
+        zones = [
+            f"{row['platform']} {row['account_id']} ({row['account_time_zone']})"
+            for row in answer["other_zones"]
+        ]
+        shown = zones[:MOST_ZONES] + [f"{len(zones) - MOST_ZONES} more"] * (len(zones) > MOST_ZONES)
+        blocks.append(Notice(ZONES.format(", ".join(shown)), "info"))
     return Several(tuple(blocks)) if len(blocks) > 1 else blocks[0]
-
-
-def _zones(other_zones: Sequence[Row]) -> Block:
-    """Return which accounts have days of another time zone."""
-    zones = [
-        f"{row['platform']} {row['account_id']} ({row['account_time_zone']})" for row in other_zones
-    ]
-    shown = zones[:MOST_ZONES] + [f"{len(zones) - MOST_ZONES} more"] * (len(zones) > MOST_ZONES)
-    return Notice(ZONES.format(", ".join(shown)), "info")
 
 
 def whole_shop(view: View) -> Block:

@@ -134,10 +134,15 @@ def by_day(view: View) -> Block:
         for column in DAYS
         if column.name in OUTCOMES[1:] and day[column.name]
     ]
+    day, count, outcome = (
+        charts.days_of_bars("accounted_date"),
+        charts.number("row_count", "count"),
+        charts.names("outcome"),
+    )
     return Several(
         (
             Chart(
-                _bars(),
+                charts.coloured_bars(day, count, outcome, OUTCOME_ROWS),
                 outcomes,
                 OUTCOME_ROWS,
                 "Bars of each day: rows that are refused, left out as copies, or held.",
@@ -161,15 +166,6 @@ def by_day(view: View) -> Block:
 
 def _newest(count: int) -> str:
     return f"The newest {NEWEST} of {count:,}: " if count > NEWEST else ""
-
-
-def _bars() -> charts.Spec:
-    day, count, outcome = (
-        charts.days_of_bars("accounted_date"),
-        charts.number("row_count", "count"),
-        charts.names("outcome"),
-    )
-    return charts.coloured_bars(day, count, outcome, OUTCOME_ROWS)
 
 
 def reasons(view: View) -> Block:

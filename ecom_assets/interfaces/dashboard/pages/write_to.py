@@ -77,7 +77,15 @@ def counts(view: View) -> Block:
     answer = _answer(view)
     names = list(recipients.RecipientCounts.model_fields)
     shown = names if answer["is_published"] else names[:1]
-    return Tiles([_tile(answer, name) for name in shown], compared=False)
+    return Tiles(
+        [
+            Tile.from_field(
+                recipients.RecipientCounts, name, answer["counts"][name], meaning(answer, name)
+            )
+            for name in shown
+        ],
+        compared=False,
+    )
 
 
 def who(view: View) -> Block:
@@ -100,12 +108,6 @@ def who(view: View) -> Block:
             if listed
             else "Nobody is on this list.",
         )
-    )
-
-
-def _tile(answer: dict[str, Any], name: str) -> Tile:
-    return Tile.from_field(
-        recipients.RecipientCounts, name, answer["counts"][name], meaning(answer, name)
     )
 
 

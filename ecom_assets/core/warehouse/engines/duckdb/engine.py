@@ -387,7 +387,10 @@ class DuckDBEngine(Engine):
     def _create(self) -> None:
         # DuckDB killed while it creates a file leaves one that nothing can open: create beside it,
         # then rename.
-        _remove_left_overs(self.path)
+        # Remove the files of processes that were killed while they created the warehouse.
+        for left_over in self.path.parent.glob(f"{self.path.name}.new-*"):
+            if has_ended(left_over.name.rpartition("-")[2].partition(".")[0]):
+                left_over.unlink(missing_ok=True)
         fresh = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
         try:
             with self._plain_errors():
@@ -407,21 +410,18 @@ class DuckDBEngine(Engine):
                 if any(sign in message for sign in DAMAGED) or isinstance(
                     error, duckdb.SerializationException
                 ):
-                    return self._rebuild(error)
+                    if self._read_only:
+                        raise WarehouseError(
+                            f"{self.path} is damaged; `ecom run` sets it aside and rebuilds it."
+                        ) from error
+                    self._set_aside()
+                    return connect(self.path)
                 if not any(sign in message for sign in HELD):
                     raise WarehouseError(
                         f"{self.path} cannot be opened: {first_line(error)}; fix that, or set "
                         "ECOM_HOME."
                     ) from error
                 turn.wait(error)
-
-    def _rebuild(self, error: duckdb.Error) -> DuckDB:
-        if self._read_only:
-            raise WarehouseError(
-                f"{self.path} is damaged; `ecom run` sets it aside and rebuilds it."
-            ) from error
-        self._set_aside()
-        return connect(self.path)
 
     def _set_aside(self) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
@@ -487,10 +487,3 @@ def _name_once(fresh: Path, path: Path) -> None:
         return
     except OSError:  # a file system without links
         fresh.rename(path)
-
-
-def _remove_left_overs(path: Path) -> None:
-    """Remove the files of processes that were killed while they created the warehouse."""
-    for left_over in path.parent.glob(f"{path.name}.new-*"):
-        if has_ended(left_over.name.rpartition("-")[2].partition(".")[0]):
-            left_over.unlink(missing_ok=True)
