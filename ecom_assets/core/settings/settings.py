@@ -719,13 +719,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
     _refuse_unknown_names()
     values = {name: value for name, value in overrides.items() if value is not None}
     try:
-        # Begin partitions with the first day that is kept: older days must not be computed from
-        # rows that are gone.
-        settings = Settings(**values)
-        if settings.retention_days is None:
-            return settings
-        first = today_in(settings.timezone) - timedelta(days=settings.retention_days)
-        return settings.model_copy(update={"first_day": max(settings.first_day, first)})
+        return _within_retention(Settings(**values))
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
@@ -808,6 +802,16 @@ def variable(name: str) -> str | None:
     such as a key that an extract names.
     """
     return os.environ.get(name) or in_dotenv().get(name)
+
+
+def _within_retention(settings: Settings) -> Settings:
+    """Begin partitions with the first day that is kept:
+    older days must not be computed from rows that are gone.
+    """
+    if settings.retention_days is None:
+        return settings
+    first = today_in(settings.timezone) - timedelta(days=settings.retention_days)
+    return settings.model_copy(update={"first_day": max(settings.first_day, first)})
 
 
 def written_paths(settings: Settings) -> list[Path]:

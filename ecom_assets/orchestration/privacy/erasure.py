@@ -191,7 +191,7 @@ class Erasure:
         write_pending(self.settings, self.pending)
         # First nobody may bring the rows in again; then what tables are computed from; then what is
         # made from it.
-        steps = {
+        steps: dict[str, tuple[str, Callable[[], Any]]] = {
             "blocked": (
                 "Recording the hashes of the person's ids.",
                 lambda: {"new_hashes": erased_people.add(self.settings, self._person.ids)},
