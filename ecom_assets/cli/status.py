@@ -16,6 +16,7 @@ from ecom_assets.commerce.orders.waiting_days import waiting_sentence, with_wait
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.queries import failing_checks, noted_tables
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.intake import STREAM_KINDS, StreamKind
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.contract import Table
@@ -117,13 +118,13 @@ def _state(
     }
 
 
-def _waiting_lines(engine: Engine) -> list[dict[str, Any]]:
+def _waiting_lines(engine: Engine) -> list[Row]:
     if not engine.has(WaitingOrderDays):
         return []
     return engine.rows_of(with_waiting_lines(engine.table(WaitingOrderDays)))
 
 
-def _days_of(table: str, notes: list[dict[str, Any]]) -> list[str]:
+def _days_of(table: str, notes: list[Row]) -> list[str]:
     return [str(note["received_date"]) for note in notes if note["source_table"] == table]
 
 
@@ -200,7 +201,7 @@ def _failing_checks(settings: Settings) -> dict[str, list[str]]:
     return failing
 
 
-def _draw(rows: list[dict[str, Any]]) -> None:
+def _draw(rows: list[Row]) -> None:
     drawn = RichTable("table", "rows", "newest day", "last run (UTC)", "failing checks", box=None)
     for row in rows:
         count = "-" if row["rows"] is None else f"{row['rows']:,}"

@@ -14,8 +14,9 @@ from ecom_assets.behaviour.funnels.measures import CartAmounts, CartMeasures
 from ecom_assets.behaviour.funnels.report import grouped, plain_steps
 from ecom_assets.behaviour.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.core.errors import DefinitionError, did_you_mean
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.measures import completed, measures_of, sums_of_periods
-from ecom_assets.core.tables.queries import Period, Reading, Row, in_period, share, with_previous
+from ecom_assets.core.tables.queries import Period, Reading, in_period, share, with_previous
 
 Unit = Literal["session", "visitor"]
 

@@ -37,6 +37,7 @@ from ecom_assets.behaviour.identity.contracts import (
 from ecom_assets.behaviour.identity.links import UnlinkedIds, device_of
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import KnownIds, crowded_days, with_visitors
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.asset import (
     Following,
     Invalidation,
@@ -350,7 +351,7 @@ def changed_visitor_days(
     return SliceOutput(table_of(ChangedVisitorDays, notes), days, warning=warning)
 
 
-Notes = Mapping[tuple[Any, ...], Mapping[str, Any]]
+Notes = Mapping[tuple[Any, ...], NamedValues]
 """Rows of `ChangedVisitorDays` by their key."""
 
 

@@ -25,7 +25,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
@@ -35,6 +35,7 @@ from ecom_assets.behaviour.identity.contracts import IdentityLinks
 from ecom_assets.behaviour.identity.links import device_of, identity_links
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.portable import can_be_null, conform, union_all, union_distinct
@@ -59,7 +60,7 @@ or those of the only user of the device.
 """
 
 
-Fetch = Callable[[ir.Table], list[dict[str, Any]]]
+Fetch = Callable[[ir.Table], list[Row]]
 """Returns the rows of a small result."""
 Keep = Callable[[str, ir.Table], ir.Table]
 """Stores rows under a name, if that costs less than to compute them again, and returns them."""

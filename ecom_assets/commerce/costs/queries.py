@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -18,6 +18,7 @@ from ecom_assets.commerce.products.item_categories import with_item_categories
 from ecom_assets.commerce.products.queries import categories_of_items
 from ecom_assets.commerce.sales.contracts import City, Item
 from ecom_assets.commerce.sales.coverage import require_orders
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.contract import Ratio, Table
 from ecom_assets.core.tables.currencies import rounded, rounded_parts, unit_of
 from ecom_assets.core.tables.days import Days, start_of_week
@@ -36,7 +37,6 @@ from ecom_assets.core.tables.queries import (
     NotPublishedError,
     Period,
     Reading,
-    Row,
     compared,
     if_known,
     in_period,
@@ -166,7 +166,7 @@ def profit(
     period: Period,
     dimension: Dimension | None = None,
     sort_by: Order = "profit",
-) -> dict[str, Any]:
+) -> Answer:
     """Return the profit of a period and of the one before, its steps, and its parts by a dimension.
 
     Raises:
@@ -189,7 +189,7 @@ def profit(
     }
 
 
-def other_costs(reading: Reading, period: Period) -> dict[str, Any]:
+def other_costs(reading: Reading, period: Period) -> Answer:
     """Return what rules say of costs of a period that belong to no order, by name; no amount where
     there is no such rule.
     """

@@ -36,6 +36,7 @@ from ecom_assets.commerce.custom_sales.query import SalesQuery
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.custom_sales.text import lines as text_lines
 from ecom_assets.commerce.orders.orders import NONE
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of
 from ecom_assets.core.tables.days import (
@@ -46,7 +47,7 @@ from ecom_assets.core.tables.days import (
     rows_between,
 )
 from ecom_assets.core.tables.portable import rows_of
-from ecom_assets.core.tables.queries import Row, changes
+from ecom_assets.core.tables.queries import changes
 
 MOST_ROWS: Final = 50_000
 """The most rows of an answer: values times periods."""
@@ -124,7 +125,7 @@ class CustomSalesAnswer(QuestionAnswer):
     total: SalesRow = Field(description="Of all values and days, exact in any case")
 
 
-def compute(question: SalesQuestion, data: QuestionData) -> dict[str, Any]:
+def compute(question: SalesQuestion, data: QuestionData) -> Answer:
     """Return the measures by dimensions and periods, and their totals.
 
     Raises:

@@ -21,10 +21,11 @@ from ecom_assets.commerce.custom_sales.measures import (
     is_sum,
     parts_of,
 )
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import Aggregate, Ratio
 from ecom_assets.core.tables.measures import aggregates, plain_value, quotient, zero_of
 from ecom_assets.core.tables.portable import NO, count_of, ratio, rows_of
-from ecom_assets.core.tables.queries import Row, share
+from ecom_assets.core.tables.queries import share
 
 MOST_GROUPS: Final = 1_000_000
 """The most combinations of values of several dimensions."""

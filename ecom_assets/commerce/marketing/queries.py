@@ -47,6 +47,7 @@ from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
 from ecom_assets.commerce.sales.discounts import MOST_HIDDEN, OF_FEW
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.contract import MONEY, Ratio, Table
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.measures import (
@@ -63,7 +64,6 @@ from ecom_assets.core.tables.queries import (
     NotPublishedError,
     Period,
     Reading,
-    Row,
     compared,
     if_known,
     in_period,
@@ -125,7 +125,7 @@ def marketing(
     period: Period,
     model: Model = DEFAULT_MODEL,
     dimension: Dimension = "campaign",
-) -> dict[str, Any]:
+) -> Answer:
     """Return what ads cost and brought in a period, by a model and by a dimension.
 
     Raises:
@@ -482,7 +482,7 @@ def cohort_value(
     period: Period | None = None,
     *,
     shows_people: bool = True,
-) -> dict[str, Any]:
+) -> Answer:
     """Return what customers of each month are worth, of all or by the value of a cut.
 
     Args:
@@ -566,7 +566,7 @@ def _month_of(day: ir.DateColumn) -> dict[str, ir.IntegerColumn]:
     return {"cohort_year": day.year(), "cohort_month": day.month()}
 
 
-def _first_day(row: Mapping[str, Any]) -> date:
+def _first_day(row: NamedValues) -> date:
     """Return the first day of the month of a row with these two numbers."""
     return date(int(row["cohort_year"]), int(row["cohort_month"]), 1)
 

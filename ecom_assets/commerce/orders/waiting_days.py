@@ -11,14 +11,12 @@ Terms: docs/glossary.md#waiting.
 from bisect import bisect_left
 from collections.abc import Collection, Container, Iterable
 from datetime import date
-from typing import Any
 
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.orders import OrderRule, let_in
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.days import ONE_DAY, Days, listed_days
-
-Row = dict[str, Any]
 
 
 def late_lines(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:

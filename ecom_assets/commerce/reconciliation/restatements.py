@@ -26,6 +26,7 @@ from ecom_assets.commerce.reconciliation.contracts import (
     Restatements,
 )
 from ecom_assets.core.clock import now_utc_without_zone
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import Ratio, SmallChange, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of
@@ -48,7 +49,7 @@ RATES_CHANGED, SOURCE_RESTATED = "rates_changed", "source_restated"
 COPIED = "copied"
 """In place of a cause: that of the table whose number it is."""
 TYPE = "event_type"
-Row = dict[str, Any]
+
 Counts = dict[str, dict[str, int]]
 """Row counts of one day, by table and ISO date of arrival."""
 States = tuple[pa.Table, pa.Table]

@@ -19,6 +19,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UnavailableError, UsageError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.code_version import code_version
 from ecom_assets.core.tables.computations import (
     ComparedInputs,
@@ -205,22 +206,22 @@ class Invalidation:
         """Return the days, without Dagster."""
         return self.function(*args, **kwargs)
 
-    def rows(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> ir.Table:
+    def rows(self, run: Days, parameters: NamedValues, warehouse: Tables) -> ir.Table:
         """Return what the function does for the run's days."""
         return computed(self.function, self._arguments_of(run, parameters, warehouse))
 
-    def expression(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> ir.Table:
+    def expression(self, run: Days, parameters: NamedValues, warehouse: Tables) -> ir.Table:
         """Return the same, built now, as a part of other expressions."""
         rows: ir.Table = self.function(**self._arguments_of(run, parameters, warehouse))
         return rows
 
     def _arguments_of(
-        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, parameters: NamedValues, warehouse: Tables
     ) -> dict[str, Any]:
         tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
         return _arguments(self.function, {**parameters, **tables, "days": run})
 
-    def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
+    def days(self, run: Days, parameters: NamedValues, warehouse: Tables) -> Days:
         """Return the run's days and the days that the run invalidates."""
         if self.only_with_rows_of and not self._has_other_days(run, warehouse):
             return run
@@ -255,7 +256,7 @@ class Presence:
     function: Callable[..., bool]
     reads: Mapping[str, type[Table]] = field(default_factory=dict)
 
-    def holds(self, parameters: Mapping[str, Any], warehouse: Tables) -> bool:
+    def holds(self, parameters: NamedValues, warehouse: Tables) -> bool:
         """Return what the function does."""
         tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
         return self.function(**_arguments(self.function, {**parameters, **tables}))
@@ -366,7 +367,7 @@ class TableAsset:
     def build(
         self,
         daily: dg.PartitionsDefinition,
-        dependencies: Mapping[str, Any],
+        dependencies: NamedValues,
         pool: str | None = None,
         kinds: Set[str] = frozenset(("ibis", "table")),
     ) -> dg.AssetsDefinition:
@@ -404,7 +405,7 @@ class TableAsset:
             dagster_type=dg.Any,
         )(self._compute(dependencies))
 
-    def output(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
+    def output(self, run: Days, parameters: NamedValues, warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
         """Return the table on the days of a run and on the days that the run invalidates.
 
         A table that is not partitioned by day has no days. `parameters` are the tables of `reads`,
@@ -440,7 +441,7 @@ class TableAsset:
         return Days.from_dates([*run.dates, *warehouse.late_days(self.late, run).dates])
 
     def _with_days_changed_upstream(
-        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, parameters: NamedValues, warehouse: Tables
     ) -> Days:
         """Return the days of a run, and those on which it changes tables that this one is from."""
         if self.widened_by is None or self.contract.day_column is None:
@@ -448,7 +449,7 @@ class TableAsset:
         return self.widened_by.days(run, parameters, warehouse)
 
     def _with_visitors(
-        self, run: Days, wider: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, wider: Days, parameters: NamedValues, warehouse: Tables
     ) -> SliceOutput:
         """Return the table on the days of a run,
         and the rows of the visitors concerned on the others.
@@ -486,7 +487,7 @@ class TableAsset:
         return replace(output, also=VisitorRows(rows, visitors, span, in_part))
 
     def _days_as_a_whole(
-        self, run: Days, changed: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, changed: Days, parameters: NamedValues, warehouse: Tables
     ) -> Days:
         """Return the days that are computed with all visitors:
         those of the run, and those that have no rows by the definition of now.
@@ -496,7 +497,7 @@ class TableAsset:
         outdated = unordered_rows_of(self.outdated_by.rows(changed, parameters, warehouse))
         return Days.from_dates([*run.dates, *(row["day"] for row in outdated)])
 
-    def _of_days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
+    def _of_days(self, run: Days, parameters: NamedValues, warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
         if self.is_widened:
             of_run = {
                 name: reads.select(parameters[name], run) for name, reads in self.reads.items()
@@ -524,7 +525,7 @@ class TableAsset:
             return SliceOutput(rows, whole, warning=_not_loaded(self.loaded_from, missing))
         return SliceOutput(rows, days) if self.invalidated_by or self.is_widened else rows
 
-    def _compute(self, dependencies: Mapping[str, Any]) -> Callable[..., Any]:
+    def _compute(self, dependencies: NamedValues) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
             days = days_of(context) if self.contract.day_column else Days(())
             resources = {
@@ -560,7 +561,7 @@ class TableAsset:
         return compute
 
     def compared_inputs(
-        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, parameters: NamedValues, warehouse: Tables
     ) -> ComparedInputs | None:
         """Return whether the table has to be computed again; None if that cannot be known."""
         parts = [part for part in self._asking() if part]
@@ -606,7 +607,7 @@ class TableAsset:
             for name in inspect.signature(function).parameters
         }
 
-    def _resources(self, dependencies: Mapping[str, Any]) -> set[str]:
+    def _resources(self, dependencies: NamedValues) -> set[str]:
         names = set(inspect.signature(self.function).parameters)
         asked: tuple[Invalidation | Presence | None, ...] = (self.invalidated_by, self.empty_unless)
         for part in asked:
@@ -730,7 +731,7 @@ def _of_visitors(rows: ir.Table, visitors: ir.Table) -> ir.Table:
     return rows.semi_join(visitors, "visitor_id") if "visitor_id" in rows.columns else rows
 
 
-def _arguments(function: Callable[..., ir.Table], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(function: Callable[..., ir.Table], parameters: NamedValues) -> dict[str, Any]:
     return {name: parameters[name] for name in inspect.signature(function).parameters}
 
 

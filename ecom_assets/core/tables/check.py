@@ -19,6 +19,7 @@ from typing import Any
 import dagster as dg
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, TableAsset, asset_key
 from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
 from ecom_assets.core.tables.computed import computed
@@ -49,10 +50,10 @@ class CheckResult:
 
     broken_count: int
     looked_at_count: int
-    examples: list[dict[str, Any]] = field(default_factory=list)
+    examples: list[Row] = field(default_factory=list)
     observed: int | None = None
     limit: int = 0
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: NamedValues = field(default_factory=dict)
     """More metadata to report with the result, by name."""
 
 
@@ -228,7 +229,7 @@ class TableCheck:
             },
         )
 
-    def _without_personal_data(self, example: dict[str, Any]) -> dict[str, Any]:
+    def _without_personal_data(self, example: Row) -> dict[str, Any]:
         """Return an example without personal data, which Dagster would keep for longer, and without
         costs, which not all who see results of checks may see.
         """
@@ -306,7 +307,7 @@ def unread_values(
     rows: ir.Table,
     unread: Mapping[str, ir.BooleanValue],
     shown: Sequence[str],
-    sentence: Callable[[int, Mapping[str, int], Mapping[str, Any]], str],
+    sentence: Callable[[int, Mapping[str, int], NamedValues], str],
 ) -> CheckResult:
     """Return the result of a check that values can be read, whose rows count without them.
 
@@ -446,9 +447,7 @@ def _fits_at_once(contract: type[Table], table: ir.Table) -> bool:
     return count_on_days(table, None, None) <= KEYS_AT_ONCE
 
 
-def _parts(
-    contract: type[Table], table: ir.Table, days: Days | None
-) -> Iterator[list[dict[str, Any]]]:
+def _parts(contract: type[Table], table: ir.Table, days: Days | None) -> Iterator[list[Row]]:
     """Yield how many keys are there more than once, for some days after the other."""
     column = str(contract.day_column)
     rows = rows_on_days(table, column, days)
@@ -594,7 +593,7 @@ def counted_by(
     said = "; ".join(
         f"{counts[name]:,} {text}" for name, text in meanings.items() if name in counts
     )
-    examples: list[dict[str, Any]] = [
+    examples: list[Row] = [
         {column: name, "row_count": count} for name, count in sorted(counts.items())
     ]
     evidence = {"sentence": sentence.format(said)} if number else {}

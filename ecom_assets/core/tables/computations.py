@@ -4,10 +4,11 @@ A table is left alone where its inputs, rules and columns are as they were when 
 last, over the same days. Their inputs are compared before anything is built.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 
@@ -27,7 +28,7 @@ class RequestedComputation:
     """
 
     contract: type[Table]
-    calls: Sequence[tuple[Callable[..., Any], Mapping[str, Any]]]
+    calls: Sequence[tuple[Callable[..., Any], NamedValues]]
     tables: frozenset[type[Table]]
     days: Days
     loaded_from: type[Table] | None = None

@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import Build, dialect_of
@@ -48,7 +49,7 @@ class KeptRows(ops.SQLQueryResult):  # type: ignore[misc]  # Ibis ships no types
 
 
 def computed(
-    function: Build, arguments: Mapping[str, Any], contract: type[Table] | None = None
+    function: Build, arguments: NamedValues, contract: type[Table] | None = None
 ) -> ir.Table:
     """Return the table that a function returns.
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables import portable
 from ecom_assets.core.tables.contract import Aggregate, Column, Ratio
 from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
@@ -25,7 +26,6 @@ from ecom_assets.core.tables.queries import (
     ZERO,
     Period,
     Reading,
-    Row,
     in_period,
     mean,
     share,
@@ -172,7 +172,7 @@ def unknown_measures(declared: type, not_recorded: frozenset[str]) -> frozenset[
 
 
 def completed(
-    row: Mapping[str, Any] | None, declared: type, not_recorded: frozenset[str] = frozenset()
+    row: NamedValues | None, declared: type, not_recorded: frozenset[str] = frozenset()
 ) -> Row:
     """Return sums with the ratios that follow from them; zeros without a row.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.contract import Column, Table
 
 API_VERSION: Final = "v3.2.0"
@@ -33,7 +34,7 @@ def one_document(
     tables: Sequence[type[Table]],
     version: str,
     checks: Checks,
-    server: Mapping[str, Any] | None = None,
+    server: NamedValues | None = None,
 ) -> Document:
     """Return one document with all tables and their checks, in the version of the package.
 
@@ -52,7 +53,7 @@ def document_per_table(
     tables: Sequence[type[Table]],
     version: str,
     checks: Checks,
-    server: Mapping[str, Any] | None = None,
+    server: NamedValues | None = None,
 ) -> dict[str, Document]:
     """Return a document for each table, by its file's name.
 
@@ -74,7 +75,7 @@ def file_name(table: type[Table]) -> str:
     return f"{table.qualified_name()}.odcs.yaml"
 
 
-def _opening(identity: str, name: str, version: str, server: Mapping[str, Any] | None) -> Document:
+def _opening(identity: str, name: str, version: str, server: NamedValues | None) -> Document:
     return {
         "apiVersion": API_VERSION,
         "kind": "DataContract",

@@ -6,7 +6,7 @@ function asks of them is noted with its answer: a statement is for all days of t
 ranges that would answer the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import reduce
@@ -18,6 +18,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.days import Days
 
 Question: TypeAlias = tuple[str, tuple[tuple[int, int], ...], str, tuple[Any, ...]]
@@ -214,7 +215,7 @@ def answer(days: Days, asked: str, arguments: tuple[Any, ...]) -> Any:  # noqa: 
     return getattr(days, asked)(*arguments)
 
 
-def answers(arguments: Mapping[str, Any], asked: Sequence[Question]) -> list[Any]:
+def answers(arguments: NamedValues, asked: Sequence[Question]) -> list[Any]:
     """Return what the days among some arguments answer now."""
     result = []
     for name, widenings, method, rest in asked:

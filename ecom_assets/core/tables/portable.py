@@ -23,6 +23,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.core.errors import ContractError, WarehouseError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.contract import Table
 
@@ -60,7 +61,7 @@ class Dialect:
         self,
         _con: SQLBackend,
         function: Build,
-        arguments: Mapping[str, Any],
+        arguments: NamedValues,
         _contract: type[Table] | None,
     ) -> Any:  # noqa: ANN401 (as the function)
         """Return what a function returns, or the same rows in the columns of a contract."""
@@ -510,13 +511,13 @@ def arrow_of(rows: ir.Table, params: Parameters = None) -> pa.Table:
     return pa.Table.from_arrays(result.columns, schema=with_nulls(result.schema))
 
 
-def rows_of(rows: ir.Table, params: Parameters = None) -> list[dict[str, Any]]:
+def rows_of(rows: ir.Table, params: Parameters = None) -> list[Row]:
     """Return the rows of a small result by column name, in the types of their expression."""
-    result: list[dict[str, Any]] = arrow_of(rows, params).to_pylist()
+    result: list[Row] = arrow_of(rows, params).to_pylist()
     return result
 
 
-def unordered_rows_of(rows: ir.Table) -> list[dict[str, Any]]:
+def unordered_rows_of(rows: ir.Table) -> list[Row]:
     """Return the rows of a small result by column name, in any order.
 
     On DuckDB this costs a third less than `rows_of`, which has to plan a statement twice.

@@ -17,6 +17,7 @@ from typing import Any, Final
 import ibis.expr.types as ir
 
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.contract import Aggregate, Ratio, Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.measures import measures_of
@@ -28,7 +29,7 @@ COUNTED_AS, SIGN, PART = "counted_as", "sign", "part_amount"
 of its number is meant, where it is only a part; null where it is all.
 """
 Keep = Callable[[ir.Table], ir.Table]
-Query = Callable[[ir.Table], list[dict[str, Any]]]
+Query = Callable[[ir.Table], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class TraceContext:
             row.
     """
 
-    row: Mapping[str, Any]
+    row: NamedValues
     table: Callable[[type[Table]], ir.Table]
-    rules: Mapping[str, Any]
+    rules: NamedValues
     ask: Query
     keep: Keep = lambda rows: rows
     key: tuple[str, ...] = ()

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import pyarrow as pa
 
 from ecom_assets.core.clock import now_utc
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import Table, count, day, instant, text
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of, schema_of
@@ -26,8 +27,6 @@ from ecom_assets.core.warehouse.sql_text import text as literal
 
 if TYPE_CHECKING:
     from ecom_assets.core.warehouse.engine import Engine
-
-Row = dict[str, Any]
 
 
 class DayNotes(Table, abstract=True):

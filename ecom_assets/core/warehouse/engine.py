@@ -25,6 +25,7 @@ from ibis.common.exceptions import TableNotFound
 
 from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
@@ -222,10 +223,10 @@ class Engine(ABC):
         """Run a statement and discard its result."""
 
     @abstractmethod
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by column name."""
 
-    def rows_of(self, rows: ir.Table) -> list[dict[str, Any]]:
+    def rows_of(self, rows: ir.Table) -> list[Row]:
         """Return the rows of a small result, and notice a lost connection or damage.
 
         Ibis by itself does not.
@@ -368,16 +369,16 @@ class Engine(ABC):
         self._handed_out[name] = self.table_of(contract, result)
         return True
 
-    def found_columns(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    def found_columns(self) -> Mapping[str, Sequence[NamedValues]]:
         """Return the columns of the tables that were there at the first look, by qualified name."""
         if self._found is None:
-            found: dict[str, list[Mapping[str, Any]]] = {}
+            found: dict[str, list[NamedValues]] = {}
             for row in self.read_columns():
                 found.setdefault(row["table_name"], []).append(row)
             self._found = found
         return self._found
 
-    def read_columns(self) -> Iterable[Mapping[str, Any]]:
+    def read_columns(self) -> Iterable[NamedValues]:
         """Return the stored columns of all tables and views, by one statement, in their order:
         `table_name` with the layer, `column_name`, `data_type` and `is_nullable`.
 
@@ -385,7 +386,7 @@ class Engine(ABC):
         """
         return ()
 
-    def schema_from(self, columns: Iterable[Mapping[str, Any]]) -> ibis.Schema:
+    def schema_from(self, columns: Iterable[NamedValues]) -> ibis.Schema:
         """Return the columns of a table of `read_columns`."""
         mapper = self.con.compiler.type_mapper
         return ibis.schema(
@@ -614,7 +615,7 @@ class Engine(ABC):
             )
         }
 
-    def noted_rows(self, contract: type[Table]) -> list[dict[str, Any]]:
+    def noted_rows(self, contract: type[Table]) -> list[Row]:
         """Return all rows of a small table; none if there is no such table yet."""
         if not self.has(contract):
             return []
@@ -799,7 +800,7 @@ class Engine(ABC):
 
     def counted_and_some_rows(
         self, contract: type[Table], days: Days | None, limit: int
-    ) -> tuple[int, list[dict[str, Any]]]:
+    ) -> tuple[int, list[Row]]:
         """Return the number of rows of the whole table, and any few rows of the slice of `days`."""
         where = self.where(contract, days)
         shown = (
@@ -815,9 +816,7 @@ class Engine(ABC):
             {name: row[name] for name in contract.columns} for row in rows if row["is_shown"]
         ]
 
-    def some_rows(
-        self, contract: type[Table], days: Days | None, limit: int
-    ) -> list[dict[str, Any]]:
+    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[Row]:
         """Return any few rows of the slice of `days`."""
         where = self.where(contract, days)
         return self.query(

@@ -17,6 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.core.errors import UsageError, WarehouseError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.asset import (
     DAYS_AROUND,
     PARTITION,
@@ -107,7 +108,7 @@ class ChangeLog(Protocol):
         `own` are the days of the run.
         """
 
-    def metadata(self, contract: type[Table]) -> Mapping[str, Any]:
+    def metadata(self, contract: type[Table]) -> NamedValues:
         """Return the metadata that the log adds to the materialization of a table."""
 
 
@@ -477,7 +478,7 @@ class WarehouseIOManager(dg.IOManager):
         rows: ir.Table,
         days: Days | None,
         written: Written,
-        shown: Sequence[Mapping[str, Any]],
+        shown: Sequence[NamedValues],
     ) -> dict[str, Any]:
         """Return the metadata that explain a slice: schema, lineage, SQL and a preview."""
         lineage = {
@@ -508,7 +509,7 @@ class WarehouseIOManager(dg.IOManager):
         }
 
 
-def _preview(contract: type[Table], rows: Sequence[Mapping[str, Any]]) -> str:
+def _preview(contract: type[Table], rows: Sequence[NamedValues]) -> str:
     # Dagster keeps metadata longer than the warehouse keeps the rows, so personal data are hidden.
     shown = {
         name: HIDDEN if column.pii or name in FREE_TEXT else None

@@ -16,6 +16,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.computed import KeptRows
 from ecom_assets.core.tables.contract import Table
@@ -113,7 +114,7 @@ class KeptDialect(Dialect):
         self,
         con: SQLBackend,
         function: Build,
-        arguments: Mapping[str, Any],
+        arguments: NamedValues,
         contract: type[Table] | None,
     ) -> Any:  # noqa: ANN401 (as the function)
         """Return what a function returns, by a kept statement if there is one."""

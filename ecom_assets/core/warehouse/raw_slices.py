@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from ecom_assets.core.errors import SourceError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import Table, count, day, text
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import conform, rows_of, schema_of
@@ -31,7 +32,6 @@ from ecom_assets.core.tables.received import NO_DAYS, SourceGate
 from ecom_assets.core.tables.received_files import OF_UPLOADS
 from ecom_assets.core.warehouse.day_notes import (
     ErasedRows,
-    Row,
     Withdrawals,
     noted_days,
     notes_of,

@@ -44,6 +44,7 @@ from pydantic import BaseModel
 
 import ecom_assets
 from ecom_assets.core.errors import ContractError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING, ReadsDataError
 from ecom_assets.core.tables.computed import OWN_FUNCTIONS, KeptRows, Statement
 from ecom_assets.core.tables.contract import Table
@@ -161,7 +162,7 @@ def _never_changes(value: Any) -> bool:  # noqa: ANN401 (as `_Texts.of`)
     return isclass(value)
 
 
-def _parts_of(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (as `_Texts.of`)
+def _parts_of(value: Any) -> NamedValues:  # noqa: ANN401 (as `_Texts.of`)
     """Return the values that an object is made of.
 
     Raises:
@@ -201,7 +202,7 @@ class _Call:
     """A call of a function, with its key and the dates that its statement leaves open."""
 
     function: Build
-    arguments: Mapping[str, Any]
+    arguments: NamedValues
     key: bytes = b""
     dates: dict[date, int] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
@@ -236,7 +237,7 @@ class TableStatements:
         self,
         con: Any,  # noqa: ANN401 (`KeepsStatements`, which imports this)
         function: Build,
-        arguments: Mapping[str, Any],
+        arguments: NamedValues,
         contract: type[Table] | None,
     ) -> Any:  # noqa: ANN401 (as the function)
         """Return what a function returns, by its kept statement if there is one."""
@@ -257,7 +258,7 @@ class TableStatements:
             OWN_FUNCTIONS[name](con.con)
         return _as_rows(con, statement, call)
 
-    def key(self, function: Build, arguments: Mapping[str, Any]) -> tuple[bytes, list[date]]:
+    def key(self, function: Build, arguments: NamedValues) -> tuple[bytes, list[date]]:
         """Return the key of a call, and its dates: calls that have both alike return alike rows of
         alike tables.
 
@@ -271,7 +272,7 @@ class TableStatements:
     def _call(
         self,
         function: Build,
-        arguments: Mapping[str, Any],
+        arguments: NamedValues,
         contract: type[Table] | None,
         backend: str,
     ) -> _Call:
@@ -443,7 +444,7 @@ def _entry_of(statement: Statement) -> dict[str, Any]:
     }
 
 
-def _statement_of(entry: Mapping[str, Any], contract: type[Table] | None) -> Statement:
+def _statement_of(entry: NamedValues, contract: type[Table] | None) -> Statement:
     return Statement(
         entry["template"],
         tuple((number, days) for number, days in entry["apart"]),

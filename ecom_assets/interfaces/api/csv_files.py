@@ -17,7 +17,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from ecom_assets.behaviour.questions.whole_lists import Take, take_rows
-from ecom_assets.core.tables.queries import Period, Row, of_period
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.queries import Period, of_period
 from ecom_assets.interfaces.api.parameters import (
     MOST_ROWS,
     SHARES,

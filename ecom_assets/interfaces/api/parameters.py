@@ -38,6 +38,7 @@ from ecom_assets.commerce.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import VERSION_PREFIX, rights_of
 from ecom_assets.core.http_server.headers import TOTAL_HEADER
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.days import LAST_DATE
@@ -257,8 +258,8 @@ class RequestContext:
     def answer(
         self,
         parameters: Parameters,
-        definition: Mapping[str, Any],
-        numbers: Mapping[str, Any],
+        definition: NamedValues,
+        numbers: NamedValues,
         covered: Period | Source,
     ) -> dict[str, Any]:
         """Return the numbers with the fields of every answer.
@@ -487,7 +488,6 @@ SPREAD: Final = {"steps", "cohorts", "visitors"}
 other lists of objects beside them are left out.
 """
 _OK: Final = 200
-Row = dict[str, Any]
 
 
 Rewrite = Callable[[bytes, Scope], tuple[bytes, dict[bytes, bytes]]]

@@ -27,6 +27,7 @@ from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.core.errors import DefinitionError, EcomError, did_you_mean
 from ecom_assets.core.http_server.addresses import is_loopback_name
 from ecom_assets.core.http_server.callers import CALLER, Scope, may, name_of_caller
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import LENGTHS, NOTHING, Period, Reading, TimeRange
 from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
@@ -257,7 +258,7 @@ class View:
     filters: Any
     """The page's `asks`, filled from the address."""
     context: RequestContext
-    ranges: list[Mapping[str, Any]] = field(default_factory=list)
+    ranges: list[NamedValues] = field(default_factory=list)
     """The range of each answer so far, for the line that says which days the page covers."""
     outcome: Any = None
     """The answer to the question of the page, once a section asked it."""
@@ -332,7 +333,7 @@ class View:
         page = next(page for page in all_pages() if page.path == path)
         return address_of(path, {**self._days_for(page), **choices})
 
-    def _days_for(self, page: DashboardPage) -> Mapping[str, Any]:
+    def _days_for(self, page: DashboardPage) -> NamedValues:
         """Return the chosen days as parameters of another page;
         a builder takes the dates that they are.
         """
@@ -354,7 +355,7 @@ class View:
         parameters = {"measures": measures, "by": ", ".join(by), **choices}
         return ((label, self.link("sales-explorer", **parameters)),)
 
-    def product(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def product(self, row: NamedValues) -> dict[str, Any]:
         """Return a row of a product with its `name` and `href`, the address of its page."""
         product_id = row["product_id"]
         return {
@@ -423,7 +424,7 @@ def parameters_of(route: Callable[..., Any]) -> type[BaseModel]:
     return model
 
 
-def address_of(path: str, choices: Mapping[str, Any]) -> str:
+def address_of(path: str, choices: NamedValues) -> str:
     """Return the address of a page with its choices; those that are None or empty are left out."""
     query = {
         name: str(value) for name, value in choices.items() if value is not None and value != ""
@@ -487,7 +488,7 @@ def all_pages() -> tuple[DashboardPage, ...]:
     return tuple(sorted(every, key=position))
 
 
-def csv_address(answer: dict[str, Any], *lists: str) -> str:
+def csv_address(answer: Answer, *lists: str) -> str:
     """Return the list of an answer as the address of a CSV file,
     which a browser saves without another request; for the names of its lists see `csv_of`.
     """

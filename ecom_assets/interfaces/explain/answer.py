@@ -4,7 +4,7 @@ and the way down to its rows.
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -26,6 +26,7 @@ from ecom_assets.behaviour.questions.source import StoredTables
 from ecom_assets.commerce.costs.contracts import cost_columns
 from ecom_assets.commerce.reconciliation.contracts import Restatements
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.conditions import columns_of
 from ecom_assets.core.tables.contract import HIDDEN, Column, Table
 from ecom_assets.core.tables.days import Days
@@ -52,7 +53,6 @@ FREE_TEXT: Final = ("properties", "payload", "malformed_row")
 """Columns in which a shop can put anything, including personal data."""
 SHOWN_ROWS: Final = 20
 """The most rows of the table itself that an answer shows."""
-Row = dict[str, Any]
 
 
 class NotHereError(NoSourceError):
@@ -71,7 +71,7 @@ class ExplainReader:
     reading: StoredTables
     notes: Notes
     has: Callable[[type[Table]], bool]
-    rules: Mapping[str, Any]
+    rules: NamedValues
     keep: Keep = lambda rows: rows
 
     def table(self, contract: type[Table]) -> ir.Table:

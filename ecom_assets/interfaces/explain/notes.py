@@ -9,10 +9,9 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any
 
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.day_notes import Computations, WrittenSlices
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Write:
     data_version: str | None = None
     day_count: int = 1
 
-    def to_mapping(self) -> dict[str, Any]:
+    def to_mapping(self) -> Answer:
         """Return it as JSON has it."""
         written_at = self.written_at and self.written_at.isoformat(timespec="seconds")
         return asdict(self) | {"written_at": written_at}

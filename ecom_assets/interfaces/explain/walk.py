@@ -8,7 +8,7 @@ day. Two different ids of a day have the same 64 bits with a chance of some 1 in
 events a day.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.tables.contract import MONEY, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import dialect_of, union_all
@@ -56,14 +57,14 @@ class Level:
     derivation: Count | Sum
     whole: Callable[[ir.Table], ir.Table] | None = None
     paged: ir.Table | None = None
-    known_totals: Mapping[str, Any] | None = None
+    known_totals: NamedValues | None = None
 
     @property
     def is_received(self) -> bool:
         """Return whether these are received rows, the end of the path."""
         return self.contract.layer == "raw"
 
-    def totals(self, ask: Query) -> Mapping[str, Any]:
+    def totals(self, ask: Query) -> NamedValues:
         """Return `row_count`, how many rows there are, and `gives`, the number that they give,
         null if they cannot.
         """
@@ -284,7 +285,7 @@ def as_number(value: Any) -> Number:  # noqa: ANN401 (as an engine returns it)
 ID_HASH: Final = "id_hash"
 
 
-def coded(rows: ir.Table, context: TraceContext) -> tuple[dict[str, Any] | None, ir.Table]:
+def coded(rows: ir.Table, context: TraceContext) -> tuple[Answer | None, ir.Table]:
     """Count rows, and return them with hashes for the texts that they count as,
     unless two texts share one.
 

@@ -19,6 +19,7 @@ from ecom_assets.commerce.orders.held_days import held_line
 from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import MailError, SettingError
 from ecom_assets.core.operations.run_notes import error_sentence, message_line
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START
 from ecom_assets.core.tables.check import HELD_DAYS
@@ -136,7 +137,7 @@ def run_sentence(event: dg.DagsterEvent) -> str:
     )
 
 
-def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:
+def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[Row]:
     entry = evaluation.metadata.get(HELD_DAYS)
     days = entry.value if entry is not None else []
     return days if isinstance(days, list) else []

@@ -15,6 +15,7 @@ from ecom_assets.behaviour.events.clean import CleaningRule
 from ecom_assets.commerce.orders.held_days import held_days
 from ecom_assets.core.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.core.errors import WorkError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
@@ -257,7 +258,7 @@ class Erasure:
         assert result is not None  # noqa: S101 (a missing key is created)
         return result
 
-    def _clean_files(self) -> list[dict[str, Any]]:
+    def _clean_files(self) -> list[Row]:
         if not self.has_files:
             return []
         with (

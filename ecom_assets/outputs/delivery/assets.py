@@ -23,6 +23,7 @@ from ecom_assets.commerce.customers.customers import MarketSegments
 from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import SettingError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import (
     Reads,
@@ -204,7 +205,7 @@ def _checked(exported: Exported) -> list[dg.AssetCheckResult]:
     refusal_text = exported.total.refusal
     waits = f"{refusal_text.rstrip('.')}; {exported.total.pending:,} records wait for the next run."
     refused = [{"sentence": waits}] if refusal_text else []
-    failures: tuple[list[dict[str, Any]], ...] = (examples, late, refused)
+    failures: tuple[list[Row], ...] = (examples, late, refused)
     return [
         dg.AssetCheckResult(
             check_name=name,
@@ -286,7 +287,7 @@ def reconciliation_daily(
     )
 
 
-def _row(row: dict[str, Any]) -> tuple[Any, ...]:
+def _row(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in NOTED)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 
@@ -18,6 +17,7 @@ from ecom_assets.commerce.sales.source_days import EmptyDayMeaning
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.retrying import reconnecting
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, conform
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
@@ -48,7 +48,7 @@ TURN = (
 )
 """Publishers wait for each other, so that nothing changes while one compares and writes."""
 NOTES: tuple[type[Table], ...] = (PublishedSlices, Publication)
-Row = dict[str, Any]
+
 Contracts = Iterable[type[Table]]
 Slices = dict[str, Fingerprint]
 

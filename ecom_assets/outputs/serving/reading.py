@@ -13,10 +13,11 @@ from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.products.contracts import InventoryAlerts, RawStock
 from ecom_assets.commerce.sales.source_days import DAYS_OF as DAYS_OF_SALES
 from ecom_assets.commerce.sales.source_days import EmptyDayMeaning, days_with_rows, missing_days
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import rows_of
-from ecom_assets.core.tables.queries import KnownDays, Period, Row, StateRow, read_only
+from ecom_assets.core.tables.queries import KnownDays, Period, StateRow, read_only
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.ingestion.sources.activities import not_recorded
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import dagster as dg
 
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY
@@ -26,7 +27,6 @@ FENCE: Final = ("```sql\n", "\n```")
 """What stands around a statement in Dagster's metadata."""
 AT_ONCE: Final = 100
 """How many events are read at once."""
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from ecom_assets.core.errors import did_you_mean
 from ecom_assets.core.http_server.callers import ASSISTANT, CALLER, Caller
 from ecom_assets.core.http_server.callers import Scope as Permission
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.interfaces.api.adhoc.questions import AdHocQuestions
@@ -72,7 +73,7 @@ Context = ServerRequestContext[Any, Any]
 async def answer_from(
     application: ASGIApp,
     question: ApiQuestion,
-    arguments: Mapping[str, Any],
+    arguments: NamedValues,
     request: Any,  # noqa: ANN401 (Starlette's request, None over stdio)
 ) -> types.CallToolResult:
     """Return the answer of the API in this process; a refusal is a result,

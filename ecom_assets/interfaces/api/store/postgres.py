@@ -20,9 +20,10 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.core.errors import ConnectionLostError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.queries import KnownDays, Period, Row
+from ecom_assets.core.tables.queries import KnownDays, Period
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.interfaces.api.store.store import (
     Cancellation,

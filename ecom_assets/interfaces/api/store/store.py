@@ -27,6 +27,7 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.questions.answer import ORDERS
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.core.errors import EcomError, WarehouseError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.memory import limit_of_answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
@@ -36,7 +37,6 @@ from ecom_assets.core.tables.queries import (
     KnownDays,
     NotPublishedError,
     Period,
-    Row,
     StateRow,
     read_only,
 )
@@ -185,8 +185,8 @@ def lacks_columns(contract: type[Table], missing: Sequence[str]) -> OlderPublica
 def published_days(
     tables: Tables,
     days_of: Callable[[type[Table], str], KnownDays],
-    noted: Mapping[str, Any],
-    held: Mapping[str, Any],
+    noted: NamedValues,
+    held: NamedValues,
 ) -> dict[str, KnownDays]:
     """Return the known days of each source: of its table, or as the publication notes them,
     with its held days.

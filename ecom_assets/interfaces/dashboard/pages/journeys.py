@@ -4,7 +4,7 @@ with every choice of the command.
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from ecom_assets.behaviour.journeys.answer import (
 )
 from ecom_assets.behaviour.journeys.journeys import EXIT
 from ecom_assets.behaviour.journeys.queries import Dimension
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.queries import EVENTS, Reading
 from ecom_assets.interfaces.api.routes import behaviour
 from ecom_assets.interfaces.dashboard import charts, sankey
@@ -31,13 +32,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Tiles,
 )
 from ecom_assets.interfaces.dashboard.formats import chance
-from ecom_assets.interfaces.dashboard.forms import (
-    Answer,
-    Builder,
-    answered,
-    answered_in,
-    question_page,
-)
+from ecom_assets.interfaces.dashboard.forms import Builder, answered, answered_in, question_page
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View, csv_address
 from ecom_assets.interfaces.dashboard.sankey import Flow
 
@@ -134,9 +129,9 @@ def _around(view: View) -> tuple[list[Flow], int]:
     return _with_rare_names_merged([*before, *after], 3), 3
 
 
-def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
+def _transitions(view: View, place: int | None) -> list[Row]:
     parameters = {"dimension": view.filters.dimension, "place": place, "limit": 1000}
-    rows: list[dict[str, Any]] = view.answer(behaviour.journeys, **parameters)["transitions"]
+    rows: list[Row] = view.answer(behaviour.journeys, **parameters)["transitions"]
     return rows
 
 

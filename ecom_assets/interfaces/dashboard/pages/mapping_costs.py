@@ -5,7 +5,7 @@ month, as rules with days, edited by admins who may see costs. Each change is a 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.commerce.sales.contracts import City, Sales
 from ecom_assets.core.clock import now_utc_without_zone
@@ -13,6 +13,7 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.requests import require_shared_home
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.cost_rules import read_rules
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import (
@@ -156,7 +157,7 @@ def versions(view: View) -> Block:
     return Custom("cost_versions.html", {"rows": [_version(version) for version in kept]})
 
 
-def _version(version: CostVersion) -> dict[str, Any]:
+def _version(version: CostVersion) -> Answer:
     lines = [
         f"{rule_list.title}: {rule.text}"
         for rule_list in LISTS

@@ -4,13 +4,14 @@ count and why others would not, and what is open as choices.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 from starlette.requests import Request
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.settings.uploaded import RATE, shop_choices
 from ecom_assets.ingestion.sources.proposal import questions
@@ -240,7 +241,7 @@ def files(view: View) -> Block:
     )
 
 
-def _card_values(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
+def _card_values(look: UploadLook, *, asks_shop_zone: bool) -> Answer:
     """Return what the template shows of one file: the questions about it, in front (`asked`) or
     folded (`said`), what becomes of its rows, the first of them, and its mapping.
     """

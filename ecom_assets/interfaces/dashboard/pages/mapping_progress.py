@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.operations.requests import OperationRequest
 from ecom_assets.core.operations.steps import TableStep, last_look
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import shop_problem
 from ecom_assets.core.tables.formats import counted
@@ -77,7 +78,7 @@ def progress(view: View) -> Block:
 
 def _of_request(
     settings: Settings, request: OperationRequest | None, steps: Sequence[TableStep]
-) -> dict[str, Any]:
+) -> Answer:
     done = [step for step in steps if step.ended_at]
     looked = last_look(settings.home)
     is_over = request is None or request.taken_at is not None
@@ -106,7 +107,7 @@ def is_quiet_since(asked_at: datetime | None, looked_at: datetime | None, now: d
     return (asked_at is None or asked_at < before) and (looked_at is None or looked_at < before)
 
 
-def _file(load: LoadProgress, caller: Caller) -> dict[str, Any]:
+def _file(load: LoadProgress, caller: Caller) -> Answer:
     done = [step for step in load.steps if step.ended_at]
     working = [step for step in load.steps if not step.ended_at]
     return {

@@ -3,13 +3,14 @@ twice, since all days are computed again by it.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
 from ecom_assets.core.errors import SettingError, UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.operations.requests import require_shared_home
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import (
     OF_SHOP,
@@ -124,7 +125,7 @@ def _questions(settings: Settings) -> tuple[ShopQuestion, ...]:
     return (*shop_questions(settings, ()), *rate_questions(settings, ()))
 
 
-def _form(settings: Settings) -> dict[str, Any]:
+def _form(settings: Settings) -> Answer:
     questions = _questions(settings)
     chosen = shop_choices(settings.home)
     return {

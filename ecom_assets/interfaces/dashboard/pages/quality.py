@@ -10,6 +10,7 @@ from ecom_assets.behaviour.events.queries import WHO
 from ecom_assets.commerce.quality.queries import OUTCOMES
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.ingestion.uploads.store import name_as_sent
 from ecom_assets.interfaces.api.routes import operation, quality
@@ -253,7 +254,7 @@ def conflicts(view: View) -> Block:
     )
 
 
-def _has_hidden(rows: list[dict[str, Any]]) -> bool:
+def _has_hidden(rows: list[Row]) -> bool:
     return any(value == HIDDEN for row in rows for value in row.values())
 
 
@@ -326,7 +327,7 @@ def freshness(view: View) -> Block:
     )
 
 
-def _state(row: dict[str, Any]) -> str:
+def _state(row: Row) -> str:
     if row["is_written"] is False:
         return f"Failed: {row['sentence']}"
     return f"Written, {_ago(row['written_at'])}" if row["written_at"] else "Not written yet"

@@ -4,10 +4,11 @@ and the way down to the received rows that give it again.
 
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ConfigDict, Field
 
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.conditions import where_from
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.trace import Computed
@@ -41,7 +42,6 @@ from ecom_assets.interfaces.explain.question import (
 )
 from ecom_assets.orchestration.automation.ui_address import dagster_address
 
-Row = dict[str, Any]
 KINDS: Final[dict[str | None, Kind]] = {
     "money": "money",
     "share": "rate",

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ecom_assets.core.errors import DeliveryError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Row
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.state.ledger_store import create_tables
 from ecom_assets.core.tables.days import Days
@@ -165,9 +166,6 @@ def refuse_emptier(store: Database | None, engine: Engine, address: object) -> N
             "these would be sent again; nothing was sent: put your backup of the ledger back, or "
             "rebuild it with `ecom ledger restore`."
         )
-
-
-Row = dict[str, Any]
 
 
 @dataclass

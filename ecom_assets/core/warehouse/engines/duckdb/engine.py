@@ -22,6 +22,7 @@ from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.errors import SettingError, WarehouseError, first_line
 from ecom_assets.core.file_lock import has_ended
 from ecom_assets.core.redact_url import scrubbed, without_secrets
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
@@ -261,7 +262,7 @@ class DuckDBEngine(Engine):
             )
         )
 
-    def read_columns(self) -> list[dict[str, Any]]:
+    def read_columns(self) -> list[Row]:
         """Return the stored columns of all tables and views."""
         return self.query(
             "SELECT schema_name || '.' || table_name AS table_name, column_name, data_type, "
@@ -348,7 +349,7 @@ class DuckDBEngine(Engine):
         with self._plain_errors():
             self.con.raw_sql(sql)
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by column name."""
         with self._plain_errors():
             result = self.con.raw_sql(sql)

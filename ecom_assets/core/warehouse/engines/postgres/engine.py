@@ -23,6 +23,7 @@ from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
 from ecom_assets.core.errors import ConnectionLostError, WarehouseError, first_line
 from ecom_assets.core.redact_url import without_secrets
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.resource import SecretKeeper
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
@@ -287,7 +288,7 @@ class PostgresEngine(Engine):
                 self._lock(contract)
                 super().ensure(contract)
 
-    def read_columns(self) -> list[dict[str, Any]]:
+    def read_columns(self) -> list[Row]:
         """Return the stored columns of all tables and views, as Ibis reads those of one."""
         layers = ", ".join(map(text, LAYERS))
         return self.query(
@@ -310,7 +311,7 @@ class PostgresEngine(Engine):
         with self._plain_errors():
             self.con.con.execute(sql.encode())
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by column name."""
         with self._plain_errors(), self.con.con.execute(sql.encode()) as cursor:
             names = [column.name for column in cursor.description or ()]

@@ -6,7 +6,7 @@ and locks are explained in docs/adr/0009-snowflake-types.md.
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -26,6 +26,7 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 
 from ecom_assets.core.errors import WarehouseError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import DIALECTS, schema_of, with_nulls
@@ -298,7 +299,7 @@ class SnowflakeEngine(Engine):
         )
         return _as_contracts_have(result)
 
-    def read_columns(self) -> list[dict[str, Any]]:
+    def read_columns(self) -> list[Row]:
         """Return the stored columns of all tables and views, and of the tables of locks.
 
         A schema that is created becomes the session's, in which temporary tables are made.
@@ -323,7 +324,7 @@ class SnowflakeEngine(Engine):
             for row in rows
         ]
 
-    def schema_from(self, columns: Iterable[Mapping[str, Any]]) -> ibis.Schema:
+    def schema_from(self, columns: Iterable[NamedValues]) -> ibis.Schema:
         """Return the columns of a table of `read_columns`."""
         return _as_contracts_have(super().schema_from(columns))
 
@@ -406,7 +407,7 @@ class SnowflakeEngine(Engine):
         with self._ran(sql):
             return
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by lower-case column name."""
         with self._ran(sql) as cursor:
             names = [column.name.lower() for column in cursor.description]

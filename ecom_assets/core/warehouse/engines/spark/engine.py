@@ -5,7 +5,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import ibis
 import ibis.expr.operations as ops
@@ -24,6 +24,7 @@ from ecom_assets.core.errors import (
     WorkError,
     first_line,
 )
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.computations import ComparedInputs
 from ecom_assets.core.tables.contract import Table
@@ -221,11 +222,11 @@ class SparkEngine(Engine):
         """Run a statement and discard its result."""
         self.query(sql)
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by column name."""
         with self._plain_errors():
             self.refresh_all()
-            rows: list[dict[str, Any]] = fetch(self.con.raw_sql(sql)).to_pylist()
+            rows: list[Row] = fetch(self.con.raw_sql(sql)).to_pylist()
         return rows
 
     def insert(self, sql: str) -> int:

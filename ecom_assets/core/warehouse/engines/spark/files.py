@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import duckdb
 import ibis
@@ -27,6 +27,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.core.atomic_files import sync_file
 from ecom_assets.core.errors import ContractError, WarehouseError, first_line
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
@@ -222,7 +223,7 @@ class SparkFiles(SparkEngine):
 
     def counted_and_some_rows(
         self, contract: type[Table], days: Days | None, limit: int
-    ) -> tuple[int, list[dict[str, Any]]]:
+    ) -> tuple[int, list[Row]]:
         """Return the number of rows of the whole table, and a few rows of a slice,
         read without Spark.
         """
@@ -232,14 +233,12 @@ class SparkFiles(SparkEngine):
         """Return whether a table is there with a row, read without Spark."""
         return self.has(contract) and self.row_count(contract) > 0
 
-    def some_rows(
-        self, contract: type[Table], days: Days | None, limit: int
-    ) -> list[dict[str, Any]]:
+    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[Row]:
         """Return a few rows of a slice, read without Spark."""
         snapshot = self.snapshot(contract)
         folder = self.log(contract.layer, contract.name).folder
         wanted = snapshot.slices if days is None else [str(day) for day in days.dates]
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         for day in wanted:
             for data in snapshot.slices.get(day, ()):
                 if len(rows) < limit:
