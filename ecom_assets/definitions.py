@@ -106,7 +106,7 @@ from ecom_assets.core.tables.asset import (
     asset_key,
 )
 from ecom_assets.core.tables.check import TableCheck, check_steps, contract_check
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.factory import engine_kind, new_engine
 from ecom_assets.core.warehouse.io_manager import NO_PROGRESS, Progress
 from ecom_assets.core.warehouse.raw_slices import ALLOW_WITHDRAWAL
@@ -574,7 +574,7 @@ def lineage_of(settings: Settings) -> "Lineage | None":
     )
 
 
-def lineage_tables(settings: Settings) -> dict[str, tuple[type[Table], tuple[type[Table], ...]]]:
+def lineage_tables(settings: Settings) -> dict[str, tuple[Contract, tuple[Contract, ...]]]:
     """Return the contract of each asset, and those of the tables that it reads."""
     return {
         asset.key.to_user_string(): (

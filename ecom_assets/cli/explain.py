@@ -16,7 +16,7 @@ from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.core.tables.conditions import parse_where
-from ecom_assets.core.tables.contract import HIDDEN, Table
+from ecom_assets.core.tables.contract import HIDDEN, Contract
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.warehouse.day_notes import WrittenSlices
 from ecom_assets.core.warehouse.engine import Engine
@@ -50,11 +50,11 @@ def _notes(engine: Engine, settings: Settings) -> Notes:
 
     from ecom_assets.outputs.serving.run_history import RunHistory  # noqa: PLC0415 (loads Dagster)
 
-    def written(contract: type[Table], days: list[date]) -> list[Row]:
+    def written(contract: Contract, days: list[date]) -> list[Row]:
         with DagsterInstance.get() as instance:
             return RunHistory(instance).writes(contract, days)
 
-    def computed(contract: type[Table]) -> list[Row]:
+    def computed(contract: Contract) -> list[Row]:
         with DagsterInstance.get() as instance:
             return RunHistory(instance).computations(contract)
 

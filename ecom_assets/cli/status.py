@@ -19,7 +19,7 @@ from ecom_assets.core.operations.queries import failing_checks, noted_tables
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.intake import STREAM_KINDS, StreamKind
 from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.day_notes import AbsentDays, absent_lines, notes_of, run_writes
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
@@ -90,7 +90,7 @@ def status(as_json: Json = False) -> None:
 
 def _state(
     engine: Engine,
-    contract: type[Table],
+    contract: Contract,
     runs: dict[str, RunWrite],
     failing: dict[str, list[str]],
     published: PublicationStatus,

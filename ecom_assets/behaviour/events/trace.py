@@ -20,7 +20,7 @@ from ecom_assets.behaviour.events.contracts import (
     QuarantinedEventSamples,
     RawEvents,
 )
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ANY_DAYS, ONE_DAY, Days
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.trace import (
@@ -96,7 +96,7 @@ def _with_received_ids(rows: ir.Table, context: TraceContext) -> ir.Table:
     return union_all(rows.select(*EVENT), as_received.select(*EVENT))
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     CleanEvents: UpstreamRows(
         RawEvents,
         received_events,

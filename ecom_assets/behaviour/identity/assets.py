@@ -48,7 +48,7 @@ from ecom_assets.core.tables.asset import (
     table_asset,
 )
 from ecom_assets.core.tables.computed import computed
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import (
     arrow_schema_of,
@@ -446,7 +446,7 @@ def groups_of(
     return linking.merged_users(pairs, rule.group_users)
 
 
-def table_of(contract: type[Table], rows: Iterable[Sequence[object]]) -> ir.Table:
+def table_of(contract: Contract, rows: Iterable[Sequence[object]]) -> ir.Table:
     """Return rows whose values are in the order of the columns of a contract."""
     records = [dict(zip(contract.columns, row, strict=True)) for row in rows]
     return ibis.memtable(pa.Table.from_pylist(records, schema=arrow_schema_of(contract)))

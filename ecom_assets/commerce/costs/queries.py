@@ -19,7 +19,7 @@ from ecom_assets.commerce.products.queries import categories_of_items
 from ecom_assets.commerce.sales.contracts import City, Item
 from ecom_assets.commerce.sales.coverage import require_orders
 from ecom_assets.core.rows import Answer, Row
-from ecom_assets.core.tables.contract import Ratio, Table
+from ecom_assets.core.tables.contract import Contract, Ratio
 from ecom_assets.core.tables.currencies import rounded, rounded_parts, unit_of
 from ecom_assets.core.tables.days import Days, start_of_week
 from ecom_assets.core.tables.measures import (
@@ -73,7 +73,7 @@ SORTED_BY: Final[Mapping[SortedBy, str]] = {
 Order = Literal["profit", "loss"]
 """Whether the highest gross profit of parts comes first, or the lowest."""
 LOWEST_FIRST: Final = "loss"
-NAMES: Final[Mapping[str, tuple[type[Table], str]]] = {
+NAMES: Final[Mapping[str, tuple[Contract, str]]] = {
     "item_id": (Item, "item_name"),
     "city_id": (City, "city_name"),
 }

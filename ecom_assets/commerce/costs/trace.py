@@ -23,7 +23,7 @@ from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.trace import sales_derivations, signed
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.trace import (
     ByRow,
     Computed,
@@ -46,7 +46,7 @@ def _of_key(context: TraceContext) -> ir.Table:
     return lines.filter(context.days("order_date").contain(lines.order_date))
 
 
-def _of_week(table: type[Table]) -> RowsOf:
+def _of_week(table: Contract) -> RowsOf:
     """Return the sales, or the order lines with their profit, of a row of the profitability of
     categories.
     """
@@ -87,7 +87,7 @@ def _used_ranges(lines: ir.Table, context: TraceContext, source: str) -> ir.Tabl
     return keeping(context.table(ItemCosts), used, ["item_id", "valid_from_date"])
 
 
-def _of_sales(table: type[Table], rows: RowsOf) -> dict[str, Derivation]:
+def _of_sales(table: Contract, rows: RowsOf) -> dict[str, Derivation]:
     """Return how the measures that need no costs come from order lines. Net sales are what these
     say, less what is goodwill.
     """
@@ -395,7 +395,7 @@ def lines_of_sales(rows: ir.Table, context: TraceContext) -> ir.Table:
     return keeping(context.near(Sales, rows, "order_date"), rows, ["uniq_id"])
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     ProfitLines: UpstreamRows(Sales, lines_of_sales, ("uniq_id", "order_date"), is_one_to_one=True),
     ItemCosts: UpstreamRows(CostVersions, versions_of_ranges, ("item_id", "cost_start_date")),
     CostVersions: UpstreamRows(

@@ -26,7 +26,7 @@ from ecom_assets.commerce.products.item_categories import (
     with_item_categories,
 )
 from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days, clock_hour, weekday_number
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.places import UNKNOWN
@@ -66,10 +66,10 @@ class Dimension:
 
     label: str
     meaning: str
-    needs: type[Table] | None = None
+    needs: Contract | None = None
     has_order: bool = False
     is_number: bool = False
-    names: tuple[type[Table], str, str] | None = None
+    names: tuple[Contract, str, str] | None = None
     is_of_lines: bool = False
     is_stated: bool = False
     reads: tuple[str, ...] = ()

@@ -50,7 +50,7 @@ from ecom_assets.commerce.sales.contracts import City
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import (
     CLOCK_S,
     ONE_DAY,
@@ -63,7 +63,7 @@ from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import count_of, stored
 from ecom_assets.core.tables.queries import NoSourceError
 
-LACKING: Final[Mapping[type[Table], str]] = {
+LACKING: Final[Mapping[Contract, str]] = {
     ProfitLines: "costs",
     CustomerSegments: "segments of customers",
 }
@@ -197,7 +197,7 @@ class SalesQuery:
             self.tables.rows(_any_row(sold.filter(sold[dimension].notnull())))
         )
 
-    def _require(self, contract: type[Table], called: str) -> None:
+    def _require(self, contract: Contract, called: str) -> None:
         tables = self.tables
         if tables.has(contract):
             rows = tables.table(contract)

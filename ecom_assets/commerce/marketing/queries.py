@@ -48,7 +48,7 @@ from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDa
 from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
 from ecom_assets.commerce.sales.discounts import MOST_HIDDEN, OF_FEW
 from ecom_assets.core.rows import Answer, NamedValues, Row
-from ecom_assets.core.tables.contract import MONEY, Ratio, Table
+from ecom_assets.core.tables.contract import MONEY, Contract, Ratio
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.measures import (
     completed,
@@ -376,9 +376,7 @@ def _spend(reading: Reading, period: Period) -> Decimal:
 
 
 def _revenue(reading: Reading, period: Period) -> Decimal | None:
-    contract: type[Table] = (
-        RevenueDaily if sales_source(reading) == ORDERS else PurchaseRevenueDaily
-    )
+    contract: Contract = RevenueDaily if sales_source(reading) == ORDERS else PurchaseRevenueDaily
     rows = rows_in_period(reading, contract)
     rows = rows.filter(*(rows[name] == ALL for name in contract.key if name != contract.day_column))
     (row,) = reading.rows(rows.agg(revenue=rows.revenue_amount.sum().cast(MONEY)), period)

@@ -46,7 +46,7 @@ from ecom_assets.core.tables.check import (
     rows_on_days,
     unread_values,
 )
-from ecom_assets.core.tables.contract import MONEY, Table
+from ecom_assets.core.tables.contract import MONEY, Contract
 from ecom_assets.core.tables.days import Days, listed_days
 from ecom_assets.core.tables.formats import amount, counted
 from ecom_assets.core.tables.portable import NO, count_of, rows_of, value_of, values_of
@@ -462,7 +462,7 @@ def report_checks(refused_share: float) -> list[TableCheck]:
     ]
 
 
-REPORT_FILES: tuple[tuple[type[Table], Callable[[ir.Table], ir.Table]], ...] = (
+REPORT_FILES: tuple[tuple[Contract, Callable[[ir.Table], ir.Table]], ...] = (
     (RawUserActivityLog, classified_activities),
     (RawCustomerResearch, classified_research),
     (RawPriceLog, lambda raw: raw),
@@ -472,7 +472,7 @@ REPORT_FILES: tuple[tuple[type[Table], Callable[[ir.Table], ir.Table]], ...] = (
 
 def _mostly_clean(
     share: float,
-    contract: type[Table],
+    contract: Contract,
     classify: Callable[[ir.Table], ir.Table],
     days: Days | None,
     raw: ir.Table,

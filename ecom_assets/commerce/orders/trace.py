@@ -23,7 +23,7 @@ from ecom_assets.commerce.orders.orders import (
     surplus_lines,
 )
 from ecom_assets.commerce.orders.versions import line_key, received_line_key
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.trace import (
     Computed,
@@ -54,7 +54,7 @@ def _received_names(rows: ir.Table) -> Mapping[str, ir.Value]:
     return {"uniq_id": received_line_key(rows)}
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     UserOrderLog: UpstreamRows(
         RawUserOrderLog,
         received_lines,

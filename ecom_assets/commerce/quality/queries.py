@@ -11,7 +11,7 @@ from ecom_assets.behaviour.events.contracts import EventAccountingDaily, Quarant
 from ecom_assets.commerce.orders.contracts import OrderAccountingDaily, QuarantinedOrderSamples
 from ecom_assets.commerce.orders.queries import held_days
 from ecom_assets.core.rows import Answer, Row
-from ecom_assets.core.tables.contract import HIDDEN, Table
+from ecom_assets.core.tables.contract import HIDDEN, Contract
 from ecom_assets.core.tables.queries import (
     KnownDays,
     Page,
@@ -29,8 +29,8 @@ RowSource = Literal["events", "orders"]
 class Accounted:
     """The tables that account for the received rows of a source."""
 
-    daily: type[Table]
-    samples: type[Table]
+    daily: Contract
+    samples: Contract
 
     @property
     def day(self) -> str:
@@ -170,7 +170,7 @@ def held(reading: Reading) -> list[Row]:
     return [{"source": "orders", **row} for row in held_days(reading)]
 
 
-def newest_days(reading: Reading, contracts: Iterable[type[Table]]) -> dict[str, date | None]:
+def newest_days(reading: Reading, contracts: Iterable[Contract]) -> dict[str, date | None]:
     """Return the newest day of each published table that is partitioned by day, by its name."""
     result = {}
     for contract in contracts:

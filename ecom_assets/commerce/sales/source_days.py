@@ -13,25 +13,25 @@ from ecom_assets.commerce.orders.contracts import OrderAccountingDaily, RawUserO
 from ecom_assets.commerce.orders.held_days import ORDERS, held_dates, released_days
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import EVENTS, KnownDays
 from ecom_assets.core.warehouse.engine import Engine
 
 EmptyDayMeaning = Literal["auto", "unknown", "zero"]
-DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {
+DAYS_OF: Final[Mapping[str, tuple[Contract, str]]] = {
     EVENTS: (EngagementDaily, "event_date"),
     ORDERS: (RevenueDaily, "order_date"),
 }
 """The table of each source that has its first and its last day."""
-RECEIVED: Final[Mapping[str, tuple[type[Table], str]]] = {
+RECEIVED: Final[Mapping[str, tuple[Contract, str]]] = {
     EVENTS: (EventAccountingDaily, "accounted_date"),
     ORDERS: (OrderAccountingDaily, "received_date"),
 }
 """The table of each source that has a row for every day of which anything was received."""
-RAW: Final[Mapping[str, type[Table]]] = {EVENTS: RawEvents, ORDERS: RawUserOrderLog}
-SOLD: Final[Mapping[str, tuple[type[Table], str]]] = {
+RAW: Final[Mapping[str, Contract]] = {EVENTS: RawEvents, ORDERS: RawUserOrderLog}
+SOLD: Final[Mapping[str, tuple[Contract, str]]] = {
     EVENTS: (RevenueDaily, "order_date"),
     ORDERS: (PurchaseRevenueDaily, "event_date"),
 }
@@ -73,7 +73,7 @@ def missing_days(
     return sorted(between)
 
 
-def days_with_rows(engine: Engine, contract: type[Table], column: str) -> set[date]:
+def days_with_rows(engine: Engine, contract: Contract, column: str) -> set[date]:
     """Return the days in a column of a table; none if there is no such table."""
     if not engine.has(contract):
         return set()
@@ -106,7 +106,7 @@ def days_of_source(
     return KnownDays(min(seen), max(seen), missing=missing).with_held(held).dates
 
 
-def _by_day_since(engine: Engine, contract: type[Table]) -> date | None:
+def _by_day_since(engine: Engine, contract: Contract) -> date | None:
     """Return the first day of arrival by folders or addresses; None without one."""
     if not engine.has(contract):
         return None

@@ -26,7 +26,7 @@ from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.discounts import by_code, discounted
 from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.sales import purchases_and_refunds
-from ecom_assets.core.tables.contract import AMOUNT, Aggregate, Table
+from ecom_assets.core.tables.contract import AMOUNT, Aggregate, Contract
 from ecom_assets.core.tables.days import start_of_week
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
@@ -73,7 +73,7 @@ def once_per_line(rows: ir.Table, context: TraceContext, column: str) -> ir.Tabl
     return rows.select(unit).distinct() if COUNTED_AS in unit else rows
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     Sales: UpstreamRows(
         UserOrderLog,
         lines_of_sales,
@@ -106,7 +106,7 @@ def signed(rows: RowsOf) -> RowsOf:
 
 
 def sales_derivations(
-    to: type[Table],
+    to: Contract,
     rows: RowsOf,
     columns: Mapping[str, str] = LINE_COLUMNS,
     declared: type = SalesMeasures,
@@ -121,7 +121,7 @@ def sales_derivations(
 
 
 def _derivation(
-    to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: Aggregate
+    to: Contract, rows: RowsOf, columns: Mapping[str, str], of: Aggregate
 ) -> Derivation:
     status, column = of.where.get("status"), traced_column(of, columns)
     counted = with_status(rows, str(status)) if status else signed(rows)

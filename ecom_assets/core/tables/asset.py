@@ -27,14 +27,14 @@ from ecom_assets.core.tables.computations import (
     RequestedComputation,
 )
 from ecom_assets.core.tables.computed import computed
-from ecom_assets.core.tables.contract import Table, group_of, owner_of
+from ecom_assets.core.tables.contract import Contract, group_of, owner_of
 from ecom_assets.core.tables.days import Days, OtherDays, listed_days
 from ecom_assets.core.tables.portable import rows_of, union_all, unordered_rows_of
 from ecom_assets.core.tables.received import SliceOutput, VisitorRows
 from ecom_assets.core.tables.rule_of_data import resolved_rule
 
 
-def asset_key(contract: type[Table]) -> dg.AssetKey:
+def asset_key(contract: Contract) -> dg.AssetKey:
     """Return the asset key of a table: its layer and its name."""
     return dg.AssetKey([contract.layer, contract.name])
 
@@ -56,7 +56,7 @@ STEP_RETRY_WAIT_S = 300
 """How often, and after how many seconds, a step is repeated whose source does not answer."""
 
 
-def column_schema(contract: type[Table]) -> dg.TableSchema:
+def column_schema(contract: Contract) -> dg.TableSchema:
     """Return the contract as Dagster's column schema: all that it says about its columns."""
     key = f"key: {', '.join(contract.key)}" if contract.key else "no key: rows can repeat"
     return dg.TableSchema(
@@ -128,7 +128,7 @@ class Reads:
     table says whose other rows are.
     """
 
-    contract: type[Table]
+    contract: Contract
     days_before: int = 0
     days_after: int = 0
     whole: bool = False
@@ -161,16 +161,16 @@ class Reads:
 class Tables(Protocol):
     """What whole tables are read from: the warehouse."""
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily, in the engine."""
 
-    def readable(self, contract: type[Table]) -> ir.Table:
+    def readable(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
 
-    def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
+    def loaded_days(self, raw: Contract, days: Days | None) -> Days:
         """Return those of some days, or of all, that a run has loaded into a raw table."""
 
-    def late_days(self, raw: type[Table], days: Days) -> Days:
+    def late_days(self, raw: Contract, days: Days) -> Days:
         """Return the other days that late rows of a raw table count for.
 
         These are rows that arrived on `days`, and that a run left out.
@@ -194,7 +194,7 @@ class Invalidation:
     """
 
     function: Callable[..., ir.Table]
-    reads: Mapping[str, type[Table]] = field(default_factory=dict)
+    reads: Mapping[str, Contract] = field(default_factory=dict)
     only_with_rows_of: Sequence[tuple[str, str]] = ()
     """The tables and their columns of days without which no other day can be found.
 
@@ -238,7 +238,7 @@ class Invalidation:
 
 
 def invalidation(
-    only_with_rows_of: Sequence[tuple[str, str]] = (), **reads: type[Table]
+    only_with_rows_of: Sequence[tuple[str, str]] = (), **reads: Contract
 ) -> Callable[[Callable[..., ir.Table]], Invalidation]:
     """Declare a function that returns which days of a table must be computed again.
 
@@ -254,7 +254,7 @@ class Presence:
     """A function that returns whether a table can have any row, with the tables that it reads."""
 
     function: Callable[..., bool]
-    reads: Mapping[str, type[Table]] = field(default_factory=dict)
+    reads: Mapping[str, Contract] = field(default_factory=dict)
 
     def holds(self, parameters: NamedValues, warehouse: Tables) -> bool:
         """Return what the function does."""
@@ -262,7 +262,7 @@ class Presence:
         return self.function(**_arguments(self.function, {**parameters, **tables}))
 
 
-def presence(**reads: type[Table]) -> Callable[[Callable[..., bool]], Presence]:
+def presence(**reads: Contract) -> Callable[[Callable[..., bool]], Presence]:
     """Declare a function that returns whether a table can have any row.
 
     The function takes the names of `reads`, rules and resources as parameters. Pass the result to
@@ -293,7 +293,7 @@ class TableAsset:
     """
 
     function: Callable[..., Any]
-    contract: type[Table]
+    contract: Contract
     reads: Mapping[str, Reads] = field(default_factory=dict)
     """The tables whose rows are in the result, by parameter name.
 
@@ -309,13 +309,13 @@ class TableAsset:
     """
     automation: Condition | None = None
     """When Dagster requests the asset automatically, in addition to the jobs that it is part of."""
-    loaded_from: type[Table] | None = None
+    loaded_from: Contract | None = None
     """The raw table from which a day's rows come.
 
     Days that no run has loaded into it are not computed: those of their rows that arrived on other
     days are only a part.
     """
-    late: type[Table] | None = None
+    late: Contract | None = None
     """The raw table whose late rows change other days than those on which they arrived.
 
     These count as days of the run.
@@ -344,7 +344,7 @@ class TableAsset:
 
     A check says so, and the run fails by it.
     """
-    also_reads: tuple[type[Table], ...] | None = None
+    also_reads: tuple[Contract, ...] | None = None
     """The tables that the function reads through the `warehouse` that it takes.
 
     None if it may read anything: it is called each time.
@@ -681,7 +681,7 @@ def subject_of(function: Callable[..., Any]) -> AssetSubject:
     }
 
 
-def _not_loaded(raw: type[Table] | None, days: Days) -> str:
+def _not_loaded(raw: Contract | None, days: Days) -> str:
     assert raw is not None  # noqa: S101 (only days of such assets can be missing)
     return (
         f"{listed_days(days)} left as before, since {raw.qualified_name()} was never loaded of "
@@ -691,7 +691,7 @@ def _not_loaded(raw: type[Table] | None, days: Days) -> str:
 
 
 def table_asset(  # noqa: PLR0913 (each is declared by name)
-    contract: type[Table],
+    contract: Contract,
     *,
     invalidated_by: Invalidation | None = None,
     automation: Condition | None = None,
@@ -700,8 +700,8 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
     outdated_by: Invalidation | None = None,
     empty_unless: Presence | None = None,
     does_without_answer: bool = False,
-    also_reads: tuple[type[Table], ...] | None = None,
-    **reads: Reads | type[Table],
+    also_reads: tuple[Contract, ...] | None = None,
+    **reads: Reads | Contract,
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads` only.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecom_assets.core.rows import NamedValues
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 
 
@@ -27,11 +27,11 @@ class RequestedComputation:
         check: The name of the check; empty for the table itself.
     """
 
-    contract: type[Table]
+    contract: Contract
     calls: Sequence[tuple[Callable[..., Any], NamedValues]]
-    tables: frozenset[type[Table]]
+    tables: frozenset[Contract]
     days: Days
-    loaded_from: type[Table] | None = None
+    loaded_from: Contract | None = None
     check: str = ""
 
 

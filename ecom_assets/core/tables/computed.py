@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import Build, dialect_of
 
 OWN_FUNCTIONS: Final[dict[str, Callable[[Any], None]]] = {}
@@ -48,9 +48,7 @@ class KeptRows(ops.SQLQueryResult):  # type: ignore[misc]  # Ibis ships no types
     statement: Any
 
 
-def computed(
-    function: Build, arguments: NamedValues, contract: type[Table] | None = None
-) -> ir.Table:
+def computed(function: Build, arguments: NamedValues, contract: Contract | None = None) -> ir.Table:
     """Return the table that a function returns.
 
     DuckDB's connections keep statements, with the dates of their days left open: where one is kept

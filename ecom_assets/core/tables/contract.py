@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from types import ModuleType
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 HIDDEN = "•••"
 """Shown in previews and examples in place of personal data."""
@@ -353,6 +353,10 @@ class Table:
     def description(cls) -> str:
         """Return the docstring on one line."""
         return re.sub(r"\s*\n\s*", " ", (cls.__doc__ or "").strip())
+
+
+Contract: TypeAlias = type[Table]
+"""A declared table, as functions of any table take it."""
 
 
 def text(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

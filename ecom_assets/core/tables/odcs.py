@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ecom_assets.core.rows import NamedValues
-from ecom_assets.core.tables.contract import Column, Table
+from ecom_assets.core.tables.contract import Column, Contract
 
 API_VERSION: Final = "v3.2.0"
 LOGICAL_TYPES: Final = {
@@ -31,7 +31,7 @@ Checks = Mapping[str, Sequence[tuple[str, str, bool]]]
 
 
 def one_document(
-    tables: Sequence[type[Table]],
+    tables: Sequence[Contract],
     version: str,
     checks: Checks,
     server: NamedValues | None = None,
@@ -50,7 +50,7 @@ def one_document(
 
 
 def document_per_table(
-    tables: Sequence[type[Table]],
+    tables: Sequence[Contract],
     version: str,
     checks: Checks,
     server: NamedValues | None = None,
@@ -70,7 +70,7 @@ def document_per_table(
     return result
 
 
-def file_name(table: type[Table]) -> str:
+def file_name(table: Contract) -> str:
     """Return the name of a table's file, such as `mart.sales.odcs.yaml`."""
     return f"{table.qualified_name()}.odcs.yaml"
 
@@ -88,7 +88,7 @@ def _opening(identity: str, name: str, version: str, server: NamedValues | None)
 
 
 def _schema(
-    table: type[Table], checks: Checks, known_tables: Iterable[type[Table]], *, within: bool
+    table: Contract, checks: Checks, known_tables: Iterable[Contract], *, within: bool
 ) -> Document:
     references = {
         column: _reference(target, within=within)
@@ -117,17 +117,17 @@ def _schema(
     }
 
 
-def _identity(table: type[Table]) -> str:
+def _identity(table: Contract) -> str:
     return f"{table.layer}_{table.name}"
 
 
-def _reference(target: type[Table], *, within: bool) -> str:
+def _reference(target: Contract, *, within: bool) -> str:
     """Return what a column refers to: the key of a table, in this document or in its own."""
     file = "" if within else f"{file_name(target)}#"
     return f"{file}/schema/{_identity(target)}/properties/{target.key[0]}"
 
 
-def _property(table: type[Table], column: Column, reference: str | None) -> Document:
+def _property(table: Contract, column: Column, reference: str | None) -> Document:
     logical = LOGICAL_TYPES[column.type.partition("(")[0]]
     result: Document = {
         "id": column.name,
@@ -160,7 +160,7 @@ def _property(table: type[Table], column: Column, reference: str | None) -> Docu
     return result
 
 
-def _of_key(table: type[Table]) -> list[Document]:
+def _of_key(table: Contract) -> list[Document]:
     if not table.key:
         return []
     return [

@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.core.errors import DefinitionError, EcomError
 from ecom_assets.core.rows import Answer, NamedValues, Row
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY, Days
 
 TimeRange = Literal["today", "week", "month", "quarter", "year", "custom"]
@@ -339,7 +339,7 @@ class NoOrdersError(NoSourceError):
 class HasTables(Protocol):
     """Tables by their contract, whatever connection they are read by."""
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
 
 
@@ -360,7 +360,7 @@ class Reading(Protocol):
     not_recorded: frozenset[str]
     """What the events of the shop do not record; see `behaviour/events/recorded.py`."""
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
 
     def events(self) -> ir.Table:
@@ -577,14 +577,14 @@ def require(reading: Reading, source: Literal["events", "stock"]) -> None:
         raise NoSourceError(NEEDED[source])
 
 
-def rows_in_period(reading: Reading, contract: type[Table]) -> ir.Table:
+def rows_in_period(reading: Reading, contract: Contract) -> ir.Table:
     """Return the rows of a table on the days of the requested range."""
     rows = reading.table(contract)
     return rows.filter(in_period(rows[str(contract.day_column)]))
 
 
 def rejected_rows(
-    reading: Reading, quarantined: type[Table], duplicates: type[Table], period: Period
+    reading: Reading, quarantined: Contract, duplicates: Contract, period: Period
 ) -> Answer:
     """Return the counts of quarantined rows by reason, most frequent first, and of surplus copies.
 

@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.rows import NamedValues, Row
-from ecom_assets.core.tables.contract import Aggregate, Ratio, Table
+from ecom_assets.core.tables.contract import Aggregate, Contract, Ratio
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.measures import measures_of
 
@@ -48,7 +48,7 @@ class TraceContext:
     """
 
     row: NamedValues
-    table: Callable[[type[Table]], ir.Table]
+    table: Callable[[Contract], ir.Table]
     rules: NamedValues
     ask: Query
     keep: Keep = lambda rows: rows
@@ -59,13 +59,13 @@ class TraceContext:
         """Return the day of the row, or the days of those that are read at once."""
         return self.several or Days.between(self.row[column], self.row[column] + ONE_DAY)
 
-    def where(self, contract: type[Table], **equal: object) -> ir.Table:
+    def where(self, contract: Contract, **equal: object) -> ir.Table:
         """Return the rows of a table whose columns have these values, `(all)` for any value."""
         rows = self.table(contract)
         conditions = [rows[name] == value for name, value in equal.items() if value != ALL]
         return rows.filter(reduce(and_, conditions)) if conditions else rows
 
-    def within(self, contract: type[Table], first: date, last: date, day: str = "") -> ir.Table:
+    def within(self, contract: Contract, first: date, last: date, day: str = "") -> ir.Table:
         """Return the rows of a table of some days, both included.
 
         Without `day`, they are those of its own day column.
@@ -75,11 +75,11 @@ class TraceContext:
             Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)])
         )
 
-    def on_day(self, contract: type[Table], column: str) -> ir.Table:
+    def on_day(self, contract: Contract, column: str) -> ir.Table:
         """Return the rows of a table on the day in a column of the row."""
         return self.within(contract, self.row[column], self.row[column])
 
-    def near(self, contract: type[Table], rows: ir.Table, first: str, last: str = "") -> ir.Table:
+    def near(self, contract: Contract, rows: ir.Table, first: str, last: str = "") -> ir.Table:
         """Return the rows of a table on the days from one column to another of some rows."""
         table = self.table(contract)
         return table.filter(
@@ -111,7 +111,7 @@ class Count:
             counts on two days.
     """
 
-    to: type[Table]
+    to: Contract
     rows: RowsOf
     unit: str = ""
     day: str = ""
@@ -128,7 +128,7 @@ class Sum:
         of: The column that is added up, by its name in clean and received rows.
     """
 
-    to: type[Table]
+    to: Contract
     rows: RowsOf
     of: str
 
@@ -224,14 +224,14 @@ class ShownIds:
 
     column: str
     names: Callable[..., ir.Table]
-    reads: tuple[type[Table], ...]
+    reads: tuple[Contract, ...]
 
 
 @dataclass(frozen=True)
 class TableTrace:
     """The definition of a table's numbers in docs/metrics/, and how each goes down."""
 
-    contract: type[Table]
+    contract: Contract
     anchor: str
     numbers: Mapping[str, Derivation] = field(default_factory=dict)
     shown_ids: ShownIds | None = None
@@ -260,7 +260,7 @@ class UpstreamRows:
             one for it; for a column that is added up, with what of it they mean in `part_amount`.
     """
 
-    to: type[Table]
+    to: Contract
     rows: Callable[[ir.Table, TraceContext], ir.Table]
     reads: tuple[str, ...]
     is_one_to_one: bool = False

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
-from ecom_assets.core.tables.contract import Table, count, text
+from ecom_assets.core.tables.contract import Contract, Table, count, text
 from ecom_assets.core.warehouse.day_notes import EmptyDays, WrittenSlices
 from ecom_assets.core.warehouse.sql_text import text as literal
 from ecom_assets.core.warehouse.statements import NoShapeError, key_of
@@ -56,7 +56,7 @@ class ComputedNotes:
         self._engine = engine
         self._writes: dict[str, str] | None = None
         self._notes: dict[Key, Note] | None = None
-        self._hashes: dict[type[Table], str] = {}
+        self._hashes: dict[Contract, str] = {}
         self._passed: dict[ComparedInputs, int] = {}
 
     def forget(self) -> None:
@@ -64,7 +64,7 @@ class ComputedNotes:
         self._writes = self._notes = None
         self._hashes.clear()
 
-    def follow(self, contract: type[Table], write_id: str | None) -> None:
+    def follow(self, contract: Contract, write_id: str | None) -> None:
         """Take in the newest write of a table, which may still be rolled back; see `forget`."""
         if self._writes is not None and write_id is not None:
             self._writes[contract.qualified_name()] = write_id
@@ -129,7 +129,7 @@ class ComputedNotes:
         is_whole = row_count == self._engine.row_count(compared.computation.contract)
         return ComparedInputs(compared.computation, inputs, run_id if is_whole else None)
 
-    def _state_of(self, table: type[Table]) -> str:
+    def _state_of(self, table: Contract) -> str:
         """Return what says whether the rows of a table are others."""
         if table.written_by == "asset":
             write_id = self._newest_writes().get(table.qualified_name(), "")

@@ -19,7 +19,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.computed import KeptRows
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import Build, Dialect
 from ecom_assets.core.warehouse.statements import WritesDateSlots
 from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS, numbered_statements
@@ -115,7 +115,7 @@ class KeptDialect(Dialect):
         con: SQLBackend,
         function: Build,
         arguments: NamedValues,
-        contract: type[Table] | None,
+        contract: Contract | None,
     ) -> Any:  # noqa: ANN401 (as the function)
         """Return what a function returns, by a kept statement if there is one."""
         if not isinstance(con, KeepsStatements):

@@ -33,7 +33,7 @@ from ecom_assets.core.reading_child import memory_mb_here
 from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.computed import KeptRows
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import (
     DIALECTS,
     arrow_schema_of,
@@ -399,7 +399,7 @@ class DuckDBDialect(KeptDialect):
 DIALECTS[DuckDB.name] = DuckDBDialect()
 
 
-def in_memory(rows: Iterable[NamedValues], contract: type[Table]) -> ir.Table:
+def in_memory(rows: Iterable[NamedValues], contract: Contract) -> ir.Table:
     """Return rows as a table in memory with the columns of a contract, all of which may be null."""
     schema = pa.schema([(field.name, field.type) for field in arrow_schema_of(contract)])
     return arrow_in_memory(contract.name, pa.Table.from_pylist(list(rows), schema))

@@ -47,7 +47,7 @@ from ecom_assets.core.errors import ContractError
 from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING, ReadsDataError
 from ecom_assets.core.tables.computed import OWN_FUNCTIONS, KeptRows, Statement
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.open_days import Edge, OpenDays, Question, Slots, answers
 from ecom_assets.core.tables.portable import Build, conform, schema_of
@@ -238,7 +238,7 @@ class TableStatements:
         con: Any,  # noqa: ANN401 (`KeepsStatements`, which imports this)
         function: Build,
         arguments: NamedValues,
-        contract: type[Table] | None,
+        contract: Contract | None,
     ) -> Any:  # noqa: ANN401 (as the function)
         """Return what a function returns, by its kept statement if there is one."""
         if not self.is_on:
@@ -273,7 +273,7 @@ class TableStatements:
         self,
         function: Build,
         arguments: NamedValues,
-        contract: type[Table] | None,
+        contract: Contract | None,
         backend: str,
     ) -> _Call:
         call = _Call(function, arguments)
@@ -294,7 +294,7 @@ class TableStatements:
         call.key = key_of(source_digest(), *parts)
         return call
 
-    def _read(self, call: _Call, contract: type[Table] | None) -> Statement | None:
+    def _read(self, call: _Call, contract: Contract | None) -> Statement | None:
         """Return the statement of a call; None if none is kept.
 
         Raises:
@@ -317,7 +317,7 @@ class TableStatements:
             raise NoShapeError(self._known[key].functions)
         return self._known[key]
 
-    def _build(self, con: Any, call: _Call, contract: type[Table] | None) -> Statement:  # noqa: ANN401 (as `rows`)
+    def _build(self, con: Any, call: _Call, contract: Contract | None) -> Statement:  # noqa: ANN401 (as `rows`)
         """Call a function with open dates, and keep the statement of what it returns.
 
         Raises:
@@ -360,7 +360,7 @@ def _opened(call: _Call, name: str, value: Any, slots: Slots) -> Any:  # noqa: A
     return value
 
 
-def _conforming(rows: ir.Table, contract: type[Table]) -> ir.Table:
+def _conforming(rows: ir.Table, contract: Contract) -> ir.Table:
     try:
         return conform(rows, contract)
     except ContractError as error:  # the writer of the rows reports it
@@ -444,7 +444,7 @@ def _entry_of(statement: Statement) -> dict[str, Any]:
     }
 
 
-def _statement_of(entry: NamedValues, contract: type[Table] | None) -> Statement:
+def _statement_of(entry: NamedValues, contract: Contract | None) -> Statement:
     return Statement(
         entry["template"],
         tuple((number, days) for number, days in entry["apart"]),

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from ecom_assets.behaviour.questions.answer import answer_column, meaning_of
 from ecom_assets.core.rows import NamedValues
-from ecom_assets.core.tables.contract import Ratio, Table
+from ecom_assets.core.tables.contract import Contract, Ratio
 from ecom_assets.core.tables.intervals import FEW, differs
 from ecom_assets.interfaces.dashboard.formats import Kind, in_words
 
@@ -60,7 +60,7 @@ class Why:
     where other columns have values.
     """
 
-    table: type[Table]
+    table: Contract
     column: str
     where: Mapping[str, str] = field(default_factory=dict)
 
@@ -416,7 +416,7 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
     row: type[BaseModel],
     name: str,
     *,
-    table: type[Table],
+    table: Contract,
     points: Sequence[Row] = (),
 ) -> Tile:
     """Return the tile of a number that an answer compares with the period before.

@@ -20,7 +20,7 @@ from ecom_assets.commerce.marketing.queries import marketing_over_time
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.rows import Answer, NamedValues
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api.routes import behaviour, funnels, marketing, profit, sales
@@ -57,7 +57,7 @@ from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, 
 
 BREAKDOWN: Final = "Breakdown"
 """The section of a question's page with the values of its breakdown."""
-TABLES: Final[Mapping[Subject, type[Table]]] = {
+TABLES: Final[Mapping[Subject, Contract]] = {
     "sales": RevenueDaily,
     "profit": ProfitDaily,
     "marketing": MarketingDaily,

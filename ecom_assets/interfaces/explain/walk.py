@@ -17,7 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.core.rows import Answer, NamedValues
-from ecom_assets.core.tables.contract import MONEY, Table
+from ecom_assets.core.tables.contract import MONEY, Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import dialect_of, union_all
 from ecom_assets.core.tables.trace import (
@@ -52,7 +52,7 @@ class Level:
         known_totals: `row_count` and `gives` of the rows, where they were counted already.
     """
 
-    contract: type[Table]
+    contract: Contract
     rows: ir.Table
     derivation: Count | Sum
     whole: Callable[[ir.Table], ir.Table] | None = None
@@ -166,7 +166,7 @@ def _rows_of(
     `names` find them in it.
     """
 
-    def narrowed(contract: type[Table]) -> ir.Table:
+    def narrowed(contract: Contract) -> ir.Table:
         table = context.table(contract)
         if contract is not upstream.to or upstream.received_names:
             return table
@@ -262,7 +262,7 @@ def _counted(derivation: Count, rows: ir.Table) -> ir.Table:
     return rows.mutate(counted_as=ibis.literal(BETWEEN).join(key))
 
 
-def _stays_one_to_one(contract: type[Table]) -> bool:
+def _stays_one_to_one(contract: Contract) -> bool:
     while contract in UPSTREAM:
         if not UPSTREAM[contract].is_one_to_one:
             return False
@@ -323,7 +323,7 @@ def joined(candidates: ir.Table, rows: ir.Table, upstream: UpstreamRows) -> ir.T
 
 
 def are_all_of_their_days(
-    contract: type[Table], rows: ir.Table, row_count: int, context: TraceContext
+    contract: Contract, rows: ir.Table, row_count: int, context: TraceContext
 ) -> bool:
     """Return whether some rows of a table are as many as the table has of their days."""
     days = context.span(rows, str(contract.day_column), str(contract.day_column))

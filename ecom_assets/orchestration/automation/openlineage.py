@@ -29,7 +29,7 @@ from requests import exceptions
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.http.retry import BoundedAdapter, ResponseBounds, bounded_session
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.engine import DatasetNames
 from ecom_assets.orchestration.automation.alerts import runs_since, step_sentence
 from ecom_assets.orchestration.automation.instance.old_runs import ALL_SENT, LINEAGE_TAG
@@ -48,7 +48,7 @@ ENDS: Final = {
 }
 COLUMN_LINEAGE: Final = "dagster/column_lineage"
 ROWS_WRITTEN: Final = "rows_written"
-Tables = Mapping[str, tuple[type[Table], tuple[type[Table], ...]]]
+Tables = Mapping[str, tuple[Contract, tuple[Contract, ...]]]
 """The contract of each asset, and those of the tables that it reads, by `layer/name`."""
 
 
@@ -75,7 +75,7 @@ def _job(namespace: str, name: str, kind: str) -> Job:
     return Job(namespace=namespace, name=name, facets={"jobType": facet})
 
 
-def _schema(table: type[Table]) -> schema_dataset.SchemaDatasetFacet:
+def _schema(table: Contract) -> schema_dataset.SchemaDatasetFacet:
     fields = [
         schema_dataset.SchemaDatasetFacetFields(
             name=name, type=column.type, description=column.description, ordinal_position=position
@@ -233,12 +233,12 @@ class Lineage:
             )
         return Run(runId=run_id, facets=facets)
 
-    def _input(self, table: type[Table], *, is_end: bool) -> InputDataset:
+    def _input(self, table: Contract, *, is_end: bool) -> InputDataset:
         name = self.names.name_of(table.layer, table.name)
         facets: dict[str, Any] = {"schema": _schema(table)} if is_end else {}
         return InputDataset(namespace=self.names.namespace, name=name, facets=facets)
 
-    def _output(self, table: type[Table], step: _StepRecord, *, is_end: bool) -> OutputDataset:
+    def _output(self, table: Contract, step: _StepRecord, *, is_end: bool) -> OutputDataset:
         name = self.names.name_of(table.layer, table.name)
         if not is_end:
             return OutputDataset(namespace=self.names.namespace, name=name)

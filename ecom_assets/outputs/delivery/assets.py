@@ -34,7 +34,7 @@ from ecom_assets.core.tables.asset import (
     subject_of,
     table_asset,
 )
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days, days_of_spans, spans_text
 from ecom_assets.core.tables.portable import arrow_of, rows_of
 from ecom_assets.core.warehouse.engine import Engine
@@ -61,8 +61,8 @@ from ecom_assets.outputs.delivery.totals import purchases_by_outcome
 from ecom_assets.outputs.delivery.totals import reconciliation_daily as compute_reconciliation_daily
 from ecom_assets.outputs.serving.history import require_history
 
-OF_EVENTS: tuple[type[Table], ...] = (CleanEvents, SharedIds)
-OF_USERS: tuple[type[Table], ...] = (
+OF_EVENTS: tuple[Contract, ...] = (CleanEvents, SharedIds)
+OF_USERS: tuple[Contract, ...] = (
     CustomerSegments,
     Customers,
     LifetimeValue,
@@ -126,7 +126,7 @@ def _delivered_days(context: dg.AssetExecutionContext, engine: Engine) -> Days:
 def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
     tool: str,
     kind: str,
-    sources: tuple[type[Table], ...],
+    sources: tuple[Contract, ...],
     daily: dg.PartitionsDefinition,
     progress: Progress,
     pool: str | None,

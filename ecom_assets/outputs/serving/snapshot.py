@@ -30,7 +30,7 @@ from ecom_assets.core.atomic_files import replacing_text, sync_file
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.file_lock import file_lock
 from ecom_assets.core.json_text import json_text
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, conform
 from ecom_assets.core.warehouse.day_notes import Computations, WrittenSlices
@@ -158,7 +158,7 @@ def _is_pointer(content: bytes) -> bool:
 def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     source: Engine,
     folder: Path,
-    contracts: Iterable[type[Table]],
+    contracts: Iterable[Contract],
     origins: Mapping[str, Origin],
     run_id: str,
     built_on: Mapping[str, list[tuple[str, str]]] | None = None,
@@ -222,7 +222,7 @@ def _plain_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-Slice = tuple[type[Table], Days | None]
+Slice = tuple[Contract, Days | None]
 """A table, and the days of it that differ; None for all."""
 MANY_ROWS: Final = 1_000_000
 """From so many rows of changed days on, the warehouse's blocks are copied, which is faster."""
@@ -234,7 +234,7 @@ class SnapshotWriter:
 
     source: Engine
     folder: Path
-    tables: tuple[type[Table], ...]
+    tables: tuple[Contract, ...]
     run_id: str
     history: "RunHistory | None"
     memory_limit: str
@@ -320,7 +320,7 @@ class SnapshotWriter:
             if names:
                 yield table, days
 
-    def _rows(self, table: type[Table], days: Days | None) -> ir.Table:
+    def _rows(self, table: Contract, days: Days | None) -> ir.Table:
         # Leave out columns with names of people that no response needs.
         rows = self.source.readable(table).mutate(
             **{name: ibis.null("string") for name in _names_of_people(table)}
@@ -416,7 +416,7 @@ def _changed_rows(state: State, earlier: State) -> int:
     )
 
 
-def _names_of_people(contract: type[Table]) -> list[str]:
+def _names_of_people(contract: Contract) -> list[str]:
     return [
         name
         for name, column in contract.columns.items()

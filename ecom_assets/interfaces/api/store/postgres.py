@@ -22,7 +22,7 @@ from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.core.errors import ConnectionLostError
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.queries import KnownDays, Period
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.interfaces.api.store.store import (
@@ -123,7 +123,7 @@ class PublishedPostgresStore:
             for name, count in json.loads(newest["table_row_counts"]).items()
         }
 
-        def days_of(contract: type[Table], day: str) -> KnownDays:
+        def days_of(contract: Contract, day: str) -> KnownDays:
             name = engine.name_of(contract)
             (row,) = engine.query(
                 f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {name}"  # noqa: S608 (names come from contracts)
@@ -157,7 +157,7 @@ class PostgresReading(StoreReading):
         self._engine = engine
         self._tables = store.tables
 
-    def _table(self, contract: type[Table]) -> ir.Table:
+    def _table(self, contract: Contract) -> ir.Table:
         name = contract.qualified_name()
         if name not in self.published.tables:
             if contract.layer != MARTS:

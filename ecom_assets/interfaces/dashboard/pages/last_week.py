@@ -22,7 +22,7 @@ from ecom_assets.commerce.sales.measures import HEADLINES
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.rows import Answer, NamedValues, Row
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import (
     NoSourceError,
@@ -100,7 +100,7 @@ class KeyNumbers:
     part: str
     model: type[BaseModel]
     names: tuple[str, ...]
-    table: type[Table]
+    table: Contract
     page: str
     scope: Scope = Scope.READ
 

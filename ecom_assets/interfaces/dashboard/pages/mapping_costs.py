@@ -25,7 +25,7 @@ from ecom_assets.core.settings.uploaded import (
     note_cost_version,
     shop_problem,
 )
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.cost_rules import (
     CommissionRule,
     CostRule,
@@ -190,7 +190,7 @@ def _known_values(view: View) -> dict[str, list[str]]:
     return {name: _values(reading, table, name) for name, table in columns.items()}
 
 
-def _values(reading: Reading, table: type[Table], column: str) -> list[str]:
+def _values(reading: Reading, table: Contract, column: str) -> list[str]:
     """Return the values of a column without those for none, such as `(unknown)`."""
     values = reading.table(table).select(value=column).distinct()
     named = values.filter(values.value.notnull() & ~values.value.startswith("("))

@@ -22,7 +22,7 @@ from ecom_assets.commerce.marketing.queries import AFTER
 from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.rows import Answer
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.interfaces.api.routes import profit
 from ecom_assets.interfaces.dashboard import charts
@@ -271,7 +271,7 @@ def _category(view: View, row: Row) -> Answer:
     }
 
 
-def _rows_of(view: View, dimension: Dimension, value: str) -> tuple[type[Table], Mapping[str, str]]:
+def _rows_of(view: View, dimension: Dimension, value: str) -> tuple[Contract, Mapping[str, str]]:
     """Return the table that a part is counted from, and which of its rows."""
     if dimension == "item_id":
         return ProfitLines, {dimension: value}

@@ -25,7 +25,7 @@ from ecom_assets.core.redact_url import scrubbed, without_secrets
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.engine import Engine, broken_contract
@@ -207,7 +207,7 @@ class DuckDBEngine(Engine):
         self.notes_writes = not self._read_only
         return self
 
-    def row_hash(self, contract: type[Table]) -> str:
+    def row_hash(self, contract: Contract) -> str:
         """Return the SQL of DuckDB's own hash,
         which is four times as fast as one of a row written out.
         """
@@ -243,7 +243,7 @@ class DuckDBEngine(Engine):
             self.damage_note.touch()
         return self.damage_note.exists()
 
-    def has(self, contract: type[Table]) -> bool:
+    def has(self, contract: Contract) -> bool:
         """Return whether the table exists. No other process can drop one while the file is open,
         nor make one while it is open for reading.
         """
@@ -270,13 +270,13 @@ class DuckDBEngine(Engine):
             "NOT internal ORDER BY table_oid, column_index"
         )
 
-    def create_statements(self, contract: type[Table]) -> list[str]:
+    def create_statements(self, contract: Contract) -> list[str]:
         """Return the statement that creates the table; a check, not an index, holds its key."""
         return [
             f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n)"
         ]
 
-    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+    def take_in(self, contract: Contract, batches: pa.RecordBatchReader) -> int:
         """Add rows from outside the engine, a batch at a time."""
         with self._plain_errors():
             self.con.con.register(INCOMING, batches)
@@ -301,7 +301,7 @@ class DuckDBEngine(Engine):
         finally:
             self.execute(f"DETACH {ATTACHED}")
 
-    def copied_file(self, fresh: Path, kept: Iterable[type[Table]]) -> bool:
+    def copied_file(self, fresh: Path, kept: Iterable[Contract]) -> bool:
         """Copy the file's blocks to a new file with some of the tables; see `file_copy.py`."""
         self.execute("CHECKPOINT")
         shutil.copyfile(self.path, fresh)
@@ -322,7 +322,7 @@ class DuckDBEngine(Engine):
     def _spill_folder(self) -> Path:
         return Path(f"{self.path}.tmp")
 
-    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+    def purge(self, _contracts: Iterable[Contract]) -> str:
         """Copy the file without the free blocks, in which deleted rows remain,
         and put the copy in its place.
         """
@@ -356,7 +356,7 @@ class DuckDBEngine(Engine):
             names = [column[0] for column in result.description]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
-    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
+    def slice_rows(self, contract: Contract, days: Days) -> pa.Table:
         """Return the rows of some days, including uncommitted changes,
         without a Python object per value.
         """
@@ -367,7 +367,7 @@ class DuckDBEngine(Engine):
             )
             return rows.to_arrow_table().cast(arrow_schema_of(contract))
 
-    def in_order(self, sql: str, contract: type[Table], days: Days | None) -> str:
+    def in_order(self, sql: str, contract: Contract, days: Days | None) -> str:
         """Return the query with its rows sorted by day, if they are of several days of a mart.
 
         DuckDB skips blocks by their least and greatest value. A mart's rows are computed per
