@@ -58,7 +58,7 @@ def status(as_json: Json = False) -> None:
         typer.echo("[]" if as_json else "\n".join(lines))
         return
     # As runs noted them when they ended: to ask Dagster's storage takes two seconds of imports.
-    runs, failing = _noted_runs(settings), _failing_checks(settings)
+    runs, failing = _noted_runs(settings.home), _failing_checks(settings.home)
     with closing(engine.open()):
         # A run that goes on, or was killed, has noted its writes only.
         for name, write in run_writes(engine).items():
@@ -138,11 +138,11 @@ def _landing_lines(settings: Settings) -> list[str]:
         folders.add(landing_folder(settings, is_sandbox=True))
     letters = [_dead_letter_line(folder) for folder in sorted(folders)]
     streams = (line for kind in kinds for line in _stream_lines_of(settings, kind))
-    return [*streams, *filter(None, [_collected_line(settings), *letters])]
+    return [*streams, *filter(None, [_collected_line(settings.home), *letters])]
 
 
-def _collected_line(settings: Settings) -> str:
-    count = unsealed_bytes(segments_folder(settings.home))
+def _collected_line(home: Path) -> str:
+    count = unsealed_bytes(segments_folder(home))
     return (
         f"{count:,} bytes of collected events have not landed yet; `ecom collect` lands them."
         if count
@@ -180,21 +180,21 @@ def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
     return lines or [f"No message of the stream of {kind} has landed yet; run `{command}`."]
 
 
-def _noted_runs(settings: Settings) -> dict[str, RunWrite]:
+def _noted_runs(home: Path) -> dict[str, RunWrite]:
     return {
         # Of a later run that failed to write it, only that run is noted.
         name: (
             datetime.fromisoformat(run["written_at"]),
             run["run_id"] if run["is_written"] else None,
         )
-        for name, run in noted_tables(settings.home).items()
+        for name, run in noted_tables(home).items()
         if run["written_at"]
     }
 
 
-def _failing_checks(settings: Settings) -> dict[str, list[str]]:
+def _failing_checks(home: Path) -> dict[str, list[str]]:
     failing: dict[str, list[str]] = {}
-    for check in failing_checks(settings.home)["checks"]:
+    for check in failing_checks(home)["checks"]:
         name = check["check_name"]
         label = f"{name} (warning)" if check["is_warning"] else name
         failing.setdefault(check["table_name"], []).append(label)

@@ -107,7 +107,7 @@ def naming(
     # The file of the store, and of its log of changes; none if it lies in Postgres.
     file_of_items = [kept.address, _wal_of(kept.address)] if isinstance(kept.address, Path) else []
     cleaned = paths & {
-        *_caches(settings),
+        *_caches(settings.home),
         *logs,
         *databases,
         *map(_wal_of, databases),
@@ -129,7 +129,7 @@ def clean(
         searched behind `UNREADABLE_PREFIX`, and what was kept that named the person.
     """
     pattern = PersonPattern.of_person(person)
-    changed = _caches(settings)
+    changed = _caches(settings.home)
     for path in changed:
         path.unlink(missing_ok=True)
     changed += forget_user_checks()
@@ -148,13 +148,8 @@ def clean(
     return sorted([*map(str, changed), *removed, *_items_naming(kept, pattern, are_masked=True)])
 
 
-def _caches(settings: Settings) -> list[Path]:
-    return [
-        path
-        for glob in CACHES
-        for cache in settings.home.glob(glob)
-        for path in _files_under(cache)
-    ]
+def _caches(home: Path) -> list[Path]:
+    return [path for glob in CACHES for cache in home.glob(glob) for path in _files_under(cache)]
 
 
 def _logs(settings: Settings) -> list[Path]:
