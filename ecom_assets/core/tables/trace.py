@@ -97,6 +97,20 @@ class TraceContext:
 RowsOf = Callable[[TraceContext], ir.Table]
 
 
+def like_row(contract: Contract, *names: str, **columns: str) -> RowsOf:
+    """Return a function for the rows of a table that have the values of the row in some columns.
+
+    Args:
+        contract: The table.
+        names: The columns that both call the same.
+        columns: The row's columns by those of the table.
+    """
+    of_row = {name: name for name in names} | columns
+    return lambda context: context.where(
+        contract, **{name: context.row[column] for name, column in of_row.items()}
+    )
+
+
 @dataclass(frozen=True)
 class Count:
     """A number that counts rows of a table below, or the different values of one of its columns.
