@@ -102,7 +102,7 @@ class DaysOfRun:
                 f"The data begin on {first}, after today, {self.today}; give data of days that "
                 "have begun."
             )
-        return Days.between(first, min(last, self.today) + ONE_DAY)
+        return Days.through(first, min(last, self.today))
 
     def _newest(self, last: date) -> Days:
         """Return the requested days, by default the last day and the `late_days` days before it.
@@ -116,7 +116,7 @@ class DaysOfRun:
         first = self.requested_days.first or max(
             last - self.settings.late_days * ONE_DAY, self.settings.first_day
         )
-        return Days.between(first, last + ONE_DAY)
+        return Days.through(first, last)
 
     def _days_of_table(self) -> Days:
         """Return the newest days of the table of events; at its first read say what is older."""
@@ -336,7 +336,7 @@ def with_left_days(settings: Settings, covered: Days, progress: RunProgress) -> 
                 "again."
             )
     left = left_days(settings)  # also those of a run that failed since
-    return Days.between(min([covered.first, *left]), max([covered.dates[-1], *left]) + ONE_DAY)
+    return Days.through(min([covered.first, *left]), max([covered.dates[-1], *left]))
 
 
 def _has_activities(home: Path) -> bool:

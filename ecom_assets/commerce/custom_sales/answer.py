@@ -41,7 +41,6 @@ from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of
 from ecom_assets.core.tables.days import (
     FIRST_DATE,
-    ONE_DAY,
     Days,
     period_text,
     rows_between,
@@ -254,7 +253,7 @@ class _Result:
         first, last = max(days.first, days.known_first), min(days.last, days.known_last)
         if first > last:
             return set()
-        return set(Days.between(first, last + ONE_DAY).dates) - days.missing
+        return set(Days.through(first, last).dates) - days.missing
 
     @cached_property
     def is_known(self) -> bool:

@@ -261,7 +261,7 @@ class SalesQuery:
         """Add the start of the period of each line."""
         over, timezone = self.question.over, days.timezone
         if over in CLOCK_S:
-            of_range = Days.between(days.first, days.last + ONE_DAY)
+            of_range = Days.through(days.first, days.last)
             at = hour_start(lines.ordered_at, lines.event_date, of_range, timezone, CLOCK_S[over])
             return lines.mutate(period_date=at)
         start = period_start(lines.event_date, over or "day", self.question.week_start)

@@ -94,7 +94,7 @@ class Deviation:
 
 def looked_at_days(last: date) -> Days:
     """Return the days that are read of a source whose newest whole day is `last`."""
-    return Days.between(last - (LOOKED_AT_DAYS - 1) * ONE_DAY, last + ONE_DAY)
+    return Days.through(last - (LOOKED_AT_DAYS - 1) * ONE_DAY, last)
 
 
 def visits_by_day(touches: ir.Table, days: Days) -> ir.Table:
@@ -281,7 +281,7 @@ def meeting_days(events: Set[date], orders: Set[date]) -> Days:
         return Days(())
     last = min(max(events), max(orders))
     first = max(min(events), min(orders), last - (MEETING_DAYS - 1) * ONE_DAY)
-    return Days.between(first, last + ONE_DAY)
+    return Days.through(first, last)
 
 
 def ids_of_purchases(

@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.orders import OrderRule, let_in
 from ecom_assets.core.rows import Row
-from ecom_assets.core.tables.days import ONE_DAY, Days, listed_days
+from ecom_assets.core.tables.days import Days, listed_days
 
 
 def late_lines(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
@@ -38,9 +38,7 @@ def arrival_days(late: Collection[Row]) -> Days:
     if not late:
         return Days(())
     first = min(row["order_date"] for row in late)
-    return Days.between(
-        first, max(max(row["received_date"], row["order_date"]) for row in late) + ONE_DAY
-    )
+    return Days.through(first, max(max(row["received_date"], row["order_date"]) for row in late))
 
 
 def waiting_rows(

@@ -29,7 +29,7 @@ from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.check import EXAMPLES, BrokenRows, CheckResult, check, rows_on_days
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE
-from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import NO, rows_of, union_all, union_distinct
 from ecom_assets.core.tables.received import NO_DAYS
@@ -145,7 +145,7 @@ def _days_of_both(*sides: tuple[ir.Table, ir.DateValue]) -> Days:
     if any(end["first"] is None for end in ends):
         return NO_DAYS
     first, last = max(end["first"] for end in ends), min(end["last"] for end in ends)
-    return Days.between(first, last + ONE_DAY)
+    return Days.through(first, last)
 
 
 @check(

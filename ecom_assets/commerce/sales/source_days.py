@@ -14,7 +14,7 @@ from ecom_assets.commerce.orders.held_days import ORDERS, held_dates, released_d
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.core.tables.contract import Contract
-from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import EVENTS, KnownDays
 from ecom_assets.core.warehouse.engine import Engine
@@ -57,9 +57,7 @@ def missing_days(
     days_with_data = set(seen)
     if len(days_with_data) < 2 or source not in RECEIVED or empty_days == "zero":  # noqa: PLR2004 (a gap is between two)
         return []
-    between = (
-        set(Days.between(min(days_with_data), max(days_with_data) + ONE_DAY).dates) - days_with_data
-    )
+    between = set(Days.through(min(days_with_data), max(days_with_data)).dates) - days_with_data
     # A day of which only rows came that do not count was received; a released day has all that
     # there is, says somebody.
     between -= days_with_rows(engine, *RECEIVED[source]) if between else set()

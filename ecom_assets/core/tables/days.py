@@ -43,6 +43,11 @@ class Days:
         """Return every day in `[first, end)`."""
         return cls(tuple(first + timedelta(days=n) for n in range((end - first).days)))
 
+    @classmethod
+    def through(cls, first: date, last: date) -> Days:
+        """Return the days from the first to the last, both included."""
+        return cls.between(first, last + ONE_DAY)
+
     @property
     def first(self) -> date:
         """Return the earliest day."""
@@ -161,9 +166,7 @@ def spans_text(parts: Iterable[Days]) -> str:
 def days_of_spans(text: str) -> Days:
     """Return the days of parts from such a tag."""
     spans = [map(date.fromisoformat, span.split("/")) for span in text.split(",") if span]
-    return Days.from_dates(
-        day for first, last in spans for day in Days.between(first, last + ONE_DAY).dates
-    )
+    return Days.from_dates(day for first, last in spans for day in Days.through(first, last).dates)
 
 
 CLOCK_CHANGE_S: Final = 3 * 3600
@@ -263,7 +266,7 @@ def _offsets(first: date, end: date, timezone: str) -> list[tuple[datetime, int]
     """Return the offsets of a time zone in seconds, in order, each with its end in UTC."""
     zone = ZoneInfo(timezone)
     runs: list[tuple[datetime, int]] = []
-    for day in Days.between(first, end + ONE_DAY).dates:
+    for day in Days.through(first, end).dates:
         start = day_starts_at(day, timezone)
         quarters = range(0, LONGEST_DAY_S, QUARTER_S) if _changes(day, timezone) else (0,)
         for second in quarters:
@@ -327,7 +330,7 @@ def hour_number(at: ir.TimestampValue, length_s: int = HOUR_S) -> ir.IntegerValu
 
 def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, int]]:
     changes: list[tuple[date, int]] = []
-    for day in Days.between(first, end + ONE_DAY).dates:
+    for day in Days.through(first, end).dates:
         offset_s = int(
             (datetime.combine(day, time()) - day_starts_at(day, timezone)).total_seconds()
         )

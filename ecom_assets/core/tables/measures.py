@@ -252,5 +252,5 @@ def numbers_over_time(  # noqa: PLR0913, PLR0917 (what is counted, and of which 
     first, step = period.start_date, 1
     if by == "week":
         first, step = first - first.weekday() * ONE_DAY, 7
-    starts = Days.between(first, period.end_date + ONE_DAY).dates[::step]
+    starts = Days.through(first, period.end_date).dates[::step]
     return {start: completed(found.get(start), declared, lacks) for start in starts}

@@ -79,11 +79,7 @@ class KnownDays:
         """Return every known day: without missing days, and without held days that have no row."""
         if self.first is None or self.last is None:
             return set()
-        return (
-            set(Days.between(self.first, self.last + ONE_DAY).dates)
-            - self.unknown
-            - set(self.missing)
-        )
+        return set(Days.through(self.first, self.last).dates) - self.unknown - set(self.missing)
 
     def within(self, start: date, end: date) -> "KnownDays":
         """Return the known days within a range."""
@@ -232,7 +228,7 @@ class Period:
     @property
     def days(self) -> Days:
         """Return the days of the period as a set."""
-        return Days.between(self.start_date, self.end_date + ONE_DAY)
+        return Days.through(self.start_date, self.end_date)
 
     def contains(self, column: ir.Column) -> ir.BooleanValue:
         """Return the condition that a date column holds a day of the period."""

@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.contract import Aggregate, Contract, Ratio
-from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import measures_of
 
 ALL: Final = "(all)"
@@ -57,7 +57,7 @@ class TraceContext:
 
     def days(self, column: str) -> Days:
         """Return the day of the row, or the days of those that are read at once."""
-        return self.several or Days.between(self.row[column], self.row[column] + ONE_DAY)
+        return self.several or Days.through(self.row[column], self.row[column])
 
     def where(self, contract: Contract, **equal: object) -> ir.Table:
         """Return the rows of a table whose columns have these values, `(all)` for any value."""
@@ -71,9 +71,7 @@ class TraceContext:
         Without `day`, they are those of its own day column.
         """
         rows = self.table(contract)
-        return rows.filter(
-            Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)])
-        )
+        return rows.filter(Days.through(first, last).contain(rows[day or str(contract.day_column)]))
 
     def on_day(self, contract: Contract, column: str) -> ir.Table:
         """Return the rows of a table on the day in a column of the row."""
@@ -89,9 +87,7 @@ class TraceContext:
     def span(self, rows: ir.Table, first: str, last: str) -> Days:
         """Return the days from the least of one column of some rows to the greatest of another."""
         (result,) = self.ask(rows.agg(first=rows[first].min(), last=rows[last].max()))
-        return (
-            Days.between(result["first"], result["last"] + ONE_DAY) if result["first"] else Days(())
-        )
+        return Days.through(result["first"], result["last"]) if result["first"] else Days(())
 
 
 RowsOf = Callable[[TraceContext], ir.Table]

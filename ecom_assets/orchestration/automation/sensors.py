@@ -123,7 +123,7 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             if first < settings.first_day and settings.has_own_data and is_derived(settings):
                 return _before_partitions(settings, first)
             first, last = max(first, settings.first_day), min(last, newest)
-            parts = _parts(settings, fresh, Days.between(first, last + ONE_DAY))
+            parts = _parts(settings, fresh, Days.through(first, last))
         except (SourceError, UsageError) as error:
             return dg.SensorResult(skip_reason=str(error))
         states = {file.path: _state(file) for file in settled if file.path in set(fresh)}
@@ -484,7 +484,7 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
         # late.
         arrived = date.fromisoformat(min(changed))
         first = max(arrived - settings.late_days * ONE_DAY, settings.first_day)
-        requests, asked = _requests([Days.between(first, today + ONE_DAY)], changed, again, now)
+        requests, asked = _requests([Days.through(first, today)], changed, again, now)
         kept = {REQUESTED: write_requested([*waiting, asked])}
         return dg.SensorResult(
             run_requests=requests,

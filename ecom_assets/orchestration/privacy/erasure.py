@@ -321,7 +321,7 @@ class Erasure:
             FIRST_PLAUSIBLE,
         )
         newest = min(max([first, *stored]), today)
-        return Days.between(first, max(first, newest) + ONE_DAY)
+        return Days.through(first, max(first, newest))
 
     def _delete_left(self) -> dict[str, int]:
         with closing(_opened(self.settings)) as engine:
