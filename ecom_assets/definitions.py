@@ -7,12 +7,13 @@ in a tuple of its subject's `assets.py`, and here only if that tuple is new.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ecom_assets.core.gc_tuning import collect_rarely
+from ecom_assets.core.rows import NamedValues
 
 collect_rarely()  # before Dagster, Ibis and all tables are imported: a quarter of what that takes
 
@@ -105,7 +106,7 @@ from ecom_assets.core.tables.asset import (
     asset_key,
 )
 from ecom_assets.core.tables.check import TableCheck, check_steps, contract_check
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.factory import engine_kind, new_engine
 from ecom_assets.core.warehouse.io_manager import NO_PROGRESS, Progress
 from ecom_assets.core.warehouse.raw_slices import ALLOW_WITHDRAWAL
@@ -200,7 +201,7 @@ def build_definitions(
     settings: Settings,
     *,
     progress: Progress = NO_PROGRESS,
-    resources: Mapping[str, Any] | None = None,
+    resources: NamedValues | None = None,
 ) -> dg.Definitions:
     """Return the definitions of the whole platform.
 
@@ -255,7 +256,7 @@ def build_definitions(
     )
 
 
-def defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+def defs(resources: NamedValues | None = None) -> dg.Definitions:
     """Return the definitions for the settings in the environment.
 
     They can be merged: `dg.Definitions.merge(defs(), …)`.
@@ -457,7 +458,7 @@ def jobs(settings: Settings, keys: Set[dg.AssetKey]) -> list[Any]:
 
 
 def manual_jobs(
-    settings: Settings, resources: Mapping[str, Any], pool: str | None
+    settings: Settings, resources: NamedValues, pool: str | None
 ) -> list[dg.JobDefinition]:
     """Return the jobs that people start by hand: yesterday, backfill, export, publish."""
 
@@ -573,7 +574,7 @@ def lineage_of(settings: Settings) -> "Lineage | None":
     )
 
 
-def lineage_tables(settings: Settings) -> dict[str, tuple[type[Table], tuple[type[Table], ...]]]:
+def lineage_tables(settings: Settings) -> dict[str, tuple[Contract, tuple[Contract, ...]]]:
     """Return the contract of each asset, and those of the tables that it reads."""
     return {
         asset.key.to_user_string(): (

@@ -21,6 +21,7 @@ from ecom_assets.commerce.orders.assets import OrderSource
 from ecom_assets.commerce.products.assets import StockSource
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.reconciliation.restatements import RestatementLog
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.resource import SettingsResource
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import engine_kinds
@@ -76,7 +77,7 @@ def service_resources(settings: Settings) -> dict[str, Any]:
     }
 
 
-def with_services(settings: Settings, resources: Mapping[str, Any]) -> Settings:
+def with_services(settings: Settings, resources: NamedValues) -> Settings:
     """Return the settings, updated with the values of resources that replace the platform's own."""
     for resource in resources.values():
         if isinstance(resource, SettingsResource):

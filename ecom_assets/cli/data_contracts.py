@@ -12,7 +12,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.odcs import Checks, Document, document_per_table, one_document
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import checks
@@ -65,7 +65,7 @@ def contracts(
     )
 
 
-def _chosen(names: list[str] | None) -> list[type[Table]]:
+def _chosen(names: list[str] | None) -> list[Contract]:
     by_name = {contract.qualified_name(): contract for contract in ALL}
     for name in names or ():
         if name not in by_name:

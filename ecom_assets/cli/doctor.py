@@ -169,11 +169,9 @@ def _with_remembered(settings: Settings) -> Settings:
     remembered = paths_of_last_run(settings)
     if not remembered:
         return settings
-    return load_settings(**{_field_of(name): path for name, path in remembered.items()})
-
-
-def _field_of(variable: str) -> str:
-    return variable.removeprefix(PREFIX).lower()
+    return load_settings(
+        **{name.removeprefix(PREFIX).lower(): path for name, path in remembered.items()}
+    )
 
 
 def _versions(_settings: Settings) -> str | Problem:

@@ -20,6 +20,7 @@ from ecom_assets.commerce.customers.assets import raw_customers
 from ecom_assets.commerce.orders.assets import raw_user_order_log
 from ecom_assets.core.errors import UsageError, WorkError, did_you_mean
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.days import Days
@@ -387,5 +388,5 @@ def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
     ]
 
 
-def _print(answer: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
+def _print(answer: Answer, lines: list[str], *, as_json: bool) -> None:
     typer.echo(json_text(answer) if as_json else "\n".join(lines))

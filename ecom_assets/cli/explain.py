@@ -5,7 +5,7 @@ down to the received rows that it was counted from.
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,10 @@ from ecom_assets.cli.options import Json
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.errors import WorkError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.core.tables.conditions import parse_where
-from ecom_assets.core.tables.contract import HIDDEN, Table
+from ecom_assets.core.tables.contract import HIDDEN, Contract
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.warehouse.day_notes import WrittenSlices
 from ecom_assets.core.warehouse.engine import Engine
@@ -29,7 +30,6 @@ from ecom_assets.outputs.serving.reading import WarehouseReading
 MOST_WIDTH = 40
 """The most characters of a value in a table of rows."""
 SHOWN_RUNS = 5
-Answer = dict[str, Any]
 
 
 def reader_of(engine: Engine, settings: Settings) -> ExplainReader:
@@ -50,11 +50,11 @@ def _notes(engine: Engine, settings: Settings) -> Notes:
 
     from ecom_assets.outputs.serving.run_history import RunHistory  # noqa: PLC0415 (loads Dagster)
 
-    def written(contract: type[Table], days: list[date]) -> list[dict[str, Any]]:
+    def written(contract: Contract, days: list[date]) -> list[Row]:
         with DagsterInstance.get() as instance:
             return RunHistory(instance).writes(contract, days)
 
-    def computed(contract: type[Table]) -> list[dict[str, Any]]:
+    def computed(contract: Contract) -> list[Row]:
         with DagsterInstance.get() as instance:
             return RunHistory(instance).computations(contract)
 

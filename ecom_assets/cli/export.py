@@ -17,6 +17,7 @@ from ecom_assets.cli.summary.lines import delivery_lines
 from ecom_assets.cli.summary.run import delivery_totals
 from ecom_assets.core.errors import UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.days import DayRange, Days
 from ecom_assets.core.tables.portable import rows_of
@@ -163,7 +164,7 @@ def _dry_lines(document: dict[str, Any]) -> list[str]:
     return lines
 
 
-def failures_of(outcome: RunOutcome, totals: dict[str, Any], refused: Sequence[str]) -> list[str]:
+def failures_of(outcome: RunOutcome, totals: Answer, refused: Sequence[str]) -> list[str]:
     """Return a sentence for everything for which the command ends with an error."""
     refusing = {
         check.table.partition("/")[2] for check in outcome.failed_checks if check.name == ACCEPTED
@@ -232,7 +233,7 @@ def export(
         raise typer.Exit(1)
 
 
-def refusals(settings: Settings, deliveries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def refusals(settings: Settings, deliveries: Mapping[str, NamedValues]) -> list[str]:
     """Return a sentence for each destination that has nothing, as every due record was refused:
     how many, and why.
     """
@@ -253,14 +254,14 @@ def refusals(settings: Settings, deliveries: Mapping[str, Mapping[str, Any]]) ->
     ]
 
 
-def _went(delivery: Mapping[str, Any]) -> bool:
+def _went(delivery: NamedValues) -> bool:
     """Return whether any due record has an outcome but that it cannot go,
     or that the tool refused it.
     """
     return any(count and outcome not in DEAD for outcome, count in delivery["outcomes"].items())
 
 
-def _why(rows: Sequence[Mapping[str, Any]], place: str) -> str:
+def _why(rows: Sequence[NamedValues], place: str) -> str:
     """Return the most frequent reason why records were refused, and where the others are."""
     if not rows:
         return f"; the reasons are {place}."

@@ -3,13 +3,14 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import load_settings
 
 
@@ -77,7 +78,7 @@ def reset(
     )
 
 
-def _restored_line(result: dict[str, Any]) -> str:
+def _restored_line(result: Answer) -> str:
     if not result["record_count"]:
         return (
             f"The ledger {result['ledger']} knows all that export.deliveries does; nothing was "

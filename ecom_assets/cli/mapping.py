@@ -15,6 +15,7 @@ from ecom_assets.cli.run import run
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import PREFIX, load_settings
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.ingestion.sources.cost_reading import CostFileReading, spent_lines
@@ -166,7 +167,7 @@ def reading_lines(reading: Reading) -> list[str]:
     ]
 
 
-def _row_text(row: dict[str, Any]) -> str:
+def _row_text(row: Row) -> str:
     return ", ".join(f"{name}={shown(value)}" for name, value in row.items() if value is not None)
 
 

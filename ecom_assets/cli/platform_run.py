@@ -198,7 +198,16 @@ def outcome_of(
     failures = [step_sentence(event) for event in result.all_events if event.is_step_failure]
     if not (result.success or failures):  # a resource failed, before any step began
         failures = [run_sentence(event) for event in result.all_events if event.is_run_failure]
-    metadata = _metadata_by_table(result)
+    # The metadata of each computed asset, by its key.
+    materializations = (
+        event.materialization for event in result.get_asset_materialization_events()
+    )
+    metadata = {
+        entry.asset_key.to_user_string(): {
+            name.rpartition("/")[2]: value.value for name, value in entry.metadata.items()
+        }
+        for entry in materializations
+    }
     fetched = {key: entry for key, entry in metadata.items() if entry.get("fetched")}
     published = metadata.get(PUBLICATION.to_user_string())
     delivered = {
@@ -242,19 +251,6 @@ def _not_evaluated(
         for check in checks
         if (check.asset_key, check.check_name) not in evaluated
     )
-
-
-def _metadata_by_table(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
-    """Return the metadata of each computed asset, by its key."""
-    materializations = (
-        event.materialization for event in result.get_asset_materialization_events()
-    )
-    return {
-        entry.asset_key.to_user_string(): {
-            name.rpartition("/")[2]: value.value for name, value in entry.metadata.items()
-        }
-        for entry in materializations
-    }
 
 
 def ready_definitions(

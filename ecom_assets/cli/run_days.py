@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import duckdb
 
@@ -101,7 +102,7 @@ class DaysOfRun:
                 f"The data begin on {first}, after today, {self.today}; give data of days that "
                 "have begun."
             )
-        return Days.between(first, min(last, self.today) + ONE_DAY)
+        return Days.through(first, min(last, self.today))
 
     def _newest(self, last: date) -> Days:
         """Return the requested days, by default the last day and the `late_days` days before it.
@@ -115,7 +116,7 @@ class DaysOfRun:
         first = self.requested_days.first or max(
             last - self.settings.late_days * ONE_DAY, self.settings.first_day
         )
-        return Days.between(first, last + ONE_DAY)
+        return Days.through(first, last)
 
     def _days_of_table(self) -> Days:
         """Return the newest days of the table of events; at its first read say what is older."""
@@ -294,7 +295,7 @@ def load_report(settings: Settings, progress: RunProgress) -> Settings:
     progress.say("The order report API makes a report of all its orders; that can take minutes.")
     for fault in fetch_history(settings):
         progress.warn(fault)
-    if settings.events or not _has_activities(settings):
+    if settings.events or not _has_activities(settings.home):
         return settings
     with closing(new_engine(settings).open()) as engine:
         if engine.notice:
@@ -309,7 +310,7 @@ def with_later_activities(settings: Settings) -> Settings:
     So those of increments are events, too. Days of a run are not those of the activities: take them
     from before.
     """
-    if settings.events or not settings.order_api_url or not _has_activities(settings):
+    if settings.events or not settings.order_api_url or not _has_activities(settings.home):
         return settings
     remembered = remembered_paths(settings)
     if not are_activities(remembered.get("ECOM_EVENTS", "")):
@@ -324,7 +325,7 @@ def with_left_days(settings: Settings, covered: Days, progress: RunProgress) -> 
     """Remove activities that were events until a clickstream came; return the days with theirs,
     to compute again.
     """
-    if not settings.events or are_activities(settings.events) or not _has_activities(settings):
+    if not settings.events or are_activities(settings.events) or not _has_activities(settings.home):
         return covered
     with closing(new_engine(settings).open()) as engine:
         if removed := remove_activities(engine):
@@ -335,8 +336,8 @@ def with_left_days(settings: Settings, covered: Days, progress: RunProgress) -> 
                 "again."
             )
     left = left_days(settings)  # also those of a run that failed since
-    return Days.between(min([covered.first, *left]), max([covered.dates[-1], *left]) + ONE_DAY)
+    return Days.through(min([covered.first, *left]), max([covered.dates[-1], *left]))
 
 
-def _has_activities(settings: Settings) -> bool:
-    return report_path(settings.home, ACTIVITIES).exists()
+def _has_activities(home: Path) -> bool:
+    return report_path(home, ACTIVITIES).exists()

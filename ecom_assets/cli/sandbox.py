@@ -5,14 +5,14 @@ and serve stand-ins for external services.
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 from inspect import Parameter, signature
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,6 +20,7 @@ from ecom_assets.cli.options import Json, UntilParentEnds, day_of
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.tables.formats import amount, counted
 from ecom_sandbox.vendors.running import stand_ins
@@ -116,7 +117,7 @@ def exports(
     typer.echo(f"Written to {out}. Next: {shlex.join(following)}", err=True)
 
 
-def _shop_lines(truth: Mapping[str, Any]) -> list[str]:
+def _shop_lines(truth: NamedValues) -> list[str]:
     """Return the size of a simulated shop, from its truth, which has a line for each person."""
     events, orders = truth["events"], truth["orders"]
     refused = sum(events["quarantined"].values())

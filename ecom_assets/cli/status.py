@@ -14,9 +14,10 @@ from ecom_assets.commerce.orders.waiting_days import waiting_sentence, with_wait
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.queries import failing_checks, noted_tables
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.intake import STREAM_KINDS, StreamKind
 from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.day_notes import AbsentDays, absent_lines, notes_of, run_writes
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
@@ -50,7 +51,7 @@ def status(as_json: Json = False) -> None:
         typer.echo("[]" if as_json else "\n".join(lines))
         return
     # As runs noted them when they ended: to ask Dagster's storage takes two seconds of imports.
-    runs, failing = _noted_runs(settings), _failing_checks(settings)
+    runs, failing = _noted_runs(settings.home), _failing_checks(settings.home)
     with closing(engine.open()):
         # A run that goes on, or was killed, has noted its writes only.
         for name, write in run_writes(engine).items():
@@ -67,14 +68,22 @@ def status(as_json: Json = False) -> None:
     typer.echo("\n".join(_drawn(rows)))
     held = [held_line(day) for row in rows for day in row["held_days"]]
     waiting = filter(None, [waiting_sentence(row["waiting_lines"]) for row in rows])
-    lines = [*held, *_lost_lines(lost), *absent_lines(absent), *waiting, *_landing_lines(settings)]
+    # A line for each day whose rows a table keeps although the source no longer has them.
+    lost_lines = [
+        f"{note['source_table']} keeps {note['stored_count']:,} rows of {note['received_date']}, "
+        f"of which its source has {note['offered_count']:,} since "
+        f"{note['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go with `ecom run "
+        f"--from {note['received_date']} --to {note['received_date']} --allow-withdrawal`."
+        for note in lost
+    ]
+    lines = [*held, *lost_lines, *absent_lines(absent), *waiting, *_landing_lines(settings)]
     for line in [*([""] if lines else []), *lines, *filter(None, [published.found])]:
         typer.echo(line)
 
 
 def _state(
     engine: Engine,
-    contract: type[Table],
+    contract: Contract,
     runs: dict[str, RunWrite],
     failing: dict[str, list[str]],
     published: PublicationStatus,
@@ -102,27 +111,14 @@ def _state(
     }
 
 
-def _waiting_lines(engine: Engine) -> list[dict[str, Any]]:
+def _waiting_lines(engine: Engine) -> list[Row]:
     if not engine.has(WaitingOrderDays):
         return []
     return engine.rows_of(with_waiting_lines(engine.table(WaitingOrderDays)))
 
 
-def _days_of(table: str, notes: list[dict[str, Any]]) -> list[str]:
+def _days_of(table: str, notes: list[Row]) -> list[str]:
     return [str(note["received_date"]) for note in notes if note["source_table"] == table]
-
-
-def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each day whose rows a table keeps although the
-    source no longer has them.
-    """
-    return [
-        f"{note['source_table']} keeps {note['stored_count']:,} rows of {note['received_date']}, "
-        f"of which its source has {note['offered_count']:,} since "
-        f"{note['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go with `ecom run "
-        f"--from {note['received_date']} --to {note['received_date']} --allow-withdrawal`."
-        for note in lost
-    ]
 
 
 def _landing_lines(settings: Settings) -> list[str]:
@@ -135,11 +131,11 @@ def _landing_lines(settings: Settings) -> list[str]:
         folders.add(landing_folder(settings, is_sandbox=True))
     letters = [_dead_letter_line(folder) for folder in sorted(folders)]
     streams = (line for kind in kinds for line in _stream_lines_of(settings, kind))
-    return [*streams, *filter(None, [_collected_line(settings), *letters])]
+    return [*streams, *filter(None, [_collected_line(settings.home), *letters])]
 
 
-def _collected_line(settings: Settings) -> str:
-    count = unsealed_bytes(segments_folder(settings.home))
+def _collected_line(home: Path) -> str:
+    count = unsealed_bytes(segments_folder(home))
     return (
         f"{count:,} bytes of collected events have not landed yet; `ecom collect` lands them."
         if count
@@ -177,28 +173,28 @@ def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
     return lines or [f"No message of the stream of {kind} has landed yet; run `{command}`."]
 
 
-def _noted_runs(settings: Settings) -> dict[str, RunWrite]:
+def _noted_runs(home: Path) -> dict[str, RunWrite]:
     return {
         # Of a later run that failed to write it, only that run is noted.
         name: (
             datetime.fromisoformat(run["written_at"]),
             run["run_id"] if run["is_written"] else None,
         )
-        for name, run in noted_tables(settings.home).items()
+        for name, run in noted_tables(home).items()
         if run["written_at"]
     }
 
 
-def _failing_checks(settings: Settings) -> dict[str, list[str]]:
+def _failing_checks(home: Path) -> dict[str, list[str]]:
     failing: dict[str, list[str]] = {}
-    for check in failing_checks(settings.home)["checks"]:
+    for check in failing_checks(home)["checks"]:
         name = check["check_name"]
         label = f"{name} (warning)" if check["is_warning"] else name
         failing.setdefault(check["table_name"], []).append(label)
     return failing
 
 
-def _drawn(rows: list[dict[str, Any]]) -> list[str]:
+def _drawn(rows: list[Row]) -> list[str]:
     """Return the lines of the table, in columns."""
     lines = [("table", "rows", "newest day", "last run (UTC)", "failing checks")]
     for row in rows:

@@ -5,13 +5,14 @@ write is one transaction.
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.core.errors import WorkError
+from ecom_assets.core.rows import NamedValues, Row
 
 
 def require_own_file(path: Path) -> None:
@@ -33,7 +34,6 @@ def require_own_file(path: Path) -> None:
 
 PATIENCE_S: Final = 30
 """Seconds that a writer waits for the transaction of another one."""
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SqliteFile:
     tables: str
     remedy: str
 
-    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+    def rows(self, sql: str, parameters: NamedValues | None = None) -> list[Row]:
         """Return the rows of a query; none if there is no file yet.
 
         Raises:

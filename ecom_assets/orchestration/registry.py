@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Final
 
 from ecom_assets.core.settings.uploaded import KINDS
-from ecom_assets.core.tables.contract import PersonColumns, Table, tables_of
+from ecom_assets.core.tables.contract import Contract, PersonColumns, tables_of
 from ecom_assets.core.warehouse.day_notes import (
     AbsentDays,
     EmptyDays,
@@ -45,18 +45,18 @@ of record names.
 """
 
 
-def _contracts() -> Iterator[type[Table]]:
+def _contracts() -> Iterator[Contract]:
     for subject in SUBJECTS:
         # By name, since other files derive other modules of a subject from the same list.
         yield from tables_of(import_module(f"{subject}.contracts"))
 
 
 _TABLES: Final = tuple(_contracts())
-ALL: Final[tuple[type[Table], ...]] = tuple(
+ALL: Final[tuple[Contract, ...]] = tuple(
     contract for contract in _TABLES if contract.written_by == "asset"
 )
 """The tables that assets write."""
-NOTES: Final[tuple[type[Table], ...]] = (
+NOTES: Final[tuple[Contract, ...]] = (
     *(contract for contract in _TABLES if contract.written_by == "run"),
     *(Withdrawals, ErasedRows, EmptyDays, AbsentDays, UnansweredDays, LateDays),
     *(WarehouseOwner, StoredRows),
@@ -64,15 +64,13 @@ NOTES: Final[tuple[type[Table], ...]] = (
 """Tables that runs write in addition to the assets' tables; they are copied,
 cleared and migrated together.
 """
-RAW: Final[tuple[type[Table], ...]] = tuple(contract for contract in ALL if contract.layer == "raw")
-PERSONS: Final[Mapping[type[Table], PersonColumns]] = {
+RAW: Final[tuple[Contract, ...]] = tuple(contract for contract in ALL if contract.layer == "raw")
+PERSONS: Final[Mapping[Contract, PersonColumns]] = {
     contract: contract.person for contract in RAW if contract.person
 }
 """The raw tables with rows of people, each with the columns that say whose a row is."""
-MARTS: Final[tuple[type[Table], ...]] = tuple(
-    contract for contract in ALL if contract.layer == "mart"
-)
-PUBLISHED: Final[tuple[type[Table], ...]] = tuple(
+MARTS: Final[tuple[Contract, ...]] = tuple(contract for contract in ALL if contract.layer == "mart")
+PUBLISHED: Final[tuple[Contract, ...]] = tuple(
     contract for contract in ALL if contract.counted_from
 )
 """Tables of daily metrics whose changes are logged."""

@@ -29,11 +29,11 @@ from ecom_assets.behaviour.funnels.steps import ANY
 from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.behaviour.questions.source import QuestionData
 from ecom_assets.behaviour.sessions.rule import SessionRule
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.portable import has_kernels, rows_of
 from ecom_assets.core.tables.queries import significant
 
 ENTRANTS = "correlation_entrants"
-Row = dict[str, Any]
 
 
 class Correlated(BaseModel):

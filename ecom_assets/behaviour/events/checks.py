@@ -6,7 +6,7 @@ Each term is counted in the table that holds it, so that no table vouches for it
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -22,6 +22,7 @@ from ecom_assets.behaviour.events.contracts import (
 )
 from ecom_assets.behaviour.events.queries import conflict_rows, event_text, shared_ids
 from ecom_assets.behaviour.events.same_order import order_of
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.check import (
     EXAMPLES,
     BrokenRows,
@@ -83,7 +84,7 @@ def _unread_amounts(rule: CleaningRule, days: Days | None, raw: ir.Table) -> Che
     )
 
 
-def _unread_sentence(received: int, unread: Mapping[str, int], first: Mapping[str, Any]) -> str:
+def _unread_sentence(received: int, unread: Mapping[str, int], first: NamedValues) -> str:
     return (
         f"Of {received:,} received events, {unread['cart_value']:,} have an amount that cannot be "
         f"read, or cannot be, such as {first['cart_value']!r} of a {first['event_type']}; the "
@@ -214,7 +215,7 @@ PLAIN_NUMBER: Final = r"^[+-]?[0-9]{1,13}([.][0-9]{1,9})?$"
 """Numbers that every engine casts to an amount."""
 
 
-def _unrated_text(row: Mapping[str, Any]) -> str:
+def _unrated_text(row: NamedValues) -> str:
     code, sold = row["unrated_currency"], row["purchase_amount"]
     purchases = "" if sold is None else f" (purchases of {amount(sold, code)})"
     return f"{row['event_count']:,} in {code}{purchases}"

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.clean import PAYLOAD, accounted_date
 from ecom_assets.behaviour.events.contracts import CAMPAIGN, RawEvents
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import text_digest
 from ecom_assets.core.warehouse.day_notes import LateDays
@@ -95,7 +95,7 @@ def _with_digest(rows: ir.Table) -> ir.Table:
 
 
 def late_row_hooks(
-    late_days: int, engine: Engine, contract: type[Table], days: Days, run: Days
+    late_days: int, engine: Engine, contract: Contract, days: Days, run: Days
 ) -> SliceHooks | None:
     """Return the hooks around the replacement of days of `raw.events`; None for other tables."""
     if contract is not RawEvents:

@@ -26,7 +26,7 @@ def missing_type_warnings(
     con: SQLBackend,
     events: ir.Table,
     event_types: Iterable[str],
-    source_names: SourceNames | None = None,
+    source_names: SourceNames | None,
 ) -> list[str]:
     """Return one sentence for each requested event type that no event has."""
     names = list(dict.fromkeys(event_types))
@@ -48,7 +48,7 @@ def _sentence(name: str, present: list[str], source_names: SourceNames) -> str:
 
 
 def missing_property_warnings(
-    con: SQLBackend, events: ir.Table, columns: Iterable[str], numbers: Iterable[str] = ()
+    con: SQLBackend, events: ir.Table, columns: Iterable[str], numbers: Iterable[str]
 ) -> list[str]:
     """Return a sentence for each `properties.key` that no event has, or that only has texts.
 

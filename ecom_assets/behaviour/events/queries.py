@@ -1,25 +1,17 @@
 """Queries about received events: reject reasons, surplus copies, and ids with two events."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.tables.formats import exact_amount
-from ecom_assets.core.tables.queries import (
-    Page,
-    Period,
-    Reading,
-    Row,
-    in_period,
-    page_of,
-    rejected_rows,
-)
+from ecom_assets.core.tables.queries import Page, Period, Reading, in_period, page_of, rejected_rows
 
 
-def rejected_events(reading: Reading, period: Period) -> dict[str, Any]:
+def rejected_events(reading: Reading, period: Period) -> Answer:
     """Return the counts of quarantined events by reason, and of surplus copies, in a period."""
     return rejected_rows(reading, QuarantinedEvents, DuplicateEvents, period)
 
@@ -73,7 +65,7 @@ def conflict_counts(reading: Reading, period: Period | None = None) -> dict[str,
 
 def conflicts(
     reading: Reading, period: Period | None, page: Page, *, may_see_people: bool
-) -> dict[str, Any]:
+) -> Answer:
     """Return the events of a period that share an id and disagree, by id, and their number.
 
     Who they are of is replaced unless it may be seen.
@@ -87,15 +79,15 @@ def conflicts(
     return {"total_count": total, "conflicts": events}
 
 
-def newest_conflict(reading: Reading, limit: int = 5) -> list[Row]:
-    """Return the first events of the newest id whose events disagree; none without one."""
+def newest_conflict(reading: Reading) -> list[Row]:
+    """Return the first five events of the newest id whose events disagree; none without one."""
     shared = _shared_in(reading, None)
     newest = reading.rows(shared.order_by([shared.event_date.desc(), "source_event_id"]).limit(1))
     if not newest:
         return []
     shared = shared.filter(shared.source_event_id == newest[0]["source_event_id"])
     rows = conflict_rows(reading.table(CleanEvents), shared)
-    return reading.rows(rows.order_by("event_date", "event_id").limit(limit))
+    return reading.rows(rows.order_by("event_date", "event_id").limit(5))
 
 
 def _shared_in(reading: Reading, period: Period | None) -> ir.Table:
@@ -104,7 +96,7 @@ def _shared_in(reading: Reading, period: Period | None) -> ir.Table:
     return shared if period is None else shared.filter(in_period(shared.event_date))
 
 
-def event_text(row: Mapping[str, Any], *, with_person: bool = False) -> str:
+def event_text(row: NamedValues, *, with_person: bool = False) -> str:
     """Return an event as a sentence names it; `with_person` says who it is of, too."""
     amount = "" if row["cart_amount"] is None else f" of {exact_amount(row['cart_amount'])}"
     people = [row[name] for name in WHO if with_person and row.get(name) is not None]

@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.recorded import CARTS, PRODUCT_VIEWS, PURCHASES
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import MONEY
 
 
@@ -48,7 +49,7 @@ NEEDS: Final[Mapping[str, str]] = {
 """What events must record for a number of a window, or of a product in it, to be known."""
 
 
-def known(row: dict[str, Any], lacks: frozenset[str]) -> dict[str, Any]:
+def known(row: Row, lacks: frozenset[str]) -> dict[str, Any]:
     """Return numbers of a window, or of a product; None for those that need what events do not
     record.
     """

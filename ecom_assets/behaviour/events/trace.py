@@ -20,7 +20,7 @@ from ecom_assets.behaviour.events.contracts import (
     QuarantinedEventSamples,
     RawEvents,
 )
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ANY_DAYS, ONE_DAY, Days
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.trace import (
@@ -30,6 +30,7 @@ from ecom_assets.core.tables.trace import (
     TraceContext,
     UpstreamRows,
     keeping,
+    like_row,
     refused_money_derivations,
 )
 
@@ -96,7 +97,7 @@ def _with_received_ids(rows: ir.Table, context: TraceContext) -> ir.Table:
     return union_all(rows.select(*EVENT), as_received.select(*EVENT))
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     CleanEvents: UpstreamRows(
         RawEvents,
         received_events,
@@ -143,10 +144,6 @@ def _quarantined_rows(context: TraceContext) -> ir.Table:
     return result.filter(result.reject_reason == reason) if reason else result
 
 
-def _clean_rows(context: TraceContext) -> ir.Table:
-    return context.where(CleanEvents, event_date=context.row["accounted_date"])
-
-
 def _surplus_rows(context: TraceContext) -> ir.Table:
     """Return the clean copies of a row's day without those that stay."""
     repeated = context.where(DuplicateEvents, event_date=context.row["accounted_date"])
@@ -163,7 +160,7 @@ TRACES: Final = (
         "duplicates-and-the-accounting",
         {
             "received_count": Count(RawEvents, _received_rows),
-            "clean_count": Count(CleanEvents, _clean_rows),
+            "clean_count": Count(CleanEvents, like_row(CleanEvents, event_date="accounted_date")),
             "quarantined_count": Count(RawEvents, _quarantined_rows),
             "surplus_count": Count(RawEvents, _surplus_rows),
         },

@@ -65,9 +65,9 @@ from ecom_assets.behaviour.sessions.question import known_session_rule
 from ecom_assets.behaviour.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.behaviour.sessions.sessions import SESSION, session_events
 from ecom_assets.core.errors import DefinitionError, WorkError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.columns import text_of
 from ecom_assets.core.tables.portable import count_of, has_kernels, rows_of
-from ecom_assets.core.tables.queries import Row
 from ecom_assets.core.tables.values import in_order, json_path
 
 

@@ -34,9 +34,9 @@ from ecom_assets.behaviour.funnels.matching import (
     with_flags,
 )
 from ecom_assets.behaviour.questions.source import Describe
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.packed import Ints
 from ecom_assets.core.tables.portable import first_of_each
-from ecom_assets.core.tables.queries import Row
 
 STEPS: Final = "breakdown_steps"
 """The temporary table of who took a step, and when."""

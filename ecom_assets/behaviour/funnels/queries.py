@@ -14,8 +14,9 @@ from ecom_assets.behaviour.funnels.measures import CartAmounts, CartMeasures
 from ecom_assets.behaviour.funnels.report import grouped, plain_steps
 from ecom_assets.behaviour.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.core.errors import DefinitionError, did_you_mean
-from ecom_assets.core.tables.measures import completed, measures_of, sums
-from ecom_assets.core.tables.queries import Period, Reading, Row, in_period, share, with_previous
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.measures import completed, measures_of, sums_of_periods
+from ecom_assets.core.tables.queries import Period, Reading, in_period, share, with_previous
 
 Unit = Literal["session", "visitor"]
 
@@ -123,11 +124,10 @@ def conversion_rate_of(steps: list[Row]) -> float | None:
 def cart_totals(reading: Reading, period: Period) -> tuple[Row, Row]:
     """Return the abandoned carts and checkouts of sessions, in the period and in the one before."""
     table = reading.table(CartAbandonment)
-    rows = with_previous(table.filter(table.unit == "session"), "cart_date")
-    added = rows.group_by("is_current").agg(**sums(rows, CartMeasures), **sums(rows, CartAmounts))
-    result = {row["is_current"]: row for row in reading.rows(added, period)}
+    daily = table.filter(table.unit == "session")
+    now, before = sums_of_periods(reading, daily, "cart_date", period, CartMeasures, CartAmounts)
     lacks = not_recorded(reading)
-    return _abandonment(result.get(1), lacks), _abandonment(result.get(0), lacks)
+    return _abandonment(now, lacks), _abandonment(before, lacks)
 
 
 def _abandonment(row: Row | None, lacks: frozenset[str]) -> Row:

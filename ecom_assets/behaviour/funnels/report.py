@@ -25,10 +25,10 @@ from ecom_assets.behaviour.funnels.definition import Funnel
 from ecom_assets.behaviour.funnels.kernel.passes import StepTimes
 from ecom_assets.behaviour.funnels.steps import ANY, MAX_BINS, TimeToConvert
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.packed import Ints
 from ecom_assets.core.tables.portable import rows_of
 
-Row = dict[str, Any]
 OTHER: Final = "Other"
 EXACT: Final = "decimal(38, 0)"
 """The type in which microseconds are added up, because many years of many units exceed 64 bits."""

@@ -37,6 +37,7 @@ from ecom_assets.behaviour.identity.contracts import (
 from ecom_assets.behaviour.identity.links import UnlinkedIds, device_of
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import KnownIds, crowded_days, with_visitors
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.asset import (
     Following,
     Invalidation,
@@ -47,7 +48,7 @@ from ecom_assets.core.tables.asset import (
     table_asset,
 )
 from ecom_assets.core.tables.computed import computed
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import (
     arrow_schema_of,
@@ -191,7 +192,9 @@ def clean_events_asset(late_days: int) -> TableAsset:
         }
         if not identity_rule.has_links:
             return computed(_events_without_links, {**received, "days": days}, CleanEvents)
-        of_run, other_days = _split(days, run_days)
+        # Those of some days that a run cleans, and those of which only visitors change.
+        own = set(days.dates) & set(run_days.dates)
+        of_run, other_days = Days.from_dates(own), Days.from_dates(set(days.dates) - own)
         parts = []
         if of_run.dates:
             seen = {"identity_links": identity_links, "days": of_run}
@@ -206,12 +209,6 @@ def clean_events_asset(late_days: int) -> TableAsset:
         return parts[0] if len(parts) == 1 else union_all(*parts)
 
     return events
-
-
-def _split(days: Days, run_days: Days) -> tuple[Days, Days]:
-    """Return those of some days that a run cleans, and those of which only visitors change."""
-    own = set(days.dates) & set(run_days.dates)
-    return Days.from_dates(own), Days.from_dates(set(days.dates) - own)
 
 
 def _stored_events(warehouse: Engine, days: Days, only_visitors: ir.Table | None) -> ir.Table:
@@ -354,7 +351,7 @@ def changed_visitor_days(
     return SliceOutput(table_of(ChangedVisitorDays, notes), days, warning=warning)
 
 
-Notes = Mapping[tuple[Any, ...], Mapping[str, Any]]
+Notes = Mapping[tuple[Any, ...], NamedValues]
 """Rows of `ChangedVisitorDays` by their key."""
 
 
@@ -449,7 +446,7 @@ def groups_of(
     return linking.merged_users(pairs, rule.group_users)
 
 
-def table_of(contract: type[Table], rows: Iterable[Sequence[object]]) -> ir.Table:
+def table_of(contract: Contract, rows: Iterable[Sequence[object]]) -> ir.Table:
     """Return rows whose values are in the order of the columns of a contract."""
     records = [dict(zip(contract.columns, row, strict=True)) for row in rows]
     return ibis.memtable(pa.Table.from_pylist(records, schema=arrow_schema_of(contract)))

@@ -25,7 +25,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
@@ -35,6 +35,7 @@ from ecom_assets.behaviour.identity.contracts import IdentityLinks
 from ecom_assets.behaviour.identity.links import device_of, identity_links
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.portable import can_be_null, conform, union_all, union_distinct
@@ -59,7 +60,7 @@ or those of the only user of the device.
 """
 
 
-Fetch = Callable[[ir.Table], list[dict[str, Any]]]
+Fetch = Callable[[ir.Table], list[Row]]
 """Returns the rows of a small result."""
 Keep = Callable[[str, ir.Table], ir.Table]
 """Stores rows under a name, if that costs less than to compute them again, and returns them."""
@@ -194,7 +195,25 @@ def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known 
     affected_events = keep(
         "affected_events", _affected_events(events, devices, changed, now, rule, days)
     )
-    moves = _moves(affected_events, KnownIds(links, now.shared, now.merged), rule, fetch)
+    # Compute the visitors of events again, and count those that differ from the stored ones.
+    stored = affected_events.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by")
+    resolved = with_visitors(stored, KnownIds(links, now.shared, now.merged), rule)
+    is_moved = (resolved.visitor_id != resolved.stored_visitor_id) | (
+        resolved.joined_by != resolved.stored_joined_by
+    )
+    moved = resolved.filter(is_moved)
+    counts = moved.group_by(
+        "event_date", visitor_before="stored_visitor_id", visitor_after="visitor_id"
+    ).agg(event_count=moved.event_id.nunique())
+    moves = [
+        Move(
+            row["event_date"],
+            row["visitor_before"],
+            row["visitor_after"],
+            int(row["event_count"]),
+        )
+        for row in fetch(counts)
+    ]
     if not moves:
         return []
     event_counts = _stored_event_counts(events, moves, days, fetch)
@@ -288,30 +307,6 @@ def _can_be_reached(events: ir.Table, rule: IdentityRule, days: Days) -> ir.Bool
 # 3. Moves
 
 
-def _moves(
-    affected_events: ir.Table, known_ids: KnownIds, rule: IdentityRule, fetch: Fetch
-) -> list[Move]:
-    """Compute the visitors of events again, and count those that differ from the stored ones."""
-    stored = affected_events.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by")
-    resolved = with_visitors(stored, known_ids, rule)
-    is_moved = (resolved.visitor_id != resolved.stored_visitor_id) | (
-        resolved.joined_by != resolved.stored_joined_by
-    )
-    moved = resolved.filter(is_moved)
-    counts = moved.group_by(
-        "event_date", visitor_before="stored_visitor_id", visitor_after="visitor_id"
-    ).agg(event_count=moved.event_id.nunique())
-    return [
-        Move(
-            row["event_date"],
-            row["visitor_before"],
-            row["visitor_after"],
-            int(row["event_count"]),
-        )
-        for row in fetch(counts)
-    ]
-
-
 # 4. Days on which more than an id changes
 
 
@@ -354,11 +349,16 @@ def split_or_joined_days(moves: Sequence[Move], event_counts: EventCounts) -> se
     to_others = [move for move in moves if move.visitor_before != move.visitor_after]
     visitors_after: dict[tuple[date, str], set[str]] = defaultdict(set)
     visitors_before: dict[tuple[date, str], set[str]] = defaultdict(set)
+    # The days and visitors of which some stored events do not move.
+    staying = dict(event_counts)
+    for move in to_others:
+        key = (move.day, move.visitor_before)
+        staying[key] = staying.get(key, 0) - move.event_count
     for day, before, after in [
         *((move.day, move.visitor_before, move.visitor_after) for move in to_others),
         *(
             (day, visitor, visitor)
-            for day, visitor in _with_staying_events(to_others, event_counts)
+            for day, visitor in [key for key, count in staying.items() if count > 0]
         ),
     ]:
         visitors_after[day, before].add(after)
@@ -373,14 +373,3 @@ def split_or_joined_days(moves: Sequence[Move], event_counts: EventCounts) -> se
         )
 
     return {move.day for move in to_others if is_split_or_joined(move)}
-
-
-def _with_staying_events(
-    to_others: Sequence[Move], event_counts: EventCounts
-) -> list[tuple[date, str]]:
-    """Return the days and visitors of which some stored events do not move."""
-    staying = dict(event_counts)
-    for move in to_others:
-        key = (move.day, move.visitor_before)
-        staying[key] = staying.get(key, 0) - move.event_count
-    return [key for key, count in staying.items() if count > 0]

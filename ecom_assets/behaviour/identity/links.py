@@ -17,6 +17,7 @@ from ecom_assets.behaviour.events.clean import is_public
 from ecom_assets.behaviour.events.contracts import IDENTITY_TYPES
 from ecom_assets.behaviour.identity.contracts import ERASED, PUBLIC_KEY, Identities, IdentityLinks
 from ecom_assets.behaviour.identity.rule import VISIT_TIMEOUT, IdentityRule
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables import placeholders
 from ecom_assets.core.tables.columns import text_of
 from ecom_assets.core.tables.placeholders import JOINS_NOBODY, is_placeholder_text
@@ -213,7 +214,7 @@ def _previous_id(properties: str, user_key: KeyKind | None) -> str | None:
     return spelled(previous, user_key) or None if previous else None
 
 
-def previous_id_of(document: Mapping[str, Any]) -> str | None:
+def previous_id_of(document: NamedValues) -> str | None:
     """Return the user id until now in the properties of an alias; None without one,
     or where it stands for no id.
     """

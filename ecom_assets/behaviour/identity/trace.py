@@ -26,7 +26,7 @@ from ecom_assets.behaviour.identity.links import (
 )
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import is_from, is_until
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.trace import (
     ByRow,
@@ -69,7 +69,7 @@ def events_of_aliases(aliases: ir.Table, context: TraceContext) -> ir.Table:
     )
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     IdentityLinks: UpstreamRows(CleanEvents, events_of_links, RUN),
     IdentityAliases: UpstreamRows(
         CleanEvents, events_of_aliases, ("event_date", "event_id"), is_one_to_one=True

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.clean import OF_IDENTITY, is_public
@@ -137,7 +136,7 @@ def with_visitors_of_all(
 
 
 def with_own_visitors(
-    events: ir.Table, rule: IdentityRule, *, has_anonymous: bool = True, has_escaped: bool = True
+    events: ir.Table, rule: IdentityRule, *, has_anonymous: bool, has_escaped: bool
 ) -> ir.Table:
     """Return clean events with the columns `OF_IDENTITY`, of which each says itself whose it is.
 
@@ -202,14 +201,29 @@ def _owned(events: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Tabl
     """Return events with the owners that the links of their devices name."""
     runs = _without_shared(known_ids.links, known_ids.shared, rule)
     if rule.owner in {"first_user", "last_user"}:
-        owners = _user_of_device(runs, rule)
+        # The first user of each device, or the last, by the rule.
+        sign_ins = runs.filter(runs.link_user.notnull())
+        order = [sign_ins.event_date, sign_ins.run_number]
+        ordered = [value.desc() for value in order] if rule.owner == "last_user" else order
+        owners = first_of_each(sign_ins, "device_id", ordered).select(
+            owned_device="device_id", owner="link_user"
+        )
         # A column of its own: Ibis takes the expression for one of the owners, whose rows come from
         # the same events.
         events = events.mutate(asked_device=device_of(events))
         events = events.left_join(owners, events.asked_device == owners.owned_device)
     else:
         events = _with_sign_ins(events, sign_ins_around(runs), may_crowd=known_ids.may_crowd)
-    return events.mutate(**_decision(events, rule))
+    # The owner of each event and the step that found it; the first step that applies counts.
+    own: Step = ("user", events.user_id, events.user_id.notnull())
+    steps = (
+        [*_steps(events, rule), own] if rule.owner == "last_user" else [own, *_steps(events, rule)]
+    )
+    user = ibis.cases(*((applies, owner) for _, owner, applies in steps), else_=ibis.null("string"))
+    name = ibis.cases(
+        *((applies, name) for name, _, applies in steps), else_=_kind_of(events, rule)
+    )
+    return events.mutate(visitor_user=user, joined_by=name)
 
 
 def _is_decided_by_device(rule: IdentityRule) -> bool:
@@ -313,16 +327,6 @@ def _with_own_sessions(devices: ir.Table, events: ir.Table) -> ir.Table:
     return devices.mutate(is_own_session=devices.own_session.notnull())
 
 
-def _user_of_device(runs: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the first user of each device, or the last, by the rule."""
-    sign_ins = runs.filter(runs.link_user.notnull())
-    order = [sign_ins.event_date, sign_ins.run_number]
-    ordered = [value.desc() for value in order] if rule.owner == "last_user" else order
-    return first_of_each(sign_ins, "device_id", ordered).select(
-        owned_device="device_id", owner="link_user"
-    )
-
-
 def crowded_days(runs: ir.Table) -> ir.Table:
     """Return the days and devices that have more than `FEW_RUNS` runs, of `IdentityLinks`."""
     crowded = runs.filter(runs.run_number > FEW_RUNS)
@@ -405,7 +409,7 @@ def _by_position(events: ir.Table, runs: ir.Table) -> ir.Table:
     )
     begins = begins.mutate(
         **{
-            name: _null_of(kind)
+            name: ibis.null(kind.copy(nullable=True))
             for name, kind in events.schema().items()
             if name not in begins.columns
         }
@@ -423,10 +427,6 @@ def _by_position(events: ir.Table, runs: ir.Table) -> ir.Table:
         is_until(placed, runs),
     ]
     return placed.left_join(runs, is_in_run)
-
-
-def _null_of(kind: dt.DataType) -> ir.Value:
-    return ibis.null(kind.copy(nullable=True))
 
 
 def sign_ins_around(runs: ir.Table) -> ir.Table:
@@ -532,21 +532,6 @@ def _without_shared(links: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir
     return links.mutate(
         link_user=joins.ifelse(links.user_id, ibis.null("string")), is_guest=is_guest
     )
-
-
-def _decision(events: ir.Table, rule: IdentityRule) -> dict[str, ir.Value]:
-    """Return the owner of each event and the step that found it;
-    the first step that applies counts.
-    """
-    own: Step = ("user", events.user_id, events.user_id.notnull())
-    steps = (
-        [*_steps(events, rule), own] if rule.owner == "last_user" else [own, *_steps(events, rule)]
-    )
-    user = ibis.cases(*((applies, owner) for _, owner, applies in steps), else_=ibis.null("string"))
-    name = ibis.cases(
-        *((applies, name) for name, _, applies in steps), else_=_kind_of(events, rule)
-    )
-    return {"visitor_user": user, "joined_by": name}
 
 
 Step = tuple[str, ir.StringValue, ir.BooleanValue]

@@ -11,6 +11,7 @@ from ecom_assets.behaviour.events.recorded import PURCHASES, SEARCHES, not_recor
 from ecom_assets.behaviour.journeys.contracts import Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.behaviour.journeys.journeys import steps_of, top_paths
 from ecom_assets.behaviour.journeys.measures import SearchMeasures
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.measures import completed, sums, unknown_measures
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import (
@@ -18,7 +19,6 @@ from ecom_assets.core.tables.queries import (
     Page,
     Period,
     Reading,
-    Row,
     in_period,
     page_of,
     rows_in_period,

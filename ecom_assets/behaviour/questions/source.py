@@ -17,10 +17,11 @@ from ecom_assets.behaviour.events.missing import SourceNames
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment, columns_named
 from ecom_assets.core.errors import EcomError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings, about_setting
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Ends
-from ecom_assets.core.tables.queries import Extent, KnownDays, Period, Row
+from ecom_assets.core.tables.queries import Extent, KnownDays, Period
 
 
 class QuestionTooLargeError(EcomError):

@@ -10,9 +10,10 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.questions.source import EventSource
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.columns import column_of, comparable, kind_of_column, text_of
 from ecom_assets.core.tables.portable import count_of, rows_of
-from ecom_assets.core.tables.queries import Page, Period, Row, events_in_period
+from ecom_assets.core.tables.queries import Page, Period, events_in_period
 from ecom_assets.core.tables.values import JSON_COLUMN, json_path
 
 MOST_DOCUMENTS: Final = 10_000

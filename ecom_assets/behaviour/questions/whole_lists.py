@@ -7,8 +7,8 @@ import ibis.expr.types as ir
 from pydantic import BaseModel, TypeAdapter
 
 from ecom_assets.behaviour.questions.answer import in_currency
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.portable import batches_of
-from ecom_assets.core.tables.queries import Row
 
 BLOCK_ROWS: Final = 10_000
 """The rows of a block."""

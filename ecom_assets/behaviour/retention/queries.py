@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from ecom_assets.behaviour.retention.contracts import CohortsBy, Length, RetentionCohorts
 from ecom_assets.behaviour.sessions.queries import has_paid_events
-from ecom_assets.core.tables.queries import DECIMALS, Page, Reading, Row, page_of
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.queries import DECIMALS, Page, Reading, page_of
 
 COLUMNS: Final = tuple(
     name for name in RetentionCohorts.columns if name not in {"cohort_by", "period"}

@@ -3,7 +3,7 @@
 METRICS "Session".
 """
 
-from typing import Any, Final
+from typing import Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -20,6 +20,7 @@ from ecom_assets.behaviour.sessions.queries import known_totals, session_totals,
 from ecom_assets.behaviour.sessions.question import SessionQuestion, known_session_rule
 from ecom_assets.behaviour.sessions.sessions import whole_sessions
 from ecom_assets.behaviour.sessions.text import lines
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.columns import meeting
 from ecom_assets.core.tables.conditions import EVERYTHING
 from ecom_assets.core.tables.days import Ends, days_definition, rows_between
@@ -43,7 +44,7 @@ class SessionsAnswer(QuestionAnswer):
     median_duration_s: float | None = field_of(SessionMeasures.median_duration_s)
 
 
-def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
+def compute(question: SessionQuestion, data: QuestionData) -> Answer:
     """Return the totals of the sessions that started on the days.
 
     Raises:
@@ -64,7 +65,7 @@ def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
     }
 
 
-def _of_stored(question: SessionQuestion, data: QuestionData) -> dict[str, Any] | None:
+def _of_stored(question: SessionQuestion, data: QuestionData) -> Answer | None:
     """Return the totals of stored sessions; None if the question is about other events or rules."""
     if data.segment or data.keep or question.where != EVERYTHING or question.idle is not None:
         return None
@@ -82,7 +83,7 @@ def totals_of_events(
     question: SessionQuestion,
     ends: Ends = (None, None),
     keep: Keep | None = None,
-) -> dict[str, Any]:
+) -> Answer:
     """Return the totals of the sessions that events are cut into.
 
     Args:

@@ -18,6 +18,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.sessions.sessions import UNIT
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.days import Ends
 from ecom_assets.core.tables.packed import Ints, Keying, Packing, Sorted, unit_parts
 
@@ -171,7 +172,7 @@ def session_sums(
     )
     if parts is None:
         return None
-    sums: dict[str, Any] = dict.fromkeys(("events", "sessions", "engaged_sessions", "views"), 0)
+    sums: Answer = dict.fromkeys(("events", "sessions", "engaged_sessions", "views"), 0)
     took, units = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for part in parts:
         counted, lengths_us = _sums(part, rule)

@@ -1,42 +1,41 @@
 """Queries about sessions: engagement by day, bounces, visitors and stickiness."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.recorded import not_recorded
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
-from ecom_assets.core.tables.measures import aggregates, completed, sums, unknown_measures
+from ecom_assets.core.rows import Answer, NamedValues, Row
+from ecom_assets.core.tables.measures import (
+    aggregates,
+    completed,
+    sums_of_periods,
+    unknown_measures,
+)
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import (
     Fetch,
     Page,
     Period,
     Reading,
-    Row,
     compared,
     if_known,
     page_of,
     rows_in_period,
-    with_previous,
 )
 
 COLUMNS: Final = tuple(EngagementDaily.columns)
 
 
-def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
+def engagement(reading: Reading, period: Period, page: Page) -> Answer:
     """Return the engagement of a period and of the period before, and of each day."""
     table = reading.table(EngagementDaily)
-    both_periods = with_previous(table, "event_date")
-    rows = reading.rows(
-        both_periods.group_by("is_current").agg(**sums(both_periods, SessionMeasures)), period
-    )
-    result = {row["is_current"]: row for row in rows}
+    found = sums_of_periods(reading, table, "event_date", period, SessionMeasures)
     lacks = not_recorded(reading)
-    now, before = (completed(result.get(which), SessionMeasures, lacks) for which in (1, 0))
+    now, before = (completed(row, SessionMeasures, lacks) for row in found)
     period_rows = rows_in_period(reading, EngagementDaily).select(*COLUMNS)
     days, total = page_of(reading, period_rows, ["event_date"], page, period)
     numbers = if_known(now, period)
@@ -48,12 +47,12 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     }
 
 
-def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
+def sessions_of(reading: Reading, period: Period) -> Answer:
     """Return the totals of the sessions that started in a period."""
     return session_totals(rows_in_period(reading, Sessions), partial(reading.rows, period=period))
 
 
-def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]:
+def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> Answer:
     """Return the totals of rows of `Sessions`; shares are null if there are no sessions."""
     counts = aggregates(sessions, SessionMeasures)
     rows = sessions.agg(
@@ -84,7 +83,7 @@ def known_totals(totals: Row, lacks: frozenset[str]) -> Row:
     }
 
 
-def totals_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def totals_of(row: NamedValues) -> Answer:
     """Return the totals of sessions from sums over them; shares are null if there are none."""
     views, count = int(row["views"]), int(row["sessions"])
     totals = {

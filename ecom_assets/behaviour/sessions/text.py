@@ -1,6 +1,8 @@
 """The totals of sessions in a terminal."""
 
-from typing import Any, Final
+from typing import Final
+
+from ecom_assets.core.rows import Answer
 
 NUMBERS: Final = (
     "events",
@@ -13,7 +15,7 @@ NUMBERS: Final = (
 )
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return a line for each number."""
     return [f"{name:18} {_formatted(answer[name])}" for name in NUMBERS]
 

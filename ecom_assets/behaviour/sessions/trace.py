@@ -17,7 +17,7 @@ from ecom_assets.behaviour.sessions.engagement import MONTH_DAYS, WEEK_DAYS
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.sessions.sessions import UNIT, is_inside
-from ecom_assets.core.tables.contract import Aggregate, Table
+from ecom_assets.core.tables.contract import Aggregate, Contract
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.trace import (
     Computed,
@@ -54,7 +54,7 @@ def same_events(rows: ir.Table, context: TraceContext) -> ir.Table:
     return keeping(context.near(CleanEvents, rows, "event_date"), rows, ["event_date", "event_id"])
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     SessionEvents: UpstreamRows(
         CleanEvents, same_events, ("event_date", "event_id"), is_one_to_one=True
     ),

@@ -8,7 +8,7 @@ from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments, Vi
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.behaviour.visitor_segments.stays import daily_counts, stays
 from ecom_assets.core.tables.asset import Reads, table_asset
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import NO
 
 EVERY_EVENT = Reads(CleanEvents, whole=True)
@@ -32,7 +32,7 @@ def visitor_segments_daily(
     return daily_counts(visitor_segments, events, declared_segments)
 
 
-def _none(events: ir.Table, contract: type[Table]) -> ir.Table:
+def _none(events: ir.Table, contract: Contract) -> ir.Table:
     return events.filter(NO).select(
         **{name: ibis.null(column.type) for name, column in contract.columns.items()}
     )

@@ -1,11 +1,12 @@
 """Numbers of visitor segments: the visitors of each declared segment, and its history by day."""
 
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegmentsDaily
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.queries import (
     END,
     NoSourceError,
@@ -19,7 +20,7 @@ from ecom_assets.core.tables.queries import (
 COUNTS: Final = ("visitor_count", "entered_count", "left_count")
 
 
-def visitor_segments(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
+def visitor_segments(reading: Reading, period: Period, page: Page) -> Answer:
     """Return the visitors of each declared segment at the end of a period,
     and who entered and left during it.
 
@@ -49,7 +50,7 @@ def visitor_segments(reading: Reading, period: Period, page: Page) -> dict[str, 
 
 def visitor_segments_daily(
     reading: Reading, period: Period, segment: str | None, page: Page
-) -> dict[str, Any]:
+) -> Answer:
     """Return the visitors of each declared segment, or of one, at the end of each day of a period.
 
     Raises:

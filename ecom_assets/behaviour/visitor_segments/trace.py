@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.trace import Count, TableTrace, TraceContext, UpstreamRows, keeping
 
 
@@ -21,7 +21,7 @@ def events_of_members(rows: ir.Table, context: TraceContext) -> ir.Table:
     )
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     VisitorSegments: UpstreamRows(CleanEvents, events_of_members, ("visitor_id",))
 }
 

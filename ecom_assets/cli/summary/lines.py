@@ -19,6 +19,7 @@ from ecom_assets.commerce.customers.text import expected_orders, orders_column
 from ecom_assets.commerce.orders.held_days import held_line
 from ecom_assets.commerce.orders.waiting_days import waiting_sentence
 from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.formats import aligned_percent, counted, quantity
@@ -63,7 +64,7 @@ WHY: Final = {
 }
 
 
-def summary_lines(summary: Mapping[str, Any]) -> list[str]:
+def summary_lines(summary: NamedValues) -> list[str]:
     """Return the lines of a summary."""
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
     lines += [
@@ -71,7 +72,13 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
     lines += [f"  {line}" for line in provisional_lines(summary["provisional_from"])]
     lines += unknown_lines(summary["unknown"], has_failed=not summary["success"])
-    lines += _missing_day_lines(summary["missing_days"])
+    # A line for each source of which nothing was received on some days.
+    missing_day_lines = [
+        f"  No {source} were received of {_first_days(days)}: what happened then is unknown, and "
+        "counts nowhere (ECOM_EMPTY_DAYS=zero counts such days as days without any)"
+        for source, days in summary["missing_days"].items()
+    ]
+    lines += missing_day_lines
     if summary["activity_types"]:
         lines.append(
             "  Events are the order report's activities, as "
@@ -102,15 +109,6 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _missing_day_lines(missing: Mapping[str, list[str]]) -> list[str]:
-    """Return a line for each source of which nothing was received on some days."""
-    return [
-        f"  No {source} were received of {_first_days(days)}: what happened then is unknown, and "
-        "counts nowhere (ECOM_EMPTY_DAYS=zero counts such days as days without any)"
-        for source, days in missing.items()
-    ]
-
-
 def _first_days(days: list[str]) -> str:
     more = len(days) - MISSING_SHOWN
     return ", ".join(days[:MISSING_SHOWN]) + (
@@ -118,7 +116,7 @@ def _first_days(days: list[str]) -> str:
     )
 
 
-def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:
+def _behaviour_lines(summary: NamedValues) -> list[str]:
     sessions = summary["sessions"]
     of_whom = (
         f"of {counted(sessions['visitors'], 'visitor')} in "
@@ -144,7 +142,7 @@ FUNNEL_UNITS: Final = {
 }
 
 
-def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _funnel_lines(funnels: Mapping[str, NamedValues]) -> list[str]:
     """Return a chart of each funnel that has counts."""
     lines = []
     for name, of_units in funnels.items():
@@ -155,9 +153,7 @@ def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _retention_lines(
-    cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]] | None
-) -> list[str]:
+def _retention_lines(cohorts: dict[str, list[Row]], carts: list[Row] | None) -> list[str]:
     """Return the lines of retention and of abandoned carts; none if nothing is complete yet."""
     lines = []
     for period, rates in cohorts.items():
@@ -173,7 +169,7 @@ def _retention_lines(
     return lines
 
 
-def _cart_line(cart: Mapping[str, Any]) -> str:
+def _cart_line(cart: NamedValues) -> str:
     name = HORIZONS.get(cart["horizon_s"], f"{cart['horizon_s']} s")
     worth = "unknown" if cart["abandoned_amount"] is None else _shown(cart["abandoned_amount"])
     left = (
@@ -188,10 +184,18 @@ def _cart_line(cart: Mapping[str, Any]) -> str:
     return f"  {name:15} {left}{recovered}"
 
 
-def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
+def _sales_lines(summary: NamedValues) -> list[str]:
     """Return the lines of sales."""
     sales, week = summary["sales"], summary["retention"]
-    without = [*_held_lines(sales["held_order_days"]), *_waiting_lines(sales["waiting_lines"])]
+    waiting = sales["waiting_lines"]
+    held = sales["held_order_days"]
+    held_lines = (
+        [f"  without the order lines of {', '.join(held)} that are held back"] if held else []
+    )
+    without = [
+        *held_lines,
+        *([f"  {waiting_sentence(waiting)}"] if waiting else []),
+    ]
     title = "Sales" if sales["source"] == "orders" else "Sales, from purchase events"
     if sales["orders"] is None:
         return ["", f"{title}: not known of these days", *without, *_week_lines(week)]
@@ -224,7 +228,7 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines + _week_lines(week)
 
 
-def _profit_lines(profit: Mapping[str, Any] | None) -> list[str]:
+def _profit_lines(profit: NamedValues | None) -> list[str]:
     """Return the lines of gross profit and contribution, with what share of sales each is of; what
     would tell it, where nothing says what was sold costs.
     """
@@ -254,7 +258,7 @@ def _profit_lines(profit: Mapping[str, Any] | None) -> list[str]:
 
 
 def _profit_line(
-    profit: Mapping[str, Any],
+    profit: NamedValues,
     measure: Column,
     more: str,
     coverage: float | None,
@@ -267,7 +271,7 @@ def _profit_line(
     return f"  {_named(measure, _shown(profit[measure.name]))}{more}{of}{by_rule}"
 
 
-def _changed_days(changed: Mapping[str, Any]) -> str:
+def _changed_days(changed: NamedValues) -> str:
     if changed["count"] == 1:
         return f" of the day that changed, {changed['from']}"
     return (
@@ -275,7 +279,7 @@ def _changed_days(changed: Mapping[str, Any]) -> str:
     )
 
 
-def _week_lines(week: Mapping[str, Any] | None) -> list[str]:
+def _week_lines(week: NamedValues | None) -> list[str]:
     if week is None:
         return []
     lines = ["", f"Customers in the week from {week['week_start_date']}"]
@@ -290,7 +294,7 @@ def _week_lines(week: Mapping[str, Any] | None) -> list[str]:
     return lines + _category_lines(week)
 
 
-def _category_lines(week: Mapping[str, Any]) -> list[str]:
+def _category_lines(week: NamedValues) -> list[str]:
     """Say that weeks are counted by item where order lines have no category."""
     without, count = week["lines_without_category"], week["lines"]
     if not without:
@@ -303,15 +307,7 @@ def _category_lines(week: Mapping[str, Any]) -> list[str]:
     return [f"  {problem}: in mart.customer_retention the item stands for it; {advice}"]
 
 
-def _held_lines(held: list[str] | None) -> list[str]:
-    return [f"  without the order lines of {', '.join(held)} that are held back"] if held else []
-
-
-def _waiting_lines(waiting: list[dict[str, Any]] | None) -> list[str]:
-    return [f"  {waiting_sentence(waiting)}"] if waiting else []
-
-
-def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
+def _channel_lines(totals: NamedValues) -> list[str]:
     """Return the lines of revenue by channel; none if there is no purchase,
     or if revenue is unknown.
     """
@@ -335,7 +331,7 @@ def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
     return [*lines, *([f"  {met[0].lower()}{met[1:-1]}"] if met else [])]
 
 
-def _ad_lines(ads: Mapping[str, Any]) -> list[str]:
+def _ad_lines(ads: NamedValues) -> list[str]:
     """Return the lines of what ads cost and brought; none where that is not known of all days, or
     nothing was spent on them.
     """
@@ -362,7 +358,7 @@ def _ad_lines(ads: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _customer_lines(totals: Mapping[str, Any]) -> list[str]:
+def _customer_lines(totals: NamedValues) -> list[str]:
     """Return the lines of customers; none if there are no customers."""
     if not totals["count"]:
         return []
@@ -386,7 +382,7 @@ def _customer_lines(totals: Mapping[str, Any]) -> list[str]:
     return ["", f"Customers at the end of {totals['as_of']}: {totals['count']:,}", *lines]
 
 
-def _hint(totals: Mapping[str, Any]) -> list[str]:
+def _hint(totals: NamedValues) -> list[str]:
     """Return advice if no customer has a valid value of an expected field."""
     lacking = [name for name, count in totals["flawed_fields"].items() if count == totals["count"]]
     if not lacking:
@@ -398,7 +394,7 @@ def _hint(totals: Mapping[str, Any]) -> list[str]:
     return [f"  No customer has a valid {' or '.join(lacking)}: {advice}"]
 
 
-def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
+def _value_lines(lifetime: NamedValues) -> list[str]:
     """Return the lines of segments and expected value; none if nobody ordered."""
     if not lifetime["customers"]:
         return []
@@ -425,7 +421,7 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _reconciliation_lines(values: Mapping[str, Any] | None) -> list[str]:
+def _reconciliation_lines(values: NamedValues | None) -> list[str]:
     if values is None or not values["order_count"] + values["event_count"]:
         return []
     counts = (
@@ -446,7 +442,7 @@ def _reconciliation_lines(values: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _restatement_lines(values: Mapping[str, Any]) -> list[str]:
+def _restatement_lines(values: NamedValues) -> list[str]:
     if not values["changed"]:
         return ["", "Published numbers: none changed"]
     causes = ", ".join(f"{number:,} {WHY[cause]}" for cause, number in values["causes"].items())
@@ -456,7 +452,7 @@ def _restatement_lines(values: Mapping[str, Any]) -> list[str]:
     return ["", f"Published numbers changed: {causes}; the largest change is {change}"]
 
 
-def _product_lines(summary: Mapping[str, Any]) -> list[str]:
+def _product_lines(summary: NamedValues) -> list[str]:
     """Return the lines of paths, searches and stock, each only if there is data."""
     lines: list[str] = []
     if summary["journeys"] and summary["journeys"]["top_paths"]:
@@ -491,7 +487,7 @@ def _product_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
+def delivery_lines(totals: NamedValues) -> list[str]:
     """Return the lines of deliveries and of the file of customers."""
     lines = ["", "Delivered"] if totals["deliveries"] else []
     for name, delivery in totals["deliveries"].items():
@@ -508,7 +504,7 @@ def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
+def _quality_lines(summary: NamedValues) -> list[str]:
     lines = []
     if summary["quarantined"] is not None:
         why = "which rows, why and what to do: ecom explain staging.quarantined_events"
@@ -526,7 +522,7 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines + check_lines(summary["checks"], summary["failures"])
 
 
-def check_lines(checks: Mapping[str, Any], failures: Sequence[str] = ()) -> list[str]:
+def check_lines(checks: NamedValues, failures: Sequence[str] = ()) -> list[str]:
     """Return the lines of checks: their numbers, those that failed or warned, what else failed,
     and what could not be evaluated because of that.
     """
@@ -554,7 +550,7 @@ def _not_evaluated_lines(by_table: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def _warning_line(check: Mapping[str, Any]) -> str:
+def _warning_line(check: NamedValues) -> str:
     return (
         f"{check['table']} {check['name']}: {check['sentence']}"
         if "sentence" in check
@@ -562,7 +558,7 @@ def _warning_line(check: Mapping[str, Any]) -> str:
     )
 
 
-def _conflict_lines(conflicts: Mapping[str, Any]) -> list[str]:
+def _conflict_lines(conflicts: NamedValues) -> list[str]:
     """Return a line of events that share an id and disagree,
     and one for each event of the first id.
     """
@@ -587,7 +583,7 @@ def _conflict_lines(conflicts: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _check_line(check: Mapping[str, Any]) -> str:
+def _check_line(check: NamedValues) -> str:
     """Describe what a check found, where it has no sentence of its own, or stderr has that."""
     seen = f"Observed {plain(check.get('observed'))}, limit {plain(check.get('limit'))}"
     return (
@@ -597,7 +593,7 @@ def _check_line(check: Mapping[str, Any]) -> str:
 
 
 def _quarantine_lines(
-    title: str, counts: Mapping[str, Any], why: str = "", *, total: str = "", width: int = 24
+    title: str, counts: NamedValues, why: str = "", *, total: str = "", width: int = 24
 ) -> list[str]:
     """Return the lines of quarantined rows by reason, and of duplicates;
     `why` follows if there are any.
@@ -628,7 +624,7 @@ def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _published_lines(published: Mapping[str, Any] | None) -> list[str]:
+def _published_lines(published: NamedValues | None) -> list[str]:
     if published is None or "skipped" in published:
         return [published["skipped"]] if published else []
     count, written = published["row_count"], published["rows_written"]
@@ -637,7 +633,7 @@ def _published_lines(published: Mapping[str, Any] | None) -> list[str]:
     return [f"Published in {published['database']}: {rows}, version {published['data_version']}"]
 
 
-def _where_lines(summary: Mapping[str, Any]) -> list[str]:
+def _where_lines(summary: NamedValues) -> list[str]:
     written = set(summary["written"])
     counts = {name: count for name, count in summary["tables"].items() if name in written}
     listed = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none written"
@@ -653,7 +649,7 @@ def _where_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def is_well(summary: Mapping[str, Any]) -> bool:
+def is_well(summary: NamedValues) -> bool:
     """Return whether the run that a summary is of ends with 0."""
     return bool(summary["success"]) and not summary["checks"]["failed"]
 
@@ -681,7 +677,7 @@ def _shown(amount: str | None) -> str:
     return formats.UNKNOWN if amount is None else f"{Decimal(amount):,}"
 
 
-def _row(row: Mapping[str, Any]) -> str:
+def _row(row: NamedValues) -> str:
     return f" ({', '.join(f'{name} {value}' for name, value in row.items())})" if row else ""
 
 

@@ -61,13 +61,14 @@ from ecom_assets.commerce.sales.queries import (
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import nearest
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.settings.memory import run_sentence
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import EXAMPLES
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import summable
-from ecom_assets.core.tables.queries import Page, Period, Reading, Row, unfinished_day_of_sources
+from ecom_assets.core.tables.queries import Page, Period, Reading, unfinished_day_of_sources
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.ingestion.sources.activities import not_recorded
@@ -201,7 +202,7 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
         typer.echo(f"ecom: {failure}", err=True)
 
 
-def _funnel_advice(engine: Engine, settings: Settings, funnel: Mapping[str, Any] | None) -> str:
+def _funnel_advice(engine: Engine, settings: Settings, funnel: NamedValues | None) -> str:
     """Return which steps of the default funnel the events do not have;
     empty if it has all, or counts.
     """
@@ -243,11 +244,11 @@ def _missing_step(step: str, others: Sequence[str]) -> str:
     return f"{step} (did you mean {near!r}?)" if near else step
 
 
-def _ended(outcome: RunOutcome) -> dict[str, Any]:
+def _ended(outcome: RunOutcome) -> Answer:
     return {"run_id": outcome.run_id, "success": outcome.success, "failures": outcome.failures}
 
 
-def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[str, Any]:
+def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> Answer:
     """Return the summary of the run, as `ecom run --json` prints it."""
     reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
     period = Period("custom", outcome.days.first, outcome.days.dates[-1])
@@ -313,7 +314,7 @@ NEEDED_BY: Final[Mapping[str, str]] = {
 """What events must record for a part of the summary to be known."""
 
 
-def _without_promises(summary: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _without_promises(summary: Answer, settings: Settings) -> Answer:
     """Return the summary without what events do not record, such as activities of an order report:
     without views, every visit would be a bounce, and without addresses Direct.
     """
@@ -324,8 +325,8 @@ def _without_promises(summary: dict[str, Any], settings: Settings) -> dict[str, 
 
 
 def _without_unknown(
-    summary: dict[str, Any], unknown: Set[str], unaccounted: Set[str], source: SalesSource | None
-) -> dict[str, Any]:
+    summary: Answer, unknown: Set[str], unaccounted: Set[str], source: SalesSource | None
+) -> Answer:
     """Return the summary with null for what is counted from sources of which
     nothing is known in its period.
 
@@ -346,7 +347,7 @@ def _without_unknown(
     return {**summary, **nulls}
 
 
-def _conflicts(reading: Reading, period: Period) -> dict[str, Any]:
+def _conflicts(reading: Reading, period: Period) -> Answer:
     """Return the events of a period that share an id and disagree: their numbers,
     and the first without its person.
     """
@@ -389,7 +390,7 @@ def _missing_days(reading: Reading, period: Period) -> dict[str, list[str]]:
     }
 
 
-def _behaviour(reading: Reading, period: Period) -> dict[str, Any]:
+def _behaviour(reading: Reading, period: Period) -> Answer:
     funnels = daily_funnels(reading, period)
     return {
         "sessions": sessions_of(reading, period),
@@ -401,7 +402,7 @@ def _behaviour(reading: Reading, period: Period) -> dict[str, Any]:
     }
 
 
-def _cart(row: Row, currency: str) -> dict[str, Any]:
+def _cart(row: Row, currency: str) -> Answer:
     return {
         "unit": row["unit"],
         "horizon_s": int(row["horizon_s"]),
@@ -413,7 +414,7 @@ def _cart(row: Row, currency: str) -> dict[str, Any]:
     }
 
 
-def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) -> dict[str, Any]:
+def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) -> Answer:
     """Return the sales of all days that a run changed; sales from purchase events have no
     quarantined or held lines.
 
@@ -432,7 +433,7 @@ def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) ->
     amounts = [
         name for name, measure in summable(SalesMeasures).items() if measure.shown_as == "money"
     ]
-    lines: dict[str, Any] = dict.fromkeys(LINES)
+    lines: Row = dict.fromkeys(LINES)
     if source == ORDERS:
         lines = {
             **rejected_orders(reading, period),
@@ -455,7 +456,7 @@ def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) ->
     }
 
 
-def _profit(reading: Reading, days: Days) -> dict[str, Any] | None:
+def _profit(reading: Reading, days: Days) -> Answer | None:
     """Return the profit of all days that a run changed; None where no cost is known."""
     numbers = profit_of_days(reading, days_of_run(reading, days))
     if numbers is None:
@@ -469,7 +470,7 @@ def _profit(reading: Reading, days: Days) -> dict[str, Any] | None:
     }
 
 
-def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
+def _advertising(reading: Reading, period: Period) -> Answer | None:
     """Return what ads cost and brought in a period, and what customers cost that are new in it;
     None without ad spend, or where a run over some tables has computed no sales yet.
     """
@@ -491,7 +492,7 @@ def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
     }
 
 
-def _customer_week(reading: Reading, period: Period) -> dict[str, Any] | None:
+def _customer_week(reading: Reading, period: Period) -> Answer | None:
     week = newest_customer_week(reading, period)
     if week is None:
         return None
@@ -516,7 +517,7 @@ def _customer_week(reading: Reading, period: Period) -> dict[str, Any] | None:
     }
 
 
-def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) -> dict[str, Any]:
+def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) -> Answer:
     """Return what each model credits to channels; nothing where too few orders have visits to say
     what brought them.
     """
@@ -538,7 +539,7 @@ def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) 
     return {"unit": unit, "visit_coverage_rate": met.rate, "models": models}
 
 
-def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str, Any]:
+def _customers(reading: Reading, period: Period, settings: Settings) -> Answer:
     result = customer_records(reading, segments_of(settings).names, period)
     return {
         "count": result["total_customers"],
@@ -558,9 +559,7 @@ def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str
     }
 
 
-def _segments(
-    reading: Reading, source: SalesSource | None, *, has_money: bool
-) -> dict[str, Any] | None:
+def _segments(reading: Reading, source: SalesSource | None, *, has_money: bool) -> Answer | None:
     """Return customers by segment, and their expected value;
     None if there is no customer and no source of sales.
     """
@@ -581,7 +580,7 @@ def _segments(
     }
 
 
-def _differences(reading: Reading, period: Period) -> dict[str, Any]:
+def _differences(reading: Reading, period: Period) -> Answer:
     result = difference_totals(reading, period)
     causes = result.pop("causes")
     numbers = {
@@ -600,17 +599,17 @@ def _differences(reading: Reading, period: Period) -> dict[str, Any]:
     return {**numbers, "causes": by_cause}
 
 
-def _fetch(result: Mapping[str, Any]) -> dict[str, Any]:
+def _fetch(result: NamedValues) -> Answer:
     """Return what a fetch took, and a sentence about what it could not read, if there is one."""
     return {name: result[name] for name in FETCHED} | {"shortfall": result.get("shortfall", "none")}
 
 
-def _restatements(reading: Reading, run_ids: Sequence[str]) -> dict[str, Any]:
+def _restatements(reading: Reading, run_ids: Sequence[str]) -> Answer:
     result = restatements(reading, run_ids)
     return {**result, "largest": result["largest"] and _restatement(result["largest"])}
 
 
-def _restatement(row: Row) -> dict[str, Any]:
+def _restatement(row: Row) -> Answer:
     return {
         "table": row["table_name"],
         "day": str(row["restated_date"]),
@@ -624,7 +623,7 @@ def _restatement(row: Row) -> dict[str, Any]:
     }
 
 
-def _searches(reading: Reading, period: Period) -> dict[str, Any]:
+def _searches(reading: Reading, period: Period) -> Answer:
     totals, top = search_totals(reading, period), searches(reading, period, Page(TOP_TERMS))
     terms = [
         {
@@ -641,12 +640,12 @@ def _searches(reading: Reading, period: Period) -> dict[str, Any]:
     }
 
 
-def _inventory(reading: Reading) -> dict[str, Any]:
+def _inventory(reading: Reading) -> Answer:
     result = stock_totals(reading)
     return {"as_of": _text(result.pop("as_of_date")), **result}
 
 
-def _checks(outcome: RunOutcome) -> dict[str, Any]:
+def _checks(outcome: RunOutcome) -> Answer:
     failed, warned = outcome.failed_checks, outcome.warnings
     return {
         "passed": len(outcome.checks) - len(failed) - len(warned),
@@ -663,7 +662,7 @@ def _row_counts(engine: Engine) -> dict[str, int]:
     return {table.qualified_name(): counts[table.qualified_name()] for table in ALL}
 
 
-def delivery_totals(outcome: RunOutcome) -> dict[str, Any]:
+def delivery_totals(outcome: RunOutcome) -> Answer:
     """Return what the exports report: deliveries by destination, and the file of customers."""
     delivered = outcome.delivered
     return {
@@ -683,7 +682,7 @@ def delivery_totals(outcome: RunOutcome) -> dict[str, Any]:
     }
 
 
-def _file(written: dict[str, Any]) -> dict[str, Any]:
+def _file(written: dict[str, Any]) -> Answer:
     return {
         "path": str(written["path"]),
         "customers": int(written["row_count"]),

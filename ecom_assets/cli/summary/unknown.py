@@ -3,9 +3,10 @@ so that it says so instead of 0.
 """
 
 from collections.abc import Container, Mapping
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.commerce.sales.source_days import DAYS_OF, RAW, RECEIVED, days_with_rows
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.queries import NOTHING, Period
 from ecom_assets.core.warehouse.engine import Engine
 
@@ -52,14 +53,14 @@ def is_accounted_for(engine: Engine, period: Period, source: str) -> bool:
     return not days_with_rows(engine, *RECEIVED[source]).isdisjoint(period.days.dates)
 
 
-def unknown_lines(unknown: Mapping[str, Mapping[str, Any]], *, has_failed: bool) -> list[str]:
+def unknown_lines(unknown: Mapping[str, NamedValues], *, has_failed: bool) -> list[str]:
     """Return a line for each source of which nothing is known;
     `has_failed` if the run stopped at a fault.
     """
     return [_line(source, why, has_failed=has_failed) for source, why in unknown.items()]
 
 
-def _line(source: str, why: Mapping[str, Any], *, has_failed: bool) -> str:
+def _line(source: str, why: NamedValues, *, has_failed: bool) -> str:
     if has_failed and why["reason"] == NOT_COMPUTED:
         return f"  {NAMES[source]}: not computed. The run failed; what stopped it stands at the end"
     if why["reason"] == NOT_COMPUTED:

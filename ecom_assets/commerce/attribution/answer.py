@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -36,6 +36,7 @@ from ecom_assets.commerce.attribution.touches import (
     sources_of_sessions,
     touches,
 )
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables import portable
 from ecom_assets.core.tables.columns import meeting
 from ecom_assets.core.tables.conditions import EVERYTHING
@@ -93,7 +94,7 @@ def attribution_by(channels_of: ChannelsOf) -> Kind[AttributionQuestion, Attribu
 
 def compute(
     question: AttributionQuestion, data: QuestionData, *, channels_of: ChannelsOf
-) -> dict[str, Any]:
+) -> Answer:
     """Return each channel with the purchases and the revenue that it is credited with,
     most credit first.
 
@@ -255,9 +256,7 @@ WHOSE: Final = (
 """Columns of `conversion_touches` that sums by channel do not need; storing them takes time."""
 
 
-def _credit(
-    con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule
-) -> list[dict[str, Any]]:
+def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule) -> list[Row]:
     everything = result.last.widened(before=result.days_before)
     models = [] if model == "markov" else [model]
     every_touch = credit.conversion_touches(
@@ -278,7 +277,7 @@ def _credit(
 
 def _by_markov(
     con: SQLBackend, conversion_touches: ir.Table, prepared: _Prepared, rule: AttributionRule
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     last, rule = prepared.last, replace(rule, period_days=prepared.days_before)
     keep = partial(portable.stored, con, "unconverted")
     spans = portable.stored(
@@ -305,7 +304,7 @@ def _by_markov(
     )
 
 
-def _channel_rows(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
+def _channel_rows(rows: Iterable[tuple[str, int, int, Row]]) -> list[Row]:
     shown = [
         {
             "channel": channel,

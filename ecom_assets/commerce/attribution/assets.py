@@ -6,7 +6,6 @@ A change recomputes the later conversion days whose look-back reaches it: docs/a
 from collections.abc import Iterator
 from datetime import date
 from itertools import groupby
-from typing import Any
 
 import ibis.expr.types as ir
 
@@ -24,6 +23,7 @@ from ecom_assets.commerce.attribution.touches import ChannelRule
 from ecom_assets.commerce.orders import orders
 from ecom_assets.commerce.orders.assets import EVERY_LINE
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays, UserOrderLog
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.asset import Reads, invalidation, presence, table_asset
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.days import Days
@@ -176,9 +176,9 @@ def _counted_steps(
     return markov.steps_on(spans, days).semi_join(markov.converting_days(spans), ["unit", "day"])
 
 
-def _chains(counted: list[dict[str, Any]]) -> Iterator[markov.Chain]:
+def _chains(counted: list[Row]) -> Iterator[markov.Chain]:
 
-    def chain(row: dict[str, Any]) -> tuple[date, str]:
+    def chain(row: Row) -> tuple[date, str]:
         return row["day"], row["unit"]
 
     for (day, unit), rows in groupby(sorted(counted, key=chain), key=chain):

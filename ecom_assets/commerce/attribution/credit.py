@@ -222,7 +222,7 @@ def _join_touches(
     touches: ir.Table,
     rule: AttributionRule,
     days: Days,
-    also: Sequence[str] = (),
+    also: Sequence[str],
 ) -> ir.Table:
     """Return one row per conversion and touch in the look-back before its purchase.
 

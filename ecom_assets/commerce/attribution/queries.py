@@ -1,9 +1,9 @@
 """Queries of conversions by channel under each attribution model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import ibis.expr.types as ir
 
@@ -13,6 +13,7 @@ from ecom_assets.commerce.attribution.contracts import (
     Conversions,
     Touches,
 )
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE, coverage_note
 from ecom_assets.core.tables.portable import NO
@@ -23,7 +24,6 @@ from ecom_assets.core.tables.queries import (
     ZERO,
     Period,
     Reading,
-    Row,
     by_revenue,
     if_known,
     in_period,
@@ -49,7 +49,7 @@ class VisitCoverage:
     met_amount: Decimal = ZERO
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> "VisitCoverage":
+    def of_row(cls, row: NamedValues) -> "VisitCoverage":
         """Return that of the row of `met_revenue`."""
         return cls(row["total"] or ZERO, row["met"] or ZERO)
 
@@ -63,7 +63,7 @@ class VisitCoverage:
         """Return whether too few visits are known to say what brought the orders."""
         return self.rate is not None and self.rate < LEAST_COVERAGE
 
-    def known(self, row: Mapping[str, Any], numbers: Iterable[str]) -> dict[str, Any]:
+    def known(self, row: NamedValues, numbers: Iterable[str]) -> Answer:
         """Return a row, with None for some of its numbers where that is so."""
         return {**row, **(dict.fromkeys(numbers) if self.is_too_low else {})}
 
@@ -205,7 +205,7 @@ def _channel(
     revenue, revenue_before = (
         row["revenue_amount"] if row and nothing is not None else nothing for row in rows
     )
-    numbers: dict[str, Any] = {"order_count": round(float(now["credit"]), DECIMALS) if now else 0.0}
+    numbers: Answer = {"order_count": round(float(now["credit"]), DECIMALS) if now else 0.0}
     numbers["revenue_amount"] = revenue
     return {
         "channel": name,

@@ -1,11 +1,10 @@
 """Credited channels in a terminal."""
 
-from typing import Any
-
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.formats import amount
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return the number of purchases, and a line for each channel with its credit and revenue."""
     result = [f"{answer['conversions']:,} purchases, by {answer['model']}"]
     currency = answer["currency"] or ""

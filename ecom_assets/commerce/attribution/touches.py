@@ -256,8 +256,16 @@ def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
         has_page_click=events.page.re_search(CLICK_IDS).fill_null(NO),
         has_tags=events.page.re_search("[?&;]utm_(source|medium|campaign)=[^&]").fill_null(NO),
     )
-    is_outside = events.referrer_host.notnull() & ~_is_own(
-        events.referrer_host, events.page_host, own_domains
+    # Whether a referrer is the domain of the page, its subdomain or parent domain, or one of
+    # `own_domains`.
+    same = _is_within(events.referrer_host, events.page_host) | _is_within(
+        events.page_host, events.referrer_host
+    )
+    in_own_domains = [
+        _is_within(events.referrer_host, ibis.literal(domain)) for domain in own_domains
+    ]
+    is_outside = events.referrer_host.notnull() & ~reduce(or_, [same, *in_own_domains]).fill_null(
+        NO
     )
     events = events.mutate(is_referred=is_outside)
     by_address = events.has_tags | events.has_page_click | events.is_referred
@@ -342,17 +350,6 @@ def host_of(url: ir.StringValue) -> ir.StringValue:
     # once for each mention.
     host = url.re_extract(HOST, 4)
     return host.re_search(IS_HOST).fill_null(NO).ifelse(host, ibis.null("string"))
-
-
-def _is_own(
-    host: ir.StringValue, page_host: ir.StringValue, own_domains: Sequence[str]
-) -> ir.BooleanValue:
-    """Return whether a referrer is the domain of the page, its subdomain or parent domain,
-    or one of `own_domains`.
-    """
-    same = _is_within(host, page_host) | _is_within(page_host, host)
-    in_own_domains = [_is_within(host, ibis.literal(domain)) for domain in own_domains]
-    return reduce(or_, [same, *in_own_domains]).fill_null(NO)
 
 
 def _is_within(host: ir.StringValue, domain: ir.StringValue) -> ir.BooleanValue:

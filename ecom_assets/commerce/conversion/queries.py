@@ -3,7 +3,7 @@ and by a dimension.
 """
 
 from operator import itemgetter
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ecom_assets.behaviour.funnels.contracts import CARTS, ConversionFunnel
 from ecom_assets.behaviour.funnels.daily import ALL_CATEGORIES
@@ -19,10 +19,10 @@ from ecom_assets.behaviour.funnels.queries import (
 from ecom_assets.behaviour.funnels.report import grouped
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.queries import (
     Period,
     Reading,
-    Row,
     compared,
     if_known,
     in_period,
@@ -36,7 +36,7 @@ ABANDONMENT: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
 
 def conversion(
     reading: Reading, period: Period, funnel: str | None, unit: Unit, by: By | None
-) -> dict[str, Any]:
+) -> Answer:
     """Return a daily funnel and the abandoned carts of a period, of the period before,
     and by a dimension.
 

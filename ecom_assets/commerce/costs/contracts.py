@@ -12,6 +12,7 @@ from ecom_assets.commerce.orders.new_customers import CUSTOMER_TYPES
 from ecom_assets.core.tables.contract import (
     UNIT_COST,
     Column,
+    Contract,
     Table,
     TableView,
     count,
@@ -371,12 +372,12 @@ class OtherCostsDaily(Table):
     )
 
 
-def is_about_costs(table: type[Table]) -> bool:
+def is_about_costs(table: Contract) -> bool:
     """Return whether all of a table is about what the shop pays, or what its sales leave."""
     return table.group in {RawCosts.group, ADVERTISING}
 
 
-def cost_columns(table: type[Table]) -> frozenset[str]:
+def cost_columns(table: Contract) -> frozenset[str]:
     """Return the columns of a table that are for those only who may see costs."""
     return frozenset(
         name for name, column in table.columns.items() if column.is_cost or is_about_costs(table)

@@ -21,7 +21,7 @@ from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures, ProfitSa
 from ecom_assets.commerce.orders.new_customers import RETURNING, UNPAID, customer_type
 from ecom_assets.commerce.orders.orders import ALL, order_key
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
-from ecom_assets.core.tables.contract import QUANTITY, Aggregate, Table
+from ecom_assets.core.tables.contract import QUANTITY, Aggregate, Contract
 from ecom_assets.core.tables.days import Days, OtherDays, start_of_week
 from ecom_assets.core.tables.measures import aggregates, measures_of, with_ratios
 from ecom_assets.core.tables.portable import NO, union_all
@@ -306,7 +306,7 @@ def category_profitability(
 
 
 def days_that_differ(
-    stored: ir.Table, computed: ir.Table, contract: type[Table], days: OtherDays
+    stored: ir.Table, computed: ir.Table, contract: Contract, days: OtherDays
 ) -> ir.Table:
     """Return, in `day`, on which days stored rows are not as they would be computed now.
 

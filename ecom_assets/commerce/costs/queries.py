@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -18,15 +18,18 @@ from ecom_assets.commerce.products.item_categories import with_item_categories
 from ecom_assets.commerce.products.queries import categories_of_items
 from ecom_assets.commerce.sales.contracts import City, Item
 from ecom_assets.commerce.sales.coverage import require_orders
-from ecom_assets.core.tables.contract import Ratio, Table
+from ecom_assets.core.rows import Answer, Row
+from ecom_assets.core.tables.contract import Contract, Ratio
 from ecom_assets.core.tables.currencies import rounded, rounded_parts, unit_of
-from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
+from ecom_assets.core.tables.days import Days, start_of_week
 from ecom_assets.core.tables.measures import (
     aggregates,
     completed,
     measures_added,
+    numbers_over_time,
     summable,
     sums,
+    sums_of_periods,
 )
 from ecom_assets.core.tables.portable import ratio
 from ecom_assets.core.tables.queries import (
@@ -34,12 +37,10 @@ from ecom_assets.core.tables.queries import (
     NotPublishedError,
     Period,
     Reading,
-    Row,
     compared,
     if_known,
     in_period,
     rows_in_period,
-    with_previous,
 )
 
 NUMBERS: Final = tuple(summable(ProfitMeasures))
@@ -72,7 +73,7 @@ SORTED_BY: Final[Mapping[SortedBy, str]] = {
 Order = Literal["profit", "loss"]
 """Whether the highest gross profit of parts comes first, or the lowest."""
 LOWEST_FIRST: Final = "loss"
-NAMES: Final[Mapping[str, tuple[type[Table], str]]] = {
+NAMES: Final[Mapping[str, tuple[Contract, str]]] = {
     "item_id": (Item, "item_name"),
     "city_id": (City, "city_name"),
 }
@@ -165,7 +166,7 @@ def profit(
     period: Period,
     dimension: Dimension | None = None,
     sort_by: Order = "profit",
-) -> dict[str, Any]:
+) -> Answer:
     """Return the profit of a period and of the one before, its steps, and its parts by a dimension.
 
     Raises:
@@ -173,17 +174,10 @@ def profit(
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    daily = reading.table(ProfitDaily)
-    rows = with_previous(_rows_by(daily, None), "order_date")
-    by_period = {
-        row["is_current"]: row
-        for row in reading.rows(
-            rows.group_by("is_current").agg(**sums(rows, ProfitMeasures)), period
-        )
-    }
-    now, before = (completed(by_period.get(which), ProfitMeasures) for which in (1, 0))
+    daily = _rows_by(reading.table(ProfitDaily), None)
+    found = sums_of_periods(reading, daily, "order_date", period, ProfitMeasures)
+    now, before = (completed(row, ProfitMeasures) for row in found)
     source = category_source(reading, period) if dimension == "item_category" else None
-    found = parts(reading, period, dimension, sort_by, source) if dimension else []
     return {
         "profit": if_known(now, period),
         **compared(now, before, NUMBERS, period),
@@ -191,11 +185,11 @@ def profit(
         **other_costs(reading, period),
         "dimension": dimension,
         "category_source": source,
-        "parts": found,
+        "parts": parts(reading, period, dimension, sort_by, source) if dimension else [],
     }
 
 
-def other_costs(reading: Reading, period: Period) -> dict[str, Any]:
+def other_costs(reading: Reading, period: Period) -> Answer:
     """Return what rules say of costs of a period that belong to no order, by name; no amount where
     there is no such rule.
     """
@@ -252,14 +246,8 @@ def profit_over_time(
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    rows = {date.fromisoformat(row["value"]): row for row in parts(reading, period, by)}
-    first = period.start_date
-    if by == "week":
-        first -= first.weekday() * ONE_DAY
-    step = 7 if by == "week" else 1
-    count = ((period.end_date - first).days // step) + 1
-    starts = [first + number * step * ONE_DAY for number in range(count)]
-    return {start: rows.get(start) or completed(None, ProfitMeasures) for start in starts}
+    daily = _rows_by(reading.table(ProfitDaily), None)
+    return numbers_over_time(reading, daily, "order_date", period, by, ProfitMeasures)
 
 
 def profit_of_items(reading: Reading, period: Period, item_ids: Sequence[str]) -> dict[str, Row]:

@@ -23,7 +23,7 @@ from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.trace import sales_derivations, signed
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.trace import (
     ByRow,
     Computed,
@@ -35,6 +35,7 @@ from ecom_assets.core.tables.trace import (
     TraceContext,
     UpstreamRows,
     keeping,
+    like_row,
     ratios_of,
 )
 
@@ -46,7 +47,7 @@ def _of_key(context: TraceContext) -> ir.Table:
     return lines.filter(context.days("order_date").contain(lines.order_date))
 
 
-def _of_week(table: type[Table]) -> RowsOf:
+def _of_week(table: Contract) -> RowsOf:
     """Return the sales, or the order lines with their profit, of a row of the profitability of
     categories.
     """
@@ -69,17 +70,6 @@ def _costed(rows: RowsOf) -> RowsOf:
     return costed
 
 
-def _ranges_of(rows: RowsOf) -> RowsOf:
-    """Return the rows of `mart.item_costs` that order lines have their costs from, without the
-    catalogue's.
-    """
-
-    def ranges(context: TraceContext) -> ir.Table:
-        return _used_ranges(rows(context), context, "costs")
-
-    return ranges
-
-
 def _catalogue_of(rows: RowsOf) -> RowsOf:
     """Return the lines of the catalogue that order lines have their costs from."""
 
@@ -91,12 +81,6 @@ def _catalogue_of(rows: RowsOf) -> RowsOf:
     return lines
 
 
-def _has_catalogue_costs(context: TraceContext) -> bool:
-    """Return whether any cost of the shop is the catalogue's."""
-    of_catalogue = context.where(ItemCosts, cost_source="catalogue").select("item_id").limit(1)
-    return bool(context.ask(of_catalogue))
-
-
 def _used_ranges(lines: ir.Table, context: TraceContext, source: str) -> ir.Table:
     """Return the rows of `mart.item_costs` of a source that order lines have their costs from."""
     of_source = lines.filter(lines.cost_source == source)
@@ -104,7 +88,7 @@ def _used_ranges(lines: ir.Table, context: TraceContext, source: str) -> ir.Tabl
     return keeping(context.table(ItemCosts), used, ["item_id", "valid_from_date"])
 
 
-def _of_sales(table: type[Table], rows: RowsOf) -> dict[str, Derivation]:
+def _of_sales(table: Contract, rows: RowsOf) -> dict[str, Derivation]:
     """Return how the measures that need no costs come from order lines. Net sales are what these
     say, less what is goodwill.
     """
@@ -152,14 +136,24 @@ def _derivations(rows: RowsOf, day: str = "") -> dict[str, Derivation]:
     `day` is the day column of the table, if the lines of several days can be read at once.
     """
     lines, costed = (Count(ProfitLines, part, day=day) for part in (rows, _costed(rows)))
-    of_costs = costed, Count(ItemCosts, _ranges_of(rows), day=day)
+
+    # The rows of `mart.item_costs` that order lines have their costs from, without the
+    # catalogue's.
+    def ranges(context: TraceContext) -> ir.Table:
+        return _used_ranges(rows(context), context, "costs")
+
+    of_costs = costed, Count(ItemCosts, ranges, day=day)
     of_both = *of_costs, Count(RawStock, _catalogue_of(rows), day=day)
 
     def from_costs(column: str) -> ByRow:
         def choose(context: TraceContext) -> Derivation:
+            # Whether any cost of the shop is the catalogue's.
+            of_catalogue = (
+                context.where(ItemCosts, cost_source="catalogue").select("item_id").limit(1)
+            )
             return Computed(
                 f"the sum of {column} of the order lines, whose costs are in mart.item_costs",
-                inputs=of_both if _has_catalogue_costs(context) else of_costs,
+                inputs=of_both if bool(context.ask(of_catalogue)) else of_costs,
                 adds_up=True,
             )
 
@@ -193,15 +187,9 @@ CATEGORIES: Final[Mapping[str, Derivation]] = {
 }
 
 
-def _sale(context: TraceContext) -> ir.Table:
-    return context.where(
-        Sales, order_date=context.row["order_date"], uniq_id=context.row["uniq_id"]
-    )
-
-
-def _line(context: TraceContext) -> ir.Table:
-    row = context.row
-    return context.where(UserOrderLog, order_date=row["order_date"], uniq_id=row["uniq_id"])
+SALE: Final = like_row(Sales, "order_date", "uniq_id")
+ORDER_OF_LINE: Final = like_row(Sales, *ORDER)
+"""The sales that are of the same order as a line, or of the same refund."""
 
 
 def _range(context: TraceContext) -> ir.Table:
@@ -211,23 +199,13 @@ def _range(context: TraceContext) -> ir.Table:
     return ranges.filter(ranges.valid_from_date == from_date) if from_date else ranges.limit(0)
 
 
-def _order(context: TraceContext) -> ir.Table:
-    """Return the sales that are of the same order as a line, or of the same refund."""
-    return context.where(Sales, **{name: context.row[name] for name in ORDER})
-
-
-def _whole_order(context: TraceContext) -> ir.Table:
-    """Return all sales and refunds of the order of a line."""
-    return context.where(Sales, order_id=context.row["order_id"])
-
-
 def _part_of_order(column: str, rule: str = "") -> ByRow:
     """Return how a line's part of an amount of its order comes from what the order's lines say, or
     from a rule.
     """
     stated = Computed(
         f"its part, by net sales, of {column} of the order's lines",
-        inputs=Count(Sales, _order),
+        inputs=Count(Sales, ORDER_OF_LINE),
         adds_up=True,
     )
 
@@ -236,7 +214,7 @@ def _part_of_order(column: str, rule: str = "") -> ByRow:
             return stated
         return Computed(
             f"its part, by net sales, of what a rule of ecom.toml says: {context.row[rule]}",
-            inputs=Count(Sales, _order),
+            inputs=Count(Sales, ORDER_OF_LINE),
             adds_up=True,
         )
 
@@ -249,7 +227,7 @@ def _revenue_of_line(context: TraceContext) -> Derivation:
         return Computed(
             "what was paid back, less goodwill_amount",
             ("goodwill_amount",),
-            Count(Sales, _sale),
+            Count(Sales, SALE),
             adds_up=True,
         )
     return _of_line(context, "payment_amount")
@@ -264,14 +242,8 @@ def _of_line(context: TraceContext, column: str) -> Derivation:
     its sale says.
     """
     if context.row["status"] == "refunded":
-        return Sum(Sales, signed(_sale), column)
-    return Sum(UserOrderLog, signed(_line), column)
-
-
-def _stock_of_range(context: TraceContext) -> ir.Table:
-    """Return the lines of the catalogue that a row of `mart.item_costs` is from."""
-    row = context.row
-    return context.where(RawStock, product_id=row["item_id"], received_date=row["cost_start_date"])
+        return Sum(Sales, signed(SALE), column)
+    return Sum(UserOrderLog, signed(like_row(UserOrderLog, "order_date", "uniq_id")), column)
 
 
 def _stock_of_line(context: TraceContext) -> ir.Table:
@@ -280,16 +252,10 @@ def _stock_of_line(context: TraceContext) -> ir.Table:
     return keeping(context.table(RawStock), days, ["product_id", "received_date"])
 
 
-def _sales_of_item(context: TraceContext) -> ir.Table:
-    """Return the sales of the item of a line in its order, which say the cost of one that is paid
-    back, too.
-    """
-    return context.where(Sales, order_id=context.row["order_id"], item_id=context.row["item_id"])
-
-
 COST_OF_LINE: Final[Mapping[str | None, Count]] = {
     None: Count(ItemCosts, _range),
-    "line": Count(Sales, _sales_of_item),
+    # They say the cost of an item that is paid back, too.
+    "line": Count(Sales, like_row(Sales, "order_id", "item_id")),
     "costs": Count(ItemCosts, _range),
     "catalogue": Count(RawStock, _stock_of_line),
 }
@@ -317,10 +283,10 @@ LINES: Final[Mapping[str, Derivation]] = {
     "quantity": ByRow(_quantity_of_line),
     "gross_sales_amount": Computed(
         "what the line says of its price before discounts, else what was paid",
-        inputs=Count(Sales, _sale),
+        inputs=Count(Sales, SALE),
         adds_up=True,
     ),
-    "discount_amount": Computed("as the line says it", inputs=Count(Sales, _sale), adds_up=True),
+    "discount_amount": Computed("as the line says it", inputs=Count(Sales, SALE), adds_up=True),
     "returns_amount": Computed(
         "what was paid back, without its sign", ("revenue_amount",), adds_up=True
     ),
@@ -347,7 +313,7 @@ LINES: Final[Mapping[str, Derivation]] = {
     "goodwill_amount": Computed(
         "its part, by net sales, of what was paid back beyond what the order was sold for, or for "
         "no item of an order that is not there",
-        inputs=Count(Sales, _whole_order),
+        inputs=Count(Sales, like_row(Sales, "order_id")),
         adds_up=True,
     ),
     "contribution_revenue_amount": Computed(
@@ -364,12 +330,6 @@ LINES: Final[Mapping[str, Derivation]] = {
 }
 
 
-def _version(context: TraceContext) -> ir.Table:
-    return context.where(
-        CostVersions, item_id=context.row["item_id"], valid_from_date=context.row["cost_start_date"]
-    )
-
-
 def _cost_of_range(context: TraceContext) -> Derivation:
     """Return how a cost comes from rows of costs, or from lines of the catalogue, of which the
     highest cost counts.
@@ -377,9 +337,12 @@ def _cost_of_range(context: TraceContext) -> Derivation:
     if context.row["cost_source"] == "catalogue":
         return Computed(
             "the highest unit_cost_amount of the item's lines in the catalogue of the day",
-            inputs=Count(RawStock, _stock_of_range),
+            inputs=Count(
+                RawStock, like_row(RawStock, product_id="item_id", received_date="cost_start_date")
+            ),
         )
-    return Sum(CostVersions, _version, "unit_cost_amount")
+    version = like_row(CostVersions, "item_id", valid_from_date="cost_start_date")
+    return Sum(CostVersions, version, "unit_cost_amount")
 
 
 def versions_of_ranges(rows: ir.Table, context: TraceContext) -> ir.Table:
@@ -402,7 +365,7 @@ def lines_of_sales(rows: ir.Table, context: TraceContext) -> ir.Table:
     return keeping(context.near(Sales, rows, "order_date"), rows, ["uniq_id"])
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     ProfitLines: UpstreamRows(Sales, lines_of_sales, ("uniq_id", "order_date"), is_one_to_one=True),
     ItemCosts: UpstreamRows(CostVersions, versions_of_ranges, ("item_id", "cost_start_date")),
     CostVersions: UpstreamRows(

@@ -36,17 +36,17 @@ from ecom_assets.commerce.custom_sales.query import SalesQuery
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.custom_sales.text import lines as text_lines
 from ecom_assets.commerce.orders.orders import NONE
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of
 from ecom_assets.core.tables.days import (
     FIRST_DATE,
-    ONE_DAY,
     Days,
     period_text,
     rows_between,
 )
 from ecom_assets.core.tables.portable import rows_of
-from ecom_assets.core.tables.queries import Row, changes
+from ecom_assets.core.tables.queries import changes
 
 MOST_ROWS: Final = 50_000
 """The most rows of an answer: values times periods."""
@@ -124,7 +124,7 @@ class CustomSalesAnswer(QuestionAnswer):
     total: SalesRow = Field(description="Of all values and days, exact in any case")
 
 
-def compute(question: SalesQuestion, data: QuestionData) -> dict[str, Any]:
+def compute(question: SalesQuestion, data: QuestionData) -> Answer:
     """Return the measures by dimensions and periods, and their totals.
 
     Raises:
@@ -229,11 +229,10 @@ class _Result:
         if values is not None and self.has_too_few_visits:
             return dict.fromkeys(self.counted.names)
         of_value = self.in_total.get((), {}) if values is None else self.of_values.get(values, {})
-        is_known = self.is_known if start is None else self._knows(start)
+        is_known = (
+            self.is_known if start is None else self.days.is_known(start, self.query.calendar)
+        )
         return completed_numbers(of_value.get(start), self.counted.names, is_known=is_known)
-
-    def _knows(self, start: date) -> bool:
-        return self.days.is_known(start, self.query.calendar)
 
     def is_complete(self, start: date | None) -> bool:
         """Return whether the range and the data have all days of a period."""
@@ -254,7 +253,7 @@ class _Result:
         first, last = max(days.first, days.known_first), min(days.last, days.known_last)
         if first > last:
             return set()
-        return set(Days.between(first, last + ONE_DAY).dates) - days.missing
+        return set(Days.through(first, last).dates) - days.missing
 
     @cached_property
     def is_known(self) -> bool:

@@ -21,10 +21,11 @@ from ecom_assets.commerce.custom_sales.measures import (
     is_sum,
     parts_of,
 )
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import Aggregate, Ratio
 from ecom_assets.core.tables.measures import aggregates, plain_value, quotient, zero_of
 from ecom_assets.core.tables.portable import NO, count_of, ratio, rows_of
-from ecom_assets.core.tables.queries import Row, share
+from ecom_assets.core.tables.queries import share
 
 MOST_GROUPS: Final = 1_000_000
 """The most combinations of values of several dimensions."""
@@ -111,7 +112,7 @@ class CountedLines:
 
     def _is_among(self, shown: Sequence[Values]) -> ir.BooleanValue:
         kept = [SEPARATOR.join(values) for values in shown if values != self.others]
-        return _joined(self.grouped, self.by).isin(kept)
+        return ibis.literal(SEPARATOR).join([self.grouped[name] for name in self.by]).isin(kept)
 
     def by_period(self, *, in_total: bool) -> dict[Values, ByPeriod]:
         """Return the numbers of all days, and of each period, by value or in total.
@@ -171,10 +172,6 @@ def too_many_groups(by: Sequence[str]) -> QuestionTooLargeError:
 
 SEPARATOR: Final = "\x1f"
 """What no value of a dimension has: the unit separator of ASCII."""
-
-
-def _joined(rows: ir.Table, by: Sequence[str]) -> ir.StringValue:
-    return ibis.literal(SEPARATOR).join([rows[name] for name in by])
 
 
 def _values_of(row: Row, unit: Sequence[str]) -> Values:

@@ -26,7 +26,7 @@ from ecom_assets.commerce.products.item_categories import (
     with_item_categories,
 )
 from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days, clock_hour, weekday_number
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.places import UNKNOWN
@@ -66,10 +66,10 @@ class Dimension:
 
     label: str
     meaning: str
-    needs: type[Table] | None = None
+    needs: Contract | None = None
     has_order: bool = False
     is_number: bool = False
-    names: tuple[type[Table], str, str] | None = None
+    names: tuple[Contract, str, str] | None = None
     is_of_lines: bool = False
     is_stated: bool = False
     reads: tuple[str, ...] = ()
@@ -344,7 +344,19 @@ def _of_order_number(lines: ir.Table, context: SalesContext) -> ir.Table:
     Orders of one moment are in the order of their ids. It is null for unknown customers, and where
     no line says what was refunded.
     """
-    numbered = _numbered_orders(context.sold)
+    shipped = context.sold.filter(
+        context.sold.status == "shipped", context.sold.customer_id != UNKNOWN_CUSTOMER
+    )
+    orders = shipped.group_by("customer_id", "order_date", "order_id").agg(
+        first_at=shipped.ordered_at.min()
+    )
+    in_order = ibis.window(group_by="customer_id", order_by=["first_at", "order_date", "order_id"])
+    numbered = orders.select(
+        buyer_id="customer_id",
+        numbered_date="order_date",
+        numbered_id="order_id",
+        order_number=(ibis.row_number().over(in_order) + 1).cast("int64"),
+    )
     pairs = lines.join(
         numbered,
         [lines.customer_id == numbered.buyer_id, lines.order_id == numbered.numbered_id],
@@ -354,20 +366,6 @@ def _of_order_number(lines: ir.Table, context: SalesContext) -> ir.Table:
     found = pairs.group_by("uniq_id").agg(order_number=pairs.order_number.max())
     found = found.select("order_number", found_line="uniq_id")
     return lines.left_join(found, lines.uniq_id == found.found_line).drop("found_line")
-
-
-def _numbered_orders(sold: ir.Table) -> ir.Table:
-    shipped = sold.filter(sold.status == "shipped", sold.customer_id != UNKNOWN_CUSTOMER)
-    orders = shipped.group_by("customer_id", "order_date", "order_id").agg(
-        first_at=shipped.ordered_at.min()
-    )
-    in_order = ibis.window(group_by="customer_id", order_by=["first_at", "order_date", "order_id"])
-    return orders.select(
-        buyer_id="customer_id",
-        numbered_date="order_date",
-        numbered_id="order_id",
-        order_number=(ibis.row_number().over(in_order) + 1).cast("int64"),
-    )
 
 
 def _of_cohort(lines: ir.Table, context: SalesContext) -> ir.Table:

@@ -36,8 +36,8 @@ from ecom_assets.commerce.custom_sales.lines import OF_PROFIT, columns_counted
 from ecom_assets.commerce.custom_sales.query import SalesQuery
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.sales.contracts import Sales
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.portable import count_of, rows_of, stored
-from ecom_assets.core.tables.queries import Row
 
 
 class CustomerOfSales(BaseModel):

@@ -12,7 +12,7 @@ from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.commerce.sales.contracts import City, Customer, Sales
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.sales import PLACE_NAMES, purchases_and_refunds, sales_of_events
-from ecom_assets.core.tables.contract import AMOUNT, QUANTITY, Table
+from ecom_assets.core.tables.contract import AMOUNT, QUANTITY, Contract
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.places import UNKNOWN, Places
 from ecom_assets.core.tables.portable import schema_of
@@ -40,7 +40,7 @@ PLACE: Final = tuple(PLACE_NAMES)
 """The columns of a place."""
 
 
-def sales_of_purchases(events: ir.Table, places: Places | None = None) -> ir.Table:
+def sales_of_purchases(events: ir.Table, places: Places | None) -> ir.Table:
     """Return the purchases and refunds of `CleanEvents` as rows of `Sales`; what events do not say
     is null, or `(none)`.
 
@@ -97,7 +97,7 @@ def customers_of_purchases(sold: ir.Table) -> ir.Table:
     return _filled(with_first_paid(first, sold.mutate(is_refund=~is_shipped)), Customer)
 
 
-def _filled(rows: ir.Table, contract: type[Table], more: tuple[str, ...] = ()) -> ir.Table:
+def _filled(rows: ir.Table, contract: Contract, more: tuple[str, ...] = ()) -> ir.Table:
     """Return rows with all columns of a contract, null where they have none, and some more."""
     missing = {
         name: ibis.null(kind.copy(nullable=True))

@@ -50,7 +50,7 @@ from ecom_assets.commerce.sales.contracts import City
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import (
     CLOCK_S,
     ONE_DAY,
@@ -63,7 +63,7 @@ from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import count_of, stored
 from ecom_assets.core.tables.queries import NoSourceError
 
-LACKING: Final[Mapping[type[Table], str]] = {
+LACKING: Final[Mapping[Contract, str]] = {
     ProfitLines: "costs",
     CustomerSegments: "segments of customers",
 }
@@ -150,7 +150,29 @@ class SalesQuery:
                 "fewer days, or with another period."
             )
         if self.tables.of_purchases:
-            self._require_purchases()
+            # Refuse what only order lines say, and no purchase event.
+            refused = [
+                *(
+                    f"The dimension {name}"
+                    for name in self.question.by
+                    if not self._is_bought(name)
+                ),
+                *(
+                    f"The measure {name}"
+                    for name in self.parts
+                    if name not in MEASURES_OF_PURCHASES
+                ),
+                *(
+                    f"The condition on {name}"
+                    for name in self.conditions
+                    if not self._is_bought(name)
+                ),
+            ]
+            if refused:
+                raise NoSourceError(
+                    f"{min(refused)} needs order lines, and there are only purchase events; "
+                    f"{self.tables.remedy}."
+                )
         for name in (*self.question.by, *sorted(self.conditions & DIMENSIONS.keys())):
             if (needs := DIMENSIONS[name].needs) and not self._is_stated(name):
                 self._require(needs, f"The dimension {name}")
@@ -159,19 +181,6 @@ class SalesQuery:
                 self._require(ProfitLines, f"The measure {name}")
         for name in sorted(self.conditions & OF_PROFIT):
             self._require(ProfitLines, f"The condition on {name}")
-
-    def _require_purchases(self) -> None:
-        """Refuse what only order lines say, and no purchase event."""
-        refused = [
-            *(f"The dimension {name}" for name in self.question.by if not self._is_bought(name)),
-            *(f"The measure {name}" for name in self.parts if name not in MEASURES_OF_PURCHASES),
-            *(f"The condition on {name}" for name in self.conditions if not self._is_bought(name)),
-        ]
-        if refused:
-            raise NoSourceError(
-                f"{min(refused)} needs order lines, and there are only purchase events; "
-                f"{self.tables.remedy}."
-            )
 
     def _is_bought(self, name: str) -> bool:
         """Return whether purchase events have a dimension, or a column of order lines."""
@@ -188,7 +197,7 @@ class SalesQuery:
             self.tables.rows(_any_row(sold.filter(sold[dimension].notnull())))
         )
 
-    def _require(self, contract: type[Table], called: str) -> None:
+    def _require(self, contract: Contract, called: str) -> None:
         tables = self.tables
         if tables.has(contract):
             rows = tables.table(contract)
@@ -252,7 +261,7 @@ class SalesQuery:
         """Add the start of the period of each line."""
         over, timezone = self.question.over, days.timezone
         if over in CLOCK_S:
-            of_range = Days.between(days.first, days.last + ONE_DAY)
+            of_range = Days.through(days.first, days.last)
             at = hour_start(lines.ordered_at, lines.event_date, of_range, timezone, CLOCK_S[over])
             return lines.mutate(period_date=at)
         start = period_start(lines.event_date, over or "day", self.question.week_start)

@@ -1,9 +1,10 @@
 """Sales in a terminal: a table of values, periods and numbers, with the total at its end."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.tables.formats import amount, change, number, percent, quantity
 
 LONGEST_VALUE: Final = 40
@@ -11,7 +12,7 @@ LONGEST_VALUE: Final = 40
 Texts = tuple[str, ...]
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return a row for each value and period, and one for the total; `*` marks open periods."""
     measures, currency = answer["measures"], answer["currency"] or ""
     has_values = bool(answer["definition"]["by"])
@@ -20,7 +21,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     if not (has_values or has_periods):
         return [title, *_single(answer, currency)]
     heading = (
-        *([_heading(answer)] if has_values else []),
+        *([" / ".join(answer["definition"]["by"])] if has_values else []),
         *(["from"] if has_periods else []),
         *_number_headings(answer),
     )
@@ -37,7 +38,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     return [title, *_aligned([heading, *rows, total], name_count)]
 
 
-def _title(answer: Mapping[str, Any]) -> str:
+def _title(answer: NamedValues) -> str:
     definition = answer["definition"]
     parts = [", ".join(measure["label"] for measure in answer["measures"])]
     parts += [f"by {', '.join(definition['by'])}"] if definition["by"] else []
@@ -48,7 +49,7 @@ def _title(answer: Mapping[str, Any]) -> str:
     return f"{' '.join(parts)}, {span}{note}"
 
 
-def _single(answer: Mapping[str, Any], currency: str) -> list[str]:
+def _single(answer: NamedValues, currency: str) -> list[str]:
     """Return a line for each number where there is one row."""
     rows = [
         (measure["label"], *_numbers(answer["total"], [measure], currency))
@@ -57,11 +58,7 @@ def _single(answer: Mapping[str, Any], currency: str) -> list[str]:
     return _aligned(rows, 1)
 
 
-def _heading(answer: Mapping[str, Any]) -> str:
-    return " / ".join(answer["definition"]["by"])
-
-
-def _number_headings(answer: Mapping[str, Any]) -> list[str]:
+def _number_headings(answer: NamedValues) -> list[str]:
     total = answer["total"]
     result = []
     for measure in answer["measures"]:
@@ -71,7 +68,7 @@ def _number_headings(answer: Mapping[str, Any]) -> list[str]:
     return result
 
 
-def _numbers(row: Mapping[str, Any], measures: Sequence[Mapping[str, Any]], currency: str) -> Texts:
+def _numbers(row: NamedValues, measures: Sequence[NamedValues], currency: str) -> Texts:
     texts: list[str] = []
     for measure in measures:
         name, kind = measure["name"], measure["format"]
@@ -89,7 +86,7 @@ def _text(value: Any, kind: str, currency: str) -> str:  # noqa: ANN401 (a numbe
     return written(value)
 
 
-def _start(row: Mapping[str, Any]) -> str:
+def _start(row: NamedValues) -> str:
     return f"{row['start']}{' ' if row['is_complete'] else '*'}"
 
 

@@ -31,6 +31,7 @@ from ecom_assets.commerce.customers.value import (
 )
 from ecom_assets.commerce.customers.value_models import ModelFit, NoFit
 from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.portable import arrow_of, rows_of, stored
 
 WRITES: Final = ("--out", "Write a row per customer to this .parquet or .csv file.")
@@ -108,20 +109,23 @@ class ValueAnswer(FittedModel, BuyersAnswer):
     )
 
 
-def compute_segments(question: SegmentsQuestion, data: QuestionData) -> dict[str, Any]:
+def compute_segments(question: SegmentsQuestion, data: QuestionData) -> Answer:
     """Return the customers of each segment."""
     purchases, facts = _purchases(question, data, {"scores": question.scores})
     result = customer_segments(purchases, question.scores)
     if data.keep:
         data.keep(result.order_by("customer_id"))
     currency = data.source.settings.known_currency
+    # Whether revenue is known: order lines always have amounts, purchase events if at least
+    # one has one.
+    has_money = data.source.of_orders or has_paid_events(data.all_events, rows_of)
     return {
         **facts,
-        **segment_totals(result, rows_of, has_money=_has_money(data), currency=currency),
+        **segment_totals(result, rows_of, has_money=has_money, currency=currency),
     }
 
 
-def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]:
+def compute_value(question: ValueQuestion, data: QuestionData) -> Answer:
     """Return the models that fit the customers, and what these expect."""
     settings = data.source.settings
     usual = {"value_months": settings.value_months, "discount_rate": settings.value_discount_rate}
@@ -146,7 +150,7 @@ def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]
 
 def _purchases(
     question: CustomerQuestion, data: QuestionData, rule: dict[str, Any]
-) -> tuple[Purchases, dict[str, Any]]:
+) -> tuple[Purchases, Answer]:
     """Return the purchases until the day that is asked about, and what the answer says of them."""
     events, until = data.all_events, data.days[1]
     if data.source.of_orders:
@@ -169,14 +173,7 @@ def _purchases(
     }
 
 
-def _has_money(data: QuestionData) -> bool:
-    """Return whether revenue is known: order lines always have amounts,
-    purchase events if at least one has one.
-    """
-    return data.source.of_orders or has_paid_events(data.all_events, rows_of)
-
-
-def _of_model(name: str, fitted: ModelFit[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:
+def _of_model(name: str, fitted: ModelFit[Any] | NoFit, names: tuple[str, ...]) -> Answer:
     """Return parameters, fit and reason of a model; None for those that do not exist."""
     model = fitted.model if isinstance(fitted, ModelFit) else None
     return {

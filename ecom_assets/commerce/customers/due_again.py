@@ -4,7 +4,7 @@ Due is who bought once, longer ago than the median time to a second order of tho
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from itertools import accumulate
 from typing import Any, Final, Literal
@@ -16,9 +16,10 @@ from ecom_assets.commerce.attribution.contracts import Conversions
 from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.commerce.sales.contracts import Item, Sales
 from ecom_assets.commerce.sales.coverage import ORDERS, SalesSource, known_days, sales_source
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
-from ecom_assets.core.tables.queries import HasTables, Page, Reading, Row
+from ecom_assets.core.tables.queries import HasTables, Page, Reading
 
 DueOrder = Literal["revenue", "longest", "newest"]
 COLUMNS: Final = (
@@ -97,7 +98,7 @@ def once(tables: HasTables, source: SalesSource) -> ir.Table:
     return counted.filter(counted.order_count == 1).drop("order_count")
 
 
-def median_of(counted: Iterable[Mapping[str, Any]]) -> float | None:
+def median_of(counted: Iterable[NamedValues]) -> float | None:
     """Return the median of rows of `waits`, in days; the mean of the two in the middle of an even
     number, and None without any.
     """

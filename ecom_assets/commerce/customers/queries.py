@@ -1,7 +1,7 @@
 """Numbers of customers: new, returning and retained ones, their records, segments and value."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from math import fsum
 from typing import Any, Final
@@ -39,6 +39,7 @@ from ecom_assets.commerce.orders.new_customers import (
 )
 from ecom_assets.commerce.sales.contracts import Customer, Sales
 from ecom_assets.commerce.sales.coverage import ORDERS, sales_source
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.measures import measures_of
@@ -55,7 +56,6 @@ from ecom_assets.core.tables.queries import (
     NoSourceError,
     Period,
     Reading,
-    Row,
     compared,
     if_known,
     mean,
@@ -71,7 +71,7 @@ NUMBERS: Final = tuple(measures_of(CustomerMeasures))
 MILLIONTHS: Final = "decimal(18, 6)"
 
 
-def customers(reading: Reading, period: Period) -> dict[str, Any]:
+def customers(reading: Reading, period: Period) -> Answer:
     """Return the numbers of customers in a period and in the one before, their change,
     and the value of customers.
 
@@ -165,7 +165,7 @@ def _knows_purchases(reading: Reading) -> bool:
     return sales_source(reading) == ORDERS or has_paid_events(reading.events(), reading.state)
 
 
-def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, Mapping[str, Any]]:
+def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, NamedValues]:
     sums = segmented.group_by("segment").agg(
         customer_count=segmented.count(),
         order_count=segmented.order_count.sum(),
@@ -176,7 +176,7 @@ def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, Mapping[str, Any
 
 
 def _segment(
-    name: str, row: Mapping[str, Any] | None, customers_of_all: int, revenue_of_all: Decimal
+    name: str, row: NamedValues | None, customers_of_all: int, revenue_of_all: Decimal
 ) -> Row:
     count = int(row["customer_count"]) if row else 0
     revenue = row["revenue_amount"] if row else ZERO
@@ -264,8 +264,8 @@ NO_CUSTOMERS: Final = {
 
 
 def segment_totals(
-    segmented: ir.Table, fetch: Fetch = rows_of, *, has_money: bool = True, currency: str = ""
-) -> dict[str, Any]:
+    segmented: ir.Table, fetch: Fetch, *, has_money: bool = True, currency: str = ""
+) -> Answer:
     """Return the numbers of each segment, including empty ones,
     with revenue in the digits of its currency.
 
@@ -275,7 +275,7 @@ def segment_totals(
     result = _by_segment(segmented, fetch)
     customers = sum(row["customer_count"] for row in result.values())
 
-    def segment_numbers(name: str) -> dict[str, Any]:
+    def segment_numbers(name: str) -> Answer:
         row = result.get(name, NO_CUSTOMERS)
         count = int(row["customer_count"])
         revenue = str(rounded(row["revenue_amount"], currency)) if has_money else None
@@ -291,7 +291,7 @@ def segment_totals(
     return {"customers": customers, "segments": [segment_numbers(name) for name in SEGMENTS]}
 
 
-def value_totals(rows: pa.Table, currency: str) -> dict[str, Any]:
+def value_totals(rows: pa.Table, currency: str) -> Answer:
     """Return sums over rows of `LifetimeValue`;
     expected values are null without a model or without customers.
     """
@@ -330,7 +330,7 @@ NO_SOURCE = "none"
 
 def customer_counts(
     customers: ir.Table, segments: tuple[str, ...], fetch: Fetch = rows_of
-) -> dict[str, Any]:
+) -> Answer:
     """Return the counts of current customers in rows of `Customers`;
     `segments` are all market segments.
     """
@@ -362,9 +362,7 @@ def customer_counts(
     }
 
 
-def _by_value(
-    rows: Sequence[Mapping[str, Any]], name: str, names: tuple[str, ...]
-) -> dict[str, int]:
+def _by_value(rows: Sequence[NamedValues], name: str, names: tuple[str, ...]) -> dict[str, int]:
     """Count customers by the values of a column: the known values first,
     then old values that the table still has.
     """
@@ -374,7 +372,7 @@ def _by_value(
     return {value: counts[value] for value in (*names, *sorted(counts.keys() - set(names)))}
 
 
-def customer_records(reading: Reading, segments: tuple[str, ...], period: Period) -> dict[str, Any]:
+def customer_records(reading: Reading, segments: tuple[str, ...], period: Period) -> Answer:
     """Return the counts of customers as of the newest fetch,
     and of the records fetched in a period.
 
@@ -393,7 +391,7 @@ def customer_records(reading: Reading, segments: tuple[str, ...], period: Period
     }
 
 
-def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[str, Any]:
+def customer_profiles(reading: Reading, dimension: str | None = None) -> Answer:
     """Return the current customers by the values of each dimension, or of one,
     including known values without any; with levels of engagement, for how much of what was ordered
     visits are known.
@@ -416,7 +414,7 @@ def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[st
     }
 
 
-def _profiles(rows: Sequence[Mapping[str, Any]], name: str) -> list[Row]:
+def _profiles(rows: Sequence[NamedValues], name: str) -> list[Row]:
     matches = [
         {name: row["value"], "n": int(row["customer_count"])}
         for row in rows

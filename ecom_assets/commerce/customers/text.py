@@ -1,18 +1,17 @@
 """Segments and value of customers in a terminal."""
 
-from typing import Any
-
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.formats import UNKNOWN, counted
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return a line for each segment, or the models of value and what they expect."""
     if not answer["customers"]:
         return ["Nobody ordered."]
     return _segment_lines(answer) if "segments" in answer else _value_lines(answer)
 
 
-def _segment_lines(answer: dict[str, Any]) -> list[str]:
+def _segment_lines(answer: Answer) -> list[str]:
     return [
         f"{counted(answer['customers'], 'customer')} at the end of {answer['as_of_date']}",
         *(
@@ -23,7 +22,7 @@ def _segment_lines(answer: dict[str, Any]) -> list[str]:
     ]
 
 
-def _value_lines(answer: dict[str, Any]) -> list[str]:
+def _value_lines(answer: Answer) -> list[str]:
     of_whom = f"{answer['repeat_customers']:,} of whom came again"
     result = [
         (

@@ -22,14 +22,11 @@ from ecom_assets.core.tables.trace import (
     Sum,
     TableTrace,
     TraceContext,
+    like_row,
 )
 
-
-def _sold(context: TraceContext) -> ir.Table:
-    return context.where(Sales, customer_id=context.row["customer_id"])
-
-
-SHIPPED: Final = with_status(_sold, "shipped")
+SOLD: Final = like_row(Sales, "customer_id")
+SHIPPED: Final = with_status(SOLD, "shipped")
 
 
 def _later_shipped(context: TraceContext) -> ir.Table:
@@ -143,7 +140,7 @@ TRACES: Final = (
             ),
             "order_count": ORDERS,
             "revenue_amount": _by_shop(
-                Sum(Sales, signed(_sold), "payment_amount"), _purchases(later=False)
+                Sum(Sales, signed(SOLD), "payment_amount"), _purchases(later=False)
             ),
             "recency_score": Computed(
                 "the fifth of customers by last_order_date", ("recency_days",)

@@ -151,7 +151,17 @@ class BgNbd:
         """Return the log-likelihood of the histories:
         the sum of the paper's equation 6 over customers.
         """
-        return float(self._log_likelihoods(histories) @ histories.customers)
+        r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, histories.orders
+        gammaln = scipy.special.gammaln
+        rate = (
+            gammaln(r + x)
+            - gammaln(r)
+            + r * np.log(alpha)
+            - (r + x) * np.log(alpha + histories.observed)
+        )
+        stay = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
+        left = np.logaddexp(0, self._log_odds_left(x, histories.first_to_last, histories.observed))
+        return float(np.asarray(rate + stay + left, dtype=np.float64) @ histories.customers)
 
     def alive_probability(self, orders: Floats, first_to_last: Floats, observed: Floats) -> Floats:
         """Return the probability that each customer is still active;
@@ -188,19 +198,6 @@ class BgNbd:
         waited = np.log(self.alpha + observed) - np.log(self.alpha + first_to_last)
         log_odds = np.log(self.a) - np.log(self.b + again - 1) + (self.r + again) * waited
         return np.where(orders > 0, log_odds, -np.inf)
-
-    def _log_likelihoods(self, histories: Histories) -> Floats:
-        r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, histories.orders
-        gammaln = scipy.special.gammaln
-        rate = (
-            gammaln(r + x)
-            - gammaln(r)
-            + r * np.log(alpha)
-            - (r + x) * np.log(alpha + histories.observed)
-        )
-        stay = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
-        left = np.logaddexp(0, self._log_odds_left(x, histories.first_to_last, histories.observed))
-        return np.asarray(rate + stay + left, dtype=np.float64)
 
     def slope(self, histories: Histories) -> Floats:
         """Return the derivatives of the log-likelihood with respect to r, alpha, a and b."""

@@ -4,16 +4,17 @@ They are no rows of `mart.findings`, as only keys that may see costs may see the
 METRICS "What to look at"; docs/metrics/findings.md.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from math import sqrt
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.commerce.findings.chance import FALSE_ALARMS, WEEK
 from ecom_assets.commerce.findings.contracts import NO_CAUSE, NO_FUNNEL
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.days import ONE_DAY
 
 WEEKS_BEFORE: Final = 4
@@ -55,7 +56,7 @@ class CampaignWeeks:
         return self.spend * self.break_even / (self.all_revenue / self.all_orders)
 
 
-def looked_at(rows: Iterable[Mapping[str, Any]], last: date) -> list[CampaignWeeks]:
+def looked_at(rows: Iterable[NamedValues], last: date) -> list[CampaignWeeks]:
     """Return the campaigns whose newest week's spend takes enough orders to pay for.
 
     Args:
@@ -88,7 +89,7 @@ def least_orders(due: float, looks: int) -> float:
     return max(sqrt(due) - far / 2, 0.0) ** 2
 
 
-def ad_findings(campaigns: list[CampaignWeeks], last: date) -> Iterator[dict[str, Any]]:
+def ad_findings(campaigns: list[CampaignWeeks], last: date) -> Iterator[Row]:
     """Yield a finding, as rows of `ShopFindings`, of each campaign below its break-even."""
     for weeks in campaigns:
         bound, break_even = least_orders(weeks.due, len(campaigns)), weeks.break_even

@@ -5,11 +5,11 @@ Python, so that every engine finds the same.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -22,6 +22,7 @@ from ecom_assets.commerce.conversion.conversion import PURCHASE
 from ecom_assets.commerce.findings.chance import WEEK, DailyNumber, NumberLook, looks_at
 from ecom_assets.commerce.findings.contracts import NO_CAUSE, NO_FUNNEL, Kind, ShopFindings
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE
 from ecom_assets.core.tables.days import ONE_DAY, Days
@@ -93,7 +94,7 @@ class Deviation:
 
 def looked_at_days(last: date) -> Days:
     """Return the days that are read of a source whose newest whole day is `last`."""
-    return Days.between(last - (LOOKED_AT_DAYS - 1) * ONE_DAY, last + ONE_DAY)
+    return Days.through(last - (LOOKED_AT_DAYS - 1) * ONE_DAY, last)
 
 
 def visits_by_day(touches: ir.Table, days: Days) -> ir.Table:
@@ -144,9 +145,7 @@ def worth_of_sessions(
     return counts
 
 
-def compared_visits(
-    rows: Iterable[Mapping[str, Any]], worth: Decimal | None
-) -> Iterator[ComparedNumber]:
+def compared_visits(rows: Iterable[NamedValues], worth: Decimal | None) -> Iterator[ComparedNumber]:
     """Yield the visits of each channel, each of which is worth as much."""
     by_channel: dict[str, Counts] = defaultdict(dict)
     for row in rows:
@@ -156,7 +155,7 @@ def compared_visits(
 
 
 def compared_steps(
-    rows: Iterable[Mapping[str, Any]], purchase_worth: Decimal | None
+    rows: Iterable[NamedValues], purchase_worth: Decimal | None
 ) -> Iterator[ComparedNumber]:
     """Yield the share of sessions that went on to each step of each funnel, of all and by value of
     each dimension. One that goes on is worth what a session with a purchase is, as often as those
@@ -184,7 +183,7 @@ def compared_steps(
             yield ComparedNumber(subject, DailyNumber(steps[step], steps[step - 1]), worth)
 
 
-def compared_refunds(rows: Iterable[Mapping[str, Any]]) -> Iterator[ComparedNumber]:
+def compared_refunds(rows: Iterable[NamedValues]) -> Iterator[ComparedNumber]:
     """Yield the items of each product that were paid back, each worth what they are on average."""
     by_product: dict[str, Counts] = defaultdict(dict)
     paid: dict[str, Decimal | None] = defaultdict(Decimal)
@@ -225,7 +224,7 @@ def deviations(numbers: Iterable[tuple[ComparedNumber, date, frozenset[date]]]) 
     return list(furthest.values())
 
 
-def finding_rows(beyond: Iterable[Deviation]) -> Iterator[dict[str, Any]]:
+def finding_rows(beyond: Iterable[Deviation]) -> Iterator[Row]:
     """Yield the rows of `ShopFindings` for numbers beyond chance."""
     for deviation in beyond:
         subject, look = deviation.compared.subject, deviation.look
@@ -245,7 +244,7 @@ def finding_rows(beyond: Iterable[Deviation]) -> Iterator[dict[str, Any]]:
         }
 
 
-def stock_rows(short: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def stock_rows(short: Iterable[NamedValues]) -> Iterator[Row]:
     """Yield the row of the products that run out; none if there is no such product.
 
     `short` has the rows of `stock_that_runs_out`.
@@ -282,7 +281,7 @@ def meeting_days(events: Set[date], orders: Set[date]) -> Days:
         return Days(())
     last = min(max(events), max(orders))
     first = max(min(events), min(orders), last - (MEETING_DAYS - 1) * ONE_DAY)
-    return Days.between(first, last + ONE_DAY)
+    return Days.through(first, last)
 
 
 def ids_of_purchases(
@@ -310,7 +309,7 @@ SAME_IDS: Final = (
 )
 
 
-def cause_of_not_meeting(counts: Mapping[str, Any]) -> tuple[str, str]:
+def cause_of_not_meeting(counts: NamedValues) -> tuple[str, str]:
     """Return why orders and visits do not meet, and what to do about it.
 
     `counts` is the row of `ids_of_purchases`.
@@ -335,7 +334,7 @@ def meeting_rows(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     order_visits: ir.Table,
     reconciliation_rule: ReconciliationRule,
     days: Days,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """Yield the row of `ShopFindings` of orders that hardly meet visits, if that is so: channels,
     ads and landing pages are credited with nothing then, whatever they brought.
 
@@ -366,7 +365,7 @@ def meeting_rows(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     }
 
 
-def as_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+def as_table(rows: Iterable[NamedValues]) -> pa.Table:
     """Return the rows of `ShopFindings` as a table."""
     ordered = sorted(rows, key=lambda row: tuple(row[name] for name in ShopFindings.key))
     return pa.Table.from_pylist(ordered, schema=arrow_schema_of(ShopFindings))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from math import ceil, floor
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ecom_assets.commerce.attribution.queries import visit_coverage
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
@@ -14,6 +14,7 @@ from ecom_assets.commerce.marketing.contracts import DEFAULT_MODEL, AdCampaigns,
 from ecom_assets.commerce.marketing.queries import publishes_spend
 from ecom_assets.commerce.products.queries import product_names
 from ecom_assets.commerce.sales.coverage import ORDERS
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import (
@@ -23,7 +24,6 @@ from ecom_assets.core.tables.queries import (
     KnownDays,
     Period,
     Reading,
-    Row,
     StateRow,
 )
 from ecom_assets.core.tables.trace import ALL
@@ -145,7 +145,7 @@ def _is_compared(days: KnownDays, period: Period | None, today: date) -> bool:
     return _overlaps(period, *_newest_week(last))
 
 
-def compares_ads(reading: Reading, period: Period | None = None) -> bool:
+def compares_ads(reading: Reading, period: Period | None) -> bool:
     """Return whether campaigns were looked at, on a day of a period."""
     return publishes_spend(reading) and _overlaps(period, *_newest_week(_last_of_ads(reading)))
 
@@ -163,7 +163,7 @@ def _event_types(reading: Reading, rows: Iterable[StateRow]) -> Mapping[tuple[st
 
 def _described(
     row: StateRow, types: Mapping[tuple[str, int], str], names: Mapping[str, str]
-) -> dict[str, Any]:
+) -> Answer:
     """Return the title and the reason of a row."""
     kind, subject = row["kind"], row["subject"]
     if kind == "stock":
@@ -175,7 +175,7 @@ def _described(
         return {"title": "Orders and visits do not meet", "reason": _reason_of_meeting(row)}
     if kind == "conversion":
         before, after = (
-            _spaced(types.get((row["funnel_name"], step), "an earlier step"))
+            types.get((row["funnel_name"], step), "an earlier step").replace("_", " ")
             for step in (row["step"] - 1, row["step"])
         )
         of = "" if row["dimension"] == ALL else f" {NEAR[row['dimension']]} {subject}"
@@ -226,7 +226,3 @@ def _reason(row: StateRow, shown: Callable[[float], str], further: str) -> str:
         f"{shown(number)} {days}; usually {shown(usual)}, and chance alone goes no {further} than "
         f"{shown(bound)}."
     )
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")

@@ -15,7 +15,7 @@ from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.products.performance import ORDERS, source_of_sales
 from ecom_assets.commerce.products.stock import newest_stock
 from ecom_assets.commerce.sales.contracts import Sales
-from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.trace import (
     ALL,
     ByRow,
@@ -28,7 +28,7 @@ from ecom_assets.core.tables.trace import (
 
 
 def _days(context: TraceContext) -> Days:
-    return Days.between(context.row["first_date"], context.row["last_date"] + ONE_DAY)
+    return Days.through(context.row["first_date"], context.row["last_date"])
 
 
 def _visits(context: TraceContext) -> ir.Table:

@@ -5,11 +5,12 @@ METRICS "Advertising"; docs/metrics/marketing.md.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.days import have_same_days
 
 UTC: Final = "UTC"
@@ -55,7 +56,7 @@ def days_of_zones(daily: ir.Table) -> ir.Table:
     )
 
 
-def in_other_zones(accounts: Iterable[Mapping[str, Any]], timezone: str) -> list[dict[str, Any]]:
+def in_other_zones(accounts: Iterable[NamedValues], timezone: str) -> list[Row]:
     """Return rows of `days_of_zones` whose days begin at other times than those of a zone."""
     others = (
         dict(row)

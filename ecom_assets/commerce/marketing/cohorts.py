@@ -46,7 +46,14 @@ def customer_cohort_value(
         calendar: All rows of `Calendar`: its days are known, and a month is over with its last.
     """
     customers = first_customers(sold, cities)
-    codes = _by_codes(customers, sold)
+    # Each customer once for each code of the first paid order.
+    lines = sold.filter(sold.status == "shipped").select("order_id", "order_date", "discount_codes")
+    joined = customers.join(
+        lines,
+        [customers.first_order == lines.order_id, customers.first_date == lines.order_date],
+    )
+    codes = by_code(joined.drop("order_id", "order_date"))
+    codes = codes.drop("discount_codes").distinct()
     orders = _by_order(sold, profit_lines, customers)
     # Cells of all cuts first, which are few: customers would be added up once for each cut.
     cell = [*COHORT, *OWN_CUTS]
@@ -146,17 +153,6 @@ def _by_order(sold: ir.Table, profit_lines: ir.Table, customers: ir.Table) -> ir
         renewal_order_count=(is_shipped & is_renewal).ifelse(1, 0).max(),
         **{name: lines[name].sum().cast(kind) for name, kind in AMOUNTS.items()},
     )
-
-
-def _by_codes(customers: ir.Table, sold: ir.Table) -> ir.Table:
-    """Return each customer once for each code of the first paid order."""
-    lines = sold.filter(sold.status == "shipped").select("order_id", "order_date", "discount_codes")
-    joined = customers.join(
-        lines,
-        [customers.first_order == lines.order_id, customers.first_date == lines.order_date],
-    )
-    codes = by_code(joined.drop("order_id", "order_date"))
-    return codes.drop("discount_codes").distinct()
 
 
 def _by_month(sizes: ir.Table, sums: ir.Table, calendar: ir.Table) -> ir.Table:

@@ -47,24 +47,29 @@ from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
 from ecom_assets.commerce.sales.discounts import MOST_HIDDEN, OF_FEW
-from ecom_assets.core.tables.contract import MONEY, Ratio, Table
+from ecom_assets.core.rows import Answer, NamedValues, Row
+from ecom_assets.core.tables.contract import MONEY, Contract, Ratio
 from ecom_assets.core.tables.currencies import rounded
-from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
-from ecom_assets.core.tables.measures import completed, plain_value, summable, sums
+from ecom_assets.core.tables.measures import (
+    completed,
+    numbers_over_time,
+    plain_value,
+    summable,
+    sums,
+    sums_of_periods,
+)
 from ecom_assets.core.tables.queries import (
     ZERO,
     NoSourceError,
     NotPublishedError,
     Period,
     Reading,
-    Row,
     compared,
     if_known,
     in_period,
     mean,
     rows_in_period,
     share,
-    with_previous,
 )
 
 Model = Literal["first", "last", "last_non_direct", "linear", "position", "j", "time_decay"]
@@ -120,7 +125,7 @@ def marketing(
     period: Period,
     model: Model = DEFAULT_MODEL,
     dimension: Dimension = "campaign",
-) -> dict[str, Any]:
+) -> Answer:
     """Return what ads cost and brought in a period, by a model and by a dimension.
 
     Raises:
@@ -128,16 +133,17 @@ def marketing(
         NoOrdersError: There are neither order lines nor purchase events.
     """
     require_spend(reading)
-    sums_of = _of_ads(reading, period, model)
+    now, before = sums_of_periods(
+        reading, _daily(reading, model), "marketing_date", period, MarketingMeasures
+    )
     coverage = visit_coverage(reading, period)
     lacks = _lacking(reading, coverage)
-    lacked_before = lacking(reading, period.previous)
     campaigns = parts(reading, period, model, "campaign", lacks)
     named = (
         campaigns if dimension == "campaign" else parts(reading, period, model, dimension, lacks)
     )
-    current = _with_after(_as_known(sums_of.get(1), lacks))
-    previous = _with_after(_as_known(sums_of.get(0), lacked_before))
+    current = _with_after(_as_known(now, lacks))
+    previous = _with_after(_as_known(before, lacking(reading, period.previous)))
     whole = shop(reading, period)
     return {
         "model": model,
@@ -188,12 +194,6 @@ def _daily(reading: Reading, model: str) -> ir.Table:
     return daily.filter(daily.model == model)
 
 
-def _of_ads(reading: Reading, period: Period, model: Model) -> Mapping[int, Row]:
-    rows = with_previous(_daily(reading, model), "marketing_date")
-    added = rows.group_by("is_current").agg(**sums(rows, MarketingMeasures))
-    return {row["is_current"]: row for row in reading.rows(added, period)}
-
-
 def marketing_over_time(
     reading: Reading, period: Period, by: Literal["day", "week"]
 ) -> Mapping[date, Row]:
@@ -204,18 +204,8 @@ def marketing_over_time(
         NoSpendError: There is no ad spend.
     """
     require_spend(reading)
-    daily = _daily(reading, DEFAULT_MODEL)
-    rows = daily.filter(in_period(daily.marketing_date))
-    day = rows.marketing_date
-    rows = rows.mutate(start=start_of_week(day) if by == "week" else day)
-    added = rows.group_by("start").agg(**sums(rows, MarketingMeasures))
-    lacks = lacking(reading, period)
-    numbers = {row["start"]: _as_known(row, lacks) for row in reading.rows(added, period)}
-    first = period.start_date
-    first -= first.weekday() * ONE_DAY if by == "week" else 0 * ONE_DAY
-    step = 7 if by == "week" else 1
-    starts = Days.between(first, period.end_date + ONE_DAY).dates[::step]
-    return {start: numbers.get(start) or _as_known(None, lacks) for start in starts}
+    daily, lacks = _daily(reading, DEFAULT_MODEL), lacking(reading, period)
+    return numbers_over_time(reading, daily, "marketing_date", period, by, MarketingMeasures, lacks)
 
 
 def by_model(reading: Reading, period: Period, lacks: frozenset[str]) -> list[Row]:
@@ -386,9 +376,7 @@ def _spend(reading: Reading, period: Period) -> Decimal:
 
 
 def _revenue(reading: Reading, period: Period) -> Decimal | None:
-    contract: type[Table] = (
-        RevenueDaily if sales_source(reading) == ORDERS else PurchaseRevenueDaily
-    )
+    contract: Contract = RevenueDaily if sales_source(reading) == ORDERS else PurchaseRevenueDaily
     rows = rows_in_period(reading, contract)
     rows = rows.filter(*(rows[name] == ALL for name in contract.key if name != contract.day_column))
     (row,) = reading.rows(rows.agg(revenue=rows.revenue_amount.sum().cast(MONEY)), period)
@@ -492,7 +480,7 @@ def cohort_value(
     period: Period | None = None,
     *,
     shows_people: bool = True,
-) -> dict[str, Any]:
+) -> Answer:
     """Return what customers of each month are worth, of all or by the value of a cut.
 
     Args:
@@ -576,7 +564,7 @@ def _month_of(day: ir.DateColumn) -> dict[str, ir.IntegerColumn]:
     return {"cohort_year": day.year(), "cohort_month": day.month()}
 
 
-def _first_day(row: Mapping[str, Any]) -> date:
+def _first_day(row: NamedValues) -> date:
     """Return the first day of the month of a row with these two numbers."""
     return date(int(row["cohort_year"]), int(row["cohort_month"]), 1)
 

@@ -31,7 +31,7 @@ from ecom_assets.commerce.marketing.renewals import only_renewals, without_renew
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.orders.orders import ALL
 from ecom_assets.commerce.sales.contracts import City, Sales
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import first_of_each
 from ecom_assets.core.tables.trace import (
     ByRow,
@@ -69,7 +69,7 @@ def received_spend(rows: ir.Table, context: TraceContext) -> ir.Table:
     return keeping(keyed, rows, list(OF_ROW)).drop("campaign_key", "ad_group_key")
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     AdSpend: UpstreamRows(RawAdSpend, received_spend, OF_ROW),
 }
 

@@ -5,7 +5,6 @@ and the accounting of lines.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any
 
 import dagster as dg
 import ibis
@@ -36,6 +35,7 @@ from ecom_assets.commerce.orders.orders import (
     unread_attributes,
 )
 from ecom_assets.commerce.orders.versions import linked, with_record
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.check import (
     EXAMPLES,
     HELD_DAYS,
@@ -46,7 +46,7 @@ from ecom_assets.core.tables.check import (
     rows_on_days,
     unread_values,
 )
-from ecom_assets.core.tables.contract import MONEY, Table
+from ecom_assets.core.tables.contract import MONEY, Contract
 from ecom_assets.core.tables.days import Days, listed_days
 from ecom_assets.core.tables.formats import amount, counted
 from ecom_assets.core.tables.portable import NO, count_of, rows_of, value_of, values_of
@@ -143,7 +143,7 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
     )
 
 
-def _held_sentence(held: Sequence[Mapping[str, Any]]) -> str:
+def _held_sentence(held: Sequence[NamedValues]) -> str:
     first, *later = held
     more = f" (and {counted(len(later), 'more day')}, which `ecom status` lists)" if later else ""
     better = "its report" if first["reason"] == "report_missing" else "a report of more customers"
@@ -208,7 +208,7 @@ def _unread_attributes(rule: OrderRule, days: Days | None, raw: ir.Table) -> Che
     return unread_values(lines, unread_attributes(lines, rule), shown, _unread_sentence)
 
 
-def _unread_sentence(received: int, unread: Mapping[str, int], first: Mapping[str, Any]) -> str:
+def _unread_sentence(received: int, unread: Mapping[str, int], first: NamedValues) -> str:
     del first
     named = ", ".join(f"{name} of {count:,}" for name, count in unread.items())
     return (
@@ -258,7 +258,7 @@ def order_numbers_are_unique(days: Days | None, lines: ir.Table) -> CheckResult:
     )
 
 
-def _shared_sentence(listed: Sequence[Mapping[str, Any]], number_count: int) -> dict[str, str]:
+def _shared_sentence(listed: Sequence[NamedValues], number_count: int) -> dict[str, str]:
     if not listed:
         return {}
     claims = [row for row in listed if row["shared_order_id"] == listed[0]["shared_order_id"]]
@@ -302,9 +302,7 @@ def orders_have_one_customer(days: Days | None, lines: ir.Table) -> CheckResult:
     )
 
 
-def _mixed_sentence(
-    mixed: Sequence[Mapping[str, Any]], count: int, looked_at: int
-) -> dict[str, str]:
+def _mixed_sentence(mixed: Sequence[NamedValues], count: int, looked_at: int) -> dict[str, str]:
     if not mixed:
         return {}
     most = mixed[0]
@@ -356,7 +354,7 @@ def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> C
     )
 
 
-def _unsold_sentence(cause: Mapping[str, Any]) -> str:
+def _unsold_sentence(cause: NamedValues) -> str:
     """Return what was paid back for orders that were not sold, of one cause, and what to do."""
     paid_back = amount(cause["payment_amount"], cause["currency"] or "")
     if cause["is_left_out"]:
@@ -464,7 +462,7 @@ def report_checks(refused_share: float) -> list[TableCheck]:
     ]
 
 
-REPORT_FILES: tuple[tuple[type[Table], Callable[[ir.Table], ir.Table]], ...] = (
+REPORT_FILES: tuple[tuple[Contract, Callable[[ir.Table], ir.Table]], ...] = (
     (RawUserActivityLog, classified_activities),
     (RawCustomerResearch, classified_research),
     (RawPriceLog, lambda raw: raw),
@@ -474,7 +472,7 @@ REPORT_FILES: tuple[tuple[type[Table], Callable[[ir.Table], ir.Table]], ...] = (
 
 def _mostly_clean(
     share: float,
-    contract: type[Table],
+    contract: Contract,
     classify: Callable[[ir.Table], ir.Table],
     days: Days | None,
     raw: ir.Table,

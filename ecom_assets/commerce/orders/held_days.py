@@ -3,7 +3,7 @@
 Terms: docs/glossary.md#held.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -23,6 +23,7 @@ from ecom_assets.commerce.orders.orders import OrderRule, classify, counted_rows
 from ecom_assets.commerce.orders.versions import line_key
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.operations.requests import RELEASE, Requests
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.portable import NO, arrow_schema_of, rows_of, union_all
@@ -31,9 +32,6 @@ from ecom_assets.core.warehouse.local import in_memory
 
 ORDERS = "orders"
 """The name of this source in releases."""
-
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def held_order_dates(
 
 
 def held_order_days(
-    counts: Iterable[dict[str, Any]], gate: OrderGate, days: Days, absent: Container[date] = ()
+    counts: Iterable[Row], gate: OrderGate, days: Days, absent: Container[date] = ()
 ) -> list[Row]:
     """Return the rows of `HeldOrderDays` of the days that fail the gate, released or not;
     without `held_at`.
@@ -195,7 +193,7 @@ def held_days(engine: Engine) -> list[Row]:
     return sorted(result, key=lambda row: row["held_date"])
 
 
-def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
+def held_dates(engine: Engine, rule: OrderRule) -> HeldDates:
     """Return the days whose rows are held back, by source: order days, not arrival days.
 
     Args:
@@ -218,7 +216,7 @@ def held_day_entry(row: Row) -> Row:
     return {**held_day, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
 
 
-def hold_reason(day: Mapping[str, Any]) -> str:
+def hold_reason(day: NamedValues) -> str:
     """Return why a day is held back, as a part of a sentence about it."""
     if day["reason"] == "report_missing":
         return "no order report came"

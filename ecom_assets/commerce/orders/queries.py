@@ -4,7 +4,7 @@ and lines that wait.
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.commerce.orders.contracts import (
     ChangedOrderDays,
@@ -16,13 +16,14 @@ from ecom_assets.commerce.orders.contracts import (
 from ecom_assets.commerce.orders.held_days import ORDERS
 from ecom_assets.commerce.orders.orders import NONE, changed_days
 from ecom_assets.commerce.orders.waiting_days import with_waiting_lines
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.queries import Coverage, KnownDays, Period, Reading, Row, rejected_rows
+from ecom_assets.core.tables.queries import Coverage, KnownDays, Period, Reading, rejected_rows
 
 NOTHING: Final = KnownDays()
 
 
-def rejected_orders(reading: Reading, period: Period) -> dict[str, Any]:
+def rejected_orders(reading: Reading, period: Period) -> Answer:
     """Return the order lines that arrived in a period and are quarantined, by reason,
     and their surplus copies.
     """

@@ -23,7 +23,7 @@ from ecom_assets.commerce.orders.orders import (
     surplus_lines,
 )
 from ecom_assets.commerce.orders.versions import line_key, received_line_key
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.trace import (
     Computed,
@@ -32,6 +32,7 @@ from ecom_assets.core.tables.trace import (
     TraceContext,
     UpstreamRows,
     carried,
+    like_row,
     refused_money_derivations,
 )
 
@@ -54,7 +55,7 @@ def _received_names(rows: ir.Table) -> Mapping[str, ir.Value]:
     return {"uniq_id": received_line_key(rows)}
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     UserOrderLog: UpstreamRows(
         RawUserOrderLog,
         received_lines,
@@ -69,10 +70,6 @@ def _arrived(context: TraceContext) -> ir.Table:
     """Return the lines that arrived on a row's day."""
     day = context.row["received_date"]
     return context.within(RawUserOrderLog, day, day)
-
-
-def _clean(context: TraceContext) -> ir.Table:
-    return context.where(UserOrderLog, received_date=context.row["received_date"])
 
 
 def _quarantined(context: TraceContext) -> ir.Table:
@@ -115,7 +112,7 @@ TRACES: Final = (
         "order-lines",
         {
             "received_count": Count(RawUserOrderLog, _arrived),
-            "clean_count": Count(UserOrderLog, _clean),
+            "clean_count": Count(UserOrderLog, like_row(UserOrderLog, "received_date")),
             "quarantined_count": Count(RawUserOrderLog, _quarantined),
             "surplus_count": Count(RawUserOrderLog, _surplus),
             "held_count": Count(RawUserOrderLog, _held_lines),

@@ -92,7 +92,14 @@ def decided(classified: ir.Table) -> ir.Table:
     rows = _with_claims(_with_units(classified.filter(takes_part)))
     rows = _with_sale_of_refund(_with_newest(rows))
     rows = _numbered(rows)
-    return _with_kept(rows)
+    line, record = ibis.window(group_by="uniq_id"), ibis.window(group_by="record")
+    no_day = ibis.null("date")
+    of_line = rows.is_counted.ifelse(rows.received_date, no_day).max().over(line)
+    of_record = rows.is_newest.ifelse(rows.received_date, no_day).max().over(record)
+    return rows.mutate(
+        kept_received_date=ibis.coalesce(of_line, of_record),
+        kept_order_date=rows.is_counted.ifelse(rows.order_date, no_day).max().over(line),
+    )
 
 
 def _with_units(rows: ir.Table) -> ir.Table:
@@ -222,17 +229,6 @@ def _numbered(rows: ir.Table) -> ir.Table:
     rows = numbered_copies(rows, LINE_COPIES)
     is_counted = rows.is_newest & rows.is_clean & (rows[COPY_NUMBER] == 0)
     return rows.mutate(is_counted=is_counted).drop(COPY_NUMBER)
-
-
-def _with_kept(rows: ir.Table) -> ir.Table:
-    line, record = ibis.window(group_by="uniq_id"), ibis.window(group_by="record")
-    no_day = ibis.null("date")
-    of_line = rows.is_counted.ifelse(rows.received_date, no_day).max().over(line)
-    of_record = rows.is_newest.ifelse(rows.received_date, no_day).max().over(record)
-    return rows.mutate(
-        kept_received_date=ibis.coalesce(of_line, of_record),
-        kept_order_date=rows.is_counted.ifelse(rows.order_date, no_day).max().over(line),
-    )
 
 
 def _copy_order(rows: ir.Table) -> list[ir.Value]:

@@ -11,14 +11,12 @@ Terms: docs/glossary.md#waiting.
 from bisect import bisect_left
 from collections.abc import Collection, Container, Iterable
 from datetime import date
-from typing import Any
 
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.orders import OrderRule, let_in
-from ecom_assets.core.tables.days import ONE_DAY, Days, listed_days
-
-Row = dict[str, Any]
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.days import Days, listed_days
 
 
 def late_lines(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
@@ -40,9 +38,7 @@ def arrival_days(late: Collection[Row]) -> Days:
     if not late:
         return Days(())
     first = min(row["order_date"] for row in late)
-    return Days.between(
-        first, max(max(row["received_date"], row["order_date"]) for row in late) + ONE_DAY
-    )
+    return Days.through(first, max(max(row["received_date"], row["order_date"]) for row in late))
 
 
 def waiting_rows(

@@ -105,27 +105,7 @@ def _names(products: ir.Table, items: ir.Table) -> ir.Table:
     which events name an item has the item's id, too.
     """
     ids = [products.product_id.re_extract(OF_SHOPIFY, number) for number in (1, 2)]
-    names = union_all(
-        *(
-            products.mutate(name=name.nullif(""), named_by=ibis.literal(by, "int64"))
-            for by, name in (
-                (ID, products.product_id),
-                *((PART, part) for part in ids),
-                (TITLE, products.title),
-            )
-        ),
-        _of_items(products, items),
-    )
-    names = names.filter(names.name.notnull())
-    grouped = names.group_by("name", "said_by", "named_by").agg(
-        least=names.category.min(), greatest=names.category.max()
-    )
-    category = (grouped.least == grouped.greatest).ifelse(grouped.least, ibis.null("string"))
-    return grouped.mutate(category=category).drop("least", "greatest")
-
-
-def _of_items(products: ir.Table, items: ir.Table) -> ir.Table:
-    """Return products by the id of the item that events name so, or name so in another country."""
+    # Products by the id of the item that events name so, or name so in another country.
     learned = items.select(name="item_id", event_product_id="event_product_id")
     of_variant = _variant(learned.event_product_id)
     named = union_all(
@@ -137,7 +117,23 @@ def _of_items(products: ir.Table, items: ir.Table) -> ir.Table:
             )
         )
     )
-    return named.mutate(named_by=ibis.literal(PART, "int64"))
+    names = union_all(
+        *(
+            products.mutate(name=name.nullif(""), named_by=ibis.literal(by, "int64"))
+            for by, name in (
+                (ID, products.product_id),
+                *((PART, part) for part in ids),
+                (TITLE, products.title),
+            )
+        ),
+        named.mutate(named_by=ibis.literal(PART, "int64")),
+    )
+    names = names.filter(names.name.notnull())
+    grouped = names.group_by("name", "said_by", "named_by").agg(
+        least=names.category.min(), greatest=names.category.max()
+    )
+    category = (grouped.least == grouped.greatest).ifelse(grouped.least, ibis.null("string"))
+    return grouped.mutate(category=category).drop("least", "greatest")
 
 
 def _variant(product_id: ir.StringValue) -> ir.StringValue:

@@ -96,17 +96,13 @@ def product_performance(
             if name in unknown_measures(ViewMeasures, not_recorded)
         }
     )
-    rows = _without_unnamed(
-        _without_unwatched(_without_unpriced(rows), watched), unnamed
-    ).cross_join(source)
-    return with_ratios(rows, ProductMeasures).select(*ProductPerformance.columns)
-
-
-def _without_unpriced(rows: ir.Table) -> ir.Table:
-    """Return the sums with null for the amounts of sales without any amount."""
+    # The sums with null for the amounts of sales without any amount.
     is_unpriced = (rows.purchase_count + rows.refunded_item_count > 0) & (rows[PRICED] == 0)
     unknown = {name: is_unpriced.ifelse(ibis.null(MONEY), rows[name]) for name in AMOUNTS}
-    return rows.mutate(**unknown).drop(PRICED)
+    rows = _without_unnamed(
+        _without_unwatched(rows.mutate(**unknown).drop(PRICED), watched), unnamed
+    ).cross_join(source)
+    return with_ratios(rows, ProductMeasures).select(*ProductPerformance.columns)
 
 
 def _without_unwatched(rows: ir.Table, watched: ir.Table) -> ir.Table:

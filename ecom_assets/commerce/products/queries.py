@@ -7,7 +7,7 @@ events without orders.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -54,6 +54,7 @@ from ecom_assets.commerce.sales.coverage import (
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.queries import NUMBERS, sales_by, sales_by_category_of
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE, coverage_note
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
@@ -65,7 +66,6 @@ from ecom_assets.core.tables.queries import (
     Page,
     Period,
     Reading,
-    Row,
     by_revenue,
     changes,
     if_known,
@@ -97,7 +97,7 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     *,
     search: str = "",
     numbers: ir.Table | None = None,
-) -> dict[str, Any]:
+) -> Answer:
     """Return the top products of a period, sorted by a number, and the count of all products.
 
     With `search`, only those whose name or id contains it, in upper or lower case. `numbers` has
@@ -186,7 +186,7 @@ def _items(reading: Reading) -> ir.Table:
     return with_item_categories(items, categories_of_items(reading))
 
 
-def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
+def product(reading: Reading, period: Period, product_id: str) -> Answer | None:
     """Return a product's numbers in the period, the one before and by day, and related products;
     None if unknown.
     """
@@ -266,7 +266,7 @@ def related(reading: Reading, product_id: str) -> list[Row]:
     ]
 
 
-def bought_together(reading: Reading, product_id: str) -> dict[str, Any] | None:
+def bought_together(reading: Reading, product_id: str) -> Answer | None:
     """Return the products that are bought with one, by leverage; None if nobody ever ordered it.
 
     Raises:
@@ -418,7 +418,7 @@ class _Sold:
         return period.for_source(self.source or ORDERS)
 
 
-def categories(reading: Reading, period: Period) -> dict[str, Any]:
+def categories(reading: Reading, period: Period) -> Answer:
     """Return each category that was viewed or sold, sorted by revenue,
     then by sessions that viewed it.
 
@@ -576,7 +576,7 @@ def inventory_alerts(
     *,
     sort_by: AlertOrder = "urgency",
     to_reorder: bool = False,
-) -> dict[str, Any]:
+) -> Answer:
     """Return the alerts of `_alert_rows`, how many there are of them, and the count of each kind.
 
     Raises:
@@ -604,7 +604,7 @@ def _alert_counts(reading: Reading) -> dict[str, int]:
     return {name: counts.get(name, 0) for name in ALERTS}
 
 
-def stock_totals(reading: Reading) -> dict[str, Any]:
+def stock_totals(reading: Reading) -> Answer:
     """Return the counts of products in the newest stock, of alerts by kind,
     and of unreadable lines.
     """

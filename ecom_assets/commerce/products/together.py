@@ -5,16 +5,17 @@ METRICS "Bought together"; docs/metrics/products.md.
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.products.contracts import ProductsBoughtTogether
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
-from ecom_assets.core.tables.queries import Row, significant
+from ecom_assets.core.tables.queries import significant
 
 MOST_PRODUCTS: Final = 50
 """The most products of an order that counts: one of a thousand has half a million pairs."""
@@ -113,7 +114,7 @@ def _since(joint: ir.Table, single: ir.Table, name: str, product_id: str | None)
     return counted.rename({name: "counted"})
 
 
-def with_measures(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def with_measures(rows: Iterable[Row]) -> list[Row]:
     """Return rows of `pairs_of` with support, confidence, lift and leverage, the highest leverage
     first, by which they are ranked exactly.
     """

@@ -5,18 +5,18 @@ quarantined rows by reason, and held days.
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ecom_assets.behaviour.events.contracts import EventAccountingDaily, QuarantinedEventSamples
 from ecom_assets.commerce.orders.contracts import OrderAccountingDaily, QuarantinedOrderSamples
 from ecom_assets.commerce.orders.queries import held_days
-from ecom_assets.core.tables.contract import HIDDEN, Table
+from ecom_assets.core.rows import Answer, Row
+from ecom_assets.core.tables.contract import HIDDEN, Contract
 from ecom_assets.core.tables.queries import (
     KnownDays,
     Page,
     Period,
     Reading,
-    Row,
     if_known,
     page_of,
     rows_in_period,
@@ -29,8 +29,8 @@ RowSource = Literal["events", "orders"]
 class Accounted:
     """The tables that account for the received rows of a source."""
 
-    daily: type[Table]
-    samples: type[Table]
+    daily: Contract
+    samples: Contract
 
     @property
     def day(self) -> str:
@@ -66,7 +66,7 @@ def known_days(reading: Reading) -> dict[str, KnownDays]:
     return days_by_source or {source: KnownDays() for source in SOURCES}
 
 
-def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
+def row_accounting(reading: Reading, period: Period) -> Answer:
     """Return the outcomes of the received rows of a period: per source, per day,
     and by reject reason.
     """
@@ -137,7 +137,7 @@ def quarantined_samples(
     *,
     may_see_people: bool,
     may_see_costs: bool,
-) -> dict[str, Any]:
+) -> Answer:
     """Return sample rows that were quarantined in a period, the newest day first,
     and how many there are.
 
@@ -170,7 +170,7 @@ def held(reading: Reading) -> list[Row]:
     return [{"source": "orders", **row} for row in held_days(reading)]
 
 
-def newest_days(reading: Reading, contracts: Iterable[type[Table]]) -> dict[str, date | None]:
+def newest_days(reading: Reading, contracts: Iterable[Contract]) -> dict[str, date | None]:
     """Return the newest day of each published table that is partitioned by day, by its name."""
     result = {}
     for contract in contracts:

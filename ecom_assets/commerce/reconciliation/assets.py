@@ -26,7 +26,7 @@ from ecom_assets.core.tables.asset import (
     invalidation,
     table_asset,
 )
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import NO, union_all, union_distinct
 from ecom_assets.core.tables.received import SliceOutput
@@ -103,6 +103,6 @@ def logged_restatements(warehouse: Engine) -> SliceOutput:
     return SliceOutput(warehouse.table(Restatements).filter(NO), Days(()))
 
 
-def restatements(published: Iterable[type[Table]]) -> TableAsset:
+def restatements(published: Iterable[Contract]) -> TableAsset:
     """Return the asset of the log, downstream of every table with published numbers."""
     return replace(logged_restatements, deps=tuple(asset_key(contract) for contract in published))

@@ -5,7 +5,6 @@ ended, and no day of ad spend lost much.
 import json
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -26,10 +25,11 @@ from ecom_assets.commerce.reconciliation.contracts import (
     PublishedDays,
     Restatements,
 )
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.check import EXAMPLES, BrokenRows, CheckResult, check, rows_on_days
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE
-from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import NO, rows_of, union_all, union_distinct
 from ecom_assets.core.tables.received import NO_DAYS
@@ -145,7 +145,7 @@ def _days_of_both(*sides: tuple[ir.Table, ir.DateValue]) -> Days:
     if any(end["first"] is None for end in ends):
         return NO_DAYS
     first, last = max(end["first"] for end in ends), min(end["last"] for end in ends)
-    return Days.between(first, last + ONE_DAY)
+    return Days.through(first, last)
 
 
 @check(
@@ -274,7 +274,7 @@ def _has_fallen(total: Decimal, before: Decimal) -> bool:
     return before >= 1 and total * 2 < before
 
 
-def _fallen_loads(spend: ir.Table, raw: ir.Table) -> tuple[list[dict[str, Any]], int]:
+def _fallen_loads(spend: ir.Table, raw: ir.Table) -> tuple[list[Row], int]:
     """Return the days of accounts that cost less than half of what the load before said, among the
     loads that came last, and how many these are.
     """
@@ -291,9 +291,7 @@ def _fallen_loads(spend: ir.Table, raw: ir.Table) -> tuple[list[dict[str, Any]],
     return [row for row in rows if _has_fallen(row["total"], row["total_before"])], int(count["n"])
 
 
-def _fallen_days(
-    daily: ir.Table, published: ir.Table, logged: ir.Table
-) -> tuple[list[dict[str, Any]], int]:
+def _fallen_days(daily: ir.Table, published: ir.Table, logged: ir.Table) -> tuple[list[Row], int]:
     """Return the days of accounts that the last run with a change left with less than half, and how
     many it changed. Where so many rows changed that only days are logged, accounts are one.
     """

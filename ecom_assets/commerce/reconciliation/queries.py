@@ -17,13 +17,13 @@ from ecom_assets.commerce.reconciliation.contracts import (
     Restatements,
 )
 from ecom_assets.commerce.sales.coverage import require_orders
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.queries import (
     ZERO,
     Page,
     Period,
     Reading,
-    Row,
     if_known,
     page_of,
     rows_in_period,
@@ -33,7 +33,7 @@ NUMBERS: Final = OrderEventReconciliationDaily.numbers()
 COLUMNS: Final = ("reconciled_date", *NUMBERS)
 
 
-def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
+def reconciliation(reading: Reading, period: Period, page: Page) -> Answer:
     """Return the sums of a period, its days, the number of days, and what senders send as amounts.
 
     Raises:
@@ -77,7 +77,7 @@ OF_DIFFERENCE: Final = (
 """What is said of a single difference."""
 
 
-def differences(reading: Reading, period: Period, cause: str | None, page: Page) -> dict[str, Any]:
+def differences(reading: Reading, period: Period, cause: str | None, page: Page) -> Answer:
     """Return the differences of a period one by one, those that make most of it first, and their
     number.
 
@@ -106,7 +106,7 @@ SUMMED: Final = (
 )
 
 
-def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
+def difference_totals(reading: Reading, period: Period) -> Answer:
     """Return orders, events and their difference over a period, and the differences by cause.
 
     A time zone shift has rows on two days and counts once, on the day of the order.
@@ -122,7 +122,7 @@ def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
     return {**sums, "causes": {cause: by_cause[cause] for cause in CAUSES if cause in by_cause}}
 
 
-def restatements(reading: Reading, run_ids: Sequence[str]) -> dict[str, Any]:
+def restatements(reading: Reading, run_ids: Sequence[str]) -> Answer:
     """Return how many published numbers some runs changed, by cause, and the largest change."""
     logged = reading.table(Restatements)
     logged = logged.filter(logged.run_id.isin(run_ids))

@@ -26,7 +26,8 @@ from ecom_assets.commerce.reconciliation.contracts import (
     Restatements,
 )
 from ecom_assets.core.clock import now_utc_without_zone
-from ecom_assets.core.tables.contract import Ratio, SmallChange, Table
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.contract import Contract, Ratio, SmallChange
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.engine import Engine
@@ -48,7 +49,7 @@ RATES_CHANGED, SOURCE_RESTATED = "rates_changed", "source_restated"
 COPIED = "copied"
 """In place of a cause: that of the table whose number it is."""
 TYPE = "event_type"
-Row = dict[str, Any]
+
 Counts = dict[str, dict[str, int]]
 """Row counts of one day, by table and ISO date of arrival."""
 States = tuple[pa.Table, pa.Table]
@@ -96,7 +97,7 @@ def as_text(counts: Counts) -> str:
 
 
 def counted(
-    engine: Engine, source: type[Table], days: Days, types: tuple[str, ...]
+    engine: Engine, source: Contract, days: Days, types: tuple[str, ...]
 ) -> dict[date, dict[str, int]]:
     """Return the row counts of each day by arrival day; of events, only those of `types`,
     if there are any.
@@ -116,7 +117,7 @@ def counted(
 
 def some_ids(
     engine: Engine,
-    source: type[Table],
+    source: Contract,
     received_dates: Mapping[date, Iterable[str]],
     types: tuple[str, ...],
 ) -> dict[date, list[str]]:
@@ -148,7 +149,7 @@ def some_ids(
     return values
 
 
-def _of_types(engine: Engine, source: type[Table], types: tuple[str, ...]) -> str:
+def _of_types(engine: Engine, source: Contract, types: tuple[str, ...]) -> str:
     if not types or TYPE not in source.columns:
         return "1 = 1"
     names = ", ".join(map(text, types))
@@ -179,7 +180,7 @@ class StateComparison:
     run.
     """
 
-    contract: type[Table]
+    contract: Contract
     run_id: str = ""
     most_rows: int = MOST_ROWS
     _entries: list[ChangedNumber] = field(default_factory=list)
@@ -262,7 +263,7 @@ def _unpacked(buffer: pa.Buffer) -> pa.Table:
 
 
 def _split_by_cause(
-    contract: type[Table], small_change: SmallChange, before: pa.Table, after: pa.Table
+    contract: Contract, small_change: SmallChange, before: pa.Table, after: pa.Table
 ) -> tuple[dict[str, States], States, States]:
     """Return both states of the rows of which only the rate changed, by their currency; of those
     that their source changed little; and of the others.
@@ -313,7 +314,7 @@ def _split_by_cause(
 
 
 def _compared_sums(
-    contract: type[Table], same_key: Row, before: pa.Table, after: pa.Table
+    contract: Contract, same_key: Row, before: pa.Table, after: pa.Table
 ) -> Iterator[ChangedNumber]:
     """Compare the sums of rows by day; `same_key` is the key of each."""
     added = tuple(name for name in contract.numbers() if contract.columns[name].type != "float64")
@@ -339,7 +340,7 @@ def _sums(rows: pa.Table, by: list[str], numbers: tuple[str, ...]) -> pa.Table:
 
 
 def _compared(
-    contract: type[Table],
+    contract: Contract,
     numbers: tuple[str, ...],
     same_key: Row,
     before: pa.Table,
@@ -362,7 +363,7 @@ def _compared(
 
 
 def _without_copies(
-    contract: type[Table], key_values: Row, changes: list[ChangedNumber]
+    contract: Contract, key_values: Row, changes: list[ChangedNumber]
 ) -> Iterator[ChangedNumber]:
     """Yield the changes of a row; of numbers that are those of another table, only in the row in
     which they are logged, and with its cause. A ratio changes as its parts do.
@@ -391,7 +392,7 @@ def _by_key(rows: pa.Table, key: list[str], numbers: tuple[str, ...]) -> dict[tu
 
 
 def _of_row(
-    contract: type[Table], numbers: tuple[str, ...], key: tuple[date, str], old: Row, new: Row
+    contract: Contract, numbers: tuple[str, ...], key: tuple[date, str], old: Row, new: Row
 ) -> Iterator[ChangedNumber]:
     for column in numbers:
         is_share = contract.columns[column].type == "float64"
@@ -417,7 +418,7 @@ class RestatementLog:
         """Numbers that the run changed, by cause."""
         self._written: dict[str, set[date]] = {}
 
-    def hooks_for(self, contract: type[Table], days: Days, own: Days) -> "RestatementHooks | None":
+    def hooks_for(self, contract: Contract, days: Days, own: Days) -> "RestatementHooks | None":
         """Return what to call before and after a slice is replaced;
         None for tables that are not published.
 
@@ -426,7 +427,7 @@ class RestatementLog:
         self._written.setdefault(contract.qualified_name(), set()).update(days.dates)
         if not contract.counted_from:
             return None
-        needed: list[type[Table]] = [
+        needed: list[Contract] = [
             PublishedDays,
             Restatements,
             ChangedVisitorDays,
@@ -436,7 +437,7 @@ class RestatementLog:
             self.engine.ensure(table)
         return RestatementHooks(self, contract, days, own)
 
-    def metadata(self, contract: type[Table]) -> dict[str, int]:
+    def metadata(self, contract: Contract) -> dict[str, int]:
         """Return how many numbers the run changed, by cause;
         empty for tables other than `Restatements`.
         """
@@ -446,7 +447,7 @@ class RestatementLog:
             else {}
         )
 
-    def rewritten(self, source: type[Table]) -> set[date]:
+    def rewritten(self, source: Contract) -> set[date]:
         """Return the days of a table that this run has replaced."""
         return self._written.get(source.qualified_name(), set())
 
@@ -456,7 +457,7 @@ class RestatementHooks:
     """Compares one slice of a published table before and after it is replaced."""
 
     log: RestatementLog
-    contract: type[Table]
+    contract: Contract
     days: Days
     own: Days
     notes: dict[date, Row] = field(default_factory=dict)
@@ -596,7 +597,17 @@ class RestatementHooks:
                 "withdrawn_row_count": rows_of_day.withdrawn,
                 "late_row_ids": json.dumps(shown_ids, ensure_ascii=False) if shown_ids else None,
             }
-            rows.append(self._entry(change) | reasons | run_fields)
+            entry = {
+                "restated_date": change.day,
+                "table_name": self.contract.qualified_name(),
+                "row_key": change.row_key,
+                "column_name": change.column,
+                "before_value": change.before,
+                "after_value": change.after,
+                "difference": change.difference,
+                "published_run_id": self.notes[change.day]["run_id"],
+            }
+            rows.append(entry | reasons | run_fields)
         self.log.causes.update(row["cause"] for row in rows)
         self.log.engine.rewrite(Restatements, Days.from_dates(days), partial(_with_entries, rows))
 
@@ -646,18 +657,6 @@ class RestatementHooks:
             if row["restated_at"] >= self.notes[day]["published_at"]:
                 causes.setdefault(day, {})[row["row_key"]] = row["cause"]
         return causes
-
-    def _entry(self, change: ChangedNumber) -> Row:
-        return {
-            "restated_date": change.day,
-            "table_name": self.contract.qualified_name(),
-            "row_key": change.row_key,
-            "column_name": change.column,
-            "before_value": change.before,
-            "after_value": change.after,
-            "difference": change.difference,
-            "published_run_id": self.notes[change.day]["run_id"],
-        }
 
     def _days_of_changed_visitors(self) -> set[date]:
         """Return the days on which an event has another visitor since the run's days came,
@@ -727,7 +726,7 @@ def _with_entries(fresh: list[Row], old: pa.Table) -> pa.Table:
     return _table(Restatements, [*stored, *numbered])
 
 
-def _table(contract: type[Table], rows: Iterable[Row]) -> pa.Table:
+def _table(contract: Contract, rows: Iterable[Row]) -> pa.Table:
     kinds = arrow_schema_of(contract)
     return pa.Table.from_pylist(
         [{name: row[name] for name in kinds.names} for row in rows], schema=kinds

@@ -24,6 +24,7 @@ from ecom_assets.core.tables.trace import (
     Sum,
     TableTrace,
     TraceContext,
+    like_row,
 )
 
 PURCHASE, REFUND = KINDS
@@ -180,12 +181,6 @@ def _order_lines(context: TraceContext) -> ir.Table:
     )
 
 
-def _event(context: TraceContext) -> ir.Table:
-    return context.where(
-        CleanEvents, event_date=context.row["event_date"], event_id=context.row["event_id"]
-    )
-
-
 NO_ORDER: Final = Computed("there is no order, so that it is unknown")
 NO_EVENT: Final = Computed("there is no event, so that it is unknown")
 
@@ -196,7 +191,8 @@ def _order_amount(context: TraceContext) -> Derivation:
 
 
 def _event_amount(context: TraceContext) -> Derivation:
-    return Sum(CleanEvents, _event, "cart_amount") if context.row["event_id"] else NO_EVENT
+    event = like_row(CleanEvents, "event_date", "event_id")
+    return Sum(CleanEvents, event, "cart_amount") if context.row["event_id"] else NO_EVENT
 
 
 DIFFERENCE: Final[Mapping[str, Derivation]] = {

@@ -89,28 +89,6 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
     return union_distinct(touched, later.select(day=start_of_week(later.order_date)))
 
 
-def _per_customer(sold: ir.Table, *, is_spread: bool) -> ir.Table:
-    """Return one row per cell and customer with lines in it; with totals, if `is_spread`."""
-    is_refund = sold.status == "refunded"
-    orders = sold.group_by(*CUSTOMER, order_key=order_key(sold)).agg(
-        shipped_lines_count=is_refund.ifelse(0, 1).sum(),
-        refunded_lines_count=is_refund.ifelse(1, 0).sum(),
-        shipped_amount=is_refund.ifelse(ibis.literal(0, MONEY), sold.revenue_amount)
-        .sum()
-        .cast(MONEY),
-        refunded_amount=is_refund.ifelse(sold.revenue_amount, ibis.literal(0, MONEY))
-        .sum()
-        .cast(MONEY),
-    )
-    spread = _with_totals(orders) if is_spread else orders
-    return spread.group_by(*CUSTOMER).agg(
-        orders_count=spread.order_key.nunique(where=spread.shipped_lines_count > 0),
-        refunds_count=spread.order_key.nunique(where=spread.refunded_lines_count > 0),
-        shipped_amount=spread.shipped_amount.sum().cast(MONEY),
-        refunded_amount=spread.refunded_amount.sum().cast(MONEY),
-    )
-
-
 def _with_totals(orders: ir.Table) -> ir.Table:
     """Return rows once for their category and city, and once more for each total."""
     total = ibis.literal(ALL)
@@ -127,7 +105,25 @@ def _with_totals(orders: ir.Table) -> ir.Table:
 
 def _counted(sold: ir.Table, *, is_spread: bool = True) -> ir.Table:
     known = sold.mutate(is_known=sold.customer_id != UNKNOWN_CUSTOMER)
-    customers = _per_customer(known, is_spread=is_spread)
+    # One row per cell and customer with lines in it; with totals, if `is_spread`.
+    is_refund = known.status == "refunded"
+    orders = known.group_by(*CUSTOMER, order_key=order_key(known)).agg(
+        shipped_lines_count=is_refund.ifelse(0, 1).sum(),
+        refunded_lines_count=is_refund.ifelse(1, 0).sum(),
+        shipped_amount=is_refund.ifelse(ibis.literal(0, MONEY), known.revenue_amount)
+        .sum()
+        .cast(MONEY),
+        refunded_amount=is_refund.ifelse(known.revenue_amount, ibis.literal(0, MONEY))
+        .sum()
+        .cast(MONEY),
+    )
+    spread = _with_totals(orders) if is_spread else orders
+    customers = spread.group_by(*CUSTOMER).agg(
+        orders_count=spread.order_key.nunique(where=spread.shipped_lines_count > 0),
+        refunds_count=spread.order_key.nunique(where=spread.refunded_lines_count > 0),
+        shipped_amount=spread.shipped_amount.sum().cast(MONEY),
+        refunded_amount=spread.refunded_amount.sum().cast(MONEY),
+    )
     is_known, is_new = customers.is_known, customers.is_known & customers.is_new
     is_returning = is_known & customers.is_returning
     ordered = is_known & (customers.orders_count > 0)

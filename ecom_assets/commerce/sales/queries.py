@@ -49,8 +49,16 @@ from ecom_assets.commerce.sales.sales import (
     purchase_totals,
 )
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.days import HOUR_S, ONE_DAY, Days, day_start, hours_of
-from ecom_assets.core.tables.measures import completed, measures_of, summable, summed, sums
+from ecom_assets.core.tables.measures import (
+    completed,
+    measures_of,
+    summable,
+    summed,
+    sums,
+    sums_of_periods,
+)
 from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.queries import (
@@ -61,7 +69,6 @@ from ecom_assets.core.tables.queries import (
     Page,
     Period,
     Reading,
-    Row,
     by_revenue,
     compared,
     if_known,
@@ -80,15 +87,14 @@ Dimension = Literal["item_category", "sales_channel"]
 """The dimensions of sales; purchase events have only the category."""
 
 
-def sales(reading: Reading, period: Period) -> dict[str, Any]:
+def sales(reading: Reading, period: Period) -> Answer:
     """Return the numbers of a period and of the one before, and their change.
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
     """
-    rows = with_previous(daily_revenue(reading), "order_date")
-    result = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]), period)}
-    now, before = (completed(result.get(which), SalesMeasures) for which in (1, 0))
+    found = sums_of_periods(reading, daily_revenue(reading), "order_date", period, SalesMeasures)
+    now, before = (completed(row, SalesMeasures) for row in found)
     return {
         "source": sales_source(reading),
         "sales": if_known(now, period),
@@ -256,7 +262,7 @@ PLACE_COLUMNS: Final = {
 """The columns that identify a place of each level."""
 
 
-def geography(reading: Reading, period: Period, level: Level) -> dict[str, Any]:
+def geography(reading: Reading, period: Period, level: Level) -> Answer:
     """Return the sales of each place, highest revenue first.
 
     An order with lines in several cities counts once in each city, and once in their country.
@@ -307,7 +313,7 @@ def _of_purchases(reading: Reading) -> ir.Table:
 
 def customer_weeks(
     reading: Reading, period: Period, category: str | None, city_id: str | None, page: Page
-) -> dict[str, Any]:
+) -> Answer:
     """Return the weeks of a period, for one category or city or for all, and the number of weeks.
 
     Raises:
@@ -411,7 +417,7 @@ CHANNEL_NUMBERS: Final = (
 OF_BEFORE: Final = ("previous_revenue_amount", "revenue_change")
 
 
-def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]:
+def by_channel(reading: Reading, period: Period, model: Model) -> Answer:
     """Return each channel with credit in the period or the one before, highest revenue first.
 
     Raises:
@@ -438,7 +444,7 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     }
 
 
-def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
+def by_sales_channel(reading: Reading, period: Period) -> Answer:
     """Return each sales channel with sales in the period or the one before, by revenue.
 
     Raises:
@@ -463,7 +469,7 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
     }
 
 
-def discounts(reading: Reading, period: Period, *, may_see_people: bool) -> dict[str, Any]:
+def discounts(reading: Reading, period: Period, *, may_see_people: bool) -> Answer:
     """Return what was sold with discounts in a period, in total and by code, most discounted first.
 
     Args:

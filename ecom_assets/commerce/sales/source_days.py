@@ -13,25 +13,25 @@ from ecom_assets.commerce.orders.contracts import OrderAccountingDaily, RawUserO
 from ecom_assets.commerce.orders.held_days import ORDERS, held_dates, released_days
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
-from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.contract import Contract
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import EVENTS, KnownDays
 from ecom_assets.core.warehouse.engine import Engine
 
 EmptyDayMeaning = Literal["auto", "unknown", "zero"]
-DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {
+DAYS_OF: Final[Mapping[str, tuple[Contract, str]]] = {
     EVENTS: (EngagementDaily, "event_date"),
     ORDERS: (RevenueDaily, "order_date"),
 }
 """The table of each source that has its first and its last day."""
-RECEIVED: Final[Mapping[str, tuple[type[Table], str]]] = {
+RECEIVED: Final[Mapping[str, tuple[Contract, str]]] = {
     EVENTS: (EventAccountingDaily, "accounted_date"),
     ORDERS: (OrderAccountingDaily, "received_date"),
 }
 """The table of each source that has a row for every day of which anything was received."""
-RAW: Final[Mapping[str, type[Table]]] = {EVENTS: RawEvents, ORDERS: RawUserOrderLog}
-SOLD: Final[Mapping[str, tuple[type[Table], str]]] = {
+RAW: Final[Mapping[str, Contract]] = {EVENTS: RawEvents, ORDERS: RawUserOrderLog}
+SOLD: Final[Mapping[str, tuple[Contract, str]]] = {
     EVENTS: (RevenueDaily, "order_date"),
     ORDERS: (PurchaseRevenueDaily, "event_date"),
 }
@@ -57,9 +57,7 @@ def missing_days(
     days_with_data = set(seen)
     if len(days_with_data) < 2 or source not in RECEIVED or empty_days == "zero":  # noqa: PLR2004 (a gap is between two)
         return []
-    between = (
-        set(Days.between(min(days_with_data), max(days_with_data) + ONE_DAY).dates) - days_with_data
-    )
+    between = set(Days.through(min(days_with_data), max(days_with_data)).dates) - days_with_data
     # A day of which only rows came that do not count was received; a released day has all that
     # there is, says somebody.
     between -= days_with_rows(engine, *RECEIVED[source]) if between else set()
@@ -73,7 +71,7 @@ def missing_days(
     return sorted(between)
 
 
-def days_with_rows(engine: Engine, contract: type[Table], column: str) -> set[date]:
+def days_with_rows(engine: Engine, contract: Contract, column: str) -> set[date]:
     """Return the days in a column of a table; none if there is no such table."""
     if not engine.has(contract):
         return set()
@@ -82,9 +80,7 @@ def days_with_rows(engine: Engine, contract: type[Table], column: str) -> set[da
     return {row["seen_day"] for row in rows if row["seen_day"]}
 
 
-def days_of_sales(
-    engine: Engine, order_rule: OrderRule, empty_days: EmptyDayMeaning = "auto"
-) -> set[date]:
+def days_of_sales(engine: Engine, order_rule: OrderRule, empty_days: EmptyDayMeaning) -> set[date]:
     """Return the days whose sales are known, by orders, or by events if there are no orders.
 
     Args:
@@ -97,7 +93,7 @@ def days_of_sales(
 
 
 def days_of_source(
-    engine: Engine, source: str, order_rule: OrderRule, empty_days: EmptyDayMeaning = "auto"
+    engine: Engine, source: str, order_rule: OrderRule, empty_days: EmptyDayMeaning
 ) -> set[date]:
     """Return the days of which `events` or `orders` are known; the others as `days_of_sales`."""
     seen = days_with_rows(engine, *DAYS_OF[source])
@@ -108,7 +104,7 @@ def days_of_source(
     return KnownDays(min(seen), max(seen), missing=missing).with_held(held).dates
 
 
-def _by_day_since(engine: Engine, contract: type[Table]) -> date | None:
+def _by_day_since(engine: Engine, contract: Contract) -> date | None:
     """Return the first day of arrival by folders or addresses; None without one."""
     if not engine.has(contract):
         return None

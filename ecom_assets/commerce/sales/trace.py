@@ -26,7 +26,7 @@ from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.discounts import by_code, discounted
 from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.sales import purchases_and_refunds
-from ecom_assets.core.tables.contract import AMOUNT, Aggregate, Table
+from ecom_assets.core.tables.contract import AMOUNT, Aggregate, Contract
 from ecom_assets.core.tables.days import start_of_week
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
@@ -44,6 +44,7 @@ from ecom_assets.core.tables.trace import (
     UpstreamRows,
     carried,
     keeping,
+    like_row,
     ratios_of,
     traced_column,
 )
@@ -73,7 +74,7 @@ def once_per_line(rows: ir.Table, context: TraceContext, column: str) -> ir.Tabl
     return rows.select(unit).distinct() if COUNTED_AS in unit else rows
 
 
-UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[Mapping[Contract, UpstreamRows]] = {
     Sales: UpstreamRows(
         UserOrderLog,
         lines_of_sales,
@@ -106,7 +107,7 @@ def signed(rows: RowsOf) -> RowsOf:
 
 
 def sales_derivations(
-    to: type[Table],
+    to: Contract,
     rows: RowsOf,
     columns: Mapping[str, str] = LINE_COLUMNS,
     declared: type = SalesMeasures,
@@ -121,7 +122,7 @@ def sales_derivations(
 
 
 def _derivation(
-    to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: Aggregate
+    to: Contract, rows: RowsOf, columns: Mapping[str, str], of: Aggregate
 ) -> Derivation:
     status, column = of.where.get("status"), traced_column(of, columns)
     counted = with_status(rows, str(status)) if status else signed(rows)
@@ -141,10 +142,6 @@ def counted_as_orders(rows: RowsOf) -> RowsOf:
     return lambda context: rows(context).mutate(counted_as=order_key)
 
 
-def _of_key(*names: str) -> RowsOf:
-    return lambda context: context.where(Sales, **{name: context.row[name] for name in names})
-
-
 def _of_code(context: TraceContext) -> ir.Table:
     """Return the discounted sales of a row's day and code."""
     lines = discounted(context.where(Sales, order_date=context.row["order_date"]))
@@ -161,18 +158,13 @@ def _this_line(context: TraceContext) -> ir.Table:
     return context.where(UserOrderLog, order_date=row["order_date"], uniq_id=line)
 
 
-def _whole_order(context: TraceContext) -> ir.Table:
-    """Return all order lines of the order of a sale."""
-    return context.where(UserOrderLog, order_id=context.row["order_id"])
-
-
 def _of_line(column: str, rows: RowsOf) -> ByRow:
     """Return how a number of a sale is that of its order line, or its part of that of a refund."""
     of_line = Sum(UserOrderLog, rows, column)
     part = Computed(
         f"the part of {column} of the refund in refund_line_id that the item has of what is left "
         "of the order",
-        inputs=Count(UserOrderLog, _whole_order),
+        inputs=Count(UserOrderLog, like_row(UserOrderLog, "order_id")),
         adds_up=True,
     )
     return ByRow(lambda context: part if context.row["refund_line_id"] else of_line)
@@ -261,7 +253,7 @@ WEEKS: Final[Mapping[str, Derivation]] = {
 }
 OF_CUSTOMER: Final = sales_derivations(
     UserOrderLog,
-    lambda context: context.where(UserOrderLog, customer_id=context.row["customer_id"]),
+    like_row(UserOrderLog, "customer_id"),
 )
 NO_PIECE: Final = Computed("0, as money went back for no piece", ("refund_line_id",), adds_up=True)
 
@@ -325,7 +317,9 @@ TRACES: Final = (
     ),
     *(
         TableTrace(
-            contract, "sales", sales_derivations(Sales, _of_key(*contract.key), declared=contract)
+            contract,
+            "sales",
+            sales_derivations(Sales, like_row(Sales, *contract.key), declared=contract),
         )
         for contract in (ProductSalesDaily, RevenueDaily)
     ),

@@ -336,7 +336,14 @@ class ConnectionBounds:
     def protocol(self) -> type[BoundedConnection]:
         """Return the class of the connections of one server."""
         files = MOST_RESERVED + OTHER_FILES
-        most = max(1, _allow_files(self.most_connections + files) - files)
+        # Let this process have so many open files, or as many as the system allows; return how
+        # many of them it may.
+        count = self.most_connections + files
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        most = max(1, wanted - files)
         admission = Admission(most, self.most_per_address, self.trusted_proxies)
         return type(
             "Connection",
@@ -371,17 +378,6 @@ def bounded_config(
         timeout_graceful_shutdown=stop_s,
         **own,
     )
-
-
-def _allow_files(count: int) -> int:
-    """Let this process have so many open files, or as many as the system allows;
-    return how many of them it may.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
 
 
 def run_server(

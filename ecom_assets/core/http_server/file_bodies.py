@@ -141,14 +141,12 @@ class FileForm:
         self._text, self._is_file = None, False
 
 
-async def in_larger_blocks(
-    blocks: AsyncIterator[bytes], size: int = BLOCK_BYTES
-) -> AsyncIterator[bytes]:
-    """Yield bytes as they come, gathered to blocks of at least a size; the last may be smaller."""
+async def in_larger_blocks(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield bytes as they come, in blocks of `BLOCK_BYTES` or more; the last may be smaller."""
     gathered = bytearray()
     async for block in blocks:
         gathered += block
-        if len(gathered) >= size:
+        if len(gathered) >= BLOCK_BYTES:
             yield bytes(gathered)
             gathered.clear()
     if gathered:

@@ -7,6 +7,7 @@ contain other scopes besides ours.
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any, cast
 
 from ecom_assets.core.errors import SettingError
@@ -46,7 +47,7 @@ class TokenReader:
         self._settings = settings
         secret = settings.jwt_secret.get_secret_value()
         self._algorithm = settings.jwt_algorithm or ("HS256" if secret else "RS256")
-        self._key: Any = secret or _public_key(settings)
+        self._key: Any = secret or _public_key(settings.jwt_public_key_path)
         self._key_set = _KeySet(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
 
     @staticmethod
@@ -122,8 +123,7 @@ def _scopes(claims: dict[str, Any]) -> frozenset[Scope]:
     return frozenset(Scope(name) for name in names if isinstance(name, str) and name in set(Scope))
 
 
-def _public_key(settings: Settings) -> object:
-    path = settings.jwt_public_key_path
+def _public_key(path: Path | None) -> object:
     if path is None:
         return None
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 (comes with jwt)

@@ -5,13 +5,12 @@ and the requests that people left for runs.
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from ecom_assets.core.operations.requests import OperationsStore
-from ecom_assets.core.sqlite_file import Row
+from ecom_assets.core.rows import Answer, Row
 
 
-def failing_checks(home: Path, hidden_tables: Collection[str] = ()) -> dict[str, Any]:
+def failing_checks(home: Path, hidden_tables: Collection[str] = ()) -> Answer:
     """Return the checks that failed or warned at their latest evaluation,
     and how many have a result; without those of some tables.
     """

@@ -20,8 +20,9 @@ from pydantic import TypeAdapter
 
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.sqlite_file import Row, SqliteFile
+from ecom_assets.core.sqlite_file import SqliteFile
 from ecom_assets.core.tables.days import Days
 
 FILE: Final = "operations.sqlite"

@@ -15,7 +15,7 @@ import dagster as dg
 from ecom_assets.core import errors
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.requests import OperationsStore
-from ecom_assets.core.sqlite_file import Row
+from ecom_assets.core.rows import Row
 
 OWN_ERRORS: Final = {name for name, value in vars(errors).items() if isinstance(value, type)}
 """Names of the errors whose message is complete; their causes add nothing."""

@@ -132,7 +132,7 @@ DAMAGED: Final = ("malformed", "not a database")
 """What SQLite says of a damaged file; its other errors are of locks, rights or the disk."""
 
 
-def damage_of(home: Path, *, thorough: bool = False) -> str:
+def damage_of(home: Path, *, thorough: bool) -> str:
     """Return a sentence about the first damaged file of Dagster's history, with the remedy;
     empty if there is none.
 

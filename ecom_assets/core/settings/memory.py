@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import AUTO_MEMORY, Settings
 from ecom_assets.core.settings.subjects import engine_kinds
 
@@ -137,7 +138,7 @@ def share_of_answer(memory: AvailableMemory, processes: int) -> MemoryShare:
     return MemoryShare(half, f"half of {memory.mb:,} MB for {processes} processes")
 
 
-def runs_at_once(instance: Mapping[str, Any]) -> int:
+def runs_at_once(instance: NamedValues) -> int:
     """Return how many runs a Dagster instance starts at once, by its `dagster.yaml`."""
     stated = _inner(instance, "concurrency", "runs", "max_concurrent_runs")
     if stated is None:
@@ -230,7 +231,7 @@ def _engine(settings: Settings) -> Any:  # noqa: ANN401 (an `EngineKind`, which 
     return next((kind for kind in engine_kinds() if kind.has_address(settings.warehouse_url)), None)
 
 
-def _instance(dagster_home: Path) -> Mapping[str, Any]:
+def _instance(dagster_home: Path) -> NamedValues:
     """Return the instance's `dagster.yaml`; the one that the first run writes,
     with one run at a time, where there is none yet or Dagster cannot read it either.
     """

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 from pydantic.fields import FieldInfo
 
 from ecom_assets.core.redact_url import without_secrets
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings
 
 MASK = "********"
@@ -94,7 +95,7 @@ class SecretKeeper(dg.ConfigurableResource[Any]):
         """
         return self._settings or load_settings()
 
-    def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
+    def _with_updated_values(self, values: NamedValues | None) -> Self:
         """Copy with other values, as Dagster does when a run begins;
         secrets that are not among them go along.
         """

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from decimal import Decimal
@@ -40,6 +40,7 @@ from ecom_assets.core.errors import (
     nearest,
 )
 from ecom_assets.core.redact_url import hides_its_password, without_secrets
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings import cost_rules, subjects
 from ecom_assets.core.settings.constants import Constants, removal_of
 from ecom_assets.core.settings.dagster_instance import write_instance
@@ -109,7 +110,7 @@ class ShopFile(TomlConfigSettingsSource):
         return settings_among(super().__call__())
 
 
-def settings_among(values: Mapping[str, Any]) -> dict[str, Any]:
+def settings_among(values: NamedValues) -> dict[str, Any]:
     """Return the values that are no constants."""
     return {name: value for name, value in values.items() if name not in Constants.model_fields}
 

@@ -19,6 +19,7 @@ from pydantic_settings import PydanticBaseSettingsSource
 
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.constants import SettingsPart
 from ecom_assets.core.settings.subjects import upload_kinds
 from ecom_assets.core.settings.upload_kind import UploadKind
@@ -158,7 +159,7 @@ class UploadedSource(PydanticBaseSettingsSource):
         return values
 
 
-def _is_named(known: Mapping[str, Any], kind: str) -> bool:
+def _is_named(known: NamedValues, kind: str) -> bool:
     """Return whether something else says where the rows of a kind come from."""
     return any(known.get(name) for name in (kind, *KINDS[kind].apis))
 
@@ -365,7 +366,7 @@ def rates_path(home: Path, currency: str) -> Path:
     return home / FOLDER / f"rates-{currency}.csv"
 
 
-def rates_text(currency: str, choices: Mapping[str, Any]) -> str:
+def rates_text(currency: str, choices: NamedValues) -> str:
     """Return the rates into a currency that are among what is chosen for the shop, as the text of
     the file that the setting `rates` takes; only the header without any.
     """
@@ -400,10 +401,6 @@ def _is_of_shop(name: str) -> bool:
     return name in (*OF_SHOP, *OF_COSTS) or name.startswith((RATE, IN_USE))
 
 
-def _of_shop(content: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value) for name, value in content.items() if _is_of_shop(name) and value}
-
-
 def _content(home: Path) -> dict[str, Any]:
     try:
         content = json.loads((home / FOLDER / SHOP_CHOICES).read_text(encoding="utf-8"))
@@ -421,7 +418,7 @@ def choose_shop(home: Path, choices: Mapping[str, str]) -> None:
 
 
 def begin_shop_change(
-    home: Path, choices: Mapping[str, str], files: Mapping[str, Mapping[str, Any]]
+    home: Path, choices: Mapping[str, str], files: Mapping[str, NamedValues]
 ) -> None:
     """Keep other choices for the shop, and those before until the change has ended, also where a
     run that was at it has been killed.
@@ -433,7 +430,12 @@ def begin_shop_change(
     """
     content = _content(home)
     if BEFORE not in content:
-        content |= {BEFORE: _of_shop(content), FILES_BEFORE: dict(files)}
+        content |= {
+            BEFORE: {
+                name: str(value) for name, value in content.items() if _is_of_shop(name) and value
+            },
+            FILES_BEFORE: dict(files),
+        }
     _write(home, {**content, **choices, PROBLEM: ""})
 
 
@@ -473,18 +475,18 @@ def choose_steps(home: Path, steps: Sequence[str]) -> None:
     _add_choices(home, {STEPS: list(steps)})
 
 
-def _add_choices(home: Path, choices: Mapping[str, Any]) -> None:
+def _add_choices(home: Path, choices: NamedValues) -> None:
     _write(home, {**_content(home), **choices})
 
 
-def _write(home: Path, content: Mapping[str, Any]) -> None:
+def _write(home: Path, content: NamedValues) -> None:
     folder = home / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write_rates(home, content)
     replace_bytes(folder / SHOP_CHOICES, f"{json_text(content, indent=1)}\n".encode(), 0o600)
 
 
-def _write_rates(home: Path, content: Mapping[str, Any]) -> None:
+def _write_rates(home: Path, content: NamedValues) -> None:
     """Write what was chosen as a file of rates for each currency that they are in."""
     currencies = {
         name.removeprefix(RATE).partition(".")[0] for name in content if name.startswith(RATE)

@@ -19,6 +19,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UnavailableError, UsageError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.code_version import code_version
 from ecom_assets.core.tables.computations import (
     ComparedInputs,
@@ -26,14 +27,14 @@ from ecom_assets.core.tables.computations import (
     RequestedComputation,
 )
 from ecom_assets.core.tables.computed import computed
-from ecom_assets.core.tables.contract import Table, group_of, owner_of
+from ecom_assets.core.tables.contract import Contract, group_of, owner_of
 from ecom_assets.core.tables.days import Days, OtherDays, listed_days
 from ecom_assets.core.tables.portable import rows_of, union_all, unordered_rows_of
 from ecom_assets.core.tables.received import SliceOutput, VisitorRows
 from ecom_assets.core.tables.rule_of_data import resolved_rule
 
 
-def asset_key(contract: type[Table]) -> dg.AssetKey:
+def asset_key(contract: Contract) -> dg.AssetKey:
     """Return the asset key of a table: its layer and its name."""
     return dg.AssetKey([contract.layer, contract.name])
 
@@ -55,7 +56,7 @@ STEP_RETRY_WAIT_S = 300
 """How often, and after how many seconds, a step is repeated whose source does not answer."""
 
 
-def column_schema(contract: type[Table]) -> dg.TableSchema:
+def column_schema(contract: Contract) -> dg.TableSchema:
     """Return the contract as Dagster's column schema: all that it says about its columns."""
     key = f"key: {', '.join(contract.key)}" if contract.key else "no key: rows can repeat"
     return dg.TableSchema(
@@ -127,7 +128,7 @@ class Reads:
     table says whose other rows are.
     """
 
-    contract: type[Table]
+    contract: Contract
     days_before: int = 0
     days_after: int = 0
     whole: bool = False
@@ -140,7 +141,7 @@ class Reads:
         near = days.widened(before=self.days_before, after=self.days_after)
         return table.filter(near.contain(table[self.contract.day_column]))
 
-    def asset_in(self, *, whole: bool = False) -> dg.AssetIn:
+    def asset_in(self, *, whole: bool) -> dg.AssetIn:
         """Return the Dagster input: the upstream key and the days that are read, or all rows.
 
         The days around its own are no partition mapping: a backfill would run them, too, each
@@ -160,16 +161,16 @@ class Reads:
 class Tables(Protocol):
     """What whole tables are read from: the warehouse."""
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily, in the engine."""
 
-    def readable(self, contract: type[Table]) -> ir.Table:
+    def readable(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
 
-    def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
+    def loaded_days(self, raw: Contract, days: Days | None) -> Days:
         """Return those of some days, or of all, that a run has loaded into a raw table."""
 
-    def late_days(self, raw: type[Table], days: Days) -> Days:
+    def late_days(self, raw: Contract, days: Days) -> Days:
         """Return the other days that late rows of a raw table count for.
 
         These are rows that arrived on `days`, and that a run left out.
@@ -193,7 +194,7 @@ class Invalidation:
     """
 
     function: Callable[..., ir.Table]
-    reads: Mapping[str, type[Table]] = field(default_factory=dict)
+    reads: Mapping[str, Contract] = field(default_factory=dict)
     only_with_rows_of: Sequence[tuple[str, str]] = ()
     """The tables and their columns of days without which no other day can be found.
 
@@ -205,22 +206,22 @@ class Invalidation:
         """Return the days, without Dagster."""
         return self.function(*args, **kwargs)
 
-    def rows(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> ir.Table:
+    def rows(self, run: Days, parameters: NamedValues, warehouse: Tables) -> ir.Table:
         """Return what the function does for the run's days."""
         return computed(self.function, self._arguments_of(run, parameters, warehouse))
 
-    def expression(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> ir.Table:
+    def expression(self, run: Days, parameters: NamedValues, warehouse: Tables) -> ir.Table:
         """Return the same, built now, as a part of other expressions."""
         rows: ir.Table = self.function(**self._arguments_of(run, parameters, warehouse))
         return rows
 
     def _arguments_of(
-        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, parameters: NamedValues, warehouse: Tables
     ) -> dict[str, Any]:
         tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
         return _arguments(self.function, {**parameters, **tables, "days": run})
 
-    def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
+    def days(self, run: Days, parameters: NamedValues, warehouse: Tables) -> Days:
         """Return the run's days and the days that the run invalidates."""
         if self.only_with_rows_of and not self._has_other_days(run, warehouse):
             return run
@@ -237,7 +238,7 @@ class Invalidation:
 
 
 def invalidation(
-    only_with_rows_of: Sequence[tuple[str, str]] = (), **reads: type[Table]
+    only_with_rows_of: Sequence[tuple[str, str]] = (), **reads: Contract
 ) -> Callable[[Callable[..., ir.Table]], Invalidation]:
     """Declare a function that returns which days of a table must be computed again.
 
@@ -253,15 +254,15 @@ class Presence:
     """A function that returns whether a table can have any row, with the tables that it reads."""
 
     function: Callable[..., bool]
-    reads: Mapping[str, type[Table]] = field(default_factory=dict)
+    reads: Mapping[str, Contract] = field(default_factory=dict)
 
-    def holds(self, parameters: Mapping[str, Any], warehouse: Tables) -> bool:
+    def holds(self, parameters: NamedValues, warehouse: Tables) -> bool:
         """Return what the function does."""
         tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
         return self.function(**_arguments(self.function, {**parameters, **tables}))
 
 
-def presence(**reads: type[Table]) -> Callable[[Callable[..., bool]], Presence]:
+def presence(**reads: Contract) -> Callable[[Callable[..., bool]], Presence]:
     """Declare a function that returns whether a table can have any row.
 
     The function takes the names of `reads`, rules and resources as parameters. Pass the result to
@@ -292,7 +293,7 @@ class TableAsset:
     """
 
     function: Callable[..., Any]
-    contract: type[Table]
+    contract: Contract
     reads: Mapping[str, Reads] = field(default_factory=dict)
     """The tables whose rows are in the result, by parameter name.
 
@@ -308,13 +309,13 @@ class TableAsset:
     """
     automation: Condition | None = None
     """When Dagster requests the asset automatically, in addition to the jobs that it is part of."""
-    loaded_from: type[Table] | None = None
+    loaded_from: Contract | None = None
     """The raw table from which a day's rows come.
 
     Days that no run has loaded into it are not computed: those of their rows that arrived on other
     days are only a part.
     """
-    late: type[Table] | None = None
+    late: Contract | None = None
     """The raw table whose late rows change other days than those on which they arrived.
 
     These count as days of the run.
@@ -343,7 +344,7 @@ class TableAsset:
 
     A check says so, and the run fails by it.
     """
-    also_reads: tuple[type[Table], ...] | None = None
+    also_reads: tuple[Contract, ...] | None = None
     """The tables that the function reads through the `warehouse` that it takes.
 
     None if it may read anything: it is called each time.
@@ -366,7 +367,7 @@ class TableAsset:
     def build(
         self,
         daily: dg.PartitionsDefinition,
-        dependencies: Mapping[str, Any],
+        dependencies: NamedValues,
         pool: str | None = None,
         kinds: Set[str] = frozenset(("ibis", "table")),
     ) -> dg.AssetsDefinition:
@@ -375,6 +376,9 @@ class TableAsset:
         Functions can take the `dependencies` by parameter name, in addition to tables and `days`.
         Runs whose steps share a `pool` take turns. Dagster's graph shows at most three `kinds`.
         """
+        # The version of the definition, with the rules that the functions take.
+        names = self._taken()
+        rules = {name: value for name, value in dependencies.items() if name in names}
         return dg.asset(
             key=self.key,
             description=self.contract.description(),
@@ -386,7 +390,7 @@ class TableAsset:
             automation_condition=self.automation,
             partitions_def=daily,
             backfill_policy=dg.BackfillPolicy.single_run(),
-            code_version=self._code_version(dependencies),
+            code_version=code_version(self._functions(), rules),
             group_name=self.contract.group,
             owners=[self.contract.owner],
             kinds=set(kinds),
@@ -401,7 +405,7 @@ class TableAsset:
             dagster_type=dg.Any,
         )(self._compute(dependencies))
 
-    def output(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
+    def output(self, run: Days, parameters: NamedValues, warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
         """Return the table on the days of a run and on the days that the run invalidates.
 
         A table that is not partitioned by day has no days. `parameters` are the tables of `reads`,
@@ -415,23 +419,20 @@ class TableAsset:
             for name, rule in parameters.items()
         }
         if self.empty_unless and not self.empty_unless.holds(parameters, warehouse):
-            return self._emptied(run, warehouse)
+            # No rows for the days of a run, and for all others that have some.
+            table, day = warehouse.table(self.contract), self.contract.day_column
+            if day is None:
+                return table.limit(0)
+            stored = unordered_rows_of(table.select(day=day).distinct())
+            return SliceOutput(
+                table.limit(0), Days.from_dates([*run.dates, *(row["day"] for row in stored)])
+            )
         run = self._with_late_days(run, warehouse)
         parameters = {**parameters, "run_days": run, "only_visitors": None}
         wider = self._with_days_changed_upstream(run, parameters, warehouse)
         if wider != run and self.only_visitors is not None and warehouse.replaces_visitors:
             return self._with_visitors(run, wider, parameters, warehouse)
         return self._of_days(wider, parameters, warehouse)
-
-    def _emptied(self, run: Days, warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
-        """Return no rows for the days of a run, and for all others that have some."""
-        table, day = warehouse.table(self.contract), self.contract.day_column
-        if day is None:
-            return table.limit(0)
-        stored = unordered_rows_of(table.select(day=day).distinct())
-        return SliceOutput(
-            table.limit(0), Days.from_dates([*run.dates, *(row["day"] for row in stored)])
-        )
 
     def _with_late_days(self, run: Days, warehouse: Tables) -> Days:
         """Return the days of a run, and those that its late rows count for."""
@@ -440,7 +441,7 @@ class TableAsset:
         return Days.from_dates([*run.dates, *warehouse.late_days(self.late, run).dates])
 
     def _with_days_changed_upstream(
-        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, parameters: NamedValues, warehouse: Tables
     ) -> Days:
         """Return the days of a run, and those on which it changes tables that this one is from."""
         if self.widened_by is None or self.contract.day_column is None:
@@ -448,12 +449,16 @@ class TableAsset:
         return self.widened_by.days(run, parameters, warehouse)
 
     def _with_visitors(
-        self, run: Days, wider: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, wider: Days, parameters: NamedValues, warehouse: Tables
     ) -> SliceOutput:
         """Return the table on the days of a run,
         and the rows of the visitors concerned on the others.
         """
-        changed = self._changed_days(wider, parameters, warehouse)
+        # The days of this table on which anything changes, as far as they are loaded.
+        days = (
+            self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
+        )
+        changed = warehouse.loaded_days(self.loaded_from, days) if self.loaded_from else days
         whole = self._days_as_a_whole(run, changed, parameters, warehouse)
         computed = self._of_days(whole, parameters, warehouse)
         output = computed if isinstance(computed, SliceOutput) else SliceOutput(computed, whole)
@@ -464,19 +469,25 @@ class TableAsset:
         # set of days.
         span = Days.between(in_part.first, in_part.end)
         span = Days.from_dates(set(span.dates) - set(output.days.dates))
-        visitors = self._visitors_concerned(whole, parameters, warehouse)
-        rows = self._rows_of_visitors(visitors, span, parameters)
+        # In `visitor_id`, whose rows a run changes on days that it does not compute.
+        assert self.only_visitors is not None  # noqa: S101 (the caller looks)
+        visitors = self.only_visitors.expression(whole, parameters, warehouse)
+        # The table's rows of some visitors on some days.
+        tables = {
+            name: reads.select(
+                parameters[name]
+                if reads.of_all_visitors
+                else _of_visitors(parameters[name], visitors),
+                span,
+            )
+            for name, reads in self.reads.items()
+        }
+        inputs = {**parameters, **tables, "days": span, "only_visitors": visitors}
+        rows = _of_visitors(self.function(**_arguments(self.function, inputs)), visitors)
         return replace(output, also=VisitorRows(rows, visitors, span, in_part))
 
-    def _changed_days(self, wider: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
-        """Return the days of this table on which anything changes, as far as they are loaded."""
-        days = (
-            self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
-        )
-        return warehouse.loaded_days(self.loaded_from, days) if self.loaded_from else days
-
     def _days_as_a_whole(
-        self, run: Days, changed: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, changed: Days, parameters: NamedValues, warehouse: Tables
     ) -> Days:
         """Return the days that are computed with all visitors:
         those of the run, and those that have no rows by the definition of now.
@@ -486,30 +497,7 @@ class TableAsset:
         outdated = unordered_rows_of(self.outdated_by.rows(changed, parameters, warehouse))
         return Days.from_dates([*run.dates, *(row["day"] for row in outdated)])
 
-    def _visitors_concerned(
-        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
-    ) -> ir.Table:
-        """Return, in `visitor_id`, whose rows a run changes on days that it does not compute."""
-        assert self.only_visitors is not None  # noqa: S101 (the caller looks)
-        return self.only_visitors.expression(run, parameters, warehouse)
-
-    def _rows_of_visitors(
-        self, visitors: ir.Table, days: Days, parameters: Mapping[str, Any]
-    ) -> ir.Table:
-        """Return the table's rows of some visitors on some days."""
-        tables = {
-            name: reads.select(
-                parameters[name]
-                if reads.of_all_visitors
-                else _of_visitors(parameters[name], visitors),
-                days,
-            )
-            for name, reads in self.reads.items()
-        }
-        inputs = {**parameters, **tables, "days": days, "only_visitors": visitors}
-        return _of_visitors(self.function(**_arguments(self.function, inputs)), visitors)
-
-    def _of_days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
+    def _of_days(self, run: Days, parameters: NamedValues, warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
         if self.is_widened:
             of_run = {
                 name: reads.select(parameters[name], run) for name, reads in self.reads.items()
@@ -537,7 +525,7 @@ class TableAsset:
             return SliceOutput(rows, whole, warning=_not_loaded(self.loaded_from, missing))
         return SliceOutput(rows, days) if self.invalidated_by or self.is_widened else rows
 
-    def _compute(self, dependencies: Mapping[str, Any]) -> Callable[..., Any]:
+    def _compute(self, dependencies: NamedValues) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
             days = days_of(context) if self.contract.day_column else Days(())
             resources = {
@@ -551,7 +539,9 @@ class TableAsset:
                     if (
                         compared is not None
                         and compared.are_unchanged
-                        and _is_shown(context, self.key)
+                        and (
+                            context.instance.get_latest_materialization_event(self.key) is not None
+                        )
                     ):
                         return ComputedOutput(None, compared)
                     output = self.output(days, parameters, warehouse)
@@ -571,7 +561,7 @@ class TableAsset:
         return compute
 
     def compared_inputs(
-        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+        self, run: Days, parameters: NamedValues, warehouse: Tables
     ) -> ComparedInputs | None:
         """Return whether the table has to be computed again; None if that cannot be known."""
         parts = [part for part in self._asking() if part]
@@ -605,12 +595,6 @@ class TableAsset:
         of_days = (self.invalidated_by, self.widened_by, self.only_visitors, self.outdated_by)
         return (*of_days, self.empty_unless)
 
-    def _code_version(self, dependencies: Mapping[str, Any]) -> str:
-        """Return the version of the definition, with the rules that the functions take."""
-        names = self._taken()
-        rules = {name: value for name, value in dependencies.items() if name in names}
-        return code_version(self._functions(), rules)
-
     def _functions(self) -> list[Callable[..., Any]]:
         """Return the functions that compute the table, its days and its visitors."""
         return [self.function, *(part.function for part in self._asking() if part)]
@@ -623,7 +607,7 @@ class TableAsset:
             for name in inspect.signature(function).parameters
         }
 
-    def _resources(self, dependencies: Mapping[str, Any]) -> set[str]:
+    def _resources(self, dependencies: NamedValues) -> set[str]:
         names = set(inspect.signature(self.function).parameters)
         asked: tuple[Invalidation | Presence | None, ...] = (self.invalidated_by, self.empty_unless)
         for part in asked:
@@ -632,11 +616,6 @@ class TableAsset:
         return (
             names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}
         ) | {"warehouse"}
-
-
-def _is_shown(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
-    """Return whether Dagster has a materialization of a table, which says how it is computed."""
-    return context.instance.get_latest_materialization_event(key) is not None
 
 
 def _unanswered(rows: ir.Table, days: Days, error: UnavailableError) -> SliceOutput:
@@ -702,7 +681,7 @@ def subject_of(function: Callable[..., Any]) -> AssetSubject:
     }
 
 
-def _not_loaded(raw: type[Table] | None, days: Days) -> str:
+def _not_loaded(raw: Contract | None, days: Days) -> str:
     assert raw is not None  # noqa: S101 (only days of such assets can be missing)
     return (
         f"{listed_days(days)} left as before, since {raw.qualified_name()} was never loaded of "
@@ -712,7 +691,7 @@ def _not_loaded(raw: type[Table] | None, days: Days) -> str:
 
 
 def table_asset(  # noqa: PLR0913 (each is declared by name)
-    contract: type[Table],
+    contract: Contract,
     *,
     invalidated_by: Invalidation | None = None,
     automation: Condition | None = None,
@@ -721,8 +700,8 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
     outdated_by: Invalidation | None = None,
     empty_unless: Presence | None = None,
     does_without_answer: bool = False,
-    also_reads: tuple[type[Table], ...] | None = None,
-    **reads: Reads | type[Table],
+    also_reads: tuple[Contract, ...] | None = None,
+    **reads: Reads | Contract,
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads` only.
 
@@ -752,7 +731,7 @@ def _of_visitors(rows: ir.Table, visitors: ir.Table) -> ir.Table:
     return rows.semi_join(visitors, "visitor_id") if "visitor_id" in rows.columns else rows
 
 
-def _arguments(function: Callable[..., ir.Table], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(function: Callable[..., ir.Table], parameters: NamedValues) -> dict[str, Any]:
     return {name: parameters[name] for name in inspect.signature(function).parameters}
 
 

@@ -19,10 +19,11 @@ from typing import Any
 import dagster as dg
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, TableAsset, asset_key
 from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
 from ecom_assets.core.tables.computed import computed
-from ecom_assets.core.tables.contract import HIDDEN, Table
+from ecom_assets.core.tables.contract import HIDDEN, Contract
 from ecom_assets.core.tables.days import Days, days_of_spans
 from ecom_assets.core.tables.portable import has_kernels, numbered, rows_of, unordered_rows_of
 from ecom_assets.core.tables.received import NO_DAYS
@@ -49,10 +50,10 @@ class CheckResult:
 
     broken_count: int
     looked_at_count: int
-    examples: list[dict[str, Any]] = field(default_factory=list)
+    examples: list[Row] = field(default_factory=list)
     observed: int | None = None
     limit: int = 0
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: NamedValues = field(default_factory=dict)
     """More metadata to report with the result, by name."""
 
 
@@ -115,19 +116,19 @@ class TableCheck:
     else None.
     """
 
-    contract: type[Table]
+    contract: Contract
     name: str
     description: str
     function: Evaluate
-    tables: tuple[type[Table], ...]
+    tables: tuple[Contract, ...]
     blocking: bool = False
     warns: bool = False
     source: str = ""
-    loaded_from: type[Table] | None = None
+    loaded_from: Contract | None = None
     sees_parts: bool = False
 
     @property
-    def other_tables(self) -> frozenset[type[Table]]:
+    def other_tables(self) -> frozenset[Contract]:
         """Return the tables that it compares its own table with, as far as assets write them."""
         return frozenset(
             table
@@ -228,7 +229,7 @@ class TableCheck:
             },
         )
 
-    def _without_personal_data(self, example: dict[str, Any]) -> dict[str, Any]:
+    def _without_personal_data(self, example: Row) -> dict[str, Any]:
         """Return an example without personal data, which Dagster would keep for longer, and without
         costs, which not all who see results of checks may see.
         """
@@ -238,10 +239,11 @@ class TableCheck:
             for name, column in table.columns.items()
             if column.pii or column.is_cost
         }
-        return {
-            name: HIDDEN if name in hidden else value
-            for name, value in _json_values(example).items()
+        json_values = {
+            name: value if isinstance(value, int | float | bool | None) else str(value)
+            for name, value in example.items()
         }
+        return {name: HIDDEN if name in hidden else value for name, value in json_values.items()}
 
 
 def _counts_or_result(
@@ -261,9 +263,9 @@ def _span(days: Days) -> str:
 
 
 def check(
-    contract: type[Table],
+    contract: Contract,
     *,
-    reads: tuple[type[Table], ...],
+    reads: tuple[Contract, ...],
     blocking: bool = False,
     warns: bool = False,
 ) -> Callable[[Evaluate], TableCheck]:
@@ -305,7 +307,7 @@ def unread_values(
     rows: ir.Table,
     unread: Mapping[str, ir.BooleanValue],
     shown: Sequence[str],
-    sentence: Callable[[int, Mapping[str, int], Mapping[str, Any]], str],
+    sentence: Callable[[int, Mapping[str, int], NamedValues], str],
 ) -> CheckResult:
     """Return the result of a check that values can be read, whose rows count without them.
 
@@ -340,18 +342,11 @@ def days_of_run(tags: Mapping[str, str]) -> Days | None:
     return Days.from_dates([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
 
 
-def _json_values(example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value if isinstance(value, int | float | bool | None) else str(value)
-        for name, value in example.items()
-    }
-
-
 KEYS_AT_ONCE = 5_000_000
 """Keys that are compared in one query; they take about 500 MB of memory in DuckDB."""
 
 
-def contract_check(contract: type[Table]) -> TableCheck:
+def contract_check(contract: Contract) -> TableCheck:
     """Return the check that a table meets its contract; a failure blocks the downstream tables."""
     return TableCheck(
         contract=contract,
@@ -365,7 +360,7 @@ def contract_check(contract: type[Table]) -> TableCheck:
     )
 
 
-def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> CheckResult:
+def _evaluate(contract: Contract, days: Days | None, table: ir.Table) -> CheckResult:
     is_by_part = bool(contract.key) and not _fits_at_once(contract, table)
     asked = {"table": table, "contract": contract, "days": days, "has_keys": not is_by_part}
     (result,) = unordered_rows_of(computed(_contract_counts, asked))
@@ -388,7 +383,7 @@ def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> Chec
 
 def _contract_counts(
     table: ir.Table,
-    contract: type[Table],
+    contract: Contract,
     days: Days | None,
     has_keys: bool,  # noqa: FBT001 (by the size of the table)
 ) -> ir.Table:
@@ -407,7 +402,7 @@ def _contract_counts(
 Condition = Callable[[ir.Column], ir.BooleanValue]
 
 
-def _violations(contract: type[Table]) -> Iterator[tuple[str, str, Condition]]:
+def _violations(contract: Contract) -> Iterator[tuple[str, str, Condition]]:
     """Yield each column with what can be wrong with a value, and the condition that it is."""
     for name, column in contract.columns.items():
         if not column.nullable:
@@ -432,14 +427,14 @@ def _is_unknown(known: Sequence[str], value: ir.Column) -> ir.BooleanValue:
     return value.notin(known)
 
 
-def _repeated(contract: type[Table], rows: ir.Table) -> ir.Table:
+def _repeated(contract: Contract, rows: ir.Table) -> ir.Table:
     """Return in one row how many keys are there more than once."""
     keys = rows.group_by(*contract.key).agg(copies=rows.count())
     repeated = keys.filter(keys.copies > 1)
     return repeated.agg(repeated=repeated.count())
 
 
-def _fits_at_once(contract: type[Table], table: ir.Table) -> bool:
+def _fits_at_once(contract: Contract, table: ir.Table) -> bool:
     """Return whether all keys of a table are compared in one query, so that memory does not grow
     with days.
 
@@ -452,9 +447,7 @@ def _fits_at_once(contract: type[Table], table: ir.Table) -> bool:
     return count_on_days(table, None, None) <= KEYS_AT_ONCE
 
 
-def _parts(
-    contract: type[Table], table: ir.Table, days: Days | None
-) -> Iterator[list[dict[str, Any]]]:
+def _parts(contract: Contract, table: ir.Table, days: Days | None) -> Iterator[list[Row]]:
     """Yield how many keys are there more than once, for some days after the other."""
     column = str(contract.day_column)
     rows = rows_on_days(table, column, days)
@@ -471,7 +464,7 @@ def _parts(
         yield rows_of(_repeated(contract, rows.filter(rows[column].between(part[0], part[-1]))))
 
 
-Tables = frozenset[type[Table]]
+Tables = frozenset[Contract]
 
 
 def check_steps(
@@ -484,11 +477,11 @@ def check_steps(
     steps share a `pool` take turns.
     """
     downstream = _downstream_tables(assets)
-    steps: dict[tuple[type[Table], Tables], list[TableCheck]] = {}
+    steps: dict[tuple[Contract, Tables], list[TableCheck]] = {}
     for check in checks:
         later = check.other_tables & downstream.get(check.contract, frozenset())
         steps.setdefault((check.contract, later), []).append(check)
-    numbered: dict[type[Table], int] = {}
+    numbered: dict[Contract, int] = {}
     built = []
     for (contract, _later), together in steps.items():
         numbered[contract] = numbered.get(contract, 0) + 1
@@ -535,7 +528,7 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
     return evaluate
 
 
-def _asks_for_checks_alone(run: dg.DagsterRun, contract: type[Table]) -> bool:
+def _asks_for_checks_alone(run: dg.DagsterRun, contract: Contract) -> bool:
     """Return whether a run checks a table that it does not compute, as who asks for that wants the
     checks to look at the rows.
     """
@@ -570,9 +563,9 @@ def _noting(errors: list[Exception]) -> Iterator[None]:
         errors.append(error)
 
 
-def _downstream_tables(assets: Sequence[TableAsset]) -> Mapping[type[Table], Set[type[Table]]]:
+def _downstream_tables(assets: Sequence[TableAsset]) -> Mapping[Contract, Set[Contract]]:
     """Return the tables that are computed from each table, directly or not."""
-    downstream: dict[type[Table], set[type[Table]]] = {asset.contract: set() for asset in assets}
+    downstream: dict[Contract, set[Contract]] = {asset.contract: set() for asset in assets}
     by_key = {asset_key(contract): contract for contract in downstream}
     for asset in reversed(assets):
         upstream = {reads.contract for reads in asset.reads.values()} | {
@@ -600,7 +593,7 @@ def counted_by(
     said = "; ".join(
         f"{counts[name]:,} {text}" for name, text in meanings.items() if name in counts
     )
-    examples: list[dict[str, Any]] = [
+    examples: list[Row] = [
         {column: name, "row_count": count} for name, count in sorted(counts.items())
     ]
     evidence = {"sentence": sentence.format(said)} if number else {}

@@ -15,13 +15,15 @@ from inspect import isclass, isfunction, ismodule
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
+from ecom_assets.core.rows import NamedValues
+
 PACKAGE: Final = "ecom_assets"
 LENGTH: Final = 12
 """Hexadecimal digits of a version: 48 bits, which is plenty for the versions of one table."""
 PLAIN: Final = (str, bytes, bool, int, float, Decimal, date, timedelta, type(None))
 
 
-def code_version(functions: list[Callable[..., Any]], rules: Mapping[str, Any]) -> str:
+def code_version(functions: list[Callable[..., Any]], rules: NamedValues) -> str:
     """Return the version of a definition: of its functions, those they use, and its rules."""
     reached: set[str] = set()
     seen: set[int] = set()
@@ -81,7 +83,7 @@ def _unmoved(name: str) -> str:
     return PACKAGE if name.startswith(f"{PACKAGE}.") else name
 
 
-def _globals(known: Mapping[str, Any], names: set[str]) -> Iterator[Any]:
+def _globals(known: NamedValues, names: set[str]) -> Iterator[Any]:
     """Yield the globals of some names, and attributes of such names of this package's modules.
 
     Names such as `__name__` are left out: they say which module it is, and are attributes of

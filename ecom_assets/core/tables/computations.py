@@ -4,11 +4,12 @@ A table is left alone where its inputs, rules and columns are as they were when 
 last, over the same days. Their inputs are compared before anything is built.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 
 
@@ -26,11 +27,11 @@ class RequestedComputation:
         check: The name of the check; empty for the table itself.
     """
 
-    contract: type[Table]
-    calls: Sequence[tuple[Callable[..., Any], Mapping[str, Any]]]
-    tables: frozenset[type[Table]]
+    contract: Contract
+    calls: Sequence[tuple[Callable[..., Any], NamedValues]]
+    tables: frozenset[Contract]
     days: Days
-    loaded_from: type[Table] | None = None
+    loaded_from: Contract | None = None
     check: str = ""
 
 

@@ -10,8 +10,9 @@ import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import Build, dialect_of
 
 OWN_FUNCTIONS: Final[dict[str, Callable[[Any], None]]] = {}
@@ -47,9 +48,7 @@ class KeptRows(ops.SQLQueryResult):  # type: ignore[misc]  # Ibis ships no types
     statement: Any
 
 
-def computed(
-    function: Build, arguments: Mapping[str, Any], contract: type[Table] | None = None
-) -> ir.Table:
+def computed(function: Build, arguments: NamedValues, contract: Contract | None = None) -> ir.Table:
     """Return the table that a function returns.
 
     DuckDB's connections keep statements, with the dates of their days left open: where one is kept

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from types import ModuleType
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 HIDDEN = "•••"
 """Shown in previews and examples in place of personal data."""
@@ -355,6 +355,10 @@ class Table:
         return re.sub(r"\s*\n\s*", " ", (cls.__doc__ or "").strip())
 
 
+Contract: TypeAlias = type[Table]
+"""A declared table, as functions of any table take it."""
+
+
 def text(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of text; empty text is stored as null."""
     return Column("string", description, label=label, **more)
@@ -428,7 +432,7 @@ def rate(description: str, label: str = "", of: Ratio | None = None, **more: Any
 
 def per_unit(
     description: str,
-    label: str = "",
+    label: str,
     of: Ratio | None = None,
     *,
     unit: str,
@@ -447,9 +451,9 @@ def per_unit(
     )
 
 
-def received_amount(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+def received_amount(description: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of the money in one received row, exact to a ten-thousandth."""
-    return Column(AMOUNT, description, "money", label=label, **more)
+    return Column(AMOUNT, description, "money", **more)
 
 
 def unit_cost(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.portable import NO, union_all
-from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, WEEKDAYS, parse_days
+from ecom_assets.core.tables.values import WEEKDAYS, parse_days
 
 ONE_DAY = timedelta(days=1)
 FIRST_DATE: Final = date(1900, 1, 1)
@@ -42,6 +42,11 @@ class Days:
     def between(cls, first: date, end: date) -> Days:
         """Return every day in `[first, end)`."""
         return cls(tuple(first + timedelta(days=n) for n in range((end - first).days)))
+
+    @classmethod
+    def through(cls, first: date, last: date) -> Days:
+        """Return the days from the first to the last, both included."""
+        return cls.between(first, last + ONE_DAY)
 
     @property
     def first(self) -> date:
@@ -161,9 +166,7 @@ def spans_text(parts: Iterable[Days]) -> str:
 def days_of_spans(text: str) -> Days:
     """Return the days of parts from such a tag."""
     spans = [map(date.fromisoformat, span.split("/")) for span in text.split(",") if span]
-    return Days.from_dates(
-        day for first, last in spans for day in Days.between(first, last + ONE_DAY).dates
-    )
+    return Days.from_dates(day for first, last in spans for day in Days.through(first, last).dates)
 
 
 CLOCK_CHANGE_S: Final = 3 * 3600
@@ -263,7 +266,7 @@ def _offsets(first: date, end: date, timezone: str) -> list[tuple[datetime, int]
     """Return the offsets of a time zone in seconds, in order, each with its end in UTC."""
     zone = ZoneInfo(timezone)
     runs: list[tuple[datetime, int]] = []
-    for day in Days.between(first, end + ONE_DAY).dates:
+    for day in Days.through(first, end).dates:
         start = day_starts_at(day, timezone)
         quarters = range(0, LONGEST_DAY_S, QUARTER_S) if _changes(day, timezone) else (0,)
         for second in quarters:
@@ -327,7 +330,7 @@ def hour_number(at: ir.TimestampValue, length_s: int = HOUR_S) -> ir.IntegerValu
 
 def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, int]]:
     changes: list[tuple[date, int]] = []
-    for day in Days.between(first, end + ONE_DAY).dates:
+    for day in Days.through(first, end).dates:
         offset_s = int(
             (datetime.combine(day, time()) - day_starts_at(day, timezone)).total_seconds()
         )
@@ -462,9 +465,7 @@ def next_start(start: date, period: str) -> date:
     return start + (7 if period == "week" else 1) * ONE_DAY
 
 
-def is_implausible(
-    moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE
-) -> ir.BooleanValue:
+def is_implausible(moment: ir.TimestampColumn, first_day: date) -> ir.BooleanValue:
     """Return whether a timestamp is more than a day outside the plausible days.
 
     It is false for a missing one.

@@ -8,18 +8,29 @@ Terms: docs/glossary.md#measure.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from functools import cache, reduce
 from operator import and_
-from typing import Any
+from typing import Any, Literal
 
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables import portable
 from ecom_assets.core.tables.contract import Aggregate, Column, Ratio
+from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
 from ecom_assets.core.tables.formats import plain_quantity
-from ecom_assets.core.tables.queries import ZERO, Row, mean, share
+from ecom_assets.core.tables.queries import (
+    ZERO,
+    Period,
+    Reading,
+    in_period,
+    mean,
+    share,
+    with_previous,
+)
 
 
 @cache
@@ -161,7 +172,7 @@ def unknown_measures(declared: type, not_recorded: frozenset[str]) -> frozenset[
 
 
 def completed(
-    row: Mapping[str, Any] | None, declared: type, not_recorded: frozenset[str] = frozenset()
+    row: NamedValues | None, declared: type, not_recorded: frozenset[str] = frozenset()
 ) -> Row:
     """Return sums with the ratios that follow from them; zeros without a row.
 
@@ -209,3 +220,37 @@ def zero_of(measure: Column) -> Decimal | int:
 def meanings(measures: Mapping[str, Column]) -> dict[str, str]:
     """Return what measures or columns mean, by name."""
     return {name: measure.description for name, measure in measures.items()}
+
+
+def sums_of_periods(
+    reading: Reading, daily: ir.Table, day: str, period: Period, *declared: type
+) -> tuple[Row | None, Row | None]:
+    """Return the sums of daily rows over a period and over the one before; None without rows."""
+    rows = with_previous(daily, day)
+    numbers = {name: added for measures in declared for name, added in sums(rows, measures).items()}
+    result = reading.rows(rows.group_by("is_current").agg(**numbers), period)
+    by_period = {row["is_current"]: row for row in result}
+    return by_period.get(1), by_period.get(0)
+
+
+def numbers_over_time(  # noqa: PLR0913, PLR0917 (what is counted, and of which days)
+    reading: Reading,
+    daily: ir.Table,
+    day: str,
+    period: Period,
+    by: Literal["day", "week"],
+    declared: type,
+    lacks: frozenset[str] = frozenset(),
+) -> Mapping[date, Row]:
+    """Return the measures of daily rows, of each day of a period or of each week by its Monday:
+    zeros where nothing happened, None for those that need what `lacks` says.
+    """
+    rows = daily.filter(in_period(daily[day]))
+    rows = rows.mutate(start=start_of_week(rows[day]) if by == "week" else rows[day])
+    added = rows.group_by("start").agg(**sums(rows, declared))
+    found = {row["start"]: row for row in reading.rows(added, period)}
+    first, step = period.start_date, 1
+    if by == "week":
+        first, step = first - first.weekday() * ONE_DAY, 7
+    starts = Days.through(first, period.end_date).dates[::step]
+    return {start: completed(found.get(start), declared, lacks) for start in starts}

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from ecom_assets.core.tables.contract import Column, Table
+from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.tables.contract import Column, Contract
 
 API_VERSION: Final = "v3.2.0"
 LOGICAL_TYPES: Final = {
@@ -30,10 +31,10 @@ Checks = Mapping[str, Sequence[tuple[str, str, bool]]]
 
 
 def one_document(
-    tables: Sequence[type[Table]],
+    tables: Sequence[Contract],
     version: str,
     checks: Checks,
-    server: Mapping[str, Any] | None = None,
+    server: NamedValues | None = None,
 ) -> Document:
     """Return one document with all tables and their checks, in the version of the package.
 
@@ -49,10 +50,10 @@ def one_document(
 
 
 def document_per_table(
-    tables: Sequence[type[Table]],
+    tables: Sequence[Contract],
     version: str,
     checks: Checks,
-    server: Mapping[str, Any] | None = None,
+    server: NamedValues | None = None,
 ) -> dict[str, Document]:
     """Return a document for each table, by its file's name.
 
@@ -69,12 +70,12 @@ def document_per_table(
     return result
 
 
-def file_name(table: type[Table]) -> str:
+def file_name(table: Contract) -> str:
     """Return the name of a table's file, such as `mart.sales.odcs.yaml`."""
     return f"{table.qualified_name()}.odcs.yaml"
 
 
-def _opening(identity: str, name: str, version: str, server: Mapping[str, Any] | None) -> Document:
+def _opening(identity: str, name: str, version: str, server: NamedValues | None) -> Document:
     return {
         "apiVersion": API_VERSION,
         "kind": "DataContract",
@@ -87,7 +88,7 @@ def _opening(identity: str, name: str, version: str, server: Mapping[str, Any] |
 
 
 def _schema(
-    table: type[Table], checks: Checks, known_tables: Iterable[type[Table]], *, within: bool
+    table: Contract, checks: Checks, known_tables: Iterable[Contract], *, within: bool
 ) -> Document:
     references = {
         column: _reference(target, within=within)
@@ -116,17 +117,17 @@ def _schema(
     }
 
 
-def _identity(table: type[Table]) -> str:
+def _identity(table: Contract) -> str:
     return f"{table.layer}_{table.name}"
 
 
-def _reference(target: type[Table], *, within: bool) -> str:
+def _reference(target: Contract, *, within: bool) -> str:
     """Return what a column refers to: the key of a table, in this document or in its own."""
     file = "" if within else f"{file_name(target)}#"
     return f"{file}/schema/{_identity(target)}/properties/{target.key[0]}"
 
 
-def _property(table: type[Table], column: Column, reference: str | None) -> Document:
+def _property(table: Contract, column: Column, reference: str | None) -> Document:
     logical = LOGICAL_TYPES[column.type.partition("(")[0]]
     result: Document = {
         "id": column.name,
@@ -159,7 +160,7 @@ def _property(table: type[Table], column: Column, reference: str | None) -> Docu
     return result
 
 
-def _of_key(table: type[Table]) -> list[Document]:
+def _of_key(table: Contract) -> list[Document]:
     if not table.key:
         return []
     return [

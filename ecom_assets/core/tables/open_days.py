@@ -6,7 +6,7 @@ function asks of them is noted with its answer: a statement is for all days of t
 ranges that would answer the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import reduce
@@ -18,6 +18,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.days import Days
 
 Question: TypeAlias = tuple[str, tuple[tuple[int, int], ...], str, tuple[Any, ...]]
@@ -203,20 +204,18 @@ def answer(days: Days, asked: str, arguments: tuple[Any, ...]) -> Any:  # noqa: 
         return days.dates
     if asked == "starts":
         before, after = arguments
-        return _starts(days.runs(), before + after)
+        # Which ranges do not reach the one before them once they are widened.
+        runs = days.runs()
+        apart = before + after
+        return tuple(
+            place
+            for place, (first, _) in enumerate(runs)
+            if not place or (first - runs[place - 1][1]).days > apart
+        )
     return getattr(days, asked)(*arguments)
 
 
-def _starts(runs: Sequence[tuple[date, date]], apart: int) -> tuple[int, ...]:
-    """Return which ranges do not reach the one before them once they are widened."""
-    return tuple(
-        place
-        for place, (first, _) in enumerate(runs)
-        if not place or (first - runs[place - 1][1]).days > apart
-    )
-
-
-def answers(arguments: Mapping[str, Any], asked: Sequence[Question]) -> list[Any]:
+def answers(arguments: NamedValues, asked: Sequence[Question]) -> list[Any]:
     """Return what the days among some arguments answer now."""
     result = []
     for name, widenings, method, rest in asked:

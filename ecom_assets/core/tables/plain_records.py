@@ -8,7 +8,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.core.tables.contract import Table, day, instant, text
+from ecom_assets.core.tables.contract import Contract, Table, day, instant, text
 from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, numbered_copies
 from ecom_assets.core.tables.portable import NO
 
@@ -45,9 +45,9 @@ class PlainRecords:
         clean: The records that count.
     """
 
-    raw: type[Table]
-    quarantined: type[Table]
-    clean: type[Table]
+    raw: Contract
+    quarantined: Contract
+    clean: Contract
 
     def classified(self, received: ir.Table) -> ir.Table:
         """Add `reject_reason` to received rows; null for one that is clean."""

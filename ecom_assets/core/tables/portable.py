@@ -23,8 +23,9 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.core.errors import ContractError, WarehouseError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.building import BUILDING
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 
 Parameters: TypeAlias = Mapping[ir.Scalar, Any] | None
 """Values of the parameters of an expression."""
@@ -60,8 +61,8 @@ class Dialect:
         self,
         _con: SQLBackend,
         function: Build,
-        arguments: Mapping[str, Any],
-        _contract: type[Table] | None,
+        arguments: NamedValues,
+        _contract: Contract | None,
     ) -> Any:  # noqa: ANN401 (as the function)
         """Return what a function returns, or the same rows in the columns of a contract."""
         return function(**arguments)
@@ -322,11 +323,11 @@ def backend_with_kernels(rows: ir.Table) -> DuckDB | None:
 NO = ibis.literal(value=False)
 
 
-_schemas: WeakKeyDictionary[type[Table], ibis.Schema] = WeakKeyDictionary()
+_schemas: WeakKeyDictionary[Contract, ibis.Schema] = WeakKeyDictionary()
 """The schemas of contracts: a run asks for each some fifty times."""
 
 
-def schema_of(contract: type[Table]) -> ibis.Schema:
+def schema_of(contract: Contract) -> ibis.Schema:
     """Return the contract's columns as an Ibis schema; each time the same one."""
     schema = _schemas.get(contract)
     if schema is None:
@@ -339,7 +340,7 @@ def schema_of(contract: type[Table]) -> ibis.Schema:
     return schema
 
 
-def no_rows(contract: type[Table], beside: ir.Table) -> ir.Table:
+def no_rows(contract: Contract, beside: ir.Table) -> ir.Table:
     """Return no rows, with the contract's columns, that come from where those of a table do."""
     nothing = {
         name: ibis.null(kind.copy(nullable=True)) for name, kind in schema_of(contract).items()
@@ -347,12 +348,12 @@ def no_rows(contract: type[Table], beside: ir.Table) -> ir.Table:
     return beside.limit(0).select(**nothing)
 
 
-def arrow_schema_of(contract: type[Table]) -> pa.Schema:
+def arrow_schema_of(contract: Contract) -> pa.Schema:
     """Return the contract's columns as an Arrow schema."""
     return schema_of(contract).to_pyarrow()
 
 
-def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
+def conform(rows: ir.Table, contract: Contract) -> ir.Table:
     """Return `rows` in the contract's column order and types.
 
     Raises:
@@ -375,12 +376,12 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
     return rows.select(**columns)
 
 
-def missing_columns(table: ir.Table, contract: type[Table]) -> list[str]:
+def missing_columns(table: ir.Table, contract: Contract) -> list[str]:
     """Return the columns of a contract that a stored table lacks."""
     return [name for name in contract.columns if name not in table.columns]
 
 
-def with_newer_columns(table: ir.Table, contract: type[Table]) -> ir.Table:
+def with_newer_columns(table: ir.Table, contract: Contract) -> ir.Table:
     """Return a stored table with null in those columns of its contract that it lacks,
     as they are newer, and that may be unknown.
     """
@@ -421,7 +422,7 @@ def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
     )
 
 
-def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
+def columns_to_add(contract: Contract, result: ibis.Schema) -> list[str]:
     """Return the columns of the contract that a stored table lacks; all of them are nullable.
 
     Raises:
@@ -446,7 +447,7 @@ def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
     return missing
 
 
-def is_as_declared(contract: type[Table], result: ibis.Schema) -> bool:
+def is_as_declared(contract: Contract, result: ibis.Schema) -> bool:
     """Return whether nothing of a stored table's columns needs to be changed."""
     wanted = schema_of(contract)
     return result.keys() == wanted.keys() and all(
@@ -455,7 +456,7 @@ def is_as_declared(contract: type[Table], result: ibis.Schema) -> bool:
     )
 
 
-def columns_to_loosen(contract: type[Table], result: ibis.Schema) -> list[str]:
+def columns_to_loosen(contract: Contract, result: ibis.Schema) -> list[str]:
     """Return the columns that may be null by the contract, and not in a stored table."""
     wanted = schema_of(contract)
     return [name for name in result if wanted[name].nullable and not result[name].nullable]
@@ -510,13 +511,13 @@ def arrow_of(rows: ir.Table, params: Parameters = None) -> pa.Table:
     return pa.Table.from_arrays(result.columns, schema=with_nulls(result.schema))
 
 
-def rows_of(rows: ir.Table, params: Parameters = None) -> list[dict[str, Any]]:
+def rows_of(rows: ir.Table, params: Parameters = None) -> list[Row]:
     """Return the rows of a small result by column name, in the types of their expression."""
-    result: list[dict[str, Any]] = arrow_of(rows, params).to_pylist()
+    result: list[Row] = arrow_of(rows, params).to_pylist()
     return result
 
 
-def unordered_rows_of(rows: ir.Table) -> list[dict[str, Any]]:
+def unordered_rows_of(rows: ir.Table) -> list[Row]:
     """Return the rows of a small result by column name, in any order.
 
     On DuckDB this costs a third less than `rows_of`, which has to plan a statement twice.

@@ -17,7 +17,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.core.errors import DefinitionError, EcomError
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.rows import Answer, NamedValues, Row
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY, Days
 
 TimeRange = Literal["today", "week", "month", "quarter", "year", "custom"]
@@ -78,11 +79,7 @@ class KnownDays:
         """Return every known day: without missing days, and without held days that have no row."""
         if self.first is None or self.last is None:
             return set()
-        return (
-            set(Days.between(self.first, self.last + ONE_DAY).dates)
-            - self.unknown
-            - set(self.missing)
-        )
+        return set(Days.through(self.first, self.last).dates) - self.unknown - set(self.missing)
 
     def within(self, start: date, end: date) -> "KnownDays":
         """Return the known days within a range."""
@@ -191,7 +188,7 @@ class Period:
         return "none" if all(coverage == "none" for coverage in result) else "part"
 
     @property
-    def coverage(self) -> dict[str, Any]:
+    def coverage(self) -> Answer:
         """Return which days of it and of the period before are known, held or missing."""
         fields: dict[str, Any] = {}
         for prefix, days in (("", self), ("previous_", self.previous)):
@@ -231,7 +228,7 @@ class Period:
     @property
     def days(self) -> Days:
         """Return the days of the period as a set."""
-        return Days.between(self.start_date, self.end_date + ONE_DAY)
+        return Days.through(self.start_date, self.end_date)
 
     def contains(self, column: ir.Column) -> ir.BooleanValue:
         """Return the condition that a date column holds a day of the period."""
@@ -266,7 +263,7 @@ def unfinished_day_of_sources(period: Period, timezone: str, known_at: datetime)
     )
 
 
-def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any]:
+def range_of(period: Period, timezone: str, known_at: datetime) -> Answer:
     """Return the `Range` of an answer: its days, and which are known or not over.
 
     Args:
@@ -305,12 +302,11 @@ def with_previous(table: ir.Table, day: str) -> ir.Table:
     return rows.mutate(is_current=(rows[day] >= START).ifelse(1, 0))
 
 
-Row = dict[str, Any]
 StateRow = Mapping[str, Any]
 """A row that all answers from one state share, so that none can change it."""
 
 
-def read_only(rows: Iterable[Mapping[str, Any]]) -> tuple[StateRow, ...]:
+def read_only(rows: Iterable[NamedValues]) -> tuple[StateRow, ...]:
     """Return rows that nobody can change, nor what is inside them."""
     return tuple(_read_only(row) for row in rows)
 
@@ -339,7 +335,7 @@ class NoOrdersError(NoSourceError):
 class HasTables(Protocol):
     """Tables by their contract, whatever connection they are read by."""
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
 
 
@@ -360,7 +356,7 @@ class Reading(Protocol):
     not_recorded: frozenset[str]
     """What the events of the shop do not record; see `behaviour/events/recorded.py`."""
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
 
     def events(self) -> ir.Table:
@@ -378,7 +374,7 @@ class Reading(Protocol):
         """
 
 
-Fetch = Callable[[ir.Table], Sequence[Mapping[str, Any]]]
+Fetch = Callable[[ir.Table], Sequence[NamedValues]]
 """A function that returns the rows of a small result."""
 
 
@@ -458,16 +454,14 @@ def significant(value: float) -> float:
     return float(f"{value:.{DECIMALS}g}")
 
 
-def changes(
-    now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str]
-) -> dict[str, float | None]:
+def changes(now: NamedValues, before: NamedValues, names: Iterable[str]) -> dict[str, float | None]:
     """Return the relative change of each number; None from zero, or if either is unknown."""
     return {name: _change(now[name], before[name]) for name in names}
 
 
 def compared(
-    now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str], period: Period
-) -> dict[str, dict[str, Any] | None]:
+    now: NamedValues, before: NamedValues, names: Iterable[str], period: Period
+) -> dict[str, Answer | None]:
     """Return the numbers of the period before and their change; None if none of its days is known.
 
     The changes are None unless all days of both periods are known. Otherwise a shop would seem to
@@ -479,7 +473,7 @@ def compared(
     }
 
 
-def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
+def if_known(numbers: NamedValues, period: Period) -> Answer:
     """Return the numbers of a period; None for each if none of its days is known.
 
     Unknown is not zero.
@@ -487,7 +481,7 @@ def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
     return dict.fromkeys(numbers) if period.is_unknown else dict(numbers)
 
 
-def with_unknown_total(numbers: Mapping[str, Any]) -> dict[str, Any]:
+def with_unknown_total(numbers: NamedValues) -> Answer:
     """Return the numbers of days of which none is known: None for each.
 
     How many rows a list would have is not known either.
@@ -497,7 +491,7 @@ def with_unknown_total(numbers: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def revenue_compared(now: Decimal | None, before: Decimal | None, period: Period) -> dict[str, Any]:
+def revenue_compared(now: Decimal | None, before: Decimal | None, period: Period) -> Answer:
     """Return the earlier revenue and its change, as fields of a row in a list."""
     name = "revenue_amount"
     comparison = compared({name: now}, {name: before}, [name], period)
@@ -542,14 +536,12 @@ def page_of(
         total = result[0]["total_count"]
     else:
         total = reading.rows(rows.agg(total_count=rows.count()), period)[0]["total_count"]
-    return [_without_total(row) for row in result], int(total)
+    return [
+        {name: value for name, value in row.items() if name != "total_count"} for row in result
+    ], int(total)
 
 
-def _without_total(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "total_count"}
-
-
-def cut(answer: Mapping[str, Any], name: str, limit: int | None, offset: int) -> dict[str, Any]:
+def cut(answer: NamedValues, name: str, limit: int | None, offset: int) -> Answer:
     """Return an answer with a page of its list, and the number of rows in the whole list.
 
     An answer whose list has only the first rows says their number itself.
@@ -581,15 +573,15 @@ def require(reading: Reading, source: Literal["events", "stock"]) -> None:
         raise NoSourceError(NEEDED[source])
 
 
-def rows_in_period(reading: Reading, contract: type[Table]) -> ir.Table:
+def rows_in_period(reading: Reading, contract: Contract) -> ir.Table:
     """Return the rows of a table on the days of the requested range."""
     rows = reading.table(contract)
     return rows.filter(in_period(rows[str(contract.day_column)]))
 
 
 def rejected_rows(
-    reading: Reading, quarantined: type[Table], duplicates: type[Table], period: Period
-) -> dict[str, Any]:
+    reading: Reading, quarantined: Contract, duplicates: Contract, period: Period
+) -> Answer:
     """Return the counts of quarantined rows by reason, most frequent first, and of surplus copies.
 
     The first table has a column `reject_reason`, the second one `surplus_count`.

@@ -12,13 +12,14 @@ from datetime import date, timedelta
 from functools import reduce
 from operator import sub
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.core.errors import DefinitionError, SourceError
-from ecom_assets.core.tables.contract import MONEY, Table, amount, count
+from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.tables.contract import MONEY, Contract, amount, count
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import NO, count_of, union_all
 
@@ -68,7 +69,7 @@ class SliceOutput:
 
     rows: ir.Table
     days: Days
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: NamedValues = field(default_factory=dict)
     warning: str = ""
     absent: Days = NO_DAYS
     """Days of which the source says that it has nothing.
@@ -337,7 +338,7 @@ class RefusedMoney:
     )
 
 
-def sampled_rows(quarantined: ir.Table, contract: type[Table], days: Days) -> ir.Table:
+def sampled_rows(quarantined: ir.Table, contract: Contract, days: Days) -> ir.Table:
     """Return the first quarantined rows of each day and reason, with their number.
 
     Their place is in `sample_number`, the number of all in `row_count`, and what they come to in

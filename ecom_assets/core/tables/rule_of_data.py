@@ -1,16 +1,17 @@
 """Rules that stored rows decide, beside those that settings decide."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ibis.expr.types as ir
 
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.tables.contract import Contract
 
-TableOf = Callable[[type[Table]], ir.Table]
+TableOf = Callable[[Contract], ir.Table]
 """Returns a whole table, lazily."""
-RowsOf = Callable[[ir.Table], Sequence[Mapping[str, Any]]]
+RowsOf = Callable[[ir.Table], Sequence[NamedValues]]
 """Returns the rows of a small result."""
 
 

@@ -24,7 +24,7 @@ def units(amount: ir.DecimalValue) -> ir.FloatingValue:
     return (amount.cast("float64") * UNITS + 0.5).floor()
 
 
-def units_of_currency(currency: ir.StringValue, usual: str = "") -> ir.NumericValue:
+def units_of_currency(currency: ir.StringValue, usual: str) -> ir.NumericValue:
     """Return how many units the smallest amount is that a currency can write: 100, of yen 10,000.
 
     Args:

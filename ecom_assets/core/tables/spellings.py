@@ -49,7 +49,7 @@ LONG: Final = 200
 """The SQL of a value that is longer, in characters, is an expression, and no column."""
 
 
-def spelled_sql(value: str, key: KeyKind | None = None) -> str:
+def spelled_sql(value: str, key: KeyKind | None) -> str:
     """Return the SQL of `spelled` in DuckDB; NULL for NULL and for blanks only."""
     if len(value) > LONG:
         # What follows has the value eleven times, and the engine would compute each.
@@ -79,7 +79,7 @@ def trimmed_sql(value: str) -> str:
     return f"nullif(trim({value}, {_BLANKS_SQL}), '')"
 
 
-def spelled_value(value: ir.StringValue, key: KeyKind | None = None) -> ir.StringValue:
+def spelled_value(value: ir.StringValue, key: KeyKind | None) -> ir.StringValue:
     """Return what `spelled` says of a column, on every engine."""
     blanks = f"^[{BLANKS}]+|[{BLANKS}]+$"
     result = value.re_replace(blanks, "").re_replace(APOSTROPHE, r"\1").re_replace(blanks, "")

@@ -17,8 +17,9 @@ from typing import Any, Final
 import ibis.expr.types as ir
 
 from ecom_assets.core.errors import DefinitionError
-from ecom_assets.core.tables.contract import Aggregate, Ratio, Table
-from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.rows import NamedValues, Row
+from ecom_assets.core.tables.contract import Aggregate, Contract, Ratio
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import measures_of
 
 ALL: Final = "(all)"
@@ -28,7 +29,7 @@ COUNTED_AS, SIGN, PART = "counted_as", "sign", "part_amount"
 of its number is meant, where it is only a part; null where it is all.
 """
 Keep = Callable[[ir.Table], ir.Table]
-Query = Callable[[ir.Table], list[dict[str, Any]]]
+Query = Callable[[ir.Table], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class TraceContext:
             row.
     """
 
-    row: Mapping[str, Any]
-    table: Callable[[type[Table]], ir.Table]
-    rules: Mapping[str, Any]
+    row: NamedValues
+    table: Callable[[Contract], ir.Table]
+    rules: NamedValues
     ask: Query
     keep: Keep = lambda rows: rows
     key: tuple[str, ...] = ()
@@ -56,29 +57,27 @@ class TraceContext:
 
     def days(self, column: str) -> Days:
         """Return the day of the row, or the days of those that are read at once."""
-        return self.several or Days.between(self.row[column], self.row[column] + ONE_DAY)
+        return self.several or Days.through(self.row[column], self.row[column])
 
-    def where(self, contract: type[Table], **equal: object) -> ir.Table:
+    def where(self, contract: Contract, **equal: object) -> ir.Table:
         """Return the rows of a table whose columns have these values, `(all)` for any value."""
         rows = self.table(contract)
         conditions = [rows[name] == value for name, value in equal.items() if value != ALL]
         return rows.filter(reduce(and_, conditions)) if conditions else rows
 
-    def within(self, contract: type[Table], first: date, last: date, day: str = "") -> ir.Table:
+    def within(self, contract: Contract, first: date, last: date, day: str = "") -> ir.Table:
         """Return the rows of a table of some days, both included.
 
         Without `day`, they are those of its own day column.
         """
         rows = self.table(contract)
-        return rows.filter(
-            Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)])
-        )
+        return rows.filter(Days.through(first, last).contain(rows[day or str(contract.day_column)]))
 
-    def on_day(self, contract: type[Table], column: str) -> ir.Table:
+    def on_day(self, contract: Contract, column: str) -> ir.Table:
         """Return the rows of a table on the day in a column of the row."""
         return self.within(contract, self.row[column], self.row[column])
 
-    def near(self, contract: type[Table], rows: ir.Table, first: str, last: str = "") -> ir.Table:
+    def near(self, contract: Contract, rows: ir.Table, first: str, last: str = "") -> ir.Table:
         """Return the rows of a table on the days from one column to another of some rows."""
         table = self.table(contract)
         return table.filter(
@@ -88,12 +87,24 @@ class TraceContext:
     def span(self, rows: ir.Table, first: str, last: str) -> Days:
         """Return the days from the least of one column of some rows to the greatest of another."""
         (result,) = self.ask(rows.agg(first=rows[first].min(), last=rows[last].max()))
-        return (
-            Days.between(result["first"], result["last"] + ONE_DAY) if result["first"] else Days(())
-        )
+        return Days.through(result["first"], result["last"]) if result["first"] else Days(())
 
 
 RowsOf = Callable[[TraceContext], ir.Table]
+
+
+def like_row(contract: Contract, *names: str, **columns: str) -> RowsOf:
+    """Return a function for the rows of a table that have the values of the row in some columns.
+
+    Args:
+        contract: The table.
+        names: The columns that both call the same.
+        columns: The row's columns by those of the table.
+    """
+    of_row = {name: name for name in names} | columns
+    return lambda context: context.where(
+        contract, **{name: context.row[column] for name, column in of_row.items()}
+    )
 
 
 @dataclass(frozen=True)
@@ -110,7 +121,7 @@ class Count:
             counts on two days.
     """
 
-    to: type[Table]
+    to: Contract
     rows: RowsOf
     unit: str = ""
     day: str = ""
@@ -127,7 +138,7 @@ class Sum:
         of: The column that is added up, by its name in clean and received rows.
     """
 
-    to: type[Table]
+    to: Contract
     rows: RowsOf
     of: str
 
@@ -223,14 +234,14 @@ class ShownIds:
 
     column: str
     names: Callable[..., ir.Table]
-    reads: tuple[type[Table], ...]
+    reads: tuple[Contract, ...]
 
 
 @dataclass(frozen=True)
 class TableTrace:
     """The definition of a table's numbers in docs/metrics/, and how each goes down."""
 
-    contract: type[Table]
+    contract: Contract
     anchor: str
     numbers: Mapping[str, Derivation] = field(default_factory=dict)
     shown_ids: ShownIds | None = None
@@ -259,7 +270,7 @@ class UpstreamRows:
             one for it; for a column that is added up, with what of it they mean in `part_amount`.
     """
 
-    to: type[Table]
+    to: Contract
     rows: Callable[[ir.Table, TraceContext], ir.Table]
     reads: tuple[str, ...]
     is_one_to_one: bool = False

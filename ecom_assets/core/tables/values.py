@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from ecom_assets.core.errors import DefinitionError, did_you_mean
+from ecom_assets.core.rows import Answer, NamedValues
 
 T = TypeVar("T")
 Scalar = str | int | float | bool
@@ -420,9 +421,7 @@ Preset = Mapping[str, Any]
 """Values by the key of a definition."""
 
 
-def with_preset(
-    presets: Mapping[str, Preset], raw: Mapping[str, Any], question: str
-) -> dict[str, Any]:
+def with_preset(presets: Mapping[str, Preset], raw: NamedValues, question: str) -> Answer:
     """Return a definition with the values of its `preset`, a tool's name, for missing keys.
 
     Errors name the `question`, as in "ClickHouse has no sessions".

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
-from ecom_assets.core.tables.contract import Table, count, text
+from ecom_assets.core.tables.contract import Contract, Table, count, text
 from ecom_assets.core.warehouse.day_notes import EmptyDays, WrittenSlices
 from ecom_assets.core.warehouse.sql_text import text as literal
 from ecom_assets.core.warehouse.statements import NoShapeError, key_of
@@ -56,7 +56,7 @@ class ComputedNotes:
         self._engine = engine
         self._writes: dict[str, str] | None = None
         self._notes: dict[Key, Note] | None = None
-        self._hashes: dict[type[Table], str] = {}
+        self._hashes: dict[Contract, str] = {}
         self._passed: dict[ComparedInputs, int] = {}
 
     def forget(self) -> None:
@@ -64,7 +64,7 @@ class ComputedNotes:
         self._writes = self._notes = None
         self._hashes.clear()
 
-    def follow(self, contract: type[Table], write_id: str | None) -> None:
+    def follow(self, contract: Contract, write_id: str | None) -> None:
         """Take in the newest write of a table, which may still be rolled back; see `forget`."""
         if self._writes is not None and write_id is not None:
             self._writes[contract.qualified_name()] = write_id
@@ -105,7 +105,17 @@ class ComputedNotes:
 
     def _compared(self, compared: ComparedInputs) -> ComparedInputs:
         name = compared.computation.contract.qualified_name()
-        note = self._stored_notes().get(_key_of(compared.computation))
+        if self._notes is None:
+            self._notes = {
+                (row["table_name"], row["check_name"], row["run_days"]): (
+                    row["inputs"],
+                    row["write_id"],
+                    int(row["row_count"]),
+                    row["run_id"],
+                )
+                for row in self._engine.noted_rows(ComputedFrom)
+            }
+        note = self._notes.get(_key_of(compared.computation))
         if note is None:
             return compared
         inputs, write_id, row_count, run_id = note
@@ -119,7 +129,7 @@ class ComputedNotes:
         is_whole = row_count == self._engine.row_count(compared.computation.contract)
         return ComparedInputs(compared.computation, inputs, run_id if is_whole else None)
 
-    def _state_of(self, table: type[Table]) -> str:
+    def _state_of(self, table: Contract) -> str:
         """Return what says whether the rows of a table are others."""
         if table.written_by == "asset":
             write_id = self._newest_writes().get(table.qualified_name(), "")
@@ -141,19 +151,6 @@ class ComputedNotes:
             )
             self._writes = {row["table_name"]: row["write_id"] for row in rows}
         return self._writes
-
-    def _stored_notes(self) -> dict[Key, Note]:
-        if self._notes is None:
-            self._notes = {
-                (row["table_name"], row["check_name"], row["run_days"]): (
-                    row["inputs"],
-                    row["write_id"],
-                    int(row["row_count"]),
-                    row["run_id"],
-                )
-                for row in self._engine.noted_rows(ComputedFrom)
-            }
-        return self._notes
 
     def note_table(self, compared: ComparedInputs) -> None:
         """Note what a table was computed from; call it in the transaction that writes the table,

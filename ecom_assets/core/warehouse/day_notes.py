@@ -14,20 +14,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import pyarrow as pa
 
 from ecom_assets.core.clock import now_utc
-from ecom_assets.core.tables.contract import Table, count, day, instant, text
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.contract import Contract, Table, count, day, instant, text
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of, schema_of
 from ecom_assets.core.warehouse.sql_text import text as literal
 
 if TYPE_CHECKING:
     from ecom_assets.core.warehouse.engine import Engine
-
-Row = dict[str, Any]
 
 
 class DayNotes(Table, abstract=True):
@@ -153,7 +152,7 @@ def renew_notes(
 
 
 def note_absent(
-    engine: "Engine", contract: type[Table], answered: Days, absent: Days, run_id: str
+    engine: "Engine", contract: Contract, answered: Days, absent: Days, run_id: str
 ) -> None:
     """Record the days of which a source has nothing,
     and remove the records of other days that it answered for.
@@ -165,7 +164,7 @@ def note_absent(
 
 
 def note_unanswered(
-    engine: "Engine", contract: type[Table], answered: Days, unanswered: Days, run_id: str
+    engine: "Engine", contract: Contract, answered: Days, unanswered: Days, run_id: str
 ) -> None:
     """Record the days for which a source did not answer, and remove the records of other days that
     it answered for.
@@ -176,7 +175,7 @@ def note_unanswered(
 def _note_kept(  # noqa: PLR0913, PLR0917 (each is a table, days, or the run)
     engine: "Engine",
     notes: type[DayNotes],
-    contract: type[Table],
+    contract: Contract,
     answered: Days,
     noted: Days,
     run_id: str,
@@ -217,9 +216,9 @@ class LoadedDays:
     def __init__(self, engine: "Engine") -> None:
         """Set the open warehouse."""
         self._engine = engine
-        self._loaded_by_table: dict[type[Table], dict[date, bool]] = {}
+        self._loaded_by_table: dict[Contract, dict[date, bool]] = {}
 
-    def among(self, raw: type[Table], days: Days | None) -> Days:
+    def among(self, raw: Contract, days: Days | None) -> Days:
         """Return those of some days, or of all, that a run has loaded into `raw`."""
         if days is None:
             return Days.from_dates(self._stored(raw, None))
@@ -229,7 +228,7 @@ class LoadedDays:
             loaded_by_day.update({day: day in loaded for day in unknown})
         return Days.from_dates(day for day in days.dates if loaded_by_day[day])
 
-    def note(self, raw: type[Table], days: Days, with_rows: Iterable[date]) -> None:
+    def note(self, raw: Contract, days: Days, with_rows: Iterable[date]) -> None:
         """Record that a run has loaded some days of `raw`, of which those `with_rows` have rows."""
         self._loaded_by_table.pop(raw, None)
         name = raw.qualified_name()
@@ -245,7 +244,7 @@ class LoadedDays:
                 [{"received_date": day} for day in fresh.dates],
             )
 
-    def _stored(self, raw: type[Table], days: Days | None) -> set[date]:
+    def _stored(self, raw: Contract, days: Days | None) -> set[date]:
         self._engine.ensure(raw)
         noted = noted_days(self._engine, EmptyDays, raw.qualified_name())
         return {
@@ -260,9 +259,9 @@ class LateRows:
     def __init__(self, engine: "Engine") -> None:
         """Set the open warehouse."""
         self._engine = engine
-        self._by_run: dict[tuple[type[Table], Days], Days] = {}
+        self._by_run: dict[tuple[Contract, Days], Days] = {}
 
-    def beside(self, raw: type[Table], days: Days) -> Days:
+    def beside(self, raw: Contract, days: Days) -> Days:
         """Return the loaded days, none of `days`,
         that rows of `raw` count for which arrived on `days`.
         """
@@ -273,9 +272,7 @@ class LateRows:
             self._by_run[raw, days] = self._engine.loaded.among(raw, Days.from_dates(late))
         return self._by_run[raw, days]
 
-    def note(
-        self, raw: type[Table], days: Days, run: Days, late: Iterable[tuple[date, date]]
-    ) -> None:
+    def note(self, raw: Contract, days: Days, run: Days, late: Iterable[tuple[date, date]]) -> None:
         """Note, in the open transaction, changed rows of the arrival `days` of a run:
         pairs of arrival and own day.
 
@@ -375,7 +372,7 @@ class TableComputation:
 
 def note_write(
     engine: "Engine",
-    contract: type[Table],
+    contract: Contract,
     days: Days | None,
     computation: TableComputation | None = None,
 ) -> str | None:
@@ -396,7 +393,7 @@ def note_write(
 
 
 def _write_statements(
-    engine: "Engine", contract: type[Table], days: Days | None, write_id: str
+    engine: "Engine", contract: Contract, days: Days | None, write_id: str
 ) -> list[str]:
     ranges = [ALL_DAYS] if days is None else list(days.runs())
     if not ranges:
@@ -425,18 +422,18 @@ def now_text() -> str:
     return now_utc().replace(tzinfo=None).isoformat(sep=" ")
 
 
-def forget_writes(engine: "Engine", contract: type[Table]) -> None:
+def forget_writes(engine: "Engine", contract: Contract) -> None:
     """Remove the records of a dropped table."""
     name = literal(contract.qualified_name())
     engine.execute(f"DELETE FROM {engine.name_of(WrittenSlices)} WHERE table_name = {name}")  # noqa: S608 (as above)
 
 
-def writes_of(engine: "Engine", contract: type[Table]) -> Writes:
+def writes_of(engine: "Engine", contract: Contract) -> Writes:
     """Return the recorded writes of a table; none if the engine does not record them."""
     return writes_by_table(engine, [contract])[contract.qualified_name()]
 
 
-def writes_by_table(engine: "Engine", contracts: Iterable[type[Table]]) -> dict[str, Writes]:
+def writes_by_table(engine: "Engine", contracts: Iterable[Contract]) -> dict[str, Writes]:
     """Return the recorded writes of tables, by qualified name;
     none if the engine does not record them.
     """
@@ -453,7 +450,7 @@ def writes_by_table(engine: "Engine", contracts: Iterable[type[Table]]) -> dict[
     return {name: _writes(by_name[name], of_table) for name, of_table in rows.items()}
 
 
-def _writes(contract: type[Table], rows: Sequence[Row]) -> Writes:
+def _writes(contract: Contract, rows: Sequence[Row]) -> Writes:
     if not rows:
         return Writes()
     # A column that the contract has gained is a change of every row.
@@ -499,7 +496,7 @@ class Computations(Table):
 
 
 def note_computation(
-    engine: "Engine", contract: type[Table], run_id: str, computation: TableComputation
+    engine: "Engine", contract: Contract, run_id: str, computation: TableComputation
 ) -> None:
     """Record how a table was computed by several writes, if the engine records its writes."""
     if not engine.notes_writes:
@@ -513,7 +510,7 @@ def note_computation(
 
 
 def _computation_statements(
-    engine: "Engine", contract: type[Table], run_id: str | None, computation: TableComputation
+    engine: "Engine", contract: Contract, run_id: str | None, computation: TableComputation
 ) -> list[str]:
     notes, name = engine.name_of(Computations), literal(contract.qualified_name())
     by = f"{literal(run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"

@@ -25,10 +25,11 @@ from ibis.common.exceptions import TableNotFound
 
 from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import (
     arrow_schema_of,
@@ -185,7 +186,7 @@ class Engine(ABC):
     has_one_writer: ClassVar[bool] = False
     """Whether only one process can write at a time, so that runs take turns."""
 
-    def row_hash(self, _contract: type[Table]) -> str | None:
+    def row_hash(self, _contract: Contract) -> str | None:
         """Return the SQL that hashes a row without a conversion to text; None if there is none."""
         return None
 
@@ -222,10 +223,10 @@ class Engine(ABC):
         """Run a statement and discard its result."""
 
     @abstractmethod
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by column name."""
 
-    def rows_of(self, rows: ir.Table) -> list[dict[str, Any]]:
+    def rows_of(self, rows: ir.Table) -> list[Row]:
         """Return the rows of a small result, and notice a lost connection or damage.
 
         Ibis by itself does not.
@@ -240,11 +241,11 @@ class Engine(ABC):
         """Run an INSERT and return how many rows it added."""
 
     @abstractmethod
-    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+    def take_in(self, contract: Contract, batches: pa.RecordBatchReader) -> int:
         """Insert rows from outside the engine, in the contract's columns; return how many."""
 
     @abstractmethod
-    def create_statements(self, contract: type[Table]) -> list[str]:
+    def create_statements(self, contract: Contract) -> list[str]:
         """Return the statements that create the table, without the one that creates its schema."""
 
     def quoted(self, name: str) -> str:
@@ -255,18 +256,18 @@ class Engine(ABC):
         """Return a string literal of the engine's SQL."""
         return str(sg.exp.Literal.string(value).sql(dialect=self.con.dialect))
 
-    def name_of(self, contract: type[Table]) -> str:
+    def name_of(self, contract: Contract) -> str:
         """Return the table's name for SQL."""
         return f"{self.quoted(contract.layer)}.{self.quoted(contract.name)}"
 
-    def columns_of(self, contract: type[Table]) -> str:
+    def columns_of(self, contract: Contract) -> str:
         """Return the names of the table's columns for SQL, in the contract's order."""
         return ", ".join(self.quoted(name) for name in contract.columns)
 
     replaces_visitors: bool = True
     """Whether a slice can replace rows of some visitors on other days, too."""
 
-    def where(self, contract: type[Table], days: Days | None) -> str:
+    def where(self, contract: Contract, days: Days | None) -> str:
         """Return the WHERE clause of the slice of `days`; empty for the whole table."""
         if days is None:
             return ""
@@ -276,7 +277,7 @@ class Engine(ABC):
         ]
         return " WHERE " + (" OR ".join(runs) or "1 = 0")
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return the whole table, lazily."""
         name = contract.qualified_name()
         self.ensure(contract)
@@ -286,11 +287,11 @@ class Engine(ABC):
             self._handed_out[name] = self.stored_table(contract)
         return self._handed_out[name]
 
-    def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
+    def loaded_days(self, raw: Contract, days: Days | None) -> Days:
         """Return those of some days, or of all, that a run has loaded into a raw table."""
         return self.loaded.among(raw, days)
 
-    def late_days(self, raw: type[Table], days: Days) -> Days:
+    def late_days(self, raw: Contract, days: Days) -> Days:
         """Return the other days that late rows of a raw table count for.
 
         These are rows that arrived on `days`, and that a run left out.
@@ -311,24 +312,24 @@ class Engine(ABC):
         """Write which checks have passed; until then only this object knows."""
         self._computed_notes.flush()
 
-    def readable(self, contract: type[Table]) -> ir.Table:
+    def readable(self, contract: Contract) -> ir.Table:
         """Return the whole table, lazily, for those who read all of it.
 
         Where the engine's files allow that, they are read past the engine.
         """
         return self.table(contract)
 
-    def stored_table(self, contract: type[Table]) -> ir.Table:
+    def stored_table(self, contract: Contract) -> ir.Table:
         """Return the whole table with its stored columns, even if they differ from its contract."""
         return self.table_of(contract, self.stored_schema(contract))
 
-    def has(self, contract: type[Table]) -> bool:
+    def has(self, contract: Contract) -> bool:
         """Return whether the table exists."""
         return contract.qualified_name() in self._ready or self.has_named(
             contract.layer, contract.name
         )
 
-    def ensure(self, contract: type[Table]) -> None:
+    def ensure(self, contract: Contract) -> None:
         """Create the table from its contract, or add its new columns.
 
         Columns that may be null by the contract may be null from now on.
@@ -352,7 +353,7 @@ class Engine(ABC):
                 self.let_be_null(contract, name)
         self._ready.add(contract.qualified_name())
 
-    def is_ready(self, contract: type[Table]) -> bool:
+    def is_ready(self, contract: Contract) -> bool:
         """Return whether the table is known to be as its contract says.
 
         All tables are looked at when the first one is asked for: one statement instead of two for
@@ -368,16 +369,16 @@ class Engine(ABC):
         self._handed_out[name] = self.table_of(contract, result)
         return True
 
-    def found_columns(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    def found_columns(self) -> Mapping[str, Sequence[NamedValues]]:
         """Return the columns of the tables that were there at the first look, by qualified name."""
         if self._found is None:
-            found: dict[str, list[Mapping[str, Any]]] = {}
+            found: dict[str, list[NamedValues]] = {}
             for row in self.read_columns():
                 found.setdefault(row["table_name"], []).append(row)
             self._found = found
         return self._found
 
-    def read_columns(self) -> Iterable[Mapping[str, Any]]:
+    def read_columns(self) -> Iterable[NamedValues]:
         """Return the stored columns of all tables and views, by one statement, in their order:
         `table_name` with the layer, `column_name`, `data_type` and `is_nullable`.
 
@@ -385,7 +386,7 @@ class Engine(ABC):
         """
         return ()
 
-    def schema_from(self, columns: Iterable[Mapping[str, Any]]) -> ibis.Schema:
+    def schema_from(self, columns: Iterable[NamedValues]) -> ibis.Schema:
         """Return the columns of a table of `read_columns`."""
         mapper = self.con.compiler.type_mapper
         return ibis.schema(
@@ -397,7 +398,7 @@ class Engine(ABC):
             }
         )
 
-    def table_of(self, contract: type[Table], columns: ibis.Schema) -> ir.Table:
+    def table_of(self, contract: Contract, columns: ibis.Schema) -> ir.Table:
         """Return a table whose stored columns are known, lazily."""
         layer = ops.Namespace(catalog=None, database=contract.layer)
         table: ir.Table = ops.DatabaseTable(
@@ -405,26 +406,26 @@ class Engine(ABC):
         ).to_expr()
         return table
 
-    def _forget(self, contract: type[Table]) -> None:
+    def _forget(self, contract: Contract) -> None:
         """Forget the columns of a table that is gone or becomes another one."""
         name = contract.qualified_name()
         self._ready.discard(name)
         if self._found is not None:
             self._found = {n: columns for n, columns in self._found.items() if n != name}
 
-    def create(self, contract: type[Table]) -> None:
+    def create(self, contract: Contract) -> None:
         """Create the empty table, and its schema if needed."""
         if not any(name.startswith(f"{contract.layer}.") for name in self._ready):
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
         for statement in self.create_statements(contract):
             self.execute(statement)
 
-    def add_column(self, contract: type[Table], name: str) -> None:
+    def add_column(self, contract: Contract, name: str) -> None:
         """Add a new column of the contract; it is null in existing rows."""
         kind = self.type_of(kind_of(schema_of(contract)[name]))
         self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
 
-    def let_be_null(self, contract: type[Table], name: str) -> None:
+    def let_be_null(self, contract: Contract, name: str) -> None:
         """Let a stored column be null, as its contract does now."""
         self.execute(
             f"ALTER TABLE {self.name_of(contract)} ALTER COLUMN {self.quoted(name)} DROP NOT NULL"
@@ -432,7 +433,7 @@ class Engine(ABC):
 
     def replace(  # noqa: PLR0913, PLR0917 (a slice, and what is done with it)
         self,
-        contract: type[Table],
+        contract: Contract,
         rows: ir.Table,
         days: Days | None,
         hooks: SliceHooks | None = None,
@@ -461,7 +462,7 @@ class Engine(ABC):
 
     def _replace(  # noqa: PLR0913, PLR0917 (as `replace`)
         self,
-        contract: type[Table],
+        contract: Contract,
         rows: ir.Table,
         days: Days | None,
         hooks: SliceHooks | None,
@@ -504,9 +505,7 @@ class Engine(ABC):
         self.on_step("committed")
         return Written(count, sql)
 
-    def _day_hashes(
-        self, contract: type[Table], days: Days | None
-    ) -> dict[date | None, Any] | None:
+    def _day_hashes(self, contract: Contract, days: Days | None) -> dict[date | None, Any] | None:
         """Return a number for the rows of each of some days that has some: other rows have another.
 
         A table that is not cut by day has one number. None where nobody asks for it, or where the
@@ -524,7 +523,7 @@ class Engine(ABC):
             )
         }
 
-    def hash_of(self, contract: type[Table]) -> str:
+    def hash_of(self, contract: Contract) -> str:
         """Return a text for the rows of a table: other rows have another, the order does not count.
 
         The engine must have a `row_hash`.
@@ -537,7 +536,7 @@ class Engine(ABC):
 
     def _changed(
         self,
-        contract: type[Table],
+        contract: Contract,
         days: Days | None,
         before: dict[date | None, tuple[int, Any]] | None,
     ) -> Days | None:
@@ -552,10 +551,10 @@ class Engine(ABC):
             return None if changed else Days(())
         return Days.from_dates(day for day in changed if day is not None)
 
-    def _into(self, contract: type[Table]) -> str:
+    def _into(self, contract: Contract) -> str:
         return f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})"
 
-    def _statements_of(self, contract: type[Table], also: VisitorRows) -> tuple[str, str]:
+    def _statements_of(self, contract: Contract, also: VisitorRows) -> tuple[str, str]:
         """Return the statements that delete the rows of visitors, and that insert the new ones."""
         visitors = f"{self.quoted('visitor_id')} IN ({self.compile(also.visitors)})"
         days = self.where(contract, also.days).removeprefix(" WHERE ")
@@ -563,13 +562,13 @@ class Engine(ABC):
         delete = f"DELETE FROM {self.name_of(contract)} WHERE ({days}) AND {visitors}"  # noqa: S608 (names come from contracts)
         return delete, f"{self._into(contract)}\n{sql}"
 
-    def in_order(self, sql: str, _contract: type[Table], _days: Days | None) -> str:
+    def in_order(self, sql: str, _contract: Contract, _days: Days | None) -> str:
         """Return the query whose rows are inserted, sorted where this makes reading days faster."""
         return sql
 
     def note_write(
         self,
-        contract: type[Table],
+        contract: Contract,
         days: Days | None,
         computation: TableComputation | None = None,
     ) -> None:
@@ -580,19 +579,19 @@ class Engine(ABC):
             write_id = note_write(self, contract, days, computation)
             self._computed_notes.follow(contract, write_id)
 
-    def _forget_writes(self, contract: type[Table]) -> None:
+    def _forget_writes(self, contract: Contract) -> None:
         self._computed_notes.forget()
         if self.notes_writes and self.has(WrittenSlices):
             forget_writes(self, contract)
 
-    def _ensure_noted(self, contract: type[Table]) -> None:
+    def _ensure_noted(self, contract: Contract) -> None:
         self.ensure(contract)
         self.make_views(contract)
         if self.notes_writes:
             for notes in (WrittenSlices, Computations, ComputedFrom):
                 self.ensure(notes)  # not in the transaction: if it is rolled back, so is the table
 
-    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
+    def slice_rows(self, contract: Contract, days: Days) -> pa.Table:
         """Return the rows of some days, including uncommitted changes of the open transaction."""
         where = self.where(contract, days)
         rows = self.query(
@@ -600,7 +599,7 @@ class Engine(ABC):
         )
         return pa.Table.from_pylist(rows, schema=arrow_schema_of(contract))
 
-    def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
+    def day_counts(self, contract: Contract, days: Days | None) -> dict[date, int]:
         """Return the row count of each of some days (None for all) that has rows.
 
         Uncommitted changes are included.
@@ -614,15 +613,13 @@ class Engine(ABC):
             )
         }
 
-    def noted_rows(self, contract: type[Table]) -> list[dict[str, Any]]:
+    def noted_rows(self, contract: Contract) -> list[Row]:
         """Return all rows of a small table; none if there is no such table yet."""
         if not self.has(contract):
             return []
         return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
 
-    def rewrite(
-        self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]
-    ) -> None:
+    def rewrite(self, contract: Contract, days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
         """Replace the rows of some days with the result of `make`; call it within a transaction."""
         self.begin_slice(contract)
         made = make(self.slice_rows(contract, days))
@@ -631,7 +628,7 @@ class Engine(ABC):
         self.note_write(contract, days)
 
     def rewrite_about(
-        self, notes: type[Table], days: Days, about: Mapping[str, str], rows: pa.Table
+        self, notes: Contract, days: Days, about: Mapping[str, str], rows: pa.Table
     ) -> None:
         """Replace the rows of some days that have a value in a column, such as the name of the
         table that they are about; call it within a transaction that keeps other writers of them
@@ -650,11 +647,11 @@ class Engine(ABC):
         sources = rows.op().find((ops.DatabaseTable, ops.SQLQueryResult, ops.InMemoryTable))
         return all(getattr(source, "source", None) is self.con for source in sources)
 
-    def begin_slice(self, _contract: type[Table]) -> None:
+    def begin_slice(self, _contract: Contract) -> None:
         """Lock out other writers until the transaction ends, where the engine does not do so."""
         return
 
-    def end_slice(self, _contract: type[Table]) -> None:
+    def end_slice(self, _contract: Contract) -> None:
         """Called after the rows are written and before they are committed."""
         return
 
@@ -666,7 +663,7 @@ class Engine(ABC):
         """Return the SQL that computes `rows`."""
         return str(self.con.compile(rows, pretty=True))
 
-    def clear(self, contracts: Iterable[type[Table]]) -> None:
+    def clear(self, contracts: Iterable[Contract]) -> None:
         """Delete all rows of the tables, in one transaction."""
         present = [contract for contract in contracts if self.has(contract)]
         for contract in present:
@@ -678,7 +675,7 @@ class Engine(ABC):
                 self.note_write(contract, None)
 
     def remove(
-        self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None
+        self, contract: Contract, conditions: Sequence[str], kept: ir.Table, days: Days | None
     ) -> None:
         """Delete rows of a table; `purge` then removes their bytes.
 
@@ -699,14 +696,14 @@ class Engine(ABC):
             if self.notes_writes:
                 self._computed_notes.clear()
 
-    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+    def purge(self, _contracts: Iterable[Contract]) -> str:
         """Remove the bytes of deleted rows from disk.
 
         Returns a sentence about what a person still has to do.
         """
         return ""
 
-    def copied_file(self, _fresh: Path, _kept: Iterable[type[Table]]) -> bool:
+    def copied_file(self, _fresh: Path, _kept: Iterable[Contract]) -> bool:
         """Make a DuckDB file that has some tables and no byte of others, faster than by their rows.
 
         Returns whether it was made; what is at the path otherwise is to be removed.
@@ -720,13 +717,13 @@ class Engine(ABC):
         """
         return []
 
-    def drop(self, contract: type[Table]) -> None:
+    def drop(self, contract: Contract) -> None:
         """Drop the table if it exists."""
         self.execute(f"DROP TABLE IF EXISTS {self.name_of(contract)}")
         self._forget(contract)
         self._forget_writes(contract)
 
-    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+    def put_in_place(self, fresh: Contract, contract: Contract) -> None:
         """Replace a table with another one of its layer, in one transaction.
 
         The other one takes its name and foreign keys.
@@ -746,7 +743,7 @@ class Engine(ABC):
     creates_view: ClassVar[str] = "CREATE VIEW IF NOT EXISTS"
     """How a statement begins that creates a view, which another run may have created meanwhile."""
 
-    def make_views(self, contract: type[Table]) -> None:
+    def make_views(self, contract: Contract) -> None:
         """Make the views of a table that are not there; what has the name of one is left alone."""
         for name, statement in self.views_of(contract).items():
             view = f"{contract.layer}.{name}"
@@ -755,7 +752,7 @@ class Engine(ABC):
                     self.execute(statement)
                 self._ready.add(view)
 
-    def views_of(self, contract: type[Table]) -> dict[str, str]:
+    def views_of(self, contract: Contract) -> dict[str, str]:
         """Return the statements that create the views of a table, by the names of the views."""
         return {
             name: f"{self.creates_view} {self.quoted(contract.layer)}.{self.quoted(name)} AS\n"
@@ -769,18 +766,18 @@ class Engine(ABC):
         named = f"table_schema = {text(layer)} AND table_name = {text(name)}"
         return bool(self.query(f"SELECT 1 FROM {tables} AND {named}"))  # noqa: S608 (names come from contracts)
 
-    def refer_to(self, contract: type[Table]) -> None:  # noqa: B027 (only some engines have foreign keys)
+    def refer_to(self, contract: Contract) -> None:  # noqa: B027 (only some engines have foreign keys)
         """Create the foreign keys that refer to a replaced table, where the engine has some."""
 
     def restore_views(self) -> None:  # noqa: B027 (only some engines have views of others)
         """Make the views again that were dropped with a replaced table, where some are."""
 
-    def row_count(self, contract: type[Table]) -> int:
+    def row_count(self, contract: Contract) -> int:
         """Return the number of rows of the whole table."""
         (row,) = self.query(f"SELECT count(*) AS n FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
         return int(row["n"])
 
-    def row_counts(self, contracts: Iterable[type[Table]]) -> dict[str, int]:
+    def row_counts(self, contracts: Iterable[Contract]) -> dict[str, int]:
         """Return the numbers of rows of whole tables, by qualified name."""
         counts = [
             f"SELECT {text(contract.qualified_name())} AS table_name, count(*) AS n "  # noqa: S608 (names come from contracts)
@@ -790,7 +787,7 @@ class Engine(ABC):
         rows = self.query("\nUNION ALL ".join(counts)) if counts else []
         return {row["table_name"]: int(row["n"]) for row in rows}
 
-    def has_rows(self, contract: type[Table]) -> bool:
+    def has_rows(self, contract: Contract) -> bool:
         """Return whether a table is there with a row, whatever columns it has: an older release
         may have written it.
         """
@@ -798,8 +795,8 @@ class Engine(ABC):
         return self.has(contract) and bool(self.query(query))
 
     def counted_and_some_rows(
-        self, contract: type[Table], days: Days | None, limit: int
-    ) -> tuple[int, list[dict[str, Any]]]:
+        self, contract: Contract, days: Days | None, limit: int
+    ) -> tuple[int, list[Row]]:
         """Return the number of rows of the whole table, and any few rows of the slice of `days`."""
         where = self.where(contract, days)
         shown = (
@@ -815,20 +812,18 @@ class Engine(ABC):
             {name: row[name] for name in contract.columns} for row in rows if row["is_shown"]
         ]
 
-    def some_rows(
-        self, contract: type[Table], days: Days | None, limit: int
-    ) -> list[dict[str, Any]]:
+    def some_rows(self, contract: Contract, days: Days | None, limit: int) -> list[Row]:
         """Return any few rows of the slice of `days`."""
         where = self.where(contract, days)
         return self.query(
             f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}"  # noqa: S608 (as above)
         )
 
-    def stored_schema(self, contract: type[Table]) -> ibis.Schema:
+    def stored_schema(self, contract: Contract) -> ibis.Schema:
         """Return the stored columns of the table as an Ibis schema."""
         return self.con.get_schema(contract.name, database=contract.layer)
 
-    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+    def found_schema(self, contract: Contract) -> ibis.Schema | None:
         """Return the stored columns of the table; None if there is no such table yet."""
         try:
             return self.stored_schema(contract)
@@ -839,7 +834,7 @@ class Engine(ABC):
         """Return the name of an Ibis type in the engine's DDL."""
         return type_name(self.con.compiler.type_mapper, kind)
 
-    def column_definitions(self, contract: type[Table]) -> str:
+    def column_definitions(self, contract: Contract) -> str:
         """Return the columns with types and NOT NULL, for a CREATE TABLE."""
         lines = [
             f"{self.quoted(name)} "

@@ -17,6 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.core.errors import UsageError, WarehouseError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.asset import (
     DAYS_AROUND,
     PARTITION,
@@ -26,7 +27,7 @@ from ecom_assets.core.tables.asset import (
     require_days,
 )
 from ecom_assets.core.tables.computations import ComparedInputs, ComputedOutput
-from ecom_assets.core.tables.contract import HIDDEN, Table
+from ecom_assets.core.tables.contract import HIDDEN, Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.received import SliceOutput, SourceGate
@@ -102,18 +103,18 @@ class ChangeLog(Protocol):
     def run_id(self) -> str:
         """The run that writes."""
 
-    def hooks_for(self, contract: type[Table], days: Days, own: Days) -> SliceHooks | None:
+    def hooks_for(self, contract: Contract, days: Days, own: Days) -> SliceHooks | None:
         """Return the hooks around the replacement of a slice: `days` are replaced,
         `own` are the days of the run.
         """
 
-    def metadata(self, contract: type[Table]) -> Mapping[str, Any]:
+    def metadata(self, contract: Contract) -> NamedValues:
         """Return the metadata that the log adds to the materialization of a table."""
 
 
-LateRowHooks = Callable[[Engine, type[Table], Days, Days], SliceHooks | None]
+LateRowHooks = Callable[[Engine, Contract, Days, Days], SliceHooks | None]
 """Returns what is called around the replacement of some days of a raw table, in a run over days."""
-Plot = Callable[[Engine, type[Table], Days | None], str | None]
+Plot = Callable[[Engine, Contract, Days | None], str | None]
 """Returns a picture of a table as Markdown, after some days of it were written;
 None if it has none.
 """
@@ -135,7 +136,7 @@ class WarehouseIOManager(dg.IOManager):
     """
 
     engine: Engine
-    contracts: Mapping[str, type[Table]]
+    contracts: Mapping[str, Contract]
     progress: Progress = NO_PROGRESS
     gate: SourceGate = field(default_factory=SourceGate)
     whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS
@@ -147,7 +148,7 @@ class WarehouseIOManager(dg.IOManager):
     late_rows: LateRowHooks = lambda _engine, _contract, _days, _run: None
     taken_back: TakenBack = nothing_taken_back
     _is_claimed: bool = field(default=False, init=False)
-    _whole: set[type[Table]] = field(default_factory=set, init=False)
+    _whole: set[Contract] = field(default_factory=set, init=False)
     _log: ChangeLog | None = field(default=None, init=False)
 
     def require_days(self, run: dg.DagsterRun) -> None:
@@ -260,7 +261,7 @@ class WarehouseIOManager(dg.IOManager):
     def _left_alone(
         self,
         context: dg.OutputContext,
-        contract: type[Table],
+        contract: Contract,
         compared: ComparedInputs,
         started: float,
     ) -> None:
@@ -293,7 +294,7 @@ class WarehouseIOManager(dg.IOManager):
         last = context.asset_partition_keys[-1] if days is not None else None
         context.step_context.add_asset_metadata({**of_run, **explained}, key, last)
 
-    def _contract_of(self, context: dg.InputContext | dg.OutputContext) -> type[Table] | None:
+    def _contract_of(self, context: dg.InputContext | dg.OutputContext) -> Contract | None:
         """Return the contract of the platform's table that is written or read;
         None if it is something else.
         """
@@ -328,7 +329,7 @@ class WarehouseIOManager(dg.IOManager):
     def _guarded(
         self,
         context: dg.OutputContext,
-        contract: type[Table],
+        contract: Contract,
         obj: ir.Table | SliceOutput | DayByDay,
         rows: ir.Table,
         days: Days,
@@ -342,7 +343,7 @@ class WarehouseIOManager(dg.IOManager):
         is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
         slices = obj if isinstance(obj, SliceOutput) else SliceOutput(rows, days)
 
-        def late_rows(engine: Engine, contract: type[Table], replaced: Days) -> SliceHooks | None:
+        def late_rows(engine: Engine, contract: Contract, replaced: Days) -> SliceHooks | None:
             return self.late_rows(
                 engine, contract, replaced, _days_of(context) if is_over_days else replaced
             )
@@ -372,7 +373,7 @@ class WarehouseIOManager(dg.IOManager):
         return written
 
     def _hooks(
-        self, context: dg.OutputContext, contract: type[Table], days: Days | None
+        self, context: dg.OutputContext, contract: Contract, days: Days | None
     ) -> SliceHooks | None:
         """Return the hooks that log changes of published numbers, if the slice has such numbers."""
         if days is None or not context.has_asset_partitions or self.change_log is None:
@@ -383,7 +384,7 @@ class WarehouseIOManager(dg.IOManager):
 
     @staticmethod
     def _rows_and_days(
-        context: dg.OutputContext, contract: type[Table], obj: ir.Table | SliceOutput | DayByDay
+        context: dg.OutputContext, contract: Contract, obj: ir.Table | SliceOutput | DayByDay
     ) -> tuple[ir.Table, Days | None]:
         """Return the rows of an output, and the days that they replace; None for the whole table.
 
@@ -402,7 +403,7 @@ class WarehouseIOManager(dg.IOManager):
     def _add_day_counts(
         self,
         context: dg.OutputContext,
-        contract: type[Table],
+        contract: Contract,
         days: Days | None,
         written: Written,
     ) -> None:
@@ -429,7 +430,7 @@ class WarehouseIOManager(dg.IOManager):
     def _warning(
         self,
         context: dg.OutputContext,
-        contract: type[Table],
+        contract: Contract,
         obj: ir.Table | SliceOutput | DayByDay,
         written: Written,
     ) -> dict[str, str]:
@@ -473,11 +474,11 @@ class WarehouseIOManager(dg.IOManager):
 
     def _explanation(
         self,
-        contract: type[Table],
+        contract: Contract,
         rows: ir.Table,
         days: Days | None,
         written: Written,
-        shown: Sequence[Mapping[str, Any]],
+        shown: Sequence[NamedValues],
     ) -> dict[str, Any]:
         """Return the metadata that explain a slice: schema, lineage, SQL and a preview."""
         lineage = {
@@ -508,7 +509,7 @@ class WarehouseIOManager(dg.IOManager):
         }
 
 
-def _preview(contract: type[Table], rows: Sequence[Mapping[str, Any]]) -> str:
+def _preview(contract: Contract, rows: Sequence[NamedValues]) -> str:
     # Dagster keeps metadata longer than the warehouse keeps the rows, so personal data are hidden.
     shown = {
         name: HIDDEN if column.pii or name in FREE_TEXT else None

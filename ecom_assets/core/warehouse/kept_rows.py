@@ -16,9 +16,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.computed import KeptRows
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import Build, Dialect
 from ecom_assets.core.warehouse.statements import WritesDateSlots
 from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS, numbered_statements
@@ -113,8 +114,8 @@ class KeptDialect(Dialect):
         self,
         con: SQLBackend,
         function: Build,
-        arguments: Mapping[str, Any],
-        contract: type[Table] | None,
+        arguments: NamedValues,
+        contract: Contract | None,
     ) -> Any:  # noqa: ANN401 (as the function)
         """Return what a function returns, by a kept statement if there is one."""
         if not isinstance(con, KeepsStatements):

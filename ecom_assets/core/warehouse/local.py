@@ -30,9 +30,10 @@ from ibis.formats.pyarrow import PyArrowData
 
 from ecom_assets.core.errors import DefinitionError, SourceError
 from ecom_assets.core.reading_child import memory_mb_here
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING
 from ecom_assets.core.tables.computed import KeptRows
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import (
     DIALECTS,
     arrow_schema_of,
@@ -426,7 +427,7 @@ class DuckDBDialect(KeptDialect):
 DIALECTS[DuckDB.name] = DuckDBDialect()
 
 
-def in_memory(rows: Iterable[Mapping[str, Any]], contract: type[Table]) -> ir.Table:
+def in_memory(rows: Iterable[NamedValues], contract: Contract) -> ir.Table:
     """Return rows as a table in memory with the columns of a contract, all of which may be null."""
     schema = pa.schema([(field.name, field.type) for field in arrow_schema_of(contract)])
     return arrow_in_memory(contract.name, pa.Table.from_pylist(list(rows), schema))
@@ -447,7 +448,7 @@ def _shared_memory() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(":memory:")
 
 
-def keep_within(con: Backend, memory_limit: str | None, spill: Path | None = None) -> None:
+def keep_within(con: Backend, memory_limit: str | None, spill: Path | None) -> None:
     """Limit the memory of a connection;
     queries that need more spill to the folder `spill`, if it is set.
     """

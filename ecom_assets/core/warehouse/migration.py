@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.core.errors import WarehouseError
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, kind_of, schema_of
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.core.warehouse.local import connect
@@ -30,7 +30,7 @@ class Content:
     checksum: str
 
 
-def content_of(engine: Engine, contract: type[Table]) -> Content:
+def content_of(engine: Engine, contract: Contract) -> Content:
     """Return the row count and checksum of a table; it is read in batches."""
     kinds = arrow_schema_of(contract)
     kinds = pa.schema(
@@ -53,7 +53,7 @@ def content_of(engine: Engine, contract: type[Table]) -> Content:
     return Content(int(row[0]), f"{int(row[1] or 0):016x}-{int(row[2] or 0):x}")
 
 
-def copy_table(source: Engine, target: Engine, contract: type[Table]) -> Content:
+def copy_table(source: Engine, target: Engine, contract: Contract) -> Content:
     """Copy a whole table in one transaction, and compare the copy with the source.
 
     Raises:
@@ -82,7 +82,7 @@ class ColumnChange:
     empties: bool = False
 
 
-def changes(engine: Engine, contract: type[Table]) -> list[ColumnChange]:
+def changes(engine: Engine, contract: Contract) -> list[ColumnChange]:
     """Return the differences between a stored table and its contract;
     none if there is no table yet.
     """
@@ -119,7 +119,7 @@ def changes(engine: Engine, contract: type[Table]) -> list[ColumnChange]:
     return matches
 
 
-def migrate(engine: Engine, contract: type[Table]) -> int:
+def migrate(engine: Engine, contract: Contract) -> int:
     """Migrate a stored table to its contract in one step, and return its row count afterwards.
 
     Raises:
@@ -137,7 +137,7 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
     return engine.row_count(contract)
 
 
-def drop_left_over(engine: Engine, contract: type[Table]) -> None:
+def drop_left_over(engine: Engine, contract: Contract) -> None:
     """Drop what a migration that was killed has left: a table that is half filled, or the old one
     where the engine exchanges two.
     """
@@ -146,17 +146,17 @@ def drop_left_over(engine: Engine, contract: type[Table]) -> None:
         engine.drop(fresh)
 
 
-def _fresh(contract: type[Table]) -> type[Table]:
+def _fresh(contract: Contract) -> Contract:
     """Return the same contract under another name, for the new table that is filled before it
     replaces the old one.
     """
     name = f"{contract.name}__migrated"
     named: dict[str, Any] = {"__doc__": contract.__doc__, "name": name, "views": {}}
-    fresh: type[Table] = type(contract.__name__, (contract,), named)
+    fresh: Contract = type(contract.__name__, (contract,), named)
     return fresh
 
 
-def _cast(stored: ir.Table, contract: type[Table]) -> ir.Table:
+def _cast(stored: ir.Table, contract: Contract) -> ir.Table:
     return stored.select(
         **{
             name: stored[name].cast(kind_of(kind))

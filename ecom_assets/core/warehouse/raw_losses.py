@@ -15,7 +15,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from ecom_assets.core.tables.contract import Table, count, text
+from ecom_assets.core.tables.contract import Contract, count, text
 from ecom_assets.core.tables.contract import day as day_of
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of
@@ -52,20 +52,20 @@ class LostRows:
     now: int
 
 
-def noted_counts(engine: Engine, contract: type[Table]) -> dict[date, int]:
+def noted_counts(engine: Engine, contract: Contract) -> dict[date, int]:
     """Return how many rows a raw table must have of each day; empty if it was never noted."""
     notes = notes_of(engine, StoredRows, contract.qualified_name())
     return {row["received_date"]: int(row["stored_count"]) for row in notes}
 
 
-def lost_rows(engine: Engine, contract: type[Table]) -> list[LostRows]:
+def lost_rows(engine: Engine, contract: Contract) -> list[LostRows]:
     """Return the days of a raw table that have fewer rows than were noted."""
     lost = _lost(engine, contract)
     # Another run may have written between the two statements; it does not do so twice.
     return _lost(engine, contract) if lost else []
 
 
-def _lost(engine: Engine, contract: type[Table]) -> list[LostRows]:
+def _lost(engine: Engine, contract: Contract) -> list[LostRows]:
     noted = noted_counts(engine, contract)
     return fewer(noted, engine.day_counts(contract, None) if noted else {})
 
@@ -85,7 +85,7 @@ def listed(lost: Iterable[LostRows]) -> str:
     return ", ".join([*each[:LISTED], *more])
 
 
-def loss_sentence(contract: type[Table], lost: list[LostRows]) -> str:
+def loss_sentence(contract: Contract, lost: list[LostRows]) -> str:
     """Return the sentence about rows that are gone from a raw table, with the remedy."""
     days = f"--from {lost[0].day} --to {lost[-1].day}"
     return (
@@ -96,9 +96,7 @@ def loss_sentence(contract: type[Table], lost: list[LostRows]) -> str:
 
 
 @contextmanager
-def declared_loss(
-    engine: Engine, contract: type[Table], days: Days | None = None
-) -> Iterator[None]:
+def declared_loss(engine: Engine, contract: Contract, days: Days | None = None) -> Iterator[None]:
     """Let the block remove rows of some days of a raw table, or of all, without counting as a loss.
 
     If it is killed, these days have no note, and are not compared until something is written or
@@ -115,9 +113,7 @@ def declared_loss(
     renew_notes(engine, StoredRows, contract.qualified_name(), changed, rows)
 
 
-def note_stored(
-    engine: Engine, contract: type[Table], counts: Mapping[date, int], days: Days
-) -> None:
+def note_stored(engine: Engine, contract: Contract, counts: Mapping[date, int], days: Days) -> None:
     """Record within a transaction how many rows a write leaves of some days."""
     make = partial(_with_counts, contract.qualified_name(), counts)
     engine.rewrite(StoredRows, days, make)
@@ -146,7 +142,7 @@ class StrandedRows:
     counts: Mapping[date, int]
 
 
-def stranded_rows(engine: Engine, tables: Iterable[type[Table]]) -> list[StrandedRows]:
+def stranded_rows(engine: Engine, tables: Iterable[Contract]) -> list[StrandedRows]:
     """Return the rows of staging tables whose raw rows are gone, by day of arrival.
 
     Days that were withdrawn, erased or beyond the limit are left out: their raw rows are gone on
@@ -180,7 +176,7 @@ def stranded_rows(engine: Engine, tables: Iterable[type[Table]]) -> list[Strande
     return result
 
 
-def _arrived(engine: Engine, contract: type[Table]) -> dict[date, int]:
+def _arrived(engine: Engine, contract: Contract) -> dict[date, int]:
     column = engine.quoted(ARRIVED)
     rows = engine.query(
         f"SELECT {column} AS arrived, count(*) AS n FROM {engine.name_of(contract)} GROUP BY 1"  # noqa: S608 (names come from contracts)

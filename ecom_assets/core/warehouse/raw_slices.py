@@ -24,14 +24,14 @@ import pyarrow.compute as pc
 
 from ecom_assets.core.errors import SourceError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
-from ecom_assets.core.tables.contract import Table, count, day, text
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.contract import Contract, Table, count, day, text
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import conform, rows_of, schema_of
 from ecom_assets.core.tables.received import NO_DAYS, SourceGate
 from ecom_assets.core.tables.received_files import OF_UPLOADS
 from ecom_assets.core.warehouse.day_notes import (
     ErasedRows,
-    Row,
     Withdrawals,
     noted_days,
     notes_of,
@@ -96,14 +96,14 @@ class DayByDay:
     days: Days
 
 
-Replace = Callable[[type[Table], ir.Table, Days], tuple[Written, Days]]
+Replace = Callable[[Contract, ir.Table, Days], tuple[Written, Days]]
 """A function that replaces a slice,
 and returns what was written and the days that were actually replaced.
 """
 
 
 def replace_day_by_day(
-    engine: Engine, contract: type[Table], remote: DayByDay, replace: Replace | None = None
+    engine: Engine, contract: Contract, remote: DayByDay, replace: Replace | None = None
 ) -> tuple[Written, Days]:
     """Replace the slice of each day in its own transaction;
     skip days that are unchanged since they were fetched.
@@ -134,7 +134,7 @@ def replace_day_by_day(
 
 
 def _unchanged(
-    engine: Engine, contract: type[Table], remote: DayByDay, versions: Mapping[date, str]
+    engine: Engine, contract: Contract, remote: DayByDay, versions: Mapping[date, str]
 ) -> set[date]:
     """Return the days whose current version was fetched from this source and is
     still complete in the table.
@@ -153,7 +153,7 @@ def _unchanged(
 
 
 def _fetch(
-    contract: type[Table], source: RemoteDays, days: Days, replace: Replace
+    contract: Contract, source: RemoteDays, days: Days, replace: Replace
 ) -> tuple[Written, Days]:
     try:
         return replace(contract, source.rows(days), days)
@@ -183,9 +183,7 @@ def kind_of(origin: str) -> str:
     return "table" if event_table_kind(origin) else "files"
 
 
-def rows_of_others(
-    engine: Engine, contract: type[Table], days: Days, origin: str
-) -> pa.Table | None:
+def rows_of_others(engine: Engine, contract: Contract, days: Days, origin: str) -> pa.Table | None:
     """Return the rows of some days that came from sources of other kinds;
     None if there are none.
     """
@@ -205,7 +203,7 @@ def rows_of_others(
 
 
 def rows_of_no_upload(
-    engine: Engine, contract: type[Table], days: Days, read_files: Collection[str] = ()
+    engine: Engine, contract: Contract, days: Days, read_files: Collection[str] = ()
 ) -> pa.Table | None:
     """Return the rows of some days that are neither of uploads nor of files that are read again;
     None if there are none.
@@ -220,7 +218,7 @@ def rows_of_no_upload(
     return rows if len(rows) else None
 
 
-def with_rows(rows: ir.Table, contract: type[Table], other_rows: pa.Table) -> ir.Table:
+def with_rows(rows: ir.Table, contract: Contract, other_rows: pa.Table) -> ir.Table:
     """Return the rows of a source, which DuckDB reads, and the rows of others."""
     reader = rows.get_backend()
     reader.con.register(OTHER_ROWS, other_rows)
@@ -230,7 +228,7 @@ def with_rows(rows: ir.Table, contract: type[Table], other_rows: pa.Table) -> ir
 ALLOW_WITHDRAWAL = "ecom/allow_withdrawal"
 """The run tag that allows deleting rows that their source no longer has."""
 NO_WHOLE_DAYS: frozenset[date] = frozenset()
-WholeDays = Callable[[type[Table]], Collection[date]]
+WholeDays = Callable[[Contract], Collection[date]]
 
 
 TakenBack = Callable[[], Collection[str]]
@@ -241,11 +239,11 @@ def nothing_taken_back() -> Collection[str]:
     return ()
 
 
-HooksOf = Callable[[Engine, type[Table], Days], SliceHooks | None]
+HooksOf = Callable[[Engine, Contract, Days], SliceHooks | None]
 """Returns what is called around the replacement of some days of a table; None for nothing."""
 
 
-def _no_hooks(_engine: Engine, _contract: type[Table], _days: Days) -> SliceHooks | None:
+def _no_hooks(_engine: Engine, _contract: Contract, _days: Days) -> SliceHooks | None:
     return None
 
 
@@ -301,7 +299,7 @@ class WithdrawalGuard:
     gone: Mapping[date, int] = field(default_factory=dict)
     """How many rows of a day that is replaced are of such files."""
 
-    def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
+    def replace(self, contract: Contract, rows: ir.Table, days: Days) -> tuple[Written, Days]:
         """Replace the days that have not lost their rows; return what was written,
         and the replaced days.
 
@@ -340,7 +338,7 @@ class WithdrawalGuard:
         self.engine.loaded.note(contract, replaced_days, hooks.delivered)
         return written, replaced_days
 
-    def _rows_taken_back(self, contract: type[Table], days: Days) -> Counter[date]:
+    def _rows_taken_back(self, contract: Contract, days: Days) -> Counter[date]:
         """Return how many rows of each day are of files that people took back."""
         prefixes = tuple(self.taken_back())
         counts = Counter[date]()
@@ -356,7 +354,7 @@ class WithdrawalGuard:
         return counts
 
     def _replace(
-        self, contract: type[Table], rows: ir.Table, days: Days, hooks: "_CountingHooks"
+        self, contract: Contract, rows: ir.Table, days: Days, hooks: "_CountingHooks"
     ) -> Written:
         try:
             return self.engine.replace(contract, rows, days, hooks)
@@ -372,9 +370,7 @@ class WithdrawalGuard:
                 "--allow-withdrawal`."
             ) from None
 
-    def _have_moved(
-        self, contract: type[Table], rows: ir.Table, days: Days, there_were: int
-    ) -> bool:
+    def _have_moved(self, contract: Contract, rows: ir.Table, days: Days, there_were: int) -> bool:
         """Return whether each file still has as many rows, on other days, such as those of another
         time zone; of rows without a file, and of those that are gone, nobody knows it.
         """
@@ -391,7 +387,7 @@ class WithdrawalGuard:
         return is_known and all(now.get(file, 0) >= number for file, number in before.items())
 
     def _note(
-        self, contract: type[Table], hooks: "_WithdrawalHooks", days: Days, replaced_days: Days
+        self, contract: Contract, hooks: "_WithdrawalHooks", days: Days, replaced_days: Days
     ) -> None:
         """Record which days are held and which are withdrawn;
         remove the records of days that have rows again.
@@ -441,7 +437,7 @@ class _CountingHooks:
     """
 
     guard: WithdrawalGuard
-    contract: type[Table]
+    contract: Contract
     days: Days
     may_be_fewer: bool = field(default=False, kw_only=True)
     also: SliceHooks | None = field(default=None, kw_only=True)
@@ -519,7 +515,7 @@ class _WithdrawalHooks(_CountingHooks):
 
 
 def note_withdrawn(
-    engine: Engine, contract: type[Table], before: dict[date, int], run_id: str
+    engine: Engine, contract: Contract, before: dict[date, int], run_id: str
 ) -> None:
     """Record that the days of `before`, with their row counts, were emptied on purpose,
     so that checks accept it.
@@ -539,14 +535,14 @@ def note_withdrawn(
     renew_notes(engine, Withdrawals, name, emptied, fresh)
 
 
-def is_guarded(contract: type[Table]) -> bool:
+def is_guarded(contract: Contract) -> bool:
     """Return whether the days of a table are held when its source has lost them:
     true for raw tables of assets.
     """
     return contract.layer == "raw" and contract.written_by == "asset"
 
 
-def raw_days(engine: Engine, raw_tables: Iterable[type[Table]]) -> dict[str, dict[date, int]]:
+def raw_days(engine: Engine, raw_tables: Iterable[Contract]) -> dict[str, dict[date, int]]:
     """Return the row count of each raw table by day of arrival."""
     return {
         raw.qualified_name(): engine.day_counts(raw, None) for raw in raw_tables if engine.has(raw)
@@ -564,9 +560,7 @@ FileDay = tuple[str, date]
 class ErasedPeopleFilter(Protocol):
     """The erased people, whose rows must not be loaded again."""
 
-    def left_out(
-        self, contract: type[Table], rows: ir.Table
-    ) -> tuple[ir.Table, dict[FileDay, int]]:
+    def left_out(self, contract: Contract, rows: ir.Table) -> tuple[ir.Table, dict[FileDay, int]]:
         """Return the rows of a raw table without those of erased people,
         and the number of rows left out.
         """
@@ -577,7 +571,7 @@ def leaving_out(engine: Engine, people: ErasedPeopleFilter, guard: WithdrawalGua
     and records their number.
     """
 
-    def replaced(contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
+    def replaced(contract: Contract, rows: ir.Table, days: Days) -> tuple[Written, Days]:
         rows, counts = people.left_out(contract, rows)
         erased = Counter[date]()  # since the last write: these rows are gone on purpose
         for (_, arrived), number in counts.items():
@@ -591,9 +585,7 @@ def leaving_out(engine: Engine, people: ErasedPeopleFilter, guard: WithdrawalGua
     return replaced
 
 
-def note_counts(
-    engine: Engine, contract: type[Table], counts: dict[FileDay, int], days: Days
-) -> None:
+def note_counts(engine: Engine, contract: Contract, counts: dict[FileDay, int], days: Days) -> None:
     """Replace the recorded counts of some days of a raw table."""
     name = contract.qualified_name()
     noted = noted_days(engine, ErasedRows, name)

@@ -2,7 +2,7 @@
 and the services that it runs in.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import PrivateAttr, create_model
 
 from ecom_assets.core.operations.run_notes import note_run
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.resource import (
     SettingsResource,
     address,
@@ -56,7 +57,7 @@ class _Warehouse(SettingsResource):
         self._at_end = at_end
         return self
 
-    def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
+    def _with_updated_values(self, values: NamedValues | None) -> Self:
         return super()._with_updated_values(values).ending_with(self._at_end)
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
@@ -165,7 +166,7 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
         """
         return _needing(super().get_resource_definition(), "warehouse")
 
-    def _with_updated_values(self, values: Mapping[str, Any] | None) -> "WarehouseIO":
+    def _with_updated_values(self, values: NamedValues | None) -> "WarehouseIO":
         fresh: WarehouseIO = super()._with_updated_values(values)  # type: ignore[assignment]  # Dagster names the base
         return fresh.with_writer(self._settings, self._make)
 

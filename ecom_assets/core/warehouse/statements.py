@@ -172,7 +172,10 @@ class Shape:
 
     def _key(self, value: object, missing: list[Node]) -> str:
         if isinstance(value, Node):
-            return self._node_key(value, missing)
+            number = self._numbers.get(value)
+            if number is None:
+                missing.append(value)
+            return f"#{number}"
         if isinstance(value, tuple):
             return f"({','.join([self._key(item, missing) for item in value])})"
         if isinstance(value, frozenset):
@@ -181,12 +184,6 @@ class Shape:
             pairs = [f"{name!r}:{self._key(item, missing)}" for name, item in value.items()]
             return f"{{{','.join(pairs)}}}"
         return _value_key(value)
-
-    def _node_key(self, node: Node, missing: list[Node]) -> str:
-        number = self._numbers.get(node)
-        if number is None:
-            missing.append(node)
-        return f"#{number}"
 
 
 def _value_key(value: object) -> str:
@@ -248,7 +245,11 @@ class Statements:
         try:
             shape = Shape(rows.op(), dates)
         except NoShapeError:
-            return write(_with_dates(rows, dates))
+            return write(
+                with_literals(
+                    rows, {node: ops.Literal(day, node.dtype) for node, day in dates.items()}
+                )
+            )
         key = key_of(kind, shape.text)
         template = self.read(key)
         if template is None:
@@ -331,11 +332,6 @@ def _opened(path: Path) -> sqlite3.Connection:
 def key_of(*parts: object) -> bytes:
     """Return the key of what follows from these parts, of which `repr` says everything."""
     return blake2b(repr((MADE_WITH, *parts)).encode(), digest_size=16).digest()
-
-
-def _with_dates(rows: ir.Table, dates: Mapping[Node, date]) -> ir.Table:
-    """Return the expression with dates in place of some of its parameters."""
-    return with_literals(rows, {node: ops.Literal(day, node.dtype) for node, day in dates.items()})
 
 
 def with_literals(rows: ir.Table, literals: Mapping[Node, ops.Literal]) -> ir.Table:

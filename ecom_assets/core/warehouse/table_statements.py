@@ -45,9 +45,10 @@ from pydantic import BaseModel
 
 import ecom_assets
 from ecom_assets.core.errors import ContractError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.building import BUILDING, ReadsDataError
 from ecom_assets.core.tables.computed import OWN_FUNCTIONS, KeptRows, Statement
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.open_days import Edge, OpenDays, Question, Slots, answers
 from ecom_assets.core.tables.portable import Build, conform, schema_of
@@ -166,7 +167,7 @@ def _never_changes(value: Any) -> bool:  # noqa: ANN401 (as `_Texts.of`)
     return isclass(value)
 
 
-def _parts_of(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (as `_Texts.of`)
+def _parts_of(value: Any) -> NamedValues:  # noqa: ANN401 (as `_Texts.of`)
     """Return the values that an object is made of.
 
     Raises:
@@ -206,7 +207,7 @@ class _Call:
     """A call of a function, with its key and the dates that its statement leaves open."""
 
     function: Build
-    arguments: Mapping[str, Any]
+    arguments: NamedValues
     key: bytes = b""
     dates: dict[date, int] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
@@ -241,8 +242,8 @@ class TableStatements:
         self,
         con: Any,  # noqa: ANN401 (`KeepsStatements`, which imports this)
         function: Build,
-        arguments: Mapping[str, Any],
-        contract: type[Table] | None,
+        arguments: NamedValues,
+        contract: Contract | None,
     ) -> Any:  # noqa: ANN401 (as the function)
         """Return what a function returns, by its kept statement if there is one."""
         if not self.is_on:
@@ -262,7 +263,7 @@ class TableStatements:
             OWN_FUNCTIONS[name](con.con)
         return _as_rows(con, statement, call)
 
-    def key(self, function: Build, arguments: Mapping[str, Any]) -> tuple[bytes, list[date]]:
+    def key(self, function: Build, arguments: NamedValues) -> tuple[bytes, list[date]]:
         """Return the key of a call, and its dates: calls that have both alike return alike rows of
         alike tables.
 
@@ -276,8 +277,8 @@ class TableStatements:
     def _call(
         self,
         function: Build,
-        arguments: Mapping[str, Any],
-        contract: type[Table] | None,
+        arguments: NamedValues,
+        contract: Contract | None,
         backend: str,
     ) -> _Call:
         call = _Call(function, arguments)
@@ -298,7 +299,7 @@ class TableStatements:
         call.key = key_of(source_digest(), *parts)
         return call
 
-    def _read(self, call: _Call, contract: type[Table] | None) -> Statement | None:
+    def _read(self, call: _Call, contract: Contract | None) -> Statement | None:
         """Return the statement of a call; None if none is kept.
 
         Raises:
@@ -321,7 +322,7 @@ class TableStatements:
             raise NoShapeError(self._known[key].functions)
         return self._known[key]
 
-    def _build(self, con: Any, call: _Call, contract: type[Table] | None) -> Statement:  # noqa: ANN401 (as `rows`)
+    def _build(self, con: Any, call: _Call, contract: Contract | None) -> Statement:  # noqa: ANN401 (as `rows`)
         """Call a function with open dates, and keep the statement of what it returns.
 
         Raises:
@@ -364,7 +365,7 @@ def _opened(call: _Call, name: str, value: Any, slots: Slots) -> Any:  # noqa: A
     return value
 
 
-def _conforming(rows: ir.Table, contract: type[Table]) -> ir.Table:
+def _conforming(rows: ir.Table, contract: Contract) -> ir.Table:
     try:
         return conform(rows, contract)
     except ContractError as error:  # the writer of the rows reports it
@@ -448,7 +449,7 @@ def _entry_of(statement: Statement) -> dict[str, Any]:
     }
 
 
-def _statement_of(entry: Mapping[str, Any], contract: type[Table] | None) -> Statement:
+def _statement_of(entry: NamedValues, contract: Contract | None) -> Statement:
     return Statement(
         entry["template"],
         tuple((number, days) for number, days in entry["apart"]),

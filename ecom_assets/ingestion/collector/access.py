@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -18,6 +18,7 @@ from ecom_assets.core.http_server.addresses import counted_address, is_loopback_
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.http_server.credentials import LONGEST_CREDENTIAL, Credentials
 from ecom_assets.core.http_server.keys import KeyFile, KeyRing
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.serving import NO_LIMIT
 from ecom_assets.core.settings.settings import Settings
 
@@ -170,7 +171,7 @@ class WriteAccess:
         return caller
 
 
-def key_of(headers: Mapping[bytes, bytes], members: Mapping[str, Any]) -> str:
+def key_of(headers: Mapping[bytes, bytes], members: NamedValues) -> str:
     """Return the key of a request, from its headers, else from its body or query;
     empty without one.
     """

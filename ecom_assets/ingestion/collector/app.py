@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import EcomError, WorkError, system_reason
 from ecom_assets.core.http_server.callers import Caller
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.collector.access import (
     RETRY_S,
@@ -291,7 +292,7 @@ class Collector:
         request: CollectRequest,
         reader: Reader,
         events: list[Any],
-        around: Mapping[str, Any],
+        around: NamedValues,
         caller: Caller,
     ) -> CollectAnswer:
         self._quota.take(caller.name, request.address, max(1, len(events)))
@@ -343,7 +344,7 @@ class Collector:
             detail = "Events cannot be landed at present; send these again later."
             raise CollectRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "unsealed", detail, RETRY_S)
 
-    def _device(self, request: CollectRequest, around: Mapping[str, Any], caller: Caller) -> str:
+    def _device(self, request: CollectRequest, around: NamedValues, caller: Caller) -> str:
         """Return the id of the browser that sends events of its own; empty for servers,
         and without consent.
 

@@ -3,13 +3,13 @@ so that one event that is no JSON spoils no other.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from ecom_assets.core.json_text import read_json
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.ingestion.collector.refusals import EventRefusal
 from ecom_assets.ingestion.sources.files.nesting import JsonStructure, is_deeper
 
@@ -30,7 +30,7 @@ class UnreadEvent:
     refusal: EventRefusal
 
 
-def events_in(body: bytes) -> tuple[list[Any], Mapping[str, Any]]:
+def events_in(body: bytes) -> tuple[list[Any], NamedValues]:
     """Return the events of a body, and what stands around or beside them.
 
     Raises:
@@ -52,7 +52,7 @@ def events_in(body: bytes) -> tuple[list[Any], Mapping[str, Any]]:
     return [_event(body)], parsed if isinstance(parsed, dict) else {}
 
 
-def members_of(body: Any) -> tuple[list[Any], Mapping[str, Any]]:  # noqa: ANN401 (any JSON)
+def members_of(body: Any) -> tuple[list[Any], NamedValues]:  # noqa: ANN401 (any JSON)
     """Return the events of a parsed body, and what stands around or beside them.
 
     Raises:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.placeholders import NO_CONSENT, is_nobody_text
 from ecom_assets.core.tables.values import LONGEST_EVENT_TYPE, PUBLIC_SENDER
 from ecom_assets.ingestion.collector.bodies import UnreadEvent
@@ -101,7 +102,7 @@ class BatchResult:
 
     lines: list[bytes] = field(default_factory=list)
     letters: list[bytes] = field(default_factory=list)
-    refused: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[Row] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     uses_device: bool = False
 
@@ -111,7 +112,14 @@ class BatchResult:
         self.reasons.append(refusal.reason)
         if len(self.refused) < MOST_SHOWN:
             shown = {"reason": refusal.reason, "detail": refusal.detail}
-            self.refused.append({"index": index, "event_id": _named(event), **shown})
+            # The id by which its sender finds a refused event; None without a short one.
+            named = (
+                event.get("event_id") or event.get("messageId") if isinstance(event, dict) else None
+            )
+            is_short = isinstance(named, int) or (
+                isinstance(named, str) and len(named) <= LONGEST_NAMED
+            )
+            self.refused.append({"index": index, "event_id": named if is_short else None, **shown})
 
     @property
     def answer(self) -> dict[str, Any]:
@@ -182,7 +190,7 @@ def native_event(
     Raises:
         EventRefusal: It cannot be read as an event.
     """
-    line: dict[str, Any] = {}
+    line: Row = {}
     for name in TEXT_FIELDS:
         if (value := event.get(name)) is not None and value != "":
             line[name] = value if type(value) is str else _text(name, value)
@@ -242,7 +250,7 @@ def segment_call(
     if kind not in CALLS:
         raise EventRefusal("unknown_call", f"type must be one of {', '.join(sorted(CALLS))}.")
     texts = ((name, event.get(name)) for name in CALL_TEXTS)
-    line: dict[str, Any] = {
+    line: Row = {
         name: _text(name, value) for name, value in texts if value is not None and value != ""
     }
     if kind == "track" and not 1 <= len(line.get("event", "")) <= LONGEST_EVENT_TYPE:
@@ -262,7 +270,7 @@ def segment_call(
     return line
 
 
-def _context(context: Mapping[str, Any], sender: EventSender) -> dict[str, Any]:
+def _context(context: NamedValues, sender: EventSender) -> dict[str, Any]:
     """Return what is kept of a call's context: neither address nor traits."""
     agent = context.get("userAgent") or sender.user_agent
     kept: dict[str, Any] = {"page": _members(context.get("page"), ("url", "referrer"))}
@@ -283,7 +291,7 @@ def _says_nobody(value: object) -> bool:
     return is_nobody_text(value) and str(value).strip().lower() != NO_CONSENT
 
 
-def _require_somebody(line: Mapping[str, Any], identities: Sequence[str]) -> None:
+def _require_somebody(line: NamedValues, identities: Sequence[str]) -> None:
     """Raise if an event has no id of its visitor; a placeholder such as `undefined` is none."""
     if all(_says_nobody(line.get(name)) for name in identities):
         named = " and ".join((", ".join(identities[:-1]), identities[-1]))
@@ -292,13 +300,6 @@ def _require_somebody(line: Mapping[str, Any], identities: Sequence[str]) -> Non
             "",
         )
         raise EventRefusal("missing_identity", f"One of {named} is needed{stated}.")
-
-
-def _named(event: object) -> str | int | None:
-    """Return the id by which its sender finds a refused event; None without a short one."""
-    named = event.get("event_id") or event.get("messageId") if isinstance(event, dict) else None
-    is_short = isinstance(named, int) or (isinstance(named, str) and len(named) <= LONGEST_NAMED)
-    return named if is_short else None
 
 
 def _check_shape(event: object, value: bytes, most_bytes: int) -> None:

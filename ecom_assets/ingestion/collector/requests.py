@@ -13,13 +13,14 @@ from functools import cache, cached_property
 from hashlib import sha256
 from http import HTTPStatus
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
 from ecom_assets.core.http_server.problems import MEDIA_TYPE, phrase
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.ingestion.collector.access import CollectRefusal
 
 GZIP_WINDOW: Final = 31
@@ -201,7 +202,7 @@ def _wrong_gzip(detail: str) -> CollectRefusal:
 
 
 def json_answer(
-    body: Mapping[str, Any], *headers: tuple[bytes, bytes], status: int = 200
+    body: NamedValues, *headers: tuple[bytes, bytes], status: int = 200
 ) -> CollectAnswer:
     """Return an answer in JSON."""
     return CollectAnswer(status, orjson.dumps(body), headers=headers)

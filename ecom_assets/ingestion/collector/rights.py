@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ecom_assets.behaviour.identity.links import ALIAS, IDENTIFY, PREVIOUS_IDS, previous_id_of
 from ecom_assets.core.http_server.callers import Caller, Scope
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.spellings import BLANKS
 from ecom_assets.ingestion.collector.refusals import EventRefusal
 from ecom_assets.ingestion.collector.segments import SegmentLayout
@@ -99,7 +100,7 @@ _NAMES: Final[Mapping[SegmentLayout, _Names]] = {
 _SESSION: Final = "session_id"
 
 
-def type_of_line(line: Mapping[str, Any], layout: SegmentLayout) -> str:
+def type_of_line(line: NamedValues, layout: SegmentLayout) -> str:
     """Return the event type that the mapping of a layout reads in a line;
     blanks at its ends hide nothing.
     """
@@ -150,8 +151,8 @@ def _of_own_call(line: Line, names: _Names) -> Line:
     return result
 
 
-def _properties(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    properties: Mapping[str, Any] = line.get("properties") or {}
+def _properties(line: NamedValues) -> NamedValues:
+    properties: NamedValues = line.get("properties") or {}
     return properties
 
 

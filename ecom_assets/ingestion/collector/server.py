@@ -18,7 +18,7 @@ BACKLOG: Final = 4_096
 STOP_S: Final = 10
 
 
-def serve_collector(settings: Settings, landing: Path, *, until_parent_ends: bool = False) -> None:
+def serve_collector(settings: Settings, landing: Path, *, until_parent_ends: bool) -> None:
     """Take events until SIGINT or SIGTERM; requests in progress are answered, and segments sealed.
 
     Raises:

@@ -211,7 +211,22 @@ class BatchPublisher:
             target = day_folder(dead_letter_folder(self.landing), batch.day) / name
             make_folder(target.parent)
             with replacing(target) as fresh:
-                pq.write_table(self._letters(batch, refused), fresh, compression="zstd")
+                rows = [
+                    {
+                        "received_at": datetime.fromtimestamp(
+                            batch.arrivals_ms[position] / MS_OF_S, UTC
+                        ),
+                        "reason": reason,
+                        "detail": f"offset {batch.offsets[position]}",
+                        "layout": self._mapping_name,
+                        "caller": str(batch.partition),
+                        "value": batch.values[position],
+                    }
+                    for position, reason in sorted(refused.items())
+                ]
+                pq.write_table(
+                    pa.Table.from_pylist(rows, schema=DEAD_LETTERS), fresh, compression="zstd"
+                )
         footer = {
             NEXT_OFFSET: str(batch.end),
             TOPIC: batch.partition.topic,
@@ -221,20 +236,6 @@ class BatchPublisher:
             raise OvertakenError(
                 f"{batch.partition} was published by another process from {batch.start} on."
             )
-
-    def _letters(self, batch: Batch, refused: Mapping[int, str]) -> pa.Table:
-        rows = [
-            {
-                "received_at": datetime.fromtimestamp(batch.arrivals_ms[position] / MS_OF_S, UTC),
-                "reason": reason,
-                "detail": f"offset {batch.offsets[position]}",
-                "layout": self._mapping_name,
-                "caller": str(batch.partition),
-                "value": batch.values[position],
-            }
-            for position, reason in sorted(refused.items())
-        ]
-        return pa.Table.from_pylist(rows, schema=DEAD_LETTERS)
 
 
 def _positioned(rows: MessageRows, batch: Batch) -> pa.Table:

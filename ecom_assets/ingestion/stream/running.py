@@ -32,7 +32,7 @@ def opened_stream(
     landing: Path,
     *,
     topic_ids: TopicIds | None = None,
-    accepts_reset: bool = False,
+    accepts_reset: bool,
 ) -> Iterator[TopicStream]:
     """Open a stream into a landing folder, and the engine that maps its messages.
 

@@ -101,8 +101,18 @@ class SparkLanding:
             "failOnDataLoss": "true",
         }
         count = sum(map(len, offsets.values()))
+        # The folder of a new checkpoint beside the ledgers; the one before goes, whose query
+        # would end by that.
+        folder = ledger_folder(landing)
+        for left_over in folder.glob(f"{CHECKPOINTS}*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        checkpoint = folder / f"{CHECKPOINTS}{uuid4().hex}"
+        make_folder(checkpoint)
         return cls(
-            options, _new_checkpoint(landing), count, LandingTask(settings, source, landing, ids)
+            options,
+            checkpoint.absolute().as_uri(),
+            count,
+            LandingTask(settings, source, landing, ids),
         )
 
     def land_batch(self, batch: DataFrame, _batch_id: int) -> None:
@@ -139,16 +149,13 @@ class LandingTask:
             for row in zip(*(column.to_pylist() for column in batch), strict=True)
         )
         for first in rows:  # many tasks have none
-            self._land_all(chain([first], rows))
+            topics = StreamTopics(
+                self.address.topics, ids_of_brokers(client_settings(self.settings, self.address))
+            )
+            with opened_publisher(self.settings, self.address.kind, self.landing) as publisher:
+                for (topic, number), own in groupby(chain([first], rows), key=itemgetter(0, 1)):
+                    self._land(own, Partition(topic, self.ids[topic], number), publisher, topics)
         yield from ()
-
-    def _land_all(self, messages: Iterable[_Message]) -> None:
-        topics = StreamTopics(
-            self.address.topics, ids_of_brokers(client_settings(self.settings, self.address))
-        )
-        with opened_publisher(self.settings, self.address.kind, self.landing) as publisher:
-            for (topic, number), own in groupby(messages, key=itemgetter(0, 1)):
-                self._land(own, Partition(topic, self.ids[topic], number), publisher, topics)
 
     def _land(
         self,
@@ -203,15 +210,3 @@ def _begin_partitions(
     finally:
         client.close()
     return offsets
-
-
-def _new_checkpoint(landing: Path) -> str:
-    """Return the folder of a new checkpoint beside the ledgers; the one before goes,
-    whose query would end by that.
-    """
-    folder = ledger_folder(landing)
-    for left_over in folder.glob(f"{CHECKPOINTS}*"):
-        shutil.rmtree(left_over, ignore_errors=True)
-    checkpoint = folder / f"{CHECKPOINTS}{uuid4().hex}"
-    make_folder(checkpoint)
-    return checkpoint.absolute().as_uri()

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecom_assets.core.errors import SourceError, UsageError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import MAPPING_COPY, NATIVE_OF, setting_of
@@ -224,7 +225,7 @@ class LandedList:
     """Rows of a raw table, which lie on the day that their file is of."""
 
     feed: RecordFeed
-    listed: Callable[[Any, date, str, int], Iterator[dict[str, Any]]]
+    listed: Callable[[Any, date, str, int], Iterator[Row]]
     """Yields the rows of what was read, as `RecordFeed` says."""
 
     @property

@@ -17,6 +17,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError, SettingError, UsageError, first_line
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.reading_child import OverLimitError, ReadingChild, ReadingLimits
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.subjects import read_texts
 from ecom_assets.core.settings.uploaded import (
@@ -136,12 +137,12 @@ class UploadLook:
     problems: Mapping[str, str] = field(default_factory=dict)
     open_questions: tuple[OpenQuestion, ...] = ()
     guessed: frozenset[str] = frozenset()
-    rows: Mapping[str, Any] = field(default_factory=dict)
+    rows: NamedValues = field(default_factory=dict)
     money: Mapping[str, MoneyRead] = field(default_factory=dict)
     spent: tuple[MoneyRead, ...] = ()
     not_clean: tuple[NotClean, ...] = ()
     event_types: tuple[tuple[str, str, int], ...] = ()
-    preview: tuple[Mapping[str, Any], ...] = ()
+    preview: tuple[NamedValues, ...] = ()
     is_part: bool = False
     refusal: str = ""
     currencies: tuple[str, ...] = ()

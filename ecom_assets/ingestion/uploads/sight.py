@@ -4,11 +4,12 @@ data for those with the scope `personal`, and what the shop pays for those with 
 Who sends a file sees all of it until it is loaded: from then on it is the shop's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ecom_assets.core.http_server.callers import Caller, Scope
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.ingestion.sources.record_feed import feeds
 from ecom_assets.ingestion.uploads.look import KEPT_MARK, UploadLook
@@ -44,7 +45,7 @@ class Sight:
         is_known = RECORD not in self.hidden and self.seen.issuperset(columns)
         return self.is_whole or is_known or ALWAYS.issuperset(columns)
 
-    def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def row(self, row: NamedValues) -> dict[str, Any]:
         """Return a row with what is hidden replaced; null stays null."""
         return {
             name: value if value is None or self.shows(name) else HIDDEN

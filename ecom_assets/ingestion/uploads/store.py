@@ -29,8 +29,9 @@ from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, WorkError, system_reason
 from ecom_assets.core.http_server.callers import Caller, Scope
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.uploaded import FOLDER, KINDS, LIST, is_shop_changing
-from ecom_assets.core.sqlite_file import Row, SqliteFile
+from ecom_assets.core.sqlite_file import SqliteFile
 from ecom_assets.ingestion.sources.files.file_names import ending_of, shown_name
 from ecom_assets.ingestion.sources.files.formats import format_of
 from ecom_assets.ingestion.sources.files.manifest import (
@@ -363,7 +364,7 @@ class Uploads:
         }
         return UploadWriter(self, row, most_bytes)
 
-    def add(self, row: Mapping[str, Any], sent: Path | None = None) -> Upload:
+    def add(self, row: NamedValues, sent: Path | None = None) -> Upload:
         """Note a file that came whole, and give it its name on the disk; `UploadWriter` calls it.
 
         Raises:
@@ -413,7 +414,7 @@ class Uploads:
         """Return the uploads of all senders, the newest first."""
         return self._found("ORDER BY number DESC")
 
-    def _found(self, which: str, parameters: Mapping[str, Any] | None = None) -> list[Upload]:
+    def _found(self, which: str, parameters: NamedValues | None = None) -> list[Upload]:
         rows = self._list.rows(f"{_WITH_LANDED} {which}", parameters)
         return [_upload(row) for row in rows]
 
@@ -445,7 +446,7 @@ class Uploads:
                 row,
             )
 
-    def note_loaded(self, upload: Upload, sentence: str = "") -> Upload:
+    def note_loaded(self, upload: Upload, sentence: str) -> Upload:
         """Note that the rows of an upload count, since when they do so."""
         with self._list.writing() as con:
             con.execute(
@@ -541,7 +542,7 @@ class Uploads:
         self._change(upload, values, "true")
         return self.numbered(upload.number)
 
-    def _change(self, upload: Upload, values: Mapping[str, Any], where: str) -> bool:
+    def _change(self, upload: Upload, values: NamedValues, where: str) -> bool:
         """Change columns of an upload if it is as a condition says, and return whether it is."""
         written = {name: _stored(value) for name, value in values.items()}
         changes = ", ".join(f"{name} = :{name}" for name in (*written, "changed_at"))
@@ -619,10 +620,7 @@ class Uploads:
                 and upload.sent_at < now - timedelta(days=keep_days)
             ):
                 self.remove_original(upload)
-        self._remove_unfinished()
-
-    def _remove_unfinished(self) -> None:
-        """Remove what a process that was killed left of a file that came in."""
+        # Remove what a process that was killed left of a file that came in.
         kept_ids = {upload.id for upload in self.every()}
         oldest = (now_utc_without_zone() - timedelta(hours=UNLOADED_HOURS)).timestamp()
         with suppress(OSError):

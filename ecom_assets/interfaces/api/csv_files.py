@@ -17,7 +17,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from ecom_assets.behaviour.questions.whole_lists import Take, take_rows
-from ecom_assets.core.tables.queries import Period, Row, of_period
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.queries import Period, of_period
 from ecom_assets.interfaces.api.parameters import (
     MOST_ROWS,
     SHARES,
@@ -73,7 +74,6 @@ def file_of_table(  # noqa: PLR0913 (each is a part of a file)
     rows_of: Callable[[PublishedTables], ir.Table],
     *,
     period: Period | None = None,
-    completed: Callable[[Row], Row] = dict,
     kept: Callable[[list[Row]], list[Row]] = list,
 ) -> Response:
     """Return the rows of an expression over published tables as a CSV file.
@@ -84,16 +84,13 @@ def file_of_table(  # noqa: PLR0913 (each is a part of a file)
         model: The model of a row, whose fields are the columns.
         rows_of: Returns the expression, in order, over tables of a connection of its own.
         period: What its parameters of days are bound to.
-        completed: Returns a row with the fields that the expression does not have.
         kept: Returns the rows of a block that the file has, in order.
     """
 
     def write(take: Take) -> int:
         with context.reading.adhoc() as con:
             rows = of_period(rows_of(PublishedTables(context.reading, con)), period)
-            return take_rows(
-                take, rows, model, currency=context.currency, completed=completed, kept=kept
-            )
+            return take_rows(take, rows, model, currency=context.currency, kept=kept)
 
     return file_of_blocks(context, name, list(model.model_fields), write)
 

@@ -10,6 +10,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.routing import Route
 
+from ecom_assets.core.rows import Row
+
 _MAKING: Final = threading.RLock()
 """FastAPI makes the document from fields that apps share,
 and fails where two threads do so at the same time.
@@ -19,7 +21,7 @@ and fails where two threads do so at the same time.
 def extend_openapi(app: FastAPI, extend: Callable[[dict[str, Any]], None]) -> None:
     """Have a function change the document of an app, once, before anything reads it."""
     describe = app.openapi
-    extended: list[dict[str, Any]] = []
+    extended: list[Row] = []
 
     def openapi() -> dict[str, Any]:
         with _MAKING:

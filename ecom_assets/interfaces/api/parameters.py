@@ -37,7 +37,7 @@ from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.commerce.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import VERSION_PREFIX, rights_of
-from ecom_assets.core.http_server.headers import TOTAL_HEADER
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.days import LAST_DATE
@@ -64,6 +64,8 @@ from ecom_assets.orchestration.automation.ui_address import dagster_address
 
 VERSION: Final = RELEASE
 MOST_ROWS: Final = 1_000
+TOTAL_HEADER: Final = "x-total-count"
+"""How many rows a list has as a whole."""
 OF_PREVIOUS: Final = tuple(name for name in SourceDays.model_fields if name.startswith("previous_"))
 """The fields that are null for a state as of a day, because it is not compared with an earlier one.
 """
@@ -257,8 +259,8 @@ class RequestContext:
     def answer(
         self,
         parameters: Parameters,
-        definition: Mapping[str, Any],
-        numbers: Mapping[str, Any],
+        definition: NamedValues,
+        numbers: NamedValues,
         covered: Period | Source,
     ) -> dict[str, Any]:
         """Return the numbers with the fields of every answer.
@@ -487,7 +489,6 @@ SPREAD: Final = {"steps", "cohorts", "visitors"}
 other lists of objects beside them are left out.
 """
 _OK: Final = 200
-Row = dict[str, Any]
 
 
 Rewrite = Callable[[bytes, Scope], tuple[bytes, dict[bytes, bytes]]]

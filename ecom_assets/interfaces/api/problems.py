@@ -35,6 +35,7 @@ from ecom_assets.core.http_server.problems import (
     scope_challenge,
 )
 from ecom_assets.core.operations.requests import NotSharedError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.openapi import extend_openapi
 from ecom_assets.interfaces.api.store.store import (
@@ -145,7 +146,7 @@ def _parameters_of(request: Request) -> list[str]:
     return [parameter["name"] for parameter in listed if parameter["in"] == "query"]
 
 
-def _flaw(error: Mapping[str, Any], parameters: Sequence[str], *, is_json: bool) -> Flaw:
+def _flaw(error: NamedValues, parameters: Sequence[str], *, is_json: bool) -> Flaw:
     location = [str(part) for part in error["loc"]]
     detail, kind = (
         str(error["msg"]).replace("tuple", "list").replace("Tuple", "List"),

@@ -5,6 +5,7 @@ of uploads, and which kinds of rows uploads bring. It is rebuilt, without a rest
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -50,9 +51,9 @@ class _Serving:
         answered.cancel()
 
 
-def _chosen(settings: Settings) -> frozenset[str]:
+def _chosen(home: Path) -> frozenset[str]:
     """Return the settings that are chosen for the shop, on its pages."""
-    return frozenset(shop_choices(settings.home) | chosen_costs(settings.home))
+    return frozenset(shop_choices(home) | chosen_costs(home))
 
 
 async def _awaited(called: Any) -> None:  # noqa: ANN401 (what an ASGI application returns)
@@ -72,7 +73,7 @@ class RenewedApp:
             EcomError: A setting is wrong.
         """
         self._build = build
-        self._stamp, self._chosen = uploads_stamp(settings.home), _chosen(settings)
+        self._stamp, self._chosen = uploads_stamp(settings.home), _chosen(settings.home)
         self._now = _Serving(first or build(settings), settings)
         self._lock = asyncio.Lock()
         self._state: dict[str, Any] = {}
@@ -127,5 +128,5 @@ class RenewedApp:
 
     def _made(self, settings: Settings) -> _Serving | None:
         now = with_uploads(settings, self._chosen)
-        self._chosen = _chosen(settings)
+        self._chosen = _chosen(settings.home)
         return None if now is settings else _Serving(self._build(now), now)

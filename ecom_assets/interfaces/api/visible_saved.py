@@ -12,6 +12,7 @@ from ecom_assets.commerce.custom_sales.dimensions import DISCOUNT_CODE
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError, may
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.conditions import columns_of, parse_where
 from ecom_assets.interfaces.api.auth.callers import COST_COLUMNS, are_personal, may_see_people
 from ecom_assets.interfaces.boards.model import (
@@ -76,7 +77,7 @@ def visible_content(
     }
 
 
-def values_picked(content: Mapping[str, Any]) -> list[str]:
+def values_picked(content: NamedValues) -> list[str]:
     """Return the values of breakdowns by which an alert's `number` picks rows."""
     return [match["value"] for match in PICKED_ROW.finditer(content.get("number") or "")]
 

@@ -1,24 +1,23 @@
 """What was decided on rows of what to look at, and whether a row is to be looked at again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
-from typing import Any
 
 from ecom_assets.core.clock import today_in
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.queries import Row
 from ecom_assets.interfaces.boards.model import FindingDecision
 from ecom_assets.interfaces.boards.store import BoardStore
 
 
-def finding_id(row: Mapping[str, Any]) -> str:
+def finding_id(row: NamedValues) -> str:
     """Return the id of a row of `mart.findings`, the same as long as it is about the same."""
     return " ".join(
         str(row[name]) for name in ("kind", "funnel_name", "step", "dimension", "subject")
     )
 
 
-def distance_of(row: Mapping[str, Any]) -> float:
+def distance_of(row: NamedValues) -> float:
     """Return how far a number is from what is usual, as a share of that; of stock, how many
     products; of what is usually not looked at, the number itself.
     """
@@ -29,7 +28,7 @@ def distance_of(row: Mapping[str, Any]) -> float:
 
 
 def decision_on(
-    row: Mapping[str, Any], decisions: Iterable[FindingDecision], today: date
+    row: NamedValues, decisions: Iterable[FindingDecision], today: date
 ) -> FindingDecision | None:
     """Return the decision by which a row need not be looked at; None if there is none, if it was
     put off until today or an earlier day, if the number is worse than it was then, or if it is of
@@ -48,7 +47,7 @@ def decision_on(
     )
 
 
-def _holds(decision: FindingDecision, row: Mapping[str, Any], today: date) -> bool:
+def _holds(decision: FindingDecision, row: NamedValues, today: date) -> bool:
     is_due = decision.until is not None and decision.until <= today
     is_worse = distance_of(row) > decision.distance
     is_later = row["kind"] != "stock" and row["first_date"] > decision.last_date

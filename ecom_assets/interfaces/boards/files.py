@@ -7,7 +7,7 @@ who saved it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from ecom_assets.core.errors import (
     did_you_mean,
     quoted_value,
 )
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.ingestion.sources.mapping_file import DoubleKeyError, definition_from, message_of
 from ecom_assets.interfaces.boards.model import (
     KINDS,
@@ -74,7 +75,7 @@ class Difference:
     why: str = ""
 
 
-def in_file(content: Mapping[str, Any]) -> dict[str, Any]:
+def in_file(content: NamedValues) -> dict[str, Any]:
     """Return a content without what only the store has."""
     return {name: value for name, value in content.items() if name != LOCAL}
 
@@ -275,5 +276,5 @@ def _paths(folder: Path, kind: type[Kept]) -> list[Path]:
     return sorted((folder / kind.KIND).glob("*.yaml"))
 
 
-def _text(content: Mapping[str, Any]) -> str:
+def _text(content: NamedValues) -> str:
     return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=110)

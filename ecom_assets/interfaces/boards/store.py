@@ -19,6 +19,7 @@ from uuid import uuid4
 from ecom_assets.commerce.sales.measures import HEADLINES
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import UsageError, did_you_mean
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import (
     Database,
@@ -398,7 +399,7 @@ INSERT: Final = (
 )
 
 
-def differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def differing(before: Answer, after: dict[str, Any]) -> list[str]:
     """Return the names of the fields in which two contents differ, in order."""
     return [name for name in {**before, **after} if before.get(name) != after.get(name)]
 

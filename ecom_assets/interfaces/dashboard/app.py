@@ -187,14 +187,14 @@ def _built(settings: Settings) -> ASGIApp:
     return _stack_of(settings, build_dashboard_app(settings))
 
 
-def create_dashboard_app(settings: Settings | None = None) -> FastAPI:
+def create_dashboard_app() -> FastAPI:
     """Return the API with the dashboard, as `ecom api` serves them, for any ASGI server;
     see `create_app`.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
-    settings = settings or load_settings()
+    settings = load_settings()
     app = build_dashboard_app(settings)
     first = _stack_of(settings, app, app.build_middleware_stack())
     return behind_stack(app, RenewedApp(settings, _built, first))

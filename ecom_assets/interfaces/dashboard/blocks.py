@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ecom_assets.behaviour.questions.answer import answer_column, meaning_of
-from ecom_assets.core.tables.contract import Ratio, Table
+from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.tables.contract import Contract, Ratio
 from ecom_assets.core.tables.intervals import FEW, differs
 from ecom_assets.interfaces.dashboard.formats import Kind, in_words
 
@@ -59,7 +60,7 @@ class Why:
     where other columns have values.
     """
 
-    table: type[Table]
+    table: Contract
     column: str
     where: Mapping[str, str] = field(default_factory=dict)
 
@@ -150,7 +151,7 @@ class Tiles(Block):
 
     @classmethod
     def from_fields(
-        cls, model: type[BaseModel], numbers: Mapping[str, Any], names: Sequence[str]
+        cls, model: type[BaseModel], numbers: NamedValues, names: Sequence[str]
     ) -> "Tiles":
         """Return numbers of an answer, as its model declares them."""
         return cls(
@@ -179,12 +180,12 @@ def ratio_of(row: type[BaseModel], name: str) -> tuple[str, ...]:
     return names if all(one in fields for one in names) else ()
 
 
-def is_lacking(value: object, ratio: Sequence[str], numbers: Mapping[str, Any]) -> bool:
+def is_lacking(value: object, ratio: Sequence[str], numbers: NamedValues) -> bool:
     """Return whether a number is not known, and is no known number divided by nothing."""
     return value is None and (not ratio or any(numbers.get(name) is None for name in ratio))
 
 
-def lacking_of(model: type[BaseModel], name: str, numbers: Mapping[str, Any]) -> str:
+def lacking_of(model: type[BaseModel], name: str, numbers: NamedValues) -> str:
     """Return the name of a number of an answer that is not known; empty if it is."""
     return name if is_lacking(numbers[name], ratio_of(model, name), numbers) else ""
 
@@ -289,7 +290,7 @@ class Chart(Block):
     """
 
     template: ClassVar[str] = "chart.html"
-    spec: Mapping[str, Any]
+    spec: NamedValues
     rows: Sequence[Row]
     columns: Sequence[TableColumn]
     description: str
@@ -384,10 +385,10 @@ class Custom(Block):
 
     template: ClassVar[str] = "custom.html"
     file: str
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: NamedValues = field(default_factory=dict)
 
 
-def meaning(answer: Mapping[str, Any], *names: str) -> str:
+def meaning(answer: NamedValues, *names: str) -> str:
     """Return the definitions of some numbers of an answer; by default of all."""
     definition = answer["definition"]
     matches = [
@@ -410,12 +411,12 @@ def with_missing_days(rows: Sequence[Row], days: Row) -> list[Row]:
 
 
 def compared_tile(  # noqa: PLR0913 (what a tile says)
-    answer: Mapping[str, Any],
+    answer: NamedValues,
     part: str,
     row: type[BaseModel],
     name: str,
     *,
-    table: type[Table],
+    table: Contract,
     points: Sequence[Row] = (),
 ) -> Tile:
     """Return the tile of a number that an answer compares with the period before.

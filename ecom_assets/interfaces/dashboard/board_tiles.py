@@ -19,7 +19,8 @@ from ecom_assets.commerce.marketing.measures import SpendMeasures
 from ecom_assets.commerce.marketing.queries import marketing_over_time
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.rows import Answer, NamedValues
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api.routes import behaviour, funnels, marketing, profit, sales
@@ -51,12 +52,12 @@ from ecom_assets.interfaces.dashboard.blocks import (
     sparkline,
     with_missing_days,
 )
-from ecom_assets.interfaces.dashboard.forms import Answer, outcome_of, unknown_notice
+from ecom_assets.interfaces.dashboard.forms import outcome_of, unknown_notice
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, all_pages
 
 BREAKDOWN: Final = "Breakdown"
 """The section of a question's page with the values of its breakdown."""
-TABLES: Final[Mapping[Subject, type[Table]]] = {
+TABLES: Final[Mapping[Subject, Contract]] = {
     "sales": RevenueDaily,
     "profit": ProfitDaily,
     "marketing": MarketingDaily,
@@ -264,7 +265,7 @@ def measure_tile(view: View, tile: BoardTile) -> Block:
     )
 
 
-TileSource = tuple[Tile, Sequence[Mapping[str, Any]], str, str, str]
+TileSource = tuple[Tile, Sequence[NamedValues], str, str, str]
 """The tile of a number, its days, the name of their day, the address of their CSV, and what to keep
 in mind.
 """

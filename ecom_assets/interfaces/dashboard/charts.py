@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.currencies import digits_of
 from ecom_assets.core.tables.intervals import FEW
@@ -281,7 +282,7 @@ def intervals(y: Spec, x: Spec, columns: Sequence["TableColumn"], **more: Spec) 
     ]
 
 
-def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
+def stacked_weeks(parts: Sequence[str], labels: Sequence[str]) -> Spec:
     """Return stacked bars over weeks; each part is a field of the rows."""
     cases = (
         f"datum.label == '{name}' ? '{label}' : " for name, label in zip(parts, labels, strict=True)
@@ -291,7 +292,7 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
         "transform": [{"fold": list(parts), "as": ["part", "value"]}],
         "mark": {"type": "bar"},
         "encoding": {
-            "x": days_of_bars(x),
+            "x": days_of_bars("week_start_date"),
             "y": number("value", "count"),
             "color": {
                 "field": "part",
@@ -300,12 +301,12 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
                 "legend": {"labelExpr": legend},
             },
             "order": {"field": "part", "sort": "descending"},
-            "tooltip": [day_tip(x), tip("value", "count", "Number")],
+            "tooltip": [day_tip("week_start_date"), tip("value", "count", "Number")],
         },
     }
 
 
-def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str) -> Spec:
+def world(rows: Sequence[NamedValues], shapes: str, value: str) -> Spec:
     """Return a map of the world's countries, darker where an amount is higher.
 
     In the rows, `shape` is the name of the country in the shapes, whose address is `shapes`.
@@ -431,7 +432,7 @@ def day_of(start: Any) -> Any:  # noqa: ANN401 (a day, or the start of an hour)
     )
 
 
-def plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def plain(rows: Sequence[NamedValues]) -> list[Row]:
     """Return rows as JSON has them: days as text, amounts as numbers."""
     return [{name: _json_value(value) for name, value in row.items()} for row in rows]
 
@@ -493,7 +494,7 @@ def annotations_of(settings: Settings) -> list[Annotation]:
 
 
 def marks_of(
-    spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], noted: Sequence[Annotation]
+    spec: NamedValues, rows: Sequence[NamedValues], noted: Sequence[Annotation]
 ) -> list[Annotation]:
     """Return the annotations on the days of a chart; none if its axis is not days."""
     axis = _axis(spec)
@@ -515,7 +516,7 @@ def marks_of(
     ]
 
 
-def marked(spec: Mapping[str, Any], marks: Sequence[Annotation]) -> Mapping[str, Any]:
+def marked(spec: NamedValues, marks: Sequence[Annotation]) -> NamedValues:
     """Return a specification with a line for each annotation,
     whose text stands beside the pointer.
     """
@@ -548,7 +549,7 @@ def sentence_of_marks(marks: Sequence[Annotation]) -> str:
     return "; ".join(f"{formatted(note.day, 'date')}: {note.text}" for note in marks)
 
 
-def _axis(spec: Mapping[str, Any]) -> dict[str, Any] | None:
+def _axis(spec: NamedValues) -> dict[str, Any] | None:
     """Return the encoding of a chart's axis of days; None if it has none."""
     axis: Any = spec.get("encoding", {}).get("x", {})
     is_days = axis.get("type") == "temporal" or str(axis.get("timeUnit", "")).startswith(

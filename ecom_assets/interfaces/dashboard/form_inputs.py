@@ -26,6 +26,7 @@ from ecom_assets.commerce.custom_sales.measures import COST_MEASURES, MEASURES
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.core.errors import EcomError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.conditions import SYMBOLS, Condition, where_from
 from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.values import JSON_COLUMN
@@ -299,7 +300,7 @@ def has_where(field: QuestionField) -> bool:
     return "where" in item_of(field).model_fields
 
 
-def conditions_of(text: str) -> list[dict[str, Any]] | None:
+def conditions_of(text: str) -> list[Row] | None:
     """Return the conditions of a field as rows of a column, a comparison and values;
     None if rows cannot show them.
     """
@@ -317,15 +318,15 @@ def conditions_of(text: str) -> list[dict[str, Any]] | None:
 
 
 def lists_offered(
-    types: Sequence[Mapping[str, Any]],
-    columns: Sequence[Mapping[str, Any]],
+    types: Sequence[NamedValues],
+    columns: Sequence[NamedValues],
     segments: Sequence[str],
     labels: Mapping[str, str],
-) -> dict[str, list[Mapping[str, Any]]]:
+) -> dict[str, list[NamedValues]]:
     """Return what fields offer to choose from, by what they suggest: entries with a value,
     a label and a note; `labels` are those of the mapping of events.
     """
-    counted: list[Mapping[str, Any]] = [
+    counted: list[NamedValues] = [
         {
             "value": row["event_type"],
             "label": str(event_name(row["event_type"], labels)),

@@ -28,6 +28,7 @@ from ecom_assets.behaviour.questions.values import documents_of, key_counts
 from ecom_assets.commerce.attribution.contracts import ADDRESS
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.queries import EVENTS, LENGTHS, Reading
 from ecom_assets.ingestion.sources.visitor_segments import read_visitor_segments
 from ecom_assets.interfaces.api.parameters import Sliced, declared_lists, listed_cells
@@ -64,7 +65,6 @@ from ecom_assets.interfaces.dashboard.page import (
 from ecom_assets.interfaces.dashboard.rendering import sentence_of
 from ecom_assets.interfaces.dashboard.saving import saving
 
-Answer = dict[str, Any]
 FirstOfData = Callable[[Reading], Mapping[str, str]]
 
 
@@ -310,12 +310,12 @@ def _part_lines(texts: dict[str, str], field: QuestionField) -> None:
             texts[name] = texts[name] or str(parts.get(part, ""))
 
 
-def _parts_of_line(field: QuestionField, text: str) -> Mapping[str, Any]:
+def _parts_of_line(field: QuestionField, text: str) -> NamedValues:
     """Return what a line is read as; nothing of one that is empty, quoted or wrong."""
     if not text or text.startswith('"'):
         return {}
     try:
-        parts: Mapping[str, Any] = field.input.line(text)
+        parts: NamedValues = field.input.line(text)
     except EcomError:
         return {}
     return parts
@@ -331,7 +331,7 @@ class FormOutcome:
     compared: Answer = field(default_factory=dict)
     """The answer by the other identity rule; empty if none is asked."""
     question: Any = None
-    days: Mapping[str, Any] = field(default_factory=dict)
+    days: NamedValues = field(default_factory=dict)
     """The days that the answer is about, which are known, and those that it is compared with,
     as a range has them.
     """
@@ -437,13 +437,13 @@ class BuilderForm(Block):
     groups: Sequence[FormPart]
     values: Mapping[str, str]
     outcome: FormOutcome
-    offered: Mapping[str, Sequence[Mapping[str, Any]]]
+    offered: Mapping[str, Sequence[NamedValues]]
     """What fields offer to choose from, by what they suggest."""
     shown: int = 0
     """The number up to which lines of a list that grows are shown."""
 
     @property
-    def days(self) -> Mapping[str, Any]:
+    def days(self) -> NamedValues:
         """The days of the answer, which stand in the fields of dates that are left empty;
         nothing without one.
         """
@@ -471,7 +471,7 @@ class BuilderForm(Block):
         default, default_label = form_input.default
         return (*options, (value, default_label if value == default else value))
 
-    def rows_of_conditions(self, form_input: FormInput) -> list[dict[str, Any]] | None:
+    def rows_of_conditions(self, form_input: FormInput) -> list[Row] | None:
         """Return the conditions of a field as rows; None if rows cannot show them."""
         return conditions_of(self.values[form_input.name])
 
@@ -506,12 +506,12 @@ def form(builder: Builder) -> Callable[[View], Block]:
     return build
 
 
-def offered_by(view: View, *, of_orders: bool = False) -> dict[str, list[Mapping[str, Any]]]:
+def offered_by(view: View, *, of_orders: bool = False) -> dict[str, list[NamedValues]]:
     """Return what fields offer to choose from; columns with personal data only to those who may see
     people, and measures about costs only to those who may see these.
     """
     reading, declared = view.context.reading, view.context.settings.visitor_segments
-    columns: Sequence[Mapping[str, Any]] = (
+    columns: Sequence[NamedValues] = (
         order_columns_offered()
         if of_orders
         else columns_offered(reading.lacking, view.labels, with_people=view.may(Scope.PERSONAL))

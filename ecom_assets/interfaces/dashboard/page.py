@@ -27,6 +27,7 @@ from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.core.errors import DefinitionError, EcomError, did_you_mean
 from ecom_assets.core.http_server.addresses import is_loopback_name
 from ecom_assets.core.http_server.callers import CALLER, Scope, may, name_of_caller
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import LENGTHS, NOTHING, Period, Reading, TimeRange
 from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
@@ -257,7 +258,7 @@ class View:
     filters: Any
     """The page's `asks`, filled from the address."""
     context: RequestContext
-    ranges: list[Mapping[str, Any]] = field(default_factory=list)
+    ranges: list[NamedValues] = field(default_factory=list)
     """The range of each answer so far, for the line that says which days the page covers."""
     outcome: Any = None
     """The answer to the question of the page, once a section asked it."""
@@ -281,7 +282,7 @@ class View:
             EcomError: What the route raises, such as `NoSourceError`.
         """
         function = getattr(route, "func", route)
-        kind = model_of(function, "parameters")
+        kind = parameters_of(function)
         days = self.filters.days if issubclass(kind, DaysParameters) else {}
         query = kind.model_validate({**days, **parameters})
         called = function, str(getattr(route, "keywords", {})), query.model_dump_json()
@@ -332,7 +333,7 @@ class View:
         page = next(page for page in all_pages() if page.path == path)
         return address_of(path, {**self._days_for(page), **choices})
 
-    def _days_for(self, page: DashboardPage) -> Mapping[str, Any]:
+    def _days_for(self, page: DashboardPage) -> NamedValues:
         """Return the chosen days as parameters of another page;
         a builder takes the dates that they are.
         """
@@ -354,7 +355,7 @@ class View:
         parameters = {"measures": measures, "by": ", ".join(by), **choices}
         return ((label, self.link("sales-explorer", **parameters)),)
 
-    def product(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def product(self, row: NamedValues) -> dict[str, Any]:
         """Return a row of a product with its `name` and `href`, the address of its page."""
         product_id = row["product_id"]
         return {
@@ -416,14 +417,14 @@ class View:
 
 
 @cache
-def model_of(route: Callable[..., Any], name: str) -> type[BaseModel]:
-    """Return the model of a parameter of a route's function."""
-    kind = signature(route).parameters[name].annotation
+def parameters_of(route: Callable[..., Any]) -> type[BaseModel]:
+    """Return the model of the parameters of a route's function."""
+    kind = signature(route).parameters["parameters"].annotation
     model: type[BaseModel] = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     return model
 
 
-def address_of(path: str, choices: Mapping[str, Any]) -> str:
+def address_of(path: str, choices: NamedValues) -> str:
     """Return the address of a page with its choices; those that are None or empty are left out."""
     query = {
         name: str(value) for name, value in choices.items() if value is not None and value != ""
@@ -459,17 +460,6 @@ def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
     return f"{name or 'its filters'}: {message[:1].lower()}{message[1:]}"
 
 
-def _require_own_addresses(every: Iterable[DashboardPage]) -> None:
-    titles: dict[str, str] = {}
-    for page in every:
-        if page.path in titles:
-            raise DefinitionError(
-                f"The pages {titles[page.path]!r} and {page.title!r} are both at "
-                f"{PREFIX}/{page.path}; give one of them another address."
-            )
-        titles[page.path] = page.title
-
-
 @cache
 def all_pages() -> tuple[DashboardPage, ...]:
     """Return the pages in the order of the navigation: every module in `pages/` has one,
@@ -483,7 +473,14 @@ def all_pages() -> tuple[DashboardPage, ...]:
         # Found by the folder, so that a page is one file and nothing else.
         module = import_module(f"{pages.__name__}.{info.name}")
         every += module.PAGES if hasattr(module, "PAGES") else [module.PAGE]
-    _require_own_addresses(every)
+    titles: dict[str, str] = {}
+    for page in every:
+        if page.path in titles:
+            raise DefinitionError(
+                f"The pages {titles[page.path]!r} and {page.title!r} are both at "
+                f"{PREFIX}/{page.path}; give one of them another address."
+            )
+        titles[page.path] = page.title
 
     def position(page: DashboardPage) -> tuple[int, int, str]:
         return GROUPS.index(page.group), page.position, page.path
@@ -491,7 +488,7 @@ def all_pages() -> tuple[DashboardPage, ...]:
     return tuple(sorted(every, key=position))
 
 
-def csv_address(answer: dict[str, Any], *lists: str) -> str:
+def csv_address(answer: Answer, *lists: str) -> str:
     """Return the list of an answer as the address of a CSV file,
     which a browser saves without another request; for the names of its lists see `csv_of`.
     """

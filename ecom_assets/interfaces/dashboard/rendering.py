@@ -228,7 +228,16 @@ def _response(
 ) -> HTMLResponse:
     caller, notice = request.scope.get(CALLER), message_for(request)
     token = token_of(request) if caller else ""
-    values.setdefault("groups", _navigation(request, values.get("view")))
+    # The groups of the pages that the caller may see, each page with its address: with the
+    # days of this page, if there is one.
+    view = values.get("view")
+    listed = [
+        (page, view.link(page.path) if view else page.address)
+        for page in all_pages()
+        if page.is_listed and may(request.scope, page.scope)
+    ]
+    by_group = [(group, [entry for entry in listed if entry[0].group == group]) for group in GROUPS]
+    values.setdefault("groups", [(group, entries) for group, entries in by_group if entries])
     text = TEMPLATES.get_template(template).render(
         caller=caller,
         notice=notice,
@@ -242,21 +251,6 @@ def _response(
     if notice:
         response.delete_cookie(MESSAGE)
     return response
-
-
-def _navigation(
-    request: Request, view: View | None
-) -> list[tuple[str, list[tuple[DashboardPage, str]]]]:
-    """Return the groups of the pages that the caller may see, each page with its address: with
-    the days of this page, if there is one.
-    """
-    listed = [
-        (page, view.link(page.path) if view else page.address)
-        for page in all_pages()
-        if page.is_listed and may(request.scope, page.scope)
-    ]
-    by_group = [(group, [entry for entry in listed if entry[0].group == group]) for group in GROUPS]
-    return [(group, entries) for group, entries in by_group if entries]
 
 
 def _chart(block: Chart, marks: Sequence[Annotation], currency: str) -> Markup:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ecom_assets.core.rows import Row
+
 GAP: Final = 0.02
 """Space between two nodes of a column, as a share of the height."""
 NODE: Final = 0.012
@@ -25,9 +27,7 @@ class Flow:
     converted: int | None = 0
 
 
-def rows_of(
-    flows: Iterable[Flow], columns: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def rows_of(flows: Iterable[Flow], columns: int) -> tuple[list[Row], list[Row]]:
     """Return the flows and the nodes with their places, all from 0 to 1.
 
     Nodes stand in the order of their size, and flows at a node in the order of the nodes at their
@@ -108,7 +108,7 @@ def _stacked(sizes: dict[str, int], scale: float) -> dict[str, float]:
     return result
 
 
-def spec_of(nodes: list[dict[str, Any]]) -> Spec:
+def spec_of(nodes: list[Row]) -> Spec:
     """Return the Vega specification of a diagram; its data are the flows of `rows_of`."""
     return {
         "$schema": "https://vega.github.io/schema/vega/v6.json",

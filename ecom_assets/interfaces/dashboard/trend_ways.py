@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ecom_assets.behaviour.trends.question import ADDITIVE
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
@@ -88,7 +89,7 @@ class ShownTrend:
     is_broken_down: bool
     csv: str
     currency: str
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: NamedValues = field(default_factory=dict)
 
     @property
     def way(self) -> str:
@@ -121,7 +122,7 @@ class ShownTrend:
         return any(row["state"] != "whole" for row in self.rows)
 
 
-def adds_up(line: Mapping[str, Any], definition: Mapping[str, Any]) -> bool:
+def adds_up(line: NamedValues, definition: NamedValues) -> bool:
     """Return whether the values of periods add up to the total: visitors do not, as one may come in
     several.
     """

@@ -4,7 +4,7 @@ and the way down to its rows.
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -26,8 +26,9 @@ from ecom_assets.behaviour.questions.source import StoredTables
 from ecom_assets.commerce.costs.contracts import cost_columns
 from ecom_assets.commerce.reconciliation.contracts import Restatements
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.conditions import columns_of
-from ecom_assets.core.tables.contract import HIDDEN, Column, Table
+from ecom_assets.core.tables.contract import HIDDEN, Column, Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import needs_all, sum_of
 from ecom_assets.core.tables.portable import dialect_of, union_all
@@ -52,7 +53,6 @@ FREE_TEXT: Final = ("properties", "payload", "malformed_row")
 """Columns in which a shop can put anything, including personal data."""
 SHOWN_ROWS: Final = 20
 """The most rows of the table itself that an answer shows."""
-Row = dict[str, Any]
 
 
 class NotHereError(NoSourceError):
@@ -70,11 +70,11 @@ class ExplainReader:
 
     reading: StoredTables
     notes: Notes
-    has: Callable[[type[Table]], bool]
-    rules: Mapping[str, Any]
+    has: Callable[[Contract], bool]
+    rules: NamedValues
     keep: Keep = lambda rows: rows
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a table.
 
         Raises:
@@ -172,7 +172,7 @@ def _totals(question: RowsQuestion, rows: ir.Table, reader: ExplainReader) -> ir
     return rows
 
 
-def _table(contract: type[Table]) -> Row:
+def _table(contract: Contract) -> Row:
     trace = TRACES.get(contract)
     return {
         "name": contract.qualified_name(),
@@ -199,14 +199,14 @@ def _column(column: Column) -> Row:
     }
 
 
-def _described(contract: type[Table], name: str) -> Row:
+def _described(contract: Contract, name: str) -> Row:
     """Return a number's column: what it is, its unit, and how it goes down."""
     column = contract.columns[name]
     how = how_of(_derivation_of(contract, name), column.unit or "rows")
     return {"column": name, "description": column.description, "unit": column.unit, "how": how}
 
 
-def _derivation_of(contract: type[Table], name: str) -> Derivation | None:
+def _derivation_of(contract: Contract, name: str) -> Derivation | None:
     trace = TRACES.get(contract)
     return trace.numbers.get(name) if trace else None
 
@@ -227,7 +227,7 @@ def how_of(derivation: Derivation | None, unit: str) -> str | None:
 NOT_KNOWN = "This number is not known: its events do not have what it counts."
 
 
-def _made_of(contract: type[Table], rows: list[Row], reader: ExplainReader) -> Row:
+def _made_of(contract: Contract, rows: list[Row], reader: ExplainReader) -> Row:
     """Return the runs that wrote the rows' days, the SQL, and the tables that it reads."""
     result = reader.notes.computation(contract)
     days = sorted({row[contract.day_column] for row in rows}) if contract.day_column else []
@@ -293,7 +293,7 @@ def _levels_as_json(levels: list[Row]) -> list[Row]:
     return [level | {"gives": json_value(level["gives"])} for level in levels]
 
 
-def _why_not(contract: type[Table], count: int, *, adds_up: bool) -> str:
+def _why_not(contract: Contract, count: int, *, adds_up: bool) -> str:
     """Return why a number of several rows cannot be traced down; empty if it can."""
     if adds_up and count <= MOST_ADDED:
         return ""
@@ -321,9 +321,7 @@ def adds_up_over_rows(derivation: Derivation | None, column: Column) -> bool:
     return _is_counted(derivation) and not is_value
 
 
-def _derivation_of_row(
-    contract: type[Table], name: str, context: TraceContext
-) -> Derivation | None:
+def _derivation_of_row(contract: Contract, name: str, context: TraceContext) -> Derivation | None:
     derivation = _derivation_of(contract, name)
     while isinstance(derivation, ByRow):
         derivation = derivation.choose(context)
@@ -453,13 +451,13 @@ def _restatements(question: RowsQuestion, rows: list[Row], reader: ExplainReader
     return [shown_row(row, Restatements, question) for row in result]
 
 
-def _row_key(contract: type[Table], row: Row) -> str:
+def _row_key(contract: Contract, row: Row) -> str:
     """Return a row's key in the format of restatements: JSON of the columns other than the day."""
     named = {name: row[name] for name in contract.key if name != contract.day_column}
     return json.dumps(named, ensure_ascii=False, default=str)
 
 
-def shown_row(row: Row, contract: type[Table], question: RowsQuestion) -> Row:
+def shown_row(row: Row, contract: Contract, question: RowsQuestion) -> Row:
     """Return a row as JSON values, with personal data and costs hidden unless they may be shown."""
     costs = frozenset() if question.with_costs else cost_columns(contract)
     shown = {name: HIDDEN for name in costs & row.keys() if row[name] is not None}
@@ -469,7 +467,7 @@ def shown_row(row: Row, contract: type[Table], question: RowsQuestion) -> Row:
     } | shown
 
 
-def _shown_value(name: str, value: object, contract: type[Table]) -> Any:  # noqa: ANN401 (as JSON has it)
+def _shown_value(name: str, value: object, contract: Contract) -> Any:  # noqa: ANN401 (as JSON has it)
     column = contract.columns.get(name)
     if value is None or column is None:
         return json_value(value)

@@ -9,10 +9,9 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any
 
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.rows import Answer, Row
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.day_notes import Computations, WrittenSlices
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Write:
     data_version: str | None = None
     day_count: int = 1
 
-    def to_mapping(self) -> dict[str, Any]:
+    def to_mapping(self) -> Answer:
         """Return it as JSON has it."""
         written_at = self.written_at and self.written_at.isoformat(timespec="seconds")
         return asdict(self) | {"written_at": written_at}
@@ -57,10 +56,10 @@ class Notes:
         computed: Returns the note of the latest computation of a table, if there is one.
     """
 
-    written: Callable[[type[Table], list[date]], Iterable[Row]]
-    computed: Callable[[type[Table]], list[Row]]
+    written: Callable[[Contract, list[date]], Iterable[Row]]
+    computed: Callable[[Contract], list[Row]]
 
-    def writes(self, contract: type[Table], days: Iterable[date]) -> list[Write]:
+    def writes(self, contract: Contract, days: Iterable[date]) -> list[Write]:
         """Return the runs that wrote some days of a table, the newest first;
         of the whole table if it has no days.
         """
@@ -76,7 +75,7 @@ class Notes:
         ]
         return sorted(writes, key=lambda write: str(write.written_at or ""), reverse=True)
 
-    def computation(self, contract: type[Table]) -> Computation:
+    def computation(self, contract: Contract) -> Computation:
         """Return the latest computation of a table; an empty one if it was not noted."""
         rows = self.computed(contract)
         return (
@@ -88,8 +87,8 @@ class Notes:
 
 def stored_notes(
     query: Callable[[str], list[Row]],
-    has: Callable[[type[Table]], bool],
-    name_of: Callable[[type[Table]], str],
+    has: Callable[[Contract], bool],
+    name_of: Callable[[Contract], str],
 ) -> Notes:
     """Return the notes in the tables that writers keep, in a warehouse or in a snapshot of it.
 
@@ -97,14 +96,14 @@ def stored_notes(
     SQL.
     """
 
-    def rows_of(notes: type[Table], contract: type[Table]) -> list[Row]:
+    def rows_of(notes: Contract, contract: Contract) -> list[Row]:
         if not has(notes):
             return []
         return query(
             f"SELECT * FROM {name_of(notes)} WHERE table_name = '{contract.qualified_name()}'"  # noqa: S608 (names come from contracts)
         )
 
-    def written(contract: type[Table], days: list[date]) -> list[Row]:
+    def written(contract: Contract, days: list[date]) -> list[Row]:
         rows = sorted(
             rows_of(WrittenSlices, contract), key=lambda row: row["write_number"], reverse=True
         )

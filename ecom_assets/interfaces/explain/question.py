@@ -19,7 +19,7 @@ from ecom_assets.commerce.reconciliation.contracts import Restatements
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.conditions import NEGATED, Condition, Group, Where, columns_of
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import NO
 from ecom_assets.core.tables.trace import TableTrace, UpstreamRows
 from ecom_assets.core.tables.values import Scalar
@@ -28,11 +28,11 @@ from ecom_assets.orchestration.registry import ALL, SUBJECTS
 # Subjects are listed in one file, the registry: a `trace.py` there is read without a line here.
 _TRACE_NAMES: Final = [f"{subject}.trace" for subject in SUBJECTS]
 _MODULES: Final = [import_module(name) for name in _TRACE_NAMES if find_spec(name)]
-TRACES: Final[dict[type[Table], TableTrace]] = {
+TRACES: Final[dict[Contract, TableTrace]] = {
     trace.contract: trace for module in _MODULES for trace in module.TRACES
 }
 """How the numbers of each mart are traced down."""
-UPSTREAM: Final[dict[type[Table], UpstreamRows]] = {
+UPSTREAM: Final[dict[Contract, UpstreamRows]] = {
     table: upstream
     for module in _MODULES
     for table, upstream in getattr(module, "UPSTREAM", {}).items()
@@ -77,7 +77,7 @@ class RowsQuestion:
         with_costs: Whether costs are shown.
     """
 
-    contract: type[Table]
+    contract: Contract
     where: Where = field(default_factory=lambda: Group("all_of", ()))
     column: str = ""
     limit: int = 20
@@ -121,7 +121,7 @@ class RowsQuestion:
         return rows
 
 
-def table_named(name: str) -> type[Table]:
+def table_named(name: str) -> Contract:
     """Return a table by its name, as `mart.revenue_daily`, `mart/revenue_daily` or `revenue_daily`.
 
     Raises:

@@ -8,7 +8,7 @@ day. Two different ids of a day have the same 64 bits with a chance of some 1 in
 events a day.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -16,7 +16,8 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.core.tables.contract import MONEY, Table
+from ecom_assets.core.rows import Answer, NamedValues
+from ecom_assets.core.tables.contract import MONEY, Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import dialect_of, union_all
 from ecom_assets.core.tables.trace import (
@@ -51,19 +52,19 @@ class Level:
         known_totals: `row_count` and `gives` of the rows, where they were counted already.
     """
 
-    contract: type[Table]
+    contract: Contract
     rows: ir.Table
     derivation: Count | Sum
     whole: Callable[[ir.Table], ir.Table] | None = None
     paged: ir.Table | None = None
-    known_totals: Mapping[str, Any] | None = None
+    known_totals: NamedValues | None = None
 
     @property
     def is_received(self) -> bool:
         """Return whether these are received rows, the end of the path."""
         return self.contract.layer == "raw"
 
-    def totals(self, ask: Query) -> Mapping[str, Any]:
+    def totals(self, ask: Query) -> NamedValues:
         """Return `row_count`, how many rows there are, and `gives`, the number that they give,
         null if they cannot.
         """
@@ -165,7 +166,7 @@ def _rows_of(
     `names` find them in it.
     """
 
-    def narrowed(contract: type[Table]) -> ir.Table:
+    def narrowed(contract: Contract) -> ir.Table:
         table = context.table(contract)
         if contract is not upstream.to or upstream.received_names:
             return table
@@ -261,7 +262,7 @@ def _counted(derivation: Count, rows: ir.Table) -> ir.Table:
     return rows.mutate(counted_as=ibis.literal(BETWEEN).join(key))
 
 
-def _stays_one_to_one(contract: type[Table]) -> bool:
+def _stays_one_to_one(contract: Contract) -> bool:
     while contract in UPSTREAM:
         if not UPSTREAM[contract].is_one_to_one:
             return False
@@ -284,7 +285,7 @@ def as_number(value: Any) -> Number:  # noqa: ANN401 (as an engine returns it)
 ID_HASH: Final = "id_hash"
 
 
-def coded(rows: ir.Table, context: TraceContext) -> tuple[dict[str, Any] | None, ir.Table]:
+def coded(rows: ir.Table, context: TraceContext) -> tuple[Answer | None, ir.Table]:
     """Count rows, and return them with hashes for the texts that they count as,
     unless two texts share one.
 
@@ -322,7 +323,7 @@ def joined(candidates: ir.Table, rows: ir.Table, upstream: UpstreamRows) -> ir.T
 
 
 def are_all_of_their_days(
-    contract: type[Table], rows: ir.Table, row_count: int, context: TraceContext
+    contract: Contract, rows: ir.Table, row_count: int, context: TraceContext
 ) -> bool:
     """Return whether some rows of a table are as many as the table has of their days."""
     days = context.span(rows, str(contract.day_column), str(contract.day_column))

@@ -18,7 +18,6 @@ from ecom_assets.core.http_server.callers import CALLER, Caller, Scope
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.parameters import RequestContext
 from ecom_assets.interfaces.api.store.served_data import open_store
-from ecom_assets.interfaces.api.store.store import StoreReading
 from ecom_assets.interfaces.api.visible_saved import asks_about_costs
 from ecom_assets.interfaces.boards.model import Board, BoardMail, SavedQuestion, shop_numbers
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
@@ -92,9 +91,18 @@ def board_page(settings: Settings, slug: str, *, with_costs: bool = False) -> Bo
     """
     board = BoardStore(settings).get(Board, slug).item
     with closing(open_store(settings)) as store, store.reading() as reading:
-        view = View(
-            BOARD, BoardChoices(board=slug), _context(settings, reading, READERS[with_costs])
-        )
+        # A request of the shop's own process, as the pages of the dashboard read it. It has no
+        # right to see people: nobody knows whether the readers of an e-mail may.
+        app = Starlette()
+        app.state.settings = settings
+        scope = {
+            "type": "http",
+            "app": app,
+            "headers": [],
+            "path": BOARD.address,
+            CALLER: READERS[with_costs],
+        }
+        view = View(BOARD, BoardChoices(board=slug), RequestContext(Request(scope), reading))
         pictures: dict[str, bytes] = {}
         contents = [
             (name, _still(block, pictures, reading.currency)) for name, block in contents_of(view)
@@ -107,17 +115,6 @@ def board_page(settings: Settings, slug: str, *, with_costs: bool = False) -> Bo
             contents,
             pictures,
         )
-
-
-def _context(settings: Settings, reading: StoreReading, reader: Caller) -> RequestContext:
-    """Return a request of the shop's own process, as the pages of the dashboard read it.
-
-    It has no right to see people: nobody knows whether the readers of an e-mail may.
-    """
-    app = Starlette()
-    app.state.settings = settings
-    scope = {"type": "http", "app": app, "headers": [], "path": BOARD.address, CALLER: reader}
-    return RequestContext(Request(scope), reading)
 
 
 def _still(block: Block, pictures: dict[str, bytes], currency: str) -> Block:
@@ -190,7 +187,7 @@ def board_message(
     due: datetime,
     recipients: Sequence[str],
     *,
-    with_costs: bool = False,
+    with_costs: bool,
 ) -> EmailMessage:
     """Return the message with a board; sent again, it has the same Message-ID."""
     mail = kept.item

@@ -6,18 +6,19 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ecom_assets.commerce.attribution.queries import coverage_sentence
 from ecom_assets.core.errors import WorkError
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables import formats
-from ecom_assets.core.tables.queries import ZERO, Row
+from ecom_assets.core.tables.queries import ZERO
 from ecom_assets.interfaces.weeks import wording
 
 TEMPLATES: Final = Environment(
@@ -48,7 +49,7 @@ NOT_CARDS: Final = {"shipped_amount", "customer_count"}
 """Numbers of the report that have no card."""
 
 
-def render_page(report: Mapping[str, Any]) -> str:
+def render_page(report: NamedValues) -> str:
     """Return the page of a report, see `weekly_report`."""
     causes, has_days = (
         report["causes"],
@@ -73,7 +74,7 @@ def render_page(report: Mapping[str, Any]) -> str:
     )
 
 
-def _with_bars(parts: Sequence[Row]) -> dict[str, Any]:
+def _with_bars(parts: Sequence[Row]) -> Answer:
     zero, bars = bars_of([row["contribution_amount"] for row in parts])
     return {
         "rows": [{**row, "bar": bar} for row, bar in zip(parts, bars, strict=True)],
@@ -130,7 +131,7 @@ class DailyChart:
     left: int = LEFT
 
 
-def daily_chart(days: Sequence[dict[str, Any]], currency: str) -> DailyChart:
+def daily_chart(days: Sequence[Row], currency: str) -> DailyChart:
     """Return the chart of revenue by day."""
     names = ("previous_revenue_amount", "revenue_amount")
     values = [day[name] for day in days for name in names]
@@ -220,11 +221,14 @@ def print_pdf(page: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="ecom-report-") as folder:
         source, printed = Path(folder) / "report.html", Path(folder) / "report.pdf"
         source.write_text(page, encoding="utf-8")
+        # The option without which Chromium does not run as root; the page is our own, and has no
+        # script.
+        as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
         output = _run(
             [
                 browser,
                 *OPTIONS,
-                *_as_root(),
+                *as_root,
                 f"--user-data-dir={folder}/profile",
                 f"--print-to-pdf={printed}",
                 source.as_uri(),
@@ -236,13 +240,6 @@ def print_pdf(page: str) -> bytes:
                 "instead."
             )
         return printed.read_bytes()
-
-
-def _as_root() -> list[str]:
-    """Return the option without which Chromium does not run as root; the page is our own,
-    and has no script.
-    """
-    return ["--no-sandbox"] if os.geteuid() == 0 else []
 
 
 def _run(command: list[str]) -> str:

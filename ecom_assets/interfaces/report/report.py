@@ -1,11 +1,11 @@
 """The report, built from what is published and what runs noted, and its e-mail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from email.message import EmailMessage
-from typing import Any
 
 from ecom_assets.commerce.findings.queries import findings
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.api.visible_checks import failing_checks
@@ -21,9 +21,7 @@ from ecom_assets.orchestration.automation.mail import (
 )
 
 
-def build_report(
-    settings: Settings, week: Week | None, *, with_costs: bool = False
-) -> dict[str, Any]:
+def build_report(settings: Settings, week: Week | None, *, with_costs: bool = False) -> Answer:
     """Return the report of a week, from one published state, with the checks that fail now,
     as runs noted them.
 
@@ -65,13 +63,13 @@ def build_report(
     return {**result, "findings": to_look_at, "data_version": version, "checks": checks}
 
 
-def is_about_costs(report: Mapping[str, Any]) -> bool:
+def is_about_costs(report: NamedValues) -> bool:
     """Return whether a report says what the shop pays, or what its sales leave."""
     return report["profit"] is not None or report["advertising"] is not None
 
 
 def report_message(
-    settings: Settings, report: Mapping[str, Any], recipients: Sequence[str]
+    settings: Settings, report: NamedValues, recipients: Sequence[str]
 ) -> EmailMessage:
     """Return the message with a report; sent again, it has the same Message-ID."""
     sender = settings.alert_sender or settings.report_email[0]

@@ -162,7 +162,14 @@ class UiGuard:
             connection, receive
         )
         if refusal is None:
-            await self._app(scope, receive, _unframed(send))
+            # `send` with a header that keeps other sites from showing the UI in a frame
+            # (clickjacking).
+            async def sent(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message["headers"], (b"x-frame-options", b"SAMEORIGIN")]
+                await send(message)
+
+            await self._app(scope, receive, sent)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": POLICY_VIOLATED})
         else:
@@ -282,16 +289,3 @@ def _refused(
     headers: dict[str, str] | None = None,
 ) -> Response:
     return RequestRefusal(status, "refused", detail, headers or {}).response(connection.scope)
-
-
-def _unframed(send: Send) -> Send:
-    """Return `send` with a header that keeps other sites from showing the UI
-    in a frame (clickjacking).
-    """
-
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], (b"x-frame-options", b"SAMEORIGIN")]
-        await send(message)
-
-    return sent

@@ -163,7 +163,7 @@ class Supervisor:
                 child.restarts.popleft()
             name = _capitalized(child.service.name)
             ending = "it did not answer" if child.was_silent else _ending(code)
-            where = _place_of_output(child.service)
+            where = child.service.log or "what it printed above"
             if len(child.restarts) >= MOST_RESTARTS:
                 minutes = int(RESTARTS_WITHIN_S // 60)
                 return (
@@ -207,17 +207,14 @@ class Supervisor:
                 if child.service.socket:
                     self._end_if_silent(child)
                 elif child.comes_up and http_answers(child.service.address):
-                    self._announce(child)
+                    # Say once where a server is reached, now that it answers.
+                    child.has_answered = True
+                    if child.service.ready and not child.is_announced and not self._stop.is_set():
+                        child.is_announced = True
+                        self._say(child.service.ready)
 
     def _is_coming_up(self) -> bool:
         return bool(self._waiting) or any(child.comes_up for child in self._children)
-
-    def _announce(self, child: _Child) -> None:
-        """Say once where a server is reached, now that it answers."""
-        child.has_answered = True
-        if child.service.ready and not child.is_announced and not self._stop.is_set():
-            child.is_announced = True
-            self._say(child.service.ready)
 
     def _end_if_silent(self, child: _Child) -> None:
         """End a code server that does not answer, so that it is started again: what it is made of
@@ -273,10 +270,6 @@ def _signal(group: int, number: int) -> bool:
 
 def _ending(code: int) -> str:
     return f"by signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _place_of_output(service: LocalServer) -> str:
-    return service.log or "what it printed above"
 
 
 def _capitalized(name: str) -> str:

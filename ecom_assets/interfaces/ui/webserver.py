@@ -49,20 +49,16 @@ def serve_guarded(  # noqa: PLR0913, PLR0917 (called by Dagster)
     host = cli.DEFAULT_WEBSERVER_HOST if host is None else host
     port = port or cli.DEFAULT_WEBSERVER_PORT
     access, rate = _access(host)
-    _remember(host, port)
+    # Note the address for links in e-mails, where the folder of the platform is there.
+    settings = load_settings()
+    if settings.home.is_dir():
+        with suppress(OSError):  # the UI may run where the folder cannot be written
+            remember_address(settings, host, port)
     app = create_app_from_workspace_process_context(context, path_prefix, live_data_poll_rate)
     logging.getLogger(cli.WEBSERVER_LOGGER_NAME).info(
         "Serving dagster-webserver on http://%s:%s%s", host, port, path_prefix
     )
     uvicorn.run(UiGuard(app, access, rate, path_prefix), host=host, port=port, log_level=log_level)
-
-
-def _remember(host: str, port: int) -> None:
-    """Note the address for links in e-mails, where the folder of the platform is there."""
-    settings = load_settings()
-    if settings.home.is_dir():
-        with suppress(OSError):  # the UI may run where the folder cannot be written
-            remember_address(settings, host, port)
 
 
 def _access(host: str) -> tuple[UiAccess, str]:

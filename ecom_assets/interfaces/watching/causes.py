@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.behaviour.funnels.question import FunnelQuestion
 from ecom_assets.behaviour.trends.question import ADDITIVE, TrendQuestion
@@ -24,9 +24,10 @@ from ecom_assets.commerce.products.queries import sales_by_category
 from ecom_assets.commerce.sales.coverage import known_days
 from ecom_assets.commerce.sales.queries import Dimension, sales_by
 from ecom_assets.core.errors import EcomError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.contract import Column, Ratio
 from ecom_assets.core.tables.days import ONE_DAY
-from ecom_assets.core.tables.queries import Period, Row
+from ecom_assets.core.tables.queries import Period
 from ecom_assets.core.tables.values import by_columns, named_columns
 from ecom_assets.interfaces.boards.model import PERSONAL, NumberAlert, shop_numbers
 from ecom_assets.interfaces.watching.numbers import Watched, share_at, source_of
@@ -236,7 +237,7 @@ def _of_column(
     return []
 
 
-def _ends(steps: Sequence[Mapping[str, Any]]) -> Fraction:
+def _ends(steps: Sequence[NamedValues]) -> Fraction:
     return (float(steps[-1]["unit_count"]), float(steps[0]["unit_count"])) if steps else (0.0, 0.0)
 
 

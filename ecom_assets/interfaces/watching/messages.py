@@ -2,7 +2,7 @@
 Teams' card, or plain JSON.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from html import escape
@@ -15,6 +15,7 @@ from requests.exceptions import RequestException
 from ecom_assets.core.errors import MailError
 from ecom_assets.core.http.retry import EndlessResponseError, ResponseBounds, bounded_session
 from ecom_assets.core.retrying import retrying
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.interfaces.boards.incidents import Incident
 from ecom_assets.interfaces.boards.model import NumberAlert
 from ecom_assets.interfaces.watching.causes import Cause
@@ -37,7 +38,7 @@ WAS: Final = "was "
 
 def finding_of(
     watched: Watched, finding: AlertFinding, points: Sequence[WatchedPoint], causes: Sequence[Cause]
-) -> dict[str, Any]:
+) -> Answer:
     """Return what an incident keeps of what was found in its first period, as JSON can hold it.
 
     Beside the `sentence` it keeps of what it is made: `name`, `of_value` and `said`, as not all who
@@ -172,7 +173,7 @@ class IncidentMessage:
             f'<p><a href="{escape(self.link)}">Open in the dashboard</a></p></body></html>'
         )
 
-    def slack(self) -> dict[str, Any]:
+    def slack(self) -> Answer:
         """Return the payload of Slack's incoming webhooks: blocks, with a text for notifications.
 
         What events and people say is in elements of rich text, which Slack shows as they are: a
@@ -203,7 +204,7 @@ class IncidentMessage:
             ],
         }
 
-    def teams(self) -> dict[str, Any]:
+    def teams(self) -> Answer:
         """Return the payload of Teams' workflows: a message with an adaptive card.
 
         Its texts are runs of text, in which Markdown is not read, so that no value of an event
@@ -230,7 +231,7 @@ class IncidentMessage:
         attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
         return {"type": "message", "attachments": [attachment]}
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> Answer:
         """Return the message for programs."""
         return {
             "alert": self.slug,
@@ -312,17 +313,17 @@ def _slack(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _slack_text(text: str, **style: bool) -> dict[str, Any]:
+def _slack_text(text: str, **style: bool) -> Answer:
     """Return an element of Slack's rich text."""
     return {"type": "text", "text": text, **({"style": style} if style else {})}
 
 
-def _teams_text(text: str, **style: str) -> dict[str, Any]:
+def _teams_text(text: str, **style: str) -> Answer:
     """Return a block of an adaptive card with one run of text."""
     return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **style}]}
 
 
-def sparkline(points: Sequence[Mapping[str, Any]]) -> str:
+def sparkline(points: Sequence[NamedValues]) -> str:
     """Return the points as a line of block characters; a space where the number is not known."""
     values = [point["value"] for point in points if point["value"] is not None]
     least, most = min(values, default=0.0), max(values, default=0.0)
@@ -350,7 +351,7 @@ def picture_of(spec: dict[str, Any]) -> bytes | None:
     return result
 
 
-def chart_spec(finding: Mapping[str, Any]) -> dict[str, Any]:
+def chart_spec(finding: NamedValues) -> Answer:
     """Return the chart of a finding as a Vega-Lite specification: the number, its bounds,
     and the last point marked.
     """

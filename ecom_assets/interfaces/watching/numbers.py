@@ -31,11 +31,12 @@ from ecom_assets.commerce.sales.coverage import Source, known_days
 from ecom_assets.commerce.sales.queries import revenue_trend
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.http_server.callers import Scope, without
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import MONEY, Column, Ratio
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.measures import measures_of
-from ecom_assets.core.tables.queries import Page, Period, Row
+from ecom_assets.core.tables.queries import Page, Period
 from ecom_assets.interfaces.api.auth.callers import require_costs
 from ecom_assets.interfaces.api.store.question_source import published_source
 from ecom_assets.interfaces.api.store.store import StoreReading
@@ -157,7 +158,7 @@ class Watched:
             else self._one_by_one(max(first, newest - ONE_BY_ONE * ONE_DAY), newest)
         )
 
-    def ask(self, first: date, last: date, **changed: Any) -> dict[str, Any]:  # noqa: ANN401 (fields of a question)
+    def ask(self, first: date, last: date, **changed: Any) -> Answer:  # noqa: ANN401 (fields of a question)
         """Return the answer to the saved question about some days."""
         assert self.saved is not None  # noqa: S101 (callers look)
         question: Question = self.saved.question.changed(
@@ -407,7 +408,7 @@ def _number(value: Any) -> float | None:  # noqa: ANN401 (a number of any type)
     return None if value is None else float(value)
 
 
-def line_of(document: Mapping[str, Any], number: str, value: str | None) -> list[float | None]:
+def line_of(document: NamedValues, number: str, value: str | None) -> list[float | None]:
     """Return the values of a trend's series by its name, or of its formula,
     for a value of the breakdown.
 
@@ -426,7 +427,7 @@ def line_of(document: Mapping[str, Any], number: str, value: str | None) -> list
     return values
 
 
-def sales_rows(document: Mapping[str, Any], value: str | None) -> list[Row]:
+def sales_rows(document: NamedValues, value: str | None) -> list[Row]:
     """Return the rows of an answer about sales by period: those of a value, or of all values."""
     rows: list[Row] = document["sales"]
     if value is not None:
@@ -434,7 +435,7 @@ def sales_rows(document: Mapping[str, Any], value: str | None) -> list[Row]:
     return document["totals"] or rows
 
 
-def measure_of(numbers: Mapping[str, Any], name: str) -> float | None:
+def measure_of(numbers: NamedValues, name: str) -> float | None:
     """Return a number of an answer about sales by the name of its measure, by default the first.
 
     Raises:
@@ -458,8 +459,8 @@ def _format_of(measure: Column, currency: str) -> ValueFormat:
 
 
 def part_of(
-    whole: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]], value: str | None
-) -> Mapping[str, Any] | None:
+    whole: NamedValues, breakdown: Sequence[NamedValues], value: str | None
+) -> NamedValues | None:
     """Return the part of an answer that is of a value of its breakdown, or the whole;
     None if nothing has the value.
     """
@@ -496,7 +497,7 @@ def number_at(document: Any, path: str) -> float | None:  # noqa: ANN401 (a part
     )
 
 
-def share_at(steps: Sequence[Mapping[str, Any]], path: str) -> tuple[float, float]:
+def share_at(steps: Sequence[NamedValues], path: str) -> tuple[float, float]:
     """Return the counts whose quotient a path such as `steps[-1].conversion_from_start` names."""
     step = number_at({"steps": steps}, f"{path.partition('.')[0]}.step")
     position = int(step or len(steps)) - 1
@@ -523,7 +524,7 @@ def _is_number(value: str | float) -> bool:
     return not isinstance(value, bool)
 
 
-def _retained(cohort: Mapping[str, Any], path: str) -> WatchedPoint:
+def _retained(cohort: NamedValues, path: str) -> WatchedPoint:
     """Return the share of a cohort that came back in a period, as `returned[1]` names it,
     or another of its numbers.
     """

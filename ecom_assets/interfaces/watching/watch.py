@@ -136,7 +136,7 @@ def has_unsent(settings: Settings, now: Clock = now_utc) -> bool:
     """Return whether a message is owed that may be sent now."""
     log = IncidentLog(settings, now)
     for kept in alerts_on(settings):
-        if is_quiet(kept.item.quiet, _local_time(settings, now)):
+        if is_quiet(kept.item.quiet, _local_time(settings.timezone, now)):
             continue
         channels = _channels(settings, kept.item)
         if any(log.unsent(incident, channels) for incident in log.incidents(kept.slug)):
@@ -212,7 +212,7 @@ class _Look:
 
     def send(self, kept: KeptVersion[NumberAlert]) -> None:
         """Send the messages of an alert that are owed, except in its quiet hours."""
-        if is_quiet(kept.item.quiet, _local_time(self.settings, self.now)):
+        if is_quiet(kept.item.quiet, _local_time(self.settings.timezone, self.now)):
             return
         for incident in self.log.incidents(kept.slug):
             message = IncidentMessage(
@@ -289,8 +289,8 @@ def recipients_of(settings: Settings, alert: NumberAlert) -> tuple[list[str], li
     return who_may_see_costs(recipients, settings.costs_email)
 
 
-def _local_time(settings: Settings, now: Clock) -> time:
-    return now().astimezone(ZoneInfo(settings.timezone)).time()
+def _local_time(timezone: str, now: Clock) -> time:
+    return now().astimezone(ZoneInfo(timezone)).time()
 
 
 def parts_of_test(test: BackTest) -> Iterator[str]:

@@ -31,15 +31,9 @@ from ecom_assets.commerce.sales.queries import (
     device_revenue,
     geography,
 )
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.currencies import rounded_parts, unit_of
-from ecom_assets.core.tables.queries import (
-    DECIMALS,
-    ZERO,
-    NoSourceError,
-    Period,
-    Reading,
-    Row,
-)
+from ecom_assets.core.tables.queries import DECIMALS, ZERO, NoSourceError, Period, Reading
 
 NOTHING: Final = Fraction(0)
 

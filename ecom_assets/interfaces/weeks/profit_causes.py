@@ -17,8 +17,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.currencies import rounded_parts, unit_of
-from ecom_assets.core.tables.queries import DECIMALS, Row
+from ecom_assets.core.tables.queries import DECIMALS
 
 CAUSES: Final = ("volume", "mix", "price", "discount", "cost", "returns", "coverage")
 """The parts of a change of gross profit.

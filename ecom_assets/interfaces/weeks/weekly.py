@@ -21,6 +21,7 @@ from ecom_assets.commerce.marketing.measures import AD_HEADLINES
 from ecom_assets.commerce.quality.queries import held, row_accounting
 from ecom_assets.commerce.sales.queries import customers_of_period, revenue_trend, sales
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY, first_day_of
 from ecom_assets.core.tables.queries import (
@@ -30,7 +31,6 @@ from ecom_assets.core.tables.queries import (
     Page,
     Period,
     Reading,
-    Row,
     compared,
     if_known,
     require,
@@ -89,7 +89,7 @@ class Week:
         return cls.containing(newest - DAYS_AFTER_FIRST * ONE_DAY, week_start)
 
     @classmethod
-    def containing(cls, day: date, week_start: str = "monday") -> Self:
+    def containing(cls, day: date, week_start: str) -> Self:
         """Return the week that a day is in."""
         return cls(first_day_of(day, "week", week_start))
 
@@ -131,7 +131,7 @@ Numbers = dict[str, Row]
 
 def weekly_report(
     reading: Reading, week: Week, published_at: datetime, *, with_costs: bool = False
-) -> dict[str, Any]:
+) -> Answer:
     """Return the report of a week from one state published at an instant,
     as `ecom report --json` prints it.
 
@@ -166,7 +166,7 @@ def weekly_report(
     }
 
 
-def changes_of(reading: Reading, period: Period) -> dict[str, Any]:
+def changes_of(reading: Reading, period: Period) -> Answer:
     """Return the numbers of some days beside those of as many days before, why others are missing,
     and what changed revenue and conversion; any days may be asked about.
     """
@@ -278,7 +278,7 @@ PARTS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Reading, Period], Num
 """The names of the numbers of each subject, and what returns them."""
 
 
-def _profit(reading: Reading, period: Period) -> dict[str, Any] | None:
+def _profit(reading: Reading, period: Period) -> Answer | None:
     """Return the profit of a week, and what changed it; None for a shop without costs, or over what
     was published before there was profit.
     """
@@ -310,7 +310,7 @@ def _profit(reading: Reading, period: Period) -> dict[str, Any] | None:
 OF_CAMPAIGNS: Final = ("spend_amount", "credited_revenue_amount")
 
 
-def _advertising(reading: Reading, period: Period) -> dict[str, Any] | None:
+def _advertising(reading: Reading, period: Period) -> Answer | None:
     """Return what ads of a week cost and brought, and which campaigns changed most; None for a shop
     without ad spend, or over what was published before there was any.
     """
@@ -382,7 +382,7 @@ def _days(reading: Reading, period: Period) -> list[Row]:
     ]
 
 
-def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any]:
+def _causes(reading: Reading, period: Period, numbers: Numbers) -> Answer:
     """Return the decompositions; None for each whose weeks are not both known in full."""
     now, before = (
         {name: values[which] for name, values in numbers.items()} for which in ("value", "previous")
@@ -413,7 +413,7 @@ def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any
     return {**values, "conversion_rate": rate or None}
 
 
-def largest_causes(causes: Mapping[str, Any]) -> list[Row]:
+def largest_causes(causes: NamedValues) -> list[Row]:
     """Return the parts of any dimension that add most to the change of revenue in its direction,
     the largest first.
     """

@@ -2,7 +2,7 @@
 and the whole report as text for a terminal or a message.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from functools import reduce
@@ -18,6 +18,7 @@ from ecom_assets.commerce.marketing.contracts import NO_PLATFORM
 from ecom_assets.commerce.marketing.measures import AD_HEADLINES, MarketingMeasures
 from ecom_assets.commerce.orders.held_days import hold_reason
 from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.formats import change, rate
 from ecom_assets.core.tables.measures import measures_of
@@ -154,7 +155,7 @@ def _day(day: date) -> str:
     return f"{day.day} {day:%B}"
 
 
-def headline(report: Mapping[str, Any]) -> str:
+def headline(report: NamedValues) -> str:
     """Return the sentence that the report begins with: revenue, and how it changed."""
     result, currency = report["numbers"]["revenue_amount"], report["currency"]
     if result["value"] is None:
@@ -170,13 +171,13 @@ def headline(report: Mapping[str, Any]) -> str:
     return f"{sentence}, {money(abs(difference), currency)} {more} than in the week before{share}."
 
 
-def cause_sentence(cause: Mapping[str, Any], currency: str | None) -> str:
+def cause_sentence(cause: NamedValues, currency: str | None) -> str:
     """Return a sentence about one of the largest causes."""
     more = "more" if cause["contribution_amount"] > 0 else "less"
     return f"{cause_name(cause)}: {money(abs(cause['contribution_amount']), currency)} {more}."
 
 
-def cause_name(cause: Mapping[str, Any]) -> str:
+def cause_name(cause: NamedValues) -> str:
     """Return the name of a cause, such as `The channel Email`."""
     name = part_name(cause["dimension"], cause["value"])
     stands_alone = cause["value"] == "refunds" or name in RESTS.values()
@@ -184,7 +185,7 @@ def cause_name(cause: Mapping[str, Any]) -> str:
     return f"{subject[0].upper()}{subject[1:]}"
 
 
-def caveats(report: Mapping[str, Any]) -> list[str]:
+def caveats(report: NamedValues) -> list[str]:
     """Return what to know before the numbers are believed: unfinished, unknown and held days,
     and missing sources.
     """
@@ -217,7 +218,7 @@ def caveats(report: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def held_sentence(day: Mapping[str, Any]) -> str:
+def held_sentence(day: NamedValues) -> str:
     """Return a sentence about a day of arrival that is held back, and what lets it in."""
     why, command = hold_reason(day), f"ecom release {day['source']} {day['held_date']}"
     return (
@@ -226,7 +227,7 @@ def held_sentence(day: Mapping[str, Any]) -> str:
     )
 
 
-def received_sentence(rows: Mapping[str, Any]) -> str:
+def received_sentence(rows: NamedValues) -> str:
     """Return a sentence about the rows that a source sent, and what became of them."""
     kinds = (
         ("clean", "clean"),
@@ -242,7 +243,7 @@ def received_sentence(rows: Mapping[str, Any]) -> str:
     )
 
 
-def reason_sentence(reason: Mapping[str, Any]) -> str:
+def reason_sentence(reason: NamedValues) -> str:
     """Return a sentence about a reason for which rows were quarantined."""
     reason_text = reason["reject_reason"].replace("_", " ")
     return f"{RECEIVED[reason['source']]}: {reason['row_count']:,} quarantined, {reason_text}."
@@ -262,7 +263,7 @@ MOST_FINDINGS: Final = 5
 """More than these nobody looks at."""
 
 
-def text_lines(report: Mapping[str, Any]) -> list[str]:
+def text_lines(report: NamedValues) -> list[str]:
     """Return the lines of a report, see `weekly_report`."""
     days = span(report["start_date"], report["end_date"])
     return [
@@ -282,21 +283,21 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def finding_sentence(finding: Mapping[str, Any], currency: str | None) -> str:
+def finding_sentence(finding: NamedValues, currency: str | None) -> str:
     """Return what to look at, why, and the money at stake."""
     weekly = finding["weekly_amount"]
     stake = "" if weekly is None else f" If it goes on: {money(weekly, currency)} a week."
     return f"{finding['title']}: {finding['reason']}{stake}"
 
 
-def _findings(report: Mapping[str, Any]) -> Iterator[str]:
+def _findings(report: NamedValues) -> Iterator[str]:
     if report["findings"]:
         yield from ("", "What to look at")
         found = report["findings"][:MOST_FINDINGS]
         yield from (f"  {finding_sentence(finding, report['currency'])}" for finding in found)
 
 
-def _numbers(report: Mapping[str, Any]) -> Iterator[str]:
+def _numbers(report: NamedValues) -> Iterator[str]:
     more = [report[part]["numbers"] for part in ("profit", "advertising") if report[part]]
     for name, values in reduce(or_, [report["numbers"], *more]).items():
         now, before = (number(name, values[which]) for which in ("value", "previous"))
@@ -306,7 +307,7 @@ def _numbers(report: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _causes(report: Mapping[str, Any]) -> Iterator[str]:
+def _causes(report: NamedValues) -> Iterator[str]:
     causes, currency = report["causes"], report["currency"]
     if causes["revenue_change_amount"] is None:
         return
@@ -331,7 +332,7 @@ def _causes(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"  and {more} more"
 
 
-def _profit(report: Mapping[str, Any]) -> Iterator[str]:
+def _profit(report: NamedValues) -> Iterator[str]:
     profit, currency = report["profit"], report["currency"]
     if profit is None or profit["change_amount"] is None:
         return
@@ -342,13 +343,13 @@ def _profit(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {PROFIT_CAUSES[part['cause']]:54}{added:>14}"
 
 
-def campaign_label(row: Mapping[str, Any]) -> str:
+def campaign_label(row: NamedValues) -> str:
     """Return what a campaign is called, with its platform where an account names one."""
     platform = row["platform"]
     return f"{row['campaign_name']}{'' if platform == NO_PLATFORM else f' ({platform})'}"
 
 
-def campaign_sentence(row: Mapping[str, Any], currency: str | None) -> str:
+def campaign_sentence(row: NamedValues, currency: str | None) -> str:
     """Return by how much a campaign's spend and credited revenue changed."""
     spend, revenue = (
         signed_amount(row[name], currency) for name in ("spend_amount", "credited_revenue_amount")
@@ -356,7 +357,7 @@ def campaign_sentence(row: Mapping[str, Any], currency: str | None) -> str:
     return f"{campaign_label(row)}: spend {spend}, revenue credited {revenue}"
 
 
-def _advertising(report: Mapping[str, Any]) -> Iterator[str]:
+def _advertising(report: NamedValues) -> Iterator[str]:
     advertising, currency = report["advertising"], report["currency"]
     if advertising and (met := coverage_sentence(advertising["visit_coverage_rate"])):
         yield from ("", met)
@@ -365,7 +366,7 @@ def _advertising(report: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  {campaign_sentence(row, currency)}" for row in advertising["causes"])
 
 
-def _checks(checks: Mapping[str, Any]) -> Iterator[str]:
+def _checks(checks: NamedValues) -> Iterator[str]:
     if not checks["failing"]:
         yield (
             f"All {checks['evaluated']} checks held when they last ran."

@@ -19,6 +19,7 @@ from ecom_assets.commerce.orders.held_days import held_line
 from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import MailError, SettingError
 from ecom_assets.core.operations.run_notes import error_sentence, message_line
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START
 from ecom_assets.core.tables.check import HELD_DAYS
@@ -106,8 +107,17 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     if has_failed and not steps and not checks:
         steps = tuple(run_sentence(event) for event in events if event.is_run_failure)
     is_tried_again = run.tags.get("dagster/will_retry") == "true"
+    first = run.tags.get(RANGE_START) or run.tags.get(PARTITION) or ""
+    last = run.tags.get(RANGE_END) or first
     return RunReport(
-        run.run_id, run.job_name, _days(run), has_failed, is_tried_again, steps, checks, held
+        run.run_id,
+        run.job_name,
+        first if first == last else f"{first} to {last}",
+        has_failed,
+        is_tried_again,
+        steps,
+        checks,
+        held,
     )
 
 
@@ -127,7 +137,7 @@ def run_sentence(event: dg.DagsterEvent) -> str:
     )
 
 
-def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:
+def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[Row]:
     entry = evaluation.metadata.get(HELD_DAYS)
     days = entry.value if entry is not None else []
     return days if isinstance(days, list) else []
@@ -153,12 +163,6 @@ def failed_check_of(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
         sentence=str(metadata.get("sentence") or ""),
         is_warning=evaluation.severity == dg.AssetCheckSeverity.WARN,
     )
-
-
-def _days(run: dg.DagsterRun) -> str:
-    first = run.tags.get(RANGE_START) or run.tags.get(PARTITION) or ""
-    last = run.tags.get(RANGE_END) or first
-    return first if first == last else f"{first} to {last}"
 
 
 INTERVAL_S = 30

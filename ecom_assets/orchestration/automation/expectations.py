@@ -8,7 +8,7 @@ from typing import Final
 
 import dagster as dg
 
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 
 DEADLINE: Final = "0 4 * * *"
 """When the nightly runs must be over: the last of them starts at two."""
@@ -20,7 +20,7 @@ a day of a clock change has no more hours.
 
 def expected_assets(
     assets: Iterable[dg.AssetsDefinition],
-    contracts: Mapping[str, type[Table]],
+    contracts: Mapping[str, Contract],
     timezone: str,
     without_source: Iterable[dg.AssetKey],
 ) -> list[dg.AssetsDefinition]:
@@ -44,7 +44,7 @@ def expected_assets(
     return [asset.map_asset_specs(described) for asset in assets]
 
 
-def tags_of(key: dg.AssetKey, contract: type[Table] | None) -> dict[str, str]:
+def tags_of(key: dg.AssetKey, contract: Contract | None) -> dict[str, str]:
     """Return the tags of an asset: its layer, and of a table,
     whether it is cut by days and names people.
     """

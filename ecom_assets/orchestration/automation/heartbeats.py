@@ -5,6 +5,7 @@ schedules looked last, and which publications they owe. It alerts of those that 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -76,15 +77,17 @@ def heartbeat_sensor(
             ),
         ]
         try:
-            found = _since_noted(settings, found)
+            found = _since_noted(settings.home, found)
             note_heartbeats(settings.home, found)
             for schedule in schedules:
                 if schedule.job_name in PUBLISHING:
-                    _note_owed(settings, context.instance, schedule, states.get(schedule.name), at)
+                    _note_owed(
+                        settings.home, context.instance, schedule, states.get(schedule.name), at
+                    )
             names = [each.name for each in schedules] + [each.name for each in sensors]
             forget_dues(settings.home, kept=names)
             overdue = overdue_publications(settings.home, last_published_at(settings), at)
-            lines = _alerted(settings, alerts, overdue)
+            lines = _alerted(settings.home, alerts, overdue)
         except EcomError as error:
             return dg.SkipReason(str(error))
         late = sum(each.is_late(at) for each in found)
@@ -94,12 +97,10 @@ def heartbeat_sensor(
     return heartbeats
 
 
-def _since_noted(settings: Settings, found: Sequence[Heartbeat]) -> list[Heartbeat]:
+def _since_noted(home: Path, found: Sequence[Heartbeat]) -> list[Heartbeat]:
     """Return heartbeats where one that never came is late since it was first missed."""
     missed = {
-        (each.kind, each.name): each.late_at
-        for each in heartbeats_of(settings.home)
-        if each.beat_at is None
+        (each.kind, each.name): each.late_at for each in heartbeats_of(home) if each.beat_at is None
     }
     return [
         each
@@ -109,11 +110,9 @@ def _since_noted(settings: Settings, found: Sequence[Heartbeat]) -> list[Heartbe
     ]
 
 
-def _alerted(
-    settings: Settings, alerts: Alerts | None, overdue: Sequence[OverduePublication]
-) -> list[str]:
+def _alerted(home: Path, alerts: Alerts | None, overdue: Sequence[OverduePublication]) -> list[str]:
     """Send a message about what is overdue and was not reported yet; return lines about that."""
-    reported = {due.source: due.alerted_for for due in dues_of(settings.home)}
+    reported = {due.source: due.alerted_for for due in dues_of(home)}
     fresh = [each for each in overdue if reported.get(each.source) != each.due_at]
     if not fresh or alerts is None:
         return []
@@ -122,7 +121,7 @@ def _alerted(
     except MailError as error:
         return [f"{error} It is sent at the next look."]
     for each in fresh:
-        note_alerted(settings.home, each)
+        note_alerted(home, each)
     return [line]
 
 
@@ -182,7 +181,7 @@ def _of_schedule(
 
 
 def _note_owed(
-    settings: Settings,
+    home: Path,
     instance: dg.DagsterInstance,
     schedule: dg.ScheduleDefinition,
     state: InstigatorState | None,
@@ -192,17 +191,17 @@ def _note_owed(
     last, started_at = _last_time(schedule, at), _started_at(state)
     next_at = _next_time(schedule, at)
     if started_at is None or last < started_at:
-        note_due(settings.home, schedule.name, None, next_at=next_at)
+        note_due(home, schedule.name, None, next_at=next_at)
         return
     tick = _newest_tick(instance, state)
     if tick is None or tick.timestamp < last.timestamp() - SLACK_S:
         sentence = "the daemon has not begun it; see that Dagster's daemon runs."
     elif tick.status == TickStatus.SKIPPED:
-        note_due(settings.home, schedule.name, None, next_at=next_at)
+        note_due(home, schedule.name, None, next_at=next_at)
         return
     else:
         sentence = _trouble_of_runs(instance, tick)
-    note_due(settings.home, schedule.name, last, sentence, next_at)
+    note_due(home, schedule.name, last, sentence, next_at)
 
 
 def _trouble_of_runs(instance: dg.DagsterInstance, tick: InstigatorTick) -> str:

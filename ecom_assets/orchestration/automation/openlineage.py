@@ -26,10 +26,10 @@ from openlineage.client.facet_v2 import (
 from openlineage.client.transport.http import ApiKeyTokenProvider, HttpConfig, HttpTransport
 from requests import exceptions
 
-from ecom_assets.core.clock import Clock, now_utc
+from ecom_assets.core.clock import now_utc
 from ecom_assets.core.http.retry import BoundedAdapter, ResponseBounds, bounded_session
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.engine import DatasetNames
 from ecom_assets.orchestration.automation.alerts import runs_since, step_sentence
 from ecom_assets.orchestration.automation.instance.old_runs import ALL_SENT, LINEAGE_TAG
@@ -48,7 +48,7 @@ ENDS: Final = {
 }
 COLUMN_LINEAGE: Final = "dagster/column_lineage"
 ROWS_WRITTEN: Final = "rows_written"
-Tables = Mapping[str, tuple[type[Table], tuple[type[Table], ...]]]
+Tables = Mapping[str, tuple[Contract, tuple[Contract, ...]]]
 """The contract of each asset, and those of the tables that it reads, by `layer/name`."""
 
 
@@ -75,7 +75,7 @@ def _job(namespace: str, name: str, kind: str) -> Job:
     return Job(namespace=namespace, name=name, facets={"jobType": facet})
 
 
-def _schema(table: type[Table]) -> schema_dataset.SchemaDatasetFacet:
+def _schema(table: Contract) -> schema_dataset.SchemaDatasetFacet:
     fields = [
         schema_dataset.SchemaDatasetFacetFields(
             name=name, type=column.type, description=column.description, ordinal_position=position
@@ -233,12 +233,12 @@ class Lineage:
             )
         return Run(runId=run_id, facets=facets)
 
-    def _input(self, table: type[Table], *, is_end: bool) -> InputDataset:
+    def _input(self, table: Contract, *, is_end: bool) -> InputDataset:
         name = self.names.name_of(table.layer, table.name)
         facets: dict[str, Any] = {"schema": _schema(table)} if is_end else {}
         return InputDataset(namespace=self.names.namespace, name=name, facets=facets)
 
-    def _output(self, table: type[Table], step: _StepRecord, *, is_end: bool) -> OutputDataset:
+    def _output(self, table: Contract, step: _StepRecord, *, is_end: bool) -> OutputDataset:
         name = self.names.name_of(table.layer, table.name)
         if not is_end:
             return OutputDataset(namespace=self.names.namespace, name=name)
@@ -249,7 +249,22 @@ class Lineage:
             ),
         }
         if step.lineage is not None:
-            facets["columnLineage"] = self._column_lineage(step.lineage)
+            fields = {
+                name: column_lineage_dataset.Fields(
+                    inputFields=[
+                        column_lineage_dataset.InputField(
+                            namespace=self.names.namespace,
+                            name=self.names.name_of(*source.asset_key.path),
+                            field=source.column_name,
+                        )
+                        for source in sources
+                    ]
+                )
+                for name, sources in step.lineage.deps_by_column.items()
+            }
+            facets["columnLineage"] = column_lineage_dataset.ColumnLineageDatasetFacet(
+                fields=fields
+            )
         counted = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
             rowCount=step.row_count
         )
@@ -257,24 +272,6 @@ class Lineage:
         return OutputDataset(
             namespace=self.names.namespace, name=name, facets=facets, outputFacets=statistics
         )
-
-    def _column_lineage(
-        self, lineage: dg.TableColumnLineage
-    ) -> column_lineage_dataset.ColumnLineageDatasetFacet:
-        fields = {
-            name: column_lineage_dataset.Fields(
-                inputFields=[
-                    column_lineage_dataset.InputField(
-                        namespace=self.names.namespace,
-                        name=self.names.name_of(*source.asset_key.path),
-                        field=source.column_name,
-                    )
-                    for source in sources
-                ]
-            )
-            for name, sources in lineage.deps_by_column.items()
-        }
-        return column_lineage_dataset.ColumnLineageDatasetFacet(fields=fields)
 
     @staticmethod
     def _event(state: RunState, at: float, run: Run, job: Job, **datasets: Any) -> RunEvent:  # noqa: ANN401 (inputs and outputs)
@@ -387,7 +384,7 @@ class OwnRun:
         )
 
 
-def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefinition:
+def lineage_sensor(lineage: Lineage) -> dg.SensorDefinition:
     """Return the sensor that reports runs as they begin and end;
     the cursor holds up to when all were reported.
     """
@@ -399,7 +396,7 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
         description="Sends the OpenLineage events of each run, also after the receiver was down.",
     )
     def report(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        looked_at, until = now(), time.monotonic() + TICK_PATIENCE_S
+        looked_at, until = now_utc(), time.monotonic() + TICK_PATIENCE_S
         since = datetime.fromisoformat(context.cursor) if context.cursor else looked_at
         runs, reached = runs_since(context.instance, STATUSES, since, looked_at)
         sent = 0

@@ -107,7 +107,7 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             seen = (
                 json.loads(context.cursor) if context.cursor else _taken_in(context.instance, files)
             )
-            waiting, failed = _settle(settings, LANDING, context.instance, seen, now)
+            waiting, failed = _settle(settings.home, LANDING, context.instance, seen, now)
             settled = [file for file in files if _is_settled(file, now)]
             fresh = sorted(file.path for file in settled if _is_fresh(file, seen, waiting))
             again = None if fresh else _due_again(waiting, failed, now)
@@ -123,7 +123,7 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             if first < settings.first_day and settings.has_own_data and is_derived(settings):
                 return _before_partitions(settings, first)
             first, last = max(first, settings.first_day), min(last, newest)
-            parts = _parts(settings, fresh, Days.between(first, last + ONE_DAY))
+            parts = _parts(settings, fresh, Days.through(first, last))
         except (SourceError, UsageError) as error:
             return dg.SensorResult(skip_reason=str(error))
         states = {file.path: _state(file) for file in settled if file.path in set(fresh)}
@@ -133,7 +133,9 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
                 skip_reason="New event files, but of days without a partition.",
                 cursor=_cursor(files, settled, seen, waiting, now),
             )
-        if waits := _asked_lately(settings, seen, now) or _run_over(context.instance, first, last):
+        if waits := _asked_lately(settings.landing_every_s, seen, now) or _run_over(
+            context.instance, first, last
+        ):
             return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
         requests, asked = _requests(parts, states, again, now)
         if again is None:
@@ -152,7 +154,7 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
 
 
 def _settle(
-    settings: Settings, name: str, instance: dg.DagsterInstance, seen: dict[str, str], now: Clock
+    home: Path, name: str, instance: dg.DagsterInstance, seen: dict[str, str], now: Clock
 ) -> tuple[list[RequestedRuns], dict[str, RequestOutcome]]:
     """Take in what runs of a sensor were requested for that have succeeded, and return the other
     ones, with the outcome of each that has failed, by its purpose.
@@ -173,9 +175,9 @@ def _settle(
     owed = [each for each in waiting if each.purpose in failed or each.attempt > 1]
     if owed:
         sentence = owed[0].sentence(failed.get(owed[0].purpose))
-        note_due(settings.home, name, min(each.first_asked_at for each in owed), sentence)
+        note_due(home, name, min(each.first_asked_at for each in owed), sentence)
     elif done:
-        note_due(settings.home, name, max(each.asked_at for each in done))
+        note_due(home, name, max(each.asked_at for each in done))
     return waiting, failed
 
 
@@ -309,11 +311,11 @@ def _cursor(
     return json.dumps({**taken_in, MARK: mark, **kept})
 
 
-def _asked_lately(settings: Settings, seen: dict[str, str], now: Clock) -> str:
+def _asked_lately(landing_every_s: float, seen: dict[str, str], now: Clock) -> str:
     """Return until when new files wait, in a sentence; empty if a run may be requested."""
     if ASKED not in seen:
         return ""
-    free_at = datetime.fromisoformat(seen[ASKED]) + timedelta(seconds=settings.landing_every_s)
+    free_at = datetime.fromisoformat(seen[ASKED]) + timedelta(seconds=landing_every_s)
     return (
         ""
         if now() >= free_at
@@ -463,7 +465,7 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
                 states, today = table.states(table.newest_days), table.today
         except WorkError as error:
             return dg.SensorResult(skip_reason=str(error))
-        waiting, failed = _settle(settings, EVENT_TABLE_SENSOR, context.instance, seen, now)
+        waiting, failed = _settle(settings.home, EVENT_TABLE_SENSOR, context.instance, seen, now)
         versions = {day.isoformat(): state.version for day, state in states.items()}
         changed = {
             day: version
@@ -482,7 +484,7 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
         # late.
         arrived = date.fromisoformat(min(changed))
         first = max(arrived - settings.late_days * ONE_DAY, settings.first_day)
-        requests, asked = _requests([Days.between(first, today + ONE_DAY)], changed, again, now)
+        requests, asked = _requests([Days.through(first, today)], changed, again, now)
         kept = {REQUESTED: write_requested([*waiting, asked])}
         return dg.SensorResult(
             run_requests=requests,

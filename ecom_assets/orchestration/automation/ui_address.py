@@ -21,12 +21,12 @@ def dagster_address(settings: Settings) -> str:
     """Return the address that is set, else where `ecom ui` or `dagster dev` was started last,
     else the default.
     """
-    return settings.dagster_url or _remembered(settings) or DEFAULT
+    return settings.dagster_url or _remembered(settings.home) or DEFAULT
 
 
 def has_address(settings: Settings) -> bool:
     """Return whether a UI is set, or was started over this home."""
-    return bool(settings.dagster_url or _remembered(settings))
+    return bool(settings.dagster_url or _remembered(settings.home))
 
 
 def remember_address(settings: Settings, host: str, port: int) -> str:
@@ -91,9 +91,9 @@ def _option(command: Sequence[str], *names: str) -> str:
     return ""
 
 
-def _remembered(settings: Settings) -> str:
+def _remembered(home: Path) -> str:
     try:
-        address = (settings.home / REMEMBERED).read_text(encoding="utf-8").strip()
+        address = (home / REMEMBERED).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
     return address if urlsplit(address).scheme == "http" else ""

@@ -81,10 +81,10 @@ def _remove_old(settings: Settings) -> None:
         uploads.remove_old(settings.upload_keep_days)
 
 
-def upload_job(settings: Settings, reset: "Reset", pool: str | None = None) -> dg.JobDefinition:
+def upload_job(settings: Settings, reset: "Reset") -> dg.JobDefinition:
     """Return the job that loads uploads and takes them back, in one step."""
 
-    @dg.op(name="uploads_run", description="Loads uploads, or takes them back.", pool=pool)
+    @dg.op(name="uploads_run", description="Loads uploads, or takes them back.")
     def uploads_run(context: dg.OpExecutionContext) -> None:
         from ecom_assets.ingestion.uploads.asking import waiting_requests  # noqa: PLC0415 (reads files)
         from ecom_assets.orchestration.automation.upload_runs import UploadRun, run_days  # noqa: PLC0415 (as above)

@@ -484,7 +484,15 @@ def command_ended(settings: Settings, options: Sequence[str]) -> RunEnd:
         return RunEnd(is_published=False, sentence=f"No run can be started: {first_line(error)}.")
     if ended.returncode == 0:
         return RunEnd(is_published=True)
-    return RunEnd(_is_published(ended.stdout), _complaints(ended.stderr))
+    # The first sentences of what a command said that failed.
+    lines = [line for line in ended.stderr.splitlines() if line.strip()]
+    own = [
+        line.removeprefix(MARK)
+        for line in lines
+        if line.startswith(MARK) and not line.startswith(WARNING)
+    ]
+    said = own[:MOST_SENTENCES] or lines[-1:] or ["The run ended without a word."]
+    return RunEnd(_is_published(ended.stdout), " ".join(dict.fromkeys(said)))
 
 
 def is_remote(settings: Settings, kind: str) -> bool:
@@ -503,15 +511,3 @@ def _is_published(summary: str) -> bool:
 MARK: Final = "ecom: "
 WARNING: Final = "ecom: warning: "
 MOST_SENTENCES: Final = 3
-
-
-def _complaints(errors: str) -> str:
-    """Return the first sentences of what a command said that failed."""
-    lines = [line for line in errors.splitlines() if line.strip()]
-    own = [
-        line.removeprefix(MARK)
-        for line in lines
-        if line.startswith(MARK) and not line.startswith(WARNING)
-    ]
-    said = own[:MOST_SENTENCES] or lines[-1:] or ["The run ended without a word."]
-    return " ".join(dict.fromkeys(said))

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.identity.visitors import ANONYMOUS
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import CheckResult, TableCheck, count_on_days, rows_on_days
-from ecom_assets.core.tables.contract import DEVICE, SESSION, USER, Table
+from ecom_assets.core.tables.contract import DEVICE, SESSION, USER, Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import values_of
 from ecom_assets.ingestion.sources.erased_people import (
@@ -28,7 +28,7 @@ PEOPLE: Final = ("user_id", "customer_id", "visitor_id", "visitor_user_id", "pre
 """Columns that identify the person of a row."""
 
 
-def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[TableCheck]:
+def absence_checks(settings: Settings, tables: Iterable[Contract]) -> list[TableCheck]:
     """Return the check of each table that names people and that a run writes."""
     return [
         TableCheck(
@@ -45,9 +45,7 @@ def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[Ta
     ]
 
 
-def _look(
-    settings: Settings, contract: type[Table], days: Days | None, rows: ir.Table
-) -> CheckResult:
+def _look(settings: Settings, contract: Contract, days: Days | None, rows: ir.Table) -> CheckResult:
     looked_at = count_on_days(rows, contract.day_column, days)
     rows = rows_on_days(rows, contract.day_column, days)
     erased = ErasedIds(settings)
@@ -82,7 +80,7 @@ def _visitors(erased: ErasedIds, visitors: set[str]) -> set[str]:
     return devices | erased.among(USER, users)
 
 
-def _result(contract: type[Table], broken: int, looked_at: int) -> CheckResult:
+def _result(contract: Contract, broken: int, looked_at: int) -> CheckResult:
     """Return the result; its examples name nobody, as the history outlives the rows."""
     if not broken:
         return CheckResult(0, looked_at)

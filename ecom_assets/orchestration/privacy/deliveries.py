@@ -16,6 +16,7 @@ from ecom_assets.behaviour.identity.visitors import ANONYMOUS
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import DeliveryError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.tables.values import batches_of
@@ -145,7 +146,7 @@ def _having(
         after = page[-1][0]
 
 
-Answers = dict[str, list[dict[str, Any]]]
+Answers = dict[str, list[Row]]
 """The responses of each tool, by its name: one entry for each request."""
 
 

@@ -15,6 +15,7 @@ from ecom_assets.behaviour.events.clean import CleaningRule
 from ecom_assets.commerce.orders.held_days import held_days
 from ecom_assets.core.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.core.errors import WorkError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
@@ -126,8 +127,8 @@ def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what repo
     requested: Person,
     kept: KeptItems,
     *,
-    has_files: bool = True,
-    say: Say = lambda _sentence: None,
+    has_files: bool,
+    say: Say,
 ) -> ErasurePlan:
     """Find all rows and records of a person, in what people keep, too; nothing is changed."""
     person = _as_tools_know(settings, requested).completed(engine)
@@ -156,10 +157,10 @@ def amounts_of(settings: Settings) -> CleaningRule:
     return CleaningRule(max_amount=settings.largest_amount)
 
 
-def intent_of(plan: ErasurePlan, now: Clock = now_utc_without_zone) -> Pending:
+def intent_of(plan: ErasurePlan) -> Pending:
     """Return what is recorded before anything is removed."""
     return Pending(
-        requested_at=now().isoformat(sep=" ", timespec="seconds"),
+        requested_at=now_utc_without_zone().isoformat(sep=" ", timespec="seconds"),
         person=plan.person,
         records={record_id: day.isoformat() for record_id, day in plan.records.items()},
         plan=plan.as_json(),
@@ -189,22 +190,9 @@ class Erasure:
             WorkError: A step failed; the same erasure continues with it when it is run again.
         """
         write_pending(self.settings, self.pending)
-        for name, (sentence, step) in self._steps().items():
-            if name in self.pending.results:
-                continue
-            self.say(sentence)
-            self.on_step(name)
-            self.pending.results[name] = step()
-            write_pending(self.settings, self.pending)
-        receipt = self._receipt()
-        path = write_receipt(self.settings, receipt, self.now())
-        remove_pending(self.settings, self.pending)
-        return receipt, path
-
-    def _steps(self) -> dict[str, tuple[str, Callable[[], Any]]]:
         # First nobody may bring the rows in again; then what tables are computed from; then what is
         # made from it.
-        return {
+        steps: dict[str, tuple[str, Callable[[], Any]]] = {
             "blocked": (
                 "Recording the hashes of the person's ids.",
                 lambda: {"new_hashes": erased_people.add(self.settings, self._person.ids)},
@@ -228,6 +216,37 @@ class Erasure:
             ),
             "verified": ("Proving that nothing is left.", self._verify),
         }
+        for name, (sentence, step) in steps.items():
+            if name in self.pending.results:
+                continue
+            self.say(sentence)
+            self.on_step(name)
+            self.pending.results[name] = step()
+            write_pending(self.settings, self.pending)
+        done = self.pending.results
+        hashes = {
+            kind: sorted(self._hashes.of_all(kind, ids)) for kind, ids in self._person.ids.items()
+        }
+        receipt = {
+            "erasure_id": self._id,
+            "requested_at": self.pending.requested_at,
+            "finished_at": self.now().isoformat(sep=" ", timespec="seconds"),
+            "hashes": hashes,
+            "shared_ids_kept": self._person.shared,
+            "known_as_kept": sorted(self._hashes.of_all(USER, self._person.known_as)),
+            "removed": self.pending.plan,
+            "recomputed": done["recomputed"],
+            "tools": done["tools"],
+            "verified": done["verified"],
+            "to_confirm": [
+                note
+                for note in (*done["purged"], *self._tool_requests.to_confirm(), *self._by_hand())
+                if note
+            ],
+        }
+        path = write_receipt(self.settings, receipt, self.now())
+        remove_pending(self.settings, self.pending)
+        return receipt, path
 
     @property
     def _person(self) -> Person:
@@ -239,7 +258,7 @@ class Erasure:
         assert result is not None  # noqa: S101 (a missing key is created)
         return result
 
-    def _clean_files(self) -> list[dict[str, Any]]:
+    def _clean_files(self) -> list[Row]:
         if not self.has_files:
             return []
         with (
@@ -302,7 +321,7 @@ class Erasure:
             FIRST_PLAUSIBLE,
         )
         newest = min(max([first, *stored]), today)
-        return Days.between(first, max(first, newest) + ONE_DAY)
+        return Days.through(first, max(first, newest))
 
     def _delete_left(self) -> dict[str, int]:
         with closing(_opened(self.settings)) as engine:
@@ -358,29 +377,6 @@ class Erasure:
         return self._hashes.hash_of(
             "erasure", "\0".join(sorted([*self._person.users, *self._person.sessions]))
         )[:12]
-
-    def _receipt(self) -> dict[str, Any]:
-        done = self.pending.results
-        hashes = {
-            kind: sorted(self._hashes.of_all(kind, ids)) for kind, ids in self._person.ids.items()
-        }
-        return {
-            "erasure_id": self._id,
-            "requested_at": self.pending.requested_at,
-            "finished_at": self.now().isoformat(sep=" ", timespec="seconds"),
-            "hashes": hashes,
-            "shared_ids_kept": self._person.shared,
-            "known_as_kept": sorted(self._hashes.of_all(USER, self._person.known_as)),
-            "removed": self.pending.plan,
-            "recomputed": done["recomputed"],
-            "tools": done["tools"],
-            "verified": done["verified"],
-            "to_confirm": [
-                note
-                for note in (*done["purged"], *self._tool_requests.to_confirm(), *self._by_hand())
-                if note
-            ],
-        }
 
     def _by_hand(self) -> list[str]:
         results = self.pending.results
@@ -468,7 +464,7 @@ def remains_of(  # noqa: PLR0913 (each is a place where the person can be, or wh
     records: Mapping[str, date],
     kept: KeptItems,
     *,
-    has_files: bool = True,
+    has_files: bool,
     say: Say = lambda _sentence: None,
 ) -> Remains:
     """Return what there is of a person;

@@ -104,12 +104,14 @@ def naming(
     logs, databases = _logs(settings), _databases(settings)
     items = _items_naming(kept, pattern, are_masked=False)
     samples = {folder.address for folder in samples_naming(settings.home, pattern, say)}
+    # The file of the store, and of its log of changes; none if it lies in Postgres.
+    file_of_items = [kept.address, _wal_of(kept.address)] if isinstance(kept.address, Path) else []
     cleaned = paths & {
-        *_caches(settings),
+        *_caches(settings.home),
         *logs,
         *databases,
         *map(_wal_of, databases),
-        *_file_of_items(kept),
+        *file_of_items,
     }
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
     kinds = ({*cleaned, *items, *samples}, tables, paths - cleaned - tables)
@@ -127,7 +129,7 @@ def clean(
         searched behind `UNREADABLE_PREFIX`, and what was kept that named the person.
     """
     pattern = PersonPattern.of_person(person)
-    changed = _caches(settings)
+    changed = _caches(settings.home)
     for path in changed:
         path.unlink(missing_ok=True)
     changed += forget_user_checks()
@@ -146,13 +148,8 @@ def clean(
     return sorted([*map(str, changed), *removed, *_items_naming(kept, pattern, are_masked=True)])
 
 
-def _caches(settings: Settings) -> list[Path]:
-    return [
-        path
-        for glob in CACHES
-        for cache in settings.home.glob(glob)
-        for path in _files_under(cache)
-    ]
+def _caches(home: Path) -> list[Path]:
+    return [path for glob in CACHES for cache in home.glob(glob) for path in _files_under(cache)]
 
 
 def _logs(settings: Settings) -> list[Path]:
@@ -229,11 +226,6 @@ def _items_naming(kept: KeptItems, pattern: PersonPattern, *, are_masked: bool) 
     """Return what has an id of a person in any of its versions; mask these ids if `are_masked`."""
     names = kept.rewrite(pattern.hidden, is_written=are_masked)
     return [f"{KEPT_PREFIX}{name}" for name in names]
-
-
-def _file_of_items(kept: KeptItems) -> list[Path]:
-    """Return the file of the store, and of its log of changes; none if it lies in Postgres."""
-    return [kept.address, _wal_of(kept.address)] if isinstance(kept.address, Path) else []
 
 
 def find_letters(settings: Settings, person: Person) -> list[FileRecords]:

@@ -18,6 +18,7 @@ from ecom_assets.core.atomic_files import replacing_text, sync_folder
 from ecom_assets.core.errors import WorkError
 from ecom_assets.core.file_lock import file_lock
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.orchestration.privacy.person import Person
 
@@ -40,7 +41,7 @@ class Pending:
     held_days: list[str] = field(default_factory=list)
     """The days of orders that were held before."""
     results: dict[str, Any] = field(default_factory=dict)
-    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    answers: dict[str, list[Row]] = field(default_factory=dict)
     """The responses of tools so far."""
     number: str = field(default_factory=lambda: secrets.token_hex(6))
     """Part of the name of its file, different for each erasure."""

@@ -5,7 +5,6 @@ and the events that they own.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import ibis.expr.types as ir
 
@@ -13,6 +12,7 @@ from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents,
 from ecom_assets.behaviour.identity.contracts import MergedUsers
 from ecom_assets.behaviour.identity.visitors import ANONYMOUS
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import DEVICE, SESSION, USER
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.spellings import spelled_value
@@ -273,8 +273,8 @@ def _distinct_ids(events: ir.Table, name: str, by: str, values: Sequence[str]) -
 
 def _distinct_rows(
     events: ir.Table, names: tuple[str, ...], by: str, values: Sequence[str]
-) -> list[dict[str, Any]]:
-    result: list[dict[str, Any]] = []
+) -> list[Row]:
+    result: list[Row] = []
     for some in batches_of(values, AT_ONCE):
         rows = events.filter(among(events, by, some)).select(*names).distinct()
         result += rows_of(rows)

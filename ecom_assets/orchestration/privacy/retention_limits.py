@@ -20,7 +20,7 @@ from ecom_assets.behaviour.events.contracts import (
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import plain_connection
@@ -30,7 +30,7 @@ from ecom_assets.ingestion.sources.files.manifest import forget_empty
 from ecom_assets.orchestration.privacy.landing_files import landing_files
 from ecom_assets.orchestration.privacy.other_files import letter_files
 
-LIMITED: tuple[type[Table], ...] = (RawEvents, QuarantinedEvents, QuarantinedEventSamples)
+LIMITED: tuple[Contract, ...] = (RawEvents, QuarantinedEvents, QuarantinedEventSamples)
 """The tables whose old rows are removed: what came, word for word.
 
 All others keep numbers, or are needed for them.
@@ -49,7 +49,7 @@ class Expired:
     """Rows and files of days before this one are removed:
     runs over the first kept days look back so far.
     """
-    rows: dict[type[Table], dict[date, int]]
+    rows: dict[Contract, dict[date, int]]
     files: list[Path]
 
     def as_json(self) -> dict[str, Any]:

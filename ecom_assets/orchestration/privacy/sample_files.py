@@ -38,9 +38,7 @@ class SearchedFolder:
         return f"{prefix}{self.path}"
 
 
-def samples_naming(
-    home: Path, pattern: PersonPattern, say: Say = lambda _sentence: None
-) -> list[SearchedFolder]:
+def samples_naming(home: Path, pattern: PersonPattern, say: Say) -> list[SearchedFolder]:
     """Return the folders of samples and of uploads that name a person, or that cannot be searched.
 
     Args:

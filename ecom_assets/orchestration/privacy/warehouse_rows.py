@@ -32,7 +32,7 @@ from ecom_assets.commerce.orders.contracts import (
     WaitingOrderDays,
 )
 from ecom_assets.commerce.orders.orders import OrderRule, changed_order_days
-from ecom_assets.core.tables.contract import PersonColumns, Table
+from ecom_assets.core.tables.contract import Contract, PersonColumns
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import (
     NO,
@@ -62,7 +62,7 @@ from ecom_assets.orchestration.registry import ALL, NOTES, PERSONS
 from ecom_assets.outputs.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.outputs.delivery.payloads import SIGN_IN
 
-OWN_DAY: dict[type[Table], str] = {
+OWN_DAY: dict[Contract, str] = {
     RawEvents: "event_date",
     RawUserOrderLog: "order_date",
     RawUserActivityLog: "activity_date",
@@ -71,10 +71,10 @@ OWN_DAY: dict[type[Table], str] = {
 USERS = ("user_id", "customer_id", "visitor_user_id", "previous_id")
 TEXTS = ("malformed_row", "payload", "words")
 """Columns in which an id can be one word of many."""
-OF_EVENTS: tuple[type[Table], ...] = (RawEvents, CleanEvents)
+OF_EVENTS: tuple[Contract, ...] = (RawEvents, CleanEvents)
 OF_NOBODY = ("session_id", "source_session_id", "anonymous_id", "device_id", EVENT_ID)
 """Columns that identify the person only of rows without a user."""
-OF_DELIVERIES: tuple[type[Table], ...] = (Deliveries, DeadLetters)
+OF_DELIVERIES: tuple[Contract, ...] = (Deliveries, DeadLetters)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class RawRows:
     days: Days = field(default_factory=lambda: Days(()))
 
 
-def raw_rows(engine: Engine, contract: type[Table], person: Person) -> RawRows:
+def raw_rows(engine: Engine, contract: Contract, person: Person) -> RawRows:
     """Count a person's rows in a raw table."""
     if not engine.has(contract):
         return RawRows()
@@ -150,7 +150,7 @@ def record_ids(engine: Engine, person: Person, rule: CleaningRule) -> dict[str, 
 
 
 def delete_raw_rows(
-    engine: Engine, contract: type[Table], person: Person, run_id: str, rule: CleaningRule
+    engine: Engine, contract: Contract, person: Person, run_id: str, rule: CleaningRule
 ) -> int:
     """Delete a person's rows from a raw table, in one transaction; return how many there were.
 
@@ -313,7 +313,7 @@ def mentions(engine: Engine, person: Person) -> dict[str, int]:
 
 def _naming_tables(
     engine: Engine, person: Person, records: Iterable[str]
-) -> Iterator[tuple[type[Table], dict[str, set[str]]]]:
+) -> Iterator[tuple[Contract, dict[str, set[str]]]]:
     """Yield each table that names a person, with the values of its columns that do."""
     for contract in (table for table in ALL if engine.has(table)):
         result = {
@@ -332,7 +332,7 @@ def _naming_tables(
 
 
 def named_by(
-    contract: type[Table], person: Person, records: Iterable[str] = ()
+    contract: Contract, person: Person, records: Iterable[str] = ()
 ) -> dict[str, set[str]]:
     """Return the columns of a table that hold ids of people,
     each with the ids that the person can have there.
@@ -395,7 +395,7 @@ def _is_of_nobody(table: ir.Table, name: str) -> bool:
     return name in OF_NOBODY and "user_id" in table.columns
 
 
-def _values(engine: Engine, contract: type[Table], person: Person) -> dict[str, set[str]]:
+def _values(engine: Engine, contract: Contract, person: Person) -> dict[str, set[str]]:
     """Return the person's ids, and texts with such an id, by column of a raw table."""
     columns = PERSONS[contract]
     table = engine.table(contract)

@@ -23,6 +23,7 @@ from ecom_assets.commerce.customers.customers import MarketSegments
 from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import SettingError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import (
     Reads,
@@ -33,7 +34,7 @@ from ecom_assets.core.tables.asset import (
     subject_of,
     table_asset,
 )
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days, days_of_spans, spans_text
 from ecom_assets.core.tables.portable import arrow_of, rows_of
 from ecom_assets.core.warehouse.engine import Engine
@@ -60,8 +61,8 @@ from ecom_assets.outputs.delivery.totals import purchases_by_outcome
 from ecom_assets.outputs.delivery.totals import reconciliation_daily as compute_reconciliation_daily
 from ecom_assets.outputs.serving.history import require_history
 
-OF_EVENTS: tuple[type[Table], ...] = (CleanEvents, SharedIds)
-OF_USERS: tuple[type[Table], ...] = (
+OF_EVENTS: tuple[Contract, ...] = (CleanEvents, SharedIds)
+OF_USERS: tuple[Contract, ...] = (
     CustomerSegments,
     Customers,
     LifetimeValue,
@@ -125,7 +126,7 @@ def _delivered_days(context: dg.AssetExecutionContext, engine: Engine) -> Days:
 def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
     tool: str,
     kind: str,
-    sources: tuple[type[Table], ...],
+    sources: tuple[Contract, ...],
     daily: dg.PartitionsDefinition,
     progress: Progress,
     pool: str | None,
@@ -204,7 +205,7 @@ def _checked(exported: Exported) -> list[dg.AssetCheckResult]:
     refusal_text = exported.total.refusal
     waits = f"{refusal_text.rstrip('.')}; {exported.total.pending:,} records wait for the next run."
     refused = [{"sentence": waits}] if refusal_text else []
-    failures: tuple[list[dict[str, Any]], ...] = (examples, late, refused)
+    failures: tuple[list[Row], ...] = (examples, late, refused)
     return [
         dg.AssetCheckResult(
             check_name=name,
@@ -286,7 +287,7 @@ def reconciliation_daily(
     )
 
 
-def _row(row: dict[str, Any]) -> tuple[Any, ...]:
+def _row(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in NOTED)
 
 

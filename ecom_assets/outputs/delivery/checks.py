@@ -5,7 +5,6 @@ An export's own checks, that all due rows have an outcome and none waits for lon
 """
 
 from functools import partial
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -14,6 +13,7 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.identity.contracts import IdentityAliases, IdentityLinks, SharedIds
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.questions.source import identity_rule
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import (
     EXAMPLES,
@@ -147,8 +147,8 @@ def _sent_links_still_hold(  # noqa: PLR0913, PLR0917 (two definitions, the days
         kinds.append(
             ("ids that too many share since", sent_shared_ids(pairs, events, sent, rule, joining))
         )
-    broken = [{"what": kind} | row for kind, rows in kinds for row in _by_tool(rows)]
-    alias_counts = [
+    broken: list[Row] = [{"what": kind} | row for kind, rows in kinds for row in _by_tool(rows)]
+    alias_counts: list[Row] = [
         {"what": "aliases of two users"} | row
         for row in _by_tool(sent_aliases(aliases, sent, joining))
     ]
@@ -168,6 +168,6 @@ def _sent_links_still_hold(  # noqa: PLR0913, PLR0917 (two definitions, the days
     )
 
 
-def _by_tool(sent: ir.Table) -> list[dict[str, Any]]:
+def _by_tool(sent: ir.Table) -> list[Row]:
     counts = sent.group_by("destination").agg(n=sent.count()).order_by("destination")
     return [{"destination": row["destination"], "count": int(row["n"])} for row in rows_of(counts)]

@@ -20,6 +20,7 @@ from ecom_assets.commerce.customers.queries import customer_counts
 from ecom_assets.core.atomic_files import replacing_text
 from ecom_assets.core.errors import DeliveryError, SettingError, did_you_mean, system_reason
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.formats import percent
 from ecom_assets.core.tables.portable import batches_of
 from ecom_assets.core.warehouse.sql_text import text
@@ -78,7 +79,7 @@ class CustomersFile:
     customer_count: int
     expected_count: int
     byte_count: int
-    summary: dict[str, Any]
+    summary: Answer
 
 
 def write_customers(
@@ -189,7 +190,7 @@ def _as_json(name: str) -> str:
     )
 
 
-def _report(summary: dict[str, Any]) -> str:
+def _report(summary: Answer) -> str:
     total = summary["total_customers"]
     lines = [f"Customers: {total:,}, exported at {summary['export_timestamp']}"]
     if total:

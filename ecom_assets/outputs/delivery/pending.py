@@ -79,7 +79,15 @@ class Due:
         """Yield the records of a day, in the order in which they must arrive."""
         rows = self._of_days(Days((day,)))
         if self.has_sessions:
-            rows = _with_session_starts(rows, self._of_days(Days((day - ONE_DAY, day))))
+            # Events with the start of their source session; `around` are those of their day and of
+            # the day before.
+            around = self._of_days(Days((day - ONE_DAY, day)))
+            known = around.filter(around.source_session_id.notnull())
+            starts = known.group_by("source_session_id").agg(
+                session_started_at=known.event_at.min()
+            )
+            joined = rows.drop("session_started_at").left_join(starts, "source_session_id")
+            rows = joined.drop("source_session_id_right")
         rows = rows.order_by(*self.order).select(*self.columns)
         held: list[pa.RecordBatch] = []
         with batches_of(rows, CHUNK_ROWS) as batches:
@@ -93,16 +101,6 @@ class Due:
 
     def _of_days(self, days: Days) -> ir.Table:
         return self.rows.filter(days.contain(self.rows[self.day_column]))
-
-
-def _with_session_starts(events: ir.Table, around: ir.Table) -> ir.Table:
-    """Return events with the start of their source session; `around` are those of their day and of
-    the day before.
-    """
-    known = around.filter(around.source_session_id.notnull())
-    starts = known.group_by("source_session_id").agg(session_started_at=known.event_at.min())
-    joined = events.drop("session_started_at").left_join(starts, "source_session_id")
-    return joined.drop("source_session_id_right")
 
 
 def events_due(
@@ -123,7 +121,16 @@ def events_due(
     rows = due_events(engine.readable(CleanEvents))
     is_own = (rows.joined_by == "user") | (rows.visitor_id == visitor_of_user(rows.user_id))
     is_of_other = rows.user_id.notnull() & ~is_own.fill_null(NO)
-    joins_nobody = _is_of_shared_id(rows, engine) | ~may_link(rows, rule) | is_of_other
+    # Whether the user or the device of an event is shared by too many.
+    # As a list: they are few, and events may be read past the engine.
+    listed = engine.rows_of(engine.table(SharedIds)) if engine.has(SharedIds) else []
+    by_kind = [
+        (ids, [row["id_value"] for row in listed if row["id_kind"] == kind])
+        for kind, ids in (("user", rows.user_id), ("device", rows.device_id))
+    ]
+    is_of_user, is_of_device = (ids.fill_null("").isin(shared) for ids, shared in by_kind)
+    result: ir.BooleanValue = is_of_user | is_of_device
+    joins_nobody = result | ~may_link(rows, rule) | is_of_other
     no_start = ibis.null(rows.event_at.type().copy(nullable=True))
     rows = rows.mutate(joins_nobody=joins_nobody, is_sign_in=NO, session_started_at=no_start)
     if with_sign_ins:
@@ -149,19 +156,6 @@ def _sign_ins(events: ir.Table, engine: Engine) -> ir.Table:
         name: ibis.null(sign_ins[name].type()) for name in EVENT_COLUMNS if name not in WHO_AND_WHEN
     }
     return sign_ins.mutate(**nothing).mutate(joins_nobody=NO, is_sign_in=~NO)
-
-
-def _is_of_shared_id(events: ir.Table, engine: Engine) -> ir.BooleanValue:
-    """Return whether the user or the device of an event is shared by too many."""
-    # As a list: they are few, and events may be read past the engine.
-    listed = engine.rows_of(engine.table(SharedIds)) if engine.has(SharedIds) else []
-    by_kind = [
-        (ids, [row["id_value"] for row in listed if row["id_kind"] == kind])
-        for kind, ids in (("user", events.user_id), ("device", events.device_id))
-    ]
-    is_of_user, is_of_device = (ids.fill_null("").isin(shared) for ids, shared in by_kind)
-    result: ir.BooleanValue = is_of_user | is_of_device
-    return result
 
 
 def due_at(destination: Destination, engine: Engine, settings: Settings) -> Due:

@@ -2,11 +2,12 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
 from ecom_assets.core.errors import EcomError
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.state.ledger_store import ledger_address, open_store
@@ -39,7 +40,7 @@ GROUP BY ALL ORDER BY record_count DESC, destination, outcome, reason
 
 def dead_letters(
     settings: Settings, period: Period, destination: str | None = None, *, may_see_people: bool
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Return the dead letters of a period by destination and reason, of all destinations or one.
 
     With `may_see_people`, record ids and the tools' words are shown.
@@ -66,7 +67,7 @@ def dead_letters(
     return [{**row, "can_retry": row["outcome"] == "rejected"} for row in rows]
 
 
-def deliveries(settings: Settings, period: Period, destination: str | None) -> dict[str, Any]:
+def deliveries(settings: Settings, period: Period, destination: str | None) -> Answer:
     """Return the outcomes of the records of each day of a period.
 
     Raises:

@@ -148,9 +148,7 @@ class Delivery:
     """The ids by which the tool knows people whose ids are spelled otherwise now."""
     is_down: bool = False
 
-    def known_of(
-        self, first: date, last: date, *, whole_history: bool = False
-    ) -> KnownRecords | None:
+    def known_of(self, first: date, last: date, *, whole_history: bool) -> KnownRecords | None:
         """Return the ledger's records of days and their neighbors,
         or None if they are too many for memory.
 

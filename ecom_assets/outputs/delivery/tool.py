@@ -8,16 +8,17 @@ other code names a tool. CONTRIBUTING has the steps.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import SecretStr
 
 from ecom_assets.core.errors import DeliveryError, SettingError
 from ecom_assets.core.http.retry import backoff_s
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import PREFIX, Settings
 from ecom_assets.core.settings.subjects import PackageSettings
 from ecom_assets.outputs.delivery import payloads
@@ -105,7 +106,7 @@ class Tool(Generic[S]):
     """Pairs of fields that must both be set or both be empty."""
     refusal: Callable[[S], str] = lambda _settings: ""
     """Another error in its settings, as a sentence; empty: none."""
-    placeholders: Mapping[str, Any] = field(default_factory=dict)
+    placeholders: NamedValues = field(default_factory=dict)
     """Values that a dry run uses for required fields that are not set.
 
     They are not sent and are in no payload.

@@ -126,16 +126,16 @@ from ecom_assets.core.tables.asset import (
     follows_marts,
     subject_of,
 )
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.io_manager import Progress
 from ecom_assets.outputs.serving.email_consents import publish_email_consents
 from ecom_assets.outputs.serving.history import History, published_history, require_history
 from ecom_assets.outputs.serving.places import mark_sample, publication_target, serving_folder
 from ecom_assets.outputs.serving.run_history import DATA_VERSION, RunHistory
-from ecom_assets.outputs.serving.snapshot import Origin, Snapshot, publish_snapshot
+from ecom_assets.outputs.serving.snapshot import Origin, publish_snapshot
 
-SERVED: tuple[type[Table], ...] = (
+SERVED: tuple[Contract, ...] = (
     RevenueDaily,
     PurchaseRevenueDaily,
     Sales,
@@ -184,7 +184,7 @@ SERVED: tuple[type[Table], ...] = (
     WaitingOrderDays,
 )
 """The tables that the API reads."""
-EVIDENCE: tuple[type[Table], ...] = (
+EVIDENCE: tuple[Contract, ...] = (
     RawEvents,
     RawUserOrderLog,
     RawStock,
@@ -210,8 +210,8 @@ EVIDENCE: tuple[type[Table], ...] = (
 """The tables with which the API explains its numbers, down to received rows:
 `explain/` and docs/explain.md.
 """
-IN_SNAPSHOT: tuple[type[Table], ...] = (*SERVED, *EVIDENCE)
-NOT_IN_SNAPSHOT: tuple[type[Table], ...] = (
+IN_SNAPSHOT: tuple[Contract, ...] = (*SERVED, *EVIDENCE)
+NOT_IN_SNAPSHOT: tuple[Contract, ...] = (
     *(SessionEvents, SessionSources, Journeys, FirstTouches),
     *(FunnelEntries, ReturningVisitorsDaily),
     OrderVisits,
@@ -223,7 +223,7 @@ REWRITE = "ecom/rewrite_snapshot"
 """Tag by which a run writes the whole snapshot into a new file."""
 
 
-def require_listed(marts: Iterable[type[Table]]) -> None:
+def require_listed(marts: Iterable[Contract]) -> None:
     """Refuse a mart of which nobody has said whether the API reads it: a route over it would have
     no table once it is asked.
 
@@ -269,7 +269,23 @@ def serving_marts(
         name = ".".join(SNAPSHOT.path)
         progress.began(name)
         started = time.monotonic()
-        result = _publish(context.resources.warehouse, settings, order_rule, context)
+        warehouse = context.resources.warehouse
+        require_history(context.run.tags, warehouse, settings, consequence="nothing was published")
+        result = publish_snapshot(
+            warehouse,
+            serving_folder(settings),
+            IN_SNAPSHOT,
+            _origins(context.instance, IN_SNAPSHOT),
+            context.run.run_id,
+            History.from_warehouse(warehouse, settings).runs,
+            order_rule,
+            empty_days=settings.empty_days,
+            history=RunHistory(context.instance),
+            is_rewritten=context.run.tags.get(REWRITE) == "true",
+            memory_limit=limit_beside(settings),
+        )
+        publish_email_consents(warehouse, settings)
+        mark_sample(settings)
         progress.ended(name, result.written_row_count, time.monotonic() - started)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.data_version),
@@ -287,29 +303,7 @@ def serving_marts(
     return snapshot
 
 
-def _publish(
-    warehouse: Engine, settings: Settings, order_rule: OrderRule, context: dg.AssetExecutionContext
-) -> Snapshot:
-    require_history(context.run.tags, warehouse, settings, consequence="nothing was published")
-    snapshot = publish_snapshot(
-        warehouse,
-        serving_folder(settings),
-        IN_SNAPSHOT,
-        _origins(context.instance, IN_SNAPSHOT),
-        context.run.run_id,
-        History.from_warehouse(warehouse, settings).runs,
-        order_rule,
-        empty_days=settings.empty_days,
-        history=RunHistory(context.instance),
-        is_rewritten=context.run.tags.get(REWRITE) == "true",
-        memory_limit=limit_beside(settings),
-    )
-    publish_email_consents(warehouse, settings)
-    mark_sample(settings)
-    return snapshot
-
-
-def _origins(instance: dg.DagsterInstance, contracts: Iterable[type[Table]]) -> dict[str, Origin]:
+def _origins(instance: dg.DagsterInstance, contracts: Iterable[Contract]) -> dict[str, Origin]:
     """Return which run made each table last, by qualified name."""
     keys = {contract.qualified_name(): asset_key(contract) for contract in contracts}
     events = instance.get_latest_materialization_events(keys.values())
@@ -330,7 +324,7 @@ SKIPPED = (
 
 def postgres_marts(  # noqa: PLR0913, PLR0917 (what Dagster needs)
     settings: Settings,
-    marts: Sequence[type[Table]],
+    marts: Sequence[Contract],
     order_rule: OrderRule,
     daily: dg.PartitionsDefinition,
     progress: Progress,
@@ -375,7 +369,7 @@ def postgres_marts(  # noqa: PLR0913, PLR0917 (what Dagster needs)
 def _publish_to_postgres(
     warehouse: Engine,
     settings: Settings,
-    marts: Sequence[type[Table]],
+    marts: Sequence[Contract],
     order_rule: OrderRule,
     run: dg.DagsterRun,
 ) -> dict[str, Any]:

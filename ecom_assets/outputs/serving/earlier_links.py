@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import ibis
 import ibis.expr.types as ir
@@ -17,7 +17,8 @@ from ecom_assets.behaviour.identity.contracts import IdentityLinks, MergedUsers,
 from ecom_assets.behaviour.identity.links import identity_links, shared_ids
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.portable import arrow_schema_of, dialect_of, schema_of, union_all
 
@@ -25,7 +26,7 @@ BEFORE: Final = -1_000_000
 """Added to the places of earlier links,
 so that they come before those of live events of the same day.
 """
-TABLES: Final[dict[type[Table], str]] = {
+TABLES: Final[dict[Contract, str]] = {
     contract: f"earlier_{contract.name}" for contract in (IdentityLinks, SharedIds, MergedUsers)
 }
 
@@ -33,13 +34,13 @@ TABLES: Final[dict[type[Table], str]] = {
 class OpenTables(Protocol):
     """Published tables on an open connection."""
 
-    def has(self, contract: type[Table], /) -> bool:
+    def has(self, contract: Contract, /) -> bool:
         """Return whether a table is published."""
 
-    def table(self, contract: type[Table], /) -> ir.Table:
+    def table(self, contract: Contract, /) -> ir.Table:
         """Return a whole table, lazily."""
 
-    def rows(self, question: ir.Table, /) -> list[dict[str, Any]]:
+    def rows(self, question: ir.Table, /) -> list[Row]:
         """Return the rows of a small result."""
 
 
@@ -92,9 +93,7 @@ class EarlierLinks:
                 self._add(IdentityLinks, self._links_of(tables, unknown, since))
         self._devices.update(unknown)
 
-    def _links_of(
-        self, tables: OpenTables, devices: Sequence[str], since: datetime
-    ) -> list[dict[str, Any]]:
+    def _links_of(self, tables: OpenTables, devices: Sequence[str], since: datetime) -> list[Row]:
         """Return the first link of each device by a user, the last by each,
         and those from the last user's on.
 
@@ -153,11 +152,11 @@ class EarlierLinks:
         )
         return with_visitors(events, known_ids, self._rule)
 
-    def _replace(self, contract: type[Table], rows: list[dict[str, Any]]) -> None:
+    def _replace(self, contract: Contract, rows: list[Row]) -> None:
         self._con.raw_sql(f"DROP TABLE IF EXISTS {TABLES[contract]}")
         self._con.create_table(TABLES[contract], schema=schema_of(contract), temp=True)
         self._add(contract, rows)
 
-    def _add(self, contract: type[Table], rows: list[dict[str, Any]]) -> None:
+    def _add(self, contract: Contract, rows: list[Row]) -> None:
         self._con.con.register("rows", pa.Table.from_pylist(rows, schema=arrow_schema_of(contract)))
         self._con.con.execute(f"INSERT INTO {TABLES[contract]} SELECT * FROM rows")  # noqa: S608 (names of this module)

@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of, rows_of
 from ecom_assets.core.warehouse.day_notes import writes_by_table
@@ -52,7 +52,7 @@ State = dict[str, Slices]
 
 
 def fingerprints(
-    engine: Engine, contract: type[Table], earlier: Slices | None = None
+    engine: Engine, contract: Contract, earlier: Slices | None = None
 ) -> dict[str, Fingerprint]:
     """Return the fingerprint of each day that has rows, by ISO date;
     of a table without days that of all rows.
@@ -64,7 +64,7 @@ def fingerprints(
     return state_of(engine, [contract], {name: earlier or {}})[name]
 
 
-def state_of(engine: Engine, contracts: Iterable[type[Table]], earlier: State) -> State:
+def state_of(engine: Engine, contracts: Iterable[Contract], earlier: State) -> State:
     """Return the `fingerprints` of several tables."""
     by_name = {contract.qualified_name(): contract for contract in contracts}
     for contract in by_name.values():
@@ -95,7 +95,7 @@ def state_of(engine: Engine, contracts: Iterable[type[Table]], earlier: State) -
 
 
 def _read(
-    engine: Engine, by_name: Mapping[str, type[Table]], unread: Mapping[str, Days]
+    engine: Engine, by_name: Mapping[str, Contract], unread: Mapping[str, Days]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the slices of tables but for some days, each with the name of its table: those in the
     engine by one statement.
@@ -122,7 +122,7 @@ def _day(name: str) -> date | None:
     return None if name == WHOLE else date.fromisoformat(name)
 
 
-def _hashed(rows: ir.Table, contract: type[Table], unread: Days) -> ir.Table:
+def _hashed(rows: ir.Table, contract: Contract, unread: Days) -> ir.Table:
     if unread.dates:
         rows = rows.filter(~unread.contain(rows[contract.day_column]))
     texts = [rows[name].cast("string").fill_null(MISSING) for name in contract.columns]
@@ -136,7 +136,7 @@ def _hashed(rows: ir.Table, contract: type[Table], unread: Days) -> ir.Table:
     return by_day.select("row_count", "hash_sum", "slice")
 
 
-def _hashed_sql(engine: Engine, contract: type[Table], row_hash: str, unread: Days) -> str:
+def _hashed_sql(engine: Engine, contract: Contract, row_hash: str, unread: Days) -> str:
     """Return the same question by the engine's own hash of a row."""
     day = engine.quoted(contract.day_column) if contract.day_column else "CAST(NULL AS DATE)"
     by_day = " GROUP BY 1" if contract.day_column else ""
@@ -165,9 +165,7 @@ def recorded_state(target: Engine) -> State:
     return state
 
 
-def differing(
-    contract: type[Table], wanted: Slices, stored: Slices
-) -> tuple[list[str], Days | None]:
+def differing(contract: Contract, wanted: Slices, stored: Slices) -> tuple[list[str], Days | None]:
     """Return the slices that differ, and their days; None is all days: there are none,
     or nothing is stored.
     """

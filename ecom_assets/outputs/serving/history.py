@@ -60,7 +60,7 @@ class History:
         """Read the days that a publication recorded."""
         spans = {
             name: [
-                Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY)
+                Days.through(date.fromisoformat(first), date.fromisoformat(last))
                 for first, last in each
             ]
             for name, each in runs.items()

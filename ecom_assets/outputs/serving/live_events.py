@@ -250,7 +250,7 @@ class LiveEvents:
         naive_since = since.astimezone(UTC).replace(tzinfo=None)
         today = now.astimezone(ZoneInfo(self._settings.timezone)).date()
         with closing(EventTable(self._settings, now=lambda: now)) as table:
-            arrived = table.rows(Days.between(today - ONE_DAY, today + ONE_DAY))
+            arrived = table.rows(Days.through(today - ONE_DAY, today))
             newest = arrived.filter(arrived.event_at >= ibis.literal(naive_since, "timestamp(6)"))
             reading.questions.append(str(ibis.to_sql(newest, dialect="snowflake")))
             result = arrow_of(newest)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ecom_assets.core.errors import EcomError, SettingError
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.settings import OWN_DATA, Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.ingestion.sources.sandbox_shop import is_made
 from ecom_assets.outputs.serving.contracts import Publication
@@ -114,7 +114,7 @@ class PublicationStatus:
     row_counts: dict[str, int] = field(default_factory=dict)
 
 
-def published_state(settings: Settings, marts: Iterable[type[Table]]) -> PublicationStatus:
+def published_state(settings: Settings, marts: Iterable[Contract]) -> PublicationStatus:
     """Inspect the published marts; a database that cannot be reached is a finding, not an error."""
     if not settings.postgres_url.get_secret_value():
         return PublicationStatus(ok=True, found="")
@@ -124,7 +124,7 @@ def published_state(settings: Settings, marts: Iterable[type[Table]]) -> Publica
         return PublicationStatus(ok=False, found=str(error))
 
 
-def _inspected(settings: Settings, marts: Iterable[type[Table]]) -> PublicationStatus:
+def _inspected(settings: Settings, marts: Iterable[Contract]) -> PublicationStatus:
     with closing(publication_target(settings).open()) as target:
         warehouse = new_engine(settings)
         if isinstance(warehouse, type(target)):

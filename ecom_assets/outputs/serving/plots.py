@@ -18,7 +18,7 @@ from ecom_assets.behaviour.retention.queries import cohorts
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.coverage import ORDERS
 from ecom_assets.commerce.sales.queries import revenue_trend
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.queries import KnownDays, Page, Period, Reading
 from ecom_assets.core.warehouse.engine import Engine
@@ -36,7 +36,7 @@ MOST_ROWS: Final = 20_000
 
 
 def plot_of(
-    engine: Engine, contract: type[Table], days: Days | None, timezone: str, currency: str
+    engine: Engine, contract: Contract, days: Days | None, timezone: str, currency: str
 ) -> str | None:
     """Return the picture of a table as Markdown,
     for the last days up to the newest of those written.
@@ -128,7 +128,7 @@ def revenue_plot(reading: Reading, period: Period) -> str | None:
 
 
 Plot = Callable[[Reading, Period], str | None]
-PLOTS: Final[Mapping[type[Table], Plot]] = {
+PLOTS: Final[Mapping[Contract, Plot]] = {
     ConversionFunnel: funnel_plot,
     RetentionCohorts: retention_plot,
     RevenueDaily: revenue_plot,

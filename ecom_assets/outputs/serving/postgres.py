@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 
@@ -18,7 +17,8 @@ from ecom_assets.commerce.sales.source_days import EmptyDayMeaning
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.retrying import reconnecting
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.rows import Row
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, conform
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
@@ -47,9 +47,9 @@ TURN = (
     "SELECT pg_advisory_xact_lock(hashtextextended('ecom_assets publication', 0))",
 )
 """Publishers wait for each other, so that nothing changes while one compares and writes."""
-NOTES: tuple[type[Table], ...] = (PublishedSlices, Publication)
-Row = dict[str, Any]
-Contracts = Iterable[type[Table]]
+NOTES: tuple[Contract, ...] = (PublishedSlices, Publication)
+
+Contracts = Iterable[Contract]
 Slices = dict[str, Fingerprint]
 
 
@@ -100,7 +100,7 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
 def _published(
     source: Engine,
     target: PostgresEngine,
-    tables: tuple[type[Table], ...],
+    tables: tuple[Contract, ...],
     run_id: str,
     notes: Callable[[], Row],
 ) -> Published:
@@ -136,7 +136,7 @@ def _published(
 
 
 def _write_table(
-    source: Engine, target: PostgresEngine, table: type[Table], wanted: Slices, before: Slices
+    source: Engine, target: PostgresEngine, table: Contract, wanted: Slices, before: Slices
 ) -> int:
     """Replace the slices of a table that differ; return how many rows were written."""
     names, days = differing(table, wanted, before)
@@ -191,7 +191,7 @@ def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
         target.make_views(table)
 
 
-def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
+def _require_ours(target: PostgresEngine, table: Contract) -> None:
     table_oid = f"{text(target.name_of(table))}::regclass"
     (row,) = target.query(f"SELECT obj_description({table_oid}, 'pg_class') AS comment")
     if row["comment"] != MARK:
@@ -218,7 +218,7 @@ def _moved(source: Engine) -> WarehouseError:
 
 
 def _note_slices(
-    target: PostgresEngine, table: type[Table], slices: Mapping[str, Fingerprint | None]
+    target: PostgresEngine, table: Contract, slices: Mapping[str, Fingerprint | None]
 ) -> None:
     name = table.qualified_name()
     listed = ", ".join(map(text, slices))
@@ -232,7 +232,7 @@ def _note_slices(
 
 def _note_versions(
     target: PostgresEngine,
-    by_name: Mapping[str, type[Table]],
+    by_name: Mapping[str, Contract],
     source_state: State,
     target_state: State,
 ) -> None:

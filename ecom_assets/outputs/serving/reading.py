@@ -13,10 +13,11 @@ from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.products.contracts import InventoryAlerts, RawStock
 from ecom_assets.commerce.sales.source_days import DAYS_OF as DAYS_OF_SALES
 from ecom_assets.commerce.sales.source_days import EmptyDayMeaning, days_with_rows, missing_days
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import rows_of
-from ecom_assets.core.tables.queries import KnownDays, Period, Row, StateRow, read_only
+from ecom_assets.core.tables.queries import KnownDays, Period, StateRow, read_only
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.ingestion.sources.activities import not_recorded
 
@@ -62,7 +63,7 @@ class WarehouseReading:
             not_recorded(settings),
         )
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
         return self.engine.readable(contract)
 
@@ -83,12 +84,12 @@ SourceDays = tuple[str | None, str | None, list[str]]
 """The first and the last day, as YYYY-MM-DD, None where there are none,
 and the missing days between.
 """
-DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {
+DAYS_OF: Final[Mapping[str, tuple[Contract, str]]] = {
     **DAYS_OF_SALES,
     "stock": (RawStock, "received_date"),
 }
 """The table of each source that has its first and its last day."""
-PUBLISHED_DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {
+PUBLISHED_DAYS_OF: Final[Mapping[str, tuple[Contract, str]]] = {
     **DAYS_OF,
     "stock": (InventoryAlerts, "as_of_date"),
 }

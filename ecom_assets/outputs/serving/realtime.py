@@ -16,6 +16,7 @@ from ecom_assets.behaviour.events.realtime import RealTimeRule
 from ecom_assets.behaviour.funnels.definition import Funnel
 from ecom_assets.behaviour.funnels.levels import funnel_levels
 from ecom_assets.behaviour.journeys.journeys import page_of
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.columns import meeting
 from ecom_assets.core.tables.queries import EVENTS, NEEDED, NoSourceError
@@ -138,7 +139,7 @@ class _Now:
             ),
         }
 
-    def minutes(self, number: int) -> list[dict[str, Any]]:
+    def minutes(self, number: int) -> list[Row]:
         """Return the events of the last minutes of the clock by type;
         that of now is the last, and not over.
         """
@@ -193,7 +194,7 @@ class _Now:
         self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {WINDOW} AS SELECT {ends}")
         return start
 
-    def _rows(self, name: str, question: Callable[[ir.Table], ir.Table]) -> list[dict[str, Any]]:
+    def _rows(self, name: str, question: Callable[[ir.Table], ir.Table]) -> list[Row]:
         """Return the rows of a question about the events of the window;
         `name` names its statement.
         """

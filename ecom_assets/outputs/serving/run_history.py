@@ -13,8 +13,9 @@ from typing import Any, Final
 import dagster as dg
 
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.asset import asset_key
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.values import batches_of
 from ecom_assets.core.warehouse.day_notes import ALL_DAYS
@@ -26,7 +27,6 @@ FENCE: Final = ("```sql\n", "\n```")
 """What stands around a statement in Dagster's metadata."""
 AT_ONCE: Final = 100
 """How many events are read at once."""
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class RunHistory:
 
     instance: dg.DagsterInstance
 
-    def writes(self, contract: type[Table], days: Sequence[date]) -> list[Row]:
+    def writes(self, contract: Contract, days: Sequence[date]) -> list[Row]:
         """Return the newest write of each of some days, or of the whole table,
         as rows of `WrittenSlices`.
         """
@@ -56,7 +56,7 @@ class RunHistory:
         pages = [self.instance.fetch_materializations(keys, limit=AT_ONCE) for keys in filters]
         return [_write(contract, record) for page in pages for record in page.records]
 
-    def computations(self, contract: type[Table]) -> list[Row]:
+    def computations(self, contract: Contract) -> list[Row]:
         """Return how a table was computed last, as a row of `Computations`;
         none if no run noted it.
 
@@ -87,7 +87,7 @@ class RunHistory:
             cursor, has_more = page.cursor, page.has_more
 
 
-def _write(contract: type[Table], record: dg.EventLogRecord) -> Row:
+def _write(contract: Contract, record: dg.EventLogRecord) -> Row:
     tags = (record.asset_materialization.tags if record.asset_materialization else None) or {}
     day, code = record.partition_key, _metadata(record).get(CODE)
     first, end = (date.fromisoformat(day), date.fromisoformat(day) + ONE_DAY) if day else ALL_DAYS

@@ -30,7 +30,7 @@ from ecom_assets.core.atomic_files import replacing_text, sync_file
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.file_lock import file_lock
 from ecom_assets.core.json_text import json_text
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, conform
 from ecom_assets.core.warehouse.day_notes import Computations, WrittenSlices
@@ -158,7 +158,7 @@ def _is_pointer(content: bytes) -> bool:
 def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     source: Engine,
     folder: Path,
-    contracts: Iterable[type[Table]],
+    contracts: Iterable[Contract],
     origins: Mapping[str, Origin],
     run_id: str,
     built_on: Mapping[str, list[tuple[str, str]]] | None = None,
@@ -203,7 +203,11 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
             built_on=built_on or {},
         )
         _write_pointer(folder, result)
-        _remove_old(folder, {result.file, before.file if before else result.file})
+        # Remove files that nobody is sent to any more; who still reads one has it open.
+        kept = {result.file, before.file if before else result.file}
+        for path in [*folder.glob(STORED), *folder.glob(f"{STORED}{NEW}*")]:
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
         return result
 
 
@@ -218,7 +222,7 @@ def _plain_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-Slice = tuple[type[Table], Days | None]
+Slice = tuple[Contract, Days | None]
 """A table, and the days of it that differ; None for all."""
 MANY_ROWS: Final = 1_000_000
 """From so many rows of changed days on, the warehouse's blocks are copied, which is faster."""
@@ -230,7 +234,7 @@ class SnapshotWriter:
 
     source: Engine
     folder: Path
-    tables: tuple[type[Table], ...]
+    tables: tuple[Contract, ...]
     run_id: str
     history: "RunHistory | None"
     memory_limit: str
@@ -316,8 +320,11 @@ class SnapshotWriter:
             if names:
                 yield table, days
 
-    def _rows(self, table: type[Table], days: Days | None) -> ir.Table:
-        rows = _without_names(self.source.readable(table), table)
+    def _rows(self, table: Contract, days: Days | None) -> ir.Table:
+        # Leave out columns with names of people that no response needs.
+        rows = self.source.readable(table).mutate(
+            **{name: ibis.null("string") for name in _names_of_people(table)}
+        )
         if days is not None:
             return rows.filter(days.contain(rows[table.day_column]))
         # Sorted, so that a reader of few days reads few blocks.
@@ -409,12 +416,7 @@ def _changed_rows(state: State, earlier: State) -> int:
     )
 
 
-def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:
-    """Leave out columns with names of people that no response needs."""
-    return rows.mutate(**{name: ibis.null("string") for name in _names_of_people(contract)})
-
-
-def _names_of_people(contract: type[Table]) -> list[str]:
+def _names_of_people(contract: Contract) -> list[str]:
     return [
         name
         for name, column in contract.columns.items()
@@ -446,13 +448,6 @@ def _usable(folder: Path) -> Snapshot | None:
 def _write_pointer(folder: Path, snapshot: Snapshot) -> None:
     with replacing_text(folder / POINTER) as file:
         file.write(json_text(asdict(snapshot), indent=1))
-
-
-def _remove_old(folder: Path, kept: set[str]) -> None:
-    """Remove files that nobody is sent to any more; who still reads one has it open."""
-    for path in [*folder.glob(STORED), *folder.glob(f"{STORED}{NEW}*")]:
-        if path.name not in kept:
-            path.unlink(missing_ok=True)
 
 
 def _lock_publishing(folder: Path) -> AbstractContextManager[None]:

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.core.errors import ContractError, WarehouseError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table, text
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.day_notes import (
     Computations,
     LoadedDays,
-    Row,
     Writes,
     WrittenSlices,
     run_writes,

@@ -17,10 +17,10 @@ from ecom_assets.commerce.orders.refunds import refund_parts
 from ecom_assets.commerce.sales import dimensions
 from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.commerce.sales.sales import sales_of_lines
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import no_rows, rows_of, stored
-from ecom_assets.core.tables.queries import Row
 from ecom_assets.ingestion.sources.files.places import known_places
 
 

@@ -27,6 +27,7 @@ from ecom_assets.core.errors import did_you_mean
 from ecom_assets.core.http_server.callers import ASSISTANT, CALLER, Caller
 from ecom_assets.core.http_server.callers import Scope as Permission
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.interfaces.api.adhoc.questions import AdHocQuestions
@@ -72,7 +73,7 @@ Context = ServerRequestContext[Any, Any]
 async def answer_from(
     application: ASGIApp,
     question: ApiQuestion,
-    arguments: Mapping[str, Any],
+    arguments: NamedValues,
     request: Any,  # noqa: ANN401 (Starlette's request, None over stdio)
 ) -> types.CallToolResult:
     """Return the answer of the API in this process; a refusal is a result,
@@ -83,9 +84,12 @@ async def answer_from(
     except ValueError as error:
         return _text_result(str(error), is_error=True)
     peer, headers = _caller_of(request)
-    transport = httpx2.ASGITransport(
-        _for_assistant(application), raise_app_exceptions=False, client=peer
-    )
+
+    # An application for requests whose answers an assistant reads.
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        await application({**scope, ASSISTANT: True}, receive, send)
+
+    transport = httpx2.ASGITransport(asked, raise_app_exceptions=False, client=peer)
     # No time limit of the client's: the API has its own.
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://127.0.0.1", timeout=None
@@ -98,15 +102,6 @@ async def answer_from(
             json=body if question.method == "POST" else None,
         )
     return _result(response)
-
-
-def _for_assistant(application: ASGIApp) -> ASGIApp:
-    """Return an application for requests whose answers an assistant reads."""
-
-    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        await application({**scope, ASSISTANT: True}, receive, send)
-
-    return asked
 
 
 def _caller_of(request: Any) -> tuple[tuple[str, int], dict[str, str]]:  # noqa: ANN401 (as above)
@@ -217,7 +212,7 @@ def _metrics_tool() -> types.Tool:
     )
 
 
-async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
+async def serve_stdio(settings: Settings, *, sees_people: bool) -> None:
     """Answer one assistant over standard input and output, until it hangs up.
 
     With `sees_people`, questions may be about single people: what is answered leaves this machine.

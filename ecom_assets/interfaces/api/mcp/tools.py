@@ -15,6 +15,7 @@ from urllib.parse import quote
 from ecom_assets.commerce.custom_sales.measures import MEASURES
 from ecom_assets.core.errors import did_you_mean
 from ecom_assets.core.http_server.callers import VERSION_PREFIX
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.interfaces.api.parameters import CHANGES_NOTHING
 
 AD_HOC: Final = "ad hoc"
@@ -74,7 +75,7 @@ class ApiQuestion:
     who: "ApiQuestion | None" = None
     """The question of whom it counts, which its argument `who` asks instead."""
 
-    def request(self, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    def request(self, arguments: NamedValues) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """Return the path, the query and the body that ask it.
 
         Raises:
@@ -98,7 +99,7 @@ class ApiQuestion:
         body = {name: value for name, value in arguments.items() if name not in elsewhere}
         return path, query, body
 
-    def _check_names(self, arguments: Mapping[str, Any]) -> None:
+    def _check_names(self, arguments: NamedValues) -> None:
         properties = self.input_schema["properties"]
         for name in arguments:
             if name not in properties:
@@ -136,7 +137,7 @@ def _texts_of_who(question: ApiQuestion, asked: Any) -> dict[str, str]:  # noqa:
     return {name: _text(value) for name, value in asked.items() if value is not None}
 
 
-def questions_of(document: Mapping[str, Any]) -> dict[str, ApiQuestion]:
+def questions_of(document: NamedValues) -> dict[str, ApiQuestion]:
     """Return the questions of an OpenAPI document by tool name.
 
     Raises:
@@ -154,11 +155,7 @@ def questions_of(document: Mapping[str, Any]) -> dict[str, ApiQuestion]:
                     f"{question.name!r}"
                 )
             questions[question.name] = question
-    return _with_who(questions)
-
-
-def _with_who(questions: Mapping[str, ApiQuestion]) -> dict[str, ApiQuestion]:
-    """Return questions in which that of whom one counts is an argument of it."""
+    # Questions in which that of whom one counts is an argument of it.
     by_path = {(question.method, question.path): question for question in questions.values()}
     lists = {(method, f"{path}/{WHO}") for method, path in by_path}
     return {
@@ -188,7 +185,7 @@ def _asking_who(question: ApiQuestion, who: ApiQuestion | None) -> ApiQuestion:
     return replace(question, input_schema=schema, who=who)
 
 
-def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
+def _is_question(path: str, method: str, operation: NamedValues) -> bool:
     if "application/json" not in operation["responses"].get("200", {}).get("content", {}):
         return False
     if method == "post":
@@ -199,9 +196,7 @@ def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
     return method == "get" and is_about_numbers
 
 
-def _question(
-    document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]
-) -> ApiQuestion:
+def _question(document: NamedValues, path: str, method: str, operation: NamedValues) -> ApiQuestion:
     body = _body_schema(document, operation)
     body_fields = {
         name: schema
@@ -236,7 +231,7 @@ def _question(
     )
 
 
-def _body_schema(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Schema:
+def _body_schema(document: NamedValues, operation: NamedValues) -> Schema:
     """Return the schema of the body of an operation; empty without a body."""
     content = operation.get("requestBody", {}).get("content", {})
     schema: Schema = content.get("application/json", {}).get("schema", {})
@@ -245,7 +240,7 @@ def _body_schema(document: Mapping[str, Any], operation: Mapping[str, Any]) -> S
     return definition
 
 
-def _is_for_tools(parameter: Mapping[str, Any]) -> bool:
+def _is_for_tools(parameter: NamedValues) -> bool:
     changes_nothing = parameter.get("description", "").startswith(CHANGES_NOTHING)
     return parameter["name"] not in NOT_FOR_TOOLS and not changes_nothing
 
@@ -255,12 +250,12 @@ def _name(operation_id: str, path: str, method: str) -> str:
     return operation_id.removesuffix(re.sub(r"\W", "_", path) + f"_{method}")
 
 
-def _described(parameter: Mapping[str, Any]) -> Schema:
+def _described(parameter: NamedValues) -> Schema:
     described = {"description": parameter["description"]} if parameter.get("description") else {}
     return {**parameter["schema"], **described}
 
 
-def _self_contained(document: Mapping[str, Any], schema: Schema) -> Schema:
+def _self_contained(document: NamedValues, schema: Schema) -> Schema:
     """Return a schema with the definitions that it refers to."""
     wanted = _references(schema)
     definitions: dict[str, Schema] = {}

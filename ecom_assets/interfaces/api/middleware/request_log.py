@@ -199,32 +199,29 @@ class RequestLog:
             )
             raise
         finally:
-            self._note(
-                scope, noted.status or _CLIENT_GONE, noted.bytes, time.perf_counter() - began
+            status = noted.status or _CLIENT_GONE
+            took_s = time.perf_counter() - began
+            route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "") or "unmatched"
+            refused, cache = scope.get(REFUSED, ""), scope.get(CACHE, "")
+            self.metrics.request(scope["method"], route, status, took_s)
+            self.metrics.before_the_app(cache, refused)
+            write_line(
+                {
+                    "event": "request",
+                    "level": "info",
+                    "request_id": scope[REQUEST_ID],
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "route": route,
+                    "status": status,
+                    "took_ms": round(took_s * 1000, 3),
+                    "sent_bytes": noted.bytes,
+                    "caller": name_of_caller(scope),
+                    "address": (scope.get("client") or ("",))[0],
+                    "cache": cache,
+                    "refused": refused,
+                }
             )
-
-    def _note(self, scope: Scope, status: int, sent_bytes: int, took_s: float) -> None:
-        route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "") or "unmatched"
-        refused, cache = scope.get(REFUSED, ""), scope.get(CACHE, "")
-        self.metrics.request(scope["method"], route, status, took_s)
-        self.metrics.before_the_app(cache, refused)
-        write_line(
-            {
-                "event": "request",
-                "level": "info",
-                "request_id": scope[REQUEST_ID],
-                "method": scope["method"],
-                "path": scope["path"],
-                "route": route,
-                "status": status,
-                "took_ms": round(took_s * 1000, 3),
-                "sent_bytes": sent_bytes,
-                "caller": name_of_caller(scope),
-                "address": (scope.get("client") or ("",))[0],
-                "cache": cache,
-                "refused": refused,
-            }
-        )
 
 
 @dataclass

@@ -44,6 +44,7 @@ from ecom_assets.commerce.custom_sales.lists import lines_of as lines_of_sales
 from ecom_assets.commerce.custom_sales.lists import who_of as who_of_sales
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.all_questions import all_questions
 from ecom_assets.interfaces.api.auth.callers import require_personal
 from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_blocks
@@ -327,7 +328,7 @@ def everybody_in_a_cell(
     return file_of_blocks(context, "cell.csv", list(InCell.model_fields), write)
 
 
-def _definition_in(text: str) -> dict[str, Any]:
+def _definition_in(text: str) -> Answer:
     """Return the definition in a parameter.
 
     Raises:

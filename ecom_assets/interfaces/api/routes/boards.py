@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.behaviour.questions.answer import InUtc, QuestionAnswer
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.auth.callers import may_see_people, require_costs
 from ecom_assets.interfaces.api.parameters import Context, SlicedOfDays
@@ -198,7 +199,7 @@ class BoardChangesAnswer(BaseModel):
     )
 
 
-def shown(version: KeptVersion[Any], request: Request) -> dict[str, Any]:
+def shown(version: KeptVersion[Any], request: Request) -> Answer:
     """Return a version as an answer has it, without the fields that the caller may not see."""
     store = BoardStore(request.app.state.settings)
     return {
@@ -208,7 +209,7 @@ def shown(version: KeptVersion[Any], request: Request) -> dict[str, Any]:
     }
 
 
-def head_of(version: KeptVersion[Any]) -> dict[str, Any]:
+def head_of(version: KeptVersion[Any]) -> Answer:
     """Return which version it is, and who saved it when."""
     return {
         "id": version.slug,
@@ -259,9 +260,7 @@ READ, WRITTEN = documented(404), documented(400, 404, 409)
     response_model=VersionList,
     summary="Saved questions, boards, annotations, alerts, e-mails of boards or goals",
 )
-def list_saved(
-    request: Request, response: Response, kind: KindName, parameters: Listed
-) -> dict[str, Any]:
+def list_saved(request: Request, response: Response, kind: KindName, parameters: Listed) -> Answer:
     """Return the newest version of each, in the order of ids."""
     return _listed(request, response, store_of(request).newest(KEPT[kind]), parameters)
 
@@ -273,7 +272,7 @@ def list_saved(
     responses=documented(400),
     summary="Save a new question, board, annotation, alert, e-mail of a board or goal",
 )
-def create_saved(request: Request, kind: KindName, body: Content) -> dict[str, Any]:
+def create_saved(request: Request, kind: KindName, body: Content) -> Answer:
     """Save it under an id that is made from its name."""
     writer = writer_of(request)
     return shown(store_of(request).save_new(KEPT[kind].from_mapping(body), writer), request)
@@ -288,7 +287,7 @@ def get_saved(
     kind: KindName,
     slug: Id,
     parameters: Annotated[OfVersion, Query()],
-) -> dict[str, Any]:
+) -> Answer:
     """Return its newest version, or another one."""
     response.headers["Cache-Control"] = "no-store"
     return shown(store_of(request).get(KEPT[kind], slug, parameters.version), request)
@@ -306,7 +305,7 @@ def change_saved(
     slug: Id,
     parameters: Annotated[OfChange, Query()],
     body: Content,
-) -> dict[str, Any]:
+) -> Answer:
     """Save a new version, unless somebody saved one since that which was changed."""
     writer = writer_of(request)
     return shown(
@@ -323,7 +322,7 @@ def change_saved(
 )
 def delete_saved(
     request: Request, kind: KindName, slug: Id, parameters: Annotated[OfChange, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Write a version that says it is deleted; its versions stay, and each can be restored."""
     writer = writer_of(request)
     return shown(store_of(request).delete(KEPT[kind], slug, parameters.changed, writer), request)
@@ -336,7 +335,7 @@ def delete_saved(
 )
 def list_saved_versions(
     request: Request, response: Response, kind: KindName, slug: Id, parameters: Listed
-) -> dict[str, Any]:
+) -> Answer:
     """Return its versions, the newest first; of an id that never was there are none."""
     return _listed(request, response, store_of(request).versions(KEPT[kind], slug), parameters)
 
@@ -347,7 +346,7 @@ def list_saved_versions(
     responses=WRITTEN,
     summary="Restore an earlier version",
 )
-def restore_saved(request: Request, kind: KindName, slug: Id, body: RestoreBody) -> dict[str, Any]:
+def restore_saved(request: Request, kind: KindName, slug: Id, body: RestoreBody) -> Answer:
     """Write an earlier version again, as the newest one."""
     writer = writer_of(request)
     return shown(store_of(request).restore(KEPT[kind], slug, body.version, writer), request)
@@ -355,7 +354,7 @@ def restore_saved(request: Request, kind: KindName, slug: Id, body: RestoreBody)
 
 def _listed(
     request: Request, response: Response, versions: Sequence[KeptVersion[Any]], parameters: Listing
-) -> dict[str, Any]:
+) -> Answer:
     response.headers["Cache-Control"] = "no-store"
     part = versions[parameters.offset : parameters.offset + parameters.limit]
     return {
@@ -371,7 +370,7 @@ def _listed(
 )
 def list_changes(
     request: Request, response: Response, parameters: Annotated[Listing, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return who created, changed, restored or deleted what, the newest first."""
     response.headers["Cache-Control"] = "no-store"
     changes = store_of(request).changes(parameters.offset + parameters.limit)[parameters.offset :]

@@ -3,13 +3,14 @@ down to the received rows that it was counted from.
 """
 
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.conditions import Where, columns_of, parse_where, where_from
 from ecom_assets.interfaces.api.auth.callers import (
     may_see_costs,
@@ -24,7 +25,7 @@ from ecom_assets.interfaces.explain.question import RowsQuestion, table_named
 from ecom_assets.orchestration.rules import rules
 
 router = APIRouter(tags=["explain"])
-Row = dict[str, Any]
+
 WHERE: Final = (
     "What must hold of the rows: one condition as text, such as `order_date = 2026-01-31`, or "
     "JSON as in the bodies of questions: a list of conditions, or {column: value}"
@@ -81,7 +82,7 @@ class Explanation(BaseModel):
 )
 def explain_number(
     context: Context, layer: str, table: str, parameters: Annotated[WhyParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return what made rows of a table,
     and the received rows that a number of theirs was counted from.
     """
@@ -115,7 +116,7 @@ def read_where(text: str) -> Where:
         ) from error
 
 
-def explain_in(context: RequestContext, question: RowsQuestion) -> dict[str, Any]:
+def explain_in(context: RequestContext, question: RowsQuestion) -> Answer:
     """Return the explanation from the published tables, within the limits of questions.
 
     Raises:

@@ -12,7 +12,7 @@ from ecom_assets.behaviour.questions.answer import Answer, definition_of
 from ecom_assets.commerce.findings import queries
 from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.core.clock import today_in
-from ecom_assets.core.tables.queries import Row
+from ecom_assets.core.rows import Row
 from ecom_assets.interfaces.api import visible_checks
 from ecom_assets.interfaces.api.auth.callers import may_see_costs
 from ecom_assets.interfaces.api.parameters import Context, SlicedChosenDays, row_of, total_of

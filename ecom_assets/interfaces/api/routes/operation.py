@@ -517,7 +517,12 @@ def request_retry(context: RequestContext, body: RetryBody, asked_by: str) -> Ru
         NoLedgerError: There is no ledger.
     """
     require_shared_home(context.settings, "A request")
-    period = _days(context, body)
+    events = context.reading.known.get("events")
+    first = body.start_date or (events.first if events else None) or context.reading.newest_date
+    last = body.end_date or context.reading.newest_date
+    if body.start_date is None:
+        first = min(first, last)
+    period = Period.from_range(context.reading.newest_date, "custom", first, last)
     groups = delivery_queries.dead_letters(
         context.settings, period, body.destination, may_see_people=False
     )
@@ -533,12 +538,3 @@ def request_retry(context: RequestContext, body: RetryBody, asked_by: str) -> Ru
         max(group["last_date"] for group in refused),
     )
     return Requests(context.settings.home).make(RETRY, body.destination, days, asked_by)
-
-
-def _days(context: RequestContext, body: RetryBody) -> Period:
-    events = context.reading.known.get("events")
-    first = body.start_date or (events.first if events else None) or context.reading.newest_date
-    last = body.end_date or context.reading.newest_date
-    if body.start_date is None:
-        first = min(first, last)
-    return Period.from_range(context.reading.newest_date, "custom", first, last)

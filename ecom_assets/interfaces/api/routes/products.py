@@ -21,8 +21,9 @@ from ecom_assets.commerce.products.queries import AlertOrder, SortBy
 from ecom_assets.commerce.products.stock import InventoryRule
 from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.commerce.sales.coverage import SalesSource
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.measures import meanings, measures_of, summable
-from ecom_assets.core.tables.queries import CHANGE, Coverage, Period, Row
+from ecom_assets.core.tables.queries import CHANGE, Coverage, Period
 from ecom_assets.interfaces.api.auth.callers import may_see_costs, require_costs
 from ecom_assets.interfaces.api.csv_files import add_file
 from ecom_assets.interfaces.api.parameters import (

@@ -15,6 +15,7 @@ from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of,
 from ecom_assets.commerce.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.commerce.quality import queries
 from ecom_assets.commerce.quality.queries import RowSource
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.tables.measures import meanings
 from ecom_assets.core.tables.queries import Page, Period
@@ -132,7 +133,7 @@ class SamplesAnswer(Answer):
     """Sample rows that were quarantined."""
 
     total_count: int | None = total_of("sample rows", 5)
-    samples: list[dict[str, Any]] = Field(
+    samples: list[Row] = Field(
         description="The first rows of each day and reason, at most five, the newest day first; "
         f"without the scope `personal`, what is personal data reads {HIDDEN}"
     )

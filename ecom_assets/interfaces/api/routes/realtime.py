@@ -29,6 +29,7 @@ from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import DeliveryError, EcomError, SettingError, SourceError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.erased_people import ErasedPeople
 from ecom_assets.interfaces.api.parameters import MOST_ROWS, AnyDays, refuse_repeated
@@ -239,7 +240,7 @@ class RecentReading:
         self._store = store
         self._names = ItemNames(store)
 
-    def newest(self) -> dict[str, Any]:
+    def newest(self) -> Answer:
         """Return the cached numbers, or read them if they are too old."""
         with self._lock:
             if time.monotonic() - self._read_at > READ_EVERY_S:
@@ -255,7 +256,7 @@ class RecentReading:
                 self._read_at = time.monotonic()
             return self._numbers
 
-    def _read(self, reader: RealTime) -> dict[str, Any]:
+    def _read(self, reader: RealTime) -> Answer:
         erased_people = ErasedPeople(self._settings, is_reader=True)
         with ExitStack() as stack:
             published = None
@@ -291,7 +292,7 @@ class ItemNames:
         self._published_at: datetime | None = None
         self._names: dict[str, str | None] = {}
 
-    def add_to(self, rows: list[dict[str, Any]]) -> None:
+    def add_to(self, rows: list[Row]) -> None:
         """Add `product_name` to rows with a `product_id`; null where no order line has it,
         or nothing is published.
         """
@@ -326,7 +327,7 @@ class ItemNames:
 )
 def realtime(
     request: Request, response: Response, parameters: Annotated[RealTimeParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return the events, visitors, open carts, purchases, revenue and products of the last minutes,
     with their lag.
     """
@@ -397,7 +398,7 @@ async def _messages(
             _log.warning("Real time could not be read: %s", error)
 
 
-def _document(request: Request, parameters: RealTimeParameters) -> dict[str, Any]:
+def _document(request: Request, parameters: RealTimeParameters) -> Answer:
     document = RealTimeAnswer.model_validate(realtime(request, Response(), parameters))
     return document.model_dump(mode="json", exclude={} if parameters.explain else {"explain"})
 

@@ -5,7 +5,7 @@ There is no answer as JSON: neither a cache nor an assistant ever has an address
 
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import ibis.expr.types as ir
 from fastapi import APIRouter, Query
@@ -25,8 +25,9 @@ from ecom_assets.commerce.customers.recipients import (
     segment_recipients,
 )
 from ecom_assets.commerce.sales.coverage import sales_source
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.portable import batches_of
-from ecom_assets.core.tables.queries import EVENTS, NoSourceError, Row, of_period, require
+from ecom_assets.core.tables.queries import EVENTS, NoSourceError, of_period, require
 from ecom_assets.interfaces.api.auth.callers import require_personal
 from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
 from ecom_assets.interfaces.api.csv_files import router as files
@@ -131,7 +132,7 @@ def _rows_of(context: RequestContext, parameters: WhichRecipients) -> Rows:
     )
 
 
-def recipients(context: RequestContext, parameters: RecipientsParameters) -> dict[str, Any]:
+def recipients(context: RequestContext, parameters: RecipientsParameters) -> Answer:
     """Return how many people of a list agreed to be written to, and a page of these; for the
     dashboard, whose pages no cache keeps. It needs the scope `personal`.
     """

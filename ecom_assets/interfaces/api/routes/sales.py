@@ -1,7 +1,7 @@
 """Routes for sales: totals, trend, channels and places."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -14,6 +14,7 @@ from ecom_assets.commerce.sales.contracts import City
 from ecom_assets.commerce.sales.coverage import sales_source
 from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.queries import Granularity, Level
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.measures import measures_of, summable
 from ecom_assets.core.tables.queries import CHANGE, Coverage
 from ecom_assets.interfaces.api.auth.callers import may_see_people
@@ -228,7 +229,7 @@ DEFINITION: Final = definition_of(SalesAnswer, *SalesNumbers.model_fields, "chan
 
 
 @router.get("/analytics/sales", response_model=SalesAnswer, summary="Revenue, orders and items")
-def sales(context: Context, parameters: OfDays) -> dict[str, Any]:
+def sales(context: Context, parameters: OfDays) -> Answer:
     """Return gross and net revenue, orders,
     items and average order value of a period and of the period before.
     """
@@ -243,9 +244,7 @@ def sales(context: Context, parameters: OfDays) -> dict[str, Any]:
     response_model=RevenueTrendAnswer,
     summary="Sales by hour, day, week or month",
 )
-def revenue_trend(
-    context: Context, parameters: Annotated[TrendParameters, Query()]
-) -> dict[str, Any]:
+def revenue_trend(context: Context, parameters: Annotated[TrendParameters, Query()]) -> Answer:
     """Return the sales over time, including parts of the period without a sale."""
     period = context.period(parameters, "sales")
     points = sales_queries.revenue_trend(context.reading, period, parameters.granularity)
@@ -271,7 +270,7 @@ def revenue_trend(
 )
 def revenue_by_channel(
     context: Context, parameters: Annotated[ChannelsParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return the revenue credited to each marketing channel by one of eight models,
     or that of each sales channel.
     """
@@ -290,7 +289,7 @@ def revenue_by_channel(
 @router.get(
     "/analytics/discounts", response_model=DiscountsAnswer, summary="Sales by discount code"
 )
-def discounts(context: Context, parameters: Annotated[SlicedOfDays, Query()]) -> dict[str, Any]:
+def discounts(context: Context, parameters: Annotated[SlicedOfDays, Query()]) -> Answer:
     """Return what was sold with discounts, by code; codes of few customers need the scope
     `personal`.
     """
@@ -306,9 +305,7 @@ def discounts(context: Context, parameters: Annotated[SlicedOfDays, Query()]) ->
 @router.get(
     "/analytics/geographic", response_model=PlacesAnswer, summary="Sales by country, region or city"
 )
-def geographic(
-    context: Context, parameters: Annotated[PlacesParameters, Query()]
-) -> dict[str, Any]:
+def geographic(context: Context, parameters: Annotated[PlacesParameters, Query()]) -> Answer:
     """Return the sales of each place."""
     period = context.period(parameters, "sales")
     result = parameters.cut(

@@ -20,9 +20,10 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.core.errors import ConnectionLostError
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.queries import KnownDays, Period, Row
+from ecom_assets.core.tables.contract import Contract
+from ecom_assets.core.tables.queries import KnownDays, Period
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.interfaces.api.store.store import (
     Cancellation,
@@ -80,7 +81,11 @@ class PublishedPostgresStore:
             if cancellation.is_over:
                 engine.close()  # a late cancellation would hit a query of the next request
             else:
-                self._put_back(engine)
+                try:
+                    engine.con.con.rollback()
+                    self._idle.put_nowait(engine)
+                except (psycopg.Error, queue.Full):
+                    engine.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -118,7 +123,7 @@ class PublishedPostgresStore:
             for name, count in json.loads(newest["table_row_counts"]).items()
         }
 
-        def days_of(contract: type[Table], day: str) -> KnownDays:
+        def days_of(contract: Contract, day: str) -> KnownDays:
             name = engine.name_of(contract)
             (row,) = engine.query(
                 f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {name}"  # noqa: S608 (names come from contracts)
@@ -132,13 +137,6 @@ class PublishedPostgresStore:
         return PublishedState.at(
             at, newest["data_version"], tables, days_by_source, self.settings.timezone
         )
-
-    def _put_back(self, engine: PostgresEngine) -> None:
-        try:
-            engine.con.con.rollback()
-            self._idle.put_nowait(engine)
-        except (psycopg.Error, queue.Full):
-            engine.close()
 
 
 class PostgresReading(StoreReading):
@@ -159,7 +157,7 @@ class PostgresReading(StoreReading):
         self._engine = engine
         self._tables = store.tables
 
-    def _table(self, contract: type[Table]) -> ir.Table:
+    def _table(self, contract: Contract) -> ir.Table:
         name = contract.qualified_name()
         if name not in self.published.tables:
             if contract.layer != MARTS:

@@ -50,7 +50,7 @@ from ecom_assets.commerce.sales.sales import PURCHASE, REFUND
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY, Days, day_of
 from ecom_assets.core.tables.places import Places
 from ecom_assets.core.tables.portable import dialect_of
@@ -482,7 +482,7 @@ class PurchaseTables(PublishedOrderTables):
     """The published tables, with purchase events in place of order lines."""
 
     of_purchases: ClassVar[bool] = True
-    without: ClassVar[frozenset[type[Table]]] = frozenset({City, Item, ProfitLines})
+    without: ClassVar[frozenset[Contract]] = frozenset({City, Item, ProfitLines})
     """The tables that follow from order lines only, but for places where these are asked for."""
 
     places: Places | None = None
@@ -490,12 +490,12 @@ class PurchaseTables(PublishedOrderTables):
     them.
     """
 
-    def has(self, contract: type[Table]) -> bool:
+    def has(self, contract: Contract) -> bool:
         """Return whether purchase events make a table, or it is published."""
         made = {Sales, Customer, *([City] if self.places else [])}
         return contract in made or (contract not in self.without and super().has(contract))
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
         if contract is Sales:
             return self._sold.select(*Sales.columns)

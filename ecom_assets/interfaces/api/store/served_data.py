@@ -11,7 +11,7 @@ import structlog
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.interfaces.api.store.store import (
     NothingPublishedError,
     PublishedState,
@@ -118,7 +118,7 @@ def open_store(settings: Settings) -> PublishedStore:
     return SnapshotStore(settings)
 
 
-def require_current(settings: Settings, contracts: Iterable[type[Table]]) -> None:
+def require_current(settings: Settings, contracts: Iterable[Contract]) -> None:
     """Raise if the snapshot lacks columns that this version has; nothing published yet is no fault.
 
     Raises:

@@ -27,16 +27,16 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.questions.answer import ORDERS
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.core.errors import EcomError, WarehouseError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.memory import limit_of_answer
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import missing_columns, rows_of, with_newer_columns
 from ecom_assets.core.tables.queries import (
     EVENTS,
     KnownDays,
     NotPublishedError,
     Period,
-    Row,
     StateRow,
     read_only,
 )
@@ -162,7 +162,7 @@ class PublishedState:
         return cls(data_version, published_at, newest, days_by_source, tables)
 
 
-def with_columns_of_today(table: ir.Table, contract: type[Table]) -> ir.Table:
+def with_columns_of_today(table: ir.Table, contract: Contract) -> ir.Table:
     """Return a published table with all columns of its contract:
     what is newer than the publication is null until the next one.
 
@@ -175,7 +175,7 @@ def with_columns_of_today(table: ir.Table, contract: type[Table]) -> ir.Table:
     return table
 
 
-def lacks_columns(contract: type[Table], missing: Sequence[str]) -> OlderPublicationError:
+def lacks_columns(contract: Contract, missing: Sequence[str]) -> OlderPublicationError:
     """Return the error that a published table lacks columns of its contract."""
     return OlderPublicationError(
         f"{contract.qualified_name()} lacks {', '.join(missing)}, since it was"
@@ -184,9 +184,9 @@ def lacks_columns(contract: type[Table], missing: Sequence[str]) -> OlderPublica
 
 def published_days(
     tables: Tables,
-    days_of: Callable[[type[Table], str], KnownDays],
-    noted: Mapping[str, Any],
-    held: Mapping[str, Any],
+    days_of: Callable[[Contract, str], KnownDays],
+    noted: NamedValues,
+    held: NamedValues,
 ) -> dict[str, KnownDays]:
     """Return the known days of each source: of its table, or as the publication notes them,
     with its held days.
@@ -237,7 +237,7 @@ class StoreReading(ABC):
         self._settings = settings
         self._cancellation = cancellation
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
         table = self._table(contract)
         if (name := contract.qualified_name()) not in self.used:
@@ -245,7 +245,7 @@ class StoreReading(ABC):
         return table
 
     @abstractmethod
-    def _table(self, contract: type[Table]) -> ir.Table:
+    def _table(self, contract: Contract) -> ir.Table:
         """Return a published table, or raise `NothingPublishedError`."""
 
     @abstractmethod
@@ -310,7 +310,7 @@ class PublishedTables:
     reading: StoreReading
     con: SQLBackend
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
         table = self.con.table(contract.name, database=contract.layer)
         return with_columns_of_today(table, contract)
@@ -325,11 +325,11 @@ class PublishedTables:
         """Return the notes of writers."""
         return stored_notes(self.query, self.is_stored, self.name_of)
 
-    def has(self, contract: type[Table]) -> bool:
+    def has(self, contract: Contract) -> bool:
         """Return whether a table is published."""
         return contract.qualified_name() in self.reading.published.tables
 
-    def is_stored(self, contract: type[Table]) -> bool:
+    def is_stored(self, contract: Contract) -> bool:
         """Return whether a table of notes is stored with the published tables."""
         return (
             contract.layer in self.con.list_databases()
@@ -342,7 +342,7 @@ class PublishedTables:
         return rows
 
     @staticmethod
-    def name_of(contract: type[Table]) -> str:
+    def name_of(contract: Contract) -> str:
         """Return the name of a table for SQL."""
         return f'"{contract.layer}"."{contract.name}"'
 
@@ -379,7 +379,10 @@ class SnapshotStore:
         try:
             yield SnapshotReading(opened, self._settings, cancellation or Cancellation())
         finally:
-            self._leave(opened)
+            with self._lock:
+                opened.readers -= 1
+                if opened is not self._opened and not opened.readers:
+                    opened.con.disconnect()
 
     def close(self) -> None:
         """Close the file when its last reader has finished."""
@@ -397,12 +400,6 @@ class SnapshotStore:
                 self._opened = fresh
             self._opened.readers += 1
             return self._opened
-
-    def _leave(self, opened: "_Opened") -> None:
-        with self._lock:
-            opened.readers -= 1
-            if opened is not self._opened and not opened.readers:
-                opened.con.disconnect()
 
     def _retire(self) -> None:
         if self._opened is not None and not self._opened.readers:
@@ -437,7 +434,7 @@ class SnapshotReading(StoreReading):
         super().__init__(opened.published, settings, cancellation)
         self._opened = opened
 
-    def _table(self, contract: type[Table]) -> ir.Table:
+    def _table(self, contract: Contract) -> ir.Table:
         name = contract.qualified_name()
         if name not in self._opened.tables:
             raise NothingPublishedError(
@@ -445,7 +442,7 @@ class SnapshotReading(StoreReading):
             )
         return with_columns_of_today(self._opened.tables[name], contract)
 
-    def missing_columns(self, contract: type[Table]) -> list[str]:
+    def missing_columns(self, contract: Contract) -> list[str]:
         """Return the columns that a table lacks, as they are newer than the snapshot;
         none of a table that is not published.
         """
@@ -539,7 +536,7 @@ def _published(con: Backend, snapshot: Snapshot, timezone: str) -> PublishedStat
         for name, table in snapshot.tables.items()
     }
 
-    def days_of(contract: type[Table], day: str) -> KnownDays:
+    def days_of(contract: Contract, day: str) -> KnownDays:
         (ends,) = con.con.execute(
             f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}"  # noqa: S608 (names come from contracts)
         ).fetchall()

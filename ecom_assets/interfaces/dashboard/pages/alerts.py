@@ -11,6 +11,7 @@ from pydantic import Field
 from ecom_assets.behaviour.questions.fields import commas
 from ecom_assets.core.errors import DefinitionError, EcomError, UsageError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import webhooks_of
 from ecom_assets.core.tables.contract import HIDDEN, Format
@@ -262,7 +263,7 @@ def question_names(settings: Settings) -> dict[str, str]:
     }
 
 
-def _begun(view: View) -> dict[str, Any]:
+def _begun(view: View) -> Answer:
     """Return the fields of a new alert: of the number that the address names."""
     subject = (
         f"question:{view.filters.question}"
@@ -275,7 +276,7 @@ def _begun(view: View) -> dict[str, Any]:
     return {**empty, **usual, "of": subject, "value": view.filters.value, "webhooks": ()}
 
 
-def _form_values(view: View, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _form_values(view: View, fields: NamedValues) -> Answer:
     settings = view.context.settings
     return {
         "offered": offered_by(view),
@@ -302,7 +303,7 @@ def _state(state: object, *, is_on: bool, is_open: bool) -> str:
 
 def _row(
     view: View, version: KeptVersion[NumberAlert], log: IncidentLog, saved: Mapping[str, str]
-) -> dict[str, Any]:
+) -> Answer:
     alert, state = version.item, log.state(version.slug)
     is_hidden = _hides_values(view, version.slug)
     title = _number_name(alert, saved, is_hidden=is_hidden)
@@ -332,7 +333,7 @@ def _shown_value(value: str | None, *, is_hidden: bool) -> str | None:
     return HIDDEN if value and is_hidden else value
 
 
-def _found(finding: Mapping[str, Any], *, is_hidden: bool) -> dict[str, str]:
+def _found(finding: NamedValues, *, is_hidden: bool) -> dict[str, str]:
     """Return the title of what an incident found, and the sentence about it."""
     said = finding.get("said")
     title = finding["title"]
@@ -442,7 +443,7 @@ def _kind_of(value_format: ValueFormat) -> Format:
     return "count" if value_format.is_count else "decimal"
 
 
-def _drawn(finding: AlertFinding) -> dict[str, Any]:
+def _drawn(finding: AlertFinding) -> Answer:
     return {
         "start": charts.day_of(finding.point.starts_at.isoformat()),
         "value": finding.point.value,

@@ -9,6 +9,7 @@ from pydantic import Field
 from ecom_assets.commerce.attribution.answer import CreditedChannel
 from ecom_assets.commerce.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.commerce.attribution.queries import DEFAULT_MODEL, Model, coverage_sentence
+from ecom_assets.core.rows import Answer
 from ecom_assets.ingestion.sources.site_lists import ATTRIBUTION
 from ecom_assets.interfaces.api.routes import sales
 from ecom_assets.interfaces.dashboard import charts
@@ -21,7 +22,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Why,
     meaning,
 )
-from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
+from ecom_assets.interfaces.dashboard.forms import Builder, answered, question_page
 from ecom_assets.interfaces.dashboard.page import (
     DashboardPage,
     Filters,
@@ -125,7 +126,7 @@ def chosen(view: View) -> Block:
     )
 
 
-def _by_model(view: View) -> dict[str, dict[str, Any]]:
+def _by_model(view: View) -> dict[str, Answer]:
     return {model: view.answer(sales.revenue_by_channel, model=model) for model in MODELS}
 
 

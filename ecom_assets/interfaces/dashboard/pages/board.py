@@ -13,6 +13,7 @@ from ecom_assets.behaviour.questions.fields import lines_of
 from ecom_assets.commerce.sales.coverage import known_days
 from ecom_assets.core.errors import DefinitionError, EcomError
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.conditions import parse_where
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.boards.model import (
@@ -103,7 +104,7 @@ class BoardGrid(Block):
     fault: str
     """What is wrong with the filters of the address; empty if nothing."""
 
-    offered: Mapping[str, Any]
+    offered: NamedValues
     """What its forms offer to choose from, by the kind of field."""
 
     @property
@@ -336,7 +337,7 @@ def save(request: ActionRequest) -> ActionResult:
     )
 
 
-def _tiles_of(form: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 (as above)
+def _tiles_of(form: Any) -> Iterator[Row]:  # noqa: ANN401 (as above)
     """Yield the tiles of the form in the order of their places;
     those marked as removed are left out.
     """

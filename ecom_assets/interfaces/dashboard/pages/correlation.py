@@ -1,19 +1,14 @@
 """Correlation builder: which events and properties go with the conversion of a funnel."""
 
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.behaviour.correlation.answer import CORRELATION, Correlated
 from ecom_assets.behaviour.correlation.text import times_as_often
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import CHANCE, Block, Chart, TableColumn
 from ecom_assets.interfaces.dashboard.formats import formatted
-from ecom_assets.interfaces.dashboard.forms import (
-    Answer,
-    Builder,
-    answered_in,
-    question_page,
-    readable,
-)
+from ecom_assets.interfaces.dashboard.forms import Builder, answered_in, question_page, readable
 from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 
 COLUMNS: Final = (
@@ -73,7 +68,7 @@ def factors(view: View, answer: Answer) -> Block:
     )
 
 
-def _spec() -> dict[str, Any]:
+def _spec() -> Answer:
     y = charts.names("label", axis={"labelLimit": 220})
     scale = {"type": "log"}
     colour = charts.names("enough", scale={"domain": ["enough", "too few"]})

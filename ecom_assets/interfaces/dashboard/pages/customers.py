@@ -110,7 +110,7 @@ def weeks(view: View) -> Block:
     answer = view.answer(customers.customer_retention, limit=1000)
     parts = ("new_customers_count", "returning_customers_count")
     return Chart(
-        charts.stacked("week_start_date", parts, ("First order ever", "Ordered before")),
+        charts.stacked_weeks(parts, ("First order ever", "Ordered before")),
         answer["weeks"],
         WEEKS,
         "Customers of each week with their first order ever, and those who had ordered before, as "

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.interfaces.api.routes import operation, reconciliation
 from ecom_assets.interfaces.dashboard import charts
@@ -129,13 +130,13 @@ def by_day(view: View) -> Block:
     )
 
 
-def _all_days(view: View) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = view.answer(reconciliation.deliveries, limit=1000)["deliveries"]
+def _all_days(view: View) -> list[Row]:
+    rows: list[Row] = view.answer(reconciliation.deliveries, limit=1000)["deliveries"]
     return rows
 
 
-def _by_tool(view: View) -> list[dict[str, Any]]:
-    sums: dict[str, dict[str, Any]] = {}
+def _by_tool(view: View) -> list[Row]:
+    sums: dict[str, Answer] = {}
     for day in sorted(
         _all_days(view), key=lambda day: (day["destination"], day["reconciled_date"])
     ):

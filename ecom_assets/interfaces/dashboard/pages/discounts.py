@@ -1,10 +1,11 @@
 """Discounts: what was sold with them, in total and by code."""
 
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.commerce.sales.contracts import DiscountPerformance
 from ecom_assets.commerce.sales.discounts import OF_FEW
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.api.routes import sales
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
@@ -78,7 +79,7 @@ def _why(view: View, code: str, name: str) -> str:
     return view.why(Why(DiscountPerformance, name, {"discount_code": code}))
 
 
-def _answer(view: View) -> dict[str, Any]:
+def _answer(view: View) -> Answer:
     return view.answer(sales.discounts, limit=MOST_SHOWN)
 
 

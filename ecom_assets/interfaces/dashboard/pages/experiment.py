@@ -4,6 +4,7 @@ import re
 from typing import Any, Final
 
 from ecom_assets.behaviour.experiments.answer import EXPERIMENT, Comparison, Metric, VariantCounts
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
@@ -14,7 +15,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
     TableColumn,
 )
 from ecom_assets.interfaces.dashboard.forms import (
-    Answer,
     Builder,
     answered,
     keys_of_events,
@@ -94,7 +94,7 @@ def compared_variants(answer: Answer) -> Block:
     return Several((*notes, chart))
 
 
-def _row(variant: dict[str, Any]) -> dict[str, Any]:
+def _row(variant: dict[str, Any]) -> Answer:
     conversion, mean = variant["conversion"], variant["mean"]
     against = conversion["against_control"] or {}
     credible, sequential = conversion["credible"] or {}, against.get("sequential")
@@ -111,7 +111,7 @@ def _row(variant: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _spec() -> dict[str, Any]:
+def _spec() -> Answer:
     rate = charts.number("conversion", "rate", axis={"format": ".1%"}, scale={"zero": False})
     return {"layer": charts.intervals(charts.names("variant"), rate, TIPS)}
 

@@ -10,6 +10,7 @@ from ecom_assets.behaviour.funnels.answer import FUNNEL, AtStep, FunnelStepAnswe
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.behaviour.funnels.queries import default_steps
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.intervals import FEW, differences_from_rest, interval_of_share
 from ecom_assets.core.tables.queries import EVENTS, Reading, changes
 from ecom_assets.interfaces.api.routes import ad_hoc
@@ -30,7 +31,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
 from ecom_assets.interfaces.dashboard.form_inputs import FormInput
 from ecom_assets.interfaces.dashboard.formats import AGAINST, Kind, chance, formatted
 from ecom_assets.interfaces.dashboard.forms import (
-    Answer,
     Builder,
     answered,
     answered_in,
@@ -71,7 +71,7 @@ STEPS: Final = (
 )
 
 
-def with_unit(definition: dict[str, Any], fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the form)
+def with_unit(definition: dict[str, Any], fields: Any) -> Answer:  # noqa: ANN401 (the choices are made from the form)
     """Return the definition of the form with the unit that is written instead of chosen."""
     per = fields.per_value.strip()
     return definition | ({"per": per} if per else {})
@@ -142,9 +142,7 @@ def steps(view: View, answer: Answer) -> Block:
     )
 
 
-def _step(
-    view: View, answer: Answer, position: int, before: dict[str, Any] | None
-) -> dict[str, Any]:
+def _step(view: View, answer: Answer, position: int, before: Answer | None) -> Answer:
     """Return what the bar of a step says;
     `lost_count` are those of the step before who went no further.
     """
@@ -239,7 +237,7 @@ TOTALS: Final[tuple[tuple[str, Kind, str, Any], ...]] = (
 """The numbers above the bars: label, kind, meaning, and the direction that is good."""
 
 
-def _totals_of(answer: Answer) -> dict[str, Any]:
+def _totals_of(answer: Answer) -> Answer:
     first, last = answer["steps"][0], answer["steps"][-1]
     values = (
         first["count"],
@@ -303,7 +301,7 @@ def over_time(view: View, answer: Answer) -> Block:
     )
 
 
-def _with_range(steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _with_range(steps: Sequence[Row]) -> Answer:
     """Return the conversion of some steps with the range that chance allows."""
     conversion, entered = steps[-1]["conversion_from_start"], steps[0]["count"]
     low, high = interval_of_share(steps[-1]["count"], entered)

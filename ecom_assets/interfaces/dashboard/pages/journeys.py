@@ -4,7 +4,7 @@ with every choice of the command.
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from ecom_assets.behaviour.journeys.answer import (
 )
 from ecom_assets.behaviour.journeys.journeys import EXIT
 from ecom_assets.behaviour.journeys.queries import Dimension
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.queries import EVENTS, Reading
 from ecom_assets.interfaces.api.routes import behaviour
 from ecom_assets.interfaces.dashboard import charts, sankey
@@ -31,13 +32,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Tiles,
 )
 from ecom_assets.interfaces.dashboard.formats import chance
-from ecom_assets.interfaces.dashboard.forms import (
-    Answer,
-    Builder,
-    answered,
-    answered_in,
-    question_page,
-)
+from ecom_assets.interfaces.dashboard.forms import Builder, answered, answered_in, question_page
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View, csv_address
 from ecom_assets.interfaces.dashboard.sankey import Flow
 
@@ -80,7 +75,11 @@ def flow(view: View) -> Block:
         replace(edge, source=view.step(edge.source), target=view.step(edge.target))
         for edge in flows
     ]
-    large_flows = _without_small(flows, view.filters.least)
+    share = {"all": 0.0, "1%": 0.01, "5%": 0.05}[view.filters.least]
+    totals: Counter[int] = Counter()
+    for edge in flows:
+        totals[edge.column] += edge.count
+    large_flows = [edge for edge in flows if edge.count >= share * totals[edge.column]]
     if not large_flows:
         return Chart({}, [], FLOWS, "", empty="There are no journeys in these days.")
     rows, nodes = sankey.rows_of(large_flows, columns)
@@ -130,9 +129,9 @@ def _around(view: View) -> tuple[list[Flow], int]:
     return _with_rare_names_merged([*before, *after], 3), 3
 
 
-def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
+def _transitions(view: View, place: int | None) -> list[Row]:
     parameters = {"dimension": view.filters.dimension, "place": place, "limit": 1000}
-    rows: list[dict[str, Any]] = view.answer(behaviour.journeys, **parameters)["transitions"]
+    rows: list[Row] = view.answer(behaviour.journeys, **parameters)["transitions"]
     return rows
 
 
@@ -154,14 +153,6 @@ def _with_rare_names_merged(flows: list[Flow], columns: int) -> list[Flow]:
         both = (converted or 0) + (edge.converted or 0)
         sums[edge.column, source, target] = count + edge.count, both if is_known else None
     return [Flow(*key, *counts) for key, counts in sums.items()]
-
-
-def _without_small(flows: list[Flow], least: str) -> list[Flow]:
-    share = {"all": 0.0, "1%": 0.01, "5%": 0.05}[least]
-    totals: Counter[int] = Counter()
-    for edge in flows:
-        totals[edge.column] += edge.count
-    return [edge for edge in flows if edge.count >= share * totals[edge.column]]
 
 
 def pairs(view: View) -> Block:

@@ -21,7 +21,8 @@ from ecom_assets.commerce.sales.coverage import Source
 from ecom_assets.commerce.sales.measures import HEADLINES
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.rows import Answer, NamedValues, Row
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import (
     NoSourceError,
@@ -99,7 +100,7 @@ class KeyNumbers:
     part: str
     model: type[BaseModel]
     names: tuple[str, ...]
-    table: type[Table]
+    table: Contract
     page: str
     scope: Scope = Scope.READ
 
@@ -180,7 +181,13 @@ def numbers_of(name: PeriodName) -> Callable[[View], Block]:
             raise missing[0]
         blocks: list[Block] = []
         for period, tiles in shown.items():
-            blocks += [Caption(_days_sentence(period)), Tiles(tiles)]
+            days, before, year_before = (
+                _written(days) for days in (period.days, period.before, period.year_before)
+            )
+            blocks += [
+                Caption(f"{days}, beside {before}; a year before is {year_before}."),
+                Tiles(tiles),
+            ]
         return Several(blocks) if blocks else _no_period(name)
 
     return build
@@ -188,13 +195,6 @@ def numbers_of(name: PeriodName) -> Callable[[View], Block]:
 
 def _no_period(name: PeriodName) -> Notice:
     return Notice(NO_PERIOD.format(name), "info", is_shown_once=True)
-
-
-def _days_sentence(period: CalendarPeriod) -> str:
-    days, before, year_before = (
-        _written(days) for days in (period.days, period.before, period.year_before)
-    )
-    return f"{days}, beside {before}; a year before is {year_before}."
 
 
 def _written(days: tuple[date, date]) -> str:
@@ -224,12 +224,10 @@ def _tiles(view: View, numbers: KeyNumbers, period: CalendarPeriod) -> Iterator[
         )
 
 
-def _answer(
-    view: View, route: Callable[..., dict[str, Any]], days: tuple[date, date]
-) -> dict[str, Any]:
+def _answer(view: View, route: Callable[..., dict[str, Any]], days: tuple[date, date]) -> Answer:
     """Return the answer of a route for some days."""
 
-    def ask() -> dict[str, Any]:
+    def ask() -> Answer:
         return view.answer(route, start_date=days[0], end_date=days[1])
 
     answer = _once(view, (route.__name__, days), ask)
@@ -239,7 +237,7 @@ def _answer(
 
 def _once(
     view: View, key: tuple[str, tuple[date, date]], compute: Callable[[], dict[str, Any]]
-) -> dict[str, Any]:
+) -> Answer:
     """Return what is computed once for each publication, as nobody's rights change it."""
     published, state = view.context.reading.published, view.request.app.state
     version = (published.data_version, published.published_at)
@@ -254,7 +252,7 @@ def _once(
 
 
 def _changes(
-    now: Mapping[str, Any], before: Mapping[str, Any], numbers: KeyNumbers
+    now: NamedValues, before: NamedValues, numbers: KeyNumbers
 ) -> Mapping[str, float | None]:
     """Return how numbers changed; None unless the data hold all days of both."""
     is_comparable = now["range"]["data"] == before["range"]["data"] == "whole"
@@ -298,7 +296,7 @@ def goals(view: View) -> Block:
     return Custom("goals.html", values)
 
 
-def _towards(view: View, goal: MonthGoal) -> dict[str, Any] | None:
+def _towards(view: View, goal: MonthGoal) -> Answer | None:
     """Return what a number came to so far beside its goal; None where it is unknown or withheld."""
     numbers = next(one for one in KEY_NUMBERS if goal.measure in one.names)
     period = period_named(view, "month", numbers.source)
@@ -368,9 +366,7 @@ def revenue_by_day(name: PeriodName) -> Callable[[View], Block]:
     return build
 
 
-def _points(
-    view: View, days: tuple[date, date], shown_on: tuple[date, date]
-) -> Iterator[dict[str, Any]]:
+def _points(view: View, days: tuple[date, date], shown_on: tuple[date, date]) -> Iterator[Row]:
     """Yield the revenue of days, drawn on the days of another period from its first on."""
     answer = _answer(view, sales.revenue_trend, days)
     if answer["range"]["data"] == "none":
@@ -408,7 +404,7 @@ def causes(view: View) -> Block:
     return Several(blocks)
 
 
-def _factors(parts: Sequence[Mapping[str, Any]], currency: str) -> str:
+def _factors(parts: Sequence[NamedValues], currency: str) -> str:
     added = (
         f"{FACTORS[part['factor']].lower()} "
         f"{change_of_money(part['contribution_amount'], currency)}"
@@ -418,7 +414,7 @@ def _factors(parts: Sequence[Mapping[str, Any]], currency: str) -> str:
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
-def _cause(view: View, cause: Mapping[str, Any], days: Mapping[str, str]) -> dict[str, Any]:
+def _cause(view: View, cause: NamedValues, days: Mapping[str, str]) -> Answer:
     by = EXPLORED_BY.get(cause["dimension"])
     href = (
         view.address("sales-explorer", by=by, measures="revenue_amount", compare="before", **days)
@@ -469,7 +465,7 @@ def nothing_found(compared: Sequence[FoundKind]) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _why_of_finding(view: View, row: Mapping[str, Any]) -> str:
+def _why_of_finding(view: View, row: NamedValues) -> str:
     if row["kind"] == "ads":  # no row of the table
         return ""
     key = {name: str(row[name]) for name in ShopFindings.key}

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.api.routes import realtime
 from ecom_assets.interfaces.api.streams import STREAM
 from ecom_assets.interfaces.dashboard import charts
@@ -125,7 +126,7 @@ def pages(view: View) -> Block:
     )
 
 
-def _longest(view: View) -> dict[str, Any]:
+def _longest(view: View) -> Answer:
     window: dict[str, Any] = _read(view)["windows"][-1]
     return window
 
@@ -147,7 +148,7 @@ def _freshness(values: dict[str, Any]) -> Notice:
     return Notice(f"The newest event is {lag} old.", "good")
 
 
-def _read(view: View) -> dict[str, Any]:
+def _read(view: View) -> Answer:
     return realtime.realtime(view.request, Response(), realtime.RealTimeParameters())
 
 

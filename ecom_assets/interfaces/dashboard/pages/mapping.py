@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 
@@ -14,6 +14,7 @@ from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.operations.requests import require_shared_home
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.uploads.asking import ask_sample, ask_undo
@@ -152,7 +153,7 @@ def _known(uploads: Sequence[Upload], caller: Caller) -> list[Upload]:
     return [one for one in uploads if one.is_of(caller) or sees_numbers(one, caller)]
 
 
-def _row(upload: Upload, caller: Caller) -> dict[str, Any]:
+def _row(upload: Upload, caller: Caller) -> Answer:
     """Return what the list shows of an upload to everybody who sees it, and what this caller may do
     about it.
     """
@@ -179,7 +180,7 @@ def _row(upload: Upload, caller: Caller) -> dict[str, Any]:
     }
 
 
-def _numbers(upload: Upload, others: dict[int, Upload], currency: str) -> dict[str, Any]:
+def _numbers(upload: Upload, others: dict[int, Upload], currency: str) -> Answer:
     """Return how much an upload has; amounts that say no currency are in the shop's."""
     days = (
         day_range(upload.first_day, upload.last_day) if upload.first_day and upload.last_day else ""
@@ -226,7 +227,7 @@ def _read_since(uploads: Uploads, upload: Upload, caller: Caller) -> str:
     return ", ".join(in_words(name).lower() for name in fields_read_since(uploads, upload))
 
 
-def reaches(uploads: Sequence[Upload]) -> Iterator[dict[str, Any]]:
+def reaches(uploads: Sequence[Upload]) -> Iterator[Row]:
     """Yield, for each kind, the days that its loaded files reach over, and when the next is due."""
     with_rows = [upload for upload in uploads if upload.state in WITH_ROWS]
     for kind in dict.fromkeys(kind for upload in with_rows for kind in upload.kinds_with_rows):

@@ -4,12 +4,13 @@ difference is.
 
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer
 from ecom_assets.ingestion.uploads.months import MonthOfFile
 from ecom_assets.ingestion.uploads.sight import sight_of
 from ecom_assets.ingestion.uploads.store import Upload
@@ -104,7 +105,7 @@ def amount_of(text: str) -> Decimal | None:
         raise DefinitionError(f"{text!r} is no amount; write it as 1234.50.") from error
 
 
-def _found(upload: Upload, month: MonthOfFile, shown: Decimal | None) -> dict[str, Any]:
+def _found(upload: Upload, month: MonthOfFile, shown: Decimal | None) -> Answer:
     def words(amount: Decimal) -> str:
         return money(amount, month.currency)
 

@@ -5,7 +5,7 @@ month, as rules with days, edited by admins who may see costs. Each change is a 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.commerce.sales.contracts import City, Sales
 from ecom_assets.core.clock import now_utc_without_zone
@@ -13,6 +13,7 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.requests import require_shared_home
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.cost_rules import read_rules
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import (
@@ -24,7 +25,7 @@ from ecom_assets.core.settings.uploaded import (
     note_cost_version,
     shop_problem,
 )
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.cost_rules import (
     CommissionRule,
     CostRule,
@@ -156,7 +157,7 @@ def versions(view: View) -> Block:
     return Custom("cost_versions.html", {"rows": [_version(version) for version in kept]})
 
 
-def _version(version: CostVersion) -> dict[str, Any]:
+def _version(version: CostVersion) -> Answer:
     lines = [
         f"{rule_list.title}: {rule.text}"
         for rule_list in LISTS
@@ -189,7 +190,7 @@ def _known_values(view: View) -> dict[str, list[str]]:
     return {name: _values(reading, table, name) for name, table in columns.items()}
 
 
-def _values(reading: Reading, table: type[Table], column: str) -> list[str]:
+def _values(reading: Reading, table: Contract, column: str) -> list[str]:
     """Return the values of a column without those for none, such as `(unknown)`."""
     values = reading.table(table).select(value=column).distinct()
     named = values.filter(values.value.notnull() & ~values.value.startswith("("))

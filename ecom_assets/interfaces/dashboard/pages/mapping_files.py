@@ -4,13 +4,14 @@ count and why others would not, and what is open as choices.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 from starlette.requests import Request
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.settings.uploaded import RATE, shop_choices
 from ecom_assets.ingestion.sources.proposal import questions
@@ -240,17 +241,38 @@ def files(view: View) -> Block:
     )
 
 
-def _card_values(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
+def _card_values(look: UploadLook, *, asks_shop_zone: bool) -> Answer:
     """Return what the template shows of one file: the questions about it, in front (`asked`) or
     folded (`said`), what becomes of its rows, the first of them, and its mapping.
     """
     fields = [
         field_of(look, question, asks_shop_zone=asks_shop_zone) for question in look.questions
     ]
-    in_front = {name_of(look, key) for key in _keys_in_front(look)}
+    # The keys of the questions that are asked openly: open ones, those with a problem, and
+    # those that are often answered otherwise than the draft guesses.
+    is_open = {question.key for question in look.open_questions}
+    is_likely = {
+        question.key
+        for question in look.questions
+        if question.key in LIKELY and question.guess != STAYS
+    }
+    in_front = {name_of(look, key) for key in (is_open | {*look.problems} | SHOWN | is_likely)}
     kinds = tuple((kind, kind_words(kind)) for kind in look.kinds)
     filled = [name for row in look.preview for name, value in row.items() if value is not None]
     columns = [*dict.fromkeys(filled)]
+    reasons = [
+        {
+            "reason": reason_words(why.reason),
+            "row_count": why.row_count,
+            "meaning": reason_sentence(why),
+            "example": ", ".join(
+                f"{COLUMN_LABELS.get(name, in_words(name))}: {_cell(value, name)}"
+                for name, value in why.example.items()
+                if name not in TIMES
+            ),
+        }
+        for why in look.not_clean
+    ]
     return {
         "look": look,
         "asked": [field for field in fields if field.name in in_front],
@@ -260,7 +282,7 @@ def _card_values(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
             name_of(look, MAPPING), "How is it read?", "", look.mappings, look.mapping
         ),
         "fates": fate_lines(look),
-        "reasons": _reasons(look),
+        "reasons": reasons,
         "reason_columns": REASONS,
         "event_types": [
             {
@@ -279,35 +301,6 @@ def _card_values(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
         "yaml": data_address("text/yaml", look.text) if look.text else "",
         "yaml_name": f"{look.upload.name.split('.')[0]}.yaml",
     }
-
-
-def _keys_in_front(look: UploadLook) -> set[str]:
-    """Return the keys of the questions that are asked openly: open ones, those with a problem, and
-    those that are often answered otherwise than the draft guesses.
-    """
-    is_open = {question.key for question in look.open_questions}
-    is_likely = {
-        question.key
-        for question in look.questions
-        if question.key in LIKELY and question.guess != STAYS
-    }
-    return is_open | {*look.problems} | SHOWN | is_likely
-
-
-def _reasons(look: UploadLook) -> list[dict[str, Any]]:
-    return [
-        {
-            "reason": reason_words(why.reason),
-            "row_count": why.row_count,
-            "meaning": reason_sentence(why),
-            "example": ", ".join(
-                f"{COLUMN_LABELS.get(name, in_words(name))}: {_cell(value, name)}"
-                for name, value in why.example.items()
-                if name not in TIMES
-            ),
-        }
-        for why in look.not_clean
-    ]
 
 
 def _cell(value: object, name: str = "") -> str:

@@ -1,12 +1,13 @@
 """Lists of the shop, such as campaign tags: which are in use, and what is in one that was sent."""
 
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.operations.requests import require_shared_home
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import list_in_use, sent_lists, shop_problem
 from ecom_assets.core.tables.formats import counted
@@ -90,7 +91,7 @@ def lists(view: View) -> Block:
     )
 
 
-def _shown(settings: Settings, shop_list: ShopList) -> dict[str, Any]:
+def _shown(settings: Settings, shop_list: ShopList) -> Answer:
     path = list_in_use(settings.home, shop_list.setting)
     name = path.name if path else ""
     kept = sent_lists(settings.home, shop_list.setting)

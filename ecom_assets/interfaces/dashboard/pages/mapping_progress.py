@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.operations.requests import OperationRequest
 from ecom_assets.core.operations.steps import TableStep, last_look
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import shop_problem
 from ecom_assets.core.tables.formats import counted
@@ -49,8 +50,14 @@ def progress(view: View) -> Block:
     settings: Settings = view.request.app.state.settings
     if not view.filters.files:
         if view.filters.of == "shop":
-            return _of_shop(view, settings)
-        return _of_sample(view, settings)
+            # How far the run is that computes all days again.
+            values = _of_request(settings, *shop_progress(settings.home))
+            problem = seen_problem(shop_problem(settings.home), caller_of(view.request.scope))
+            more = {"problem": problem, "shop": address_of(SHOP, {})}
+            return Custom("shop_progress.html", values | more)
+        # How far the simulated shop is.
+        values = _of_request(settings, *sample_progress(settings.home))
+        return Custom("sample_progress.html", values | {"is_there": view.context.has_reading})
     uploads = chosen_uploads(view.request, view.filters.files)
     loads = [progress_of(settings.home, upload) for upload in uploads]
     is_over = not any(load.upload.is_waiting for load in loads)
@@ -69,23 +76,9 @@ def progress(view: View) -> Block:
     )
 
 
-def _of_sample(view: View, settings: Settings) -> Block:
-    """Return how far the simulated shop is."""
-    values = _of_request(settings, *sample_progress(settings.home))
-    return Custom("sample_progress.html", values | {"is_there": view.context.has_reading})
-
-
-def _of_shop(view: View, settings: Settings) -> Block:
-    """Return how far the run is that computes all days again."""
-    values = _of_request(settings, *shop_progress(settings.home))
-    problem = seen_problem(shop_problem(settings.home), caller_of(view.request.scope))
-    more = {"problem": problem, "shop": address_of(SHOP, {})}
-    return Custom("shop_progress.html", values | more)
-
-
 def _of_request(
     settings: Settings, request: OperationRequest | None, steps: Sequence[TableStep]
-) -> dict[str, Any]:
+) -> Answer:
     done = [step for step in steps if step.ended_at]
     looked = last_look(settings.home)
     is_over = request is None or request.taken_at is not None
@@ -114,7 +107,7 @@ def is_quiet_since(asked_at: datetime | None, looked_at: datetime | None, now: d
     return (asked_at is None or asked_at < before) and (looked_at is None or looked_at < before)
 
 
-def _file(load: LoadProgress, caller: Caller) -> dict[str, Any]:
+def _file(load: LoadProgress, caller: Caller) -> Answer:
     done = [step for step in load.steps if step.ended_at]
     working = [step for step in load.steps if not step.ended_at]
     return {

@@ -3,13 +3,14 @@ twice, since all days are computed again by it.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
 from ecom_assets.core.errors import SettingError, UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.operations.requests import require_shared_home
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import (
     OF_SHOP,
@@ -79,7 +80,13 @@ def shop(view: View) -> Block:
     settings = settings_of(view.request)
     wanted = view.filters.model_dump(exclude_none=True)
     said = {name: str(wanted[name]) for name in OF_SHOP if name in wanted}
-    changes = changed(settings, said | _rates_in(view.filters.rates or ""))
+    # Rates by their names, as an address of this page has them.
+    pairs = (
+        part.partition("=")
+        for part in (view.filters.rates or "").split(",")
+        if part.startswith(RATE)
+    )
+    changes = changed(settings, said | {name: rate for name, _, rate in pairs})
     if not computes_days(changes):
         problem = seen_problem(shop_problem(settings.home), caller_of(view.request.scope))
         return Custom("upload_shop.html", _form(settings) | {"problem": problem})
@@ -109,12 +116,6 @@ def shop(view: View) -> Block:
     )
 
 
-def _rates_in(text: str) -> dict[str, str]:
-    """Return rates by their names, as an address of this page has them."""
-    pairs = (part.partition("=") for part in text.split(",") if part.startswith(RATE))
-    return {name: rate for name, _, rate in pairs}
-
-
 def computes_days(changes: Mapping[str, str]) -> bool:
     """Return whether numbers of days follow from any of some changes."""
     return any(name in OF_DAYS or name.startswith(RATE) for name in changes)
@@ -124,7 +125,7 @@ def _questions(settings: Settings) -> tuple[ShopQuestion, ...]:
     return (*shop_questions(settings, ()), *rate_questions(settings, ()))
 
 
-def _form(settings: Settings) -> dict[str, Any]:
+def _form(settings: Settings) -> Answer:
     questions = _questions(settings)
     chosen = shop_choices(settings.home)
     return {

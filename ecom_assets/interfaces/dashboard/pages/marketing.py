@@ -19,6 +19,7 @@ from ecom_assets.commerce.marketing.contracts import (
 )
 from ecom_assets.commerce.marketing.queries import Cut, Dimension, Model
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.api.routes import marketing
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -188,17 +189,14 @@ def ads(view: View) -> Block:
     if met := coverage_sentence(answer["visit_coverage_rate"]):
         blocks.append(Notice(met, "info"))
     if answer["other_zones"]:
-        blocks.append(_zones(answer["other_zones"]))
+        # Which accounts have days of another time zone.
+        zones = [
+            f"{row['platform']} {row['account_id']} ({row['account_time_zone']})"
+            for row in answer["other_zones"]
+        ]
+        shown = zones[:MOST_ZONES] + [f"{len(zones) - MOST_ZONES} more"] * (len(zones) > MOST_ZONES)
+        blocks.append(Notice(ZONES.format(", ".join(shown)), "info"))
     return Several(tuple(blocks)) if len(blocks) > 1 else blocks[0]
-
-
-def _zones(other_zones: Sequence[Row]) -> Block:
-    """Return which accounts have days of another time zone."""
-    zones = [
-        f"{row['platform']} {row['account_id']} ({row['account_time_zone']})" for row in other_zones
-    ]
-    shown = zones[:MOST_ZONES] + [f"{len(zones) - MOST_ZONES} more"] * (len(zones) > MOST_ZONES)
-    return Notice(ZONES.format(", ".join(shown)), "info")
 
 
 def whole_shop(view: View) -> Block:
@@ -251,7 +249,7 @@ def parts(view: View) -> Block:
     )
 
 
-def _part(view: View, dimension: Dimension, row: Row) -> dict[str, Any]:
+def _part(view: View, dimension: Dimension, row: Row) -> Answer:
     """Return a part with its label, and the address of what each of its numbers is made of."""
     where = {"model": view.filters.model}
     if dimension == "campaign":
@@ -302,7 +300,7 @@ def claims(view: View) -> Block:
     )
 
 
-def _answer(view: View) -> dict[str, Any]:
+def _answer(view: View) -> Answer:
     return view.answer(
         marketing.marketing, model=view.filters.model, dimension=view.filters.dimension
     )
@@ -398,7 +396,7 @@ def expected(view: View) -> Block:
     return DataTable(rows, EXPECTED, note=note)
 
 
-def _cohorts(view: View) -> dict[str, Any]:
+def _cohorts(view: View) -> Answer:
     return view.answer(marketing.cohort_value, dimension=view.filters.dimension)
 
 

@@ -1,14 +1,15 @@
 """One visitor: when they came, what they did, in order; for keys of scope `personal`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, Field
 
 from ecom_assets.commerce.attribution.contracts import Touches
 from ecom_assets.commerce.customers.contracts import CustomerVisitors
 from ecom_assets.commerce.sales.contracts import Customer
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import EVENTS, require
 from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_personal
@@ -45,7 +46,7 @@ class PersonChoices(PageParameters):
     offset: int = Field(0, ge=0, le=1_000_000, title="Newest left out")
 
 
-def people(view: View, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def people(view: View, rows: Iterable[NamedValues]) -> list[Row]:
     """Return rows of visitors with the address of each one's page."""
     return [{**row, "href": view.link("person", visitor=row["visitor_id"])} for row in rows]
 
@@ -125,7 +126,7 @@ def _nothing_of(tables: PublishedTables, visitor: str) -> str:
     return f"No event is of the visitor {visitor!r}; the id is as lists of visitors show it."
 
 
-def _visits(tables: PublishedTables, visitors: Sequence[str]) -> dict[str, Any]:
+def _visits(tables: PublishedTables, visitors: Sequence[str]) -> Answer:
     """Return how many visits visitors made, and the channel of the first; empty if not stored."""
     if not tables.has(Touches):
         return {}
@@ -137,7 +138,7 @@ def _visits(tables: PublishedTables, visitors: Sequence[str]) -> dict[str, Any]:
     return {**counted, "channel": channels[0]["channel"] if channels else None}
 
 
-def _numbers(numbers: Mapping[str, Any]) -> Block:
+def _numbers(numbers: NamedValues) -> Block:
     tiles = [
         Tile("Events", numbers["count"], "count", "What this visitor did, as far as events tell."),
         Tile("Days", numbers["days"], "count", "Days on which they came."),
@@ -157,7 +158,7 @@ def _numbers(numbers: Mapping[str, Any]) -> Block:
     return Tiles(tiles, compared=False)
 
 
-def _events(view: View, rows: list[dict[str, Any]], count: int) -> list[Block]:
+def _events(view: View, rows: list[Row], count: int) -> list[Block]:
     rows_shown = [
         {
             **dict.fromkeys(SHOWN),

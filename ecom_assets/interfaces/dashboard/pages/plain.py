@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from ecom_assets.behaviour.questions.answer import Kind
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.all_questions import all_questions
 from ecom_assets.interfaces.api.parameters import declared_lists
 from ecom_assets.interfaces.dashboard.blocks import Block, DataTable, TableColumn, Tiles, format_of
 from ecom_assets.interfaces.dashboard.formats import in_words
-from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
+from ecom_assets.interfaces.dashboard.forms import Builder, answered, question_page
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, csv_address
 
 

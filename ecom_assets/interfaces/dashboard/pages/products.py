@@ -17,7 +17,7 @@ from ecom_assets.commerce.costs.queries import SORTED_BY
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.commerce.products.queries import SortBy, category_sentence, view_sentence
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.tables.queries import Row
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.interfaces.api.routes import products
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -278,7 +278,7 @@ class OneProduct(Filters):
     product: str = Field(max_length=500, title="Product")
 
 
-def _answer(view: View) -> dict[str, Any]:
+def _answer(view: View) -> Answer:
     return view.answer(partial(products.product, product_id=view.filters.product))
 
 

@@ -21,7 +21,8 @@ from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.commerce.marketing.queries import AFTER
 from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.rows import Answer
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.interfaces.api.routes import profit
 from ecom_assets.interfaces.dashboard import charts
@@ -216,7 +217,7 @@ def by_part(view: View) -> Block:
     )
 
 
-def _parts_of(view: View, dimension: Dimension) -> tuple[dict[str, Any], Order]:
+def _parts_of(view: View, dimension: Dimension) -> tuple[Answer, Order]:
     """Return the parts in the chosen order, and the order: by default losses first, where there are
     some.
     """
@@ -228,18 +229,18 @@ def _parts_of(view: View, dimension: Dimension) -> tuple[dict[str, Any], Order]:
     return _ordered(view, dimension, "profit"), "profit"
 
 
-def _ordered(view: View, dimension: Dimension, sort_by: Order) -> dict[str, Any]:
+def _ordered(view: View, dimension: Dimension, sort_by: Order) -> Answer:
     return view.answer(profit.profit, dimension=dimension, limit=MOST_PARTS, sort_by=sort_by)
 
 
 COVERAGE: Final = ("cost_coverage_rate", "estimated_cost_amount")
 
 
-def _answer(view: View) -> dict[str, Any]:
+def _answer(view: View) -> Answer:
     return view.answer(profit.profit)
 
 
-def _part(view: View, dimension: Dimension, row: Row) -> dict[str, Any]:
+def _part(view: View, dimension: Dimension, row: Row) -> Answer:
     """Return a part with its label, and the address of what each of its numbers is made of."""
     value = str(row["value"])
     table, where = _rows_of(view, dimension, value)
@@ -254,7 +255,7 @@ def _part(view: View, dimension: Dimension, row: Row) -> dict[str, Any]:
     }
 
 
-def _category(view: View, row: Row) -> dict[str, Any]:
+def _category(view: View, row: Row) -> Answer:
     """Return a category that lines without one have of their item, with the address of its
     products: no stored row has its numbers.
     """
@@ -270,7 +271,7 @@ def _category(view: View, row: Row) -> dict[str, Any]:
     }
 
 
-def _rows_of(view: View, dimension: Dimension, value: str) -> tuple[type[Table], Mapping[str, str]]:
+def _rows_of(view: View, dimension: Dimension, value: str) -> tuple[Contract, Mapping[str, str]]:
     """Return the table that a part is counted from, and which of its rows."""
     if dimension == "item_id":
         return ProfitLines, {dimension: value}

@@ -10,6 +10,7 @@ from ecom_assets.behaviour.events.queries import WHO
 from ecom_assets.commerce.quality.queries import OUTCOMES
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.ingestion.uploads.store import name_as_sent
 from ecom_assets.interfaces.api.routes import operation, quality
@@ -134,10 +135,15 @@ def by_day(view: View) -> Block:
         for column in DAYS
         if column.name in OUTCOMES[1:] and day[column.name]
     ]
+    day, count, outcome = (
+        charts.days_of_bars("accounted_date"),
+        charts.number("row_count", "count"),
+        charts.names("outcome"),
+    )
     return Several(
         (
             Chart(
-                _bars(),
+                charts.coloured_bars(day, count, outcome, OUTCOME_ROWS),
                 outcomes,
                 OUTCOME_ROWS,
                 "Bars of each day: rows that are refused, left out as copies, or held.",
@@ -161,15 +167,6 @@ def by_day(view: View) -> Block:
 
 def _newest(count: int) -> str:
     return f"The newest {NEWEST} of {count:,}: " if count > NEWEST else ""
-
-
-def _bars() -> charts.Spec:
-    day, count, outcome = (
-        charts.days_of_bars("accounted_date"),
-        charts.number("row_count", "count"),
-        charts.names("outcome"),
-    )
-    return charts.coloured_bars(day, count, outcome, OUTCOME_ROWS)
 
 
 def reasons(view: View) -> Block:
@@ -257,7 +254,7 @@ def conflicts(view: View) -> Block:
     )
 
 
-def _has_hidden(rows: list[dict[str, Any]]) -> bool:
+def _has_hidden(rows: list[Row]) -> bool:
     return any(value == HIDDEN for row in rows for value in row.values())
 
 
@@ -330,7 +327,7 @@ def freshness(view: View) -> Block:
     )
 
 
-def _state(row: dict[str, Any]) -> str:
+def _state(row: Row) -> str:
     if row["is_written"] is False:
         return f"Failed: {row['sentence']}"
     return f"Written, {_ago(row['written_at'])}" if row["written_at"] else "Not written yet"

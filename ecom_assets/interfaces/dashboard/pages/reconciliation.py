@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ecom_assets.commerce.reconciliation.contracts import CAUSES, OrderEventReconciliationDaily
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.api.routes import reconciliation
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -74,7 +75,7 @@ class ReconciliationFilters(Filters):
     FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset", "differences_offset"})
 
 
-def _answer(view: View) -> dict[str, Any]:
+def _answer(view: View) -> Answer:
     offset = view.filters.offset or 0
     return view.answer(reconciliation.reconciliation, limit=MOST, offset=offset)
 

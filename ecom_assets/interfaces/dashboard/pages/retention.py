@@ -3,10 +3,10 @@ and who is in a cell of it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 from urllib.parse import urlencode
 
 from ecom_assets.behaviour.funnels.report import grouped
@@ -17,6 +17,7 @@ from ecom_assets.behaviour.retention.answer import (
     RetentionTotal,
 )
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.intervals import FEW, differences_from_rest
 from ecom_assets.interfaces.api.routes import ad_hoc
 from ecom_assets.interfaces.dashboard import charts
@@ -32,7 +33,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
 from ecom_assets.interfaces.dashboard.form_inputs import FormInput
 from ecom_assets.interfaces.dashboard.formats import AGAINST, DASH, chance
 from ecom_assets.interfaces.dashboard.forms import (
-    Answer,
     Builder,
     answered,
     answered_in,
@@ -88,7 +88,7 @@ class CohortTable(Chart):
 
     template: ClassVar[str] = "cohorts.html"
     periods: Sequence[str] = ()
-    lines: Sequence[Mapping[str, Any]] = ()
+    lines: Sequence[NamedValues] = ()
     """The average, then each cohort: its name, size and cells."""
 
 
@@ -150,7 +150,7 @@ def _map(names: Sequence[str]) -> charts.Spec:
     return {"mark": {"type": "rect"}, "encoding": {"x": period, "y": cohort, "color": colour}}
 
 
-def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> list[dict[str, Any]]:
+def _cells(cohort: NamedValues, names: Sequence[str], address: str) -> list[Row]:
     """Return the cells of a cohort, each with the address that lists who is in it."""
     cells = []
     for index, returned in enumerate(cohort["returned"]):
@@ -163,9 +163,7 @@ def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> lis
     return cells
 
 
-def _cell(
-    rate: float | None, returned: int | None, size: int | None, *, is_over: bool
-) -> dict[str, Any]:
+def _cell(rate: float | None, returned: int | None, size: int | None, *, is_over: bool) -> Answer:
     return {
         "of": size or 0,
         "chance": chance(rate, size),

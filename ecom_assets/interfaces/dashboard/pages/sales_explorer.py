@@ -12,6 +12,7 @@ from ecom_assets.commerce.custom_sales.measures import MEASURES
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.conditions import EVERYTHING, Where
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE
 from ecom_assets.interfaces.api.parameters import declared_lists
@@ -28,7 +29,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.form_inputs import FormInput
 from ecom_assets.interfaces.dashboard.forms import (
-    Answer,
     Builder,
     answered,
     answered_in,
@@ -160,7 +160,7 @@ def _by_label(question: SalesQuestion) -> str:
     return " / ".join(DIMENSIONS[name].label for name in question.by)
 
 
-def _cells(row: dict[str, Any]) -> dict[str, Any]:
+def _cells(row: Row) -> Answer:
     """Return the numbers of a row in one mapping, with what each is of in front."""
     return {
         f"{part}.{name}": value
@@ -179,15 +179,15 @@ def _narrower(view: View, question: SalesQuestion, by: dict[str, str]) -> str:
     return view.here(where=json.dumps(conditions), by=None)
 
 
-def _conditions(where: Where) -> Sequence[dict[str, Any]]:
+def _conditions(where: Where) -> Sequence[Row]:
     if where == EVERYTHING:
         return ()
     mapping = where.to_mapping()
-    parts: Sequence[dict[str, Any]] = mapping.get("all_of", [mapping])
+    parts: Sequence[Row] = mapping.get("all_of", [mapping])
     return parts
 
 
-def _equals(value_of: tuple[str, str]) -> dict[str, Any]:
+def _equals(value_of: tuple[str, str]) -> Answer:
     name, value = value_of
     return {
         "column": name,
@@ -295,7 +295,7 @@ def _why(view: View, explained_by: dict[str, str], line: str) -> str:
     return view.address(WHY, **why, **{explained_by["key"]: line})
 
 
-def _own(row: dict[str, Any]) -> dict[str, Any]:
+def _own(row: Row) -> Answer:
     """Return a row of a list with its numbers beside its other fields."""
     return {**row, **{f"numbers.{name}": value for name, value in row["numbers"].items()}}
 

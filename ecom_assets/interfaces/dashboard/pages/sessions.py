@@ -5,6 +5,7 @@ by day where they are stored.
 from typing import Final
 
 from ecom_assets.behaviour.sessions.answer import SESSIONS, SessionsAnswer
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.conditions import EVERYTHING
 from ecom_assets.core.tables.queries import changes
 from ecom_assets.interfaces.api.routes import behaviour
@@ -20,7 +21,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
     with_missing_days,
 )
 from ecom_assets.interfaces.dashboard.forms import (
-    Answer,
     Builder,
     answered,
     context,

@@ -11,6 +11,7 @@ from ecom_assets.behaviour.events.names import event_name
 from ecom_assets.behaviour.trends.answer import TREND, StickyVisitors, TrendAnswer
 from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, MEASURE
 from ecom_assets.behaviour.trends.trend import OTHER, STATES
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.days import next_start
 from ecom_assets.interfaces.api.parameters import declared_lists
 from ecom_assets.interfaces.boards.model import WAYS
@@ -19,7 +20,6 @@ from ecom_assets.interfaces.dashboard.blocks import Block, Chart, TableColumn, W
 from ecom_assets.interfaces.dashboard.form_inputs import FormInput
 from ecom_assets.interfaces.dashboard.formats import Kind, formatted, in_words
 from ecom_assets.interfaces.dashboard.forms import (
-    Answer,
     Builder,
     answered_in,
     break_down_by,
@@ -105,9 +105,7 @@ def shown_trend(view: View, answer: Answer) -> ShownTrend:
     )
 
 
-def _rows_of(
-    view: View, answer: Answer, name: str, line: dict[str, Any], kind: Kind
-) -> list[dict[str, Any]]:
+def _rows_of(view: View, answer: Answer, name: str, line: Row, kind: Kind) -> list[Row]:
     """Return a row for each period of a line, with the next one,
     to which its part of the line leads.
     """
@@ -178,7 +176,7 @@ def _kind_of(answer: Answer) -> Kind:
     return kinds.pop() if len(kinds) == 1 else "decimal"
 
 
-def _kind_of_series(line: dict[str, Any]) -> Kind:
+def _kind_of_series(line: Row) -> Kind:
     if line["measure"] in {*COUNTS, *ACTIVE, DISTINCT}:
         return "count"
     return next(
@@ -186,9 +184,7 @@ def _kind_of_series(line: dict[str, Any]) -> Kind:
     )
 
 
-def _name(
-    line: dict[str, Any], labels: Mapping[str, str], *, is_formula: bool, is_only: bool
-) -> str:
+def _name(line: Row, labels: Mapping[str, str], *, is_formula: bool, is_only: bool) -> str:
     """Return what the legend calls a line."""
     values = line["breakdown"]
     if is_formula:
@@ -237,7 +233,7 @@ def _next_questions(answer: Answer) -> Sequence[tuple[str, str]]:
     ]
 
 
-def _stickiness(answer: dict[str, Any], labels: Mapping[str, str]) -> Block:
+def _stickiness(answer: Answer, labels: Mapping[str, str]) -> Block:
     rows = [
         {"series": f"{series['name']} · {_called(series['event_type'], labels)}", **visitors}
         for series in answer["stickiness"]
@@ -259,7 +255,7 @@ def _stickiness(answer: dict[str, Any], labels: Mapping[str, str]) -> Block:
     )
 
 
-def _lifecycle(answer: dict[str, Any]) -> Block:
+def _lifecycle(answer: Answer) -> Block:
     rows = [
         {
             "start": charts.day_of(period),
@@ -286,7 +282,7 @@ def _lifecycle(answer: dict[str, Any]) -> Block:
     )
 
 
-def by_hour_of_a_day(definition: dict[str, Any], fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the form)
+def by_hour_of_a_day(definition: dict[str, Any], fields: Any) -> Answer:  # noqa: ANN401 (the choices are made from the form)
     """Return the definition of the form, for a single day by the hour if it names no period."""
     is_one_day = fields.last == "1d" or (fields.start_date and fields.start_date == fields.end_date)
     has_hours = not any(series.get("measure") in ACTIVE for series in definition.get("series", ()))

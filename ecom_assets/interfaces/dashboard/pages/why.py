@@ -4,12 +4,13 @@ and the way down to the received rows that give it again.
 
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ConfigDict, Field
 
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.conditions import where_from
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.trace import Computed
 from ecom_assets.interfaces.api.auth.callers import may_see_costs, may_see_people
 from ecom_assets.interfaces.api.routes.explain import explain_in
@@ -41,7 +42,6 @@ from ecom_assets.interfaces.explain.question import (
 )
 from ecom_assets.orchestration.automation.ui_address import dagster_address
 
-Row = dict[str, Any]
 KINDS: Final[dict[str | None, Kind]] = {
     "money": "money",
     "share": "rate",
@@ -104,7 +104,7 @@ def answer_of(view: View) -> Row:
     return values
 
 
-def _typed(contract: type[Table], name: str, value: str) -> str | int | float | bool:
+def _typed(contract: Contract, name: str, value: str) -> str | int | float | bool:
     kind = contract.columns[name].type if name in contract.columns else "string"
     if kind == "boolean":
         return value.lower() == "true"

@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 from ecom_assets.commerce.customers.contracts import SegmentName
 from ecom_assets.commerce.customers.recipients import ListName, RecipientOrder
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.api.routes import recipients
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
@@ -58,14 +59,14 @@ def write_to(view: View, label: str, **chosen: str) -> tuple[tuple[str, str], ..
     return ((label, view.link("write-to", **chosen)),) if view.may(Scope.PERSONAL) else ()
 
 
-def _asked(view: View) -> dict[str, Any]:
+def _asked(view: View) -> Answer:
     """Return which list is shown, in which order."""
     chosen: WriteToFilters = view.filters
     asked: dict[str, Any] = {"people": chosen.people, "sort_by": chosen.sort_by}
     return asked | ({"segment": chosen.segment} if chosen.people == "segment" else {})
 
 
-def _answer(view: View) -> dict[str, Any]:
+def _answer(view: View) -> Answer:
     first = view.filters.offset or 0
     return view.answer(recipients.recipients, limit=MOST, offset=first, **_asked(view))
 
@@ -77,7 +78,15 @@ def counts(view: View) -> Block:
     answer = _answer(view)
     names = list(recipients.RecipientCounts.model_fields)
     shown = names if answer["is_published"] else names[:1]
-    return Tiles([_tile(answer, name) for name in shown], compared=False)
+    return Tiles(
+        [
+            Tile.from_field(
+                recipients.RecipientCounts, name, answer["counts"][name], meaning(answer, name)
+            )
+            for name in shown
+        ],
+        compared=False,
+    )
 
 
 def who(view: View) -> Block:
@@ -100,12 +109,6 @@ def who(view: View) -> Block:
             if listed
             else "Nobody is on this list.",
         )
-    )
-
-
-def _tile(answer: dict[str, Any], name: str) -> Tile:
-    return Tile.from_field(
-        recipients.RecipientCounts, name, answer["counts"][name], meaning(answer, name)
     )
 
 

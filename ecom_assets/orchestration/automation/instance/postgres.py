@@ -6,14 +6,14 @@ of each table is two transactions. `deploy/dagster.yaml` names this class, and
 Dagster's pull request 33832, which writes planned events together.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import dagster as dg
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 from sqlalchemy import func, select
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.dagster_instance import wait_for_code_location
 from ecom_assets.core.settings.home import keep_private
 from ecom_assets.orchestration.automation.instance import (
@@ -32,7 +32,7 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+        cls, inst_data: ConfigurableClassData | None, config_value: NamedValues
     ) -> "BatchingPostgresEventLogStorage":
         """Open the storage; the options are those of Dagster's own."""
         wait_for_code_location()

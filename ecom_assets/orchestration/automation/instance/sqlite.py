@@ -20,6 +20,7 @@ import dagster as dg
 from sqlalchemy import Connection, Engine, bindparam, create_engine, func, select, update
 from sqlalchemy import event as engine_event
 
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.dagster_instance import wait_for_code_location
 from ecom_assets.core.settings.empty_history import begin_run
 from ecom_assets.core.settings.home import keep_private
@@ -237,7 +238,7 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         return name in self._found
 
     def _get_latest_materialization_records(
-        self, raw_asset_rows: Sequence[Mapping[str, Any]]
+        self, raw_asset_rows: Sequence[NamedValues]
     ) -> Mapping[dg.AssetKey, EventLogRecord | None]:
         # Each step asks for those of its inputs, mostly as the step before it: an event of ten
         # kilobytes is read once, as long as it is the same.
@@ -405,7 +406,7 @@ def _waits(event: dg.EventLogEntry) -> bool:
 
 
 def _is_completed(
-    connection: Connection, event: dg.EventLogEntry, row: Mapping[str, Any], number: int
+    connection: Connection, event: dg.EventLogEntry, row: NamedValues, number: int
 ) -> bool:
     """Return whether a result completes what was planned of a check in the run, by a statement that
     is compiled once.

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ecom_assets.core.errors import DeliveryError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import Row
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.state.ledger_store import create_tables
 from ecom_assets.core.tables.days import Days
@@ -167,9 +168,6 @@ def refuse_emptier(store: Database | None, engine: Engine, address: object) -> N
         )
 
 
-Row = dict[str, Any]
-
-
 @dataclass
 class Restored:
     """What was restored."""
@@ -193,7 +191,25 @@ def restore(store: Database, engine: Engine) -> Restored:
                 _bring_back(store, batch, known_numbers, done)
         if done.batch_count:
             store.rows(store.spelling["next_number"])
-        done.day_count = _bring_back_days(store, engine)
+        # Add the totals of days; the next delivery checks days with records in doubt or waiting
+        # again.
+        rows = rows_of(engine.table(ReconciliationDaily))
+        count = 0
+        for row in rows:
+            outcomes = {of[0]: row[column] for column, of in OF_OUTCOME.items() if row[column]}
+            count += store.count(
+                "INSERT INTO days (destination_id, day, pending_count, due_count, changed_count, "
+                "outcomes) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (
+                    identity_of(store, row["destination"], row["account"], token=1),
+                    row["reconciled_date"].isoformat(),
+                    row["pending_count"] + row["in_doubt_count"],
+                    row["due_count"],
+                    row["changed_count"],
+                    json_text(outcomes),
+                ),
+            )
+        done.day_count = count
     return done
 
 
@@ -270,29 +286,6 @@ def _add(store: Database, identity: int, number: int, batch: list[Row]) -> None:
             if row["changed_at"]
         ],
     )
-
-
-def _bring_back_days(store: Database, engine: Engine) -> int:
-    """Add the totals of days; the next delivery checks days with records
-    in doubt or waiting again.
-    """
-    rows = rows_of(engine.table(ReconciliationDaily))
-    count = 0
-    for row in rows:
-        outcomes = {of[0]: row[column] for column, of in OF_OUTCOME.items() if row[column]}
-        count += store.count(
-            "INSERT INTO days (destination_id, day, pending_count, due_count, changed_count, "
-            "outcomes) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (
-                identity_of(store, row["destination"], row["account"], token=1),
-                row["reconciled_date"].isoformat(),
-                row["pending_count"] + row["in_doubt_count"],
-                row["due_count"],
-                row["changed_count"],
-                json_text(outcomes),
-            ),
-        )
-    return count
 
 
 def _text(at: datetime | None) -> str | None:

@@ -185,9 +185,15 @@ class KnownRecords:
         if batches:
             self._add("sent", _sent(batches))
             self._add("batch", table_of(BATCH, [batch[:-2] for batch in batches]))
+            # The records of some batches whose outcome is not that of their batch.
+            result: list[tuple[Any, ...]] = []
+            for page in batches_of([batch[0] for batch in batches], PAGE):
+                marks = ", ".join("?" for _ in page)
+                query = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
+                result += store.rows(query, page)
             self._add(
                 "exception",
-                table_of(EXCEPTION, _exceptions(store, [batch[0] for batch in batches])),
+                table_of(EXCEPTION, result),
             )
 
     def _add(self, name: str, rows: pa.Table) -> None:
@@ -206,16 +212,6 @@ def _sent(batches: list[Batch]) -> pa.Table:
         pa.array(np.frombuffer(b"".join(batch[-1] for batch in batches), dtype="<u8")),
     ]
     return pa.table(columns, names=list(SENT))
-
-
-def _exceptions(store: Database, numbers: list[int]) -> list[tuple[Any, ...]]:
-    """Return the records of some batches whose outcome is not that of their batch."""
-    result: list[tuple[Any, ...]] = []
-    for page in batches_of(numbers, PAGE):
-        marks = ", ".join("?" for _ in page)
-        query = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
-        result += store.rows(query, page)
-    return result
 
 
 def _repeatable_from(destination: Destination, sent_at: datetime) -> str:

@@ -28,19 +28,13 @@ from ecom_assets.commerce.products.queries import top_products
 from ecom_assets.commerce.quality.queries import Wanted
 from ecom_assets.core.errors import EcomError, SourceError, WarehouseError
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import BrokenRows, CheckResult, counted
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import has_kernels, rows_of
-from ecom_assets.core.tables.queries import (
-    EVENTS,
-    KnownDays,
-    Page,
-    Period,
-    Reading,
-    Row,
-)
+from ecom_assets.core.tables.queries import EVENTS, KnownDays, Page, Period, Reading
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.definitions import build_definitions, checks
 from ecom_assets.interfaces.all_questions import question_named

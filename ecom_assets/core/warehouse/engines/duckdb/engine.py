@@ -23,9 +23,10 @@ from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.errors import SettingError, WarehouseError, first_line
 from ecom_assets.core.file_lock import has_ended
 from ecom_assets.core.redact_url import scrubbed, without_secrets
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.engine import Engine, broken_contract
@@ -214,7 +215,7 @@ class DuckDBEngine(Engine):
         self.notes_writes = not self._read_only
         return self
 
-    def row_hash(self, contract: type[Table]) -> str:
+    def row_hash(self, contract: Contract) -> str:
         """Return the SQL of DuckDB's own hash,
         which is four times as fast as one of a row written out.
         """
@@ -250,7 +251,7 @@ class DuckDBEngine(Engine):
             self.damage_note.touch()
         return self.damage_note.exists()
 
-    def has(self, contract: type[Table]) -> bool:
+    def has(self, contract: Contract) -> bool:
         """Return whether the table exists. No other process can drop one while the file is open,
         nor make one while it is open for reading.
         """
@@ -269,7 +270,7 @@ class DuckDBEngine(Engine):
             )
         )
 
-    def read_columns(self) -> list[dict[str, Any]]:
+    def read_columns(self) -> list[Row]:
         """Return the stored columns of all tables and views."""
         return self.query(ALL_COLUMNS)
 
@@ -280,13 +281,13 @@ class DuckDBEngine(Engine):
         columns = self.found_columns().get(contract.qualified_name()) if self._read_only else None
         return self.schema_from(columns) if columns else super().stored_schema(contract)
 
-    def create_statements(self, contract: type[Table]) -> list[str]:
+    def create_statements(self, contract: Contract) -> list[str]:
         """Return the statement that creates the table; a check, not an index, holds its key."""
         return [
             f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n)"
         ]
 
-    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+    def take_in(self, contract: Contract, batches: pa.RecordBatchReader) -> int:
         """Add rows from outside the engine, a batch at a time."""
         with self._plain_errors():
             self.con.con.register(INCOMING, batches)
@@ -311,7 +312,7 @@ class DuckDBEngine(Engine):
         finally:
             self.execute(f"DETACH {ATTACHED}")
 
-    def copied_file(self, fresh: Path, kept: Iterable[type[Table]]) -> bool:
+    def copied_file(self, fresh: Path, kept: Iterable[Contract]) -> bool:
         """Copy the file's blocks to a new file with some of the tables; see `file_copy.py`."""
         self.execute("CHECKPOINT")
         shutil.copyfile(self.path, fresh)
@@ -332,7 +333,7 @@ class DuckDBEngine(Engine):
     def _spill_folder(self) -> Path:
         return Path(f"{self.path}.tmp")
 
-    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+    def purge(self, _contracts: Iterable[Contract]) -> str:
         """Copy the file without the free blocks, in which deleted rows remain,
         and put the copy in its place.
         """
@@ -359,14 +360,14 @@ class DuckDBEngine(Engine):
         with self._plain_errors():
             self.con.raw_sql(sql)
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by column name."""
         with self._plain_errors():
             result = self.con.raw_sql(sql)
             names = [column[0] for column in result.description]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
-    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
+    def slice_rows(self, contract: Contract, days: Days) -> pa.Table:
         """Return the rows of some days, including uncommitted changes,
         without a Python object per value.
         """
@@ -377,7 +378,7 @@ class DuckDBEngine(Engine):
             )
             return rows.to_arrow_table().cast(arrow_schema_of(contract))
 
-    def in_order(self, sql: str, contract: type[Table], days: Days | None) -> str:
+    def in_order(self, sql: str, contract: Contract, days: Days | None) -> str:
         """Return the query with its rows sorted by day, if they are of several days of a mart.
 
         DuckDB skips blocks by their least and greatest value. A mart's rows are computed per
@@ -398,7 +399,10 @@ class DuckDBEngine(Engine):
     def _create(self) -> None:
         # DuckDB killed while it creates a file leaves one that nothing can open: create beside it,
         # then rename.
-        _remove_left_overs(self.path)
+        # Remove the files of processes that were killed while they created the warehouse.
+        for left_over in self.path.parent.glob(f"{self.path.name}.new-*"):
+            if has_ended(left_over.name.rpartition("-")[2].partition(".")[0]):
+                left_over.unlink(missing_ok=True)
         fresh = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
         try:
             with self._plain_errors():
@@ -418,21 +422,18 @@ class DuckDBEngine(Engine):
                 if any(sign in message for sign in DAMAGED) or isinstance(
                     error, duckdb.SerializationException
                 ):
-                    return self._rebuild(error)
+                    if self._read_only:
+                        raise WarehouseError(
+                            f"{self.path} is damaged; `ecom run` sets it aside and rebuilds it."
+                        ) from error
+                    self._set_aside()
+                    return connect(self.path)
                 if not any(sign in message for sign in HELD):
                     raise WarehouseError(
                         f"{self.path} cannot be opened: {first_line(error)}; fix that, or set "
                         "ECOM_HOME."
                     ) from error
                 turn.wait(error)
-
-    def _rebuild(self, error: duckdb.Error) -> DuckDB:
-        if self._read_only:
-            raise WarehouseError(
-                f"{self.path} is damaged; `ecom run` sets it aside and rebuilds it."
-            ) from error
-        self._set_aside()
-        return connect(self.path)
 
     def _set_aside(self) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
@@ -498,10 +499,3 @@ def _name_once(fresh: Path, path: Path) -> None:
         return
     except OSError:  # a file system without links
         fresh.rename(path)
-
-
-def _remove_left_overs(path: Path) -> None:
-    """Remove the files of processes that were killed while they created the warehouse."""
-    for left_over in path.parent.glob(f"{path.name}.new-*"):
-        if has_ended(left_over.name.rpartition("-")[2].partition(".")[0]):
-            left_over.unlink(missing_ok=True)

@@ -23,9 +23,10 @@ from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
 from ecom_assets.core.errors import ConnectionLostError, WarehouseError, first_line
 from ecom_assets.core.redact_url import without_secrets
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.resource import SecretKeeper
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import (
     DIALECTS,
     as_declared,
@@ -276,7 +277,7 @@ class PostgresEngine(Engine):
         with self._plain_errors():
             self.con.con = self._connect()
 
-    def ensure(self, contract: type[Table]) -> None:
+    def ensure(self, contract: Contract) -> None:
         """Create the table, and those it refers to, or add its new columns,
         while no other run does.
         """
@@ -287,7 +288,7 @@ class PostgresEngine(Engine):
                 self._lock(contract)
                 super().ensure(contract)
 
-    def read_columns(self) -> list[dict[str, Any]]:
+    def read_columns(self) -> list[Row]:
         """Return the stored columns of all tables and views, as Ibis reads those of one."""
         layers = ", ".join(map(text, LAYERS))
         return self.query(
@@ -310,7 +311,7 @@ class PostgresEngine(Engine):
         with self._plain_errors():
             self.con.con.execute(sql.encode())
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by column name."""
         with self._plain_errors(), self.con.con.execute(sql.encode()) as cursor:
             names = [column.name for column in cursor.description or ()]
@@ -321,7 +322,7 @@ class PostgresEngine(Engine):
         with self._plain_errors(), self.con.con.execute(sql.encode()) as cursor:
             return int(cursor.rowcount)
 
-    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+    def take_in(self, contract: Contract, batches: pa.RecordBatchReader) -> int:
         """Add rows from outside with COPY, a batch at a time."""
         copy_in = (
             f"COPY {self.name_of(contract)} ({self.columns_of(contract)}) FROM STDIN (FORMAT csv)"
@@ -332,13 +333,13 @@ class PostgresEngine(Engine):
                     copy.write(_as_csv(batch))
             return int(cursor.rowcount)
 
-    def begin_slice(self, contract: type[Table]) -> None:
+    def begin_slice(self, contract: Contract) -> None:
         """Keep other writers of the table out until the transaction ends;
         readers are not held up.
         """
         self._lock(contract)
 
-    def end_slice(self, contract: type[Table]) -> None:
+    def end_slice(self, contract: Contract) -> None:
         """Delete the rows that refer to rows which are gone;
         the same run computes their tables later.
         """
@@ -352,7 +353,7 @@ class PostgresEngine(Engine):
                 self._remove_orphans(contract)
         self.analyze(contract)
 
-    def _remove_orphans(self, contract: type[Table]) -> None:
+    def _remove_orphans(self, contract: Contract) -> None:
         (key,) = contract.key
         for table, column in contract.referred_by:
             if self.has(table):
@@ -364,17 +365,17 @@ class PostgresEngine(Engine):
                 self._lock(table)
                 self.note_write(table, None)
 
-    def purge(self, contracts: Iterable[type[Table]]) -> str:
+    def purge(self, contracts: Iterable[Contract]) -> str:
         """Write tables into new files, without deleted rows; each is locked while that lasts."""
         for statement in purging_postgres(map(self.name_of, contracts)):
             self.execute(statement)
         return POSTGRES_KEEPS.format(address=self.address)
 
-    def analyze(self, contract: type[Table]) -> None:
+    def analyze(self, contract: Contract) -> None:
         """Update the planner's statistics; with the old counts it joins large slices row by row."""
         self.execute(f"ANALYZE {self.name_of(contract)}")
 
-    def drop(self, contract: type[Table]) -> None:
+    def drop(self, contract: Contract) -> None:
         """Drop the table if it exists, with the foreign keys that refer to it.
 
         Views that use it, which are not the platform's, are dropped with it, and made again by
@@ -416,14 +417,14 @@ class PostgresEngine(Engine):
                     f"({error}); drop or change it, and do this again."
                 ) from error
 
-    def make_views(self, contract: type[Table]) -> None:
+    def make_views(self, contract: Contract) -> None:
         """Make the views of a table that are not there, while no other run does."""
         if contract.views:
             with self.transaction():
                 self._lock(contract)
                 super().make_views(contract)
 
-    def refer_to(self, contract: type[Table]) -> None:
+    def refer_to(self, contract: Contract) -> None:
         """Create the foreign keys that refer to a replaced table;
         existing rows are checked by the next run.
         """
@@ -434,7 +435,7 @@ class PostgresEngine(Engine):
                     "NOT VALID"
                 )
 
-    def create_statements(self, contract: type[Table]) -> list[str]:
+    def create_statements(self, contract: Contract) -> list[str]:
         """Return the statements that create the table with its primary
         key and an index on its day.
         """
@@ -453,7 +454,7 @@ class PostgresEngine(Engine):
             ),
         ]
 
-    def _foreign_key(self, column: str, target: type[Table]) -> str:
+    def _foreign_key(self, column: str, target: Contract) -> str:
         """Return a constraint that holds when a transaction ends: until then,
         a slice may be away.
         """
@@ -474,7 +475,7 @@ class PostgresEngine(Engine):
             con.execute(statement.encode())
         return con
 
-    def _lock(self, contract: type[Table]) -> None:
+    def _lock(self, contract: Contract) -> None:
         name = text(contract.qualified_name())
         self.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
 

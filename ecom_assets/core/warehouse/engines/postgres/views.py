@@ -2,13 +2,13 @@
 what makes them again after the table was replaced.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.warehouse.sql_text import ident, text
 
-Query = Callable[[str], list[dict[str, Any]]]
+Query = Callable[[str], list[Row]]
 DEPENDENT = """
 WITH RECURSIVE used AS (
   SELECT {table}::oid AS oid, 0 AS depth
@@ -64,7 +64,7 @@ def dependent_views(query: Query, table: str) -> list[SavedView]:
     return [_saved(query, row) for row in query(DEPENDENT.format(table=table))]
 
 
-def _saved(query: Query, row: Mapping[str, Any]) -> SavedView:
+def _saved(query: Query, row: NamedValues) -> SavedView:
     kind, name, oid = (
         "MATERIALIZED VIEW" if row["kind"] == "m" else "VIEW",
         row["name"],

@@ -6,7 +6,7 @@ and locks are explained in docs/adr/0009-snowflake-types.md.
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -26,8 +26,9 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 
 from ecom_assets.core.errors import WarehouseError
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import DIALECTS, schema_of, with_nulls
 from ecom_assets.core.warehouse.engine import DatasetNames, Engine
 from ecom_assets.core.warehouse.engines.snowflake.connection import (
@@ -253,12 +254,12 @@ class SnowflakeEngine(Engine):
         self.close()
         self.con.con = self._connected().con
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return the whole table, lazily, with the names of its contract."""
         self.ensure(contract)
         return self.table_of(contract, schema_of(contract))
 
-    def table_of(self, contract: type[Table], columns: ibis.Schema) -> ir.Table:
+    def table_of(self, contract: Contract, columns: ibis.Schema) -> ir.Table:
         """Return a table whose stored columns are known, lazily, by lower-case name."""
         stored = ibis.schema({name.upper(): kind for name, kind in columns.items()})
         namespace = ops.Namespace(catalog=self.location.database, database=contract.layer.upper())
@@ -267,7 +268,7 @@ class SnowflakeEngine(Engine):
         ).to_expr()
         return table.rename({name: name.upper() for name in columns})
 
-    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+    def put_in_place(self, fresh: Contract, contract: Contract) -> None:
         """Replace a table with another one, which takes its name;
         each DDL statement is a transaction of its own.
         """
@@ -285,11 +286,11 @@ class SnowflakeEngine(Engine):
             )
         )
 
-    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+    def found_schema(self, contract: Contract) -> ibis.Schema | None:
         """Return the stored columns of the table; None if there is no such table yet."""
         return self.stored_schema(contract) if self.has(contract) else None
 
-    def stored_schema(self, contract: type[Table]) -> ibis.Schema:
+    def stored_schema(self, contract: Contract) -> ibis.Schema:
         """Return the columns that the table has, by lower-case name;
         instants whatever their digits.
         """
@@ -298,7 +299,7 @@ class SnowflakeEngine(Engine):
         )
         return _as_contracts_have(result)
 
-    def read_columns(self) -> list[dict[str, Any]]:
+    def read_columns(self) -> list[Row]:
         """Return the stored columns of all tables and views, and of the tables of locks.
 
         A schema that is created becomes the session's, in which temporary tables are made.
@@ -323,11 +324,11 @@ class SnowflakeEngine(Engine):
             for row in rows
         ]
 
-    def schema_from(self, columns: Iterable[Mapping[str, Any]]) -> ibis.Schema:
+    def schema_from(self, columns: Iterable[NamedValues]) -> ibis.Schema:
         """Return the columns of a table of `read_columns`."""
         return _as_contracts_have(super().schema_from(columns))
 
-    def is_ready(self, contract: type[Table]) -> bool:
+    def is_ready(self, contract: Contract) -> bool:
         """Return whether the table, its lock and its view are known to be as its contract says."""
         if contract.qualified_name() in self._ready:
             return True
@@ -338,7 +339,7 @@ class SnowflakeEngine(Engine):
         has_view = in_view == contract.columns.keys() or JSON_COLUMN not in contract.columns
         return lock in found and has_view and super().is_ready(contract)
 
-    def ensure(self, contract: type[Table]) -> None:
+    def ensure(self, contract: Contract) -> None:
         """Create the table or add its new columns; its lock and its view with them."""
         if not self.is_ready(contract):
             for statement in self.lock_statements(contract):
@@ -347,7 +348,7 @@ class SnowflakeEngine(Engine):
             for statement in self.view_statements(contract):
                 self.execute(statement)
 
-    def lock_statements(self, contract: type[Table]) -> list[str]:
+    def lock_statements(self, contract: Contract) -> list[str]:
         """Return the statements that create the table whose only row a writer updates first."""
         return [
             f"CREATE SCHEMA IF NOT EXISTS {self.quoted(LOCKS)}",
@@ -357,7 +358,7 @@ class SnowflakeEngine(Engine):
             ),
         ]
 
-    def view_statements(self, contract: type[Table]) -> list[str]:
+    def view_statements(self, contract: Contract) -> list[str]:
         """Return the statement that creates the view in which JSON text is a VARIANT,
         where the table has such text.
         """
@@ -377,19 +378,19 @@ class SnowflakeEngine(Engine):
             )
         ]
 
-    def ddl(self, contract: type[Table]) -> list[str]:
+    def ddl(self, contract: Contract) -> list[str]:
         """Return all statements that create a table, for people who create tables by hand."""
         schema = f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}"
         create = [schema, *self.create_statements(contract), *self.view_statements(contract)]
         return [*create, *self.views_of(contract).values(), *self.lock_statements(contract)]
 
-    def create_statements(self, contract: type[Table]) -> list[str]:
+    def create_statements(self, contract: Contract) -> list[str]:
         """Return the statement that creates the table, clustered by its day."""
         by_day = f"\nCLUSTER BY ({self.quoted(contract.day_column)})" if contract.day_column else ""
         columns = self.column_definitions(contract)
         return [f"CREATE TABLE IF NOT EXISTS {self.name_of(contract)} (\n  {columns}\n){by_day}"]
 
-    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+    def purge(self, _contracts: Iterable[Contract]) -> str:
         """Do nothing: only time removes rows from Snowflake's own history."""
         return (
             f"{self.address}: Snowflake keeps deleted rows in Time Travel "
@@ -397,7 +398,7 @@ class SnowflakeEngine(Engine):
             "history for a year."
         )
 
-    def begin_slice(self, contract: type[Table]) -> None:
+    def begin_slice(self, contract: Contract) -> None:
         """Wait for other writers of the table: a DELETE that finds no rows would not."""
         self.execute(f"UPDATE {self._lock_of(contract)} SET WRITTEN_AT = SYSDATE()")  # noqa: S608 (names come from contracts)
 
@@ -406,7 +407,7 @@ class SnowflakeEngine(Engine):
         with self._ran(sql):
             return
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by lower-case column name."""
         with self._ran(sql) as cursor:
             names = [column.name.lower() for column in cursor.description]
@@ -417,7 +418,7 @@ class SnowflakeEngine(Engine):
         with self._ran(sql) as cursor:
             return cursor.rowcount or 0
 
-    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+    def take_in(self, contract: Contract, batches: pa.RecordBatchReader) -> int:
         """Add rows from outside: Parquet files in the table's own stage, then COPY.
 
         Neither PUT nor COPY ends the transaction, as creating a stage would.
@@ -443,7 +444,7 @@ class SnowflakeEngine(Engine):
         """Return how a column of a contract is stored."""
         return TYPES[kind]
 
-    def _lock_of(self, contract: type[Table]) -> str:
+    def _lock_of(self, contract: Contract) -> str:
         return f"{self.quoted(LOCKS)}.{self.quoted(f'{contract.layer}_{contract.name}')}"
 
     @contextlib.contextmanager

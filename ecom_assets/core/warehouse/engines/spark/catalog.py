@@ -18,7 +18,7 @@ from ibis.backends.pyspark.datatypes import PySparkSchema
 from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import kind_of, schema_of
 from ecom_assets.core.warehouse.engines.spark.engine import MISSING, SparkEngine
@@ -32,7 +32,7 @@ class SparkCatalog(SparkEngine):
     in the format `iceberg` or `delta`.
     """
 
-    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+    def found_schema(self, contract: Contract) -> ibis.Schema | None:
         """Return the stored columns of the table; None if there is no such table yet."""
         name = contract.qualified_name()
         if not self.con.session.catalog.tableExists(name):
@@ -46,12 +46,12 @@ class SparkCatalog(SparkEngine):
             }
         )
 
-    def create_statements(self, contract: type[Table]) -> list[str]:
+    def create_statements(self, contract: Contract) -> list[str]:
         """Return the statement that creates the table."""
         return [create_statement(contract, self._table_format)]
 
     @contextlib.contextmanager
-    def slice_of(self, contract: type[Table], days: Days | None) -> Iterator["CatalogSlice"]:
+    def slice_of(self, contract: Contract, days: Days | None) -> Iterator["CatalogSlice"]:
         """Return a slice that replaces the stored one; its statement commits by itself."""
         folder = self.where_spark_is.scratch / f"incoming-{uuid.uuid4().hex}"
         try:
@@ -59,21 +59,21 @@ class SparkCatalog(SparkEngine):
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def clear(self, contracts: Iterable[type[Table]]) -> None:
+    def clear(self, contracts: Iterable[Contract]) -> None:
         """Empty the tables one by one, upstream tables last,
         so that an interrupted run can be repeated.
         """
         for contract in reversed([contract for contract in contracts if self.has(contract)]):
             self.execute(f"DELETE FROM {self.name_of(contract)} WHERE TRUE")  # noqa: S608 (names come from contracts)
 
-    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+    def purge(self, _contracts: Iterable[Contract]) -> str:
         """Do nothing: the files of earlier versions are the catalog's."""
         return (
             "The catalog keeps earlier versions of its tables; expire them (VACUUM, or "
             "expire_snapshots)."
         )
 
-    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+    def put_in_place(self, fresh: Contract, contract: Contract) -> None:
         """Replace the rows and columns of a table with another table's, in one statement."""
         self.execute(replace_table_statement(fresh, contract, self._table_format))
         self.drop(fresh)
@@ -93,7 +93,7 @@ class CatalogSlice:
     """A slice of a catalog's table that is being replaced."""
 
     session: SparkSession
-    contract: type[Table]
+    contract: Contract
     days: Days | None
     folder: Path
 
@@ -133,7 +133,7 @@ class CatalogSlice:
             self.session.catalog.dropTempView(view)
 
 
-def create_statement(contract: type[Table], table_format: str) -> str:
+def create_statement(contract: Contract, table_format: str) -> str:
     """Return the statement that creates a table, cut by its day."""
     columns = ", ".join(
         f"`{name}` {SparkTypes.to_string(kind)}" for name, kind in schema_of(contract).items()
@@ -145,7 +145,7 @@ def create_statement(contract: type[Table], table_format: str) -> str:
     )
 
 
-def replace_statement(contract: type[Table], days: Days | None, view: str) -> str:
+def replace_statement(contract: Contract, days: Days | None, view: str) -> str:
     """Return the statement that puts the rows of a view in the place of a slice,
     an empty one too, as one commit.
     """
@@ -165,7 +165,7 @@ def replace_statement(contract: type[Table], days: Days | None, view: str) -> st
     )
 
 
-def replace_table_statement(fresh: type[Table], contract: type[Table], table_format: str) -> str:
+def replace_table_statement(fresh: Contract, contract: Contract, table_format: str) -> str:
     """Return the statement that gives a table another's rows and columns, as one commit."""
     cut = f" PARTITIONED BY (`{contract.day_column}`)" if contract.day_column else ""
     return (
@@ -174,7 +174,7 @@ def replace_table_statement(fresh: type[Table], contract: type[Table], table_for
     )
 
 
-def condition(contract: type[Table], days: Days | None) -> str:
+def condition(contract: Contract, days: Days | None) -> str:
     """Return the condition that a row is of a slice."""
     if days is None:
         return "TRUE"

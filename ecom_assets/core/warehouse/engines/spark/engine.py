@@ -5,7 +5,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import ibis
 import ibis.expr.operations as ops
@@ -24,9 +24,10 @@ from ecom_assets.core.errors import (
     WorkError,
     first_line,
 )
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.computations import ComparedInputs
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import DIALECTS, Dialect, batches_of, conform
 from ecom_assets.core.tables.received import VisitorRows
@@ -92,7 +93,7 @@ class SparkEngine(Engine):
 
     @abstractmethod
     def slice_of(
-        self, contract: type[Table], days: Days | None
+        self, contract: Contract, days: Days | None
     ) -> contextlib.AbstractContextManager[NewSlice]:
         """Return a slice to write, which replaces the stored one."""
 
@@ -109,7 +110,7 @@ class SparkEngine(Engine):
         return
 
     @abstractmethod
-    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+    def found_schema(self, contract: Contract) -> ibis.Schema | None:
         """Return the stored columns of the table; None if there is no such table yet."""
 
     def close(self) -> None:
@@ -119,11 +120,11 @@ class SparkEngine(Engine):
         if "con" in vars(self) and self.where_spark_is.is_connect:
             self.con.session.stop()
 
-    def has(self, contract: type[Table]) -> bool:
+    def has(self, contract: Contract) -> bool:
         """Return whether the table exists."""
         return self.found_schema(contract) is not None
 
-    def stored_schema(self, contract: type[Table]) -> ibis.Schema:
+    def stored_schema(self, contract: Contract) -> ibis.Schema:
         """Return the columns that the table has.
 
         Raises:
@@ -138,7 +139,7 @@ class SparkEngine(Engine):
 
     def _replace(  # noqa: PLR0913, PLR0917 (as `replace`)
         self,
-        contract: type[Table],
+        contract: Contract,
         rows: ir.Table,
         days: Days | None,
         hooks: SliceHooks | None,
@@ -175,9 +176,7 @@ class SparkEngine(Engine):
         self.on_step("committed")
         return Written(count, sql)
 
-    def rewrite(
-        self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]
-    ) -> None:
+    def rewrite(self, contract: Contract, days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
         """Replace the rows of some days with the result of `make` on them;
         call it within a transaction.
         """
@@ -185,7 +184,7 @@ class SparkEngine(Engine):
             new.fill_from(make(self.slice_rows(contract, days)).to_reader())
 
     def rewrite_about(
-        self, notes: type[Table], days: Days, about: Mapping[str, str], rows: pa.Table
+        self, notes: Contract, days: Days, about: Mapping[str, str], rows: pa.Table
     ) -> None:
         """Replace the rows of some days that have a value in a column: the days are written again
         with those of others.
@@ -197,7 +196,7 @@ class SparkEngine(Engine):
 
         self.rewrite(notes, days, with_others)
 
-    def make_views(self, contract: type[Table]) -> None:
+    def make_views(self, contract: Contract) -> None:
         """Do nothing: a view of the session ends with it, and not every catalog keeps others."""
 
     def reconnect(self) -> None:
@@ -221,11 +220,11 @@ class SparkEngine(Engine):
         """Run a statement and discard its result."""
         self.query(sql)
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
+    def query(self, sql: str) -> list[Row]:
         """Run a small query and return its rows by column name."""
         with self._plain_errors():
             self.refresh_all()
-            rows: list[dict[str, Any]] = fetch(self.con.raw_sql(sql)).to_pylist()
+            rows: list[Row] = fetch(self.con.raw_sql(sql)).to_pylist()
         return rows
 
     def insert(self, sql: str) -> int:
@@ -234,14 +233,14 @@ class SparkEngine(Engine):
             f"Spark adds no rows to a slice that is there; replace it whole: {sql.splitlines()[0]}."
         )
 
-    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+    def take_in(self, contract: Contract, batches: pa.RecordBatchReader) -> int:
         """Put rows from outside in the place of the table."""
         with self._plain_errors(), self.slice_of(contract, None) as new:
             new.fill_from(batches)
         return new.row_count
 
     def remove(
-        self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None
+        self, contract: Contract, conditions: Sequence[str], kept: ir.Table, days: Days | None
     ) -> None:
         """Write the slices again without the rows to remove."""
         del conditions

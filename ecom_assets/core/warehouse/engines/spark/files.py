@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import duckdb
 import ibis
@@ -27,9 +27,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.core.atomic_files import sync_file
 from ecom_assets.core.errors import ContractError, WarehouseError, first_line
+from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of, nullable_schema, schema_of
 from ecom_assets.core.warehouse.engine import BATCH_ROWS
@@ -78,16 +79,16 @@ class SparkFiles(SparkEngine):
         """Return whether there are tables yet."""
         return any(self._root.glob(f"*/*/{LOG}"))
 
-    def name_of(self, contract: type[Table]) -> str:
+    def name_of(self, contract: Contract) -> str:
         """Return the table's name for SQL."""
         return f"`{view_name(contract.layer, contract.name)}`"
 
-    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+    def found_schema(self, contract: Contract) -> ibis.Schema | None:
         """Return the stored columns of the table; None if there is no such table yet."""
         result = self._current(contract.layer, contract.name)
         return result.columns if result else None
 
-    def create_statements(self, contract: type[Table]) -> list[str]:
+    def create_statements(self, contract: Contract) -> list[str]:
         """Return the statements that would create the table in another Spark;
         here Delta's log creates it.
         """
@@ -99,18 +100,18 @@ class SparkFiles(SparkEngine):
             )
         ]
 
-    def create(self, contract: type[Table]) -> None:
+    def create(self, contract: Contract) -> None:
         """Create the table, empty."""
         with plain_file_errors(self._root):
             self.log(contract.layer, contract.name).create(schema_of(contract), contract.day_column)
 
-    def add_column(self, contract: type[Table], name: str) -> None:
+    def add_column(self, contract: Contract, name: str) -> None:
         """Add a column, null in the rows that there are, after those that the table has."""
         with plain_file_errors(self._root), self._commits.exclusively():
             self.log(contract.layer, contract.name).add_column(name, schema_of(contract))
 
     @contextlib.contextmanager
-    def slice_of(self, contract: type[Table], days: Days | None) -> Iterator["FileSlice"]:
+    def slice_of(self, contract: Contract, days: Days | None) -> Iterator["FileSlice"]:
         """Return a slice whose files become part of the table when the transaction commits."""
         log = self.log(contract.layer, contract.name)
         incoming, cutter = (
@@ -133,7 +134,7 @@ class SparkFiles(SparkEngine):
         finally:
             shutil.rmtree(new.incoming, ignore_errors=True)
 
-    def clear(self, contracts: Iterable[type[Table]]) -> None:
+    def clear(self, contracts: Iterable[Contract]) -> None:
         """Delete all rows of the tables, or of none if it fails."""
         present = [contract for contract in contracts if self.has(contract)]
         with self.transaction():
@@ -144,14 +145,14 @@ class SparkFiles(SparkEngine):
                     )
                 )
 
-    def purge(self, contracts: Iterable[type[Table]]) -> str:
+    def purge(self, contracts: Iterable[Contract]) -> str:
         """Delete the files of all earlier versions now; a reader of one of them fails."""
         with plain_file_errors(self._root), self._commits.exclusively():
             for contract in contracts:
                 self.log(contract.layer, contract.name).purge()
         return ""
 
-    def drop(self, contract: type[Table]) -> None:
+    def drop(self, contract: Contract) -> None:
         """Drop the table if it exists."""
         log = self.log(contract.layer, contract.name)
         gone = log.folder.with_name(f"_dropped-{uuid.uuid4().hex}")
@@ -162,7 +163,7 @@ class SparkFiles(SparkEngine):
         self._shown.pop(view_name(contract.layer, contract.name), None)
         self._forget(contract)
 
-    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+    def put_in_place(self, fresh: Contract, contract: Contract) -> None:
         """Replace the rows and columns of a table with another table's, atomically."""
         source, log = self.log(fresh.layer, fresh.name), self.log(contract.layer, contract.name)
         new = self.snapshot(fresh)
@@ -194,7 +195,7 @@ class SparkFiles(SparkEngine):
             ):  # another process may do so at the same time
                 change.log.withdraw_old()
 
-    def snapshot(self, contract: type[Table]) -> TableSnapshot:
+    def snapshot(self, contract: Contract) -> TableSnapshot:
         """Return the current snapshot of the table.
 
         Raises:
@@ -212,34 +213,32 @@ class SparkFiles(SparkEngine):
             self._commits.settle()
             return self.log(layer, name).current()
 
-    def row_count(self, contract: type[Table]) -> int:
+    def row_count(self, contract: Contract) -> int:
         """Return the number of rows of the whole table, from its log."""
         return self.snapshot(contract).row_count
 
-    def row_counts(self, contracts: Iterable[type[Table]]) -> dict[str, int]:
+    def row_counts(self, contracts: Iterable[Contract]) -> dict[str, int]:
         """Return the numbers of rows of whole tables, by qualified name, from their logs."""
         return {contract.qualified_name(): self.row_count(contract) for contract in contracts}
 
     def counted_and_some_rows(
-        self, contract: type[Table], days: Days | None, limit: int
-    ) -> tuple[int, list[dict[str, Any]]]:
+        self, contract: Contract, days: Days | None, limit: int
+    ) -> tuple[int, list[Row]]:
         """Return the number of rows of the whole table, and a few rows of a slice,
         read without Spark.
         """
         return self.row_count(contract), self.some_rows(contract, days, limit)
 
-    def has_rows(self, contract: type[Table]) -> bool:
+    def has_rows(self, contract: Contract) -> bool:
         """Return whether a table is there with a row, read without Spark."""
         return self.has(contract) and self.row_count(contract) > 0
 
-    def some_rows(
-        self, contract: type[Table], days: Days | None, limit: int
-    ) -> list[dict[str, Any]]:
+    def some_rows(self, contract: Contract, days: Days | None, limit: int) -> list[Row]:
         """Return a few rows of a slice, read without Spark."""
         snapshot = self.snapshot(contract)
         folder = self.log(contract.layer, contract.name).folder
         wanted = snapshot.slices if days is None else [str(day) for day in days.dates]
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         for day in wanted:
             for data in snapshot.slices.get(day, ()):
                 if len(rows) < limit:
@@ -249,14 +248,14 @@ class SparkFiles(SparkEngine):
                     rows += [{**row, **own} for row in (batch.to_pylist() if batch else [])]
         return [{name: row.get(name) for name in contract.columns} for row in rows]
 
-    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
+    def slice_rows(self, contract: Contract, days: Days) -> pa.Table:
         """Return the rows of some days, read without Spark;
         those that an open transaction has written, too.
         """
         stored = self._slices(contract, days).values()
         return self._dataset(contract, (file.path for files in stored for file in files)).to_table()
 
-    def readable(self, contract: type[Table]) -> ir.Table:
+    def readable(self, contract: Contract) -> ir.Table:
         """Return the whole table; of Spark on this machine, as DuckDB reads its files:
         a job of Spark takes longer.
         """
@@ -276,7 +275,7 @@ class SparkFiles(SparkEngine):
             keep_within(self._duckdb, limit_beside(self._settings), self.con.scratch / "duckdb")
         return self._duckdb
 
-    def _dataset(self, contract: type[Table], paths: Iterable[str]) -> ds.Dataset:
+    def _dataset(self, contract: Contract, paths: Iterable[str]) -> ds.Dataset:
         schema, folder = (
             arrow_schema_of(contract),
             self.log(contract.layer, contract.name).folder,
@@ -290,7 +289,7 @@ class SparkFiles(SparkEngine):
             partition_base_dir=str(folder),
         )
 
-    def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
+    def day_counts(self, contract: Contract, days: Days | None) -> dict[date, int]:
         """Return the row count of each of some days (all days if None)
         that has rows, from the log.
         """
@@ -299,7 +298,7 @@ class SparkFiles(SparkEngine):
             for day, files in self._slices(contract, days).items()
         }
 
-    def _slices(self, contract: type[Table], days: Days | None) -> Slices:
+    def _slices(self, contract: Contract, days: Days | None) -> Slices:
         slices = self._with_staged(contract.layer, contract.name, self.snapshot(contract)).slices
         wanted = slices if days is None else map(str, days.dates)
         return {day: slices[day] for day in wanted if day in slices}
@@ -377,7 +376,7 @@ class FileSlice:
     They are written into a folder of their own, `incoming`, and then moved to the table's.
     """
 
-    contract: type[Table]
+    contract: Contract
     seen: TableSnapshot
     incoming: Path
     days: Days | None
@@ -497,7 +496,7 @@ def _null_counts(footer: pq.FileMetaData) -> dict[str, int | None]:
 
 
 def write_batches(
-    contract: type[Table], batches: pa.RecordBatchReader, folder: Path, *, by_day: bool
+    contract: Contract, batches: pa.RecordBatchReader, folder: Path, *, by_day: bool
 ) -> None:
     """Write rows in the contract's columns and types into Parquet files, a batch at a time."""
     kinds = nullable_schema(schema_of(contract))
