@@ -167,7 +167,7 @@ def sold_names(viewed: ir.Table, items: ir.Table) -> ir.Table:
     titles = items.group_by(name="item_name").agg(
         item_id=items.item_id.min(), item_count=items.count()
     )
-    # By the ids in it, by its own, by that of the same variant in another country, and by its title.
+    # By the ids in it, its own, that of the same variant in another country, and its title.
     sides = (
         (whole.mutate(name=variant), items.select("item_id", name="item_id")),
         (whole.mutate(name=product), items.select("item_id", name="item_id")),

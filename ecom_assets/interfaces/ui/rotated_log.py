@@ -34,12 +34,7 @@ class RotatedLog:
             try:
                 self._open()
                 if os.fstat(self._handle).st_size + len(data) > self._largest_bytes:
-                    if os.fstat(self._handle).st_size:
-                        for number in range(self._kept_files, 0, -1):
-                            older = self._numbered(number - 1)
-                            if older.exists():
-                                older.replace(self._numbered(number))
-                    self._close()
+                    self._rotate()
                     self._open()
                 os.write(self._handle, data)
             except OSError:
@@ -61,6 +56,14 @@ class RotatedLog:
             self._close()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def _rotate(self) -> None:
+        if os.fstat(self._handle).st_size:
+            for number in range(self._kept_files, 0, -1):
+                older = self._numbered(number - 1)
+                if older.exists():
+                    older.replace(self._numbered(number))
+        self._close()
 
     def _numbered(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}") if number else self.path

@@ -148,9 +148,7 @@ def test_views_are_of_the_item_that_purchase_events_name_so() -> None:
 def test_views_by_title_are_of_the_one_item_that_has_it() -> None:
     """Events know no ids: `Sun Hat` is one item, `Scarf` two, and `Cap` was not sold."""
     titles = {"SKU-1": "Sun Hat", "SKU-2": "Scarf", "SKU-3": "Scarf"}
-    shop = Products(
-        {"Sun Hat": 20, "Scarf": 5, "Cap": 7}, dict.fromkeys(titles, 10), titles=titles
-    )
+    shop = Products({"Sun Hat": 20, "Scarf": 5, "Cap": 7}, dict.fromkeys(titles, 10), titles=titles)
     views = {name: numbers for name, (numbers, _, _) in top(shop)[1].items()}
     assert views == {"SKU-1": 20, "SKU-2": 0, "SKU-3": 0, "Scarf": 5, "Cap": 7}
 

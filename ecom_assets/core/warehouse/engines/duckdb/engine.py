@@ -274,7 +274,7 @@ class DuckDBEngine(Engine):
         """Return the stored columns of all tables and views."""
         return self.query(ALL_COLUMNS)
 
-    def stored_schema(self, contract: type[Table]) -> ibis.Schema:
+    def stored_schema(self, contract: Contract) -> ibis.Schema:
         """Return the stored columns of the table: of a file that is only read, from one look at all
         of its tables.
         """
