@@ -202,15 +202,9 @@ def _drawn(rows: list[Row]) -> list[str]:
         failing = ", ".join(row["failing_checks"]) or "none"
         newest, last = row["newest_day"] or "-", row["last_run_at"] or "never"
         lines.append((row["table"], count, newest, last, failing))
-    table, count, *others = (max(map(len, column)) for column in zip(*lines, strict=True))
-    others[-1] = 0  # nothing comes after it
-    return [
-        "  ".join(
-            [
-                f" {name:{table}}",
-                f"{rows_:>{count}}",
-                *(f"{text:{width}}" for text, width in zip(texts, others, strict=True)),
-            ]
-        )
-        for name, rows_, *texts in lines
-    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    drawn = []
+    for name, count, *texts in lines:
+        others = (text.ljust(width) for text, width in zip(texts, widths[2:], strict=True))
+        drawn.append(f" {name:{widths[0]}}  {count:>{widths[1]}}  {'  '.join(others)}".rstrip())
+    return drawn

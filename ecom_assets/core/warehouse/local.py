@@ -348,22 +348,21 @@ def stored_tables(con: Backend) -> dict[str, ir.Table]:
     """Return all tables and views of a database, each under its schema's name and its own, lazily:
     by one statement, where Ibis needs one for each.
     """
-    columns: dict[str, dict[str, dt.DataType]] = {}
+    columns: dict[tuple[str, str], dict[str, dt.DataType]] = {}
     mapper = con.compiler.type_mapper
     for table, name, kind, nullable in con.con.execute(ALL_COLUMNS).fetchall():
-        columns.setdefault(table, {})[name] = mapper.from_string(kind, nullable=bool(nullable))
-    return {table: table_of(con, *table.split("."), kinds) for table, kinds in columns.items()}
-
-
-def table_of(con: Backend, layer: str, name: str, columns: Mapping[str, dt.DataType]) -> ir.Table:
-    """Return a stored table whose columns are known, lazily."""
-    table: ir.Table = ops.DatabaseTable(
-        name,
-        schema=ibis.schema(columns),
-        source=con,
-        namespace=ops.Namespace(catalog=None, database=layer),
-    ).to_expr()
-    return table
+        layer, _, table_name = table.partition(".")
+        kinds = columns.setdefault((layer, table_name), {})
+        kinds[name] = mapper.from_string(kind, nullable=bool(nullable))
+    return {
+        f"{layer}.{name}": ops.DatabaseTable(
+            name,
+            schema=ibis.schema(kinds),
+            source=con,
+            namespace=ops.Namespace(catalog=None, database=layer),
+        ).to_expr()
+        for (layer, name), kinds in columns.items()
+    }
 
 
 def temporary(con: Backend, name: str, sql: str, kind: str = "TABLE") -> ir.Table:

@@ -12,11 +12,13 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.interfaces.api.app import create_app
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
-from ecom_assets_tests.command import ecom
+from ecom_assets_tests.command import FEW_TABLES, ecom
+from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.small_run import run
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import read
+from ecom_assets_tests.patience import PATIENCE_S
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 SENTENCE = "numbers of returning visitors cannot be trusted"
@@ -69,9 +71,8 @@ def test_commands_warn(
 @pytest.mark.slow
 @HAS_DEVICES
 def test_the_run_s_summary_warns(home: Path, tmp_path: Path, has_devices: bool) -> None:  # noqa: FBT001 (a parameter)
-    result = ecom(
-        "run", "--events", visits(tmp_path / "events.ndjson", has_devices=has_devices), home=home
-    )
+    file = visits(tmp_path / "events.ndjson", has_devices=has_devices)
+    result = ecom("run", "--events", file, *FEW_TABLES, home=home)
     assert result.exit_code == 0, result.err
     assert (
         "WARNING staging/events visitors_have_devices: 100% of the sessions" in result.out
@@ -86,13 +87,18 @@ def published(
     folder = tmp_path_factory.mktemp("devices")
     file = visits(folder / "events.ndjson", has_devices=request.param)
     (folder / "customers.json").write_text("[]", encoding="utf-8")
-    settings = Settings(home=folder / "home", events=str(file))
+    settings = Settings(
+        home=folder / "home",
+        events=str(file),
+        api_timeout_s=PATIENCE_S,
+        adhoc_timeout_s=PATIENCE_S,
+    )
     run(settings, Days.between(date(2026, 3, 2), date(2026, 3, 4)))
     return settings, request.param
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("question", ["sessions", "retention"])
+@each("question", ["sessions", "retention"])
 def test_the_api_warns(published: tuple[Settings, bool], question: str) -> None:
     settings, has_devices = published
     with served(create_app(settings)) as api:
@@ -101,7 +107,7 @@ def test_the_api_warns(published: tuple[Settings, bool], question: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("question", ["sessions", "retention"])
+@each("question", ["sessions", "retention"])
 def test_the_dashboard_warns_once_below_the_question(
     published: tuple[Settings, bool], question: str
 ) -> None:

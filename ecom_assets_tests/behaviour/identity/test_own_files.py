@@ -163,13 +163,20 @@ def test_two_rules_side_by_side(home: Path, segment: tuple[Path, Path]) -> None:
     assert out.index("Visitors by stitched:") < out.index("Visitors by user:")
 
 
+FUNNEL = ("funnel", "--steps", "page_view,purchase")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["segment.ndjson", "segment.parquet"])
 @pytest.mark.parametrize(
-    "question", [("funnel", "--steps", "page_view,purchase"), ("retention",), ("sessions",)]
-)
-@pytest.mark.parametrize(
-    ("own", "other"), [(None, "user"), ("device", "user"), ("user", "stitched")]
+    ("question", "own", "other", "name"),
+    [
+        *(
+            (question, own, other, "segment.ndjson")
+            for question in (FUNNEL, ("retention",), ("sessions",))
+            for own, other in ((None, "user"), ("device", "user"), ("user", "stitched"))
+        ),
+        (FUNNEL, None, "user", "segment.parquet"),
+    ],
 )
 def test_each_of_two_answers_is_that_of_its_rule_alone(  # noqa: PLR0913, PLR0917 (each is a parameter)
     home: Path,

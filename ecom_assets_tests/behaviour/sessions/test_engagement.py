@@ -13,6 +13,8 @@ from ecom_assets.behaviour.events.recorded import PURCHASES, VIEWS
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys
+from ecom_assets_tests.each import each
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.platform import Platform
 
 
@@ -111,10 +113,9 @@ def test_a_visitor_counts_for_seven_and_for_thirty_days_that_day_included(shop: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 6))]
-)
+@each("seed", seeds(range(40)))
 def test_daily_weekly_and_monthly_visitors_are_those_of_sets(shop: Platform, seed: int) -> None:
+    shop.clear()
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
     length = 75 if seed else 45  # longer than the widest window
     came = {n: {who for who in "abcdefgh" if dice.random() < 0.06} for n in range(length)}

@@ -23,6 +23,8 @@ from ecom_assets.commerce.sales.contracts import (
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.builders import Row, order_line
+from ecom_assets_tests.each import each
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.platform import OrderPlatform
 
 SUNDAY = date(2026, 3, 8)
@@ -309,8 +311,9 @@ def _counted(rows: Iterable[Row], first: dict[str, date], monday: date) -> dict[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@each("seed", seeds(range(40)))
 def test_retention_is_its_definition(shop: OrderPlatform, seed: int) -> None:
+    shop.clear()
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
     rows = [
         order_line(

@@ -1,6 +1,7 @@
 """By what the records of each tool name a product: its id, its SKU, or its name alone."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from ecom_assets_tests.ingestion.sources.test_campaigns import (
 NAMED: Final = {"name": "Sun Hat", "category": "Hats"}
 OF_GOOGLE: Final = {"item_name": "Sun Hat", "item_category": "Hats"}
 """A product of the list `items` of Google's data layer."""
-LISTS: Final = (
+LISTS: Final[tuple[tuple[Record, str], ...]] = (
     ({"products": [{**NAMED, "sku": "H-1", "product_id": "7"}]}, "7"),
     ({"products": [{**NAMED, "sku": "H-1"}]}, "H-1"),
     ({"products": [{**NAMED, "id": "h1"}]}, "h1"),
@@ -44,24 +45,29 @@ def products(tmp_path: Path, mapping: str, *records: Record) -> list[tuple[Any, 
     return [(row["product_id"], row["product_category"]) for row in rows_of(shown)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("mapping", ["segment", "rudderstack", "posthog", "mixpanel", "amplitude"])
-def test_a_product_of_a_list_has_its_id_its_sku_or_its_name(mapping: str, tmp_path: Path) -> None:
-    records = {
-        "segment": lambda n, own: call(messageId=f"m{n}", properties=own, timestamp=at(n)),
-        "rudderstack": lambda n, own: call(messageId=f"m{n}", properties=own, timestamp=at(n)),
-        "posthog": lambda n, own: posthog(n, 2, **own),
-        "mixpanel": lambda n, own: mixpanel(n, "https://shop.example/", **own),
-        "amplitude": lambda n, own: amplitude(n, event_properties=own),
-    }[mapping]
-    found = products(
-        tmp_path, mapping, *(records(number, own) for number, (own, _) in enumerate(LISTS, 1))
-    )
-    assert found == [(product, "Hats") for _, product in LISTS]
-
-
 def at(minute: int) -> str:
     return f"2026-03-02T09:0{minute}:00.000Z"
+
+
+def segment(number: int, own: Record) -> Record:
+    return call(messageId=f"m{number}", properties=own, timestamp=at(number))
+
+
+RECORDS: Final[Mapping[str, Callable[[int, Record], Record]]] = {
+    "segment": segment,
+    "rudderstack": segment,
+    "posthog": lambda number, own: posthog(number, 2, **own),
+    "mixpanel": lambda number, own: mixpanel(number, "https://shop.example/", **own),
+    "amplitude": lambda number, own: amplitude(number, event_properties=own),
+}
+"""A record of each tool with a number and properties."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mapping", RECORDS)
+def test_a_product_of_a_list_has_its_id_its_sku_or_its_name(mapping: str, tmp_path: Path) -> None:
+    records = [RECORDS[mapping](number, own) for number, (own, _) in enumerate(LISTS, 1)]
+    assert products(tmp_path, mapping, *records) == [(product, "Hats") for _, product in LISTS]
 
 
 @pytest.mark.slow
@@ -83,7 +89,7 @@ def test_warehouse_tables_keep_the_list_as_text(tmp_path: Path) -> None:
 
 def test_an_item_of_ga4_may_have_a_name_in_place_of_an_id(tmp_path: Path) -> None:
     """One of both is required; the export writes `(not set)` for an id that was not sent."""
-    ids = ({"item_id": "H-1"}, {"item_id": "(not set)"}, {"item_id": ""}, {})
+    ids: tuple[Record, ...] = ({"item_id": "H-1"}, {"item_id": "(not set)"}, {"item_id": ""}, {})
     hits = [
         ga4(minute, event_name="view_item", items=[{**OF_GOOGLE, **own}])
         for minute, own in enumerate(ids)

@@ -12,6 +12,7 @@ from random import Random
 import pytest
 
 from ecom_assets.outputs.delivery.tools.all import TOOLS
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.outputs.delivery.killing import (
     PHASES,
     Deliverer,
@@ -22,10 +23,8 @@ from ecom_assets_tests.outputs.delivery.killing import (
 )
 
 WITH_STAND_INS = [name for name, tool in TOOLS.items() if tool.has_stand_in]
-FIRST_ONLY = [
-    WITH_STAND_INS[0],
-    *(pytest.param(tool, marks=pytest.mark.slow) for tool in WITH_STAND_INS[1:]),
-]
+KILLS = max(3 * len(PHASES), len(seeds(range(30))))
+"""Three in each phase; thirty where all random examples are tried."""
 pytestmark = pytest.mark.xdist_group("killed_deliveries")
 
 
@@ -54,14 +53,11 @@ def check(tool: str, result: Killed) -> None:
     assert len(result.in_doubt) <= most_in_doubt(result.kills)
 
 
-@pytest.mark.parametrize("tool", FIRST_ONLY)
-@pytest.mark.parametrize("count", [2, len(PHASES)])
-def test_a_few_kills_lose_and_double_nothing(
-    tool: str, count: int, tmp_path: Path, deliverer: Deliverer
-) -> None:
-    result = killed(tool, count, tmp_path, deliverer, seed=1)
+def test_a_few_kills_lose_and_double_nothing(tmp_path: Path, deliverer: Deliverer) -> None:
+    tool = WITH_STAND_INS[0]
+    result = killed(tool, len(PHASES), tmp_path, deliverer, seed=1)
     check(tool, result)
-    assert sum(result.kills.values()) == count
+    assert sum(result.kills.values()) == len(PHASES)
 
 
 @pytest.mark.slow
@@ -77,9 +73,9 @@ def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", WITH_STAND_INS)
-def test_thirty_kills_per_tool_lose_and_double_nothing(
+def test_many_kills_per_tool_lose_and_double_nothing(
     tool: str, tmp_path: Path, deliverer: Deliverer
 ) -> None:
-    result = killed(tool, 30, tmp_path, deliverer, seed=2)
+    result = killed(tool, KILLS, tmp_path, deliverer, seed=2)
     check(tool, result)
-    assert min(result.kills.values()) >= 3
+    assert min(result.kills.values()) >= KILLS // len(PHASES) - 1, "one may have come too late"

@@ -243,16 +243,8 @@ def check(tool: str, result: Played) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("tool", "more"), CASES)
-def test_four_hundred_records_through_scripted_answers(
+def test_thousands_of_records_through_scripted_answers(
     tool: str, more: dict[str, str], tmp_path: Path
 ) -> None:
-    check(tool, play(tool, tmp_path, records=400, seed=1, **more))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("tool", "more"), CASES)
-def test_forty_thousand_records_through_scripted_answers(
-    tool: str, more: dict[str, str], tmp_path: Path
-) -> None:
-    for seed in seeds(range(2, 6)):
+    for seed in seeds(range(1, 6)):
         check(tool, play(tool, tmp_path / str(seed), records=2_000, seed=seed, **more))
