@@ -743,6 +743,11 @@ TRUTHS: dict[str, Truth] = {
         {"Awaiting Fulfillment": "sale", "Incomplete": "no sale"},
         currency="USD",
     ),
+    "baselinker.json": Truth(
+        "2 x 15 + 20 + 3 x 20 + 49.90: numbers of products such as MUG-1 are no amounts",
+        {"sold": "159.90", "back": "0", "orders": "3", "customers": "2", "pieces": "7"},
+        currency="PLN",
+    ),
     "webflow.csv": Truth(
         "30 + 20 + 49.90 + 60 + 15 before fees; 49.90 went back, of which nothing is left",
         {"sold": "174.90", "back": "49.90", "orders": "5", "customers": "4"},
