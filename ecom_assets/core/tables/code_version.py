@@ -104,7 +104,8 @@ def _methods(kind: type) -> list[Any]:
     found = []
     for base in kind.__mro__:
         if _is_ours(base):
-            for value in vars(base).values():
+            # A copy: a model that was not used yet is built as soon as its parts are looked at.
+            for value in [*vars(base).values()]:
                 plain = getattr(value, "__func__", getattr(value, "fget", value))
                 if isfunction(plain):
                     found.append(plain)
