@@ -91,18 +91,21 @@ scroll under names that stay.
 
 
 def is_sound(browser: Browser, client: Client, path: str) -> None:
-    """Look at a page on a phone in the dark, on a tablet and on a screen.
+    """Look at a page on a phone in the dark, and on a tablet that grows to a screen.
 
     axe, which takes most of the time, looks at those on a tablet that have all that pages are made
     of: what it finds follows from elements and colours.
     """
-    for width, theme in zip(WIDTHS, ("dark", "light", "light"), strict=True):
-        page, wrong = opened(browser, client, path, width, theme)
+    phone, tablet, screen = WIDTHS
+    for widths, theme in (((phone,), "dark"), ((tablet, screen), "light")):
+        page, wrong = opened(browser, client, path, widths[0], theme)
+        for width in widths:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(CUT) == [], f"{path} at {width} px"
+            if width != tablet or path.partition("?")[0] in AT_EVERY_WIDTH:
+                assert violations(page) == {}, f"{path} at {width} px, {theme}"
         assert wrong == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(CUT) == [], f"{path} at {width} px"
-        if width != WIDTHS[1] or path.partition("?")[0] in AT_EVERY_WIDTH:
-            assert violations(page) == {}, f"{path} at {width} px, {theme}"
         page.close()
 
 
