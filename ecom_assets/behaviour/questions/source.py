@@ -19,7 +19,7 @@ from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment, colum
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings, about_setting
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Ends
 from ecom_assets.core.tables.queries import Extent, KnownDays, Period
 
@@ -74,7 +74,7 @@ Described = tuple[ir.Table, Describe]
 class StoredTables(Protocol):
     """Tables that were computed before from the same events."""
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
 
     def rows(self, question: ir.Table) -> list[Row]:
@@ -94,7 +94,7 @@ class OrderTables(StoredTables, Protocol):
     def of_purchases(self) -> bool:
         """Whether its order lines are purchase events, as there is not a single order line."""
 
-    def has(self, contract: type[Table]) -> bool:
+    def has(self, contract: Contract) -> bool:
         """Return whether there is a table."""
 
 

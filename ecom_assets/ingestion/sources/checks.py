@@ -32,7 +32,7 @@ from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.check import EXAMPLES, CheckResult, TableCheck, rows_on_days
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import count_of, rows_of, value_of, values_of
@@ -72,7 +72,7 @@ def file_row_checks() -> list[TableCheck]:
     return [_rows_check(RawEvents, "event_source"), _rows_check(RawUserOrderLog, "order_source")]
 
 
-def _rows_check(raw: type[Table], source: str) -> TableCheck:
+def _rows_check(raw: Contract, source: str) -> TableCheck:
     return TableCheck(
         contract=raw,
         name="every_row_of_the_files_is_in_raw",
@@ -88,7 +88,7 @@ def _rows_check(raw: type[Table], source: str) -> TableCheck:
 
 
 def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
-    contract: type[Table],
+    contract: Contract,
     days: Days | None,
     raw: ir.Table,
     withdrawals: ir.Table,
@@ -174,14 +174,14 @@ def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
     ]
 
 
-def _held_days(contract: type[Table], withdrawals: ir.Table) -> ir.Table:
+def _held_days(contract: Contract, withdrawals: ir.Table) -> ir.Table:
     """Return the days that keep their old rows although the source no longer has them."""
     return withdrawals.filter(
         withdrawals.source_table == contract.qualified_name(), withdrawals.withdrawn_at.isnull()
     )
 
 
-def _sentence(contract: type[Table], wrong: Sequence[Mapping[str, Any]]) -> str:
+def _sentence(contract: Contract, wrong: Sequence[Mapping[str, Any]]) -> str:
     first = wrong[0]
     more = f" (and {len(wrong) - 1:,} more differences)" if len(wrong) > 1 else ""
     file, day, file_rows = first["source_file"], first["received_date"], first["rows_in_file"]
@@ -307,8 +307,8 @@ class GatedSource:
     """
 
     noun: str
-    raw: type[Table]
-    quarantine: type[Table] | None = None
+    raw: Contract
+    quarantine: Contract | None = None
     brings_all: bool = False
     resource: str = ""
     amount: str = ""
@@ -356,7 +356,7 @@ def source_checks(
     return [*(check for each in gates for check in each.checks()), *lists]
 
 
-def _lost_check(noun: str, raw: type[Table]) -> TableCheck:
+def _lost_check(noun: str, raw: Contract) -> TableCheck:
     """Return the check that says which days keep rows that their source no longer has."""
     return TableCheck(
         contract=raw,
@@ -367,7 +367,7 @@ def _lost_check(noun: str, raw: type[Table]) -> TableCheck:
     )
 
 
-def _lost(noun: str, raw: type[Table], _days: Days | None, withdrawals: ir.Table) -> CheckResult:
+def _lost(noun: str, raw: Contract, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
     name = raw.qualified_name()
     held = _held_days(raw, withdrawals).order_by("received_date")
     rows = rows_of(held.select("received_date", "stored_count", "offered_count"))

@@ -18,7 +18,7 @@ from ecom_assets.commerce.marketing.contracts import RawAdSpend
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
@@ -130,7 +130,7 @@ MARK = "_SUCCESS"
 """The file that Spark and Hadoop write into a folder when it is complete."""
 
 
-def whole_days(settings: Settings, contract: type[Table]) -> frozenset[date]:
+def whole_days(settings: Settings, contract: Contract) -> frozenset[date]:
     """Return the days whose landing folders contain the marker of a complete folder, which only
     files of events and orders can have; and those of extracted ad spend, whose rows land again in
     another folder where their days are restated.

@@ -26,7 +26,7 @@ from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.state.ledger_store import ledger_address, listed_in_postgres, open_store
-from ecom_assets.core.tables.contract import USER, PersonColumns, Table
+from ecom_assets.core.tables.contract import USER, Contract, PersonColumns
 from ecom_assets.core.tables.portable import NO, batches_of, dialect_of, rows_of
 from ecom_assets.core.tables.spellings import KeyKind, spelled
 from ecom_assets.core.warehouse.engine import BATCH_ROWS
@@ -258,9 +258,7 @@ class ErasedPeople:
         """
         self._ids = ErasedIds(settings, is_reader=is_reader)
 
-    def left_out(
-        self, contract: type[Table], rows: ir.Table
-    ) -> tuple[ir.Table, dict[FileDay, int]]:
+    def left_out(self, contract: Contract, rows: ir.Table) -> tuple[ir.Table, dict[FileDay, int]]:
         """Return the rows of a raw table without those of erased people,
         and how many are left out.
         """

@@ -9,7 +9,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import KINDS, is_of_uploads
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import NO_DAYS, SliceOutput
 from ecom_assets.core.warehouse.local import in_memory, temporary
@@ -35,7 +35,7 @@ class MappedRecords:
 
     name: ClassVar[str]
     """The kind of record, and the setting of its paths."""
-    raw: ClassVar[type[Table]]
+    raw: ClassVar[Contract]
     """The table that the rows are of."""
     mapping: ClassVar[type[RecordMapping]]
     """The class of its mappings."""

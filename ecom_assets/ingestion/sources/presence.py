@@ -10,7 +10,7 @@ from typing import Final
 
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.settings import PREFIX, Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import event_table_kind
 from ecom_assets.core.warehouse.owner import OWN, SIMULATED, note_owner, noted_owner
@@ -27,7 +27,7 @@ from ecom_assets.ingestion.sources.record_feed import feeds
 EVENTS, ORDERS, CUSTOMERS, STOCK = "events", "orders", "customers", "stock"
 COSTS: Final = "costs"
 AD_SPEND: Final = "ad_spend"
-RAW_OF: Final[Mapping[str, type[Table]]] = {name: feed.raw for name, feed in feeds().items()}
+RAW_OF: Final[Mapping[str, Contract]] = {name: feed.raw for name, feed in feeds().items()}
 """The table that has the rows of each source as they were received."""
 
 
@@ -156,7 +156,7 @@ OF_SHOPS: Final = {name: RAW_OF[name] for name in (EVENTS, ORDERS, CUSTOMERS)}
 
 
 def require_same_origin(
-    engine: Engine, settings: Settings, tables: Sequence[type[Table]], say: Callable[[str], None]
+    engine: Engine, settings: Settings, tables: Sequence[Contract], say: Callable[[str], None]
 ) -> bool:
     """Clear the sandbox's tables before own data are loaded,
     and refuse to load the sandbox over own data.
@@ -285,7 +285,7 @@ def _field(noun: str, address: str) -> str:
     )
 
 
-def _origin(engine: Engine, raw: type[Table]) -> str:
+def _origin(engine: Engine, raw: Contract) -> str:
     """Return where the rows of a table came from; empty without rows."""
     if not engine.has(raw):
         return ""

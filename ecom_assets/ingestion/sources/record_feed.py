@@ -14,7 +14,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import FEEDS
 from ecom_assets.core.settings.upload_kind import UploadKind
 from ecom_assets.core.settings.uploaded import KINDS
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.plain_records import PlainRecords
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select
 from ecom_assets.ingestion.sources.files.currency import Currencies
@@ -82,7 +82,7 @@ class RecordFeed:
     """
 
     upload: UploadKind
-    raw: type[Table]
+    raw: Contract
     folder: str
     id: str
     draft: str

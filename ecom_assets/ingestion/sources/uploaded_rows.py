@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import NATIVE_OF, has_rows, is_of_uploads, rows_folder
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import arrow_schema_of, conform
 from ecom_assets.core.tables.received import SliceOutput
@@ -67,7 +67,7 @@ class BesideUploads:
     source: ListSource
     settings: Settings
     kind: str
-    contract: type[Table]
+    contract: Contract
     """The raw table, in whose columns the rows of uploads were landed."""
 
     def received(self, days: Days) -> SliceOutput:
@@ -96,7 +96,7 @@ class BesideUploads:
 
 
 def beside_uploads(
-    source: ListSource, settings: Settings, kind: str, contract: type[Table]
+    source: ListSource, settings: Settings, kind: str, contract: Contract
 ) -> "ListSource | BesideUploads":
     """Return a source with the uploads of its kind beside it, if there are any."""
     if not has_rows(settings.home, kind):
@@ -120,7 +120,7 @@ def days_of_uploads(settings: Settings, kind: str) -> frozenset[date]:
     return frozenset(day for day, _ in landed_files(settings, kind))
 
 
-def uploaded_rows(paths: list[Path], contract: type[Table]) -> pa.Table:
+def uploaded_rows(paths: list[Path], contract: Contract) -> pa.Table:
     """Return the rows of landed files in the columns of their raw table; columns that it did not
     have when they were landed are null.
     """

@@ -22,7 +22,7 @@ from ecom_assets.behaviour.identity.visitors import with_own_visitors, with_visi
 from ecom_assets.behaviour.questions.source import identity_rule
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import dialect_of, fetched, no_rows, stored, union_all
 from ecom_assets.core.warehouse.local import temporary
@@ -59,7 +59,7 @@ def may_hold_erased(settings: Settings) -> bool:
     return not ErasedIds(settings).is_empty
 
 
-def without_erased(settings: Settings, contract: type[Table], rows: ir.Table) -> ir.Table:
+def without_erased(settings: Settings, contract: Contract, rows: ir.Table) -> ir.Table:
     """Return rows of a raw table without those of erased people."""
     if not may_hold_erased(settings):
         return rows

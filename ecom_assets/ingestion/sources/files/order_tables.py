@@ -19,7 +19,7 @@ from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.commerce.sales.sales import sales_of_lines
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import no_rows, rows_of, stored
 from ecom_assets.ingestion.sources.files.places import known_places
 
@@ -38,11 +38,11 @@ class FileOrderTables:
         "give `ecom run` these files with what has them, and ask the API or the dashboard"
     )
 
-    def has(self, contract: type[Table]) -> bool:
+    def has(self, contract: Contract) -> bool:
         """Return whether order lines alone make a table."""
         return contract in self._made
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def table(self, contract: Contract) -> ir.Table:
         """Return a whole table, lazily."""
         return self._made[contract]()
 
@@ -53,7 +53,7 @@ class FileOrderTables:
     of_purchases: ClassVar[bool] = False
 
     @property
-    def _made(self) -> Mapping[type[Table], Callable[[], ir.Table]]:
+    def _made(self) -> Mapping[Contract, Callable[[], ir.Table]]:
         return {
             Sales: self._sales,
             Customer: self._customers,

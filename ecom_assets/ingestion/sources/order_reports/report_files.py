@@ -18,7 +18,7 @@ from ecom_assets.commerce.orders.contracts import (
 )
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.received import NO_DAYS, SliceOutput
@@ -180,7 +180,7 @@ class ReportFiles:
 
     def _records(
         self,
-        raw: type[Table],
+        raw: Contract,
         file: str,
         mapping: Callable[[Path], RecordMapping],
         days: Days,
@@ -276,7 +276,7 @@ def _header(path: Path, kind: RecordKind) -> list[str]:
         return list(listed.names.values())
 
 
-def _nothing(contract: type[Table]) -> SliceOutput:
+def _nothing(contract: Contract) -> SliceOutput:
     return SliceOutput.nothing(
         in_memory((), contract), "no such file of an order report is stored, or it is of other days"
     )
