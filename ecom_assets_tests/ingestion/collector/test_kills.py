@@ -23,6 +23,7 @@ from ecom_assets_tests.ingestion.collector.served import (
     collecting,
     start_process,
 )
+from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.ports import free_port
 
 
@@ -180,8 +181,10 @@ def test_what_cannot_be_landed_stays_and_is_landed_by_the_next_process(tmp_path:
         Path(settings.events).rmdir()
         Path(settings.events).write_text("not a folder", encoding="utf-8")
         assert client.post(_event("1")).status_code == 200
-        time.sleep(0.3)
-        health = client.get("/health")
+        end = time.monotonic() + PATIENCE_S
+        while (health := client.get("/health")).status_code == 200:
+            assert time.monotonic() < end, "it still says that it lands"
+            time.sleep(0.01)
         assert (health.status_code, health.json()["unsealed_bytes"] > 0) == (503, True)
     (segment,) = segments_folder(settings.home).glob("*/*.ndjson")
     line = (
