@@ -33,6 +33,26 @@ def made_shop(days: int, visitors: int) -> Path:
     return _made(DATA / f"shop_{days}_days_{visitors}", days, visitors)
 
 
+def in_day_folders(file: Path, folder: Path, first_user: int = 1) -> Path:
+    """Events of a file with integer ids from a first one on, a folder for each day of arrival; made
+    once.
+    """
+    import duckdb
+
+    if not folder.exists():
+        part = folder.with_suffix(".part")
+        duckdb.connect().execute(f"""
+            COPY (
+                SELECT * REPLACE (substr(user_id, 2)::BIGINT + {first_user} AS user_id),
+                    event_timestamp::DATE AS received_date
+                FROM '{file}'
+            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (received_date),
+              OVERWRITE)
+        """)
+        part.rename(folder)
+    return folder
+
+
 def _made(folder: Path, days: int, visitors: int) -> Path:
     if not (folder / "truth.json").exists():
         from ecom_sandbox.shop.shop import generate

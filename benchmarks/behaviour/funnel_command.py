@@ -31,7 +31,7 @@ from benchmarks.measuring import (
     scratch,
     script,
 )
-from benchmarks.shop_data import DATA
+from benchmarks.shop_data import DATA, in_day_folders
 
 STEPS = ("page_view", "product_view", "add_to_cart", "checkout_start", "purchase")
 WINDOW_S = 7 * 86_400
@@ -74,21 +74,8 @@ def in_folders(events: int, first_user: int = 1) -> Path:
 
     The user 0 is nobody, whose events, 0.3 % of all, fall to a session.
     """
-    import duckdb
-
     folder = DATA / f"native_days_{events}{'' if first_user else '_nobody'}"
-    if not folder.exists():
-        part = folder.with_suffix(".part")
-        duckdb.connect().execute(f"""
-            COPY (
-                SELECT * REPLACE (substr(user_id, 2)::BIGINT + {first_user} AS user_id),
-                    event_timestamp::DATE AS received_date
-                FROM '{native(events)}'
-            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (received_date),
-              OVERWRITE)
-        """)
-        part.rename(folder)
-    return folder
+    return in_day_folders(native(events), folder, first_user)
 
 
 def ten_rows(events: int) -> Path:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.behaviour.funnel import make_events
-from benchmarks.shop_data import DATA
+from benchmarks.shop_data import DATA, in_day_folders
 
 CATEGORIES = ("shoes", "shirts", "hats", "bags", "toys", "books", "garden", "audio")
 
@@ -60,21 +60,7 @@ def question_events(events: int) -> Path:
 
 def in_folders(events: int) -> Path:
     """The same events with integer ids, a folder for each day of arrival; made once."""
-    import duckdb  # noqa: PLC0415 (as above)
-
-    folder = DATA / f"question_days_{events}"
-    if not folder.exists():
-        part = folder.with_suffix(".part")
-        duckdb.connect().execute(f"""
-            COPY (
-                SELECT * REPLACE (substr(user_id, 2)::BIGINT + 1 AS user_id),
-                    event_timestamp::DATE AS received_date
-                FROM '{question_events(events)}'
-            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (received_date),
-              OVERWRITE)
-        """)
-        part.rename(folder)
-    return folder
+    return in_day_folders(question_events(events), DATA / f"question_days_{events}")
 
 
 def clickhouse_path(file: Path) -> str:

@@ -113,7 +113,7 @@ def answered(settings: Settings, look: UploadLook) -> UploadLook | None:
         answers |= {one.key: known[one.key] for one in look.open_questions if one.key in known}
         known = {}
         if asked:
-            typer.echo(f"\n{look.upload.name} ({LEAVE_OUT} leaves this file out)", err=True)
+            typer.echo(f"\n{look.upload.name} (type {LEAVE_OUT} to leave this file out)", err=True)
         for question in asked:
             answer = _asked(question)
             if answer is None:

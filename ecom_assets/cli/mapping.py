@@ -57,12 +57,12 @@ ORDERED_BY: Final = {CostFileReading: " by item", StockFileReading: ""}
 
 
 def _with_kinds(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command that is told by an option for each kind of record what its rows are, as
+    """Return a command with an option for each kind of record, which says what its rows are, as
     `kind`; None by none.
     """
 
     @wraps(command)
-    def told(**options: Any) -> None:  # noqa: ANN401 (the values of any options)
+    def command_with_kind(**options: Any) -> None:  # noqa: ANN401 (the values of any options)
         named = [kind for kind in KINDS if options.pop(kind)]
         if len(named) > 1:
             first, second = (KINDS[kind].option for kind in named[:2])
@@ -82,9 +82,11 @@ def _with_kinds(command: Callable[..., None]) -> Callable[..., None]:
         )
         for name, kind in KINDS.items()
     ]
-    told.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]  # Typer reads it
-    told.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return told
+    command_with_kind.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]  # Typer reads it
+    command_with_kind.__annotations__ = {
+        parameter.name: parameter.annotation for parameter in parameters
+    }
+    return command_with_kind
 
 
 def list_mappings(as_json: Json = False) -> None:

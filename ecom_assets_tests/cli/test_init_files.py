@@ -88,7 +88,7 @@ def test_a_terminal_is_asked_what_the_page_asks_and_loads(
     assert result.exit_code == 0, result.err
     assert "What are orders that are “Reserved”?" in result.err
     assert "1 row would be left out: €70.00 in 1 order" in result.out
-    assert "totals.json (skip leaves this file out)" in result.err
+    assert "totals.json (type skip to leave this file out)" in result.err
     assert "totals.json is left out." in result.out
     assert "Load 1 file?" in result.err
     assert "orders.csv: 3 order lines, €160.00, 2026-03-02 to 2026-03-03" in result.out

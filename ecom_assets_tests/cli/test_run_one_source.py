@@ -54,8 +54,7 @@ SHOPS_OF = {
 }
 """What is run on each engine: all on the embedded one, and on the others what a missing source does
 to tables (`core/warehouse/engines/test_empty_tables.py` has each check and query of them without a
-row). The other commands read what is stored, and a run again replaces it: they are tried on the
-embedded one.
+row).
 """
 COMMANDS = (
     ("export", "--to", "heap", "--dry-run"),
@@ -68,9 +67,10 @@ ERASURES = (
     ("erase", "--visitor", "anna", "--customer", "anna", "--yes", "--skip-tool", "heap"),
     ("erase", "--visitor", "anna", "--customer", "anna", "--verify"),
 )
-ERASED_FROM = ("duckdb", "postgres")
-"""The engines on which she is erased, too. On the others, whose statements take seconds, only the
-run is tried; `orchestration/privacy/test_erase_engines.py` has what an erasure does to their rows.
+IN_FULL = ("duckdb", "postgres")
+"""The engines on which each command and an erasure is tried, and the run again. On the others,
+whose statements take seconds, only the run is; `orchestration/privacy/test_erase_engines.py` has
+what an erasure does to their rows.
 """
 ENDS = {
     "nothing": "no_events.csv holds no rows; give files that do.",
@@ -139,9 +139,8 @@ def test_every_command_takes_a_shop_of_one_source(shop: OneShop, tmp_path: Path,
         assert " 0 failed" in ran.out
         assert "could not be evaluated" not in ran.out
         assert "Next: `ecom ui`" in ran.out
-    is_embedded = shop.engine == "duckdb"
-    erasures = ERASURES if shop.engine in ERASED_FROM else ()
-    for arguments in (*(COMMANDS if is_embedded else ()), *erasures):
+    is_in_full = shop.engine in IN_FULL
+    for arguments in (*COMMANDS, *ERASURES) if is_in_full else ():
         result = shop.ecom(*arguments, to_heap=arguments[1] == "--to")
         if name == "nothing" and result.exit_code:
             assert result.sentence
@@ -149,6 +148,6 @@ def test_every_command_takes_a_shop_of_one_source(shop: OneShop, tmp_path: Path,
             assert result.exit_code == 0, f"{arguments}: {result.out}{result.err}"
     if name == "nothing":
         assert not (shop.home / "warehouse.duckdb").exists()
-    if is_embedded and name not in ENDS:
+    if is_in_full and name not in ENDS:
         again = shop.ecom("run", *options)
         assert again.exit_code == 0, again.out + again.err

@@ -157,8 +157,8 @@ def orders_have_their_events(_days: Days | None, daily: ir.Table, rows: ir.Table
     """Orders have their purchase event, over all days that both know: if few have, the two spell
     the ids of orders differently, or events name none.
     """
-    sold, told = daily.filter(daily.order_count > 0), daily.filter(daily.event_count > 0)
-    both = _days_of_both((sold, sold.reconciled_date), (told, told.reconciled_date))
+    sold, recorded = daily.filter(daily.order_count > 0), daily.filter(daily.event_count > 0)
+    both = _days_of_both((sold, sold.reconciled_date), (recorded, recorded.reconciled_date))
     daily = rows_on_days(daily, "reconciled_date", both)
     (sums,) = rows_of(
         daily.agg(

@@ -532,3 +532,54 @@ def test_a_tax_and_a_discount_beside_lines_are_found_by_their_order(tmp_path: Pa
     heads = "Order number,Date,Customer,Item,Quantity,Wert,Remise,VAT,Shipping,Grand total"
     search = search_of(tmp_path / "lines.csv", [heads, *rows])
     assert sold_and_back(search, {}) == (Decimal(50 * 21 + 6 * 30), 0)
+
+
+CONVERTED = (("100.00", "0.91", "91.00"), ("50.00", "0.92", "46.00"), ("20.50", "0.90", "18.45"))
+"""What buyers paid, the rate of the day, and what came in: 155.45."""
+
+
+@pytest.mark.parametrize(
+    ("heads", "codes", "found"),
+    [
+        (("Ccy", "Account Ccy"), ("USD,EUR", "GBP,EUR", "USD,EUR"), 'column: "Account Ccy"'),
+        (("Currency", "Account Ccy"), ("USD,EUR", "GBP,EUR", "USD,EUR"), 'column: "Account Ccy"'),
+        (("Currency",), ("USD", "USD", "USD"), ""),
+        (("Ccy", "Account Ccy"), ("USD,EUR", "USD,EUR", "USD,EUR"), ""),
+        (("Nation",), ("DEU", "DEU", "DEU"), ""),
+    ],
+    ids=[
+        "one on all rows",
+        "beside the usual name",
+        "of buyers alone",
+        "both alike",
+        "no currency",
+    ],
+)
+def test_what_was_converted_is_not_in_the_currency_of_its_buyers(
+    tmp_path: Path, heads: tuple[str, ...], codes: tuple[str, ...], found: str
+) -> None:
+    rows = [
+        f"A{n},2026-03-0{n} 10:00:00,c{n}@shop.example,Hat,{code},{paid},{rate},{came}"
+        for n, (code, (paid, rate, came)) in enumerate(zip(codes, CONVERTED, strict=True), start=1)
+    ]
+    named = (
+        f"Order ID,Sold At,Mail,Item Title,{','.join(heads)},Foreign Sum,Exchange Rate,Local Sum"
+    )
+    search = search_of(tmp_path / "sales.csv", [named, *rows])
+    text = search.proposal(ZONE, OWN).text
+    assert "payment_amount: by adding up: Local Sum = Foreign Sum * Exchange Rate" in text
+    assert (f"  currency: {{{found}" in text) == bool(found)
+    assert ("which no column says for sure" in text) == (not found)
+
+
+@pytest.mark.parametrize(("name", "questions"), [("Total", 0), ("Total (USD)", 1)])
+def test_a_shop_whose_money_has_no_cents_may_sell_in_one_that_has(
+    tmp_path: Path, name: str, questions: int
+) -> None:
+    """15,000 yen are fifteen thousand; 15,000 dollars may be fifteen."""
+    rows = [f"A{n};2026-03-0{n} 10:00:00;c{n}@shop.example;Hat;{n}5,000" for n in (1, 2, 3)]
+    path = tmp_path / "sales.csv"
+    write(path, "\n".join([f"Order ID;Sold At;Mail;Item Title;{name}", *rows, ""]))
+    settings = Settings(home=tmp_path / "home", currency="JPY")
+    search = MappingSearch([str(path)], settings, MappingKind.ORDERS)
+    assert len(asked(search, {})) == questions

@@ -990,6 +990,7 @@ def test_days_of_spreadsheets_are_no_amounts_and_no_numbers_of_orders() -> None:
     assert days_of_spreadsheet("Datum", ["46083", "46084,5"])
     assert not days_of_spreadsheet("Betrag", ["46083", "46084,50"])
     assert not days_of_spreadsheet("Date", ["46083", "1"])
+    assert not days_of_spreadsheet("Tag ID", ["46083", "46084"])
 
 
 def test_a_name_with_and_without_a_tax_is_that_of_an_amount() -> None:

@@ -76,7 +76,9 @@ def days_of_spreadsheet(name: str, cells: Sequence[str]) -> TimeSpelling | None:
     if not cells or not all(_DAY_OF_SPREADSHEET.fullmatch(cell) for cell in cells):
         return None
     long = sum(len(cell) > _LONGEST_AMOUNT for cell in cells)
-    is_named = any(begins(word, _NAMES_OF_DAYS) for word in words_of(name))
+    words = words_of(name)
+    is_number = not _OF_NUMBERS.isdisjoint(words)
+    is_named = not is_number and any(begins(word, _NAMES_OF_DAYS) for word in words)
     return TimeSpelling("", (), are_days=True) if is_named or long * 2 > len(cells) else None
 
 
@@ -84,6 +86,8 @@ _DAY_OF_SPREADSHEET: Final = re.compile(r"(3[89]|4\d|5\d)\d{3}([.,]\d{1,12})?")
 _LONGEST_AMOUNT: Final = len("46083.4375")
 _NAMES_OF_DAYS: Final = ("date", "datum", "dato", "data", "fecha", "jour", "tag", "дата", "tarih")
 """How words in the names of days begin."""
+_OF_NUMBERS: Final = frozenset({"id", "ids", "no", "nr", "num", "number", "code", "key", "count"})
+"""Words in the names of numbers of things, such as `Tag ID`."""
 _OF_NET: Final = r"^/date\((\d+)(?:[+-]\d+)?\)/$"
 _SIGNS: Final = (
     (_OF_NET, r"\1"),

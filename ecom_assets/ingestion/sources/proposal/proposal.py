@@ -601,7 +601,12 @@ def _amounts_without_cents(values: FileValues, currency: str) -> Callable[[Value
     codes = {code.upper() for value in named for code, _ in values.counts(value)}
     if digits_of(currency) or codes - {currency}:
         return None
-    return lambda value: can_be_amount(value) and not {*values.currencies(value)} - {currency}
+
+    def is_whole(value: Value) -> bool:
+        said = {*values.currencies(value), value.currency or currency}
+        return can_be_amount(value) and said <= {currency}
+
+    return is_whole
 
 
 def _may_be_lines(kind: MappingKind, item_list: ItemList) -> bool:

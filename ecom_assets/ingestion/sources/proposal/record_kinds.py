@@ -202,9 +202,9 @@ def _has_prices_of_lines(values: FileValues, orders: Found) -> bool:
     money = [value for value in numbers if values.matching(value, r".*\d[.,]\d.*")]
     for price, amount in permutations(money[:_MOST_MONEY], 2):
         is_line = f"{values.number_sql(price)} * {count} - {values.number_sql(amount)}"
-        told = [f"count(*) FILTER ({count} <> 1)"]
-        told += [f"count(*) FILTER ({count} <> 1 AND abs({is_line}) < 0.0051)"]
-        several, fitting = values.rows(select(told, TABLE))[0]
+        counts = [f"count(*) FILTER ({count} <> 1)"]
+        counts += [f"count(*) FILTER ({count} <> 1 AND abs({is_line}) < 0.0051)"]
+        several, fitting = values.rows(select(counts, TABLE))[0]
         if several >= _FEWEST_LINES and fitting >= several * _SHARE_OF_LINES:
             return True
     return False

@@ -876,8 +876,8 @@ class FileValues:
             counted.append(f"coalesce(sum(row_count) FILTER ({number} IS NOT NULL), 0)")
             # Without signs, or a sale and its refund come to 0 in each form.
             counted.append(f"sum(abs(TRY_CAST({number} AS DECIMAL(24, 6))))")
-        told = self.rows(select(counted, f"({grouped})"))[0] if forms else ()
-        read = dict(zip(forms, zip(told[::2], told[1::2], strict=True), strict=True))
+        counts = self.rows(select(counted, f"({grouped})"))[0] if forms else ()
+        read = dict(zip(forms, zip(counts[::2], counts[1::2], strict=True), strict=True))
         most = max((count for count, _ in read.values()), default=0)
         if not filled or most < least_read(filled):
             return []

@@ -52,7 +52,7 @@ from ecom_assets_tests.core.warehouse.engines.warehouses import (
 )
 from ecom_assets_tests.each import each
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 9)
 DAYS = Days.between(FIRST, date(2026, 3, 10))
 KNOWN = {source: KnownDays(FIRST, LAST) for source in (EVENTS, ORDERS)}
@@ -118,10 +118,16 @@ def error_of(evaluated: Iterable[Evaluated]) -> str:
     return ""
 
 
+@pytest.mark.parametrize(
+    "engine",
+    on_one_worker_each(ALL_ENGINES, slow=[name for name in ALL_ENGINES if name != "duckdb"]),
+    indirect=True,
+)
 def test_every_check_is_evaluated(engine: Engine, shop: Settings) -> None:
     assert raised_by_checks(engine, shop, DAYS) == []
 
 
+@pytest.mark.slow
 @on_duckdb
 def test_every_check_is_evaluated_over_all_of_history(engine: Engine, shop: Settings) -> None:
     assert raised_by_checks(engine, shop, None) == []
@@ -260,6 +266,7 @@ def raised_by_queries(engine: Engine, shop: Settings) -> list[str]:
     return raised
 
 
+@pytest.mark.slow
 def test_every_query_is_answered_where_other_days_have_costs(
     engine: Engine, shop: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +275,7 @@ def test_every_query_is_answered_where_other_days_have_costs(
     assert raised_by_queries(engine, shop) == []
 
 
+@pytest.mark.slow
 @on_duckdb
 def test_every_query_is_answered_without_costs(engine: Engine, shop: Settings) -> None:
     assert raised_by_queries(engine, shop) == []
@@ -286,6 +294,7 @@ QUESTIONS: dict[str, Sequence[dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", on_one_worker_each(("duckdb", "postgres")), indirect=True)
 @each("name", QUESTIONS)
 def test_every_question_is_answered_where_tables_are_published(

@@ -7,6 +7,7 @@ from typing import Final
 
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     AMOUNTS,
     MAIN_AMOUNTS,
@@ -175,7 +176,7 @@ def find_currency(draft: Draft) -> None:
 
 def find_converted_amount(draft: Draft) -> None:
     """Take the amount that is another one times a rate between currencies, where no name says the
-    amount: it is in the currency that the account has, as one column says on all rows.
+    amount: it is in the currency of the account, not in that of which the other one is.
     """
     values = draft.values
     if {*MAIN_AMOUNTS, "payment_amount"} & {*draft.found, *draft.answers} or values.spread:
@@ -189,11 +190,33 @@ def find_converted_amount(draft: Draft) -> None:
             if _is_times_rate(draft, values.number_sql(amount), product, factor):
                 why = f"by adding up: {amount.name} = {other.name} * {rate.name}"
                 draft.found["payment_amount"] = FoundField("payment_amount", amount, why)
-                codes = (v for v in free_columns(values, draft.found) if is_currency(values, v))
-                same = next((value for value in codes if values.different(value) == 1), None)
-                if same is not None and "currency" not in draft.found:
-                    draft.found["currency"] = FoundField("currency", same, "one on all rows")
+                _find_currency_of_account(draft, amount)
                 return
+
+
+def _find_currency_of_account(draft: Draft, amount: Value) -> None:
+    """Take the column of currencies that says the same on all rows beside one that does not; a
+    single one may be of what was converted.
+    """
+    if "currency" in draft.answers:
+        return
+    draft.found.pop("currency", None)
+    columns = [
+        value
+        for value in draft.values.values
+        if value.is_column
+        and is_currency(draft.values, value)
+        and {code.upper() for code, _ in draft.values.counts(value)} <= {*HEADER_CURRENCIES}
+    ]
+    same = [value for value in columns if draft.values.different(value) == 1]
+    if len(same) == 1 < len(columns):
+        draft.found["currency"] = FoundField("currency", same[0], "one on all rows")
+        return
+    names = ", ".join(shown(value.name) for value in columns)
+    draft.notes.append(
+        f"{shown(amount.name)} is in the currency of the account, which no column says for sure"
+        f"{f' ({names} may be of what was converted)' if names else ''}: it is taken for the shop's"
+    )
 
 
 def _is_times_rate(draft: Draft, amount: str, product: str, factor: str) -> bool:
@@ -363,11 +386,11 @@ def _find_line_amount(draft: Draft) -> bool:
     line = line_amount(draft.values, draft.found)
     if line is None:
         return False
-    value, told, draft.product_less, draft.product_plus = line
+    value, equation, draft.product_less, draft.product_plus = line
     if "payment_amount" in draft.found:
         total = draft.found["payment_amount"].value
         draft.found[ORDER_TOTAL] = FoundField(ORDER_TOTAL, total, f"named {total.name}")
-    why = f"by adding up: {told}"
+    why = f"by adding up: {equation}"
     draft.found["payment_amount"] = FoundField("payment_amount", value, why)
     return True
 
