@@ -8,8 +8,6 @@ from ecom_assets_tests.attacks.attacks import ATTACKS
 from ecom_assets_tests.attacks.running import attack_all
 
 MOST_MB = 600
-P99_S = 2.0
-"""Of a busy machine that runs other tests; a quiet one stays below 0.2 s."""
 
 
 def test_the_api_answers_health_checks_whatever_one_key_holds(tmp_path: Path) -> None:
@@ -20,7 +18,6 @@ def test_the_api_answers_health_checks_whatever_one_key_holds(tmp_path: Path) ->
     results = list(attack_all(tmp_path, 3, ["api"], chosen, turn_s=1))
     assert [result.attack for result in results] == list(chosen)
     assert [result.failures for result in results] == [[], [], []]
-    assert max(result.p99_s for result in results) < P99_S
     assert max(result.peak_mb for result in results) < MOST_MB
 
 
@@ -32,5 +29,4 @@ def test_every_attack_leaves_health_checks_answered_and_memory_bounded(
     results = list(attack_all(tmp_path, 1, [server], turn_s=2))
     assert {result.attack for result in results} == ATTACKS[server].keys()
     assert {result.attack: result.failures for result in results if result.failures} == {}
-    assert {result.attack: result.p99_s for result in results if result.p99_s > P99_S} == {}
     assert max(result.peak_mb for result in results) < MOST_MB

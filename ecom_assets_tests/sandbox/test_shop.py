@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -37,10 +36,8 @@ def digests(out: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_the_default_shop_is_big_enough_to_look_at_and_made_in_seconds(tmp_path: Path) -> None:
-    start = time.monotonic()
+def test_the_default_shop_is_big_enough_to_look_at(tmp_path: Path) -> None:
     truth: dict[str, Any] = generate(tmp_path / "shop")
-    assert time.monotonic() - start < 15  # alone on two cores it takes 1.3 s
     assert 90_000 < truth["events"]["rows"] < 300_000
 
 

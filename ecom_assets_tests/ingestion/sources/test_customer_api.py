@@ -143,7 +143,7 @@ def test_waits_double_from_the_base(customer_api: CustomerService, tmp_path: Pat
     fetched = customers_fetched(
         customer_api, tmp_path, Faults(server_errors=3), source_retry_base_s=0.1
     )
-    assert 0.7 <= fetched.took_s < 3  # 0.1 + 0.2 + 0.4
+    assert fetched.took_s >= 0.7  # 0.1 + 0.2 + 0.4
 
 
 def test_a_silent_api_is_not_waited_for(customer_api: CustomerService, tmp_path: Path) -> None:

@@ -261,8 +261,10 @@ def test_parts_are_read_as_the_whole_would_be() -> None:
 
 
 @pytest.mark.slow
-def test_gzip_is_searched_at_fifty_megabytes_a_second(tmp_path: Path) -> None:
-    """By the time of the processor, which a busy machine does not change much."""
+def test_gzip_is_searched_in_a_few_times_what_unpacking_takes(tmp_path: Path) -> None:
+    """2.5 times where this was written. By the time of the processor, which a busy machine
+    does not change much.
+    """
     chance = random.Random(5)  # noqa: S311 (no secret)
     lines = [
         f"{n},customer{chance.randrange(10**6)}@shop.example,2026-03-01 10:00:00 +0100,"
@@ -273,5 +275,7 @@ def test_gzip_is_searched_at_fifty_megabytes_a_second(tmp_path: Path) -> None:
     path = tmp_path / "orders.csv.gz"
     path.write_bytes(gzip.compress(text, 6))
     began = time.process_time()
+    gzip.decompress(path.read_bytes())
+    unpacked = time.process_time()
     assert found_in(path, pattern_of(ANN)) is Found.ABSENT
-    assert len(text) / 1e6 / (time.process_time() - began) >= 50
+    assert time.process_time() - unpacked < 8 * (unpacked - began)

@@ -214,7 +214,7 @@ def test_retry_after_is_waited_for_in_seconds_and_as_a_date(
     )
     begin = time.monotonic()
     answers = send(far_side.restart(Say(429, {}, (("Retry-After", soon),))), visits(anna=1))
-    assert 0.4 < time.monotonic() - begin < 5
+    assert time.monotonic() - begin > 0.4
     assert states_of(answers) == [DELIVERED]
 
 

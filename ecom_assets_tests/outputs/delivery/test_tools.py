@@ -120,7 +120,7 @@ def test_a_rate_is_kept(far_side: ScriptedTool) -> None:
     started = time.monotonic()
     destination.send(batch)
     destination.send(batch)
-    assert 0.9 < time.monotonic() - started < 4
+    assert time.monotonic() - started > 0.9
 
 
 @pytest.mark.slow
