@@ -127,13 +127,13 @@ def shipped_fits(
             if feed.mapping and (feed.is_recognised if kind is None else of_rows == kind)
             for name in feed.shipped
         ]
-    fits = [fit for fit in tried if fit is not None]
-    if not fits and kind in {None, MappingKind.CUSTOMERS}:
-        fits = [
-            fit
-            for name in file_mappings()
-            if (fit := _tried_customers(paths, name, settings)) is not None
-        ]
+        fits = [fit for fit in tried if fit is not None]
+        if not fits and kind in {None, MappingKind.CUSTOMERS}:
+            fits = [
+                fit
+                for name in file_mappings()
+                if (fit := _tried_customers(con, paths, name, settings)) is not None
+            ]
     return sorted(
         fits, key=lambda fit: (fit.clean_count, fit.filled_count, -fit.known_count), reverse=True
     )
@@ -164,9 +164,12 @@ def _tried(
                 mapping.model_copy(update={"delimiter": own}),
                 (f"delimiter: {json.dumps(own)}",),
             )
-        columns = columns_of(con, file, mapping.table_keys).columns.keys()
+        found = columns_of(con, file, mapping.table_keys)
+        columns = found.columns.keys()
         is_document = file.format == "ndjson" and mapping.shape is not None
-        if not has_needed_columns(mapping, columns, is_document=is_document):
+        # Names that a mapping brings along are no sign that the file has these columns.
+        has_other_rows = bool(mapping.table_keys.header) and not found.first_rows
+        if has_other_rows or not has_needed_columns(mapping, columns, is_document=is_document):
             return None
         used = columns_used(mapping).values()
         mapped_columns = {column for names in used for column in names} - {*ADDED}
@@ -203,9 +206,11 @@ def _tried(
     )
 
 
-def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> ShippedFit | None:
+def _tried_customers(
+    con: duckdb.DuckDBPyConnection, paths: Sequence[str], name: str, settings: Settings
+) -> ShippedFit | None:
     try:
-        if _known_in_head(paths, name) < _FEWEST_OF_CUSTOMERS:
+        if _known_in_head(con, paths, name) < _FEWEST_OF_CUSTOMERS:
             return None
         reading = CustomerFileReading.open(paths, name, settings)
     except EcomError:
@@ -232,7 +237,7 @@ file of orders, too.
 """
 
 
-def _known_in_head(paths: Sequence[str], name: str) -> int:
+def _known_in_head(con: duckdb.DuckDBPyConnection, paths: Sequence[str], name: str) -> int:
     """Return of how many paths of a mapping of customers the head of the first file may have the
     value; of other files than CSV of all, as only their records show it.
 
@@ -243,8 +248,7 @@ def _known_in_head(paths: Sequence[str], name: str) -> int:
     file = next(unpacked(find_files(paths)))
     if file.format != "csv":
         return len(mapped)
-    with duckdb.connect() as con:
-        columns = columns_of(con, file, TableKeys()).columns
+    columns = columns_of(con, file, TableKeys()).columns
     heads = {column.casefold() for column in columns}
     names = ({path.casefold(), path.casefold().split(".")[0]} for path in mapped)
     return sum(bool(heads & either) for either in names)
