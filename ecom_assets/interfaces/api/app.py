@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -144,6 +145,7 @@ def build_stack(
         credentials,
         RateLimits(settings.rate_limit_key, settings.rate_limit_address),
         audit,
+        _refuse_of(app),
     )
     if before_guard is not None:
         inner = before_guard(inner, credentials)
@@ -171,8 +173,14 @@ def _bounded(
         answer_timeout_s=settings.api_timeout_s,
         streams=OpenStreams(settings.api_streams_per_caller),
         streamed_bodies=streamed_bodies,
-        refuse=ad_hoc.refuse if ad_hoc else RequestRefusal.response,
+        refuse=_refuse_of(app),
     )
+
+
+def _refuse_of(app: FastAPI) -> Callable[[RequestRefusal, Scope], Response]:
+    """Return what makes the responses of refusals: JSON, or of pages a page."""
+    ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
+    return ad_hoc.refuse if ad_hoc else RequestRefusal.response
 
 
 def _version_documentation(app: FastAPI) -> None:

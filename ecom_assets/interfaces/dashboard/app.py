@@ -65,6 +65,7 @@ from ecom_assets.interfaces.dashboard.rendering import (
     render_login,
     render_message,
     render_page,
+    render_refusal,
     sentence_of,
 )
 from ecom_assets.interfaces.dashboard.sessions import PREFIX, SESSION, SessionLogin, keep_message
@@ -231,11 +232,7 @@ def build_dashboard_app(settings: Settings, store: PublishedStore | None = None)
         if by_script or not scope["path"].startswith(PREFIX):
             return refusal.response(scope)
         scope[REFUSED] = refusal.reason
-        page = render_message(
-            Request({**scope, "app": app}), refusal.status, "This cannot be shown", refusal.detail
-        )
-        page.headers.update(refusal.headers)
-        return page
+        return render_refusal(Request({**scope, "app": app}), refusal)
 
     paths = tuple(f"GET {page.address}" for page in all_pages() if page.is_ad_hoc)
     own: AdHoc = app.state.ad_hoc

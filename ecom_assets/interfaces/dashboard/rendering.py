@@ -19,6 +19,7 @@ from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.commerce.costs.queries import NoCostsError
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.http_server.callers import CALLER, Scope, ScopeNeededError, may
+from ecom_assets.core.http_server.problems import RequestRefusal
 from ecom_assets.core.tables.intervals import FEW
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.store.store import public_sentence
@@ -155,7 +156,25 @@ def render_message(
         text=text,
         plain=plain,
         page=page,
+        wait_s="",
     )
+
+
+def render_refusal(request: Request, refusal: RequestRefusal) -> HTMLResponse:
+    """Return the page of a request that is refused; one that may come again does so by itself."""
+    wait_s = refusal.headers.get("retry-after", "") if request.method == "GET" else ""
+    page = _response(
+        "message.html",
+        request,
+        refusal.status,
+        title="Please wait" if wait_s else "This cannot be shown",
+        text=refusal.detail,
+        plain="",
+        page=None,
+        wait_s=wait_s,
+    )
+    page.headers.update(refusal.headers)
+    return page
 
 
 def render_login(request: Request, status: HTTPStatus, message: str, target: str) -> HTMLResponse:

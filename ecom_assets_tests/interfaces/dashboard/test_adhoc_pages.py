@@ -79,6 +79,31 @@ def test_a_route_that_asks_questions_is_known(
     assert bool(begun) == (is_asked or plain in READ_LINKS)
 
 
+AGAIN = '<meta http-equiv="refresh" content="'
+
+
+def test_a_page_that_has_to_wait_says_so_as_a_page_and_asks_again(settings: Settings) -> None:
+    """One request a minute is the least that a rate can be; an answer in 0.1 ms is none."""
+    often = settings.model_copy(update={"rate_limit_address": "1/minute"})
+    with served(build_dashboard_stack(often)) as answer:  # type: ignore[arg-type]  # any ASGI application
+        assert answer.get("/dashboard/sales").status_code == 200
+        waiting(answer.get("/dashboard/sales"), 429, "This address may ask 1 per minute; come")
+        number = answer.get("/v1/analytics/sales")
+        assert (number.status_code, number.json()["status"]) == (429, 429)
+        form = requests.post(answer.address + "/dashboard/sales", timeout=PATIENCE_S)
+        assert (form.status_code, AGAIN in form.text) == (429, False), "nothing is sent twice"
+    late = settings.model_copy(update={"api_timeout_s": 0.0001})
+    with served(build_dashboard_stack(late)) as answer:  # type: ignore[arg-type]  # as above
+        waiting(answer.get("/dashboard/sales"), 503, "The answer took longer than 0.0001 s; ask")
+
+
+def waiting(page: requests.Response, status: int, sentence: str) -> None:
+    """Check that a page says why it waits, and asks again once it may."""
+    assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert sentence in page.text
+    assert f'{AGAIN}{page.headers["retry-after"]}">' in page.text
+
+
 @pytest.mark.slow
 def test_a_page_whose_question_is_not_answered_says_why_as_a_page(settings: Settings) -> None:
     hasty = settings.model_copy(update={"adhoc_timeout_s": 0.01})

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import TextIOWrapper
@@ -17,6 +18,7 @@ from typing import Final, Literal
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
@@ -125,6 +127,7 @@ class Guard:
     credentials: Credentials
     rates: RateLimits
     audit: AuditLog
+    refuse: Callable[[RequestRefusal, Request], Response] = RequestRefusal.response
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -138,7 +141,7 @@ class Guard:
                 self.audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
         else:
             self.audit.denied(scope, refusal.reason, refusal.status)
-            await refusal.response(scope)(scope, receive, send)
+            await self.refuse(refusal, scope)(scope, receive, send)
 
     async def _look(self, scope: Request) -> RequestRefusal | None:
         are_needed = self.credentials.are_needed()

@@ -134,7 +134,7 @@ class RequestBounds:
         self._ending.add(ending := asyncio.ensure_future(_end(cancellation, working)))
         ending.add_done_callback(self._ending.discard)
         if not answer.has_begun:
-            await self._out_of_time().response(scope)(scope, receive, send)
+            await self.refuse(self._out_of_time(), scope)(scope, receive, send)
 
     async def _wait(
         self,
