@@ -10,22 +10,14 @@ from ecom_assets_tests.attacks.running import attack_all
 MOST_MB = 600
 
 
-def test_the_api_answers_health_checks_whatever_one_key_holds(tmp_path: Path) -> None:
-    """Pipelined requests took 1.3 GB; half-sent heads and streams each held
-    all of the 500 connections.
-    """
-    chosen = ("pipelined_requests", "half_sent_heads", "streams")
-    results = list(attack_all(tmp_path, 3, ["api"], chosen, turn_s=1))
-    assert [result.attack for result in results] == list(chosen)
-    assert [result.failures for result in results] == [[], [], []]
-    assert max(result.peak_mb for result in results) < MOST_MB
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("server", ATTACKS)
 def test_every_attack_leaves_health_checks_answered_and_memory_bounded(
     server: str, tmp_path: Path
 ) -> None:
+    """Pipelined requests took 1.3 GB; half-sent heads and streams each held all of the 500
+    connections of the API.
+    """
     results = list(attack_all(tmp_path, 1, [server], turn_s=2))
     assert {result.attack for result in results} == ATTACKS[server].keys()
     assert {result.attack: result.failures for result in results if result.failures} == {}

@@ -211,6 +211,7 @@ def spans() -> Iterator[tuple[date, date]]:
         yield FIRST + timedelta(days=start), FIRST + timedelta(days=end)
 
 
+@pytest.mark.slow
 @examples(60)
 @given(LINES)
 @example(list(STORY))

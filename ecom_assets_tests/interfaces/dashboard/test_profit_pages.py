@@ -66,6 +66,7 @@ def dashes(root: Node) -> Counter[str]:
     return Counter(address.partition("?")[0] for address in led)
 
 
+@pytest.mark.slow
 def test_a_dash_leads_to_what_fills_it_and_only_who_may_go_there(shop: Client) -> None:
     """This shop has products without a cost, and no visits."""
     assert dashes(page(shop, "products", "write")).keys() == {"/dashboard/mapping"}

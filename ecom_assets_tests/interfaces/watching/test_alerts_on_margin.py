@@ -27,7 +27,7 @@ from ecom_assets_tests.interfaces.watching.test_watch import webhook
 from ecom_assets_tests.mail_server import mail_server
 from ecom_assets_tests.patience import PATIENCE_S
 
-pytestmark = pytest.mark.xdist_group(GROUP)
+pytestmark = [pytest.mark.xdist_group(GROUP), pytest.mark.slow]
 OWNER, ANN = "owner@shop.example", "ann@shop.example"
 LOSS: dict[str, Any] = {
     "name": "Loss",
@@ -113,7 +113,6 @@ def test_only_keys_with_costs_make_and_see_it(api: Api) -> None:
     assert "And 1 that watch costs" in lists["read"]
 
 
-@pytest.mark.slow
 def test_an_incident_is_mailed_to_those_only_who_may_see_costs(
     settings: Settings, api: Api
 ) -> None:

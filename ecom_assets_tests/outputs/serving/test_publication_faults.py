@@ -131,17 +131,8 @@ publish(source, target, TABLES, "killed")
 """
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        "table_written",
-        *(
-            pytest.param(step, marks=pytest.mark.slow)
-            for step in PUBLICATION_STEPS
-            if step != "table_written"
-        ),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", PUBLICATION_STEPS)
 def test_a_publisher_that_is_killed_at_a_step_leaves_the_old_or_the_new(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, step: str
 ) -> None:
