@@ -199,9 +199,13 @@ TRUTHS: dict[str, Truth] = {
         currency="PHP",
     ),
     "tiktok_shop.csv": Truth(
-        "45 + 16 + 18; 8.64 went back; the second line says what columns are",
-        {"sold": "79", "back": "8.64", "orders": "3", "customers": "2"},
-        {"Current order status.": "no sale"},
+        "45 + 16 + 18; 8.64 with 8 % went back; the second line says what columns are",
+        {"sold": "79", "back": "8", "orders": "3", "customers": "2"},
+        {
+            "Current order status.": "no sale",
+            "refund_parts": "Order Refund Amount by the goods' part of Order Amount without "
+            "Shipping Fee After Discount",
+        },
         currency="USD",
     ),
     "etsy_deposits.csv": Truth(
@@ -226,9 +230,12 @@ TRUTHS: dict[str, Truth] = {
         currency="USD",
     ),
     "chargebee.csv": Truth(
-        "90 + 50 + 180; 11 went back; one was voided, one not paid",
-        {"sold": "320", "back": "11", "orders": "3", "customers": "2"},
-        {"Payment Due": "no sale"},
+        "90 + 50 + 180; 11 with 10 % went back; one was voided, one not paid",
+        {"sold": "320", "back": "10", "orders": "3", "customers": "2"},
+        {
+            "Payment Due": "no sale",
+            "refund_parts": "Refunded Amount by the goods' part of Invoice Total",
+        },
         currency="USD",
     ),
     "opencart.csv": Truth(
@@ -293,9 +300,12 @@ TRUTHS: dict[str, Truth] = {
         currency="ARS",
     ),
     "ecwid.csv": Truth(
-        "50 + 8 + 4 x 8 - 2 + 2 x 20; 8.64 went back",
-        {"sold": "128", "back": "8.64", "orders": "3", "customers": "2"},
-        {"amount_parts": "price times quantity less discount_coupon"},
+        "50 + 8 + 4 x 8 - 2 + 2 x 20; 8.64 with 8 % went back",
+        {"sold": "128", "back": "8", "orders": "3", "customers": "2"},
+        {
+            "amount_parts": "price times quantity less discount_coupon",
+            "refund_parts": "refunded_amount by the goods' part of total without shipping",
+        },
         currency="USD",
     ),
     "lightspeed_giftcard.csv": Truth(
@@ -574,10 +584,12 @@ TRUTHS: dict[str, Truth] = {
         kind="ad_spend",
     ),
     "woo_export_de.csv": Truth(
-        "50 + 20 + 80 - 10 + 10; 30 went back, and all of the last",
-        {"sold": "150", "back": "40", "orders": "4", "customers": "3"},
+        "50 + 20 + 80 - 10 + 10; 30 with 19 % went back, and all of the last",
+        {"sold": "150", "back": "35.21", "orders": "4", "customers": "3"},
         {
             "In Bearbeitung": "sale",
+            "refund_parts": "Erstattungsbetrag by the goods' part of Gesamtbetrag without "
+            "Versandkosten Bestellung",
             "amount_parts": "Gesamtbetrag less Steuern gesamt and Versandkosten Bestellung",
         },
     ),
@@ -738,10 +750,34 @@ TRUTHS: dict[str, Truth] = {
         {"no_customer": "nobody"},
     ),
     "bigcommerce_v2.json": Truth(
-        "50 + 60 - 6 + 49.90 + 30 - 3 without tax; 10.80 went back; one was never completed",
-        {"sold": "180.90", "back": "10.80", "orders": "4"},
-        {"Awaiting Fulfillment": "sale", "Incomplete": "no sale"},
+        "50 + 60 - 6 + 49.90 + 30 - 3 without tax; 10.80 with it went back; one was left",
+        {"sold": "180.90", "back": "10", "orders": "4"},
+        {
+            "Awaiting Fulfillment": "sale",
+            "Incomplete": "no sale",
+            "refund_parts": "refunded_amount by the goods' part of total_inc_tax without "
+            "base_shipping_cost",
+        },
         currency="USD",
+    ),
+    "bigcommerce_refunds.json": Truth(
+        "50 + 60 - 6 + 50 + 20 + 30 without tax; 10 and 20 of it went back, as 10.80 and 26.60",
+        {"sold": "204", "back": "30", "orders": "5", "customers": "4"},
+        currency="USD",
+    ),
+    "magento_rest.json": Truth(
+        "50 + 20 + 110 + 40 + 84 + 45 without tax; two mugs, a lamp, and a mug went back",
+        {"sold": "349", "back": "80", "orders": "6", "customers": "5", "pieces": "16"},
+        {"amount_parts": "items.row_total less items.discount_amount"},
+    ),
+    "magento_refund_totals.json": Truth(
+        "The same, of which orders alone say what went back, with tax, and postage of one",
+        {"sold": "349", "back": "80", "orders": "6", "customers": "5", "pieces": "16"},
+        {
+            "amount_parts": "items.row_total less items.discount_amount",
+            "refund_parts": "total_refunded by the goods' part of grand_total without "
+            "shipping_amount",
+        },
     ),
     "baselinker.json": Truth(
         "2 x 15 + 20 + 3 x 20 + 49.90: numbers of products such as MUG-1 are no amounts",

@@ -421,8 +421,19 @@ class RowParts:
             and not self._is_of_goods(name)
         }
         often = sorted(kinds, key=lambda name: -int(np.count_nonzero(self.filled(name))))
+        twins = {
+            name
+            for n, name in enumerate(often)
+            if any(self._is_twin(name, other, kinds) for other in often[:n])
+        }
+        often.sort(key=lambda name: name in twins)  # what says the same again shows no other sum
         named = {name: kinds[name] for name in often[:_MOST_PARTS]}
-        return {**named, **dict.fromkeys(self._unnamed(named), Part.OTHER)}
+        return {**named, **dict.fromkeys(self._unnamed(named, twins), Part.OTHER)}
+
+    def _is_twin(self, name: str, other: str, kinds: Mapping[str, Part]) -> bool:
+        """Return whether two columns of one part say the same on all rows, whatever their signs."""
+        own, numbers = np.abs(self.filled(name)), np.abs(self.filled(other))
+        return kinds[name] is kinds[other] and np.array_equal(own, numbers)
 
     def _is_of_goods(self, name: str) -> bool:
         """Return whether an amount is the same as one that is called one of the goods, in all rows:
@@ -438,9 +449,11 @@ class RowParts:
             for other in goods
         )
 
-    def _unnamed(self, named: Mapping[str, Part]) -> list[str]:
-        """Return the columns that are the difference of two amounts, whatever their names are."""
-        names = [name for name in self._numbers if name not in named]
+    def _unnamed(self, named: Mapping[str, Part], twins: Collection[str]) -> list[str]:
+        """Return the columns that are the difference of two amounts, whatever their names are; not
+        those that say the same as a named one.
+        """
+        names = [name for name in self._numbers if name not in named and name not in twins]
         names = [name for name in names if np.any(self.filled(name) != 0)][:_MOST_AMOUNTS]
         sums = {name for name, value in self.amounts.items() if _is_sum(value)}
         sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}

@@ -302,7 +302,9 @@ def _add_up_orders(draft: Draft) -> None:
     _ask_for_paid_back(draft, GoodsAmount(begin), parts)
     goods = parts.after_discounts(begin, parts.lines)
     # A proof adds up all rows of an order: what went back of it, below zero, would break it.
-    is_one_way = not any(np.any(parts.numbers[name] < 0) for name in of_orders)
+    is_one_way = not any(
+        np.any(parts.numbers[name] < 0) and np.any(parts.numbers[name] > 0) for name in of_orders
+    )
     if order.value.is_column and is_one_way and draft.is_cell(*draft.line_columns()):
         draft.order_sums = parts.sums_of_lines(begin)
         draft.lines_of_sums = begin, tuple(draft.line_columns())

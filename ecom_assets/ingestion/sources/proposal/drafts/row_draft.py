@@ -33,6 +33,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.found_columns import (
     refuse_log_of_states,
 )
 from ecom_assets.ingestion.sources.proposal.drafts.goods_amounts import find_amounts
+from ecom_assets.ingestion.sources.proposal.drafts.goods_of_refunds import find_goods_of_refunds
 from ecom_assets.ingestion.sources.proposal.drafts.proven_claims import proof_lines
 from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
     condition_of_refunds,
@@ -138,6 +139,7 @@ class RowDraft(Draft):
         self.refund = "" if is_events else condition_of_refunds(self, states)
         if not is_events:
             note_pieces_that_went_back(self)
+            find_goods_of_refunds(self, states)
         states = replace(states, is_final=bool(self.refund)) if states else None
         if states and states.is_final:
             names.remove("status")

@@ -21,6 +21,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     Draft,
     options_of,
 )
+from ecom_assets.ingestion.sources.proposal.drafts.goods_of_refunds import back_by_part
 from ecom_assets.ingestion.sources.proposal.drafts.proven_claims import unique_columns
 from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
     amount_by_row,
@@ -39,6 +40,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     AMOUNT_OF,
+    BACK,
     BY_ORDER,
     FORMAT,
     NO_CUSTOMER,
@@ -210,7 +212,7 @@ def _amount_of_kinds(draft: Draft, value: Value) -> str:
     """Return the line of an amount that is asked, shared among lines,
     or another one in refunds; else empty.
     """
-    if any(map(draft.is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT))):
+    if any(map(draft.is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT, BACK))):
         return _open_amount(draft)
     if line := amount_of_pieces_left(draft):
         return line
@@ -243,13 +245,15 @@ def _shared_amount(draft: Draft, value: Value) -> str:
         return draft.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
     whole = [*less_and_plus(draft), *in_cents(draft, value), *_sharing(draft)]
     sale = f"{{{', '.join([f'column: {quoted(value.path[0])}', *whole])}}}"
-    back = shared_back(draft, _share_weight(draft))
+    refunded = draft.found.get(REFUNDED_AMOUNT)
+    by_part = refunded and back_by_part(draft, refunded.value, _share_weight(draft))
+    back = by_part or shared_back(draft, _share_weight(draft))
     return amount_by_row(sale, back) if back else f"  payment_amount: {sale}"
 
 
 def _field_without_column(draft: Draft, name: str) -> str:
     if name == "payment_amount" and UNIT_PRICE in draft.found:
-        if any(map(draft.is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT))):
+        if any(map(draft.is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT, BACK))):
             return _open_amount(draft)
         lowered = amount_of_pieces_left(draft) if draft.cancelled_pieces else ""
         less_rate = lowered or _less_rate(draft, draft.line_columns())
@@ -365,7 +369,7 @@ def _price_times_quantity(draft: Draft) -> str:
 
 def _open_amount(draft: Draft) -> str:
     """Return the line of an amount that is asked, with what may be written in its place."""
-    line = draft.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS, PIECES, REFUNDED_AMOUNT)
+    line = draft.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS, PIECES, REFUNDED_AMOUNT, BACK)
     if not draft.is_open(PARTS) and draft.is_open(REFUNDED_AMOUNT):
         base, *times = (quoted(value.path[0]) for value in draft.line_columns())
         options = [f"column: {base}", *(f"times: {name}" for name in times)]
