@@ -405,6 +405,9 @@ def _take_lines_that_add_up(
         return
     for name, value in of_lines.items():
         if part_of(value) is None and parts.reaches(name, parts.lines):
+            if parts.is_without_tax(begin, name):
+                draft.notes.append(f"{shown(begin)} is {shown(name)} without tax")
+                return
             draft.found["payment_amount"] = FoundField(
                 "payment_amount", value, f"named {name}; lines add up to an amount of the order"
             )
@@ -529,6 +532,7 @@ def _amount_to_explain(draft: Draft) -> tuple[str, RowParts | None]:
         item.value if item else None,
         quantity.value if quantity else None,
         [value for value in numbers_of_rows(draft.values, {}) if is_rate(value)],
+        f"{order.value.column} IS NOT NULL" if order and draft.are_kinds else "",
     ).once
 
 

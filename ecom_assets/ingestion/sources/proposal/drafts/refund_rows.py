@@ -8,6 +8,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.amount_options import hundred
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     IN_CENTS,
+    NO_AMOUNT,
     ORDER_ID,
     AmountReading,
     Draft,
@@ -26,11 +27,12 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     REFUNDED_AT,
     REFUNDED_QUANTITY,
     UNIT_PRICE,
+    candidates,
 )
 from ecom_assets.ingestion.sources.proposal.parts import Part, part_of
 from ecom_assets.ingestion.sources.proposal.questions import quoted, quoted_list, shown
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
-from ecom_assets.ingestion.sources.proposal.state_words import Meaning
+from ecom_assets.ingestion.sources.proposal.state_words import Meaning, says_no_sale_or_refund
 from ecom_assets.ingestion.sources.proposal.states import OrderStates
 from ecom_assets.ingestion.sources.proposal.values import TABLE, Value
 
@@ -117,7 +119,7 @@ def _can_repeat_rows_of_orders(draft: Draft) -> bool:
 def _can_repeat_rows(draft: Draft) -> bool:
     """Return whether a row can be a sale and a refund: its state is a column of the file."""
     status = draft.found.get("status")
-    return status is not None and status.value.is_column and not draft.values.spread
+    return status is not None and status.value.is_column
 
 
 def _are_pieces_refunded(draft: Draft, states: OrderStates | None) -> bool:
@@ -174,6 +176,27 @@ def note_pieces_that_went_back(draft: Draft) -> None:
             f"{shown(back.value.name)} says in {formats.counted(rows, 'row')} that pieces went "
             "back, and no price of one says for how much: nothing is counted as paid back"
         )
+
+
+def ask_for_list_of_refunds(draft: Draft) -> None:
+    """Ask for the column of what was paid back, where records have a list of refunds, which a draft
+    does not read.
+    """
+    lists = [one for one in draft.values.lists.items if one.path != draft.values.spread]
+    named = [one.path for one in lists if says_no_sale_or_refund(one.path)]
+    if not named or {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & draft.found.keys():
+        return
+    value = next((one for one in draft.values.values if one.name == named[0]), None)
+    rows = int(draft.values.scalar(f"count(*) FILTER (length({value.column}) > 2)")) if value else 0
+    if rows:
+        sentence = (
+            f"the column of what was paid back, as a draft does not read the list "
+            f"{shown(named[0])} in {formats.counted(rows, 'row')}, or {NO_AMOUNT}: then what went "
+            "back of a part is not counted (a kind of `rows` with the path of the list reads it, "
+            "as in the mapping `woocommerce`)"
+        )
+        choices = (*candidates(draft.values, REFUNDED_AMOUNT, draft.found), NO_AMOUNT)
+        draft.ask(REFUNDED_AMOUNT, sentence, choices, NO_AMOUNT)
 
 
 def share_what_was_paid_back(draft: Draft) -> None:

@@ -36,6 +36,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.goods_amounts import find_amo
 from ecom_assets.ingestion.sources.proposal.drafts.goods_of_refunds import find_goods_of_refunds
 from ecom_assets.ingestion.sources.proposal.drafts.proven_claims import proof_lines
 from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
+    ask_for_list_of_refunds,
     condition_of_refunds,
     lines_below_zero,
     note_pieces_that_went_back,
@@ -129,6 +130,7 @@ class RowDraft(Draft):
         names += [name for name in others if name not in {*names, kind.id, *HELPERS}]
         find_cents(self)
         if not is_events:
+            ask_for_list_of_refunds(self)
             share_what_was_paid_back(self)
             ask_for_nobody(self)
             ask_for_no_goods(self)

@@ -1,9 +1,10 @@
 """The lines of the fields of events and orders."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.core.warehouse.sql_text import ident, text
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.proposal.drafts.amount_options import (
@@ -81,7 +82,7 @@ def field_line(draft: Draft, name: str) -> str:
     """Return the line of a field, with a mark and its question where it is not known."""
     if name not in draft.found:
         return _field_without_column(draft, name)
-    value = draft.found[name].value
+    value = _as_column(draft, draft.found[name].value)
     if name == "event_type" and value.joined:
         return f"  {name}: {{first_of: {quoted_list([value.path[0], value.joined])}}}"
     if name in {feeds()[draft.kind].model.kind.time, CHANGED_AT}:
@@ -94,6 +95,14 @@ def field_line(draft: Draft, name: str) -> str:
         return f"  {name}: {_origin(draft, name, value, options)}"
     sql = f"lower(trim({value.sql}))" if is_email else value.sql
     return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
+
+
+def _as_column(draft: Draft, value: Value) -> Value:
+    """Return a member of an object as the column that it is where records have rows."""
+    has_rows = draft.refund and not draft.is_text and not draft.values.spread
+    if not has_rows or value.is_column or value.is_computed or value.joined:
+        return value
+    return replace(value, path=(value.name,), sql=ident(value.name))
 
 
 def _unusual_field(draft: Draft, name: str, value: Value) -> str:
@@ -125,6 +134,11 @@ def _quantity(draft: Draft, value: Value) -> str:
 def _customer(draft: Draft, value: Value) -> str:
     """Return the line of a customer that some rows do not have; else empty."""
     name, answer = "customer_id", draft.answers.get(NO_CUSTOMER)
+    if draft.has_guests:
+        guest = _as_column(draft, draft.guest_address) if draft.guest_address else None
+        other = f"lower(trim({guest.sql}))" if guest else text(NOT_SET)
+        sql = quoted(f"coalesce(nullif({value.sql}, '0'), {other})")
+        return f"  {name}: {{expression: {sql}}}  # 0 is no customer"
     if draft.is_open(NO_CUSTOMER):
         line = draft.marked(f'  {name}: "{OPEN}"', NO_CUSTOMER)
         return f"{line}: write {_of_nobody(draft, value)} or {quoted(value.path[0])}"
