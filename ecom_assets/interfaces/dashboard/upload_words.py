@@ -59,6 +59,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     asked.BELOW_ZERO: "What are amounts below zero in this file?",
     asked.AMOUNT_OF: "What is the amount on each row?",
     asked.PARTS: "Which amount was paid for the goods?",
+    asked.BACK: "How much of what was paid back was for goods?",
     asked.PIECES: "Of which pieces is the amount of a line?",
     asked.UNITS: "In which unit are the amounts of this file?",
     asked.NO_CUSTOMER: "Some rows name no customer. What are they?",

@@ -199,9 +199,13 @@ TRUTHS: dict[str, Truth] = {
         currency="PHP",
     ),
     "tiktok_shop.csv": Truth(
-        "45 + 16 + 18; 8.64 went back; the second line says what columns are",
-        {"sold": "79", "back": "8.64", "orders": "3", "customers": "2"},
-        {"Current order status.": "no sale"},
+        "45 + 16 + 18; 8.64 with 8 % went back; the second line says what columns are",
+        {"sold": "79", "back": "8", "orders": "3", "customers": "2"},
+        {
+            "Current order status.": "no sale",
+            "refund_parts": "Order Refund Amount by the goods' part of Order Amount without "
+            "Shipping Fee After Discount",
+        },
         currency="USD",
     ),
     "etsy_deposits.csv": Truth(
@@ -226,9 +230,12 @@ TRUTHS: dict[str, Truth] = {
         currency="USD",
     ),
     "chargebee.csv": Truth(
-        "90 + 50 + 180; 11 went back; one was voided, one not paid",
-        {"sold": "320", "back": "11", "orders": "3", "customers": "2"},
-        {"Payment Due": "no sale"},
+        "90 + 50 + 180; 11 with 10 % went back; one was voided, one not paid",
+        {"sold": "320", "back": "10", "orders": "3", "customers": "2"},
+        {
+            "Payment Due": "no sale",
+            "refund_parts": "Refunded Amount by the goods' part of Invoice Total",
+        },
         currency="USD",
     ),
     "opencart.csv": Truth(
@@ -293,9 +300,12 @@ TRUTHS: dict[str, Truth] = {
         currency="ARS",
     ),
     "ecwid.csv": Truth(
-        "50 + 8 + 4 x 8 - 2 + 2 x 20; 8.64 went back",
-        {"sold": "128", "back": "8.64", "orders": "3", "customers": "2"},
-        {"amount_parts": "price times quantity less discount_coupon"},
+        "50 + 8 + 4 x 8 - 2 + 2 x 20; 8.64 with 8 % went back",
+        {"sold": "128", "back": "8", "orders": "3", "customers": "2"},
+        {
+            "amount_parts": "price times quantity less discount_coupon",
+            "refund_parts": "refunded_amount by the goods' part of total without shipping",
+        },
         currency="USD",
     ),
     "lightspeed_giftcard.csv": Truth(
@@ -574,11 +584,13 @@ TRUTHS: dict[str, Truth] = {
         kind="ad_spend",
     ),
     "woo_export_de.csv": Truth(
-        "50 + 20 + 80 - 10 + 10; 30 went back, and all of the last",
-        {"sold": "150", "back": "40", "orders": "4", "customers": "3"},
+        "50 + 20 + 80 - 10 + 10; 30 with 19 % went back, and all of the last",
+        {"sold": "150", "back": "35.21", "orders": "4", "customers": "3"},
         {
             "In Bearbeitung": "sale",
-            "amount_parts": "Gesamtbetrag less Steuern gesamt and Versandkosten Bestellung",
+            "refund_parts": "Erstattungsbetrag by the goods' part of Gesamtbetrag without "
+            "Versandkosten Bestellung",
+            "amount_parts": "Zwischensumme Bestellung less Gutscheinrabatt",
         },
     ),
     "digistore.csv": Truth(
@@ -738,10 +750,100 @@ TRUTHS: dict[str, Truth] = {
         {"no_customer": "nobody"},
     ),
     "bigcommerce_v2.json": Truth(
-        "50 + 60 - 6 + 49.90 + 30 - 3 without tax; 10.80 went back; one was never completed",
-        {"sold": "180.90", "back": "10.80", "orders": "4"},
-        {"Awaiting Fulfillment": "sale", "Incomplete": "no sale"},
+        "50 + 60 - 6 + 49.90 + 30 - 3 without tax; 10.80 with it went back; one was left",
+        {"sold": "180.90", "back": "10", "orders": "4"},
+        {
+            "Awaiting Fulfillment": "sale",
+            "Incomplete": "no sale",
+            "refund_parts": "refunded_amount by the goods' part of total_inc_tax without "
+            "base_shipping_cost",
+        },
         currency="USD",
+    ),
+    "bigcommerce_refunds.json": Truth(
+        "50 + 60 - 6 + 50 + 20 + 30 without tax; 10 and 20 of it went back, as 10.80 and 26.60",
+        {"sold": "204", "back": "30", "orders": "5", "customers": "4"},
+        currency="USD",
+    ),
+    "magento_rest.json": Truth(
+        "50 + 20 + 110 + 40 + 84 + 45 without tax; two mugs, a lamp, and a mug went back",
+        {"sold": "349", "back": "80", "orders": "6", "customers": "5", "pieces": "16"},
+        {"amount_parts": "items.row_total less items.discount_amount"},
+    ),
+    "magento_refund_totals.json": Truth(
+        "The same, of which orders alone say what went back, with tax, and postage of one",
+        {"sold": "349", "back": "80", "orders": "6", "customers": "5", "pieces": "16"},
+        {
+            "amount_parts": "items.row_total less items.discount_amount",
+            "refund_parts": "total_refunded by the goods' part of grand_total without "
+            "shipping_amount",
+        },
+    ),
+    "prestashop_details.csv": Truth(
+        "20 + 30 + 2 x 50 + 24 without tax; one lamp of 50 was refunded, and came back",
+        {"sold": "174", "back": "50", "orders": "3", "customers": "2", "pieces": "8"},
+    ),
+    "kaufland.csv": Truth(
+        "2 x 11.90 + 23.80 + 59.50 + 9.50, in cents; the lamp of 59.50 came back",
+        {"sold": "116.60", "back": "59.50", "orders": "3", "customers": "2"},
+        {"units": "cents", "returned_paid": "refund"},
+    ),
+    "bandcamp.csv": Truth(
+        "10 + 2 x 25 + 3 without taxes, postage and what fans add; one shirt of 25 went back",
+        {"sold": "63", "back": "25", "orders": "3", "customers": "3"},
+        currency="USD",
+    ),
+    "woo_advanced.csv": Truth(
+        "50 + 100 + 30 + 40 - 4, once for each order; 59.50 with 19 % and all of 30 went back",
+        {"sold": "216", "back": "80", "orders": "4", "customers": "3"},
+        {
+            "amount_of": "order",
+            "amount_parts": "Order Subtotal Amount less Cart Discount Amount",
+            "refund_parts": "Order Refund Amount by the goods' part of Order Total Amount without "
+            "Order Shipping Amount",
+        },
+    ),
+    "woo_rest.json": Truth(
+        "50 + 100 + 30 + 40 - 4; the list of refunds is asked about; guests have the number 0",
+        {"sold": "216", "back": "30", "orders": "4", "customers": "4", "pieces": "10"},
+        {"refunded_amount": "none"},
+    ),
+    "amazon_date_range_de.csv": Truth(
+        "20 + 30 - 3 + 1,050 without tax, postage and fees; 27 went back",
+        {"sold": "1097", "back": "27", "orders": "2", "pieces": "4"},
+        {
+            "Bestellung": "sale",
+            "Erstattung": "refund",
+            "Servicegebühr": "no sale",
+            "Übertrag": "no sale",
+            "customer_id": "nobody",
+        },
+    ),
+    "etsy_statement.csv": Truth(
+        "54 + 24.50 before fees, which are dashes on rows of sales; 24.50 went back",
+        {"sold": "78.50", "back": "24.50"},
+        {"Deposit": "no sale", "Fee": "no sale", "Tax": "no sale", "customer_id": "nobody"},
+    ),
+    "shopware6.json": Truth(
+        "47.60 + 59.50 + 23.80 + 35.70; 23.80 went back, as a list of transactions says",
+        {"sold": "166.60", "back": "23.80", "orders": "4", "customers": "2", "pieces": "8"},
+        {
+            "open": "sale",
+            '[{"stateMachineState":{"technicalName":"refunded"}}]': "refund",
+        },
+    ),
+    "woo_item_refunds.csv": Truth(
+        "50 + 100 + 15 + 30 without tax; a lamp of 50 and the plate went back",
+        {"sold": "195", "back": "80", "orders": "3", "customers": "2", "pieces": "8"},
+    ),
+    "clover.csv": Truth(
+        "50 + 20 + 100 + 30 without tax, tips beside it; 108 and 10.80 with 8 % went back",
+        {"sold": "200", "back": "110", "orders": "4"},
+        {
+            "Open": "no sale",
+            "amount_parts": "Order Total less Tax Amount",
+            "customer_id": "nobody",
+        },
     ),
     "baselinker.json": Truth(
         "2 x 15 + 20 + 3 x 20 + 49.90: numbers of products such as MUG-1 are no amounts",
@@ -966,6 +1068,12 @@ Timestamp,Visitor ID,Page Views,Cart Additions,Orders,Revenue
 2026-03-02 10:00:00,a,3,1,0,0
 2026-03-02 11:00:00,b,2,0,2,69.90
 """
+PAGES = """\
+date,hostname,page,visits,visitors,pageviews,exits,entrances
+2026-03-02,shop.example,/,30,25,41,10,20
+2026-03-02,shop.example,/p/mug,12,11,14,4,3
+2026-03-03,shop.example,/,33,29,44,12,22
+"""
 
 
 @pytest.mark.parametrize(
@@ -982,6 +1090,12 @@ def test_what_cannot_be_read_is_called_by_its_form(
     search = search_of(write(tmp_path / name, text), "EUR")
     with pytest.raises(DefinitionError, match=reason):
         search.proposal({"rows": "events"}, OWN)
+
+
+def test_sums_of_pages_are_no_events(tmp_path: Path) -> None:
+    search = search_of(write(tmp_path / "pages.csv", PAGES), "EUR")
+    with pytest.raises(DefinitionError, match="it is a report of sums"):
+        search.proposal({}, OWN)
 
 
 def test_days_of_spreadsheets_are_no_amounts_and_no_numbers_of_orders() -> None:

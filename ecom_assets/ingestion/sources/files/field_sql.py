@@ -209,19 +209,25 @@ def value_sql(
         numbers = [f"TRY_CAST({number} AS {NUMBER})" for number in (result, most)]
         result = f"CASE WHEN {numbers[0]} > {numbers[1]} THEN {most} ELSE {result} END"
     if field.shared_by:
-        return _share_sql(result, value_sql(field.shared_by, numerals, is_number=True), currency)
+        weight = value_sql(field.shared_by, numerals, is_number=True)
+        whole = value_sql(field.out_of, numerals, is_number=True) if field.out_of else ""
+        return _share_sql(result, weight, currency, whole)
     return result
 
 
-def _share_sql(whole: str, weight: str, currency: str) -> str:
+def _share_sql(whole: str, weight: str, currency: str, out_of: str = "") -> str:
     """Return the SQL of a line's part of an order's number, in the digits of its currency:
-    they add up to the whole.
+    they add up to the whole, or to their part of it if they are some `out_of` a number.
     """
     order = OF_ORDER
     total = f"max(TRY_CAST({whole} AS {NUMBER})) OVER (PARTITION BY {order})"
     own = f"coalesce(TRY_CAST({weight} AS {NUMBER}), 0)"
     until = f"sum({own}) OVER (PARTITION BY {order} ORDER BY {ident(POSITION)}::BIGINT)"
     all_ = f"sum({own}) OVER (PARTITION BY {order})"
+    if out_of:
+        most = f"max(TRY_CAST({out_of} AS {NUMBER})) OVER (PARTITION BY {order})"
+        some = in_currency_sql(f"least({total}, {most}) * {all_} / nullif({most}, 0)", currency)
+        total = f"TRY_CAST({some} AS {NUMBER})"
     first = f"CASE WHEN {ident(POSITION)} = '1' THEN {total} ELSE 0 END"
     parts = _parts_sql(total, until, own, all_, currency)
     return f"TRY_CAST(CASE WHEN {all_} = 0 THEN {first} ELSE {parts} END AS {NUMBER})::VARCHAR"

@@ -429,7 +429,7 @@ def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[st
 
 def _origins(mapping: RecordMapping, name: str, field: SourceField) -> Iterator[str]:
     yield from field.columns
-    for other in filter(None, (field.shared_by, field.less_shared, field.at_most)):
+    for other in filter(None, (field.shared_by, field.out_of, field.less_shared, field.at_most)):
         yield from _origins(mapping, name, other)
     for origin in (field.by_row or {}).values():
         yield from _origins(mapping, name, origin)

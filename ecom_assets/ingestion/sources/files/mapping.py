@@ -174,6 +174,9 @@ class SourceField(Operations):
     by_row: "dict[str, SourceField] | None" = None
     # The number is that of a whole order; each line gets its part by this number of its own.
     shared_by: "SourceField | None" = None
+    # Of `shared_by`: what the numbers of all lines, and what is beside them, come to. They get
+    # their part of it, and no more than their numbers.
+    out_of: "SourceField | None" = None
     # A number of the whole order, of which each line is less its part, by its own number.
     less_shared: "SourceField | None" = None
     # The number is no more than this one: of what was paid back, what the goods cost.
@@ -210,6 +213,8 @@ class SourceField(Operations):
             raise ValueError(f"give exactly one of {', '.join(names[:-1])} or {names[-1]}")
         if self.skip_zeros and not self.first_of:
             raise ValueError("`skip_zeros` is of the columns of `first_of`")
+        if self.out_of and not self.shared_by:
+            raise ValueError("`out_of` is what an amount is shared out of: give `shared_by`, too")
         return self
 
     @property

@@ -609,7 +609,7 @@ def _by_name(
         # A time that few rows have is of something else than what the rows are.
         value = next((one for one in each if values.filled(one) >= most * MOSTLY), None)
     elif field == "item_id":
-        each = list(dict.fromkeys(named))
+        each = [one for one in dict.fromkeys(named) if not _is_of_each_order(values, one, matches)]
         # What is another one on each row is the number of the row, where a product is named, too.
         several = (one for one in each if values.different(one) < values.filled(one))
         value = next(several, next(iter(each), None))
@@ -621,6 +621,16 @@ def _by_name(
         return None
     beside = f" and {value.joined}" if value.joined else ""
     return FoundField(field, value, f"named {value.name}{beside}")
+
+
+def _is_of_each_order(values: FileValues, value: Value, matches: Found) -> bool:
+    """Return whether each order of a file of lines has a value of its own, and one alone."""
+    order = matches.get("order_id")
+    if order is None or not (order.value.is_column and value.is_column):
+        return False
+    orders = values.different(order.value)
+    pairs = values.different_pairs(order.value, value)
+    return orders < values.row_count and pairs == orders == values.different(value)
 
 
 def _address_before_names(values: FileValues, named: Sequence[Value]) -> Value | None:

@@ -108,6 +108,8 @@ _WORDS: Final[Mapping[Part, tuple[str, ...]]] = {
             "comision",
             "commissione",
         ),
+        *("verkaufsgebuhr", "transaktionsgebuhr", "zahlungsgebuhr", "servicegebuhr"),
+        *("angebotsgebuhr", "marktplatzgebuhr", "verkaufsprovision"),
         *("komisyon", "komisi", "jutalek", "προμηθει", "העמלה", "عمولة"),
         *("prowizj", "комисс", "комісі", "手数料", "cost", "cogs", "einkauf", "wareneinsatz"),
         *("cout", "couts", "costo", "koszt"),
@@ -201,12 +203,12 @@ _NEAR_OF_LINES: Final = 0.0205
 Numbers = npt.NDArray[np.float64]
 
 
-def read_numbers(values: FileValues, expressions: Sequence[str]) -> list[Numbers]:
+def read_numbers(values: FileValues, expressions: Sequence[str], where: str = "") -> list[Numbers]:
     """Return the numbers of some expressions over the first rows, NaN where a row has none."""
     if not expressions:
         return []
     cells = [f"({sql})::DOUBLE AS c{n}" for n, sql in enumerate(expressions)]
-    read = values.columns_of_numbers(f"{select(cells, TABLE)} LIMIT {_MOST_ROWS}")
+    read = values.columns_of_numbers(f"{select(cells, TABLE, where)} LIMIT {_MOST_ROWS}")
     return [
         np.ma.filled(np.ma.asarray(read[f"c{n}"], dtype=np.float64), np.nan)
         for n in range(len(cells))
@@ -246,6 +248,18 @@ def is_total(value: Value) -> bool:
 def is_of_goods(value: Value) -> bool:
     """Return whether an amount is, by its name, of the goods alone."""
     return any(word in _NOT_WHOLE for word in _words(value))
+
+
+def is_of_whole_order(value: Value) -> bool:
+    """Return whether an amount may be, by its name, of a whole order."""
+    return is_total(value) or any(begins(word, _ORDERS) for word in _words(value))
+
+
+_ORDERS: Final = (
+    *("order", "subtotal", "cart", "bestell", "auftrag", "zwischensumm", "warenkorb", "commande"),
+    *("panier", "pedido", "carrito", "ordine", "carrello", "zamowien", "заказ", "замовлен"),
+)
+"""How words in the names of amounts begin that are of whole orders."""
 
 
 def _is_sum(value: Value) -> bool:
@@ -397,6 +411,8 @@ class RowParts:
     item: Value | None = None
     quantity: Value | None = None
     rates: Sequence[Value] = ()
+    where: str = ""
+    """The rows, as SQL, where some are of no order, such as what a market keeps for services."""
 
     @property
     def once(self) -> Self:
@@ -421,8 +437,19 @@ class RowParts:
             and not self._is_of_goods(name)
         }
         often = sorted(kinds, key=lambda name: -int(np.count_nonzero(self.filled(name))))
+        twins = {
+            name
+            for n, name in enumerate(often)
+            if any(self._is_twin(name, other, kinds) for other in often[:n])
+        }
+        often.sort(key=lambda name: name in twins)  # what says the same again shows no other sum
         named = {name: kinds[name] for name in often[:_MOST_PARTS]}
-        return {**named, **dict.fromkeys(self._unnamed(named), Part.OTHER)}
+        return {**named, **dict.fromkeys(self._unnamed(named, twins), Part.OTHER)}
+
+    def _is_twin(self, name: str, other: str, kinds: Mapping[str, Part]) -> bool:
+        """Return whether two columns of one part say the same on all rows, whatever their signs."""
+        own, numbers = np.abs(self.filled(name)), np.abs(self.filled(other))
+        return kinds[name] is kinds[other] and np.array_equal(own, numbers)
 
     def _is_of_goods(self, name: str) -> bool:
         """Return whether an amount is the same as one that is called one of the goods, in all rows:
@@ -438,32 +465,53 @@ class RowParts:
             for other in goods
         )
 
-    def _unnamed(self, named: Mapping[str, Part]) -> list[str]:
-        """Return the columns that are the difference of two amounts, whatever their names are."""
-        names = [name for name in self._numbers if name not in named]
+    def _unnamed(self, named: Mapping[str, Part], twins: Collection[str]) -> list[str]:
+        """Return the columns that are the difference of two amounts, whatever their names are; not
+        those that say the same as a named one.
+        """
+        names = [name for name in self._numbers if name not in named and name not in twins]
         names = [name for name in names if np.any(self.filled(name) != 0)][:_MOST_AMOUNTS]
         sums = {name for name, value in self.amounts.items() if _is_sum(value)}
         sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}
+        has_part = any(np.count_nonzero(self.filled(name)) >= _FEWEST for name in named)
         found: list[str] = []
         for name in sorted(names, key=lambda name: sizes[name]):
             if name == self.product[0] or name in sums:
                 continue
             larger = [other for other in names if sizes[other] > sizes[name]]
             rows = self.filled(name) != 0
-            if rows.sum() < _FEWEST or len(found) == _MOST_UNNAMED:
+            # Of few rows, it is one where sums with a part of more rows then hold on all.
+            is_few = rows.sum() < _FEWEST
+            if (is_few and not has_part) or len(found) == _MOST_UNNAMED:
                 continue
             own, beside = self.filled(name), self._beside(named)
             for whole, base in permutations(larger, 2):
                 left = self._numbers[whole] - self._numbers[base]
                 is_known = ~np.isnan(left)
                 both = rows & is_known
-                if both.sum() < _FEWEST:
+                if both.sum() < _FEWEST and not is_few:
                     continue
                 # The first rows alone mostly have more differences than all may have.
                 rest, places = left - own, np.flatnonzero(both)
                 allowed = len(places) * (1 - _SHARE) + 1
                 few = places[: int(2 * allowed) + _FEWEST]
                 near = rest[few]
+                if is_few:
+                    # What is paid in place of another way to pay is no part.
+                    is_beside = np.all(self.filled(base)[rows] != 0)
+                    is_shown = (
+                        is_beside
+                        and both.any()
+                        and any(
+                            np.all(np.abs(rest - other)[is_known] < _NEAR)
+                            and np.count_nonzero(other[is_known]) >= _FEWEST
+                            for other in beside
+                        )
+                    )
+                    if is_shown:
+                        found.append(name)
+                        break
+                    continue
                 if any(
                     np.count_nonzero(np.abs(near - other[few]) >= _NEAR) <= allowed
                     and (holds := np.abs(rest - other) < _NEAR)[both].mean() >= _SHARE
@@ -493,7 +541,7 @@ class RowParts:
         expressions = [self.values.number_sql(value) for value in columns]
         expressions += [self.product[1]] if self.product[0] else []
         expressions += [self.values.number_sql(value) for value in self.rates]
-        return read_numbers(self.values, expressions)
+        return read_numbers(self.values, expressions, self.where)
 
     @cached_property
     def _numbers(self) -> dict[str, Numbers]:
@@ -506,9 +554,17 @@ class RowParts:
         return np.nan_to_num(self._numbers[name])
 
     def _signed(self, name: str) -> int:
-        """Return 1 for a part whose numbers are mostly above zero, else -1."""
-        numbers = self.filled(name)
+        """Return 1 for a part whose numbers are mostly above zero, else -1; of what went back it is
+        the other way around.
+        """
+        numbers = self.filled(name) * self._direction
         return 1 if np.count_nonzero(numbers > 0) >= np.count_nonzero(numbers < 0) else -1
+
+    @cached_property
+    def _direction(self) -> Numbers:
+        """Return -1 for rows of which the largest amount is below zero, else 1."""
+        largest = max(self._numbers, key=lambda name: float(np.sum(np.abs(self.filled(name)))))
+        return np.where(self.filled(largest) < 0, -1.0, 1.0)
 
     @property
     def numbers(self) -> Mapping[str, Numbers]:
@@ -556,7 +612,8 @@ class RowParts:
         """Return whether an amount is a number times the quantity, on nearly all rows with both."""
         if self.quantity is None or amount == self.product[0]:
             return False
-        (pieces,) = read_numbers(self.values, [self.values.number_sql(self.quantity)])
+        of_pieces = [self.values.number_sql(self.quantity)]
+        (pieces,) = read_numbers(self.values, of_pieces, self.where)
         off = np.abs(self._numbers[name] * pieces - self._numbers[amount])
         rows = ~np.isnan(off) & (self.filled(name) != 0)
         return bool(rows.sum() >= _FEWEST and (off[rows] < _NEAR).mean() >= _SHARE)
@@ -620,6 +677,10 @@ class RowParts:
         if np.any(money[rows] > own[rows] * (1 + highest) + _NEAR):
             return False
         return _share_of_rates(own[rows], money[rows] - own[rows], _STEPS[0]) >= _SHARE
+
+    def is_without_tax(self, name: str, amount: str) -> bool:
+        """Return whether one amount is another one without a tax of a few usual rates."""
+        return self._is_without_tax(name, amount, _HIGHEST_TAX)
 
     def without_tax(self, goods: GoodsAmount) -> tuple[str, ...]:
         """Return the amounts that are that of the goods without a tax of a few rates that no column
@@ -807,7 +868,8 @@ class RowParts:
             # Postage below zero beside money above it is what the seller pays, as a fee is.
             is_cost = part in _ADDED and self._signed(name) < 0 < self._signed(begin)
             is_lowered = part in _LOWERS and not is_cost
-            is_lowered |= part is Part.FEE and self._is_charged(name)
+            is_kept = self._signed(name) < 0 < self._signed(begin)
+            is_lowered |= part is Part.FEE and not is_kept and self._is_charged(name)
             wanted[name] = ordered[0 if is_lowered else -1]
         best = min(
             [begin] if is_said else reached,

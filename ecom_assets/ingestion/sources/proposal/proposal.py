@@ -507,12 +507,15 @@ class MappingSearch:
                 "columns. Leave these lines out, and write the names as the first line, with the "
                 "same sign between them as between the values."
             )
-        if kind := self.kind or kind_of(values):
+        kind = self.kind or kind_of(values)
+        is_open = kind is None or (kind is MappingKind.EVENTS and not self.kind)
+        if kind and not (is_open and is_report_of_sums(values)):
             return kind, None
-        if is_report_of_sums(values):
+        if is_open and is_report_of_sums(values):
             raise DefinitionError(
-                "The file has one row a day with numbers alone: it is a report of sums, of which "
-                "no row is an event or an order. Export the list that it adds up, or say what its "
+                "The file has one row a day, or one for each page of a day, and numbers beside "
+                "it: it is a report of sums, of which no row is an event or an order. Export the "
+                "list that it adds up, or say what its "
                 "rows are (--ad-spend, --stock or another option of ecom mapping init, or what the "
                 "file is on the page of uploads)."
             )

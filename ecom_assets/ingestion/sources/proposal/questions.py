@@ -38,6 +38,8 @@ NO_GOODS: Final = "no_goods"
 GOODS: Final = "sale"
 PARTS: Final = "amount_parts"
 """Which parts that stand beside an amount are in it, where no sum shows it."""
+BACK: Final = "refund_parts"
+"""What of the money that was paid back was for goods, where no column of the refund shows it."""
 ACCOUNT, CURRENCY, PLATFORM = "account_id", "currency", "platform"
 ONE_ACCOUNT, OF_FILE = "one account", "the name of its file"
 """Which account rows of ad spend are of that do not say it."""
@@ -113,6 +115,7 @@ KEYS: Final = (
     UNITS,
     PIECES,
     PARTS,
+    BACK,
     NO_CUSTOMER,
     HOLDS,
     NO_GOODS,
@@ -151,6 +154,7 @@ LABELS: Final = {
     UNITS: "Units of amounts",
     PIECES: "Amount of cancelled pieces",
     PARTS: "Amount of the goods",
+    BACK: "Money paid back for goods",
     NO_GOODS: "Gift cards, tips and the like",
     NO_CUSTOMER: "Rows without a customer",
     HOLDS: "Rows that are not as before",

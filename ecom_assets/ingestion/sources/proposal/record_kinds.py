@@ -402,6 +402,8 @@ def is_report_of_sums(values: FileValues) -> bool:
     columns = [value for value in values.values if value.is_column and values.filled(value)]
     days = [value for value in columns if values.time_formats(value)]
     counts = [value for value in columns if value not in days]
+    if len(days) == 1 and _are_sums_of_people(values, days[0], counts):
+        return True
     return (
         len(days) == 1
         and _are_all_days(values, days[0])
@@ -413,6 +415,23 @@ def is_report_of_sums(values: FileValues) -> bool:
     )
 
 
+def _are_sums_of_people(values: FileValues, day: Value, others: Sequence[Value]) -> bool:
+    """Return whether columns beside a day are called numbers of people and of what they did, and no
+    two rows are of one day and one of all else, such as a page: reports of web analytics.
+    """
+    numbers = [value for value in others if values.matching(value, _NUMBER) == values.filled(value)]
+    named = [value for value in numbers if _COUNTED & {*words_of(value.last_name)}]
+    keys = [day, *(value for value in others if value not in numbers)]
+    has_clock = values.matching(day, r".*\d:.*")
+    return len(named) > 1 and not has_clock and values.are_unique(keys)
+
+
+_COUNTED: Final = frozenset(
+    {"visits", "visitors", "sessions", "users", "pageviews", "views", "entrances", "exits", "count"}
+    | {"besucher", "besuche", "sitzungen", "nutzer", "seitenaufrufe", "visites", "visiteurs"}
+    | {"utilisateurs", "visitas", "usuarios", "sesiones", "visite", "utenti", "sessioni"}
+)
+"""Words in the names of numbers of people, and of what they did."""
 _NUMBER: Final = r"-?[\d.,]*\d ?%?"
 
 

@@ -14,7 +14,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     Found,
     state_columns,
 )
-from ecom_assets.ingestion.sources.proposal.parts import is_total
+from ecom_assets.ingestion.sources.proposal.parts import is_of_whole_order
 from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
 REFUND_LINES, DISCOUNT_LINES = "refund", "discount"
@@ -373,7 +373,7 @@ class OrderRows:
         total, on_one_row, same, nearer, proved = self._counts(*counts, of=by_order)
         if 0 < total == on_one_row:
             return True
-        if total == same == 1 and not own and is_total(amount):
+        if total == same == 1 and not own and is_of_whole_order(amount):
             return None  # one order shows nothing
         if same < total or (total < FEWEST_ORDERS and not proved):
             return False

@@ -15,6 +15,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     MOSTLY,
     REFUNDED_AMOUNT,
     REFUNDED_QUANTITY,
+    UNIT_PRICE,
     Found,
     FoundField,
     state_columns,
@@ -215,7 +216,9 @@ def _back_twice(values: FileValues, matches: Found, states: Sequence[str]) -> li
     that of goods that came back and that of the credit note about them; none where each is of its
     own.
     """
-    names = ("customer_id", "item_id", "payment_amount", "order_id")
+    # Without an amount of its own, a row has a price and pieces.
+    money = ["payment_amount"] if "payment_amount" in matches else [UNIT_PRICE, "quantity"]
+    names = ("customer_id", "item_id", *money, "order_id")
     back = [state for state in states if _known_meaning(matches, state) is Meaning.REFUND]
     if len(back) < 2 or not {*names} <= matches.keys():  # noqa: PLR2004 (one goes back once)
         return []

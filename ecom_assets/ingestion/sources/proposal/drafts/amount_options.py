@@ -35,3 +35,20 @@ def less_and_plus(draft: Draft) -> list[str]:
     """Return the options of the amount of the goods: what is taken off, and what is added."""
     reading = draft.reading()
     return options_of(reading) if reading else []
+
+
+def goods_sql(draft: Draft) -> str:
+    """Return the SQL of the amount of the goods of a row, over the columns of the file, in the
+    units of the file.
+    """
+    plain = {value.name: draft.values.plain_sql(value) for value in draft.values.values}
+    numbers = [f"({draft.values.plain_sql(one)})::DECIMAL(24, 6)" for one in draft.line_columns()]
+    reading = draft.reading()
+    signed = [("-", name) for name in reading.less] if reading else []
+    signed += [("+", name) for name in reading.plus] if reading else []
+    parts = (f" {sign} coalesce(({plain[n]})::DECIMAL(24, 6), 0)" for sign, n in signed)
+    sql = f"({' * '.join(numbers)}{''.join(parts)})"
+    if reading is None or reading.rate is None:
+        return sql
+    percent = f"coalesce(({draft.values.plain_sql(reading.rate)})::DECIMAL(24, 6), 0)"
+    return f"({sql} * (100 - {percent}) / 100)"

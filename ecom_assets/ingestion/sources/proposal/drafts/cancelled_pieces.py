@@ -1,6 +1,7 @@
 """Lines of orders of which all pieces, or some, were cancelled."""
 
 from ecom_assets.core.tables import formats
+from ecom_assets.ingestion.sources.proposal.drafts.amount_options import goods_sql
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
 from ecom_assets.ingestion.sources.proposal.drafts.draft import OF_PIECES, Draft, has_word
 from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
@@ -172,15 +173,9 @@ def _amount_of_pieces(draft: Draft) -> str:
     """Return the SQL of the amount of one piece of a line, over the columns of the file; the
     parts of the line that are taken off it are taken off each.
     """
-    plain = {value.name: draft.values.plain_sql(value) for value in draft.values.values}
-    numbers = [f"({draft.values.plain_sql(one)})::DECIMAL(24, 6)" for one in draft.line_columns()]
-    reading = draft.reading()
-    signed = [("-", name) for name in reading.less] if reading else []
-    signed += [("+", name) for name in reading.plus] if reading else []
-    parts = (f" {sign} coalesce(({plain[n]})::DECIMAL(24, 6), 0)" for sign, n in signed)
     quantity = f"({draft.values.plain_sql(draft.found['quantity'].value)})::DECIMAL(24, 6)"
     of = quantity if draft.is_of_all_pieces else _pieces_left(draft)
-    return f"({' * '.join(numbers)}{''.join(parts)}) / nullif({of}, 0)"
+    return f"{goods_sql(draft)} / nullif({of}, 0)"
 
 
 def amount_of_pieces_left(draft: Draft) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 from ecom_assets.core.tables.currencies import digits_of, unusual_digits
 from ecom_assets.core.warehouse.sql_text import select
@@ -75,6 +76,8 @@ def _may_be_cents(draft: Draft, amounts: Sequence[Value], currency: Value | None
     if draft.values.format != "ndjson":
         numbers = [value for value in numbers_left(draft.values, {}) if can_be_amount(value)]
         of_parts = [value for value in numbers if part_of(value) in {Part.TAX, Part.FEE}]
+        of_parts = [value for value in of_parts if not _are_rates(draft, value)]
+        of_parts += [value for value in numbers if _is_share_of(draft, value, amounts[0])]
         if not any(map(partial(_has_cents, draft), of_parts)) or any(
             has_decimals(draft.values, value) for value in (*of_parts, *amounts)
         ):
@@ -84,6 +87,29 @@ def _may_be_cents(draft: Draft, amounts: Sequence[Value], currency: Value | None
         for value in amounts
     )
     return are_large and any(map(partial(_has_cents, draft), amounts))
+
+
+def _are_rates(draft: Draft, value: Value) -> bool:
+    """Return whether numbers are a few below 100, such as rates of taxes in percent."""
+    most = draft.values.scalar(f"max({draft.values.number_sql(value)})")
+    is_small = most is not None and most < _WHOLE
+    return is_small and draft.values.different(value) <= _FEW_RATES
+
+
+def _is_share_of(draft: Draft, value: Value, amount: Value) -> bool:
+    """Return whether an amount is what a tax or a fee of few rates leaves of another one."""
+    part, whole = map(draft.values.number_sql, (value, amount))
+    share = f"round({part} / nullif({whole}, 0), 2)"
+    measured = [f"min({share})", f"max({share})", f"count(DISTINCT {share})"]
+    least, most, different = draft.values.rows(select(measured, TABLE))[0]
+    is_share = least is not None and least > _LEAST_LEFT and most < 1
+    return bool(is_share and different <= _FEW_RATES < draft.values.different(value))
+
+
+_WHOLE: Final = 100
+_FEW_RATES: Final = 3
+_LEAST_LEFT: Final = 0.5
+"""The least share that a tax or a fee leaves."""
 
 
 def _has_cents(draft: Draft, value: Value) -> bool:

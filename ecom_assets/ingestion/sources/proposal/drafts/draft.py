@@ -149,6 +149,38 @@ class AmountReading:
         return f"{self.name}{less}{plus}{rate}"
 
 
+@dataclass(frozen=True)
+class GoodsOfBack:
+    """What of an amount that was paid back was for goods.
+
+    It is less some columns of the refund itself, or its part of `whole`, all that was paid, of
+    which the goods are one; or of the goods and what is `beside` them. Where no postage went back,
+    `postage` is not in that; `tax` is that of the goods and the postage.
+    """
+
+    less: tuple[Value, ...] = ()
+    whole: Value | None = None
+    beside: tuple[Value, ...] = ()
+    postage: Value | None = None
+    tax: Value | None = None
+
+    def text_of(self, back: str) -> str:
+        """Return it in words."""
+        if self.less:
+            return f"{back} less {' and '.join(value.name for value in self.less)}"
+        if not self.is_part:
+            return back
+        names = ["goods", *(value.name for value in self.beside)]
+        whole = self.whole.name if self.whole else " and ".join(names)
+        but = f" without {self.postage.name}" if self.postage else ""
+        return f"{back} by the goods' part of {whole}{but}"
+
+    @property
+    def is_part(self) -> bool:
+        """Return whether it is a part as the goods are one."""
+        return self.whole is not None or bool(self.beside)
+
+
 def options_of(reading: AmountReading) -> list[str]:
     """Return the options of a field with what is taken off, and what is added."""
     less = [f"less: {quoted_list(reading.less)}"] if reading.less else []
@@ -201,6 +233,10 @@ class Draft(ABC):
     """Whether the column of the state says what a row is, such as a payment or a withdrawal."""
     is_person_asked: bool = False
     """Whether no column is known to say who ordered."""
+    has_guests: bool = False
+    """Whether the number 0 stands for customers without an account."""
+    guest_address: Value | None = None
+    """The address by which these are told apart."""
     notes: list[str] = field(default_factory=list)
     """What was found out about the rows, in sentences."""
     continued: list[str] = field(default_factory=list)
@@ -233,6 +269,8 @@ class Draft(ABC):
     """Of these columns, the states about which nobody has said yet what they are."""
     flags: Sequence[RowFlag] = ()
     """The columns of yes and no that say, or may say, that rows are no sale."""
+    back: GoodsOfBack = field(default_factory=GoodsOfBack)
+    """What of the money that was paid back was for goods."""
     refunds_pieces: bool = False
     """Whether lines say how many of their pieces went back."""
     sign: str = ""

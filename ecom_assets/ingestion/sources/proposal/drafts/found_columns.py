@@ -6,6 +6,7 @@ from itertools import permutations
 from typing import Final
 
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
@@ -33,6 +34,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     FoundField,
     currency_beside,
     free_columns,
+    free_values,
     has_decimals,
     is_currency,
     numbers_left,
@@ -51,7 +53,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES, shown
 from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds, says_kind
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, OrderRows
-from ecom_assets.ingestion.sources.proposal.state_words import says_no_sale_or_refund
+from ecom_assets.ingestion.sources.proposal.state_words import says_no_sale, says_no_sale_or_refund
 from ecom_assets.ingestion.sources.proposal.states import states_in_turn
 from ecom_assets.ingestion.sources.proposal.unnamed import (
     Product,
@@ -288,6 +290,7 @@ def find_order_number(draft: Draft) -> None:
 
 def find_paid_back(draft: Draft) -> None:
     """Take the amount that went back by a word of its name, where no usual name has it."""
+    _find_pieces_back(draft)
     if {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & draft.found.keys():
         return
     amounts = [value for value in numbers_left(draft.values, draft.found) if can_be_amount(value)]
@@ -298,6 +301,31 @@ def find_paid_back(draft: Draft) -> None:
     if len(some) == 1 and (has_decimals(draft.values, some[0]) or says_cents(some[0])):
         why = f"named {some[0].name}"
         draft.found[REFUNDED_AMOUNT] = FoundField(REFUNDED_AMOUNT, some[0], why)
+
+
+def _find_pieces_back(draft: Draft) -> None:
+    """Take the pieces that went back by words of their name, such as `product_quantity_refunded`:
+    whole numbers, never more than were sold.
+    """
+    quantity = draft.found.get("quantity")
+    if quantity is None or not quantity.value.is_column or REFUNDED_QUANTITY in draft.found:
+        return
+    sold = draft.values.number_sql(quantity.value)
+    for value in free_columns(draft.values, draft.found):  # 0 or 1 piece looks like no and yes
+        name = value.last_name
+        is_back = says_no_sale_or_refund(name) and not says_no_sale(name)
+        is_named = is_back and has_word(value, OF_PIECES)
+        if not (is_named and draft.values.number_forms(value)):
+            continue
+        back = draft.values.number_sql(value)
+        some, more = (
+            int(draft.values.scalar(f"count(*) FILTER ({back} {way})"))
+            for way in ("> 0", f"NOT BETWEEN 0 AND {sold}")
+        )
+        if some and not more:
+            why = f"named {value.name}"
+            draft.found[REFUNDED_QUANTITY] = FoundField(REFUNDED_QUANTITY, value, why)
+            return
 
 
 def find_product(draft: Draft) -> None:
@@ -546,6 +574,9 @@ def find_person(draft: Draft) -> None:
     match = draft.found.get("customer_id")
     if match is None or "customer_id" in draft.answers:
         return
+    if _are_numbers_with_zero(draft, match.value):
+        _find_guests(draft, match.value)
+        return
     order = draft.found.get("order_id")
     orders = draft.values.different(order.value) if order else draft.values.row_count
     different = draft.values.different(match.value)
@@ -563,3 +594,22 @@ def find_person(draft: Draft) -> None:
     )
     choices = (person.name, match.value.name)
     draft.ask("customer_id", sentence, choices, person.name, is_optional=True)
+
+
+def _are_numbers_with_zero(draft: Draft, value: Value) -> bool:
+    """Return whether ids are whole numbers, of which one is 0: who has no account."""
+    filled = draft.values.filled(value)
+    zeros = draft.values.matching(value, "0")
+    return value.is_column and 0 < zeros < filled == draft.values.matching(value, r"\d+")
+
+
+def _find_guests(draft: Draft, value: Value) -> None:
+    """Tell those apart whose number is 0, by their address; without one they are nobody."""
+    rows = formats.counted(draft.values.matching(value, "0"), "row")
+    addresses = [
+        one for one in free_values(draft.values, draft.found) if draft.values.are_emails(one)
+    ]
+    draft.guest_address = addresses[0] if addresses else None
+    draft.has_guests = True
+    by = f"told apart by {shown(addresses[0].name)}" if addresses else "of nobody"
+    draft.notes.append(f"0 of {shown(value.name)} is no customer, in {rows}: these are {by}")

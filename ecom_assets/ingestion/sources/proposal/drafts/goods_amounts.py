@@ -302,7 +302,9 @@ def _add_up_orders(draft: Draft) -> None:
     _ask_for_paid_back(draft, GoodsAmount(begin), parts)
     goods = parts.after_discounts(begin, parts.lines)
     # A proof adds up all rows of an order: what went back of it, below zero, would break it.
-    is_one_way = not any(np.any(parts.numbers[name] < 0) for name in of_orders)
+    is_one_way = not any(
+        np.any(parts.numbers[name] < 0) and np.any(parts.numbers[name] > 0) for name in of_orders
+    )
     if order.value.is_column and is_one_way and draft.is_cell(*draft.line_columns()):
         draft.order_sums = parts.sums_of_lines(begin)
         draft.lines_of_sums = begin, tuple(draft.line_columns())
@@ -403,6 +405,9 @@ def _take_lines_that_add_up(
         return
     for name, value in of_lines.items():
         if part_of(value) is None and parts.reaches(name, parts.lines):
+            if parts.is_without_tax(begin, name):
+                draft.notes.append(f"{shown(begin)} is {shown(name)} without tax")
+                return
             draft.found["payment_amount"] = FoundField(
                 "payment_amount", value, f"named {name}; lines add up to an amount of the order"
             )
@@ -527,6 +532,7 @@ def _amount_to_explain(draft: Draft) -> tuple[str, RowParts | None]:
         item.value if item else None,
         quantity.value if quantity else None,
         [value for value in numbers_of_rows(draft.values, {}) if is_rate(value)],
+        f"{order.value.column} IS NOT NULL" if order and draft.are_kinds else "",
     ).once
 
 

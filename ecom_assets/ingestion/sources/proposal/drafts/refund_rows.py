@@ -1,7 +1,6 @@
 """What was paid back, and which rows say so."""
 
 from collections.abc import Sequence
-from itertools import combinations
 
 from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.sql_text import select, texts
@@ -9,11 +8,17 @@ from ecom_assets.ingestion.sources.proposal.drafts.amount_options import hundred
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     IN_CENTS,
-    MOST_PARTS_ASKED,
+    NO_AMOUNT,
     ORDER_ID,
     AmountReading,
     Draft,
     options_of,
+)
+from ecom_assets.ingestion.sources.proposal.drafts.goods_of_refunds import (
+    are_pieces_worth_it,
+    back_by_part,
+    is_of_order,
+    is_of_row,
 )
 from ecom_assets.ingestion.sources.proposal.event_amounts import FEWEST_ORDERS
 from ecom_assets.ingestion.sources.proposal.fields import (
@@ -22,14 +27,13 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     REFUNDED_AT,
     REFUNDED_QUANTITY,
     UNIT_PRICE,
-    numbers_left,
+    candidates,
 )
-from ecom_assets.ingestion.sources.proposal.parts import Part, is_total, part_of
+from ecom_assets.ingestion.sources.proposal.parts import Part, part_of
 from ecom_assets.ingestion.sources.proposal.questions import quoted, quoted_list, shown
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning, says_no_sale_or_refund
 from ecom_assets.ingestion.sources.proposal.states import OrderStates
-from ecom_assets.ingestion.sources.proposal.unnamed import several_rows_at_once
 from ecom_assets.ingestion.sources.proposal.values import TABLE, Value
 
 
@@ -115,7 +119,7 @@ def _can_repeat_rows_of_orders(draft: Draft) -> bool:
 def _can_repeat_rows(draft: Draft) -> bool:
     """Return whether a row can be a sale and a refund: its state is a column of the file."""
     status = draft.found.get("status")
-    return status is not None and status.value.is_column and not draft.values.spread
+    return status is not None and status.value.is_column
 
 
 def _are_pieces_refunded(draft: Draft, states: OrderStates | None) -> bool:
@@ -125,7 +129,7 @@ def _are_pieces_refunded(draft: Draft, states: OrderStates | None) -> bool:
     back, quantity = draft.found.get(REFUNDED_QUANTITY), draft.found.get("quantity")
     price, order = draft.found.get(UNIT_PRICE), draft.found.get("order_id")
     amount = draft.found.get("payment_amount")
-    if not (back and quantity and order) or not (price or amount) or draft.values.spread:
+    if not (back and quantity and order) or not (price or amount):
         return False
     if not all(match.value.is_column for match in (back, quantity, order)):
         return False
@@ -136,8 +140,10 @@ def _are_pieces_refunded(draft: Draft, states: OrderStates | None) -> bool:
     pieces, count = map(draft.values.number_sql, (back.value, quantity.value))
     more = draft.values.scalar(f"count(*) FILTER ({pieces} > {count})")
     some = draft.values.scalar(f"count(*) FILTER ({pieces} > 0)")
-    if more or not some or not states or not states.refunded:
-        return bool(some and not more)
+    is_said = bool(some) and not more
+    is_said = is_said and are_pieces_worth_it(draft, f"{pieces} / nullif({count}, 0)")
+    if not is_said or not states or not states.refunded:
+        return is_said
     is_refund = f"bool_or(list_contains({texts(states.refunded)}, {states.value.column}))"
     measured = f"{is_refund} AS is_refund, coalesce(sum({pieces}), 0) AS pieces"
     by_order = select(measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column)
@@ -170,6 +176,27 @@ def note_pieces_that_went_back(draft: Draft) -> None:
             f"{shown(back.value.name)} says in {formats.counted(rows, 'row')} that pieces went "
             "back, and no price of one says for how much: nothing is counted as paid back"
         )
+
+
+def ask_for_list_of_refunds(draft: Draft) -> None:
+    """Ask for the column of what was paid back, where records have a list of refunds, which a draft
+    does not read.
+    """
+    lists = [one for one in draft.values.lists.items if one.path != draft.values.spread]
+    named = [one.path for one in lists if says_no_sale_or_refund(one.path)]
+    if not named or {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & draft.found.keys():
+        return
+    value = next((one for one in draft.values.values if one.name == named[0]), None)
+    rows = int(draft.values.scalar(f"count(*) FILTER (length({value.column}) > 2)")) if value else 0
+    if rows:
+        sentence = (
+            f"the column of what was paid back, as a draft does not read the list "
+            f"{shown(named[0])} in {formats.counted(rows, 'row')}, or {NO_AMOUNT}: then what went "
+            "back of a part is not counted (a kind of `rows` with the path of the list reads it, "
+            "as in the mapping `woocommerce`)"
+        )
+        choices = (*candidates(draft.values, REFUNDED_AMOUNT, draft.found), NO_AMOUNT)
+        draft.ask(REFUNDED_AMOUNT, sentence, choices, NO_AMOUNT)
 
 
 def share_what_was_paid_back(draft: Draft) -> None:
@@ -210,59 +237,27 @@ def refund_of_amount(draft: Draft, value: Value) -> str:
     if draft.left_of_total and draft.refund:
         whole, left = map(quoted, draft.left_of_total)
         most = _at_most_goods(draft, [value])
-        return amount_by_row(
-            sale, f"{{{', '.join([f'column: {whole}, less: [{left}]', *units])}{most}}}"
-        )
+        by_part = back_by_part(draft, None, sale)
+        difference = f"{{{', '.join([f'column: {whole}, less: [{left}]', *units])}{most}}}"
+        return amount_by_row(sale, by_part or difference)
     if not draft.refund or not refunded or not value.is_column or not refunded.value.is_column:
         return ""
     back = quoted(refunded.value.path[0])
+    if by_part := back_by_part(draft, refunded.value, sale):
+        return amount_by_row(sale, by_part)
     if shared := shared_back(draft, amount):
         return amount_by_row(sale, shared)
     zeros = ", skip_zeros: true" if _has_zeros(draft, refunded.value) else ""
     most = f"{''.join(f', {unit}' for unit in units)}{_at_most_goods(draft, [value])}"
-    parts = _parts_of_refunds(draft, refunded.value, value)
-    less = f", less: {quoted_list(parts)}" if parts else ""
-    options = f"{less}{zeros}{_without_sign(draft, refunded.value)}{most}"
+    options = f"{_less_of_refund(draft)}{zeros}{_without_sign(draft, refunded.value)}{most}"
     refund = f"{{first_of: [{back}, {amount}]{options}}}"
     return amount_by_row(sale, refund)
 
 
-def _parts_of_refunds(draft: Draft, back: Value, goods: Value) -> tuple[str, ...]:
-    """Return the columns of the postage and the tax that went back with the goods, as what was
-    paid back has them in it: without them, orders that went back as a whole come to their
-    goods.
-    """
-    if not draft.has_row_per_order() or _without_sign(draft, back):
-        return ()
-    numbers = numbers_left(draft.values, draft.found)
-    named = [
-        value
-        for value in numbers
-        if says_no_sale_or_refund(value.last_name)
-        and any(part_of(value, but=Part.REFUND) is part for part in (Part.SHIPPING, Part.TAX))
-    ]
-    totals = [value for value in numbers_left(draft.values, {}) if is_total(value)]
-    if not named or not totals:
-        return ()
-    by_name = {value.name: value for value in draft.values.values}
-    reading = draft.reading()
-    signed = [("-", name) for name in reading.less] if reading else []
-    signed += [("+", name) for name in reading.plus] if reading else []
-
-    def number(value: Value) -> str:
-        return f"coalesce({draft.values.number_sql(value)}, 0)"
-
-    whole = " ".join([number(goods), *(f"{s} {number(by_name[n])}" for s, n in signed)])
-    is_all = " OR ".join(f"{number(back)} = {number(total)}" for total in totals if total != back)
-    chosen: dict[tuple[str, ...], int] = {}
-    for count in range(len(named) + 1):
-        for some in combinations(named[:MOST_PARTS_ASKED], count):
-            left = " - ".join(map(number, (back, *some)))
-            fits = f"{number(back)} > 0 AND ({is_all or 'false'}) AND abs({left} - ({whole}))"
-            rows = int(draft.values.scalar(f"count(*) FILTER ({fits} < 0.0051)"))
-            chosen[tuple(value.path[0] for value in some)] = rows
-    best = max(chosen, key=lambda names: (chosen[names], -len(names)))
-    return best if chosen[best] else ()
+def _less_of_refund(draft: Draft) -> str:
+    """Return the option of the postage and the tax that went back with the goods."""
+    names = [value.path[0] for value in draft.back.less]
+    return f", less: {quoted_list(names)}" if names else ""
 
 
 def amount_by_row(sale: str, refund: str) -> str:
@@ -279,7 +274,8 @@ def shared_back(draft: Draft, by: str) -> str:
     back = draft.found[REFUNDED_AMOUNT].value
     sign = _without_sign(draft, back).removeprefix(", ")
     most = _at_most_goods_of_order(draft).removeprefix(", ")
-    options = filter(None, (*in_cents(draft, back), sign, most))
+    less = _less_of_refund(draft).removeprefix(", ")
+    options = filter(None, (less, *in_cents(draft, back), sign, most))
     return f"{{{', '.join([f'column: {quoted(back.path[0])}', *options, f'shared_by: {by}'])}}}"
 
 
@@ -287,10 +283,9 @@ def _at_most_goods(draft: Draft, cells: Sequence[Value]) -> str:
     """Return the option by which no more than the goods is paid back, where rows are orders: a
     refund of a whole order has its tax and its postage in it, too.
     """
-    is_of_row = draft.has_row_per_order() or (
-        ORDER_ID not in draft.found and not several_rows_at_once(draft.values, draft.found)
-    )
-    if not is_of_row or draft.is_shared:
+    back = draft.found.get(REFUNDED_AMOUNT)
+    is_whole = back is not None and not is_of_row(draft) and is_of_order(draft, back.value)
+    if is_whole or draft.is_shared:
         return _at_most_goods_of_order(draft)
     column, *times = (quoted(value.path[0]) for value in cells)
     options = [f"column: {column}", *(f"times: {name}" for name in times)]
@@ -367,11 +362,16 @@ def paid_back_of_each(draft: Draft) -> str:
     cells = draft.line_columns()
     columns = [quoted(cell.path[0]) for cell in cells]
     times = "".join(f", times: {name}" for name in columns[1:])
+    options = [*less_and_plus(draft), *in_cents(draft, cells[0])]
+    sale = f"{{{', '.join([f'column: {columns[0]}{times}', *options])}}}"
+    if by_part := back_by_part(draft, back, sale):
+        return by_part
     if shared := shared_back(draft, f"{{column: {columns[0]}{times}}}"):
         return shared
     sign = _without_sign(draft, back).removeprefix(", ")
+    less = _less_of_refund(draft).removeprefix(", ")
     most = _at_most_goods(draft, cells).removeprefix(", ")
-    options = [option for option in (*in_cents(draft, back), sign, most) if option]
+    options = [option for option in (less, *in_cents(draft, back), sign, most) if option]
     return (
         f"{{{', '.join([f'column: {quoted(back.path[0])}', *options])}}}"
         if options
@@ -403,6 +403,8 @@ def hundredth_of_kinds(draft: Draft, hundredth: str) -> str:
     if match is None or not draft.refund:
         return f"  payment_amount: {hundredth}"
     sale = hundredth.removesuffix(IN_CENTS)
+    if by_part := back_by_part(draft, match.value, sale):
+        return amount_by_row(sale, by_part)
     back = hundredth_of(draft, match.value).removesuffix(IN_CENTS) or quoted(match.value.path[0])
     if draft.has_row_per_order() and back.endswith("}"):
         back = f"{back.removesuffix('}')}, at_most: {sale}}}"

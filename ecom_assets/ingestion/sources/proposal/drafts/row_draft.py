@@ -33,8 +33,10 @@ from ecom_assets.ingestion.sources.proposal.drafts.found_columns import (
     refuse_log_of_states,
 )
 from ecom_assets.ingestion.sources.proposal.drafts.goods_amounts import find_amounts
+from ecom_assets.ingestion.sources.proposal.drafts.goods_of_refunds import find_goods_of_refunds
 from ecom_assets.ingestion.sources.proposal.drafts.proven_claims import proof_lines
 from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
+    ask_for_list_of_refunds,
     condition_of_refunds,
     lines_below_zero,
     note_pieces_that_went_back,
@@ -128,6 +130,7 @@ class RowDraft(Draft):
         names += [name for name in others if name not in {*names, kind.id, *HELPERS}]
         find_cents(self)
         if not is_events:
+            ask_for_list_of_refunds(self)
             share_what_was_paid_back(self)
             ask_for_nobody(self)
             ask_for_no_goods(self)
@@ -138,6 +141,7 @@ class RowDraft(Draft):
         self.refund = "" if is_events else condition_of_refunds(self, states)
         if not is_events:
             note_pieces_that_went_back(self)
+            find_goods_of_refunds(self, states)
         states = replace(states, is_final=bool(self.refund)) if states else None
         if states and states.is_final:
             names.remove("status")

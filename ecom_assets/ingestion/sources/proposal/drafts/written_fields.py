@@ -1,9 +1,10 @@
 """The lines of the fields of events and orders."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.core.warehouse.sql_text import ident, text
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.proposal.drafts.amount_options import (
@@ -21,6 +22,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     Draft,
     options_of,
 )
+from ecom_assets.ingestion.sources.proposal.drafts.goods_of_refunds import back_by_part
 from ecom_assets.ingestion.sources.proposal.drafts.proven_claims import unique_columns
 from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
     amount_by_row,
@@ -39,6 +41,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     AMOUNT_OF,
+    BACK,
     BY_ORDER,
     FORMAT,
     NO_CUSTOMER,
@@ -79,7 +82,7 @@ def field_line(draft: Draft, name: str) -> str:
     """Return the line of a field, with a mark and its question where it is not known."""
     if name not in draft.found:
         return _field_without_column(draft, name)
-    value = draft.found[name].value
+    value = _as_column(draft, draft.found[name].value)
     if name == "event_type" and value.joined:
         return f"  {name}: {{first_of: {quoted_list([value.path[0], value.joined])}}}"
     if name in {feeds()[draft.kind].model.kind.time, CHANGED_AT}:
@@ -92,6 +95,14 @@ def field_line(draft: Draft, name: str) -> str:
         return f"  {name}: {_origin(draft, name, value, options)}"
     sql = f"lower(trim({value.sql}))" if is_email else value.sql
     return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
+
+
+def _as_column(draft: Draft, value: Value) -> Value:
+    """Return a member of an object as the column that it is where records have rows."""
+    has_rows = draft.refund and not draft.is_text and not draft.values.spread
+    if not has_rows or value.is_column or value.is_computed or value.joined:
+        return value
+    return replace(value, path=(value.name,), sql=ident(value.name))
 
 
 def _unusual_field(draft: Draft, name: str, value: Value) -> str:
@@ -123,6 +134,11 @@ def _quantity(draft: Draft, value: Value) -> str:
 def _customer(draft: Draft, value: Value) -> str:
     """Return the line of a customer that some rows do not have; else empty."""
     name, answer = "customer_id", draft.answers.get(NO_CUSTOMER)
+    if draft.has_guests:
+        guest = _as_column(draft, draft.guest_address) if draft.guest_address else None
+        other = f"lower(trim({guest.sql}))" if guest else text(NOT_SET)
+        sql = quoted(f"coalesce(nullif({value.sql}, '0'), {other})")
+        return f"  {name}: {{expression: {sql}}}  # 0 is no customer"
     if draft.is_open(NO_CUSTOMER):
         line = draft.marked(f'  {name}: "{OPEN}"', NO_CUSTOMER)
         return f"{line}: write {_of_nobody(draft, value)} or {quoted(value.path[0])}"
@@ -210,7 +226,7 @@ def _amount_of_kinds(draft: Draft, value: Value) -> str:
     """Return the line of an amount that is asked, shared among lines,
     or another one in refunds; else empty.
     """
-    if any(map(draft.is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT))):
+    if any(map(draft.is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT, BACK))):
         return _open_amount(draft)
     if line := amount_of_pieces_left(draft):
         return line
@@ -243,13 +259,15 @@ def _shared_amount(draft: Draft, value: Value) -> str:
         return draft.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
     whole = [*less_and_plus(draft), *in_cents(draft, value), *_sharing(draft)]
     sale = f"{{{', '.join([f'column: {quoted(value.path[0])}', *whole])}}}"
-    back = shared_back(draft, _share_weight(draft))
+    refunded = draft.found.get(REFUNDED_AMOUNT)
+    by_part = refunded and back_by_part(draft, refunded.value, _share_weight(draft))
+    back = by_part or shared_back(draft, _share_weight(draft))
     return amount_by_row(sale, back) if back else f"  payment_amount: {sale}"
 
 
 def _field_without_column(draft: Draft, name: str) -> str:
     if name == "payment_amount" and UNIT_PRICE in draft.found:
-        if any(map(draft.is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT))):
+        if any(map(draft.is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT, BACK))):
             return _open_amount(draft)
         lowered = amount_of_pieces_left(draft) if draft.cancelled_pieces else ""
         less_rate = lowered or _less_rate(draft, draft.line_columns())
@@ -365,7 +383,7 @@ def _price_times_quantity(draft: Draft) -> str:
 
 def _open_amount(draft: Draft) -> str:
     """Return the line of an amount that is asked, with what may be written in its place."""
-    line = draft.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS, PIECES, REFUNDED_AMOUNT)
+    line = draft.marked(f'  payment_amount: "{OPEN}"', UNITS, PARTS, PIECES, REFUNDED_AMOUNT, BACK)
     if not draft.is_open(PARTS) and draft.is_open(REFUNDED_AMOUNT):
         base, *times = (quoted(value.path[0]) for value in draft.line_columns())
         options = [f"column: {base}", *(f"times: {name}" for name in times)]
