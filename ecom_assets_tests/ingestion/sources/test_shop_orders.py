@@ -238,6 +238,19 @@ PRESTA_LIST = (
 )
 
 
+def test_prestashop_s_list_has_amounts_as_the_shop_s_language_writes_them(tmp_path: Path) -> None:
+    amounts = ["€1,072.00", "1 072,00 €", "4\u202f539,50 €", "1.072,00 €", "-21,72 €", "€1,072", "3,5 €"]
+    head = "ID;Référence;Nouveau client;Livraison;Client;Total;État;Date\n"
+    lines = [
+        f"{number};R{number};1;France;J. DOE;{amount};Livré;01/07/2026 23:30:00\n"
+        for number, amount in enumerate(amounts)
+    ]
+    rows = one_file(tmp_path, "prestashop_list", "".join([head, *lines]))
+    paid = [row["payment_amount"] for row in sorted(rows, key=lambda row: row["order_id"])]
+    expected = ["1072", "1072", "4539.50", "1072", "-21.72", "1072", "3.50"]
+    assert paid == [Decimal(amount) for amount in expected]
+
+
 @pytest.mark.slow
 def test_prestashop_s_list_has_one_amount_per_order(tmp_path: Path) -> None:
     rows = one_file(tmp_path, "prestashop_list", PRESTA_LIST)
