@@ -121,14 +121,16 @@ def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
     from ecom_assets.cli import init_files  # noqa: PLC0415 (as above)
 
     settings = load_settings()
+    rates: dict[str, str] = {}
     if asks:
         try:
-            answered = [init_files.answered(settings, look) for look in looks]
+            rates = init_files.asked_rates(settings, looks)
+            answered = [init_files.answered(settings, look, rates) for look in looks]
         except typer.Abort:
             init_files.forget(settings, looks)
             raise
         looks = [look for look in answered if look is not None]
-    looks = [look for look in looks if not look.refusal]
+    looks = [look for look in looks if look.is_readable]
     if open_now := init_files.still_open(settings, looks):
         init_files.forget(settings, looks)
         raise UsageError(
@@ -142,7 +144,7 @@ def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
     ):
         init_files.forget(settings, looks)
         return
-    loaded = init_files.load(settings, looks)
+    loaded = init_files.load(settings, looks, rates)
     for upload in loaded:
         typer.echo(init_files.loaded_line(upload))
     if any(upload.state != "loaded" for upload in loaded):

@@ -3,7 +3,7 @@ load, as on the page of uploads.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -19,13 +19,16 @@ from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.sources.files.formats import format_of
 from ecom_assets.ingestion.sources.proposal.questions import ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.sandbox_shop import is_made
-from ecom_assets.ingestion.uploads.asking import ask_load, waiting_requests
+from ecom_assets.ingestion.uploads.asking import ask_load, ask_shop_said, waiting_requests
 from ecom_assets.ingestion.uploads.look import (
     Chosen,
     UploadLook,
+    checked_shop,
     keep_choices,
     look_in_child,
+    rate_questions,
     shop_questions,
+    with_shop_said,
 )
 from ecom_assets.ingestion.uploads.store import LOADED, Upload, Uploads, safe_name
 from ecom_assets.interfaces.dashboard.formats import money
@@ -79,7 +82,7 @@ def looked_at(settings: Settings, paths: Sequence[Path]) -> list[UploadLook]:
         except EcomError as error:
             typer.echo(f"{path} is left out: {error}")
             continue
-        if look.refusal:
+        if not look.is_readable:
             typer.echo(f"{path} is left out: {look.refusal}")
             uploads.remove(look.upload)
             continue
@@ -96,14 +99,42 @@ def still_open(settings: Settings, looks: Sequence[UploadLook]) -> list[str]:
         for question in look.open_questions
     ]
     of_shop = [f"the shop's {one.key}" for one in shop_questions(settings, looks) if one.is_open]
-    return of_files + of_shop
+    return of_files + of_shop + [one.label for one in rate_questions(settings, looks)]
 
 
-def answered(settings: Settings, look: UploadLook) -> UploadLook | None:
+def asked_rates(settings: Settings, looks: Sequence[UploadLook]) -> dict[str, str]:
+    """Ask the person at the terminal what the currencies of files are worth in that of the shop."""
+    rates: dict[str, str] = {}
+    for question in rate_questions(settings, looks):
+        typer.echo(question.sentence, err=True)
+        while question.key not in rates:
+            said = typer.prompt(
+                question.label, default=question.value, show_default=bool(question.value), err=True
+            )
+            choices, problems = checked_shop(settings, {question.key: said})
+            rates |= choices
+            for problem in problems.values():
+                typer.echo(problem, err=True)
+    return rates
+
+
+def answered(
+    settings: Settings, look: UploadLook, rates: Mapping[str, str] | None = None
+) -> UploadLook | None:
     """Ask the person at the terminal what is open of a file until nothing is; None if they leave
     the file out, as one that has no rows of the shop.
+
+    Args:
+        settings: The settings, with the shop's own.
+        look: The file as it is known without answers.
+        rates: What currencies are worth, as `asked_rates` returns it.
     """
     uploads = Uploads(settings.home)
+    if rates:
+        settings = with_shop_said(settings, uploads.original(look.upload).parent, rates)
+    if look.currencies:  # of another than the shop's, or with a rate by now
+        look = look_in_child(uploads, look.upload, settings, Chosen(look.answers))
+        typer.echo("\n".join(_lines(look)))
     answers = dict(look.answers)
     known: dict[str, str] = {}
     if "timezone" in settings.model_fields_set:  # times without a zone are of the shop's
@@ -126,12 +157,16 @@ def answered(settings: Settings, look: UploadLook) -> UploadLook | None:
     return look
 
 
-def load(settings: Settings, looks: Sequence[UploadLook]) -> list[Upload]:
+def load(
+    settings: Settings, looks: Sequence[UploadLook], rates: Mapping[str, str]
+) -> list[Upload]:
     """Load files, and return them as they are then; each that fails has its sentence.
 
     Where `ecom ui` runs over the same home, its daemon does it, else this process.
     """
     uploads = Uploads(settings.home)
+    if rates:
+        ask_shop_said(settings, rates, SENT_BY)
     for look in looks:
         ask_load(settings.home, keep_choices(uploads, look), SENT_BY)
     numbers = [look.upload.number for look in looks]
@@ -182,6 +217,8 @@ def _kept(uploads: Uploads, path: Path, settings: Settings) -> Upload:
 
 def _lines(look: UploadLook) -> list[str]:
     """Return what a file is, and what would become of its rows."""
+    if look.currencies:
+        return [f"{look.upload.name}: {look.amounts}."]
     if look.refusal:
         return [f"{look.upload.name}: {look.refusal}"]
     fates = [f"  {words}{f': {amount}' if amount else ''}" for _, words, amount in fate_lines(look)]

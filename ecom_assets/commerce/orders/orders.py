@@ -50,8 +50,10 @@ from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUAN
 NONE = "(none)"
 ALL = "(all)"
 """The value of totals; no city or category of a shop may have this name."""
-WITHOUT_ITEM: Final = (NONE, "refund")
-"""The items of refunds of money for no item; mappings write the second."""
+REFUND_ITEM: Final = "refund"
+"""The item of an amount that no item earned, which mappings write: no piece goes or comes back."""
+WITHOUT_ITEM: Final = (NONE, REFUND_ITEM)
+"""The items of refunds of money for no item."""
 CHARGES = ("shipping_amount", "tax_amount", "tip_amount")
 """What an order costs beside its items."""
 PRICE_PARTS = ("gross_amount", "discount_amount")

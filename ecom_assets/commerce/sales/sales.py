@@ -13,7 +13,14 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.orders.orders import ALL, CHARGES, NONE, PRICE_PARTS, order_key
+from ecom_assets.commerce.orders.orders import (
+    ALL,
+    CHARGES,
+    NONE,
+    PRICE_PARTS,
+    REFUND_ITEM,
+    order_key,
+)
 from ecom_assets.commerce.orders.refunds import refund_parts, spread_refunds
 from ecom_assets.commerce.sales.contracts import (
     ProductSalesDaily,
@@ -22,7 +29,7 @@ from ecom_assets.commerce.sales.contracts import (
     Sales,
 )
 from ecom_assets.commerce.sales.measures import SalesMeasures
-from ecom_assets.core.tables.contract import AMOUNT, MONEY
+from ecom_assets.core.tables.contract import AMOUNT, MONEY, QUANTITY
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import aggregates, with_ratios
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
@@ -50,8 +57,10 @@ def sales_of_lines(lines: ir.Table, parts: ir.Table) -> ir.Table:
     without an item spread over the items of their order; `parts` are those of `refund_parts`.
     """
     is_refund = lines.status == "refunded"
+    # An amount that a mapping calls a refund, such as shipping paid back, is no piece of anything.
+    pieces = (lines.item_id == REFUND_ITEM).ifelse(ibis.literal(0, QUANTITY), lines.quantity)
     sold = lines.mutate(
-        quantity=is_refund.ifelse(-lines.quantity, lines.quantity),
+        quantity=is_refund.ifelse(-pieces, pieces).cast(QUANTITY),
         revenue_amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(AMOUNT),
         refund_line_id=ibis.null("string"),
         **{name: is_refund.ifelse(-lines[name], lines[name]).cast(AMOUNT) for name in CHARGES},

@@ -9,7 +9,14 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.commerce.orders.orders import ALL, CHARGES, ORDER_COSTS, PRICE_PARTS, order_key
+from ecom_assets.commerce.orders.orders import (
+    ALL,
+    CHARGES,
+    ORDER_COSTS,
+    PRICE_PARTS,
+    REFUND_ITEM,
+    order_key,
+)
 from ecom_assets.commerce.sales.contracts import (
     Calendar,
     Customer,
@@ -255,12 +262,14 @@ OF_CUSTOMER: Final = sales_derivations(
     UserOrderLog,
     like_row(UserOrderLog, "customer_id"),
 )
-NO_PIECE: Final = Computed("0, as money went back for no piece", ("refund_line_id",), adds_up=True)
+NO_PIECE: Final = Computed(
+    "0, as money went back for no piece", ("refund_line_id", "item_id"), adds_up=True
+)
 
 
 def _quantity_of_line(context: TraceContext) -> Derivation:
-    is_part = context.row["refund_line_id"]
-    return NO_PIECE if is_part else Sum(UserOrderLog, signed(_this_line), "quantity")
+    is_no_piece = context.row["refund_line_id"] or context.row["item_id"] == REFUND_ITEM
+    return NO_PIECE if is_no_piece else Sum(UserOrderLog, signed(_this_line), "quantity")
 
 
 OF_PRICE: Final = Computed(

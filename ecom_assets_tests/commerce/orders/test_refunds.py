@@ -72,6 +72,26 @@ def refunded(shop: OrderPlatform, order: str = "") -> Parts:
     return [(row["item_id"], str(row["revenue_amount"].quantize(D("0.01")))) for row in rows]
 
 
+def test_what_is_no_piece_of_anything_is_neither_sold_nor_comes_back(shop: OrderPlatform) -> None:
+    """Of two hats one comes back, with its shipping; a fee is kept, and money goes back for an
+    order that is not there.
+    """
+    run(
+        shop,
+        sold("a-1", "hat", "60", quantity=2),
+        back("a-2", "30", 2, item="hat"),
+        back("a-3", "0", 2, shipping_amount=D(4)),
+        sold("a-4", "refund", "3", 2),
+        back("b-1", "5", 2),
+    )
+    days = shop.engine.query(
+        "SELECT sum(sold_item_count) AS sold, sum(refunded_item_count) AS back, sum(revenue_amount)"
+        " AS revenue FROM mart.revenue_daily WHERE channel = '(all)' AND city_id = '(all)' AND "
+        "item_category = '(all)' AND sales_channel = '(all)'"
+    )
+    assert days == [{"sold": 2, "back": 1, "revenue": 60 - 30 + 3 - 5}]
+
+
 @pytest.mark.slow
 def test_a_refund_without_an_item_is_spread_by_what_was_paid_for_the_items(
     shop: OrderPlatform,

@@ -1,4 +1,4 @@
-"""By what the records of each tool name a product: its id, its SKU, or its name alone."""
+"""By what the records of each tool name a product (its id, its SKU, or its name alone), and an order."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,9 +8,12 @@ from typing import Any, Final
 import ibis
 import pytest
 
+from ecom_assets.behaviour.events.same_order import order_of
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.ingestion.sources.files.events import FileEvents
+from ecom_assets_tests.each import each
+from ecom_assets_tests.ingestion.sources.event_layouts import LAYOUTS
 from ecom_assets_tests.ingestion.sources.test_campaigns import (
     Record,
     amplitude,
@@ -115,3 +118,13 @@ def test_a_page_of_matomo_about_a_named_product_is_a_view_of_it(tmp_path: Path) 
     }
     visit = matomo(0, actionDetails=[viewed, bought])
     assert products(tmp_path, "matomo", visit) == [("Sun Hat", "Hats")] * 2
+
+
+@each("name", ["matomo", "mparticle", "shopify pixel"])
+def test_a_purchase_names_its_order_in_its_tools_own_place(name: str, tmp_path: Path) -> None:
+    layout, folder = LAYOUTS[name], tmp_path / name
+    folder.mkdir()
+    settings = Settings(events_mapping=layout.mapping, home=folder / "home")
+    rows = FileEvents.open([str(layout.write(folder))], settings).clean()
+    sold = rows.filter(rows.event_type == "purchase")
+    assert [row["number"] for row in rows_of(sold.select(number=order_of(sold)))] == ["o-1"]

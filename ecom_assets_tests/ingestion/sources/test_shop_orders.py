@@ -238,6 +238,19 @@ PRESTA_LIST = (
 )
 
 
+def test_prestashop_s_list_has_amounts_as_the_shop_s_language_writes_them(tmp_path: Path) -> None:
+    amounts = ["€1,072.00", "1 072,00 €", "4\u202f539,50 €", "1.072,00 €", "-21,72 €", "€1,072", "3,5 €"]
+    head = "ID;Référence;Nouveau client;Livraison;Client;Total;État;Date\n"
+    lines = [
+        f"{number};R{number};1;France;J. DOE;{amount};Livré;01/07/2026 23:30:00\n"
+        for number, amount in enumerate(amounts)
+    ]
+    rows = one_file(tmp_path, "prestashop_list", "".join([head, *lines]))
+    paid = [row["payment_amount"] for row in sorted(rows, key=lambda row: row["order_id"])]
+    expected = ["1072", "1072", "4539.50", "1072", "-21.72", "1072", "3.50"]
+    assert paid == [Decimal(amount) for amount in expected]
+
+
 @pytest.mark.slow
 def test_prestashop_s_list_has_one_amount_per_order(tmp_path: Path) -> None:
     rows = one_file(tmp_path, "prestashop_list", PRESTA_LIST)
@@ -258,3 +271,22 @@ def test_stripe_s_payments_are_in_whole_units(tmp_path: Path) -> None:
     rows = one_file(tmp_path, "stripe_payments", STRIPE_PAYMENTS)
     assert totals(rows)["net"] == Decimal("720.00")
     assert {(row["currency"], row["customer_id"]) for row in rows} == {("EUR", "ann@example.com")}
+
+
+def test_stripe_s_payments_go_back_on_their_day_and_those_of_test_mode_are_none(
+    tmp_path: Path,
+) -> None:
+    head = "id,Created date (UTC),Refunded date (UTC),Amount,Amount Refunded,Currency,Mode,Status\n"
+    paid = (
+        "ch_1,2026-07-01 10:00:00,2026-07-05 09:00:00,100.00,30.00,usd,Live,Partial Refund\n"
+        "ch_2,2026-07-01 10:00:00,,50.00,0.00,usd,Live,Paid\n"
+        "ch_3,2026-07-01 10:00:00,,5000.00,0.00,usd,Test,Paid\n"
+    )
+    rows = one_file(tmp_path, "stripe_payments", head + paid)
+    kept = [row for row in rows if not row["left_out"]]
+    assert [(row["date_time"][:10], row["payment_amount"]) for row in kept] == [
+        ("2026-07-01", Decimal(100)),
+        ("2026-07-05", Decimal(30)),
+        ("2026-07-01", Decimal(50)),
+    ]
+    assert [row["left_out"] for row in rows if row["order_id"] == "ch_3"] == ["test"]

@@ -274,7 +274,8 @@ def line_source(paths: Sequence[str], *, is_gzip: bool) -> str:
         f"read_csv({_list_of(paths)}, auto_detect=false, header=false, "
         f"delim={text(_NO_DELIMITER)}, quote='', escape='', nullstr={text(_NO_DELIMITER[:2])}, "
         f"columns={{'line': 'VARCHAR'}}, strict_mode=false, max_line_size={MAX_LINE_BYTES}, "
-        f"hive_partitioning=false, filename='__file', compression={_compression(is_gzip=is_gzip)})"
+        f"buffer_size={_BUFFER_BYTES}, hive_partitioning=false, filename='__file', "
+        f"compression={_compression(is_gzip=is_gzip)})"
     )
 
 
