@@ -44,7 +44,7 @@ normal-tests: $(VENV)/compiled.done
 # The percentage of random examples. Those of Hypothesis are others each time; all at once take an
 # hour more.
 EXAMPLES ?= 5
-test-all: setup-dev snowflake-stand-in browser redis kafka segment check ## every test, with a twentieth of the random examples
+test-all: setup-dev snowflake-stand-in browser redis kafka segment check ## every test, with a twentieth of the random examples (EXAMPLES=100: with all)
 	RANDOM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --timeout 3600
 
 PART ?= 1/4

@@ -64,31 +64,12 @@ SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
 POSTGRES_TABLES = ROOT / "deploy" / "postgres" / "tables.sql"
 API = ROOT / "docs" / "api.md"
 TOOL_PAGES = {tool: ROOT / "docs" / f"from_{tool}.md" for tool in PRESET_TOOLS}
-EVERYWHERE = frozenset(
-    {
-        "format",
-        "fields",
-        "explain",
-        "limit",
-        "offset",
-        "time_range",
-        "start_date",
-        "end_date",
-        "kind",
-        "id",
-        "product_id",
-        "layer",
-        "table",
-    }
-)
-"""Parameters that the page of the API describes once, or that are in the path."""
 PATHS_BEGIN, PATHS_END = "<!-- paths, made by `make docs` -->\n", "<!-- end of paths -->"
 
 EXPORTS_OPENING = """# Where a shop's exports are
 
-What to click in each tool, as *Your data* in the [dashboard](dashboard.md#your-data) says it. Drop
-the files there, or put them into a folder and run `ecom init`; other layouts are [read
-too](own_data.md).
+What to click in each tool, as the [dashboard](dashboard.md#your-data) says it. Drop the files
+there, or put them into a folder and run `ecom init`.
 
 """
 SETTINGS_OPENING = """# Settings
@@ -201,23 +182,14 @@ def with_paths(page: str) -> str:
 
 
 def paths_table() -> str:
-    """Return the paths of the API with their parameters, as a Markdown table."""
-    described = build_app(Settings()).openapi()["paths"]
-    lines = [
-        "| path | answers | parameters |",
-        "| --- | --- | --- |",
-    ]
-    files_last = sorted(described.items(), key=lambda one: one[0].endswith(".csv"))
-    for path, methods in files_last:
+    """Return the paths of the API by subject."""
+    by_subject: dict[str, list[str]] = {}
+    for path, methods in build_app(Settings()).openapi()["paths"].items():
         for method, operation in methods.items():
-            parameters = [parameter["name"] for parameter in operation.get("parameters", [])]
-            own = [f"`{name}`" for name in parameters if name not in EVERYWHERE]
-            days = ["days"] if "time_range" in parameters else []
-            body = ["a definition"] if "requestBody" in operation else []
-            lines.append(
-                f"| `{method.upper()} {path.removeprefix('/v1')}` | {operation['summary']} | "
-                f"{', '.join([*body, *days, *own])} |"
-            )
+            verb = "" if method == "get" else f"{method.upper()} "
+            subject = by_subject.setdefault(operation["tags"][0], [])
+            subject.append(f"`{verb}{path.removeprefix('/v1')}`")
+    lines = [f"- {subject}: {', '.join(paths)}" for subject, paths in by_subject.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -263,11 +235,13 @@ def _script(why: str, statements: Iterable[str]) -> str:
 
 def exports_page() -> str:
     """Return the page that says where each shop system has its exports."""
-    lines = ["| tool | export | what to click | |", "| --- | --- | --- | --- |"]
+    lines = []
     for guide in export_guides():
         for export in guide.exports:
             clicks = " → ".join(export.clicks)
-            lines.append(f"| {guide.name} | {export.of} | {clicks} | {export.then} |")
+            lines.append(
+                f"- **{guide.name}**, {export.of.lower()}: {clicks}. {export.then}".rstrip()
+            )
     return EXPORTS_OPENING + "\n".join(lines) + "\n"
 
 

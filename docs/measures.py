@@ -6,10 +6,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from dictionary import WHEN_NULL, new_words
+from dictionary import WHEN_NULL
 
-from ecom_assets.core.tables.contract import Aggregate, Column
-from ecom_assets.core.tables.measures import measures_of
+from ecom_assets.core.tables.contract import Column
 from ecom_assets.orchestration.registry import ALL, SUBJECTS
 
 PACKAGES = {name.rpartition(".")[2]: name for name in SUBJECTS}
@@ -48,33 +47,4 @@ def _lines(module: ModuleType) -> Iterator[str]:
                 shown = tables
             for name, measure in declared.items():
                 described = re.sub(WHEN_NULL, "", measure.description)
-                counted = _counted(measures, measure, described)
-                yield f"- **{measure.label}** (`{name}`): {described}" + (
-                    f"; {counted}" if counted else ""
-                )
-
-
-def _counted(declared: type, measure: Column, described: str) -> str:
-    """Return what a measure is counted from, as far as neither its name nor its description says
-    it.
-    """
-    of = measure.counted_as
-    if of is None:
-        return ""
-    if not isinstance(of, Aggregate):
-        part, whole = (measures_of(declared)[name].label for name in (of.part, of.whole))
-        is_said = not of.is_rest and not new_words(f"{part} {whole}", described)
-        return "" if is_said else f"{'1 less ' if of.is_rest else ''}{part} ÷ {whole}"
-    counted = (
-        "rows"
-        if not of.column
-        else f"sum of `{of.column}`"
-        if of.is_sum
-        else f"distinct `{of.column}`"
-    )
-    if of.is_sum and of.column == measure.name and not of.where and of.sign == 1:
-        return ""  # a sum of the column of the same name
-    where = " and ".join(
-        f"`{name}`" if value is True else f"`{name}` is {value}" for name, value in of.where.items()
-    )
-    return f"{'minus the ' if of.sign == -1 else ''}{counted}{f' where {where}' if where else ''}"
+                yield f"- **{measure.label}** (`{name}`): {described}"

@@ -35,26 +35,21 @@ def _questions() -> Iterator[tuple[str, Mapping[str, Values], Values]]:
 
 def preset_table(tool: str) -> str:
     """Return the table of what the preset of a tool sets otherwise than commands do without it."""
-    lines = [f"| command | option | `--preset {tool}` | without |", "| --- | --- | --- | --- |"]
+    lines = [f"| command | `--preset {tool}` sets | instead of |", "|---|---|---|"]
     for question, presets, usual in _questions():
         values = presets.get(tool)
-        if values is None:
-            note = (
-                "nothing"
-                if " " in question
-                else f"refused: {TOOLS[tool]} has no such question to follow"
+        if values is None and " " not in question:
+            refused = f"refused: {TOOLS[tool]} has no such question to follow"
+            lines.append(f"| `ecom {question}` | {refused} | |")
+            continue
+        differing = {name: value for name, value in (values or {}).items() if value != usual[name]}
+        if differing:
+            sets = ", ".join(
+                f"`--{name.replace('_', '-')} {value}`" for name, value in differing.items()
             )
-            lines.append(f"| `ecom {question}` | | {note} | |")
-        elif not values:
-            lines.append(f"| `ecom {question}` | | nothing: no default is known that differs | |")
-        else:
-            differing = {name: value for name, value in values.items() if value != usual[name]}
-            lines += [
-                f"| `ecom {question}` | `--{name.replace('_', '-')}` | `{value}` | "
-                f"`{usual[name]}` |"
-                for name, value in differing.items()
-            ] or [f"| `ecom {question}` | | the same | |"]
-    return "\n".join(lines) + "\n"
+            instead = ", ".join(f"`{usual[name]}`" for name in differing)
+            lines.append(f"| `ecom {question}` | {sets} | {instead} |")
+    return "\n".join([*lines, "", "All else is as without the preset."]) + "\n"
 
 
 def with_preset_table(page: str, tool: str) -> str:

@@ -27,7 +27,10 @@ from ecom_assets_tests.markdown import ROOT, Section, section, sections
 README = ROOT / "README.md"
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "RELEASING.md", "CHANGELOG.md", "SECURITY.md")
+    ),
     *sorted((ROOT / ".github").rglob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "benchmarks").glob("*.md")),
@@ -161,11 +164,6 @@ def test_the_index_has_every_page_and_no_other() -> None:
     }
 
 
-def test_the_page_of_commands_has_every_make_target_and_no_other() -> None:
-    listed, _ = section("docs/commands.md", "Commands").tables
-    assert {line["target"] for line in listed} == {f"make {target}" for target in TARGETS}
-
-
 @each_page
 def test_every_target_of_make_that_a_page_names_exists(page: Path) -> None:
     named = set(
@@ -175,8 +173,8 @@ def test_every_target_of_make_that_a_page_names_exists(page: Path) -> None:
 
 
 def test_the_page_of_commands_has_every_command_and_no_other() -> None:
-    _, listed = section("docs/commands.md", "Commands").tables
-    assert {line["command"] for line in listed} == set(COMMANDS)
+    listed = re.findall(r"`(ecom [a-z][a-z -]*)`", section("docs/commands.md", "Commands").text)
+    assert sorted(listed) == sorted(COMMANDS)
 
 
 @each_page

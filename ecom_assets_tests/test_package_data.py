@@ -19,6 +19,7 @@ def files_beside_code(package: Path) -> set[Path]:
         for path in package.rglob("*")
         if path.is_file()
         and path.suffix not in {".py", ".pyc"}
+        and path.name != "README.md"
         and path.parent.relative_to(ROOT).as_posix() not in ONLY_TO_BUILD
     }
 

@@ -28,7 +28,7 @@ from ecom_assets_tests.behaviour.identity.reference import Seen, owners
 from ecom_assets_tests.builders import at
 from ecom_assets_tests.each import each
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.markdown import section
+from ecom_assets_tests.markdown import definition
 
 KINDS = {
     "event_id": pa.string(),
@@ -95,7 +95,7 @@ def owners_on_page() -> dict[str, list[str]]:
     """Return the owners of the seven events under each rule, as docs/metrics says by
     the documents of each tool.
     """
-    _, lines = section("docs/metrics", "Visitors as other tools find them").tables
+    _, lines = definition("Visitors as other tools find them").tables
     return {line["rule"]: [cell for name, cell in line.items() if name != "rule"] for line in lines}
 
 
@@ -108,7 +108,7 @@ def test_two_users_of_one_device_and_one_user_of_two_devices_under_each_rule(nam
 
 
 def test_the_page_has_every_rule_once() -> None:
-    described, _ = section("docs/metrics", "Visitors as other tools find them").tables
+    described, _ = definition("Visitors as other tools find them").tables
     assert [name for line in described for name in line["rule"].split(", ")] == list(
         owners_on_page()
     )

@@ -55,7 +55,7 @@ def run(platform: Platform, lines: list[Line], table: str) -> None:
 
 
 def test_each_way_of_counting_gives_what_the_page_says() -> None:
-    lines, expected = tables("Cohorts and coming back")
+    expected, lines = tables("Cohorts and coming back")
     deeds = [
         Deed(row["user_id"], row["event_at"], row["event_type"], row["cart_amount"])
         for row in with_amounts(lines)
@@ -127,7 +127,7 @@ def test_the_value_of_whole_cohorts_is_that_of_the_page() -> None:
 
 
 def test_the_table_of_cohorts_is_that_of_the_page(platform: Platform) -> None:
-    (lines, _), (expected,) = tables("Cohorts and coming back"), tables("The table of cohorts")
+    (_, lines), (expected,) = tables("Cohorts and coming back"), tables("The table of cohorts")
     run(platform, lines, "retention_cohorts")
     actual = [row for row in platform.rows(RetentionCohorts) if row["period"] == "day"]
     assert as_shown(actual, expected) == expected

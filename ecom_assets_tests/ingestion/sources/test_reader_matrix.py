@@ -424,8 +424,8 @@ def test_the_docs_say_what_is_read_in_which_form(
 
 
 def table_of_docs(states: dict[tuple[str, str], str]) -> str:
-    """Return the table of forms as the docs have it: which kinds read each, and which refuse it."""
-    lines = ["| a file with | is read as | is refused, and named, as |", "| --- | --- | --- |"]
+    """Return the table of forms as the docs have it: which kinds read them, and which refuse."""
+    forms: dict[tuple[str, str], list[str]] = {}
     for key, form in FORMS.items():
         of_form = {kind.label: states.get((name, key)) for name, kind in KINDS.items()}
         by_state = {
@@ -436,5 +436,11 @@ def table_of_docs(states: dict[tuple[str, str], str]) -> str:
             "anything" if len(kinds) == len(KINDS) else ", ".join(kinds)
             for kinds in by_state.values()
         )
-        lines.append(f"| {form.label} | {read} | {refused} |")
+        if read and refused and sum(map(len, by_state.values())) == len(KINDS):
+            read = "anything else"
+        forms.setdefault((read, refused), []).append(form.label)
+    lines = ["| a file with | is read as | is refused, and named, as |", "|---|---|---|"]
+    lines += [
+        f"| {'; '.join(labels)} | {read} | {refused} |" for (read, refused), labels in forms.items()
+    ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The examples of docs/metrics/marketing.md by public commands: `ecom run`, and the API.
+"""The examples of `examples.txt` by public commands: `ecom run`, and the API.
 
 In March 40 customers place their first order, 40.00 each of which 12.00 are left, and three others
 order again for 2,400. In the months after, the 40 leave 160, 120 and 60. In January an order in
