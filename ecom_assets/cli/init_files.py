@@ -191,10 +191,8 @@ def loaded_line(upload: Upload) -> str:
     if upload.state != LOADED:
         return f"{upload.name} is not loaded: {upload.sentence}"
     amount = "" if upload.amount is None else f", {money(upload.amount, upload.currency)}"
-    return (
-        f"{upload.name}: {rows_words(upload.kind, upload.counted_count or 0)}{amount}, "
-        f"{upload.first_day} to {upload.last_day}"
-    )
+    days = ", {} to {}".format(*upload.days_of_rows) if upload.days_of_rows else ""
+    return f"{upload.name}: {rows_words(upload.kind, upload.counted_count or 0)}{amount}{days}"
 
 
 def load_question(settings: Settings, looks: Sequence[UploadLook]) -> str:
