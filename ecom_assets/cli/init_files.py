@@ -55,15 +55,18 @@ LEAVE_OUT: Final = "skip"
 
 
 def files_here() -> list[Path]:
-    """Return the files of the working folder, not of those in it, that may hold rows."""
-    return sorted(
+    """Return the files of the working folder, not of those in it, that may hold rows; first those
+    that were changed first: of an order in several exports, the one that was sent last counts.
+    """
+    paths = sorted(
         path
         for path in Path().iterdir()
         if path.is_file()
         and not path.name.startswith(".")
         and path.name != SHOP_FILE
         and format_of(path)[0] is not None
-    )[:MOST_FILES]
+    )
+    return sorted(paths[:MOST_FILES], key=lambda path: path.stat().st_mtime_ns)
 
 
 def looked_at(settings: Settings, paths: Sequence[Path]) -> list[UploadLook]:
@@ -99,18 +102,17 @@ def still_open(settings: Settings, looks: Sequence[UploadLook]) -> list[str]:
         for question in look.open_questions
     ]
     of_shop = [f"the shop's {one.key}" for one in shop_questions(settings, looks) if one.is_open]
-    return of_files + of_shop + [one.label for one in rate_questions(settings, looks)]
+    of_rates = [one.label for one in rate_questions(settings, looks) if one.is_open]
+    return of_files + of_shop + of_rates
 
 
 def asked_rates(settings: Settings, looks: Sequence[UploadLook]) -> dict[str, str]:
     """Ask the person at the terminal what the currencies of files are worth in that of the shop."""
     rates: dict[str, str] = {}
-    for question in rate_questions(settings, looks):
+    for question in (one for one in rate_questions(settings, looks) if one.is_open):
         typer.echo(question.sentence, err=True)
         while question.key not in rates:
-            said = typer.prompt(
-                question.label, default=question.value, show_default=bool(question.value), err=True
-            )
+            said: str = typer.prompt(question.label, err=True)
             choices, problems = checked_shop(settings, {question.key: said})
             rates |= choices
             for problem in problems.values():
@@ -157,9 +159,7 @@ def answered(
     return look
 
 
-def load(
-    settings: Settings, looks: Sequence[UploadLook], rates: Mapping[str, str]
-) -> list[Upload]:
+def load(settings: Settings, looks: Sequence[UploadLook], rates: Mapping[str, str]) -> list[Upload]:
     """Load files, and return them as they are then; each that fails has its sentence.
 
     Where `ecom ui` runs over the same home, its daemon does it, else this process.
@@ -191,10 +191,8 @@ def loaded_line(upload: Upload) -> str:
     if upload.state != LOADED:
         return f"{upload.name} is not loaded: {upload.sentence}"
     amount = "" if upload.amount is None else f", {money(upload.amount, upload.currency)}"
-    return (
-        f"{upload.name}: {rows_words(upload.kind, upload.counted_count or 0)}{amount}, "
-        f"{upload.first_day} to {upload.last_day}"
-    )
+    days = ", {} to {}".format(*upload.days_of_rows) if upload.days_of_rows else ""
+    return f"{upload.name}: {rows_words(upload.kind, upload.counted_count or 0)}{amount}{days}"
 
 
 def load_question(settings: Settings, looks: Sequence[UploadLook]) -> str:

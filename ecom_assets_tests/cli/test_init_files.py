@@ -70,6 +70,22 @@ def test_a_currency_that_files_need_is_asked_until_there_is_one(
 
 
 @pytest.mark.slow
+def test_what_another_currency_is_worth_is_asked_until_it_is_a_number(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 CHF at 1.05 are 42: 100 + 42 + 20, and nothing is loaded without a yes."""
+    in_two = ORDERS.replace("40.00,EUR", "40.00,CHF").replace("Reserved", "Completed")
+    (folder / "orders.csv").write_text(in_two.rpartition("4,2026")[0])
+    assert "What is 1 CHF worth in EUR?" in ecom("init", home=home, cwd=folder).sentence
+    typed(monkeypatch, "", "Berlin", "", "", "much", "1,05", "n")
+    result = ecom("init", home=home, cwd=folder)
+    assert "'much' is not what money is worth" in result.err
+    assert "CHF 40.00 in 1 line" in result.out
+    assert "3 of 3 rows would be counted: €162.00 in 3 orders" in result.out
+    assert Uploads(home).every() == []
+
+
+@pytest.mark.slow
 def test_a_terminal_is_asked_what_the_page_asks_and_loads(
     folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

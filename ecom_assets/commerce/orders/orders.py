@@ -52,6 +52,8 @@ ALL = "(all)"
 """The value of totals; no city or category of a shop may have this name."""
 REFUND_ITEM: Final = "refund"
 """The item of an amount that no item earned, which mappings write: no piece goes or comes back."""
+WHOLE_ORDERS: Final = ("order", "payment")
+"""The items of exports with an order a row, which mappings write: each is of many products."""
 WITHOUT_ITEM: Final = (NONE, REFUND_ITEM)
 """The items of refunds of money for no item."""
 CHARGES = ("shipping_amount", "tax_amount", "tip_amount")

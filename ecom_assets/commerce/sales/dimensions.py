@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.new_customers import with_first_paid
-from ecom_assets.commerce.orders.orders import WITHOUT_ITEM, order_key
+from ecom_assets.commerce.orders.orders import WHOLE_ORDERS, WITHOUT_ITEM, order_key
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, ItemPrices
 from ecom_assets.core.tables.days import (
     Days,
@@ -81,7 +81,9 @@ def _event_products(lines: ir.Table, order_visits: ir.Table) -> ir.Table:
 
     A purchase event names one product, so that those count whose orders have one item.
     """
-    sold = lines.filter(lines.status == "shipped", lines.item_id.notin(WITHOUT_ITEM))
+    sold = lines.filter(
+        lines.status == "shipped", lines.item_id.notin((*WITHOUT_ITEM, *WHOLE_ORDERS))
+    )
     orders = sold.group_by("order_id", "order_date").agg(
         first=sold.item_id.min(), last=sold.item_id.max()
     )

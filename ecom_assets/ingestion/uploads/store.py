@@ -32,6 +32,7 @@ from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.settings.uploaded import FOLDER, KINDS, LIST, is_shop_changing
 from ecom_assets.core.sqlite_file import SqliteFile
+from ecom_assets.ingestion.sources.feeds.ad_spend import UPLOAD as AD_SPEND
 from ecom_assets.ingestion.sources.files.file_names import ending_of, shown_name
 from ecom_assets.ingestion.sources.files.formats import format_of
 from ecom_assets.ingestion.sources.files.manifest import (
@@ -177,6 +178,15 @@ class Upload:
     def has_days(self) -> bool:
         """Return whether its rows lie on days of their own."""
         return self.kind in KINDS and KINDS[self.kind].has_days
+
+    @property
+    def days_of_rows(self) -> tuple[date, date] | None:
+        """Return the first and the last day that its rows are of; None before it is loaded, and of
+        ad spend, whose rows lie together on the newest day that there is.
+        """
+        if self.kind == AD_SPEND.name or not (self.first_day and self.last_day):
+            return None
+        return self.first_day, self.last_day
 
     @property
     def kinds_with_rows(self) -> tuple[str, ...]:

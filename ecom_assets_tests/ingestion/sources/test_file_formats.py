@@ -3,14 +3,17 @@
 import gzip
 import json
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.ingestion.sources.files.mapping import EVENT
+from ecom_assets.ingestion.sources.files.sql import line_source
 from ecom_assets_tests.ingestion.sources.conftest import (
     SHOP,
     Read,
@@ -42,6 +45,17 @@ def test_every_text_format_gives_the_rows_of_parquet(tmp_path: Path, read: Read,
         ("e2", "2026-01-01 10:00:00", "19.9000"),
         ("e3", "2026-01-02 10:00:00", None),
     ]
+
+
+def test_lines_of_small_packed_files_take_little_memory(tmp_path: Path) -> None:
+    """How long a packed file is nobody knows before, so that each reader of it has a whole block:
+    a look at a file of other people gives the database 300 MB.
+    """
+    paths = [str(write(tmp_path / f"{number}.ndjson.gz", NDJSON)) for number in range(2)]
+    lines = [f"SELECT line FROM {line_source([path], is_gzip=True)}" for path in paths]
+    with closing(duckdb.connect(config={"memory_limit": "200MB"})) as con:
+        count = con.execute(f"SELECT count(line) FROM ({' UNION ALL '.join(lines)})").fetchone()
+    assert count == (2 * len(SHOP),)
 
 
 @pytest.mark.parametrize("has_statistics", [True, False])

@@ -1,4 +1,4 @@
-"""By what the records of each tool name a product (its id, its SKU, or its name alone), and an order."""
+"""By what the records of each tool name a product (id, SKU, or name alone), and an order."""
 
 import json
 from collections.abc import Callable, Mapping

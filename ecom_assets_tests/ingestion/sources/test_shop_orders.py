@@ -239,7 +239,15 @@ PRESTA_LIST = (
 
 
 def test_prestashop_s_list_has_amounts_as_the_shop_s_language_writes_them(tmp_path: Path) -> None:
-    amounts = ["€1,072.00", "1 072,00 €", "4\u202f539,50 €", "1.072,00 €", "-21,72 €", "€1,072", "3,5 €"]
+    amounts = [
+        "€1,072.00",
+        "1 072,00 €",
+        "4\u202f539,50 €",
+        "1.072,00 €",
+        "-21,72 €",
+        "€1,072",
+        "3,5 €",
+    ]
     head = "ID;Référence;Nouveau client;Livraison;Client;Total;État;Date\n"
     lines = [
         f"{number};R{number};1;France;J. DOE;{amount};Livré;01/07/2026 23:30:00\n"

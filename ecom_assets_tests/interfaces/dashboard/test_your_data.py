@@ -74,6 +74,13 @@ def test_each_kind_says_how_far_it_reaches() -> None:
     assert of_orders["files"] == "3 files"
 
 
+def test_ad_spend_says_no_day_as_its_rows_lie_together_on_the_newest() -> None:
+    ads = upload(4, "2026-03-18", "2026-03-17", "2026-03-17", kind="ad_spend")
+    assert [(one["kind"], one["days"], one["files"]) for one in reaches([ads])] == [
+        ("Ad spend", "", "1 file")
+    ]
+
+
 def test_a_state_is_asked_about_in_words_of_a_shop() -> None:
     question = OpenQuestion(
         "state_1",

@@ -182,9 +182,7 @@ def _row(upload: Upload, caller: Caller) -> Answer:
 
 def _numbers(upload: Upload, others: dict[int, Upload], currency: str) -> Answer:
     """Return how much an upload has; amounts that say no currency are in the shop's."""
-    days = (
-        day_range(upload.first_day, upload.last_day) if upload.first_day and upload.last_day else ""
-    )
+    days = day_range(*upload.days_of_rows) if upload.days_of_rows else ""
     replaced = [
         others[number].name if number in others else f"file {number}"
         for number in upload.replaced_uploads
@@ -232,8 +230,9 @@ def reaches(uploads: Sequence[Upload]) -> Iterator[Row]:
     with_rows = [upload for upload in uploads if upload.state in WITH_ROWS]
     for kind in dict.fromkeys(kind for upload in with_rows for kind in upload.kinds_with_rows):
         loaded = [upload for upload in with_rows if kind in upload.kinds_with_rows]
-        first = min((upload.first_day for upload in loaded if upload.first_day), default=None)
-        last = max((upload.last_day for upload in loaded if upload.last_day), default=None)
+        spans = [upload.days_of_rows for upload in loaded if upload.days_of_rows]
+        first = min((first for first, _ in spans), default=None)
+        last = max((last for _, last in spans), default=None)
         yield {
             "kind": kind_words(kind),
             "days": day_range(first, last) if first and last else "",

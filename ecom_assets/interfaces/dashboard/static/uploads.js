@@ -73,7 +73,7 @@
       request.setRequestHeader("content-type", "application/octet-stream");
       request.send(file);
     };
-    const take = (files) => { failed = 0; form.querySelector(".go-on")?.remove(); for (const file of files) send(file); };
+    const take = (files) => { failed = 0; form.querySelector(".go-on")?.remove(); for (const file of files.sort((one, other) => one.lastModified - other.lastModified)) send(file); };  // of an order in several exports, the one that was sent last counts
 
     input.addEventListener("change", () => { take([...input.files]); input.value = ""; });
     form.addEventListener("submit", (event) => event.preventDefault());

@@ -32,6 +32,7 @@ from ecom_assets.commerce.reconciliation.differences import order_event_reconcil
 from ecom_assets.commerce.sales.dimensions import item
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import source_lists
@@ -257,6 +258,27 @@ def test_every_engine_learns_the_same_ids_of_products(engine: Engine) -> None:
     assert {row["item_id"]: row["event_product_id"] for row in engine.rows_of(rows)} == {
         sku: min(learned[sku], default=None) for basket in baskets for sku in basket
     }
+
+
+@pytest.mark.parametrize("name", ["order", "payment", "SKU-1"])
+def test_what_stands_for_a_whole_order_is_no_product_of_events(name: str) -> None:
+    """Of exports with an order a row all orders have one item, whatever their events name."""
+    names = ["P-1", "P-1", "P-2", "P-2", "P-2"]
+    lines = [
+        line(f"o{n}", f"{DAY_ONE}T10:00:00", order_id=f"o{n}", item_id=name)
+        for n, _ in enumerate(names)
+    ]
+    bought = [
+        sold(n, "ann", "anon-a", order_id=f"o{n}", order_date=DAY_ONE, product_id=product)
+        for n, product in enumerate(names)
+    ]
+    con = connect()
+    tables = [
+        con.create_table(contract.__name__, as_table(rows, contract))
+        for contract, rows in ((UserOrderLog, lines), (PriceLog, []), (OrderVisits, bought))
+    ]
+    learned = {row["event_product_id"] for row in rows_of(item(*tables))}
+    assert learned == ({"P-1"} if name == "SKU-1" else {None})
 
 
 @pytest.mark.slow
