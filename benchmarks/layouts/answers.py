@@ -9,6 +9,7 @@ from benchmarks.layouts.orders import OrderFile
 from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingProposal, MappingSearch
 from ecom_assets.ingestion.sources.proposal.questions import (
     AMOUNT_OF,
+    BACK,
     DECIMAL,
     ENCODING,
     FORMAT,
@@ -100,6 +101,9 @@ def of_orders(file: OrderFile) -> Callable[[OpenQuestion], str | None]:
             return wanted if wanted in question.choices else None
         if key in {PARTS, "payment_amount"}:
             return _reading(file, question)
+        if key == BACK:  # what went back is written without its tax and postage
+            said = file.heads.get("refunded")
+            return said if said in question.choices else None
         if key in _FIELDS:
             heads = [file.heads[name] for name in _FIELDS[key] if name in file.heads]
             heads += [f"{LINES}.{head}" for head in heads]

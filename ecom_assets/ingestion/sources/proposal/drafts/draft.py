@@ -233,10 +233,8 @@ class Draft(ABC):
     """Whether the column of the state says what a row is, such as a payment or a withdrawal."""
     is_person_asked: bool = False
     """Whether no column is known to say who ordered."""
-    has_guests: bool = False
-    """Whether the number 0 stands for customers without an account."""
     guest_address: Value | None = None
-    """The address by which these are told apart."""
+    """The address of customers without an account, whose number is 0."""
     notes: list[str] = field(default_factory=list)
     """What was found out about the rows, in sentences."""
     continued: list[str] = field(default_factory=list)

@@ -290,7 +290,6 @@ def find_order_number(draft: Draft) -> None:
 
 def find_paid_back(draft: Draft) -> None:
     """Take the amount that went back by a word of its name, where no usual name has it."""
-    _find_pieces_back(draft)
     if {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & draft.found.keys():
         return
     amounts = [value for value in numbers_left(draft.values, draft.found) if can_be_amount(value)]
@@ -301,6 +300,8 @@ def find_paid_back(draft: Draft) -> None:
     if len(some) == 1 and (has_decimals(draft.values, some[0]) or says_cents(some[0])):
         why = f"named {some[0].name}"
         draft.found[REFUNDED_AMOUNT] = FoundField(REFUNDED_AMOUNT, some[0], why)
+    else:
+        _find_pieces_back(draft)
 
 
 def _find_pieces_back(draft: Draft) -> None:
@@ -574,8 +575,7 @@ def find_person(draft: Draft) -> None:
     match = draft.found.get("customer_id")
     if match is None or "customer_id" in draft.answers:
         return
-    if _are_numbers_with_zero(draft, match.value):
-        _find_guests(draft, match.value)
+    if _are_guests_found(draft, match.value):
         return
     order = draft.found.get("order_id")
     orders = draft.values.different(order.value) if order else draft.values.row_count
@@ -596,20 +596,20 @@ def find_person(draft: Draft) -> None:
     draft.ask("customer_id", sentence, choices, person.name, is_optional=True)
 
 
-def _are_numbers_with_zero(draft: Draft, value: Value) -> bool:
-    """Return whether ids are whole numbers, of which one is 0: who has no account."""
-    filled = draft.values.filled(value)
-    zeros = draft.values.matching(value, "0")
-    return value.is_column and 0 < zeros < filled == draft.values.matching(value, r"\d+")
-
-
-def _find_guests(draft: Draft, value: Value) -> None:
-    """Tell those apart whose number is 0, by their address; without one they are nobody."""
-    rows = formats.counted(draft.values.matching(value, "0"), "row")
+def _are_guests_found(draft: Draft, value: Value) -> bool:
+    """Return whether ids are whole numbers, of which 0 says that somebody has no account; tell
+    these apart by their address.
+    """
+    filled, zeros = draft.values.filled(value), draft.values.matching(value, "0")
     addresses = [
         one for one in free_values(draft.values, draft.found) if draft.values.are_emails(one)
     ]
-    draft.guest_address = addresses[0] if addresses else None
-    draft.has_guests = True
-    by = f"told apart by {shown(addresses[0].name)}" if addresses else "of nobody"
-    draft.notes.append(f"0 of {shown(value.name)} is no customer, in {rows}: these are {by}")
+    are_numbers = value.is_column and filled == draft.values.matching(value, r"\d+")
+    if not (are_numbers and 0 < zeros < filled and addresses):
+        return False
+    draft.guest_address = addresses[0]
+    draft.notes.append(
+        f"0 of {shown(value.name)} is no customer, in {formats.counted(zeros, 'row')}: these are "
+        f"told apart by {shown(addresses[0].name)}"
+    )
+    return True

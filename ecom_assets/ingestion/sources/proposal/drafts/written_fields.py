@@ -134,10 +134,9 @@ def _quantity(draft: Draft, value: Value) -> str:
 def _customer(draft: Draft, value: Value) -> str:
     """Return the line of a customer that some rows do not have; else empty."""
     name, answer = "customer_id", draft.answers.get(NO_CUSTOMER)
-    if draft.has_guests:
-        guest = _as_column(draft, draft.guest_address) if draft.guest_address else None
-        other = f"lower(trim({guest.sql}))" if guest else text(NOT_SET)
-        sql = quoted(f"coalesce(nullif({value.sql}, '0'), {other})")
+    if draft.guest_address:
+        address = _as_column(draft, draft.guest_address).sql
+        sql = quoted(f"coalesce(nullif({value.sql}, '0'), lower(trim({address})))")
         return f"  {name}: {{expression: {sql}}}  # 0 is no customer"
     if draft.is_open(NO_CUSTOMER):
         line = draft.marked(f'  {name}: "{OPEN}"', NO_CUSTOMER)
