@@ -67,14 +67,18 @@ SALES_COLUMNS: Final = {"payment_amount": "revenue_amount"}
 
 
 def once_per_line(rows: ir.Table, context: TraceContext, column: str) -> ir.Table:
-    """Return sales with one row for all parts of a refund that is spread over items."""
-    if not context.ask(rows.filter(rows.refund_line_id.notnull()).select("uniq_id").limit(1)):
+    """Return sales with one row for all parts of a refund that is spread over items, and with what
+    their lines count for where it is not what these say, as of pieces that are none.
+    """
+    is_part = rows.refund_line_id.notnull()
+    if column == "quantity":
+        is_part |= rows.quantity == 0
+    if not context.ask(rows.filter(is_part).select("uniq_id").limit(1)):
         return rows
     rows = rows.mutate(uniq_id=rows.refund_line_id.fill_null(rows.uniq_id))
     unit = ["uniq_id", "order_date", *carried(rows)]
     if column:
         part = -rows[SALES_COLUMNS.get(column, column)]
-        is_part = rows.refund_line_id.notnull()
         rows = rows.mutate(part_amount=is_part.ifelse(part, ibis.null(AMOUNT)))
         return rows.group_by(unit).agg(part_amount=rows.part_amount.sum().cast(AMOUNT))
     # Rows that count by themselves are as many below.
