@@ -19,6 +19,8 @@ def _summed(name: str, kind: str, description: str, label: str, **more: Any) -> 
     )
 
 
+PLATFORM_CLAIMS: Final = "platform_claims"
+"""What every account with spend says that its ads brought."""
 _credited = partial(_summed, needs=(ADDRESSES, ORDER_VISITS))
 """Returns a column of what orders are credited with, by where visits came from."""
 
@@ -172,8 +174,9 @@ class MarketingMeasures(SpendMeasures, CreditMeasures):
     platform_roas = _times(
         "platform_conversion_amount",
         "spend_amount",
-        "Revenue that the platform claims divided by spend",
+        "Revenue that the platform claims divided by spend; null where an account claims nothing",
         "ROAS claimed by the platform",
+        needs=(PLATFORM_CLAIMS,),
         example=5.0,
         better=None,
     )

@@ -30,7 +30,9 @@ SomeDays = Days | OtherDays
 KINDS: Final = {name: measure.type for name, measure in measures_of(MarketingMeasures).items()}
 UNIT: Final = ("marketing_date", *CAMPAIGN)
 OF_VISITS: Final = tuple(
-    name for name, measure in measures_of(MarketingMeasures).items() if measure.needs
+    name
+    for name, measure in measures_of(MarketingMeasures).items()
+    if measure.needs and not isinstance(measure.counted_as, Ratio)
 )
 """The measures that are counted from visits and what they are credited."""
 MICRO: Final = 1_000_000

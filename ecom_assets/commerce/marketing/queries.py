@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Literal, get_args
 
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.recorded import ADDRESSES, ORDER_VISITS, not_recorded
@@ -35,7 +36,7 @@ from ecom_assets.commerce.marketing.contracts import (
     MarketingDaily,
     SpendReconciliationDaily,
 )
-from ecom_assets.commerce.marketing.measures import MarketingMeasures
+from ecom_assets.commerce.marketing.measures import PLATFORM_CLAIMS, MarketingMeasures
 from ecom_assets.commerce.marketing.performance import (
     MICRO,
     first_paid,
@@ -58,6 +59,7 @@ from ecom_assets.core.tables.measures import (
     sums,
     sums_of_periods,
 )
+from ecom_assets.core.tables.portable import NO
 from ecom_assets.core.tables.queries import (
     ZERO,
     NoSourceError,
@@ -137,7 +139,7 @@ def marketing(
         reading, _daily(reading, model), "marketing_date", period, MarketingMeasures
     )
     coverage = visit_coverage(reading, period)
-    lacks = _lacking(reading, coverage)
+    lacks = _lacking(reading, period, coverage)
     campaigns = parts(reading, period, model, "campaign", lacks)
     named = (
         campaigns if dimension == "campaign" else parts(reading, period, model, dimension, lacks)
@@ -166,13 +168,29 @@ AFTER: Final = "contribution_after_ads_amount"
 
 def lacking(reading: Reading, period: Period) -> frozenset[str]:
     """Return what events do not record, and the visits of orders if too few of those of a period
-    meet any.
+    meet any; and the claims of platforms if an account with spend makes none.
     """
-    return _lacking(reading, visit_coverage(reading, period))
+    return _lacking(reading, period, visit_coverage(reading, period))
 
 
-def _lacking(reading: Reading, coverage: VisitCoverage) -> frozenset[str]:
-    return not_recorded(reading) | ({ORDER_VISITS} if coverage.is_too_low else set())
+def _lacking(reading: Reading, period: Period, coverage: VisitCoverage) -> frozenset[str]:
+    lacks = not_recorded(reading) | ({ORDER_VISITS} if coverage.is_too_low else set())
+    return lacks | ({PLATFORM_CLAIMS} if _accounts_without_claims(reading, period) else set())
+
+
+def _accounts_without_claims(reading: Reading, period: Period) -> list[tuple[str, str]]:
+    """Return the accounts with spend in a period that never say there what their ads brought, each
+    with its platform: what others claim, divided by all spend, is no ROAS.
+    """
+    rows = rows_in_period(reading, AdSpendDaily)
+    accounts = rows.group_by("platform", "account_id").agg(
+        spend=rows.spend_amount.sum(), claim_count=rows.platform_conversion_amount.count()
+    )
+    return sorted(
+        (row["platform"], row["account_id"])
+        for row in reading.rows(accounts, period)
+        if row["spend"] and not row["claim_count"]
+    )
 
 
 def _as_known(row: Row | None, lacks: frozenset[str]) -> Row:
@@ -239,8 +257,15 @@ def parts(
     rows = rows.join(campaigns, list(CAMPAIGN))
     unit = UNIT_OF[dimension]
     has_account = (rows.account_id != NO_PLATFORM).ifelse(1, 0)
+    silent = [
+        (rows.platform == platform) & (rows.account_id == account)
+        for platform, account in _accounts_without_claims(reading, period)
+    ]
+    is_silent = (rows.spend_amount != 0) & ibis.or_(NO, *silent)
     added = rows.group_by(*unit).agg(
-        account_count=has_account.max(), **sums(rows, MarketingMeasures)
+        account_count=has_account.max(),
+        silent_count=is_silent.ifelse(1, 0).max(),
+        **sums(rows, MarketingMeasures),
     )
     result = [
         {name: row.get(name) for name in UNIT_OF["campaign"]} | _of_part(row, lacks)
@@ -254,7 +279,10 @@ def _of_part(row: Row, lacks: frozenset[str]) -> Row:
     no visit: its visits are not recognised, and not what it cost where no account ever said that.
     """
     is_without_visits = bool(row["click_count"]) and not row["session_count"]
-    numbers = _with_after(_as_known(row, lacks | ({ORDER_VISITS} if is_without_visits else set())))
+    lacks -= {PLATFORM_CLAIMS}  # of other parts
+    lacks |= {ORDER_VISITS} if is_without_visits else set()
+    lacks |= {PLATFORM_CLAIMS} if row["silent_count"] else set()
+    numbers = _with_after(_as_known(row, lacks))
     return numbers | ({} if row["account_count"] else dict.fromkeys(OF_SPEND))
 
 

@@ -107,6 +107,20 @@ def test_channels_have_the_spend_of_campaigns_whose_visits_came_by_them(
     }
 
 
+def test_what_one_platform_claims_is_no_roas_of_what_others_cost(reading: ShopReading) -> None:
+    """Meta claims 80 for the 25 that it cost, 3.2 times; Google, which cost 30, says nothing."""
+    answer = queries.marketing(reading, MARCH, dimension="platform")
+    ads, parts = answer["ads"], {row["platform"]: row for row in answer["parts"]}
+    assert (ads["platform_conversion_amount"], ads["platform_roas"]) == (80, None)
+    assert {name: row["platform_roas"] for name, row in parts.items() if row["spend_amount"]} == {
+        "meta": 3.2,
+        "google_ads": None,
+    }
+    campaigns = queries.marketing(reading, MARCH)["parts"]
+    (spring,) = (row for row in campaigns if row["campaign_key"] == "spring")
+    assert spring["platform_roas"] == 4
+
+
 def test_what_does_not_meet_is_a_list_of_its_own(reading: ShopReading) -> None:
     answer = queries.marketing(reading, MARCH)
     lists = (answer["spend_without_visits"], answer["visits_without_spend"])
