@@ -18,7 +18,7 @@ from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets_tests.interfaces.profit_shop import GROUP, profit_shop_home
 from ecom_assets_tests.mail_server import mail_server
 
-pytestmark = pytest.mark.xdist_group(GROUP)
+pytestmark = [pytest.mark.xdist_group(GROUP), pytest.mark.slow]
 OWNER, ANN = "owner@shop.example", "ann@shop.example"
 WEEK = Week.parse("2026-W22")
 
@@ -73,7 +73,6 @@ def test_a_report_without_costs_has_no_word_of_them(settings: Settings) -> None:
         assert "14.50" not in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("may_see", "sent"),
     [((), [[OWNER, ANN]]), ((OWNER,), [[OWNER], [ANN]]), ((OWNER, ANN), [[OWNER, ANN]])],
