@@ -182,7 +182,10 @@ def ratio_of(row: type[BaseModel], name: str) -> tuple[str, ...]:
 
 def is_lacking(value: object, ratio: Sequence[str], numbers: NamedValues) -> bool:
     """Return whether a number is not known, and is no known number divided by nothing."""
-    return value is None and (not ratio or any(numbers.get(name) is None for name in ratio))
+    if value is not None or not ratio:
+        return value is None
+    part, whole = (numbers.get(name) for name in ratio)
+    return part is None or whole is None or whole > 0
 
 
 def lacking_of(model: type[BaseModel], name: str, numbers: NamedValues) -> str:

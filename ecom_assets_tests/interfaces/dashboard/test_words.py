@@ -14,7 +14,7 @@ from ecom_assets.core.tables.queries import NEEDED
 from ecom_assets.interfaces.api.routes import behaviour
 from ecom_assets.interfaces.dashboard import value_names
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
-from ecom_assets.interfaces.dashboard.blocks import DataTable
+from ecom_assets.interfaces.dashboard.blocks import DataTable, is_lacking
 from ecom_assets.interfaces.dashboard.form_inputs import columns_offered, lists_offered
 from ecom_assets.interfaces.dashboard.formats import Kind, formatted
 from ecom_assets.interfaces.dashboard.page import View
@@ -93,6 +93,19 @@ def test_what_is_missing_leads_to_the_page_that_brings_it_in() -> None:
     assert block.brought == "events"
     assert lacking("No visitor segment is declared; set ECOM_VISITOR_SEGMENTS to a file.") is None
     assert lacking("Days end before they start.") is None
+
+
+@each(
+    "part,whole,expected",
+    [(8, 2, True), (None, 2, True), (8, None, True), (8, 0, False), (0, 0, False), (8, -1, False)],
+)
+def test_a_ratio_that_is_not_known_is_no_ratio_of_nothing(
+    part: int | None, whole: int | None, *, expected: bool
+) -> None:
+    """Revenue by a spend of 0 is nothing to look for; a ratio of two known amounts is."""
+    numbers = {"revenue": part, "spend": whole}
+    assert is_lacking(None, ("revenue", "spend"), numbers) == expected
+    assert not is_lacking(4, ("revenue", "spend"), numbers)
 
 
 def test_a_key_that_lacks_a_scope_is_told_what_it_is_for_and_how_one_is_made() -> None:
