@@ -48,6 +48,7 @@ def _in_begun_home() -> dg.DagsterInstance:
 
 def _in_begun_folder(tempdir: str | None = None, overrides: Any = None) -> dg.DagsterInstance:
     if tempdir:
+        Path(tempdir).mkdir(parents=True, exist_ok=True)  # as Dagster does
         begin_history(Path(tempdir))
     return _local_temp(tempdir, overrides)
 
