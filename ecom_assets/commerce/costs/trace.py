@@ -19,10 +19,11 @@ from ecom_assets.commerce.costs.contribution import ORDER, SHARED
 from ecom_assets.commerce.costs.measures import ProfitMeasures, ProfitSalesMeasures
 from ecom_assets.commerce.costs.profit import OF_SALES
 from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.orders.orders import REFUND_ITEM
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
-from ecom_assets.commerce.sales.trace import sales_derivations, signed
+from ecom_assets.commerce.sales.trace import OF_NO_PIECE, sales_derivations, signed
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.trace import (
     ByRow,
@@ -234,6 +235,8 @@ def _revenue_of_line(context: TraceContext) -> Derivation:
 
 
 def _quantity_of_line(context: TraceContext) -> Derivation:
+    if context.row["item_id"] == REFUND_ITEM:
+        return Computed(OF_NO_PIECE, ("item_id",), adds_up=True)
     return _of_line(context, "quantity")
 
 

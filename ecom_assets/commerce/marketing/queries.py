@@ -257,9 +257,10 @@ def parts(
     rows = rows.join(campaigns, list(CAMPAIGN))
     unit = UNIT_OF[dimension]
     has_account = (rows.account_id != NO_PLATFORM).ifelse(1, 0)
+    # A campaign is of one account, and without its claim a ratio has none.
+    accounts = [] if dimension == "campaign" else _accounts_without_claims(reading, period)
     silent = [
-        (rows.platform == platform) & (rows.account_id == account)
-        for platform, account in _accounts_without_claims(reading, period)
+        (rows.platform == platform) & (rows.account_id == account) for platform, account in accounts
     ]
     is_silent = (rows.spend_amount != 0) & ibis.or_(NO, *silent)
     added = rows.group_by(*unit).agg(

@@ -266,9 +266,8 @@ OF_CUSTOMER: Final = sales_derivations(
     UserOrderLog,
     like_row(UserOrderLog, "customer_id"),
 )
-NO_PIECE: Final = Computed(
-    "0, as money went back for no piece", ("refund_line_id", "item_id"), adds_up=True
-)
+OF_NO_PIECE: Final = "0, as the amount is of no piece"
+NO_PIECE: Final = Computed(OF_NO_PIECE, ("refund_line_id", "item_id"), adds_up=True)
 
 
 def _quantity_of_line(context: TraceContext) -> Derivation:

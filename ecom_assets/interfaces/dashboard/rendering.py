@@ -161,17 +161,20 @@ def render_message(
 
 
 def render_refusal(request: Request, refusal: RequestRefusal) -> HTMLResponse:
-    """Return the page of a request that is refused; one that may come again does so by itself."""
-    wait_s = refusal.headers.get("retry-after", "") if request.method == "GET" else ""
+    """Return the page of a request that is refused. One that may come again does so by itself, and
+    lists no other pages: who asks may not be known yet.
+    """
+    wait_s = refusal.headers.get("retry-after", "")
+    values = {"title": "Please wait", "groups": []} if wait_s else {"title": "This cannot be shown"}
     page = _response(
         "message.html",
         request,
         refusal.status,
-        title="Please wait" if wait_s else "This cannot be shown",
         text=refusal.detail,
         plain="",
         page=None,
-        wait_s=wait_s,
+        wait_s=wait_s if request.method == "GET" else "",
+        **values,
     )
     page.headers.update(refusal.headers)
     return page
@@ -247,16 +250,8 @@ def _response(
 ) -> HTMLResponse:
     caller, notice = request.scope.get(CALLER), message_for(request)
     token = token_of(request) if caller else ""
-    # The groups of the pages that the caller may see, each page with its address: with the
-    # days of this page, if there is one.
-    view = values.get("view")
-    listed = [
-        (page, view.link(page.path) if view else page.address)
-        for page in all_pages()
-        if page.is_listed and may(request.scope, page.scope)
-    ]
-    by_group = [(group, [entry for entry in listed if entry[0].group == group]) for group in GROUPS]
-    values.setdefault("groups", [(group, entries) for group, entries in by_group if entries])
+    if "groups" not in values:
+        values["groups"] = _listed_pages(request, values.get("view"))
     text = TEMPLATES.get_template(template).render(
         caller=caller,
         notice=notice,
@@ -270,6 +265,21 @@ def _response(
     if notice:
         response.delete_cookie(MESSAGE)
     return response
+
+
+def _listed_pages(
+    request: Request, view: View | None
+) -> list[tuple[str, list[tuple[DashboardPage, str]]]]:
+    """Return the groups of the pages that the caller may see, each page with its address: with the
+    days of this page, if there is one.
+    """
+    listed = [
+        (page, view.link(page.path) if view else page.address)
+        for page in all_pages()
+        if page.is_listed and may(request.scope, page.scope)
+    ]
+    by_group = [(group, [entry for entry in listed if entry[0].group == group]) for group in GROUPS]
+    return [(group, entries) for group, entries in by_group if entries]
 
 
 def _chart(block: Chart, marks: Sequence[Annotation], currency: str) -> Markup:

@@ -19,6 +19,7 @@ import ibis.expr.types as ir
 import pytest
 
 from ecom_assets.cli.explain import reader_of
+from ecom_assets.commerce.costs.contracts import ProfitLines
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays, UserOrderLog
 from ecom_assets.commerce.orders.refunds import OF_ITEM, SPREAD, refund_parts
 from ecom_assets.commerce.sales.checks import refunds_have_items, sales_are_the_order_lines
@@ -27,13 +28,13 @@ from ecom_assets.commerce.sales.sales import sales_of_lines
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import BrokenRows, counted
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.trace import TraceContext
+from ecom_assets.core.tables.trace import Computed, TraceContext
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets.interfaces.explain.question import TRACES
 from ecom_assets_tests.builders import Row, order_line
 from ecom_assets_tests.hypothesis_settings import seeds
-from ecom_assets_tests.interfaces.explain.test_every_number import largest, received
+from ecom_assets_tests.interfaces.explain.test_every_number import chosen, largest, received
 from ecom_assets_tests.platform import OrderPlatform
 
 D = Decimal
@@ -100,6 +101,9 @@ def test_what_is_no_piece_of_anything_is_neither_sold_nor_comes_back(shop: Order
         for name in ("sold_item_count", "refunded_item_count"):
             derivation = TRACES[RevenueDaily].numbers[name]
             assert received(reader, derivation, context) == row[name], "explained by its rows"
+    fee = {"item_id": "refund", "status": "shipped"}
+    context = TraceContext(fee, reader.table, reader.rules, reader.ask, reader.keep)
+    assert isinstance(chosen(TRACES[ProfitLines].numbers["quantity"], context), Computed)
 
 
 @pytest.mark.slow

@@ -183,6 +183,34 @@ def check(folder: Path, form: Form, seed: int) -> None:
     assert not {n: pair for n, pair in off.items() if abs(pair[0] - pair[1]) > near}
 
 
+TOTALS = {
+    "postage": (("104.90", "204.90", "304.90", "64.90"), 2),
+    "tax": (("119.00", "238.00", "357.00", "71.40"), 0),
+}
+"""What was paid for goods of 100, 200, 300 and 60, and of how many sums one is asked for."""
+
+
+@pytest.mark.parametrize("beside", TOTALS)
+def test_a_part_of_a_total_is_asked_about_where_what_is_beside_the_goods_is_no_tax(
+    tmp_path: Path, beside: str
+) -> None:
+    """50.00 back of 104.90 are 50.00 for goods, or 47.66 if postage went back with them; of 119.00,
+    which is 19 % more, they are 42.02.
+    """
+    totals, choice_count = TOTALS[beside]
+    lines = ["Order No,Date,Email,Subtotal,Grand Total,Refunded"]
+    goods = ("100.00", "200.00", "300.00", "60.00")
+    back = ("50.00", "0.00", totals[2], "0.00")
+    for n, row in enumerate(zip(goods, totals, back, strict=True), start=1):
+        lines.append(f"R{n},2026-03-0{n} 10:00:00,c{n}@x.example,{','.join(row)}")
+    path = write(tmp_path / "orders.csv", "\n".join([*lines, ""]))
+    search = search_of(path, "EUR")
+    questions = open_questions(search.proposal({ZONE: "UTC"}, OWN), {ZONE: "UTC"})
+    choices = [choice for one in questions if one.key == BACK for choice in one.choices]
+    assert len(choices) == choice_count
+    assert {one.key for one in questions} <= {BACK}
+
+
 QUICK = [form for n, form in enumerate(forms()) if n % 7 == 0]
 
 

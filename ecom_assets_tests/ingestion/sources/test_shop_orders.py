@@ -247,6 +247,7 @@ def test_prestashop_s_list_has_amounts_as_the_shop_s_language_writes_them(tmp_pa
         "-21,72 €",
         "€1,072",
         "3,5 €",
+        "\u2212109,00 kr",
     ]
     head = "ID;Référence;Nouveau client;Livraison;Client;Total;État;Date\n"
     lines = [
@@ -255,7 +256,7 @@ def test_prestashop_s_list_has_amounts_as_the_shop_s_language_writes_them(tmp_pa
     ]
     rows = one_file(tmp_path, "prestashop_list", "".join([head, *lines]))
     paid = [row["payment_amount"] for row in sorted(rows, key=lambda row: row["order_id"])]
-    expected = ["1072", "1072", "4539.50", "1072", "-21.72", "1072", "3.50"]
+    expected = ["1072", "1072", "4539.50", "1072", "-21.72", "1072", "3.50", "-109"]
     assert paid == [Decimal(amount) for amount in expected]
 
 

@@ -13,6 +13,7 @@ from ecom_assets.interfaces.api.adhoc.questions import AdHocQuestions
 from ecom_assets.interfaces.api.store.store import SnapshotReading
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app, build_dashboard_stack
 from ecom_assets.interfaces.dashboard.page import DashboardPage, all_pages
+from ecom_assets.interfaces.dashboard.sessions import PREFIX
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.test_http import GETS
@@ -95,6 +96,20 @@ def test_a_page_that_has_to_wait_says_so_as_a_page_and_asks_again(settings: Sett
     late = settings.model_copy(update={"api_timeout_s": 0.0001})
     with served(build_dashboard_stack(late)) as answer:  # type: ignore[arg-type]  # as above
         waiting(answer.get("/dashboard/sales"), 503, "The answer took longer than 0.0001 s; ask")
+
+
+def test_who_may_not_ask_learns_of_no_page(settings: Settings) -> None:
+    """Neither who has no key and asks too often, nor a web page that sends another name here."""
+    keys = type(settings.api_keys)("admin:a-key-that-may-do-everything")
+    kept = settings.model_copy(update={"api_keys": keys, "rate_limit_address": "1/minute"})
+    with served(build_dashboard_stack(kept)) as answer:  # type: ignore[arg-type]  # any ASGI application
+        login = "/dashboard/login"
+        assert answer.get(login).status_code == 200
+        waiting(page := answer.get(login), 429, "This address may ask 1 per minute; come")
+        assert f'href="{PREFIX}/overview' not in page.text
+    with served(build_dashboard_stack(settings)) as answer:  # type: ignore[arg-type]  # as above
+        foreign = answer.get("/dashboard/sales", headers={"host": "shop.example"})
+        assert (foreign.status_code, foreign.json()["status"]) == (421, 421)
 
 
 def waiting(page: requests.Response, status: int, sentence: str) -> None:

@@ -29,6 +29,11 @@ def test_the_numbers_of_overview_lead_to_their_received_rows(client: Client) -> 
     assert "raw.events" in page.one("main").text
 
 
+def test_an_abbreviation_begins_a_name_as_it_is_written(client: Client) -> None:
+    page = read(page_of(client, table="mart.marketing_daily", column="roas"))
+    assert page.one("h1").text == "Why this number: ROAS"
+
+
 @pytest.mark.slow
 def test_no_page_links_to_a_number_that_cannot_be_explained(client: Client) -> None:
     pages = [page for page in all_pages() if page.is_listed]

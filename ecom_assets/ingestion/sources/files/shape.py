@@ -50,7 +50,7 @@ class RowKind:
 
     def exists(self, row: Mapping[str, Any]) -> bool:
         """Return whether a record has a row of this kind."""
-        if any(_said(row.get(name)) not in values for name, values in self.where):
+        if any(_cell_text(row.get(name)) not in values for name, values in self.where):
             return False
         said = {_without_zeros(row.get(name)) for name in self.if_differ}
         if self.if_differ and ("" in said or len(said) == 1):
@@ -65,7 +65,7 @@ class RowKind:
         return (*self.if_any, *self.if_differ, *(name for name, _ in self.where))
 
 
-def _said(value: object) -> str:
+def _cell_text(value: object) -> str:
     """Return what a cell says as the text by which it is compared; a list is JSON."""
     if isinstance(value, list):
         return json_text(value, separators=(",", ":"))

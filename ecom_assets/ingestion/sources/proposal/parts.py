@@ -676,7 +676,7 @@ class RowParts:
             return False
         if np.any(money[rows] > own[rows] * (1 + highest) + _NEAR):
             return False
-        return _share_of_rates(own[rows], money[rows] - own[rows], _STEPS[0]) >= _SHARE
+        return is_tax_of(own[rows], money[rows] - own[rows])
 
     def is_without_tax(self, name: str, amount: str) -> bool:
         """Return whether one amount is another one without a tax of a few usual rates."""
@@ -1168,6 +1168,11 @@ _STEPS: Final = (200, 400, 800)
 """How many rates there are up to 100 %: by half percents, as in Europe, by quarters and eighths, as
 in America (8.25 %, 8.875 %).
 """
+
+
+def is_tax_of(money: Numbers, tax: Numbers) -> bool:
+    """Return whether amounts are a tax of a few usual rates of others."""
+    return _share_of_rates(money, tax, _STEPS[0]) >= _SHARE
 
 
 def _share_of_rates(money: Numbers, tax: Numbers, steps: int, near: float = _NEAR) -> float:

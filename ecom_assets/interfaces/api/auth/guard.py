@@ -141,7 +141,9 @@ class Guard:
                 self.audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
         else:
             self.audit.denied(scope, refusal.reason, refusal.status)
-            await self.refuse(refusal, scope)(scope, receive, send)
+            # Who may not ask at all learns nothing from a page, such as its form's token.
+            refuse = self.refuse if "retry-after" in refusal.headers else RequestRefusal.response
+            await refuse(refusal, scope)(scope, receive, send)
 
     async def _look(self, scope: Request) -> RequestRefusal | None:
         are_needed = self.credentials.are_needed()

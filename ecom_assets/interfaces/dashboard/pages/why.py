@@ -150,7 +150,8 @@ def _name_of(parameters: NumberParameters) -> str:
     contract = next((table for table in TRACES if table.qualified_name() == parameters.table), None)
     column = contract.columns.get(parameters.column or "") if contract else None
     words = (column.label if column else "") or in_words(parameters.column or "")
-    return f"{words[:1].lower()}{words[1:]}"
+    is_abbreviation = words[:2].isupper()  # ROAS
+    return words if is_abbreviation else f"{words[:1].lower()}{words[1:]}"
 
 
 def _check_results(view: View, values: Row) -> list[Block]:

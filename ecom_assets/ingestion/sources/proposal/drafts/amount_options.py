@@ -1,7 +1,15 @@
 """The options of an amount: what is taken off it, and its unit."""
 
+from collections.abc import Callable
+from functools import partial
+
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
-from ecom_assets.ingestion.sources.proposal.drafts.draft import IN_CENTS, Draft, options_of
+from ecom_assets.ingestion.sources.proposal.drafts.draft import (
+    IN_CENTS,
+    AmountReading,
+    Draft,
+    options_of,
+)
 from ecom_assets.ingestion.sources.proposal.questions import quoted
 from ecom_assets.ingestion.sources.proposal.values import Value
 
@@ -37,18 +45,25 @@ def less_and_plus(draft: Draft) -> list[str]:
     return options_of(reading) if reading else []
 
 
-def goods_sql(draft: Draft) -> str:
-    """Return the SQL of the amount of the goods of a row, over the columns of the file, in the
-    units of the file.
+def goods_sql(draft: Draft, number: Callable[[Value], str] | None = None) -> str:
+    """Return the SQL of the amount of the goods of a row.
+
+    Args:
+        draft: The mapping that is written.
+        number: Returns the SQL of the number in a column; without it that over the columns of the
+            file, in the units of the file.
     """
-    plain = {value.name: draft.values.plain_sql(value) for value in draft.values.values}
-    numbers = [f"({draft.values.plain_sql(one)})::DECIMAL(24, 6)" for one in draft.line_columns()]
-    reading = draft.reading()
-    signed = [("-", name) for name in reading.less] if reading else []
-    signed += [("+", name) for name in reading.plus] if reading else []
-    parts = (f" {sign} coalesce(({plain[n]})::DECIMAL(24, 6), 0)" for sign, n in signed)
-    sql = f"({' * '.join(numbers)}{''.join(parts)})"
-    if reading is None or reading.rate is None:
-        return sql
-    percent = f"coalesce(({draft.values.plain_sql(reading.rate)})::DECIMAL(24, 6), 0)"
-    return f"({sql} * (100 - {percent}) / 100)"
+    number = number or partial(plain_number, draft)
+    reading = draft.reading() or AmountReading("")
+    by_name = {value.name: value for value in draft.values.values}
+    sql = " * ".join(map(number, draft.line_columns()))
+    for sign, names in (("-", reading.less), ("+", reading.plus)):
+        sql += "".join(f" {sign} coalesce({number(by_name[name])}, 0)" for name in names)
+    if reading.rate is None:
+        return f"({sql})"
+    return f"(({sql}) * (100 - coalesce({number(reading.rate)}, 0)) / 100)"
+
+
+def plain_number(draft: Draft, value: Value) -> str:
+    """Return the SQL of the number in a column of the file."""
+    return f"({draft.values.plain_sql(value)})::DECIMAL(24, 6)"

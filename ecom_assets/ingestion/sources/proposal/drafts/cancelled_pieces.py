@@ -1,7 +1,7 @@
 """Lines of orders of which all pieces, or some, were cancelled."""
 
 from ecom_assets.core.tables import formats
-from ecom_assets.ingestion.sources.proposal.drafts.amount_options import goods_sql
+from ecom_assets.ingestion.sources.proposal.drafts.amount_options import goods_sql, plain_number
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
 from ecom_assets.ingestion.sources.proposal.drafts.draft import OF_PIECES, Draft, has_word
 from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
@@ -173,7 +173,7 @@ def _amount_of_pieces(draft: Draft) -> str:
     """Return the SQL of the amount of one piece of a line, over the columns of the file; the
     parts of the line that are taken off it are taken off each.
     """
-    quantity = f"({draft.values.plain_sql(draft.found['quantity'].value)})::DECIMAL(24, 6)"
+    quantity = plain_number(draft, draft.found["quantity"].value)
     of = quantity if draft.is_of_all_pieces else _pieces_left(draft)
     return f"{goods_sql(draft)} / nullif({of}, 0)"
 

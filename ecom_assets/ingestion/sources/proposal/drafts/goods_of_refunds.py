@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.sql_text import select, texts
-from ecom_assets.ingestion.sources.proposal.drafts.amount_options import goods_sql
+from ecom_assets.ingestion.sources.proposal.drafts.amount_options import goods_sql, plain_number
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     ORDER_ID,
-    AmountReading,
     Draft,
     GoodsOfBack,
 )
@@ -32,6 +31,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     Numbers,
     Part,
     can_be_amount,
+    is_tax_of,
     is_total,
     part_of,
 )
@@ -139,23 +139,35 @@ class _BackAmounts:
         return is_of_order(self.draft, self.draft.found[REFUNDED_AMOUNT].value)
 
     def _number(self, value: Value) -> str:
-        units = " / 100" if value in self.draft.cents else ""
-        return f"coalesce({self.draft.values.number_sql(value)}, 0){units}"
+        draft = self.draft
+        # Where the goods are in cents, whole numbers beside them are, too.
+        is_like_goods = self._are_goods_in_cents and not has_decimals(draft.values, value)
+        is_money = value not in self._pieces and value != self._rate
+        is_in_cents = value in draft.cents or (is_like_goods and is_money)
+        return f"coalesce({draft.values.number_sql(value)}, 0){' / 100' if is_in_cents else ''}"
+
+    @cached_property
+    def _are_goods_in_cents(self) -> bool:
+        return any(value in self.draft.cents for value in self.draft.line_columns())
+
+    @cached_property
+    def _pieces(self) -> tuple[Value, ...]:
+        """Return the columns of numbers of pieces."""
+        return tuple(match.value for name, match in self.draft.found.items() if name == "quantity")
 
     def goods_sql(self) -> str:
         """Return the SQL of the amount of the goods of a row."""
-        draft, reading = self.draft, self.draft.reading() or AmountReading("")
-        by_name = {value.name: value for value in draft.values.values}
-        cells = draft.line_columns()
-        sql = " * ".join(map(self._number, cells))
-        for sign, names in (("-", reading.less), ("+", reading.plus)):
-            sql += "".join(f" {sign} {self._number(by_name[name])}" for name in names)
-        return f"({sql}) * (1 - {self._number(reading.rate)} / 100)" if reading.rate else sql
+        return goods_sql(self.draft, self._number)
+
+    @cached_property
+    def _rate(self) -> Value | None:
+        """Return the column of what is taken off in percent."""
+        reading = self.draft.reading()
+        return reading.rate if reading else None
 
     @cached_property
     def _columns(self) -> tuple[Value, ...]:
         """Return the columns that may be of what was paid, or of what went back of it."""
-        used = {match.value for name, match in self.draft.found.items() if name == "quantity"}
         numbers = [one for one in numbers_left(self.draft.values, {}) if can_be_amount(one)]
         if self.draft.values.spread:
             inside = f"{self.draft.values.spread}."
@@ -164,7 +176,7 @@ class _BackAmounts:
         elif not is_of_row(self.draft):
             is_whole = self.draft.is_one_per_order
             numbers = [one for one in numbers if is_whole(one) is self._is_of_order]
-        return tuple(one for one in numbers if one not in used)
+        return tuple(one for one in numbers if one not in self._pieces)
 
     @cached_property
     def _read(self) -> dict[str, Numbers]:
@@ -241,11 +253,26 @@ class _BackAmounts:
             return [GoodsOfBack()]
         is_kept = (np.abs(back - wholes[0]) < _NEAR) & (wholes[0] < wholes[-1] - _NEAR) & is_back
         ways = ways[:1] if np.any(is_kept) else ways
-        ways += [] if is_more else [GoodsOfBack()]
+        is_shown = is_more and self._is_tax_beside(ways[0])
+        ways += [] if is_shown else [GoodsOfBack()]
         by_sum: dict[str, GoodsOfBack] = {}
         for way in ways:
             by_sum.setdefault(formats.amount(self.sum_of(way)), way)
         return [*by_sum.values()]
+
+    def _is_tax_beside(self, way: GoodsOfBack) -> bool:
+        """Return whether what was paid beside the goods is a tax alone, by a column or by its
+        rates: a part of the goods has a part of it. Of a postage that no column says, it has none.
+        """
+        goods = self._read["goods"]
+        beside = self._whole_of(way) - goods
+        rows = beside > _NEAR
+        if way.tax is not None or not rows.any():
+            return True
+        taxes = (self._of(one) for one in self._columns if part_of(one) is Part.TAX)
+        if any(np.mean((np.abs(beside - tax) < _NEAR)[rows]) >= _MOSTLY for tax in taxes):
+            return True
+        return is_tax_of(goods[rows], beside[rows])
 
     def _beside(self) -> GoodsOfBack:
         """Return the goods' part of what they and a tax or postage beside them come to, as what
@@ -422,7 +449,7 @@ def _whole_sql(draft: Draft) -> str:
 
 
 def _plain(draft: Draft, value: Value) -> str:
-    return f"coalesce(({draft.values.plain_sql(value)})::DECIMAL(24, 6), 0)"
+    return f"coalesce({plain_number(draft, value)}, 0)"
 
 
 def _named(draft: Draft, name: str) -> Value:
