@@ -39,10 +39,15 @@ def size_and_process(path: Path) -> tuple[int, int]:
     return path.stat().st_size, os.getpid()
 
 
-def take(megabytes: int) -> int:
+def written(megabytes: int) -> bytearray:
+    """Return so much memory, each page of it written to, and no copy of it meanwhile."""
     taken = bytearray(megabytes * 1_000_000)
-    taken[::4096] = b"1" * len(taken[::4096])
-    return len(taken)
+    taken[::4096] = b"1" * len(range(0, len(taken), 4096))
+    return taken
+
+
+def take(megabytes: int) -> int:
+    return len(written(megabytes))
 
 
 def abort() -> None:
@@ -218,7 +223,7 @@ def take_within(outer: int, inner: int) -> int:
 
 
 def hold(megabytes: int) -> int:
-    taken = bytearray(b"1" * megabytes * 1_000_000)
+    taken = written(megabytes)
     if megabytes > 20:
         signal.pause()
     return len(taken)

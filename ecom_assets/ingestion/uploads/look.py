@@ -39,6 +39,7 @@ from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
 from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.damage import copies_in
+from ecom_assets.ingestion.sources.proposal.drafts.draft import NO_AMOUNT
 from ecom_assets.ingestion.sources.proposal.drafts.written_events import STAYS
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import (
@@ -473,6 +474,9 @@ def likely_types(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) 
 def _with_reading(look: UploadLook, reading: Reading) -> UploadLook:
     """Return a look with the rows and the money of a reading."""
     money = reading.money if isinstance(reading, FileReading) else {}
+    # Lines whose amount is asked for are read as of 0.00 until then, which is nothing to be said.
+    if any(one.key == "payment_amount" and one.guess == NO_AMOUNT for one in look.open_questions):
+        money = {fate: replace(read, amount=None) for fate, read in money.items()}
     return replace(
         look,
         why=(*look.why, *(f"{note}." for note in reading.rows_json.get("notes", ()))),

@@ -15,7 +15,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import choose_shop
 from ecom_assets.ingestion.sources.proposal.questions import ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.reading import MoneyRead
-from ecom_assets.ingestion.uploads.look import UploadLook, look_at
+from ecom_assets.ingestion.uploads.look import Chosen, UploadLook, look_at
 from ecom_assets.ingestion.uploads.store import LandedRows, Upload, Uploads
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
@@ -123,6 +123,16 @@ def test_rows_and_money_are_said_by_what_becomes_of_them() -> None:
         ("info", "1 row would be left out", "€30.00 in 1 order"),
         ("bad", "1 row would be refused", "1 order"),
     ]
+
+
+def test_an_amount_that_is_asked_for_is_not_said_to_be_nothing(tmp_path: Path) -> None:
+    rows = ["O1,2026-03-02,c1,7,2", "O1,2026-03-02,c1,8,1", "O2,2026-03-03,c2,7,3"]
+    path = tmp_path / "orders.csv"
+    path.write_text("\n".join(["Order No,Order Date,Customer No,Product No,Quantity", *rows, ""]))
+    home = tmp_path / "home"
+    look = look_at(Uploads(home), sent(home, path), Settings(home=home), Chosen(kind="orders"))
+    assert "payment_amount" in {question.key for question in look.open_questions}
+    assert fate_lines(look)[0][2] == "2 orders"
 
 
 @pytest.mark.slow
