@@ -97,6 +97,7 @@ def order_checks(
         order_numbers_are_unique,
         orders_have_one_customer,
         refunds_are_of_sales,
+        refunds_are_no_more_than_sales,
         discounts_are_within_prices,
         discounts_add_up_to_orders,
         fees_are_small,
@@ -372,6 +373,60 @@ def _unsold_sentence(cause: NamedValues) -> str:
         f"{paid_back} were paid back for {counted(int(cause['order_count']), 'order')} of which no "
         f"sale was received, such as {cause['example']}, so that revenue is too low by as much; "
         "load the days on which they were sold, too."
+    )
+
+
+@check(UserOrderLog, reads=(RawUserOrderLog, UserOrderLog), warns=True)
+def refunds_are_no_more_than_sales(
+    days: Days | None, raw: ir.Table, lines: ir.Table
+) -> CheckResult:
+    """No order pays back more than was paid for its goods; else amounts of refunds have something
+    in them that those of sales have not, such as a tax. Goods and refunds of one moment, as of an
+    exchange at a till, and amounts in a foreign currency, whose rates change, are left out.
+    """
+    refunds = rows_on_days(lines, "order_date", days)
+    refunds = refunds.filter(refunds.status == "refunded")
+    converted = raw.filter(raw.received_currency.upper() != raw.currency)
+    of_orders = lines.semi_join(refunds, "order_id").anti_join(converted, "order_id")
+    is_refund = of_orders.status == "refunded"
+    orders = of_orders.group_by("order_id").agg(
+        sold_amount=of_orders.payment_amount.sum(where=~is_refund).cast(MONEY),
+        refunded_amount=of_orders.payment_amount.sum(where=is_refund).cast(MONEY),
+        sold_at=of_orders.ordered_at.max(where=~is_refund),
+        refunded_at=of_orders.ordered_at.min(where=is_refund),
+        currency=of_orders.currency.max(),
+    )
+    orders = orders.filter(orders.sold_at < orders.refunded_at)
+    wrong = orders.filter(orders.refunded_amount > orders.sold_amount + CENT)
+    sums = rows_of(
+        wrong.agg(
+            order_count=wrong.count(),
+            sold_amount=wrong.sold_amount.sum(),
+            refunded_amount=wrong.refunded_amount.sum(),
+            currency=wrong.currency.max(),
+        )
+    )[0]
+    looked_at = count_of(orders)
+    if not sums["order_count"]:
+        return CheckResult(0, looked_at)
+    shown = wrong.select("order_id", "sold_amount", "refunded_amount").order_by("order_id")
+    examples = rows_of(shown.limit(EXAMPLES))
+    sentence = _excess_sentence(sums, str(examples[0]["order_id"]))
+    return CheckResult(
+        int(sums["order_count"]), looked_at, examples, metadata={"sentence": sentence}
+    )
+
+
+def _excess_sentence(sums: NamedValues, example: str) -> str:
+    """Return how much more was paid back than was paid, and what to do."""
+    sold, refunded = (
+        amount(sums[name], sums["currency"] or "") for name in ("sold_amount", "refunded_amount")
+    )
+    return (
+        f"{refunded} were paid back for {counted(int(sums['order_count']), 'order')} whose goods "
+        f"were sold for {sold}, such as {example}; see whether amounts of refunds have tax or "
+        "postage in them that those of sales have not (`payment_amount` of the mapping), and run "
+        "again. What a shop gave beyond the price is right as it is."
     )
 
 

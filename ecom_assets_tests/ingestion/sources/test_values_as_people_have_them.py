@@ -217,7 +217,8 @@ def events_in(path: Path) -> list[Row]:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", WRAPPED)
 @pytest.mark.parametrize(
-    "layout", ["lines", "one line", "commas", "array", "indented", "indented array"]
+    "layout",
+    ["lines", "one line", "commas", "array", "indented", "indented array", "broken lines"],
 )
 def test_values_in_objects_that_say_their_type(tmp_path: Path, kind: str, layout: str) -> None:
     """Three purchases of 19.90 each, however the file is laid out."""
@@ -230,6 +231,7 @@ def test_values_in_objects_that_say_their_type(tmp_path: Path, kind: str, layout
         "array": f"[{','.join(records)}]",
         "indented": "\n".join([indented] * 3),
         "indented array": json.dumps([WRAPPED[kind]] * 3, indent=1),
+        "broken lines": "\n".join(records).replace(", ", ",\n "),
     }[layout]
     file = tmp_path / "e.json"
     file.write_text(content)

@@ -310,12 +310,23 @@ def _is_spread(file: InputFile) -> bool:
     """Return whether documents of a file begin in one line and end in a later one."""
     if not file.size:
         return False
-    lines = [
-        line
-        for line in head_of(file).removeprefix(BYTE_ORDER_MARK).splitlines()[:3]
-        if line.strip()
-    ]
-    return len(lines) > 1 and lines[0].strip() == b"{" and lines[1].lstrip().startswith(b'"')
+    head = head_of(file).removeprefix(BYTE_ORDER_MARK).lstrip()
+    lines = [line for line in head.splitlines()[:3] if line.strip()]
+    if not lines[1:] or not lines[0].startswith(b"{"):
+        return False
+    # A document may be longer than the first bytes, which are looked at.
+    is_opened_alone = lines[0].strip() == b"{" and lines[1].lstrip().startswith(b'"')
+    return is_opened_alone or _first_end(head) > len(lines[0])
+
+
+def _first_end(text: bytes) -> int:
+    """Return where the document ends with which a text begins; 0 if it is none, or cut off."""
+    try:
+        start = text.decode(UTF_8, "ignore")
+        _, end = json.JSONDecoder().raw_decode(start)
+    except (ValueError, RecursionError):
+        return 0
+    return len(start[:end].encode())
 
 
 def _copy_of_documents(file: InputFile, kind: str, *, keeps_arrays: bool) -> InputFile:

@@ -198,7 +198,9 @@ class _BackAmounts:
             ways = {name: "sum" if name in of_lines else "max" for name in cells}
             named = [f"{ways[name]}({sql})::DOUBLE AS {name}" for name, sql in cells.items()]
             known = f"{order.value.column} IS NOT NULL"
-            rows = f"{select(named, TABLE, known, order.value.column)} LIMIT {_MOST_ROWS}"
+            number = order.value.column
+            orders = select(named, TABLE, known, number)
+            rows = f"{orders} ORDER BY {number} LIMIT {_MOST_ROWS}"
         else:
             named = [f"({sql})::DOUBLE AS {name}" for name, sql in cells.items()]
             rows = f"{select(named, TABLE)} LIMIT {_MOST_ROWS}"
