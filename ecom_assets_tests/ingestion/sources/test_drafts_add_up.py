@@ -583,3 +583,26 @@ def test_a_shop_whose_money_has_no_cents_may_sell_in_one_that_has(
     settings = Settings(home=tmp_path / "home", currency="JPY")
     search = MappingSearch([str(path)], settings, MappingKind.ORDERS)
     assert len(asked(search, {})) == questions
+
+
+def test_a_tax_that_no_row_of_a_refund_says_is_noted(tmp_path: Path) -> None:
+    """Of 24.50 with 8 % tax, 22.69 without, all came back in a row of its own without a tax."""
+    sales = [
+        (1, "59.90", "4.44"),
+        (2, "24.50", "1.81"),
+        (4, "120.00", "8.89"),
+        (5, "40.00", "2.96"),
+    ]
+    rows = [
+        *(f"t{n},sale,settled,2026-03-0{n} 10:00,{paid},{tax},B{n},c{n}" for n, paid, tax in sales),
+        "t6,credit,settled,2026-03-06 10:00,24.50,,B2,c2",
+    ]
+    heads = "Transaction ID,Transaction Type,Status,Created,Amount Settled,Tax Amount,Order ID"
+    search = search_of(tmp_path / "transactions.csv", [f"{heads},Customer ID", *rows])
+    paid = {"payment_amount": "Amount Settled"}
+    assert sold_and_back(search, paid) == (Decimal("226.30"), Decimal("24.50"))
+    said = (
+        "Tax Amount is taken off sales and stands in no row of a refund, so that all of what was "
+        "paid back (24.50) counts as of goods; check this"
+    )
+    assert said in search.proposal(paid, OWN).text

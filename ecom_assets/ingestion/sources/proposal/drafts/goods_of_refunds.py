@@ -65,6 +65,8 @@ def is_of_row(draft: Draft) -> bool:
 
 def find_goods_of_refunds(draft: Draft, states: OrderStates | None) -> None:
     """Find what of the money that was paid back was for goods, and ask where nothing shows it."""
+    if states and not states.is_final:
+        _note_parts_without_refunds(draft, states)
     back = draft.found.get(REFUNDED_AMOUNT)
     is_known = back is not None and back.value.is_column
     if not draft.refund or draft.refunds_pieces or not (is_known or draft.left_of_total):
@@ -91,6 +93,32 @@ def find_goods_of_refunds(draft: Draft, states: OrderStates | None) -> None:
     draft.ask(BACK, sentence, tuple(sums), next(iter(sums)))
     said = draft.answers.get(BACK)
     draft.back = next((way for way in ways if way.text_of(amounts.name) == said), ways[0])
+
+
+def _note_parts_without_refunds(draft: Draft, states: OrderStates) -> None:
+    """Note what is taken off sales and stands in no row of a refund: all of such a row counts as
+    paid back for goods.
+    """
+    reading, refunds = draft.reading(), states.of(Meaning.REFUND)
+    if reading is None or not refunds:
+        return
+    is_refund = f"coalesce(list_contains({texts(refunds)}, {states.value.column}), false)"
+    paid = _named(draft, reading.name)
+    units = " / 100" if paid in draft.cents else ""
+    money = f"{draft.values.number_sql(paid)}{units}"
+    for name in reading.less:
+        is_filled = f"coalesce({draft.values.number_sql(_named(draft, name))}, 0) <> 0"
+        cells = [
+            f"count(*) FILTER ({is_filled} AND {is_refund})",
+            f"count(*) FILTER ({is_filled} AND NOT {is_refund})",
+            f"coalesce(sum(abs({money})) FILTER ({is_refund}), 0)::DOUBLE",
+        ]
+        of_refunds, of_sales, back = draft.values.rows(select(cells, TABLE))[0]
+        if back and of_sales and not of_refunds:
+            draft.notes.append(
+                f"{shown(name)} is taken off sales and stands in no row of a refund, so that all "
+                f"of what was paid back ({formats.amount(back)}) counts as of goods; check this"
+            )
 
 
 def are_pieces_worth_it(draft: Draft, share: str) -> bool:
