@@ -14,6 +14,8 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.ad_spend import FileAdSpend
 from ecom_assets.ingestion.sources.mapping_file import shipped_in
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind
+from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.ingestion.sources.test_ad_spend import written
 
@@ -318,3 +320,30 @@ def test_the_zone_of_an_account_is_read_where_a_source_says_it(tmp_path: Path) -
     )
     zones = [row["account_time_zone"] for row in read(tmp_path, native)]
     assert sorted(map(str, zones)) == ["America/New_York", "None"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        (
+            "Berichtsstart,Kampagnenname,Impressionen,Link-Klicks,Ausgegebener Betrag (EUR),Käufe,"
+            "Conversion-Wert für Käufe"
+        ),
+        (
+            "Début des rapports,Nom de la campagne,Impressions,Clics sur un lien,Montant dépensé (EUR),"
+            "Achats,Valeur de conversion des achats"
+        ),
+        (
+            "Inicio del informe,Nombre de la campaña,Impresiones,Clics en el enlace,"
+            "Importe gastado (EUR),Compras,Valor de conversión de compras"
+        ),
+    ],
+)
+def test_a_report_of_meta_in_another_language_is_read_whole(tmp_path: Path, head: str) -> None:
+    path = written(tmp_path / "ads.csv", f"{head}\n2026-06-01,Brand,900,40,12.50,3,150.00\n")
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"), MappingKind.AD_SPEND)
+    proposal = search.proposal({}, OWN)
+    assert {one.key: one.guess for one in proposal.questions}["platform"] == "meta"
+    counts = ("impression_count", "click_count", "platform_conversion_count")
+    for name in (*counts, "spend_amount", "platform_conversion_amount"):
+        assert f"  {name}: " in proposal.text

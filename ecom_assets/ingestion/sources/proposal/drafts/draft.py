@@ -259,6 +259,8 @@ class Draft(ABC):
     """How many pieces of a line were cancelled."""
     is_of_all_pieces: bool = True
     """Whether the amount of a line is of all its pieces, also of those that were cancelled."""
+    is_cost_of_line: bool = False
+    """Whether what goods cost the shop is that of all pieces of a line, and not of one."""
     left_of_total: tuple[str, ...] = ()
     """A total, and what is left of it where something was paid back, as answered."""
     other_states: Sequence[OtherStates] = ()

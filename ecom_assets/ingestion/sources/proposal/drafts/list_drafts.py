@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from ecom_assets.ingestion.sources.files.mapping import AD_SPEND_KEYS
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.drafts.asked_columns import (
     ask_for_column,
     ask_for_missing,
@@ -16,11 +17,13 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     WHOLE_UNITS,
     Draft,
     file_lines,
+    plain_name,
 )
 from ecom_assets.ingestion.sources.proposal.drafts.written_fields import field_line
 from ecom_assets.ingestion.sources.proposal.fields import (
     CONSENT,
     TIMES,
+    Found,
     FoundField,
     MappingKind,
     candidates,
@@ -332,7 +335,8 @@ class AdSpendDraft(ListDraft):
         """Return the lines of what all rows have in common, as no column says it."""
         result = []
         if PLATFORM not in self.found:
-            answer = self.ask(PLATFORM, "where the ads were bought", PLATFORMS)
+            guess = _likely_platform(self.found)
+            answer = self.ask(PLATFORM, "where the ads were bought", PLATFORMS, guess)
             result.append(self.marked(f"  platform: {{constant: {answer}}}", PLATFORM))
         if ACCOUNT not in self.found:
             question = account_question()
@@ -347,3 +351,16 @@ class AdSpendDraft(ListDraft):
             answer = self.ask(CURRENCY, question.sentence, question.choices, question.guess)
             result.append(self.marked(f"  currency: {{constant: {answer}}}", CURRENCY))
         return result
+
+
+def _likely_platform(found: Found) -> str:
+    """Return where ads were probably bought; Meta alone says `amount spent`, in each language."""
+    spend = found.get("spend_amount")
+    is_spent = spend is not None and plain_name(spend.value.last_name) in set(map(bare, _SPENT))
+    return "meta" if is_spent else ""
+
+
+_SPENT: Final = (
+    *("amount_spent", "ausgegebener_betrag", "montant_dépensé", "importe_gastado"),
+    *("importo_speso", "besteed_bedrag", "valor_usado", "wydana_kwota"),
+)

@@ -15,6 +15,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.cancelled_pieces import (
     note_cancelled_pieces,
 )
 from ecom_assets.ingestion.sources.proposal.drafts.cents import find_cents
+from ecom_assets.ingestion.sources.proposal.drafts.cost_of_lines import find_cost_of_lines
 from ecom_assets.ingestion.sources.proposal.drafts.draft import ORDER_ID, Draft, file_lines
 from ecom_assets.ingestion.sources.proposal.drafts.found_columns import (
     find_amount_of_rows,
@@ -103,6 +104,7 @@ class RowDraft(Draft):
             if "status" not in columns:
                 find_kinds_of_rows(self)
             refuse_log_of_states(self)
+            find_cost_of_lines(self)
             find_amounts(self)
         if not self.has_row_per_order():  # a charge of a whole order would be counted once per line
             self.found = {

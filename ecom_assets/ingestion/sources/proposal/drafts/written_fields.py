@@ -14,6 +14,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.amount_options import (
 )
 from ecom_assets.ingestion.sources.proposal.drafts.cancelled_pieces import amount_of_pieces_left
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
+from ecom_assets.ingestion.sources.proposal.drafts.cost_of_lines import COST, cost_of_piece
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     AMOUNTS,
     IN_CENTS,
@@ -109,6 +110,8 @@ def _unusual_field(draft: Draft, name: str, value: Value) -> str:
     """Return the line of an amount, a quantity or a customer that is more than its column; else
     empty.
     """
+    if name == COST and (line := cost_of_piece(draft, value)):
+        return line
     if name in AMOUNTS:
         return _amount(draft, name, value)
     if name == "quantity":
