@@ -330,8 +330,8 @@ def test_the_zone_of_an_account_is_read_where_a_source_says_it(tmp_path: Path) -
             "Conversion-Wert für Käufe"
         ),
         (
-            "Début des rapports,Nom de la campagne,Impressions,Clics sur un lien,Montant dépensé (EUR),"
-            "Achats,Valeur de conversion des achats"
+            "Début des rapports,Nom de la campagne,Impressions,Clics sur un lien,"
+            "Montant dépensé (EUR),Achats,Valeur de conversion des achats"
         ),
         (
             "Inicio del informe,Nombre de la campaña,Impresiones,Clics en el enlace,"

@@ -19,9 +19,11 @@ from ecom_assets.interfaces.ui.supervisor import FAILED, INTERRUPTED, STOPPED, S
 from ecom_assets_tests.patience import PATIENCE_S, wait_until
 from ecom_assets_tests.ports import free_port
 
+# The number and the end of its line at once: `print` may be killed between the two.
+SAYS_ITSELF = "os.write(1, b'%d\\n' % os.getpid())"
 WAITS = (
     "import os, signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); "
-    "print(os.getpid(), flush=True); time.sleep(600)"
+    f"{SAYS_ITSELF}; time.sleep(600)"
 )
 
 
@@ -141,10 +143,10 @@ def test_a_code_server_that_answers_no_more_is_started_again(tmp_path: Path) -> 
 
 SERVES = """
 import os, socket, time
-print(os.getpid(), flush=True)
-while not os.path.exists(%r):
+{says_itself}
+while not os.path.exists({may_serve!r}):
     time.sleep(0.02)
-server = socket.create_server(("127.0.0.1", %d))
+server = socket.create_server(("127.0.0.1", {port}))
 while True:
     with server.accept()[0] as caller:
         caller.recv(4096)
@@ -158,7 +160,7 @@ def test_an_address_is_said_once_it_answers_and_what_waits_for_it_begins_then(
     api, dagster, may_serve = tmp_path / "api.log", tmp_path / "dagster.log", tmp_path / "go"
     port = free_port()
     page = f"http://127.0.0.1:{port}/"
-    serves = SERVES % (str(may_serve), port)
+    serves = SERVES.format(says_itself=SAYS_ITSELF, may_serve=str(may_serve), port=port)
     shop = program(api, serves, address=page, ready=f"Your shop: {page}")
     with kept_up(shop, program(dagster, after=page)) as kept:
         first = newest(api, 1)
