@@ -8,7 +8,12 @@ import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
-from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, read_by
+from ecom_assets.ingestion.sources.proposal.proposal import (
+    OWN,
+    MappingSearch,
+    open_questions,
+    read_by,
+)
 from ecom_assets.ingestion.sources.reading import FileReading
 from ecom_assets_tests.ingestion.sources.conftest import write
 
@@ -81,3 +86,17 @@ def test_a_cost_of_nothing_is_not_known(tmp_path: Path) -> None:
     rows = ["1,2026-03-02,c1,mug,2,4.00,20.00", "2,2026-03-03,c2,lamp,1,0.00,24.00"]
     search = search_of(tmp_path / "o.csv", "Order ID,Date,Customer,SKU,Qty,Unit cost,Total", rows)
     assert costs_by_item(search) == {"mug": {Decimal(4)}, "lamp": {None}}
+
+
+def test_nobody_is_asked_whether_a_cost_is_taken_off_the_amount(tmp_path: Path) -> None:
+    """Costs beside prices times quantities: nothing but the amount is what was paid."""
+    lines = [(n, item, 1 + n % 3) for n in range(1, 13) for item in COSTS]
+    rows = [
+        f"{n},2026-03-{n:02} 10:00,c{n},{item},{q},{PRICES[item]}.00,{COSTS[item]:.2f},"
+        f"{PRICES[item] * q}.00,{'cancelled' if n == 5 else 'paid'}"
+        for n, item, q in lines
+    ]
+    head = "Order ID,Date,Customer,SKU,Quantity,Unit price net,Purchase price,Line total,Status"
+    search = search_of(tmp_path / "orders.csv", head, rows)
+    assert [one.key for one in open_questions(search.proposal(ANSWERS, OWN), ANSWERS)] == []
+    assert costs_by_item(search) == {item: {cost} for item, cost in COSTS.items()}

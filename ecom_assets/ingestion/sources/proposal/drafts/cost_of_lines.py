@@ -6,7 +6,7 @@ from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.drafts.amount_options import plain_number
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
-from ecom_assets.ingestion.sources.proposal.drafts.draft import Draft
+from ecom_assets.ingestion.sources.proposal.drafts.draft import COST, Draft
 from ecom_assets.ingestion.sources.proposal.fields import (
     UNIT_PRICE,
     FoundField,
@@ -17,7 +17,6 @@ from ecom_assets.ingestion.sources.proposal.fields import (
 from ecom_assets.ingestion.sources.proposal.questions import quoted, shown
 from ecom_assets.ingestion.sources.proposal.values import TABLE, Value
 
-COST: Final = "unit_cost_amount"
 _OF_ANY: Final = frozenset({"cost", "cogs", "coste", "costo", "coût", "landed_cost", "wholesale"})
 """Names that say a cost of one piece, or of all pieces of a line."""
 _NEAR: Final = 0.0051

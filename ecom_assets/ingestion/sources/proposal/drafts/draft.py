@@ -21,9 +21,10 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     FoundField,
     MappingKind,
     found_fields,
+    numbers_left,
 )
 from ecom_assets.ingestion.sources.proposal.flags import RowFlag
-from ecom_assets.ingestion.sources.proposal.parts import GoodsAmount, RowSum
+from ecom_assets.ingestion.sources.proposal.parts import GoodsAmount, RowSum, can_be_amount
 from ecom_assets.ingestion.sources.proposal.questions import (
     COLUMNS,
     DECIMAL,
@@ -103,6 +104,7 @@ CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kope
 OTHER_SEPARATOR = {".": ",", ",": "."}
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
+COST: Final = "unit_cost_amount"
 MAIN_AMOUNTS: Final = ("payment_amount", UNIT_PRICE, ORDER_TOTAL)
 """The amounts of orders that say what the others are of, the most telling first."""
 AMOUNTS: Final = NUMBERS_OF - {"quantity", "piece_count", REFUNDED_QUANTITY}
@@ -116,7 +118,7 @@ NEEDED = {
     "item_id": "the item",
     "product_id": "the product",
     "stock": "how many pieces there are",
-    "unit_cost_amount": "what one piece costs",
+    COST: "what one piece costs",
     "spend_date": "the day",
     "spend_amount": "what was spent",
     "campaign_name": "the campaign",
@@ -437,6 +439,15 @@ class Draft(ABC):
         named = [reading for reading in self.readings if reading.text == answer]
         return named[0] if named else next(iter(self.readings), None)
 
+    def amounts_of_sales(self) -> list[Value]:
+        """Return the columns that may be amounts of what was sold: not what it cost the shop."""
+        cost = self.found.get(COST)
+        return [
+            value
+            for value in numbers_left(self.values, {})
+            if can_be_amount(value) and (cost is None or value != cost.value)
+        ]
+
     def payment(self) -> Value | None:
         """Return the column of the amount; None where none is known."""
         match = self.found.get("payment_amount")
@@ -448,7 +459,7 @@ class Draft(ABC):
         """
         amounts = [
             self.found[name]
-            for name in ("payment_amount", "cart_value", UNIT_PRICE, "unit_cost_amount")
+            for name in ("payment_amount", "cart_value", UNIT_PRICE, COST)
             if name in self.found
         ]
         if "currency" in self.found or not amounts or not amounts[0].value.is_column:

@@ -10,6 +10,7 @@ from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     AMOUNTS,
     CENTS,
+    COST,
     MAIN_AMOUNTS,
     MOST_PARTS_ASKED,
     MOST_PRODUCTS,
@@ -209,8 +210,8 @@ def _amount_by_sums(draft: Draft) -> list[Value]:
     known = {"payment_amount", UNIT_PRICE, ORDER_TOTAL} & draft.found.keys()
     if known or draft.values.spread or "payment_amount" in draft.answers:
         return []
-    amounts = [value for value in numbers_left(draft.values, {}) if can_be_amount(value)]
     others = {match.value for name, match in draft.found.items() if name not in AMOUNTS}
+    amounts = draft.amounts_of_sales()
     by_name = {value.name: value for value in amounts if value not in others}
     rows = RowParts(draft.values, by_name).once
     named = {name for name, part in rows.parts.items() if part is not Part.OTHER}
@@ -287,7 +288,7 @@ def _add_up_orders(draft: Draft) -> None:
     begin = _begin_of_lines(draft)
     if not own or not begin:
         return
-    numbers = [value for value in numbers_left(draft.values, {}) if can_be_amount(value)]
+    numbers = draft.amounts_of_sales()
     of_lines = {value.name: value for value in numbers if _is_of_lines_alone(draft, value)}
     of_orders = {value.name: value for value in numbers if value.name not in of_lines}
     if not of_orders:
@@ -505,7 +506,7 @@ def _amount_to_explain(draft: Draft) -> tuple[str, RowParts | None]:
     others = {
         match.value
         for name, match in draft.found.items()
-        if name not in AMOUNTS or name == UNIT_PRICE
+        if name not in AMOUNTS or name in {UNIT_PRICE, COST}
     }
     amounts = {
         value.name: value

@@ -25,12 +25,10 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
 from ecom_assets.ingestion.sources.proposal.fields import (
     REFUNDED_AMOUNT,
     has_decimals,
-    numbers_left,
 )
 from ecom_assets.ingestion.sources.proposal.parts import (
     Numbers,
     Part,
-    can_be_amount,
     is_tax_of,
     is_total,
     part_of,
@@ -196,7 +194,7 @@ class _BackAmounts:
     @cached_property
     def _columns(self) -> tuple[Value, ...]:
         """Return the columns that may be of what was paid, or of what went back of it."""
-        numbers = [one for one in numbers_left(self.draft.values, {}) if can_be_amount(one)]
+        numbers = self.draft.amounts_of_sales()
         if self.draft.values.spread:
             inside = f"{self.draft.values.spread}."
             of_list = {one for one in numbers if one.name.startswith(inside)}

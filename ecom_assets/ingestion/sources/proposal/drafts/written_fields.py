@@ -14,9 +14,10 @@ from ecom_assets.ingestion.sources.proposal.drafts.amount_options import (
 )
 from ecom_assets.ingestion.sources.proposal.drafts.cancelled_pieces import amount_of_pieces_left
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
-from ecom_assets.ingestion.sources.proposal.drafts.cost_of_lines import COST, cost_of_piece
+from ecom_assets.ingestion.sources.proposal.drafts.cost_of_lines import cost_of_piece
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     AMOUNTS,
+    COST,
     IN_CENTS,
     NO_AMOUNT,
     ONE_PER_ORDER,
