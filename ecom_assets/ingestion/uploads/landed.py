@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import KINDS, MAPPING_COPY, choose_steps, rows_folder
 from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.files.damage import copies_in
+from ecom_assets.ingestion.sources.files.file_names import files_called
 from ecom_assets.ingestion.sources.files.manifest import is_uploaded, number_of, uploaded_name
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load
 from ecom_assets.ingestion.sources.landing import make_folder
@@ -173,7 +175,7 @@ def write_rows(upload: ToLand, staged: Path, copies: Path) -> LandedUpload:
     landing = LANDINGS[upload.kind]
     require_unpacked_size(upload.original)
     try:
-        with copies_in(copies):
+        with copies_in(copies), files_called(partial(as_sent, upload=upload)):
             landing.write(upload, staged)
         return landing.brought(upload, staged)
     except duckdb.OutOfMemoryException as error:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,7 @@ from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
 from ecom_assets.ingestion.sources.files.currency import CurrencyError
 from ecom_assets.ingestion.sources.files.damage import copies_in
+from ecom_assets.ingestion.sources.files.file_names import files_called
 from ecom_assets.ingestion.sources.proposal.drafts.draft import NO_AMOUNT
 from ecom_assets.ingestion.sources.proposal.drafts.written_events import STAYS
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
@@ -247,7 +249,7 @@ def look_at(
     copies.mkdir(mode=0o700, exist_ok=True)
     look = UploadLook(upload, kinds=tuple(KINDS), lines=(("File", upload.name),))
     try:
-        with copies_in(copies):
+        with copies_in(copies), files_called(partial(as_sent, upload=upload)):
             require_unpacked_size(original)
             path, is_part = beginning_of(original, copies)
             if is_part:

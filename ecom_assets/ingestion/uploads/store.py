@@ -21,7 +21,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, Final, Literal, Protocol
 
 from pydantic import TypeAdapter
 
@@ -674,7 +674,19 @@ def name_on_disk(number: int, name: str) -> str:
     return f"file-{number:06}{ending_of(name)}"
 
 
-def as_sent(sentence: str, upload: Upload) -> str:
+class Numbered(Protocol):
+    """A file that was sent."""
+
+    @property
+    def number(self) -> int:
+        """Return its number among all that were sent."""
+
+    @property
+    def name(self) -> str:
+        """Return its name, as people gave it."""
+
+
+def as_sent(sentence: str, upload: Numbered) -> str:
     """Return a sentence about the file of an upload with the name that people know, and without
     the folders of this machine.
     """

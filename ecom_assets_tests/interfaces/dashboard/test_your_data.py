@@ -135,6 +135,17 @@ def test_an_amount_that_is_asked_for_is_not_said_to_be_nothing(tmp_path: Path) -
     assert fate_lines(look)[0][2] == "2 orders"
 
 
+def test_a_warning_about_a_file_calls_it_as_it_was_sent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, home = tmp_path / "commandes.csv", tmp_path / "home"
+    row = "1001;02/03/2026 10:00;c1;Thé glacé à l'été;2;10,00"
+    path.write_text(f"N° commande;Date;Client;Désignation;Quantité;Total\n{row}\n", "cp1252")
+    look_at(Uploads(home), sent(home, path), Settings(home=home), Chosen(kind="orders"))
+    assert "commandes.csv is not UTF-8 and is read as Windows-1252" in caplog.text
+    assert "file-000001" not in caplog.text
+
+
 @pytest.mark.slow
 def test_copies_are_said_so_that_the_lines_add_up_to_the_rows_of_a_file(tmp_path: Path) -> None:
     """Of seven rows three are lines of their own, one names no customer, and three are copies."""

@@ -2,10 +2,8 @@
 the lists of the shop.
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +13,12 @@ from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.files import sql as row_sql
 from ecom_assets.ingestion.sources.files.columns import FileColumns, columns_of
 from ecom_assets.ingestion.sources.files.damage import Findings, SoundCopy, copied_files
+from ecom_assets.ingestion.sources.files.file_names import warn_once
 from ecom_assets.ingestion.sources.files.footers import Footer, footers_of
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.sql import Layout
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class CellFiles:
     def log_malformed(self) -> None:
         """Log what is malformed in these files, once for each file."""
         for name, size in self.malformed_bytes.items():
-            _log_once(malformed_text({"malformed_bytes": {name: size}}))
+            warn_once(f"{malformed_text({'malformed_bytes': {name: size}})}.")
 
     def row_count(self) -> int:
         """Return how many rows the files hold."""
@@ -138,8 +135,8 @@ class CellFiles:
         copies, result = copied_files(self.con.cursor(), group[0][1], new)
         for file in new:
             if (copy := copies[file.path]) and copy.has_backslashes:
-                _log_once(
-                    f"{file.name} has a backslash before quotes within quotes, and is read so"
+                warn_once(
+                    f"{file.name} has a backslash before quotes within quotes, and is read so."
                 )
         self.copies.update(copies)
         self.row_counts.update(result.row_counts)
@@ -175,11 +172,6 @@ def layout_of(file: InputFile, found: FileColumns, keys: TableKeys) -> Layout:
         named=frozenset(found.columns),
         other_columns="ignore",
     )
-
-
-@cache
-def _log_once(sentence: str) -> None:
-    _logger.warning("%s.", sentence)
 
 
 FILES_NAMED: Final = 3

@@ -1,9 +1,16 @@
 """Names of files as people gave them: what is shown of them, and what of them is on a disk."""
 
+import logging
 import re
 import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Final
+
+_logger = logging.getLogger(__name__)
 
 MOST_LETTERS: Final = 120
 """Letters of a name that are shown, its ending included."""
@@ -40,3 +47,30 @@ def ending_of(name: str) -> str:
 
 def _is_shown(letter: str) -> bool:
     return letter not in DIRECTIONS and unicodedata.category(letter) not in UNSHOWN
+
+
+_CALLED: Final[ContextVar[Callable[[str], str]]] = ContextVar("called", default=str)
+
+
+@contextmanager
+def files_called(as_sent: Callable[[str], str]) -> Iterator[None]:
+    """Call files in warnings by the names that people gave them.
+
+    Args:
+        as_sent: Returns a sentence about a file on the disk with that name.
+    """
+    token = _CALLED.set(as_sent)
+    try:
+        yield
+    finally:
+        _CALLED.reset(token)
+
+
+def warn_once(sentence: str) -> None:
+    """Log a warning about how a file is read, which a run may open several times."""
+    _warn(_CALLED.get()(sentence))
+
+
+@cache
+def _warn(sentence: str) -> None:
+    _logger.warning("%s", sentence)

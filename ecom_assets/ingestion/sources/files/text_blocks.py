@@ -3,11 +3,9 @@ gzip files are decompressed and verified to the last byte.
 """
 
 import codecs
-import logging
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import IO, cast
 
@@ -15,11 +13,11 @@ from isal import igzip, isal_zlib
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.tables.received_files import LARGE_SHARE
+from ecom_assets.ingestion.sources.files.file_names import warn_once
 from ecom_assets.ingestion.sources.files.formats import InputFile
 
 UTF_8 = "utf-8"
 WINDOWS_1252 = "cp1252"
-_logger = logging.getLogger(__name__)
 # A letter of another encoding is in a word, or is the sign of a currency beside a number; a damaged
 # byte is anywhere.
 _IN_WORDS = re.compile(
@@ -160,13 +158,11 @@ def _is_unlikely(line: bytes) -> bool:
     return _UNLIKELY.search(text) is not None
 
 
-@cache  # a run opens a file several times
 def _windows_1252(name: str) -> str:
     """Return the encoding, and warn about it once per file."""
-    _logger.warning(
-        "%s is not UTF-8 and is read as Windows-1252; if its letters come out wrong, state its "
-        "`encoding` in the mapping (docs/mappings.md).",
-        name,
+    warn_once(
+        f"{name} is not UTF-8 and is read as Windows-1252; if its letters come out wrong, state "
+        "its `encoding` in the mapping (docs/mappings.md)."
     )
     return WINDOWS_1252
 

@@ -17,13 +17,11 @@ import csv
 import gzip
 import hashlib
 import json
-import logging
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import cache
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
@@ -44,7 +42,7 @@ from ecom_assets.ingestion.sources.files.damage import (
     sound_copy,
     with_encoding,
 )
-from ecom_assets.ingestion.sources.files.file_names import ending_of, shown_name
+from ecom_assets.ingestion.sources.files.file_names import ending_of, shown_name, warn_once
 from ecom_assets.ingestion.sources.files.formats import (
     Format,
     InputFile,
@@ -84,7 +82,6 @@ from ecom_assets.ingestion.sources.files.workbooks import (
 SHEET_NOTES = "sheet.json"
 """The file beside the copy of a workbook that says what was read of it."""
 NO_NOTES = SheetTable((), (), 1, (), (), ())
-_logger = logging.getLogger(__name__)
 
 
 def unpacked(
@@ -274,13 +271,8 @@ def _copy_below_titles(file: InputFile, keys: TableKeys) -> InputFile:
 
 def _with_note(file: InputFile, note: str) -> InputFile:
     """Return a file with what people should know of how it is read, which is logged once."""
-    _log_once(note)
+    warn_once(f"{note}.")
     return replace(file, note=note)
-
-
-@cache
-def _log_once(note: str) -> None:
-    _logger.warning("%s.", note)
 
 
 def sheet_of(file: InputFile) -> SheetTable | None:
