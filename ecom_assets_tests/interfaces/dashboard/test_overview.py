@@ -113,3 +113,14 @@ def test_the_line_of_conversion_has_what_the_api_answers_for_each_day(
             f"/analytics/conversion?start_date={row['event_date']}&end_date={row['event_date']}"
         ).json()
         assert row["conversion_rate"] == response["conversion_rate"]
+
+
+def test_the_days_before_that_the_data_lack_are_said(client: Client) -> None:
+    """The shop has data from 1 January on: of the ten days before the 5th to the 14th, four."""
+    said = {
+        query: read(client.get(f"/dashboard/overview?{query}").text).one("p", class_="covered").text
+        for query in ("start_date=2026-01-05&end_date=2026-01-14", "time_range=week")
+    }
+    part, whole = said.values()
+    assert "Before, the data hold 1–4 Jan 2026 only" in part  # noqa: RUF001 (as ranges are written)
+    assert "Before" not in whole
