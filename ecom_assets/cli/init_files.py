@@ -74,7 +74,9 @@ def looked_at(settings: Settings, paths: Sequence[Path]) -> list[UploadLook]:
     are a sentence each.
     """
     uploads = Uploads(settings.home)
-    loaded = {(one.name, one.byte_count) for one in uploads.every() if one.state == LOADED}
+    loaded = {
+        (upload.name, upload.byte_count) for upload in uploads.every() if upload.state == LOADED
+    }
     looks = []
     for path in paths:
         if (safe_name(path.name), path.stat().st_size) in loaded:
@@ -101,15 +103,25 @@ def still_open(settings: Settings, looks: Sequence[UploadLook]) -> list[str]:
         for look in looks
         for question in look.open_questions
     ]
-    of_shop = [f"the shop's {one.key}" for one in shop_questions(settings, looks) if one.is_open]
-    of_rates = [one.label for one in rate_questions(settings, looks) if one.is_open]
+    of_shop = [
+        f"the shop's {open_question.key}"
+        for open_question in shop_questions(settings, looks)
+        if open_question.is_open
+    ]
+    of_rates = [
+        open_question.label
+        for open_question in rate_questions(settings, looks)
+        if open_question.is_open
+    ]
     return of_files + of_shop + of_rates
 
 
 def asked_rates(settings: Settings, looks: Sequence[UploadLook]) -> dict[str, str]:
     """Ask the person at the terminal what the currencies of files are worth in that of the shop."""
     rates: dict[str, str] = {}
-    for question in (one for one in rate_questions(settings, looks) if one.is_open):
+    for question in (
+        open_question for open_question in rate_questions(settings, looks) if open_question.is_open
+    ):
         typer.echo(question.sentence, err=True)
         while question.key not in rates:
             said: str = typer.prompt(question.label, err=True)
@@ -143,7 +155,11 @@ def answered(
         known[ZONE] = settings.timezone
     while look.open_questions and not look.refusal:
         asked = [question for question in look.open_questions if question.key not in known]
-        answers |= {one.key: known[one.key] for one in look.open_questions if one.key in known}
+        answers |= {
+            open_question.key: known[open_question.key]
+            for open_question in look.open_questions
+            if open_question.key in known
+        }
         known = {}
         if asked:
             typer.echo(f"\n{look.upload.name} (type {LEAVE_OUT} to leave this file out)", err=True)

@@ -40,7 +40,7 @@ READ_TOO: Final = (EngagementDaily, RevenueDaily, PurchaseRevenueDaily)
 
 @table_asset(
     ShopFindings,
-    deps=tuple(asset_key(one) for one in KNOWN_FROM if one not in READ_TOO),
+    deps=tuple(asset_key(contract) for contract in KNOWN_FROM if contract not in READ_TOO),
     touches=Reads(Touches, whole=True),
     conversion=Reads(ConversionByDimension, whole=True),
     engagement=Reads(EngagementDaily, whole=True),

@@ -245,12 +245,12 @@ def cost_versions(home: Path) -> list[CostVersion]:
     noted = _content(home).get(COST_VERSIONS, [])
     versions = [
         CostVersion(
-            int(one["number"]),
-            datetime.fromisoformat(one["saved_at"]),
-            str(one["saved_by"]),
-            {name: str(text) for name, text in one["rules"].items()},
+            int(record["number"]),
+            datetime.fromisoformat(record["saved_at"]),
+            str(record["saved_by"]),
+            {name: str(text) for name, text in record["rules"].items()},
         )
-        for one in noted
+        for record in noted
     ]
     return versions[::-1]
 
@@ -326,7 +326,8 @@ def sent_lists(home: Path, setting: str) -> list[SentList]:
     """Return the kept files of a list, the newest first."""
     noted = _content(home).get(LISTS, {}).get(setting, [])
     kept = [
-        SentList(**{**one, "saved_at": datetime.fromisoformat(one["saved_at"])}) for one in noted
+        SentList(**{**record, "saved_at": datetime.fromisoformat(record["saved_at"])})
+        for record in noted
     ]
     return kept[::-1]
 
@@ -336,16 +337,16 @@ def note_list(home: Path, setting: str, sent: SentList) -> None:
     in use.
     """
     content = _content(home)
-    others = [one for one in sent_lists(home, setting) if one.file != sent.file]
+    others = [sent_list for sent_list in sent_lists(home, setting) if sent_list.file != sent.file]
     kept = [sent, *others][:MOST_LISTS]
     in_use = list_in_use(home, setting)
-    names = {one.file for one in kept} | {in_use.name if in_use else ""}
+    names = {sent_list.file for sent_list in kept} | {in_use.name if in_use else ""}
     for path in lists_folder(home, setting).iterdir():
         if path.name not in names:
             path.unlink()
     rows = [
-        {**asdict(one), "saved_at": one.saved_at.isoformat(timespec="seconds")}
-        for one in reversed(kept)
+        {**asdict(sent_list), "saved_at": sent_list.saved_at.isoformat(timespec="seconds")}
+        for sent_list in reversed(kept)
     ]
     _write(home, {**content, LISTS: {**content.get(LISTS, {}), setting: rows}})
 

@@ -92,11 +92,14 @@ def with_proofs(
 
     `broken` is only asked where some do.
     """
-    return [_with_proofs(one, broken()) if one.reason == BROKEN_PROOF else one for one in reasons]
+    return [
+        _with_proofs(reason, broken()) if reason.reason == BROKEN_PROOF else reason
+        for reason in reasons
+    ]
 
 
 def _with_proofs(why: NotClean, broken: Mapping[str, int]) -> NotClean:
-    ordered = sorted(broken.items(), key=lambda one: (-one[1], one[0]))
+    ordered = sorted(broken.items(), key=lambda entry: (-entry[1], entry[0]))
     named = tuple(
         f"{name.removeprefix(PROOF)} ({formats.counted(count, 'row')})" for name, count in ordered
     )

@@ -161,7 +161,8 @@ def of_all_locations(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[s
     values = [*stock_values(every, date.min, "")]
     at = [str(record.get(LOCATION) or "").strip() for record in every]
     last_of = {
-        (one["product_id"], place): n for n, (one, place) in enumerate(zip(values, at, strict=True))
+        (line["product_id"], place): n
+        for n, (line, place) in enumerate(zip(values, at, strict=True))
     }
     at_locations = dict[str | None, list[int]]()
     for (product, _), number in last_of.items():
@@ -172,7 +173,7 @@ def of_all_locations(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[s
         if product is None or not at[number] or len(numbers) == 1:
             yield record
         elif number == max(numbers):
-            counts = [values[one]["stock_count"] for one in numbers]
+            counts = [values[index]["stock_count"] for index in numbers]
             unknown = every[numbers[counts.index(None)]] if None in counts else None
             total = unknown["stock"] if unknown else str(sum(counts))
             waits = unknown.get(OF_MAPPING) if unknown else None

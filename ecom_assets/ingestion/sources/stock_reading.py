@@ -159,7 +159,9 @@ class StockFileReading:
             for reason, count in self.rows_json["rejected"].items()
         ]
         named = (record[OF_MAPPING] or "" for record in self.records)
-        return with_proofs(reasons, lambda: Counter(one for one in named if one.startswith(PROOF)))
+        return with_proofs(
+            reasons, lambda: Counter(reason for reason in named if reason.startswith(PROOF))
+        )
 
     def _example(self, reason: str) -> dict[str, Any]:
         line = next(

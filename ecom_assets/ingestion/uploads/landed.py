@@ -472,7 +472,8 @@ def day_of(uploads: Uploads, upload: Upload, settings: Settings) -> date:
     if upload.has_days:
         return sent
     # Of what was landed as another kind, its day says nothing.
-    if upload.first_day is not None and {one.kind for one in upload.landed} <= {upload.kind}:
+    kinds = {rows.kind for rows in upload.landed}
+    if upload.first_day is not None and kinds <= {upload.kind}:
         return upload.first_day
     known = [
         other.last_day

@@ -314,7 +314,8 @@ class _Looker:
                 *of_proofs,
                 *(self._with_earlier(question, proposal.kind) for question in proposal.questions),
             ),
-            answers=answers | dict.fromkeys([one.key for one in of_proofs], READ_ANEW),
+            answers=answers
+            | dict.fromkeys([open_question.key for open_question in of_proofs], READ_ANEW),
             problems=problems,
             open_questions=still_open,
             guessed=frozenset(guesses.keys() - answers.keys()),
@@ -477,7 +478,10 @@ def _with_reading(look: UploadLook, reading: Reading) -> UploadLook:
     """Return a look with the rows and the money of a reading."""
     money = reading.money if isinstance(reading, FileReading) else {}
     # Lines whose amount is asked for are read as of 0.00 until then, which is nothing to be said.
-    if any(one.key == "payment_amount" and one.guess == NO_AMOUNT for one in look.open_questions):
+    if any(
+        question.key == "payment_amount" and question.guess == NO_AMOUNT
+        for question in look.open_questions
+    ):
         money = {fate: replace(read, amount=None) for fate, read in money.items()}
     return replace(
         look,

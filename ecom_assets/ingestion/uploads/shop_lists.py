@@ -192,7 +192,7 @@ def use_earlier_list(settings: Settings, setting: str, file: str, caller: str) -
         WorkError: The request cannot be written.
     """
     _require_free(settings, setting)
-    if file and file not in {one.file for one in sent_lists(settings.home, setting)}:
+    if file and file not in {sent_list.file for sent_list in sent_lists(settings.home, setting)}:
         raise UsageError(f"The list {file!r} is not kept; choose one of the page.")
     return _chosen(settings, setting, file, caller)
 

@@ -177,7 +177,7 @@ def ratio_of(row: type[BaseModel], name: str) -> tuple[str, ...]:
     column = answer_column(fields[name])
     ratio = column.counted_as if column else None
     names = (ratio.part, ratio.whole) if isinstance(ratio, Ratio) else ()
-    return names if all(one in fields for one in names) else ()
+    return names if all(name in fields for name in names) else ()
 
 
 def is_lacking(value: object, ratio: Sequence[str], numbers: NamedValues) -> bool:

@@ -651,7 +651,9 @@ class RecordMapping(MappingPart):
         """
         if column in ADDED or name == LEFT_OUT:
             return True
-        conditions = {f"{LEFT_OUT}.{key}": one.optional for key, one in self.leave_out.items()}
+        conditions = {
+            f"{LEFT_OUT}.{key}": condition.optional for key, condition in self.leave_out.items()
+        }
         conditions |= {f"{HOLDS}.{key}": proof.optional for key, proof in self.holds.items()}
         if name in conditions:
             return conditions[name]

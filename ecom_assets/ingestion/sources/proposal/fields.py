@@ -195,7 +195,7 @@ def _found_fields(values: FileValues, kind: MappingKind, answered: Mapping[str, 
         matches["order_id"] = match
     if kind is MappingKind.ORDERS and (match := _item_name(values, matches)) is not None:
         field = "item_name" if "item_id" in matches else "item_id"
-        matches = {name: one for name, one in matches.items() if name != "item_name"}
+        matches = {name: match for name, match in matches.items() if name != "item_name"}
         matches[field] = replace(match, field=field)
     matches |= _by_codes_of_hits(values, kind, matches)
     matches |= _type_beside_one_word(values, kind, matches, answered)
@@ -607,11 +607,15 @@ def _by_name(
         each = list(dict.fromkeys(named))
         most = max(map(values.filled, each), default=0)
         # A time that few rows have is of something else than what the rows are.
-        value = next((one for one in each if values.filled(one) >= most * MOSTLY), None)
+        value = next((column for column in each if values.filled(column) >= most * MOSTLY), None)
     elif field == "item_id":
-        each = [one for one in dict.fromkeys(named) if not _is_of_each_order(values, one, matches)]
+        each = [
+            column
+            for column in dict.fromkeys(named)
+            if not _is_of_each_order(values, column, matches)
+        ]
         # What is another one on each row is the number of the row, where a product is named, too.
-        several = (one for one in each if values.different(one) < values.filled(one))
+        several = (column for column in each if values.different(column) < values.filled(column))
         value = next(several, next(iter(each), None))
     elif field == "customer_id":
         value = _address_before_names(values, list(dict.fromkeys(named)))
@@ -640,9 +644,9 @@ def _address_before_names(values: FileValues, named: Sequence[Value]) -> Value |
     first = next(iter(named), None)
     if first is None or values.matching(first, r".*[\d@].*"):
         return first
-    addresses = (one for one in named if values.matching(one, EMAIL) == values.filled(one))
+    addresses = (value for value in named if values.matching(value, EMAIL) == values.filled(value))
     most = values.filled(first) * MOSTLY
-    return next((one for one in addresses if values.filled(one) >= most), first)
+    return next((value for value in addresses if values.filled(value) >= most), first)
 
 
 def _is_called_otherwise(values: FileValues, value: Value, name: str) -> bool:
@@ -654,7 +658,9 @@ def _is_called_otherwise(values: FileValues, value: Value, name: str) -> bool:
     if not is_member or bare(value.alias) == bare(name):
         return False
     around = _around_money(value)
-    beside = (one for one in values.values if one.is_money_member and one.alias != value.alias)
+    beside = (
+        column for column in values.values if column.is_money_member and column.alias != value.alias
+    )
     return bare(value.alias) in _names_of_orders() or around in map(_around_money, beside)
 
 

@@ -80,7 +80,7 @@ def row_flags(values: FileValues, found: Found, amount: str) -> tuple[RowFlag, .
         amount: The SQL of the amount of a row; empty if no column says it.
     """
     return values.once(
-        ("flags", frozenset(one.value for one in found.values()), amount),
+        ("flags", frozenset(value.value for value in found.values()), amount),
         lambda: tuple(_flags(values, found, amount)),
     )
 
@@ -197,7 +197,7 @@ def flag_questions(  # noqa: PLR0913 (what is known of the rows)
         others = _rows_and_money(values, f"NOT {flag.is_marked} AND NOT ({settled})", amount)
         if not rows or len(questions) == len(FLAGS):
             continue
-        note, rest = (_note(*one, currency) for one in ((rows, money), others))
+        note, rest = (_note(*money_of_rows, currency) for money_of_rows in ((rows, money), others))
         can_be = can_be_refunds and flag.value.is_column and "" not in flag.marked
         choices = _CHOICES if can_be else _CHOICES[:2]
         sentence = (

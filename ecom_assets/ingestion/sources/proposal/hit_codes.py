@@ -74,7 +74,7 @@ def type_of_counts(values: FileValues) -> Value | None:
         return f"CASE {' '.join(said)} END"
 
     columns = [*counts.values()]
-    return values.computed(" or ".join(one.name for one in columns), first_of, columns)
+    return values.computed(" or ".join(value.name for value in columns), first_of, columns)
 
 
 _COUNTED: Final = (

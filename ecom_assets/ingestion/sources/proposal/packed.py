@@ -163,7 +163,9 @@ def _parted(
             are_numbers = all(part.isdecimal() for each in parts for part in each)
             if several < _FEWEST or are_numbers or not all(map(all, parts)):
                 continue
-            beside = tuple(_beside(values, value, lines, [one for one in every if one != value]))
+            beside = tuple(
+                _beside(values, value, lines, [column for column in every if column != value])
+            )
             alone = {each[0] for each in parts if len(each) == 1}
             all_parts = [part for each in parts for part in each]
             # A name with a comma in it is none of several: its parts never stand alone.

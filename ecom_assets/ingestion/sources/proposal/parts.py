@@ -419,7 +419,7 @@ class RowParts:
         """Return these amounts as they were added up before, if they were: each answer asks for
         another draft.
         """
-        of_kind = {one.name: getattr(self, one.name) for one in fields(self)}
+        of_kind = {field.name: getattr(self, field.name) for field in fields(self)}
         of_kind |= {
             name: (*of_kind[name].items(),) for name in ("amounts", "lines") if name in of_kind
         }
@@ -528,9 +528,9 @@ class RowParts:
         """
         signed = [sign * self.filled(name) for name in named for sign in (1, -1)]
         pairs = [
-            one * self.filled(first) + other * self.filled(second)
+            sign * self.filled(first) + other * self.filled(second)
             for first, second in combinations(named, 2)
-            for one, other in product((1, -1), repeat=2)
+            for sign, other in product((1, -1), repeat=2)
         ]
         return [np.zeros(len(next(iter(self._numbers.values())))), *signed, *pairs]
 
@@ -574,7 +574,7 @@ class RowParts:
     def total(self, name: str, less: Sequence[str] = (), plus: Sequence[str] = ()) -> float:
         """Return what an amount comes to over all rows that have it, less and plus some columns."""
         numbers = self._numbers[name].copy()
-        for other, sign in (*((one, -1) for one in less), *((one, 1) for one in plus)):
+        for other, sign in (*((value, -1) for value in less), *((value, 1) for value in plus)):
             numbers += sign * self.filled(other)
         return float(np.nansum(numbers))
 
@@ -591,7 +591,7 @@ class RowParts:
         """Return the amounts of which neither a name nor a sum says what they are, and that may be
         parts of that of the goods: with decimals, and no more than it.
         """
-        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        in_sums = {end for row_sum in self.sums for end in (row_sum.whole, row_sum.base)}
         known = {goods.name, *goods.less, *goods.plus, *goods.others, *self.parts, *in_sums}
         return [
             name
@@ -626,7 +626,7 @@ class RowParts:
             goods: The amount of the goods.
             is_said: Whether a person has said that it is.
         """
-        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        in_sums = {end for row_sum in self.sums for end in (row_sum.whole, row_sum.base)}
         paid = {name for name, value in self.amounts.items() if is_total(value)}
         paid |= {goods.name, *in_sums}
         ends = {name for name, value in self.amounts.items() if is_total(value)}
@@ -662,9 +662,9 @@ class RowParts:
         an order comes to its total is a discount.
         """
         return any(
-            (one.base if sign * self._signed(name) > 0 else one.whole) in ends
-            for one in self.sums
-            for part, sign in one.parts
+            (row_sum.base if sign * self._signed(name) > 0 else row_sum.whole) in ends
+            for row_sum in self.sums
+            for part, sign in row_sum.parts
             if part == name
         )
 
@@ -688,7 +688,7 @@ class RowParts:
         """
         if any(part is Part.TAX for part in self.parts.values()):
             return ()
-        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        in_sums = {end for row_sum in self.sums for end in (row_sum.whole, row_sum.base)}
         return tuple(
             name
             for name, value in self.amounts.items()
@@ -702,7 +702,7 @@ class RowParts:
         says how it follows from them, and it is no more on any row. Those of the goods alone first.
         """
         value = self.amounts.get(goods.name)
-        in_sums = {end for one in self.sums for end in (one.whole, one.base)}
+        in_sums = {end for row_sum in self.sums for end in (row_sum.whole, row_sum.base)}
         if value is None or goods.name in in_sums or not _has(_words(value), _AFTER_FEES):
             return ()
         net = np.abs(self.filled(goods.name))
@@ -738,7 +738,7 @@ class RowParts:
         """Return the amounts that are another one on most rows and less on some, whatever they are
         called: each with that other one, by how much it is less, and on how many rows.
         """
-        ends = {end for one in self.sums for end in (one.whole, one.base)}
+        ends = {end for row_sum in self.sums for end in (row_sum.whole, row_sum.base)}
         wholes = [name for name in self._numbers if name in {goods.name, *ends}]
         known = {goods.name, *goods.less, *goods.plus, *goods.others, *self.parts, *ends}
         found: dict[str, tuple[str, float, int]] = {}
@@ -835,16 +835,16 @@ class RowParts:
         while waiting:
             here = waiting.pop(0)
             offset, path = reached[here]
-            for one in self.sums:
-                if here not in {one.whole, one.base}:
+            for row_sum in self.sums:
+                if here not in {row_sum.whole, row_sum.base}:
                     continue
-                other, way = (one.base, -1) if here == one.whole else (one.whole, 1)
+                other, way = (row_sum.base, -1) if here == row_sum.whole else (row_sum.whole, 1)
                 if other in reached:
                     continue
                 moved = dict(offset)
-                for name, sign in one.parts:
+                for name, sign in row_sum.parts:
                     moved[name] = moved.get(name, 0) + way * sign
-                reached[other] = ({n: k for n, k in moved.items() if k}, (*path, one))
+                reached[other] = ({n: k for n, k in moved.items() if k}, (*path, row_sum))
                 waiting.append(other)
         return reached
 
@@ -879,8 +879,8 @@ class RowParts:
         )
         offset, path = reached[best]
         steps = {name: level - offset.get(name, 0) for name, level in wanted.items()}
-        shown_by = dict.fromkeys(one for _, path in reached.values() for one in path)
-        varied = {name for one in shown_by for name, _ in one.parts}
+        shown_by = dict.fromkeys(row_sum for _, path in reached.values() for row_sum in path)
+        varied = {name for row_sum in shown_by for name, _ in row_sum.parts}
         if off in self.amounts and best in {begin, self.product[0]} and not steps.get(off):
             steps[off] = -1
         less = [name for name, step in steps.items() if step < 0]
@@ -908,7 +908,8 @@ class RowParts:
             best,
             (*less, *inside),
             tuple(name for name, step in steps.items() if step > 0),
-            path or tuple(one for one in shown_by if any(n in steps for n, _ in one.parts)),
+            path
+            or tuple(row_sum for row_sum in shown_by if any(n in steps for n, _ in row_sum.parts)),
             unproven,
             tuple(others),
             () if others else self._unnamed_within(offset, reached),
@@ -944,12 +945,14 @@ class RowParts:
         this sum.
         """
         rows = self.filled(without) != 0
-        for one in (one for one in self.sums if amount in {one.whole, one.base}):
-            total = self.amounts.get(one.base if amount == one.whole else one.whole)
-            if total is None or not is_total(total) or without in dict(one.parts):
+        for row_sum in (
+            row_sum for row_sum in self.sums if amount in {row_sum.whole, row_sum.base}
+        ):
+            total = self.amounts.get(row_sum.base if amount == row_sum.whole else row_sum.whole)
+            if total is None or not is_total(total) or without in dict(row_sum.parts):
                 continue
-            parts = np.sum([sign * self.filled(name) for name, sign in one.parts], axis=0)
-            off = np.abs(self._numbers[one.whole] - self._numbers[one.base] - parts)
+            parts = np.sum([sign * self.filled(name) for name, sign in row_sum.parts], axis=0)
+            off = np.abs(self._numbers[row_sum.whole] - self._numbers[row_sum.base] - parts)
             if np.any(rows) and np.all(off[rows] < _NEAR):
                 return True
         return False
@@ -983,10 +986,10 @@ class RowParts:
         value = self.amounts.get(name)
         if value is not None and _has(_words(value), _COSTS):
             return False
-        for one in self.sums:
-            if name not in dict(one.parts):
+        for row_sum in self.sums:
+            if name not in dict(row_sum.parts):
                 continue
-            ends = sorted((one.whole, one.base), key=self.total)
+            ends = sorted((row_sum.whole, row_sum.base), key=self.total)
             low, high = (self.amounts.get(end) for end in ends)
             is_net = low is not None and _has(_words(low), _AFTER_FEES)
             if high is None or not is_total(high) or is_net:
@@ -1027,7 +1030,7 @@ class RowParts:
         pieces = [self.values.number_sql(self.quantity)] if self.quantity else []
         group = ", ".join([self.item.column, *pieces])
         # A tax may be another one because of a discount, whatever that is called.
-        discounts = [one for one, part in self.parts.items() if part is Part.DISCOUNT]
+        discounts = [column for column, part in self.parts.items() if part is Part.DISCOUNT]
         if self.parts.get(name) is Part.TAX:
             discounts += self.unexplained(GoodsAmount(amount))
         none = [f"coalesce({self.values.number_sql(self.amounts[n])}, 0) = 0" for n in discounts]
@@ -1126,8 +1129,8 @@ class OrderParts(RowParts):
         """Return the sums that what lines come to is in, with amounts of orders, which hold on each
         of them.
         """
-        sums = [one for one in self.sums if begin in {one.whole, one.base}]
-        return tuple(one for one in sums if self._is_whole(one, begin))
+        sums = [row_sum for row_sum in self.sums if begin in {row_sum.whole, row_sum.base}]
+        return tuple(row_sum for row_sum in sums if self._is_whole(row_sum, begin))
 
     def _is_whole(self, one: RowSum, begin: str) -> bool:
         names = {one.whole, one.base, *(name for name, _ in one.parts)} - {begin}

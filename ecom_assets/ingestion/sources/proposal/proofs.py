@@ -77,9 +77,9 @@ def sum_lines(
         amounts: The amounts that the mapping reads, which say how it reads numbers.
     """
     by_name = {value.name: value for value in values.values}
-    for one in dict.fromkeys(sums):
+    for row_sum in dict.fromkeys(sums):
         name, factors = product
-        whole, base, parts = one.whole, one.base, one.parts
+        whole, base, parts = row_sum.whole, row_sum.base, row_sum.parts
         if whole == name:  # no column has the product, so that it is what the other one says
             whole, base, parts = base, whole, tuple((part, -sign) for part, sign in parts)
         used = [by_name.get(part) for part in (whole, *(part for part, _ in parts))]
@@ -93,7 +93,7 @@ def sum_lines(
             if named := [part for part, sign in parts if sign == wanted]:
                 origin.append(f"{option}: {quoted_list(named)}")
         equals = f"equals: {{{', '.join(origin)}}}"
-        yield proof_line(one.text, f"amount: {quoted(whole)}", equals)
+        yield proof_line(row_sum.text, f"amount: {quoted(whole)}", equals)
 
 
 def order_sum_lines(
@@ -114,11 +114,11 @@ def order_sum_lines(
     """
     name, factors = lines
     by_name = {value.name: value for value in values.values}
-    for one in dict.fromkeys(sums):
+    for row_sum in dict.fromkeys(sums):
         # What lines come to, with the parts, is the amount of the order.
-        is_base = one.base == name
-        total, sign = (one.whole, 1) if is_base else (one.base, -1)
-        parts = [(part, sign * way) for part, way in one.parts]
+        is_base = row_sum.base == name
+        total, sign = (row_sum.whole, 1) if is_base else (row_sum.base, -1)
+        parts = [(part, sign * way) for part, way in row_sum.parts]
         used = [by_name[part] for part in (total, *(part for part, _ in parts)) if part in by_name]
         if len(used) <= len(parts) or not _are_read_alike(values, [*used, *factors, *amounts]):
             continue
@@ -139,6 +139,6 @@ def order_sum_lines(
 def _are_read_alike(values: FileValues, amounts: Sequence[Value]) -> bool:
     """Return whether one way to write numbers reads all of some columns."""
     forms = [set(values.number_forms(value)) for value in amounts]
-    others = [one for one in forms if one != {WHOLE}]
+    others = [form for form in forms if form != {WHOLE}]
     has_signs = {values.has_signs(value) for value in amounts}
     return len(has_signs) == 1 and (not others or bool(set.intersection(*others)))

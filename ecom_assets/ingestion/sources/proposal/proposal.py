@@ -627,7 +627,7 @@ def _platform_of(fit: ShippedFit) -> tuple[OpenQuestion, ...]:
     """
     fields = load(feeds()[fit.kind].model, fit.name).fields
     numbers = [fields.impression_count, fields.click_count]
-    columns = [{one.column, *(one.first_of or ())} - {None} for one in numbers if one]
+    columns = [{value.column, *(value.first_of or ())} - {None} for value in numbers if value]
     if not fields.platform.constant or all(names & {*fit.columns} for names in columns):
         return ()
     sentence = f"where the ads were bought, as the file has not all columns of {fit.name}"

@@ -101,7 +101,7 @@ def goes_with_lines(values: FileValues, value: Value, matches: Found) -> bool:
     where these are states of what was never sold, whose rows have no price.
     """
     known = [matches[name].value for name in _OF_LINES if name in matches]
-    for other in (one for one in known if values.filled(one) < values.row_count):
+    for other in (column for column in known if values.filled(column) < values.row_count):
         counted = f"{value.column} AS kind, count({other.column}) AS filled, count(*) AS row_count"
         by_value = select(counted, TABLE, f"{value.column} IS NOT NULL", value.column)
         sums = ["count(*) FILTER (filled = 0)", "count(*) FILTER (filled = row_count)", "count(*)"]

@@ -195,7 +195,7 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str, str]
     on = [part for part in parts if part not in off]
     signed = [*((part, -1) for part in off), *((part, 1) for part in on)]
     signed += [(part, sign) for sign in (-1, 1) for part in goods[:_MOST_TOTALS]]
-    tried: list[tuple[tuple[Value, int], ...]] = [(), *((one,) for one in signed)]
+    tried: list[tuple[tuple[Value, int], ...]] = [(), *((signed_value,) for signed_value in signed)]
     tried += [
         ((less, -1), (plus, 1))
         for less, plus in product((*off, *goods[:_MOST_PAIRED]), (*on, *goods[:_MOST_PAIRED]))
@@ -203,7 +203,9 @@ def line_amount(values: FileValues, found: Found) -> tuple[Value, str, str, str]
     ]
     for beside, value in product(tried, numbers):
         others = [part for part, _ in beside]
-        if others and (value not in goods or not all(sums.is_more(value, one) for one in others)):
+        if others and (
+            value not in goods or not all(sums.is_more(value, column) for column in others)
+        ):
             continue
         if equation := sums.of_order(value, total.value, beside):
             less, plus = (
@@ -241,8 +243,11 @@ def money_on_two_sides(values: FileValues) -> Value | None:
     came, went = max(pairs, key=lambda pair: values.scalar(f"sum({values.number_sql(pair[0])})"))
     plain = {
         cell: sql
-        for one in (came, went)
-        for cell, sql in ((one.sql, values.plain_sql(one)), (one.column, values.number_sql(one)))
+        for pieces in (came, went)
+        for cell, sql in (
+            (pieces.sql, values.plain_sql(pieces)),
+            (pieces.column, values.number_sql(pieces)),
+        )
     }
 
     def less(cells: Sequence[str]) -> str:
@@ -359,7 +364,7 @@ class _Sums:
         is_known = bool(keys) and keys[0] == named[0].column and "order_id" in found
         place = f"dense_rank() OVER (ORDER BY {', '.join(keys)})" if is_known else "0"
         read = read_numbers(values, [place, *(values.number_sql(value) for value in every)])
-        cells = {value.column: one for value, one in zip(every, read[1:], strict=True)}
+        cells = {value.column: column for value, column in zip(every, read[1:], strict=True)}
         return cls(cells, np.unique(read[0], return_inverse=True)[1], totals)
 
     def of_order(self, value: Value, total: Value, beside: Sequence[tuple[Value, int]] = ()) -> str:
@@ -371,7 +376,7 @@ class _Sums:
             return ""
         if not all(map(self._is_often_filled, parts)):
             return ""
-        others = [one for one in self.totals if one not in {value, total, *parts}]
+        others = [column for column in self.totals if column not in {value, total, *parts}]
         words = "".join(f" {'-' if sign < 0 else '+'} {part.name}" for part, sign in beside)
         amounts = self.cells[value.column]
         sums = sum((sign * self._filled(part) for part, sign in beside), amounts)
@@ -384,7 +389,7 @@ class _Sums:
         """
         count = self.cells[whole.column]
         times, several = self.cells[price.column] * count, np.abs(count) != 1
-        ends = [one for one in self.totals if one.column not in {price.column, whole.column}]
+        ends = [value for value in self.totals if value.column not in {price.column, whole.column}]
         product_text = f"{price.name} * {whole.name}"
         for end in ends:
             if _holds(times, self.cells[end.column], several):
@@ -394,20 +399,24 @@ class _Sums:
                 sums = times + sign * self._filled(part)
                 if self._is_often_filled(part) and _holds(sums, self.cells[end.column], several):
                     return Product(price, whole, f"{product_text} {word} {part.name} = {end.name}")
-        beside = [one for one in ends if self._is_often_filled(one)]
+        beside = [value for value in ends if self._is_often_filled(value)]
         # A part of the rows is a discount, or what the order has beside the goods, such as a tax.
-        signed = [(one, sign) for sign in (-1, 1) for one in beside]
-        tried: list[tuple[tuple[Value, int], ...]] = [(), *((one,) for one in signed)]
+        signed = [(value, sign) for sign in (-1, 1) for value in beside]
+        tried: list[tuple[tuple[Value, int], ...]] = [
+            (),
+            *((signed_value,) for signed_value in signed),
+        ]
         tried += [((off, -1), (on, 1)) for off, on in permutations(beside, 2)]
         for parts in tried:
-            sums = sum((sign * self._filled(one) for one, sign in parts), times)
-            others = [one for one in ends if one not in {one for one, _ in parts}]
+            sums = sum((sign * self._filled(value) for value, sign in parts), times)
+            others = [value for value in ends if value not in {value for value, _ in parts}]
             if equation := self._of_order(sums, others):
-                words = (f" {'-' if sign < 0 else '+'} {one.name}" for one, sign in parts)
+                words = (f" {'-' if sign < 0 else '+'} {value.name}" for value, sign in parts)
                 text = f"the sum of {product_text}{''.join(words)}{equation}"
                 total = equation.removesuffix(" of the order").rpartition(" = ")[2]
                 less, plus = (
-                    next((one.name for one, way in parts if way == sign), "") for sign in (-1, 1)
+                    next((value.name for value, way in parts if way == sign), "")
+                    for sign in (-1, 1)
                 )
                 return Product(price, whole, text, less, total, plus)
         return Product(price, whole)
@@ -419,7 +428,7 @@ class _Sums:
 
     def is_more(self, value: Value, part: Value) -> bool:
         """Return whether an amount comes to more than another one, over all rows."""
-        amount, other = (float(np.sum(np.abs(self._filled(one)))) for one in (value, part))
+        amount, other = (float(np.sum(np.abs(self._filled(column)))) for column in (value, part))
         return amount > other
 
     def _filled(self, value: Value) -> Numbers:
@@ -438,7 +447,7 @@ class _Sums:
         if several.sum() < _FEWEST:
             several = np.full(len(several), len(several) < 1 / (1 - _SHARE))
         sums: Numbers = np.bincount(self.orders, np.nan_to_num(lines)).astype(np.float64)
-        of_order = {one: whole for one in ends if (whole := self._whole(one)) is not None}
+        of_order = {value: whole for value in ends if (whole := self._whole(value)) is not None}
         for end, total in of_order.items():
             if _holds(sums, total, several):
                 return f" = {end.name} of the order"

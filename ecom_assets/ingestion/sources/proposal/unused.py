@@ -41,9 +41,9 @@ def unused_columns(
     left = [value for value in left if not value.joined and value.path[0] not in ADDED]
     left = [value for value in left if FIRST not in value.path]
     measured = [(value, *of_value) for value, of_value in _measured(values, left)]
-    filled = [one for one in measured if one[1]]
-    ranked = sorted(filled, key=lambda one: _rank(values, one[0], one[2]))
-    sentences = [_sentence(values, *one) for one in ranked]
+    filled = [entry for entry in measured if entry[1]]
+    ranked = sorted(filled, key=lambda entry: _rank(values, entry[0], entry[2]))
+    sentences = [_sentence(values, *entry) for entry in ranked]
     empty = [value.name for value, count, _, _ in measured if not count]
     if empty:
         sentences.append(f"{', '.join(map(shown, empty))}: empty in all rows")

@@ -627,9 +627,9 @@ class FileValues:
         """
         known: dict[str, tuple[int, int]] = self.once("measured", dict)
         if value.column not in known:
-            unknown = [one for one in self.values if one.column not in known]
+            unknown = [column for column in self.values if column.column not in known]
             for some in batches_of([*dict.fromkeys([*unknown, value])], COLUMNS_AT_ONCE):
-                columns = [one.column for one in some]
+                columns = [column.column for column in some]
                 counts = [f"count({name}), count(DISTINCT {name})" for name in columns]
                 (row,) = self.rows(select(counts, TABLE))
                 pairs = zip(columns, row[::2], row[1::2], strict=True)
@@ -894,8 +894,12 @@ class FileValues:
         """
         known: dict[str, list[str]] = self.once("forms of few", dict)
         if value.column not in known:
-            unknown = {one.column: one for one in (*self.values, value) if one.column not in known}
-            cells = [(name, cell) for name, one in unknown.items() for cell in self.few(one)]
+            unknown = {
+                column.column: column
+                for column in (*self.values, value)
+                if column.column not in known
+            }
+            cells = [(name, cell) for name, column in unknown.items() for cell in self.few(column)]
             counted = [f"count({form.number_sql('cell')})" for form in NUMBERS.values()]
             rows = "(SELECT unnest($names) AS name, unnest($cells) AS cell)"
             statement = select(["name", *counted], rows, group_by="name")

@@ -54,7 +54,7 @@ def visitor_columns(values: FileValues, found: Found, empty: Value | None = None
         and (empty is None or _stands_beside(values, value, empty))
     ]
     fitting = [value for value in tried if further_sessions(values, session, value)]
-    return sorted(fitting, key=lambda one: (not is_named_so(one), -values.different(one)))
+    return sorted(fitting, key=lambda column: (not is_named_so(column), -values.different(column)))
 
 
 def is_named_so(value: Value) -> bool:

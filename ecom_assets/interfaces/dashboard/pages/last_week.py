@@ -298,7 +298,7 @@ def goals(view: View) -> Block:
 
 def _towards(view: View, goal: MonthGoal) -> Answer | None:
     """Return what a number came to so far beside its goal; None where it is unknown or withheld."""
-    numbers = next(one for one in KEY_NUMBERS if goal.measure in one.names)
+    numbers = next(number for number in KEY_NUMBERS if goal.measure in number.names)
     period = period_named(view, "month", numbers.source)
     if _is_in_other_currency(view, goal):
         return None

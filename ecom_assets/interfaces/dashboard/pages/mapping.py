@@ -150,7 +150,7 @@ def brought_in(view: View) -> Block:
 
 def _known(uploads: Sequence[Upload], caller: Caller) -> list[Upload]:
     """Return the uploads of which a caller sees how much they have, or that the caller has sent."""
-    return [one for one in uploads if one.is_of(caller) or sees_numbers(one, caller)]
+    return [upload for upload in uploads if upload.is_of(caller) or sees_numbers(upload, caller)]
 
 
 def _row(upload: Upload, caller: Caller) -> Answer:

@@ -57,7 +57,7 @@ def compared(view: View) -> Block:
     uploads = chosen_uploads(view.request, view.filters.files)
     settings = settings_as_said(view.request, uploads)
     caller = caller_of(view.request.scope)
-    uploads = [one for one in uploads if sight_of(one, caller, "orders").shows(*AMOUNTS)]
+    uploads = [sent for sent in uploads if sight_of(sent, caller, "orders").shows(*AMOUNTS)]
     looks = looks_of(view.request, uploads)  # months are added up after a look, which this begins
     found = [(upload, kept_months(settings, upload)) for upload in uploads]
     known = [(upload, month) for upload, months in found for month in months or ()]

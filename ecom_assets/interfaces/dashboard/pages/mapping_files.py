@@ -185,7 +185,11 @@ def asked_of_shop(
     """
     is_loaded = bool(Uploads(settings.home).with_rows())
     chosen = {*said, *(() if is_loaded else shop_choices(settings.home))}
-    own = [one for one in shop_questions(settings, looks) if not one.is_set or one.key in chosen]
+    own = [
+        question
+        for question in shop_questions(settings, looks)
+        if not question.is_set or question.key in chosen
+    ]
     needed = (
         any(look.currencies for look in looks)
         or any(name.startswith(RATE) for name in said)
@@ -207,7 +211,7 @@ def files(view: View) -> Block:
         done = [look is not None for look in looks]
         return Custom("upload_looking.html", {"files": list(zip(uploads, done, strict=True))})
     known = [seen_look(look, caller) for look in looks if look is not None]
-    may_change = all(one.may_be_changed_by(caller) and not one.is_waiting for one in uploads)
+    may_change = all(sent.may_be_changed_by(caller) and not sent.is_waiting for sent in uploads)
     settings, said = settings_as_said(view.request, uploads), said_of_shop(uploads)
     asked = asked_of_shop(settings, known, said) if may_change else []
     shop = [shop_field(question) for question in asked]
@@ -223,7 +227,7 @@ def files(view: View) -> Block:
             "cards": cards,
             "may_change": may_change,
             "shop": shop,
-            "said_by": sorted({one.sent_by for one in uploads if one.shop_answers}),
+            "said_by": sorted({sent.sent_by for sent in uploads if sent.shop_answers}),
             "is_ready": bool(readable)
             and not open_count
             and all(look.is_ready for look in readable),
@@ -354,7 +358,8 @@ def load(sent: ActionRequest) -> ActionResult:
     ask_shop_said(settings_of(sent.request), said_of_shop(uploads), sent.caller)
     for look in readable:
         ask_load(settings.home, keep_choices(store, look), sent.caller)
-    return ActionResult("", address_of(PROGRESS, {"files": _ids([one.upload for one in readable])}))
+    files = _ids([look.upload for look in readable])
+    return ActionResult("", address_of(PROGRESS, {"files": files}))
 
 
 def _keep_choices(sent: ActionRequest, uploads: Sequence[Upload]) -> bool:
@@ -418,7 +423,7 @@ def _said_of_shop_anew(
     before = said_of_shop(uploads)
     settings = settings_as_said(sent.request, uploads)
     known = [look for look in looks if look is not None]
-    asked = {one.key: one for one in asked_of_shop(settings, known, before)}
+    asked = {question.key: question for question in asked_of_shop(settings, known, before)}
     said = {key: value.strip() for key, value in _fields(sent.form, SHOP).items() if key in asked}
     said = {key: value for key, value in said.items() if value}
     was_open = any(asked[key].is_open and key not in before for key in said)

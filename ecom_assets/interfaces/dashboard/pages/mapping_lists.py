@@ -101,8 +101,12 @@ def _shown(settings: Settings, shop_list: ShopList) -> Answer:
         "optional": ", ".join(shop_list.optional),
         "set_elsewhere": is_set_elsewhere(settings, shop_list.setting),
         "file": getattr(settings, shop_list.setting),
-        "in_use": [(one, counted(one.row_count, "row")) for one in kept if one.file == name],
-        "earlier": [one for one in kept if one.file != name],
+        "in_use": [
+            (sent_list, counted(sent_list.row_count, "row"))
+            for sent_list in kept
+            if sent_list.file == name
+        ],
+        "earlier": [sent_list for sent_list in kept if sent_list.file != name],
     }
 
 

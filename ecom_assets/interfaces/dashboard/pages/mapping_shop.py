@@ -129,8 +129,12 @@ def _form(settings: Settings) -> Answer:
     questions = _questions(settings)
     chosen = shop_choices(settings.home)
     return {
-        "fields": [shop_field(one) for one in questions if not is_fixed(one, chosen)],
-        "fixed": [(one.label, one.value) for one in questions if is_fixed(one, chosen)],
+        "fields": [
+            shop_field(question) for question in questions if not is_fixed(question, chosen)
+        ],
+        "fixed": [
+            (question.label, question.value) for question in questions if is_fixed(question, chosen)
+        ],
         "list": address_of(PATH, {}),
         "costs": address_of(COSTS, {}),
         "lists": address_of(receiving.LISTS, {}),
@@ -149,7 +153,7 @@ def changed(settings: Settings, said: Mapping[str, str]) -> dict[str, str]:
         UsageError: A choice is not possible, or is said elsewhere.
     """
     chosen = shop_choices(settings.home)
-    known = {one.key: one for one in _questions(settings)}
+    known = {question.key: question for question in _questions(settings)}
     try:
         said = {
             name: checked_rate(value) if name.startswith(RATE) else value.strip()

@@ -114,7 +114,7 @@ def ask_for_column(draft: Draft, name: str) -> None:
         choices = (*sorted(choices, key=lambda choice: choice not in money),)
     if name == "event_type":
         sentence += f", or what each row is: {' or '.join(STANDARD_TYPES)}"
-        others = tuple(one for one in STANDARD_TYPES if one not in choices)
+        others = tuple(event_type for event_type in STANDARD_TYPES if event_type not in choices)
         choices = (*others, *choices) if _is_log_of_pages(draft, choices) else (*choices, *others)
     draft.ask(name, sentence, choices)
 

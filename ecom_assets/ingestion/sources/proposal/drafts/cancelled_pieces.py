@@ -38,13 +38,17 @@ def lines_of_cancelled(draft: Draft) -> list[str]:
             f"  cancelled: {{expression: {quoted(condition)}, optional: true}}  # {rows:,} "
             "rows; check this"
         )
-    subjects = {one.subject for one in draft.questions if one.key in FLAGS}
+    subjects = {question.subject for question in draft.questions if question.key in FLAGS}
     for flag in draft.flags:
         is_asked = flag.meaning is None and shown(flag.shown) in subjects
         if (flag.meaning is Meaning.NO_SALE or is_asked) and flag.marked:
             rows = int(draft.values.scalar(f"count(*) FILTER ({flag.is_marked})"))
             line = f"{flag.line}  # {rows:,} rows; check this"
-            keys = [one.key for one in draft.questions if one.subject == shown(flag.shown)]
+            keys = [
+                question.key
+                for question in draft.questions
+                if question.subject == shown(flag.shown)
+            ]
             lines.append(draft.marked(line, *keys) if is_asked else line)
     return [*lines, *draft.cancelled_lines]
 
@@ -72,7 +76,8 @@ def find_cancelled_pieces(draft: Draft) -> list[str]:
         if more or not whole:
             continue
         number, all_pieces = (
-            f"({draft.values.plain_sql(one)})::DECIMAL(24, 6)" for one in (value, quantity.value)
+            f"({draft.values.plain_sql(number)})::DECIMAL(24, 6)"
+            for number in (value, quantity.value)
         )
         condition = quoted(f"{number} > 0 AND {number} >= {all_pieces}")
         lines.append(

@@ -49,7 +49,7 @@ def _has_divisor_of_units(draft: Draft, value: Value) -> bool:
     all rows: 100, of yen 1, of dinars 1000. Note one that does not.
     """
     parent, _, _ = value.name.rpartition(".")
-    beside = [one for one in draft.values.values if one.name == f"{parent}.divisor"]
+    beside = [column for column in draft.values.values if column.name == f"{parent}.divisor"]
     if not parent or not beside:
         return False
     currency = draft.found.get("currency")

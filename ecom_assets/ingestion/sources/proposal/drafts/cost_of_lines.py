@@ -31,7 +31,7 @@ def find_cost_of_lines(draft: Draft) -> None:
     name does not say it either, the column is noted and not used.
     """
     names = column_names()[MappingKind.COSTS][COST]
-    named = [one for one in named_as(draft.values, names, draft.found) if draft.is_cell(one)]
+    named = [value for value in named_as(draft.values, names, draft.found) if draft.is_cell(value)]
     item = draft.found.get("item_id") or draft.found.get("item_name")
     if not named or item is None:
         return

@@ -332,8 +332,12 @@ class Draft(ABC):
     @property
     def asked_columns(self) -> list[str]:
         """Return the columns that an open question about the amount or the customer names."""
-        named = [name for one in self.readings for name in (one.name, *one.less, *one.plus)]
-        named += [one.rate.name for one in self.readings if one.rate]
+        named = [
+            name
+            for reading in self.readings
+            for name in (reading.name, *reading.less, *reading.plus)
+        ]
+        named += [reading.rate.name for reading in self.readings if reading.rate]
         customer = self.found.get("customer_id")
         price = self.found.get(UNIT_PRICE) if self.is_open(PARTS) else None
         return [*named, *(match.value.name for match in (customer, price) if match)]

@@ -155,7 +155,7 @@ def find_currency(draft: Draft) -> None:
     codes = {name.upper() for name, _ in draft.values.counts(currency.value, MOST_STATES)}
     named = main.value.currency
     if not named and len(codes) > 1:
-        same = [one for one in _same_amounts(draft, main.value) if one.currency]
+        same = [column for column in _same_amounts(draft, main.value) if column.currency]
         named = same[0].currency if same else ""
     if not named or codes <= {named}:
         return
@@ -166,7 +166,7 @@ def find_currency(draft: Draft) -> None:
     )
     for name in (name for name in AMOUNTS if name in draft.found):
         value = draft.found[name].value
-        same = [one for one in _same_amounts(draft, value) if one.currency == named]
+        same = [column for column in _same_amounts(draft, value) if column.currency == named]
         if value.currency == named:
             continue
         if same:
@@ -266,8 +266,8 @@ def _takes_rate_of_currency(draft: Draft, amount: Value, currency: Value) -> boo
 def _same_amounts(draft: Draft, value: Value) -> list[Value]:
     """Return the columns that are called as an amount is, but for a currency in the name."""
     plain = plain_name(value.name)
-    numbers = [one for one in numbers_left(draft.values, {}) if one != value]
-    return [one for one in numbers if plain_name(one.name) == plain]
+    numbers = [column for column in numbers_left(draft.values, {}) if column != value]
+    return [column for column in numbers if plain_name(column.name) == plain]
 
 
 def find_order_number(draft: Draft) -> None:
@@ -387,7 +387,7 @@ def find_item_of_lines(draft: Draft) -> None:
     by_name = {value.name.casefold(): value for value in free_columns(draft.values, draft.found)}
     for name, usual in (("item_id", _IDS_OF_ITEMS), ("item_name", _NAMES_OF_ITEMS)):
         members = (by_name.get(f"{parent}.{last}".casefold()) for last in usual)
-        value = next((one for one in members if one and draft.values.filled(one)), None)
+        value = next((column for column in members if column and draft.values.filled(column)), None)
         if value is not None and name not in draft.found:
             draft.found[name] = FoundField(name, value, f"named {value.name}")
 
@@ -401,7 +401,11 @@ def _find_pieces_named_amount(draft: Draft) -> None:
     if payment is None or is_said or "quantity" in draft.found:
         return
     rest = {name: match for name, match in draft.found.items() if match is not payment}
-    prices = (one.price for one in products(draft.values, rest) if one.quantity == payment.value)
+    prices = (
+        product.price
+        for product in products(draft.values, rest)
+        if product.quantity == payment.value
+    )
     if any(has_decimals(draft.values, price) for price in prices):
         del draft.found["payment_amount"]
         why = f"named {payment.value.name}, and counts pieces"
@@ -602,7 +606,9 @@ def _are_guests_found(draft: Draft, value: Value) -> bool:
     """
     filled, zeros = draft.values.filled(value), draft.values.matching(value, "0")
     addresses = [
-        one for one in free_values(draft.values, draft.found) if draft.values.are_emails(one)
+        column
+        for column in free_values(draft.values, draft.found)
+        if draft.values.are_emails(column)
     ]
     are_numbers = value.is_column and filled == draft.values.matching(value, r"\d+")
     if not (are_numbers and 0 < zeros < filled and addresses):

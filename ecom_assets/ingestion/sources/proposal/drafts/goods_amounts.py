@@ -215,11 +215,11 @@ def _amount_by_sums(draft: Draft) -> list[Value]:
     by_name = {value.name: value for value in amounts if value not in others}
     rows = RowParts(draft.values, by_name).once
     named = {name for name, part in rows.parts.items() if part is not Part.OTHER}
-    shown = [one for one in rows.sums if named & {name for name, _ in one.parts}]
+    shown = [row_sum for row_sum in rows.sums if named & {name for name, _ in row_sum.parts}]
     if not shown:
         return []
     begin = shown[0].whole
-    if any(not rows.leads_to(begin, one.whole) for one in shown):
+    if any(not rows.leads_to(begin, row_sum.whole) for row_sum in shown):
         return []  # amounts of two kinds, such as with and without tax
     value = by_name[rows.goods(begin).name]
     why = f"by adding up: {shown[0].text}"
@@ -332,8 +332,8 @@ def _ask_for_discounts_of_orders(draft: Draft, begin: str, parts: OrderParts) ->
     """Ask whether a discount of whole orders is to be taken off their lines, where no sum shows
     what these come to; note others.
     """
-    in_sums = {one for each in parts.sums for one in (each.whole, each.base)}
-    shown_parts = {name for one in parts.sums for name, _ in one.parts}
+    in_sums = {end for each in parts.sums for end in (each.whole, each.base)}
+    shown_parts = {name for row_sum in parts.sums for name, _ in row_sum.parts}
     off = [
         name
         for name, part in parts.parts.items()
@@ -369,15 +369,15 @@ def _drop_readings_without_tax(draft: Draft, begin: str, parts: OrderParts) -> N
     """
     taxes = {name for name, part in parts.parts.items() if part is Part.TAX}
     is_beside = any(
-        name in taxes and way * (1 if one.base == begin else -1) > 0
-        for one in parts.sums
-        if begin in {one.whole, one.base}
-        for name, way in one.parts
+        name in taxes and way * (1 if row_sum.base == begin else -1) > 0
+        for row_sum in parts.sums
+        if begin in {row_sum.whole, row_sum.base}
+        for name, way in row_sum.parts
     )
     if is_beside:
-        draft.readings = tuple(one for one in draft.readings if not taxes & {*one.less})
+        draft.readings = tuple(reading for reading in draft.readings if not taxes & {*reading.less})
     if len(draft.readings) == 1:
-        draft.questions = [one for one in draft.questions if one.key != PARTS]
+        draft.questions = [question for question in draft.questions if question.key != PARTS]
 
 
 def _written_begin(draft: Draft) -> str:
@@ -394,7 +394,7 @@ def _is_of_lines_alone(draft: Draft, value: Value) -> bool:
 
 
 def _take_sum(draft: Draft, goods: GoodsAmount, value: Value) -> None:
-    why = f"by adding up: {'; '.join(one.text for one in goods.shown_by)}"
+    why = f"by adding up: {'; '.join(row_sum.text for row_sum in goods.shown_by)}"
     draft.found["payment_amount"] = FoundField("payment_amount", value, why)
 
 
@@ -559,7 +559,7 @@ def _is_repeated(draft: Draft, value: Value) -> bool:
 
 
 def _take_goods(draft: Draft, goods: GoodsAmount, rows: RowParts) -> None:
-    why = "; ".join(one.text for one in goods.shown_by)
+    why = "; ".join(row_sum.text for row_sum in goods.shown_by)
     if goods.name == rows.product[0]:
         del draft.found["payment_amount"]
         draft.notes.append(f"the amount is {goods.name}: {why}")
@@ -645,9 +645,9 @@ def _paid_back_columns(draft: Draft) -> set[str]:
     """Return the columns that are what was paid back, or may be as long as nobody says it."""
     if REFUNDED_AMOUNT in draft.found:
         return {draft.found[REFUNDED_AMOUNT].value.name}
-    asked = [one for one in draft.questions if one.key == REFUNDED_AMOUNT]
+    asked = [question for question in draft.questions if question.key == REFUNDED_AMOUNT]
     is_open = REFUNDED_AMOUNT not in draft.answers
-    return {name for one in asked for name in one.choices} if is_open else set()
+    return {name for question in asked for name in question.choices} if is_open else set()
 
 
 def _may_have_all(draft: Draft, amount: Value | None) -> bool:
@@ -715,7 +715,7 @@ def _note_what_is_left(draft: Draft, goods: GoodsAmount, rows: RowParts) -> None
 
 def _note_parts(draft: Draft, goods: GoodsAmount, asked: Sequence[str]) -> None:
     """Note what is taken off by which sum, and what is not."""
-    sums = "; ".join(f"{one.text} ({one.row_count:,} rows)" for one in goods.shown_by)
+    sums = "; ".join(f"{row_sum.text} ({row_sum.row_count:,} rows)" for row_sum in goods.shown_by)
     by_orders = [name for name in goods.less if name == draft.product_less and not sums]
     others = [name for name in (*goods.less, *goods.plus) if name not in by_orders]
     for names, proof in (

@@ -197,12 +197,12 @@ class _BackAmounts:
         numbers = self.draft.amounts_of_sales()
         if self.draft.values.spread:
             inside = f"{self.draft.values.spread}."
-            of_list = {one for one in numbers if one.name.startswith(inside)}
-            numbers = [one for one in numbers if (one not in of_list) is self._is_of_order]
+            of_list = {value for value in numbers if value.name.startswith(inside)}
+            numbers = [value for value in numbers if (value not in of_list) is self._is_of_order]
         elif not is_of_row(self.draft):
             is_whole = self.draft.is_one_per_order
-            numbers = [one for one in numbers if is_whole(one) is self._is_of_order]
-        return tuple(one for one in numbers if one not in self._pieces)
+            numbers = [value for value in numbers if is_whole(value) is self._is_of_order]
+        return tuple(value for value in numbers if value not in self._pieces)
 
     @cached_property
     def _read(self) -> dict[str, Numbers]:
@@ -254,11 +254,16 @@ class _BackAmounts:
             if is_named and is_whole and is_more:
                 wholes.append(value)
         equal = {
-            one: int(np.sum((np.abs(back - self._of(one)) < _NEAR)[is_back])) for one in wholes
+            column: int(np.sum((np.abs(back - self._of(column)) < _NEAR)[is_back]))
+            for column in wholes
         }
         return sorted(
-            (one for one in wholes if equal[one] or is_total(one)),
-            key=lambda one: (-equal[one], not is_total(one), -float(self._of(one).sum())),
+            (column for column in wholes if equal[column] or is_total(column)),
+            key=lambda column: (
+                -equal[column],
+                not is_total(column),
+                -float(self._of(column).sum()),
+            ),
         )
 
     def ways(self) -> list[GoodsOfBack]:
@@ -297,7 +302,7 @@ class _BackAmounts:
         rows = beside > _NEAR
         if way.tax is not None or not rows.any():
             return True
-        taxes = (self._of(one) for one in self._columns if part_of(one) is Part.TAX)
+        taxes = (self._of(value) for value in self._columns if part_of(value) is Part.TAX)
         if any(np.mean((np.abs(beside - tax) < _NEAR)[rows]) >= _MOSTLY for tax in taxes):
             return True
         return is_tax_of(goods[rows], beside[rows])
@@ -307,7 +312,7 @@ class _BackAmounts:
         went back as a whole does; what it is, where nothing does.
         """
         back, goods, is_back = self._read["back"], self._read["goods"], self._is_back
-        parts = [one for one in self._columns if part_of(one) in {Part.TAX, Part.SHIPPING}]
+        parts = [column for column in self._columns if part_of(column) in {Part.TAX, Part.SHIPPING}]
         for some in _some_of(parts[:MOST_PARTS]):
             whole = goods + sum(self._of(value) for value in some)
             is_shown = (np.abs(back - whole) < _NEAR) & (whole > goods + _NEAR)
@@ -350,11 +355,11 @@ class _BackAmounts:
         """Yield the goods' part of all that was paid but for the postage, where a column has it."""
         left = self._of(whole) - self._read["goods"]
         rows = self._of(whole) > _NEAR
-        taxes = [one for one in self._columns if part_of(one) is Part.TAX]
+        taxes = [value for value in self._columns if part_of(value) is Part.TAX]
         postages = [
-            one
-            for one in self._columns
-            if part_of(one) is Part.SHIPPING and np.any(self._of(one) > _NEAR)
+            value
+            for value in self._columns
+            if part_of(value) is Part.SHIPPING and np.any(self._of(value) > _NEAR)
         ]
         found: list[tuple[float, GoodsOfBack]] = []
         for postage in postages:
@@ -368,16 +373,16 @@ class _BackAmounts:
             of_goods = _spread(rest, self._read["goods"], rows)
             of_both = _spread(rest, self._read["goods"] + charged, rows)
             of_rest = [
-                one
-                for one in taxes
-                if np.mean(np.abs(rest - self._of(one))[rows] < _NEAR) >= _MOSTLY
+                value
+                for value in taxes
+                if np.mean(np.abs(rest - self._of(value))[rows] < _NEAR) >= _MOSTLY
             ]
             is_of_both = bool(of_rest) and of_both < of_goods
             tax = of_rest[0] if is_of_both else None
             way = GoodsOfBack(whole=whole, postage=postage, tax=tax)
             found.append((min(of_goods, of_both) if is_of_both else of_goods, way))
         if found:
-            yield min(found, key=lambda one: one[0])[1]
+            yield min(found, key=lambda entry: entry[0])[1]
 
     def sum_of(self, way: GoodsOfBack) -> float:
         """Return what was paid back for goods in all."""

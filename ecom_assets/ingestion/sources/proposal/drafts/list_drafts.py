@@ -144,7 +144,7 @@ class ListDraft(Draft):
         numbers = numbers_left(self.values, self.found)
         wholes = [self.found["stock"].value] if "stock" in self.found else numbers
         ways = (
-            what_is_left(self.values, whole, [one for one in numbers if one != whole])
+            what_is_left(self.values, whole, [column for column in numbers if column != whole])
             for whole in wholes
         )
         left = next((way for way in ways if way is not None), None)
@@ -164,7 +164,7 @@ class ListDraft(Draft):
         if stock is None or is_free(stock.value):
             return None
         numbers = [value for value in numbers_left(self.values, self.found) if is_promised(value)]
-        some = [one for one in numbers if self.values.matching(one, r".*[1-9].*")]
+        some = [column for column in numbers if self.values.matching(column, r".*[1-9].*")]
         return some[0] if len(some) == 1 and not any(map(is_free, numbers)) else None
 
     def _stock_less_promised(self, stock: Value, promised: Value) -> str:
@@ -211,7 +211,11 @@ class ListDraft(Draft):
         if not self.places:
             return False
         names = tuple(value.name for value in self.places)
-        others = [one for one in candidates(self.values, "stock", self.found) if one not in names]
+        others = [
+            candidate
+            for candidate in candidates(self.values, "stock", self.found)
+            if candidate not in names
+        ]
         sentence = f"{NEEDED['stock']}: {', '.join(map(shown, names))} may each be of one place"
         self.ask("stock", sentence, (ALL_PLACES, *names, *others), ALL_PLACES)
         return True

@@ -57,9 +57,11 @@ def _proven_sums(draft: Draft) -> Iterator[str]:
     name = " times ".join(value.name for value in factors) if len(factors) > 1 else ""
     goods = draft.goods.name if draft.goods else ""
     sums = [
-        one
-        for one in (draft.goods.shown_by if draft.goods else ())
-        if one.parts or goods in {one.whole, one.base} or name in {one.whole, one.base}
+        row_sum
+        for row_sum in (draft.goods.shown_by if draft.goods else ())
+        if row_sum.parts
+        or goods in {row_sum.whole, row_sum.base}
+        or name in {row_sum.whole, row_sum.base}
     ]
     amounts = [match.value for field, match in draft.found.items() if field in NUMBERS_OF]
     yield from sum_lines(draft.values, sums, (name, factors), amounts)

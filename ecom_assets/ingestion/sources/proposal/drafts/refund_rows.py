@@ -75,9 +75,9 @@ def _refund_of_columns(draft: Draft) -> str:
     named = [value for value in columns if value.is_column and not value.joined]
     if named:
         return f"if_any: {quoted_list([named[0].path[0]])}"
-    flags = [one for one in draft.flags if one.meaning is Meaning.REFUND and one.marked]
+    flags = [flag for flag in draft.flags if flag.meaning is Meaning.REFUND and flag.marked]
     if not flags:
-        beside = [one for one in draft.other_states if one.is_of_refunds]
+        beside = [states for states in draft.other_states if states.is_of_refunds]
         return beside[0].refund_kind if beside and _can_repeat_rows(draft) else ""
     name, cells = flags[0].value.path[0], flags[0].marked
     return f"where: {{{quoted(name)}: {quoted_list(cells)}}}"
@@ -182,11 +182,13 @@ def ask_for_list_of_refunds(draft: Draft) -> None:
     """Ask for the column of what was paid back, where records have a list of refunds, which a draft
     does not read.
     """
-    lists = [one for one in draft.values.lists.items if one.path != draft.values.spread]
-    named = [one.path for one in lists if says_no_sale_or_refund(one.path)]
+    lists = [
+        item_list for item_list in draft.values.lists.items if item_list.path != draft.values.spread
+    ]
+    named = [item_list.path for item_list in lists if says_no_sale_or_refund(item_list.path)]
     if not named or {REFUNDED_AMOUNT, REFUNDED_QUANTITY} & draft.found.keys():
         return
-    value = next((one for one in draft.values.values if one.name == named[0]), None)
+    value = next((column for column in draft.values.values if column.name == named[0]), None)
     rows = int(draft.values.scalar(f"count(*) FILTER (length({value.column}) > 2)")) if value else 0
     if rows:
         sentence = (
@@ -301,10 +303,10 @@ def _at_most_goods_of_order(draft: Draft) -> str:
     if back is None or ORDER_ID not in draft.found or not draft.is_one_per_order(back.value):
         return ""
     ways = []
-    for one in draft.order_sums:
-        sign = 1 if one.base == draft.lines_of_sums[0] else -1
-        total = one.whole if sign > 0 else one.base
-        parts = {name: sign * way for name, way in one.parts}
+    for row_sum in draft.order_sums:
+        sign = 1 if row_sum.base == draft.lines_of_sums[0] else -1
+        total = row_sum.whole if sign > 0 else row_sum.base
+        parts = {name: sign * way for name, way in row_sum.parts}
         kept = {name for name in parts if _part_named(draft, name) is Part.DISCOUNT}
         ways.append((not kept, len(parts), total, {n: parts[n] for n in parts.keys() - kept}))
     if not ways:

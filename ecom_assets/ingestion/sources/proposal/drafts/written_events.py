@@ -140,7 +140,7 @@ def _open_type(draft: Draft, name: str, key: str) -> str:
     line = f'  {quoted(name)}: "{OPEN}"'
     if key != EVENT_CODES:
         return draft.marked(line, key)
-    note = next(one.each[name] for one in draft.questions if one.key == key)
+    note = next(question.each[name] for question in draft.questions if question.key == key)
     choices = f"{', '.join(STANDARD_TYPES)}, or {name} to keep it"
     return f"{line}  # OPEN: {on_one_line(f'what {name!r} is ({note}): {choices}')}"
 

@@ -302,7 +302,7 @@ def _said_without_column(draft: Draft, name: str, answer: str) -> str:
 
 def _less_shared(draft: Draft) -> list[str]:
     """Return the option of an amount that is less its part of a discount of its order."""
-    return [one for one in less_and_plus(draft) if one.startswith("less_shared")]
+    return [option for option in less_and_plus(draft) if option.startswith("less_shared")]
 
 
 def _origin(draft: Draft, name: str, value: Value, operations: str) -> str:
