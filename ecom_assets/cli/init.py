@@ -125,7 +125,8 @@ def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
     if asks:
         try:
             rates = init_files.asked_rates(settings, looks)
-            answered = [init_files.answered(settings, look, rates) for look in looks]
+            earlier = init_files.EarlierAnswers()
+            answered = [init_files.answered(settings, look, rates, earlier) for look in looks]
         except typer.Abort:
             init_files.forget(settings, looks)
             raise

@@ -2,8 +2,10 @@
 load, as on the page of uploads.
 """
 
+import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -132,8 +134,46 @@ def asked_rates(settings: Settings, looks: Sequence[UploadLook]) -> dict[str, st
     return rates
 
 
+@dataclass
+class EarlierAnswers:
+    """What was said of the files before, so that twelve monthly files are asked about once."""
+
+    by_question: dict[tuple[object, ...], tuple[str, str]] = field(default_factory=dict)
+    """The answer and its file, by what was asked but for numbers, which are of the file."""
+
+    def add(self, look: UploadLook, question: OpenQuestion, answer: str) -> None:
+        """Keep an answer."""
+        self.by_question.setdefault(_asked_of(look, question), (answer, look.upload.name))
+
+    def take(self, look: UploadLook, question: OpenQuestion) -> str | None:
+        """Return the answer to the same question about an earlier file, and say so."""
+        answer, name = self.by_question.get(_asked_of(look, question), (None, ""))
+        if answer is not None:
+            shown_answer = answer_words(question, answer)
+            typer.echo(f"{look.upload.name}: {question.label}: {shown_answer}, as for {name}")
+        return answer
+
+
+def _asked_of(look: UploadLook, question: OpenQuestion) -> tuple[object, ...]:
+    """Return what a question asks of a file but for its numbers."""
+    words = re.sub(r"\([^()]*\)|[\d.,]+", "", question.sentence)
+    each = tuple(question.each)
+    return (
+        look.kind,
+        look.mapping,
+        words,
+        question.subject,
+        question.subjects,
+        each,
+        question.choices,
+    )
+
+
 def answered(
-    settings: Settings, look: UploadLook, rates: Mapping[str, str] | None = None
+    settings: Settings,
+    look: UploadLook,
+    rates: Mapping[str, str] | None = None,
+    earlier: EarlierAnswers | None = None,
 ) -> UploadLook | None:
     """Ask the person at the terminal what is open of a file until nothing is; None if they leave
     the file out, as one that has no rows of the shop.
@@ -142,7 +182,9 @@ def answered(
         settings: The settings, with the shop's own.
         look: The file as it is known without answers.
         rates: What currencies are worth, as `asked_rates` returns it.
+        earlier: What was said of the files before; what is said of this one is added.
     """
+    earlier = earlier or EarlierAnswers()
     uploads = Uploads(settings.home)
     if rates:
         settings = with_shop_said(settings, uploads.original(look.upload).parent, rates)
@@ -161,6 +203,9 @@ def answered(
             if open_question.key in known
         }
         known = {}
+        said = {question.key: earlier.take(look, question) for question in asked}
+        answers |= {key: answer for key, answer in said.items() if answer is not None}
+        asked = [question for question in asked if said[question.key] is None]
         if asked:
             typer.echo(f"\n{look.upload.name} (type {LEAVE_OUT} to leave this file out)", err=True)
         for question in asked:
@@ -170,6 +215,7 @@ def answered(
                 forget(settings, [look])
                 return None
             answers[question.key] = answer
+            earlier.add(look, question, answer)
         look = look_in_child(uploads, look.upload, settings, Chosen(answers))
         typer.echo("\n".join(_lines(look)))
     return look

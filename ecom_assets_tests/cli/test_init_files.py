@@ -85,6 +85,23 @@ def test_what_another_currency_is_worth_is_asked_until_it_is_a_number(
 
 
 @pytest.mark.slow
+def test_what_was_said_of_a_month_holds_for_the_next_and_a_new_state_is_asked(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That "Reserved" is no sale holds in April, too; what "Parked" is, only April asks."""
+    april = ORDERS.replace("2026-03", "2026-04").replace("70.00", "75.00")
+    parked = "5,2026-04-04 12:00:00,cid@shop.example,Chair,1,30.00,EUR,Parked\n"
+    (folder / "orders_april.csv").write_text(april.replace("\n1,", "\n11,") + parked)
+    typed(monkeypatch, "", "Berlin", "", "Lampen", "2", "1", "n")
+    result = ecom("init", home=home, cwd=folder)
+    assert result.err.count("What are orders that are “Reserved”?") == 1
+    assert result.err.count("What are orders that are “Parked”?") == 1
+    assert "orders_april.csv: State Reserved: Not a sale: leave it out, as for" in result.out
+    assert "4 of 5 rows would be counted: €190.00 in 4 orders" in result.out
+    assert "1 row would be left out: €75.00 in 1 order" in result.out
+
+
+@pytest.mark.slow
 def test_a_terminal_is_asked_what_the_page_asks_and_loads(
     folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
