@@ -82,6 +82,18 @@ def test_what_customers_pay_is_no_cost(tmp_path: Path) -> None:
     assert costs_by_item(search) == {"mug": {None}}
 
 
+def test_a_price_without_its_tax_is_no_cost(tmp_path: Path) -> None:
+    """Books with 7 % of tax, and lamps with 19 %: what is left of the total is no profit."""
+    prices = [("book", 10, "10.70"), ("lamp", 20, "23.80"), ("atlas", 30, "32.10")] * 4
+    rows = [
+        f"{n},2026-03-{n:02},c{n},{item},1,{net}.00,{gross}"
+        for n, (item, net, gross) in enumerate(prices, 1)
+    ]
+    head = "Order ID,Date,Customer,SKU,Quantity,Purchase price,Total"
+    search = search_of(tmp_path / "o.csv", head, rows)
+    assert costs_by_item(search) == {"book": {None}, "lamp": {None}, "atlas": {None}}
+
+
 def test_a_cost_of_nothing_is_not_known(tmp_path: Path) -> None:
     rows = ["1,2026-03-02,c1,mug,2,4.00,20.00", "2,2026-03-03,c2,lamp,1,0.00,24.00"]
     search = search_of(tmp_path / "o.csv", "Order ID,Date,Customer,SKU,Qty,Unit cost,Total", rows)

@@ -21,6 +21,11 @@ _OF_ANY: Final = frozenset({"cost", "cogs", "coste", "costo", "coût", "landed_c
 """Names that say a cost of one piece, or of all pieces of a line."""
 _NEAR: Final = 0.0051
 _MOSTLY: Final = 0.5
+_MOST_WITH_TAX: Final = 1.3
+_MOST_TAXES: Final = 3
+"""Prices with a tax are a few times those without, and less than this; margins are as many as
+there are prices.
+"""
 
 
 def find_cost_of_lines(draft: Draft) -> None:
@@ -103,8 +108,8 @@ def _is_of_piece(draft: Draft, cost: Value, item: Value) -> bool | None:
 
 
 def _is_below_price(draft: Draft, cost: Value, *, is_of_piece: bool) -> bool:
-    """Return whether goods cost less than they were sold for, on most rows that say both; where no
-    row does, the column may be the price.
+    """Return whether goods cost less than they were sold for, on most rows that say both, and not
+    by a tax alone; where no row says both, the column may be the price.
     """
     price, pieces = draft.found.get(UNIT_PRICE), draft.found.get("quantity")
     payment = draft.payment()
@@ -116,10 +121,16 @@ def _is_below_price(draft: Draft, cost: Value, *, is_of_piece: bool) -> bool:
         paid = f"{_number(draft, price.value)} * {count}"
     else:
         return False
-    is_both = f"{money} > 0 AND {paid} > 0"
-    cells = [f"count(*) FILTER ({is_both})", f"count(*) FILTER ({is_both} AND {money} < {paid})"]
-    both, below = draft.values.rows(select(cells, TABLE))[0]
-    return bool(both) and below > both * _MOSTLY
+    lines = select([f"{paid} / {money} AS ratio"], TABLE, f"{money} > 0 AND {paid} > 0")
+    cells = [
+        "count(*)",
+        "count(*) FILTER (ratio > 1)",
+        "count(DISTINCT round(ratio, 2))",
+        f"count(*) FILTER (ratio < {_MOST_WITH_TAX})",
+    ]
+    both, below, ratios, taxed = draft.values.rows(select(cells, f"({lines})"))[0]
+    is_net_price = taxed == both and ratios <= _MOST_TAXES
+    return bool(below > both * _MOSTLY and not is_net_price)
 
 
 def _number(draft: Draft, value: Value) -> str:
