@@ -355,7 +355,7 @@ s2,bob,Pro,19.90,EUR,2026-03-02
 ,cid,Basic,9.90,EUR,2026-03-03
 s4,dan,Basic,free,EUR,2026-03-04
 """
-"""Two subscriptions, a copy, one without a name, and one whose amount is no number."""
+"""Two subscriptions, a copy, one without a name, and one whose amount is not a number."""
 SENT = """\
 Abo,Kunde,Tarif,Betrag,Beginn
 s5,eve,Basic,9.90,2026-03-05

@@ -26,7 +26,7 @@ def read_json(text: bytes) -> Any:  # noqa: ANN401 (any JSON)
     as pandas and others write them, are null.
 
     Raises:
-        orjson.JSONDecodeError: It is no JSON.
+        orjson.JSONDecodeError: It is not JSON.
     """
     try:
         return orjson.loads(text)

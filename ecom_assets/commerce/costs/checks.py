@@ -80,8 +80,8 @@ def costs_of_the_catalogue_are_read(_days: Days | None, stock: ir.Table) -> Chec
         return CheckResult(0, int(row["read"]))
     broken = newest.filter(newest.unit_cost_amount.isnull())
     sentence = (
-        f"Products of the catalogue whose unit_cost_amount is no number, or below zero: {number:,}"
-        ". Their cost is not known; fix it in the catalogue."
+        f"Products of the catalogue whose unit_cost_amount is below zero or not a number: "
+        f"{number:,}. Their cost is not known; fix it in the catalogue."
     )
     names = "product_id", "received_unit_cost_amount"
     examples = rows_of(broken.select(*names).order_by(*names).limit(EXAMPLES))

@@ -45,12 +45,12 @@ REASON_MEANINGS: Final = {
     BROKEN_PROOF: BREAK_PROOFS,
     "missing_item": "without an item",
     "missing_cost": "without a cost",
-    "unparseable_cost": "whose cost is no number",
+    "unparseable_cost": "whose cost is not a number",
     "unparseable_piece_count": "for a number of pieces that is none",
     "negative_cost": "with a cost below zero",
     "currency_without_rate": "in a currency for which ECOM_RATES has no rate",
-    "unparseable_valid_from": "whose first day is no date",
-    "unparseable_valid_until": "whose last day is no date",
+    "unparseable_valid_from": "whose first day is not a date",
+    "unparseable_valid_until": "whose last day is not a date",
 }
 """What to say of rows by their reject reason."""
 CONTRADICTIONS = ("two_costs", "ends_before_start", "overlaps_next", "gap_after")

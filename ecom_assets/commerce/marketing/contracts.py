@@ -58,11 +58,11 @@ REASON_MEANINGS: Final = {
     BROKEN_PROOF: BREAK_PROOFS,
     "total_line": "that are the total of others, which would count twice",
     "missing_account": "without an account, whose days they would replace",
-    "unparseable_spend_date": "whose day is no date",
+    "unparseable_spend_date": "whose day is not a date",
     "several_days": "of several days, such as weeks; export them by day",
     "missing_campaign": "without a campaign",
     "missing_spend": "without an amount",
-    "unparseable_spend": "whose amount is no number",
+    "unparseable_spend": "whose amount is not a number",
     "missing_currency": "without a currency",
     "currency_without_rate": "in a currency for which ECOM_RATES has no rate",
 }

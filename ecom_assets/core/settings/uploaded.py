@@ -386,7 +386,7 @@ def checked_rate(text: str) -> str:
     """Return what one unit of a currency is worth, as a file of rates has it.
 
     Raises:
-        ValueError: It is no number above 0, or far too large.
+        ValueError: It is not a number above 0, or far too large.
     """
     try:
         # Also to round what has more digits than a Decimal keeps is such an error.

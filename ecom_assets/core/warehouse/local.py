@@ -176,7 +176,7 @@ class PortableDuckDBCompiler(WritesKept, WholeKeys, DuckDBCompiler):  # type: ig
         value = super().visit_JSONGetItem(op, arg=arg.this if is_text else arg, index=index)
         return (
             self.f.anon.TRY(value) if is_text else value
-        )  # TRY costs nothing, unlike a cast, unless text is no JSON
+        )  # TRY costs nothing, unlike a cast, unless text is not JSON
 
     def visit_UnwrapJSONInt64(self, _op: ops.UnwrapJSONInt64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Return a whole number of 64 bits; null for a larger one,

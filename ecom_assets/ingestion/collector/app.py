@@ -315,7 +315,7 @@ class Collector:
     async def _refuse_body(
         self, request: CollectRequest, refusal: EventRefusal, body: bytes
     ) -> NoReturn:
-        """Keep a body that is no JSON as a dead letter, if its key is not in the body,
+        """Keep a body that is not JSON as a dead letter, if its key is not in the body,
         and refuse the request.
 
         Raises:

@@ -1,5 +1,5 @@
 """Bodies of requests, taken apart into events,
-so that one event that is no JSON spoils no other.
+so that one event that is not JSON spoils no other.
 """
 
 import re

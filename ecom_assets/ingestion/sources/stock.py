@@ -263,7 +263,7 @@ MOST_COST: Final = Decimal(10) ** 12
 
 
 def _unit_cost(text: str | None) -> Decimal | None:
-    """Return a text as a cost to a millionth; None if it is no number, or below zero."""
+    """Return a text as a cost to a millionth; None if it is not a number, or below zero."""
     try:
         number = Decimal(text or "")
     except InvalidOperation:

@@ -164,7 +164,7 @@ class Tiles(Block):
 
 
 def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of numbers)
-    """Return how a number of an answer is shown; None for what is no number."""
+    """Return how a number of an answer is shown; None for what is not a number."""
     declared = field.json_schema_extra
     return declared.get("format") if isinstance(declared, dict) else None
 

@@ -289,7 +289,7 @@ def _texts_shown(builder: "Builder", view: View) -> dict[str, str]:
     texts = {form_input.name: _value(view, form_input.name) for form_input in builder.inputs}
     for question_field in fields_of(builder.kind.question):
         name, default = question_field.address, question_field.default
-        if isinstance(default, list | tuple) and default and not texts.get(name, "is no text"):
+        if isinstance(default, list | tuple) and default and not texts.get(name, "is not text"):
             texts[name] = _as_text(list(default))
         if line_parts(question_field):
             _part_lines(texts, question_field)

@@ -175,7 +175,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "several_days": ("Several days", "The row is of a week or more; export a row a day."),
     "missing_campaign": ("No campaign", "The row does not say which campaign it is of."),
     "missing_spend": ("No amount", "The amount is missing."),
-    "unparseable_spend": ("No amount", "The amount is no number."),
+    "unparseable_spend": ("No amount", "The amount is not a number."),
     "unparseable_spend_date": ("Day cannot be read", "It is missing, or written in another way."),
     "missing_currency": ("No currency", "The row does not say in which currency it is."),
     "duplicate": ("Copy", "The same row is there once more; it is counted once."),

@@ -189,7 +189,7 @@ def _table(contract: Contract) -> Row:
 
 
 def _column(column: Column) -> Row:
-    """Return what the contract says about a column that is no number to go down from."""
+    """Return what the contract says about a column that is not a number to go down from."""
     return {
         "column": column.name,
         "type": column.type,

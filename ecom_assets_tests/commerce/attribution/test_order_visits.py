@@ -103,7 +103,7 @@ def test_what_one_sender_calls_orders_says_nothing_of_another(shop: ReconciledSh
 def test_an_event_that_its_sender_s_kind_of_id_leaves_over_goes_by_another(
     shop: ReconciledShop,
 ) -> None:
-    """Of three events two name numbers, and one an id that is no number."""
+    """Of three events two name numbers, and one an id that is not a number."""
     lines = [ordered(f"{1001 + n}", NOON, f"{n}@shop.example", f"500{n}") for n in range(3)]
     events = [
         bought("e1", NOON, "device-1", transaction_id="1001"),

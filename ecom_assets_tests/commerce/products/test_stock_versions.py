@@ -27,7 +27,7 @@ Lines = Sequence[tuple[str, str]]
 LINES = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from(("5", "0", "-2", "many", ""))), max_size=6
 )
-"""Lines of a catalogue: a product and its stock, which is no number now and then."""
+"""Lines of a catalogue: a product and its stock, which is not a number now and then."""
 
 
 def stock_of(catalogues: Mapping[int, Lines]) -> dict[str, int]:

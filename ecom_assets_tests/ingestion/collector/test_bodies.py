@@ -228,7 +228,7 @@ def test_whatever_stands_beside_a_good_event_it_is_taken_once(
         f'{{"sentAt": {json.dumps(values[0] if values else None)}, "batch": [{", ".join(others)}]}}'
     )
     answer = running.post(body.encode(), path, **headers)
-    if answer.status_code == HTTPStatus.BAD_REQUEST:  # what is around the batch is no JSON
+    if answer.status_code == HTTPStatus.BAD_REQUEST:  # what is around the batch is not JSON
         body = f'{{"batch": [{", ".join(others)}]}}'
         answer = running.post(body.encode(), path, **headers)
     assert answer.status_code == HTTPStatus.OK, (answer.text, body)

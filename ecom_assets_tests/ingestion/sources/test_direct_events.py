@@ -353,7 +353,7 @@ def test_who_is_nobody_beside_a_person_is_found_by_the_full_definitions(tmp_path
 
 
 def test_footers_say_nothing_of_values_that_the_mapping_changes(tmp_path: Path) -> None:
-    """User 7 is no id in this source: nobody, without a session or a device."""
+    """User 7 is not an id in this source: nobody, without a session or a device."""
     path = tmp_path / "a.parquet"
     con = duckdb.connect()
     con.execute(

@@ -78,7 +78,7 @@ def test_a_currency_is_taken_off_a_number(tmp_path: Path, written: str) -> None:
     own = mapping_of(thousands=",", currency_signs="remove")
     [row] = read_lines(tmp_path, own, HEADER, f'1,2026-07-01,ann,hat,"{written}"')
     assert row["payment_amount"] == (None if "Stk" in written else Decimal("1234.50")), (
-        "which is no currency"
+        "which is not a currency"
     )
 
 

@@ -1,4 +1,4 @@
-"""Messages of a stream are read as files are: ids have one spelling, and `NaN` is no amount."""
+"""Messages of a stream are read as files are: ids have one spelling, and `NaN` is not an amount."""
 
 from contextlib import closing
 

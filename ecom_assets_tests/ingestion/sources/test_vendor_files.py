@@ -709,7 +709,7 @@ TRUTHS: dict[str, Truth] = {
         currency="PLN",
     ),
     "mercadolibre.csv": Truth(
-        "30,000 + 22,500 + 22,500 + 45,000; 22,500 came back; the number of a sale is no time",
+        "30,000 + 22,500 + 22,500 + 45,000; 22,500 came back; the number of a sale is not a time",
         {"sold": "120000", "back": "22500", "orders": "4", "customers": "3", "pieces": "7"},
         {"Venta cancelada": "no sale"},
         currency="ARS",

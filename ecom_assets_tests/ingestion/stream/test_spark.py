@@ -42,7 +42,7 @@ COLUMNS = ("topic", "partition", "offset", "sent_ms", "value")
 
 def messages(partition: int, offsets: Sequence[int]) -> pa.RecordBatch:
     """Return messages as a task gets them: `p0-3` is the event at offset 3 of partition 0;
-    offset 9 is no JSON.
+    offset 9 is not JSON.
     """
     rows = [
         (

@@ -579,7 +579,7 @@ def test_customers_are_listed_to_who_may_see_them_and_a_file_has_all(
     "definition, sentence",
     [
         ("{", "definition is not JSON"),
-        ("[]", "definition is no JSON object; write one"),
+        ("[]", "definition is not a JSON object; write one"),
         ('{"by": "colour"}', "The dimension of sales 'colour' is unknown"),
         ('{"where": ["gross_profit_amount > 1"]}', "without the scope 'costs'"),
     ],

@@ -28,5 +28,5 @@ def test_amounts_are_read_as_people_write_them(text: str, expected: str) -> None
 
 def test_what_is_no_amount_is_said() -> None:
     assert amount_of(" ") is None
-    with pytest.raises(DefinitionError, match="is no amount; write it as 1234"):
+    with pytest.raises(DefinitionError, match="is not an amount; write it as 1234"):
         amount_of("a lot")

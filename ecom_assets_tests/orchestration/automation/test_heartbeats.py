@@ -271,7 +271,7 @@ def test_metrics_are_ages_and_what_is_overdue(tmp_path: Path) -> None:
     age, late, overdue = DaemonMetrics(tmp_path, lambda: None, lambda: NIGHT).collect()
     values = {tuple(each.labels.values()): each.value for each in age.samples}
     assert values["daemon", "SENSOR"] == 90
-    assert values["sensor", "uploads"] != values["sensor", "uploads"], "never is no number"
+    assert values["sensor", "uploads"] != values["sensor", "uploads"], "never is not a number"
     assert [each.value for each in late.samples] == [1, 0]
     assert [(each.labels["source"], each.value) for each in overdue.samples] == [
         ("daily_orders", 3 * 3600)

@@ -475,7 +475,7 @@ class RestPages(AbstractContextManager["RestPages"]):
             LookupError,
             TypeError,
         ) as error:  # what is raised for an answer that lacks expected keys
-            # A link that is no address is shown by the error, with its key.
+            # A link that is not an address is shown by the error, with its key.
             raise SourceError(
                 f"The answer to {path} is not what the extract expects: "
                 f"{without_secrets(first_line(error))}; correct it."

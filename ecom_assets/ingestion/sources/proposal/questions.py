@@ -388,7 +388,7 @@ def _wide_readings(lines: Sequence[bytes]) -> dict[str, str]:
 
 
 def _read_wide(lines: Sequence[bytes], encoding: str) -> str:
-    """Return some of the text of lines in an encoding; empty if it is no text of its language."""
+    """Return some of the text of lines in an encoding; empty if it is not text of its language."""
     try:
         text = "".join(line.decode(encoding) for line in lines)
     except UnicodeDecodeError:

@@ -243,7 +243,7 @@ def _has_charges(values: FileValues, orders: Found) -> bool:
     if "date_time" not in orders or not {"order_id", "customer_id", "status"} & orders.keys():
         return False
     named = (value for value in values.values if part_of(value) in _CHARGES)
-    # A column of yes and no, such as `Tax exempt`, is no amount.
+    # A column of yes and no, such as `Tax exempt`, is not an amount.
     return ORDER_TOTAL in orders or any(
         is_amount(values, value) and values.matching(value, _MONEY) for value in named
     )

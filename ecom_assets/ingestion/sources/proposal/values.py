@@ -879,7 +879,9 @@ class FileValues:
         counts = self.rows(select(counted, f"({grouped})"))[0] if forms else ()
         read = dict(zip(forms, zip(counts[::2], counts[1::2], strict=True), strict=True))
         most = max((count for count, _ in read.values()), default=0)
-        filled -= self.matching(value, "[-\u2013\u2014]{1,3}")  # a dash is no number, and no text
+        filled -= self.matching(
+            value, "[-\u2013\u2014]{1,3}"
+        )  # a dash is not a number, and no text
         if not most or most < least_read(filled):
             return []
         if whole == most:

@@ -332,7 +332,7 @@ def _definition_in(text: str) -> Answer:
     """Return the definition in a parameter.
 
     Raises:
-        DefinitionError: It is no JSON object.
+        DefinitionError: It is not a JSON object.
     """
     try:
         definition = json.loads(text)
@@ -341,7 +341,9 @@ def _definition_in(text: str) -> Answer:
             f"definition is not JSON ({error.msg} at character {error.pos}); correct it."
         ) from error
     if not isinstance(definition, dict):
-        raise DefinitionError('definition is no JSON object; write one, such as {"by": "product"}.')
+        raise DefinitionError(
+            'definition is not a JSON object; write one, such as {"by": "product"}.'
+        )
     return definition
 
 

@@ -566,7 +566,7 @@ def _limit(text: str, *, is_share: bool) -> float:
     """Return a bound as it is kept: a share as a part of 1.
 
     Raises:
-        DefinitionError: It is no number, or a share above 1 without a sign: 20 can mean 20 % only.
+        DefinitionError: It is not a number, or a share above 1 without a sign, as 20 for 20 %.
     """
     is_percent = text.endswith("%")
     try:

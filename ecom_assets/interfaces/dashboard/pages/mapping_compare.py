@@ -90,7 +90,7 @@ def amount_of(text: str) -> Decimal | None:
     empty text.
 
     Raises:
-        DefinitionError: It is no amount.
+        DefinitionError: It is not an amount.
     """
     kept = "".join(sign for sign in text if sign.isdigit() or sign in ",.-")
     if not text.strip():
@@ -102,7 +102,7 @@ def amount_of(text: str) -> Decimal | None:
     try:
         return Decimal(f"{digits}.{kept[last + 1 :] or 0}" if has_decimals else digits)
     except InvalidOperation as error:
-        raise DefinitionError(f"{text!r} is no amount; write it as 1234.50.") from error
+        raise DefinitionError(f"{text!r} is not an amount; write it as 1234.50.") from error
 
 
 def _found(upload: Upload, month: MonthOfFile, shown: Decimal | None) -> Answer:

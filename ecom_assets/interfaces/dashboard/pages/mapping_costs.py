@@ -243,7 +243,7 @@ def _typed(cell: str, value: str) -> str:
         return f"{Decimal(value.replace(',', '.')):f}"
     except InvalidOperation as error:
         raise UsageError(
-            f"{CELL_LABELS[cell]} is {value!r}, which is no number; write one such as 0.25."
+            f"{CELL_LABELS[cell]} is {value!r}, which is not a number; write one such as 0.25."
         ) from error
 
 
