@@ -54,13 +54,9 @@ def find_cost_of_lines(draft: Draft) -> None:
 
 
 def cost_of_piece(draft: Draft, cost: Value) -> str:
-    """Return the line of the cost of one piece where it is more than its column: it has that of all
-    pieces, or 0 where nobody knows it. Empty elsewhere.
+    """Return the line of the cost of one piece; 0 stands for a cost that nobody knows, in later
+    files, too.
     """
-    is_zero = f"{draft.values.number_sql(cost)} = 0"
-    has_zeros = bool(draft.values.scalar(f"count(*) FILTER ({is_zero})"))
-    if not draft.is_cost_of_line and not has_zeros:
-        return ""
     units = in_cents(draft, cost)
     sql = f"nullif({plain_number(draft, cost)}, 0)"
     if draft.is_cost_of_line:

@@ -40,6 +40,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     REFUNDED_AMOUNT,
     REFUNDED_QUANTITY,
     UNIT_PRICE,
+    MappingKind,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
     AMOUNT_OF,
@@ -111,8 +112,8 @@ def _unusual_field(draft: Draft, name: str, value: Value) -> str:
     """Return the line of an amount, a quantity or a customer that is more than its column; else
     empty.
     """
-    if name == COST and (line := cost_of_piece(draft, value)):
-        return line
+    if name == COST and draft.kind is MappingKind.ORDERS:
+        return cost_of_piece(draft, value)
     if name in AMOUNTS:
         return _amount(draft, name, value)
     if name == "quantity":
