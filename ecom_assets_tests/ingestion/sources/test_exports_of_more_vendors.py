@@ -234,7 +234,7 @@ def test_a_report_of_sums_by_day_is_refused(tmp_path: Path) -> None:
     lines = ["date,visitors,pageviews,bounces", "2026-03-02,120,300,40", "2026-03-03,90,210,30"]
     path = write(tmp_path / "plausible.csv", "\n".join([*lines, ""]))
     search = MappingSearch([str(path)], Settings(home=tmp_path / "home"))
-    with pytest.raises(DefinitionError, match=r"one row a day .* report of sums"):
+    with pytest.raises(DefinitionError, match=r"one row a day.* report of sums"):
         search.proposal({}, OWN)
 
 

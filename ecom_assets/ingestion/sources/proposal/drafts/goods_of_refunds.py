@@ -98,12 +98,12 @@ def _note_parts_without_refunds(draft: Draft, states: OrderStates) -> None:
     paid back for goods.
     """
     reading, refunds = draft.reading(), states.of(Meaning.REFUND)
-    if reading is None or not refunds:
+    if reading is None or not refunds or not draft.line_columns():
         return
     is_refund = f"coalesce(list_contains({texts(refunds)}, {states.value.column}), false)"
-    paid = _named(draft, reading.name)
-    units = " / 100" if paid in draft.cents else ""
-    money = f"{draft.values.number_sql(paid)}{units}"
+    paid = draft.line_columns()
+    units = " / 100" if any(value in draft.cents for value in paid) else ""
+    money = " * ".join(map(draft.values.number_sql, paid)) + units
     for name in reading.less:
         is_filled = f"coalesce({draft.values.number_sql(_named(draft, name))}, 0) <> 0"
         cells = [
