@@ -108,11 +108,11 @@ def _reading(value: str, form: str, zone: str) -> str:
         return _from_iso(value, zone)
     if "%z" in form or "%Z" in form:
         # If the format has a zone, try_strptime returns the local time in UTC.
-        read = _from_form(value, form)
+        read = wall_time(value, form)
         if form.endswith(" %z"):
-            read = f"coalesce({read}, {_from_form(_with_shift(value), form)})"
+            read = f"coalesce({read}, {wall_time(_with_shift(value), form)})"
         return _in_range(f"timezone('UTC', ({read})::TIMESTAMPTZ)")
-    return from_wall(_from_form(value, form), zone)
+    return from_wall(wall_time(value, form), zone)
 
 
 def _with_shift(value: str) -> str:
@@ -130,7 +130,7 @@ def _with_shift(value: str) -> str:
     return f"({local} || ' ' || CASE WHEN {hours} = '' THEN {shifts} ELSE {written} END)"
 
 
-def _from_form(value: str, form: str) -> str:
+def wall_time(value: str, form: str) -> str:
     """Return the SQL of the wall time in a text of a strptime format.
 
     A text that the format does not read is tried again with plain blanks, as programs write others

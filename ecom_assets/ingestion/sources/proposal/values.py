@@ -25,7 +25,14 @@ from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.placeholders import NULLS
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
 from ecom_assets.core.warehouse.local import within_child
-from ecom_assets.core.warehouse.sql_text import date_literal, ident, instant, select, text
+from ecom_assets.core.warehouse.sql_text import (
+    date_literal,
+    ident,
+    instant,
+    select,
+    text,
+    wall_time,
+)
 from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.currency import SIGNS_OF_SEVERAL
 from ecom_assets.ingestion.sources.files.damage import with_encoding
@@ -817,7 +824,7 @@ class FileValues:
         if all(re.fullmatch(CLOCK.replace(r"\pZ", ""), cell) for cell in without):
             return []  # a time of day alone; to find that no format reads it takes long
         forms = _read_by_python(_forms_like(without), without)
-        if zone and len(forms) > _FEW_FORMS:
+        if len(forms) > _FEW_FORMS:
             forms = self._read_by_engine(forms, without)
         if zone:
             said = [form for form in SAYS_ZONE if _reads_most(form, examples[:_FEW_TEXTS])]
@@ -832,14 +839,18 @@ class FileValues:
         ]
 
     def _read_by_engine(self, forms: Sequence[str], examples: Sequence[str]) -> list[str]:
-        """Return the formats that read most of a few times whose zone was taken off: one with a
-        zone takes the engine half a second to plan.
+        """Return the formats that read any of a few times as a wall clock shows them, and those
+        that say the zone: a reading with its bounds takes the engine far longer to plan.
         """
+        zoned = [form for form in forms if re.search("%[gzZ]", form)]
+        walls = [form for form in forms if form not in zoned]
+        if not walls:
+            return zoned
         few = [*dict.fromkeys(examples)][:_FEW_TEXTS]
-        read = [f"count({instant('cell', [form], 'UTC')})" for form in forms]
         cells = ", ".join(f"({text(cell)})" for cell in few)
+        read = [f"count({wall_time('cell', form)})" for form in walls]
         counts = self.rows(select(read, f"(VALUES {cells}) AS few(cell)"))[0]
-        return [form for form, count in zip(forms, counts, strict=True) if count * 2 > len(few)]
+        return [*zoned, *(form for form, count in zip(walls, counts, strict=True) if count)]
 
     def has_zone(self, value: Value) -> bool:
         """Return whether all times have a zone or an offset of their own."""
