@@ -106,24 +106,18 @@ def still_open(settings: Settings, looks: Sequence[UploadLook]) -> list[str]:
         for question in look.open_questions
     ]
     of_shop = [
-        f"the shop's {open_question.key}"
-        for open_question in shop_questions(settings, looks)
-        if open_question.is_open
+        f"the shop's {asked.key}" for asked in shop_questions(settings, looks) if asked.is_open
     ]
-    of_rates = [
-        open_question.label
-        for open_question in rate_questions(settings, looks)
-        if open_question.is_open
-    ]
+    of_rates = [asked.label for asked in rate_questions(settings, looks) if asked.is_open]
     return of_files + of_shop + of_rates
 
 
 def asked_rates(settings: Settings, looks: Sequence[UploadLook]) -> dict[str, str]:
     """Ask the person at the terminal what the currencies of files are worth in that of the shop."""
     rates: dict[str, str] = {}
-    for question in (
-        open_question for open_question in rate_questions(settings, looks) if open_question.is_open
-    ):
+    for question in rate_questions(settings, looks):
+        if not question.is_open:
+            continue
         typer.echo(question.sentence, err=True)
         while question.key not in rates:
             said: str = typer.prompt(question.label, err=True)
@@ -170,10 +164,7 @@ def _asked_of(look: UploadLook, question: OpenQuestion) -> tuple[object, ...]:
 
 
 def answered(
-    settings: Settings,
-    look: UploadLook,
-    rates: Mapping[str, str] | None = None,
-    earlier: EarlierAnswers | None = None,
+    settings: Settings, look: UploadLook, rates: Mapping[str, str], earlier: EarlierAnswers
 ) -> UploadLook | None:
     """Ask the person at the terminal what is open of a file until nothing is; None if they leave
     the file out, as one that has no rows of the shop.
@@ -184,7 +175,6 @@ def answered(
         rates: What currencies are worth, as `asked_rates` returns it.
         earlier: What was said of the files before; what is said of this one is added.
     """
-    earlier = earlier or EarlierAnswers()
     uploads = Uploads(settings.home)
     if rates:
         settings = with_shop_said(settings, uploads.original(look.upload).parent, rates)
@@ -196,16 +186,16 @@ def answered(
     if "timezone" in settings.model_fields_set:  # times without a zone are of the shop's
         known[ZONE] = settings.timezone
     while look.open_questions and not look.refusal:
-        asked = [question for question in look.open_questions if question.key not in known]
-        answers |= {
-            open_question.key: known[open_question.key]
-            for open_question in look.open_questions
-            if open_question.key in known
-        }
+        asked: list[OpenQuestion] = []
+        for question in look.open_questions:
+            # What was answered and is open again, only the person can answer otherwise.
+            is_new = question.key not in answers
+            answer = known.get(question.key) or (earlier.take(look, question) if is_new else None)
+            if answer is None:
+                asked.append(question)
+            else:
+                answers[question.key] = answer
         known = {}
-        said = {question.key: earlier.take(look, question) for question in asked}
-        answers |= {key: answer for key, answer in said.items() if answer is not None}
-        asked = [question for question in asked if said[question.key] is None]
         if asked:
             typer.echo(f"\n{look.upload.name} (type {LEAVE_OUT} to leave this file out)", err=True)
         for question in asked:

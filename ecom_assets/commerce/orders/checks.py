@@ -392,8 +392,8 @@ def refunds_are_no_more_than_sales(
     orders = of_orders.group_by("order_id").agg(
         sold_amount=of_orders.payment_amount.sum(where=~is_refund).cast(MONEY),
         refunded_amount=of_orders.payment_amount.sum(where=is_refund).cast(MONEY),
-        sold_at=of_orders.ordered_at.max(where=~is_refund),
-        refunded_at=of_orders.ordered_at.min(where=is_refund),
+        sold_at=of_orders.ordered_at.min(where=~is_refund),
+        refunded_at=of_orders.ordered_at.max(where=is_refund),
         currency=of_orders.currency.max(),
     )
     orders = orders.filter(orders.sold_at < orders.refunded_at)

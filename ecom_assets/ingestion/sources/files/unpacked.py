@@ -17,6 +17,7 @@ import csv
 import gzip
 import hashlib
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -359,7 +360,7 @@ def _documents_in(file: InputFile) -> Iterator[object]:
         return
     text, decoder = b"".join([first, *lines]).decode(UTF_8, "backslashreplace"), json.JSONDecoder()
     end = 0
-    while (start := len(text) - len(text[end:].lstrip(", \t\r\n"))) < len(text):
+    while (start := _after(_BLANKS_AND_COMMAS, text, end)) < len(text):
         try:
             document, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -471,23 +472,27 @@ def _elements(text: bytes, name: str) -> Iterator[object]:
     decoder = json.JSONDecoder()
     try:
         rest = text.decode(UTF_8)
-        at = _after_blanks(rest, rest.index("[") + 1)
+        at = _after(_BLANKS, rest, rest.index("[") + 1)
         while rest[at] != "]":
             element, at = decoder.raw_decode(rest, at)
             yield element
-            at = _after_blanks(rest, at)
+            at = _after(_BLANKS, rest, at)
             if rest[at] == ",":
-                at = _after_blanks(rest, at + 1)
+                at = _after(_BLANKS, rest, at + 1)
     except (ValueError, IndexError, RecursionError) as error:
         raise SourceError(
             f"{name} is not JSON to its end (cut off or damaged); deliver it again"
         ) from error
 
 
-def _after_blanks(text: str, at: int) -> int:
-    while text[at] in " \t\r\n":
-        at += 1
-    return at
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_BLANKS_AND_COMMAS = re.compile(r"[, \t\r\n]*")
+
+
+def _after(letters: re.Pattern[str], text: str, at: int) -> int:
+    """Return where letters end that stand at a place of a text, without a copy of the rest."""
+    found = letters.match(text, at)
+    return found.end() if found else at
 
 
 def _copy_folder(file: InputFile, part: str) -> Path:

@@ -846,8 +846,7 @@ class FileValues:
         walls = [form for form in forms if form not in zoned]
         if not walls:
             return zoned
-        few = [*dict.fromkeys(examples)][:_FEW_TEXTS]
-        cells = ", ".join(f"({text(cell)})" for cell in few)
+        cells = ", ".join(f"({text(cell)})" for cell in dict.fromkeys(examples))
         read = [f"count({wall_time('cell', form)})" for form in walls]
         counts = self.rows(select(read, f"(VALUES {cells}) AS few(cell)"))[0]
         return [*zoned, *(form for form, count in zip(walls, counts, strict=True) if count)]
@@ -902,9 +901,8 @@ class FileValues:
         counts = self.rows(select(counted, f"({grouped})"))[0] if forms else ()
         read = dict(zip(forms, zip(counts[::2], counts[1::2], strict=True), strict=True))
         most = max((count for count, _ in read.values()), default=0)
-        filled -= self.matching(
-            value, "[-\u2013\u2014]{1,3}"
-        )  # a dash is not a number, and no text
+        # A dash is not a number, and no text.
+        filled -= self.matching(value, "[-\u2013\u2014]{1,3}")
         if not most or most < least_read(filled):
             return []
         if whole == most:

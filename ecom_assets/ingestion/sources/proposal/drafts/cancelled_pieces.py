@@ -75,10 +75,7 @@ def find_cancelled_pieces(draft: Draft) -> list[str]:
             _take_cancelled_pieces(draft, value, quantity.value)
         if more or not whole:
             continue
-        number, all_pieces = (
-            f"({draft.values.plain_sql(number)})::DECIMAL(24, 6)"
-            for number in (value, quantity.value)
-        )
+        number, all_pieces = (plain_number(draft, count) for count in (value, quantity.value))
         condition = quoted(f"{number} > 0 AND {number} >= {all_pieces}")
         lines.append(
             f"  {quoted(value.path[0])}: {{expression: {condition}, optional: true}}"

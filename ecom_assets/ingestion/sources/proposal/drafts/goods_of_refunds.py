@@ -97,11 +97,10 @@ def _note_parts_without_refunds(draft: Draft, states: OrderStates) -> None:
     """Note what is taken off sales and stands in no row of a refund: all of such a row counts as
     paid back for goods.
     """
-    reading, refunds = draft.reading(), states.of(Meaning.REFUND)
-    if reading is None or not refunds or not draft.line_columns():
+    reading, refunds, paid = draft.reading(), states.of(Meaning.REFUND), draft.line_columns()
+    if reading is None or not refunds or not paid:
         return
     is_refund = f"coalesce(list_contains({texts(refunds)}, {states.value.column}), false)"
-    paid = draft.line_columns()
     units = " / 100" if any(value in draft.cents for value in paid) else ""
     money = " * ".join(map(draft.values.number_sql, paid)) + units
     for name in reading.less:
