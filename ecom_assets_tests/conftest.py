@@ -215,13 +215,22 @@ def postgres_warehouse(postgres_server: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[None]:
-    """Spark in a process of its own, started by the first test that opens it
-    and ended with the session.
-    """
-    yield
-    from ecom_assets.core.warehouse.engines.spark.session import end_session  # noqa: PLC0415 (loads Spark's packages)
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Spark in a process of its own, ended with the session.
 
+    It keeps files of its own where it was started, which must not be a test's folder: that goes
+    after the test.
+    """
+    from ecom_assets.core.settings.settings import Settings  # noqa: PLC0415 (loads Spark's packages)
+    from ecom_assets.core.warehouse.engines.spark.session import (  # noqa: PLC0415 (as above)
+        SparkAddress,
+        end_session,
+        session_for,
+    )
+
+    folder = tmp_path_factory.mktemp("own-files-of-spark")
+    session_for(SparkAddress.parse(f"spark://local[2]{folder}", folder), Settings(home=folder))
+    yield
     end_session()
 
 

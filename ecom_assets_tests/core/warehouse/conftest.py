@@ -17,8 +17,6 @@ def spark_settings(
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Settings:
-    # Not in `tmp_path`, which is removed after the test: Spark goes on, and keeps its own files
-    # where it started.
     return Settings(home=tmp_path, warehouse=f"spark://local[2]{tmp_path_factory.mktemp('spark')}")
 
 
