@@ -992,6 +992,8 @@ class FileValues:
 
     def currencies(self, value: Value) -> dict[str, int]:
         """Return the currencies that stand beside amounts, each with its number of rows."""
+        if self._is_plain(value, WHOLE):
+            return {}
         beside = select(f"{currency_sql(value.column)} AS currency", TABLE)
         grouped = select("currency, count(*)", beside, "currency IS NOT NULL", "currency")
         return dict(self.rows(f"{grouped} ORDER BY 2 DESC, 1"))
@@ -1117,9 +1119,10 @@ def _reading(value: Value, form: str) -> str:
 
 def _may_be_times(examples: Sequence[str]) -> bool:
     """Return whether most texts have the parts of a time: three groups of digits, two with a word,
-    or eight digits in a row.
+    or eight digits in a row. JSON has them, too, and is none.
     """
-    parts = ((len(re.findall(r"\d+", cell)), cell) for cell in examples)
+    texts = [cell for cell in examples if not re.search('[{"]', cell)]
+    parts = ((len(re.findall(r"\d+", cell)), cell) for cell in texts)
     fitting = sum(
         count > 2  # noqa: PLR2004 (day, month and year)
         or bool(re.search(r"\d{8}", cell))
@@ -1162,10 +1165,10 @@ def _joint(cell: str) -> str:
 
 
 def _forms_like(examples: Sequence[str]) -> list[str]:
-    """Return the formats that texts can have: with a time of day if they have a colon,
-    of one half if they say it.
+    """Return the formats that texts can have: with a time of day if they have a colon between
+    digits, of one half if they say it.
     """
-    has_clock = sum(":" in cell for cell in examples) * 2 > len(examples)
+    has_clock = sum(bool(re.search(r"\d:\d", cell)) for cell in examples) * 2 > len(examples)
     if not has_clock:
         are_digits = all(re.match(r"\d{8}", cell) for cell in examples)
         return [*DATES, *(COMPACT if are_digits else ())]
