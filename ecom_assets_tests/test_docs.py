@@ -124,6 +124,7 @@ def test_the_settings_to_begin_with_exist() -> None:
     assert named <= {PREFIX + name.upper() for name in Settings.model_fields}
 
 
+@pytest.mark.slow
 def test_the_page_of_the_api_has_every_path_and_no_other(make_docs: ModuleType) -> None:
     page = make_docs.API.read_text(encoding="utf-8")
     assert page == make_docs.with_paths(page), "run `make docs`"

@@ -193,6 +193,7 @@ def load(names: Sequence[str], monkeypatch: pytest.MonkeyPatch, **others: str) -
     dg.Definitions.validate_loadable(build_definitions(settings))
 
 
+@pytest.mark.slow
 @each("name", sorted(FIELDS))
 def test_each_setting_may_be_given_without_the_others(name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -83,6 +83,7 @@ def test_a_setting_is_there():
 """
 
 
+@pytest.mark.slow
 def test_settings_of_the_shell_are_gone_and_a_failure_says_only_what_failed(tmp_path: Path) -> None:
     (tmp_path / "test_one.py").write_text(A_FAILING_TEST)
     session = (sys.executable, "-m", "pytest", "-q", "-p", "ecom_assets_tests.conftest")
@@ -115,6 +116,7 @@ def test_of_a_second():
 """
 
 
+@pytest.mark.slow
 def test_what_is_not_begun_in_time_is_named_and_fails_nothing(tmp_path: Path) -> None:
     (tmp_path / "test_one.py").write_text(A_SLOW_TEST)
     session = (sys.executable, "-m", "pytest", "-q", "-p", "ecom_assets_tests.conftest")

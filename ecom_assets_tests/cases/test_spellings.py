@@ -55,6 +55,7 @@ def test_an_item_with_a_name_only_is_viewed_and_bought_all_the_same(case: Case) 
     assert [step["count"] for step in funnel["steps"]] == [20, 12, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["14"], indirect=True)
 def test_a_user_na_is_nobody_whose_session_counts(case: Case) -> None:
     events, visitors = case.series(

@@ -395,6 +395,7 @@ def test_a_wrong_setting_is_a_finding_of_doctor(home: Path, tmp_path: Path) -> N
     assert "FAIL settings   ECOM_LATE_DAYS='many' is wrong" in result.out
 
 
+@pytest.mark.slow
 @each(
     "setting, value, sentence",
     [
@@ -534,6 +535,7 @@ TAKES_DEFINITION: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }
 
 
+@pytest.mark.slow
 @each("name, text", DEEP)
 @each("kind", TAKES_DEFINITION)
 def test_a_definition_of_thousands_of_levels_is_refused(

@@ -184,6 +184,7 @@ def test_the_plan_of_a_migration_is_shown_before_anything_is_done(
     assert kept["mart.engagement_daily"] == 0
 
 
+@pytest.mark.slow
 def test_doctor_says_that_tables_of_an_older_version_need_a_migration(
     small: Path, tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, 
     assert time.monotonic() - began < 3, "it is asked once"
 
 
+@pytest.mark.slow
 @each("source", ["customer", "order", "catalogue"])
 @each("sends", [bomb, flood])
 def test_an_answer_that_fills_the_memory_ends_with_a_sentence(

@@ -93,6 +93,7 @@ def test_a_day_is_the_same_in_shops_that_opened_in_other_months(
         assert pq.read_table(later / name).to_pylist() == of_february
 
 
+@pytest.mark.slow
 def test_a_new_shop_opens_on_the_first_of_a_month_at_least_sixty_days_before(march: Path) -> None:
     for until in Days.between(date(2027, 1, 1), date(2028, 1, 1)).dates:
         opened = opening_day(until)

@@ -212,6 +212,7 @@ def test_days_in_any_order_keep_the_purchases_of_the_reference(
     assert sorted(row["event_id"] for row in shop.rows(CleanEvents)) == expected
 
 
+@pytest.mark.slow
 def test_copies_that_name_other_orders_are_purchases_of_their_own(shop: Platform) -> None:
     """A till numbers its events anew with each start: Anna buys the same for 20.00 as `a` in orders
     o-1, o-2 and o-3, and her second page is sent again.

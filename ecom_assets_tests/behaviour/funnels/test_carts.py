@@ -115,6 +115,7 @@ def test_what_is_left_behind_is_the_cart_s_last_known_worth(shop: Platform) -> N
     assert (row["cart_count"], row["valued_cart_count"], row["abandoned_cart_amount"]) == (2, 1, 50)
 
 
+@pytest.mark.slow
 def test_a_day_on_which_no_cart_says_its_worth_has_none_instead_of_zero(shop: Platform) -> None:
     row = carts(shop, {"anna": filled(paid=None, worth=None)})["visitor", HOUR]
     assert (row["valued_cart_count"], row["cart_amount"], row["abandoned_cart_amount"]) == (

@@ -255,6 +255,7 @@ def test_kernel_and_expression_agree_on_days(
     assert step_answers(funnel, step_rows(fast)) == step_answers(funnel, slow)
 
 
+@pytest.mark.slow
 @each("order", ["ordered", "strict_order", "allow_reentry", "strict_deduplication"])
 def test_clickhouse_agrees_on_ranges_that_end_with_the_data(order: str, tmp_path: Path) -> None:
     modes = {"ordered": ("strict_once",), "allow_reentry": ("strict_order", "allow_reentry")}.get(

@@ -67,6 +67,7 @@ def require_same(order: str, seed: int, folder: Path) -> None:
         assert by_kernel(table, funnel) == expected
 
 
+@pytest.mark.slow
 @each("order", IN_CLICKHOUSE)
 def test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(
     order: str, tmp_path: Path

@@ -79,6 +79,7 @@ def test_expression_and_kernel_find_the_longest_chains(
     assert by_expression(table_of(events), funnel) == expected
 
 
+@pytest.mark.slow
 @each("seed", range(4))
 def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(
     seed: int, tmp_path: Path
@@ -92,6 +93,7 @@ def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(
     assert by_expression(table, funnel) == expected
 
 
+@pytest.mark.slow
 @each("seed", range(4))
 def test_clickhouse_default_agrees_where_no_event_matches_two_steps(
     seed: int, tmp_path: Path
@@ -109,6 +111,7 @@ def test_clickhouse_default_agrees_where_no_event_matches_two_steps(
     assert by_expression(table, funnel) == expected
 
 
+@pytest.mark.slow
 @each("seed", range(4))
 def test_clickhouse_strict_increase_agrees_on_streams_without_ties(
     seed: int, tmp_path: Path
@@ -168,6 +171,7 @@ REAL_FUNNELS = [
 ]
 
 
+@pytest.mark.slow
 @each(
     "unit, steps, within_s",
     [(unit, *of) for unit, of in zip(["user_id", "user_session"] * 2, REAL_FUNNELS, strict=True)],

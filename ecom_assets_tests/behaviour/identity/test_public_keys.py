@@ -158,6 +158,7 @@ a page view and a sign-in on each.
 """
 
 
+@pytest.mark.slow
 @each("is_question", [False, True])
 @each("count", [10, 47, 50, 120])
 def test_in_a_shop_of_pages_only_invented_devices_take_no_device_from_a_user_either(

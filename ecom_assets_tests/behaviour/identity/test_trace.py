@@ -113,6 +113,7 @@ def test_two_events_before_a_sign_in_are_two_received_rows_of_the_user(shop: Pla
     assert (value, down) == (2, [("staging.events", 2, 2), ("raw.events", 2, 2)])
 
 
+@pytest.mark.slow
 def test_the_sign_in_that_decided_is_named_with_its_device_and_time(shop: Platform) -> None:
     where = parse_where(["visitor_id = ben", "id_kind = device", "joined_by = next_user"])
     for is_personal, ben, d1 in ((True, "ben", "d1"), (False, HIDDEN, HIDDEN)):
@@ -148,6 +149,7 @@ def test_the_alias_that_joins_an_event_s_user_with_another_is_named(shop: Platfo
     ] == [("anna ann", HIDDEN, "annie anna", "is the user's id by an alias")]
 
 
+@pytest.mark.slow
 def test_events_that_no_other_event_decided_about_name_no_sign_in(shop: Platform) -> None:
     question = RowsQuestion(
         table_named("mart.identities"), parse_where(["visitor_id = carl"]), "event_count", 10

@@ -90,6 +90,7 @@ def test_the_user_of_the_same_source_session_is_the_visitor(shop: Platform, cloc
     assert visitor(shop, NOON, seen(clock, "anna")) == "anna"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clock", ["+2 00:00", "-2 23:59"])
 def test_two_days_away_the_session_says_nothing(shop: Platform, clock: str) -> None:
     assert visitor(shop, NOON, seen(clock, "anna")) == "anon-s1"
@@ -149,6 +150,7 @@ def test_a_user_whose_id_looks_anonymous_is_not_merged_with_the_anonymous_sessio
     assert actual == ["anon-s9", "user-anon-s9", "user-user-anon-s9", "user-anon-s9", "user-1"]
 
 
+@pytest.mark.slow
 @given(st.sets(st.from_regex(r"(user-)*(anon-)?[ab]?", fullmatch=True), min_size=2))
 @examples(50)
 def test_two_users_never_become_one_visitor_nor_an_anonymous_one(users: set[str]) -> None:

@@ -110,6 +110,7 @@ def test_journeys_are_counted_alike(
     assert quick == full
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most_steps", [1, 2, 40])
 def test_paths_that_come_equally_often_are_in_the_order_of_their_texts(most_steps: int) -> None:
     chosen = random.Random(most_steps)  # noqa: S311 (no secret)

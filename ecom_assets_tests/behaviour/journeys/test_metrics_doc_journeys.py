@@ -135,6 +135,7 @@ def test_the_page_says_how_much_of_a_path_is_kept() -> None:
     assert f"{rule.most_places} stands for all" in JourneyTransitions.columns["place"].description
 
 
+@pytest.mark.slow
 def test_searches_are_those_of_the_page(platform: Platform) -> None:
     lines, expected = tables("Searches")
     run(platform, rows_of(lines))

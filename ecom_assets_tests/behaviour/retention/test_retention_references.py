@@ -87,6 +87,7 @@ def check(rule: RetentionQuestion, zone_and_day: tuple[str, date], seed: int) ->
     )
 
 
+@pytest.mark.slow
 @each("rule", RULES)
 def test_cells_are_those_of_the_definition(rule: RetentionQuestion) -> None:
     for seed in range(16):

@@ -266,6 +266,7 @@ def test_click_ids_and_campaign_ids_say_the_advertisement(
     assert {name: row[name] for name in SOURCED} == {name: sourced[name] for name in SOURCED}
 
 
+@pytest.mark.slow
 @each("query", ["fbclid=", "xfbclid=a", "utm_campaign=12a", "#ttclid=a"])
 def test_what_is_no_click_id_says_no_advertisement(query: str) -> None:
     con = connect()

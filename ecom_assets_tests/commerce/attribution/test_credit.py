@@ -123,6 +123,7 @@ def test_last_non_direct_passes_over_direct_but_for_nothing_else() -> None:
     assert credit("last_non_direct", Story(touches[1:], (120,))) == {"Direct": 1}
 
 
+@pytest.mark.slow
 @each("model", SHARING)
 def test_the_look_back_includes_both_of_its_ends(model: str) -> None:
     assert credit(model, Story(((0, "A"),), (LOOKBACK_S,))) == {"A": 1}

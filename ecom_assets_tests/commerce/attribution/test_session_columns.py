@@ -79,6 +79,7 @@ def test_all_events_of_a_session_have_its_source_also_those_before_it_was_seen(
     }
 
 
+@pytest.mark.slow
 def test_a_landing_page_is_the_first_page_of_the_session_or_the_pattern_that_it_matches(
     con: Backend,
 ) -> None:

@@ -63,6 +63,7 @@ def shop() -> Iterator[CostShop]:
     shop.close()
 
 
+@pytest.mark.slow
 def test_a_line_without_a_category_has_that_of_the_catalogue(shop: CostShop) -> None:
     reading, days = asked(shop, *CATALOGUE)
     answer = profit(reading, days, "item_category")
@@ -85,6 +86,7 @@ def test_a_line_without_a_category_has_that_of_the_catalogue(shop: CostShop) -> 
     assert listed == {"sock" if name == "(none)" else name: revenue[name] for name in revenue}
 
 
+@pytest.mark.slow
 def test_a_suppliers_list_says_categories_as_a_catalogue_does() -> None:
     """The list of costs that gives the hat its cost says its category, too."""
     with closing(shop_of(SOLD, [cost("hat", "8", item_category="Hats")])) as supplied:

@@ -213,6 +213,7 @@ def test_no_estimate_has_a_reason(
         assert all(value == value for value in row.values()), "nothing is not a number"  # noqa: PLR0124 (only NaN differs)
 
 
+@pytest.mark.slow
 @each("seed", range(6))
 def test_whatever_was_ordered_each_number_is_one_or_has_a_reason(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)

@@ -3,6 +3,8 @@
 from datetime import date, datetime
 from decimal import Decimal
 
+import pytest
+
 from ecom_assets.commerce.attribution.contracts import Conversions
 from ecom_assets.commerce.attribution.credit import SHARING
 from ecom_assets.commerce.marketing.campaigns import CampaignRule, CampaignTag
@@ -199,6 +201,7 @@ def test_what_meets_two_campaigns_meets_neither() -> None:
     assert tags["8"]["campaign_key"] == "8"
 
 
+@pytest.mark.slow
 def test_a_shop_without_order_lines_has_credit_of_purchase_events_until_its_orders_come() -> None:
     shop = AdShop()
     purchase = {

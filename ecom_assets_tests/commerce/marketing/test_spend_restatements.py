@@ -316,6 +316,7 @@ def test_spend_of_a_day_that_was_published_without_it_is_a_restatement(log: Log)
     ]
 
 
+@pytest.mark.slow
 def test_a_day_of_a_window_that_lost_half_of_its_spend_is_said_once() -> None:
     """`ecom extract` writes the day anew, so that no older load of it is left."""
     log = Log()

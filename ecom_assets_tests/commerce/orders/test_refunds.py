@@ -77,6 +77,7 @@ def refunded(shop: OrderPlatform, order: str = "") -> Parts:
     return [(row["item_id"], str(row["revenue_amount"].quantize(D("0.01")))) for row in rows]
 
 
+@pytest.mark.slow
 def test_what_is_no_piece_of_anything_is_neither_sold_nor_comes_back(shop: OrderPlatform) -> None:
     """Of two hats one comes back, with its shipping; a fee is kept, and money goes back for an
     order that is not there.

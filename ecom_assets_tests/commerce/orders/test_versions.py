@@ -430,6 +430,7 @@ def test_a_held_version_without_a_line_changes_its_day() -> None:
     assert held_days([*first, *cancelled, *other], 3) == {0: 0, 1: 1}
 
 
+@pytest.mark.slow
 def test_a_held_version_that_is_older_changes_nothing() -> None:
     newest_one = version("101", ["hat:25"], 0, **changed(2))
     assert (

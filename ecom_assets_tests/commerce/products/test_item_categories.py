@@ -244,6 +244,7 @@ def con() -> Iterator[DuckDB]:
     opened.disconnect()
 
 
+@pytest.mark.slow
 @each("story", STORIES)
 def test_an_item_has(story: str, con: DuckDB) -> None:
     items, views, stock, expected = STORIES[story]
@@ -295,6 +296,7 @@ def test_the_catalogue_comes_before_a_list_of_costs(con: DuckDB) -> None:
     assert found == [{"item_id": "SKU-1", "item_category": "Mine"}]
 
 
+@pytest.mark.slow
 @each("seed", range(60))
 def test_items_have_what_plain_python_says(seed: int, con: DuckDB) -> None:
     """Items and products of few ids, titles and categories, so that many of them meet."""

@@ -238,6 +238,7 @@ def sums_by_cause(shop: ReconciledShop, events: list[Row], lines: list[Row]) -> 
     return sums
 
 
+@pytest.mark.slow
 def test_what_a_sender_always_sends_beside_the_items_is_no_other_amount(
     shop: ReconciledShop,
 ) -> None:

@@ -43,6 +43,7 @@ def placed(*addresses: Address, places: Places | None = None) -> list[tuple[str,
     return [(row["region"], row["country"]) for row in result]
 
 
+@pytest.mark.slow
 @each(
     "address, expected",
     [

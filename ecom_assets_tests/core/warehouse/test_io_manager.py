@@ -167,6 +167,7 @@ def test_the_days_that_were_written_are_listed_where_they_are_more_than_the_run_
     assert date.fromisoformat(last) >= date.fromisoformat(DAYS[-1])
 
 
+@pytest.mark.slow
 def test_materializing_a_day_twice_equals_once(tmp_path: Path) -> None:
     home = tmp_path / "home"
     truth = small_shop(home, days=1, visitors=100)

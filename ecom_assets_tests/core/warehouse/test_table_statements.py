@@ -184,6 +184,7 @@ SOME_DAYS = st.sets(st.integers(0, COUNT - 1), min_size=1, max_size=6).map(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(function=st.sampled_from(FUNCTIONS), asked=st.lists(SOME_DAYS, min_size=2, max_size=5))
 def test_kept_rows_are_those_that_the_function_builds(

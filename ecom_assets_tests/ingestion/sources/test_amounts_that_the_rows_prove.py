@@ -163,6 +163,7 @@ def test_a_tax_is_of_what_is_left_after_discounts(tmp_path: Path, *, is_inside: 
     assert sold_and_back(search, {}) == (expected, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("goods_name", ["Subtotal", "Zwischensumme"])
 @pytest.mark.parametrize("is_charged", [True, False])
 def test_a_fee_that_goods_and_total_have_both_is_kept_and_not_charged(

@@ -65,6 +65,7 @@ def test_ga4_knows_what_an_event_was_sent_with(tmp_path: Path) -> None:
     assert found == [LETTER, LETTER, DIRECT]
 
 
+@pytest.mark.slow
 def test_an_ad_clicked_in_ga4_has_the_campaign_that_ads_knows(tmp_path: Path) -> None:
     """The click has an id alone; Ads' record of the visit's last click says which campaign. The
     next day's visit has none of its own: GA4 carries the click over.

@@ -44,6 +44,7 @@ def number(value: Decimal | float, separator: str) -> str:
     return f"{value:.2f}".replace(".", separator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "separator", "delimiter", "is_of_line"),
     [

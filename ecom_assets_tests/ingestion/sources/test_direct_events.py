@@ -331,6 +331,7 @@ def test_the_full_cleaning_answers_where_the_format_or_the_identity_rule_asks_fo
         assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).checked is None
 
 
+@pytest.mark.slow
 def test_who_is_nobody_beside_a_person_is_found_by_the_full_definitions(tmp_path: Path) -> None:
     """By `user`, a session has the user whom any of its events names, on whatever device;
     and session s2, in which nobody signs in, is a visitor itself.

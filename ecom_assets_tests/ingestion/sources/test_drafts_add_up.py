@@ -197,6 +197,7 @@ BACK = "2,2026-03-09 08:00:00,,HAT,-1,20.00"
 """The hat of the second invoice came back: the line has a time of its own, and no member."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "counted"),
     [
@@ -538,6 +539,7 @@ CONVERTED = (("100.00", "0.91", "91.00"), ("50.00", "0.92", "46.00"), ("20.50", 
 """What buyers paid, the rate of the day, and what came in: 155.45."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("heads", "codes", "found"),
     [

@@ -204,6 +204,7 @@ ALL_ORDERED = {"cancelled_pieces": "all that were ordered"}
 LEFT, ORDERED = Decimal("189.95"), Decimal("257.45")
 
 
+@pytest.mark.slow
 def test_the_amount_of_cancelled_pieces_is_taken_off_in_cents_too(tmp_path: Path) -> None:
     search = search_of(tmp_path / "cents.csv", PIECES.splitlines())
     assert sold_and_back(search, ALL_ORDERED) == (LEFT, 0)
@@ -212,6 +213,7 @@ def test_the_amount_of_cancelled_pieces_is_taken_off_in_cents_too(tmp_path: Path
     assert sold_and_back(search, ALL_ORDERED) == (LEFT, 0)
 
 
+@pytest.mark.slow
 def test_a_column_of_cancelled_pieces_need_not_say_that_it_counts_them(tmp_path: Path) -> None:
     search = search_of(
         tmp_path / "storno.csv", PIECES.replace("cancelled_quantity", "Storniert").splitlines()

@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import (
@@ -87,6 +89,7 @@ def test_parts_of_a_line_are_no_pieces_and_a_number_of_a_row_no_product(tmp_path
     assert found.asked == {}
 
 
+@pytest.mark.slow
 def test_lines_of_postage_are_asked_about_and_pieces_have_a_comma(tmp_path: Path) -> None:
     # Lamps of 24 in orders of 1, 2 and 1, each with a line of 4,90 of postage.
     rows = []
@@ -110,6 +113,7 @@ def test_lines_of_postage_are_asked_about_and_pieces_have_a_comma(tmp_path: Path
     assert (found.sold, found.pieces) == (96, 4)
 
 
+@pytest.mark.slow
 def test_a_discount_in_percent_is_asked_with_both_totals(tmp_path: Path) -> None:
     # 2 x 10 less 10 %, 20, and 4 x 5 less a half: 18 + 20 + 10, of 60.
     head = "Order,Date,Customer,SKU,Qty,Unit Price,Discount (%)"
@@ -127,6 +131,7 @@ def test_a_discount_in_percent_is_asked_with_both_totals(tmp_path: Path) -> None
     assert (found.sold, found.asked) == (48, {})
 
 
+@pytest.mark.slow
 def test_a_tax_of_which_a_column_has_the_rate_is_inside_of_the_price(tmp_path: Path) -> None:
     # 20 of 100, 10 of 50 and 5 of 25 are 25 % of 80, 40 and 20.
     head = "Date,Receipt number,SKU,Quantity,Price (SEK),VAT (SEK)"
@@ -165,6 +170,7 @@ def test_pieces_that_went_back_break_no_sum_of_their_order(tmp_path: Path) -> No
     assert found.items == {"Mug", "Vase"}
 
 
+@pytest.mark.slow
 def test_one_order_of_two_rows_does_not_say_whose_total_it_is(tmp_path: Path) -> None:
     # 25 + 35 + 25, or 35 on each of two rows.
     head = "Order ID,Date,Customer,Product,Total"
@@ -180,6 +186,7 @@ def test_one_order_of_two_rows_does_not_say_whose_total_it_is(tmp_path: Path) ->
     assert read(path, head, rows, {"amount_of": "row"}).sold == 120
 
 
+@pytest.mark.slow
 def test_what_was_bought_is_no_kind_of_row(tmp_path: Path) -> None:
     # Invoices of 40, 20 and 30, and a credit note of 20, whose price and pieces are above zero.
     head = (
@@ -210,6 +217,7 @@ def test_a_credit_card_is_no_state_and_items_are_counted(tmp_path: Path) -> None
     assert (found.sold, found.pieces, found.asked) == (60, 6, {})
 
 
+@pytest.mark.slow
 def test_no_more_than_the_goods_is_paid_back(tmp_path: Path) -> None:
     # Goods of 20, 30 and 40 with a tenth of tax: the second was paid back with it, 33 for 30; of
     # the third 15 with it, of which 13.64 are goods.
@@ -275,6 +283,7 @@ MONTHS = (
 )
 
 
+@pytest.mark.slow
 @each("cells", MONTHS)
 def test_months_are_words_of_several_languages(tmp_path: Path, cells: tuple[str, ...]) -> None:
     rows = [f"V{n},{cell},c{n},MUG,10.00" for n, cell in enumerate(cells, start=1)]

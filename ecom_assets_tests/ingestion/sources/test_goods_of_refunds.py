@@ -214,6 +214,7 @@ def test_a_part_of_a_total_is_asked_about_where_what_is_beside_the_goods_is_no_t
 QUICK = [form for n, form in enumerate(forms()) if n % 7 == 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", QUICK, ids=str)
 def test_what_went_back_for_goods_is_as_the_file_says(tmp_path: Path, form: Form) -> None:
     check(tmp_path, form, 8)

@@ -86,6 +86,7 @@ def test_whole_spend_of_usual_ads_is_not_asked_about(tmp_path: Path) -> None:
     assert "units" not in asked(search, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "total", "currency"),
     [

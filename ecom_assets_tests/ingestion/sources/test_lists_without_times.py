@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import MappingProposal, MappingSearch
@@ -50,6 +52,7 @@ def test_a_suppliers_list_is_of_costs_where_one_price_is_below_that_of_customers
     assert proposal.questions == ()
 
 
+@pytest.mark.slow
 @each(
     "head, line",
     [

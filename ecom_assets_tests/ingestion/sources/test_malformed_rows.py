@@ -138,6 +138,7 @@ def test_a_long_line_is_read_whole(tmp_path: Path, read: Read) -> None:
         assert (row["malformed_row"], len(row["page_url"])) == (None, 5_000_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_a_line_of_forty_megabytes_at_the_end_is_counted(tmp_path: Path, ending: str) -> None:
     good, damaged = read_tiny(

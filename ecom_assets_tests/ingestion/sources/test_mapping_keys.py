@@ -39,6 +39,7 @@ def read_lines(
     return sorted(read(file, mapping), key=lambda row: str(row["uniq_id"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "amount"),
     [

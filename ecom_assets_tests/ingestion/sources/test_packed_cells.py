@@ -89,6 +89,7 @@ def with_members(between: str, named: str, lines: str) -> Callable[[Sequence[Ite
     return cells
 
 
+@pytest.mark.slow
 @each(
     "form, cells",
     [
@@ -108,6 +109,7 @@ def test_items_with_members_are_lines(
     assert sold(reading) == (GOODS, PIECES, 4)
 
 
+@pytest.mark.slow
 @each(
     "form, item, between",
     [
@@ -136,6 +138,7 @@ def test_names_with_quantities_share_the_amount_of_their_order(
     assert first == {"Hat": Decimal("36.67"), "Cap": Decimal("18.33")}
 
 
+@pytest.mark.slow
 def test_lists_in_several_cells_are_of_one_item_each(tmp_path: Path) -> None:
     def cells(items: Sequence[Item]) -> Sequence[str]:
         names, counts, prices = ["|".join(map(str, cell)) for cell in zip(*items, strict=True)]
@@ -159,6 +162,7 @@ def test_lists_in_several_cells_are_of_one_item_each(tmp_path: Path) -> None:
 NAMES = ("Hat\nCap", "Hat", "Cap\nSock", "Sock\nHat")
 
 
+@pytest.mark.slow
 def test_names_alone_are_asked_for_with_one_piece_each(tmp_path: Path) -> None:
     rows = [
         ["A1", "2026-03-01 10:00", "c1@x.de", NAMES[0], "35.00"],
@@ -187,6 +191,7 @@ def test_a_name_with_a_comma_is_one(tmp_path: Path) -> None:
     assert sold(reading)[0] == 80
 
 
+@pytest.mark.slow
 def test_a_discount_of_the_order_is_taken_off_its_lines(tmp_path: Path) -> None:
     # 5 off each order and 4 of postage: 55 - 5, 20 - 5, 30 - 5 and 15 - 5.
     def cells(items: Sequence[Item]) -> Sequence[str]:
@@ -199,6 +204,7 @@ def test_a_discount_of_the_order_is_taken_off_its_lines(tmp_path: Path) -> None:
     assert sold(reading) == (GOODS - 20, PIECES, 4)
 
 
+@pytest.mark.slow
 def test_a_total_beside_a_list_without_amounts_is_shared(tmp_path: Path) -> None:
     documents = [
         {
@@ -234,6 +240,7 @@ other_columns: ignore
 """
 
 
+@pytest.mark.slow
 @each("ending", [".csv", ".csv.gz", ".ndjson"])
 def test_a_mapping_by_hand_and_a_cell_that_is_not_so(tmp_path: Path, ending: str) -> None:
     # 30 for two hats and a cap; the second cell is not packed so, and waits.
@@ -272,6 +279,7 @@ def test_what_is_wrong_with_the_keys_is_said(tmp_path: Path, packed: str, senten
         load(OrderMapping, str(write(tmp_path / "m.yaml", text)))
 
 
+@pytest.mark.slow
 def test_what_lines_came_to_must_hold_in_later_files(tmp_path: Path) -> None:
     # In April, the lines of an order come to 20, and its total is 18: a discount that no file had.
     head = "Items,Total"

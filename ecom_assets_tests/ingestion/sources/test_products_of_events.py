@@ -120,6 +120,7 @@ def test_a_page_of_matomo_about_a_named_product_is_a_view_of_it(tmp_path: Path) 
     assert products(tmp_path, "matomo", visit) == [("Sun Hat", "Hats")] * 2
 
 
+@pytest.mark.slow
 @each("name", ["matomo", "mparticle", "shopify pixel"])
 def test_a_purchase_names_its_order_in_its_tools_own_place(name: str, tmp_path: Path) -> None:
     layout, folder = LAYOUTS[name], tmp_path / name

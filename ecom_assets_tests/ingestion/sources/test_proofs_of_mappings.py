@@ -73,6 +73,7 @@ def waiting(reading: FileReading) -> dict[str, list[str]]:
 SUM = "Price times Qty = Total - Tax - Shipping"
 
 
+@pytest.mark.slow
 def test_the_file_of_the_draft_holds_and_so_does_a_later_one_like_it(tmp_path: Path) -> None:
     mapping = mapping_of(tmp_path)
     assert [*load(OrderMapping, str(mapping)).holds] == [
@@ -132,6 +133,7 @@ def test_an_order_of_two_rows_waits_where_each_order_had_one(tmp_path: Path) -> 
     assert reading.money["counted"].amount == Decimal(20)
 
 
+@pytest.mark.slow
 @each(
     "cells, name",
     [
@@ -146,6 +148,7 @@ def test_a_value_that_nobody_was_asked_about_waits(tmp_path: Path, cells: str, n
     assert "counted" not in reading.money
 
 
+@pytest.mark.slow
 @each(
     "item",
     ["Gift card 50", "Tip", "Geschenkgutschein", "2 year warranty", "Pfand", "Carte cadeau"],

@@ -116,6 +116,7 @@ def test_users_that_are_addresses_are_compared_as_such(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "at"),
     [

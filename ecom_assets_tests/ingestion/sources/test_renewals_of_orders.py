@@ -48,6 +48,7 @@ def test_the_native_layout_says_it_in_csv_json_and_parquet(tmp_path: Path) -> No
     assert by_order(read(jsonl)) == by_order(read(table)) == {"o1": True}
 
 
+@pytest.mark.slow
 def test_a_layout_without_it_reads_as_before(tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     file.write_text(f"{HEADER}\n1,1,2026-05-20T12:00:00,1,Berlin,ann,,,hat,Hat,2,20.00\n")
@@ -124,6 +125,7 @@ def test_woocommerce_says_it_by_what_made_the_order_and_its_notes(tmp_path: Path
     assert by_order(rows) == {str(n): value for n, (_, value) in enumerate(WOOCOMMERCE)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("invoice", "expected"),
     [

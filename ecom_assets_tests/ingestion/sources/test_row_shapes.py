@@ -288,6 +288,7 @@ fields:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept_bytes", [0, 1 << 20])
 @pytest.mark.parametrize("kept_lines", [2, 3, 100])
 def test_a_file_whose_lines_are_not_kept_has_the_same_rows(

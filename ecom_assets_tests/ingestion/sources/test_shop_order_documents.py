@@ -516,6 +516,7 @@ def test_a_refund_inside_its_charge_and_by_itself_is_one(tmp_path: Path) -> None
 # Records whose lists are empty, or no lists
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refunds", [[], [{"id": 77, "reason": "", "total": "-5.00"}]])
 def test_an_order_of_fees_only_was_sold_also_if_some_of_it_was_paid_back(
     tmp_path: Path, refunds: list[Row]

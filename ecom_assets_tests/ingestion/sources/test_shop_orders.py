@@ -103,6 +103,7 @@ CARLA = {
 }
 
 
+@pytest.mark.slow
 def test_shopify_s_orders_add_up_to_its_net_sales(tmp_path: Path) -> None:
     file = tmp_path / "orders_export.csv"
     file.write_text(csv_text([ANN, ANN_2, BOB, CARLA]))

@@ -178,6 +178,7 @@ def test_times_are_read_as_countries_and_tools_write_them(tmp_path: Path, spelli
     assert ordered == [f"{at:%Y-%m-%d %H:%M}" for at in TIMES], times[0]
 
 
+@pytest.mark.slow
 @each("spelling", ["ISO, a comma before the fraction", "an offset and a zone behind"])
 def test_no_statement_about_times_takes_long_to_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str

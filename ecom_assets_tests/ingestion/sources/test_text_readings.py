@@ -243,6 +243,7 @@ def _own(mapping: Path) -> EventMapping:
     return load_mapping(str(mapping))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.ndjson"])
 def test_a_line_of_17_mb_is_quarantined_with_its_start_and_its_length(
     tmp_path: Path, read: Read, name: str
@@ -263,6 +264,7 @@ def test_nul_costs_its_line_only(tmp_path: Path, read: Read, name: str) -> None:
     assert "b\\x00b" in rows[2]["malformed_row"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", [0, 2])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"k":', "}")])
 def test_a_deep_line_is_quarantined_alone(

@@ -106,6 +106,7 @@ def test_refunds_in_a_list_of_orders_are_no_discounts(tmp_path: Path) -> None:
     assert sold_and_back(search_of(tmp_path / "orders.csv", lines), {}) == (140, 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["%H:%M", "%H:%M:%S", "%I:%M %p"])
 @pytest.mark.parametrize("heads", ["Bon-Kennung;Datum;Uhrzeit", "Bon-Kennung;Tag;Zusteller ab"])
 def test_the_time_of_day_is_no_order_s_number(tmp_path: Path, heads: str, form: str) -> None:
@@ -169,6 +170,7 @@ def test_polish_states_say_what_was_sold(tmp_path: Path) -> None:
     assert sold_and_back(search, {"customer_id": "Klient"}) == (60, 30)
 
 
+@pytest.mark.slow
 def test_lines_of_json_without_a_known_name_are_asked_and_less_their_discount(
     tmp_path: Path,
 ) -> None:

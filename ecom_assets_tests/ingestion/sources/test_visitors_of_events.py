@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import (
@@ -59,6 +61,7 @@ def asked(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
     return {one.key: one.sentence for one in open_questions(proposal, answers)}
 
 
+@pytest.mark.slow
 @each("head", ["Person", "Account No", "Gerätenummer", "Mitgliedsnr", "Klient"])
 def test_a_column_that_is_named_so_is_the_visitor_where_sessions_show_it(
     tmp_path: Path, head: str
@@ -108,6 +111,7 @@ def test_a_device_beside_members_who_are_not_always_signed_in_is_asked(tmp_path:
     assert ids(search, {"anonymous_id": "none"}, "anonymous_id") == {None}
 
 
+@pytest.mark.slow
 def test_the_terminal_says_which_answers_there_are_and_takes_one(tmp_path: Path) -> None:
     file = visits(tmp_path / "log.csv", "Who")
     init = ("mapping", "init", file, "--events", "--out", tmp_path / "m.yaml")
@@ -117,6 +121,7 @@ def test_the_terminal_says_which_answers_there_are_and_takes_one(tmp_path: Path)
     assert 'user_id: {column: "Who", optional: true}' in (tmp_path / "m.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_the_page_asks_with_the_columns_as_choices(tmp_path: Path) -> None:
     home, file = tmp_path / "home", visits(tmp_path / "log.csv", "Who")
     uploads, upload = Uploads(home), sent(home, file)

@@ -62,6 +62,7 @@ def of_bytes(home: Path, name: str, content: bytes) -> UploadLook:
     return look_at(Uploads(home), upload, settings_of(home))
 
 
+@pytest.mark.slow
 def test_a_known_export_needs_no_answer_but_the_shop_s_own(tmp_path: Path) -> None:
     home = tmp_path / "home"
     look = looked(home, export(tmp_path / "orders.csv", WEEK_1))
@@ -82,6 +83,7 @@ def test_a_known_export_needs_no_answer_but_the_shop_s_own(tmp_path: Path) -> No
     assert (zone.value, zone.is_open, name.value) == ("Europe/Berlin", False, "Lamps")
 
 
+@pytest.mark.slow
 def test_rows_that_are_not_as_those_of_files_before_are_asked_about(tmp_path: Path) -> None:
     # March: 20, 30 and 30 of goods, a fifth of tax. April: the total of an order of 40 has 10 more.
     home = tmp_path / "home"
@@ -147,6 +149,7 @@ def test_a_list_of_costs_that_is_not_as_the_one_before_is_asked_about(tmp_path: 
     assert (anew.mapping, anew.rows["counted"], anew.rows["rejected"]) == ("own", 3, {})
 
 
+@pytest.mark.slow
 def test_a_gift_card_that_comes_first_in_a_later_file_is_asked_about(tmp_path: Path) -> None:
     # March: three lamps of 20, 30 and 30. April: a lamp of 40, and a gift card of 50.
     home = tmp_path / "home"

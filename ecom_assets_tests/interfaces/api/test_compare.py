@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.conftest import Api
 
@@ -17,6 +19,7 @@ QUESTIONS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @each("path", QUESTIONS)
 def test_the_days_before_are_those_of_the_same_question_about_them(api: Api, path: str) -> None:
     question, field = QUESTIONS[path]

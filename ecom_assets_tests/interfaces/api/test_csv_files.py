@@ -68,6 +68,7 @@ def test_every_file_is_compared(api: Api) -> None:
     assert files == {f"{path}.csv" for path in (*FILES, *OF_QUESTIONS, *WITHOUT_ANSWER)}
 
 
+@pytest.mark.slow
 @each("path, asked", [(path, asked) for path, each in FILES.items() for asked in each])
 def test_a_file_has_every_row_of_its_list(api: Api, path: str, asked: dict[str, Any]) -> None:
     listed = api.get(path, **asked, limit=1_000, format="csv")

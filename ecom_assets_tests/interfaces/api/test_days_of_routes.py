@@ -103,6 +103,7 @@ def test_an_answer_is_about_the_days_that_were_asked_for(
                 assert {name: covered[name] for name in DAYS} == DAYS
 
 
+@pytest.mark.slow
 def test_an_answer_about_one_moment_says_so_and_is_the_same(
     api: Api, subtests: pytest.Subtests
 ) -> None:

@@ -100,6 +100,7 @@ def test_every_point_of_the_trend_is_those_of_its_time(
         assert (point["order_count"], point["revenue_amount"]) == (len(mine), worth(mine))
 
 
+@pytest.mark.slow
 def test_categories_add_up_to_sales(api: Api, bought: list[Row]) -> None:
     """These purchases carry no category: what they came to is not lost,
     and no category says 0.00 in its place.

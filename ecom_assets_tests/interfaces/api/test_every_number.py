@@ -334,6 +334,7 @@ def test_the_funnel_of_visitors_is_what_the_files_come_to(
     )
 
 
+@pytest.mark.slow
 @each("days", SPANS)
 @each("path", SOURCES)
 def test_an_answer_says_which_days_and_days_before_are_known(

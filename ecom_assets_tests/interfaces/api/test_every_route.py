@@ -66,6 +66,7 @@ def test_every_route_takes_a_limit_from_1_to_1000_and_has_no_more_rows(
                 assert body["total_count"] is None or body["total_count"] >= len(main)
 
 
+@pytest.mark.slow
 def test_numbers_alone_are_those_of_the_whole_answer(api: Api, subtests: pytest.Subtests) -> None:
     for path in (route for route in ROUTES if "realtime" not in route):
         with subtests.test(path=path):

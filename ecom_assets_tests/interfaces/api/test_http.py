@@ -38,6 +38,7 @@ GETS = (
 FUNNEL = {"steps": ["page_view", "product_view"]}
 
 
+@pytest.mark.slow
 @each("path", GETS)
 def test_both_prefixes_answer_alike_and_the_mark_saves_the_answer(api: Api, path: str) -> None:
     plain, versioned = api.get(path), api.get(f"/v1{path}")

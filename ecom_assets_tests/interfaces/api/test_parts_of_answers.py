@@ -67,6 +67,7 @@ LISTS = {**CSV_LISTS, "/analytics/conversion?by=device": "breakdown"}
 del LISTS["/analytics/conversion"]
 
 
+@pytest.mark.slow
 @each("path", LISTS)
 def test_a_page_is_a_part_of_the_whole(api: Api, path: str) -> None:
     path, _, by = path.partition("?by=")

@@ -157,6 +157,7 @@ def test_what_an_assistant_reads_of_people_is_a_line(
         assert len(new) == 1 or not PERSON.search(json.dumps(listed)), text
 
 
+@pytest.mark.slow
 def test_over_standard_input_it_is_a_line_too(settings: Settings, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -59,6 +59,7 @@ def reported(result: requests.Response) -> dict[str, object]:
     return {name: value for name, value in result.json().items() if name not in OF_THE_STORE}
 
 
+@pytest.mark.slow
 @each("path", GETS)
 def test_marts_give_the_same_answers(api: Api, over_postgres: Api, path: str) -> None:
     assert reported(over_postgres.get(path)) == reported(api.get(path))
@@ -73,6 +74,7 @@ def test_hours_and_dimensions_do_too(api: Api, over_postgres: Api) -> None:
         assert reported(over_postgres.get(path)) == reported(api.get(path))
 
 
+@pytest.mark.slow
 @each("path, body", QUESTIONS)
 def test_custom_questions_give_the_same(
     api: Api, over_postgres: Api, path: str, body: dict[str, object]

@@ -124,6 +124,7 @@ def test_a_wrong_path_of_costs_ends_a_run_before_it_begins(tmp_path: Path) -> No
     assert "mart.sales" not in result.out + result.err
 
 
+@pytest.mark.slow
 def test_profit_is_of_the_sales_whose_cost_is_known(api: Api) -> None:
     numbers = profit(api)["profit"]
     assert numbers["revenue_amount"] == "90.00"
@@ -177,6 +178,7 @@ def test_csv_has_the_parts_where_there_are_some_and_else_the_steps(api: Api) -> 
     assert (city["value"], city["revenue_amount"], part_count) == ("1", "90.00", "1")
 
 
+@pytest.mark.slow
 def test_a_key_without_costs_sees_revenue_only(api: Api) -> None:
     for key in ("owner", "costs", "read", "people"):  # who asked before changes nothing
         may = key in {"owner", "costs"}

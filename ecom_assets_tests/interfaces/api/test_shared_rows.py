@@ -286,6 +286,7 @@ def asked(api: Api, key: str, **query: object) -> Row:
     return body
 
 
+@pytest.mark.slow
 def test_a_key_without_costs_reads_none_whoever_asked_before(api: Api) -> None:
     for n in range(3):
         of_costs, of_read = asked(api, "costs", offset=n), asked(api, "read", offset=n)

@@ -135,6 +135,7 @@ def test_what_is_about_no_days_is_asked_once_per_snapshot(tmp_path: Path, shop: 
                     assert len(reading.questions) == 1, "explain has the question, asked by either"
 
 
+@pytest.mark.slow
 def test_a_reader_in_the_middle_finishes_on_the_old_snapshot(tmp_path: Path, shop: Shop) -> None:
     shop.sell(10)
     shop.publish()
@@ -242,6 +243,7 @@ def test_an_empty_shop_has_the_day_of_its_publication_for_a_range(
             sales.sales(reading, Period.from_range(reading.newest_date))
 
 
+@pytest.mark.slow
 def test_a_damaged_pointer_is_reported_and_mended_by_publishing(tmp_path: Path, shop: Shop) -> None:
     shop.sell(10)
     shop.publish()

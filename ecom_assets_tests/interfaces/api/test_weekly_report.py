@@ -119,6 +119,7 @@ def test_every_dimension_adds_up_to_the_change_to_the_cent(
         assert sum(part["mix_effect"] + part["rate_effect"] for part in row["parts"]) == change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("week", WEEKS)
 def test_what_each_part_adds_is_what_the_files_say(
     reports: dict[str, Any], shop: PlainShop, week: str

@@ -119,6 +119,7 @@ def test_an_address_with_days_shows_the_overview(client: Client) -> None:
     assert read(client.get("/dashboard/").text).one("h1").text == "Last week"
 
 
+@pytest.mark.slow
 def test_customers_of_a_week_are_those_of_the_weekly_mart_and_of_any_days_those_of_the_files(
     settings: Settings, shop: PlainShop
 ) -> None:

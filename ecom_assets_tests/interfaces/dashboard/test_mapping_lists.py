@@ -130,6 +130,7 @@ def test_a_list_is_looked_at_used_and_taken_back(tmp_path: Path) -> None:
         assert "There is no list" in page.press("again", list="home", kept="")
 
 
+@pytest.mark.slow
 def test_a_list_that_is_dropped_on_your_data_is_led_to_its_page(tmp_path: Path) -> None:
     with page_of(tmp_path) as page:
         looking = page.send("", "tags.csv", TAGS)

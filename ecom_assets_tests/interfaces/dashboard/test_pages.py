@@ -135,6 +135,7 @@ def test_what_is_pictured_at_every_width_has_all_that_pages_are_made_of(
     assert lacking == {}, "add such a page to AT_EVERY_WIDTH, and run make pictures"
 
 
+@pytest.mark.slow
 @each("page", [page for page in all_pages() if page.path != "live"])
 def test_each_link_to_csv_gives_rows(
     client: Client, answers: dict[str, requests.Response], page: DashboardPage

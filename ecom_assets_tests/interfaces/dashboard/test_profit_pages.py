@@ -76,6 +76,7 @@ def test_a_dash_leads_to_what_fills_it_and_only_who_may_go_there(shop: Client) -
         assert dashes(page(shop, "overview", key)).keys() == {"/dashboard/quality"}
 
 
+@pytest.mark.slow
 def test_every_list_of_what_fills_dashes_names_numbers_and_pages_that_are_there() -> None:
     answers = build_app(Settings()).openapi()["components"]["schemas"].values()
     numbers = {name for answer in answers for name in answer.get("properties", {})}

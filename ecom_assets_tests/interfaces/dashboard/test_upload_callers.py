@@ -196,6 +196,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(home, answer.address)
 
 
+@pytest.mark.slow
 def test_each_route_is_for_those_with_its_scope(site: Site, subtests: pytest.Subtests) -> None:
     before = site.uploads.every()
     for who, ((method, path), scope) in product([*KEYS, STRANGER], RULES.items()):

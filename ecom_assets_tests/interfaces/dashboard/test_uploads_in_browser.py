@@ -154,6 +154,7 @@ def test_a_shop_comes_in_and_goes_again(browser: Browser, shop: Shop) -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_what_cannot_be_taken_is_said_where_it_was_dropped(
     browser: Browser, shop: Shop, tmp_path: Path
 ) -> None:

@@ -103,6 +103,7 @@ def test_two_sessions_are_four_received_rows_one_of_them_after_midnight(shop: Pl
     assert counted["anna-0"] == counted["anna-1"] != counted["ben-0"] == counted["late"]
 
 
+@pytest.mark.slow
 def test_of_three_copies_the_one_that_counts_is_shown(shop: Platform) -> None:
     where = (f"event_date = {DAY_ONE}", "product_category = (all)", "country = (all)")
     actual = why(shop, "purchase_revenue_daily", "shipped_amount", *where)

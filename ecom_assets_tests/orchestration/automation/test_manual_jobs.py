@@ -89,6 +89,7 @@ DELIVERY = {"export/amplitude_events", "export/deliveries"}
 EVERY = {"sales", "broken", "serving/marts", *DELIVERY}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "config", "expected"),
     [

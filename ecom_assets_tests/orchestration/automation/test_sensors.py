@@ -136,6 +136,7 @@ def test_a_folder_that_is_missing_or_empty_is_a_reason_to_wait(landing: Landing)
     assert "holds no files" in reason(landing.look())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOUND_FILES)
 def test_a_file_that_would_take_gigabytes_is_a_reason_and_the_rest_goes_on(
     landing: Landing, kind: str

@@ -202,6 +202,7 @@ def test_a_run_whose_lines_are_of_no_customer_does_not_stop_what_a_person_sent(
     assert (upload.state, upload.row_count, upload.counted_count) == ("loaded", 4, 3)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_leaves_nothing_loaded_and_says_why(tmp_path: Path) -> None:
     home = tmp_path / "home"
     upload = chosen(home, export(tmp_path / "week1.csv", WEEK_1))

@@ -72,6 +72,7 @@ def test_records_of_csv_leave_and_all_other_bytes_stay(tmp_path: Path) -> None:
     assert (after.st_mtime_ns, after.st_mode) == (before.st_mtime_ns, before.st_mode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["place", "record", "line", "c0", "candidates"])
 @pytest.mark.parametrize("ending", [".csv", ".ndjson"])
 def test_records_leave_whatever_the_column_of_the_user_is_called(

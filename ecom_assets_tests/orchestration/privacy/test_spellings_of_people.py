@@ -12,6 +12,7 @@ from ecom_assets_tests.builders import as_table, at
 from ecom_assets_tests.each import each
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("named", "stored"),
     [

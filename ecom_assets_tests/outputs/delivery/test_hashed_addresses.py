@@ -50,6 +50,7 @@ IDS = st.dictionaries(
 ).filter(lambda ids: {"visitor_id", "user_id"} & ids.keys())
 
 
+@pytest.mark.slow
 @each("name", NAMES)
 def test_no_tool_gets_an_address_as_the_id_of_a_person(name: str) -> None:
     @examples(80)
@@ -61,6 +62,7 @@ def test_no_tool_gets_an_address_as_the_id_of_a_person(name: str) -> None:
     whatever()
 
 
+@pytest.mark.slow
 @each("name", NAMES)
 def test_a_tool_gets_one_hash_of_an_address_however_it_is_written(name: str) -> None:
     """What it gets is what it would get of a person whose id is the hash."""
@@ -76,6 +78,7 @@ def test_a_tool_gets_one_hash_of_an_address_however_it_is_written(name: str) -> 
         assert sent(name, ids)["payload"] == sent(name, hashed)["payload"]
 
 
+@pytest.mark.slow
 @each("name", NAMES)
 def test_what_was_sent_by_the_address_has_not_changed(name: str) -> None:
     """The ledger has a user by the own id, and the payload of an earlier release, as its former."""

@@ -393,6 +393,7 @@ def test_rows_are_taken_as_other_engines_give_them() -> None:
     ) == destination.payloads(plain, SENT_AT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sources", "tier"), [({}, None), ({"events": "events.csv"}, "basic")])
 def test_a_tier_that_no_source_has_is_sent_to_nobody(
     sources: dict[str, str], tier: str | None

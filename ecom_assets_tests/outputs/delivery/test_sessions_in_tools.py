@@ -113,6 +113,7 @@ def test_a_dry_run_writes_what_a_delivery_sends(shop: AmplitudeShop, tmp_path: P
     assert "late" not in shop.sessions
 
 
+@pytest.mark.slow
 def test_whatever_arrives_in_whatever_order_a_session_has_one_start(shop: AmplitudeShop) -> None:
     """Forty events of five sessions arrive in six random parts, some days before others."""
     chance = random.Random(78)  # noqa: S311 (no secret)

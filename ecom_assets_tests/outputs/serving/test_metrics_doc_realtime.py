@@ -4,6 +4,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets_tests.command import HEADER
 from ecom_assets_tests.markdown import definition
@@ -13,6 +15,7 @@ from ecom_assets_tests.test_metrics_doc import as_shown
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_the_windows_of_the_page_are_those_of_its_events(tmp_path: Path) -> None:
     page = definition("Real time")
     events, windows = page.tables

@@ -85,6 +85,7 @@ def test_one_more_day_is_read_and_the_days_before_are_not(
     )
 
 
+@pytest.mark.slow
 def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_path: Path) -> None:
     first = snapshot(source, tmp_path / "serving")
     source.execute(BEHIND_THE_BACK)
@@ -226,6 +227,7 @@ def test_what_is_there_is_asked_once(
     reader.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["cleared", "dropped", "migrated"])
 def test_emptied_dropped_or_migrated_tables_are_read_whole(
     source: Engine, target: PostgresEngine, change: str

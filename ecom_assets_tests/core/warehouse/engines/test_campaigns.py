@@ -176,6 +176,7 @@ PURCHASES: Mapping[str, tuple[Row, ...]] = {
 """Purchase events of a day by why orders do not meet them; they are of devices, with no order."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cause", PURCHASES)
 def test_every_engine_finds_alike_why_orders_and_visits_do_not_meet(
     engine: Engine, cause: str

@@ -53,6 +53,7 @@ def test_an_insert_that_fails_keeps_the_old_slice(engine: DuckDBEngine) -> None:
     assert stored(engine) == [(ONE, "eva")], "the engine goes on after a failure"
 
 
+@pytest.mark.slow
 def test_a_mart_lies_in_the_order_of_its_days(engine: DuckDBEngine) -> None:
     """Three days that come mixed, ten blocks of them: a reader of one day
     needs a third of the blocks.

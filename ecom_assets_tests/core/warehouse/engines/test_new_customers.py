@@ -67,6 +67,7 @@ def shops() -> list[Sequence[Line]]:
     return [STORY, random_lines(dice)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(2))
 def test_every_engine_counts_the_same_new_customers(engine: Engine, number: int) -> None:
     lines = shops()[number]

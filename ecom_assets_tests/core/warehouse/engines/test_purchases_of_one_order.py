@@ -72,6 +72,7 @@ def receive(engine: Engine, received: list[Row]) -> None:
     engine.replace(RawEvents, outside.table("received"), DAYS)
 
 
+@pytest.mark.slow
 def test_every_engine_leaves_out_the_same_purchases(engine: Engine) -> None:
     received = rows()
     receive(engine, received)
@@ -112,6 +113,7 @@ def copies_of_orders() -> list[Row]:
     return made
 
 
+@pytest.mark.slow
 def test_every_engine_tells_copies_that_name_other_orders_apart(engine: Engine) -> None:
     received = copies_of_orders()
     receive(engine, received)

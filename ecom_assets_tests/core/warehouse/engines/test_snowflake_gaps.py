@@ -55,6 +55,7 @@ def test_alter_session(engine: SnowflakeEngine) -> None:
     assert parameters["LOCK_TIMEOUT"] == 600
 
 
+@pytest.mark.slow
 @gap
 def test_logins(engine: SnowflakeEngine) -> None:
     arguments = engine.location.arguments()
@@ -68,6 +69,7 @@ def test_logins(engine: SnowflakeEngine) -> None:
     }
 
 
+@pytest.mark.slow
 @gap
 def test_clustering(engine: SnowflakeEngine) -> None:
     [statement] = engine.create_statements(RawEvents)
@@ -83,6 +85,7 @@ def test_quotients(engine: SnowflakeEngine) -> None:
     )
 
 
+@pytest.mark.slow
 @gap
 def test_swapped_tables(engine: SnowflakeEngine, sent: list[str]) -> None:
     fresh = type("Fresh", (Visits,), {"__doc__": "Another.", "name": "visits_fresh"})
