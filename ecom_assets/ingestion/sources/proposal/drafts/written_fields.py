@@ -1,4 +1,9 @@
-"""The lines of the fields of events and orders."""
+"""What a draft of events or orders writes below `fields:`, a line of YAML per field.
+
+`field_line` writes a field: most by the column that was found for it; amounts, quantities and
+customers, which may take more than a column, by functions of their own. A field that is asked gets
+a marked line with what may be written there.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
