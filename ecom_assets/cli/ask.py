@@ -30,9 +30,9 @@ from ecom_assets.cli.options import (
     is_typed,
     read_days,
 )
+from ecom_assets.cli.terminal import print_answer, warn
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import SourceError, UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.tables.queries import provisional_lines
 from ecom_assets.ingestion.sources.files.events import FileEvents
@@ -292,17 +292,14 @@ def _print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_
     of rows that the result counts.
     """
     if refused := refused_warning(answer["rows"]):
-        typer.echo(f"ecom: warning: {refused}", err=True)
+        warn(refused)
     if unread := unread_warning(answer["rows"]):
-        typer.echo(f"ecom: warning: {unread}.", err=True)
-    for note in answer["rows"].get("notes", ()):
-        typer.echo(f"ecom: warning: {note}.", err=True)
-    if as_json:
-        typer.echo(json_text(answer))
-        return
-    for sentence in answer.get("warnings", ()):
-        typer.echo(f"ecom: warning: {sentence}", err=True)
-    typer.echo("\n".join([*lines(), rows_line(answer["rows"])]))
+        warn(f"{unread}.")
+    warn(*(f"{note}." for note in answer["rows"].get("notes", ())))
+    if not as_json:
+        warn(*answer.get("warnings", ()))
+    text = () if as_json else (*lines(), rows_line(answer["rows"]))
+    print_answer(answer, *text, as_json=as_json)
 
 
 def _read_definition(path: Path, analysis: str, first_key: str) -> dict[str, Any]:

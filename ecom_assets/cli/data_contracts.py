@@ -8,9 +8,9 @@ import typer
 import yaml
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import UsageError, did_you_mean
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.odcs import Checks, Document, document_per_table, one_document
@@ -54,15 +54,14 @@ def contracts(
     server = new_engine(settings).server()
     if out is None:
         document = one_document(chosen, VERSION, _checks(settings), server)
-        typer.echo(json_text(document) if as_json else _as_yaml(document), nl=as_json)
+        print_answer(document, _as_yaml(document).removesuffix("\n"), as_json=as_json)
         return
     documents = document_per_table(chosen, VERSION, _checks(settings), server)
     _write(documents, out)
-    written = {"files": [str(out / name) for name in documents]}
-    typer.echo(
-        json_text(written) if as_json else f"Wrote {len(documents)} contracts to {out}.",
-        err=not as_json,
-    )
+    if as_json:
+        print_answer({"files": [str(out / name) for name in documents]}, as_json=True)
+    else:
+        typer.echo(f"Wrote {len(documents)} contracts to {out}.", err=True)
 
 
 def _chosen(names: list[str] | None) -> list[Contract]:

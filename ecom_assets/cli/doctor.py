@@ -13,9 +13,9 @@ import typer
 from packaging.requirements import Requirement
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import EcomError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.heartbeats import heartbeats_of, late_sentence
 from ecom_assets.core.operations.publications import dues_of
 from ecom_assets.core.operations.requests import OperationsStore
@@ -99,14 +99,11 @@ def doctor(as_json: Json = False) -> None:
     """Check settings, versions, disk, warehouse, events, alerts, lineage, publishing, API;
     each problem has its fix.
     """
-    findings = diagnose()
-    if as_json:
-        typer.echo(json_text([asdict(finding) for finding in findings]))
-    else:
-        for finding in findings:
-            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject:10} {finding.found}")
-            if finding.fix:
-                typer.echo(f"                fix: {finding.fix}")
+    findings, lines = diagnose(), []
+    for finding in findings:
+        lines.append(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject:10} {finding.found}")
+        lines += [f"                fix: {finding.fix}"] if finding.fix else []
+    print_answer([asdict(finding) for finding in findings], *lines, as_json=as_json)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 

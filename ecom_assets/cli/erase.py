@@ -16,11 +16,10 @@ from ecom_assets.behaviour.events.assets import raw_events
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, Permissions
 from ecom_assets.cli.platform_run import PlatformRun, ready_definitions, settings_of, stored_days
 from ecom_assets.cli.progress import RunProgress
+from ecom_assets.cli.terminal import print_answer, print_faults
 from ecom_assets.commerce.customers.assets import raw_customers
 from ecom_assets.commerce.orders.assets import raw_user_order_log
 from ecom_assets.core.errors import UsageError, WorkError, did_you_mean
-from ecom_assets.core.json_text import json_text
-from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.days import Days
@@ -166,7 +165,7 @@ class _ErasureRequest:
                 )
             if dry_run or plan.is_empty:
                 found = {"found": plan.as_json(), "known_as": list(plan.person.known_as)}
-                _print(found, _plan_lines(plan), as_json=as_json)
+                print_answer(found, *_plan_lines(plan), as_json=as_json)
                 return
             _require_yes(plan, yes=yes)
             pending = intent_of(plan)
@@ -183,7 +182,7 @@ class _ErasureRequest:
         kept = pending.person.known_as  # named here only: the receipt stays
         document = {**receipt, "receipt": str(path), "known_as": list(kept)}
         lines = [*_receipt_lines(receipt), *_known_as_lines(kept), f"Receipt: {path}"]
-        _print(document, lines, as_json=as_json)
+        print_answer(document, *lines, as_json=as_json)
 
     def _all_requested(self, also: Sequence[str]) -> Person:
         """Return the person with some of the users known as them."""
@@ -224,7 +223,8 @@ class _ErasureRequest:
             )
         absent = ["Nothing of the person is left.", *_kept_lines(result.kept)]
         lines = absent if result.is_absent else ["There is still:", *_left_lines(result.left)]
-        _print({"is_absent": result.is_absent, **asdict(result)}, lines, as_json=as_json)
+        answer = {"is_absent": result.is_absent, **asdict(result)}
+        print_answer(answer, *lines, as_json=as_json)
         if not result.is_absent:
             raise typer.Exit(1)
 
@@ -277,15 +277,13 @@ def _resumed(settings: Settings, requested: Person) -> Pending | None:
         try:
             pending = read_pending(path)
         except WorkError as error:
-            typer.echo(f"ecom: {error}", err=True)
+            print_faults([error])
             continue
         if pending.is_of(requested):
             result = pending
         else:
             sentence = f"An erasure of another person, of {pending.requested_at}, is not finished"
-            typer.echo(
-                f"ecom: {sentence}; finish it with the same command as then ({path}).", err=True
-            )
+            print_faults([f"{sentence}; finish it with the same command as then ({path})."])
     return result
 
 
@@ -386,7 +384,3 @@ def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
         *_kept_lines(receipt["verified"]["kept"]),
         *(f"To confirm: {sentence}" for sentence in receipt["to_confirm"]),
     ]
-
-
-def _print(answer: Answer, lines: list[str], *, as_json: bool) -> None:
-    typer.echo(json_text(answer) if as_json else "\n".join(lines))

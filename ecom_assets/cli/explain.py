@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.errors import WorkError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.core.tables.conditions import parse_where
@@ -110,7 +110,7 @@ def explain_command(
         raise WorkError(f"There is no warehouse yet at {engine.address}; run `ecom run`.")
     with closing(engine.open()):
         answer = explain(question, reader_of(engine, settings))
-    typer.echo(json_text(answer) if as_json else "\n".join(lines_of(answer, with_sql=sql)))
+    print_answer(answer, *lines_of(answer, with_sql=sql), as_json=as_json)
 
 
 def lines_of(answer: Answer, *, with_sql: bool) -> Iterator[str]:

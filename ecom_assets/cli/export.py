@@ -15,8 +15,8 @@ from ecom_assets.cli.platform_run import PlatformRun, RunOutcome, ready_definiti
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.summary.lines import delivery_lines
 from ecom_assets.cli.summary.run import delivery_totals
+from ecom_assets.cli.terminal import print_answer, print_faults
 from ecom_assets.core.errors import UsageError, did_you_mean
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.days import DayRange, Days
@@ -215,7 +215,7 @@ def export(
     settings, days = _prepared(request)
     if dry_run:
         document = _dry(settings, request, days)
-        typer.echo(json_text(document) if as_json else "\n".join(_dry_lines(document)))
+        print_answer(document, *_dry_lines(document), as_json=as_json)
         return
     outcome = _delivered(settings, request, days, quiet=as_json)
     totals = delivery_totals(outcome)
@@ -226,9 +226,8 @@ def export(
         "failures": failures,
         **totals,
     }
-    typer.echo(json_text(document, default=str) if as_json else "\n".join(delivery_lines(totals)))
-    for failure in failures:
-        typer.echo(f"ecom: {failure}", err=True)
+    print_answer(document, *delivery_lines(totals), as_json=as_json)
+    print_faults(failures)
     if failures:
         raise typer.Exit(1)
 

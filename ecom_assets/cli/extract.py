@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
-from ecom_assets.core.json_text import json_text
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.ingestion.sources.extraction.definition import Extract
 from ecom_assets.ingestion.sources.extraction.extraction import run_extract
@@ -26,18 +26,16 @@ def extract(
     say = (lambda _name, _landed: None) if as_json else _say
     definition, landed = run_extract(source, to, load_settings(), say)
     command = f"ecom run {options_of(definition, to)}"
-    if as_json:
-        counts = {
-            name: {
-                "new": each.new_count,
-                "changed": each.changed_count,
-                "removed": each.removed_count,
-            }
-            for name, each in landed.items()
+    counts = {
+        name: {
+            "new": each.new_count,
+            "changed": each.changed_count,
+            "removed": each.removed_count,
         }
-        typer.echo(json_text({"folder": str(to), "landed": counts, "next": command}))
-        return
-    typer.echo(f"Next: {command}")
+        for name, each in landed.items()
+    }
+    answer = {"folder": str(to), "landed": counts, "next": command}
+    print_answer(answer, f"Next: {command}", as_json=as_json)
 
 
 def options_of(definition: Extract, folder: Path) -> str:

@@ -13,8 +13,9 @@ from typing import Final
 import typer
 
 from ecom_assets.cli.shop_words import zone_name
+from ecom_assets.cli.terminal import ask_until
 from ecom_assets.core.clock import now_utc_without_zone
-from ecom_assets.core.errors import EcomError, UsageError
+from ecom_assets.core.errors import EcomError
 from ecom_assets.core.operations.steps import last_look
 from ecom_assets.core.settings.settings import SHOP_FILE, Settings
 from ecom_assets.core.tables.formats import counted
@@ -282,18 +283,13 @@ def _asked(question: OpenQuestion) -> str | None:
         typer.echo(f"  {note}", err=True)
     for number, choice in enumerate(question.choices, start=1):
         typer.echo(f"  {number} {answer_words(question, str(choice))}", err=True)
-    while True:
-        said: str = typer.prompt(question.label, err=True)
+
+    def accepted(said: str) -> str | None:
         if said.strip().lower() == LEAVE_OUT:
             return None
-        try:
-            return question.checked(_as_choice(question, said))
-        except UsageError as error:
-            typer.echo(str(error), err=True)
+        # A number stands for a choice, and a city for its zone.
+        return question.checked(
+            question.choice_of(said) if question.choices else zone_name(said) or said
+        )
 
-
-def _as_choice(question: OpenQuestion, said: str) -> str:
-    """Return the choice that a number stands for, or the zone that a city does."""
-    if not question.choices:
-        return zone_name(said) or said
-    return question.choice_of(said)
+    return ask_until(question.label, accepted)

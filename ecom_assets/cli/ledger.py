@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import load_settings
 
@@ -30,7 +30,7 @@ def restore(as_json: Json = False) -> None:
     with closing(engine.open()), closing(open_store(settings)) as store:
         done = bring_back(store, engine)
         result = {**vars(done), "ledger": store.address, "warehouse": engine.address}
-    typer.echo(json_text(result) if as_json else _restored_line(result))
+    print_answer(result, _restored_line(result), as_json=as_json)
 
 
 def backup(

@@ -12,9 +12,9 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.run import run
+from ecom_assets.cli.terminal import ask_until, print_answer, warn
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import PREFIX, load_settings
 from ecom_assets.core.settings.uploaded import KINDS
@@ -96,15 +96,13 @@ def list_mappings(as_json: Json = False) -> None:
         for kind, feed in feeds().items()
         for name in feed.shipped
     ]
-    if as_json:
-        typer.echo(json_text(rows))
-        return
-    width = max(len(row["name"]) for row in rows)
+    width, lines = max(len(row["name"]) for row in rows), []
     for kind in feeds():
-        typer.echo(f"{kind.replace('_', ' ').capitalize()}:")
-        for row in rows:
-            if row["of"] == kind:
-                typer.echo(f"  {row['name']:<{width}}  {row['description']}")
+        lines.append(f"{kind.replace('_', ' ').capitalize()}:")
+        lines += [
+            f"  {row['name']:<{width}}  {row['description']}" for row in rows if row["of"] == kind
+        ]
+    print_answer(rows, *lines, as_json=as_json)
 
 
 def show(
@@ -133,15 +131,13 @@ def check(
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
     reading = feeds()[kind or _kind_of(mapping)].read(files, mapping, load_settings())
+    print_answer(_document(reading), *reading_lines(reading), as_json=as_json)
     if as_json:
-        typer.echo(json_text(_document(reading), default=str))
         return
-    for line in reading_lines(reading):
-        typer.echo(line)
     if warning := refused_warning(reading.rows_json):
-        typer.echo(f"ecom: warning: {warning}", err=True)
+        warn(warning)
     if warning := unread_warning(reading.rows_json):
-        typer.echo(f"ecom: warning: {warning}.", err=True)
+        warn(f"{warning}.")
 
 
 def reading_lines(reading: Reading) -> list[str]:
@@ -308,12 +304,9 @@ def _answer(question: OpenQuestion) -> str:
     for number, choice in enumerate(question.choices, start=1):
         typer.echo(f"  {number} {shown(choice)}", err=True)
     default = question.guess if question.is_optional else None
-    while True:
-        answer: str = typer.prompt(question.label, default=default, err=True)
-        try:
-            return question.checked(question.choice_of(answer))
-        except UsageError as error:
-            typer.echo(str(error), err=True)
+    return ask_until(
+        question.label, lambda text: question.checked(question.choice_of(text)), default
+    )
 
 
 def _print_preview(search: MappingSearch, answers: dict[str, str]) -> None:

@@ -13,11 +13,11 @@ import typer
 from ecom_assets.cli.options import Json, day_of
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome, ready_definitions
 from ecom_assets.cli.progress import RunProgress
+from ecom_assets.cli.terminal import print_answer, print_faults
 from ecom_assets.commerce.orders.contracts import HeldOrderDays
 from ecom_assets.commerce.orders.held_days import ORDERS, release
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, did_you_mean
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.days import Days
@@ -58,9 +58,8 @@ def release_command(
     came = f"; its {held['held_row_count']:,} rows are in, by Dagster run {outcome.run_id}."
     later = "; its rows come in with the next run over that day, as this one failed."
     line = f"{day} is released for {source} by {released_by}{came if outcome.is_well else later}"
-    typer.echo(json_text(released) if as_json else line)
-    for sentence in outcome.complaints:
-        typer.echo(f"ecom: {sentence}", err=True)
+    print_answer(released, line, as_json=as_json)
+    print_faults(outcome.complaints)
     if not outcome.is_well:
         raise typer.Exit(1)
 

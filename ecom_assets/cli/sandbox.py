@@ -17,9 +17,9 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json, UntilParentEnds, day_of
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.tables.formats import amount, counted
@@ -63,15 +63,13 @@ def data(
             incident_days=incident_days,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    if as_json:
-        typer.echo(json_text(truth))
-        return
-    typer.echo("\n".join(_shop_lines(truth)))
-    typer.echo(
-        f"Written to {out}; {out}/truth.json has what a run must find. "
-        f"Next: ecom run --events {out}/events",
-        err=True,
-    )
+    print_answer(truth, *_shop_lines(truth), as_json=as_json)
+    if not as_json:
+        typer.echo(
+            f"Written to {out}; {out}/truth.json has what a run must find. "
+            f"Next: ecom run --events {out}/events",
+            err=True,
+        )
 
 
 def exports(
@@ -194,12 +192,8 @@ def up(
     )
     with suppress(KeyboardInterrupt), serving as services:
         environment = services.environment()
-        lines = (
-            [json_text(environment)]
-            if as_json
-            else [f"export {name}={environment[name]}" for name in environment]
-        )
-        typer.echo("\n".join(lines))
+        exports = (f"export {name}={value}" for name, value in environment.items())
+        print_answer(environment, *exports, as_json=as_json)
         if not as_json:
             tools = services.receivers.all()
             named = ", ".join(f"{tool.title} at {tool.url}" for tool in tools)

@@ -5,14 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.commerce.orders.contracts import UserOrderLog, WaitingOrderDays
 from ecom_assets.commerce.orders.held_days import held_day_entry, held_days, held_line
 from ecom_assets.commerce.orders.waiting_days import waiting_sentence, with_waiting_lines
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.queries import failing_checks, noted_tables
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.intake import STREAM_KINDS, StreamKind
@@ -48,7 +46,7 @@ def status(as_json: Json = False) -> None:
             f"There is no warehouse yet at {engine.address}; run `ecom run`.",
             *_landing_lines(settings),
         ]
-        typer.echo("[]" if as_json else "\n".join(lines))
+        print_answer([], *lines, as_json=as_json)
         return
     # As runs noted them when they ended: to ask Dagster's storage takes two seconds of imports.
     runs, failing = _noted_runs(settings.home), _failing_checks(settings.home)
@@ -63,9 +61,8 @@ def status(as_json: Json = False) -> None:
             row["lost_days"] = _days_of(row["table"], lost)
             row["absent_days"] = _days_of(row["table"], absent)
     if as_json:
-        typer.echo(json_text(rows, default=str))
+        print_answer(rows, as_json=True)
         return
-    typer.echo("\n".join(_drawn(rows)))
     held = [held_line(day) for row in rows for day in row["held_days"]]
     waiting = filter(None, [waiting_sentence(row["waiting_lines"]) for row in rows])
     # A line for each day whose rows a table keeps although the source no longer has them.
@@ -77,8 +74,8 @@ def status(as_json: Json = False) -> None:
         for note in lost
     ]
     lines = [*held, *lost_lines, *absent_lines(absent), *waiting, *_landing_lines(settings)]
-    for line in [*([""] if lines else []), *lines, *filter(None, [published.found])]:
-        typer.echo(line)
+    after = [*([""] if lines else []), *lines, *filter(None, [published.found])]
+    print_answer(rows, *_drawn(rows), *after, as_json=False)
 
 
 def _state(

@@ -10,8 +10,8 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.progress import RunProgress
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
@@ -70,7 +70,7 @@ def copy(
                 )
                 copied.append({"table": contract.qualified_name(), **asdict(content)})
         done = f"{len(copied)} tables copied to {target.address}, counts and checksums equal."
-        typer.echo(json_text(copied) if as_json else done)
+        print_answer(copied, done, as_json=as_json)
 
 
 def _opened(stack: ExitStack, url: str, which: str) -> Engine:
@@ -90,11 +90,8 @@ def migrate_command(
     settings = load_settings()
     engine = new_engine(settings)
     if not engine.exists():
-        typer.echo(
-            "[]"
-            if as_json
-            else f"There is no warehouse yet at {engine.address}; the first run makes it."
-        )
+        none_yet = f"There is no warehouse yet at {engine.address}; the first run makes it."
+        print_answer([], none_yet, as_json=as_json)
         return
     with closing(engine.open()):
         if yes:  # first, since a table that is emptied has no ids any more
@@ -107,10 +104,9 @@ def migrate_command(
             drop_left_over(engine, contract)
             if planned_changes:
                 migrate(engine, contract)
-    if as_json:
-        typer.echo(json_text({"changes": [asdict(change) for change in planned], "done": yes}))
-    elif planned and yes:
-        typer.echo("Done.")
+    if as_json or (planned and yes):
+        answer = {"changes": [asdict(change) for change in planned], "done": yes}
+        print_answer(answer, "Done.", as_json=as_json)
 
 
 def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:

@@ -22,6 +22,7 @@ from ecom_assets.behaviour.sessions.queries import has_paid_events, known_totals
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.cli.summary.unknown import NOT_COMPUTED, is_accounted_for, unknown_sources
+from ecom_assets.cli.terminal import print_answer, print_faults, warn
 from ecom_assets.commerce.attribution.queries import (
     Unit,
     VisitCoverage,
@@ -60,7 +61,6 @@ from ecom_assets.commerce.sales.queries import (
 )
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import nearest
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.settings.memory import run_sentence
 from ecom_assets.core.settings.settings import Settings
@@ -187,19 +187,15 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
         with closing(new_engine(settings).open()) as engine:
             summary = summarize(engine, settings, outcome)
             advice = _funnel_advice(engine, settings, summary["funnel"])
-        typer.echo(
-            json_text(summary, default=str) if as_json else "\n".join(summary_lines(summary))
-        )
+        print_answer(summary, *summary_lines(summary), as_json=as_json)
         if advice:
             typer.echo(advice, err=True)
     elif (
         as_json
     ):  # what prevented its start, such as another run, also prevents reading the warehouse
-        typer.echo(json_text(_ended(outcome)))
-    for warning in outcome.warnings:
-        typer.echo(f"ecom: warning: {warning.complaint}", err=True)
-    for failure in outcome.complaints:
-        typer.echo(f"ecom: {failure}", err=True)
+        print_answer(_ended(outcome), as_json=True)
+    warn(*(warning.complaint for warning in outcome.warnings))
+    print_faults(outcome.complaints)
 
 
 def _funnel_advice(engine: Engine, settings: Settings, funnel: NamedValues | None) -> str:
