@@ -92,7 +92,7 @@ class Advice:
     """What is in order and may still be other than its owner wants, and what to do then."""
 
     detail: str
-    fix: str
+    fix: str = ""
 
 
 def doctor(as_json: Json = False) -> None:
@@ -134,19 +134,17 @@ def diagnose() -> list[Finding]:
         "api": _api,
         "keys": _keys,
     }
-    return [_finding(name, look, settings) for name, look in looks.items()]
-
-
-def _finding(
-    subject: str, look: Callable[[Settings], str | Problem | Advice], settings: Settings
-) -> Finding:
-    try:
-        result = look(settings)
-    except EcomError as error:
-        result = Problem(str(error))
-    if isinstance(result, str):
-        return Finding(subject, ok=True, found=result)
-    return Finding(subject, isinstance(result, Advice), result.detail, result.fix)
+    findings = []
+    for subject, look in looks.items():
+        try:
+            result = look(settings)
+        except EcomError as error:
+            result = Problem(str(error))
+        if isinstance(result, str):
+            result = Advice(result)
+        is_ok = isinstance(result, Advice)
+        findings.append(Finding(subject, is_ok, result.detail, result.fix))
+    return findings
 
 
 def _settings(settings: Settings) -> str | Problem:
@@ -268,11 +266,16 @@ def _events(settings: Settings) -> str:
         return without
     if not settings.events and sandbox_is_missing(settings):
         return "none set; the sandbox shop is made at the first run"
-    if is_table(settings):
-        return _event_table(settings)
-    return _fitting(
-        open_events(duckdb.connect(), settings, event_paths(settings)), event_paths(settings)
-    )
+    if not is_table(settings):
+        paths = event_paths(settings)
+        return _fitting(open_events(duckdb.connect(), settings, paths), paths)
+    with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
+        from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only event tables need the packages)
+
+    with closing(EventTable(settings)) as table:
+        days = table.newest_days
+        count = sum(state.row_count for state in table.states(days).values())
+        return f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
 
 
 def _event_ids(settings: Settings) -> str | Advice:
@@ -355,16 +358,6 @@ def _customers(settings: Settings) -> str:
     origin = settings.customers or without_secrets(settings.customer_api_url)
     result = f"come from {origin} by the mapping {mapping.name}"
     return f"{result}; the score expects {scored}; markets are {markets}"
-
-
-def _event_table(settings: Settings) -> str:
-    with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
-        from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only event tables need the packages)
-
-    with closing(EventTable(settings)) as table:
-        days = table.newest_days
-        count = sum(state.row_count for state in table.states(days).values())
-        return f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
 
 
 def _dagster_home(settings: Settings) -> str | Problem | Advice:
