@@ -16,6 +16,7 @@ from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.intake import STREAM_KINDS, StreamKind
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.contract import Contract
+from ecom_assets.core.tables.formats import aligned
 from ecom_assets.core.warehouse.day_notes import AbsentDays, absent_lines, notes_of, run_writes
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
@@ -192,16 +193,10 @@ def _failing_checks(home: Path) -> dict[str, list[str]]:
 
 
 def _drawn(rows: list[Row]) -> list[str]:
-    """Return the lines of the table, in columns."""
     lines = [("table", "rows", "newest day", "last run (UTC)", "failing checks")]
     for row in rows:
         count = "-" if row["rows"] is None else f"{row['rows']:,}"
         failing = ", ".join(row["failing_checks"]) or "none"
         newest, last = row["newest_day"] or "-", row["last_run_at"] or "never"
         lines.append((row["table"], count, newest, last, failing))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    drawn = []
-    for name, count, *texts in lines:
-        others = (text.ljust(width) for text, width in zip(texts, widths[2:], strict=True))
-        drawn.append(f" {name:{widths[0]}}  {count:>{widths[1]}}  {'  '.join(others)}".rstrip())
-    return drawn
+    return [f" {line}" for line in aligned(lines, to_the_right=(1,))]

@@ -28,6 +28,7 @@ from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.formats import shortened
 from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.engine import Engine, broken_contract
 from ecom_assets.core.warehouse.engines.duckdb import ENGINE
@@ -113,8 +114,7 @@ def _described(pid: str) -> str:
 def _short(command: str) -> str:
     """Return the command as a person typed it: without the interpreter, and shortened."""
     _, result, typed = command.partition("/bin/ecom ")
-    shown = f"ecom {typed}" if result else command
-    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
+    return shortened(f"ecom {typed}" if result else command, _SHOWN)
 
 
 INCOMING, ATTACHED = "incoming_rows", "attached_file"
