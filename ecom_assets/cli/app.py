@@ -144,13 +144,6 @@ class _LazyGroup(TyperGroup):
                 formatter.write_dl([(name, summaries[name]) for name in names])
 
 
-def _nothing() -> None:
-    """Do nothing.
-
-    As a callback, this makes a Typer application a group although it has no commands of its own.
-    """
-
-
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001 (Typer calls it so)
     if is_asked:
         typer.echo(f"ecom {version('ecom-assets')}")
@@ -173,7 +166,8 @@ def _group(commands: Commands, text: str, **options: Any) -> typer.Typer:
         lazy = commands
 
     group = typer.Typer(cls=_CommandGroup, help=text, **PLAIN | options)
-    group.callback(help=text)(_nothing)
+    # A callback makes a Typer application a group although it has no commands of its own.
+    group.callback(help=text)(lambda: None)
     return group
 
 

@@ -57,7 +57,14 @@ def contracts(
         print_answer(document, _as_yaml(document).removesuffix("\n"), as_json=as_json)
         return
     documents = document_per_table(chosen, VERSION, _checks(settings), server)
-    _write(documents, out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--out {out} cannot be a folder ({error.strerror}); name another one."
+        ) from error
+    for name, content in documents.items():
+        replace_bytes(out / name, _as_yaml(content).encode())
     if as_json:
         print_answer({"files": [str(out / name) for name in documents]}, as_json=True)
     else:
@@ -79,17 +86,6 @@ def _checks(settings: Settings) -> Checks:
             (check.name, check.description, check.warns)
         )
     return values
-
-
-def _write(documents: dict[str, Document], out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"--out {out} cannot be a folder ({error.strerror}); name another one."
-        ) from error
-    for name, document in documents.items():
-        replace_bytes(out / name, _as_yaml(document).encode())
 
 
 def _as_yaml(document: Document) -> str:

@@ -207,7 +207,11 @@ class _ErasureRequest:
                 )
         if self.also or not asks:
             return self.also
-        return tuple(user for user in known_as if typer.confirm(_question(user), err=True))
+        question = (
+            "{} is another user, whom an alias joins with the person or who used a named session. "
+            "Erase them, too?"
+        )
+        return tuple(user for user in known_as if typer.confirm(question.format(user), err=True))
 
     def verify(self, *, as_json: bool) -> None:
         """Report whether any rows of the person are left.
@@ -294,13 +298,6 @@ def _require_yes(plan: ErasurePlan, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError("Erasing cannot be undone; confirm with --yes.")
     typer.confirm("Erase all of this? It cannot be undone.", abort=True, err=True)
-
-
-def _question(user: str) -> str:
-    return (
-        f"{user} is another user, whom an alias joins with the person or who used a named "
-        "session. Erase them, too?"
-    )
 
 
 def _known_as_lines(users: Sequence[str]) -> list[str]:
