@@ -237,7 +237,10 @@ def refusals(settings: Settings, deliveries: Mapping[str, NamedValues]) -> list[
     how many, and why.
     """
     nothing_went = [
-        name for name, delivery in deliveries.items() if delivery["due"] and not _went(delivery)
+        name
+        for name, delivery in deliveries.items()
+        if delivery["due"]
+        and not any(count for outcome, count in delivery["outcomes"].items() if outcome not in DEAD)
     ]
     if not nothing_went:
         return []
@@ -251,13 +254,6 @@ def refusals(settings: Settings, deliveries: Mapping[str, NamedValues]) -> list[
         + _why([row for row in rows if row["destination"] == name], "in export.dead_letters")
         for name in nothing_went
     ]
-
-
-def _went(delivery: NamedValues) -> bool:
-    """Return whether any due record has an outcome but that it cannot go,
-    or that the tool refused it.
-    """
-    return any(count and outcome not in DEAD for outcome, count in delivery["outcomes"].items())
 
 
 def _why(rows: Sequence[NamedValues], place: str) -> str:

@@ -23,7 +23,13 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Land what changed in a REST API since the last time, for `ecom run`."""
-    say = (lambda _name, _landed: None) if as_json else _say
+
+    def say(name: str, landed: Landed) -> None:
+        removed = f", {landed.removed_count:,} no longer there" if landed.removed_count else ""
+        counts = f"{landed.new_count:,} new, {landed.changed_count:,} in a newer version{removed}"
+        if not as_json:
+            typer.echo(f"{name}: {counts}")
+
     definition, landed = run_extract(source, to, load_settings(), say)
     command = f"ecom run {options_of(definition, to)}"
     counts = {
@@ -45,10 +51,3 @@ def options_of(definition: Extract, folder: Path) -> str:
     option = f"--{definition.mapping_of}"
     mapping = f" {option}-mapping {definition.mapping}" if definition.mapping else ""
     return f"{option} {folder}{mapping}"
-
-
-def _say(name: str, landed: Landed) -> None:
-    removed = f", {landed.removed_count:,} no longer there" if landed.removed_count else ""
-    typer.echo(
-        f"{name}: {landed.new_count:,} new, {landed.changed_count:,} in a newer version{removed}"
-    )

@@ -92,7 +92,11 @@ def _with_kinds(command: Callable[..., None]) -> Callable[..., None]:
 def list_mappings(as_json: Json = False) -> None:
     """List the shipped mappings."""
     rows = [
-        {"of": kind, **_described(feed.folder, name)}
+        {
+            "of": kind,
+            "name": name,
+            "description": shipped_content(feed.folder, name).get("description", ""),
+        }
         for kind, feed in feeds().items()
         for name in feed.shipped
     ]
@@ -131,7 +135,17 @@ def check(
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
     reading = feeds()[kind or _kind_of(mapping)].read(files, mapping, load_settings())
-    print_answer(_document(reading), *reading_lines(reading), as_json=as_json)
+    types = [
+        {"source": source_type, "event_type": event_type, "count": count}
+        for source_type, event_type, count in reading.event_types
+    ]
+    answer = {
+        "rows": reading.rows_json,
+        "not_clean": [asdict(reason) for reason in reading.not_clean],
+        "event_types": types,
+        "preview": reading.preview,
+    }
+    print_answer(answer, *reading_lines(reading), as_json=as_json)
     if as_json:
         return
     if warning := refused_warning(reading.rows_json):
@@ -167,24 +181,6 @@ def reading_lines(reading: Reading) -> list[str]:
 
 def _row_text(row: Row) -> str:
     return ", ".join(f"{name}={shown(value)}" for name, value in row.items() if value is not None)
-
-
-def _document(reading: Reading) -> dict[str, Any]:
-    types = [
-        {"source": source_type, "event_type": event_type, "count": count}
-        for source_type, event_type, count in reading.event_types
-    ]
-    why = [asdict(reason) for reason in reading.not_clean]
-    return {
-        "rows": reading.rows_json,
-        "not_clean": why,
-        "event_types": types,
-        "preview": reading.preview,
-    }
-
-
-def _described(folder: str, name: str) -> dict[str, str]:
-    return {"name": name, "description": shipped_content(folder, name).get("description", "")}
 
 
 def _kind_of(mapping: str) -> str:

@@ -144,7 +144,14 @@ class DaysOfRun:
             self._require_believed(opened)
             is_own = self.settings.has_own_data
             covered = (
-                [self._days_of(files) for files in opened]
+                [
+                    # However late an order line arrives, a run over its arrival day recomputes the
+                    # day of the order.
+                    days_to_compute(files, self.settings.late_days)
+                    if files.mapping.kind is EVENT
+                    else arrival_days(files)
+                    for files in opened
+                ]
                 if is_own
                 else [sandbox_days(self.settings)]
             )
@@ -209,13 +216,6 @@ class DaysOfRun:
         elif self.with_history:
             opened.append(open_history(con, self.settings))
         return opened
-
-    def _days_of(self, files: RecordFiles) -> Days:
-        if files.mapping.kind is EVENT:
-            return days_to_compute(files, self.settings.late_days)
-        # However late an order line arrives, a run over its arrival day recomputes the day of the
-        # order.
-        return arrival_days(files)
 
     def _requested(self, covered: Days, opened: list[RecordFiles]) -> tuple[date, date]:
         first, last = (

@@ -50,7 +50,16 @@ def status(as_json: Json = False) -> None:
         print_answer([], *lines, as_json=as_json)
         return
     # As runs noted them when they ended: to ask Dagster's storage takes two seconds of imports.
-    runs, failing = _noted_runs(settings.home), _failing_checks(settings.home)
+    runs: dict[str, RunWrite] = {
+        # Of a later run that failed to write it, only that run is noted.
+        name: (
+            datetime.fromisoformat(run["written_at"]),
+            run["run_id"] if run["is_written"] else None,
+        )
+        for name, run in noted_tables(settings.home).items()
+        if run["written_at"]
+    }
+    failing = _failing_checks(settings.home)
     with closing(engine.open()):
         # A run that goes on, or was killed, has noted its writes only.
         for name, write in run_writes(engine).items():
@@ -104,15 +113,11 @@ def _state(
         "last_run_id": run_id,
         "failing_checks": failing.get(name, []),
         "held_days": [held_day_entry(row) for row in held_days(engine)] if is_orders else [],
-        "waiting_lines": _waiting_lines(engine) if is_orders else [],
+        "waiting_lines": engine.rows_of(with_waiting_lines(engine.table(WaitingOrderDays)))
+        if is_orders and engine.has(WaitingOrderDays)
+        else [],
         "published_rows": published.row_counts.get(name),
     }
-
-
-def _waiting_lines(engine: Engine) -> list[Row]:
-    if not engine.has(WaitingOrderDays):
-        return []
-    return engine.rows_of(with_waiting_lines(engine.table(WaitingOrderDays)))
 
 
 def _days_of(table: str, notes: list[Row]) -> list[str]:
@@ -127,24 +132,16 @@ def _landing_lines(settings: Settings) -> list[str]:
     folders = set(stream_folders(settings))
     with suppress(UsageError):  # events are files that nothing lands beside
         folders.add(landing_folder(settings, is_sandbox=True))
-    letters = [_dead_letter_line(folder) for folder in sorted(folders)]
-    streams = (line for kind in kinds for line in _stream_lines_of(settings, kind))
-    return [*streams, *filter(None, [_collected_line(settings.home), *letters])]
-
-
-def _collected_line(home: Path) -> str:
-    count = unsealed_bytes(segments_folder(home))
-    return (
-        f"{count:,} bytes of collected events have not landed yet; `ecom collect` lands them."
-        if count
-        else ""
-    )
-
-
-def _dead_letter_line(landing: Path) -> str:
-    counts = dead_letter_counts(landing)
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
-    return reasons and f"Refused records are kept in {dead_letter_folder(landing)}: {reasons}."
+    lines = [line for kind in kinds for line in _stream_lines_of(settings, kind)]
+    if count := unsealed_bytes(segments_folder(settings.home)):
+        lines.append(
+            f"{count:,} bytes of collected events have not landed yet; `ecom collect` lands them."
+        )
+    for folder in sorted(folders):
+        if counts := dead_letter_counts(folder).most_common():
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts)
+            lines.append(f"Refused records are kept in {dead_letter_folder(folder)}: {reasons}.")
+    return lines
 
 
 def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
@@ -169,18 +166,6 @@ def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
         )
     command = "ecom stream" if kind == "events" else f"ecom stream --kind {kind}"
     return lines or [f"No message of the stream of {kind} has landed yet; run `{command}`."]
-
-
-def _noted_runs(home: Path) -> dict[str, RunWrite]:
-    return {
-        # Of a later run that failed to write it, only that run is noted.
-        name: (
-            datetime.fromisoformat(run["written_at"]),
-            run["run_id"] if run["is_written"] else None,
-        )
-        for name, run in noted_tables(home).items()
-        if run["written_at"]
-    }
 
 
 def _failing_checks(home: Path) -> dict[str, list[str]]:

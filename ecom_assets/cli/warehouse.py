@@ -2,7 +2,7 @@
 and change tables as their contracts did.
 """
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,7 +13,6 @@ from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import load_settings
-from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.migration import (
     ColumnChange,
@@ -39,10 +38,13 @@ def copy(
     """Copy every table to another warehouse, and compare counts and checksums."""
     if origin == to:
         raise UsageError("--from and --to are the same warehouse; name two.")
-    with ExitStack() as stack:
-        source, target = (
-            _opened(stack, url, which) for url, which in ((origin, "--from"), (to, "--to"))
-        )
+    source = new_engine(load_settings(warehouse=origin))
+    if not source.exists():
+        raise UsageError(f"There is no warehouse at {source.address}; correct --from.")
+    with (
+        closing(source.open()),
+        closing(new_engine(load_settings(warehouse=to)).open()) as target,
+    ):
         tables = [contract for contract in (*ALL, *NOTES) if source.has(contract)]
         if not tables:
             raise UsageError(
@@ -71,15 +73,6 @@ def copy(
                 copied.append({"table": contract.qualified_name(), **asdict(content)})
         done = f"{len(copied)} tables copied to {target.address}, counts and checksums equal."
         print_answer(copied, done, as_json=as_json)
-
-
-def _opened(stack: ExitStack, url: str, which: str) -> Engine:
-    engine = new_engine(load_settings(warehouse=url))
-    if which == "--from" and not engine.exists():
-        raise UsageError(f"There is no warehouse at {engine.address}; correct --from.")
-    engine.open()
-    stack.callback(engine.close)
-    return engine
 
 
 def migrate_command(
