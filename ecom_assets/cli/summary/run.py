@@ -3,11 +3,11 @@ the results of each subject's `queries.py`, by JSON names.
 """
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import typer
 
@@ -248,7 +248,9 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> Answer
     """Return the summary of the run, as `ecom run --json` prints it."""
     reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
     period = Period("custom", outcome.days.first, outcome.days.dates[-1])
-    known_period, missing = replace(period, known=reading.known), _missing(engine, settings)
+    known_period, sources = replace(period, known=reading.known), given_sources(settings)
+    sources |= stored_sources(engine)
+    missing = {source: reason for source, reason in REASONS.items() if source not in sources}
     source = ORDERS if "orders" not in missing else PURCHASES if has_purchases(reading) else None
     sales = _sales(reading, period, source, outcome.days) if source else None
     unit: Unit = "order" if source == ORDERS else "purchase"
@@ -280,7 +282,12 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> Answer
         "id_conflicts": _conflicts(reading, period),
         "checks": _checks(outcome),
         "tables": _row_counts(engine),
-        "fetched": {key: _fetch(result) for key, result in sorted(outcome.fetched.items())},
+        # What each fetch took, and a sentence about what it could not read, if there is one.
+        "fetched": {
+            key: {name: result[name] for name in FETCHED}
+            | {"shortfall": result.get("shortfall", "none")}
+            for key, result in sorted(outcome.fetched.items())
+        },
         "written": list(outcome.written),
         "published": outcome.published,
         **delivery_totals(outcome),
@@ -365,12 +372,6 @@ def _conflicts(reading: Reading, period: Period) -> Answer:
     return {"ids": counts["id_count"], "events": counts["event_count"], "examples": examples}
 
 
-def _missing(engine: Engine, settings: Settings) -> dict[str, str]:
-    """Return the sources that are neither set nor stored, and the settings that add each."""
-    present_sources = given_sources(settings) | stored_sources(engine)
-    return {source: reason for source, reason in REASONS.items() if source not in present_sources}
-
-
 def _missing_days(reading: Reading, period: Period) -> dict[str, list[str]]:
     """Return the days of the period of which nothing was received, by source,
     where there are any.
@@ -394,19 +395,16 @@ def _behaviour(reading: Reading, period: Period) -> Answer:
         or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
         "funnels": funnels,
         "cohorts": retention_totals(reading),
-        "carts": [_cart(row, reading.currency) for row in final_carts(reading, period)],
-    }
-
-
-def _cart(row: Row, currency: str) -> Answer:
-    return {
-        "unit": row["unit"],
-        "horizon_s": int(row["horizon_s"]),
-        "carts": int(row["carts"]),
-        "abandoned": int(row["abandoned"]),
-        "recovered": None if row["recovered"] is None else int(row["recovered"]),
-        "rate": row["rate"],
-        "abandoned_amount": _money(row["abandoned_amount"], currency),
+        "carts": [
+            {
+                "unit": row["unit"],
+                **{name: int(row[name]) for name in ("horizon_s", "carts", "abandoned")},
+                "recovered": None if row["recovered"] is None else int(row["recovered"]),
+                "rate": row["rate"],
+                "abandoned_amount": _money(row["abandoned_amount"], reading.currency),
+            }
+            for row in final_carts(reading, period)
+        ],
     }
 
 
@@ -457,12 +455,17 @@ def _profit(reading: Reading, days: Days) -> Answer | None:
     numbers = profit_of_days(reading, days_of_run(reading, days))
     if numbers is None:
         return None
+    return _measured(numbers, ProfitMeasures, SHOWN_OF_PROFIT, reading.currency)
+
+
+def _measured(
+    numbers: NamedValues, measures: type, shown: Collection[str], currency: str
+) -> Answer:
+    """Return the numbers of the measures that the summary shows, money as text."""
     return {
-        name: _money(numbers[name], reading.currency)
-        if measure.shown_as == "money"
-        else numbers[name]
-        for name, measure in summable(ProfitMeasures).items()
-        if name in SHOWN_OF_PROFIT
+        name: _money(numbers[name], currency) if measure.shown_as == "money" else numbers[name]
+        for name, measure in summable(measures).items()
+        if name in shown
     }
 
 
@@ -473,14 +476,8 @@ def _advertising(reading: Reading, period: Period) -> Answer | None:
     if not marketing.has_spend(reading) or find_sales_source(reading) is None:
         return None
     answer = marketing.marketing(reading, period)
-    ads = answer["ads"]
-    shown = {
-        name: _money(ads[name], reading.currency) if measure.shown_as == "money" else ads[name]
-        for name, measure in summable(MarketingMeasures).items()
-        if name in SHOWN_OF_ADS
-    }
     whole = answer["shop"]
-    return shown | {
+    return _measured(answer["ads"], MarketingMeasures, SHOWN_OF_ADS, reading.currency) | {
         "model": answer["model"],
         "visit_coverage_rate": answer["visit_coverage_rate"],
         "new_customer_count": whole["new_customer_count"],
@@ -595,18 +592,11 @@ def _differences(reading: Reading, period: Period) -> Answer:
     return {**numbers, "causes": by_cause}
 
 
-def _fetch(result: NamedValues) -> Answer:
-    """Return what a fetch took, and a sentence about what it could not read, if there is one."""
-    return {name: result[name] for name in FETCHED} | {"shortfall": result.get("shortfall", "none")}
-
-
 def _restatements(reading: Reading, run_ids: Sequence[str]) -> Answer:
     result = restatements(reading, run_ids)
-    return {**result, "largest": result["largest"] and _restatement(result["largest"])}
-
-
-def _restatement(row: Row) -> Answer:
-    return {
+    if not (row := result["largest"]):
+        return result
+    largest = {
         "table": row["table_name"],
         "day": str(row["restated_date"]),
         "row": json.loads(row["row_key"]),
@@ -617,6 +607,7 @@ def _restatement(row: Row) -> Answer:
         "late_rows": int(row["late_row_count"]),
         "late_row_ids": json.loads(row["late_row_ids"] or "[]"),
     }
+    return {**result, "largest": largest}
 
 
 def _searches(reading: Reading, period: Period) -> Answer:
@@ -660,7 +651,7 @@ def _row_counts(engine: Engine) -> dict[str, int]:
 
 def delivery_totals(outcome: RunOutcome) -> Answer:
     """Return what the exports report: deliveries by destination, and the file of customers."""
-    delivered = outcome.delivered
+    delivered, file = outcome.delivered, outcome.delivered.get("customers_json")
     return {
         "deliveries": {
             name: {
@@ -672,17 +663,13 @@ def delivery_totals(outcome: RunOutcome) -> Answer:
             for name, delivery in sorted(delivered.items())
             if "outcomes" in delivery
         },
-        "customers_json": _file(delivered["customers_json"])
-        if "customers_json" in delivered
-        else None,
-    }
-
-
-def _file(written: dict[str, Any]) -> Answer:
-    return {
-        "path": str(written["path"]),
-        "customers": int(written["row_count"]),
-        "bytes": int(written["bytes"]),
+        "customers_json": None
+        if file is None
+        else {
+            "path": str(file["path"]),
+            "customers": int(file["row_count"]),
+            "bytes": int(file["bytes"]),
+        },
     }
 
 
