@@ -411,16 +411,16 @@ def _daemon(settings: Settings) -> str | Problem:
     heartbeats = heartbeats_of(settings.home)
     published_at = last_published_at(settings) if dues else None
     overdue = [due.overdue(published_at, now) for due in dues]
-    found = [each.sentence for each in overdue if each]
-    found += [
+    problems = [each.sentence for each in overdue if each]
+    problems += [
         due.sentence for due, late in zip(dues, overdue, strict=True) if due.sentence and not late
     ]
-    if found:
+    if problems:
         fix = (
             "see the page of the run in Dagster, and fix what it says; or run the days by hand, "
             "with `ecom run --from … --to …`"
         )
-        return Problem(" ".join(found), fix)
+        return Problem(" ".join(problems), fix)
     if heartbeats and all(each.is_late(now) for each in heartbeats):
         newest = max((each.beat_at for each in heartbeats if each.beat_at), default=None)
         since = f" since {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
@@ -528,9 +528,9 @@ def _keys(settings: Settings) -> str | Advice:
             if public
             else "none may send events from pages"
         )
-    found = [f"aliases were refused: {', '.join(refused)}"] if refused else []
+    sentences = [f"aliases were refused: {', '.join(refused)}"] if refused else []
     if joined:
-        found.append(
+        sentences.append(
             f"staging.identity_aliases has {joined:,}, and before there was the scope link, "
             f"{', '.join(public.values())} could send aliases"
         )
@@ -545,7 +545,7 @@ def _keys(settings: Settings) -> str | Advice:
             "take aliases that you do not know out of the landing files, and run with "
             "--allow-withdrawal"
         )
-    return Advice("; ".join(found), "; ".join(fixes))
+    return Advice("; ".join(sentences), "; ".join(fixes))
 
 
 def _alias_count(settings: Settings) -> int | None:

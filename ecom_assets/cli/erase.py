@@ -353,8 +353,8 @@ def _plan_lines(plan: ErasurePlan) -> list[str]:
     files = {file.path: file.record_count for file in plan.files}
     left = {"tables": plan.tables, "files": files, "other_files": plan.other_files}
     ledger = [f"  ledger of deliveries: {plan.ledger_count:,} records"] if plan.ledger_count else []
-    rest = _known_as_lines(person.known_as)
-    return ["The person is known as:", *ids, "and is in:", *_left_lines(left), *ledger, *rest]
+    known_as = _known_as_lines(person.known_as)
+    return ["The person is known as:", *ids, "and is in:", *_left_lines(left), *ledger, *known_as]
 
 
 def _receipt_lines(receipt: dict[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ PLACES = (*SETTING_OF, CUSTOMERS)
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """The requested export."""
+    """What goes out, of which days and how: `places` are names of tools, and `customers-json`."""
 
     places: tuple[str, ...]
     requested_days: DayRange
@@ -144,8 +144,8 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
                 destination, due, store, sent_at, declared_key(settings, name)
             ).write(days, folder)
             reasons = [
-                {"reason": reason, "words": words, "n": count}
-                for (reason, words), count in result.refused.most_common()
+                {"reason": reason, "words": sentence, "n": count}
+                for (reason, sentence), count in result.refused.most_common()
             ]
             dry_runs[name] = {**vars(result), "folder": str(result.folder), "refused": reasons}
     return {"dry_run": dry_runs}
@@ -256,12 +256,12 @@ def refusals(settings: Settings, deliveries: Mapping[str, NamedValues]) -> list[
     ]
 
 
-def _why(rows: Sequence[NamedValues], place: str) -> str:
+def _why(rows: Sequence[NamedValues], location: str) -> str:
     """Return the most frequent reason why records were refused, and where the others are."""
     if not rows:
-        return f"; the reasons are {place}."
+        return f"; the reasons are {location}."
     first, *more = rows
-    also = f" ({len(more):,} other reasons are {place})" if more else ""
+    also = f" ({len(more):,} other reasons are {location})" if more else ""
     return (
         f", most ({first['n']:,}) as {first['reason']}: "
         f"{first['words'] or 'the tool gave no reason.'}{also}"

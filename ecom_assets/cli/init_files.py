@@ -151,12 +151,12 @@ class EarlierAnswers:
 
 def _asked_of(look: UploadLook, question: OpenQuestion) -> tuple[object, ...]:
     """Return what a question asks of a file but for its numbers."""
-    words = re.sub(r"\([^()]*\)|[\d.,]+", "", question.sentence)
+    question_text = re.sub(r"\([^()]*\)|[\d.,]+", "", question.sentence)
     each = tuple(question.each)
     return (
         look.kind,
         look.mapping,
-        words,
+        question_text,
         question.subject,
         question.subjects,
         each,
@@ -183,20 +183,22 @@ def answered(
         look = look_in_child(uploads, look.upload, settings, Chosen(look.answers))
         typer.echo("\n".join(_lines(look)))
     answers = dict(look.answers)
-    known: dict[str, str] = {}
+    known_answers: dict[str, str] = {}
     if "timezone" in settings.model_fields_set:  # times without a zone are of the shop's
-        known[ZONE] = settings.timezone
+        known_answers[ZONE] = settings.timezone
     while look.open_questions and not look.refusal:
         asked: list[OpenQuestion] = []
         for question in look.open_questions:
             # What was answered and is open again, only the person can answer otherwise.
             is_new = question.key not in answers
-            answer = known.get(question.key) or (earlier.take(look, question) if is_new else None)
+            answer = known_answers.get(question.key) or (
+                earlier.take(look, question) if is_new else None
+            )
             if answer is None:
                 asked.append(question)
             else:
                 answers[question.key] = answer
-        known = {}
+        known_answers = {}
         if asked:
             typer.echo(f"\n{look.upload.name} (type {LEAVE_OUT} to leave this file out)", err=True)
         for question in asked:
@@ -250,8 +252,8 @@ def loaded_line(upload: Upload) -> str:
 
 def load_question(settings: Settings, looks: Sequence[UploadLook]) -> str:
     """Return what is asked before files are loaded."""
-    place = " in place of the sample shop" if is_made(settings) else ""
-    return f"Load {counted(len(looks), 'file')}{place}?"
+    replaces = " in place of the sample shop" if is_made(settings) else ""
+    return f"Load {counted(len(looks), 'file')}{replaces}?"
 
 
 def _kept(uploads: Uploads, path: Path, settings: Settings) -> Upload:

@@ -198,8 +198,8 @@ def _kind_of(mapping: str) -> str:
     fields = content.get("fields")
     names = fields if isinstance(fields, dict) else {}
     # Documents last: the id of a customer is called as that of an order line may be.
-    known = sorted(feeds(), key=lambda kind: feeds()[kind].mapping is None)
-    return next((kind for kind in known if feeds()[kind].id in names), MappingKind.EVENTS)
+    in_order = sorted(feeds(), key=lambda kind: feeds()[kind].mapping is None)
+    return next((kind for kind in in_order if feeds()[kind].id in names), MappingKind.EVENTS)
 
 
 @_with_kinds
@@ -239,8 +239,8 @@ def init(
     search = MappingSearch(files, load_settings(), of_kind, text_encoding)
     if (listed := search.listed_kind) is not None:
         search = replace(search, kind=listed)
-    given = _given(search, answer or [])
-    answers = _answered(search, {**({ZONE: timezone} if timezone else {}), **given})
+    from_options = _answers_of_options(search, answer or [])
+    answers = _answered(search, {**({ZONE: timezone} if timezone else {}), **from_options})
     proposal = search.proposal(answers)
     replace_bytes(path, proposal.text.encode())
     for reason in proposal.why:
@@ -252,7 +252,7 @@ def init(
     _print_next_step(files, path, still_open, proposal.kind)
 
 
-def _given(search: MappingSearch, options: list[str]) -> dict[str, str]:
+def _answers_of_options(search: MappingSearch, options: list[str]) -> dict[str, str]:
     """Return the answers of `--answer`, by the keys of their questions.
 
     Raises:
@@ -340,18 +340,18 @@ def _print_next_step(
         )
     if still_open and all(question.key in STATES for question in still_open):
         typer.echo("Until then their rows are refused, and each run says how much money that is.")
-    known = KINDS[kind]
-    if not known.mapping:  # no setting takes one, as of stock
+    upload_kind = KINDS[kind]
+    if not upload_kind.mapping:  # no setting takes one, as of stock
         typer.echo(
             f"Written to {path}. Next: ecom init loads {files[0]}, as the page of uploads does."
         )
         return
-    command = f"ecom run {known.option} {files[0]} {known.option}-mapping {path}"
+    command = f"ecom run {upload_kind.option} {files[0]} {upload_kind.option}-mapping {path}"
     if kind not in signature(run).parameters:
         name = f"{PREFIX}{kind.upper()}"
         command = f"{name}={files[0]} {name}_MAPPING={path} ecom run"
-    if known.is_named_with_mapping:
-        command = f"ecom run {known.option} {path}={files[0]}"
+    if upload_kind.is_named_with_mapping:
+        command = f"ecom run {upload_kind.option} {path}={files[0]}"
     typer.echo(
         f"Written to {path}. "
         f"{'Complete the marked lines, then: ' if still_open else 'Next: '}{command}"

@@ -140,7 +140,7 @@ class RunOutcome:
 
     @property
     def failed_checks(self) -> list[CheckOutcome]:
-        """Return the checks that failed."""
+        """Return the checks for which the run is not well: none that only warns."""
         return [check for check in self.checks if not check.passed and not check.is_warning]
 
     @property

@@ -65,7 +65,7 @@ WHY: Final = {
 
 
 def summary_lines(summary: NamedValues) -> list[str]:
-    """Return the lines of a summary."""
+    """Return what `ecom run` prints of a summary, a text for each line."""
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
     lines += [
         f"  {check['sentence']}" for check in summary["checks"]["warned"] if check["name"] in LOSSES
@@ -169,7 +169,6 @@ def _retention_lines(summary: NamedValues) -> list[str]:
 
 
 def _sales_lines(summary: NamedValues) -> list[str]:
-    """Return the lines of sales."""
     sales, week = summary["sales"], summary["retention"]
     waiting = sales["waiting_lines"]
     held = sales["held_order_days"]

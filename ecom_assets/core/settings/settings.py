@@ -733,8 +733,8 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         name = f"{field} in {SHOP_FILE}, " if is_of_shop and field not in values else name
         reason = str(first["msg"]).removeprefix("Value error, ")
         advice = "correct it or leave it out" if is_option else "correct or unset it"
-        verdict = reason if reason.startswith("is ") else f"is wrong: {reason}"
-        raise SettingError(f"{name}{_masked(first)} {verdict}; {advice}.") from error
+        problem = reason if reason.startswith("is ") else f"is wrong: {reason}"
+        raise SettingError(f"{name}{_masked(first)} {problem}; {advice}.") from error
 
 
 def in_shop_file() -> dict[str, Any]:

@@ -542,7 +542,9 @@ class DayRange:
 
 
 def rows_between(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
-    """Return the rows of the days between the ends."""
+    """Return the rows with a date in the column `day` between the ends, both included; None is no
+    end.
+    """
     first, last = ends
     rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows
     return rows.filter(rows[day] <= ibis.literal(last)) if last else rows

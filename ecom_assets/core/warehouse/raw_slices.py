@@ -79,7 +79,7 @@ class RemoteDays(Protocol):
         """Return the error that ended the last stream of rows early, if any."""
 
     def rows(self, days: Days) -> ir.Table:
-        """Return the rows of some days."""
+        """Return the rows that arrived on some days, as an expression."""
 
     def versions(self, days: Days) -> Mapping[date, str]:
         """Return, for each day that has rows, a version that changes whenever the rows change."""

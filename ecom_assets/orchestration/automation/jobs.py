@@ -289,7 +289,7 @@ class ManualJobs:
     now: Clock = now_utc
 
     def build(self) -> list[dg.JobDefinition]:
-        """Return the jobs."""
+        """Return the jobs `yesterday`, `backfill`, `export` and `publish`."""
         return [
             self._job(
                 YESTERDAY,

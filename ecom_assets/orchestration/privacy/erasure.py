@@ -400,7 +400,7 @@ class Erasure:
                 "under one id; see there that events of the person are gone, and deliver those of "
                 "the others again."
             )
-        if named := _behind(other_files.KEPT_PREFIX, results["other_files"]):
+        if named := _names_after(other_files.KEPT_PREFIX, results["other_files"]):
             notes.append(
                 f"{', '.join(named)} had an id of the person, which is masked in all versions; "
                 "see on the dashboard whether each is still of use."
@@ -410,12 +410,12 @@ class Erasure:
         notes += [
             f"{folder} could not be searched, so it was removed; the rows that were loaded from it "
             "stay, without the person's."
-            for folder in _behind(sample_files.UNREADABLE_PREFIX, removed)
+            for folder in _names_after(sample_files.UNREADABLE_PREFIX, removed)
         ]
         return [*notes, "Backups, and copies outside of the platform, are not reached."]
 
 
-def _behind(prefix: str, names: Iterable[str]) -> list[str]:
+def _names_after(prefix: str, names: Iterable[str]) -> list[str]:
     """Return the names that begin with a prefix, without it."""
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 

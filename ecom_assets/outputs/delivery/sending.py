@@ -222,7 +222,7 @@ class DeliveryPlan:
 
 
 class _DayDelivery:
-    """The delivery of one day."""
+    """Sends the due records of one day in rounds, and notes what becomes of each."""
 
     def __init__(self, delivery: Delivery, day: date, known_records: KnownRecords) -> None:
         self.delivery = delivery

@@ -332,12 +332,12 @@ class SnowflakeEngine(Engine):
         """Return whether the table, its lock and its view are known to be as its contract says."""
         if contract.qualified_name() in self._ready:
             return True
-        found = self.found_columns()
+        columns_by_table = self.found_columns()
         lock = f"{LOCKS}.{contract.layer}_{contract.name}".lower()
-        view = found.get(f"{contract.layer}.{VARIANT_VIEW.format(contract.name)}", ())
+        view = columns_by_table.get(f"{contract.layer}.{VARIANT_VIEW.format(contract.name)}", ())
         in_view = {row["column_name"] for row in view}
         has_view = in_view == contract.columns.keys() or JSON_COLUMN not in contract.columns
-        return lock in found and has_view and super().is_ready(contract)
+        return lock in columns_by_table and has_view and super().is_ready(contract)
 
     def ensure(self, contract: Contract) -> None:
         """Create the table or add its new columns; its lock and its view with them."""

@@ -345,7 +345,7 @@ class SparkFiles(SparkEngine):
         self._seen_by_duckdb.clear()
 
     def log(self, layer: str, name: str) -> TableLog:
-        """Return the log of a table."""
+        """Return the log in the folder of a table, the same object at each call."""
         key = f"{layer}/{name}"
         if key not in self._logs:
             self._logs[key] = TableLog(self._root / layer / name)
