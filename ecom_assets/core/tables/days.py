@@ -154,8 +154,12 @@ ANY_DAYS: Final = Days((date(2000, 1, 1), date(2037, 12, 31)))
 
 def listed_days(days: Days) -> str:
     """Return days as text: each range of consecutive days by its first and last day."""
-    runs = [(first, end - ONE_DAY) for first, end in days.runs()]
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
+    return ", ".join(span_text(first, end - ONE_DAY) for first, end in days.runs())
+
+
+def span_text(first: date | str, last: date | str) -> str:
+    """Return the first and the last day of a span as people read them, one day alone."""
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def spans_text(parts: Iterable[Days]) -> str:

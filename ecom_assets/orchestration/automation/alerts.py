@@ -23,6 +23,7 @@ from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START
 from ecom_assets.core.tables.check import HELD_DAYS
+from ecom_assets.core.tables.days import span_text
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.orchestration.automation.mail import MailServer, divided_by_costs, new_message
 from ecom_assets.orchestration.automation.ui_address import dagster_address
@@ -112,7 +113,7 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     return RunReport(
         run.run_id,
         run.job_name,
-        first if first == last else f"{first} to {last}",
+        span_text(first, last),
         has_failed,
         is_tried_again,
         steps,
