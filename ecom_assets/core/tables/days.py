@@ -185,9 +185,14 @@ def days_after(seconds: int) -> int:
     return -(-(seconds + CLOCK_CHANGE_S) // 86_400)
 
 
+def utc_without_zone(at: datetime) -> datetime:
+    """Return an instant with a zone as tables have it: in UTC, as a naive datetime."""
+    return at.astimezone(UTC).replace(tzinfo=None)
+
+
 def day_starts_at(day: date, timezone: str) -> datetime:
     """Return the UTC time, as a naive datetime, at which a day starts in a time zone."""
-    return datetime.combine(day, time(), ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
+    return utc_without_zone(datetime.combine(day, time(), ZoneInfo(timezone)))
 
 
 def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampColumn:

@@ -6,7 +6,6 @@ Anyone who reads sees the tables of the publication before, or all of the new on
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow as pa
 from ecom_assets.commerce.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.source_days import EmptyDayMeaning
+from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.retrying import reconnecting
@@ -263,7 +263,7 @@ def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row)
     newest = newest_publication(target)
     row = {
         "publication_number": newest["publication_number"] + 1 if newest else 1,
-        "published_at": datetime.now(UTC).replace(tzinfo=None),
+        "published_at": now_utc_without_zone(),
         "run_id": run_id,
         "data_version": published.data_version,
         "row_count": sum(published.row_counts.values()),

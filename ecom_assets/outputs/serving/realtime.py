@@ -19,6 +19,7 @@ from ecom_assets.behaviour.journeys.journeys import page_of
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.columns import meeting
+from ecom_assets.core.tables.days import utc_without_zone
 from ecom_assets.core.tables.queries import EVENTS, NEEDED, NoSourceError
 from ecom_assets.core.warehouse.raw_slices import ErasedPeopleFilter
 from ecom_assets.core.warehouse.sql_text import select
@@ -72,7 +73,7 @@ class RealTime:
         if not has_events(self._settings):
             raise NoSourceError(NEEDED[EVENTS])
         con, events, reading = self._events.refresh(now, erased_people, published)
-        end = now.astimezone(UTC).replace(tzinfo=None)
+        end = utc_without_zone(now)
         last, rule = _Now(con, events, end, reading, self._statements), self._rule
         newest_at = last.newest_at()
         return {
