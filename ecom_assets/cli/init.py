@@ -13,6 +13,7 @@ from ecom_assets.cli.terminal import ask_until, print_answer
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import without_none
 from ecom_assets.core.settings.settings import SHOP_FILE, Settings, in_shop_file, load_settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def init(
         "shop_name": shop_name,
     }
     stored = in_shop_file()
-    values = {**stored, **{name: value for name, value in answers.items() if value is not None}}
+    values = {**stored, **without_none(answers)}
     is_terminal = sys.stdin.isatty() and not as_json
     if not (is_terminal or as_json or any(value is not None for value in answers.values())):
         _load(_looked(), asks=False)

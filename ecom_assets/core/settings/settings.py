@@ -40,7 +40,7 @@ from ecom_assets.core.errors import (
     nearest,
 )
 from ecom_assets.core.redact_url import hides_its_password, without_secrets
-from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.rows import NamedValues, without_none
 from ecom_assets.core.settings import cost_rules, subjects
 from ecom_assets.core.settings.constants import Constants, removal_of
 from ecom_assets.core.settings.dagster_instance import write_instance
@@ -718,7 +718,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         SettingError: A name is unknown, or a value is wrong.
     """
     _refuse_unknown_names()
-    values = {name: value for name, value in overrides.items() if value is not None}
+    values = without_none(overrides)
     try:
         return _within_retention(Settings(**values))
     except ValidationError as error:

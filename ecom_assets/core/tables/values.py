@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from ecom_assets.core.errors import DefinitionError, did_you_mean
-from ecom_assets.core.rows import Answer, NamedValues
+from ecom_assets.core.rows import Answer, NamedValues, without_none
 
 T = TypeVar("T")
 Scalar = str | int | float | bool
@@ -435,7 +435,7 @@ def with_preset(presets: Mapping[str, Preset], raw: NamedValues, question: str) 
     if name in tuple(presets):
         return {
             **presets[str(name)],
-            **{key: value for key, value in own.items() if value is not None},
+            **without_none(own),
         }
     if name in tuple(TOOLS):
         has_presets = ", ".join(presets)

@@ -17,7 +17,7 @@ from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.retrying import reconnecting
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Row, without_none
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, conform
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
@@ -226,7 +226,7 @@ def _note_slices(
         f"DELETE FROM {target.name_of(PublishedSlices)} "  # noqa: S608 (as above)
         f"WHERE table_name = {text(name)} AND slice IN ({listed})"
     )
-    present = {name: result for name, result in slices.items() if result is not None}
+    present = without_none(slices)
     target.take_in(PublishedSlices, notes_of({name: present}).to_reader())
 
 

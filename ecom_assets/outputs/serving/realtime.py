@@ -16,7 +16,7 @@ from ecom_assets.behaviour.events.realtime import RealTimeRule
 from ecom_assets.behaviour.funnels.definition import Funnel
 from ecom_assets.behaviour.funnels.levels import funnel_levels
 from ecom_assets.behaviour.journeys.journeys import page_of
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Row, named_rows
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.columns import meeting
 from ecom_assets.core.tables.days import utc_without_zone
@@ -206,6 +206,4 @@ class _Now:
             self.statements[name] = (query.columns, str(self.con.compile(query)))
         columns, sql = self.statements[name]
         self.reading.questions.append(sql)
-        return [
-            dict(zip(columns, row, strict=True)) for row in self.con.con.execute(sql).fetchall()
-        ]
+        return named_rows(columns, self.con.con.execute(sql).fetchall())

@@ -26,7 +26,7 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 
 from ecom_assets.core.errors import WarehouseError
-from ecom_assets.core.rows import NamedValues, Row
+from ecom_assets.core.rows import NamedValues, Row, named_rows
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import DIALECTS, schema_of, with_nulls
@@ -411,7 +411,7 @@ class SnowflakeEngine(Engine):
         """Run a small query and return its rows by lower-case column name."""
         with self._ran(sql) as cursor:
             names = [column.name.lower() for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return named_rows(names, cursor.fetchall())
 
     def insert(self, sql: str) -> int:
         """Run an INSERT and return how many rows it added."""
