@@ -19,7 +19,7 @@ from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
-from ecom_assets.core.state.ledger_store import ledger_address, open_store
+from ecom_assets.core.state.ledger_store import ledger_is_there, open_store
 from ecom_assets.core.tables.contract import USER
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
@@ -511,8 +511,7 @@ def _files(settings: Settings, person: Person) -> list[FileRecords]:
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[Database | None]:
     """Yield the open ledger; None if nothing was ever delivered."""
-    address = ledger_address(settings)
-    if isinstance(address, Path) and not address.exists():
+    if not ledger_is_there(settings):
         yield None
         return
     with closing(open_store(settings)) as store:
