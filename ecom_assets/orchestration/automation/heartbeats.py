@@ -188,7 +188,7 @@ def _note_owed(
     at: datetime,
 ) -> None:
     """Note what a schedule owes, and when it is due the next time."""
-    last, started_at = _last_time(schedule, at), _started_at(state)
+    last, started_at = _time(schedule, at, is_next=False), _started_at(state)
     next_at = _next_time(schedule, at)
     if started_at is None or last < started_at:
         note_due(home, schedule.name, None, next_at=next_at)
@@ -236,10 +236,6 @@ def _newest_tick(
 def _started_at(state: InstigatorState | None) -> datetime | None:
     since = getattr(state.instigator_data, "start_timestamp", None) if state else None
     return _instant(since) if since else None
-
-
-def _last_time(schedule: dg.ScheduleDefinition, at: datetime) -> datetime:
-    return _time(schedule, at, is_next=False)
 
 
 def _next_time(schedule: dg.ScheduleDefinition, at: datetime) -> datetime:

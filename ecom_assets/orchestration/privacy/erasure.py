@@ -114,13 +114,6 @@ class ErasurePlan:
         }
 
 
-def _as_tools_know(settings: Settings, person: Person) -> Person:
-    """Return a person with the ids that tools were sent of them in other spellings."""
-    with _ledger(settings) as store:
-        sent = spellings_sent(store, person.users) if store else ()
-    return replace(person, users=(*person.users, *sent))
-
-
 def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what reports how far it is)
     settings: Settings,
     engine: Engine,
@@ -131,7 +124,9 @@ def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what repo
     say: Say,
 ) -> ErasurePlan:
     """Find all rows and records of a person, in what people keep, too; nothing is changed."""
-    person = _as_tools_know(settings, requested).completed(engine)
+    with _ledger(settings) as store:  # tools were sent ids of the person in other spellings, too
+        sent = spellings_sent(store, requested.users) if store else ()
+    person = replace(requested, users=(*requested.users, *sent)).completed(engine)
     raw = {
         contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person)
         for contract in PERSONS

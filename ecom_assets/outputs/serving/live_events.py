@@ -125,7 +125,9 @@ class LiveEvents:
             if is_table(self._settings):
                 self._read_table(con, since, now, reading)
             if published is not None and self._earlier is not None:
-                self._earlier.refresh(published, self._devices(con), utc_without_zone(since))
+                named = select("DISTINCT coalesce(anonymous_id, session_id)", RAW)
+                devices = [device for (device,) in con.con.execute(named).fetchall() if device]
+                self._earlier.refresh(published, devices, utc_without_zone(since))
             return (
                 con,
                 self._clean(con, now, erased_people, reading, is_linked=published is not None),
@@ -257,13 +259,6 @@ class LiveEvents:
         names = ", ".join(name for name in columns if name in result.column_names)
         con.raw_sql(f"TRUNCATE {RAW}")
         con.con.execute(f"INSERT INTO {RAW} BY NAME {select(names, NEWEST_ROWS)}")
-
-    @staticmethod
-    def _devices(con: Backend) -> list[str]:
-        rows = con.con.execute(
-            select("DISTINCT coalesce(anonymous_id, session_id)", RAW)
-        ).fetchall()
-        return [device for (device,) in rows if device]
 
     def _clean(
         self,
