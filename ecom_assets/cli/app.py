@@ -24,7 +24,7 @@ from ecom_assets.cli.commands import (
     QuestionCommand,
 )
 from ecom_assets.core.errors import EcomError, UsageError, WorkError, did_you_mean, first_line
-from ecom_assets.core.gc_tuning import loading
+from ecom_assets.core.gc_tuning import without_collection
 
 PLAIN: Final[dict[str, Any]] = {
     "no_args_is_help": True,
@@ -89,7 +89,7 @@ def _empty_path(parameter: Any) -> str:
 def load_command(command: Command | QuestionCommand, name: str) -> Any:
     """Import the function of a command and return the command."""
     single = typer.Typer(**PLAIN | {"no_args_is_help": False})
-    with loading():
+    with without_collection():
         single.command(name, cls=_PathCheckingCommand)(command.function())
     return main.get_command(single)
 

@@ -45,7 +45,7 @@ def release_command(
     with closing(new_engine(settings).open()) as engine:
         settings = with_origin(engine, settings)
         held = release(engine, held_day, released_by, now_utc_without_zone())
-    outcome = _computed(settings, held_day)
+    outcome = _compute_downstream(settings, held_day)
     released = {
         "source": source,
         "day": day,
@@ -64,7 +64,7 @@ def release_command(
         raise typer.Exit(1)
 
 
-def _computed(settings: Settings, day: date) -> RunOutcome:
+def _compute_downstream(settings: Settings, day: date) -> RunOutcome:
     """Compute the day in all tables downstream of the held days."""
     progress = RunProgress(quiet=True)
     definitions = ready_definitions(settings, progress)

@@ -19,7 +19,7 @@ from ecom_assets.cli.options import (
     read_days,
 )
 from ecom_assets.core.errors import EcomError
-from ecom_assets.core.gc_tuning import loading
+from ecom_assets.core.gc_tuning import without_collection
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Materialize the platform through Dagster; with nothing given, over the sandbox shop."""
-    with loading():
+    with without_collection():
         from ecom_assets.cli.platform_run import PlatformRun, report_refusal  # noqa: PLC0415 (loads Dagster)
         from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
 
