@@ -12,7 +12,6 @@ from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import UsageError, did_you_mean
 from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.odcs import Checks, Document, document_per_table, one_document
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import checks
@@ -50,7 +49,11 @@ def contracts(
     del (
         standard
     )  # the only one so far; named, so that another one changes nothing for those who use it
-    settings, chosen = load_settings(), _chosen(table)
+    settings, by_name = load_settings(), {contract.qualified_name(): contract for contract in ALL}
+    for name in table or ():
+        if name not in by_name:
+            raise UsageError(f"--table {name!r} is not a table; {did_you_mean(name, by_name)}.")
+    chosen = [by_name[name] for name in dict.fromkeys(table or by_name)]
     server = new_engine(settings).server()
     if out is None:
         document = one_document(chosen, VERSION, _checks(settings), server)
@@ -69,14 +72,6 @@ def contracts(
         print_answer({"files": [str(out / name) for name in documents]}, as_json=True)
     else:
         typer.echo(f"Wrote {len(documents)} contracts to {out}.", err=True)
-
-
-def _chosen(names: list[str] | None) -> list[Contract]:
-    by_name = {contract.qualified_name(): contract for contract in ALL}
-    for name in names or ():
-        if name not in by_name:
-            raise UsageError(f"--table {name!r} is not a table; {did_you_mean(name, by_name)}.")
-    return [by_name[name] for name in dict.fromkeys(names)] if names else list(ALL)
 
 
 def _checks(settings: Settings) -> Checks:

@@ -111,22 +111,6 @@ def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
     return Days.from_dates([*whole.dates, last])
 
 
-def _delivered(
-    settings: Settings, request: ExportRequest, days: Days, *, quiet: bool
-) -> RunOutcome:
-    progress = RunProgress(quiet=quiet)
-    if not settings.has_own_data and set(request.places) - {CUSTOMERS}:
-        progress.say(
-            "This is the sandbox shop: its records go to stand-ins of the tools in this process."
-        )
-    delivery_context = delivery_resource(settings, retry_rejected=request.retries_dead_letters)
-    definitions = ready_definitions(settings, progress, delivery_context=delivery_context)
-    chosen = [key_of(name) for name in request.names]
-    if set(request.places) - {CUSTOMERS}:
-        chosen += [asset.key for asset in DELIVERY_TABLES]
-    return PlatformRun(settings, progress, definitions, sorted(chosen), days).materialize()
-
-
 def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, Any]:
     unset = SETTING_OF.keys() - set_tools(settings)
     fill = {name: value for tool in unset for name, value in TOOLS[tool].placeholders.items()}
@@ -217,7 +201,16 @@ def export(
         document = _dry(settings, request, days)
         print_answer(document, *_dry_lines(document), as_json=as_json)
         return
-    outcome = _delivered(settings, request, days, quiet=as_json)
+    progress, is_for_tools = RunProgress(quiet=as_json), bool(set(names) - {CUSTOMERS})
+    if is_for_tools and not settings.has_own_data:
+        progress.say(
+            "This is the sandbox shop: its records go to stand-ins of the tools in this process."
+        )
+    delivery_context = delivery_resource(settings, retry_rejected=request.retries_dead_letters)
+    definitions = ready_definitions(settings, progress, delivery_context=delivery_context)
+    chosen = [key_of(name) for name in request.names]
+    chosen += [asset.key for asset in DELIVERY_TABLES] if is_for_tools else []
+    outcome = PlatformRun(settings, progress, definitions, sorted(chosen), days).materialize()
     totals = delivery_totals(outcome)
     failures = failures_of(outcome, totals, refusals(settings, totals["deliveries"]))
     document = {

@@ -291,11 +291,11 @@ def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
                     f"add {', '.join(options)} or {last}."
                 )
             break
-        answers = {**answers, still_open[0].key: _answer(still_open[0])}
+        answers = {**answers, still_open[0].key: _answer_to(still_open[0])}
     return answers
 
 
-def _answer(question: OpenQuestion) -> str:
+def _answer_to(question: OpenQuestion) -> str:
     typer.echo(f"{question.sentence[:1].upper()}{question.sentence[1:]}.", err=True)
     for number, choice in enumerate(question.choices, start=1):
         typer.echo(f"  {number} {shown(choice)}", err=True)

@@ -245,8 +245,15 @@ class DaysOfRun:
         """
         if not opened or any(files.has_believed_days() for files in opened):
             return
-        result = [files.con.execute(_first_own_day(files)).fetchone() for files in opened]
-        early_days = [row[0] for row in result if row and row[0]]
+        early_days = []
+        for files in opened:
+            own = day_in_zone(files.mapping.kind.at, files.timezone)
+            rows = select(f"{own} AS own", f"({files.received_sql()})")
+            plausible = (
+                f"own BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(files.first_day)}"
+            )
+            ((first,),) = files.con.execute(select("min(own)", rows, plausible)).fetchall()
+            early_days += [first] if first else []
         if early_days:
             raise self._too_early(min(early_days))
 
@@ -276,16 +283,6 @@ class DaysOfRun:
         return UsageError(
             f"{day} is before the first partition; set ECOM_FIRST_DAY={day} or an earlier day."
         )
-
-
-def _first_own_day(files: RecordFiles) -> str:
-    own = day_in_zone(files.mapping.kind.at, files.timezone)
-    rows = select(f"{own} AS own", f"({files.received_sql()})")
-    return select(
-        "min(own)",
-        rows,
-        f"own BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(files.first_day)}",
-    )
 
 
 def load_report(settings: Settings, progress: RunProgress) -> Settings:

@@ -92,7 +92,7 @@ def migrate_command(
         plan = {contract: changes(engine, contract) for contract in (*ALL, *NOTES)}
         planned = [change for result in plan.values() for change in result]
         if not as_json:  # before, so that who is killed has read which tables are emptied
-            typer.echo("\n".join(_lines(planned, engine.address, done=yes)))
+            typer.echo("\n".join(_plan_lines(planned, engine.address, done=yes)))
         for contract, planned_changes in plan.items() if yes else ():
             drop_left_over(engine, contract)
             if planned_changes:
@@ -102,7 +102,7 @@ def migrate_command(
         print_answer(answer, "Done.", as_json=as_json)
 
 
-def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:
+def _plan_lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:
     if not planned:
         return [f"Every table in {address} is as its contract says."]
     lines = [f"  {change.table}.{change.column}: {change.becomes}" for change in planned]

@@ -599,15 +599,6 @@ def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _published_lines(published: NamedValues | None) -> list[str]:
-    if published is None or "skipped" in published:
-        return [published["skipped"]] if published else []
-    count, written = published["row_count"], published["rows_written"]
-    tables = counted(len(published["rows_by_table"]), "table")
-    rows = f"{counted(count, 'row')} of {tables}, {written:,} of them new"
-    return [f"Published in {published['database']}: {rows}, version {published['data_version']}"]
-
-
 def _where_lines(summary: NamedValues) -> list[str]:
     written = set(summary["written"])
     counts = {name: count for name, count in summary["tables"].items() if name in written}
@@ -615,9 +606,18 @@ def _where_lines(summary: NamedValues) -> list[str]:
     if len(counts) > MOST_NAMED_TABLES:
         rows = counted(sum(counts.values()), "row")
         listed = f"{len(counts)} written, {rows}; `ecom status` lists them"
+    published, published_line = summary["published"], []
+    if published and "skipped" in published:
+        published_line = [published["skipped"]]
+    elif published:
+        rows = counted(published["row_count"], "row")
+        rows += f" of {counted(len(published['rows_by_table']), 'table')}"
+        rows += f", {published['rows_written']:,} of them new"
+        version = f"version {published['data_version']}"
+        published_line = [f"Published in {published['database']}: {rows}, {version}"]
     return [
         f"Tables in {summary['warehouse']}: {listed}",
-        *_published_lines(summary["published"]),
+        *published_line,
         f"Memory: {summary['memory']}",
         f"Dagster run {summary['run_id']}",
         NEXT if is_well(summary) else AFTER_A_FAILURE,
