@@ -346,12 +346,10 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
         ),
     )
     def failures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        looked_at = now()
-        since = datetime.fromisoformat(context.cursor) if context.cursor else looked_at
         unsent = dg.RunsFilter(statuses=ENDED, tags={ALERT_TAG: UNSENT})
         records = context.instance.get_run_records(unsent, limit=MOST_RUNS, ascending=True)
         owed = [record.dagster_run for record in records]
-        ended, until = runs_since(context.instance, ENDED, since, looked_at)
+        ended, until = runs_since(context, ENDED, now())
         fresh = [run for run in ended if not _is_noted(run)]
         lines: list[str] = []
         for number, run in enumerate([*owed, *fresh]):
@@ -368,16 +366,14 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
 
 
 def runs_since(
-    instance: dg.DagsterInstance,
-    statuses: Sequence[dg.DagsterRunStatus],
-    since: datetime,
-    now: datetime,
+    context: dg.SensorEvaluationContext, statuses: Sequence[dg.DagsterRunStatus], now: datetime
 ) -> tuple[list[dg.DagsterRun], datetime]:
-    """Return the runs that reached one of the statuses since a look,
-    and when the next look may begin.
+    """Return the runs that reached one of the statuses since a sensor's last look,
+    which its cursor has, and when the next look may begin.
     """
+    since = datetime.fromisoformat(context.cursor) if context.cursor else now
     filters = dg.RunsFilter(statuses=statuses, updated_after=since - OVERLAP)
-    records = instance.get_run_records(
+    records = context.instance.get_run_records(
         filters, limit=MOST_RUNS, order_by="update_timestamp", ascending=True
     )
     until = (
