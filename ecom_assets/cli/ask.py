@@ -26,7 +26,6 @@ from ecom_assets.behaviour.questions.model import Question, QuestionField, defin
 from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import (
     OwnData,
-    day_of,
     is_typed,
     read_days,
 )
@@ -35,6 +34,7 @@ from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.tables.queries import provisional_lines
+from ecom_assets.core.tables.values import parse_day
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.files.question_source import (
@@ -224,7 +224,7 @@ class FileCommand:
         by_option = {options[name]: value for name, value in values.items()}
         read_days(by_option.get("--from"), by_option.get("--to"), by_option.get("--last"))
         values = {
-            name: day_of(value, options[name]) if fields[name].input.is_date else value
+            name: parse_day(value, f"{options[name]} ") if fields[name].input.is_date else value
             for name, value in values.items()
         }
         raw = definition_of(kind, values)

@@ -10,7 +10,7 @@ from typing import Annotated
 import dagster as dg
 import typer
 
-from ecom_assets.cli.options import Json, day_of
+from ecom_assets.cli.options import Json
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome, ready_definitions
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.terminal import print_answer, print_faults
@@ -21,6 +21,7 @@ from ecom_assets.core.errors import UsageError, did_you_mean
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.values import parse_day
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import without_source
 from ecom_assets.ingestion.sources.presence import with_origin
@@ -37,8 +38,7 @@ def release_command(
     """Release a held day although its data failed a gate; who and when is recorded,
     and it holds for later runs.
     """
-    released_by, held_day = by or getpass.getuser(), day_of(day, "The day")
-    assert held_day is not None  # noqa: S101 (an argument is always given)
+    released_by, held_day = by or getpass.getuser(), parse_day(day, "The day ")
     if source != ORDERS:
         raise UsageError(f"{source!r} holds no days; {did_you_mean(source, [ORDERS])}.")
     settings = load_settings()

@@ -16,13 +16,14 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import Json, UntilParentEnds, day_of
+from ecom_assets.cli.options import Json, UntilParentEnds
 from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.tables.formats import amount, counted
+from ecom_assets.core.tables.values import parse_day
 from ecom_sandbox.vendors.running import stand_ins
 
 
@@ -49,8 +50,7 @@ def data(
 
     from ecom_sandbox.shop.shop import generate  # noqa: PLC0415 (loads numpy and pyarrow)
 
-    first_day = day_of(first, "--from")
-    assert first_day is not None  # noqa: S101 (the option has a default)
+    first_day = parse_day(first, "--from ")
     with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
         task = bar.add_task("days", total=days)
         truth = generate(
@@ -59,7 +59,7 @@ def data(
             visitors=visitors,
             seed=seed,
             first_day=first_day,
-            incident=day_of(incident, "--incident"),
+            incident=None if incident is None else parse_day(incident, "--incident "),
             incident_days=incident_days,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
@@ -93,8 +93,7 @@ def exports(
 
     if sends not in SENDS:
         raise UsageError(f"--sends is {sends!r}; give one of {', '.join(SENDS)}.")
-    first_day = day_of(first, "--from")
-    assert first_day is not None  # noqa: S101 (the option has a default)
+    first_day = parse_day(first, "--from ")
     truth = write_exports(
         out,
         days=days,

@@ -200,6 +200,20 @@ def parse_duration(text: object) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+def parse_day(text: str, called: str) -> date:
+    """Return the day that a text is; `called` begins the message, such as `--from `.
+
+    Raises:
+        DefinitionError: It is not a date.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise DefinitionError(
+            f"{called}{text!r} is not a date; use YYYY-MM-DD, such as 2026-01-31."
+        ) from error
+
+
 def parse_days(text: object) -> int:
     """Return the days in `"30d"` or `"4w"`.
 
