@@ -145,9 +145,10 @@ def check(
         "event_types": types,
         "preview": reading.preview,
     }
-    print_answer(answer, *reading_lines(reading), as_json=as_json)
     if as_json:
+        print_answer(answer, as_json=True)
         return
+    print_answer(answer, *reading_lines(reading), as_json=False)
     if warning := refused_warning(reading.rows_json):
         warn(warning)
     if warning := unread_warning(reading.rows_json):

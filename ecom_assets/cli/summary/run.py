@@ -187,7 +187,8 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
         with closing(new_engine(settings).open()) as engine:
             summary = summarize(engine, settings, outcome)
             advice = _funnel_advice(engine, settings, summary["funnel"])
-        print_answer(summary, *summary_lines(summary), as_json=as_json)
+        lines = () if as_json else summary_lines(summary)
+        print_answer(summary, *lines, as_json=as_json)
         if advice:
             typer.echo(advice, err=True)
     elif (
