@@ -3,7 +3,7 @@
 Each seed writes the orders and the events of a small shop in one layout by chance. The questions of
 the draft are answered by what was written; then what was sold and paid back, orders, customers,
 their times, events by type, visitors and the amount of purchases must be exact. A refusal is not
-right: whoever has such a file has it.
+right: a shop with such a file has no other.
 """
 
 import argparse

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import typer
 
 from ecom_assets.cli.options import Host, Json, Port, UntilParentEnds
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.cli.ui import prepare_server, take_own_data
 from ecom_assets.core.errors import UsageError, did_you_mean
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.http_server.keys import ApiKey, KeyFile
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.values import LONGEST_EVENT_TYPE
@@ -146,31 +146,28 @@ def create_key(
     event_types = tuple(dict.fromkeys(event_type or ()))
     _check_sending(granted, has_origins=bool(origin), event_types=event_types)
     made, key = _file().create(name, granted, tuple(map(_origin, origin or ())), event_types)
-    if as_json:
-        typer.echo(json_text(_shown(made) | {"key": key}))
-        return
-    typer.echo(key)
-    typer.echo(
-        f"Key {made.key_id} may {', '.join(made.scopes)}. It is shown only now and kept as a "
-        "hash; send it as `Authorization: Bearer KEY`.",
-        err=True,
-    )
+    print_answer(_shown(made) | {"key": key}, key, as_json=as_json)
+    if not as_json:
+        typer.echo(
+            f"Key {made.key_id} may {', '.join(made.scopes)}. It is shown only now and kept as a "
+            "hash; send it as `Authorization: Bearer KEY`.",
+            err=True,
+        )
 
 
 def list_keys(as_json: Json = False) -> None:
     """List the API keys; the keys themselves are kept nowhere."""
     keys = [_shown(key) for key in _file().all()]
-    if as_json:
-        typer.echo(json_text(keys))
-        return
+    lines = []
     for key in keys:
         state = f"revoked {key['revoked_at']}" if key["revoked_at"] else "valid"
-        typer.echo(
-            f"{key['key_id']}  {'+'.join(key['scopes']):<12}  {key['created_at']}  {state}  "
-            f"{key['name']}"
-            + "".join(f"  {limit}" for limit in (*key["origins"], *key["event_types"]))
-        )
-    if not keys:
+        scopes = f"{'+'.join(key['scopes']):<12}"
+        limits = (*key["origins"], *key["event_types"])
+        shown = (key["key_id"], scopes, key["created_at"], state, key["name"], *limits)
+        lines.append("  ".join(shown))
+    if keys or as_json:
+        print_answer(keys, *lines, as_json=as_json)
+    else:
         typer.echo("There are no keys; `ecom api-key create --name NAME` makes one.", err=True)
 
 
@@ -179,8 +176,7 @@ def revoke_key(
     as_json: Json = False,
 ) -> None:
     """Revoke an API key, with immediate effect."""
-    revoked = _shown(_file().revoke(key_id))
-    typer.echo(json_text(revoked) if as_json else f"Key {key_id} is revoked.")
+    print_answer(_shown(_file().revoke(key_id)), f"Key {key_id} is revoked.", as_json=as_json)
 
 
 def _check_sending(

@@ -24,7 +24,7 @@ from ecom_assets.cli.commands import (
     QuestionCommand,
 )
 from ecom_assets.core.errors import EcomError, UsageError, WorkError, did_you_mean, first_line
-from ecom_assets.core.gc_tuning import loading
+from ecom_assets.core.gc_tuning import without_collection
 
 PLAIN: Final[dict[str, Any]] = {
     "no_args_is_help": True,
@@ -89,7 +89,7 @@ def _empty_path(parameter: Any) -> str:
 def load_command(command: Command | QuestionCommand, name: str) -> Any:
     """Import the function of a command and return the command."""
     single = typer.Typer(**PLAIN | {"no_args_is_help": False})
-    with loading():
+    with without_collection():
         single.command(name, cls=_PathCheckingCommand)(command.function())
     return main.get_command(single)
 
@@ -144,13 +144,6 @@ class _LazyGroup(TyperGroup):
                 formatter.write_dl([(name, summaries[name]) for name in names])
 
 
-def _nothing() -> None:
-    """Do nothing.
-
-    As a callback, this makes a Typer application a group although it has no commands of its own.
-    """
-
-
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001 (Typer calls it so)
     if is_asked:
         typer.echo(f"ecom {version('ecom-assets')}")
@@ -173,7 +166,8 @@ def _group(commands: Commands, text: str, **options: Any) -> typer.Typer:
         lazy = commands
 
     group = typer.Typer(cls=_CommandGroup, help=text, **PLAIN | options)
-    group.callback(help=text)(_nothing)
+    # A callback makes a Typer application a group although it has no commands of its own.
+    group.callback(help=text)(lambda: None)
     return group
 
 

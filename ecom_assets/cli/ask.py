@@ -26,15 +26,15 @@ from ecom_assets.behaviour.questions.model import Question, QuestionField, defin
 from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import (
     OwnData,
-    day_of,
     is_typed,
     read_days,
 )
+from ecom_assets.cli.terminal import print_answer, warn
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import SourceError, UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.tables.queries import provisional_lines
+from ecom_assets.core.tables.values import parse_day
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.files.question_source import (
@@ -103,14 +103,6 @@ class FileCommand:
         def ask(**options: Any) -> None:  # noqa: ANN401 (the values of any options)
             self.run(options)
 
-        parameters = self._parameters()
-        ask.__doc__ = QUESTIONS[self.kind.name].summary
-        ask.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
-        ask.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return ask
-
-    def _parameters(self) -> list[Parameter]:
-        """Return the parameters of the function, in the order of its help."""
         parameters = [_parameter("context", typer.Context, Parameter.empty)]
         for name, option_type in self.files.items():
             parameters.append(_parameter(name, option_type, None))
@@ -121,12 +113,15 @@ class FileCommand:
             option, text = self.kind.writes
             rows_file = Annotated[Path | None, typer.Option(option, help=text)]
             parameters.append(_parameter("out", rows_file, None))
-        return [
-            *parameters,
+        parameters += [
             _parameter("definition", shared.Definition, None),
             _parameter("strict", shared.Strict, default=False),
             _parameter("as_json", shared.Json, default=False),
         ]
+        ask.__doc__ = QUESTIONS[self.kind.name].summary
+        ask.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
+        ask.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return ask
 
     def _option_type(self, field: QuestionField) -> Any:  # noqa: ANN401 (a type for Typer)
         """Return the type of an option: what it takes, its names, and its help with the default."""
@@ -229,7 +224,7 @@ class FileCommand:
         by_option = {options[name]: value for name, value in values.items()}
         read_days(by_option.get("--from"), by_option.get("--to"), by_option.get("--last"))
         values = {
-            name: day_of(value, options[name]) if fields[name].input.is_date else value
+            name: parse_day(value, f"{options[name]} ") if fields[name].input.is_date else value
             for name, value in values.items()
         }
         raw = definition_of(kind, values)
@@ -251,7 +246,8 @@ class FileCommand:
             in_both: The options that say what the file says.
 
         Raises:
-            UsageError: There are such options, or the file has a wrong time zone.
+            UsageError: There are such options, or the file cannot be read, is not a YAML or JSON
+                object, or has a wrong time zone.
         """
         kind = self.kind.question
         if in_both:
@@ -260,7 +256,11 @@ class FileCommand:
             )
         first_field = next(iter(self.fields.values()))
         analysis = re.sub(r"^(an?|the) | definition$", "", kind.CALLED)
-        in_file = _read_definition(path, analysis, first_field.path[0])
+        in_file = definition_in(path)
+        if not isinstance(in_file, dict):
+            raise UsageError(
+                f"{path} holds no {analysis} definition; begin it with `{first_field.path[0]}:`."
+            )
         question: Question = kind.from_command(raw, in_file)
         zone = question.timezone
         if "timezone" not in raw and zone is not None and not is_zone(zone):
@@ -292,34 +292,14 @@ def _print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_
     of rows that the result counts.
     """
     if refused := refused_warning(answer["rows"]):
-        typer.echo(f"ecom: warning: {refused}", err=True)
+        warn(refused)
     if unread := unread_warning(answer["rows"]):
-        typer.echo(f"ecom: warning: {unread}.", err=True)
-    for note in answer["rows"].get("notes", ()):
-        typer.echo(f"ecom: warning: {note}.", err=True)
-    if as_json:
-        typer.echo(json_text(answer))
-        return
-    for sentence in answer.get("warnings", ()):
-        typer.echo(f"ecom: warning: {sentence}", err=True)
-    typer.echo("\n".join([*lines(), rows_line(answer["rows"])]))
-
-
-def _read_definition(path: Path, analysis: str, first_key: str) -> dict[str, Any]:
-    """Return the definition of an analysis from a file.
-
-    Args:
-        path: The file, YAML or JSON.
-        analysis: What it defines, for the error.
-        first_key: A key that each such definition has.
-
-    Raises:
-        UsageError: The file cannot be read, or is not a YAML or JSON object.
-    """
-    read = definition_in(path)
-    if not isinstance(read, dict):
-        raise UsageError(f"{path} holds no {analysis} definition; begin it with `{first_key}:`.")
-    return read
+        warn(f"{unread}.")
+    warn(*(f"{note}." for note in answer["rows"].get("notes", ())))
+    if not as_json:
+        warn(*answer.get("warnings", ()))
+    text = () if as_json else (*lines(), rows_line(answer["rows"]))
+    print_answer(answer, *text, as_json=as_json)
 
 
 def _lines(kind: Kind[Any, Any], document: dict[str, Any]) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 
 Folder = Annotated[
@@ -32,12 +32,10 @@ def pull(folder: Folder, as_json: Json = False) -> None:
     from ecom_assets.interfaces.boards.store import BoardStore  # noqa: PLC0415 (as above)
 
     changed = [str(path.relative_to(folder)) for path in write(BoardStore(load_settings()), folder)]
-    if as_json:
-        typer.echo(json_text({"folder": str(folder), "changed": changed}))
-        return
-    for name in changed:
-        typer.echo(name)
-    typer.echo(f"{len(changed)} files of {folder} changed.", err=True)
+    if changed or as_json:
+        print_answer({"folder": str(folder), "changed": changed}, *changed, as_json=as_json)
+    if not as_json:
+        typer.echo(f"{len(changed)} files of {folder} changed.", err=True)
 
 
 def check(folder: Folder, as_json: Json = False) -> None:
@@ -47,10 +45,9 @@ def check(folder: Folder, as_json: Json = False) -> None:
     from ecom_assets.interfaces.boards.files import faults_of  # noqa: PLC0415 (loads the questions)
 
     faults, files = faults_of(folder)
-    if as_json:
-        typer.echo(json_text({"folder": str(folder), "file_count": len(files), "faults": faults}))
-    elif not faults:
-        typer.echo(f"The {len(files)} files of {folder} are right.")
+    if as_json or not faults:
+        answer = {"folder": str(folder), "file_count": len(files), "faults": faults}
+        print_answer(answer, f"The {len(files)} files of {folder} are right.", as_json=as_json)
     if faults and as_json:
         raise typer.Exit(UsageError.exit_code)
     if faults:
@@ -83,13 +80,7 @@ def push(
         changes = list(differences(store, files, is_deleting=delete))
     else:
         changes = save(store, files, by or getpass.getuser(), is_deleting=delete)
-    if as_json:
-        typer.echo(
-            json_text(
-                {"is_saved": not dry_run, "differences": [vars(change) for change in changes]}
-            )
-        )
-        return
+    lines = []
     for change in changes:
         outcome = f"refused: {change.why}" if change.does == "refuse" else DOES[change.does]
         fields = (
@@ -97,6 +88,6 @@ def push(
             if change.fields and change.does in {"change", "refuse"}
             else ""
         )
-        typer.echo(f"{change.name} {outcome}{fields}")
-    if not changes:
-        typer.echo("The store has all of it already.")
+        lines.append(f"{change.name} {outcome}{fields}")
+    answer = {"is_saved": not dry_run, "differences": [vars(change) for change in changes]}
+    print_answer(answer, *(lines or ["The store has all of it already."]), as_json=as_json)

@@ -8,11 +8,10 @@ import typer
 import yaml
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import UsageError, did_you_mean
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.odcs import Checks, Document, document_per_table, one_document
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import checks
@@ -50,27 +49,29 @@ def contracts(
     del (
         standard
     )  # the only one so far; named, so that another one changes nothing for those who use it
-    settings, chosen = load_settings(), _chosen(table)
+    settings, by_name = load_settings(), {contract.qualified_name(): contract for contract in ALL}
+    for name in table or ():
+        if name not in by_name:
+            raise UsageError(f"--table {name!r} is not a table; {did_you_mean(name, by_name)}.")
+    chosen = [by_name[name] for name in dict.fromkeys(table or by_name)]
     server = new_engine(settings).server()
     if out is None:
         document = one_document(chosen, VERSION, _checks(settings), server)
-        typer.echo(json_text(document) if as_json else _as_yaml(document), nl=as_json)
+        print_answer(document, _as_yaml(document).removesuffix("\n"), as_json=as_json)
         return
     documents = document_per_table(chosen, VERSION, _checks(settings), server)
-    _write(documents, out)
-    written = {"files": [str(out / name) for name in documents]}
-    typer.echo(
-        json_text(written) if as_json else f"Wrote {len(documents)} contracts to {out}.",
-        err=not as_json,
-    )
-
-
-def _chosen(names: list[str] | None) -> list[Contract]:
-    by_name = {contract.qualified_name(): contract for contract in ALL}
-    for name in names or ():
-        if name not in by_name:
-            raise UsageError(f"--table {name!r} is not a table; {did_you_mean(name, by_name)}.")
-    return [by_name[name] for name in dict.fromkeys(names)] if names else list(ALL)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--out {out} cannot be a folder ({error.strerror}); name another one."
+        ) from error
+    for name, content in documents.items():
+        replace_bytes(out / name, _as_yaml(content).encode())
+    if as_json:
+        print_answer({"files": [str(out / name) for name in documents]}, as_json=True)
+    else:
+        typer.echo(f"Wrote {len(documents)} contracts to {out}.", err=True)
 
 
 def _checks(settings: Settings) -> Checks:
@@ -80,17 +81,6 @@ def _checks(settings: Settings) -> Checks:
             (check.name, check.description, check.warns)
         )
     return values
-
-
-def _write(documents: dict[str, Document], out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"--out {out} cannot be a folder ({error.strerror}); name another one."
-        ) from error
-    for name, document in documents.items():
-        replace_bytes(out / name, _as_yaml(document).encode())
 
 
 def _as_yaml(document: Document) -> str:

@@ -13,9 +13,9 @@ import typer
 from packaging.requirements import Requirement
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import EcomError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.heartbeats import heartbeats_of, late_sentence
 from ecom_assets.core.operations.publications import dues_of
 from ecom_assets.core.operations.requests import OperationsStore
@@ -92,21 +92,18 @@ class Advice:
     """What is in order and may still be other than its owner wants, and what to do then."""
 
     detail: str
-    fix: str
+    fix: str = ""
 
 
 def doctor(as_json: Json = False) -> None:
     """Check settings, versions, disk, warehouse, events, alerts, lineage, publishing, API;
     each problem has its fix.
     """
-    findings = diagnose()
-    if as_json:
-        typer.echo(json_text([asdict(finding) for finding in findings]))
-    else:
-        for finding in findings:
-            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject:10} {finding.found}")
-            if finding.fix:
-                typer.echo(f"                fix: {finding.fix}")
+    findings, lines = diagnose(), []
+    for finding in findings:
+        lines.append(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject:10} {finding.found}")
+        lines += [f"                fix: {finding.fix}"] if finding.fix else []
+    print_answer([asdict(finding) for finding in findings], *lines, as_json=as_json)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
@@ -137,19 +134,17 @@ def diagnose() -> list[Finding]:
         "api": _api,
         "keys": _keys,
     }
-    return [_finding(name, look, settings) for name, look in looks.items()]
-
-
-def _finding(
-    subject: str, look: Callable[[Settings], str | Problem | Advice], settings: Settings
-) -> Finding:
-    try:
-        result = look(settings)
-    except EcomError as error:
-        result = Problem(str(error))
-    if isinstance(result, str):
-        return Finding(subject, ok=True, found=result)
-    return Finding(subject, isinstance(result, Advice), result.detail, result.fix)
+    findings = []
+    for subject, look in looks.items():
+        try:
+            result = look(settings)
+        except EcomError as error:
+            result = Problem(str(error))
+        if isinstance(result, str):
+            result = Advice(result)
+        is_ok = isinstance(result, Advice)
+        findings.append(Finding(subject, is_ok, result.detail, result.fix))
+    return findings
 
 
 def _settings(settings: Settings) -> str | Problem:
@@ -271,11 +266,16 @@ def _events(settings: Settings) -> str:
         return without
     if not settings.events and sandbox_is_missing(settings):
         return "none set; the sandbox shop is made at the first run"
-    if is_table(settings):
-        return _event_table(settings)
-    return _fitting(
-        open_events(duckdb.connect(), settings, event_paths(settings)), event_paths(settings)
-    )
+    if not is_table(settings):
+        paths = event_paths(settings)
+        return _fitting(open_events(duckdb.connect(), settings, paths), paths)
+    with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
+        from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only event tables need the packages)
+
+    with closing(EventTable(settings)) as table:
+        days = table.newest_days
+        count = sum(state.row_count for state in table.states(days).values())
+        return f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
 
 
 def _event_ids(settings: Settings) -> str | Advice:
@@ -360,16 +360,6 @@ def _customers(settings: Settings) -> str:
     return f"{result}; the score expects {scored}; markets are {markets}"
 
 
-def _event_table(settings: Settings) -> str:
-    with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
-        from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only event tables need the packages)
-
-    with closing(EventTable(settings)) as table:
-        days = table.newest_days
-        count = sum(state.row_count for state in table.states(days).values())
-        return f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
-
-
 def _dagster_home(settings: Settings) -> str | Problem | Advice:
     home = settings.dagster_home
     text = f"{home}" + ("" if (home / INSTANCE).exists() else " is made at the first run")
@@ -421,16 +411,16 @@ def _daemon(settings: Settings) -> str | Problem:
     heartbeats = heartbeats_of(settings.home)
     published_at = last_published_at(settings) if dues else None
     overdue = [due.overdue(published_at, now) for due in dues]
-    found = [each.sentence for each in overdue if each]
-    found += [
+    problems = [each.sentence for each in overdue if each]
+    problems += [
         due.sentence for due, late in zip(dues, overdue, strict=True) if due.sentence and not late
     ]
-    if found:
+    if problems:
         fix = (
             "see the page of the run in Dagster, and fix what it says; or run the days by hand, "
             "with `ecom run --from … --to …`"
         )
-        return Problem(" ".join(found), fix)
+        return Problem(" ".join(problems), fix)
     if heartbeats and all(each.is_late(now) for each in heartbeats):
         newest = max((each.beat_at for each in heartbeats if each.beat_at), default=None)
         since = f" since {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
@@ -538,9 +528,9 @@ def _keys(settings: Settings) -> str | Advice:
             if public
             else "none may send events from pages"
         )
-    found = [f"aliases were refused: {', '.join(refused)}"] if refused else []
+    sentences = [f"aliases were refused: {', '.join(refused)}"] if refused else []
     if joined:
-        found.append(
+        sentences.append(
             f"staging.identity_aliases has {joined:,}, and before there was the scope link, "
             f"{', '.join(public.values())} could send aliases"
         )
@@ -555,7 +545,7 @@ def _keys(settings: Settings) -> str | Advice:
             "take aliases that you do not know out of the landing files, and run with "
             "--allow-withdrawal"
         )
-    return Advice("; ".join(found), "; ".join(fixes))
+    return Advice("; ".join(sentences), "; ".join(fixes))
 
 
 def _alias_count(settings: Settings) -> int | None:

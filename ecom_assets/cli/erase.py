@@ -16,11 +16,10 @@ from ecom_assets.behaviour.events.assets import raw_events
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, Permissions
 from ecom_assets.cli.platform_run import PlatformRun, ready_definitions, settings_of, stored_days
 from ecom_assets.cli.progress import RunProgress
+from ecom_assets.cli.terminal import print_answer, print_faults
 from ecom_assets.commerce.customers.assets import raw_customers
 from ecom_assets.commerce.orders.assets import raw_user_order_log
 from ecom_assets.core.errors import UsageError, WorkError, did_you_mean
-from ecom_assets.core.json_text import json_text
-from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.days import Days
@@ -166,7 +165,7 @@ class _ErasureRequest:
                 )
             if dry_run or plan.is_empty:
                 found = {"found": plan.as_json(), "known_as": list(plan.person.known_as)}
-                _print(found, _plan_lines(plan), as_json=as_json)
+                print_answer(found, *_plan_lines(plan), as_json=as_json)
                 return
             _require_yes(plan, yes=yes)
             pending = intent_of(plan)
@@ -183,7 +182,7 @@ class _ErasureRequest:
         kept = pending.person.known_as  # named here only: the receipt stays
         document = {**receipt, "receipt": str(path), "known_as": list(kept)}
         lines = [*_receipt_lines(receipt), *_known_as_lines(kept), f"Receipt: {path}"]
-        _print(document, lines, as_json=as_json)
+        print_answer(document, *lines, as_json=as_json)
 
     def _all_requested(self, also: Sequence[str]) -> Person:
         """Return the person with some of the users known as them."""
@@ -208,7 +207,11 @@ class _ErasureRequest:
                 )
         if self.also or not asks:
             return self.also
-        return tuple(user for user in known_as if typer.confirm(_question(user), err=True))
+        question = (
+            "{} is another user, whom an alias joins with the person or who used a named session. "
+            "Erase them, too?"
+        )
+        return tuple(user for user in known_as if typer.confirm(question.format(user), err=True))
 
     def verify(self, *, as_json: bool) -> None:
         """Report whether any rows of the person are left.
@@ -224,7 +227,8 @@ class _ErasureRequest:
             )
         absent = ["Nothing of the person is left.", *_kept_lines(result.kept)]
         lines = absent if result.is_absent else ["There is still:", *_left_lines(result.left)]
-        _print({"is_absent": result.is_absent, **asdict(result)}, lines, as_json=as_json)
+        answer = {"is_absent": result.is_absent, **asdict(result)}
+        print_answer(answer, *lines, as_json=as_json)
         if not result.is_absent:
             raise typer.Exit(1)
 
@@ -277,15 +281,13 @@ def _resumed(settings: Settings, requested: Person) -> Pending | None:
         try:
             pending = read_pending(path)
         except WorkError as error:
-            typer.echo(f"ecom: {error}", err=True)
+            print_faults([error])
             continue
         if pending.is_of(requested):
             result = pending
         else:
             sentence = f"An erasure of another person, of {pending.requested_at}, is not finished"
-            typer.echo(
-                f"ecom: {sentence}; finish it with the same command as then ({path}).", err=True
-            )
+            print_faults([f"{sentence}; finish it with the same command as then ({path})."])
     return result
 
 
@@ -296,13 +298,6 @@ def _require_yes(plan: ErasurePlan, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError("Erasing cannot be undone; confirm with --yes.")
     typer.confirm("Erase all of this? It cannot be undone.", abort=True, err=True)
-
-
-def _question(user: str) -> str:
-    return (
-        f"{user} is another user, whom an alias joins with the person or who used a named "
-        "session. Erase them, too?"
-    )
 
 
 def _known_as_lines(users: Sequence[str]) -> list[str]:
@@ -358,8 +353,8 @@ def _plan_lines(plan: ErasurePlan) -> list[str]:
     files = {file.path: file.record_count for file in plan.files}
     left = {"tables": plan.tables, "files": files, "other_files": plan.other_files}
     ledger = [f"  ledger of deliveries: {plan.ledger_count:,} records"] if plan.ledger_count else []
-    rest = _known_as_lines(person.known_as)
-    return ["The person is known as:", *ids, "and is in:", *_left_lines(left), *ledger, *rest]
+    known_as = _known_as_lines(person.known_as)
+    return ["The person is known as:", *ids, "and is in:", *_left_lines(left), *ledger, *known_as]
 
 
 def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
@@ -386,7 +381,3 @@ def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
         *_kept_lines(receipt["verified"]["kept"]),
         *(f"To confirm: {sentence}" for sentence in receipt["to_confirm"]),
     ]
-
-
-def _print(answer: Answer, lines: list[str], *, as_json: bool) -> None:
-    typer.echo(json_text(answer) if as_json else "\n".join(lines))

@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.errors import WorkError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.core.tables.conditions import parse_where
 from ecom_assets.core.tables.contract import HIDDEN, Contract
-from ecom_assets.core.tables.formats import counted
+from ecom_assets.core.tables.formats import aligned, counted, shortened
 from ecom_assets.core.warehouse.day_notes import WrittenSlices
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
@@ -110,7 +110,7 @@ def explain_command(
         raise WorkError(f"There is no warehouse yet at {engine.address}; run `ecom run`.")
     with closing(engine.open()):
         answer = explain(question, reader_of(engine, settings))
-    typer.echo(json_text(answer) if as_json else "\n".join(lines_of(answer, with_sql=sql)))
+    print_answer(answer, *lines_of(answer, with_sql=sql), as_json=as_json)
 
 
 def lines_of(answer: Answer, *, with_sql: bool) -> Iterator[str]:
@@ -244,24 +244,7 @@ def _grid(rows: list[Answer], columns: list[str] | None) -> Iterator[str]:
     names.sort(
         key=lambda name: name != "reject_reason"
     )  # of a quarantined row, the reason is what people look for
-    cells = [[_cell(row[name]) for name in names] for row in rows]
-    widths = (
-        [
-            max(len(name), *(len(row[position]) for row in cells))
-            for position, name in enumerate(names)
-        ]
-        if cells
-        else []
-    )
-    for line in [names, *cells] if cells else []:
-        yield (
-            "  "
-            + "  ".join(
-                text.ljust(width) for text, width in zip(line, widths, strict=True)
-            ).rstrip()
-        )
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return text if len(text) <= MOST_WIDTH else f"{text[: MOST_WIDTH - 1]}…"
+    texts = [["" if row[name] is None else str(row[name]) for name in names] for row in rows]
+    cells = [[shortened(text, MOST_WIDTH) for text in line] for line in texts]
+    if cells:
+        yield from (f"  {line}" for line in aligned([names, *cells]))

@@ -15,8 +15,8 @@ from ecom_assets.cli.platform_run import PlatformRun, RunOutcome, ready_definiti
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.summary.lines import delivery_lines
 from ecom_assets.cli.summary.run import delivery_totals
+from ecom_assets.cli.terminal import print_answer, print_faults
 from ecom_assets.core.errors import UsageError, did_you_mean
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.days import DayRange, Days
@@ -38,7 +38,7 @@ PLACES = (*SETTING_OF, CUSTOMERS)
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """The requested export."""
+    """What goes out, of which days and how: `places` are names of tools, and `customers-json`."""
 
     places: tuple[str, ...]
     requested_days: DayRange
@@ -111,22 +111,6 @@ def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
     return Days.from_dates([*whole.dates, last])
 
 
-def _delivered(
-    settings: Settings, request: ExportRequest, days: Days, *, quiet: bool
-) -> RunOutcome:
-    progress = RunProgress(quiet=quiet)
-    if not settings.has_own_data and set(request.places) - {CUSTOMERS}:
-        progress.say(
-            "This is the sandbox shop: its records go to stand-ins of the tools in this process."
-        )
-    delivery_context = delivery_resource(settings, retry_rejected=request.retries_dead_letters)
-    definitions = ready_definitions(settings, progress, delivery_context=delivery_context)
-    chosen = [key_of(name) for name in request.names]
-    if set(request.places) - {CUSTOMERS}:
-        chosen += [asset.key for asset in DELIVERY_TABLES]
-    return PlatformRun(settings, progress, definitions, sorted(chosen), days).materialize()
-
-
 def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, Any]:
     unset = SETTING_OF.keys() - set_tools(settings)
     fill = {name: value for tool in unset for name, value in TOOLS[tool].placeholders.items()}
@@ -144,8 +128,8 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
                 destination, due, store, sent_at, declared_key(settings, name)
             ).write(days, folder)
             reasons = [
-                {"reason": reason, "words": words, "n": count}
-                for (reason, words), count in result.refused.most_common()
+                {"reason": reason, "words": sentence, "n": count}
+                for (reason, sentence), count in result.refused.most_common()
             ]
             dry_runs[name] = {**vars(result), "folder": str(result.folder), "refused": reasons}
     return {"dry_run": dry_runs}
@@ -215,9 +199,18 @@ def export(
     settings, days = _prepared(request)
     if dry_run:
         document = _dry(settings, request, days)
-        typer.echo(json_text(document) if as_json else "\n".join(_dry_lines(document)))
+        print_answer(document, *_dry_lines(document), as_json=as_json)
         return
-    outcome = _delivered(settings, request, days, quiet=as_json)
+    progress, is_for_tools = RunProgress(quiet=as_json), bool(set(names) - {CUSTOMERS})
+    if is_for_tools and not settings.has_own_data:
+        progress.say(
+            "This is the sandbox shop: its records go to stand-ins of the tools in this process."
+        )
+    delivery_context = delivery_resource(settings, retry_rejected=request.retries_dead_letters)
+    definitions = ready_definitions(settings, progress, delivery_context=delivery_context)
+    chosen = [key_of(name) for name in request.names]
+    chosen += [asset.key for asset in DELIVERY_TABLES] if is_for_tools else []
+    outcome = PlatformRun(settings, progress, definitions, sorted(chosen), days).materialize()
     totals = delivery_totals(outcome)
     failures = failures_of(outcome, totals, refusals(settings, totals["deliveries"]))
     document = {
@@ -226,9 +219,8 @@ def export(
         "failures": failures,
         **totals,
     }
-    typer.echo(json_text(document, default=str) if as_json else "\n".join(delivery_lines(totals)))
-    for failure in failures:
-        typer.echo(f"ecom: {failure}", err=True)
+    print_answer(document, *delivery_lines(totals), as_json=as_json)
+    print_faults(failures)
     if failures:
         raise typer.Exit(1)
 
@@ -238,7 +230,10 @@ def refusals(settings: Settings, deliveries: Mapping[str, NamedValues]) -> list[
     how many, and why.
     """
     nothing_went = [
-        name for name, delivery in deliveries.items() if delivery["due"] and not _went(delivery)
+        name
+        for name, delivery in deliveries.items()
+        if delivery["due"]
+        and not any(count for outcome, count in delivery["outcomes"].items() if outcome not in DEAD)
     ]
     if not nothing_went:
         return []
@@ -254,19 +249,12 @@ def refusals(settings: Settings, deliveries: Mapping[str, NamedValues]) -> list[
     ]
 
 
-def _went(delivery: NamedValues) -> bool:
-    """Return whether any due record has an outcome but that it cannot go,
-    or that the tool refused it.
-    """
-    return any(count and outcome not in DEAD for outcome, count in delivery["outcomes"].items())
-
-
-def _why(rows: Sequence[NamedValues], place: str) -> str:
+def _why(rows: Sequence[NamedValues], location: str) -> str:
     """Return the most frequent reason why records were refused, and where the others are."""
     if not rows:
-        return f"; the reasons are {place}."
+        return f"; the reasons are {location}."
     first, *more = rows
-    also = f" ({len(more):,} other reasons are {place})" if more else ""
+    also = f" ({len(more):,} other reasons are {location})" if more else ""
     return (
         f", most ({first['n']:,}) as {first['reason']}: "
         f"{first['words'] or 'the tool gave no reason.'}{also}"

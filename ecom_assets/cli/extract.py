@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
-from ecom_assets.core.json_text import json_text
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.ingestion.sources.extraction.definition import Extract
 from ecom_assets.ingestion.sources.extraction.extraction import run_extract
@@ -23,21 +23,25 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Land what changed in a REST API since the last time, for `ecom run`."""
-    say = (lambda _name, _landed: None) if as_json else _say
+
+    def say(name: str, landed: Landed) -> None:
+        removed = f", {landed.removed_count:,} no longer there" if landed.removed_count else ""
+        counts = f"{landed.new_count:,} new, {landed.changed_count:,} in a newer version{removed}"
+        if not as_json:
+            typer.echo(f"{name}: {counts}")
+
     definition, landed = run_extract(source, to, load_settings(), say)
     command = f"ecom run {options_of(definition, to)}"
-    if as_json:
-        counts = {
-            name: {
-                "new": each.new_count,
-                "changed": each.changed_count,
-                "removed": each.removed_count,
-            }
-            for name, each in landed.items()
+    counts = {
+        name: {
+            "new": each.new_count,
+            "changed": each.changed_count,
+            "removed": each.removed_count,
         }
-        typer.echo(json_text({"folder": str(to), "landed": counts, "next": command}))
-        return
-    typer.echo(f"Next: {command}")
+        for name, each in landed.items()
+    }
+    answer = {"folder": str(to), "landed": counts, "next": command}
+    print_answer(answer, f"Next: {command}", as_json=as_json)
 
 
 def options_of(definition: Extract, folder: Path) -> str:
@@ -47,10 +51,3 @@ def options_of(definition: Extract, folder: Path) -> str:
     option = f"--{definition.mapping_of}"
     mapping = f" {option}-mapping {definition.mapping}" if definition.mapping else ""
     return f"{option} {folder}{mapping}"
-
-
-def _say(name: str, landed: Landed) -> None:
-    removed = f", {landed.removed_count:,} no longer there" if landed.removed_count else ""
-    typer.echo(
-        f"{name}: {landed.new_count:,} new, {landed.changed_count:,} in a newer version{removed}"
-    )

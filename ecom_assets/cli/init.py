@@ -9,9 +9,11 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.shop_words import currency_code, weekday_name, zone_name
+from ecom_assets.cli.terminal import ask_until, print_answer
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import without_none
 from ecom_assets.core.settings.settings import SHOP_FILE, Settings, in_shop_file, load_settings
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def init(
         "shop_name": shop_name,
     }
     stored = in_shop_file()
-    values = {**stored, **{name: value for name, value in answers.items() if value is not None}}
+    values = {**stored, **without_none(answers)}
     is_terminal = sys.stdin.isatty() and not as_json
     if not (is_terminal or as_json or any(value is not None for value in answers.values())):
         _load(_looked(), asks=False)
@@ -81,13 +83,16 @@ def init(
     lines = [f"{name} = {json_text(value, default=str)}\n" for name, value in values.items()]
     replace_bytes(path, "".join(lines).encode())
     still_open = [name for name in ASKED if name not in values]
-    if as_json:
-        typer.echo(json_text({"file": str(path), "settings": values, "not_set": still_open}))
-        return
     listed = ", ".join(f"{name} {value!r}" for name, value in values.items()) or "nothing"
-    typer.echo(f"{path} has {listed}.")
-    for name in still_open:
-        typer.echo(f"Not set: {name}. {ASKED[name]}: `ecom init --{name.replace('_', '-')} …`.")
+    print_answer(
+        {"file": str(path), "settings": values, "not_set": still_open},
+        f"{path} has {listed}.",
+        *(
+            f"Not set: {name}. {ASKED[name]}: `ecom init --{name.replace('_', '-')} …`."
+            for name in still_open
+        ),
+        as_json=as_json,
+    )
     if looks:
         _load(looks, asks=True)
 
@@ -158,21 +163,13 @@ def _asked(name: str, default: str = "", *, is_needed: bool = False) -> str:
     if name in {"timezone", "week_start"}:
         default = str(Settings.model_fields[name].default)
     text = ASKED[name].partition(" (")[0] if is_needed else ASKED[name]
-    while True:
-        answer = _as_setting(
-            name, typer.prompt(text, default=default, show_default=bool(default), err=True)
-        )
-        try:
-            load_settings(**{name: answer or None})
-        except UsageError as error:
-            typer.echo(str(error), err=True)
-        else:
-            if answer or not is_needed:
-                return answer
-            typer.echo("The files have amounts, and none says of which currency.", err=True)
-
-
-def _as_setting(name: str, answer: str) -> str:
-    """Return an answer in the words of people as a setting has it."""
     read = {"currency": currency_code, "timezone": zone_name, "week_start": weekday_name}.get(name)
-    return (read(answer) if read else answer) or answer
+
+    def accepted(said: str) -> str:
+        answer = (read(said) if read else said) or said
+        load_settings(**{name: answer or None})
+        if is_needed and not answer:
+            raise UsageError("The files have amounts, and none says of which currency.")
+        return answer
+
+    return ask_until(text, accepted, default)

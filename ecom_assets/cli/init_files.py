@@ -13,8 +13,9 @@ from typing import Final
 import typer
 
 from ecom_assets.cli.shop_words import zone_name
+from ecom_assets.cli.terminal import ask_until
 from ecom_assets.core.clock import now_utc_without_zone
-from ecom_assets.core.errors import EcomError, UsageError
+from ecom_assets.core.errors import EcomError
 from ecom_assets.core.operations.steps import last_look
 from ecom_assets.core.settings.settings import SHOP_FILE, Settings
 from ecom_assets.core.tables.formats import counted
@@ -150,12 +151,12 @@ class EarlierAnswers:
 
 def _asked_of(look: UploadLook, question: OpenQuestion) -> tuple[object, ...]:
     """Return what a question asks of a file but for its numbers."""
-    words = re.sub(r"\([^()]*\)|[\d.,]+", "", question.sentence)
+    question_text = re.sub(r"\([^()]*\)|[\d.,]+", "", question.sentence)
     each = tuple(question.each)
     return (
         look.kind,
         look.mapping,
-        words,
+        question_text,
         question.subject,
         question.subjects,
         each,
@@ -182,20 +183,22 @@ def answered(
         look = look_in_child(uploads, look.upload, settings, Chosen(look.answers))
         typer.echo("\n".join(_lines(look)))
     answers = dict(look.answers)
-    known: dict[str, str] = {}
+    known_answers: dict[str, str] = {}
     if "timezone" in settings.model_fields_set:  # times without a zone are of the shop's
-        known[ZONE] = settings.timezone
+        known_answers[ZONE] = settings.timezone
     while look.open_questions and not look.refusal:
         asked: list[OpenQuestion] = []
         for question in look.open_questions:
             # What was answered and is open again, only the person can answer otherwise.
             is_new = question.key not in answers
-            answer = known.get(question.key) or (earlier.take(look, question) if is_new else None)
+            answer = known_answers.get(question.key) or (
+                earlier.take(look, question) if is_new else None
+            )
             if answer is None:
                 asked.append(question)
             else:
                 answers[question.key] = answer
-        known = {}
+        known_answers = {}
         if asked:
             typer.echo(f"\n{look.upload.name} (type {LEAVE_OUT} to leave this file out)", err=True)
         for question in asked:
@@ -249,8 +252,8 @@ def loaded_line(upload: Upload) -> str:
 
 def load_question(settings: Settings, looks: Sequence[UploadLook]) -> str:
     """Return what is asked before files are loaded."""
-    place = " in place of the sample shop" if is_made(settings) else ""
-    return f"Load {counted(len(looks), 'file')}{place}?"
+    replaces = " in place of the sample shop" if is_made(settings) else ""
+    return f"Load {counted(len(looks), 'file')}{replaces}?"
 
 
 def _kept(uploads: Uploads, path: Path, settings: Settings) -> Upload:
@@ -282,18 +285,13 @@ def _asked(question: OpenQuestion) -> str | None:
         typer.echo(f"  {note}", err=True)
     for number, choice in enumerate(question.choices, start=1):
         typer.echo(f"  {number} {answer_words(question, str(choice))}", err=True)
-    while True:
-        said: str = typer.prompt(question.label, err=True)
+
+    def accepted(said: str) -> str | None:
         if said.strip().lower() == LEAVE_OUT:
             return None
-        try:
-            return question.checked(_as_choice(question, said))
-        except UsageError as error:
-            typer.echo(str(error), err=True)
+        # A number stands for a choice, and a city for its zone.
+        return question.checked(
+            question.choice_of(said) if question.choices else zone_name(said) or said
+        )
 
-
-def _as_choice(question: OpenQuestion, said: str) -> str:
-    """Return the choice that a number stands for, or the zone that a city does."""
-    if not question.choices:
-        return zone_name(said) or said
-    return question.choice_of(said)
+    return ask_until(question.label, accepted)

@@ -8,8 +8,9 @@ import typer
 
 from ecom_assets.cli.options import Events, Json, OwnData, UntilParentEnds
 from ecom_assets.cli.platform_run import settings_of
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
+from ecom_assets.core.rows import without_none
 from ecom_assets.core.settings.home import close_to_others
 from ecom_assets.core.settings.intake import StreamKind
 from ecom_assets.core.settings.settings import written_paths
@@ -45,9 +46,7 @@ def collect(
 
     settings = settings_of(OwnData.read(events, None, None, (None, None)))
     listens = {"collect_host": host, "collect_port": port}
-    settings = settings.model_copy(
-        update={name: value for name, value in listens.items() if value is not None}
-    )
+    settings = settings.model_copy(update=without_none(listens))
     landing = landing_folder(settings, is_sandbox=sandbox)
     close_to_others(written_paths(settings), settings.home)
     typer.echo(
@@ -129,7 +128,7 @@ def compact_command(
     settings = settings_of(OwnData.read(events, None, None, (None, None)))
     if list_files:
         paths = [file.path for file in find_files(event_paths(settings))]
-        typer.echo(json_text(paths) if as_json else "\n".join(paths))
+        print_answer(paths, *paths, as_json=as_json)
         return
     result = compact(settings)
     sentence = (
@@ -137,4 +136,4 @@ def compact_command(
         f"{result.made_count:,}, in {result.folder_count:,} folders; {result.removed_count:,} "
         "replaced files were removed."
     )
-    typer.echo(json_text(result.as_json()) if as_json else sentence)
+    print_answer(result.as_json(), sentence, as_json=as_json)

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
-from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import load_settings
 
 
@@ -30,7 +29,21 @@ def restore(as_json: Json = False) -> None:
     with closing(engine.open()), closing(open_store(settings)) as store:
         done = bring_back(store, engine)
         result = {**vars(done), "ledger": store.address, "warehouse": engine.address}
-    typer.echo(json_text(result) if as_json else _restored_line(result))
+    line = (
+        f"{done.record_count:,} records in {done.batch_count:,} batches were brought back from "
+        f"{engine.address} into {store.address}; `ecom export` or the next run goes on from there."
+    )
+    if done.without_hash_count:
+        line += (
+            f" Of {done.without_hash_count:,} it is not known what was sent, so that a change of "
+            "them since then is not seen."
+        )
+    if not done.record_count:
+        line = (
+            f"The ledger {store.address} knows all that export.deliveries does; nothing was "
+            "changed."
+        )
+    print_answer(result, line, as_json=as_json)
 
 
 def backup(
@@ -76,22 +89,3 @@ def reset(
     typer.echo(
         f"{engine.address} knows of no delivery any more; a ledger that is still there does."
     )
-
-
-def _restored_line(result: Answer) -> str:
-    if not result["record_count"]:
-        return (
-            f"The ledger {result['ledger']} knows all that export.deliveries does; nothing was "
-            "changed."
-        )
-    line = (
-        f"{result['record_count']:,} records in {result['batch_count']:,} batches were brought "
-        f"back from {result['warehouse']} into {result['ledger']}; `ecom export` or the next run "
-        "goes on from there."
-    )
-    if result["without_hash_count"]:
-        line += (
-            f" Of {result['without_hash_count']:,} it is not known what was sent, so that a "
-            "change of them since then is not seen."
-        )
-    return line

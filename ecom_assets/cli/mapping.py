@@ -12,9 +12,9 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.run import run
+from ecom_assets.cli.terminal import ask_until, print_answer, warn
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import PREFIX, load_settings
 from ecom_assets.core.settings.uploaded import KINDS
@@ -92,19 +92,21 @@ def _with_kinds(command: Callable[..., None]) -> Callable[..., None]:
 def list_mappings(as_json: Json = False) -> None:
     """List the shipped mappings."""
     rows = [
-        {"of": kind, **_described(feed.folder, name)}
+        {
+            "of": kind,
+            "name": name,
+            "description": shipped_content(feed.folder, name).get("description", ""),
+        }
         for kind, feed in feeds().items()
         for name in feed.shipped
     ]
-    if as_json:
-        typer.echo(json_text(rows))
-        return
-    width = max(len(row["name"]) for row in rows)
+    width, lines = max(len(row["name"]) for row in rows), []
     for kind in feeds():
-        typer.echo(f"{kind.replace('_', ' ').capitalize()}:")
-        for row in rows:
-            if row["of"] == kind:
-                typer.echo(f"  {row['name']:<{width}}  {row['description']}")
+        lines.append(f"{kind.replace('_', ' ').capitalize()}:")
+        lines += [
+            f"  {row['name']:<{width}}  {row['description']}" for row in rows if row["of"] == kind
+        ]
+    print_answer(rows, *lines, as_json=as_json)
 
 
 def show(
@@ -133,15 +135,24 @@ def check(
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
     reading = feeds()[kind or _kind_of(mapping)].read(files, mapping, load_settings())
+    types = [
+        {"source": source_type, "event_type": event_type, "count": count}
+        for source_type, event_type, count in reading.event_types
+    ]
+    answer = {
+        "rows": reading.rows_json,
+        "not_clean": [asdict(reason) for reason in reading.not_clean],
+        "event_types": types,
+        "preview": reading.preview,
+    }
     if as_json:
-        typer.echo(json_text(_document(reading), default=str))
+        print_answer(answer, as_json=True)
         return
-    for line in reading_lines(reading):
-        typer.echo(line)
+    print_answer(answer, *reading_lines(reading), as_json=False)
     if warning := refused_warning(reading.rows_json):
-        typer.echo(f"ecom: warning: {warning}", err=True)
+        warn(warning)
     if warning := unread_warning(reading.rows_json):
-        typer.echo(f"ecom: warning: {warning}.", err=True)
+        warn(f"{warning}.")
 
 
 def reading_lines(reading: Reading) -> list[str]:
@@ -173,24 +184,6 @@ def _row_text(row: Row) -> str:
     return ", ".join(f"{name}={shown(value)}" for name, value in row.items() if value is not None)
 
 
-def _document(reading: Reading) -> dict[str, Any]:
-    types = [
-        {"source": source_type, "event_type": event_type, "count": count}
-        for source_type, event_type, count in reading.event_types
-    ]
-    why = [asdict(reason) for reason in reading.not_clean]
-    return {
-        "rows": reading.rows_json,
-        "not_clean": why,
-        "event_types": types,
-        "preview": reading.preview,
-    }
-
-
-def _described(folder: str, name: str) -> dict[str, str]:
-    return {"name": name, "description": shipped_content(folder, name).get("description", "")}
-
-
 def _kind_of(mapping: str) -> str:
     """Return what a shipped mapping, the first of its name, or one in a file is of; what nothing
     says is read as events.
@@ -206,8 +199,8 @@ def _kind_of(mapping: str) -> str:
     fields = content.get("fields")
     names = fields if isinstance(fields, dict) else {}
     # Documents last: the id of a customer is called as that of an order line may be.
-    known = sorted(feeds(), key=lambda kind: feeds()[kind].mapping is None)
-    return next((kind for kind in known if feeds()[kind].id in names), MappingKind.EVENTS)
+    in_order = sorted(feeds(), key=lambda kind: feeds()[kind].mapping is None)
+    return next((kind for kind in in_order if feeds()[kind].id in names), MappingKind.EVENTS)
 
 
 @_with_kinds
@@ -247,8 +240,8 @@ def init(
     search = MappingSearch(files, load_settings(), of_kind, text_encoding)
     if (listed := search.listed_kind) is not None:
         search = replace(search, kind=listed)
-    given = _given(search, answer or [])
-    answers = _answered(search, {**({ZONE: timezone} if timezone else {}), **given})
+    from_options = _answers_of_options(search, answer or [])
+    answers = _answered(search, {**({ZONE: timezone} if timezone else {}), **from_options})
     proposal = search.proposal(answers)
     replace_bytes(path, proposal.text.encode())
     for reason in proposal.why:
@@ -260,7 +253,7 @@ def init(
     _print_next_step(files, path, still_open, proposal.kind)
 
 
-def _given(search: MappingSearch, options: list[str]) -> dict[str, str]:
+def _answers_of_options(search: MappingSearch, options: list[str]) -> dict[str, str]:
     """Return the answers of `--answer`, by the keys of their questions.
 
     Raises:
@@ -299,21 +292,18 @@ def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
                     f"add {', '.join(options)} or {last}."
                 )
             break
-        answers = {**answers, still_open[0].key: _answer(still_open[0])}
+        answers = {**answers, still_open[0].key: _answer_to(still_open[0])}
     return answers
 
 
-def _answer(question: OpenQuestion) -> str:
+def _answer_to(question: OpenQuestion) -> str:
     typer.echo(f"{question.sentence[:1].upper()}{question.sentence[1:]}.", err=True)
     for number, choice in enumerate(question.choices, start=1):
         typer.echo(f"  {number} {shown(choice)}", err=True)
     default = question.guess if question.is_optional else None
-    while True:
-        answer: str = typer.prompt(question.label, default=default, err=True)
-        try:
-            return question.checked(question.choice_of(answer))
-        except UsageError as error:
-            typer.echo(str(error), err=True)
+    return ask_until(
+        question.label, lambda text: question.checked(question.choice_of(text)), default
+    )
 
 
 def _print_preview(search: MappingSearch, answers: dict[str, str]) -> None:
@@ -351,18 +341,18 @@ def _print_next_step(
         )
     if still_open and all(question.key in STATES for question in still_open):
         typer.echo("Until then their rows are refused, and each run says how much money that is.")
-    known = KINDS[kind]
-    if not known.mapping:  # no setting takes one, as of stock
+    upload_kind = KINDS[kind]
+    if not upload_kind.mapping:  # no setting takes one, as of stock
         typer.echo(
             f"Written to {path}. Next: ecom init loads {files[0]}, as the page of uploads does."
         )
         return
-    command = f"ecom run {known.option} {files[0]} {known.option}-mapping {path}"
+    command = f"ecom run {upload_kind.option} {files[0]} {upload_kind.option}-mapping {path}"
     if kind not in signature(run).parameters:
         name = f"{PREFIX}{kind.upper()}"
         command = f"{name}={files[0]} {name}_MAPPING={path} ecom run"
-    if known.is_named_with_mapping:
-        command = f"ecom run {known.option} {path}={files[0]}"
+    if upload_kind.is_named_with_mapping:
+        command = f"ecom run {upload_kind.option} {path}={files[0]}"
     typer.echo(
         f"Written to {path}. "
         f"{'Complete the marked lines, then: ' if still_open else 'Next: '}{command}"

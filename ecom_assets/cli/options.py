@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,7 +9,7 @@ import typer
 
 from ecom_assets.core.errors import DefinitionError, UsageError
 from ecom_assets.core.tables.days import DayRange
-from ecom_assets.core.tables.values import parse_days
+from ecom_assets.core.tables.values import parse_day, parse_days
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Events = Annotated[
@@ -202,7 +201,10 @@ def read_days(first: str | None, to: str | None, last: str | None = None) -> Day
     Raises:
         UsageError: One is invalid, or they cannot be combined.
     """
-    days = DayRange(day_of(first, "--from"), day_of(to, "--to"))
+    days = DayRange(
+        None if first is None else parse_day(first, "--from "),
+        None if to is None else parse_day(to, "--to "),
+    )
     if days.first and days.last and days.last < days.first:
         raise UsageError(f"--from {days.first} is after --to {days.last}; swap them.")
     if last is None:
@@ -217,19 +219,3 @@ def read_days(first: str | None, to: str | None, last: str | None = None) -> Day
         return DayRange(None, days.last, parse_days(last))
     except DefinitionError as error:
         raise UsageError(f"--last {error}") from error
-
-
-def day_of(value: str | None, option: str) -> date | None:
-    """Parse the value of an option as a day; return None if there is no value.
-
-    Raises:
-        UsageError: It is not a date.
-    """
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError as error:
-        raise UsageError(
-            f"{option} {value!r} is not a date; use YYYY-MM-DD, such as 2026-01-31."
-        ) from error

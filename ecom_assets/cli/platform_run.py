@@ -29,7 +29,7 @@ from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.core.tables.asset import PUBLICATION, RANGE_END, RANGE_START, asset_key
 from ecom_assets.core.tables.check import HELD_DAYS, PARTS
-from ecom_assets.core.tables.days import DayRange, Days, spans_text
+from ecom_assets.core.tables.days import DayRange, Days, span_text, spans_text
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.raw_slices import raw_days
 from ecom_assets.definitions import build_definitions, lineage_of, without_source
@@ -140,7 +140,7 @@ class RunOutcome:
 
     @property
     def failed_checks(self) -> list[CheckOutcome]:
-        """Return the checks that failed."""
+        """Return the checks for which the run is not well: none that only warns."""
         return [check for check in self.checks if not check.passed and not check.is_warning]
 
     @property
@@ -343,9 +343,10 @@ class PlatformRun:
             _require_rebuild(settings, covered)
         parts = days.parts(covered, partial(stored_days, settings)) if is_own else [covered]
         if len(parts) > 1:
+            *earlier, last = (span_text(part.first, part.dates[-1]) for part in parts)
             progress.say(
                 f"Between {covered.first} and {covered.dates[-1]} are weeks without rows: "
-                f"{_listed(parts)}."
+                f"{len(parts)} runs, over {', '.join(earlier)} and {last}."
             )
         return cls(
             settings,
@@ -483,14 +484,6 @@ def _require_rebuild(settings: Settings, days: Days) -> None:
     """Refuse a run that would only partly rebuild a warehouse that was set aside or removed."""
     with closing(new_engine(settings).open()) as engine:
         require_rebuild(last_publication(settings), engine, settings, days)
-
-
-def _listed(parts: list[Days]) -> str:
-    spans = [
-        str(part.first) if len(part.dates) == 1 else f"{part.first} to {part.dates[-1]}"
-        for part in parts
-    ]
-    return f"{len(parts)} runs, over {', '.join(spans[:-1])} and {spans[-1]}"
 
 
 def settings_of(own: OwnData) -> Settings:

@@ -10,17 +10,18 @@ from typing import Annotated
 import dagster as dg
 import typer
 
-from ecom_assets.cli.options import Json, day_of
+from ecom_assets.cli.options import Json
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome, ready_definitions
 from ecom_assets.cli.progress import RunProgress
+from ecom_assets.cli.terminal import print_answer, print_faults
 from ecom_assets.commerce.orders.contracts import HeldOrderDays
 from ecom_assets.commerce.orders.held_days import ORDERS, release
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, did_you_mean
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.values import parse_day
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import without_source
 from ecom_assets.ingestion.sources.presence import with_origin
@@ -37,15 +38,14 @@ def release_command(
     """Release a held day although its data failed a gate; who and when is recorded,
     and it holds for later runs.
     """
-    released_by, held_day = by or getpass.getuser(), day_of(day, "The day")
-    assert held_day is not None  # noqa: S101 (an argument is always given)
+    released_by, held_day = by or getpass.getuser(), parse_day(day, "The day ")
     if source != ORDERS:
         raise UsageError(f"{source!r} holds no days; {did_you_mean(source, [ORDERS])}.")
     settings = load_settings()
     with closing(new_engine(settings).open()) as engine:
         settings = with_origin(engine, settings)
         held = release(engine, held_day, released_by, now_utc_without_zone())
-    outcome = _computed(settings, held_day)
+    outcome = _compute_downstream(settings, held_day)
     released = {
         "source": source,
         "day": day,
@@ -58,14 +58,13 @@ def release_command(
     came = f"; its {held['held_row_count']:,} rows are in, by Dagster run {outcome.run_id}."
     later = "; its rows come in with the next run over that day, as this one failed."
     line = f"{day} is released for {source} by {released_by}{came if outcome.is_well else later}"
-    typer.echo(json_text(released) if as_json else line)
-    for sentence in outcome.complaints:
-        typer.echo(f"ecom: {sentence}", err=True)
+    print_answer(released, line, as_json=as_json)
+    print_faults(outcome.complaints)
     if not outcome.is_well:
         raise typer.Exit(1)
 
 
-def _computed(settings: Settings, day: date) -> RunOutcome:
+def _compute_downstream(settings: Settings, day: date) -> RunOutcome:
     """Compute the day in all tables downstream of the held days."""
     progress = RunProgress(quiet=True)
     definitions = ready_definitions(settings, progress)

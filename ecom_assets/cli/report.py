@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.cli.ui import take_own_data
 from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.interfaces.report.board_mail import board_page
 from ecom_assets.interfaces.report.page import print_pdf, render_page
@@ -53,10 +53,8 @@ def report(
     result = build_report(settings, chosen, with_costs=True)
     if out is not None:
         _write(render_page(result), out, f"the report of {result['week']}")
-    if as_json:
-        typer.echo(json_text(result, default=str))
-    elif out is None and not send:
-        typer.echo("\n".join(text_lines(result)))
+    if as_json or (out is None and not send):
+        print_answer(result, *text_lines(result), as_json=as_json)
     if send:
         typer.echo(send_report(settings, Week.parse(result["week"], settings.week_start)), err=True)
 

@@ -3,13 +3,13 @@ than ECOM_RETENTION_DAYS.
 """
 
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.ingestion.sources.compaction import remove_replaced
@@ -43,14 +43,11 @@ def retain(
                 result = expired(own, engine)
                 remove(engine, result)
     rows = {**result.as_json(), "is_removed": not dry_run}
-    typer.echo(json_text(rows) if as_json else "\n".join(_lines(rows)))
-
-
-def _lines(values: dict[str, Any]) -> list[str]:
-    verb = "were removed" if values["is_removed"] else "are older than the limit"
-    rows = [f"{count:,} rows of {table} {verb}." for table, count in values["rows"].items()]
-    return [
-        *rows,
-        f"{len(values['files']):,} landing files {verb}.",
-        f"Kept from {values['first_kept_date']} on.",
-    ]
+    verb = "are older than the limit" if dry_run else "were removed"
+    print_answer(
+        rows,
+        *(f"{count:,} rows of {table} {verb}." for table, count in rows["rows"].items()),
+        f"{len(rows['files']):,} landing files {verb}.",
+        f"Kept from {rows['first_kept_date']} on.",
+        as_json=as_json,
+    )

@@ -19,8 +19,7 @@ from ecom_assets.cli.options import (
     read_days,
 )
 from ecom_assets.core.errors import EcomError
-from ecom_assets.core.gc_tuning import loading
-from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.gc_tuning import without_collection
 
 
 def run(
@@ -52,7 +51,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Materialize the platform through Dagster; with nothing given, over the sandbox shop."""
-    with loading():
+    with without_collection():
         from ecom_assets.cli.platform_run import PlatformRun, report_refusal  # noqa: PLC0415 (loads Dagster)
         from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
 
@@ -71,22 +70,15 @@ def run(
         show_summary(platform.settings, outcome, as_json=as_json)
     finally:
         platform.report_failures(outcome)
-    _end(platform.settings, is_well=outcome.is_well, is_quiet=as_json)
-
-
-def _end(settings: Settings, *, is_well: bool, is_quiet: bool) -> None:
-    """Say which of the things that a shop's own files cannot say nobody has said either,
-    and end with the exit code.
-    """
-    stated = settings.known_currency
-    of_amounts = (
-        f"Amounts are in {stated}, as the files state" if stated else "Amounts have no currency"
-    )
-    unknown = {"currency": of_amounts, "timezone": "days begin at midnight UTC"}
-    sentences = [
-        sentence for name, sentence in unknown.items() if name not in settings.model_fields_set
-    ]
-    if settings.has_own_data and len(sentences) == len(unknown) and not is_quiet:
-        typer.echo(f"{', and '.join(sentences)}; `ecom init` asks for both, once.")
-    if not is_well:
+    settings = platform.settings
+    # What a shop's own files cannot say, and nobody has said either.
+    is_unknown = settings.model_fields_set.isdisjoint({"currency", "timezone"})
+    if settings.has_own_data and is_unknown and not as_json:
+        stated = settings.known_currency
+        of_amounts = f"are in {stated}, as the files state" if stated else "have no currency"
+        typer.echo(
+            f"Amounts {of_amounts}, and days begin at midnight UTC; `ecom init` asks for both, "
+            "once."
+        )
+    if not outcome.is_well:
         raise typer.Exit(1)

@@ -144,7 +144,14 @@ class DaysOfRun:
             self._require_believed(opened)
             is_own = self.settings.has_own_data
             covered = (
-                [self._days_of(files) for files in opened]
+                [
+                    # However late an order line arrives, a run over its arrival day recomputes the
+                    # day of the order.
+                    days_to_compute(files, self.settings.late_days)
+                    if files.mapping.kind is EVENT
+                    else arrival_days(files)
+                    for files in opened
+                ]
                 if is_own
                 else [sandbox_days(self.settings)]
             )
@@ -210,13 +217,6 @@ class DaysOfRun:
             opened.append(open_history(con, self.settings))
         return opened
 
-    def _days_of(self, files: RecordFiles) -> Days:
-        if files.mapping.kind is EVENT:
-            return days_to_compute(files, self.settings.late_days)
-        # However late an order line arrives, a run over its arrival day recomputes the day of the
-        # order.
-        return arrival_days(files)
-
     def _requested(self, covered: Days, opened: list[RecordFiles]) -> tuple[date, date]:
         first, last = (
             self.requested_days.first or covered.first,
@@ -245,8 +245,15 @@ class DaysOfRun:
         """
         if not opened or any(files.has_believed_days() for files in opened):
             return
-        result = [files.con.execute(_first_own_day(files)).fetchone() for files in opened]
-        early_days = [row[0] for row in result if row and row[0]]
+        early_days = []
+        for files in opened:
+            own = day_in_zone(files.mapping.kind.at, files.timezone)
+            rows = select(f"{own} AS own", f"({files.received_sql()})")
+            plausible = (
+                f"own BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(files.first_day)}"
+            )
+            ((first,),) = files.con.execute(select("min(own)", rows, plausible)).fetchall()
+            early_days += [first] if first else []
         if early_days:
             raise self._too_early(min(early_days))
 
@@ -276,16 +283,6 @@ class DaysOfRun:
         return UsageError(
             f"{day} is before the first partition; set ECOM_FIRST_DAY={day} or an earlier day."
         )
-
-
-def _first_own_day(files: RecordFiles) -> str:
-    own = day_in_zone(files.mapping.kind.at, files.timezone)
-    rows = select(f"{own} AS own", f"({files.received_sql()})")
-    return select(
-        "min(own)",
-        rows,
-        f"own BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(files.first_day)}",
-    )
 
 
 def load_report(settings: Settings, progress: RunProgress) -> Settings:

@@ -16,13 +16,14 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import Json, UntilParentEnds, day_of
+from ecom_assets.cli.options import Json, UntilParentEnds
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.core.tables.formats import amount, counted
+from ecom_assets.core.tables.values import parse_day
 from ecom_sandbox.vendors.running import stand_ins
 
 
@@ -49,8 +50,7 @@ def data(
 
     from ecom_sandbox.shop.shop import generate  # noqa: PLC0415 (loads numpy and pyarrow)
 
-    first_day = day_of(first, "--from")
-    assert first_day is not None  # noqa: S101 (the option has a default)
+    first_day = parse_day(first, "--from ")
     with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
         task = bar.add_task("days", total=days)
         truth = generate(
@@ -59,19 +59,17 @@ def data(
             visitors=visitors,
             seed=seed,
             first_day=first_day,
-            incident=day_of(incident, "--incident"),
+            incident=None if incident is None else parse_day(incident, "--incident "),
             incident_days=incident_days,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    if as_json:
-        typer.echo(json_text(truth))
-        return
-    typer.echo("\n".join(_shop_lines(truth)))
-    typer.echo(
-        f"Written to {out}; {out}/truth.json has what a run must find. "
-        f"Next: ecom run --events {out}/events",
-        err=True,
-    )
+    print_answer(truth, *_shop_lines(truth), as_json=as_json)
+    if not as_json:
+        typer.echo(
+            f"Written to {out}; {out}/truth.json has what a run must find. "
+            f"Next: ecom run --events {out}/events",
+            err=True,
+        )
 
 
 def exports(
@@ -95,8 +93,7 @@ def exports(
 
     if sends not in SENDS:
         raise UsageError(f"--sends is {sends!r}; give one of {', '.join(SENDS)}.")
-    first_day = day_of(first, "--from")
-    assert first_day is not None  # noqa: S101 (the option has a default)
+    first_day = parse_day(first, "--from ")
     truth = write_exports(
         out,
         days=days,
@@ -194,12 +191,8 @@ def up(
     )
     with suppress(KeyboardInterrupt), serving as services:
         environment = services.environment()
-        lines = (
-            [json_text(environment)]
-            if as_json
-            else [f"export {name}={environment[name]}" for name in environment]
-        )
-        typer.echo("\n".join(lines))
+        exports = (f"export {name}={value}" for name, value in environment.items())
+        print_answer(environment, *exports, as_json=as_json)
         if not as_json:
             tools = services.receivers.all()
             named = ", ".join(f"{tool.title} at {tool.url}" for tool in tools)

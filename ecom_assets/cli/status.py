@@ -5,19 +5,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.commerce.orders.contracts import UserOrderLog, WaitingOrderDays
 from ecom_assets.commerce.orders.held_days import held_day_entry, held_days, held_line
 from ecom_assets.commerce.orders.waiting_days import waiting_sentence, with_waiting_lines
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.operations.queries import failing_checks, noted_tables
 from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.intake import STREAM_KINDS, StreamKind
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.contract import Contract
+from ecom_assets.core.tables.formats import aligned
 from ecom_assets.core.warehouse.day_notes import AbsentDays, absent_lines, notes_of, run_writes
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
@@ -48,10 +47,19 @@ def status(as_json: Json = False) -> None:
             f"There is no warehouse yet at {engine.address}; run `ecom run`.",
             *_landing_lines(settings),
         ]
-        typer.echo("[]" if as_json else "\n".join(lines))
+        print_answer([], *lines, as_json=as_json)
         return
     # As runs noted them when they ended: to ask Dagster's storage takes two seconds of imports.
-    runs, failing = _noted_runs(settings.home), _failing_checks(settings.home)
+    runs: dict[str, RunWrite] = {
+        # Of a later run that failed to write it, only that run is noted.
+        name: (
+            datetime.fromisoformat(run["written_at"]),
+            run["run_id"] if run["is_written"] else None,
+        )
+        for name, run in noted_tables(settings.home).items()
+        if run["written_at"]
+    }
+    failing = _failing_checks(settings.home)
     with closing(engine.open()):
         # A run that goes on, or was killed, has noted its writes only.
         for name, write in run_writes(engine).items():
@@ -63,9 +71,8 @@ def status(as_json: Json = False) -> None:
             row["lost_days"] = _days_of(row["table"], lost)
             row["absent_days"] = _days_of(row["table"], absent)
     if as_json:
-        typer.echo(json_text(rows, default=str))
+        print_answer(rows, as_json=True)
         return
-    typer.echo("\n".join(_drawn(rows)))
     held = [held_line(day) for row in rows for day in row["held_days"]]
     waiting = filter(None, [waiting_sentence(row["waiting_lines"]) for row in rows])
     # A line for each day whose rows a table keeps although the source no longer has them.
@@ -77,8 +84,8 @@ def status(as_json: Json = False) -> None:
         for note in lost
     ]
     lines = [*held, *lost_lines, *absent_lines(absent), *waiting, *_landing_lines(settings)]
-    for line in [*([""] if lines else []), *lines, *filter(None, [published.found])]:
-        typer.echo(line)
+    after = [*([""] if lines else []), *lines, *filter(None, [published.found])]
+    print_answer(rows, *_drawn(rows), *after, as_json=False)
 
 
 def _state(
@@ -106,15 +113,11 @@ def _state(
         "last_run_id": run_id,
         "failing_checks": failing.get(name, []),
         "held_days": [held_day_entry(row) for row in held_days(engine)] if is_orders else [],
-        "waiting_lines": _waiting_lines(engine) if is_orders else [],
+        "waiting_lines": engine.rows_of(with_waiting_lines(engine.table(WaitingOrderDays)))
+        if is_orders and engine.has(WaitingOrderDays)
+        else [],
         "published_rows": published.row_counts.get(name),
     }
-
-
-def _waiting_lines(engine: Engine) -> list[Row]:
-    if not engine.has(WaitingOrderDays):
-        return []
-    return engine.rows_of(with_waiting_lines(engine.table(WaitingOrderDays)))
 
 
 def _days_of(table: str, notes: list[Row]) -> list[str]:
@@ -129,24 +132,16 @@ def _landing_lines(settings: Settings) -> list[str]:
     folders = set(stream_folders(settings))
     with suppress(UsageError):  # events are files that nothing lands beside
         folders.add(landing_folder(settings, is_sandbox=True))
-    letters = [_dead_letter_line(folder) for folder in sorted(folders)]
-    streams = (line for kind in kinds for line in _stream_lines_of(settings, kind))
-    return [*streams, *filter(None, [_collected_line(settings.home), *letters])]
-
-
-def _collected_line(home: Path) -> str:
-    count = unsealed_bytes(segments_folder(home))
-    return (
-        f"{count:,} bytes of collected events have not landed yet; `ecom collect` lands them."
-        if count
-        else ""
-    )
-
-
-def _dead_letter_line(landing: Path) -> str:
-    counts = dead_letter_counts(landing)
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
-    return reasons and f"Refused records are kept in {dead_letter_folder(landing)}: {reasons}."
+    lines = [line for kind in kinds for line in _stream_lines_of(settings, kind)]
+    if count := unsealed_bytes(segments_folder(settings.home)):
+        lines.append(
+            f"{count:,} bytes of collected events have not landed yet; `ecom collect` lands them."
+        )
+    for folder in sorted(folders):
+        if counts := dead_letter_counts(folder).most_common():
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts)
+            lines.append(f"Refused records are kept in {dead_letter_folder(folder)}: {reasons}.")
+    return lines
 
 
 def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
@@ -173,18 +168,6 @@ def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
     return lines or [f"No message of the stream of {kind} has landed yet; run `{command}`."]
 
 
-def _noted_runs(home: Path) -> dict[str, RunWrite]:
-    return {
-        # Of a later run that failed to write it, only that run is noted.
-        name: (
-            datetime.fromisoformat(run["written_at"]),
-            run["run_id"] if run["is_written"] else None,
-        )
-        for name, run in noted_tables(home).items()
-        if run["written_at"]
-    }
-
-
 def _failing_checks(home: Path) -> dict[str, list[str]]:
     failing: dict[str, list[str]] = {}
     for check in failing_checks(home)["checks"]:
@@ -195,16 +178,10 @@ def _failing_checks(home: Path) -> dict[str, list[str]]:
 
 
 def _drawn(rows: list[Row]) -> list[str]:
-    """Return the lines of the table, in columns."""
     lines = [("table", "rows", "newest day", "last run (UTC)", "failing checks")]
     for row in rows:
         count = "-" if row["rows"] is None else f"{row['rows']:,}"
         failing = ", ".join(row["failing_checks"]) or "none"
         newest, last = row["newest_day"] or "-", row["last_run_at"] or "never"
         lines.append((row["table"], count, newest, last, failing))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    drawn = []
-    for name, count, *texts in lines:
-        others = (text.ljust(width) for text, width in zip(texts, widths[2:], strict=True))
-        drawn.append(f" {name:{widths[0]}}  {count:>{widths[1]}}  {'  '.join(others)}".rstrip())
-    return drawn
+    return [f" {line}" for line in aligned(lines, to_the_right=(1,))]

@@ -2,7 +2,7 @@
 and change tables as their contracts did.
 """
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,10 +10,9 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.progress import RunProgress
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
-from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.migration import (
     ColumnChange,
@@ -39,10 +38,13 @@ def copy(
     """Copy every table to another warehouse, and compare counts and checksums."""
     if origin == to:
         raise UsageError("--from and --to are the same warehouse; name two.")
-    with ExitStack() as stack:
-        source, target = (
-            _opened(stack, url, which) for url, which in ((origin, "--from"), (to, "--to"))
-        )
+    source = new_engine(load_settings(warehouse=origin))
+    if not source.exists():
+        raise UsageError(f"There is no warehouse at {source.address}; correct --from.")
+    with (
+        closing(source.open()),
+        closing(new_engine(load_settings(warehouse=to)).open()) as target,
+    ):
         tables = [contract for contract in (*ALL, *NOTES) if source.has(contract)]
         if not tables:
             raise UsageError(
@@ -70,16 +72,7 @@ def copy(
                 )
                 copied.append({"table": contract.qualified_name(), **asdict(content)})
         done = f"{len(copied)} tables copied to {target.address}, counts and checksums equal."
-        typer.echo(json_text(copied) if as_json else done)
-
-
-def _opened(stack: ExitStack, url: str, which: str) -> Engine:
-    engine = new_engine(load_settings(warehouse=url))
-    if which == "--from" and not engine.exists():
-        raise UsageError(f"There is no warehouse at {engine.address}; correct --from.")
-    engine.open()
-    stack.callback(engine.close)
-    return engine
+        print_answer(copied, done, as_json=as_json)
 
 
 def migrate_command(
@@ -90,11 +83,8 @@ def migrate_command(
     settings = load_settings()
     engine = new_engine(settings)
     if not engine.exists():
-        typer.echo(
-            "[]"
-            if as_json
-            else f"There is no warehouse yet at {engine.address}; the first run makes it."
-        )
+        none_yet = f"There is no warehouse yet at {engine.address}; the first run makes it."
+        print_answer([], none_yet, as_json=as_json)
         return
     with closing(engine.open()):
         if yes:  # first, since a table that is emptied has no ids any more
@@ -102,18 +92,17 @@ def migrate_command(
         plan = {contract: changes(engine, contract) for contract in (*ALL, *NOTES)}
         planned = [change for result in plan.values() for change in result]
         if not as_json:  # before, so that who is killed has read which tables are emptied
-            typer.echo("\n".join(_lines(planned, engine.address, done=yes)))
+            typer.echo("\n".join(_plan_lines(planned, engine.address, done=yes)))
         for contract, planned_changes in plan.items() if yes else ():
             drop_left_over(engine, contract)
             if planned_changes:
                 migrate(engine, contract)
-    if as_json:
-        typer.echo(json_text({"changes": [asdict(change) for change in planned], "done": yes}))
-    elif planned and yes:
-        typer.echo("Done.")
+    if as_json or (planned and yes):
+        answer = {"changes": [asdict(change) for change in planned], "done": yes}
+        print_answer(answer, "Done.", as_json=as_json)
 
 
-def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:
+def _plan_lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:
     if not planned:
         return [f"Every table in {address} is as its contract says."]
     lines = [f"  {change.table}.{change.column}: {change.becomes}" for change in planned]

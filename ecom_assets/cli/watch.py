@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.terminal import print_answer
 from ecom_assets.cli.ui import take_own_data
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import NumberAlert
 from ecom_assets.interfaces.boards.store import BoardStore
-from ecom_assets.interfaces.watching.watch import BackTest, back_test, parts_of_test, watch
+from ecom_assets.interfaces.watching.watch import back_test, parts_of_test, watch
 
 
 def watch_command(
@@ -29,36 +29,29 @@ def watch_command(
         settings = load_settings()
     if alert is not None:
         test = back_test(settings, BoardStore(settings).get(NumberAlert, alert).item)
-        typer.echo(json_text(_document(test)) if as_json else "\n".join(parts_of_test(test)))
-        return
-    outcome = watch(settings)
-    if as_json:
         incidents = [
             {
-                "alert": incident.alert,
-                "first_period": incident.first_period.isoformat(),
-                "is_over": incident.over_in is not None,
-                **incident.finding,
+                "first_period": episode.first.point.starts_at.isoformat(),
+                "is_over": episode.is_over,
+                "last_period": episode.last.point.starts_at.isoformat(),
+                "reason": episode.first.reason,
             }
-            for incident in IncidentLog(settings).incidents()
+            for episode in test.incidents
         ]
-        typer.echo(json_text({"incidents": incidents, "failures": outcome.failures}))
-    else:
-        typer.echo(
-            "\n".join(outcome.lines)
-            or "No number is watched; save an alert on the dashboard's page Alerts."
-        )
-    outcome.raise_failures()
-
-
-def _document(test: BackTest) -> dict[str, object]:
+        answer = {"title": test.title, "periods": len(test.found), "incidents": incidents}
+        print_answer(answer, *parts_of_test(test), as_json=as_json)
+        return
+    outcome = watch(settings)
     incidents = [
         {
-            "first_period": episode.first.point.starts_at.isoformat(),
-            "is_over": episode.is_over,
-            "last_period": episode.last.point.starts_at.isoformat(),
-            "reason": episode.first.reason,
+            "alert": incident.alert,
+            "first_period": incident.first_period.isoformat(),
+            "is_over": incident.over_in is not None,
+            **incident.finding,
         }
-        for episode in test.incidents
+        for incident in (IncidentLog(settings).incidents() if as_json else ())
     ]
-    return {"title": test.title, "periods": len(test.found), "incidents": incidents}
+    lines = outcome.lines or ["No number is watched; save an alert on the dashboard's page Alerts."]
+    answer = {"incidents": incidents, "failures": outcome.failures}
+    print_answer(answer, *lines, as_json=as_json)
+    outcome.raise_failures()

@@ -27,8 +27,8 @@ def collect_rarely() -> None:
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """Import modules without a look for garbage, and never look at what they made,
+def without_collection() -> Iterator[None]:
+    """Keep the garbage collector off while modules are imported, and off what they made,
     which stays to the end.
 
     Dagster, Ibis and their packages are a million objects. Looking at them again and again took a

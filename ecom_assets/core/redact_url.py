@@ -36,8 +36,8 @@ def without_secrets(url: str) -> str:
         return f"{first[0] if first else ''}…"
     if scheme is None:
         return _NAMED_SECRET.sub(r"\1…", url)
-    rest, _, query = url.strip()[scheme.end() :].partition("?")
-    authority, slash, path = rest.partition("/")
+    address, _, query = url.strip()[scheme.end() :].partition("?")
+    authority, slash, path = address.partition("/")
     fitting = _AUTHORITY.fullmatch(authority.partition("#")[0])
     is_file = scheme[1] in FILE_SCHEMES and not authority
     if fitting is None or "#" in authority or ("@" in path + query and not is_file):

@@ -265,7 +265,7 @@ class Today:
         return day.send(now, self._sink) if self._sink else day.arrive(now)
 
     def day(self, now: datetime) -> DayInProgress:
-        """Return the day in progress."""
+        """Return the shop's day at an instant; before a new one begins, the shop grows up to it."""
         day = today_in(self._settings.timezone, lambda: now)
         if self._day is None or self._day.day != day:
             ensure_sandbox(self._settings, lambda: now)

@@ -4,7 +4,7 @@ in the warehouse as they write.
 
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -30,12 +30,12 @@ def write(home: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Lets a run write a table, of a day or whole, at a time of a day of March, and end there."""
 
     def written(run: str, contract: type[Table], at: str, day: date | None) -> None:
-        now = datetime.fromisoformat(f"2026-03-{at}").replace(tzinfo=UTC)
+        now = datetime.fromisoformat(f"2026-03-{at}")
         with (
             monkeypatch.context() as then,
             closing(DuckDBEngine(home / "warehouse.duckdb").open().noting_writes()) as engine,
         ):
-            then.setattr(day_notes, "now_utc", lambda: now)
+            then.setattr(day_notes, "now_utc_without_zone", lambda: now)
             engine.run_id = run
             rows = in_memory([], contract)
             engine.replace(contract, rows, Days((day,)) if day else None, upstream={})

@@ -64,10 +64,10 @@ def test_commands_and_dagster_s_own_processes_look_seldom(entrance: str) -> None
 @pytest.mark.slow
 def test_what_a_command_loads_is_never_looked_at_again() -> None:
     program = (
-        "import gc\nfrom ecom_assets.core.gc_tuning import loading\n"
-        "with loading(): import ecom_assets.definitions\n"
+        "import gc\nfrom ecom_assets.core.gc_tuning import without_collection\n"
+        "with without_collection(): import ecom_assets.definitions\n"
         "frozen = gc.get_freeze_count()\n"
-        "with loading(): import ecom_assets.definitions\n"
+        "with without_collection(): import ecom_assets.definitions\n"
         "print(gc.isenabled(), frozen > 100_000, gc.get_freeze_count() <= frozen)"
     )
     done = subprocess.run(

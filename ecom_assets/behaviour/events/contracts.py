@@ -63,7 +63,7 @@ REJECT_REASONS = (
 
 CAMPAIGN_SCOPES = ("event", "session", "inherited", "user")
 """What a source of events says a campaign of: this event, the visit that the event is in, an
-earlier click that it still counts for this visit, or the first visit of whoever did it.
+earlier click that it still counts for this visit, or the first visit of the visitor.
 """
 
 

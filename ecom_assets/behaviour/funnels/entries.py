@@ -31,6 +31,7 @@ from ecom_assets.core.tables.days import (
     hours_of,
     next_start,
     period_start,
+    utc_without_zone,
 )
 
 COHORT: Final = "cohort_start"
@@ -70,7 +71,7 @@ class Entries:
         """
         entered = limits.within(known_days[1])
         first = entered[0] or min(known_days[0], entered[1] or known_days[0])
-        naive = newest_at.astimezone(UTC).replace(tzinfo=None) if newest_at.tzinfo else newest_at
+        naive = utc_without_zone(newest_at) if newest_at.tzinfo else newest_at
         return cls(first, entered[1] or max(known_days[1], first), naive, limits.timezone)
 
     def are_complete(self, funnel: Funnel, end: datetime | None = None) -> bool:
@@ -174,7 +175,12 @@ def _hours(entries: Entries) -> list[EntryCohort]:
         day_starts_at(entries.last + ONE_DAY, entries.timezone).replace(tzinfo=UTC),
     ]
     return [
-        EntryCohort(_naive(at), at.isoformat(timespec="minutes"), _naive(at), _naive(end))
+        EntryCohort(
+            utc_without_zone(at),
+            at.isoformat(timespec="minutes"),
+            utc_without_zone(at),
+            utc_without_zone(end),
+        )
         for at, end in zip(starts, ends, strict=True)
     ]
 
@@ -183,15 +189,11 @@ def key_of(value: object) -> object:
     """Return a cohort's start as engines give it, as `EntryCohort` has it: a day,
     or a time in UTC without a zone.
     """
-    return _naive(value) if isinstance(value, datetime) and value.tzinfo else value
+    return utc_without_zone(value) if isinstance(value, datetime) and value.tzinfo else value
 
 
 def _since_1970(at: datetime) -> int:
     return (at.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _naive(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(tzinfo=None)
 
 
 def _periods(funnel: Funnel, entries: Entries) -> list[EntryCohort]:

@@ -46,6 +46,7 @@ from ecom_assets.behaviour.questions.fields import (
     input_of,
 )
 from ecom_assets.core.errors import DefinitionError, check_keys, quoted_value
+from ecom_assets.core.rows import without_none
 from ecom_assets.core.tables.conditions import Condition, Group, columns_of, with_event_types
 from ecom_assets.core.tables.days import DayRange, Ends
 from ecom_assets.core.tables.queries import Period, TimeRange
@@ -102,7 +103,7 @@ class QuestionPart(BaseModel):
                 f"{quoted_value(raw)}."
             )
         check_keys(raw, cls.names(), cls.CALLED)
-        return cls.filled({name: value for name, value in raw.items() if value is not None})
+        return cls.filled(without_none(raw))
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import ibis
@@ -40,6 +40,7 @@ from ecom_assets.core.tables.days import (
     days_definition,
     period_text,
     rows_between,
+    utc_without_zone,
 )
 from ecom_assets.core.tables.portable import count_of, rows_of, stored
 from ecom_assets.core.tables.values import binned_columns, open_columns, with_ends
@@ -408,7 +409,7 @@ def who_answer(
     (members,) = member_tables
     # An hour is known by its time in UTC, other periods by their first day.
     at = datetime.fromisoformat(listed.cohort)
-    start = at.astimezone(UTC).replace(tzinfo=None) if question.rule.period == "hour" else at.date()
+    start = utc_without_zone(at) if question.rule.period == "hour" else at.date()
     members = members.filter(members.cohort_date == ibis.literal(start, members.cohort_date.type()))
     if listed.value is not None:
         members = members.filter(members.breakdown == listed.value)

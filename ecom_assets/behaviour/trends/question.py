@@ -29,6 +29,7 @@ from ecom_assets.behaviour.questions.fields import (
 from ecom_assets.behaviour.questions.model import Question, QuestionPart, preset_field, presets_of
 from ecom_assets.behaviour.trends.formula import MAX_LENGTH, Formula
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import without_none
 from ecom_assets.core.tables.columns import EVERY, MAX_TIMES, OCCURRENCES
 from ecom_assets.core.tables.conditions import columns_of, where_mapping
 from ecom_assets.core.tables.days import CLOCK_S
@@ -189,7 +190,7 @@ class TrendSeries(QuestionPart):
             "each": match["each"],
         }
         parts["occurrence"] = occurrence
-        return {name: value for name, value in parts.items() if value is not None}
+        return without_none(parts)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

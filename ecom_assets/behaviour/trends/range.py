@@ -21,6 +21,7 @@ from ecom_assets.core.tables.days import (
     first_day_of,
     hours_of,
     next_start,
+    utc_without_zone,
 )
 from ecom_assets.core.tables.values import WEEKDAYS
 
@@ -65,7 +66,7 @@ class TrendRange:
         """
         first = within[0] or min(reach[0], within[1] or reach[0])
         if newest_at and newest_at.tzinfo:
-            newest_at = newest_at.astimezone(UTC).replace(tzinfo=None)
+            newest_at = utc_without_zone(newest_at)
         return cls(
             first,
             within[1] or max(reach[1], first),
@@ -156,8 +157,7 @@ class TrendRange:
 
     def _times(self, length_s: int) -> Iterator[datetime]:
         for day in Days.between(self.first, self.last + ONE_DAY).dates:
-            for at in hours_of(day, self.timezone, length_s):
-                yield at.astimezone(UTC).replace(tzinfo=None)
+            yield from map(utc_without_zone, hours_of(day, self.timezone, length_s))
 
     def _days_of(self, start: date, trend: TrendQuestion) -> tuple[date, date]:
         """Return the first and the last day of a period."""

@@ -19,7 +19,7 @@ from ecom_assets.commerce.customers.text import expected_orders, orders_column
 from ecom_assets.commerce.orders.held_days import held_line
 from ecom_assets.commerce.orders.waiting_days import waiting_sentence
 from ecom_assets.commerce.sales.measures import SalesMeasures
-from ecom_assets.core.rows import NamedValues, Row
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.formats import aligned_percent, counted, quantity
@@ -65,55 +65,47 @@ WHY: Final = {
 
 
 def summary_lines(summary: NamedValues) -> list[str]:
-    """Return the lines of a summary."""
+    """Return what `ecom run` prints of a summary, a text for each line."""
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
     lines += [
         f"  {check['sentence']}" for check in summary["checks"]["warned"] if check["name"] in LOSSES
     ]
     lines += [f"  {line}" for line in provisional_lines(summary["provisional_from"])]
     lines += unknown_lines(summary["unknown"], has_failed=not summary["success"])
-    # A line for each source of which nothing was received on some days.
-    missing_day_lines = [
-        f"  No {source} were received of {_first_days(days)}: what happened then is unknown, and "
-        "counts nowhere (ECOM_EMPTY_DAYS=zero counts such days as days without any)"
-        for source, days in summary["missing_days"].items()
-    ]
-    lines += missing_day_lines
+    for source, days in summary["missing_days"].items():
+        more = len(days) - MISSING_SHOWN
+        some = ", ".join(days[:MISSING_SHOWN])
+        some += f" and {counted(more, 'more day')}" if more > 0 else ""
+        lines.append(
+            f"  No {source} were received of {some}: what happened then is unknown, and counts "
+            "nowhere (ECOM_EMPTY_DAYS=zero counts such days as days without any)"
+        )
     if summary["activity_types"]:
         lines.append(
             "  Events are the order report's activities, as "
             f"{', '.join(summary['activity_types'])}: a mapping of your own gives them names, "
             "with --events-mapping (docs/mappings.md). They do not say where visits came from"
         )
-    if summary["sessions"] is not None:
-        lines += _behaviour_lines(summary)
-    if summary["cohorts"] is not None:
-        lines += _retention_lines(summary["cohorts"], summary["carts"])
-    if summary["sales"] is not None:
-        lines += _sales_lines(summary)
-    if summary["channels"] is not None:
-        lines += _channel_lines(summary["channels"])
-    if summary["advertising"] is not None:
-        lines += _ad_lines(summary["advertising"])
-    if summary["customers"] is not None:
-        lines += _customer_lines(summary["customers"])
-    if summary["segments"] is not None:
-        lines += _value_lines(summary["segments"])
-    lines += _reconciliation_lines(summary["reconciliation"])
-    lines += _restatement_lines(summary["restatements"])
+    parts = {
+        "sessions": _behaviour_lines,
+        "cohorts": _retention_lines,
+        "sales": _sales_lines,
+        "channels": _channel_lines,
+        "advertising": _ad_lines,
+        "customers": _customer_lines,
+        "segments": _value_lines,
+        "reconciliation": _reconciliation_lines,
+        "restatements": _restatement_lines,
+    }
+    for name, lines_of in parts.items():
+        if summary[name] is not None:
+            lines += lines_of(summary)
     lines += _product_lines(summary)
     lines += delivery_lines(summary)
     if summary["missing"]:  # each missing source, with the settings that add it
         lines += ["", *(f"Left out: {reason}" for reason in summary["missing"].values())]
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
-
-
-def _first_days(days: list[str]) -> str:
-    more = len(days) - MISSING_SHOWN
-    return ", ".join(days[:MISSING_SHOWN]) + (
-        f" and {counted(more, 'more day')}" if more > 0 else ""
-    )
 
 
 def _behaviour_lines(summary: NamedValues) -> list[str]:
@@ -153,39 +145,30 @@ def _funnel_lines(funnels: Mapping[str, NamedValues]) -> list[str]:
     return lines
 
 
-def _retention_lines(cohorts: dict[str, list[Row]], carts: list[Row] | None) -> list[str]:
+def _retention_lines(summary: NamedValues) -> list[str]:
     """Return the lines of retention and of abandoned carts; none if nothing is complete yet."""
     lines = []
-    for period, rates in cohorts.items():
+    for period, rates in summary["cohorts"].items():
         shares = [
             f"{period} {cohort['period']} {formats.percent(cohort['rate'])}" for cohort in rates
         ]
         lines += [f"  {', '.join(shares)}"] if shares else []
     if lines:
         lines = ["", "New visitors who came back on that day, in that week or month", *lines]
+    carts = summary["carts"]
     if carts:
         lines += ["", "Carts left behind, where the time for a purchase is over"]
-        lines += [_cart_line(cart) for cart in carts]
+    for cart in carts or ():
+        name = HORIZONS.get(cart["horizon_s"], f"{cart['horizon_s']} s")
+        amount, recovered = cart["abandoned_amount"], cart["recovered"]
+        worth = "unknown" if amount is None else _shown(amount)
+        of_all = f"{cart['abandoned']:>9,} of {cart['carts']:>9,} {aligned_percent(cart['rate'])}"
+        paid = "" if recovered is None else f"; {recovered:,} were paid for after the visit"
+        lines.append(f"  {name:15} {of_all}, worth {worth}{paid}")
     return lines
 
 
-def _cart_line(cart: NamedValues) -> str:
-    name = HORIZONS.get(cart["horizon_s"], f"{cart['horizon_s']} s")
-    worth = "unknown" if cart["abandoned_amount"] is None else _shown(cart["abandoned_amount"])
-    left = (
-        f"{cart['abandoned']:>9,} of {cart['carts']:>9,} {aligned_percent(cart['rate'])}, worth "
-        f"{worth}"
-    )
-    recovered = (
-        ""
-        if cart["recovered"] is None
-        else f"; {cart['recovered']:,} were paid for after the visit"
-    )
-    return f"  {name:15} {left}{recovered}"
-
-
 def _sales_lines(summary: NamedValues) -> list[str]:
-    """Return the lines of sales."""
     sales, week = summary["sales"], summary["retention"]
     waiting = sales["waiting_lines"]
     held = sales["held_order_days"]
@@ -291,29 +274,24 @@ def _week_lines(week: NamedValues | None) -> list[str]:
     if week["unknown"]["orders"]:
         orders, money = week["unknown"]["orders"], _shown(week["unknown"]["amount"])
         lines.append(f"  {'unknown':16} {'':>8}      {orders_column(orders, 8)} {money:>16}")
-    return lines + _category_lines(week)
-
-
-def _category_lines(week: NamedValues) -> list[str]:
-    """Say that weeks are counted by item where order lines have no category."""
     without, count = week["lines_without_category"], week["lines"]
-    if not without:
-        return []
-    verb = "has" if without == 1 else "have"
-    problem = f"{without:,} of {count:,} order lines {verb} no category"
-    if without == count:
-        problem = "no order line has a category"
-    advice = "a catalogue names it (ECOM_CATALOGUE, then run these days again)"
-    return [f"  {problem}: in mart.customer_retention the item stands for it; {advice}"]
+    if without:
+        verb = "has" if without == 1 else "have"
+        problem = f"{without:,} of {count:,} order lines {verb} no category"
+        if without == count:
+            problem = "no order line has a category"
+        advice = "a catalogue names it (ECOM_CATALOGUE, then run these days again)"
+        lines.append(f"  {problem}: in mart.customer_retention the item stands for it; {advice}")
+    return lines
 
 
-def _channel_lines(totals: NamedValues) -> list[str]:
+def _channel_lines(summary: NamedValues) -> list[str]:
     """Return the lines of revenue by channel; none if there is no purchase,
     or if revenue is unknown.
     """
-    models, met = totals["models"], coverage_sentence(totals["visit_coverage_rate"])
+    models, met = summary["channels"]["models"], _coverage(summary["channels"])
     if not models:
-        return ["", f"Revenue by channel: {met[0].lower()}{met[1:-1]}"] if met else []
+        return ["", f"Revenue by channel: {met}"] if met else []
     if any(channel["revenue_amount"] is None for channel in models[MODELS_SHOWN[0]]):
         return []
     amounts = {
@@ -328,13 +306,20 @@ def _channel_lines(totals: NamedValues) -> list[str]:
     for channel in channels:
         cells = "".join(f"{amounts[model].get(channel, nothing):>18,}" for model in MODELS_SHOWN)
         lines.append(f"  {channel:25}{cells}")
-    return [*lines, *([f"  {met[0].lower()}{met[1:-1]}"] if met else [])]
+    return [*lines, *([f"  {met}"] if met else [])]
 
 
-def _ad_lines(ads: NamedValues) -> list[str]:
+def _coverage(totals: NamedValues) -> str:
+    """Return which share of orders has a known visit, as a part of a sentence; empty if unknown."""
+    sentence = coverage_sentence(totals["visit_coverage_rate"])
+    return sentence[:1].lower() + sentence[1:-1]
+
+
+def _ad_lines(summary: NamedValues) -> list[str]:
     """Return the lines of what ads cost and brought; none where that is not known of all days, or
     nothing was spent on them.
     """
+    ads = summary["advertising"]
     if not Decimal(ads["spend_amount"] or 0):
         return []
     lines = ["", f"Ads: {_shown(ads['spend_amount'])} spent"]
@@ -343,8 +328,8 @@ def _ad_lines(ads: NamedValues) -> list[str]:
             f"  credited by the model {MODELS[ads['model']]}: "
             f"{_shown(ads['credited_revenue_amount'])}, a ROAS of {ads['roas']:.2f}"
         )
-    if met := coverage_sentence(ads["visit_coverage_rate"]):
-        lines.append(f"  {met[0].lower()}{met[1:-1]}")
+    if met := _coverage(ads):
+        lines.append(f"  {met}")
     if ads["platform_roas"] is not None:
         lines.append(
             f"  claimed by the platforms: {_shown(ads['platform_conversion_amount'])}, a ROAS of "
@@ -358,21 +343,22 @@ def _ad_lines(ads: NamedValues) -> list[str]:
     return lines
 
 
-def _customer_lines(totals: NamedValues) -> list[str]:
+def _customer_lines(summary: NamedValues) -> list[str]:
     """Return the lines of customers; none if there are no customers."""
+    totals = summary["customers"]
     if not totals["count"]:
         return []
-    lines = [
-        f"  {name.replace('_', ' '):14} "
-        + ", ".join(f"{value} {count:,}" for value, count in totals[name].items())
-        for name in CUSTOMERS_SHOWN
-    ]
-    flawed = ", ".join(f"{name} {count:,}" for name, count in totals["flawed_fields"].items())
+    lines = [f"  {name.replace('_', ' '):14} {_by_name(totals[name])}" for name in CUSTOMERS_SHOWN]
+    flawed = totals["flawed_fields"]
     lines.append(
         f"  mean score     {totals['mean_data_quality_score']:.2f}; missing or invalid: "
-        f"{flawed or 'nothing'}"
+        f"{_by_name(flawed) or 'nothing'}"
     )
-    lines += _hint(totals)
+    if lacking := [name for name, count in flawed.items() if count == totals["count"]]:
+        lines.append(
+            f"  No customer has a valid {' or '.join(lacking)}: if your API does not have that, "
+            "leave it out of a mapping (ECOM_CUSTOMER_API_MAPPING), and it costs no points."
+        )
     lines += [
         f"  {name.replace('_', ' ')} is unknown for all; filled by: {', '.join(sources)}"
         for name, sources in totals["unfilled"].items()
@@ -382,20 +368,9 @@ def _customer_lines(totals: NamedValues) -> list[str]:
     return ["", f"Customers at the end of {totals['as_of']}: {totals['count']:,}", *lines]
 
 
-def _hint(totals: NamedValues) -> list[str]:
-    """Return advice if no customer has a valid value of an expected field."""
-    lacking = [name for name, count in totals["flawed_fields"].items() if count == totals["count"]]
-    if not lacking:
-        return []
-    advice = (
-        "if your API does not have that, leave it out of a mapping (ECOM_CUSTOMER_API_MAPPING), "
-        "and it costs no points."
-    )
-    return [f"  No customer has a valid {' or '.join(lacking)}: {advice}"]
-
-
-def _value_lines(lifetime: NamedValues) -> list[str]:
+def _value_lines(summary: NamedValues) -> list[str]:
     """Return the lines of segments and expected value; none if nobody ordered."""
+    lifetime = summary["segments"]
     if not lifetime["customers"]:
         return []
     some = [
@@ -421,8 +396,9 @@ def _value_lines(lifetime: NamedValues) -> list[str]:
     return lines
 
 
-def _reconciliation_lines(values: NamedValues | None) -> list[str]:
-    if values is None or not values["order_count"] + values["event_count"]:
+def _reconciliation_lines(summary: NamedValues) -> list[str]:
+    values = summary["reconciliation"]
+    if not values["order_count"] + values["event_count"]:
         return []
     counts = (
         f"{counted(values['order_count'], 'order or refund', 'orders and refunds')}, "
@@ -442,13 +418,21 @@ def _reconciliation_lines(values: NamedValues | None) -> list[str]:
     ]
 
 
-def _restatement_lines(values: NamedValues) -> list[str]:
+def _restatement_lines(summary: NamedValues) -> list[str]:
+    values = summary["restatements"]
     if not values["changed"]:
         return ["", "Published numbers: none changed"]
     causes = ", ".join(f"{number:,} {WHY[cause]}" for cause, number in values["causes"].items())
     largest = values["largest"]
-    name = f"{largest['table']} {largest['day']} {largest['column']}{_row(largest['row'])}"
-    change = f"{name}, from {_number(largest['before'])} to {_number(largest['after'])}"
+    key = ", ".join(f"{name} {value}" for name, value in largest["row"].items())
+    row = f" ({key})" if key else ""
+    before, after = (
+        "nothing" if value is None else formats.number(value)
+        for value in (largest["before"], largest["after"])
+    )
+    change = (
+        f"{largest['table']} {largest['day']} {largest['column']}{row}, from {before} to {after}"
+    )
     return ["", f"Published numbers changed: {causes}; the largest change is {change}"]
 
 
@@ -474,11 +458,8 @@ def _product_lines(summary: NamedValues) -> list[str]:
     if stock is None:
         return lines
     if stock["products"]:
-        alerts = ", ".join(f"{name} {count:,}" for name, count in stock["alerts"].items())
-        lines += [
-            "",
-            f"Stock of {counted(stock['products'], 'product')} on {stock['as_of']}: {alerts}",
-        ]
+        products = counted(stock["products"], "product")
+        lines += ["", f"Stock of {products} on {stock['as_of']}: {_by_name(stock['alerts'])}"]
     if stock["unreadable_lines"]:
         unread = counted(
             stock["unreadable_lines"], "line of the catalogue says", "lines of the catalogue say"
@@ -532,21 +513,15 @@ def check_lines(checks: NamedValues, failures: Sequence[str] = ()) -> list[str]:
     by_table: dict[str, list[str]] = {}
     for check in not_evaluated:
         by_table.setdefault(check["table"], []).append(check["name"])
+    some = list(by_table.items())[:MOST_NAMED_TABLES]
+    more = len(by_table) - len(some)
     return [
         f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}{left}",
         *(f"  FAILED {_check_line(check)}" for check in checks["failed"]),
         *(f"  FAILED {failure}" for failure in failures),
-        *_not_evaluated_lines(by_table),
-        *(f"  WARNING {_warning_line(check)}" for check in checks["warned"]),
-    ]
-
-
-def _not_evaluated_lines(by_table: Mapping[str, Sequence[str]]) -> list[str]:
-    some = list(by_table.items())[:MOST_NAMED_TABLES]
-    more = len(by_table) - len(some)
-    return [
         *(f"  NOT EVALUATED {table}: {', '.join(names)}" for table, names in some),
         *([f"  NOT EVALUATED those of {counted(more, 'more table')}"] if more else []),
+        *(f"  WARNING {_warning_line(check)}" for check in checks["warned"]),
     ]
 
 
@@ -624,25 +599,25 @@ def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _published_lines(published: NamedValues | None) -> list[str]:
-    if published is None or "skipped" in published:
-        return [published["skipped"]] if published else []
-    count, written = published["row_count"], published["rows_written"]
-    tables = counted(len(published["rows_by_table"]), "table")
-    rows = f"{counted(count, 'row')} of {tables}, {written:,} of them new"
-    return [f"Published in {published['database']}: {rows}, version {published['data_version']}"]
-
-
 def _where_lines(summary: NamedValues) -> list[str]:
     written = set(summary["written"])
     counts = {name: count for name, count in summary["tables"].items() if name in written}
-    listed = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none written"
+    listed = _by_name(counts) or "none written"
     if len(counts) > MOST_NAMED_TABLES:
         rows = counted(sum(counts.values()), "row")
         listed = f"{len(counts)} written, {rows}; `ecom status` lists them"
+    published, published_line = summary["published"], []
+    if published and "skipped" in published:
+        published_line = [published["skipped"]]
+    elif published:
+        rows = counted(published["row_count"], "row")
+        rows += f" of {counted(len(published['rows_by_table']), 'table')}"
+        rows += f", {published['rows_written']:,} of them new"
+        version = f"version {published['data_version']}"
+        published_line = [f"Published in {published['database']}: {rows}, {version}"]
     return [
         f"Tables in {summary['warehouse']}: {listed}",
-        *_published_lines(summary["published"]),
+        *published_line,
         f"Memory: {summary['memory']}",
         f"Dagster run {summary['run_id']}",
         NEXT if is_well(summary) else AFTER_A_FAILURE,
@@ -677,9 +652,6 @@ def _shown(amount: str | None) -> str:
     return formats.UNKNOWN if amount is None else f"{Decimal(amount):,}"
 
 
-def _row(row: NamedValues) -> str:
-    return f" ({', '.join(f'{name} {value}' for name, value in row.items())})" if row else ""
-
-
-def _number(value: float | None) -> str:
-    return "nothing" if value is None else formats.number(value)
+def _by_name(counts: Mapping[str, int]) -> str:
+    """Return counts with their names before them, in a line."""
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

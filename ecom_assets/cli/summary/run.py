@@ -3,11 +3,11 @@ the results of each subject's `queries.py`, by JSON names.
 """
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import typer
 
@@ -22,6 +22,7 @@ from ecom_assets.behaviour.sessions.queries import has_paid_events, known_totals
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.cli.summary.unknown import NOT_COMPUTED, is_accounted_for, unknown_sources
+from ecom_assets.cli.terminal import print_answer, print_faults, warn
 from ecom_assets.commerce.attribution.queries import (
     Unit,
     VisitCoverage,
@@ -60,7 +61,6 @@ from ecom_assets.commerce.sales.queries import (
 )
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import nearest
-from ecom_assets.core.json_text import json_text
 from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.settings.memory import run_sentence
 from ecom_assets.core.settings.settings import Settings
@@ -187,19 +187,16 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
         with closing(new_engine(settings).open()) as engine:
             summary = summarize(engine, settings, outcome)
             advice = _funnel_advice(engine, settings, summary["funnel"])
-        typer.echo(
-            json_text(summary, default=str) if as_json else "\n".join(summary_lines(summary))
-        )
+        lines = () if as_json else summary_lines(summary)
+        print_answer(summary, *lines, as_json=as_json)
         if advice:
             typer.echo(advice, err=True)
     elif (
         as_json
     ):  # what prevented its start, such as another run, also prevents reading the warehouse
-        typer.echo(json_text(_ended(outcome)))
-    for warning in outcome.warnings:
-        typer.echo(f"ecom: warning: {warning.complaint}", err=True)
-    for failure in outcome.complaints:
-        typer.echo(f"ecom: {failure}", err=True)
+        print_answer(_ended(outcome), as_json=True)
+    warn(*(warning.complaint for warning in outcome.warnings))
+    print_faults(outcome.complaints)
 
 
 def _funnel_advice(engine: Engine, settings: Settings, funnel: NamedValues | None) -> str:
@@ -252,7 +249,9 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> Answer
     """Return the summary of the run, as `ecom run --json` prints it."""
     reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
     period = Period("custom", outcome.days.first, outcome.days.dates[-1])
-    known_period, missing = replace(period, known=reading.known), _missing(engine, settings)
+    known_period, sources = replace(period, known=reading.known), given_sources(settings)
+    sources |= stored_sources(engine)
+    missing = {source: reason for source, reason in REASONS.items() if source not in sources}
     source = ORDERS if "orders" not in missing else PURCHASES if has_purchases(reading) else None
     sales = _sales(reading, period, source, outcome.days) if source else None
     unit: Unit = "order" if source == ORDERS else "purchase"
@@ -284,7 +283,12 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> Answer
         "id_conflicts": _conflicts(reading, period),
         "checks": _checks(outcome),
         "tables": _row_counts(engine),
-        "fetched": {key: _fetch(result) for key, result in sorted(outcome.fetched.items())},
+        # What each fetch took, and a sentence about what it could not read, if there is one.
+        "fetched": {
+            key: {name: result[name] for name in FETCHED}
+            | {"shortfall": result.get("shortfall", "none")}
+            for key, result in sorted(outcome.fetched.items())
+        },
         "written": list(outcome.written),
         "published": outcome.published,
         **delivery_totals(outcome),
@@ -369,12 +373,6 @@ def _conflicts(reading: Reading, period: Period) -> Answer:
     return {"ids": counts["id_count"], "events": counts["event_count"], "examples": examples}
 
 
-def _missing(engine: Engine, settings: Settings) -> dict[str, str]:
-    """Return the sources that are neither set nor stored, and the settings that add each."""
-    present_sources = given_sources(settings) | stored_sources(engine)
-    return {source: reason for source, reason in REASONS.items() if source not in present_sources}
-
-
 def _missing_days(reading: Reading, period: Period) -> dict[str, list[str]]:
     """Return the days of the period of which nothing was received, by source,
     where there are any.
@@ -398,19 +396,16 @@ def _behaviour(reading: Reading, period: Period) -> Answer:
         or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
         "funnels": funnels,
         "cohorts": retention_totals(reading),
-        "carts": [_cart(row, reading.currency) for row in final_carts(reading, period)],
-    }
-
-
-def _cart(row: Row, currency: str) -> Answer:
-    return {
-        "unit": row["unit"],
-        "horizon_s": int(row["horizon_s"]),
-        "carts": int(row["carts"]),
-        "abandoned": int(row["abandoned"]),
-        "recovered": None if row["recovered"] is None else int(row["recovered"]),
-        "rate": row["rate"],
-        "abandoned_amount": _money(row["abandoned_amount"], currency),
+        "carts": [
+            {
+                "unit": row["unit"],
+                **{name: int(row[name]) for name in ("horizon_s", "carts", "abandoned")},
+                "recovered": None if row["recovered"] is None else int(row["recovered"]),
+                "rate": row["rate"],
+                "abandoned_amount": _money(row["abandoned_amount"], reading.currency),
+            }
+            for row in final_carts(reading, period)
+        ],
     }
 
 
@@ -461,12 +456,17 @@ def _profit(reading: Reading, days: Days) -> Answer | None:
     numbers = profit_of_days(reading, days_of_run(reading, days))
     if numbers is None:
         return None
+    return _measured(numbers, ProfitMeasures, SHOWN_OF_PROFIT, reading.currency)
+
+
+def _measured(
+    numbers: NamedValues, measures: type, shown: Collection[str], currency: str
+) -> Answer:
+    """Return the numbers of the measures that the summary shows, money as text."""
     return {
-        name: _money(numbers[name], reading.currency)
-        if measure.shown_as == "money"
-        else numbers[name]
-        for name, measure in summable(ProfitMeasures).items()
-        if name in SHOWN_OF_PROFIT
+        name: _money(numbers[name], currency) if measure.shown_as == "money" else numbers[name]
+        for name, measure in summable(measures).items()
+        if name in shown
     }
 
 
@@ -477,14 +477,8 @@ def _advertising(reading: Reading, period: Period) -> Answer | None:
     if not marketing.has_spend(reading) or find_sales_source(reading) is None:
         return None
     answer = marketing.marketing(reading, period)
-    ads = answer["ads"]
-    shown = {
-        name: _money(ads[name], reading.currency) if measure.shown_as == "money" else ads[name]
-        for name, measure in summable(MarketingMeasures).items()
-        if name in SHOWN_OF_ADS
-    }
     whole = answer["shop"]
-    return shown | {
+    return _measured(answer["ads"], MarketingMeasures, SHOWN_OF_ADS, reading.currency) | {
         "model": answer["model"],
         "visit_coverage_rate": answer["visit_coverage_rate"],
         "new_customer_count": whole["new_customer_count"],
@@ -599,18 +593,11 @@ def _differences(reading: Reading, period: Period) -> Answer:
     return {**numbers, "causes": by_cause}
 
 
-def _fetch(result: NamedValues) -> Answer:
-    """Return what a fetch took, and a sentence about what it could not read, if there is one."""
-    return {name: result[name] for name in FETCHED} | {"shortfall": result.get("shortfall", "none")}
-
-
 def _restatements(reading: Reading, run_ids: Sequence[str]) -> Answer:
     result = restatements(reading, run_ids)
-    return {**result, "largest": result["largest"] and _restatement(result["largest"])}
-
-
-def _restatement(row: Row) -> Answer:
-    return {
+    if not (row := result["largest"]):
+        return result
+    largest = {
         "table": row["table_name"],
         "day": str(row["restated_date"]),
         "row": json.loads(row["row_key"]),
@@ -621,6 +608,7 @@ def _restatement(row: Row) -> Answer:
         "late_rows": int(row["late_row_count"]),
         "late_row_ids": json.loads(row["late_row_ids"] or "[]"),
     }
+    return {**result, "largest": largest}
 
 
 def _searches(reading: Reading, period: Period) -> Answer:
@@ -664,7 +652,7 @@ def _row_counts(engine: Engine) -> dict[str, int]:
 
 def delivery_totals(outcome: RunOutcome) -> Answer:
     """Return what the exports report: deliveries by destination, and the file of customers."""
-    delivered = outcome.delivered
+    delivered, file = outcome.delivered, outcome.delivered.get("customers_json")
     return {
         "deliveries": {
             name: {
@@ -676,17 +664,13 @@ def delivery_totals(outcome: RunOutcome) -> Answer:
             for name, delivery in sorted(delivered.items())
             if "outcomes" in delivery
         },
-        "customers_json": _file(delivered["customers_json"])
-        if "customers_json" in delivered
-        else None,
-    }
-
-
-def _file(written: dict[str, Any]) -> Answer:
-    return {
-        "path": str(written["path"]),
-        "customers": int(written["row_count"]),
-        "bytes": int(written["bytes"]),
+        "customers_json": None
+        if file is None
+        else {
+            "path": str(file["path"]),
+            "customers": int(file["row_count"]),
+            "bytes": int(file["bytes"]),
+        },
     }
 
 

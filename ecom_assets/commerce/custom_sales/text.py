@@ -5,7 +5,15 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ecom_assets.core.rows import Answer, NamedValues
-from ecom_assets.core.tables.formats import amount, change, number, percent, quantity
+from ecom_assets.core.tables.formats import (
+    aligned,
+    amount,
+    change,
+    number,
+    percent,
+    quantity,
+    shortened,
+)
 
 LONGEST_VALUE: Final = 40
 """The characters of a value that are shown."""
@@ -27,7 +35,7 @@ def lines(answer: Answer) -> list[str]:
     )
     rows = [
         (
-            *([_cut(row["label"])] if has_values else []),
+            *([shortened(row["label"], LONGEST_VALUE)] if has_values else []),
             *([_start(row)] if has_periods else []),
             *_numbers(row, measures, currency),
         )
@@ -35,7 +43,8 @@ def lines(answer: Answer) -> list[str]:
     ]
     name_count = len(heading) - len(_number_headings(answer))
     total = ("total", *[""] * (name_count - 1), *_numbers(answer["total"], measures, currency))
-    return [title, *_aligned([heading, *rows, total], name_count)]
+    numbers = range(name_count, len(heading))
+    return [title, *aligned([heading, *rows, total], to_the_right=numbers)]
 
 
 def _title(answer: NamedValues) -> str:
@@ -55,7 +64,7 @@ def _single(answer: NamedValues, currency: str) -> list[str]:
         (measure["label"], *_numbers(answer["total"], [measure], currency))
         for measure in answer["measures"]
     ]
-    return _aligned(rows, 1)
+    return aligned(rows, to_the_right=range(1, len(rows[0])))
 
 
 def _number_headings(answer: NamedValues) -> list[str]:
@@ -88,19 +97,3 @@ def _text(value: Any, kind: str, currency: str) -> str:  # noqa: ANN401 (a numbe
 
 def _start(row: NamedValues) -> str:
     return f"{row['start']}{' ' if row['is_complete'] else '*'}"
-
-
-def _cut(label: str) -> str:
-    return label if len(label) <= LONGEST_VALUE else f"{label[: LONGEST_VALUE - 1]}…"
-
-
-def _aligned(rows: Sequence[Texts], name_count: int) -> list[str]:
-    """Return rows as lines: names to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            text.ljust(width) if column < name_count else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

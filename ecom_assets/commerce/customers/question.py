@@ -12,6 +12,7 @@ from ecom_assets.behaviour.sessions.contracts import CUT_BY
 from ecom_assets.behaviour.sessions.question import SESSION_RULE
 from ecom_assets.commerce.customers.segments import SCORES
 from ecom_assets.commerce.customers.value import ValueRule
+from ecom_assets.core.rows import without_none
 
 SCORE: Final = Choices("method of scores", SCORES)
 
@@ -81,4 +82,4 @@ class ValueQuestion(CustomerQuestion):
     def options(self) -> dict[str, Any]:
         """The values of its rule that it says itself; the others are those of the settings."""
         named = {name: getattr(self, name) for name in ValueRule.__dataclass_fields__}
-        return {name: value for name, value in named.items() if value is not None}
+        return without_none(named)

@@ -49,7 +49,7 @@ def customer_visitors(order_visits: ir.Table, identity_rule: IdentityRule) -> ir
 
 def with_customers(rows: ir.Table, pairs: ir.Table) -> ir.Table:
     """Return rows of visitors for each customer that the visitor is, in place of the visitor: of
-    whoever has the customer's id, and of the visitors in `pairs`, rows of `CustomerVisitors`.
+    the visitor with the customer's id, and of those in `pairs`, rows of `CustomerVisitors`.
     """
     known = pairs.select("customer_id", came_as="visitor_id")
     joined = rows.join(known, rows.visitor_id == known.came_as)

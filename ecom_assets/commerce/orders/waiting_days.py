@@ -15,7 +15,7 @@ from datetime import date
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.orders import OrderRule, let_in
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Row, named_rows
 from ecom_assets.core.tables.days import Days, listed_days
 
 
@@ -74,7 +74,7 @@ def waiting_rows(
             )
             rows.append((*pair, ended or old["waits_for_date"], 0))
     names = ("received_date", "order_date", "waits_for_date", "waiting_row_count")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return named_rows(names, rows)
 
 
 def _missing_day(ordered: date, arrived: list[date], loaded: Container[date]) -> date | None:

@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 class ListPage(Protocol):
-    """One page of a list."""
+    """What an API answers of a list to one request."""
 
     @property
     def number(self) -> int:
-        """Return its number, from 1."""
+        """Return its position in the list, from 1."""
 
     @property
     def page_count(self) -> int | None:

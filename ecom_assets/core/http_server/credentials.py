@@ -38,6 +38,6 @@ class Credentials:
 def credential_of(scope: Request) -> str:
     """Return the key or token of a request; empty without one."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
-    result = rest if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
+    result = credential if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
     return result.strip().decode("latin-1")

@@ -134,7 +134,7 @@ class OperationRequest:
 
     @property
     def days(self) -> Days:
-        """Return its days."""
+        """Return all days from the first to the last, both included."""
         return Days.from_dates([*Days.between(self.first_day, self.last_day).dates, self.last_day])
 
     def is_within(self, days: Days) -> bool:

@@ -27,8 +27,10 @@ def error_sentence(error: Any, message: str | None) -> str:  # noqa: ANN401 (Dag
     """
     while error is not None and error.cause is not None and error.cls_name not in OWN_ERRORS:
         error = error.cause
-    name, _, rest = message_line(error.message if error is not None else message).partition(": ")
-    return rest or name
+    name, _, sentence = message_line(error.message if error is not None else message).partition(
+        ": "
+    )
+    return sentence or name
 
 
 def message_line(message: str | None) -> str:

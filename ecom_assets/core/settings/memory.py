@@ -238,7 +238,7 @@ def _instance(dagster_home: Path) -> NamedValues:
     import yaml  # noqa: PLC0415 (most commands do without)
 
     try:
-        found = yaml.safe_load((dagster_home / "dagster.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load((dagster_home / "dagster.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
-        found = {"concurrency": {"runs": {"max_concurrent_runs": 1}}}
-    return found if isinstance(found, Mapping) else {}
+        content = {"concurrency": {"runs": {"max_concurrent_runs": 1}}}
+    return content if isinstance(content, Mapping) else {}

@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 from pydantic.fields import FieldInfo
 
 from ecom_assets.core.redact_url import without_secrets
-from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.rows import NamedValues, without_none
 from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings
 
 MASK = "********"
@@ -144,7 +144,7 @@ def values_of(settings: Settings, names: Mapping[str, str]) -> dict[str, Any]:
     """Return the values of settings by the names of fields; those that are not set are left out."""
     values = {field: getattr(settings, name) for field, name in names.items()}
     plain = {field: _config_value(value) for field, value in values.items()}
-    return {field: value for field, value in plain.items() if value is not None}
+    return without_none(plain)
 
 
 def _masked(info: FieldInfo, value: object) -> object:

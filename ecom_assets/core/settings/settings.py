@@ -41,7 +41,7 @@ from ecom_assets.core.errors import (
     nearest,
 )
 from ecom_assets.core.redact_url import hides_its_password, without_secrets
-from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.rows import NamedValues, without_none
 from ecom_assets.core.settings import cost_rules, subjects
 from ecom_assets.core.settings.constants import Constants, removal_of
 from ecom_assets.core.settings.dagster_instance import write_instance
@@ -726,7 +726,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         SettingError: A name is unknown, or a value is wrong.
     """
     _refuse_unknown_names()
-    values = {name: value for name, value in overrides.items() if value is not None}
+    values = without_none(overrides)
     try:
         return _within_retention(Settings(**values))
     except ValidationError as error:
@@ -741,8 +741,8 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         name = f"{field} in {SHOP_FILE}, " if is_of_shop and field not in values else name
         reason = str(first["msg"]).removeprefix("Value error, ")
         advice = "correct it or leave it out" if is_option else "correct or unset it"
-        verdict = reason if reason.startswith("is ") else f"is wrong: {reason}"
-        raise SettingError(f"{name}{_masked(first)} {verdict}; {advice}.") from error
+        problem = reason if reason.startswith("is ") else f"is wrong: {reason}"
+        raise SettingError(f"{name}{_masked(first)} {problem}; {advice}.") from error
 
 
 def in_shop_file() -> dict[str, Any]:

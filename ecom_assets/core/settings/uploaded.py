@@ -90,7 +90,7 @@ COST_VERSIONS: Final = "cost_versions"
 MOST_COST_VERSIONS: Final = 100
 WANTED_COSTS: Final = "wanted_costs"
 """In the same file: the rules of costs that a run is asked to count by; requests to runs name no
-cost, as whoever may read can see them.
+cost, as everybody who may read can see them.
 """
 BEFORE, PROBLEM = "before", "problem"
 """In the same file: what was chosen before a change that a run is at, and why the last change could

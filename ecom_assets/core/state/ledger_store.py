@@ -157,6 +157,12 @@ def ledger_address(settings: Settings) -> Path | str:
     return state_address(settings, settings.ledger_url.get_secret_value(), default_file(settings))
 
 
+def ledger_is_there(settings: Settings) -> bool:
+    """Return whether anything may have been delivered: the file is there, or Postgres has it."""
+    address = ledger_address(settings)
+    return not isinstance(address, Path) or address.exists()
+
+
 def default_file(settings: Settings) -> Path:
     """Return the ledger's file, used if no database is configured."""
     return settings.home / "ledger.sqlite"

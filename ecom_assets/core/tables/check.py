@@ -24,7 +24,7 @@ from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, Tab
 from ecom_assets.core.tables.computations import ComparedInputs, RequestedComputation
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import HIDDEN, Contract
-from ecom_assets.core.tables.days import Days, days_of_spans
+from ecom_assets.core.tables.days import Days, days_of_spans, span_text
 from ecom_assets.core.tables.portable import has_kernels, numbered, rows_of, unordered_rows_of
 from ecom_assets.core.tables.received import NO_DAYS
 
@@ -224,7 +224,7 @@ class TableCheck:
                 "examples": dg.MetadataValue.json(
                     [self._without_personal_data(example) for example in result.examples]
                 ),
-                **({"days": _span(days)} if days and days.dates else {}),
+                **({"days": span_text(days.first, days.dates[-1])} if days and days.dates else {}),
                 **result.metadata,
             },
         )
@@ -255,11 +255,6 @@ def _counts_or_result(
     parts = {name: parameters.pop(name) for name in ("parts",) if name in parameters}
     outcome = check(days, *parameters.values(), **parts)
     return outcome.counts() if isinstance(outcome, BrokenRows) else outcome
-
-
-def _span(days: Days) -> str:
-    first, last = days.dates[0], days.dates[-1]
-    return str(first) if first == last else f"{first} to {last}"
 
 
 def check(

@@ -83,15 +83,15 @@ def _unmoved(name: str) -> str:
     return PACKAGE if name.startswith(f"{PACKAGE}.") else name
 
 
-def _globals(known: NamedValues, names: set[str]) -> Iterator[Any]:
+def _globals(module_globals: NamedValues, names: set[str]) -> Iterator[Any]:
     """Yield the globals of some names, and attributes of such names of this package's modules.
 
     Names such as `__name__` are left out: they say which module it is, and are attributes of
     classes in most functions.
     """
     names = {name for name in names if not name.startswith("__")}
-    for name in sorted(names & known.keys()):
-        value = known[name]
+    for name in sorted(names & module_globals.keys()):
+        value = module_globals[name]
         if isinstance(value, ModuleType):
             if _is_ours(value):
                 yield from (vars(value)[part] for part in sorted(names & vars(value).keys()))
@@ -101,15 +101,15 @@ def _globals(known: NamedValues, names: set[str]) -> Iterator[Any]:
 
 def _methods(kind: type) -> list[Any]:
     """Return the functions of a class and of its bases in this package."""
-    found = []
+    functions = []
     for base in kind.__mro__:
         if _is_ours(base):
             # A copy: a model that was not used yet is built as soon as its parts are looked at.
             for value in [*vars(base).values()]:
                 plain = getattr(value, "__func__", getattr(value, "fget", value))
                 if isfunction(plain):
-                    found.append(plain)
-    return found
+                    functions.append(plain)
+    return functions
 
 
 def _is_ours(value: Any) -> bool:  # noqa: ANN401 (whatever a name stands for)

@@ -1,7 +1,8 @@
 """Whether a table or a check has to be computed again: what it is computed from, and the answer.
 
 A table is left alone where its inputs, rules and columns are as they were when it was computed
-last, over the same days. Their inputs are compared before anything is built.
+last, over the same days. Their inputs are compared before anything is built, by
+`warehouse/computed_from.py`.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,5 +1,8 @@
-"""Expressions that need not be built again: `computed` calls a function of tables, days and rules,
-or finds the statement of an earlier call whose result would be the same.
+"""Tables from functions: `computed` calls a function of tables, days and rules, or finds the
+statement that was kept of an earlier call, so that the expression is not built again.
+
+Whether the rows have to be computed again is in `computations.py`; statements are kept by
+`warehouse/table_statements.py`.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """Conditions on rows: the `where` of questions, read from text or JSON.
 
-`columns.py` has them as expressions.
+An operator has its name here, in `OPERATORS`, and what it does to a column in `columns.py`.
 
 A condition is never null: a missing value meets no condition but `is_not_set` and the negated ones
 (`not_equals`, `not_one_of`, `not_contains`, `not_matches`), each of which is the exact opposite of
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import duckdb
 
 
-MAX_LENGTH: Final = 1_000
+MAX_PATTERN_LENGTH: Final = 1_000
 """The maximum number of characters of a pattern."""
-MAX_SIZE: Final = 1_000
+MAX_PATTERN_SIZE: Final = 1_000
 """The most characters and classes in a pattern, each as often as it may be repeated."""
 CLASS_SIZE: Final = 20
 """What a class of Unicode counts, because it stands for hundreds of ranges."""
@@ -40,18 +40,18 @@ def check_pattern(subject: str, pattern: str) -> None:
         DefinitionError: It is too long, too large once its repetitions are written out, or not in
             RE2's syntax.
     """
-    if len(pattern) > MAX_LENGTH:
+    if len(pattern) > MAX_PATTERN_LENGTH:
         raise DefinitionError(
-            f"{subject} matches {pattern[:80]!r}, which is longer than {MAX_LENGTH} characters; "
-            "look for less."
+            f"{subject} matches {pattern[:80]!r}, which is longer than {MAX_PATTERN_LENGTH} "
+            "characters; look for less."
         )
-    if (size := size_of(pattern)) > MAX_SIZE:
+    if (size := pattern_size(pattern)) > MAX_PATTERN_SIZE:
         raise DefinitionError(
             f"{subject} matches {pattern[:80]!r}, which has {size} parts with its repetitions "
-            f"written out, and may have {MAX_SIZE}; repeat less, such as with `*` instead of "
-            f"`{{0,1000}}`."
+            f"written out, and may have {MAX_PATTERN_SIZE}; repeat less, such as with `*` instead "
+            "of `{0,1000}`."
         )
-    if fault := _fault_of(pattern):
+    if fault := _pattern_fault(pattern):
         raise DefinitionError(
             f"{subject} matches {pattern[:80]!r}, which is not a regular expression in RE2's "
             f"syntax ({fault}); write it without look-around, back references and possessive "
@@ -59,7 +59,7 @@ def check_pattern(subject: str, pattern: str) -> None:
         )
 
 
-def size_of(pattern: str) -> int:
+def pattern_size(pattern: str) -> int:
     """Return how many characters and classes a pattern has with its repetitions written out."""
     groups: list[list[int]] = [[]]
     for token in _TOKEN.finditer(pattern):
@@ -79,15 +79,15 @@ def size_of(pattern: str) -> int:
 
 
 @cache
-def _engine() -> "duckdb.DuckDBPyConnection":
+def _pattern_engine() -> "duckdb.DuckDBPyConnection":
     import duckdb  # noqa: PLC0415 (loaded with the first pattern)
 
     return duckdb.connect(config={"threads": 1})
 
 
-def _fault_of(pattern: str) -> str:
+def _pattern_fault(pattern: str) -> str:
     """Return what DuckDB, which searches by RE2, says is wrong with a pattern; empty if nothing."""
-    with _engine().cursor() as cursor:
+    with _pattern_engine().cursor() as cursor:
         try:
             cursor.execute("SELECT regexp_matches('', $1, 's')", [pattern])
         except Exception as error:  # noqa: BLE001 (whatever it is, the pattern cannot be searched for)

@@ -286,7 +286,7 @@ class Table:
     counted_types: ClassVar[tuple[str, ...]] = ()
     """The event types that such a table counts; empty means all types."""
     restated_by_source: ClassVar[SmallChange | None] = None
-    """Of a published table whose source says past days anew: which of its changes are small."""
+    """Of a published table whose source restates past days: which of its changes are small."""
     copied: ClassVar[CopiedNumbers | None] = None
     """Which numbers of a published table are those of another one."""
     views: ClassVar[Mapping[str, TableView]] = {}

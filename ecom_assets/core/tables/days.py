@@ -154,8 +154,12 @@ ANY_DAYS: Final = Days((date(2000, 1, 1), date(2037, 12, 31)))
 
 def listed_days(days: Days) -> str:
     """Return days as text: each range of consecutive days by its first and last day."""
-    runs = [(first, end - ONE_DAY) for first, end in days.runs()]
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
+    return ", ".join(span_text(first, end - ONE_DAY) for first, end in days.runs())
+
+
+def span_text(first: date | str, last: date | str) -> str:
+    """Return the first and the last day of a span as people read them, one day alone."""
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def spans_text(parts: Iterable[Days]) -> str:
@@ -181,9 +185,14 @@ def days_after(seconds: int) -> int:
     return -(-(seconds + CLOCK_CHANGE_S) // 86_400)
 
 
+def utc_without_zone(at: datetime) -> datetime:
+    """Return an instant with a zone as tables have it: in UTC, as a naive datetime."""
+    return at.astimezone(UTC).replace(tzinfo=None)
+
+
 def day_starts_at(day: date, timezone: str) -> datetime:
     """Return the UTC time, as a naive datetime, at which a day starts in a time zone."""
-    return datetime.combine(day, time(), ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
+    return utc_without_zone(datetime.combine(day, time(), ZoneInfo(timezone)))
 
 
 def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampColumn:
@@ -542,7 +551,9 @@ class DayRange:
 
 
 def rows_between(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
-    """Return the rows of the days between the ends."""
+    """Return the rows with a date in the column `day` between the ends, both included; None is no
+    end.
+    """
     first, last = ends
     rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows
     return rows.filter(rows[day] <= ibis.literal(last)) if last else rows

@@ -1,6 +1,6 @@
 """Numbers as people read them, the same on pages, in reports, messages and a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -91,6 +91,23 @@ def by_text(by: str | Sequence[str]) -> str:
 def aligned_percent(share: float | None) -> str:
     """Return a share as a percentage, aligned with others."""
     return "    -" if share is None else f"{percent(share):>6}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters; what is cut off becomes an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def aligned(lines: Sequence[Sequence[str]], to_the_right: Container[int] = ()) -> list[str]:
+    """Return the cells of lines in columns; those with the given positions to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            text.rjust(width) if column in to_the_right else text.ljust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
 
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))

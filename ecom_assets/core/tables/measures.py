@@ -248,9 +248,9 @@ def numbers_over_time(  # noqa: PLR0913, PLR0917 (what is counted, and of which 
     rows = daily.filter(in_period(daily[day]))
     rows = rows.mutate(start=start_of_week(rows[day]) if by == "week" else rows[day])
     added = rows.group_by("start").agg(**sums(rows, declared))
-    found = {row["start"]: row for row in reading.rows(added, period)}
+    row_by_start = {row["start"]: row for row in reading.rows(added, period)}
     first, step = period.start_date, 1
     if by == "week":
         first, step = first - first.weekday() * ONE_DAY, 7
     starts = Days.through(first, period.end_date).dates[::step]
-    return {start: completed(found.get(start), declared, lacks) for start in starts}
+    return {start: completed(row_by_start.get(start), declared, lacks) for start in starts}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.rows import NamedValues, without_none
 from ecom_assets.core.tables.contract import Column, Contract
 
 API_VERSION: Final = "v3.2.0"
@@ -145,7 +145,7 @@ def _property(table: Contract, column: Column, reference: str | None) -> Documen
     if column.pii:
         result |= {"classification": PERSONAL, "tags": [PERSONAL]}
     limits = {"minimum": column.at_least, "maximum": column.at_most} if logical in NUMBERS else {}
-    if limits_set := {name: limit for name, limit in limits.items() if limit is not None}:
+    if limits_set := without_none(limits):
         numbers = {
             name: float(limit) if isinstance(limit, Decimal) else limit
             for name, limit in limits_set.items()

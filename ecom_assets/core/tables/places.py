@@ -93,10 +93,10 @@ class Places:
             city: The column of the city's name.
         """
         pairs = rows_of(present.select(country, city).distinct())
-        found = {
+        locations = {
             (pair[country], pair[city]): self.find(pair[country], pair[city]) for pair in pairs
         }
-        return _with_locations(rows, (country, city), found.items())
+        return _with_locations(rows, (country, city), locations.items())
 
     def name(self, rows: ir.Table, stated: ir.Table, *, each_alone: bool = False) -> ir.Table:
         """Return rows whose `PLACE_LEVELS` have one name per place, and `UNKNOWN` for others.
@@ -112,8 +112,8 @@ class Places:
                 the same names whichever days are computed with it.
         """
         places = stated_places(stated)
-        found = self.found_alone(places) if each_alone else self.named_regions(places)
-        return with_names(rows, found)
+        locations = self.found_alone(places) if each_alone else self.named_regions(places)
+        return with_names(rows, locations)
 
     def found_alone(self, stated: Iterable[StatedPlace]) -> FoundPlaces:
         """Return what `named_regions` does, where no place says anything of another one."""
@@ -126,14 +126,14 @@ class Places:
         of a region, such as ISO 3166-2's `ON`, has the name that the lists give its cities, if
         they agree. Any other text stays as it is.
         """
-        found = {place: self.find(place[0], place[2]) for place in stated}
+        locations = {place: self.find(place[0], place[2]) for place in stated}
         by_code: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for (_, region, _), location in found.items():
+        for (_, region, _), location in locations.items():
             if location and location.region and region and _is_code(region):
                 by_code[location.country_code, folded(region)].add(location.region)
         return {
             place: self._in_stated_region(place[1], location, by_code)
-            for place, location in found.items()
+            for place, location in locations.items()
         }
 
     def _in_stated_region(
@@ -170,23 +170,23 @@ def stated_places(rows: ir.Table) -> list[StatedPlace]:
 
 
 def distinct_places(rows: ir.Table) -> ir.Table:
-    """Return the distinct places as a table."""
+    """Return the columns `PLACE_LEVELS` of rows, each combination once."""
     return rows.select(*PLACE_LEVELS).distinct()
 
 
 def as_places(rows: Iterable[Mapping[str, str | None]]) -> list[StatedPlace]:
-    """Return the rows of such a table."""
+    """Return rows with the columns `PLACE_LEVELS` as (country, region, city)."""
     return [(row["country"], row["region"], row["city_name"]) for row in rows]
 
 
-def with_names(rows: ir.Table, found: FoundPlaces) -> ir.Table:
+def with_names(rows: ir.Table, locations: FoundPlaces) -> ir.Table:
     """Return rows whose `PLACE_LEVELS` have one name per place, and `UNKNOWN` for others.
 
     Args:
         rows: The rows, with the columns `PLACE_LEVELS`.
-        found: The locations of their places.
+        locations: The locations of their places.
     """
-    placed = _with_locations(rows, PLACE_LEVELS, found.items())
+    placed = _with_locations(rows, PLACE_LEVELS, locations.items())
     named = placed.mutate(
         city_name=placed.city_name.nullif("").fill_null(UNKNOWN),
         region=ibis.coalesce(placed.place_region, placed.region.nullif(""), UNKNOWN),
@@ -202,11 +202,11 @@ def _is_code(region: str) -> bool:
 def _with_locations(
     rows: ir.Table,
     columns: tuple[str, ...],
-    found: Iterable[tuple[tuple[str | None, ...], Location | None]],
+    locations: Iterable[tuple[tuple[str | None, ...], Location | None]],
 ) -> ir.Table:
     """Return rows with the columns `FOUND`, by the values of `columns`."""
     keys: dict[Location, list[str]] = defaultdict(list)
-    for values, location in found:
+    for values, location in locations:
         if location:
             keys[location].append(SEPARATOR.join(value or "" for value in values))
     texts = [rows[name].fill_null("") for name in columns]

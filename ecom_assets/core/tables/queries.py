@@ -400,7 +400,7 @@ class Extent:
 
     @classmethod
     def from_events(cls, reading: Reading, events: ir.Table) -> "Extent":
-        """Return the extent of some events."""
+        """Count events and find their first and last day, by one statement."""
         days = events.event_date
         (row,) = reading.rows(
             events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max())

@@ -1,7 +1,7 @@
 """Text that spreadsheets would run as a formula, in files that people open in them.
 
-Whoever may send an event sends such text, so every CSV file for people escapes it, and no other
-file does.
+Anyone who may send an event can send such text, so every CSV file for people escapes it, and no
+other file does.
 """
 
 import re

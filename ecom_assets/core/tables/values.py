@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from ecom_assets.core.errors import DefinitionError, did_you_mean
-from ecom_assets.core.rows import Answer, NamedValues
+from ecom_assets.core.rows import Answer, NamedValues, without_none
 
 T = TypeVar("T")
 Scalar = str | int | float | bool
@@ -198,6 +198,20 @@ def parse_duration(text: object) -> int:
             "12h, 7d or 2w."
         )
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def parse_day(text: str, called: str) -> date:
+    """Return the day that a text is; `called` begins the message, such as `--from `.
+
+    Raises:
+        DefinitionError: It is not a date.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise DefinitionError(
+            f"{called}{text!r} is not a date; use YYYY-MM-DD, such as 2026-01-31."
+        ) from error
 
 
 def parse_days(text: object) -> int:
@@ -435,7 +449,7 @@ def with_preset(presets: Mapping[str, Preset], raw: NamedValues, question: str) 
     if name in tuple(presets):
         return {
             **presets[str(name)],
-            **{key: value for key, value in own.items() if value is not None},
+            **without_none(own),
         }
     if name in tuple(TOOLS):
         has_presets = ", ".join(presets)

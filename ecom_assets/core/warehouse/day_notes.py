@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import pyarrow as pa
 
-from ecom_assets.core.clock import now_utc
+from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.contract import Contract, Table, count, day, instant, text
 from ecom_assets.core.tables.days import Days
@@ -185,7 +185,7 @@ def _note_kept(  # noqa: PLR0913, PLR0917 (each is a table, days, or the run)
     if not noted.dates and not noted_days(engine, notes, name) & set(days.dates):
         return
     kept = engine.day_counts(contract, noted) if noted.dates else {}
-    values = {"noticed_at": datetime.now(UTC).replace(tzinfo=None), "run_id": run_id}
+    values = {"noticed_at": now_utc_without_zone(), "run_id": run_id}
     rows = [{"received_date": day, "kept_count": kept.get(day, 0), **values} for day in noted.dates]
     renew_notes(engine, notes, name, days, rows)
 
@@ -419,7 +419,7 @@ def _write_statements(
 
 def now_text() -> str:
     """Return the current time in UTC as text for SQL."""
-    return now_utc().replace(tzinfo=None).isoformat(sep=" ")
+    return now_utc_without_zone().isoformat(sep=" ")
 
 
 def forget_writes(engine: "Engine", contract: Contract) -> None:

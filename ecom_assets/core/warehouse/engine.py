@@ -88,7 +88,7 @@ class DatasetNames:
     prefix: str = ""
 
     def name_of(self, layer: str, table: str) -> str:
-        """Return the name of a table."""
+        """Return what a table is called in the namespace: the prefix, its layer and its name."""
         return f"{self.prefix}{layer}.{table}"
 
 
@@ -372,10 +372,10 @@ class Engine(ABC):
     def found_columns(self) -> Mapping[str, Sequence[NamedValues]]:
         """Return the columns of the tables that were there at the first look, by qualified name."""
         if self._found is None:
-            found: dict[str, list[NamedValues]] = {}
+            columns: dict[str, list[NamedValues]] = {}
             for row in self.read_columns():
-                found.setdefault(row["table_name"], []).append(row)
-            self._found = found
+                columns.setdefault(row["table_name"], []).append(row)
+            self._found = columns
         return self._found
 
     def read_columns(self) -> Iterable[NamedValues]:

@@ -67,16 +67,16 @@ def stored_columns(table: ir.Table) -> dict[str, list[str]]:
     """Return the stored columns that `table` reads in any way, by table;
     `column_lineage` has those of its values.
     """
-    found = table.op().find((ops.DatabaseTable, ops.Field))
+    reads = table.op().find((ops.DatabaseTable, ops.Field))
     result = {
         f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]()
-        for table in found
+        for table in reads
         if isinstance(table, ops.DatabaseTable)
     }
     for kept in table.op().find(KeptRows):
         for name, columns in kept.statement.read_columns.items():
             result.setdefault(name, set()).update(columns)
-    for read in (read for read in found if isinstance(read, ops.Field)):
+    for read in (read for read in reads if isinstance(read, ops.Field)):
         for layer, name, column in _of_value(read):
             result.setdefault(f"{layer}.{name}", set()).add(column)
     return {

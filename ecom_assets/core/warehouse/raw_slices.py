@@ -14,7 +14,7 @@ Terms: docs/glossary.md#slice and #withdrawn.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Protocol
 
 import ibis
@@ -22,6 +22,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import SourceError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
 from ecom_assets.core.rows import Row
@@ -79,7 +80,7 @@ class RemoteDays(Protocol):
         """Return the error that ended the last stream of rows early, if any."""
 
     def rows(self, days: Days) -> ir.Table:
-        """Return the rows of some days."""
+        """Return the rows that arrived on some days, as an expression."""
 
     def versions(self, days: Days) -> Mapping[date, str]:
         """Return, for each day that has rows, a version that changes whenever the rows change."""
@@ -392,7 +393,7 @@ class WithdrawalGuard:
         """Record which days are held and which are withdrawn;
         remove the records of days that have rows again.
         """
-        name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
+        name, now = contract.qualified_name(), now_utc_without_zone()
         gone = [
             day
             for day in replaced_days.dates
@@ -526,7 +527,7 @@ def note_withdrawn(
         return
     emptied = Days.from_dates(before)
     engine.loaded.note(contract, emptied, engine.day_counts(contract, emptied))
-    name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
+    name, now = contract.qualified_name(), now_utc_without_zone()
     values = {"offered_count": 0, "noticed_at": now, "withdrawn_at": now, "run_id": run_id}
     fresh = [
         {"received_date": day, "stored_count": stored, **values}

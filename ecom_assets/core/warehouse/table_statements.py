@@ -76,7 +76,7 @@ def source_digest() -> str:
     """Return a digest of this package's source: whatever a function uses of it is in this.
 
     It is made once in a process, as soon as a warehouse is opened: a process that goes on while the
-    package is installed anew has loaded what it read.
+    package is installed again has loaded what it read.
     """
     root = Path(ecom_assets.__file__).parent
     digest = blake2b(digest_size=16)
@@ -145,8 +145,8 @@ class _Texts:
             first, *more = function.args or (None,)
             is_function = isfunction(first) or isinstance(first, partial)
             text = self.of_function(first) if is_function else self.of(first)
-            rest = self.of([*more, function.keywords])
-            return f"{self.of_function(function.func)}({text}, {rest})"
+            further = self.of([*more, function.keywords])
+            return f"{self.of_function(function.func)}({text}, {further})"
         if not isfunction(function) or not _is_ours(function):
             raise NoShapeError(type(function))
         code = function.__code__
@@ -154,8 +154,8 @@ class _Texts:
             raise NoShapeError(function.__qualname__)
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
         made_with = [*cells, function.__defaults__, function.__kwdefaults__]
-        place = f"{function.__module__}:{function.__qualname__}:{code.co_firstlineno}"
-        return f"{place}({self.of(made_with)})"
+        address = f"{function.__module__}:{function.__qualname__}:{code.co_firstlineno}"
+        return f"{address}({self.of(made_with)})"
 
 
 def _never_changes(value: Any) -> bool:  # noqa: ANN401 (as `_Texts.of`)
@@ -194,10 +194,10 @@ def _name_of(kind: type) -> str:
     Raises:
         NoShapeError: It is of another package, or made by a function, whose name is not enough.
     """
-    found: Any = sys.modules.get(kind.__module__)
+    defined: Any = sys.modules.get(kind.__module__)
     for part in kind.__qualname__.split("."):
-        found = getattr(found, part, None)
-    if not _is_ours(kind) or found is not kind:
+        defined = getattr(defined, part, None)
+    if not _is_ours(kind) or defined is not kind:
         raise NoShapeError(kind)
     return f"{kind.__module__}:{kind.__qualname__}"
 
@@ -213,7 +213,7 @@ class _Call:
     shapes: dict[str, Shape] = field(default_factory=dict)
 
     def number(self, day: date) -> int:
-        """Return the number of a date."""
+        """Return the number that stands for a date, from 0 by first use."""
         return self.dates.setdefault(day, len(self.dates))
 
 
@@ -379,15 +379,15 @@ def _require_statement(rows: ir.Table, arguments: Iterable[Any]) -> None:
         NoShapeError: It has rows or functions of this process in it, or reads a table that it was
             not given, such as a temporary one.
     """
-    given = {
+    argument_tables = {
         table
         for value in arguments
         if isinstance(value, ir.Table)
         for table in value.op().find(ops.PhysicalTable)
     }
     read = set(rows.op().find(ops.PhysicalTable))
-    if read - given:
-        raise NoShapeError(read - given)
+    if read - argument_tables:
+        raise NoShapeError(read - argument_tables)
     Shape(rows.op(), {}, has_slots=True)  # raises for what no shape shows
 
 

@@ -1,7 +1,7 @@
 """Which answers leave the shop with people in them: each is a line of the audit log.
 
 Such an answer is a file (of a `.csv` route, of `format=csv`, or as an address inside a page), a
-page with e-mail addresses, or what an assistant reads. Whoever makes one notes in the scope of the
+page with e-mail addresses, or what an assistant reads. What makes one notes in the scope of the
 request how many rows it has, and no cache keeps it: one that is sent again is logged again.
 """
 

@@ -31,7 +31,7 @@ from ecom_assets.commerce.sales.queries import (
     device_revenue,
     geography,
 )
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Row, without_none
 from ecom_assets.core.tables.currencies import rounded_parts, unit_of
 from ecom_assets.core.tables.queries import DECIMALS, ZERO, NoSourceError, Period, Reading
 
@@ -158,7 +158,7 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
             of_weeks = [amounts(reading, days) for days in (known_period, known_period.previous)]
         except NoSourceError:
             continue
-        parts_now, parts_before = map(_known_amounts, of_weeks)
+        parts_now, parts_before = map(without_none, of_weeks)
         if (of_weeks[0] and not parts_now) or (of_weeks[1] and not parts_before):
             continue
         if len({*parts_now, *parts_before} - {REST}) > 1:
@@ -167,10 +167,6 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
             )
             result.append({"dimension": dimension, "parts": parts})
     return result
-
-
-def _known_amounts(amounts: MaybeAmounts) -> Amounts:
-    return {name: amount for name, amount in amounts.items() if amount is not None}
 
 
 def _contributions(

@@ -23,6 +23,7 @@ from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START
 from ecom_assets.core.tables.check import HELD_DAYS
+from ecom_assets.core.tables.days import span_text
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.orchestration.automation.mail import MailServer, divided_by_costs, new_message
 from ecom_assets.orchestration.automation.ui_address import dagster_address
@@ -112,7 +113,7 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     return RunReport(
         run.run_id,
         run.job_name,
-        first if first == last else f"{first} to {last}",
+        span_text(first, last),
         has_failed,
         is_tried_again,
         steps,
@@ -345,12 +346,10 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
         ),
     )
     def failures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        looked_at = now()
-        since = datetime.fromisoformat(context.cursor) if context.cursor else looked_at
         unsent = dg.RunsFilter(statuses=ENDED, tags={ALERT_TAG: UNSENT})
         records = context.instance.get_run_records(unsent, limit=MOST_RUNS, ascending=True)
         owed = [record.dagster_run for record in records]
-        ended, until = runs_since(context.instance, ENDED, since, looked_at)
+        ended, until = runs_since(context, ENDED, now())
         fresh = [run for run in ended if not _is_noted(run)]
         lines: list[str] = []
         for number, run in enumerate([*owed, *fresh]):
@@ -367,16 +366,14 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
 
 
 def runs_since(
-    instance: dg.DagsterInstance,
-    statuses: Sequence[dg.DagsterRunStatus],
-    since: datetime,
-    now: datetime,
+    context: dg.SensorEvaluationContext, statuses: Sequence[dg.DagsterRunStatus], now: datetime
 ) -> tuple[list[dg.DagsterRun], datetime]:
-    """Return the runs that reached one of the statuses since a look,
-    and when the next look may begin.
+    """Return the runs that reached one of the statuses since a sensor's last look,
+    which its cursor has, and when the next look may begin.
     """
+    since = datetime.fromisoformat(context.cursor) if context.cursor else now
     filters = dg.RunsFilter(statuses=statuses, updated_after=since - OVERLAP)
-    records = instance.get_run_records(
+    records = context.instance.get_run_records(
         filters, limit=MOST_RUNS, order_by="update_timestamp", ascending=True
     )
     until = (

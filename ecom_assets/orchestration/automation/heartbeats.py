@@ -97,7 +97,7 @@ def heartbeat_sensor(
     return heartbeats
 
 
-def _since_noted(home: Path, found: Sequence[Heartbeat]) -> list[Heartbeat]:
+def _since_noted(home: Path, heartbeats: Sequence[Heartbeat]) -> list[Heartbeat]:
     """Return heartbeats where one that never came is late since it was first missed."""
     missed = {
         (each.kind, each.name): each.late_at for each in heartbeats_of(home) if each.beat_at is None
@@ -106,7 +106,7 @@ def _since_noted(home: Path, found: Sequence[Heartbeat]) -> list[Heartbeat]:
         each
         if each.beat_at
         else replace(each, late_at=missed.get((each.kind, each.name), each.late_at))
-        for each in found
+        for each in heartbeats
     ]
 
 
@@ -188,7 +188,7 @@ def _note_owed(
     at: datetime,
 ) -> None:
     """Note what a schedule owes, and when it is due the next time."""
-    last, started_at = _last_time(schedule, at), _started_at(state)
+    last, started_at = _time(schedule, at, is_next=False), _started_at(state)
     next_at = _next_time(schedule, at)
     if started_at is None or last < started_at:
         note_due(home, schedule.name, None, next_at=next_at)
@@ -211,11 +211,11 @@ def _trouble_of_runs(instance: dg.DagsterInstance, tick: InstigatorTick) -> str:
     if tick.status == TickStatus.FAILURE:
         return "it could not be begun; its page in Dagster says why."
     for run_id in tick.run_ids:
-        tries = [
+        attempts = [
             *instance.get_run_records(dg.RunsFilter(run_ids=[run_id])),
             *instance.get_run_records(dg.RunsFilter(tags={"dagster/root_run_id": run_id})),
         ]
-        statuses = {record.dagster_run.status for record in tries}
+        statuses = {record.dagster_run.status for record in attempts}
         if dg.DagsterRunStatus.SUCCESS in statuses:
             continue
         if statuses <= {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}:
@@ -236,10 +236,6 @@ def _newest_tick(
 def _started_at(state: InstigatorState | None) -> datetime | None:
     since = getattr(state.instigator_data, "start_timestamp", None) if state else None
     return _instant(since) if since else None
-
-
-def _last_time(schedule: dg.ScheduleDefinition, at: datetime) -> datetime:
-    return _time(schedule, at, is_next=False)
 
 
 def _next_time(schedule: dg.ScheduleDefinition, at: datetime) -> datetime:

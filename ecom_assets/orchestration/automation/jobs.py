@@ -27,6 +27,7 @@ from ecom_assets.core.tables.asset import (
     name_the_days,
 )
 from ecom_assets.core.tables.days import ONE_DAY
+from ecom_assets.core.tables.values import parse_day
 from ecom_assets.ingestion.sources.presence import CUSTOMERS, EVENTS, ORDERS, STOCK
 from ecom_assets.ingestion.sources.sandbox_shop import grows, is_made, sandbox_until
 from ecom_assets.orchestration.automation.instance.location import execute_in_location
@@ -289,7 +290,7 @@ class ManualJobs:
     now: Clock = now_utc
 
     def build(self) -> list[dg.JobDefinition]:
-        """Return the jobs."""
+        """Return the jobs `yesterday`, `backfill`, `export` and `publish`."""
         return [
             self._job(
                 YESTERDAY,
@@ -335,7 +336,10 @@ class ManualJobs:
         return self._run(context, max(last - late_days * ONE_DAY, self.settings.first_day), last)
 
     def _backfill(self, context: dg.OpExecutionContext, config: BackfillConfig) -> str:
-        first, last = _day(config.first_day, "first_day"), _day(config.last_day, "last_day")
+        first, last = (
+            parse_day(config.first_day, "first_day="),
+            parse_day(config.last_day, "last_day="),
+        )
         if last < first:
             raise UsageError(f"last_day={last} is before first_day={first}; swap them.")
         selection = (
@@ -347,9 +351,9 @@ class ManualJobs:
         return self._run(context, first, last, selection, permission)
 
     def _export(self, context: dg.OpExecutionContext, config: ExportConfig) -> str:
-        last = _day(config.last_day, "last_day") if config.last_day else self._newest()
+        last = parse_day(config.last_day, "last_day=") if config.last_day else self._newest()
         first = (
-            _day(config.first_day, "first_day")
+            parse_day(config.first_day, "first_day=")
             if config.first_day
             else last - self.settings.late_days * ONE_DAY
         )
@@ -408,12 +412,3 @@ class ManualJobs:
                 f"The run {result.run_id} over {first} to {last} failed; its page says why."
             )
         return result.run_id
-
-
-def _day(text: str, name: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{name}={text!r} is not a date; use YYYY-MM-DD, such as 2026-01-31."
-        ) from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import IO, Self, TypeVar
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import MailError, SettingError
@@ -55,7 +55,11 @@ class MailServer:
         Raises:
             SettingError: It is not an address of a mail server.
         """
-        parts, port = _split(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise _no_address() from None  # the cause quotes the address
         options = {
             name: values[-1].lower()
             for name, values in parse_qs(parts.query, keep_blank_values=True).items()
@@ -244,15 +248,6 @@ def divided_by_costs(
     with_costs, others = who_may_see_costs(addresses, may_see if is_about_costs else ())
     parts = ((with_costs, True), (others, False))
     return [(recipients, has_costs) for recipients, has_costs in parts if recipients]
-
-
-def _split(url: str) -> tuple[SplitResult, int | None]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise _no_address() from None  # the cause quotes the address
-    return parts, port
 
 
 def _no_address() -> SettingError:

@@ -397,8 +397,7 @@ def lineage_sensor(lineage: Lineage) -> dg.SensorDefinition:
     )
     def report(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         looked_at, until = now_utc(), time.monotonic() + TICK_PATIENCE_S
-        since = datetime.fromisoformat(context.cursor) if context.cursor else looked_at
-        runs, reached = runs_since(context.instance, STATUSES, since, looked_at)
+        runs, reached = runs_since(context, STATUSES, looked_at)
         sent = 0
         for run in runs:
             noted = _delivered_count(run)
@@ -411,7 +410,8 @@ def lineage_sensor(lineage: Lineage) -> dg.SensorDefinition:
                     f"{lineage.url} did not take all events of run {run.run_id}, as "
                     f"{result.trouble}."
                 )
-                return dg.SensorResult(skip_reason=message, cursor=since.isoformat())
+                cursor = context.cursor or looked_at.isoformat()
+                return dg.SensorResult(skip_reason=message, cursor=cursor)
         return dg.SensorResult(
             skip_reason=f"Sent {sent} events." if sent else "No news.", cursor=reached.isoformat()
         )

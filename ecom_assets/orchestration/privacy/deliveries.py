@@ -56,7 +56,7 @@ class LedgerPerson:
 
     @property
     def ids(self) -> frozenset[str]:
-        """Return all ids."""
+        """Return the ids of users and events together."""
         return self.users.union(self.events)
 
 

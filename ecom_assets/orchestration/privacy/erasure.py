@@ -19,7 +19,7 @@ from ecom_assets.core.rows import Row
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
-from ecom_assets.core.state.ledger_store import ledger_address, open_store
+from ecom_assets.core.state.ledger_store import ledger_is_there, open_store
 from ecom_assets.core.tables.contract import USER
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
@@ -114,13 +114,6 @@ class ErasurePlan:
         }
 
 
-def _as_tools_know(settings: Settings, person: Person) -> Person:
-    """Return a person with the ids that tools were sent of them in other spellings."""
-    with _ledger(settings) as store:
-        sent = spellings_sent(store, person.users) if store else ()
-    return replace(person, users=(*person.users, *sent))
-
-
 def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what reports how far it is)
     settings: Settings,
     engine: Engine,
@@ -131,7 +124,9 @@ def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what repo
     say: Say,
 ) -> ErasurePlan:
     """Find all rows and records of a person, in what people keep, too; nothing is changed."""
-    person = _as_tools_know(settings, requested).completed(engine)
+    with _ledger(settings) as store:  # tools were sent ids of the person in other spellings, too
+        sent = spellings_sent(store, requested.users) if store else ()
+    person = replace(requested, users=(*requested.users, *sent)).completed(engine)
     raw = {
         contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person)
         for contract in PERSONS
@@ -400,7 +395,7 @@ class Erasure:
                 "under one id; see there that events of the person are gone, and deliver those of "
                 "the others again."
             )
-        if named := _behind(other_files.KEPT_PREFIX, results["other_files"]):
+        if named := _names_after(other_files.KEPT_PREFIX, results["other_files"]):
             notes.append(
                 f"{', '.join(named)} had an id of the person, which is masked in all versions; "
                 "see on the dashboard whether each is still of use."
@@ -410,12 +405,12 @@ class Erasure:
         notes += [
             f"{folder} could not be searched, so it was removed; the rows that were loaded from it "
             "stay, without the person's."
-            for folder in _behind(sample_files.UNREADABLE_PREFIX, removed)
+            for folder in _names_after(sample_files.UNREADABLE_PREFIX, removed)
         ]
         return [*notes, "Backups, and copies outside of the platform, are not reached."]
 
 
-def _behind(prefix: str, names: Iterable[str]) -> list[str]:
+def _names_after(prefix: str, names: Iterable[str]) -> list[str]:
     """Return the names that begin with a prefix, without it."""
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
@@ -511,8 +506,7 @@ def _files(settings: Settings, person: Person) -> list[FileRecords]:
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[Database | None]:
     """Yield the open ledger; None if nothing was ever delivered."""
-    address = ledger_address(settings)
-    if isinstance(address, Path) and not address.exists():
+    if not ledger_is_there(settings):
         yield None
         return
     with closing(open_store(settings)) as store:

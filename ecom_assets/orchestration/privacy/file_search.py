@@ -115,7 +115,9 @@ def _contents(file: IO[bytes], name: str, most: int, depth: int) -> Iterator[byt
     if depth > MOST_NESTED or head.startswith(PACKED):
         raise zipfile.BadZipFile(name)
     if head.startswith(GZIP) or name.endswith(".gz"):
-        yield from _gzip(file, name.removesuffix(".gz"), most, depth)
+        gzip = igzip.IGzipFile(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
+        with cast("IO[bytes]", gzip) as unpacked:
+            yield from _entry(unpacked, name.removesuffix(".gz"), most, depth)
     elif name.endswith(WORKBOOKS) or head.startswith(OLD_WORKBOOK):
         yield from _cells(file)
     elif head.startswith(ZIP) or name.endswith(".zip"):
@@ -126,12 +128,6 @@ def _contents(file: IO[bytes], name: str, most: int, depth: int) -> Iterator[byt
                 yield json_text(batch.to_pylist(), default=_value).encode()
     else:
         yield from _blocks(file)
-
-
-def _gzip(file: IO[bytes], name: str, most: int, depth: int) -> Iterator[bytes]:
-    unpacked = cast("IO[bytes]", igzip.IGzipFile(fileobj=file, mode="rb"))  # type: ignore[no-untyped-call]
-    with unpacked:
-        yield from _entry(unpacked, name, most, depth)
 
 
 def _zip(file: IO[bytes], most: int, depth: int) -> Iterator[bytes]:

@@ -181,13 +181,13 @@ class _TextFile:
     def write_rest(self, path: Path) -> None:
         """Write all other records."""
         chunks = self._chunks()
-        rest = (
+        remaining = (
             record
             for records, gone in chunks
             for index, record in enumerate(records)
             if index not in gone
         )
-        write_records(self.file, path, rest)
+        write_records(self.file, path, remaining)
 
     def _chunks(self) -> Iterator[tuple[list[bytes], set[int]]]:
         """Yield records in UTF-8, each with its line end,
@@ -268,7 +268,7 @@ class _ParquetFile:
         """Write all other records, in their order."""
         with self.con.cursor() as con:
             con.execute("SET preserve_insertion_order = true")
-            rest = select(
+            others = select(
                 "* EXCLUDE (file_row_number)", self._rows, f"file_row_number NOT IN ({self._gone})"
             )
             # A stream reads from its last file how far it came, so the texts of the footer stay.
@@ -279,7 +279,7 @@ class _ParquetFile:
                 if key.startswith(FOOTER_KEYS)
             )
             texts_of_footer = f", KV_METADATA {{{kept_texts}}}" if kept_texts else ""
-            con.execute(f"COPY ({rest}) TO {text(str(path))} (FORMAT parquet{texts_of_footer})")
+            con.execute(f"COPY ({others}) TO {text(str(path))} (FORMAT parquet{texts_of_footer})")
             con.execute("SET preserve_insertion_order = false")
 
     @property

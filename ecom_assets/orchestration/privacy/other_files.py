@@ -238,12 +238,12 @@ def find_letters(settings: Settings, person: Person) -> list[FileRecords]:
 def remove_letters(settings: Settings, person: Person) -> None:
     """Take the letters that name the person out of their files."""
     for path, letters, names in _letters_naming(settings, person):
-        rest = letters.filter(pc.invert(pa.array(names)))
-        if not len(rest):
+        remaining = letters.filter(pc.invert(pa.array(names)))
+        if not len(remaining):
             path.unlink()
             continue
         with replacing(path) as fresh:
-            pq.write_table(rest, fresh, compression="zstd")
+            pq.write_table(remaining, fresh, compression="zstd")
 
 
 def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:

@@ -106,7 +106,7 @@ def _path(settings: Settings, pending: Pending) -> Path:
 
 
 def write_receipt(settings: Settings, receipt: dict[str, Any], at: datetime) -> Path:
-    """Write a receipt, and return its path."""
+    """Write the receipt of a finished erasure, for its owner only; return its path."""
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"receipt-{at:%Y%m%dT%H%M%S}-{receipt['erasure_id']}.json"

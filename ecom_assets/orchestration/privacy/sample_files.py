@@ -49,7 +49,8 @@ def samples_naming(home: Path, pattern: PersonPattern, say: Say) -> list[Searche
     folders = sorted(path for place in PLACES for path in (home / place).glob("*") if path.is_dir())
     with ReadingChild(SEARCH) as child:
         searched = [
-            SearchedFolder(folder, _found_in(folder, pattern, child, say)) for folder in folders
+            SearchedFolder(folder, _search_folder(folder, pattern, child, say))
+            for folder in folders
         ]
     return [folder for folder in searched if folder.found is not Found.ABSENT]
 
@@ -64,15 +65,15 @@ def remove(home: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _found_in(folder: Path, pattern: PersonPattern, child: ReadingChild, say: Say) -> Found:
+def _search_folder(folder: Path, pattern: PersonPattern, child: ReadingChild, say: Say) -> Found:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        found = _found(path, pattern, child, say)
+        found = _search_file(path, pattern, child, say)
         if found is not Found.ABSENT:
             return found
     return Found.ABSENT
 
 
-def _found(path: Path, pattern: PersonPattern, child: ReadingChild, say: Say) -> Found:
+def _search_file(path: Path, pattern: PersonPattern, child: ReadingChild, say: Say) -> Found:
     steps = child.steps(path.name, search, path, pattern)
     while True:
         try:

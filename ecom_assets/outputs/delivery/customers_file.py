@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
 
 import duckdb
 import ibis.expr.types as ir
@@ -105,11 +104,12 @@ def write_customers(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing_text(path) as file:
-            count = _stream(
-                file,
-                head,
-                _lines(customers.filter(customers.is_current), layout.fields, path.parent),
-            )
+            file.write('{"metadata": ' + json_text(head) + ', "customers": [')
+            count, current = 0, customers.filter(customers.is_current)
+            for lines in _lines(current, layout.fields, path.parent):
+                file.write(("," if count else "") + "\n" + ",\n".join(lines))
+                count += len(lines)
+            file.write("\n]}\n")
         for end, content in (("json", json_text(summary, indent=2)), ("txt", _report(summary))):
             with replacing_text(path.with_name(f"{path.stem}_summary.{end}")) as file:
                 file.write(content + "\n")
@@ -119,17 +119,6 @@ def write_customers(
             "give another file in ECOM_CUSTOMERS_JSON."
         ) from error
     return CustomersFile(path, count, summary["total_customers"], path.stat().st_size, summary)
-
-
-def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> int:
-    """Write one customer per line and return the number of customers."""
-    file.write('{"metadata": ' + json_text(head) + ', "customers": [')
-    count = 0
-    for chunk in lines:
-        file.write(("," if count else "") + "\n" + ",\n".join(chunk))
-        count += len(chunk)
-    file.write("\n]}\n")
-    return count
 
 
 def _lines(current: ir.Table, fields: tuple[str, ...], folder: Path) -> Iterator[list[str]]:

@@ -3,11 +3,10 @@ warehouse has them still.
 """
 
 from contextlib import closing
-from pathlib import Path
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.state.ledger_store import ledger_address, open_store
+from ecom_assets.core.state.ledger_store import ledger_is_there, open_store
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.outputs.delivery.contracts import Deliveries
 from ecom_assets.outputs.delivery.ledger import sent_ids
@@ -22,9 +21,8 @@ def note_delivered_ids(settings: Settings, engine: Engine) -> int:
     Returns:
         How many ids of an account a rule may spell otherwise.
     """
-    address = ledger_address(settings)
-    is_new = isinstance(address, Path) and not address.exists()
-    if is_new or not (engine.has(CleanEvents) and engine.has(Deliveries)):
+    tables = (CleanEvents, Deliveries)
+    if not (ledger_is_there(settings) and all(map(engine.has, tables))):
         return 0
     rows = engine.rows_of(
         sent_ids_of(engine.stored_table(CleanEvents), engine.stored_table(Deliveries))

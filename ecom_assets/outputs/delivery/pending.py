@@ -82,9 +82,9 @@ class Due:
             # Events with the start of their source session; `around` are those of their day and of
             # the day before.
             around = self._of_days(Days((day - ONE_DAY, day)))
-            known = around.filter(around.source_session_id.notnull())
-            starts = known.group_by("source_session_id").agg(
-                session_started_at=known.event_at.min()
+            with_session = around.filter(around.source_session_id.notnull())
+            starts = with_session.group_by("source_session_id").agg(
+                session_started_at=with_session.event_at.min()
             )
             joined = rows.drop("session_started_at").left_join(starts, "source_session_id")
             rows = joined.drop("source_session_id_right")

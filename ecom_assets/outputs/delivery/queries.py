@@ -1,7 +1,6 @@
 """Query the current delivery counts in the ledger."""
 
 from contextlib import closing
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -10,7 +9,7 @@ from ecom_assets.core.errors import EcomError
 from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
-from ecom_assets.core.state.ledger_store import ledger_address, open_store
+from ecom_assets.core.state.ledger_store import ledger_is_there, open_store
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.outputs.delivery.ledger.copy import NOTED, noted_days
@@ -82,8 +81,7 @@ def deliveries(settings: Settings, period: Period, destination: str | None) -> A
 
 
 def _opened(settings: Settings) -> Database:
-    address = ledger_address(settings)
-    if isinstance(address, Path) and not address.exists():
+    if not ledger_is_there(settings):
         raise NoLedgerError(
             "There is no ledger of deliveries here; set a tool's key and run `ecom export --to "
             "TOOL`, or set ECOM_LEDGER_URL to where the ledger lies."

@@ -222,7 +222,7 @@ class DeliveryPlan:
 
 
 class _DayDelivery:
-    """The delivery of one day."""
+    """Sends the due records of one day in rounds, and notes what becomes of each."""
 
     def __init__(self, delivery: Delivery, day: date, known_records: KnownRecords) -> None:
         self.delivery = delivery
@@ -289,17 +289,13 @@ class _DayDelivery:
         if plan.events_of_sessions is not None and len(plan.events_of_sessions):
             with self.ledger.turn(self.delivery.writer):
                 self.sent_sessions.note(plan.events_of_sessions)
-        self._refuse(plan.refused)
-
-    def _refuse(self, refused: pa.Table) -> None:
-        if not len(refused):
-            return
-        reasons = zip(refused["reason"].to_pylist(), refused["words"].to_pylist(), strict=True)
-        outcomes = [Outcome(REFUSED, reason, message) for reason, message in reasons]
-        intent = Intent(self.day, refused["record_id"].to_pylist(), bytes(8 * len(refused)), 0)
-        with self.ledger.turn(self.delivery.writer):
-            self.ledger.refuse(self.delivery.writer, intent, outcomes)
-        self.stats.outcomes[REFUSED] += len(refused)
+        if refused := plan.refused.select(["record_id", "reason", "words"]).to_pylist():
+            outcomes = [Outcome(REFUSED, record["reason"], record["words"]) for record in refused]
+            record_ids = [record["record_id"] for record in refused]
+            intent = Intent(self.day, record_ids, bytes(8 * len(refused)), 0)
+            with self.ledger.turn(self.delivery.writer):
+                self.ledger.refuse(self.delivery.writer, intent, outcomes)
+            self.stats.outcomes[REFUSED] += len(refused)
 
     def _rounds(self, payloads: pa.Table) -> Iterator[list[pa.Table]]:
         """Yield the batches that are sent at the same time; no two of them have a user in common.

@@ -17,7 +17,7 @@ from ecom_assets.behaviour.events.contracts import RawEvents
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.days import ONE_DAY, Days, span_text
 from ecom_assets.core.warehouse.day_notes import Withdrawals, notes_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.raw_slices import raw_days
@@ -166,8 +166,7 @@ def published_history(target: "PostgresEngine") -> History:
 
 def _lack(address: str, missing: Days) -> str:
     count = "1 day" if len(missing.dates) == 1 else f"{len(missing.dates):,} days"
-    first, last = missing.first, missing.dates[-1]
-    span = str(first) if first == last else f"{first} to {last}"
+    span = span_text(missing.first, missing.dates[-1])
     return (
         f"The warehouse {address} lacks {count} of what the last publication was built on ({span})"
     )

@@ -25,7 +25,7 @@ from ecom_assets.behaviour.questions.source import identity_rule
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.days import ONE_DAY, Days, utc_without_zone
 from ecom_assets.core.tables.portable import arrow_of
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.core.tables.values import batches_of
@@ -125,9 +125,9 @@ class LiveEvents:
             if is_table(self._settings):
                 self._read_table(con, since, now, reading)
             if published is not None and self._earlier is not None:
-                self._earlier.refresh(
-                    published, self._devices(con), since.astimezone(UTC).replace(tzinfo=None)
-                )
+                named = select("DISTINCT coalesce(anonymous_id, session_id)", RAW)
+                devices = [device for (device,) in con.con.execute(named).fetchall() if device]
+                self._earlier.refresh(published, devices, utc_without_zone(since))
             return (
                 con,
                 self._clean(con, now, erased_people, reading, is_linked=published is not None),
@@ -169,7 +169,7 @@ class LiveEvents:
         """Insert the rows of new files,
         and delete those of files that are no longer there or too old.
         """
-        naive_since = since.astimezone(UTC).replace(tzinfo=None)
+        naive_since = utc_without_zone(since)
         gone = ", ".join(map(str, self._forget(set(newest.files), since))) or "NULL"
         old = f"event_at < TIMESTAMP '{naive_since}'"
         con.raw_sql(f"DELETE FROM {RAW} WHERE batch IN ({gone}) OR {old}")  # noqa: S608 (numbers and an instant)
@@ -247,7 +247,7 @@ class LiveEvents:
         with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
             from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only tables need them)
 
-        naive_since = since.astimezone(UTC).replace(tzinfo=None)
+        naive_since = utc_without_zone(since)
         today = now.astimezone(ZoneInfo(self._settings.timezone)).date()
         with closing(EventTable(self._settings, now=lambda: now)) as table:
             arrived = table.rows(Days.through(today - ONE_DAY, today))
@@ -259,13 +259,6 @@ class LiveEvents:
         names = ", ".join(name for name in columns if name in result.column_names)
         con.raw_sql(f"TRUNCATE {RAW}")
         con.con.execute(f"INSERT INTO {RAW} BY NAME {select(names, NEWEST_ROWS)}")
-
-    @staticmethod
-    def _devices(con: Backend) -> list[str]:
-        rows = con.con.execute(
-            select("DISTINCT coalesce(anonymous_id, session_id)", RAW)
-        ).fetchall()
-        return [device for (device,) in rows if device]
 
     def _clean(
         self,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.core.errors import EcomError, SettingError
 from ecom_assets.core.optional_imports import packages_of
+from ecom_assets.core.rows import without_none
 from ecom_assets.core.settings.settings import OWN_DATA, Settings
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.warehouse.factory import new_engine
@@ -146,6 +147,4 @@ def _inspected(settings: Settings, marts: Iterable[Contract]) -> PublicationStat
         f"Published in {target.address}: version {newest['data_version']}, at {when} UTC by run "
         f"{newest['run_id']}."
     )
-    return PublicationStatus(
-        ok=True, found=result, row_counts={name: n for name, n in shown.items() if n is not None}
-    )
+    return PublicationStatus(ok=True, found=result, row_counts=without_none(shown))

@@ -6,7 +6,6 @@ Anyone who reads sees the tables of the publication before, or all of the new on
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 import pyarrow as pa
@@ -14,10 +13,11 @@ import pyarrow as pa
 from ecom_assets.commerce.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.source_days import EmptyDayMeaning
+from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.retrying import reconnecting
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Row, without_none
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import arrow_schema_of, batches_of, conform
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine
@@ -226,7 +226,7 @@ def _note_slices(
         f"DELETE FROM {target.name_of(PublishedSlices)} "  # noqa: S608 (as above)
         f"WHERE table_name = {text(name)} AND slice IN ({listed})"
     )
-    present = {name: result for name, result in slices.items() if result is not None}
+    present = without_none(slices)
     target.take_in(PublishedSlices, notes_of({name: present}).to_reader())
 
 
@@ -263,7 +263,7 @@ def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row)
     newest = newest_publication(target)
     row = {
         "publication_number": newest["publication_number"] + 1 if newest else 1,
-        "published_at": datetime.now(UTC).replace(tzinfo=None),
+        "published_at": now_utc_without_zone(),
         "run_id": run_id,
         "data_version": published.data_version,
         "row_count": sum(published.row_counts.values()),

@@ -76,7 +76,7 @@ class WarehouseReading:
         return rows_of(question, period.parameters if period else None)
 
     def state(self, question: ir.Table) -> tuple[StateRow, ...]:
-        """Return the same of a question that is about no days, which nobody can change."""
+        """Return the rows of a small result that depends on no days; nobody can change them."""
         return read_only(self.rows(question))
 
 

@@ -16,9 +16,10 @@ from ecom_assets.behaviour.events.realtime import RealTimeRule
 from ecom_assets.behaviour.funnels.definition import Funnel
 from ecom_assets.behaviour.funnels.levels import funnel_levels
 from ecom_assets.behaviour.journeys.journeys import page_of
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Row, named_rows
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.columns import meeting
+from ecom_assets.core.tables.days import utc_without_zone
 from ecom_assets.core.tables.queries import EVENTS, NEEDED, NoSourceError
 from ecom_assets.core.warehouse.raw_slices import ErasedPeopleFilter
 from ecom_assets.core.warehouse.sql_text import select
@@ -72,7 +73,7 @@ class RealTime:
         if not has_events(self._settings):
             raise NoSourceError(NEEDED[EVENTS])
         con, events, reading = self._events.refresh(now, erased_people, published)
-        end = now.astimezone(UTC).replace(tzinfo=None)
+        end = utc_without_zone(now)
         last, rule = _Now(con, events, end, reading, self._statements), self._rule
         newest_at = last.newest_at()
         return {
@@ -205,6 +206,4 @@ class _Now:
             self.statements[name] = (query.columns, str(self.con.compile(query)))
         columns, sql = self.statements[name]
         self.reading.questions.append(sql)
-        return [
-            dict(zip(columns, row, strict=True)) for row in self.con.con.execute(sql).fetchall()
-        ]
+        return named_rows(columns, self.con.con.execute(sql).fetchall())

@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 from ecom_assets.commerce.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.source_days import EmptyDayMeaning
-from ecom_assets.core.atomic_files import replacing_text, sync_file
+from ecom_assets.core.atomic_files import replace_bytes, sync_file
 from ecom_assets.core.errors import WarehouseError
 from ecom_assets.core.file_lock import file_lock
 from ecom_assets.core.json_text import json_text
@@ -190,7 +190,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     Raises:
         WarehouseError: The folder cannot be written.
     """
-    with _plain_errors(folder), _lock_publishing(folder):
+    with _publishing(folder):
         before = None if is_rewritten else _usable(folder)
         writer = SnapshotWriter(
             source, folder, tuple(contracts), run_id, history, memory_limit, is_rewritten
@@ -202,7 +202,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
             held_days=held,
             built_on=built_on or {},
         )
-        _write_pointer(folder, result)
+        replace_bytes(folder / POINTER, json_text(asdict(result), indent=1).encode())
         # Remove files that nobody is sent to any more; who still reads one has it open.
         kept = {result.file, before.file if before else result.file}
         for path in [*folder.glob(STORED), *folder.glob(f"{STORED}{NEW}*")]:
@@ -212,9 +212,12 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
 
 
 @contextlib.contextmanager
-def _plain_errors(folder: Path) -> Iterator[None]:
+def _publishing(folder: Path) -> Iterator[None]:
+    """Let publishers take turns; a folder that cannot be written is an error of the warehouse."""
     try:
-        yield
+        folder.mkdir(parents=True, exist_ok=True)
+        with file_lock(folder / "lock"):
+            yield
     except OSError as error:
         raise WarehouseError(
             f"{folder} cannot be written ({error.strerror}); fix that, or set ECOM_HOME, and "
@@ -443,14 +446,3 @@ def _usable(folder: Path) -> Snapshot | None:
         result = Snapshot.read(folder)
         return result if result and (folder / result.file).exists() else None
     return None
-
-
-def _write_pointer(folder: Path, snapshot: Snapshot) -> None:
-    with replacing_text(folder / POINTER) as file:
-        file.write(json_text(asdict(snapshot), indent=1))
-
-
-def _lock_publishing(folder: Path) -> AbstractContextManager[None]:
-    """Let publishers take turns."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return file_lock(folder / "lock")

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.conditions import (
-    MAX_LENGTH,
-    MAX_SIZE,
+    MAX_PATTERN_LENGTH,
+    MAX_PATTERN_SIZE,
     check_pattern,
     parse_where,
-    size_of,
+    pattern_size,
     where_from,
 )
 from ecom_assets_tests.each import each
@@ -47,7 +47,7 @@ from ecom_assets_tests.hypothesis_settings import examples
     ],
 )
 def test_the_size_counts_each_repetition(pattern: str, size: int) -> None:
-    assert size_of(pattern) == size
+    assert pattern_size(pattern) == size
 
 
 @each(
@@ -61,8 +61,11 @@ def test_what_the_engine_takes_is_taken(text: str) -> None:
 @each(
     "pattern, why",
     [
-        ("x" * (MAX_LENGTH + 1), "longer than 1000 characters"),
-        (f"x{{{MAX_SIZE}}}y", "has 1001 parts with its repetitions written out, and may have 1000"),
+        ("x" * (MAX_PATTERN_LENGTH + 1), "longer than 1000 characters"),
+        (
+            f"x{{{MAX_PATTERN_SIZE}}}y",
+            "has 1001 parts with its repetitions written out, and may have 1000",
+        ),
         ("a{0,1000}" * 50, "has 50000 parts"),
         ("(?=a)", "RE2's syntax .invalid perl operator"),
         ("(?<=a)b", "RE2's syntax"),
@@ -94,7 +97,7 @@ def test_the_engine_looks_for_the_largest_patterns_quickly() -> None:
         "range(17000) t(i)"
     )
     patterns = [
-        f".{{0,{MAX_SIZE - 1}}}#",
+        f".{{0,{MAX_PATTERN_SIZE - 1}}}#",
         "(?:[a-z]?[a-z/:.]?){140}9z",
         "(?:x|y)*x(?:x|y){160}",
         r"\pL{50}",

@@ -27,7 +27,7 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.questions.answer import ORDERS
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.core.errors import EcomError, WarehouseError
-from ecom_assets.core.rows import NamedValues, Row
+from ecom_assets.core.rows import NamedValues, Row, named_rows
 from ecom_assets.core.settings.memory import limit_of_answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Contract
@@ -472,7 +472,7 @@ class SnapshotReading(StoreReading):
             self._cancellation.during(cursor.interrupt),
         ):
             cursor.execute(sql)
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return named_rows(names, cursor.fetchall())
 
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:

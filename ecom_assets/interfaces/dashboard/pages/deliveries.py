@@ -5,6 +5,7 @@ from typing import Any, Final
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.contract import HIDDEN
+from ecom_assets.core.tables.days import span_text
 from ecom_assets.interfaces.api.routes import operation, reconciliation
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -112,7 +113,12 @@ def requests_to_runs(view: View) -> Block:
     """Return the requests of people to runs."""
     result = view.answer(operation.newest_requests)["requests"]
     rows = [
-        {**request, "what": _action_text(request), "days": _days(request), "state": _state(request)}
+        {
+            **request,
+            "what": _action_text(request),
+            "days": span_text(request["first_day"], request["last_day"]),
+            "state": _state(request),
+        }
         for request in result
     ]
     return DataTable(rows, REQUESTS, empty="No release and no retry was requested yet.")
@@ -165,11 +171,6 @@ def _action_text(request: dict[str, Any]) -> str:
         if request["kind"] == "release"
         else f"Send again to {request['subject']}"
     )
-
-
-def _days(request: dict[str, Any]) -> str:
-    first, last = request["first_day"], request["last_day"]
-    return str(first) if first == last else f"{first} to {last}"
 
 
 def _state(request: dict[str, Any]) -> str:

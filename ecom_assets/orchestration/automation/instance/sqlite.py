@@ -320,8 +320,8 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
             return False
         events = SqlEventLogStorageTable
         with self._connect(INDEX) as connection:
-            found = select(events.c.id).where(events.c.run_id == run_id).limit(1)
-            return connection.scalar(found) is not None
+            its_events = select(events.c.id).where(events.c.run_id == run_id).limit(1)
+            return connection.scalar(its_events) is not None
 
     def wipe(self) -> None:
         """Remove every run's file, which none may have open then."""

@@ -188,7 +188,7 @@ def restore(store: Database, engine: Engine) -> Restored:
         days = rows_of(engine.table(Deliveries).select("record_date").distinct())
         for day in sorted(row["record_date"] for row in days):
             for batch in _batches(engine, day):
-                _bring_back(store, batch, known_numbers, done)
+                _restore_batch(store, batch, known_numbers, done)
         if done.batch_count:
             store.rows(store.spelling["next_number"])
         # Add the totals of days; the next delivery checks days with records in doubt or waiting
@@ -224,7 +224,9 @@ def _batches(engine: Engine, day: date) -> Iterator[list[Row]]:
         yield list(batch)
 
 
-def _bring_back(store: Database, batch: list[Row], known_numbers: set[int], done: Restored) -> None:
+def _restore_batch(
+    store: Database, batch: list[Row], known_numbers: set[int], done: Restored
+) -> None:
     """Add a batch under its number,
     or only the records that the ledger lacks if the number is taken.
     """

@@ -5,12 +5,11 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 
 from ecom_assets.core.clock import Clock, now_utc_without_zone
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
-from ecom_assets.core.state.ledger_store import ledger_address, open_store
+from ecom_assets.core.state.ledger_store import ledger_address, ledger_is_there, open_store
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.outputs.delivery.destination import Destination
@@ -68,21 +67,15 @@ class DeliveryContext:
             DeliveryError: It has fewer records: it was lost, or replaced by an old one.
         """
         if not self._is_compared:
-            address = ledger_address(self.settings)
-            is_lost = isinstance(address, Path) and not address.exists()
-            refuse_emptier(None if is_lost else self.ledger.store, engine, address)
+            store = self.ledger.store if ledger_is_there(self.settings) else None
+            refuse_emptier(store, engine, ledger_address(self.settings))
             self._is_compared = True
 
     @property
     def store_if_any(self) -> Database | None:
         """Return the ledger's database, or None if nothing was ever delivered."""
-        address = ledger_address(self.settings)
-        is_there = (
-            {"ledger", "destinations"} & set(vars(self))
-            or not isinstance(address, Path)
-            or address.exists()
-        )
-        return self.ledger.store if is_there else None
+        is_begun = {"ledger", "destinations"} & set(vars(self))
+        return self.ledger.store if is_begun or ledger_is_there(self.settings) else None
 
     def close(self) -> None:
         """Close what was opened."""

@@ -79,13 +79,13 @@ class SentSessions:
 
 def count_sessions(store: Database, sessions: Collection[str]) -> int:
     """Return how many of some sessions the ledger has, for each destination."""
-    found = 0
+    session_count = 0
     for some in batches_of(_hashes_of(pa.array(sorted(sessions), pa.string())), AT_ONCE):
         marks = ", ".join("?" for _ in some)
         query = f"SELECT count(*) FROM sent_sessions WHERE session_hash IN ({marks})"  # noqa: S608 (marks only)
         ((count,),) = store.rows(query, some)
-        found += int(count)
-    return found
+        session_count += int(count)
+    return session_count
 
 
 def forget_sessions(store: Database, sessions: Collection[str]) -> None:

@@ -23,11 +23,12 @@ from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.errors import SettingError, WarehouseError, first_line
 from ecom_assets.core.file_lock import has_ended
 from ecom_assets.core.redact_url import scrubbed, without_secrets
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Row, named_rows
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.formats import shortened
 from ecom_assets.core.tables.portable import arrow_schema_of
 from ecom_assets.core.warehouse.engine import Engine, broken_contract
 from ecom_assets.core.warehouse.engines.duckdb import ENGINE
@@ -113,8 +114,7 @@ def _described(pid: str) -> str:
 def _short(command: str) -> str:
     """Return the command as a person typed it: without the interpreter, and shortened."""
     _, result, typed = command.partition("/bin/ecom ")
-    shown = f"ecom {typed}" if result else command
-    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
+    return shortened(f"ecom {typed}" if result else command, _SHOWN)
 
 
 INCOMING, ATTACHED = "incoming_rows", "attached_file"
@@ -365,7 +365,7 @@ class DuckDBEngine(Engine):
         with self._plain_errors():
             result = self.con.raw_sql(sql)
             names = [column[0] for column in result.description]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            return named_rows(names, result.fetchall())
 
     def slice_rows(self, contract: Contract, days: Days) -> pa.Table:
         """Return the rows of some days, including uncommitted changes,

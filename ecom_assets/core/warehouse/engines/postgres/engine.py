@@ -23,7 +23,7 @@ from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
 from ecom_assets.core.errors import ConnectionLostError, WarehouseError, first_line
 from ecom_assets.core.redact_url import without_secrets
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Row, named_rows
 from ecom_assets.core.settings.resource import SecretKeeper
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Contract
@@ -315,7 +315,7 @@ class PostgresEngine(Engine):
         """Run a small query and return its rows by column name."""
         with self._plain_errors(), self.con.con.execute(sql.encode()) as cursor:
             names = [column.name for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return named_rows(names, cursor.fetchall())
 
     def insert(self, sql: str) -> int:
         """Run an INSERT and return how many rows it added."""

@@ -26,7 +26,7 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 
 from ecom_assets.core.errors import WarehouseError
-from ecom_assets.core.rows import NamedValues, Row
+from ecom_assets.core.rows import NamedValues, Row, named_rows
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.portable import DIALECTS, schema_of, with_nulls
@@ -332,12 +332,12 @@ class SnowflakeEngine(Engine):
         """Return whether the table, its lock and its view are known to be as its contract says."""
         if contract.qualified_name() in self._ready:
             return True
-        found = self.found_columns()
+        columns_by_table = self.found_columns()
         lock = f"{LOCKS}.{contract.layer}_{contract.name}".lower()
-        view = found.get(f"{contract.layer}.{VARIANT_VIEW.format(contract.name)}", ())
+        view = columns_by_table.get(f"{contract.layer}.{VARIANT_VIEW.format(contract.name)}", ())
         in_view = {row["column_name"] for row in view}
         has_view = in_view == contract.columns.keys() or JSON_COLUMN not in contract.columns
-        return lock in found and has_view and super().is_ready(contract)
+        return lock in columns_by_table and has_view and super().is_ready(contract)
 
     def ensure(self, contract: Contract) -> None:
         """Create the table or add its new columns; its lock and its view with them."""
@@ -411,7 +411,7 @@ class SnowflakeEngine(Engine):
         """Run a small query and return its rows by lower-case column name."""
         with self._ran(sql) as cursor:
             names = [column.name.lower() for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return named_rows(names, cursor.fetchall())
 
     def insert(self, sql: str) -> int:
         """Run an INSERT and return how many rows it added."""

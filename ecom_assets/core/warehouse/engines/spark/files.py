@@ -27,7 +27,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.core.atomic_files import sync_file
 from ecom_assets.core.errors import ContractError, WarehouseError, first_line
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Row, without_none
 from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Contract
@@ -345,7 +345,7 @@ class SparkFiles(SparkEngine):
         self._seen_by_duckdb.clear()
 
     def log(self, layer: str, name: str) -> TableLog:
-        """Return the log of a table."""
+        """Return the log in the folder of a table, the same object at each call."""
         key = f"{layer}/{name}"
         if key not in self._logs:
             self._logs[key] = TableLog(self._root / layer / name)
@@ -467,7 +467,7 @@ class FileSlice:
                 and nulls[kind.name] != 0
             ):
                 raise self._refused(f"{kind.name} is missing in some")
-        null_counts = {name: count for name, count in nulls.items() if count is not None}
+        null_counts = without_none(nulls)
         name = path.relative_to(self.incoming).as_posix()
         return DataFile(name, path.stat().st_size, int(result.num_rows), null_counts)
 

@@ -85,7 +85,7 @@ class TableSnapshot:
 
 
 def rows_in(files: tuple[DataFile, ...]) -> int:
-    """Return the rows of some files."""
+    """Return how many rows some files have together."""
     return sum(file.row_count for file in files)
 
 

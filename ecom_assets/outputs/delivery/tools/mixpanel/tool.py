@@ -50,12 +50,12 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     if common is not None:
         return common
     answer = reply.content()
-    refused = _failed(answer.get("failed_records"), payloads)
+    refused = _refused_records(answer.get("failed_records"), payloads)
     # The status of /engage is always 200, and its body has 1 or 0.
-    is_yes = (
+    is_success = (
         reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
     )
-    if reply.status == ACCEPTED and not refused and is_yes:
+    if reply.status == ACCEPTED and not refused and is_success:
         return BatchResponse(BatchOutcome.ACCEPTED)
     if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
         return BatchResponse(BatchOutcome.NOT_ALLOWED, message=_message(reply))
@@ -71,7 +71,7 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     return BatchResponse(BatchOutcome.ACCEPTED, refused=refused)
 
 
-def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
+def _refused_records(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
     """Return the records that Mixpanel names, by position;
     its documentation uses two names for the id.
     """
@@ -79,7 +79,7 @@ def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]
     for record in records if isinstance(records, list) else []:
         position = record.get("index") if isinstance(record, dict) else None
         if not isinstance(position, int):
-            position = _place_of(record, payloads)
+            position = _position_by_id(record, payloads)
         if position is not None and 0 <= position < len(payloads):
             failed[position] = (
                 "invalid",
@@ -88,7 +88,7 @@ def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]
     return failed
 
 
-def _place_of(record: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 (as above)
+def _position_by_id(record: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 (as above)
     insert_id = (
         (record.get("$insert_id") or record.get("insert_id")) if isinstance(record, dict) else None
     )
